@@ -1,0 +1,40 @@
+"""The suite's own database: an embedded cluster in a temporary folder, unless DATABASE_URL names a server."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from pastetrader.postgres.address import socket_dir
+from pastetrader.postgres.server import leave_all
+
+# Threads that race hold a connection each; a stock server takes 100.
+POOL = {"min_size": 0, "max_size": 80, "timeout": 30}
+
+
+def pytest_configure() -> None:
+    # Pages are rendered without a collectstatic before them.
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STATIC_ROOT = None
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.DATABASES["default"]["OPTIONS"]["pool"] = POOL
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> Iterator[None]:
+    if os.environ.get("DATABASE_URL"):
+        yield
+        return
+    home = Path(tempfile.mkdtemp(prefix="pastetrader-tests-")).resolve()
+    data_dir = home / "postgres"
+    settings.DATABASES["default"] |= {
+        "HOST": str(socket_dir(data_dir)),
+        "EMBEDDED": {"data_dir": data_dir, "durable": False},
+    }
+    yield
+    leave_all()
+    shutil.rmtree(home)

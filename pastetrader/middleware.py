@@ -1,0 +1,42 @@
+"""What every request passes on its way in and out."""
+
+from collections.abc import Callable
+
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from psycopg_pool import PoolTimeout, TooManyRequests
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.responders import StaticFile
+
+
+class StaticFiles(WhiteNoiseMiddleware):
+    """WhiteNoise streams its files, which under ASGI warns and hops threads once a chunk; ours are small enough to read."""
+
+    @staticmethod
+    def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:
+        found = static_file.get_response(request.method, request.META)
+        response = HttpResponse(found.file.read() if found.file else b"", status=int(found.status))
+        del response["Content-Type"]
+        for name, value in found.headers:
+            response[name] = value
+        return response
+
+
+class BusyDatabase:
+    """More requests than the pool has connections wait their turn; one that waited too long is told to come back."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, OperationalError) and isinstance(exception.__cause__, PoolTimeout | TooManyRequests):
+            return HttpResponse(
+                "The database is busy; try again in a moment.\n",
+                status=503,
+                content_type="text/plain",
+                headers={"Retry-After": "5"},
+            )
+        return None

@@ -1,0 +1,68 @@
+"""Who runs the embedded server: you, or, because PostgreSQL refuses to run as root, an account made for it."""
+
+import logging
+import os
+import pwd
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from pastetrader.postgres.errors import EmbeddedServerError
+
+NAME = "embedded_postgres"
+logger = logging.getLogger(__name__)
+
+
+def is_needed() -> bool:
+    return os.geteuid() == 0
+
+
+def uid() -> int:
+    return _entry().pw_uid if is_needed() else os.geteuid()
+
+
+def run_as() -> dict[str, Any]:
+    """What subprocess needs to run a program of the server."""
+    if not is_needed():
+        return {}
+    entry = _entry()
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def own(path: Path) -> None:
+    if is_needed():
+        entry = _entry()
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+def open_the_way_to(path: Path) -> None:
+    """Let the account pass through the folders above `path`; it cannot list them, and files keep their own modes."""
+    for folder in path.parents if is_needed() else ():
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            logger.warning("Letting the account %s pass through %s (chmod o+x).", NAME, folder)
+            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+
+
+def _entry() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(NAME)
+    except KeyError:
+        return _make()
+
+
+def _make() -> pwd.struct_passwd:
+    try:
+        subprocess.run(["useradd", "--system", "--shell", "/bin/false", NAME], check=True, capture_output=True)  # noqa: S607
+    except (OSError, subprocess.CalledProcessError) as exc:
+        if not _exists():  # another process may just have made it
+            raise EmbeddedServerError(
+                f"PostgreSQL does not run as root, and the account {NAME} could not be made ({exc}). "
+                "Run as an ordinary user, or make that account."
+            ) from exc
+    return pwd.getpwnam(NAME)
+
+
+def _exists() -> bool:
+    return any(entry.pw_name == NAME for entry in pwd.getpwall())

@@ -1,0 +1,15 @@
+"""Where the embedded server listens: known before it runs, so that settings can name it."""
+
+import hashlib
+from pathlib import Path
+
+SOCKET_NAME = ".s.PGSQL.5432"
+LONGEST = 100  # a unix socket's path ends at 104 bytes on macOS, at 108 on Linux
+
+
+def socket_dir(data_dir: Path) -> Path:
+    """The data folder, which is closed to others; where its path is too long, a short folder named after it."""
+    if len(bytes(data_dir / SOCKET_NAME)) <= LONGEST:
+        return data_dir
+    # Not tempfile.gettempdir(): two processes with two TMPDIRs must agree.
+    return Path("/tmp") / f"pastetrader-{hashlib.sha256(bytes(data_dir)).hexdigest()[:16]}"  # noqa: S108

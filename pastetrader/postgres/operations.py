@@ -1,0 +1,52 @@
+"""Migration operations for what PostgreSQL can and Django's own operations cannot say."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.db.migrations.operations import CreateModel, RunSQL
+
+
+class RunSQLFile(RunSQL):
+    """Runs a file of SQL; `reverse_sql` takes it back."""
+
+    def __init__(self, path: Path, reverse_sql: str) -> None:
+        super().__init__(path.read_text(), reverse_sql)
+        self.path = path
+
+    def describe(self) -> str:
+        return f"Run {self.path.name}"
+
+
+class AddForeignKey(RunSQL):
+    """A foreign key that Django's fields cannot declare: of several columns, or refusing at once (RESTRICT).
+
+    Never deferred: the error belongs to the statement that made it, not to the commit.
+    """
+
+    def __init__(
+        self, name: str, table: str, columns: Sequence[str], references: str, to: Sequence[str], on_delete: str
+    ) -> None:
+        self.name, self.table = name, table
+        super().__init__(
+            f"ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({', '.join(columns)})"
+            f" REFERENCES {references} ({', '.join(to)}) ON DELETE {on_delete}",
+            f"ALTER TABLE {table} DROP CONSTRAINT {name}",
+        )
+
+    def describe(self) -> str:
+        return f"Add foreign key {self.name} on {self.table}"
+
+
+class CreatePartitionedModel(CreateModel):
+    """CreateModel, its table partitioned by range of the primary key; it has no partition yet."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        schema_editor.sql_create_table += " PARTITION BY RANGE (id)"
+        try:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        finally:
+            del schema_editor.sql_create_table
+
+    def describe(self) -> str:
+        return f"{super().describe()}, partitioned by range of id"

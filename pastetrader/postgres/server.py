@@ -1,0 +1,65 @@
+"""The embedded server, shared by every process that uses it: started by the first, stopped by the last one out."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pastetrader.postgres import processes
+from pastetrader.postgres.cluster import Cluster
+from pastetrader.postgres.errors import EmbeddedServerError
+from pastetrader.postgres.lease import Lease, one_at_a_time
+
+
+class EmbeddedServer:
+    def __init__(self, data_dir: Path, *, durable: bool) -> None:
+        self.cluster = Cluster(data_dir, durable=durable)
+        self.lease = Lease(data_dir.with_name(f"{data_dir.name}.lease"))
+        self.starting = data_dir.with_name(f"{data_dir.name}.starting")
+        self._postmaster: psutil.Process | None = None
+        self._mutex = threading.Lock()
+
+    def ensure(self, database: str | None) -> None:
+        """Cheap when all is well: it is asked before each connection, so that a killed server comes back."""
+        with self._mutex:
+            if self.lease.held and self._postmaster and processes.is_alive(self._postmaster):
+                return
+            try:
+                self._join(database)
+            except PermissionError as exc:
+                raise EmbeddedServerError(
+                    f"{exc.filename} belongs to another user. Work as that user, or set PASTETRADER_LOCAL."
+                ) from exc
+
+    def leave(self) -> None:
+        with self._mutex, self.lease.give_back() as last:
+            self._postmaster = None
+            if last and processes.find_postmaster(self.cluster.data_dir):
+                self.cluster.stop()
+
+    def _join(self, database: str | None) -> None:
+        self.cluster.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        if not self.lease.held:
+            self.lease.take()
+        with one_at_a_time(self.starting):
+            self._postmaster = self.cluster.start()
+            if database is not None:
+                self.cluster.create_database(database)
+
+
+_servers: dict[Path, EmbeddedServer] = {}
+
+
+def ensure(settings: dict[str, Any]) -> None:
+    """The server of these database settings is up; settings that name another server are none of our business."""
+    if embedded := settings.get("EMBEDDED"):
+        data_dir = embedded["data_dir"]
+        if data_dir not in _servers:
+            _servers.setdefault(data_dir, EmbeddedServer(data_dir, durable=embedded["durable"]))
+        _servers[data_dir].ensure(settings["NAME"])
+
+
+def leave_all() -> None:
+    for each in _servers.values():
+        each.leave()

@@ -1,0 +1,26 @@
+"""The secret key of a machine that was given none: made once, kept in a file only its owner reads."""
+
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from django.core.management.utils import get_random_secret_key
+
+
+def read_or_make(path: Path) -> str:
+    if not path.exists():
+        _make(path)
+    return path.read_text().strip()
+
+
+def _make(path: Path) -> None:
+    """Of two processes that make it at once, the first link wins and both read the same whole key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=path.parent, prefix=".secret_key-") as draft:  # born 0600
+        draft.write(get_random_secret_key())
+        draft.flush()
+        os.fsync(draft.fileno())
+        try:
+            os.link(draft.name, path)
+        except FileExistsError:
+            pass

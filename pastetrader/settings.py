@@ -1,0 +1,181 @@
+"""Settings: the environment is read on top by a few loud helpers, then come Django, DRF and the ledger's own."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.utils.csp import CSP
+from django.utils.translation import gettext_lazy as _
+
+from pastetrader import environment as env
+from pastetrader.postgres.address import socket_dir
+from pastetrader.secret_key import read_or_make
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL_DIR = Path(env.text("PASTETRADER_LOCAL", str(BASE_DIR / ".local"))).resolve()
+COMMAND = sys.argv[1] if len(sys.argv) > 1 and Path(sys.argv[0]).name == "manage.py" else Path(sys.argv[0]).name
+
+# --- Django -----------------------------------------------------------------
+DEBUG = env.flag("PASTETRADER_DEBUG")
+SECRET_KEY = env.text("SECRET_KEY") or read_or_make(LOCAL_DIR / "secret_key")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_extensions",
+    "pastetrader",
+    *(["pastetrader.demo"] if (BASE_DIR / "pastetrader" / "demo" / "__init__.py").exists() else []),
+    "workflows",
+    "executions",
+    "tokens",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "pastetrader.middleware.StaticFiles",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "pastetrader.middleware.BusyDatabase",
+]
+
+ROOT_URLCONF = "pastetrader.urls"
+WSGI_APPLICATION = "pastetrader.wsgi.application"
+ASGI_APPLICATION = "pastetrader.asgi.application"
+TEST_RUNNER = "pastetrader.testing.PytestRunner"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("ko", _("Korean"))]
+
+# --- Static files -----------------------------------------------------------
+STATIC_URL = "static/"
+STATIC_ROOT = LOCAL_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Database ---------------------------------------------------------------
+STATEMENT_TIMEOUT_MS = env.number("DATABASE_STATEMENT_TIMEOUT_MS", 30_000)
+POOL = {
+    "min_size": env.number("DATABASE_POOL_MIN", 1),
+    "max_size": env.number("DATABASE_POOL_MAX", 8, least=1),
+    "timeout": env.number("DATABASE_POOL_TIMEOUT", 10, least=1),
+}
+EMBEDDED_DIR = LOCAL_DIR / "postgres"
+
+
+def _embedded() -> dict[str, Any]:
+    return {
+        "NAME": "pastetrader",
+        "USER": "postgres",
+        "HOST": str(socket_dir(EMBEDDED_DIR)),
+        "OPTIONS": {},
+        "EMBEDDED": {"data_dir": EMBEDDED_DIR, "durable": env.flag("PASTETRADER_DURABLE", default=True)},
+    }
+
+
+def _database() -> dict[str, Any]:
+    chosen = env.database("DATABASE_URL") if env.text("DATABASE_URL") else _embedded()
+    ours = {
+        "pool": POOL,
+        "application_name": f"pastetrader {COMMAND}"[:63],
+        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+    }
+    return {
+        **chosen,
+        "ENGINE": "pastetrader.postgres",
+        "OPTIONS": ours | chosen["OPTIONS"],
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+DATABASES = {"default": _database()}
+
+# --- Security ---------------------------------------------------------------
+# Plain http is for 127.0.0.1. Behind a proxy that speaks https, PASTETRADER_HTTPS=1 closes every other door.
+HTTPS = env.flag("PASTETRADER_HTTPS")
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = env.number("PASTETRADER_HSTS_SECONDS", 31_536_000) if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_NAME = "pastetrader_session"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CSP = {
+    "default-src": [CSP.SELF],
+    "base-uri": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+    "object-src": [CSP.NONE],
+}
+
+# --- Logging ----------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "WARNING")},
+    "loggers": {"pastetrader": {"level": env.text("LOG_LEVEL", "INFO")}},
+}
+
+# --- REST framework ---------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "tokens.api.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "executions.api.errors.handle",
+}
+
+# --- The ledger -------------------------------------------------------------
+# Days of log lines that one partition holds, and how many such partitions are made ahead of time.
+EXECUTIONS_LOG_PARTITION_DAYS = env.number("EXECUTIONS_LOG_PARTITION_DAYS", 7, least=1)
+EXECUTIONS_LOG_PARTITIONS_AHEAD = env.number("EXECUTIONS_LOG_PARTITIONS_AHEAD", 8, least=1)
