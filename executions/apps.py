@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
+
+
+class ExecutionsConfig(AppConfig):
+    name = "executions"
+    verbose_name = _("executions")
+
+    def ready(self) -> None:
+        from . import partitions
+
+        post_migrate.connect(partitions.after_migrate, sender=self)

@@ -1,0 +1,73 @@
+"""The keys of a run's context and metadata that mean something here, and what each may hold.
+
+Unknown keys are kept as they are. A known key may be null.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+
+type Kind = tuple[str, Callable[[Any], bool]]
+
+
+def _is_uuid(value: Any) -> bool:
+    try:
+        return bool(UUID(value))
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def _is_int(value: Any) -> bool:
+    return type(value) is int
+
+
+OBJECT: Kind = ("an object", lambda value: isinstance(value, dict))
+STRING: Kind = ("a string", lambda value: isinstance(value, str))
+STRINGS: Kind = ("a list of strings", lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value))
+BOOLEAN: Kind = ("true or false", lambda value: isinstance(value, bool))
+INTEGER: Kind = ("a whole number", _is_int)
+NUMBER: Kind = ("a number", lambda value: _is_int(value) or isinstance(value, float))
+NAME: Kind = ("a string or a whole number", lambda value: isinstance(value, str) or _is_int(value))
+ID: Kind = ("a UUID", _is_uuid)
+
+KNOWN: Mapping[str, Mapping[str, Kind]] = {
+    "context": {
+        "variables": OBJECT,
+        "secrets": OBJECT,
+        "environment": OBJECT,
+        "parent_execution_id": ID,
+        "retry_info": OBJECT,
+        "retry_info.attempt": INTEGER,
+        "retry_info.max_attempts": INTEGER,
+    },
+    "metadata": {
+        "triggered_by": STRING,
+        "schedule_id": STRING,
+        "priority": NAME,
+        "tags": STRINGS,
+        "allow_concurrent": BOOLEAN,
+        "timeout_seconds": NUMBER,
+        "correlation_id": STRING,
+    },
+}
+
+
+def check(field: str, value: Any) -> None:
+    """Raises ValidationError on `field`, with a sentence for each known key of the wrong type, path first."""
+    if not isinstance(value, dict):
+        raise ValidationError({field: f"{field}: expected an object."})
+    wrong = [
+        f"{field}.{path}: expected {expected}."
+        for path, (expected, fits) in KNOWN[field].items()
+        if (found := _at(value, path)) is not None and not fits(found)
+    ]
+    if wrong:
+        raise ValidationError({field: wrong})
+
+
+def _at(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

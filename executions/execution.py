@@ -1,0 +1,157 @@
+"""What a run and a node execution have in common: the state, its times, and the one statement that moves it."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Greatest, Now
+from django.utils.translation import gettext_lazy as _
+
+from workflows.base import Identified, Versioned
+
+from .exceptions import InvalidTransition, StaleExecution
+from .querysets import ExecutionQuerySet
+from .states import ENDED, ExecutionStatus, Transitions, sources
+
+# Both times come from the database's clock. A statement that waited for a row lock is older than the change it waited
+# for, and clocks are set back now and then: the end is never before the start all the same.
+STARTED = Now()
+END = Greatest(Now(), F("started_at"))
+RESET: dict[str, Any] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
+
+
+def json(value: Any) -> models.Value:
+    return models.Value(value, output_field=models.JSONField())
+
+
+class Timed(models.Model):
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """Seconds from start to end; None unless both are known."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+
+class Attempt(Identified, Timed):
+    """What one try was that a retry has replaced; the try that counts now is the row itself."""
+
+    number = models.PositiveIntegerField(_("number"))
+    status = models.CharField(_("status"), max_length=50, choices=ExecutionStatus)
+    output_data = models.JSONField(_("output"), null=True, blank=True)
+    error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error", as in its row
+
+    class Meta:
+        abstract = True
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"{self.number} · {self.get_status_display()}"
+
+
+class Execution(Versioned, Timed):
+    """Subclasses give `TRANSITIONS` and, as the related name `attempts`, a model of what earlier attempts were."""
+
+    TRANSITIONS: ClassVar[Transitions]
+    KEPT: ClassVar[tuple[str, ...]] = ("status", "started_at", "ended_at", "output_data", "error_message")
+
+    status = models.CharField(
+        _("status"),
+        max_length=50,
+        choices=ExecutionStatus,
+        default=ExecutionStatus.PENDING,
+        db_default=ExecutionStatus.PENDING.value,
+    )
+    input_data = models.JSONField(_("input"), default=dict, db_default=json({}), blank=True)
+    output_data = models.JSONField(_("output"), null=True, blank=True)
+    error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
+    attempt = models.PositiveIntegerField(_("attempt"), default=1, db_default=1, editable=False)
+
+    objects: ClassVar[ExecutionQuerySet[Any]]
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_terminal(self) -> bool:
+        """Nothing runs any more: completed, failed, skipped or cancelled (a failed one may be retried)."""
+        return self.status in ENDED
+
+    def _move(
+        self, act: str, to: ExecutionStatus, then: Callable[[], None] | None = None, where: Q | None = None, **changes: Any
+    ) -> None:
+        """The only place where `status` changes: one UPDATE that matches the states from which `to` may be reached, and
+        the attempt that this object was read in. Of callers who race, the row lock lets one match; the next one's WHERE is
+        evaluated again on the row as the first left it, matches nothing, and is refused.
+
+        `then` runs in the same transaction; if it raises, nothing has happened, to the row or to this object.
+        """
+        rows = type(self).objects.filter(
+            where or Q(), pk=self.pk, attempt=self.attempt, status__in=sources(self.TRANSITIONS, to)
+        )
+        with transaction.atomic():
+            moved = rows.update_returning(status=to, **changes)
+            if moved is None:
+                raise self._refusal(act, to)
+            if then is not None:
+                then()
+        for name, value in moved.items():
+            setattr(self, name, value)
+
+    def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
+        """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""
+        row = type(self).objects.only("status", "attempt").get(pk=self.pk)
+        if row.status in sources(self.TRANSITIONS, to) and row.attempt != self.attempt:
+            return StaleExecution(
+                act, row.status, f"this is attempt {self.attempt} and the row is at attempt {row.attempt}; read it again"
+            )
+        return InvalidTransition(act, row.status)
+
+    def _locked(self, act: str, to: ExecutionStatus) -> Self:
+        """The row as it is now, locked until the transaction ends, if it may move to `to`."""
+        row = type(self).objects.select_for_update(no_key=True).get(pk=self.pk)
+        if row.status not in sources(self.TRANSITIONS, to) or row.attempt != self.attempt:
+            raise self._refusal(act, to)
+        return row
+
+    def _kept(self) -> Any:
+        """What this attempt was, as a row of `attempts` that is not saved yet."""
+        attempts: Any = self.attempts  # type: ignore[attr-defined]
+        values = {name: getattr(self, name) for name in self.KEPT}
+        return attempts.model(**{attempts.field.name: self}, number=self.attempt, **values)
+
+    def _read_as(self, values: list[tuple[models.Field, Any, Any]]) -> dict[str, Any]:
+        """save() writes data, never a move: where the status is among `values`, the row must hold that very one."""
+        read = super()._read_as(values)
+        return read | {field.attname: value for field, _model, value in values if field.attname in {"status", "attempt"}}
+
+    def _unsaved(self, using: str | None) -> Exception:
+        row = type(self)._base_manager.using(using).filter(pk=self.pk, version=self.version).first()
+        if row is not None:
+            return InvalidTransition("save", row.status, "save() does not change the state; use its verbs, such as start()")
+        return super()._unsaved(using)
+
+
+def ended_constraints(prefix: str) -> list[models.CheckConstraint]:
+    """The rows that cannot exist, whoever writes them."""
+    return [
+        models.CheckConstraint(condition=Q(status__in=ExecutionStatus.values), name=f"{prefix}_status_known"),
+        models.CheckConstraint(
+            condition=~Q(status=ExecutionStatus.RUNNING) | Q(started_at__isnull=False), name=f"{prefix}_running_has_start"
+        ),
+        models.CheckConstraint(
+            condition=~Q(status__in=[str(state) for state in ENDED]) | Q(ended_at__isnull=False),
+            name=f"{prefix}_ended_has_end",
+        ),
+        models.CheckConstraint(
+            condition=Q(started_at__isnull=True) | Q(ended_at__isnull=True) | Q(ended_at__gte=F("started_at")),
+            name=f"{prefix}_end_after_start",
+        ),
+    ]

@@ -1,0 +1,362 @@
+"""The ledger: a run, its node executions, its log lines, and what earlier attempts of a row were.
+
+A row changes its state by a verb (`start()`, `complete()`, ...), and every verb is one guarded UPDATE, `_move()`. Whatever else
+the verb has to do (settle the nodes, keep the attempt) is in the same transaction, behind the same row lock. Locks are
+always taken from the run to its nodes, so verbs wait for each other and do not deadlock.
+"""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
+from django.db.models import Case, F, Q, When
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from workflows import graph
+from workflows.base import GinIndex, Identified, Index
+from workflows.models import Node, Workflow
+
+from . import context, partitions, states
+from .exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition
+from .execution import END, RESET, STARTED, Attempt, Execution, ended_constraints, json
+from .querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
+from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
+
+__all__ = [
+    "ExecutionLog",
+    "ExecutionStatus",
+    "LogLevel",
+    "NodeExecution",
+    "NodeExecutionAttempt",
+    "TriggerType",
+    "WorkflowExecution",
+    "WorkflowExecutionAttempt",
+]
+
+ONE_RUNNING = "one_running_execution_per_workflow"
+RETRIED_OR_RESET = (ExecutionStatus.FAILED, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
+NODE_RESET: dict[str, Any] = RESET | {"error_traceback": None, "settled": False}
+PENDING_AGAIN = NODE_RESET | {"status": ExecutionStatus.PENDING}
+
+
+class WorkflowExecution(Execution):
+    TRANSITIONS = states.WORKFLOW_EXECUTION
+
+    # ON DELETE RESTRICT, from the migration: a workflow that has runs cannot be deleted, by whatever door.
+    workflow = models.ForeignKey(
+        Workflow,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="executions",
+        verbose_name=_("workflow"),
+    )
+    trigger_type = models.CharField(_("trigger"), max_length=50, choices=TriggerType)
+    context = models.JSONField(_("context"), default=dict, db_default=json({}), blank=True)
+    metadata = models.JSONField(_("metadata"), default=dict, db_default=json({}), blank=True)
+
+    objects = WorkflowExecutionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "workflow_executions"
+        verbose_name = _("workflow execution")
+        verbose_name_plural = _("workflow executions")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            *ended_constraints("workflow_execution"),
+            models.CheckConstraint(condition=Q(trigger_type__in=TriggerType.values), name="workflow_execution_trigger_known"),
+            # `@>` is false where the key is absent; `->` would be NULL, and the row would slip out of the index.
+            models.UniqueConstraint(
+                fields=["workflow"],
+                condition=Q(status=ExecutionStatus.RUNNING) & ~Q(metadata__contains={"allow_concurrent": True}),
+                name=ONE_RUNNING,
+            ),
+        ]
+        indexes = [
+            Index(fields=["workflow"], name="idx_workflow_executions_workflow"),
+            Index(fields=["status"], name="idx_workflow_executions_status"),
+            Index(fields=["workflow", "status"], name="idx_workflow_executions_workflow_status"),
+            Index(fields=["-created_at"], name="idx_workflow_executions_created"),
+            Index(fields=["trigger_type", "status"], name="idx_workflow_executions_trigger"),
+            GinIndex(fields=["context"], name="idx_workflow_executions_context", opclasses=["jsonb_path_ops"]),
+            GinIndex(fields=["metadata"], name="idx_workflow_executions_metadata", opclasses=["jsonb_path_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} · {self.id}"
+
+    def clean(self) -> None:
+        """Raises ValidationError for a known key of context or metadata of the wrong type, path first."""
+        context.check("context", self.context)
+        context.check("metadata", self.metadata)
+
+    def save(self, **kwargs: Any) -> None:
+        """Raises StaleObject where the row is newer, InvalidTransition where the status was assigned, and what clean()
+        raises."""
+        self.clean()
+        super().save(**kwargs)
+
+    def start(self) -> None:
+        """pending → running. Raises ConcurrentExecution where another run of the workflow is running."""
+        try:
+            self._move("start", ExecutionStatus.RUNNING, started_at=STARTED)
+        except IntegrityError as error:
+            if ONE_RUNNING not in str(error):
+                raise
+            raise ConcurrentExecution(
+                "start",
+                self.status,
+                "another execution of this workflow is running; wait for its end, cancel it, "
+                "or set metadata.allow_concurrent to true on this one",
+            ) from error
+
+    def complete(self, output_data: Any = None) -> None:
+        """running → completed; pending nodes are skipped. Refused while nodes are running, and says how many."""
+        output = {} if output_data is None else {"output_data": output_data}
+        self._move("complete", ExecutionStatus.COMPLETED, self._settle_completed, ended_at=END, **output)
+
+    def fail(self, error_message: str) -> None:
+        """running → failed; pending nodes are skipped, running ones cancelled."""
+        self._move("fail", ExecutionStatus.FAILED, self._settle_failed, ended_at=END, error_message=error_message)
+
+    def cancel(self) -> None:
+        """pending or running → cancelled, and with it every pending or running node."""
+        self._move("cancel", ExecutionStatus.CANCELLED, self._settle_cancelled, ended_at=END)
+
+    def retry(self) -> None:
+        """failed → pending. The failed attempt is kept; so are those of its failed nodes, which are retried too, whatever
+        their retry_config allows: that limits what an engine may do by itself. Nodes that were skipped or cancelled
+        because of the failure are pending again, completed ones stay as they are."""
+        with transaction.atomic():
+            self._locked("retry", ExecutionStatus.PENDING)._kept().save()
+            self._retry_nodes()
+            self._move("retry", ExecutionStatus.PENDING, attempt=F("attempt") + 1, **RESET)
+
+    def _settle_completed(self) -> None:
+        # No node can start meanwhile: that takes a lock on this run's row, which _move() holds.
+        if running := self.node_executions.running().count():
+            nodes = "1 of its nodes is" if running == 1 else f"{running} of its nodes are"
+            raise InvalidTransition("complete", ExecutionStatus.RUNNING, f"{nodes} still running")
+        self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.PENDING)
+
+    def _settle_failed(self) -> None:
+        self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.PENDING)
+        self._settle(ExecutionStatus.CANCELLED, ExecutionStatus.RUNNING)
+
+    def _settle_cancelled(self) -> None:
+        self._settle(ExecutionStatus.CANCELLED, *ACTIVE)
+
+    def _settle(self, to: ExecutionStatus, *found: ExecutionStatus) -> None:
+        self.node_executions.filter(status__in=found).update(status=to, ended_at=END, settled=True)
+
+    def _retry_nodes(self) -> None:
+        found = self.node_executions.select_for_update(no_key=True).filter(status__in=RETRIED_OR_RESET).order_by("id")
+        failed = [node for node in found if node.status == ExecutionStatus.FAILED]
+        reset = self._because_of(failed, [node for node in found if node.status != ExecutionStatus.FAILED])
+        NodeExecutionAttempt.objects.bulk_create(node._kept() for node in failed)
+        NodeExecutionAttempt.objects.bulk_create(node._kept() for node in reset if node.started_at)
+        self._nodes(failed).update(retry_count=F("retry_count") + 1, attempt=F("attempt") + 1, **PENDING_AGAIN)
+        self._nodes(reset).update(attempt=F("attempt") + Case(When(started_at=None, then=0), default=1), **PENDING_AGAIN)
+
+    def _because_of(self, failed: "list[NodeExecution]", others: "list[NodeExecution]") -> "list[NodeExecution]":
+        """Those of `others` that the run's own end settled, or that an arrow leads to from a failed node. Where the workflow
+        has no edges, the order alone tells what came after."""
+        arrows = list(self.workflow.edges.values_list("source_node_id", "target_node_id"))
+        after = graph.descendants([node.node_id for node in failed], arrows)
+        first = min((node.execution_order for node in failed), default=None)
+        return [
+            node
+            for node in others
+            if node.settled
+            or node.node_id in after
+            or (not arrows and first is not None and node.execution_order > first)
+        ]
+
+    def _nodes(self, nodes: "list[NodeExecution]") -> NodeExecutionQuerySet:
+        return NodeExecution.objects.filter(pk__in=[node.pk for node in nodes])
+
+
+class NodeExecution(Execution):
+    TRANSITIONS = states.NODE_EXECUTION
+    KEPT = (*Execution.KEPT, "error_traceback")
+
+    workflow_execution = models.ForeignKey(
+        WorkflowExecution,
+        on_delete=models.DB_CASCADE,
+        db_index=False,
+        related_name="node_executions",
+        verbose_name=_("workflow execution"),
+    )
+    # ON DELETE RESTRICT, from the migration: a node that has been executed cannot be deleted.
+    node = models.ForeignKey(
+        Node,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="executions",
+        verbose_name=_("node"),
+    )
+    error_traceback = models.TextField(_("traceback"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
+    retry_count = models.IntegerField(_("retries"), default=0, db_default=0)
+    execution_order = models.IntegerField(_("order"))
+    settled = models.BooleanField(
+        _("settled"), default=False, db_default=False, editable=False, help_text=_("Ended by the end of its run.")
+    )
+
+    objects = NodeExecutionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "node_executions"
+        verbose_name = _("node execution")
+        verbose_name_plural = _("node executions")
+        ordering = ["execution_order", "id"]
+        constraints = [
+            *ended_constraints("node_execution"),
+            models.CheckConstraint(condition=Q(retry_count__gte=0), name="node_execution_retry_count_from_zero"),
+            # Gives the log lines' foreign key (run, node execution) something to point at.
+            models.UniqueConstraint(fields=["workflow_execution", "id"], name="node_execution_of_workflow_execution"),
+        ]
+        indexes = [
+            Index(fields=["workflow_execution"], name="idx_node_executions_workflow_execution"),
+            Index(fields=["node"], name="idx_node_executions_node"),
+            Index(fields=["status"], name="idx_node_executions_status"),
+            Index(fields=["workflow_execution", "execution_order"], name="idx_node_executions_order"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.node} · {self.id}"
+
+    def clean(self) -> None:
+        if self.node_id and self.workflow_execution_id and self.node.workflow_id != self.workflow_execution.workflow_id:
+            raise ValidationError({"node": _("The node belongs to another workflow than the execution.")})
+
+    @property
+    def can_retry(self) -> bool:
+        """Failed, and not yet retried as often as its node's retry_config allows."""
+        return self.status == ExecutionStatus.FAILED and self.retry_count < self.node.max_retries
+
+    def start(self) -> None:
+        """pending → running. Refused where its run has ended."""
+        with transaction.atomic():
+            self._lock_run("start", *ACTIVE)
+            self._move("start", ExecutionStatus.RUNNING, started_at=STARTED)
+
+    def complete(self, output_data: Any = None) -> None:
+        """running → completed."""
+        output = {} if output_data is None else {"output_data": output_data}
+        self._move("complete", ExecutionStatus.COMPLETED, ended_at=END, **output)
+
+    def fail(self, error_message: str, error_traceback: str | None = None) -> None:
+        """running → failed."""
+        error = {"error_message": error_message, "error_traceback": error_traceback}
+        self._move("fail", ExecutionStatus.FAILED, ended_at=END, **error)
+
+    def skip(self) -> None:
+        """pending → skipped."""
+        self._move("skip", ExecutionStatus.SKIPPED, ended_at=END)
+
+    def cancel(self) -> None:
+        """pending or running → cancelled."""
+        self._move("cancel", ExecutionStatus.CANCELLED, ended_at=END)
+
+    def retry(self) -> None:
+        """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended other than by
+        failing."""
+        limit = self.node.max_retries
+        with transaction.atomic():
+            self._lock_run("retry", *ACTIVE, ExecutionStatus.FAILED)
+            row = self._locked("retry", ExecutionStatus.PENDING)
+            if row.retry_count >= limit:
+                raise InvalidTransition("retry", row.status, f"{row.retry_count} of {limit} retries are used")
+            row._kept().save()
+            again = {"retry_count": F("retry_count") + 1, "attempt": F("attempt") + 1}
+            self._move("retry", ExecutionStatus.PENDING, **again, **NODE_RESET)
+
+    def _lock_run(self, act: str, *allowed: ExecutionStatus) -> None:
+        """Keeps the run from ending until the transaction ends. Refuses unless it is in one of the `allowed` states."""
+        runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.workflow_execution_id)
+        state = runs.values_list("status", flat=True).get()
+        if state not in allowed:
+            status = type(self).objects.values_list("status", flat=True).get(pk=self.pk)
+            raise InvalidTransition(act, status, f"its run is {state}")
+
+
+class WorkflowExecutionAttempt(Attempt):
+    workflow_execution = models.ForeignKey(WorkflowExecution, on_delete=models.DB_CASCADE, related_name="attempts", db_index=False)
+
+    class Meta(Attempt.Meta):
+        db_table = "workflow_execution_attempts"
+        verbose_name = _("attempt of a workflow execution")
+        verbose_name_plural = _("attempts of workflow executions")
+        constraints = [models.UniqueConstraint(fields=["workflow_execution", "number"], name="workflow_execution_attempt_number")]
+
+
+class NodeExecutionAttempt(Attempt):
+    node_execution = models.ForeignKey(NodeExecution, on_delete=models.DB_CASCADE, related_name="attempts", db_index=False)
+    error_traceback = models.TextField(_("traceback"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
+
+    class Meta(Attempt.Meta):
+        db_table = "node_execution_attempts"
+        verbose_name = _("attempt of a node execution")
+        verbose_name_plural = _("attempts of node executions")
+        constraints = [models.UniqueConstraint(fields=["node_execution", "number"], name="node_execution_attempt_number")]
+
+
+class ExecutionLog(Identified):
+    workflow_execution = models.ForeignKey(
+        WorkflowExecution,
+        on_delete=models.DB_CASCADE,
+        db_index=False,
+        related_name="logs",
+        verbose_name=_("workflow execution"),
+    )
+    # The migration's foreign key is of (workflow_execution, node_execution): a line's node belongs to the line's run.
+    node_execution = models.ForeignKey(
+        NodeExecution,
+        on_delete=models.DB_CASCADE,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
+        related_name="logs",
+        verbose_name=_("node execution"),
+    )
+    level = models.CharField(_("level"), max_length=20, choices=LogLevel)
+    message = models.TextField(_("message"))
+    data = models.JSONField(_("data"), null=True, blank=True)
+    timestamp = models.DateTimeField(_("time"), default=timezone.now, db_default=Now())
+
+    objects = ExecutionLogQuerySet.as_manager()
+
+    class Meta:
+        db_table = "execution_logs"
+        verbose_name = _("execution log")
+        verbose_name_plural = _("execution logs")
+        ordering = ["timestamp", "id"]
+        constraints = [models.CheckConstraint(condition=Q(level__in=LogLevel.values), name="execution_log_level_known")]
+        indexes = [
+            Index(fields=["workflow_execution", "timestamp", "id"], name="idx_execution_logs_workflow_execution"),
+            Index(
+                fields=["node_execution"],
+                name="idx_execution_logs_node_execution",
+                condition=Q(node_execution__isnull=False),
+            ),
+            Index(fields=["-timestamp"], name="idx_execution_logs_timestamp"),
+            Index(fields=["level", "-timestamp"], name="idx_execution_logs_level"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_level_display()}: {self.message}"
+
+    def clean(self) -> None:
+        if self.node_execution and self.node_execution.workflow_execution_id != self.workflow_execution_id:
+            raise ValidationError({"node_execution": _("The node execution belongs to another run than the line.")})
+
+    def save(self, **kwargs: Any) -> None:
+        """Raises ImmutableLog for a line that is saved already, ValidationError for an id that is not a UUIDv7."""
+        if not self._state.adding:
+            raise ImmutableLog
+        partitions.ensure([self.id], kwargs.get("using") or DEFAULT_DB_ALIAS)
+        super().save(**kwargs)

@@ -1,0 +1,157 @@
+"""The partitions of `execution_logs`: one for each period of EXECUTIONS_LOG_PARTITION_DAYS, by the time inside the id.
+
+The id is a UUIDv7, its first 48 bits the milliseconds since 1970. There is no DEFAULT partition (it would forbid
+detaching one without a lock on all), so a line's partition has to be there before the line: `make_ahead()` sees to it
+at every migrate and every start of the server, `ensure()` for a line that is older or younger than that.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
+TABLE = "execution_logs"
+EPOCH = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday, so that a partition of seven days is a calendar week
+CREATE = (Path(__file__).parent / "sql" / "create_partition.sql").read_text()
+
+logger = logging.getLogger(__name__)
+_known: dict[str, set["Partition"]] = {}
+_uncommitted: set["Partition"] = set()
+
+
+@dataclass(frozen=True, order=True)
+class Partition:
+    """The period from `start` (included) to `end` (not included), both midnight UTC."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def at(cls, moment: datetime) -> "Partition":
+        length = timedelta(days=settings.EXECUTIONS_LOG_PARTITION_DAYS)
+        start = EPOCH + (moment - EPOCH) // length * length
+        return cls(start, start + length)
+
+    @classmethod
+    def named(cls, name: str) -> "Partition":
+        days = name.removeprefix(f"{TABLE}_").split("_")
+        start, end = (datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC) for day in days)
+        return cls(start, end)
+
+    @property
+    def name(self) -> str:
+        return f"{TABLE}_{self.start:%Y%m%d}_{self.end:%Y%m%d}"
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+    def beside(self, others: Iterable["Partition"], moment: datetime) -> "Partition":
+        """As much of it around `moment` as `others` leave free: they may be of another length, set in earlier days."""
+        start = max([self.start, *(other.end for other in others if other.end <= moment)])
+        end = min([self.end, *(other.start for other in others if other.start > moment)])
+        return Partition(start, end)
+
+
+def plan(now: datetime | None = None) -> list[Partition]:
+    """Those that should be there: the present one and EXECUTIONS_LOG_PARTITIONS_AHEAD after it."""
+    now = now or datetime.now(UTC)
+    length = timedelta(days=settings.EXECUTIONS_LOG_PARTITION_DAYS)
+    return [Partition.at(now + length * i) for i in range(settings.EXECUTIONS_LOG_PARTITIONS_AHEAD + 1)]
+
+
+def make_ahead(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
+    """Make what plan() asks for; those that were missing."""
+    return list(_make((partition.start for partition in plan()), using))
+
+
+def after_migrate(using: str, **kwargs: Any) -> None:
+    """Receives post_migrate; does nothing where the table is not (yet, or any more) migrated in."""
+    _known.pop(using, None)
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [TABLE])
+        migrated = cursor.fetchone()[0]
+    if migrated:
+        make_ahead(using)
+
+
+def ensure(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> None:
+    """Make the partitions that lines with these ids go to, where one is missing. Raises ValidationError for an id of
+    another version than 7, whose time would be made up."""
+    for partition in _make((time_of(id) for id in ids), using):
+        logger.warning(
+            "Made the missing partition %s for a log line from outside the prepared period. "
+            "If its time is right, raise EXECUTIONS_LOG_PARTITIONS_AHEAD.",
+            partition.name,
+        )
+
+
+def existing(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(%s) ORDER BY 1", [TABLE]
+        )
+        return [Partition.named(name) for (name,) in cursor.fetchall()]
+
+
+def time_of(id: UUID) -> datetime:
+    """The moment inside a UUIDv7, to the millisecond. Raises ValidationError."""
+    if id.version != 7:
+        raise ValidationError(f"id: expected a UUID version 7, found {id}.", code="uuid7")
+    try:
+        return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)
+    except (ValueError, OverflowError):
+        raise ValidationError(f"id: the time in {id} lies after the year 9999.", code="uuid7") from None
+
+
+def bound(moment: datetime) -> UUID:
+    """The lowest id of that moment."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def _make(moments: Iterable[datetime], using: str) -> Iterator[Partition]:
+    known = _known.setdefault(using, set())
+    for moment in moments:
+        if any(moment in partition for partition in known):
+            continue
+        with transaction.atomic(using=using):
+            partition, made = _cover(moment, using)
+            if made:
+                _uncommitted.add(partition)
+            _remember(partition, using)
+        if made:
+            yield partition
+
+
+def _remember(partition: Partition, using: str) -> None:
+    """One that this transaction made is known only after the commit: a rollback takes it away again."""
+    known = _known[using]
+    if partition not in _uncommitted:
+        known.add(partition)
+        return
+    transaction.on_commit(lambda: (_uncommitted.discard(partition), known.add(partition)), using=using)
+
+
+def _cover(moment: datetime, using: str) -> tuple[Partition, bool]:
+    """The partition that holds that moment, and whether it had to be made."""
+    if there := _holding(moment, existing(using)):
+        return there, False
+    with connections[using].cursor() as cursor:
+        # Two processes that miss the same one: the second waits here, then finds it.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [TABLE])
+        others = existing(using)
+        if there := _holding(moment, others):
+            return there, False
+        new = Partition.at(moment).beside(others, moment)
+        cursor.execute(CREATE.format(name=new.name, table=TABLE, start=bound(new.start), end=bound(new.end)))
+    return new, True
+
+
+def _holding(moment: datetime, partitions: Iterable[Partition]) -> Partition | None:
+    return next((partition for partition in partitions if moment in partition), None)

@@ -1,0 +1,54 @@
+"""The states of executions and the moves between them: the one table that every verb is held to."""
+
+from collections.abc import Mapping
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class ExecutionStatus(models.TextChoices):
+    PENDING = "pending", _("pending")
+    RUNNING = "running", _("running")
+    COMPLETED = "completed", _("completed")
+    FAILED = "failed", _("failed")
+    SKIPPED = "skipped", _("skipped")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class TriggerType(models.TextChoices):
+    SCHEDULE = "schedule", _("schedule")
+    EVENT = "event", _("event")
+    MANUAL = "manual", _("manual")
+
+
+class LogLevel(models.TextChoices):
+    DEBUG = "debug", _("debug")
+    INFO = "info", _("info")
+    WARNING = "warning", _("warning")
+    ERROR = "error", _("error")
+
+
+type Transitions = Mapping[ExecutionStatus, frozenset[ExecutionStatus]]
+
+S = ExecutionStatus
+
+WORKFLOW_EXECUTION: Transitions = {
+    S.PENDING: frozenset({S.RUNNING, S.CANCELLED}),
+    S.RUNNING: frozenset({S.COMPLETED, S.FAILED, S.CANCELLED}),
+    S.FAILED: frozenset({S.PENDING}),
+    S.COMPLETED: frozenset(),
+    S.SKIPPED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+NODE_EXECUTION: Transitions = {
+    **WORKFLOW_EXECUTION,
+    S.PENDING: frozenset({S.RUNNING, S.SKIPPED, S.CANCELLED}),
+}
+
+ACTIVE = (S.PENDING, S.RUNNING)
+ENDED = (S.COMPLETED, S.FAILED, S.SKIPPED, S.CANCELLED)
+
+
+def sources(transitions: Transitions, to: ExecutionStatus) -> list[ExecutionStatus]:
+    """The states from which one may move to `to`."""
+    return [state for state, targets in transitions.items() if to in targets]

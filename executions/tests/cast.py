@@ -1,0 +1,73 @@
+"""The cast: every test about who may see or do what is played by these."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from rest_framework.test import APIClient
+
+from tokens.models import Scope, Token
+from workflows.models import Workflow
+from workflows.tests.factories import UserFactory, WorkflowFactory
+
+User = get_user_model()
+
+
+def permissions(*codenames: str) -> Any:
+    return Permission.objects.filter(
+        codename__in=codenames, content_type__app_label__in=["executions", "workflows", "tokens"]
+    )
+
+
+@pytest.fixture
+def owner(db: None) -> Any:
+    """Owns `workflow`; not staff."""
+    return UserFactory(username="owner")
+
+
+@pytest.fixture
+def stranger(db: None) -> Any:
+    """Has an account and nothing to do with `workflow`."""
+    return UserFactory(username="stranger")
+
+
+@pytest.fixture
+def teammate(db: None) -> Any:
+    """Staff who may view everything and change nothing."""
+    user = UserFactory(username="teammate", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    return User.objects.get(pk=user.pk)  # anew: permissions are cached on the object
+
+
+@pytest.fixture
+def newcomer(db: None) -> Any:
+    """Staff without any permission."""
+    return UserFactory(username="newcomer", is_staff=True)
+
+
+@pytest.fixture
+def staff(db: None) -> Any:
+    """Staff with every permission."""
+    return UserFactory(username="staff", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def workflow(owner: Any) -> Workflow:
+    """fetch → rank → report, of `owner`."""
+    return WorkflowFactory(owner=owner, name="momentum", chain=["fetch", "rank", "report"])
+
+
+@pytest.fixture
+def api() -> Callable[..., APIClient]:
+    """`api(owner)` speaks with a token of every scope, `api(owner, scopes=[...])` with these, `api()` as nobody."""
+
+    def client(user: Any = None, scopes: list[str] | None = None) -> APIClient:
+        client = APIClient()
+        if user is not None:
+            _row, secret = Token.objects.issue(user=user, name="test", scopes=scopes or list(Scope.values))
+            client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
+        return client
+
+    return client

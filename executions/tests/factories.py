@@ -1,0 +1,52 @@
+"""Rows of the ledger for tests. `in_state(row, "failed")` takes one there by its verbs, as an engine would."""
+
+from typing import Any
+
+import factory
+from factory.django import DjangoModelFactory
+
+from executions.models import ExecutionLog, LogLevel, NodeExecution, TriggerType, WorkflowExecution
+from workflows.tests.factories import NodeFactory, WorkflowFactory
+
+
+class WorkflowExecutionFactory(DjangoModelFactory):
+    class Meta:
+        model = WorkflowExecution
+
+    workflow = factory.SubFactory(WorkflowFactory)
+    trigger_type = TriggerType.MANUAL
+
+
+class NodeExecutionFactory(DjangoModelFactory):
+    class Meta:
+        model = NodeExecution
+
+    workflow_execution = factory.SubFactory(WorkflowExecutionFactory)
+    node = factory.SubFactory(NodeFactory, workflow=factory.SelfAttribute("..workflow_execution.workflow"))
+    execution_order = 0
+
+
+class ExecutionLogFactory(DjangoModelFactory):
+    class Meta:
+        model = ExecutionLog
+
+    workflow_execution = factory.SubFactory(WorkflowExecutionFactory)
+    level = LogLevel.INFO
+    message = factory.Sequence("line {}".format)
+
+
+PATHS: dict[str, list[tuple[Any, ...]]] = {
+    "pending": [],
+    "running": [("start",)],
+    "completed": [("start",), ("complete",)],
+    "failed": [("start",), ("fail", "went wrong")],
+    "cancelled": [("cancel",)],
+    "skipped": [("skip",)],
+}
+
+
+def in_state[E: WorkflowExecution | NodeExecution](execution: E, state: str) -> E:
+    """The same row, moved from pending to `state`. A run has no verb that skips it."""
+    for verb, *arguments in PATHS[state]:
+        getattr(execution, verb)(*arguments)
+    return execution

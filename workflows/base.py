@@ -1,0 +1,103 @@
+"""What every table of ours shares: an id that is a clock, a version that guards it, times from one clock."""
+
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from django.contrib.postgres import indexes as postgres
+from django.db import models
+from django.db.models import F, Func
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from .exceptions import StaleObject
+
+
+def uuid7() -> UUID:
+    """A UUID version 7 (RFC 9562): time-ordered, and within this process strictly increasing."""
+    return uuid_utils.compat.uuid7()
+
+
+class DatabaseUUID7(Func):
+    """The same made by the database, for rows that plain SQL writes (PostgreSQL has its own only from 18 on)."""
+
+    function = "ledger_uuid7"
+    output_field = models.UUIDField()
+
+
+class Index(models.Index):
+    """An index on PostgreSQL, where a name may have 63 characters (Django stops at 30 for Oracle's sake)."""
+
+    max_name_length = 63
+
+
+class GinIndex(postgres.GinIndex):
+    max_name_length = 63
+
+
+class Identified(models.Model):
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid7, db_default=DatabaseUUID7(), editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
+    def update(self, **changes: Any) -> int:
+        """Django's, and every row it changes becomes a newer version, so no stale object can undo it."""
+        return super().update(**{"version": F("version") + 1, "updated_at": Now()} | changes)
+
+    update.alters_data = True  # type: ignore[attr-defined]  # templates may not call it, as in Django's own
+
+    def update_returning(self, **changes: Any) -> dict[str, Any] | None:
+        """Change at most one row in one statement; what it holds afterwards, or None where no row matched."""
+        changes = {"version": F("version") + 1, "updated_at": Now()} | changes
+        query = self.query.chain(models.sql.UpdateQuery)
+        query.add_update_values(changes)
+        fields = [self.model._meta.get_field(name) for name in changes]
+        rows = query.get_compiler(self.db).execute_returning_sql(fields)
+        return dict(zip(changes, rows[0], strict=True)) if rows else None
+
+
+class Versioned(Identified):
+    """A row that a stale object cannot overwrite: save() matches the version that was read, and raises it by one.
+
+    Raises StaleObject from save() where the row is newer or gone.
+    """
+
+    version = models.PositiveIntegerField(_("version"), default=1, db_default=1, editable=False)
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(_("updated"), db_default=Now(), editable=False)
+
+    class Meta:
+        abstract = True
+
+    def _do_update(self, base_qs, using, pk_val, values, update_fields, forced_update, returning_fields):  # type: ignore[no-untyped-def]
+        """Django's seam for the UPDATE in save()."""
+        guarded = base_qs.filter(**self._read_as(values))
+        values, stamps = self._stamped(values)
+        returning_fields.extend(stamps)  # in place: save() assigns what comes back by this very list
+        rows = super()._do_update(guarded, using, pk_val, values, update_fields, forced_update, returning_fields)
+        if not rows:
+            raise self._unsaved(using)
+        return rows
+
+    def _read_as(self, values: list[tuple[models.Field, Any, Any]]) -> dict[str, Any]:
+        """What the row must still hold for save() to touch it."""
+        return {"version": self.version}
+
+    def _stamped(self, values):  # type: ignore[no-untyped-def]
+        stamps = {"version": F("version") + 1, "updated_at": Now()}
+        kept = [value for value in values if value[0].name not in stamps]
+        fields = [self._meta.get_field(name) for name in stamps]
+        return kept + [(field, None, stamps[field.name]) for field in fields], fields
+
+    def _unsaved(self, using: str | None) -> Exception:
+        name = self._meta.verbose_name
+        now = type(self)._base_manager.using(using).filter(pk=self.pk).values_list("version", flat=True).first()
+        if now is None:
+            return StaleObject(f"Cannot save {name} {self.pk}: it was deleted since it was read.")
+        return StaleObject(
+            f"Cannot save {name} {self.pk}: it changed since it was read (version {self.version}, now {now}). "
+            "Read it again and repeat the change."
+        )

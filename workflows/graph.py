@@ -1,0 +1,56 @@
+"""The shape of a workflow, as pure functions over node keys and (source, target) pairs."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from graphlib import CycleError, TopologicalSorter
+
+from .exceptions import CyclicGraph
+
+type Arrow[K: Hashable] = tuple[K, K]
+
+
+def levels[K: Hashable](nodes: Iterable[K], edges: Iterable[Arrow[K]]) -> dict[K, int]:
+    """The topological level of each node: 0 for those nothing leads to, else one more than the highest before it.
+
+    Nodes that may run at the same time share a level. Raises CyclicGraph.
+    """
+    before = _predecessors(nodes, edges)
+    level: dict[K, int] = {}
+    for node in _sorted(before):
+        level[node] = max((level[source] + 1 for source in before[node]), default=0)
+    return level
+
+
+def check_acyclic[K: Hashable](nodes: Iterable[K], edges: Iterable[Arrow[K]]) -> None:
+    """Raises CyclicGraph, which names the circle."""
+    _sorted(_predecessors(nodes, edges))
+
+
+def descendants[K: Hashable](starts: Iterable[K], edges: Iterable[Arrow[K]]) -> set[K]:
+    """Everything that an arrow leads to from `starts`, directly or not; the starts themselves only if led to."""
+    after = defaultdict(set)
+    for source, target in edges:
+        after[source].add(target)
+    found: set[K] = set()
+    waiting = list(starts)
+    while waiting:
+        new = after[waiting.pop()] - found
+        found |= new
+        waiting.extend(new)
+    return found
+
+
+def _predecessors[K: Hashable](nodes: Iterable[K], edges: Iterable[Arrow[K]]) -> dict[K, list[K]]:
+    before: dict[K, list[K]] = {node: [] for node in nodes}
+    for source, target in edges:
+        before.setdefault(source, [])
+        before.setdefault(target, []).append(source)
+    return before
+
+
+def _sorted[K: Hashable](before: dict[K, list[K]]) -> list[K]:
+    try:
+        return list(TopologicalSorter(before).static_order())
+    except CycleError as error:
+        # graphlib walks from a node to its predecessors: turn the circle round so that it reads along the arrows.
+        raise CyclicGraph(list(reversed(error.args[1]))) from None

@@ -1,0 +1,205 @@
+"""The definitions that executions point at: Workflow, Node, Edge. What is saved is always a DAG."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext_lazy as _
+
+from . import graph
+from .base import Identified, Versioned, uuid7
+from .exceptions import CyclicGraph, HasHistory
+from .querysets import NodeQuerySet, WorkflowQuerySet
+
+__all__ = ["Edge", "Node", "NodeType", "Workflow", "default_retry_config", "uuid7"]
+
+MAX_RETRIES = 3
+
+
+class NodeType(models.TextChoices):
+    TRIGGER = "trigger", _("trigger")
+    TOOL = "tool", _("tool")
+    AGENT = "agent", _("agent")
+    CONDITION = "condition", _("condition")
+    ADAPTER = "adapter", _("adapter")
+    PARALLEL = "parallel", _("parallel")
+    AGGREGATOR = "aggregator", _("aggregator")
+
+
+def default_retry_config() -> dict[str, int]:
+    return {"max_retries": MAX_RETRIES, "delay": 1}
+
+
+def _json(value: Any) -> models.Value:
+    return models.Value(value, output_field=models.JSONField())
+
+
+class Workflow(Versioned):
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DB_SET_NULL,
+        null=True,
+        blank=True,
+        related_name="workflows",
+        verbose_name=_("owner"),
+    )
+    name = models.CharField(_("name"), max_length=255)
+    description = models.TextField(_("description"), blank=True, default="", db_default="")
+    config = models.JSONField(_("config"), default=dict, db_default=_json({}), blank=True)
+    variables = models.JSONField(_("variables"), default=dict, db_default=_json({}), blank=True)
+    is_active = models.BooleanField(_("active"), default=True, db_default=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+
+    objects = WorkflowQuerySet.as_manager()
+
+    class Meta:
+        db_table = "workflows"
+        verbose_name = _("workflow")
+        verbose_name_plural = _("workflows")
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def soft_delete(self) -> None:
+        """Put it out of use; its history stays. A second call changes nothing."""
+        if self.deleted_at is None:
+            self.deleted_at = Now()
+            self.save(update_fields=["deleted_at"])
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises HasHistory where it has been executed."""
+        with HasHistory.translated(Workflow):
+            return super().delete(*args, **kwargs)
+
+    def levels(self) -> dict[Any, int]:
+        """The topological level of each node, by the node's id: what `execution_order` is made of."""
+        nodes = self.nodes.values_list("id", flat=True)
+        return graph.levels(nodes, self.edges.values_list("source_node_id", "target_node_id"))
+
+
+class Node(Identified):
+    workflow = models.ForeignKey(
+        Workflow, on_delete=models.DB_CASCADE, related_name="nodes", verbose_name=_("workflow"), db_index=False
+    )
+    name = models.CharField(_("name"), max_length=255)
+    node_type = models.CharField(_("type"), max_length=50, choices=NodeType)
+    position_x = models.FloatField(_("position x"), default=0, db_default=0)
+    position_y = models.FloatField(_("position y"), default=0, db_default=0)
+    config = models.JSONField(_("config"), default=dict, db_default=_json({}), blank=True)
+    input_schema = models.JSONField(_("input schema"), default=dict, db_default=_json({}), blank=True)
+    output_schema = models.JSONField(_("output schema"), default=dict, db_default=_json({}), blank=True)
+    timeout_seconds = models.PositiveIntegerField(_("timeout in seconds"), default=300, db_default=300)
+    retry_config = models.JSONField(
+        _("retry config"), default=default_retry_config, db_default=_json(default_retry_config()), blank=True
+    )
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
+
+    objects = NodeQuerySet.as_manager()
+
+    class Meta:
+        db_table = "nodes"
+        verbose_name = _("node")
+        verbose_name_plural = _("nodes")
+        ordering = ["workflow_id", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workflow", "name"],
+                name="node_name_unique_in_workflow",
+                violation_error_message=_("Another node of this workflow has this name: choose a different one."),
+            ),
+            # Gives the edges' foreign key (workflow, node) something to point at.
+            models.UniqueConstraint(fields=["workflow", "id"], name="node_of_workflow"),
+            models.CheckConstraint(condition=Q(node_type__in=NodeType.values), name="node_type_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        retries = self.retry_config.get("max_retries", MAX_RETRIES) if isinstance(self.retry_config, dict) else None
+        if type(retries) is not int or retries < 0:
+            raise ValidationError({"retry_config": _("retry_config.max_retries: expected a whole number from 0.")})
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises HasHistory where it has been executed."""
+        with HasHistory.translated(Node):
+            return super().delete(*args, **kwargs)
+
+    @property
+    def max_retries(self) -> int:
+        """How often a failed execution of it may be retried: 3 where retry_config does not say."""
+        retries = (self.retry_config or {}).get("max_retries", MAX_RETRIES)
+        return retries if type(retries) is int else MAX_RETRIES
+
+
+class Edge(Identified):
+    workflow = models.ForeignKey(
+        Workflow, on_delete=models.DB_CASCADE, related_name="edges", verbose_name=_("workflow"), db_index=False
+    )
+    source_node = models.ForeignKey(
+        Node, on_delete=models.DB_CASCADE, related_name="edges_out", verbose_name=_("source node"), db_index=False
+    )
+    target_node = models.ForeignKey(
+        Node, on_delete=models.DB_CASCADE, related_name="edges_in", verbose_name=_("target node")
+    )
+    source_handle = models.CharField(_("source handle"), max_length=255, null=True, blank=True)  # noqa: DJ001  # the contract's NULL
+    target_handle = models.CharField(_("target handle"), max_length=255, null=True, blank=True)  # noqa: DJ001  # the contract's NULL
+    condition = models.JSONField(_("condition"), null=True, blank=True)
+    priority = models.IntegerField(_("priority"), default=0, db_default=0)
+    label = models.CharField(_("label"), max_length=255, blank=True, default="", db_default="")
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "edges"
+        verbose_name = _("edge")
+        verbose_name_plural = _("edges")
+        ordering = ["workflow_id", "priority", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(source_node=F("target_node")),
+                name="edge_without_self_loop",
+                violation_error_message=_("A node cannot lead to itself: choose another target."),
+            ),
+            # NULLS NOT DISTINCT needs PostgreSQL 15; the empty string stands for "no handle" on 14 too.
+            models.UniqueConstraint(
+                "source_node",
+                "target_node",
+                Coalesce("source_handle", models.Value("")),
+                Coalesce("target_handle", models.Value("")),
+                name="edge_unique",
+                violation_error_message=_("The same edge exists already: remove one of the two."),
+            ),
+        ]
+        indexes = [models.Index(fields=["workflow"], name="idx_edges_workflow")]
+
+    def __str__(self) -> str:
+        return f"{self.source_node} → {self.target_node}"
+
+    def clean(self) -> None:
+        """The rules that the database holds too, as sentences: both ends in the edge's workflow, no circle."""
+        if self.source_node_id and self.target_node_id:
+            self._check_ends()
+            self._check_circle()
+
+    def _check_ends(self) -> None:
+        for name in ("source_node", "target_node"):
+            if getattr(self, name).workflow_id != self.workflow_id:
+                raise ValidationError({name: _("The node belongs to another workflow: choose one of this workflow.")})
+
+    def _check_circle(self) -> None:
+        others = Edge.objects.filter(workflow=self.workflow_id).exclude(pk=self.pk).select_related(None)
+        names = dict(Node.objects.filter(workflow=self.workflow_id).values_list("id", "name"))
+        arrows: Iterable[tuple[Any, Any]] = [
+            *others.values_list("source_node_id", "target_node_id"),
+            (self.source_node_id, self.target_node_id),
+        ]
+        try:
+            graph.check_acyclic(names.values(), [(names[a], names[b]) for a, b in arrows])
+        except CyclicGraph as error:
+            raise ValidationError(str(error), code="cycle") from error

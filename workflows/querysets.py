@@ -1,0 +1,41 @@
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+
+from .base import VersionedQuerySet
+from .exceptions import HasHistory
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser, AnonymousUser
+
+    from .models import Node, Workflow
+
+
+def may_see_all(user: "AbstractUser | AnonymousUser", permission: str) -> bool:
+    """Staff who hold the view permission see every owner's; all others see their own."""
+    return user.is_active and user.is_staff and user.has_perm(permission)
+
+
+class _GuardedDelete[M: models.Model](models.QuerySet[M]):
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Raises HasHistory, and deletes nothing, where a run points at any of them."""
+        with HasHistory.translated(self.model):
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+
+class WorkflowQuerySet(_GuardedDelete["Workflow"], VersionedQuerySet["Workflow"]):
+    def alive(self) -> "WorkflowQuerySet":
+        """Those not soft-deleted."""
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, user: Any) -> "WorkflowQuerySet":
+        if may_see_all(user, "workflows.view_workflow"):
+            return self
+        return self.filter(owner_id=user.pk) if user.pk else self.none()
+
+
+class NodeQuerySet(_GuardedDelete["Node"]):
+    pass
