@@ -1,0 +1,62 @@
+# `make help` lists what there is. Written for GNU make 3.81, which macOS has.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help run test setup lint format requirements clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
+
+run: $(VENV)/run.stamp ## set up, migrate, serve on 127.0.0.1 (PORT=8000)
+	@exec $(BIN)/python manage.py serve --port $(PORT)
+
+test: setup ## set up and run the whole suite (ARGS="-k word" goes on to pytest)
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+setup: $(VENV)/dev.stamp ## make .venv with everything the product and its tests need
+	@:
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## let ruff tidy the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+requirements: setup ## compile the .in files anew, with the newest releases
+	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'for name in requirements requirements-dev; do \
+	  $(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-options --no-emit-index-url \
+	    --no-emit-find-links --no-emit-trusted-host --output-file $$name.txt $$name.in; done'
+
+clean: ## remove .venv and caches; the data in .local stays
+	@rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/run.stamp: requirements.txt $(VENV)/venv.stamp
+	@echo "Installing what the product runs on ..."
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+	@echo "Installing what the tests and tools need ..."
+	@$(PIP) install -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+# A candidate is tried by running it: pyenv leaves names that exist and refuse to run.
+$(VENV)/venv.stamp:
+	@set -f; candidates="$$PYTHON python3.14 python3.13 python3.12 python3"; set +f; \
+	for python in $$candidates $$HOME/.pyenv/versions/*/bin/python3 /usr/local/bin/python3* /opt/homebrew/bin/python3*; do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$python ..."; \
+	    rm -rf $(VENV) && "$$python" -m venv $(VENV) && touch $@ && exit 0; \
+	  fi; \
+	done; \
+	echo "Python 3.12 or newer with its venv module is missing: install it, or name one with PYTHON=/path/to/python3 make ..." >&2; \
+	exit 1
