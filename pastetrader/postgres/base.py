@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 from typing import Any
 
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQLWrapper
@@ -27,6 +28,8 @@ _owner = os.getpid()
 @atexit.register
 def _leave() -> None:
     """Pools first: their threads would try to reconnect to a server that is going away."""
+    for each in (signal.SIGINT, signal.SIGTERM):  # stopping takes a moment, and half a stop helps nobody
+        signal.signal(each, signal.SIG_IGN)
     if os.getpid() == _owner:  # a forked child has the parent's sockets in its hands
         for pool in PostgreSQLWrapper._connection_pools.values():
             pool.close()

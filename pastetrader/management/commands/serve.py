@@ -1,0 +1,89 @@
+"""What `make run` runs: everything is made ready, then served, in one process that ends as one."""
+
+import secrets
+import signal
+import socket
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import BaseCommand, CommandError, call_command, get_commands
+from django.core.management.base import CommandParser
+
+from executions.models import WorkflowExecution
+from executions.partitions import make_ahead
+from pastetrader.postgres.lease import one_at_a_time
+from pastetrader.static import collect_if_changed
+
+HOST = "127.0.0.1"
+
+
+class Command(BaseCommand):
+    help = "Prepare the database, then serve the admin and the API on 127.0.0.1. Ctrl-C stops everything."
+    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own shape; migrate checks what matters here
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--no-demo", action="store_true", help="leave an empty ledger empty")
+
+    def handle(self, *, port: int, no_demo: bool, **options: Any) -> None:
+        listener = _listen(port)
+        settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(settings.LOCAL_DIR / "serve.lock"):
+            self._prepare(demo=not no_demo)
+        self._serve(listener)
+
+    def _prepare(self, *, demo: bool) -> None:
+        self._say("Preparing the database ...")
+        call_command("migrate", interactive=False, verbosity=0)
+        make_ahead()
+        if collect_if_changed():
+            self._say("Static files are collected.")
+        self._make_first_user()
+        if demo and "demo" in get_commands() and not WorkflowExecution.objects.exists():
+            self._say("The ledger is empty: running the demo workflow ...")
+            call_command("demo")
+
+    def _make_first_user(self) -> None:
+        users = get_user_model().objects
+        if users.filter(is_superuser=True).exists():
+            return
+        password = secrets.token_urlsafe(12)
+        users.create_superuser(username="admin", password=password)
+        self._say(f"Made the staff user admin, password {password}")
+        self._say("It is shown only now; `.venv/bin/python manage.py changepassword admin` sets another.")
+
+    def _serve(self, listener: socket.socket) -> None:
+        address = "http://{}:{}".format(*listener.getsockname())
+        self._say(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops the server and the database.")
+        try:
+            uvicorn.Server(_config()).run(sockets=[listener])
+        except (KeyboardInterrupt, SystemExit):  # uvicorn hands on the signal that it obeyed
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C changes nothing
+            self._say("Stopped.")
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _listen(port: int) -> socket.socket:
+    """Before anything is done: whoever holds the port is told at once, by name."""
+    try:
+        return socket.create_server((HOST, port))
+    except (OSError, OverflowError) as exc:
+        raise CommandError(f"Port {port} cannot be used ({exc}). Choose another: make run PORT=8001") from exc
+
+
+def _config() -> uvicorn.Config:
+    return uvicorn.Config(
+        "pastetrader.asgi:application",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=settings.HTTPS,
+        timeout_graceful_shutdown=5,
+    )

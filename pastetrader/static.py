@@ -1,0 +1,33 @@
+"""Static files, collected only when one of them has changed since."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+
+
+def collect_if_changed() -> bool:
+    stamp = settings.LOCAL_DIR / "static.stamp"
+    now = _fingerprint()
+    if stamp.exists() and stamp.read_text() == now and Path(settings.STATIC_ROOT).is_dir():
+        return False
+    call_command("collectstatic", interactive=False, verbosity=0)
+    stamp.write_text(now)
+    return True
+
+
+def _fingerprint() -> str:
+    lines = "\n".join(sorted(_lines()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _lines() -> Iterator[str]:
+    yield django.__version__
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            found = Path(storage.path(path)).stat()
+            yield f"{path} {found.st_size} {found.st_mtime_ns}"
