@@ -170,9 +170,10 @@ REST_FRAMEWORK = {
         "tokens.api.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["tokens.api.MayDo"],
+    "DEFAULT_PAGINATION_CLASS": "executions.api.pagination.KeysetPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["executions.api.parsers.StorableJSONParser"],
     "EXCEPTION_HANDLER": "executions.api.errors.handle",
 }
 

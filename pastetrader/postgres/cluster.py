@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from pastetrader.postgres import account, processes
-from pastetrader.postgres.address import socket_dir
+from pastetrader.postgres.address import SOCKET_NAME, socket_dir
 from pastetrader.postgres.errors import EmbeddedServerError
 
 SUPERUSER = "postgres"
@@ -125,14 +125,18 @@ class Cluster:
     def _start_anew(self) -> psutil.Process:
         self._refuse_other_version()
         processes.end_orphans(self.data_dir)
-        # Its process id is nobody's, or by now that of a stranger, for whom PostgreSQL would refuse to start.
-        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+        self._remove_stale_locks()
         self._make_socket_dir()
         self._launch()
         postmaster = processes.find_postmaster(self.data_dir)
         if postmaster is None:
             raise self._failure("it started and ended at once")
         return postmaster
+
+    def _remove_stale_locks(self) -> None:
+        """Their process id is nobody's, a zombie's, or by now a stranger's, before whom PostgreSQL would give way."""
+        for lock in (self.data_dir / "postmaster.pid", self.socket_dir / f"{SOCKET_NAME}.lock"):
+            lock.unlink(missing_ok=True)
 
     def _launch(self) -> None:
         settings = SETTINGS | ({} if self.durable else CARELESS)

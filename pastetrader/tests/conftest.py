@@ -1,0 +1,96 @@
+"""A folder for a cluster of its own, and programs that use it: real processes, so that they can be killed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pastetrader.postgres import processes
+from pastetrader.postgres.cluster import Cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+USER = """
+import sys
+from pathlib import Path
+from pastetrader.postgres.base import ensure
+ensure({"EMBEDDED": {"data_dir": Path(sys.argv[1]), "durable": sys.argv[2] == "durable"}, "NAME": "pastetrader"})
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+class User:
+    """A process that uses the server until it is told to go."""
+
+    def __init__(self, data_dir: Path, durable: bool) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", USER, str(data_dir), "durable" if durable else "careless"],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def arrive(self) -> "User":
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "up\n", self.process.communicate()[1]
+        return self
+
+    def leave(self) -> None:
+        self.process.communicate(timeout=60)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="pastetrader-server-")).resolve()
+    yield home / "postgres"
+    kill_all(home)
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def use(data_dir: Path) -> Iterator[Callable[..., User]]:
+    users: list[User] = []
+
+    def start(durable: bool = False) -> User:
+        users.append(User(data_dir, durable))
+        return users[-1]
+
+    yield start
+    for user in users:
+        user.kill()
+
+
+@pytest.fixture
+def cluster(data_dir: Path) -> Cluster:
+    return Cluster(data_dir, durable=False)
+
+
+def postmaster(data_dir: Path) -> psutil.Process | None:
+    return processes.find_postmaster(data_dir)
+
+
+def kill_all(home: Path) -> None:
+    """Whatever a failed test left running under its folder."""
+    for process in psutil.process_iter():
+        try:
+            if process.name() == "postgres" and Path(process.cwd()).is_relative_to(home):
+                process.kill()
+        except psutil.Error:
+            continue
+
+
+def manage(*arguments: str, local: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(local), **environment}, capture_output=True, text=True,
+        check=False, stdin=subprocess.DEVNULL, timeout=120,
+    )  # fmt: skip

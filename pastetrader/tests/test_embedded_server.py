@@ -1,0 +1,223 @@
+"""The embedded server is shared, stopped by the last one out, and comes back after kill -9."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from pastetrader.postgres import account
+from pastetrader.postgres.address import SOCKET_NAME, socket_dir
+from pastetrader.postgres.cluster import Cluster
+from pastetrader.postgres.errors import EmbeddedServerError
+from pastetrader.postgres.server import EmbeddedServer
+from pastetrader.tests.conftest import User, kill_all, postmaster
+
+Use = Callable[..., User]
+
+
+def connect(data_dir: Path) -> psycopg.Connection:
+    return psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader", autocommit=True)
+
+
+def pid(data_dir: Path) -> int:
+    found = postmaster(data_dir)
+    assert found is not None
+    return found.pid
+
+
+def test_two_processes_share_a_server_and_the_last_one_out_stops_it(data_dir: Path, use: Use) -> None:
+    first, second = use().arrive(), use().arrive()
+    server = pid(data_dir)
+
+    first.leave()
+    assert pid(data_dir) == server
+    connect(data_dir).close()
+
+    second.leave()
+    assert postmaster(data_dir) is None
+
+
+def test_processes_that_arrive_at_once_start_one_server(data_dir: Path, use: Use) -> None:
+    users = [use() for _ in range(4)]
+    for user in users:
+        user.arrive()
+    connect(data_dir).close()
+    for user in users:
+        user.leave()
+    assert postmaster(data_dir) is None
+
+
+def test_those_who_come_while_others_go_always_find_a_server(data_dir: Path, use: Use) -> None:
+    current = use().arrive()
+    for _ in range(5):
+        newcomer = use()
+        current.leave()
+        current = newcomer.arrive()
+        connect(data_dir).close()
+    current.leave()
+    assert postmaster(data_dir) is None
+
+
+def test_a_killed_user_leaves_no_lease(data_dir: Path, use: Use) -> None:
+    killed = use().arrive()
+    server = pid(data_dir)
+    killed.kill()
+
+    heir = use().arrive()
+    assert pid(data_dir) == server
+    heir.leave()
+    assert postmaster(data_dir) is None
+
+
+def test_a_killed_server_comes_back_with_everything_committed(data_dir: Path, use: Use) -> None:
+    user = use(durable=True).arrive()
+    with connect(data_dir) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS number")
+    psutil.Process(pid(data_dir)).kill()
+    user.kill()
+
+    use(durable=True).arrive()
+    with connect(data_dir) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1000,)
+
+
+def test_a_server_killed_with_its_user_alive_is_started_again_by_the_next_connection(data_dir: Path) -> None:
+    server = EmbeddedServer(data_dir, durable=False)
+    server.ensure("pastetrader")
+    before = pid(data_dir)
+    psutil.Process(before).kill()
+
+    server.ensure("pastetrader")
+    assert pid(data_dir) != before
+    connect(data_dir).close()
+    server.leave()
+    assert postmaster(data_dir) is None
+
+
+def test_children_that_outlive_a_killed_server_are_waited_for(data_dir: Path, cluster: Cluster) -> None:
+    leader = start(cluster)
+    with pytest.raises(psycopg.OperationalError), connect(data_dir) as connection:
+        connection.execute("SET client_connection_check_interval = 0")
+        leader.kill()
+        assert start(cluster).pid != leader.pid
+        connection.execute("SELECT 1")
+    cluster.stop()
+
+
+@pytest.mark.parametrize("text", ["{self}\n{folder}\n1\n5432\n", "", "12", "no number"])
+def test_what_a_stale_pid_file_says_stops_nobody(data_dir: Path, cluster: Cluster, text: str) -> None:
+    cluster.data_dir.parent.mkdir(exist_ok=True)
+    cluster.make()
+    # The process id of someone alive who is no PostgreSQL: given again after the machine was restarted.
+    file = data_dir / "postmaster.pid"
+    file.write_text(text.format(self=os.getppid(), folder=data_dir))
+    account.own(file)
+
+    start(cluster)
+    connect(data_dir).close()
+    cluster.stop()
+
+
+def test_half_an_initdb_is_thrown_away(data_dir: Path, cluster: Cluster) -> None:
+    half = data_dir.with_name(".postgres-draft-killed")
+    (half / "base").mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+
+    start(cluster)
+    assert not half.exists()
+    cluster.stop()
+
+
+def test_a_folder_of_something_else_is_left_alone(data_dir: Path, cluster: Cluster) -> None:
+    data_dir.mkdir()
+    (data_dir / "diary.txt").write_text("dear diary")
+    with pytest.raises(EmbeddedServerError, match="neither empty nor a PostgreSQL cluster"):
+        cluster.start()
+
+
+def test_a_cluster_of_another_version_is_refused_with_advice(data_dir: Path, cluster: Cluster) -> None:
+    data_dir.mkdir()
+    (data_dir / "PG_VERSION").write_text("17\n")
+    with pytest.raises(EmbeddedServerError, match="made by PostgreSQL 17, .* Dump it"):
+        cluster.start()
+
+
+def test_a_failed_start_shows_the_end_of_the_servers_log(data_dir: Path, cluster: Cluster) -> None:
+    cluster.make()
+    with (data_dir / "postgresql.conf").open("a") as conf:
+        conf.write("no_such_setting = 1\n")
+    with pytest.raises(EmbeddedServerError, match='unrecognized configuration parameter "no_such_setting"'):
+        cluster.start()
+
+
+@pytest.fixture
+def long_dir() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="pastetrader-server-")).resolve()
+    folder = home / ("x" * 100) / "postgres"
+    folder.parent.mkdir()
+    yield folder
+    kill_all(home)
+    shutil.rmtree(home)
+    shutil.rmtree(socket_dir(folder), ignore_errors=True)
+
+
+def test_a_path_too_long_for_a_socket_listens_in_a_short_closed_folder(long_dir: Path) -> None:
+    cluster = Cluster(long_dir, durable=False)
+    start(cluster)
+    assert len(bytes(socket_dir(long_dir) / SOCKET_NAME)) < 100
+    assert socket_dir(long_dir).stat().st_mode & 0o777 == 0o700
+    connect(long_dir).close()
+    cluster.stop()
+
+
+def test_a_path_with_spaces_commas_and_quotes_works(data_dir: Path) -> None:
+    odd = data_dir.parent / "a, b's" / "postgres"
+    odd.parent.mkdir()
+    cluster = Cluster(odd, durable=False)
+    start(cluster)
+    connect(odd).close()
+    cluster.stop()
+
+
+def test_a_socket_folder_that_a_stranger_made_is_refused(long_dir: Path) -> None:
+    socket_dir(long_dir).mkdir(mode=0o777)
+    socket_dir(long_dir).chmod(0o777)
+    with pytest.raises(EmbeddedServerError, match="not a folder that only we may enter"):
+        Cluster(long_dir, durable=False).start()
+
+
+def test_a_forked_child_does_not_end_the_lease_of_its_parent(data_dir: Path, use: Use) -> None:
+    server = EmbeddedServer(data_dir, durable=False)
+    server.ensure("pastetrader")
+    child = os.fork()
+    if child == 0:
+        server.leave()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    other = use().arrive()
+    other.leave()  # not the last one out
+    connect(data_dir).close()
+    server.leave()
+    assert postmaster(data_dir) is None
+
+
+def test_only_its_owner_may_read_the_data(data_dir: Path, cluster: Cluster) -> None:
+    start(cluster)
+    assert data_dir.stat().st_mode & 0o777 == 0o700
+    assert data_dir.stat().st_uid == account.uid()
+    cluster.stop()
+
+
+def start(cluster: Cluster) -> psutil.Process:
+    began = time.monotonic()
+    leader = cluster.start()
+    cluster.create_database("pastetrader")
+    assert time.monotonic() - began < 60
+    return leader
