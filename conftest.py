@@ -12,6 +12,8 @@ from django.conf import settings
 from pastetrader.postgres.address import socket_dir
 from pastetrader.postgres.server import leave_all
 
+pytest_plugins = ["executions.tests.cast"]
+
 # Threads that race hold a connection each; a stock server takes 100.
 POOL = {"min_size": 0, "max_size": 80, "timeout": 30}
 

@@ -28,10 +28,10 @@ __all__ = [
 
 
 class InvalidTransition(ValueError):
-    """`act` is what was tried ("start"), `state` what the row was found in, `reason` more where there is more to say."""
+    """`act` is what was tried ("start"), `state` and `version` what the row was found in, `reason` more where there is."""
 
-    def __init__(self, act: str, state: Any, reason: str = "") -> None:
-        self.act, self.state, self.reason = act, str(state), reason
+    def __init__(self, act: str, state: Any, reason: str = "", version: int | None = None) -> None:
+        self.act, self.state, self.reason, self.version = act, str(state), reason, version
         super().__init__(f"Cannot {act} execution in {state} state" + (f": {reason}" if reason else ""))
 
 

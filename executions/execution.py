@@ -107,12 +107,11 @@ class Execution(Versioned, Timed):
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""
-        row = type(self).objects.only("status", "attempt").get(pk=self.pk)
-        if row.status in sources(self.TRANSITIONS, to) and row.attempt != self.attempt:
-            return StaleExecution(
-                act, row.status, f"this is attempt {self.attempt} and the row is at attempt {row.attempt}; read it again"
-            )
-        return InvalidTransition(act, row.status)
+        row = type(self).objects.only("status", "attempt", "version").get(pk=self.pk)
+        if row.status not in sources(self.TRANSITIONS, to) or row.attempt == self.attempt:
+            return InvalidTransition(act, row.status, version=row.version)
+        reason = f"this is attempt {self.attempt} and the row is at attempt {row.attempt}; read it again"
+        return StaleExecution(act, row.status, reason, row.version)
 
     def _locked(self, act: str, to: ExecutionStatus) -> Self:
         """The row as it is now, locked until the transaction ends, if it may move to `to`."""
@@ -135,7 +134,8 @@ class Execution(Versioned, Timed):
     def _unsaved(self, using: str | None) -> Exception:
         row = type(self)._base_manager.using(using).filter(pk=self.pk, version=self.version).first()
         if row is not None:
-            return InvalidTransition("save", row.status, "save() does not change the state; use its verbs, such as start()")
+            reason = "save() does not change the state; use its verbs, such as start()"
+            return InvalidTransition("save", row.status, reason, row.version)
         return super()._unsaved(using)
 
 

@@ -36,6 +36,10 @@ __all__ = [
 ]
 
 ONE_RUNNING = "one_running_execution_per_workflow"
+ANOTHER_RUNS = (
+    "another execution of this workflow is running; wait for its end, cancel it, "
+    "or set metadata.allow_concurrent to true on this one"
+)
 RETRIED_OR_RESET = (ExecutionStatus.FAILED, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
 NODE_RESET: dict[str, Any] = RESET | {"error_traceback": None, "settled": False}
 PENDING_AGAIN = NODE_RESET | {"status": ExecutionStatus.PENDING}
@@ -105,12 +109,7 @@ class WorkflowExecution(Execution):
         except IntegrityError as error:
             if ONE_RUNNING not in str(error):
                 raise
-            raise ConcurrentExecution(
-                "start",
-                self.status,
-                "another execution of this workflow is running; wait for its end, cancel it, "
-                "or set metadata.allow_concurrent to true on this one",
-            ) from error
+            raise ConcurrentExecution("start", ExecutionStatus.PENDING, ANOTHER_RUNS, self.version) from error
 
     def complete(self, output_data: Any = None) -> None:
         """running → completed; pending nodes are skipped. Refused while nodes are running, and says how many."""
@@ -134,11 +133,25 @@ class WorkflowExecution(Execution):
             self._retry_nodes()
             self._move("retry", ExecutionStatus.PENDING, attempt=F("attempt") + 1, **RESET)
 
+    def add_node(self, node: Node, execution_order: int | None = None, **fields: Any) -> "NodeExecution":
+        """A pending execution of `node` in this run; `execution_order` is the node's topological level unless given.
+
+        Raises InvalidTransition where the run has ended, ValidationError where the node is of another workflow.
+        """
+        if execution_order is None:
+            execution_order = self.workflow.levels().get(node.pk, 0)
+        new = NodeExecution(workflow_execution=self, node=node, execution_order=execution_order, **fields)
+        new.clean()
+        with transaction.atomic():
+            new._lock_run("add a node to", *ACTIVE)
+            new.save(force_insert=True)
+        return new
+
     def _settle_completed(self) -> None:
         # No node can start meanwhile: that takes a lock on this run's row, which _move() holds.
         if running := self.node_executions.running().count():
             nodes = "1 of its nodes is" if running == 1 else f"{running} of its nodes are"
-            raise InvalidTransition("complete", ExecutionStatus.RUNNING, f"{nodes} still running")
+            raise InvalidTransition("complete", ExecutionStatus.RUNNING, f"{nodes} still running", self.version)
         self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.PENDING)
 
     def _settle_failed(self) -> None:
@@ -269,7 +282,8 @@ class NodeExecution(Execution):
             self._lock_run("retry", *ACTIVE, ExecutionStatus.FAILED)
             row = self._locked("retry", ExecutionStatus.PENDING)
             if row.retry_count >= limit:
-                raise InvalidTransition("retry", row.status, f"{row.retry_count} of {limit} retries are used")
+                used = f"{row.retry_count} of {limit} retries are used"
+                raise InvalidTransition("retry", row.status, used, row.version)
             row._kept().save()
             again = {"retry_count": F("retry_count") + 1, "attempt": F("attempt") + 1}
             self._move("retry", ExecutionStatus.PENDING, **again, **NODE_RESET)
@@ -279,8 +293,10 @@ class NodeExecution(Execution):
         runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.workflow_execution_id)
         state = runs.values_list("status", flat=True).get()
         if state not in allowed:
-            status = type(self).objects.values_list("status", flat=True).get(pk=self.pk)
-            raise InvalidTransition(act, status, f"its run is {state}")
+            row = type(self).objects.only("status", "version").filter(pk=self.pk).first()
+            if row is None:
+                raise InvalidTransition(act, state)
+            raise InvalidTransition(act, row.status, f"its run is {state}", row.version)
 
 
 class WorkflowExecutionAttempt(Attempt):

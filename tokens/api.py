@@ -1,21 +1,46 @@
-"""`Authorization: Token ptl_...`, for Django REST framework."""
+"""Who may speak to the API: `Authorization: Token ptl_...`, and what its scopes, or a session's permissions, allow."""
 
 from typing import Any
 
 from rest_framework import authentication, exceptions
+from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
 
 from .models import Token, digest
 
 
 class TokenAuthentication(authentication.TokenAuthentication):
-    """REST framework's header and words, our hashed tokens. `request.auth` is the Token, whose scopes the permissions read."""
+    """REST framework's header and words, our hashed tokens. `request.auth` is the Token."""
 
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
         token = Token.objects.usable().select_related("user").filter(digest=digest(key)).first()
         if token is None:
-            raise exceptions.AuthenticationFailed("This token is unknown, expired or revoked. Ask an administrator for a new one.")
+            raise exceptions.AuthenticationFailed(
+                "This token is unknown, expired or revoked. Ask an administrator for a new one."
+            )
         return token.user, token
 
-    def authenticate_header(self, request: Request) -> str:
-        return "Token"
+
+class MayDo(IsAuthenticated):
+    """What a caller may do at all; which rows it may see is the view's queryset.
+
+    A view says in `reads` which scope a token needs to read, where a session's user needs none; and in `grants` for each
+    other action which scope a token needs and which permission a session's user.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not super().has_permission(request, view):
+            return False
+        if getattr(view, "action", None) is None:  # the table of contents, or a method that the view has not (405)
+            return True
+        scope, permission = self._grant(request, view)
+        if isinstance(request.auth, Token):
+            self.message = f"This token lacks the scope {scope}. Make one with it: manage.py create_token --scope {scope}."
+            return scope in request.auth.scopes
+        self.message = f"Your account lacks the permission {permission}. Ask an administrator for it."
+        return not permission or request.user.has_perm(permission)
+
+    def _grant(self, request: Request, view: Any) -> tuple[str, str]:
+        if request.method in SAFE_METHODS:
+            return view.reads, ""
+        return view.grants[view.action]

@@ -111,6 +111,7 @@ class Node(Identified):
             models.UniqueConstraint(
                 fields=["workflow", "name"],
                 name="node_name_unique_in_workflow",
+                deferrable=models.Deferrable.IMMEDIATE,  # checked after the statement: two nodes may swap their names
                 violation_error_message=_("Another node of this workflow has this name: choose a different one."),
             ),
             # Gives the edges' foreign key (workflow, node) something to point at.

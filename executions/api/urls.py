@@ -1,3 +1,23 @@
-from rest_framework.routers import DefaultRouter
+"""The API's table of contents, under /api/v1/."""
 
-urlpatterns = DefaultRouter().urls
+from django.urls import include, path
+from rest_framework.routers import DefaultRouter, SimpleRouter
+
+from workflows.api.views import WorkflowViewSet
+
+from .views import LogsOfExecutionViewSet, NodeExecutionViewSet, NodesOfExecutionViewSet, WorkflowExecutionViewSet
+
+router = DefaultRouter(use_regex_path=False)
+router.include_format_suffixes = False
+router.register("workflows", WorkflowViewSet, "workflow")
+router.register("executions", WorkflowExecutionViewSet, "execution")
+router.register("node-executions", NodeExecutionViewSet, "node-execution")
+
+of_execution = SimpleRouter(use_regex_path=False)
+of_execution.register("nodes", NodesOfExecutionViewSet, "execution-node")
+of_execution.register("logs", LogsOfExecutionViewSet, "execution-log")
+
+urlpatterns = [
+    path("executions/<uuid:execution_id>/", include(of_execution.urls)),
+    path("", include(router.urls)),
+]

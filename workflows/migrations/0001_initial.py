@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='node',
-            constraint=models.UniqueConstraint(fields=('workflow', 'name'), name='node_name_unique_in_workflow', violation_error_message='Another node of this workflow has this name: choose a different one.'),
+            constraint=models.UniqueConstraint(deferrable=models.Deferrable['IMMEDIATE'], fields=('workflow', 'name'), name='node_name_unique_in_workflow', violation_error_message='Another node of this workflow has this name: choose a different one.'),
         ),
         migrations.AddConstraint(
             model_name='node',

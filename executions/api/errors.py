@@ -1,0 +1,96 @@
+"""Every error of the API in one shape: `application/problem+json` (RFC 9457).
+
+`type`, `title`, `status`, `detail`, `code`; for bad input also `errors`, each with the `pointer` (RFC 6901) of its place in the
+body; for a refused move also `current_state` and `version`.
+"""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import DataError, IntegrityError
+from rest_framework import exceptions as drf
+from rest_framework.fields import get_error_detail
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import exception_handler
+
+from executions import exceptions as ours
+
+# What the ledger refuses, and the database where no rule of ours spoke first. The first class that fits counts.
+DOMAIN: list[tuple[type[Exception], int, str]] = [
+    (ours.ConcurrentExecution, 409, "concurrent_execution"),
+    (ours.StaleExecution, 409, "stale_execution"),
+    (ours.InvalidTransition, 409, "invalid_transition"),
+    (ours.StaleObject, 409, "stale_object"),
+    (ours.HasHistory, 409, "has_history"),
+    (ours.ImmutableLog, 409, "immutable_log"),
+    (ours.CyclicGraph, 400, "cyclic_graph"),
+    (IntegrityError, 409, "conflict"),
+    (DataError, 400, "invalid"),
+]
+UNSPOKEN = {
+    "conflict": "This conflicts with a row that exists or refers to one that is gone. Read the current rows and try again.",
+    "invalid": "The database cannot store a value of this request. Check for numbers or dates that are out of range.",
+}
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's EXCEPTION_HANDLER. None, and so a 500, for what nobody expected."""
+    if isinstance(error, DjangoValidationError):
+        error = drf.ValidationError(get_error_detail(error))
+    response = exception_handler(error, context)
+    if response is None:
+        return _domain(error, context)
+    detail = getattr(error, "detail", None) or drf.NotFound().detail
+    if isinstance(error, drf.ValidationError):
+        body = problem(400, "invalid", "The request has errors; each is listed with its place.", errors=list(places(detail)))
+    else:
+        body = problem(response.status_code, getattr(detail, "code", "error"), str(detail))
+    return answer(body, headers=dict(response.items()))
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": f"urn:pastetrader:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **more,
+    }
+
+
+def answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
+    return Response(body, status=body["status"], headers=kept, content_type="application/problem+json")
+
+
+def places(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
+    """REST framework's nested error details, flattened."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            yield from places(value, pointer if key == api_settings.NON_FIELD_ERRORS_KEY else f"{pointer}/{_escaped(key)}")
+    elif isinstance(detail, list) and not all(isinstance(item, str) for item in detail):
+        for index, item in enumerate(detail):
+            yield from places(item, f"{pointer}/{index}")
+    else:
+        for item in detail if isinstance(detail, list) else [detail]:
+            yield {"pointer": pointer, "code": getattr(item, "code", "invalid"), "detail": str(item)}
+
+
+def _domain(error: Exception, context: dict[str, Any]) -> Response | None:
+    for kind, status, code in DOMAIN:
+        if isinstance(error, kind):
+            more = _state(error) if isinstance(error, ours.InvalidTransition) else {}
+            return answer(problem(status, code, UNSPOKEN.get(code) or str(error), **more))
+    return None
+
+
+def _state(error: ours.InvalidTransition) -> dict[str, Any]:
+    return {"current_state": error.state, "version": error.version}
+
+
+def _escaped(key: Any) -> str:
+    return str(key).replace("~", "~0").replace("/", "~1")

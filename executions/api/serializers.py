@@ -1,0 +1,134 @@
+"""Rows of the ledger as JSON. What a verb changes is read-only here; payloads are left out of lists."""
+
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ObjectDoesNotExist
+from rest_framework import serializers
+
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from workflows.api.fields import ObjectField, UUID7Field
+from workflows.models import Node, Workflow
+
+
+MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
+STAMPS = ["attempt", "version", "created_at", "updated_at"]
+
+
+class WorkflowExecutionListSerializer(serializers.ModelSerializer[WorkflowExecution]):
+    class Meta:
+        model = WorkflowExecution
+        fields = ["id", "workflow", "trigger_type", *MOVED, "metadata", *STAMPS]
+        read_only_fields = fields
+
+
+class WorkflowExecutionSerializer(serializers.ModelSerializer[WorkflowExecution]):
+    id = UUID7Field(required=False)
+    input_data = ObjectField(required=False)
+    context = ObjectField(required=False)
+    metadata = ObjectField(required=False)
+
+    class Meta:
+        model = WorkflowExecution
+        fields = ["id", "workflow", "trigger_type", *MOVED, "input_data", "output_data", "context", "metadata", *STAMPS]
+        read_only_fields = [*MOVED, "output_data", *STAMPS]
+        validators = []  # the ledger refuses what its constraints forbid, in its own words
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        fields = super().get_fields()
+        fields["workflow"] = serializers.PrimaryKeyRelatedField(queryset=self._workflows())
+        return fields
+
+    def _workflows(self) -> Any:
+        request = self.context.get("request")
+        return Workflow.objects.visible_to(request.user).alive() if request else Workflow.objects.none()
+
+    def validate_workflow(self, workflow: Workflow) -> Workflow:
+        if not workflow.is_active:
+            raise serializers.ValidationError("This workflow is not active: activate it before you execute it.")
+        return workflow
+
+
+class NodeExecutionListSerializer(serializers.ModelSerializer[NodeExecution]):
+    node_name = serializers.CharField(source="node.name", read_only=True)
+
+    class Meta:
+        model = NodeExecution
+        fields = [
+            "id", "workflow_execution", "node", "node_name", "execution_order", *MOVED, "retry_count", "can_retry", *STAMPS,
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class NodeExecutionSerializer(NodeExecutionListSerializer):
+    """Takes, for a new one, `node` by its id or its name; `execution_order` is its topological level unless given."""
+
+    id = UUID7Field(required=False)
+    node = serializers.CharField(source="node_id")
+    execution_order = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
+    input_data = ObjectField(required=False)
+
+    class Meta(NodeExecutionListSerializer.Meta):
+        fields = [*NodeExecutionListSerializer.Meta.fields, "input_data", "output_data", "error_traceback"]
+        read_only_fields = [
+            "workflow_execution", *MOVED, "retry_count", *STAMPS, "output_data", "error_traceback",
+        ]  # fmt: skip
+
+    def validate_node(self, value: str) -> Node:
+        nodes = Node.objects.filter(workflow=self.context["execution"].workflow_id)
+        try:
+            return nodes.get(pk=UUID(value))
+        except (ValueError, ObjectDoesNotExist):
+            pass
+        try:
+            return nodes.get(name=value)
+        except ObjectDoesNotExist:
+            raise serializers.ValidationError("The workflow of this execution has no node with this id or name.") from None
+
+    def create(self, validated_data: dict[str, Any]) -> NodeExecution:
+        node = validated_data.pop("node_id")
+        return self.context["execution"].add_node(node, **validated_data)
+
+
+class LogLines(serializers.ListSerializer[ExecutionLog]):
+    def create(self, validated_data: list[dict[str, Any]]) -> list[ExecutionLog]:
+        run = self.context["execution"]
+        return ExecutionLog.objects.bulk_create(ExecutionLog(workflow_execution=run, **line) for line in validated_data)
+
+
+class ExecutionLogSerializer(serializers.ModelSerializer[ExecutionLog]):
+    """`node_execution` is one of the same run; `timestamp` is now unless given."""
+
+    id = UUID7Field(required=False)
+    node_execution = serializers.UUIDField(source="node_execution_id", required=False, allow_null=True)
+    message = serializers.CharField(trim_whitespace=False, allow_blank=True)
+
+    class Meta:
+        model = ExecutionLog
+        list_serializer_class = LogLines
+        fields = ["id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp"]
+        read_only_fields = ["workflow_execution"]
+
+    def validate_node_execution(self, value: UUID | None) -> UUID | None:
+        if value is not None and value not in self.context["node_executions"]:
+            raise serializers.ValidationError("This execution has no node execution with this id.")
+        return value
+
+    def create(self, validated_data: dict[str, Any]) -> ExecutionLog:
+        return ExecutionLog.objects.create(workflow_execution=self.context["execution"], **validated_data)
+
+
+class NothingSerializer(serializers.Serializer[Any]):
+    """A verb that takes nothing."""
+
+
+class CompleteSerializer(serializers.Serializer[Any]):
+    output_data = serializers.JSONField(required=False, allow_null=True)
+
+
+class FailSerializer(serializers.Serializer[Any]):
+    error_message = serializers.CharField(trim_whitespace=False)
+
+
+class FailNodeSerializer(FailSerializer):
+    error_traceback = serializers.CharField(trim_whitespace=False, required=False, allow_null=True, allow_blank=True)

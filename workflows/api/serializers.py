@@ -1,0 +1,105 @@
+"""A workflow as JSON: its own fields, and its graph, whose edges name nodes by id or by name."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from rest_framework import serializers
+
+from workflows.definition import Definition
+from workflows.models import Edge, Node, Workflow
+
+from .fields import ObjectField, UUID7Field
+
+SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]
+
+
+class NodeSerializer(serializers.ModelSerializer[Node]):
+    id = UUID7Field(required=False)
+    config = ObjectField(required=False)
+    input_schema = ObjectField(required=False)
+    output_schema = ObjectField(required=False)
+    retry_config = ObjectField(required=False)
+
+    class Meta:
+        model = Node
+        fields = [
+            "id", "name", "node_type", "position_x", "position_y", "config", "input_schema", "output_schema",
+            "timeout_seconds", "retry_config",
+        ]  # fmt: skip
+
+    def validate_retry_config(self, value: Any) -> Any:
+        try:
+            Node(retry_config=value).clean()
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages) from None
+        return value
+
+
+class EdgeSerializer(serializers.ModelSerializer[Edge]):
+    source_node = serializers.CharField(source="source_node_id")
+    target_node = serializers.CharField(source="target_node_id")
+
+    class Meta:
+        model = Edge
+        fields = [
+            "id", "source_node", "target_node", "source_handle", "target_handle", "condition", "priority", "label",
+        ]  # fmt: skip
+        read_only_fields = ["id"]
+
+
+class WorkflowListSerializer(serializers.ModelSerializer[Workflow]):
+    class Meta:
+        model = Workflow
+        fields = [*SCALARS, "owner"]
+        read_only_fields = fields
+
+
+class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
+    """Takes the whole graph in one call. In an update, `version` refuses the change where the workflow is newer; `nodes` and
+    `edges` left out leave the graph as it is."""
+
+    id = UUID7Field(required=False)
+    config = ObjectField(required=False)
+    variables = ObjectField(required=False)
+    version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
+    nodes = NodeSerializer(many=True, required=False)
+    edges = EdgeSerializer(many=True, required=False)
+
+    class Meta:
+        model = Workflow
+        fields = [*SCALARS, "owner", "nodes", "edges"]
+        read_only_fields = ["owner", "created_at", "updated_at"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs["definition"] = wanted = Definition(self.instance, attrs.pop("nodes", None), attrs.pop("edges", None))
+        if wanted.faults:
+            raise serializers.ValidationError({kind: _listed(faults) for kind, faults in wanted.faults.items()})
+        if wanted.cycle:
+            raise serializers.ValidationError({"edges": wanted.cycle}, code="cycle")
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> Workflow:
+        wanted, _version = validated_data.pop("definition"), validated_data.pop("version", None)
+        with transaction.atomic():
+            workflow = Workflow.objects.create(**validated_data)
+            wanted.save(workflow)
+        return _anew(workflow)
+
+    def update(self, instance: Workflow, validated_data: dict[str, Any]) -> Workflow:
+        """Raises StaleObject where `version` is not the row's; the id is not changed."""
+        wanted, _id = validated_data.pop("definition"), validated_data.pop("id", None)
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        with transaction.atomic():
+            instance.save()
+            wanted.save(instance)
+        return _anew(instance)
+
+
+def _listed(faults: dict[int, dict[str, list[str]]]) -> list[dict[str, list[str]]]:
+    return [faults.get(index, {}) for index in range(max(faults) + 1)]
+
+
+def _anew(workflow: Workflow) -> Workflow:
+    return Workflow.objects.prefetch_related("nodes", "edges").get(pk=workflow.pk)

@@ -1,0 +1,116 @@
+"""The whole graph of a workflow, as somebody wants it to be: checked as a whole, then saved as a whole.
+
+A node is a dict of its fields; one with the id, or else the name, of a node that the workflow has replaces that one. An edge
+is a dict of its fields whose `source_node_id` and `target_node_id` are ids or names of the nodes.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+
+from . import graph
+from .exceptions import CyclicGraph
+from .models import Edge, Node, Workflow
+
+# kind ("nodes", "edges") → place in the list → field → sentences
+type Faults = dict[str, dict[int, dict[str, list[str]]]]
+ENDS = ("source_node_id", "target_node_id")
+
+
+class Definition:
+    def __init__(
+        self, workflow: Workflow | None, nodes: list[dict[str, Any]] | None, edges: list[dict[str, Any]] | None
+    ) -> None:
+        """None leaves the nodes, or the edges, as they are."""
+        self.faults: Faults = defaultdict(lambda: defaultdict(dict))
+        self.there = {node.pk: node for node in workflow.nodes.all()} if workflow else {}
+        self.old_edges = list(workflow.edges.all()) if workflow else []
+        self.changed_nodes, self.changed_edges = nodes is not None, edges is not None
+        self.nodes = list(self.there.values()) if nodes is None else self._planned(nodes)
+        self.edges = self._kept_edges() if edges is None else self._resolved(edges)
+        self.cycle = "" if self.faults else self._cycle()
+
+    def save(self, workflow: Workflow) -> None:
+        """Inside the caller's transaction. Raises HasHistory where a node that is left out has been executed."""
+        if self.changed_edges and self.old_edges:
+            workflow.edges.all().delete()
+        if gone := self.there.keys() - {node.pk for node in self.nodes}:
+            Node.objects.filter(pk__in=gone).delete()
+        if self.changed_nodes:
+            self._save_nodes(workflow)
+        if self.changed_edges:
+            for edge in self.edges:
+                edge.workflow = workflow
+            Edge.objects.bulk_create(self.edges)
+
+    def _save_nodes(self, workflow: Workflow) -> None:
+        for node in self.nodes:
+            node.workflow = workflow
+        fields = [f.name for f in Node._meta.concrete_fields if f.name not in {"id", "workflow", "created_at"}]
+        Node.objects.bulk_update([node for node in self.nodes if node.pk in self.there], fields)
+        Node.objects.bulk_create([node for node in self.nodes if node.pk not in self.there])
+
+    def _planned(self, nodes: list[dict[str, Any]]) -> list[Node]:
+        by_name = {node.name: node for node in self.there.values()}
+        planned = [_filled(self.there.get(fields.get("id")) or self._unnamed(fields, by_name), fields) for fields in nodes]
+        self._refuse_doubles("nodes", "name", [node.name for node in planned], "Another node has this name.")
+        self._refuse_doubles("nodes", "id", [node.pk for node in planned], "Another node is this same one.")
+        return planned
+
+    def _unnamed(self, fields: dict[str, Any], by_name: dict[str, Node]) -> Node:
+        same = by_name.get(fields["name"]) if "id" not in fields else None
+        return same or Node()
+
+    def _kept_edges(self) -> list[Edge]:
+        kept = {node.pk for node in self.nodes}
+        return [edge for edge in self.old_edges if {edge.source_node_id, edge.target_node_id} <= kept]
+
+    def _resolved(self, edges: list[dict[str, Any]]) -> list[Edge]:
+        find = _finder(self.nodes)
+        resolved = [Edge(**fields | {end: self._end(i, end, fields, find) for end in ENDS}) for i, fields in enumerate(edges)]
+        for index, edge in enumerate(resolved):
+            if edge.source_node_id and edge.source_node_id == edge.target_node_id:
+                self._fault("edges", index, "target_node", "A node cannot lead to itself: choose another target.")
+        keys = [(*(getattr(e, end) for end in ENDS), e.source_handle or "", e.target_handle or "") for e in resolved]
+        self._refuse_doubles("edges", "target_node", keys, "The same edge stands further up.")
+        return resolved
+
+    def _end(self, index: int, end: str, fields: dict[str, Any], find: Callable[[str], UUID | None]) -> UUID | None:
+        if (found := find(fields[end])) is None:
+            self._fault("edges", index, end.removesuffix("_id"), "The workflow has no node with this id or name.")
+        return found
+
+    def _refuse_doubles(self, kind: str, field: str, keys: list[Any], sentence: str) -> None:
+        seen = set()
+        for index, key in enumerate(keys):
+            if key in seen and None not in (key if isinstance(key, tuple) else ()):
+                self._fault(kind, index, field, sentence)
+            seen.add(key)
+
+    def _fault(self, kind: str, index: int, field: str, sentence: str) -> None:
+        self.faults[kind][index].setdefault(field, []).append(sentence)
+
+    def _cycle(self) -> str:
+        names: dict[models.UUIDField | UUID, str] = {node.pk: node.name for node in self.nodes}
+        try:
+            graph.check_acyclic(
+                names.values(), [(names[edge.source_node_id], names[edge.target_node_id]) for edge in self.edges]
+            )
+        except CyclicGraph as error:
+            return str(error)
+        return ""
+
+
+def _filled(node: Node, fields: dict[str, Any]) -> Node:
+    for name, value in fields.items():
+        setattr(node, name, value)
+    return node
+
+
+def _finder(nodes: list[Node]) -> Callable[[str], UUID | None]:
+    by_name = {node.name: node.pk for node in nodes}
+    by_id = {str(node.pk): node.pk for node in nodes}
+    return lambda text: by_id.get(text.lower()) or by_name.get(text)
