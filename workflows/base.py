@@ -5,7 +5,7 @@ from uuid import UUID
 
 import uuid_utils.compat
 from django.contrib.postgres import indexes as postgres
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Func
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -71,6 +71,13 @@ class Versioned(Identified):
 
     class Meta:
         abstract = True
+
+    def save(self, **kwargs: Any) -> None:
+        if self._state.adding:
+            return super().save(**kwargs)
+        # Django marks the caller's transaction as broken when save() raises: a refusal must leave it usable.
+        with transaction.atomic(using=kwargs.get("using") or self._state.db):
+            super().save(**kwargs)
 
     def _do_update(self, base_qs, using, pk_val, values, update_fields, forced_update, returning_fields):  # type: ignore[no-untyped-def]
         """Django's seam for the UPDATE in save()."""
