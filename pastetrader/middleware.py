@@ -9,8 +9,8 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
 
-class StaticFiles(WhiteNoiseMiddleware):
-    """WhiteNoise streams its files, which under ASGI warns and hops threads once a chunk; ours are small enough to read."""
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc] # WhiteNoise is untyped
+    """WhiteNoise streams its files, which under ASGI warns and hops threads once a chunk; ours are small: read."""
 
     @staticmethod
     def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:

@@ -1,6 +1,7 @@
 """The secret key of a machine that was given none: made once, kept in a file only its owner reads."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -20,7 +21,5 @@ def _make(path: Path) -> None:
         draft.write(get_random_secret_key())
         draft.flush()
         os.fsync(draft.fileno())
-        try:
+        with suppress(FileExistsError):
             os.link(draft.name, path)
-        except FileExistsError:
-            pass

@@ -32,7 +32,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_extensions",
     "pastetrader",
-    *(["pastetrader.demo"] if (BASE_DIR / "pastetrader" / "demo" / "__init__.py").exists() else []),
+    "pastetrader.demo",
     "workflows",
     "executions",
     "tokens",

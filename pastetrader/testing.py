@@ -1,5 +1,6 @@
 """`manage.py test` is pytest: one suite, whichever command starts it."""
 
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,17 @@ import pytest
 class PytestRunner:
     """Django's test runner protocol: the labels and options go on to pytest, its exit code comes back."""
 
-    def __init__(self, *, verbosity: int = 1, failfast: bool = False, keepdb: bool = False, **options: Any) -> None:
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        parser.add_argument("-k", dest="keyword", help="run the tests whose names match this expression of pytest")
+        parser.add_argument("--keepdb", action="store_true", help="keep the test database for the next run")
+
+    def __init__(self, *, verbosity: int, failfast: bool, keepdb: bool, keyword: str | None, **_: Any) -> None:
         self.arguments = [
             *(["-q"] if verbosity == 0 else ["-v"] * (verbosity - 1)),
             *(["--exitfirst"] if failfast else []),
             *(["--reuse-db"] if keepdb else []),
-            *(part for pattern in options.get("test_name_patterns") or () for part in ("-k", pattern.strip("*"))),
+            *(["-k", keyword] if keyword else []),
         ]
 
     def run_tests(self, test_labels: Sequence[str], **_: Any) -> int:

@@ -8,8 +8,9 @@ LONGEST = 100  # a unix socket's path ends at 104 bytes on macOS, at 108 on Linu
 
 
 def socket_dir(data_dir: Path) -> Path:
-    """The data folder, which is closed to others; where its path is too long, a short folder named after it."""
-    if len(bytes(data_dir / SOCKET_NAME)) <= LONGEST:
+    """The data folder, which is closed to others; where its path will not do, a short folder named after it."""
+    path = bytes(data_dir / SOCKET_NAME)
+    if len(path) <= LONGEST and b"," not in path:  # libpq takes a comma for the end of a host's name
         return data_dir
     # Not tempfile.gettempdir(): two processes with two TMPDIRs must agree.
     return Path("/tmp") / f"pastetrader-{hashlib.sha256(bytes(data_dir)).hexdigest()[:16]}"  # noqa: S108

@@ -31,6 +31,6 @@ def _leave() -> None:
     for each in (signal.SIGINT, signal.SIGTERM):  # stopping takes a moment, and half a stop helps nobody
         signal.signal(each, signal.SIG_IGN)
     if os.getpid() == _owner:  # a forked child has the parent's sockets in its hands
-        for pool in PostgreSQLWrapper._connection_pools.values():
+        for pool in PostgreSQLWrapper._connection_pools.values():  # type: ignore[attr-defined] # the stubs lack it
             pool.close()
     leave_all()

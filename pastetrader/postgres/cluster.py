@@ -1,4 +1,4 @@
-"""A cluster on disk: made whole or not at all, started, stopped. Its caller sees to it that nobody else does so at once."""
+"""A cluster on disk: made whole or not at all, started, stopped; its caller lets no two do so at once."""
 
 import logging
 import os
@@ -139,9 +139,7 @@ class Cluster:
             lock.unlink(missing_ok=True)
 
     def _launch(self) -> None:
-        settings = SETTINGS | ({} if self.durable else CARELESS)
-        # The list of folders is split at commas, unless quoted.
-        settings["unix_socket_directories"] = '"' + str(self.socket_dir).replace('"', '""') + '"'
+        settings = SETTINGS | ({} if self.durable else CARELESS) | {"unix_socket_directories": str(self.socket_dir)}
         options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
         where = ["-D", str(self.data_dir), "-l", str(self.log)]
         self._run("pg_ctl", "start", *where, "-w", "-s", "-t", str(START_TIMEOUT), "-o", options)
@@ -165,7 +163,7 @@ class Cluster:
         account.open_the_way_to(self.data_dir)
         account.open_the_way_to(Path(program(name)))
         command = [program(name), *arguments]
-        done = subprocess.run(  # noqa: S603 - our own program, no shell
+        done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own program, no shell
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
             cwd="/", start_new_session=True, env=_environment(), **account.run_as(),
         )  # fmt: skip

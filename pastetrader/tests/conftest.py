@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -75,6 +76,14 @@ def cluster(data_dir: Path) -> Cluster:
 
 def postmaster(data_dir: Path) -> psutil.Process | None:
     return processes.find_postmaster(data_dir)
+
+
+def kill(process: psutil.Process) -> None:
+    """And wait until it is dead: a signal is only sent."""
+    process.kill()
+    deadline = time.monotonic() + 10
+    while processes.is_alive(process) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def kill_all(home: Path) -> None:

@@ -1,0 +1,86 @@
+"""A value of the environment is right, or the program stops with a sentence that names the variable."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from pastetrader import environment as env
+from pastetrader.secret_key import read_or_make
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1", True), ("YES", True), (" on ", True), ("0", False), ("false", False)]
+)
+def test_a_flag_is_read(monkeypatch: pytest.MonkeyPatch, text: str, expected: bool) -> None:
+    monkeypatch.setenv("X_FLAG", text)
+    assert env.flag("X_FLAG") is expected
+
+
+@pytest.mark.parametrize("text", ["maybe", "2"])
+def test_a_bad_flag_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("X_FLAG", text)
+    with pytest.raises(ImproperlyConfigured, match=f"X_FLAG is '{text}'"):
+        env.flag("X_FLAG")
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "many", "²", "0"])
+def test_a_bad_number_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("X_NUMBER", text)
+    with pytest.raises(ImproperlyConfigured, match="X_NUMBER is"):
+        env.number("X_NUMBER", 5, least=1)
+
+
+def test_what_is_unset_or_empty_takes_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X_EMPTY", " ")
+    assert env.number("X_EMPTY", 5) == 5
+    assert env.words("X_EMPTY", "a, b,") == ["a", "b"]
+    assert env.flag("X_UNSET", default=True) is True
+
+
+def test_a_database_url_is_taken_apart_and_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X_URL", "postgresql://us%40er:p%2Fw%20d@[::1]:5433/my%20db?sslmode=require&connect_timeout=3")
+    assert env.database("X_URL") == {
+        "NAME": "my db",
+        "USER": "us@er",
+        "PASSWORD": "p/w d",
+        "HOST": "::1",
+        "PORT": "5433",
+        "OPTIONS": {"sslmode": "require", "connect_timeout": "3"},
+    }
+
+
+def test_a_socket_folder_may_be_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X_URL", "postgresql:///ledger?host=%2Fvar%2Frun%2Fpostgresql")
+    found = env.database("X_URL")
+    assert (found["HOST"], found["NAME"], found["OPTIONS"]) == ("/var/run/postgresql", "ledger", {})
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:secret@h/db", "postgresql://u:secret@h/", "postgresql://u:secret@h:port/db", "secret"]
+)
+def test_a_bad_database_url_is_named_and_its_password_is_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("X_URL", url)
+    with pytest.raises(ImproperlyConfigured, match="X_URL") as refused:
+        env.database("X_URL")
+    assert "secret" not in str(refused.value)
+
+
+def test_the_secret_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "local" / "secret_key"
+    key = read_or_make(path)
+    assert len(key) >= 50
+    assert read_or_make(path) == key
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in path.parent.iterdir()] == ["secret_key"]
+
+
+def test_many_who_make_the_secret_key_at_once_read_the_same(tmp_path: Path) -> None:
+    keys: set[str] = set()
+    threads = [threading.Thread(target=lambda: keys.add(read_or_make(tmp_path / "secret_key"))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys) == 1

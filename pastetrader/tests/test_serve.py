@@ -1,0 +1,133 @@
+"""`manage.py serve`, as `make run` runs it: one process that prepares, serves and ends as one."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pastetrader.postgres.address import socket_dir
+from pastetrader.tests.conftest import ROOT, manage, postmaster
+
+Serve = Callable[..., "Site"]
+
+
+class Site:
+    def __init__(self, local: Path) -> None:
+        kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error::Warning:django", "manage.py", "serve", "--port", "0", "--no-demo"],
+            cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(local)}, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.said = ""
+
+    def wait(self) -> "Site":
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+            if "Ctrl-C stops" in line:
+                return self
+        raise AssertionError(self.said + self.process.communicate()[1])
+
+    def get(self, path: str) -> tuple[int, str]:
+        address = re.findall(r"http://\S+:\d+", self.said)[0]
+        try:
+            with urllib.request.urlopen(address + path, timeout=30) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def interrupt(self, sent: signal.Signals) -> tuple[int, str]:
+        """To the whole group, as a terminal does."""
+        os.killpg(self.process.pid, sent)
+        out, err = self.process.communicate(timeout=60)
+        self.said += out
+        return self.process.returncode, err
+
+
+@pytest.fixture
+def serve(data_dir: Path) -> Iterator[Serve]:
+    sites: list[Site] = []
+
+    def start() -> Site:
+        sites.append(Site(data_dir.parent))
+        return sites[-1].wait()
+
+    yield start
+    for site in sites:
+        site.process.kill()
+        site.process.communicate()
+
+
+def test_it_serves_the_admin_with_its_static_files_and_the_api(serve: Serve) -> None:
+    site = serve()
+    status, page = site.get("/")
+    assert status == 200
+    assert "Log in" in page
+    style = re.findall(r'href="(/static/[^"]+\.css)"', page)[0]
+    assert site.get(style)[0] == 200
+    assert site.get("/api/v1/executions/")[0] == 401
+    _, err = site.interrupt(signal.SIGTERM)
+    assert "Warning" not in err
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_server_and_database_without_a_traceback(
+    serve: Serve, data_dir: Path, sent: signal.Signals
+) -> None:
+    code, err = serve().interrupt(sent)
+    assert code in {0, 130}
+    assert "Traceback" not in err
+    assert postmaster(data_dir) is None
+
+
+def test_the_password_is_shown_once_and_only_its_hash_is_kept(serve: Serve, data_dir: Path) -> None:
+    first = serve()
+    password = re.findall(r"password (\S+)", first.said)[0]
+    with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader") as connection:
+        stored = connection.execute("SELECT username, password FROM auth_user").fetchall()
+    assert [name for name, _ in stored] == ["admin"]
+    assert password not in stored[0][1]
+
+    first.interrupt(signal.SIGTERM)
+    assert "password" not in serve().said
+
+
+def test_after_kill_9_it_serves_again_and_nothing_acknowledged_is_missing(serve: Serve, data_dir: Path) -> None:
+    first = serve()
+    with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader") as connection:
+        connection.execute("CREATE TABLE acknowledged AS SELECT 42 AS answer")
+    os.killpg(first.process.pid, signal.SIGKILL)
+
+    second = serve()
+    assert second.get("/admin/login/")[0] == 200
+    with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader") as connection:
+        assert connection.execute("SELECT answer FROM acknowledged").fetchone() == (42,)
+    second.interrupt(signal.SIGTERM)
+    assert postmaster(data_dir) is None
+
+
+def test_a_second_start_does_not_prepare_again_what_is_there(serve: Serve) -> None:
+    assert "Static files are collected." in serve().said
+    began = time.monotonic()
+    assert "Static files are collected." not in serve().said
+    assert time.monotonic() - began < 20
+
+
+def test_a_taken_port_is_one_sentence_before_anything_is_done(data_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = manage("serve", "--port", str(taken.getsockname()[1]), local=data_dir.parent)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "make run PORT=" in done.stderr
+    assert not data_dir.exists()
