@@ -1,0 +1,136 @@
+"""Races with real threads, each with a connection of its own."""
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from executions.exceptions import ConcurrentExecution, InvalidTransition
+from executions.models import NodeExecution, WorkflowExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from workflows.tests.factories import WorkflowFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def race(acts: list[Callable[[], Any]]) -> list[Any]:
+    """Does them all at once, each in its own thread and connection; what each returned, or the error it met."""
+    barrier = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        try:
+            connection.ensure_connection()
+            barrier.wait(timeout=60)
+            return act()
+        except ValueError as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def verb(row: Any, name: str, *arguments: Any) -> Callable[[], str]:
+    """The verb on an object of its own, read before the race begins."""
+    mine = type(row).objects.get(pk=row.pk)
+
+    def say() -> str:
+        getattr(mine, name)(*arguments)
+        return name
+
+    return say
+
+
+@pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
+def test_of_32_callers_who_start_exactly_one_wins(factory: Any) -> None:
+    row = factory()
+    results = race([verb(row, "start") for _ in range(32)])
+    assert results.count("start") == 1
+    losers = [result for result in results if result != "start"]
+    assert {str(loser) for loser in losers} == {"Cannot start execution in running state"}
+    assert all(type(loser) is InvalidTransition for loser in losers)
+    row.refresh_from_db()
+    assert (str(row.status), row.version) == ("running", 2)
+
+
+@pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
+@pytest.mark.parametrize("seed", range(5))
+def test_64_callers_of_every_verb_leave_one_end_and_one_winner_of_each_step(factory: Any, seed: int) -> None:
+    row = factory()
+    acts = [("start",), ("complete", {"a": 1}), ("fail", "broke"), ("cancel",)] * 16
+    random.Random(seed).shuffle(acts)
+    won = Counter(result for result in race([verb(row, *act) for act in acts]) if isinstance(result, str))
+    row.refresh_from_db()
+    assert row.is_terminal
+    assert won["start"] <= 1
+    assert won["complete"] + won["fail"] + won["cancel"] == 1
+    assert row.version == 1 + won.total()
+    assert (row.started_at is not None) == bool(won["start"])
+
+
+def test_of_two_runs_of_a_workflow_that_start_at_once_one_is_refused() -> None:
+    workflow = WorkflowFactory()
+    runs = [WorkflowExecutionFactory(workflow=workflow) for _ in range(8)]
+    results = race([verb(run, "start") for run in runs])
+    assert results.count("start") == 1
+    assert sum(type(result) is ConcurrentExecution for result in results) == 7
+    assert WorkflowExecution.objects.running().count() == 1
+
+
+def test_runs_that_allow_it_are_running_together() -> None:
+    workflow = WorkflowFactory()
+    runs = [WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": True}) for _ in range(4)]
+    runs.append(WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": False}))
+    assert race([verb(run, "start") for run in runs]) == ["start"] * 5
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_node_runs_in_a_run_that_has_ended(seed: int) -> None:
+    run = in_state(WorkflowExecutionFactory(), "running")
+    nodes = [NodeExecutionFactory(workflow_execution=run) for _ in range(12)]
+    acts = [verb(node, "start") for node in nodes] + [verb(run, "complete"), verb(run, "fail", "x")]
+    random.Random(seed).shuffle(acts)
+    race(acts)
+    run.refresh_from_db()
+    assert run.is_terminal
+    assert not run.node_executions.active().exists()
+
+
+def test_two_who_retry_a_failed_run_keep_one_attempt() -> None:
+    run = in_state(WorkflowExecutionFactory(), "running")
+    in_state(NodeExecutionFactory(workflow_execution=run), "failed")
+    run.fail("x")
+    results = race([verb(run, "retry") for _ in range(8)])
+    assert results.count("retry") == 1
+    assert (run.attempts.count(), run.node_executions.get().attempts.count()) == (1, 1)
+    assert run.node_executions.get().retry_count == 1
+
+
+def test_a_node_and_its_run_retried_at_once_do_not_deadlock() -> None:
+    for _ in range(5):
+        run = in_state(WorkflowExecutionFactory(), "running")
+        nodes = [in_state(NodeExecutionFactory(workflow_execution=run), "failed") for _ in range(4)]
+        run.fail("x")
+        race([verb(run, "retry"), *(verb(node, "retry") for node in nodes)])
+        assert set(run.node_executions.values_list("status", "retry_count")) == {("pending", 1)}
+
+
+def test_writers_of_other_fields_do_not_lose_each_others_work() -> None:
+    run = WorkflowExecutionFactory()
+
+    def tag(name: str) -> Callable[[], str]:
+        mine = WorkflowExecution.objects.get(pk=run.pk)
+        mine.metadata = {"tags": [name]}
+        return lambda: mine.save() or name
+
+    results = race([tag(str(i)) for i in range(16)])
+    winners = [result for result in results if isinstance(result, str)]
+    run.refresh_from_db()
+    assert [run.metadata["tags"]] == [winners]
+    assert NodeExecution.objects.count() == 0
