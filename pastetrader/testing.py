@@ -15,12 +15,12 @@ class PytestRunner:
         parser.add_argument("-k", dest="keyword", help="run the tests whose names match this expression of pytest")
         parser.add_argument("--keepdb", action="store_true", help="keep the test database for the next run")
 
-    def __init__(self, *, verbosity: int, failfast: bool, keepdb: bool, keyword: str | None, **_: Any) -> None:
+    def __init__(self, *, verbosity: int = 1, failfast: bool = False, **options: Any) -> None:
         self.arguments = [
             *(["-q"] if verbosity == 0 else ["-v"] * (verbosity - 1)),
             *(["--exitfirst"] if failfast else []),
-            *(["--reuse-db"] if keepdb else []),
-            *(["-k", keyword] if keyword else []),
+            *(["--reuse-db"] if options.get("keepdb") else []),
+            *(["-k", keyword] if (keyword := options.get("keyword")) else []),
         ]
 
     def run_tests(self, test_labels: Sequence[str], **_: Any) -> int:
