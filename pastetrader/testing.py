@@ -1,5 +1,6 @@
 """`manage.py test` is pytest: one suite, whichever command starts it."""
 
+import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
@@ -24,4 +25,6 @@ class PytestRunner:
         ]
 
     def run_tests(self, test_labels: Sequence[str], **_: Any) -> int:
-        return int(pytest.main([*self.arguments, *test_labels]))
+        if code := pytest.main([*self.arguments, *test_labels]):
+            sys.exit(code)  # Django would make every one of pytest's codes a 1
+        return 0

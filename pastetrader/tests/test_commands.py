@@ -38,3 +38,25 @@ def test_the_test_command_is_pytest_and_returns_its_exit_code(data_dir: Path) ->
     assert " passed" in manage("test", suite, local=data_dir.parent).stdout
     nothing = manage("test", suite, "-k", "no_such_test", local=data_dir.parent)
     assert nothing.returncode == 5
+
+
+BUSY = """
+import threading
+from django.db import connection
+from django.test import Client
+connection.ensure_connection()  # the pool's only one
+client = Client(raise_request_exception=False)
+client.cookies["pastetrader_session"] = "a" * 32
+def get():
+    response = client.get("/admin/", headers={"Host": "localhost"})
+    print(response.status_code, response.get("Retry-After"))
+thread = threading.Thread(target=get)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_request_that_gets_no_connection_in_time_is_told_to_come_back(data_dir: Path) -> None:
+    pool = {"DATABASE_POOL_MAX": "1", "DATABASE_POOL_TIMEOUT": "1"}
+    done = manage("shell", "--no-imports", "-c", BUSY, local=data_dir.parent, **pool)
+    assert done.stdout == "503 5\n", done.stderr
