@@ -1,0 +1,65 @@
+"""Where the prices come from: a vendor who delivers one ticker at a time, as bytes, and not always whole."""
+
+import csv
+from collections import defaultdict
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+PRICES = Path(__file__).with_name("prices.csv")
+HEADER = "date,adj_close\n"
+
+# The connection breaks during the first delivery of this ticker, so that the demo has a failed attempt to show.
+BROKEN_OFF = "IBM"
+
+
+class Price(NamedTuple):
+    day: date
+    close: float
+
+
+class MalformedRowError(ValueError):
+    """A line of a delivery is not a price."""
+
+
+@cache
+def _rows() -> dict[str, list[str]]:
+    rows = defaultdict(list)
+    with PRICES.open(newline="") as file:
+        for row in csv.DictReader(file):
+            rows[row["ticker"]].append(f"{row['date']},{row['adj_close']}\n")
+    return dict(rows)
+
+
+def days(ticker: str, until: date) -> list[date]:
+    """The days up to `until` that the vendor's catalogue lists for a ticker. Raises LookupError for an unknown one."""
+    if ticker not in _rows():
+        raise LookupError(f"The feed has no prices of {ticker}; it has {', '.join(sorted(_rows()))}.")
+    listed = (date.fromisoformat(row.partition(",")[0]) for row in _rows()[ticker])
+    return [day for day in listed if day <= until]
+
+
+def deliver(ticker: str, delivery: int) -> bytes:
+    """All prices of a ticker, oldest first. Whoever asks again gets the next `delivery`, counted from 1."""
+    body = "".join([HEADER, *_rows()[ticker]]).encode()
+    if ticker == BROKEN_OFF and delivery == 1:
+        return body[: len(body) * 3 // 4]
+    return body
+
+
+def parse(body: bytes) -> list[Price]:
+    """Raises MalformedRowError, which names the line."""
+    lines = body.decode().splitlines(keepends=True)
+    return [_price(number, line) for number, line in enumerate(lines, start=1) if line != HEADER]
+
+
+def _price(number: int, line: str) -> Price:
+    try:
+        day, close = line.split(",")
+        # A row that was cut inside its price would still be a number, only a wrong one.
+        if not line.endswith("\n"):
+            raise ValueError("the line has no end")
+        return Price(date.fromisoformat(day), float(close))
+    except ValueError as error:
+        raise MalformedRowError(f"Line {number} is not a price row (date,adj_close): {line!r}") from error
