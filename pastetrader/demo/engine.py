@@ -1,0 +1,210 @@
+"""Runs a workflow and reports to the ledger by the verbs that any engine would use.
+
+Small on purpose: it goes level by level, with a thread for each node of a level. A thread cannot be stopped from
+outside, so a node's timeout_seconds is not enforced.
+"""
+
+import json
+import logging
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from django.db import connection, transaction
+
+from executions.exceptions import InvalidTransition, StaleObject
+from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
+from workflows.models import Edge, Workflow
+
+from .log_handler import recorded, storable
+from .nodes import Job, NodeFunction
+
+THREADS = 6  # with the engine's own, one connection less than the pool has by default
+
+logger = logging.getLogger(__name__)
+
+
+def _unseen(execution: NodeExecution) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`functions` are what a node's `config["function"]` may name; `progress` hears of every change of a node."""
+
+    functions: Mapping[str, NodeFunction]
+    progress: Callable[[NodeExecution], None] = _unseen
+
+    def execute(self, workflow: Workflow, **values: Any) -> WorkflowExecution:
+        """Runs the workflow once; the run as it ended. Raises ConcurrentExecution, and then there is no run.
+
+        `values` are the run's own: trigger_type, input_data, context, metadata.
+        """
+        run, plan = _begin(workflow, values)
+        with recorded(run) as lines:
+            try:
+                self._run(run, plan, lines.flush)
+            except BaseException as error:
+                _abandon(run, error)
+                raise
+        return run
+
+    def _run(self, run: WorkflowExecution, plan: "Plan", flush: Callable[[], None]) -> None:
+        logger.info("Started with %d nodes", len(plan.executions))
+        for level in plan.levels():
+            self._run_level(level, plan, run)
+            flush()
+            run.refresh_from_db()
+            if run.is_terminal:
+                logger.warning("The run was ended by somebody else: it is %s", run.status)
+                return
+            if failed := [execution for execution in level if execution.status == ExecutionStatus.FAILED]:
+                _give_up(run, failed)
+                return
+        run.complete(plan.result())
+
+    def _run_level(self, level: list[NodeExecution], plan: "Plan", run: WorkflowExecution) -> None:
+        due = [execution for execution in level if not self._skipped(execution, plan, run)]
+        connection.close()  # the threads need connections, this one only waits for them
+        with ThreadPoolExecutor(THREADS) as threads:
+            futures = [threads.submit(self._in_thread, execution, plan.inputs(execution), run) for execution in due]
+        for future in futures:
+            future.result()
+
+    def _skipped(self, execution: NodeExecution, plan: "Plan", run: WorkflowExecution) -> bool:
+        reason = plan.reason_to_skip(execution)
+        if reason:
+            with recorded(run, execution):
+                logger.info("Skipped: %s", reason)
+                self._unless_changed(execution, execution.skip)
+            self.progress(execution)
+        return bool(reason)
+
+    def _in_thread(self, execution: NodeExecution, inputs: dict[str, Any], run: WorkflowExecution) -> None:
+        try:
+            with recorded(run, execution) as lines:
+                self._unless_changed(execution, lambda: self._run_node(execution, inputs, lines.flush))
+        finally:
+            connection.close()  # back to the pool: nobody else can do it for this thread
+
+    def _unless_changed(self, execution: NodeExecution, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except (InvalidTransition, StaleObject) as refusal:
+            logger.warning("Stopped, as somebody else changed this node or its run: %s", refusal)
+            execution.refresh_from_db()
+
+    def _run_node(self, execution: NodeExecution, inputs: dict[str, Any], flush: Callable[[], None]) -> None:
+        execution.input_data = inputs
+        execution.save(update_fields=["input_data"])
+        while not self._attempt(execution, flush):
+            self._retry(execution)
+
+    def _attempt(self, execution: NodeExecution, flush: Callable[[], None]) -> bool:
+        """Whether this was the last one."""
+        execution.start()
+        self.progress(execution)
+        try:
+            output = self._compute(execution)
+        except BaseException as error:  # in a thread even SystemExit is only the node's own
+            logger.exception("Attempt %d failed: %s", execution.attempt, error)
+            flush()
+            lines = "".join(traceback.format_exception(error))
+            execution.fail(storable(f"{type(error).__name__}: {error}"), storable(lines))
+        else:
+            flush()
+            execution.complete(output)
+        self.progress(execution)
+        return not execution.can_retry
+
+    def _compute(self, execution: NodeExecution) -> dict[str, Any]:
+        function = self.functions[execution.node.config["function"]]
+        output = function(Job(execution.input_data, execution.node.config, execution.attempt))
+        json.dumps(output, allow_nan=False)  # what cannot be stored is the node's failure, not the engine's
+        return output
+
+    def _retry(self, execution: NodeExecution) -> None:
+        delay = (execution.node.retry_config or {}).get("delay", 1)
+        again = f"retry {execution.retry_count + 1} of {execution.node.max_retries}"
+        logger.warning("Trying again in %s s (%s)", delay, again, extra={"delay": delay})
+        time.sleep(delay)
+        execution.retry()
+        self.progress(execution)
+
+
+class Plan:
+    """The node executions of one run, and what leads to what."""
+
+    def __init__(self, executions: Iterable[NodeExecution], edges: Iterable[Edge], input_data: dict[str, Any]) -> None:
+        self.executions = {execution.node_id: execution for execution in executions}
+        self.before: dict[Any, list[Edge]] = defaultdict(list)
+        for edge in edges:
+            self.before[edge.target_node_id].append(edge)
+        self.input_data = input_data
+
+    def levels(self) -> Iterable[list[NodeExecution]]:
+        ordered = sorted(self.executions.values(), key=lambda execution: execution.execution_order)
+        return [list(level) for _order, level in groupby(ordered, key=lambda execution: execution.execution_order)]
+
+    def inputs(self, execution: NodeExecution) -> dict[str, Any]:
+        """The outputs of the nodes before it, by their names; what the run itself was given where there are none."""
+        sources = [self.executions[edge.source_node_id] for edge in self.before[execution.node_id]]
+        if not sources:
+            return self.input_data
+        completed = [source for source in sources if source.status == ExecutionStatus.COMPLETED]
+        return {source.node.name: source.output_data for source in completed}
+
+    def reason_to_skip(self, execution: NodeExecution) -> str:
+        """Empty unless a condition on the way to it does not hold, or nothing before it was completed."""
+        edges = self.before[execution.node_id]
+        for edge in edges:
+            if edge.condition and not self._holds(edge):
+                return f"{edge.condition['field']} of {edge.source_node.name} is not {edge.condition['equals']}"
+        if edges and not self.inputs(execution):
+            return "nothing before it was completed"
+        return ""
+
+    def _holds(self, edge: Edge) -> bool:
+        output = self.executions[edge.source_node_id].output_data or {}
+        condition: dict[str, Any] = edge.condition or {}
+        return bool(output.get(condition["field"]) == condition["equals"])
+
+    def result(self) -> dict[str, Any]:
+        """The outputs of the nodes that lead nowhere, by their names."""
+        inner = {edge.source_node_id for edges in self.before.values() for edge in edges}
+        last = [execution for node, execution in self.executions.items() if node not in inner]
+        return {execution.node.name: execution.output_data for execution in last}
+
+
+def _begin(workflow: Workflow, values: dict[str, Any]) -> tuple[WorkflowExecution, Plan]:
+    levels = workflow.levels()
+    # Durable: the threads see only what is committed.
+    with transaction.atomic(durable=True):
+        run = WorkflowExecution.objects.create(workflow=workflow, **values)
+        executions = NodeExecution.objects.bulk_create(
+            NodeExecution(workflow_execution=run, node=node, execution_order=levels[node.pk])
+            for node in workflow.nodes.all()
+        )
+        run.start()
+    return run, Plan(executions, workflow.edges.select_related("source_node"), run.input_data)
+
+
+def _give_up(run: WorkflowExecution, failed: list[NodeExecution]) -> None:
+    message = "; ".join(f"{execution.node.name}: {execution.error_message}" for execution in failed)
+    logger.error("Failed: %s", message)
+    run.fail(message)
+
+
+def _abandon(run: WorkflowExecution, error: BaseException) -> None:
+    """The engine itself failed, or was told to stop: a run that nobody runs any more must not stay running."""
+    with suppress(InvalidTransition):
+        if isinstance(error, Exception):
+            run.fail(storable(f"The engine failed: {type(error).__name__}: {error}"))
+        else:
+            run.cancel()

@@ -1,0 +1,124 @@
+"""From Python's logging to the ledger: what is logged while a node runs becomes log lines of its execution."""
+
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
+
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+# Beside the loggers of the demo, not below them: it has to reach the console when the ledger cannot be reached.
+unstored = logging.getLogger("pastetrader.unstored_lines")
+
+
+class Recorder:
+    """Holds the lines of one run, or of one of its nodes, until they are flushed."""
+
+    def __init__(self, run: WorkflowExecution, node: NodeExecution | None = None) -> None:
+        self.run, self.node = run, node
+        self.lines: list[ExecutionLog] = []
+
+    def add(self, record: logging.LogRecord) -> None:
+        self.lines.append(
+            ExecutionLog(
+                workflow_execution=self.run,
+                node_execution=self.node,
+                level=level_of(record.levelno),
+                message=storable(_message(record)),
+                data=_data(record) or None,
+                timestamp=datetime.fromtimestamp(record.created, UTC),
+            )
+        )
+
+    def flush(self) -> None:
+        """Store what there is; never raises. What cannot be stored is kept for the next flush."""
+        if not self.lines:
+            return
+        # What the database layer logs about this very statement would be one more line, and so on without end.
+        token = _current.set(None)
+        lines, self.lines = self.lines, []
+        try:
+            ExecutionLog.objects.bulk_create(lines)
+        except Exception:  # noqa: BLE001 - a node must not fail because its lines cannot be stored
+            self.lines = lines + self.lines
+            unstored.exception("%d log lines of run %s could not be stored yet", len(lines), self.run.pk)
+        finally:
+            _current.reset(token)
+
+    def give_up(self) -> None:
+        """Whoever watches the console gets what the ledger did not."""
+        for line in self.lines:
+            unstored.error("%s %s: %s", line.timestamp.isoformat(), line.level, line.message)
+
+
+_current: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+
+
+@contextmanager
+def recorded(run: WorkflowExecution, node: NodeExecution | None = None) -> Iterator[Recorder]:
+    """What this thread logs inside is stored as lines of the run, and of the node if one is given."""
+    recorder = Recorder(run, node)
+    token = _current.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _current.reset(token)
+        recorder.flush()
+        recorder.give_up()
+
+
+class LedgerHandler(logging.Handler):
+    """Outside `recorded()` it does nothing, so it may stay on a logger for good, even on the root."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        recorder = _current.get()
+        if recorder is None:
+            return
+        try:
+            recorder.add(record)
+        except Exception:  # noqa: BLE001 - nor because a line cannot be made: logging's own way to say so
+            self.handleError(record)
+
+
+def level_of(number: int) -> LogLevel:
+    """Ours for a level of logging: CRITICAL is an error, and what lies between two of ours is the lower one."""
+    if number >= logging.ERROR:
+        return LogLevel.ERROR
+    if number >= logging.WARNING:
+        return LogLevel.WARNING
+    return LogLevel.INFO if number >= logging.INFO else LogLevel.DEBUG
+
+
+def storable(text: str) -> str:
+    """PostgreSQL keeps neither NUL nor half a surrogate pair in a text."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return f"{record.msg} {record.args!r}"  # arguments that do not fit the message: all of it, only less pretty
+
+
+def _data(record: logging.LogRecord) -> dict[str, Any]:
+    extra = {name: value for name, value in vars(record).items() if name not in STANDARD and _is_json(value)}
+    if record.exc_info and record.exc_info[1]:
+        extra["traceback"] = storable("".join(traceback.format_exception(record.exc_info[1])))
+    if record.stack_info:
+        extra["stack"] = storable(record.stack_info)
+    return extra
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return "\\u0000" not in text and storable(text) == text
