@@ -1,0 +1,101 @@
+"""Runs the momentum screen once, for real, so that the ledger has something to show."""
+
+import logging
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import django
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from executions.exceptions import ConcurrentExecution
+from executions.models import ExecutionStatus, NodeExecution, TriggerType, WorkflowExecution
+from pastetrader.demo.engine import Engine
+from pastetrader.demo.nodes import FUNCTIONS
+from pastetrader.demo.workflow import get_or_make
+from workflows.base import uuid7
+from workflows.models import Workflow
+
+
+class Command(BaseCommand):
+    help = "Make the demo workflow, a momentum screen of five US stocks, if it is missing, and run it once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--owner", metavar="NAME", help="whose workflow it is; else the first superuser's")
+
+    def handle(self, *, owner: str | None, **options: Any) -> None:
+        user = _user(owner) if owner else _first_superuser()
+        workflow = get_or_make(user)
+        self._say(f"Running {workflow.name} ...")
+        try:
+            with _quiet_console():
+                run = Engine(FUNCTIONS, self._progress).execute(workflow, **_values(workflow, user))
+        except ConcurrentExecution as error:
+            raise CommandError(f"{workflow.name} is running already: wait for its end, or cancel that run.") from error
+        self._say(f"Run {run.pk} is {run.status}: /admin/executions/workflowexecution/{run.pk}/change/")
+        if run.status != ExecutionStatus.COMPLETED:
+            raise CommandError(run.error_message or f"The run was ended by somebody else: it is {run.status}.")
+        self._show_report(run)
+
+    def _progress(self, execution: NodeExecution) -> None:
+        if execution.status == ExecutionStatus.RUNNING:
+            return
+        word = "retried" if execution.status == ExecutionStatus.PENDING else execution.status
+        error = f": {execution.error_message}" if execution.status == ExecutionStatus.FAILED else ""
+        self._say(f"  {word:<10} {execution.node.name}{error}")
+
+    def _show_report(self, run: WorkflowExecution) -> None:
+        report = (run.output_data or {})["Report"]
+        self._say(f"Momentum at the close of {report['as_of']}:")
+        for row in report["ranking"]:
+            self._say(f"  {row['rank']}. {row['ticker']:<5} {row['momentum']:+7.1%}")
+        for row in report["unranked"]:
+            self._say(f"  -  {row['ticker']:<5} not ranked: {row['reason']}")
+        self._say(report["summary"])
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _user(name: str) -> User:
+    users = get_user_model()
+    try:
+        return users._default_manager.get_by_natural_key(name)
+    except users.DoesNotExist as error:
+        raise CommandError(f"There is no user {name}: make one with `manage.py createsuperuser`.") from error
+
+
+def _first_superuser() -> User | None:
+    return get_user_model()._default_manager.filter(is_superuser=True).order_by("pk").first()
+
+
+def _values(workflow: Workflow, user: User | None) -> dict[str, Any]:
+    return {
+        "trigger_type": TriggerType.MANUAL,
+        "input_data": workflow.variables,
+        "context": {
+            "variables": workflow.variables,
+            "environment": {"python": platform.python_version(), "django": django.__version__},
+        },
+        "metadata": {
+            "triggered_by": user.get_username() if user else "manage.py demo",
+            "correlation_id": f"demo-{uuid7()}",
+            "priority": "normal",
+            "tags": ["demo", "momentum"],
+        },
+    }
+
+
+@contextmanager
+def _quiet_console() -> Iterator[None]:
+    """What nodes log is in the ledger; on the console it would drown the progress."""
+    logger = logging.getLogger("pastetrader.demo")
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = True
