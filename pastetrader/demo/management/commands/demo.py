@@ -34,7 +34,10 @@ class Command(BaseCommand):
             with _quiet_console():
                 run = Engine(FUNCTIONS, self._progress).execute(workflow, **_values(workflow, user))
         except ConcurrentExecution as error:
-            raise CommandError(f"{workflow.name} is running already: wait for its end, or cancel that run.") from error
+            runs = ", ".join(map(str, workflow.executions.running().values_list("pk", flat=True)))
+            raise CommandError(
+                f"{workflow.name} is running already: wait for run {runs} to end, or cancel it."
+            ) from error
         self._say(f"Run {run.pk} is {run.status}: /admin/executions/workflowexecution/{run.pk}/change/")
         if run.status != ExecutionStatus.COMPLETED:
             raise CommandError(run.error_message or f"The run was ended by somebody else: it is {run.status}.")
