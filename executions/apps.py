@@ -8,6 +8,6 @@ class ExecutionsConfig(AppConfig):
     verbose_name = _("executions")
 
     def ready(self) -> None:
-        from . import partitions
+        from . import partitions  # noqa: PLC0415  # nothing of ours may be imported before the apps are loaded
 
         post_migrate.connect(partitions.after_migrate, sender=self)

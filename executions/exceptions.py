@@ -28,7 +28,7 @@ __all__ = [
 
 
 class InvalidTransition(ValueError):
-    """`act` is what was tried ("start"), `state` and `version` what the row was found in, `reason` more where there is."""
+    """`act` is what was tried ("start"), `state` and `version` what the row was found in, `reason` why."""
 
     def __init__(self, act: str, state: Any, reason: str = "", version: int | None = None) -> None:
         self.act, self.state, self.reason, self.version = act, str(state), reason, version

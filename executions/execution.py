@@ -8,10 +8,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
-from workflows.base import Identified, Versioned
+from workflows.base import Identified, Value, Versioned
 
 from .exceptions import InvalidTransition, StaleExecution
-from .querysets import ExecutionQuerySet
 from .states import ENDED, ExecutionStatus, Transitions, sources
 
 # Both times come from the database's clock. A statement that waited for a row lock is older than the change it waited
@@ -74,7 +73,7 @@ class Execution(Versioned, Timed):
     error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
     attempt = models.PositiveIntegerField(_("attempt"), default=1, db_default=1, editable=False)
 
-    objects: ClassVar[ExecutionQuerySet[Any]]
+    objects: ClassVar[Any]
 
     class Meta:
         abstract = True
@@ -85,11 +84,16 @@ class Execution(Versioned, Timed):
         return self.status in ENDED
 
     def _move(
-        self, act: str, to: ExecutionStatus, then: Callable[[], None] | None = None, where: Q | None = None, **changes: Any
+        self,
+        act: str,
+        to: ExecutionStatus,
+        then: Callable[[], None] | None = None,
+        where: Q | None = None,
+        **changes: Any,
     ) -> None:
-        """The only place where `status` changes: one UPDATE that matches the states from which `to` may be reached, and
-        the attempt that this object was read in. Of callers who race, the row lock lets one match; the next one's WHERE is
-        evaluated again on the row as the first left it, matches nothing, and is refused.
+        """The only place where a verb changes `status`: one UPDATE that matches the states from which `to` may be
+        reached, and the attempt that this object was read in. Of callers who race, the row lock lets one match; the
+        next one's WHERE is evaluated again on the row as the first left it, matches nothing, and is refused.
 
         `then` runs in the same transaction; if it raises, nothing has happened, to the row or to this object.
         """
@@ -115,7 +119,7 @@ class Execution(Versioned, Timed):
 
     def _locked(self, act: str, to: ExecutionStatus) -> Self:
         """The row as it is now, locked until the transaction ends, if it may move to `to`."""
-        row = type(self).objects.select_for_update(no_key=True).get(pk=self.pk)
+        row: Self = type(self).objects.select_for_update(no_key=True).get(pk=self.pk)
         if row.status not in sources(self.TRANSITIONS, to) or row.attempt != self.attempt:
             raise self._refusal(act, to)
         return row
@@ -126,10 +130,12 @@ class Execution(Versioned, Timed):
         values = {name: getattr(self, name) for name in self.KEPT}
         return attempts.model(**{attempts.field.name: self}, number=self.attempt, **values)
 
-    def _read_as(self, values: list[tuple[models.Field, Any, Any]]) -> dict[str, Any]:
+    def _read_as(self, values: list[Value]) -> dict[str, Any]:
         """save() writes data, never a move: where the status is among `values`, the row must hold that very one."""
         read = super()._read_as(values)
-        return read | {field.attname: value for field, _model, value in values if field.attname in {"status", "attempt"}}
+        return read | {
+            field.attname: value for field, _model, value in values if field.attname in {"status", "attempt"}
+        }
 
     def _unsaved(self, using: str | None) -> Exception:
         row = type(self)._base_manager.using(using).filter(pk=self.pk, version=self.version).first()
@@ -144,7 +150,8 @@ def ended_constraints(prefix: str) -> list[models.CheckConstraint]:
     return [
         models.CheckConstraint(condition=Q(status__in=ExecutionStatus.values), name=f"{prefix}_status_known"),
         models.CheckConstraint(
-            condition=~Q(status=ExecutionStatus.RUNNING) | Q(started_at__isnull=False), name=f"{prefix}_running_has_start"
+            condition=~Q(status=ExecutionStatus.RUNNING) | Q(started_at__isnull=False),
+            name=f"{prefix}_running_has_start",
         ),
         models.CheckConstraint(
             condition=~Q(status__in=[str(state) for state in ENDED]) | Q(ended_at__isnull=False),

@@ -1,11 +1,11 @@
 """The ledger: a run, its node executions, its log lines, and what earlier attempts of a row were.
 
-A row changes its state by a verb (`start()`, `complete()`, ...), and every verb is one guarded UPDATE, `_move()`. Whatever else
-the verb has to do (settle the nodes, keep the attempt) is in the same transaction, behind the same row lock. Locks are
-always taken from the run to its nodes, so verbs wait for each other and do not deadlock.
+A row changes its state by a verb (`start()`, `complete()`, ...), and every verb is one guarded UPDATE, `_move()`.
+Whatever else the verb has to do (settle the nodes, keep the attempt) is in the same transaction, behind the same row
+lock. Locks are always taken from the run to its nodes, so verbs wait for each other and do not deadlock.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
@@ -61,7 +61,7 @@ class WorkflowExecution(Execution):
     context = models.JSONField(_("context"), default=dict, db_default=json({}), blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, db_default=json({}), blank=True)
 
-    objects = WorkflowExecutionQuerySet.as_manager()
+    objects: ClassVar[Any] = WorkflowExecutionQuerySet.as_manager()
 
     class Meta:
         db_table = "workflow_executions"
@@ -70,7 +70,9 @@ class WorkflowExecution(Execution):
         ordering = ["-created_at", "-id"]
         constraints = [
             *ended_constraints("workflow_execution"),
-            models.CheckConstraint(condition=Q(trigger_type__in=TriggerType.values), name="workflow_execution_trigger_known"),
+            models.CheckConstraint(
+                condition=Q(trigger_type__in=TriggerType.values), name="workflow_execution_trigger_known"
+            ),
             # `@>` is false where the key is absent; `->` would be NULL, and the row would slip out of the index.
             models.UniqueConstraint(
                 fields=["workflow"],
@@ -82,7 +84,7 @@ class WorkflowExecution(Execution):
             Index(fields=["workflow"], name="idx_workflow_executions_workflow"),
             Index(fields=["status"], name="idx_workflow_executions_status"),
             Index(fields=["workflow", "status"], name="idx_workflow_executions_workflow_status"),
-            Index(fields=["-created_at"], name="idx_workflow_executions_created"),
+            Index(fields=["-created_at", "-id"], name="idx_workflow_executions_created"),
             Index(fields=["trigger_type", "status"], name="idx_workflow_executions_trigger"),
             GinIndex(fields=["context"], name="idx_workflow_executions_context", opclasses=["jsonb_path_ops"]),
             GinIndex(fields=["metadata"], name="idx_workflow_executions_metadata", opclasses=["jsonb_path_ops"]),
@@ -125,9 +127,9 @@ class WorkflowExecution(Execution):
         self._move("cancel", ExecutionStatus.CANCELLED, self._settle_cancelled, ended_at=END)
 
     def retry(self) -> None:
-        """failed → pending. The failed attempt is kept; so are those of its failed nodes, which are retried too, whatever
-        their retry_config allows: that limits what an engine may do by itself. Nodes that were skipped or cancelled
-        because of the failure are pending again, completed ones stay as they are."""
+        """failed → pending. The failed attempt is kept; so are those of its failed nodes, which are retried too,
+        whatever their retry_config allows: that limits what an engine may do by itself. Nodes that were skipped or
+        cancelled because of the failure are pending again, completed ones stay as they are."""
         with transaction.atomic():
             self._locked("retry", ExecutionStatus.PENDING)._kept().save()
             self._retry_nodes()
@@ -171,11 +173,13 @@ class WorkflowExecution(Execution):
         NodeExecutionAttempt.objects.bulk_create(node._kept() for node in failed)
         NodeExecutionAttempt.objects.bulk_create(node._kept() for node in reset if node.started_at)
         self._nodes(failed).update(retry_count=F("retry_count") + 1, attempt=F("attempt") + 1, **PENDING_AGAIN)
-        self._nodes(reset).update(attempt=F("attempt") + Case(When(started_at=None, then=0), default=1), **PENDING_AGAIN)
+        self._nodes(reset).update(
+            attempt=F("attempt") + Case(When(started_at=None, then=0), default=1), **PENDING_AGAIN
+        )
 
     def _because_of(self, failed: "list[NodeExecution]", others: "list[NodeExecution]") -> "list[NodeExecution]":
-        """Those of `others` that the run's own end settled, or that an arrow leads to from a failed node. Where the workflow
-        has no edges, the order alone tells what came after."""
+        """Those of `others` that the run's own end settled, or that an arrow leads to from a failed node. Where the
+        workflow has no edges, the order alone tells what came after."""
         arrows = list(self.workflow.edges.values_list("source_node_id", "target_node_id"))
         after = graph.descendants([node.node_id for node in failed], arrows)
         first = min((node.execution_order for node in failed), default=None)
@@ -218,7 +222,7 @@ class NodeExecution(Execution):
         _("settled"), default=False, db_default=False, editable=False, help_text=_("Ended by the end of its run.")
     )
 
-    objects = NodeExecutionQuerySet.as_manager()
+    objects: ClassVar[Any] = NodeExecutionQuerySet.as_manager()
 
     class Meta:
         db_table = "node_executions"
@@ -235,7 +239,7 @@ class NodeExecution(Execution):
             Index(fields=["workflow_execution"], name="idx_node_executions_workflow_execution"),
             Index(fields=["node"], name="idx_node_executions_node"),
             Index(fields=["status"], name="idx_node_executions_status"),
-            Index(fields=["workflow_execution", "execution_order"], name="idx_node_executions_order"),
+            Index(fields=["workflow_execution", "execution_order", "id"], name="idx_node_executions_order"),
         ]
 
     def __str__(self) -> str:
@@ -263,7 +267,7 @@ class NodeExecution(Execution):
 
     def fail(self, error_message: str, error_traceback: str | None = None) -> None:
         """running → failed."""
-        error = {"error_message": error_message, "error_traceback": error_traceback}
+        error: dict[str, Any] = {"error_message": error_message, "error_traceback": error_traceback}
         self._move("fail", ExecutionStatus.FAILED, ended_at=END, **error)
 
     def skip(self) -> None:
@@ -275,8 +279,8 @@ class NodeExecution(Execution):
         self._move("cancel", ExecutionStatus.CANCELLED, ended_at=END)
 
     def retry(self) -> None:
-        """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended other than by
-        failing."""
+        """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended other than
+        by failing."""
         limit = self.node.max_retries
         with transaction.atomic():
             self._lock_run("retry", *ACTIVE, ExecutionStatus.FAILED)
@@ -285,7 +289,7 @@ class NodeExecution(Execution):
                 used = f"{row.retry_count} of {limit} retries are used"
                 raise InvalidTransition("retry", row.status, used, row.version)
             row._kept().save()
-            again = {"retry_count": F("retry_count") + 1, "attempt": F("attempt") + 1}
+            again: dict[str, Any] = {"retry_count": F("retry_count") + 1, "attempt": F("attempt") + 1}
             self._move("retry", ExecutionStatus.PENDING, **again, **NODE_RESET)
 
     def _lock_run(self, act: str, *allowed: ExecutionStatus) -> None:
@@ -300,24 +304,32 @@ class NodeExecution(Execution):
 
 
 class WorkflowExecutionAttempt(Attempt):
-    workflow_execution = models.ForeignKey(WorkflowExecution, on_delete=models.DB_CASCADE, related_name="attempts", db_index=False)
+    workflow_execution = models.ForeignKey(
+        WorkflowExecution, on_delete=models.DB_CASCADE, related_name="attempts", db_index=False
+    )
 
     class Meta(Attempt.Meta):
         db_table = "workflow_execution_attempts"
         verbose_name = _("attempt of a workflow execution")
         verbose_name_plural = _("attempts of workflow executions")
-        constraints = [models.UniqueConstraint(fields=["workflow_execution", "number"], name="workflow_execution_attempt_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["workflow_execution", "number"], name="workflow_execution_attempt_number")
+        ]
 
 
 class NodeExecutionAttempt(Attempt):
-    node_execution = models.ForeignKey(NodeExecution, on_delete=models.DB_CASCADE, related_name="attempts", db_index=False)
+    node_execution = models.ForeignKey(
+        NodeExecution, on_delete=models.DB_CASCADE, related_name="attempts", db_index=False
+    )
     error_traceback = models.TextField(_("traceback"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
 
     class Meta(Attempt.Meta):
         db_table = "node_execution_attempts"
         verbose_name = _("attempt of a node execution")
         verbose_name_plural = _("attempts of node executions")
-        constraints = [models.UniqueConstraint(fields=["node_execution", "number"], name="node_execution_attempt_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["node_execution", "number"], name="node_execution_attempt_number")
+        ]
 
 
 class ExecutionLog(Identified):

@@ -71,7 +71,7 @@ def make_ahead(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
     return list(_make((partition.start for partition in plan()), using))
 
 
-def after_migrate(using: str, **kwargs: Any) -> None:
+def after_migrate(*, using: str, **_kwargs: Any) -> None:
     """Receives post_migrate; does nothing where the table is not (yet, or any more) migrated in."""
     _known.pop(using, None)
     with connections[using].cursor() as cursor:
@@ -135,7 +135,12 @@ def _remember(partition: Partition, using: str) -> None:
     if partition not in _uncommitted:
         known.add(partition)
         return
-    transaction.on_commit(lambda: (_uncommitted.discard(partition), known.add(partition)), using=using)
+
+    def committed() -> None:
+        _uncommitted.discard(partition)
+        known.add(partition)
+
+    transaction.on_commit(committed, using=using)
 
 
 def _cover(moment: datetime, using: str) -> tuple[Partition, bool]:

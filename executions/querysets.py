@@ -13,7 +13,7 @@ from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
 if TYPE_CHECKING:
-    from .models import ExecutionLog, NodeExecution, WorkflowExecution
+    from .models import ExecutionLog
 
 
 class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
@@ -30,7 +30,7 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
         return self.filter(status__in=ENDED)
 
 
-class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
+class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
     def visible_to(self, user: Any) -> "WorkflowExecutionQuerySet":
         """Those of workflows that the user owns; every one for staff who may view runs."""
         if may_see_all(user, "executions.view_workflowexecution"):
@@ -42,7 +42,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
         return self.defer("input_data", "output_data", "context")
 
 
-class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):
+class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
     def visible_to(self, user: Any) -> "NodeExecutionQuerySet":
         """Those of runs that the user may see."""
         if may_see_all(user, "executions.view_nodeexecution"):

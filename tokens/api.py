@@ -24,8 +24,8 @@ class TokenAuthentication(authentication.TokenAuthentication):
 class MayDo(IsAuthenticated):
     """What a caller may do at all; which rows it may see is the view's queryset.
 
-    A view says in `reads` which scope a token needs to read, where a session's user needs none; and in `grants` for each
-    other action which scope a token needs and which permission a session's user.
+    A view says in `reads` which scope a token needs to read, where a session's user needs none; and in `grants` for
+    each other action which scope a token needs and which permission a session's user.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -35,7 +35,9 @@ class MayDo(IsAuthenticated):
             return True
         scope, permission = self._grant(request, view)
         if isinstance(request.auth, Token):
-            self.message = f"This token lacks the scope {scope}. Make one with it: manage.py create_token --scope {scope}."
+            self.message = (
+                f"This token lacks the scope {scope}. Make one with it: manage.py create_token --scope {scope}."
+            )
             return scope in request.auth.scopes
         self.message = f"Your account lacks the permission {permission}. Ask an administrator for it."
         return not permission or request.user.has_perm(permission)
@@ -43,4 +45,5 @@ class MayDo(IsAuthenticated):
     def _grant(self, request: Request, view: Any) -> tuple[str, str]:
         if request.method in SAFE_METHODS:
             return view.reads, ""
-        return view.grants[view.action]
+        scope, permission = view.grants[view.action]
+        return scope, permission

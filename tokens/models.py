@@ -1,4 +1,4 @@
-"""Tokens with which programs speak to the API. Only a digest is stored: the token itself is shown once, when it is made."""
+"""Tokens with which programs speak to the API. Only a digest is stored: the token is shown once, when it is made."""
 
 import hashlib
 import secrets
@@ -33,7 +33,9 @@ class TokenQuerySet(models.QuerySet["Token"]):
     def usable(self) -> "TokenQuerySet":
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None, user__is_active=True)
 
-    def issue(self, *, user: Any, name: str, scopes: list[str], expires_at: datetime | None = None) -> "tuple[Token, str]":
+    def issue(
+        self, *, user: Any, name: str, scopes: list[str], expires_at: datetime | None = None
+    ) -> "tuple[Token, str]":
         """The new row, and the token in clear: the only time that anyone sees it."""
         secret = PREFIX + secrets.token_urlsafe(32)
         row = self.create(user=user, name=name, scopes=scopes, expires_at=expires_at, digest=digest(secret))

@@ -1,5 +1,6 @@
 """What every table of ours shares: an id that is a clock, a version that guards it, times from one clock."""
 
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import StaleObject
+
+type Value = tuple[models.Field[Any, Any], Any, Any]
 
 
 def uuid7() -> UUID:
@@ -53,7 +56,7 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
         """Change at most one row in one statement; what it holds afterwards, or None where no row matched."""
         changes = {"version": F("version") + 1, "updated_at": Now()} | changes
         query = self.query.chain(models.sql.UpdateQuery)
-        query.add_update_values(changes)
+        query.add_update_values(changes)  # type: ignore[attr-defined]  # the stubs know no UpdateQuery here
         fields = [self.model._meta.get_field(name) for name in changes]
         rows = query.get_compiler(self.db).execute_returning_sql(fields)
         return dict(zip(changes, rows[0], strict=True)) if rows else None
@@ -73,10 +76,9 @@ class Versioned(Identified):
         abstract = True
 
     def save(self, **kwargs: Any) -> None:
-        if self._state.adding:
-            return super().save(**kwargs)
         # Django marks the caller's transaction as broken when save() raises: a refusal must leave it usable.
-        with transaction.atomic(using=kwargs.get("using") or self._state.db):
+        using = kwargs.get("using") or self._state.db
+        with nullcontext() if self._state.adding else transaction.atomic(using=using):
             super().save(**kwargs)
 
     def _do_update(self, base_qs, using, pk_val, values, update_fields, forced_update, returning_fields):  # type: ignore[no-untyped-def]
@@ -89,14 +91,14 @@ class Versioned(Identified):
             raise self._unsaved(using)
         return rows
 
-    def _read_as(self, values: list[tuple[models.Field, Any, Any]]) -> dict[str, Any]:
+    def _read_as(self, values: list[Value]) -> dict[str, Any]:
         """What the row must still hold for save() to touch it."""
         return {"version": self.version}
 
-    def _stamped(self, values):  # type: ignore[no-untyped-def]
+    def _stamped(self, values: list[Value]) -> tuple[list[Value], list[Any]]:
         stamps = {"version": F("version") + 1, "updated_at": Now()}
         kept = [value for value in values if value[0].name not in stamps]
-        fields = [self._meta.get_field(name) for name in stamps]
+        fields: list[Any] = [self._meta.get_field(name) for name in stamps]
         return kept + [(field, None, stamps[field.name]) for field in fields], fields
 
     def _unsaved(self, using: str | None) -> Exception:

@@ -1,15 +1,13 @@
 """The whole graph of a workflow, as somebody wants it to be: checked as a whole, then saved as a whole.
 
-A node is a dict of its fields; one with the id, or else the name, of a node that the workflow has replaces that one. An edge
-is a dict of its fields whose `source_node_id` and `target_node_id` are ids or names of the nodes.
+A node is a dict of its fields; one with the id, or else the name, of a node that the workflow has replaces that one.
+An edge is a dict of its fields whose `source_node_id` and `target_node_id` are ids or names of the nodes.
 """
 
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
-
-from django.db import models
 
 from . import graph
 from .exceptions import CyclicGraph
@@ -55,7 +53,9 @@ class Definition:
 
     def _planned(self, nodes: list[dict[str, Any]]) -> list[Node]:
         by_name = {node.name: node for node in self.there.values()}
-        planned = [_filled(self.there.get(fields.get("id")) or self._unnamed(fields, by_name), fields) for fields in nodes]
+        planned = [
+            _filled(self.there.get(fields.get("id")) or self._unnamed(fields, by_name), fields) for fields in nodes
+        ]
         self._refuse_doubles("nodes", "name", [node.name for node in planned], "Another node has this name.")
         self._refuse_doubles("nodes", "id", [node.pk for node in planned], "Another node is this same one.")
         return planned
@@ -70,7 +70,9 @@ class Definition:
 
     def _resolved(self, edges: list[dict[str, Any]]) -> list[Edge]:
         find = _finder(self.nodes)
-        resolved = [Edge(**fields | {end: self._end(i, end, fields, find) for end in ENDS}) for i, fields in enumerate(edges)]
+        resolved = [
+            Edge(**fields | {end: self._end(i, end, fields, find) for end in ENDS}) for i, fields in enumerate(edges)
+        ]
         for index, edge in enumerate(resolved):
             if edge.source_node_id and edge.source_node_id == edge.target_node_id:
                 self._fault("edges", index, "target_node", "A node cannot lead to itself: choose another target.")
@@ -94,7 +96,7 @@ class Definition:
         self.faults[kind][index].setdefault(field, []).append(sentence)
 
     def _cycle(self) -> str:
-        names: dict[models.UUIDField | UUID, str] = {node.pk: node.name for node in self.nodes}
+        names: dict[UUID, str] = {node.pk: node.name for node in self.nodes}
         try:
             graph.check_acyclic(
                 names.values(), [(names[edge.source_node_id], names[edge.target_node_id]) for edge in self.edges]

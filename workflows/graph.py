@@ -52,5 +52,4 @@ def _sorted[K: Hashable](before: dict[K, list[K]]) -> list[K]:
     try:
         return list(TopologicalSorter(before).static_order())
     except CycleError as error:
-        # graphlib walks from a node to its predecessors: turn the circle round so that it reads along the arrows.
-        raise CyclicGraph(list(reversed(error.args[1]))) from None
+        raise CyclicGraph(error.args[1]) from None  # each node in it leads to the next

@@ -1,7 +1,7 @@
 """Every error of the API in one shape: `application/problem+json` (RFC 9457).
 
-`type`, `title`, `status`, `detail`, `code`; for bad input also `errors`, each with the `pointer` (RFC 6901) of its place in the
-body; for a refused move also `current_state` and `version`.
+`type`, `title`, `status`, `detail`, `code`; for bad input also `errors`, each with the `pointer` (RFC 6901) of its
+place in the body; for a refused move also `current_state` and `version`.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ DOMAIN: list[tuple[type[Exception], int, str]] = [
     (DataError, 400, "invalid"),
 ]
 UNSPOKEN = {
-    "conflict": "This conflicts with a row that exists or refers to one that is gone. Read the current rows and try again.",
+    "conflict": "This conflicts with a row that exists or refers to one that is gone. Read the current rows again.",
     "invalid": "The database cannot store a value of this request. Check for numbers or dates that are out of range.",
 }
 
@@ -42,10 +42,12 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         error = drf.ValidationError(get_error_detail(error))
     response = exception_handler(error, context)
     if response is None:
-        return _domain(error, context)
+        return _domain(error)
     detail = getattr(error, "detail", None) or drf.NotFound().detail
     if isinstance(error, drf.ValidationError):
-        body = problem(400, "invalid", "The request has errors; each is listed with its place.", errors=list(places(detail)))
+        body = problem(
+            400, "invalid", "The request has errors; each is listed with its place.", errors=list(places(detail))
+        )
     else:
         body = problem(response.status_code, getattr(detail, "code", "error"), str(detail))
     return answer(body, headers=dict(response.items()))
@@ -71,7 +73,9 @@ def places(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
     """REST framework's nested error details, flattened."""
     if isinstance(detail, dict):
         for key, value in detail.items():
-            yield from places(value, pointer if key == api_settings.NON_FIELD_ERRORS_KEY else f"{pointer}/{_escaped(key)}")
+            yield from places(
+                value, pointer if key == api_settings.NON_FIELD_ERRORS_KEY else f"{pointer}/{_escaped(key)}"
+            )
     elif isinstance(detail, list) and not all(isinstance(item, str) for item in detail):
         for index, item in enumerate(detail):
             yield from places(item, f"{pointer}/{index}")
@@ -80,7 +84,7 @@ def places(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
             yield {"pointer": pointer, "code": getattr(item, "code", "invalid"), "detail": str(item)}
 
 
-def _domain(error: Exception, context: dict[str, Any]) -> Response | None:
+def _domain(error: Exception) -> Response | None:
     for kind, status, code in DOMAIN:
         if isinstance(error, kind):
             more = _state(error) if isinstance(error, ours.InvalidTransition) else {}

@@ -18,15 +18,15 @@ from rest_framework.response import Response
 class KeysetPagination(BasePagination):
     """`{"next": url or null, "previous": url or null, "results": [...]}`, `page_size` up to 500.
 
-    The view's `ordering` names fields, the last one unique, all ascending or all descending ("-"). The promise of a cursor:
-    following `next` shows every row that was there when the first page was read and still is, once, in order, however many
-    are inserted meanwhile; rows inserted behind the cursor appear, rows inserted before it do not.
+    The view's `ordering` names fields, the last one unique, all ascending or all descending ("-"). The promise of a
+    cursor: following `next` shows every row that was there when the first page was read and still is, once, in order,
+    however many are inserted meanwhile; rows inserted behind the cursor appear, rows inserted before it do not.
     """
 
     page_size = 50
     max_page_size = 500
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request, self.ordering = request, list(view.ordering)
         cursor, backwards = self._read(request.query_params.get("cursor"))
         size = self._size(request.query_params.get("page_size"))
@@ -39,11 +39,13 @@ class KeysetPagination(BasePagination):
         return self.rows
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response({
-            "next": self._link(-1, False) if self.has_next else None,
-            "previous": self._link(0, True) if self.has_previous else None,
-            "results": data,
-        })
+        return Response(
+            {
+                "next": self._link(-1, False) if self.has_next else None,
+                "previous": self._link(0, True) if self.has_previous else None,
+                "results": data,
+            }
+        )
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         url = {"type": ["string", "null"], "format": "uri"}

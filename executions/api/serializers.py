@@ -1,15 +1,14 @@
 """Rows of the ledger as JSON. What a verb changes is read-only here; payloads are left out of lists."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Q
 from rest_framework import serializers
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from workflows.api.fields import ObjectField, UUID7Field
 from workflows.models import Node, Workflow
-
 
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
 STAMPS = ["attempt", "version", "created_at", "updated_at"]
@@ -25,14 +24,14 @@ class WorkflowExecutionListSerializer(serializers.ModelSerializer[WorkflowExecut
 class WorkflowExecutionSerializer(serializers.ModelSerializer[WorkflowExecution]):
     id = UUID7Field(required=False)
     input_data = ObjectField(required=False)
-    context = ObjectField(required=False)
+    context = ObjectField(required=False)  # type: ignore[assignment]  # REST framework takes it off the class
     metadata = ObjectField(required=False)
 
     class Meta:
         model = WorkflowExecution
         fields = ["id", "workflow", "trigger_type", *MOVED, "input_data", "output_data", "context", "metadata", *STAMPS]
         read_only_fields = [*MOVED, "output_data", *STAMPS]
-        validators = []  # the ledger refuses what its constraints forbid, in its own words
+        validators: ClassVar[list[Any]] = []  # the ledger refuses what its constraints forbid, in its own words
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         fields = super().get_fields()
@@ -40,7 +39,7 @@ class WorkflowExecutionSerializer(serializers.ModelSerializer[WorkflowExecution]
         return fields
 
     def _workflows(self) -> Any:
-        request = self.context.get("request")
+        request = self._context.get("request")
         return Workflow.objects.visible_to(request.user).alive() if request else Workflow.objects.none()
 
     def validate_workflow(self, workflow: Workflow) -> Workflow:
@@ -55,7 +54,8 @@ class NodeExecutionListSerializer(serializers.ModelSerializer[NodeExecution]):
     class Meta:
         model = NodeExecution
         fields = [
-            "id", "workflow_execution", "node", "node_name", "execution_order", *MOVED, "retry_count", "can_retry", *STAMPS,
+            "id", "workflow_execution", "node", "node_name", "execution_order",
+            *MOVED, "retry_count", "can_retry", *STAMPS,
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -75,23 +75,27 @@ class NodeExecutionSerializer(NodeExecutionListSerializer):
         ]  # fmt: skip
 
     def validate_node(self, value: str) -> Node:
-        nodes = Node.objects.filter(workflow=self.context["execution"].workflow_id)
-        try:
-            return nodes.get(pk=UUID(value))
-        except (ValueError, ObjectDoesNotExist):
-            pass
-        try:
-            return nodes.get(name=value)
-        except ObjectDoesNotExist:
-            raise serializers.ValidationError("The workflow of this execution has no node with this id or name.") from None
+        same = Q(pk=value) | Q(name=value) if _is_uuid(value) else Q(name=value)
+        found: Node | None = Node.objects.filter(same, workflow=self.context["execution"].workflow_id).first()
+        if found is None:
+            raise serializers.ValidationError("The workflow of this execution has no node with this id or name.")
+        return found
 
     def create(self, validated_data: dict[str, Any]) -> NodeExecution:
         node = validated_data.pop("node_id")
-        return self.context["execution"].add_node(node, **validated_data)
+        run: WorkflowExecution = self.context["execution"]
+        return run.add_node(node, **validated_data)
 
 
-class LogLines(serializers.ListSerializer[ExecutionLog]):
-    def create(self, validated_data: list[dict[str, Any]]) -> list[ExecutionLog]:
+def _is_uuid(text: str) -> bool:
+    try:
+        return bool(UUID(text))
+    except ValueError:
+        return False
+
+
+class LogLines(serializers.ListSerializer[Any]):
+    def create(self, validated_data: Any) -> Any:
         run = self.context["execution"]
         return ExecutionLog.objects.bulk_create(ExecutionLog(workflow_execution=run, **line) for line in validated_data)
 

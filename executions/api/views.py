@@ -47,7 +47,7 @@ class VerbsMixin(GenericViewSet[Any]):
     serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
-        return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[arg-type,return-value]
+        return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]
 
     def _say(self, request: Request) -> Response:
         """The verb that the action is named after, with what the body holds; the row as it is afterwards."""
@@ -143,8 +143,8 @@ class OfExecution(mixins.ListModelMixin, GenericViewSet[Any]):
         runs = WorkflowExecution.objects.visible_to(request.user).select_related("workflow").without_payload()
         self.execution = get_object_or_404(runs, pk=self.kwargs["execution_id"])
 
-    def get_serializer_context(self) -> dict[str, Any]:
-        return super().get_serializer_context() | {"execution": getattr(self, "execution", None)}
+    def get_serializer_context(self) -> Any:
+        return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}
 
 
 class NodesOfExecutionViewSet(CreateMixin, OfExecution):
@@ -168,14 +168,16 @@ class LogsOfExecutionViewSet(CreateMixin, OfExecution):
     def get_queryset(self) -> Any:
         return self.execution.logs.all()
 
-    def get_serializer_context(self) -> dict[str, Any]:
-        return super().get_serializer_context() | {"node_executions": getattr(self, "node_executions", ())}
+    def get_serializer_context(self) -> Any:
+        return {**super().get_serializer_context(), "node_executions": getattr(self, "node_executions", ())}
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         many = isinstance(request.data, list)
         if many and len(request.data) > MAX_LINES:
-            raise ParseError(f"Expected at most {MAX_LINES} lines in one call; found {len(request.data)}. Send several calls.")
-        self.node_executions = self._named(request.data if many else [request.data])
+            raise ParseError(
+                f"Expected at most {MAX_LINES} lines in one call; found {len(request.data)}. Send several calls."
+            )
+        self.node_executions = self._named(list(request.data) if many else [request.data])
         lines = self.get_serializer(data=request.data, many=many)
         lines.is_valid(raise_exception=True)
         self.perform_create(lines)
@@ -186,5 +188,3 @@ class LogsOfExecutionViewSet(CreateMixin, OfExecution):
         if not any(isinstance(line, dict) and line.get("node_execution") for line in lines):
             return set()
         return set(self.execution.node_executions.values_list("id", flat=True))
-
-

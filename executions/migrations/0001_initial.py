@@ -5,260 +5,617 @@ from pathlib import Path
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.utils.timezone
-import workflows.base
 from django.db import migrations, models
+
+import workflows.base
 from pastetrader.postgres.operations import AddForeignKey, CreatePartitionedModel, RunSQLFile
 
-
-SQL = Path(__file__).parents[1] / 'sql'
+SQL = Path(__file__).parents[1] / "sql"
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('workflows', '0001_initial'),
+        ("workflows", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='WorkflowExecution',
+            name="WorkflowExecution",
             fields=[
-                ('id', models.UUIDField(db_default=workflows.base.DatabaseUUID7(), default=workflows.base.uuid7, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('version', models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name='version')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created')),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='updated')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended')),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('completed', 'completed'), ('failed', 'failed'), ('skipped', 'skipped'), ('cancelled', 'cancelled')], db_default='pending', default='pending', max_length=50, verbose_name='status')),
-                ('input_data', models.JSONField(blank=True, db_default=models.Value({}, output_field=models.JSONField()), default=dict, verbose_name='input')),
-                ('output_data', models.JSONField(blank=True, null=True, verbose_name='output')),
-                ('error_message', models.TextField(blank=True, null=True, verbose_name='error')),
-                ('attempt', models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name='attempt')),
-                ('trigger_type', models.CharField(choices=[('schedule', 'schedule'), ('event', 'event'), ('manual', 'manual')], max_length=50, verbose_name='trigger')),
-                ('context', models.JSONField(blank=True, db_default=models.Value({}, output_field=models.JSONField()), default=dict, verbose_name='context')),
-                ('metadata', models.JSONField(blank=True, db_default=models.Value({}, output_field=models.JSONField()), default=dict, verbose_name='metadata')),
-                ('workflow', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='executions', to='workflows.workflow', verbose_name='workflow')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_default=workflows.base.DatabaseUUID7(),
+                        default=workflows.base.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                (
+                    "version",
+                    models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name="version"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name="created"
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name="updated"
+                    ),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True, verbose_name="started")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("running", "running"),
+                            ("completed", "completed"),
+                            ("failed", "failed"),
+                            ("skipped", "skipped"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        db_default="pending",
+                        default="pending",
+                        max_length=50,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "input_data",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, output_field=models.JSONField()),
+                        default=dict,
+                        verbose_name="input",
+                    ),
+                ),
+                ("output_data", models.JSONField(blank=True, null=True, verbose_name="output")),
+                ("error_message", models.TextField(blank=True, null=True, verbose_name="error")),
+                (
+                    "attempt",
+                    models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name="attempt"),
+                ),
+                (
+                    "trigger_type",
+                    models.CharField(
+                        choices=[("schedule", "schedule"), ("event", "event"), ("manual", "manual")],
+                        max_length=50,
+                        verbose_name="trigger",
+                    ),
+                ),
+                (
+                    "context",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, output_field=models.JSONField()),
+                        default=dict,
+                        verbose_name="context",
+                    ),
+                ),
+                (
+                    "metadata",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, output_field=models.JSONField()),
+                        default=dict,
+                        verbose_name="metadata",
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="executions",
+                        to="workflows.workflow",
+                        verbose_name="workflow",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'workflow execution',
-                'verbose_name_plural': 'workflow executions',
-                'db_table': 'workflow_executions',
-                'ordering': ['-created_at', '-id'],
+                "verbose_name": "workflow execution",
+                "verbose_name_plural": "workflow executions",
+                "db_table": "workflow_executions",
+                "ordering": ["-created_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='NodeExecution',
+            name="NodeExecution",
             fields=[
-                ('id', models.UUIDField(db_default=workflows.base.DatabaseUUID7(), default=workflows.base.uuid7, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('version', models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name='version')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created')),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='updated')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended')),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('completed', 'completed'), ('failed', 'failed'), ('skipped', 'skipped'), ('cancelled', 'cancelled')], db_default='pending', default='pending', max_length=50, verbose_name='status')),
-                ('input_data', models.JSONField(blank=True, db_default=models.Value({}, output_field=models.JSONField()), default=dict, verbose_name='input')),
-                ('output_data', models.JSONField(blank=True, null=True, verbose_name='output')),
-                ('error_message', models.TextField(blank=True, null=True, verbose_name='error')),
-                ('attempt', models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name='attempt')),
-                ('error_traceback', models.TextField(blank=True, null=True, verbose_name='traceback')),
-                ('retry_count', models.IntegerField(db_default=0, default=0, verbose_name='retries')),
-                ('execution_order', models.IntegerField(verbose_name='order')),
-                ('settled', models.BooleanField(db_default=False, default=False, editable=False, help_text='Ended by the end of its run.', verbose_name='settled')),
-                ('node', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='executions', to='workflows.node', verbose_name='node')),
-                ('workflow_execution', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DB_CASCADE, related_name='node_executions', to='executions.workflowexecution', verbose_name='workflow execution')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_default=workflows.base.DatabaseUUID7(),
+                        default=workflows.base.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                (
+                    "version",
+                    models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name="version"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name="created"
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name="updated"
+                    ),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True, verbose_name="started")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("running", "running"),
+                            ("completed", "completed"),
+                            ("failed", "failed"),
+                            ("skipped", "skipped"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        db_default="pending",
+                        default="pending",
+                        max_length=50,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "input_data",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, output_field=models.JSONField()),
+                        default=dict,
+                        verbose_name="input",
+                    ),
+                ),
+                ("output_data", models.JSONField(blank=True, null=True, verbose_name="output")),
+                ("error_message", models.TextField(blank=True, null=True, verbose_name="error")),
+                (
+                    "attempt",
+                    models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name="attempt"),
+                ),
+                ("error_traceback", models.TextField(blank=True, null=True, verbose_name="traceback")),
+                ("retry_count", models.IntegerField(db_default=0, default=0, verbose_name="retries")),
+                ("execution_order", models.IntegerField(verbose_name="order")),
+                (
+                    "settled",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        editable=False,
+                        help_text="Ended by the end of its run.",
+                        verbose_name="settled",
+                    ),
+                ),
+                (
+                    "node",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="executions",
+                        to="workflows.node",
+                        verbose_name="node",
+                    ),
+                ),
+                (
+                    "workflow_execution",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DB_CASCADE,
+                        related_name="node_executions",
+                        to="executions.workflowexecution",
+                        verbose_name="workflow execution",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'node execution',
-                'verbose_name_plural': 'node executions',
-                'db_table': 'node_executions',
-                'ordering': ['execution_order', 'id'],
+                "verbose_name": "node execution",
+                "verbose_name_plural": "node executions",
+                "db_table": "node_executions",
+                "ordering": ["execution_order", "id"],
             },
         ),
         CreatePartitionedModel(
-            name='ExecutionLog',
+            name="ExecutionLog",
             fields=[
-                ('id', models.UUIDField(db_default=workflows.base.DatabaseUUID7(), default=workflows.base.uuid7, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('level', models.CharField(choices=[('debug', 'debug'), ('info', 'info'), ('warning', 'warning'), ('error', 'error')], max_length=20, verbose_name='level')),
-                ('message', models.TextField(verbose_name='message')),
-                ('data', models.JSONField(blank=True, null=True, verbose_name='data')),
-                ('timestamp', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, verbose_name='time')),
-                ('node_execution', models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DB_CASCADE, related_name='logs', to='executions.nodeexecution', verbose_name='node execution')),
-                ('workflow_execution', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DB_CASCADE, related_name='logs', to='executions.workflowexecution', verbose_name='workflow execution')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_default=workflows.base.DatabaseUUID7(),
+                        default=workflows.base.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                (
+                    "level",
+                    models.CharField(
+                        choices=[("debug", "debug"), ("info", "info"), ("warning", "warning"), ("error", "error")],
+                        max_length=20,
+                        verbose_name="level",
+                    ),
+                ),
+                ("message", models.TextField(verbose_name="message")),
+                ("data", models.JSONField(blank=True, null=True, verbose_name="data")),
+                (
+                    "timestamp",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        default=django.utils.timezone.now,
+                        verbose_name="time",
+                    ),
+                ),
+                (
+                    "node_execution",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DB_CASCADE,
+                        related_name="logs",
+                        to="executions.nodeexecution",
+                        verbose_name="node execution",
+                    ),
+                ),
+                (
+                    "workflow_execution",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DB_CASCADE,
+                        related_name="logs",
+                        to="executions.workflowexecution",
+                        verbose_name="workflow execution",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'execution log',
-                'verbose_name_plural': 'execution logs',
-                'db_table': 'execution_logs',
-                'ordering': ['timestamp', 'id'],
+                "verbose_name": "execution log",
+                "verbose_name_plural": "execution logs",
+                "db_table": "execution_logs",
+                "ordering": ["timestamp", "id"],
             },
         ),
         migrations.CreateModel(
-            name='WorkflowExecutionAttempt',
+            name="WorkflowExecutionAttempt",
             fields=[
-                ('id', models.UUIDField(db_default=workflows.base.DatabaseUUID7(), default=workflows.base.uuid7, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended')),
-                ('number', models.PositiveIntegerField(verbose_name='number')),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('completed', 'completed'), ('failed', 'failed'), ('skipped', 'skipped'), ('cancelled', 'cancelled')], max_length=50, verbose_name='status')),
-                ('output_data', models.JSONField(blank=True, null=True, verbose_name='output')),
-                ('error_message', models.TextField(blank=True, null=True, verbose_name='error')),
-                ('workflow_execution', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DB_CASCADE, related_name='attempts', to='executions.workflowexecution')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_default=workflows.base.DatabaseUUID7(),
+                        default=workflows.base.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True, verbose_name="started")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
+                ("number", models.PositiveIntegerField(verbose_name="number")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("running", "running"),
+                            ("completed", "completed"),
+                            ("failed", "failed"),
+                            ("skipped", "skipped"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        max_length=50,
+                        verbose_name="status",
+                    ),
+                ),
+                ("output_data", models.JSONField(blank=True, null=True, verbose_name="output")),
+                ("error_message", models.TextField(blank=True, null=True, verbose_name="error")),
+                (
+                    "workflow_execution",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DB_CASCADE,
+                        related_name="attempts",
+                        to="executions.workflowexecution",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'attempt of a workflow execution',
-                'verbose_name_plural': 'attempts of workflow executions',
-                'db_table': 'workflow_execution_attempts',
-                'ordering': ['number'],
-                'abstract': False,
+                "verbose_name": "attempt of a workflow execution",
+                "verbose_name_plural": "attempts of workflow executions",
+                "db_table": "workflow_execution_attempts",
+                "ordering": ["number"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='NodeExecutionAttempt',
+            name="NodeExecutionAttempt",
             fields=[
-                ('id', models.UUIDField(db_default=workflows.base.DatabaseUUID7(), default=workflows.base.uuid7, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended')),
-                ('number', models.PositiveIntegerField(verbose_name='number')),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('completed', 'completed'), ('failed', 'failed'), ('skipped', 'skipped'), ('cancelled', 'cancelled')], max_length=50, verbose_name='status')),
-                ('output_data', models.JSONField(blank=True, null=True, verbose_name='output')),
-                ('error_message', models.TextField(blank=True, null=True, verbose_name='error')),
-                ('error_traceback', models.TextField(blank=True, null=True, verbose_name='traceback')),
-                ('node_execution', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DB_CASCADE, related_name='attempts', to='executions.nodeexecution')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_default=workflows.base.DatabaseUUID7(),
+                        default=workflows.base.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True, verbose_name="started")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
+                ("number", models.PositiveIntegerField(verbose_name="number")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("running", "running"),
+                            ("completed", "completed"),
+                            ("failed", "failed"),
+                            ("skipped", "skipped"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        max_length=50,
+                        verbose_name="status",
+                    ),
+                ),
+                ("output_data", models.JSONField(blank=True, null=True, verbose_name="output")),
+                ("error_message", models.TextField(blank=True, null=True, verbose_name="error")),
+                ("error_traceback", models.TextField(blank=True, null=True, verbose_name="traceback")),
+                (
+                    "node_execution",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DB_CASCADE,
+                        related_name="attempts",
+                        to="executions.nodeexecution",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'attempt of a node execution',
-                'verbose_name_plural': 'attempts of node executions',
-                'db_table': 'node_execution_attempts',
-                'ordering': ['number'],
-                'abstract': False,
-                'constraints': [models.UniqueConstraint(fields=('node_execution', 'number'), name='node_execution_attempt_number')],
+                "verbose_name": "attempt of a node execution",
+                "verbose_name_plural": "attempts of node executions",
+                "db_table": "node_execution_attempts",
+                "ordering": ["number"],
+                "abstract": False,
+                "constraints": [
+                    models.UniqueConstraint(fields=("node_execution", "number"), name="node_execution_attempt_number")
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='workflowexecution',
-            index=workflows.base.Index(fields=['workflow'], name='idx_workflow_executions_workflow'),
+            model_name="workflowexecution",
+            index=workflows.base.Index(fields=["workflow"], name="idx_workflow_executions_workflow"),
         ),
         migrations.AddIndex(
-            model_name='workflowexecution',
-            index=workflows.base.Index(fields=['status'], name='idx_workflow_executions_status'),
+            model_name="workflowexecution",
+            index=workflows.base.Index(fields=["status"], name="idx_workflow_executions_status"),
         ),
         migrations.AddIndex(
-            model_name='workflowexecution',
-            index=workflows.base.Index(fields=['workflow', 'status'], name='idx_workflow_executions_workflow_status'),
+            model_name="workflowexecution",
+            index=workflows.base.Index(fields=["workflow", "status"], name="idx_workflow_executions_workflow_status"),
         ),
         migrations.AddIndex(
-            model_name='workflowexecution',
-            index=workflows.base.Index(fields=['-created_at'], name='idx_workflow_executions_created'),
+            model_name="workflowexecution",
+            index=workflows.base.Index(fields=["-created_at", "-id"], name="idx_workflow_executions_created"),
         ),
         migrations.AddIndex(
-            model_name='workflowexecution',
-            index=workflows.base.Index(fields=['trigger_type', 'status'], name='idx_workflow_executions_trigger'),
+            model_name="workflowexecution",
+            index=workflows.base.Index(fields=["trigger_type", "status"], name="idx_workflow_executions_trigger"),
         ),
         migrations.AddIndex(
-            model_name='workflowexecution',
-            index=workflows.base.GinIndex(fields=['context'], name='idx_workflow_executions_context', opclasses=['jsonb_path_ops']),
+            model_name="workflowexecution",
+            index=workflows.base.GinIndex(
+                fields=["context"], name="idx_workflow_executions_context", opclasses=["jsonb_path_ops"]
+            ),
         ),
         migrations.AddIndex(
-            model_name='workflowexecution',
-            index=workflows.base.GinIndex(fields=['metadata'], name='idx_workflow_executions_metadata', opclasses=['jsonb_path_ops']),
+            model_name="workflowexecution",
+            index=workflows.base.GinIndex(
+                fields=["metadata"], name="idx_workflow_executions_metadata", opclasses=["jsonb_path_ops"]
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workflowexecution',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'completed', 'failed', 'skipped', 'cancelled'])), name='workflow_execution_status_known'),
+            model_name="workflowexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["pending", "running", "completed", "failed", "skipped", "cancelled"])
+                ),
+                name="workflow_execution_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workflowexecution',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'running'), _negated=True), ('started_at__isnull', False), _connector='OR'), name='workflow_execution_running_has_start'),
+            model_name="workflowexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "running"), _negated=True), ("started_at__isnull", False), _connector="OR"
+                ),
+                name="workflow_execution_running_has_start",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workflowexecution',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['completed', 'failed', 'skipped', 'cancelled']), _negated=True), ('ended_at__isnull', False), _connector='OR'), name='workflow_execution_ended_has_end'),
+            model_name="workflowexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status__in", ["completed", "failed", "skipped", "cancelled"]), _negated=True),
+                    ("ended_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="workflow_execution_ended_has_end",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workflowexecution',
-            constraint=models.CheckConstraint(condition=models.Q(('started_at__isnull', True), ('ended_at__isnull', True), ('ended_at__gte', models.F('started_at')), _connector='OR'), name='workflow_execution_end_after_start'),
+            model_name="workflowexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("started_at__isnull", True),
+                    ("ended_at__isnull", True),
+                    ("ended_at__gte", models.F("started_at")),
+                    _connector="OR",
+                ),
+                name="workflow_execution_end_after_start",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workflowexecution',
-            constraint=models.CheckConstraint(condition=models.Q(('trigger_type__in', ['schedule', 'event', 'manual'])), name='workflow_execution_trigger_known'),
+            model_name="workflowexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("trigger_type__in", ["schedule", "event", "manual"])),
+                name="workflow_execution_trigger_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workflowexecution',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'running'), models.Q(('metadata__contains', {'allow_concurrent': True}), _negated=True)), fields=('workflow',), name='one_running_execution_per_workflow'),
+            model_name="workflowexecution",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("status", "running"), models.Q(("metadata__contains", {"allow_concurrent": True}), _negated=True)
+                ),
+                fields=("workflow",),
+                name="one_running_execution_per_workflow",
+            ),
         ),
         migrations.AddIndex(
-            model_name='nodeexecution',
-            index=workflows.base.Index(fields=['workflow_execution'], name='idx_node_executions_workflow_execution'),
+            model_name="nodeexecution",
+            index=workflows.base.Index(fields=["workflow_execution"], name="idx_node_executions_workflow_execution"),
         ),
         migrations.AddIndex(
-            model_name='nodeexecution',
-            index=workflows.base.Index(fields=['node'], name='idx_node_executions_node'),
+            model_name="nodeexecution",
+            index=workflows.base.Index(fields=["node"], name="idx_node_executions_node"),
         ),
         migrations.AddIndex(
-            model_name='nodeexecution',
-            index=workflows.base.Index(fields=['status'], name='idx_node_executions_status'),
+            model_name="nodeexecution",
+            index=workflows.base.Index(fields=["status"], name="idx_node_executions_status"),
         ),
         migrations.AddIndex(
-            model_name='nodeexecution',
-            index=workflows.base.Index(fields=['workflow_execution', 'execution_order'], name='idx_node_executions_order'),
+            model_name="nodeexecution",
+            index=workflows.base.Index(
+                fields=["workflow_execution", "execution_order", "id"], name="idx_node_executions_order"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='nodeexecution',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'completed', 'failed', 'skipped', 'cancelled'])), name='node_execution_status_known'),
+            model_name="nodeexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["pending", "running", "completed", "failed", "skipped", "cancelled"])
+                ),
+                name="node_execution_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='nodeexecution',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'running'), _negated=True), ('started_at__isnull', False), _connector='OR'), name='node_execution_running_has_start'),
+            model_name="nodeexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "running"), _negated=True), ("started_at__isnull", False), _connector="OR"
+                ),
+                name="node_execution_running_has_start",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='nodeexecution',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['completed', 'failed', 'skipped', 'cancelled']), _negated=True), ('ended_at__isnull', False), _connector='OR'), name='node_execution_ended_has_end'),
+            model_name="nodeexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status__in", ["completed", "failed", "skipped", "cancelled"]), _negated=True),
+                    ("ended_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="node_execution_ended_has_end",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='nodeexecution',
-            constraint=models.CheckConstraint(condition=models.Q(('started_at__isnull', True), ('ended_at__isnull', True), ('ended_at__gte', models.F('started_at')), _connector='OR'), name='node_execution_end_after_start'),
+            model_name="nodeexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("started_at__isnull", True),
+                    ("ended_at__isnull", True),
+                    ("ended_at__gte", models.F("started_at")),
+                    _connector="OR",
+                ),
+                name="node_execution_end_after_start",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='nodeexecution',
-            constraint=models.CheckConstraint(condition=models.Q(('retry_count__gte', 0)), name='node_execution_retry_count_from_zero'),
+            model_name="nodeexecution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("retry_count__gte", 0)), name="node_execution_retry_count_from_zero"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='nodeexecution',
-            constraint=models.UniqueConstraint(fields=('workflow_execution', 'id'), name='node_execution_of_workflow_execution'),
+            model_name="nodeexecution",
+            constraint=models.UniqueConstraint(
+                fields=("workflow_execution", "id"), name="node_execution_of_workflow_execution"
+            ),
         ),
         migrations.AddIndex(
-            model_name='executionlog',
-            index=workflows.base.Index(fields=['workflow_execution', 'timestamp', 'id'], name='idx_execution_logs_workflow_execution'),
+            model_name="executionlog",
+            index=workflows.base.Index(
+                fields=["workflow_execution", "timestamp", "id"], name="idx_execution_logs_workflow_execution"
+            ),
         ),
         migrations.AddIndex(
-            model_name='executionlog',
-            index=workflows.base.Index(condition=models.Q(('node_execution__isnull', False)), fields=['node_execution'], name='idx_execution_logs_node_execution'),
+            model_name="executionlog",
+            index=workflows.base.Index(
+                condition=models.Q(("node_execution__isnull", False)),
+                fields=["node_execution"],
+                name="idx_execution_logs_node_execution",
+            ),
         ),
         migrations.AddIndex(
-            model_name='executionlog',
-            index=workflows.base.Index(fields=['-timestamp'], name='idx_execution_logs_timestamp'),
+            model_name="executionlog",
+            index=workflows.base.Index(fields=["-timestamp"], name="idx_execution_logs_timestamp"),
         ),
         migrations.AddIndex(
-            model_name='executionlog',
-            index=workflows.base.Index(fields=['level', '-timestamp'], name='idx_execution_logs_level'),
+            model_name="executionlog",
+            index=workflows.base.Index(fields=["level", "-timestamp"], name="idx_execution_logs_level"),
         ),
         migrations.AddConstraint(
-            model_name='executionlog',
-            constraint=models.CheckConstraint(condition=models.Q(('level__in', ['debug', 'info', 'warning', 'error'])), name='execution_log_level_known'),
+            model_name="executionlog",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("level__in", ["debug", "info", "warning", "error"])),
+                name="execution_log_level_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workflowexecutionattempt',
-            constraint=models.UniqueConstraint(fields=('workflow_execution', 'number'), name='workflow_execution_attempt_number'),
+            model_name="workflowexecutionattempt",
+            constraint=models.UniqueConstraint(
+                fields=("workflow_execution", "number"), name="workflow_execution_attempt_number"
+            ),
         ),
         # What has been executed cannot be deleted: refused at once, not at the commit.
-        AddForeignKey('workflow_execution_workflow', 'workflow_executions', ['workflow_id'], 'workflows', ['id'], 'RESTRICT'),
-        AddForeignKey('node_execution_node', 'node_executions', ['node_id'], 'nodes', ['id'], 'RESTRICT'),
+        AddForeignKey(
+            "workflow_execution_workflow", "workflow_executions", ["workflow_id"], "workflows", ["id"], "RESTRICT"
+        ),
+        AddForeignKey("node_execution_node", "node_executions", ["node_id"], "nodes", ["id"], "RESTRICT"),
         # A log line's node belongs to the line's run.
         AddForeignKey(
-            'execution_log_node_execution', 'execution_logs', ['workflow_execution_id', 'node_execution_id'],
-            'node_executions', ['workflow_execution_id', 'id'], 'CASCADE',
+            "execution_log_node_execution",
+            "execution_logs",
+            ["workflow_execution_id", "node_execution_id"],
+            "node_executions",
+            ["workflow_execution_id", "id"],
+            "CASCADE",
         ),
-        RunSQLFile(SQL / 'logs_immutable.sql', 'DROP FUNCTION execution_logs_immutable() CASCADE'),
+        RunSQLFile(SQL / "logs_immutable.sql", "DROP FUNCTION execution_logs_immutable() CASCADE"),
     ]

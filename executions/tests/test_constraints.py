@@ -41,8 +41,12 @@ def test_a_state_without_its_times_cannot_be_written(factory: Any, constraint: s
 
 def test_other_values_that_mean_nothing_cannot_be_written() -> None:
     run, node = WorkflowExecutionFactory(), NodeExecutionFactory()
-    refused("workflow_execution_trigger_known", "UPDATE workflow_executions SET trigger_type = 'moon' WHERE id = %s", run.pk)
-    refused("node_execution_retry_count_from_zero", "UPDATE node_executions SET retry_count = -1 WHERE id = %s", node.pk)
+    refused(
+        "workflow_execution_trigger_known", "UPDATE workflow_executions SET trigger_type = 'moon' WHERE id = %s", run.pk
+    )
+    refused(
+        "node_execution_retry_count_from_zero", "UPDATE node_executions SET retry_count = -1 WHERE id = %s", node.pk
+    )
     insert = "INSERT INTO execution_logs (workflow_execution_id, level, message) VALUES (%s, 'loud', '')"
     refused("execution_log_level_known", insert, run.pk)
     refused("node_type_known", "UPDATE nodes SET node_type = 'magic' WHERE id = %s", node.node_id)
@@ -50,7 +54,8 @@ def test_other_values_that_mean_nothing_cannot_be_written() -> None:
 
 def test_a_log_lines_node_belongs_to_its_run() -> None:
     run, foreign = WorkflowExecutionFactory(), NodeExecutionFactory()
-    insert = "INSERT INTO execution_logs (workflow_execution_id, node_execution_id, level, message) VALUES (%s, %s, 'info', '')"
+    columns = "workflow_execution_id, node_execution_id, level, message"
+    insert = f"INSERT INTO execution_logs ({columns}) VALUES (%s, %s, 'info', '')"
     refused("execution_log_node_execution", insert, run.pk, foreign.pk)
     sql(insert, foreign.workflow_execution_id, foreign.pk)
 
@@ -88,7 +93,8 @@ def test_a_row_of_plain_sql_is_as_well_formed_as_one_of_the_orm() -> None:
     node = NodeExecution.objects.get(pk=node_id)
     assert (node.retry_count, node.input_data, node.output_data, str(node.status)) == (0, {}, None, "pending")
     [(line_id,)] = sql(
-        "INSERT INTO execution_logs (workflow_execution_id, level, message) VALUES (%s, 'info', 'hi') RETURNING id", run_id
+        "INSERT INTO execution_logs (workflow_execution_id, level, message) VALUES (%s, 'info', 'hi') RETURNING id",
+        run_id,
     )
     assert abs((ExecutionLog.objects.get(pk=line_id).timestamp - run.created_at).total_seconds()) < 60
     run.start()
@@ -100,8 +106,8 @@ def test_a_row_of_plain_sql_is_as_well_formed_as_one_of_the_orm() -> None:
 def test_ids_that_the_database_makes_are_in_order_with_those_made_in_python() -> None:
     before = WorkflowExecutionFactory()
     made = sql(
-        "INSERT INTO workflow_executions (workflow_id, trigger_type) SELECT %s, 'event' FROM generate_series(1, 3), pg_sleep(0.002)"
-        " RETURNING id",
+        "INSERT INTO workflow_executions (workflow_id, trigger_type) SELECT %s, 'event'"
+        " FROM generate_series(1, 3), pg_sleep(0.002) RETURNING id",
         before.workflow_id,
     )
     assert [id.version for (id,) in made] == [7, 7, 7]
@@ -131,7 +137,9 @@ def test_turning_an_edge_round_into_a_circle_is_refused() -> None:
     workflow = WorkflowFactory(chain=["a", "b", "c"])
     a, _b, c = workflow.nodes.order_by("name")
     edge = EdgeFactory(workflow=workflow, source_node=a, target_node=c)
-    refused("close a circle", "UPDATE edges SET source_node_id = %s, target_node_id = %s WHERE id = %s", c.pk, a.pk, edge.pk)
+    refused(
+        "close a circle", "UPDATE edges SET source_node_id = %s, target_node_id = %s WHERE id = %s", c.pk, a.pk, edge.pk
+    )
 
 
 def test_edges_that_are_a_circle_together_are_refused_in_one_statement_too() -> None:

@@ -64,7 +64,12 @@ def test_a_node_that_ran_when_its_run_failed_keeps_that_attempt_too(run: Any) ->
     assert states(run)["fetch"] == "cancelled"
     run.retry()
     fetch = node(run, "fetch")
-    assert (str(fetch.status), fetch.attempt, fetch.retry_count, fetch.attempts.get().status) == ("pending", 2, 0, "cancelled")
+    assert (str(fetch.status), fetch.attempt, fetch.retry_count, fetch.attempts.get().status) == (
+        "pending",
+        2,
+        0,
+        "cancelled",
+    )
 
 
 def test_a_node_that_an_engine_skipped_because_of_the_failure_is_reset(run: Any) -> None:
@@ -118,7 +123,9 @@ def test_a_runs_retry_is_not_held_to_what_an_engine_may_do_by_itself(run: Any) -
     assert node(run, "rank").retry_count == 4
 
 
-@pytest.mark.parametrize(("config", "retries"), [({}, 3), ({"max_retries": 0}, 0), ({"max_retries": 1}, 1), ({"max_retries": None}, 3)])
+@pytest.mark.parametrize(
+    ("config", "retries"), [({}, 3), ({"max_retries": 0}, 0), ({"max_retries": 1}, 1), ({"max_retries": None}, 3)]
+)
 def test_max_retries_is_3_where_unset(config: Any, retries: int) -> None:
     execution = in_state(NodeExecutionFactory(node__retry_config=config), "failed")
     assert execution.can_retry is (retries > 0)

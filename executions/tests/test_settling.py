@@ -39,7 +39,9 @@ def test_failing_skips_pending_nodes_and_cancels_running_ones(run: Any) -> None:
 
 
 def test_completing_is_refused_while_nodes_are_running_and_says_how_many(run: Any) -> None:
-    with pytest.raises(InvalidTransition, match="Cannot complete execution in running state: 1 of its nodes is still running"):
+    with pytest.raises(
+        InvalidTransition, match="Cannot complete execution in running state: 1 of its nodes is still running"
+    ):
         run.complete({"a": 1})
     in_state(NodeExecutionFactory(workflow_execution=run), "running")
     with pytest.raises(InvalidTransition, match="2 of its nodes are still running"):

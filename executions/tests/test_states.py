@@ -23,7 +23,9 @@ NODE_VERBS = RUN_VERBS | {"skip": ("skipped", ())}
 
 def walk(transitions: Transitions, verbs: dict[str, Any], states: list[str]) -> list[Any]:
     return [
-        pytest.param(state, verb, to, arguments, ExecutionStatus(to) in transitions[ExecutionStatus(state)], id=f"{state}-{verb}")
+        pytest.param(
+            state, verb, to, arguments, ExecutionStatus(to) in transitions[ExecutionStatus(state)], id=f"{state}-{verb}"
+        )
         for state in states
         for verb, (to, arguments) in verbs.items()
     ]

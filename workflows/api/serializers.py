@@ -56,8 +56,8 @@ class WorkflowListSerializer(serializers.ModelSerializer[Workflow]):
 
 
 class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
-    """Takes the whole graph in one call. In an update, `version` refuses the change where the workflow is newer; `nodes` and
-    `edges` left out leave the graph as it is."""
+    """Takes the whole graph in one call. In an update, `version` refuses the change where the workflow is newer, and
+    `nodes` or `edges` left out leave them as they are."""
 
     id = UUID7Field(required=False)
     config = ObjectField(required=False)
@@ -102,4 +102,5 @@ def _listed(faults: dict[int, dict[str, list[str]]]) -> list[dict[str, list[str]
 
 
 def _anew(workflow: Workflow) -> Workflow:
-    return Workflow.objects.prefetch_related("nodes", "edges").get(pk=workflow.pk)
+    anew: Workflow = Workflow.objects.prefetch_related("nodes", "edges").get(pk=workflow.pk)
+    return anew

@@ -5,18 +5,17 @@ from pathlib import Path
 import django.db.models.deletion
 import django.db.models.functions.comparison
 import django.db.models.functions.datetime
-import workflows.base
-import workflows.models
 from django.conf import settings
 from django.db import migrations, models
+
+import workflows.base
+import workflows.models
 from pastetrader.postgres.operations import AddForeignKey, RunSQLFile
 
-
-SQL = Path(__file__).parents[1] / 'sql'
+SQL = Path(__file__).parents[1] / "sql"
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -24,102 +23,308 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        RunSQLFile(SQL / 'uuid7.sql', 'DROP FUNCTION ledger_uuid7()'),
+        RunSQLFile(SQL / "uuid7.sql", "DROP FUNCTION ledger_uuid7()"),
         migrations.CreateModel(
-            name='Workflow',
+            name="Workflow",
             fields=[
-                ('id', models.UUIDField(db_default=workflows.base.DatabaseUUID7(), default=workflows.base.uuid7, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('version', models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name='version')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created')),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='updated')),
-                ('name', models.CharField(max_length=255, verbose_name='name')),
-                ('description', models.TextField(blank=True, db_default='', default='', verbose_name='description')),
-                ('config', models.JSONField(blank=True, db_default=models.Value({}, output_field=models.JSONField()), default=dict, verbose_name='config')),
-                ('variables', models.JSONField(blank=True, db_default=models.Value({}, output_field=models.JSONField()), default=dict, verbose_name='variables')),
-                ('is_active', models.BooleanField(db_default=True, default=True, verbose_name='active')),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='deleted')),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.DB_SET_NULL, related_name='workflows', to=settings.AUTH_USER_MODEL, verbose_name='owner')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_default=workflows.base.DatabaseUUID7(),
+                        default=workflows.base.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                (
+                    "version",
+                    models.PositiveIntegerField(db_default=1, default=1, editable=False, verbose_name="version"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name="created"
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name="updated"
+                    ),
+                ),
+                ("name", models.CharField(max_length=255, verbose_name="name")),
+                ("description", models.TextField(blank=True, db_default="", default="", verbose_name="description")),
+                (
+                    "config",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, output_field=models.JSONField()),
+                        default=dict,
+                        verbose_name="config",
+                    ),
+                ),
+                (
+                    "variables",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, output_field=models.JSONField()),
+                        default=dict,
+                        verbose_name="variables",
+                    ),
+                ),
+                ("is_active", models.BooleanField(db_default=True, default=True, verbose_name="active")),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True, verbose_name="deleted")),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.DB_SET_NULL,
+                        related_name="workflows",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="owner",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'workflow',
-                'verbose_name_plural': 'workflows',
-                'db_table': 'workflows',
-                'ordering': ['name', 'id'],
+                "verbose_name": "workflow",
+                "verbose_name_plural": "workflows",
+                "db_table": "workflows",
+                "ordering": ["name", "id"],
             },
         ),
         migrations.CreateModel(
-            name='Node',
+            name="Node",
             fields=[
-                ('id', models.UUIDField(db_default=workflows.base.DatabaseUUID7(), default=workflows.base.uuid7, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('name', models.CharField(max_length=255, verbose_name='name')),
-                ('node_type', models.CharField(choices=[('trigger', 'trigger'), ('tool', 'tool'), ('agent', 'agent'), ('condition', 'condition'), ('adapter', 'adapter'), ('parallel', 'parallel'), ('aggregator', 'aggregator')], max_length=50, verbose_name='type')),
-                ('position_x', models.FloatField(db_default=0, default=0, verbose_name='position x')),
-                ('position_y', models.FloatField(db_default=0, default=0, verbose_name='position y')),
-                ('config', models.JSONField(blank=True, db_default=models.Value({}, output_field=models.JSONField()), default=dict, verbose_name='config')),
-                ('input_schema', models.JSONField(blank=True, db_default=models.Value({}, output_field=models.JSONField()), default=dict, verbose_name='input schema')),
-                ('output_schema', models.JSONField(blank=True, db_default=models.Value({}, output_field=models.JSONField()), default=dict, verbose_name='output schema')),
-                ('timeout_seconds', models.PositiveIntegerField(db_default=300, default=300, verbose_name='timeout in seconds')),
-                ('retry_config', models.JSONField(blank=True, db_default=models.Value({'delay': 1, 'max_retries': 3}, output_field=models.JSONField()), default=workflows.models.default_retry_config, verbose_name='retry config')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created')),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now(), verbose_name='updated')),
-                ('workflow', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DB_CASCADE, related_name='nodes', to='workflows.workflow', verbose_name='workflow')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_default=workflows.base.DatabaseUUID7(),
+                        default=workflows.base.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                ("name", models.CharField(max_length=255, verbose_name="name")),
+                (
+                    "node_type",
+                    models.CharField(
+                        choices=[
+                            ("trigger", "trigger"),
+                            ("tool", "tool"),
+                            ("agent", "agent"),
+                            ("condition", "condition"),
+                            ("adapter", "adapter"),
+                            ("parallel", "parallel"),
+                            ("aggregator", "aggregator"),
+                        ],
+                        max_length=50,
+                        verbose_name="type",
+                    ),
+                ),
+                ("position_x", models.FloatField(db_default=0, default=0, verbose_name="position x")),
+                ("position_y", models.FloatField(db_default=0, default=0, verbose_name="position y")),
+                (
+                    "config",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, output_field=models.JSONField()),
+                        default=dict,
+                        verbose_name="config",
+                    ),
+                ),
+                (
+                    "input_schema",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, output_field=models.JSONField()),
+                        default=dict,
+                        verbose_name="input schema",
+                    ),
+                ),
+                (
+                    "output_schema",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, output_field=models.JSONField()),
+                        default=dict,
+                        verbose_name="output schema",
+                    ),
+                ),
+                (
+                    "timeout_seconds",
+                    models.PositiveIntegerField(db_default=300, default=300, verbose_name="timeout in seconds"),
+                ),
+                (
+                    "retry_config",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({"delay": 1, "max_retries": 3}, output_field=models.JSONField()),
+                        default=workflows.models.default_retry_config,
+                        verbose_name="retry config",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name="created"
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        auto_now=True, db_default=django.db.models.functions.datetime.Now(), verbose_name="updated"
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DB_CASCADE,
+                        related_name="nodes",
+                        to="workflows.workflow",
+                        verbose_name="workflow",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'node',
-                'verbose_name_plural': 'nodes',
-                'db_table': 'nodes',
-                'ordering': ['workflow_id', 'name'],
+                "verbose_name": "node",
+                "verbose_name_plural": "nodes",
+                "db_table": "nodes",
+                "ordering": ["workflow_id", "name"],
             },
         ),
         migrations.CreateModel(
-            name='Edge',
+            name="Edge",
             fields=[
-                ('id', models.UUIDField(db_default=workflows.base.DatabaseUUID7(), default=workflows.base.uuid7, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('source_handle', models.CharField(blank=True, max_length=255, null=True, verbose_name='source handle')),
-                ('target_handle', models.CharField(blank=True, max_length=255, null=True, verbose_name='target handle')),
-                ('condition', models.JSONField(blank=True, null=True, verbose_name='condition')),
-                ('priority', models.IntegerField(db_default=0, default=0, verbose_name='priority')),
-                ('label', models.CharField(blank=True, db_default='', default='', max_length=255, verbose_name='label')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created')),
-                ('source_node', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DB_CASCADE, related_name='edges_out', to='workflows.node', verbose_name='source node')),
-                ('target_node', models.ForeignKey(on_delete=django.db.models.deletion.DB_CASCADE, related_name='edges_in', to='workflows.node', verbose_name='target node')),
-                ('workflow', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DB_CASCADE, related_name='edges', to='workflows.workflow', verbose_name='workflow')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_default=workflows.base.DatabaseUUID7(),
+                        default=workflows.base.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                (
+                    "source_handle",
+                    models.CharField(blank=True, max_length=255, null=True, verbose_name="source handle"),
+                ),
+                (
+                    "target_handle",
+                    models.CharField(blank=True, max_length=255, null=True, verbose_name="target handle"),
+                ),
+                ("condition", models.JSONField(blank=True, null=True, verbose_name="condition")),
+                ("priority", models.IntegerField(db_default=0, default=0, verbose_name="priority")),
+                (
+                    "label",
+                    models.CharField(blank=True, db_default="", default="", max_length=255, verbose_name="label"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name="created"
+                    ),
+                ),
+                (
+                    "source_node",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DB_CASCADE,
+                        related_name="edges_out",
+                        to="workflows.node",
+                        verbose_name="source node",
+                    ),
+                ),
+                (
+                    "target_node",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.DB_CASCADE,
+                        related_name="edges_in",
+                        to="workflows.node",
+                        verbose_name="target node",
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DB_CASCADE,
+                        related_name="edges",
+                        to="workflows.workflow",
+                        verbose_name="workflow",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'edge',
-                'verbose_name_plural': 'edges',
-                'db_table': 'edges',
-                'ordering': ['workflow_id', 'priority', 'id'],
+                "verbose_name": "edge",
+                "verbose_name_plural": "edges",
+                "db_table": "edges",
+                "ordering": ["workflow_id", "priority", "id"],
             },
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.UniqueConstraint(deferrable=models.Deferrable['IMMEDIATE'], fields=('workflow', 'name'), name='node_name_unique_in_workflow', violation_error_message='Another node of this workflow has this name: choose a different one.'),
+            model_name="node",
+            constraint=models.UniqueConstraint(
+                deferrable=models.Deferrable["IMMEDIATE"],
+                fields=("workflow", "name"),
+                name="node_name_unique_in_workflow",
+                violation_error_message="Another node of this workflow has this name: choose a different one.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.UniqueConstraint(fields=('workflow', 'id'), name='node_of_workflow'),
+            model_name="node",
+            constraint=models.UniqueConstraint(fields=("workflow", "id"), name="node_of_workflow"),
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.CheckConstraint(condition=models.Q(('node_type__in', ['trigger', 'tool', 'agent', 'condition', 'adapter', 'parallel', 'aggregator'])), name='node_type_known'),
+            model_name="node",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("node_type__in", ["trigger", "tool", "agent", "condition", "adapter", "parallel", "aggregator"])
+                ),
+                name="node_type_known",
+            ),
         ),
         migrations.AddIndex(
-            model_name='edge',
-            index=models.Index(fields=['workflow'], name='idx_edges_workflow'),
+            model_name="edge",
+            index=models.Index(fields=["workflow"], name="idx_edges_workflow"),
         ),
         migrations.AddConstraint(
-            model_name='edge',
-            constraint=models.CheckConstraint(condition=models.Q(('source_node', models.F('target_node')), _negated=True), name='edge_without_self_loop', violation_error_message='A node cannot lead to itself: choose another target.'),
+            model_name="edge",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("source_node", models.F("target_node")), _negated=True),
+                name="edge_without_self_loop",
+                violation_error_message="A node cannot lead to itself: choose another target.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='edge',
-            constraint=models.UniqueConstraint(models.F('source_node'), models.F('target_node'), django.db.models.functions.comparison.Coalesce('source_handle', models.Value('')), django.db.models.functions.comparison.Coalesce('target_handle', models.Value('')), name='edge_unique', violation_error_message='The same edge exists already: remove one of the two.'),
+            model_name="edge",
+            constraint=models.UniqueConstraint(
+                models.F("source_node"),
+                models.F("target_node"),
+                django.db.models.functions.comparison.Coalesce("source_handle", models.Value("")),
+                django.db.models.functions.comparison.Coalesce("target_handle", models.Value("")),
+                name="edge_unique",
+                violation_error_message="The same edge exists already: remove one of the two.",
+            ),
         ),
         # Both ends of an edge are nodes of the edge's own workflow.
         *(
-            AddForeignKey(f'edge_{end}_of_workflow', 'edges', ['workflow_id', f'{end}_node_id'], 'nodes', ['workflow_id', 'id'], 'CASCADE')
-            for end in ('source', 'target')
+            AddForeignKey(
+                f"edge_{end}_of_workflow",
+                "edges",
+                ["workflow_id", f"{end}_node_id"],
+                "nodes",
+                ["workflow_id", "id"],
+                "CASCADE",
+            )
+            for end in ("source", "target")
         ),
-        RunSQLFile(SQL / 'edges_acyclic.sql', 'DROP FUNCTION edges_acyclic() CASCADE'),
+        RunSQLFile(SQL / "edges_acyclic.sql", "DROP FUNCTION edges_acyclic() CASCADE"),
     ]

@@ -1,5 +1,6 @@
 """Definitions for tests. `WorkflowFactory(chain=["a", "b"])` makes the nodes and the edges between them."""
 
+from itertools import pairwise
 from typing import Any
 
 import factory
@@ -28,7 +29,7 @@ class WorkflowFactory(DjangoModelFactory):
     @factory.post_generation
     def chain(self: Workflow, create: bool, names: list[str] | None, **kwargs: Any) -> None:  # type: ignore[misc]
         nodes = [NodeFactory(workflow=self, name=name) for name in names or []]
-        for source, target in zip(nodes, nodes[1:], strict=False):
+        for source, target in pairwise(nodes):
             EdgeFactory(workflow=self, source_node=source, target_node=target)
 
 

@@ -35,12 +35,26 @@ def test_a_workflow_is_made_with_its_nodes_and_edges_in_one_call(api: Any, owner
         ({"edges": [*GRAPH["edges"], {"source_node": "report", "target_node": "load"}]}, "/edges"),
         ({"nodes": [*GRAPH["nodes"], GRAPH["nodes"][0]]}, "/nodes/3/name"),
         ({"nodes": [{"name": "load", "node_type": "magic"}]}, "/nodes/0/node_type"),
-        ({"nodes": [{"name": "load", "node_type": "tool", "retry_config": {"max_retries": "3"}}]}, "/nodes/0/retry_config"),
+        (
+            {"nodes": [{"name": "load", "node_type": "tool", "retry_config": {"max_retries": "3"}}]},
+            "/nodes/0/retry_config",
+        ),
         ({"name": ""}, "/name"),
         ({"config": []}, "/config"),
         ({"nodes": {}}, "/nodes"),
     ],
-    ids=["unknown-end", "self-loop", "duplicate", "cycle", "double-name", "type", "retries", "no-name", "config", "nodes"],
+    ids=[
+        "unknown-end",
+        "self-loop",
+        "duplicate",
+        "cycle",
+        "double-name",
+        "type",
+        "retries",
+        "no-name",
+        "config",
+        "nodes",
+    ],
 )
 def test_a_graph_that_is_not_a_dag_is_400_naming_the_place_and_stores_nothing(
     api: Any, owner: Any, change: dict[str, Any], pointer: str
@@ -106,7 +120,9 @@ def test_a_node_that_was_executed_is_not_removed_with_a_sentence(api: Any, owner
     assert client.get(f"{URL}{before['id']}/").json() == before
 
 
-def test_a_soft_deleted_workflow_is_gone_from_the_api_and_its_runs_stay(api: Any, owner: Any, workflow: Workflow) -> None:
+def test_a_soft_deleted_workflow_is_gone_from_the_api_and_its_runs_stay(
+    api: Any, owner: Any, workflow: Workflow
+) -> None:
     run, client = WorkflowExecutionFactory(workflow=workflow), api(owner)
     assert client.delete(f"{URL}{workflow.pk}/").status_code == 204
     assert client.get(f"{URL}{workflow.pk}/").status_code == 404

@@ -19,8 +19,8 @@ def urls(workflow: Workflow) -> list[str]:
     run = WorkflowExecutionFactory(workflow=workflow)
     node = NodeExecutionFactory(workflow_execution=run)
     return [
-        f"workflows/{workflow.pk}/", f"executions/{run.pk}/", f"executions/{run.pk}/nodes/", f"executions/{run.pk}/logs/",
-        f"node-executions/{node.pk}/",
+        f"workflows/{workflow.pk}/", f"executions/{run.pk}/",
+        f"executions/{run.pk}/nodes/", f"executions/{run.pk}/logs/", f"node-executions/{node.pk}/",
     ]  # fmt: skip
 
 
@@ -104,7 +104,9 @@ def test_only_a_digest_of_a_token_is_stored(owner: Any) -> None:
     assert not any(secret in str(value) for value in stored)
 
 
-@pytest.mark.parametrize("url", ["executions/nonsense/", "executions/00000000-0000-0000-0000-000000000000/", "nothing/"])
+@pytest.mark.parametrize(
+    "url", ["executions/nonsense/", "executions/00000000-0000-0000-0000-000000000000/", "nothing/"]
+)
 def test_what_does_not_exist_is_404(api: Any, owner: Any, url: str) -> None:
     assert api(owner).get(f"/api/v1/{url}").status_code == 404
 

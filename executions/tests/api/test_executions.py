@@ -17,7 +17,9 @@ def post(client: Any, url: str, body: Any = None) -> Any:
 
 def test_a_caller_makes_a_run_under_an_id_it_already_knows(api: Any, owner: Any, workflow: Workflow) -> None:
     id = str(uuid7())
-    answer = post(api(owner), RUNS, {"id": id, "workflow": str(workflow.pk), "trigger_type": "event", "input_data": {"a": 1}})
+    answer = post(
+        api(owner), RUNS, {"id": id, "workflow": str(workflow.pk), "trigger_type": "event", "input_data": {"a": 1}}
+    )
     assert answer.status_code == 201
     assert answer.json() | {"id": id, "status": "pending", "input_data": {"a": 1}, "version": 1} == answer.json()
     assert WorkflowExecution.objects.get(pk=id).trigger_type == "event"
@@ -113,7 +115,9 @@ def test_the_list_has_the_newest_first_and_leaves_payloads_out(api: Any, owner: 
     assert not {"input_data", "output_data", "context"} & set(rows[0])
 
 
-def test_pages_follow_each_other_without_a_gap_while_rows_are_inserted(api: Any, owner: Any, workflow: Workflow) -> None:
+def test_pages_follow_each_other_without_a_gap_while_rows_are_inserted(
+    api: Any, owner: Any, workflow: Workflow
+) -> None:
     runs = [str(WorkflowExecutionFactory(workflow=workflow).pk) for _ in range(7)]
     client, url, seen = api(owner), f"{RUNS}?page_size=3", []
     while url:
@@ -127,7 +131,10 @@ def test_pages_follow_each_other_without_a_gap_while_rows_are_inserted(api: Any,
     assert client.get(back["previous"]).json()["results"][-1]["id"] == runs[::-1][2]
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "cursor=W10=", "cursor=WyJhIiwgImIiLCBmYWxzZV0=", "page_size=0", "page_size=501", "page_size=a"])
+@pytest.mark.parametrize(
+    "query",
+    ["cursor=x", "cursor=W10=", "cursor=WyJhIiwgImIiLCBmYWxzZV0=", "page_size=0", "page_size=501", "page_size=a"],
+)
 def test_a_page_that_cannot_be_is_400(api: Any, owner: Any, workflow: Workflow, query: str) -> None:
     WorkflowExecutionFactory(workflow=workflow)
     assert api(owner).get(f"{RUNS}?{query}").status_code == 400

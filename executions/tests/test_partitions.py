@@ -1,0 +1,144 @@
+import logging
+import threading
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, connection, transaction
+
+from executions import partitions
+from executions.models import ExecutionLog
+from executions.partitions import Partition
+from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory
+from workflows.base import uuid7
+
+NOW = datetime(2026, 11, 22, 23, 59, tzinfo=UTC)  # a Sunday
+LONG_AGO = UUID("0162c5a4-2c00-7000-8000-000000000000")
+
+
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test makes is rolled back: nothing of it may be remembered."""
+    monkeypatch.setattr(partitions, "_known", {})
+    monkeypatch.setattr(partitions, "_uncommitted", set())
+
+
+def at(moment: datetime) -> UUID:
+    return UUID(int=partitions.bound(moment).int | 7 << 76 | 2 << 62)
+
+
+def test_a_partition_is_a_calendar_week() -> None:
+    week = Partition.at(NOW)
+    assert (week.start, week.end) == (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
+    assert week.name == "execution_logs_20261116_20261123"
+    assert Partition.named(week.name) == week
+
+
+def test_the_length_and_how_many_are_made_ahead_are_settings(settings: Any) -> None:
+    settings.EXECUTIONS_LOG_PARTITION_DAYS, settings.EXECUTIONS_LOG_PARTITIONS_AHEAD = 1, 2
+    assert [partition.start.day for partition in partitions.plan(NOW)] == [22, 23, 24]
+
+
+def test_the_id_is_the_clock() -> None:
+    assert abs(partitions.time_of(uuid7()) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert partitions.time_of(at(NOW)) == NOW
+
+
+@pytest.mark.django_db
+def test_migrate_has_made_the_present_one_and_those_ahead_and_no_default() -> None:
+    assert set(partitions.plan()) <= set(partitions.existing())
+    assert partitions.make_ahead() == []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_class WHERE relispartition AND pg_get_expr(relpartbound, oid) = 'DEFAULT'"
+        )
+        assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.django_db
+def test_every_start_makes_what_is_missing_ahead(settings: Any) -> None:
+    settings.EXECUTIONS_LOG_PARTITIONS_AHEAD += 3
+    assert len(partitions.make_ahead()) == 3
+    assert partitions.make_ahead() == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("write", ["create", "bulk_create"])
+def test_a_line_does_not_fail_for_want_of_a_partition_and_a_warning_says_so(write: str, caplog: Any) -> None:
+    run = WorkflowExecutionFactory()
+    lines = [ExecutionLog(id=LONG_AGO, workflow_execution=run, level="info", message="old")]
+    with caplog.at_level(logging.WARNING, "executions.partitions"):
+        if write == "create":
+            lines[0].save()
+        else:
+            ExecutionLog.objects.bulk_create(lines)
+    assert run.logs.get().id == LONG_AGO
+    assert f"Made the missing partition {Partition.at(partitions.time_of(LONG_AGO)).name}" in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_line_in_a_partition_that_is_there_costs_one_statement(django_assert_num_queries: Any) -> None:
+    run = WorkflowExecutionFactory()
+    ExecutionLogFactory(workflow_execution=run)
+    with django_assert_num_queries(1):
+        ExecutionLogFactory(workflow_execution=run)
+
+
+@pytest.mark.django_db
+def test_a_partition_that_was_rolled_back_is_made_again() -> None:
+    run = WorkflowExecutionFactory()
+    for _ in range(2):
+        with transaction.atomic():
+            ExecutionLogFactory(id=LONG_AGO, workflow_execution=run)
+            transaction.set_rollback(True)
+    ExecutionLogFactory(id=LONG_AGO, workflow_execution=run)
+
+
+@pytest.mark.django_db
+def test_an_id_whose_time_is_made_up_is_refused() -> None:
+    for id in (uuid4(), UUID(int=(1 << 128) - 1 - (8 << 76))):
+        with pytest.raises(ValidationError, match="id: "):
+            ExecutionLogFactory(id=id)
+
+
+@pytest.mark.django_db
+def test_another_length_fits_between_those_that_are_there(settings: Any) -> None:
+    settings.EXECUTIONS_LOG_PARTITION_DAYS = 30
+    moments = [LONG_AGO, at(partitions.plan()[-1].end + timedelta(days=20))]
+    run = WorkflowExecutionFactory()
+    for id in moments:
+        ExecutionLogFactory(id=id, workflow_execution=run)
+    settings.EXECUTIONS_LOG_PARTITION_DAYS = 1
+    ExecutionLogFactory(id=at(partitions.time_of(LONG_AGO) - timedelta(days=40)), workflow_execution=run)
+    there = sorted(partitions.existing())
+    assert all(first.end <= second.start for first, second in pairwise(there))
+    assert run.logs.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lines_that_miss_the_same_partition_at_once_all_arrive() -> None:
+    run, errors = WorkflowExecutionFactory(), []
+    barrier = threading.Barrier(8)
+
+    def write(number: int) -> None:
+        try:
+            barrier.wait()
+            ExecutionLogFactory(id=UUID(int=LONG_AGO.int + number), workflow_execution=run)
+        except DatabaseError as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert (errors, run.logs.count()) == ([], 8)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE IF EXISTS {Partition.at(partitions.time_of(LONG_AGO)).name}")

@@ -1,0 +1,127 @@
+"""Names of the contract, held against the database's own catalogue, and plans of the hot queries."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from executions import partitions
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from workflows.base import uuid7
+
+INDEXES = {
+    "workflow_executions": {
+        "idx_workflow_executions_workflow": "(workflow_id)",
+        "idx_workflow_executions_status": "(status)",
+        "idx_workflow_executions_workflow_status": "(workflow_id, status)",
+        "idx_workflow_executions_created": "(created_at DESC, id DESC)",
+        "idx_workflow_executions_trigger": "(trigger_type, status)",
+        "idx_workflow_executions_metadata": "USING gin",
+        "idx_workflow_executions_context": "USING gin",
+    },
+    "node_executions": {
+        "idx_node_executions_workflow_execution": "(workflow_execution_id)",
+        "idx_node_executions_node": "(node_id)",
+        "idx_node_executions_status": "(status)",
+        "idx_node_executions_order": "(workflow_execution_id, execution_order, id)",
+    },
+    "execution_logs": {
+        "idx_execution_logs_workflow_execution": '(workflow_execution_id, "timestamp", id)',
+        "idx_execution_logs_node_execution": "(node_execution_id) WHERE (node_execution_id IS NOT NULL)",
+        "idx_execution_logs_timestamp": '("timestamp" DESC)',
+        "idx_execution_logs_level": '(level, "timestamp" DESC)',
+    },
+}
+
+
+def rows(statement: str, *parameters: Any) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("table", INDEXES)
+def test_indexes_have_the_names_and_columns_of_the_contract(table: str) -> None:
+    found = dict(rows("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s", table))
+    for name, definition in INDEXES[table].items():
+        assert definition in found[name]
+
+
+@pytest.mark.django_db
+def test_children_go_by_the_databases_own_cascade_and_history_holds_definitions() -> None:
+    actions = rows(
+        "SELECT conrelid::regclass::text, confrelid::regclass::text, confdeltype FROM pg_constraint"
+        " WHERE contype = 'f'"
+        " AND conrelid::regclass::text IN ('workflow_executions', 'node_executions', 'execution_logs')"
+    )
+    assert sorted((child, parent, str(action)) for child, parent, action in actions) == [
+        ("execution_logs", "node_executions", "c"),
+        ("execution_logs", "workflow_executions", "c"),
+        ("node_executions", "nodes", "r"),
+        ("node_executions", "workflow_executions", "c"),
+        ("workflow_executions", "workflows", "r"),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migrations_go_back_and_forth_on_a_database_with_rows() -> None:
+    node = in_state(NodeExecutionFactory(), "failed")
+    node.retry()
+    ExecutionLogFactory(workflow_execution=node.workflow_execution, node_execution=node)
+    try:
+        call_command("migrate", "executions", "zero", verbosity=0, interactive=False)
+        assert rows("SELECT count(*) FROM pg_class WHERE relname LIKE 'execution_logs%%'") == [(0,)]
+        call_command("migrate", "tokens", "zero", verbosity=0, interactive=False)
+        call_command("migrate", "workflows", "zero", verbosity=0, interactive=False)
+        assert rows("SELECT count(*) FROM pg_proc WHERE proname IN ('ledger_uuid7', 'edges_acyclic')") == [(0,)]
+    finally:
+        call_command("migrate", verbosity=0, interactive=False)
+    node = in_state(NodeExecutionFactory(), "completed")
+    ExecutionLogFactory(workflow_execution=node.workflow_execution, node_execution=node)
+
+
+@pytest.mark.django_db
+def test_models_and_migrations_agree() -> None:
+    call_command("makemigrations", check=True, dry_run=True, stdout=StringIO())
+
+
+@pytest.mark.django_db
+def test_the_newest_lines_of_a_run_come_from_its_index_in_their_order() -> None:
+    with connection.cursor() as cursor:  # the tables of a test are too small for a planner to bother
+        cursor.execute(
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off"
+        )
+    plan = WorkflowExecutionFactory().logs.order_by("-timestamp", "-id")[:200].explain()
+    assert plan.count("workflow_execution_id_timesta") == len(partitions.existing())
+    assert "Sort  " not in plan  # merged in order, not sorted
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [
+        (lambda: WorkflowExecution.objects.order_by("-created_at", "-id")[:50], "idx_workflow_executions_created"),
+        (
+            lambda: WorkflowExecution.objects.filter(metadata__contains={"tags": ["x"]}),
+            "idx_workflow_executions_metadata",
+        ),
+        (
+            lambda: WorkflowExecution.objects.filter(context__contains={"variables": {"a": 1}}),
+            "idx_workflow_executions_context",
+        ),
+        (
+            lambda: WorkflowExecution.objects.filter(workflow=uuid7()),
+            "idx_workflow_executions_workflow",
+        ),
+        (lambda: NodeExecution.objects.filter(workflow_execution=uuid7())[:50], "idx_node_executions_order"),
+        (lambda: ExecutionLog.objects.filter(node_execution=uuid7()), "node_execution_id"),
+    ],
+)
+def test_a_hot_question_is_answered_by_its_index(question: Any, index: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # the tables of a test are too small for a planner to bother
+    assert index in question().explain()
