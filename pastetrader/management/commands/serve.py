@@ -55,13 +55,14 @@ class Command(BaseCommand):
         self._say("It is shown only now; `.venv/bin/python manage.py changepassword admin` sets another.")
 
     def _serve(self, listener: socket.socket) -> None:
+        server = uvicorn.Server(_config())
+        for each in (signal.SIGINT, signal.SIGTERM):
+            # Before uvicorn sets them itself, and instead of an exception that could strike, and be lost, anywhere.
+            signal.signal(each, server.handle_exit)
         address = "http://{}:{}".format(*listener.getsockname())
         self._say(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops the server and the database.")
-        try:
-            uvicorn.Server(_config()).run(sockets=[listener])
-        except (KeyboardInterrupt, SystemExit):  # uvicorn hands on the signal that it obeyed
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C changes nothing
-            self._say("Stopped.")
+        server.run(sockets=[listener])
+        self._say("Stopped.")
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
