@@ -106,22 +106,23 @@ def test_the_newest_lines_of_a_run_come_from_its_index_in_their_order() -> None:
     [
         (lambda: WorkflowExecution.objects.order_by("-created_at", "-id")[:50], "idx_workflow_executions_created"),
         (
-            lambda: WorkflowExecution.objects.filter(metadata__contains={"tags": ["x"]}),
+            lambda: WorkflowExecution.objects.filter(metadata__contains={"tags": ["x"]}).order_by(),
             "idx_workflow_executions_metadata",
         ),
         (
-            lambda: WorkflowExecution.objects.filter(context__contains={"variables": {"a": 1}}),
+            lambda: WorkflowExecution.objects.filter(context__contains={"variables": {"a": 1}}).order_by(),
             "idx_workflow_executions_context",
         ),
         (
-            lambda: WorkflowExecution.objects.filter(workflow=uuid7()),
+            lambda: WorkflowExecution.objects.filter(workflow=uuid7()).order_by(),
             "idx_workflow_executions_workflow",
         ),
         (lambda: NodeExecution.objects.filter(workflow_execution=uuid7())[:50], "idx_node_executions_order"),
-        (lambda: ExecutionLog.objects.filter(node_execution=uuid7()), "node_execution_id"),
+        (lambda: ExecutionLog.objects.filter(node_execution=uuid7()).order_by(), "node_execution_id"),
     ],
 )
 def test_a_hot_question_is_answered_by_its_index(question: Any, index: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")  # the tables of a test are too small for a planner to bother
-    assert index in question().explain()
+    plan = question().explain()
+    assert index in plan
