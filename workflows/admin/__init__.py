@@ -1,0 +1,3 @@
+from .workflows import WorkflowAdmin
+
+__all__ = ["WorkflowAdmin"]

@@ -1,0 +1,82 @@
+"""Form fields of a definition's page."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
+from django.utils.translation import gettext_lazy as _
+
+from workflows.models import Node
+
+MAX_DEPTH = 64
+
+
+class StorableJSONField(forms.JSONField):
+    """JSON that PostgreSQL takes: no NUL, no half of a character, no NaN, no endless nesting. Left empty, it becomes
+    `empty()`."""
+
+    default_error_messages = {"unstorable": _("This JSON cannot be stored: %(reason)s.")}
+
+    def __init__(self, *, empty: Callable[[], Any] = lambda: None, **kwargs: Any) -> None:
+        self.empty = empty
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        if value in self.empty_values:
+            return self.empty()
+        try:
+            found = super().to_python(value)
+        except RecursionError:
+            raise self._refusal(_("it is nested too deeply")) from None
+        self._check(found)
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            self.to_python(data)
+        except ValidationError:
+            return InvalidJSONInput(data)
+        return super().bound_data(data, initial)
+
+    def _check(self, value: Any, depth: int = 1) -> None:
+        if depth > MAX_DEPTH:
+            raise self._refusal(_("it is nested too deeply"))
+        if isinstance(value, dict | list):
+            for item in (*value, *value.values()) if isinstance(value, dict) else value:
+                self._check(item, depth + 1)
+        elif isinstance(value, str):
+            self._check_text(value)
+        elif isinstance(value, float) and json.dumps(value) in {"NaN", "Infinity", "-Infinity"}:
+            raise self._refusal(_("it holds a number that is too large or is none"))
+
+    def _check_text(self, value: str) -> None:
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise self._refusal(_("it holds a character that is no text (\\u0000, or \\ud800 to \\udfff)"))
+
+    def _refusal(self, reason: Any) -> ValidationError:
+        return ValidationError(self.error_messages["unstorable"], code="unstorable", params={"reason": reason})
+
+
+class NodeField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time
+    """A node of the workflow on the page. `offer()` takes them once a page, so that no row of a formset asks again."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._offered: dict[str, Node] = {}
+        super().__init__(queryset=Node.objects.none(), **kwargs)
+
+    def offer(self, nodes: Iterable[Node]) -> None:
+        self._offered = {str(node.pk): node for node in nodes}
+        self.choices = [("", "---------"), *((pk, node.name) for pk, node in self._offered.items())]
+
+    def to_python(self, value: Any) -> Node | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return self._offered[str(value)]
+        except KeyError:
+            raise ValidationError(
+                _("This node is not of this workflow: choose one that is."), code="invalid_choice"
+            ) from None

@@ -1,0 +1,82 @@
+"""Lists that take no other filter than those they offer, whatever stands in the query string."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import BadRequest, ValidationError
+from django.http import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+class ConstantFilter(admin.SimpleListFilter):
+    """Offers what `offered` says, without a look at the rows; anything else is refused."""
+
+    offered: ClassVar[Sequence[tuple[str, Any]]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return self.offered
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value is None:
+            return queryset
+        if value not in {offered for offered, _title in self.lookup_choices}:
+            raise IncorrectLookupParameters
+        return self.chosen(queryset, value)
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(**{str(self.parameter_name): value})
+
+
+class StrictChangeList(ChangeList):
+    """Django's takes any field of the model as a filter (`?digest__startswith=a`); this one only those it offers."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        offered = {list_filter.parameter_name for list_filter in self.list_filter}  # type: ignore[union-attr]
+        if self.get_filters_params().keys() - offered:
+            raise IncorrectLookupParameters
+        return super().get_filters(request)
+
+
+class Autocomplete(AutocompleteSelect):
+    """Django's cannot show a form again that was sent with a value which is no key."""
+
+    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+        try:
+            return super().optgroups(name, value, attrs)
+        except ValueError:
+            return super().optgroups(name, [], attrs)
+
+
+class StrictAdmin(ModelAdmin):
+    """Its `list_filter` holds filter classes with a `parameter_name`, such as ConstantFilter."""
+
+    show_facets = admin.ShowFacets.NEVER
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return StrictChangeList
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.autocomplete_fields:
+            kwargs.setdefault("widget", Autocomplete(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return True  # StrictChangeList has the last word
+
+    def response_action(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> HttpResponse | None:
+        try:
+            for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.to_python(pk)
+        except ValidationError as error:
+            raise BadRequest(str(error)) from error
+        return super().response_action(request, queryset, *args, **kwargs)

@@ -1,0 +1,189 @@
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected as confirm_and_delete
+from django.contrib.admin.utils import model_ngettext
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from workflows.exceptions import HasHistory, StaleObject
+from workflows.models import Workflow
+
+from .inlines import EdgeFormSet, EdgeInline, JSONMixin, NodeInline
+from .lists import ConstantFilter, StrictAdmin
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[Workflow]
+else:
+    ModelForm = forms.ModelForm
+
+CHANGED_SINCE = _(
+    "This workflow changed since you opened it, so nothing was saved. Reload the page and repeat your change."
+)
+EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]
+
+
+class TrashFilter(ConstantFilter):
+    title = _("state")
+    parameter_name = "state"
+    offered = (("deleted", _("In the trash")), ("all", _("All, with the trash")))
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.alive() if self.value() is None else super().queryset(request, queryset)
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset if value == "all" else queryset.exclude(deleted_at=None)
+
+    def choices(self, changelist: Any) -> Any:
+        default, *others = super().choices(changelist)
+        return [{**default, "display": _("In use")}, *others]
+
+
+class ActiveFilter(ConstantFilter):
+    title = _("active")
+    parameter_name = "active"
+    offered = (("yes", _("Yes")), ("no", _("No")))
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(is_active=value == "yes")
+
+
+class WorkflowForm(ModelForm):
+    read_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "read_version" in self.fields:
+            self.fields["read_version"].initial = self.instance.version
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if not self.instance._state.adding and found.get("read_version") != self.instance.version:
+            raise ValidationError(CHANGED_SINCE, code="stale")
+        return found
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(JSONMixin, StrictAdmin):
+    form = WorkflowForm
+    list_display = ("name", "owner", "is_active", "version", "updated_at", "deleted_at")
+    list_filter = (TrashFilter, ActiveFilter)
+    list_select_related = ("owner",)
+    search_fields = ("name",)
+    autocomplete_fields = ("owner",)
+    inlines = (NodeInline, EdgeInline)
+    actions = ("move_to_trash", "restore", "delete_selected")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows: Any = super().get_queryset(request)
+        return rows.visible_to(request.user)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Workflow | None = None) -> Any:
+        guard = ("read_version",) if obj and self.has_change_permission(request, obj) else ()
+        return (
+            (None, {"fields": ("name", "owner", "description", "is_active", *guard)}),
+            (_("Settings"), {"classes": ("collapse",), "fields": (("config", "variables"),)}),
+        )
+
+    def get_inlines(self, request: HttpRequest, obj: Workflow | None) -> Any:
+        """Edges lead from node to node, so there is nothing to choose before the nodes are saved."""
+        return self.inlines if obj else (NodeInline,)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
+
+    def _create_formsets(self, request: HttpRequest, obj: Any, change: bool) -> Any:
+        formsets, inlines = super()._create_formsets(request, obj, change)  # type: ignore[misc]
+        nodes = next((formset for formset in formsets if formset.model is NodeInline.model), None)
+        for formset in formsets:
+            if isinstance(formset, EdgeFormSet):
+                formset.nodes = nodes
+        return formsets, inlines
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """What somebody else did between the check of the form and its saving."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except (StaleObject, HasHistory) as refusal:
+            return self._refused(request, str(refusal))
+        except IntegrityError:
+            return self._refused(
+                request, gettext("Another change came in between, so nothing was saved. Repeat yours.")
+            )
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except HasHistory as refusal:
+            return self._refused(request, str(refusal), request.path.removesuffix("delete/") + "change/")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Raises HasHistory for those that were executed. Django's would list every node and edge by itself."""
+        for row in objs:
+            if row.executions.exists():
+                raise HasHistory(_executed(row), set())
+        counts = {
+            model._meta.verbose_name_plural: model._default_manager.filter(workflow__in=list(objs)).count()
+            for model in (inline.model for inline in self.inlines)
+        }
+        return [str(row) for row in objs], {self.opts.verbose_name_plural: len(objs)} | counts, set(), []
+
+    @admin.action(
+        permissions=["change"],
+        description=_("Move to trash"),
+        description_plural=_("Move selected %(verbose_name_plural)s to trash"),
+        location=EVERYWHERE,
+    )
+    def move_to_trash(self, request: HttpRequest, queryset: Any) -> None:
+        self._each(request, queryset, Workflow.soft_delete, gettext("Moved %(count)d %(items)s to the trash."))
+
+    @admin.action(
+        permissions=["change"],
+        description=_("Restore"),
+        description_plural=_("Restore selected %(verbose_name_plural)s"),
+        location=EVERYWHERE,
+    )
+    def restore(self, request: HttpRequest, queryset: Any) -> None:
+        self._each(request, queryset, _restore, gettext("Restored %(count)d %(items)s."))
+
+    @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
+    def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        try:
+            with transaction.atomic():
+                return confirm_and_delete(self, request, queryset)
+        except HasHistory as refusal:
+            return self._refused(request, str(refusal))
+
+    def _each(self, request: HttpRequest, queryset: Any, act: Callable[[Workflow], None], done: str) -> None:
+        count = 0
+        for row in queryset:
+            try:
+                act(row)
+            except StaleObject as refusal:
+                self.message_user(request, f"{row}: {refusal}", messages.ERROR)
+            else:
+                self.log_change(request, row, act.__name__.strip("_"))
+                count += 1
+        if count:
+            items = model_ngettext(self.opts, count)
+            self.message_user(request, done % {"count": count, "items": items}, messages.SUCCESS)
+
+    def _refused(self, request: HttpRequest, sentence: str, path: str = "") -> HttpResponse:
+        self.message_user(request, sentence, messages.ERROR)
+        return HttpResponseRedirect(path or request.get_full_path())
+
+
+def _restore(workflow: Workflow) -> None:
+    workflow.deleted_at = None
+    workflow.save(update_fields=["deleted_at"])
+
+
+def _executed(workflow: Workflow) -> str:
+    return gettext(
+        "“%(workflow)s” has been executed and its history is kept: it cannot be deleted. Move it to the trash instead."
+    ) % {"workflow": workflow}
