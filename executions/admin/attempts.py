@@ -1,0 +1,26 @@
+"""Earlier attempts of a row, without what they put out."""
+
+from typing import Any
+
+from executions.models import NodeExecutionAttempt
+
+from . import texts
+
+SHOWN = 100
+
+
+def newest(attempts: Any) -> list[Any]:
+    """The last of `attempts`, the oldest of them first."""
+    columns = {"error": texts.head("error_message", texts.SHORT)}
+    names = ["number", "status", "started_at", "ended_at"]
+    if attempts.model is NodeExecutionAttempt:
+        columns["traceback"] = texts.tail("error_traceback", texts.TRACEBACK)
+        names.append("node_execution")
+    found = attempts.only(*names).annotate(**columns).order_by("-id")[:SHOWN]
+    return [with_duration(attempt) for attempt in sorted(found, key=lambda attempt: attempt.number)]
+
+
+def with_duration(row: Any) -> Any:
+    """The same row, for a template that cannot call texts.duration()."""
+    row.shown_duration = texts.duration(row)
+    return row

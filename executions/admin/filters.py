@@ -1,0 +1,128 @@
+"""Filters that offer constants, or rows of a small table: never what a look at the whole ledger would find."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from executions import partitions
+from executions.models import ExecutionStatus, LogLevel, TriggerType
+from workflows.admin.lists import ConstantFilter
+from workflows.models import Node, Workflow
+
+WORKFLOWS_OFFERED = 30
+
+
+class StatusFilter(ConstantFilter):
+    title = _("status")
+    parameter_name = "status"
+    offered = ExecutionStatus.choices
+
+
+class TriggerFilter(ConstantFilter):
+    title = _("trigger")
+    parameter_name = "trigger_type"
+    offered = TriggerType.choices
+
+
+class LevelFilter(ConstantFilter):
+    title = _("level")
+    parameter_name = "level"
+    offered = LogLevel.choices
+
+
+class PeriodFilter(ConstantFilter):
+    """Of the time in `column`; an open range, which its index serves."""
+
+    title = _("date")
+    parameter_name = "period"
+    offered = (
+        ("today", _("Today")),
+        ("1", _("Last 24 hours")),
+        ("7", _("Last 7 days")),
+        ("30", _("Last 30 days")),
+        ("90", _("Last 90 days")),
+    )
+    column: ClassVar[str]
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(**{f"{self.column}__gte": self.bound(_start(value))})
+
+    def bound(self, moment: datetime) -> Any:
+        return moment
+
+
+class CreatedFilter(PeriodFilter):
+    column = "created_at"
+
+
+class LoggedFilter(PeriodFilter):
+    column = "timestamp"
+
+
+class IdTimeFilter(PeriodFilter):
+    """Node executions have no index by time, and an id that is one."""
+
+    column = "id"
+
+    def bound(self, moment: datetime) -> UUID:
+        return partitions.bound(moment)
+
+
+class WorkflowFilter(ConstantFilter):
+    """The first ones by name; any other by a link from its own page."""
+
+    title = _("workflow")
+    parameter_name = "workflow"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        seen = Workflow.objects.visible_to(request.user)
+        rows = list(seen.alive().values_list("id", "name")[:WORKFLOWS_OFFERED])
+        offered = [(str(pk), name) for pk, name in rows]
+        value = self.value()
+        if value is None or value in dict(offered):
+            return offered
+        return [*offered, *((str(pk), name) for pk, name in seen.filter(pk=_uuid(value)).values_list("id", "name"))]
+
+
+class NodesWorkflowFilter(WorkflowFilter):
+    def chosen(self, queryset: Any, value: str) -> Any:
+        # As a list of ids the planner knows how common each of them is; of a join it does not.
+        return queryset.filter(node__in=list(Node.objects.filter(workflow=UUID(value)).values_list("id", flat=True)))
+
+
+class LinkedFilter(ConstantFilter):
+    """Comes by a link from another page, and shows only while it is in use."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        value = self.value()
+        return [] if value is None else [(value, str(_uuid(value)))]
+
+
+class RunFilter(LinkedFilter):
+    title = _("workflow execution")
+    parameter_name = "workflow_execution"
+
+
+class NodeExecutionFilter(LinkedFilter):
+    title = _("node execution")
+    parameter_name = "node_execution"
+
+
+def _start(period: str) -> datetime:
+    now = timezone.localtime()
+    if period == "today":
+        return now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return now - timedelta(days=int(period))
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise IncorrectLookupParameters from None

@@ -1,0 +1,91 @@
+"""Lists of any length, newest first: a page is found by the last row of the one before it, nothing is ever counted."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Q
+from django.http import HttpRequest
+
+from workflows.admin.lists import StrictChangeList
+
+OLDER, NEWER = "older", "newer"  # than the row whose place is the value
+SEPARATOR = "~"
+
+
+class KeysetChangeList(StrictChangeList):
+    """Ordered by the model admin's `keyset` alone: a time and the id, or the id, which is a clock too."""
+
+    PARSERS: ClassVar[dict[str, Any]] = {
+        "id": UUID,
+        "created_at": datetime.fromisoformat,
+        "timestamp": datetime.fromisoformat,
+    }
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+        for name in (OLDER, NEWER):  # links to another filter start at its newest row
+            self.params.pop(name, None)
+            self.filter_params.pop(name, None)
+        return super().get_queryset(request, exclude_parameters)
+
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
+        return [f"-{name}" for name in self.keyset]
+
+    @property
+    def keyset(self) -> tuple[str, ...]:
+        return self.model_admin.keyset  # type: ignore[attr-defined,no-any-return]
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.older_link, self.newer_link = "", ""
+        if NEWER in request.GET:
+            self.result_list = self._newer_than(request.GET[NEWER])
+        else:
+            self.result_list = self._older_than(request.GET.get(OLDER))
+        # What Django's templates ask for.
+        self.result_count = self.full_result_count = len(self.result_list)
+        self.show_full_result_count, self.show_admin_actions = False, True
+        self.can_show_all, self.multi_page = False, False
+        self.paginator: Any = None
+
+    def _older_than(self, place: str | None) -> list[Any]:
+        rows = self.queryset if place is None else self.queryset.filter(self._beyond(place, "lt"))
+        found = list(rows[: self.list_per_page + 1])
+        shown = found[: self.list_per_page]
+        if place is not None and shown:
+            self.newer_link = self.get_query_string({NEWER: self._place(shown[0])})
+        if len(found) > self.list_per_page:
+            self.older_link = self.get_query_string({OLDER: self._place(shown[-1])})
+        return shown
+
+    def _newer_than(self, place: str) -> list[Any]:
+        rows = self.queryset.filter(self._beyond(place, "gt")).order_by(*self.keyset)
+        found = list(rows[: self.list_per_page + 1])
+        if len(found) <= self.list_per_page:
+            return self._older_than(None)
+        shown = found[: self.list_per_page][::-1]
+        self.newer_link = self.get_query_string({NEWER: self._place(shown[0])})
+        self.older_link = self.get_query_string({OLDER: self._place(shown[-1])})
+        return shown
+
+    def _place(self, row: Any) -> str:
+        values = [getattr(row, name) for name in self.keyset]
+        return SEPARATOR.join(value.isoformat() if isinstance(value, datetime) else str(value) for value in values)
+
+    def _beyond(self, place: str, direction: str) -> Q:
+        """Bounded on the first column, so that its index is used; the second one parts equal times."""
+        first, *second = self._parsed(place)
+        if not second:
+            return Q((f"{self.keyset[0]}__{direction}", first))
+        same_or_before = {"lt": "gte", "gt": "lte"}[direction]
+        passed = Q((self.keyset[0], first), (f"{self.keyset[1]}__{same_or_before}", second[0]))
+        return Q((f"{self.keyset[0]}__{direction}e", first)) & ~passed
+
+    def _parsed(self, place: str) -> list[Any]:
+        try:
+            values = [self.PARSERS[name](text) for name, text in zip(self.keyset, place.split(SEPARATOR), strict=True)]
+        except ValueError:
+            raise IncorrectLookupParameters from None
+        if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
+            raise IncorrectLookupParameters
+        return values

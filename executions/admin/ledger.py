@@ -1,0 +1,88 @@
+"""What the lists and pages of the ledger share: they are read; nothing is added, and no field is ever edited."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from . import texts
+from .acts import Acts
+from .keyset import KeysetChangeList
+
+
+class LedgerAdmin(Acts):
+    """`columns` is all that is read of a row, in lists and on pages, `related` what comes along, `keyset` its order."""
+
+    columns: ClassVar[tuple[str, ...]]
+    related: ClassVar[tuple[str, ...]]
+    keyset: ClassVar[tuple[str, ...]]
+
+    fieldsets = ((None, {"fields": ()}),)  # the page is our own template
+    list_per_page = 50
+    show_full_result_count = False
+    sortable_by = ()
+    search_fields = ("id",)  # shows the box; get_search_results() says what it finds
+
+    class Media:
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows: Any = super().get_queryset(request)
+        return rows.visible_to(request.user).select_related(*self.related).only(*self.columns)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return KeysetChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        title = {"title": str(self.opts.verbose_name_plural).capitalize()}
+        return super().changelist_view(request, title | (extra_context or {}))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """In general: who may take actions. Of a row: nobody, there is no form to save."""
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        row = kwargs["obj"]
+        title = {"title": str(self.opts.verbose_name).capitalize(), "acts": self.possible(request, row)}
+        context.update(title | self.page(request, row))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the row's template shows."""
+        raise NotImplementedError
+
+    @admin.display(description=_("duration"))
+    def duration(self, row: Any) -> str:
+        return texts.duration(row)
+
+    @admin.display(description=_("status"))
+    def state(self, row: Any) -> str:
+        return format_html('<span class="status status-{}">{}</span>', row.status, row.get_status_display())
+
+    @admin.display(description=_("started"))
+    def started(self, row: Any) -> str:
+        return texts.moment(row.started_at)
+
+
+def link(row: Any, text: Any) -> str:
+    """To the row's page. `text` is escaped."""
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[row.pk]), text)
+
+
+def uuid_or_none(text: str) -> UUID | None:
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None

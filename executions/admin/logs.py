@@ -1,0 +1,72 @@
+"""Log lines: their list, the page of one, and how other pages show some."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from executions.models import ExecutionLog
+
+from . import texts
+from .filters import LevelFilter, LoggedFilter, NodeExecutionFilter, RunFilter
+from .ledger import LedgerAdmin, link, uuid_or_none
+
+LINES = 200  # of the log on the page of a run or of a node execution
+MESSAGE = 4_000
+COLUMNS = ("timestamp", "level", "workflow_execution", "node_execution__node__name")
+
+
+def newest(lines: Any) -> list[ExecutionLog]:
+    """The last of `lines`, the oldest of them first, as _log_line.html shows them."""
+    rows = lines.select_related("node_execution__node").only(*COLUMNS)
+    shown = {"text": texts.head("message", MESSAGE), "has_data": Q(data__isnull=False)}
+    found: list[ExecutionLog] = rows.annotate(**shown).newest(LINES)
+    return found
+
+
+@admin.register(ExecutionLog)
+class ExecutionLogAdmin(LedgerAdmin):
+    list_display = ("time", "severity", "run", "node", "message_head")
+    list_display_links = ("time",)
+    list_filter = (LevelFilter, LoggedFilter, RunFilter, NodeExecutionFilter)
+    search_help_text = _("The id of a line, of a workflow execution or of a node execution")
+    related = ("workflow_execution__workflow", "node_execution__node")
+    keyset = ("timestamp", "id")
+    columns = (*COLUMNS, "workflow_execution__workflow__name")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(text=texts.head("message", texts.LINE))
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        if not search_term.strip():
+            return queryset, False
+        pk = uuid_or_none(search_term)
+        found = Q(pk=pk) | Q(workflow_execution=pk) | Q(node_execution=pk)
+        return queryset.filter(found) if pk else queryset.none(), False
+
+    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        payloads, others = texts.payloads(row, "data", whole=texts.head("message", texts.LIMIT))
+        return others | {"line": row, "payloads": payloads}
+
+    @admin.display(description=_("time"))
+    def time(self, row: Any) -> str:
+        return texts.moment(row.timestamp)
+
+    @admin.display(description=_("level"))
+    def severity(self, row: Any) -> str:
+        return format_html('<span class="level level-{}">{}</span>', row.level, row.get_level_display())
+
+    @admin.display(description=_("workflow execution"))
+    def run(self, row: Any) -> str:
+        return link(row.workflow_execution, row.workflow_execution.workflow)
+
+    @admin.display(description=_("node"))
+    def node(self, row: Any) -> str:
+        return link(row.node_execution, row.node_execution.node) if row.node_execution else "–"
+
+    @admin.display(description=_("message"))
+    def message_head(self, row: Any) -> str:
+        return format_html('<span class="message">{}</span>', row.text)

@@ -1,0 +1,94 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt
+
+from . import attempts, logs, texts
+from .filters import IdTimeFilter, NodesWorkflowFilter, RunFilter, StatusFilter
+from .ledger import LedgerAdmin, link, uuid_or_none
+
+SHOWN = 1_000  # on a run's page
+FAILED = 20
+
+
+def of_run(request: HttpRequest, run: Any) -> list[Any]:
+    """The nodes of a run in their order, each with its earlier attempts, as _node_row.html shows them."""
+    rows = run.node_executions.visible_to(request.user).select_related("node").only(*COLUMNS)
+    rows = rows.annotate(error=texts.head("error_message", texts.LINE)).order_by("execution_order", "id")
+    nodes = [attempts.with_duration(node) for node in rows[:SHOWN]]
+    earlier = attempts.newest(NodeExecutionAttempt.objects.filter(node_execution__in=nodes))
+    for node in nodes:
+        node.earlier = [attempt for attempt in earlier if attempt.node_execution_id == node.pk]
+    return nodes
+
+
+def failed_of_run(request: HttpRequest, run: Any) -> list[Any]:
+    """Those that failed, with error and traceback."""
+    rows = run.node_executions.visible_to(request.user).failed().select_related("node").only(*COLUMNS)
+    errors = {
+        "error": texts.head("error_message", texts.SHORT),
+        "traceback": texts.tail("error_traceback", texts.TRACEBACK),
+    }
+    return list(rows.annotate(**errors).order_by("execution_order", "id")[:FAILED])
+
+
+COLUMNS = (
+    "status",
+    "attempt",
+    "started_at",
+    "ended_at",
+    "retry_count",
+    "execution_order",
+    "workflow_execution",
+    "node__name",
+    "node__retry_config",
+)
+
+
+@admin.register(NodeExecution)
+class NodeExecutionAdmin(LedgerAdmin):
+    list_display = ("state", "node_name", "run", "execution_order", "started", "duration", "retry_count")
+    list_display_links = ("node_name",)
+    list_filter = (StatusFilter, IdTimeFilter, NodesWorkflowFilter, RunFilter)
+    search_help_text = _("The id of a node execution or of its workflow execution")
+    actions = ("retry", "cancel", "skip")
+    related = ("node", "workflow_execution__workflow")
+    keyset = ("id",)
+    columns = (*COLUMNS, "version", "created_at", "workflow_execution__workflow__name", "workflow_execution__status")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        if not search_term.strip():
+            return queryset, False
+        pk = uuid_or_none(search_term)
+        return queryset.filter(Q(pk=pk) | Q(workflow_execution=pk)) if pk else queryset.none(), False
+
+    def possible(self, request: HttpRequest, row: Any) -> list[tuple[str, Any]]:
+        return [act for act in super().possible(request, row) if act[0] != "retry" or row.can_retry]
+
+    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        errors = {
+            "error": texts.head("error_message", texts.LIMIT),
+            "traceback": texts.tail("error_traceback", texts.LIMIT),
+        }
+        payloads, others = texts.payloads(row, "input_data", "output_data", **errors)
+        lines = ExecutionLog.objects.filter(workflow_execution=row.workflow_execution_id, node_execution=row)
+        return others | {
+            "node": attempts.with_duration(row),
+            "run": row.workflow_execution,
+            "payloads": payloads,
+            "attempts": attempts.newest(row.attempts),
+            "lines": logs.newest(lines.visible_to(request.user)),
+            "lines_shown": logs.LINES,
+        }
+
+    @admin.display(description=_("node"))
+    def node_name(self, row: Any) -> str:
+        return str(row.node)
+
+    @admin.display(description=_("workflow execution"))
+    def run(self, row: Any) -> str:
+        return link(row.workflow_execution, row.workflow_execution.workflow)

@@ -1,0 +1,103 @@
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import F, Q
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+
+from . import attempts, logs, nodes, texts
+from .filters import CreatedFilter, StatusFilter, TriggerFilter, WorkflowFilter
+from .ledger import LedgerAdmin, uuid_or_none
+
+COUNTED = 1_000  # before a run is deleted
+FOUND = 500  # by one search
+
+
+@admin.register(WorkflowExecution)
+class WorkflowExecutionAdmin(LedgerAdmin):
+    list_display = ("state", "workflow_name", "trigger_type", "started", "duration", "attempt", "tags")
+    list_display_links = ("workflow_name",)
+    list_filter = (StatusFilter, CreatedFilter, TriggerFilter, WorkflowFilter)
+    search_help_text = gettext_lazy("An id, a correlation id or a tag, in full")
+    actions = ("cancel", "retry")
+    related = ("workflow",)
+    keyset = ("created_at", "id")
+    columns = (
+        "status",
+        "trigger_type",
+        "attempt",
+        "version",
+        "created_at",
+        "started_at",
+        "ended_at",
+        "workflow__name",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(tag_list=F("metadata__tags"))
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        if not (term := search_term.strip()):
+            return queryset, False
+        found = Q(metadata__contains={"correlation_id": term}) | Q(metadata__contains={"tags": [term]})
+        # By itself, so that it is the index on metadata that finds them, not a walk along the order of the list.
+        pks = list(WorkflowExecution.objects.filter(found).order_by().values_list("pk", flat=True)[:FOUND])
+        return queryset.filter(Q(pk__in=pks) | Q(pk=uuid_or_none(term))), False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super(LedgerAdmin, self).has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The runs by name, and how much goes with them; Django's would load every line of their logs to list it."""
+        pks = [run.pk for run in objs]
+        counts: dict[str, int | str] = {str(self.opts.verbose_name_plural): len(pks)}
+        for model in (NodeExecution, ExecutionLog):
+            counts[str(model._meta.verbose_name_plural)] = _counted(model, pks)
+        return [str(run) for run in objs], counts, set(), []
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        WorkflowExecution.objects.filter(pk__in=[run.pk for run in queryset]).delete()
+
+    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        names = ("input_data", "output_data", "context", "metadata")
+        payloads, others = texts.payloads(row, *names, error=texts.head("error_message", texts.LIMIT))
+        return others | {
+            "run": attempts.with_duration(row),
+            "payloads": payloads,
+            "attempts": attempts.newest(row.attempts),
+            "failures": nodes.failed_of_run(request, row),
+            "nodes": nodes.of_run(request, row),
+            "nodes_shown": nodes.SHOWN,
+            "lines": logs.newest(row.logs.visible_to(request.user)),
+            "lines_shown": logs.LINES,
+            "tags": _tags(row),
+        }
+
+    @admin.display(description=gettext_lazy("workflow"))
+    def workflow_name(self, row: Any) -> str:
+        return str(row.workflow)
+
+    @admin.display(description=gettext_lazy("started"))
+    def started(self, row: Any) -> str:
+        """One that has not started yet was created, and has been waiting since."""
+        if row.started_at is not None:
+            return texts.moment(row.started_at)
+        return format_html('{} <span class="quiet">{}</span>', texts.moment(row.created_at), _("created"))
+
+    @admin.display(description=gettext_lazy("tags"))
+    def tags(self, row: Any) -> str:
+        return format_html_join(" ", '<span class="tag">{}</span>', ((tag,) for tag in _tags(row)))
+
+
+def _tags(run: Any) -> list[str]:
+    return [tag for tag in run.tag_list if isinstance(tag, str)] if isinstance(run.tag_list, list) else []
+
+
+def _counted(model: Any, pks: list[UUID]) -> int | str:
+    count = model.objects.filter(workflow_execution__in=pks)[: COUNTED + 1].count()
+    return count if count <= COUNTED else _("more than %(count)d") % {"count": COUNTED}

@@ -1,0 +1,110 @@
+"""What rows say on a page: durations for people, and texts cut in the database, whatever their size there."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import F, Func, TextField, Value
+from django.db.models.functions import Left, Right
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+LIMIT = 200_000  # characters of one JSON field, or of one text on a page of its own
+SHORT = 2_000
+TRACEBACK = 20_000
+LINE = 300
+MASK = "***masked***"
+
+
+def duration(row: Any) -> str:
+    """Of a run, a node execution or an attempt; of one that runs, the time until now."""
+    if row.duration_seconds is not None:
+        return human(row.duration_seconds)
+    if row.started_at is not None and row.status == "running":
+        return _("%(duration)s so far") % {"duration": human((timezone.now() - row.started_at).total_seconds())}
+    return "–"
+
+
+def human(seconds: float) -> str:
+    """ "40 ms", "1.2 s", "3 min 4 s", "2 h 5 min", "3 d 4 h": two units at most."""
+    if seconds < 0.9995:  # noqa: PLR2004  # rounds up to a second
+        return _("%d ms") % round(seconds * 1000)
+    if seconds < 59.95:  # noqa: PLR2004  # rounds up to a minute
+        return _("%.1f s") % seconds
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
+
+
+def moment(time: Any) -> str:
+    return f"{timezone.localtime(time):%Y-%m-%d %H:%M:%S}" if time else "–"
+
+
+def head(name: str, size: int) -> Left:
+    return Left(F(name), size)
+
+
+def tail(name: str, size: int) -> Right:
+    """The end of a traceback says what went wrong."""
+    return Right(F(name), size)
+
+
+@dataclass
+class Payload:
+    """One JSON field, ready to be read."""
+
+    label: Any
+    text: str | None
+
+    @property
+    def too_long(self) -> bool:
+        return self.text is not None and len(self.text) > LIMIT
+
+    @property
+    def is_short(self) -> bool:
+        return self.text is not None and len(self.text) <= SHORT
+
+    @property
+    def is_empty(self) -> bool:
+        return self.text in {None, "{}", "null"}
+
+
+def payloads(row: Any, *names: str, **others: Any) -> tuple[list[Payload], dict[str, Any]]:
+    """The row's JSON fields, printed by the database; and `others`, expressions, from the same query."""
+    printed = {f"{name}_printed": _printed(name) for name in names}
+    found = type(row)._default_manager.filter(pk=row.pk).values(**printed, **others).first()
+    values: dict[str, Any] = found or dict.fromkeys([*printed, *others])
+    labels = {name: row._meta.get_field(name).verbose_name for name in names}
+    shown = [Payload(labels[name], _safe(name, values[f"{name}_printed"])) for name in names]
+    return shown, {name: values[name] for name in others}
+
+
+def _printed(name: str) -> Left:
+    return Left(Func(F(name), function="jsonb_pretty", output_field=TextField()), Value(LIMIT + 1))
+
+
+def _safe(name: str, text: str | None) -> str | None:
+    """Without what stands under `context.secrets`, at any depth."""
+    if name != "context" or text is None or '"secrets"' not in text or len(text) > LIMIT:
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):  # a number or a depth that PostgreSQL can hold and Python refuses
+        return MASK
+    return json.dumps(_masked(value), indent=4, ensure_ascii=False)
+
+
+def _masked(context: Any) -> Any:
+    if not isinstance(context, dict):
+        return context
+    return {key: _hidden(value) if key == "secrets" else value for key, value in context.items()}
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _hidden(item) for key, item in value.items()}
+    return [_hidden(item) for item in value] if isinstance(value, list) else MASK

@@ -1,0 +1,263 @@
+"""The lists of the ledger: who sees them, what they read, and that their length costs nothing."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from executions.models import WorkflowExecution
+from executions.tests.cast import permissions
+from executions.tests.factories import (
+    ExecutionLogFactory,
+    NodeExecutionFactory,
+    WorkflowExecutionFactory,
+    in_state,
+)
+from workflows.models import Workflow
+from workflows.tests.factories import UserFactory, WorkflowFactory
+
+RUNS = "/admin/executions/workflowexecution/"
+NODES = "/admin/executions/nodeexecution/"
+LOGS = "/admin/executions/executionlog/"
+LISTS = [RUNS, NODES, LOGS]
+PAYLOADS = ["input_data", "output_data", '"context"', "error_traceback", "error_message", '"execution_logs"."data"']
+
+
+def signed_in(user: Any) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def found(response: Any) -> list[Any]:
+    return list(response.context["cl"].result_list)
+
+
+def fill(count: int, workflow: Workflow | None = None) -> list[WorkflowExecution]:
+    workflow = workflow or WorkflowFactory(chain=["fetch"])
+    runs = [
+        WorkflowExecutionFactory(
+            workflow=workflow,
+            input_data={"big": "x" * 10_000},
+            metadata={"tags": ["nightly"], "correlation_id": f"c-{i}"},
+        )
+        for i in range(count)
+    ]
+    for run in runs:
+        node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get())
+        ExecutionLogFactory(workflow_execution=run, node_execution=node, data={"big": "x"})
+    return runs
+
+
+@pytest.mark.parametrize("path", LISTS)
+class TestWhoSees:
+    def test_a_stranger_is_sent_to_the_login(self, path: str, stranger: Any) -> None:
+        assert signed_in(stranger).get(path).status_code == 302
+
+    def test_the_owner_who_is_not_staff_does_not_use_the_admin(self, path: str, owner: Any) -> None:
+        assert signed_in(owner).get(path).status_code == 302
+
+    def test_a_newcomer_without_permissions_is_refused(self, path: str, newcomer: Any) -> None:
+        client = signed_in(newcomer)
+        assert client.get(path).status_code == 403
+        assert path not in client.get("/admin/").content.decode()
+
+    def test_a_teammate_sees_every_row_and_no_action(self, path: str, teammate: Any) -> None:
+        fill(2)
+        response = signed_in(teammate).get(path)
+        assert len(found(response)) == 2
+        assert response.context["action_form"] is None
+
+    def test_nobody_is_offered_to_add_one(self, path: str, staff: Any) -> None:
+        client = signed_in(staff)
+        assert f'href="{path}add/"' not in client.get(path).content.decode()
+        assert client.get(f"{path}add/").status_code == 403
+
+
+@pytest.mark.parametrize("path", LISTS)
+class TestWhatIsRead:
+    def test_as_many_queries_for_50_rows_as_for_5(self, path: str, staff: Any) -> None:
+        client, workflow = signed_in(staff), WorkflowFactory(chain=["fetch"])
+        client.get(path)
+        fill(5, workflow)
+        with CaptureQueriesContext(connection) as few:
+            client.get(path)
+        fill(45, workflow)
+        with CaptureQueriesContext(connection) as many:
+            response = client.get(path)
+        assert len(found(response)) == 50
+        assert len(many) == len(few) <= 5
+
+    def test_no_payload_and_no_traceback_is_selected(self, path: str, staff: Any) -> None:
+        fill(1)
+        with CaptureQueriesContext(connection) as queries:
+            signed_in(staff).get(path)
+        sql = "\n".join(query["sql"] for query in queries)
+        assert "execution" in sql
+        assert [name for name in PAYLOADS if name in sql] == []
+
+    def test_nothing_is_counted_and_nothing_is_distinct(self, path: str, staff: Any) -> None:
+        fill(1)
+        with CaptureQueriesContext(connection) as queries:
+            signed_in(staff).get(path)
+        assert not any("COUNT(" in query["sql"] or "DISTINCT" in query["sql"] for query in queries)
+
+
+@pytest.mark.parametrize("path", LISTS)
+class TestPages:
+    def test_forward_shows_every_row_once_and_back_shows_the_same_again(self, path: str, staff: Any) -> None:
+        client = signed_in(staff)
+        fill(120)
+        first = client.get(path)
+        second = client.get(path + first.context["cl"].older_link)
+        third = client.get(path + second.context["cl"].older_link)
+        pages = [[row.pk for row in found(page)] for page in (first, second, third)]
+        assert [len(page) for page in pages] == [50, 50, 20]
+        assert len({pk for page in pages for pk in page}) == 120
+        assert not third.context["cl"].older_link
+        back = client.get(path + third.context["cl"].newer_link)
+        assert [row.pk for row in found(back)] == pages[1]
+        assert [row.pk for row in found(client.get(path + back.context["cl"].newer_link))] == pages[0]
+
+    def test_a_filter_starts_at_its_newest_row(self, path: str, staff: Any) -> None:
+        client = signed_in(staff)
+        fill(51)
+        older = client.get(path + client.get(path).context["cl"].older_link)
+        assert "older=" not in "".join(choice["query_string"] for choice in filters(older))
+
+    @pytest.mark.parametrize(
+        "place",
+        ["", "x", "~", "2026-01-01~x", "2026-01-01T00:00:00~0190f5e5-0000-7000-8000-000000000000", "a~b~c", "%00"],
+    )
+    @pytest.mark.parametrize("way", ["older", "newer"])
+    def test_a_place_that_is_none_leads_back_to_the_list(self, path: str, way: str, place: str, staff: Any) -> None:
+        response = signed_in(staff).get(f"{path}?{way}={place}", follow=True)
+        assert response.status_code == 200
+
+
+def filters(response: Any) -> list[dict[str, Any]]:
+    cl = response.context["cl"]
+    return [choice for spec in cl.filter_specs for choice in spec.choices(cl)]
+
+
+class TestFilters:
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "status=bogus",
+            "period=bogus",
+            "trigger_type=1",
+            "workflow=bogus",
+            "level=%00",
+            "workflow_execution=1",
+            "node_execution=%00",
+            "input_data__contains=1",
+            "id__in=1,2",
+            "workflow__owner__password__startswith=a",
+            "x=1",
+            "o=1.2.-9.x",
+            "p=-1",
+            "all=",
+            "_facets=True",
+            "e=1",
+            "q=%00",
+            "q=%ED%A0%80",
+            "_to_field=nope",
+        ],
+    )
+    @pytest.mark.parametrize("path", LISTS)
+    def test_garbage_in_the_query_string_is_never_a_500(self, path: str, query: str, staff: Any) -> None:
+        response = signed_in(staff).get(f"{path}?{query}", follow=True)
+        assert response.status_code in {200, 400}
+
+    def test_runs_by_status_trigger_and_workflow(self, staff: Any) -> None:
+        client = signed_in(staff)
+        mine, other = fill(2), fill(1)
+        in_state(mine[0], "failed")
+        assert [run.pk for run in found(client.get(f"{RUNS}?status=failed"))] == [mine[0].pk]
+        assert found(client.get(f"{RUNS}?trigger_type=event")) == []
+        assert [run.pk for run in found(client.get(f"{RUNS}?workflow={other[0].workflow_id}"))] == [other[0].pk]
+
+    def test_runs_by_date(self, staff: Any) -> None:
+        client = signed_in(staff)
+        old, new = fill(2)
+        WorkflowExecution.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=8))
+        assert [run.pk for run in found(client.get(f"{RUNS}?period=7"))] == [new.pk]
+        assert {run.pk for run in found(client.get(f"{RUNS}?period=30"))} == {old.pk, new.pk}
+
+    def test_nodes_by_status_date_run_and_workflow(self, staff: Any) -> None:
+        client = signed_in(staff)
+        runs, other = fill(2), fill(1)[0]
+        assert len(found(client.get(f"{NODES}?status=pending&period=today"))) == 3
+        assert [row.workflow_execution_id for row in found(client.get(f"{NODES}?workflow={other.workflow_id}"))] == [
+            other.pk
+        ]
+        by_run = client.get(f"{NODES}?workflow_execution={runs[0].pk}")
+        assert [row.workflow_execution_id for row in found(by_run)] == [runs[0].pk]
+
+    def test_lines_by_level_date_run_and_node(self, staff: Any) -> None:
+        client = signed_in(staff)
+        run, other = fill(2)
+        node = run.node_executions.get()
+        assert len(found(client.get(f"{LOGS}?level=info&period=1"))) == 2
+        assert found(client.get(f"{LOGS}?level=error")) == []
+        assert [line.workflow_execution_id for line in found(client.get(f"{LOGS}?workflow_execution={other.pk}"))] == [
+            other.pk
+        ]
+        assert [line.node_execution_id for line in found(client.get(f"{LOGS}?node_execution={node.pk}"))] == [node.pk]
+
+    def test_a_workflow_beyond_those_offered_is_found_by_its_link(self, staff: Any) -> None:
+        for _ in range(31):
+            WorkflowFactory(name="a")
+        run = WorkflowExecutionFactory(workflow=WorkflowFactory(name="z"))
+        response = signed_in(staff).get(f"{RUNS}?workflow={run.workflow_id}")
+        assert [row.pk for row in found(response)] == [run.pk]
+        assert "z" in [choice["display"] for choice in filters(response) if choice["selected"]]
+
+
+class TestSearch:
+    def test_runs_by_id_correlation_id_and_tag(self, staff: Any) -> None:
+        client = signed_in(staff)
+        first, second = fill(2)
+        assert [run.pk for run in found(client.get(f"{RUNS}?q={first.pk}"))] == [first.pk]
+        assert [run.pk for run in found(client.get(f"{RUNS}?q=c-1"))] == [second.pk]
+        assert len(found(client.get(f"{RUNS}?q=nightly"))) == 2
+        assert found(client.get(f"{RUNS}?q=night")) == []
+
+    @pytest.mark.parametrize("path", [NODES, LOGS])
+    def test_nodes_and_lines_by_their_own_id_and_by_that_of_their_run(self, path: str, staff: Any) -> None:
+        client = signed_in(staff)
+        run, _other = fill(2)
+        row = (run.node_executions if path == NODES else run.logs).get()
+        assert [row.pk for row in found(client.get(f"{path}?q={run.pk}"))] == [row.pk]
+        assert [row.pk for row in found(client.get(f"{path}?q={row.pk}"))] == [row.pk]
+        assert found(client.get(f"{path}?q=words")) == []
+
+    def test_a_run_whose_tags_are_no_list_is_shown_all_the_same(self, staff: Any) -> None:
+        run = fill(1)[0]
+        WorkflowExecution.objects.filter(pk=run.pk).update(metadata={"tags": {"a": 1}})
+        assert signed_in(staff).get(RUNS).status_code == 200
+
+
+def test_staff_who_may_change_but_not_view_see_only_what_is_their_own(db: None) -> None:
+    user = UserFactory(is_staff=True)
+    user.user_permissions.set(permissions("change_workflowexecution"))
+    mine = WorkflowExecutionFactory(workflow=WorkflowFactory(owner=user))
+    WorkflowExecutionFactory()
+    assert [run.pk for run in found(signed_in(user).get(RUNS))] == [mine.pk]
+
+
+def test_markup_in_a_tag_a_name_or_a_message_is_text(staff: Any) -> None:
+    markup = "<script>alert(1)</script>"
+    run = WorkflowExecutionFactory(workflow=WorkflowFactory(name=markup), metadata={"tags": [markup]})
+    ExecutionLogFactory(workflow_execution=run, message=markup)
+    for path in (RUNS, LOGS):
+        assert markup not in signed_in(staff).get(path).content.decode()
+
+
+def test_an_empty_list_says_so(staff: Any) -> None:
+    assert "No workflow executions match." in signed_in(staff).get(RUNS).content.decode()
