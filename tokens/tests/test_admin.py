@@ -1,0 +1,110 @@
+"""Tokens in the admin: made, shown once, revoked; never edited, and their digest never seen."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.utils import timezone
+
+from executions.tests.cast import permissions
+from tokens.models import Token, digest
+from workflows.tests.factories import UserFactory
+
+LIST = "/admin/tokens/token/"
+
+
+def signed_in(user: Any) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def said(response: Any) -> str:
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+@pytest.fixture
+def token(owner: Any) -> Token:
+    return Token.objects.issue(user=owner, name="engine", scopes=["executions:read"])[0]
+
+
+def form(user: Any, **fields: Any) -> dict[str, Any]:
+    return {"name": "ci", "user": user.pk, "scopes": ["executions:read", "workflows:write"]} | fields
+
+
+class TestMaking:
+    def test_the_secret_is_shown_once(self, staff: Any, owner: Any) -> None:
+        client = signed_in(staff)
+        sentence = said(client.post(f"{LIST}add/", form(owner)))
+        secret = sentence.split("<code>")[1].split("</code>")[0]
+        token = Token.objects.get()
+        assert (token.digest, token.user, token.scopes) == (
+            digest(secret),
+            owner,
+            ["executions:read", "workflows:write"],
+        )
+        assert secret in client.get(LIST).content.decode()
+        assert secret not in client.get(LIST).content.decode()
+        assert secret not in client.get(f"{LIST}{token.pk}/change/").content.decode()
+
+    def test_it_may_expire_but_not_in_the_past(self, staff: Any, owner: Any) -> None:
+        for days, count in ((-1, 0), (1, 1)):
+            date, time = f"{timezone.now() + timedelta(days=days):%Y-%m-%d %H:%M:%S}".split()
+            signed_in(staff).post(f"{LIST}add/", form(owner, expires_at_0=date, expires_at_1=time))
+            assert Token.objects.count() == count
+
+    @pytest.mark.parametrize("scopes", [[], ["bogus"], ["\x00"]])
+    def test_it_has_scopes_that_there_are(self, scopes: list[str], staff: Any, owner: Any) -> None:
+        assert signed_in(staff).post(f"{LIST}add/", form(owner, scopes=scopes)).status_code == 200
+        assert not Token.objects.exists()
+
+    def test_only_a_superuser_makes_one_for_another(self, staff: Any) -> None:
+        user = UserFactory(is_staff=True)
+        user.user_permissions.set(permissions("add_token", "view_token"))
+        signed_in(user).post(f"{LIST}add/", form(staff))
+        assert Token.objects.get().user == user
+
+
+class TestRevoking:
+    def test_in_the_list_and_on_its_page(self, staff: Any, owner: Any) -> None:
+        client = signed_in(staff)
+        one, two = (Token.objects.issue(user=owner, name=name, scopes=[])[0] for name in "ab")
+        client.post(LIST, {"action": "revoke", "_selected_action": [one.pk], "index": "0"})
+        client.post(f"{LIST}{two.pk}/change/", {"CHANGE_FORM-action": "revoke", "_selected_action": two.pk})
+        assert not Token.objects.usable().exists()
+
+    def test_a_second_time_changes_nothing(self, staff: Any, token: Token) -> None:
+        token.revoke()
+        before = token.revoked_at
+        signed_in(staff).post(LIST, {"action": "revoke", "_selected_action": [token.pk], "index": "0"})
+        assert Token.objects.get().revoked_at == before
+
+    def test_who_may_only_view_cannot(self, teammate: Any, token: Token) -> None:
+        client = signed_in(teammate)
+        client.post(LIST, {"action": "revoke", "_selected_action": [token.pk], "index": "0"})
+        client.post(f"{LIST}{token.pk}/change/", {"CHANGE_FORM-action": "revoke", "_selected_action": token.pk})
+        assert Token.objects.usable().exists()
+
+
+class TestLooking:
+    def test_the_digest_is_never_shown_nor_to_be_guessed(self, staff: Any, token: Token) -> None:
+        client = signed_in(staff)
+        for path in (LIST, f"{LIST}{token.pk}/change/", f"{LIST}{token.pk}/delete/"):
+            assert token.digest not in client.get(path).content.decode()
+        response = client.get(f"{LIST}?digest__startswith={token.digest[0]}")
+        assert (response.status_code, response["Location"]) == (302, f"{LIST}?e=1")
+
+    def test_it_is_never_edited(self, staff: Any, token: Token) -> None:
+        client = signed_in(staff)
+        assert 'name="_save"' not in client.get(f"{LIST}{token.pk}/change/").content.decode()
+        assert client.post(f"{LIST}{token.pk}/change/", {"name": "other", "_save": "1"}).status_code == 403
+
+    def test_usable_and_revoked_ones_are_told_apart(self, staff: Any, token: Token) -> None:
+        client = signed_in(staff)
+        for state, count in (("usable", 1), ("revoked", 0)):
+            assert len(client.get(f"{LIST}?state={state}").context["cl"].result_list) == count
+
+    def test_strangers_owners_and_newcomers_do_not_see_them(self, stranger: Any, owner: Any, newcomer: Any) -> None:
+        assert [signed_in(user).get(LIST).status_code for user in (stranger, owner, newcomer)] == [302, 302, 403]
