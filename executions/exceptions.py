@@ -2,7 +2,7 @@
 
 ValueError
 ├── InvalidTransition           the move is not allowed from the state that the row is in
-│   ├── ConcurrentExecution     another run of the workflow is running
+│   ├── ConcurrentExecution     another run of the workflow is running (also Django's IntegrityError)
 │   └── StaleExecution          the row went on to another attempt since the object was read
 ├── StaleObject                 save() of an object whose row is newer (of `workflows`)
 └── CyclicGraph                 the edges of a definition close a circle (of `workflows`)
@@ -13,6 +13,8 @@ ProtectedError
 """
 
 from typing import Any
+
+from django.db import IntegrityError
 
 from workflows.exceptions import CyclicGraph, HasHistory, StaleObject
 
@@ -35,7 +37,7 @@ class InvalidTransition(ValueError):
         super().__init__(f"Cannot {act} execution in {state} state" + (f": {reason}" if reason else ""))
 
 
-class ConcurrentExecution(InvalidTransition):
+class ConcurrentExecution(InvalidTransition, IntegrityError):
     """Only one run of a workflow may be running, unless its metadata says `"allow_concurrent": true`."""
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.base import Identified, Value, Versioned
 
+from . import storable
 from .exceptions import InvalidTransition, StaleExecution
 from .states import ENDED, ExecutionStatus, Transitions, sources
 
@@ -78,6 +79,22 @@ class Execution(Versioned, Timed):
     class Meta:
         abstract = True
 
+    def save(self, **kwargs: Any) -> None:
+        """Raises StaleObject where the row is newer, InvalidTransition where the status was assigned, and what
+        check_documents() raises."""
+        self.check_documents()
+        super().save(**kwargs)
+
+    def clean(self) -> None:
+        super().clean()
+        self.check_documents()
+
+    def check_documents(self) -> None:
+        """Raises ValidationError, naming the place, for what is not JSON in any of its documents that were read."""
+        for field in self._meta.concrete_fields:
+            if isinstance(field, models.JSONField) and field.attname in self.__dict__:
+                storable.check(field.name, self.__dict__[field.attname])
+
     @property
     def is_terminal(self) -> bool:
         """Nothing runs any more: completed, failed, skipped or cancelled (a failed one may be retried)."""
@@ -100,12 +117,17 @@ class Execution(Versioned, Timed):
         rows = type(self).objects.filter(
             where or Q(), pk=self.pk, attempt=self.attempt, status__in=sources(self.TRANSITIONS, to)
         )
+        storable.check("output_data", changes.get("output_data"))
         with transaction.atomic():
             moved = rows.update_returning(status=to, **changes)
             if moved is None:
                 raise self._refusal(act, to)
             if then is not None:
                 then()
+        if moved["version"] != self.version + 1:
+            # Somebody changed other columns since this object was read: the move stands, and the object stays stale,
+            # so that save() does not write its old values over theirs.
+            del moved["version"]
         for name, value in moved.items():
             setattr(self, name, value)
 

@@ -5,6 +5,8 @@ Whatever else the verb has to do (settle the nodes, keep the attempt) is in the 
 lock. Locks are always taken from the run to its nodes, so verbs wait for each other and do not deadlock.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -18,7 +20,7 @@ from workflows import graph
 from workflows.base import GinIndex, Identified, Index
 from workflows.models import Node, Workflow
 
-from . import context, partitions, states
+from . import context, partitions, states, storable
 from .exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition
 from .execution import END, RESET, STARTED, Attempt, Execution, ended_constraints, json
 from .querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
@@ -93,25 +95,23 @@ class WorkflowExecution(Execution):
     def __str__(self) -> str:
         return f"{self.workflow} · {self.id}"
 
-    def clean(self) -> None:
-        """Raises ValidationError for a known key of context or metadata of the wrong type, path first."""
-        context.check("context", self.context)
-        context.check("metadata", self.metadata)
-
     def save(self, **kwargs: Any) -> None:
-        """Raises StaleObject where the row is newer, InvalidTransition where the status was assigned, and what clean()
-        raises."""
-        self.clean()
-        super().save(**kwargs)
+        """Raises ConcurrentExecution where it would be the second running one of its workflow, and what
+        Execution.save() raises."""
+        with self._one_running("save"):
+            super().save(**kwargs)
+
+    def check_documents(self) -> None:
+        """Raises ValidationError for a known key of context or metadata of the wrong type too, path first."""
+        super().check_documents()
+        for field in ("context", "metadata"):
+            if field in self.__dict__:
+                context.check(field, self.__dict__[field])
 
     def start(self) -> None:
         """pending → running. Raises ConcurrentExecution where another run of the workflow is running."""
-        try:
+        with self._one_running("start"):
             self._move("start", ExecutionStatus.RUNNING, started_at=STARTED)
-        except IntegrityError as error:
-            if ONE_RUNNING not in str(error):
-                raise
-            raise ConcurrentExecution("start", ExecutionStatus.PENDING, ANOTHER_RUNS, self.version) from error
 
     def complete(self, output_data: Any = None) -> None:
         """running → completed; pending nodes are skipped. Refused while nodes are running, and says how many."""
@@ -120,16 +120,17 @@ class WorkflowExecution(Execution):
 
     def fail(self, error_message: str) -> None:
         """running → failed; pending nodes are skipped, running ones cancelled."""
-        self._move("fail", ExecutionStatus.FAILED, self._settle_failed, ended_at=END, error_message=error_message)
+        error = storable.as_text(error_message)
+        self._move("fail", ExecutionStatus.FAILED, self._settle_failed, ended_at=END, error_message=error)
 
     def cancel(self) -> None:
         """pending or running → cancelled, and with it every pending or running node."""
         self._move("cancel", ExecutionStatus.CANCELLED, self._settle_cancelled, ended_at=END)
 
     def retry(self) -> None:
-        """failed → pending. The failed attempt is kept; so are those of its failed nodes, which are retried too,
-        whatever their retry_config allows: that limits what an engine may do by itself. Nodes that were skipped or
-        cancelled because of the failure are pending again, completed ones stay as they are."""
+        """failed → pending. The failed attempt is kept, and its failed nodes are retried too: refused where one of them
+        has no retry left. Nodes that were skipped or cancelled because of the failure are pending again, completed ones
+        stay as they are."""
         with transaction.atomic():
             self._locked("retry", ExecutionStatus.PENDING)._kept().save()
             self._retry_nodes()
@@ -149,6 +150,18 @@ class WorkflowExecution(Execution):
             new.save(force_insert=True)
         return new
 
+    @contextmanager
+    def _one_running(self, act: str) -> Iterator[None]:
+        """The database's refusal of a second running execution, as ours."""
+        state = ExecutionStatus.PENDING if act == "start" else self.status
+        try:
+            with transaction.atomic() if state == ExecutionStatus.RUNNING else nullcontext():
+                yield
+        except IntegrityError as error:
+            if ONE_RUNNING not in str(error):
+                raise
+            raise ConcurrentExecution(act, state, ANOTHER_RUNS, self.version) from error
+
     def _settle_completed(self) -> None:
         # No node can start meanwhile: that takes a lock on this run's row, which _move() holds.
         if running := self.node_executions.running().count():
@@ -167,8 +180,10 @@ class WorkflowExecution(Execution):
         self.node_executions.filter(status__in=found).update(status=to, ended_at=END, settled=True)
 
     def _retry_nodes(self) -> None:
-        found = self.node_executions.select_for_update(no_key=True).filter(status__in=RETRIED_OR_RESET).order_by("id")
+        nodes = self.node_executions.select_related("node").filter(status__in=RETRIED_OR_RESET).order_by("id")
+        found = list(nodes.select_for_update(of=("self",), no_key=True))
         failed = [node for node in found if node.status == ExecutionStatus.FAILED]
+        self._check_retries(failed)
         reset = self._because_of(failed, [node for node in found if node.status != ExecutionStatus.FAILED])
         NodeExecutionAttempt.objects.bulk_create(node._kept() for node in failed)
         NodeExecutionAttempt.objects.bulk_create(node._kept() for node in reset if node.started_at)
@@ -177,19 +192,16 @@ class WorkflowExecution(Execution):
             attempt=F("attempt") + Case(When(started_at=None, then=0), default=1), **PENDING_AGAIN
         )
 
+    def _check_retries(self, failed: "list[NodeExecution]") -> None:
+        if spent := next((node for node in failed if not node.can_retry), None):
+            reason = f"its node “{spent.node}” has {spent.retries_used}"
+            raise InvalidTransition("retry", ExecutionStatus.FAILED, reason, self.version)
+
     def _because_of(self, failed: "list[NodeExecution]", others: "list[NodeExecution]") -> "list[NodeExecution]":
-        """Those of `others` that the run's own end settled, or that an arrow leads to from a failed node. Where the
-        workflow has no edges, the order alone tells what came after."""
-        arrows = list(self.workflow.edges.values_list("source_node_id", "target_node_id"))
+        """Those of `others` that the run's own end settled, or that an arrow leads to from a failed node."""
+        arrows = self.workflow.edges.values_list("source_node_id", "target_node_id")
         after = graph.descendants([node.node_id for node in failed], arrows)
-        first = min((node.execution_order for node in failed), default=None)
-        return [
-            node
-            for node in others
-            if node.settled
-            or node.node_id in after
-            or (not arrows and first is not None and node.execution_order > first)
-        ]
+        return [node for node in others if node.settled or node.node_id in after]
 
     def _nodes(self, nodes: "list[NodeExecution]") -> NodeExecutionQuerySet:
         return NodeExecution.objects.filter(pk__in=[node.pk for node in nodes])
@@ -246,6 +258,7 @@ class NodeExecution(Execution):
         return f"{self.node} · {self.id}"
 
     def clean(self) -> None:
+        super().clean()
         if self.node_id and self.workflow_execution_id and self.node.workflow_id != self.workflow_execution.workflow_id:
             raise ValidationError({"node": _("The node belongs to another workflow than the execution.")})
 
@@ -253,6 +266,11 @@ class NodeExecution(Execution):
     def can_retry(self) -> bool:
         """Failed, and not yet retried as often as its node's retry_config allows."""
         return self.status == ExecutionStatus.FAILED and self.retry_count < self.node.max_retries
+
+    @property
+    def retries_used(self) -> str:
+        limit = self.node.max_retries
+        return f"used {self.retry_count} of {limit} retries; raise max_retries in the node's retry_config to allow more"
 
     def start(self) -> None:
         """pending → running. Refused where its run has ended."""
@@ -267,7 +285,8 @@ class NodeExecution(Execution):
 
     def fail(self, error_message: str, error_traceback: str | None = None) -> None:
         """running → failed."""
-        error: dict[str, Any] = {"error_message": error_message, "error_traceback": error_traceback}
+        trace = None if error_traceback is None else storable.as_text(error_traceback)
+        error: dict[str, Any] = {"error_message": storable.as_text(error_message), "error_traceback": trace}
         self._move("fail", ExecutionStatus.FAILED, ended_at=END, **error)
 
     def skip(self) -> None:
@@ -281,13 +300,11 @@ class NodeExecution(Execution):
     def retry(self) -> None:
         """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended other than
         by failing."""
-        limit = self.node.max_retries
         with transaction.atomic():
             self._lock_run("retry", *ACTIVE, ExecutionStatus.FAILED)
             row = self._locked("retry", ExecutionStatus.PENDING)
-            if row.retry_count >= limit:
-                used = f"{row.retry_count} of {limit} retries are used"
-                raise InvalidTransition("retry", row.status, used, row.version)
+            if not row.can_retry:
+                raise InvalidTransition("retry", row.status, f"it has {row.retries_used}", row.version)
             row._kept().save()
             again: dict[str, Any] = {"retry_count": F("retry_count") + 1, "attempt": F("attempt") + 1}
             self._move("retry", ExecutionStatus.PENDING, **again, **NODE_RESET)
@@ -382,9 +399,15 @@ class ExecutionLog(Identified):
         if self.node_execution and self.node_execution.workflow_execution_id != self.workflow_execution_id:
             raise ValidationError({"node_execution": _("The node execution belongs to another run than the line.")})
 
+    def clean_text(self) -> None:
+        """A line is kept even if its message is not quite text. Raises ValidationError for data that is not JSON."""
+        self.message = storable.as_text(self.message)
+        storable.check("data", self.data)
+
     def save(self, **kwargs: Any) -> None:
         """Raises ImmutableLog for a line that is saved already, ValidationError for an id that is not a UUIDv7."""
         if not self._state.adding:
             raise ImmutableLog
+        self.clean_text()
         partitions.ensure([self.id], kwargs.get("using") or DEFAULT_DB_ALIAS)
         super().save(**kwargs)

@@ -13,7 +13,7 @@ from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
 if TYPE_CHECKING:
-    from .models import ExecutionLog
+    from .models import ExecutionLog, WorkflowExecution
 
 
 class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
@@ -36,6 +36,12 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         if may_see_all(user, "executions.view_workflowexecution"):
             return self
         return self.filter(workflow__owner_id=user.pk) if user.pk else self.none()
+
+    def bulk_create(self, objs: "Iterable[WorkflowExecution]", *args: Any, **kwargs: Any) -> "list[WorkflowExecution]":
+        objs = list(objs)
+        for run in objs:
+            run.check_documents()
+        return super().bulk_create(objs, *args, **kwargs)
 
     def without_payload(self) -> "WorkflowExecutionQuerySet":
         """For lists: neither input, output nor context, which may each be megabytes."""
@@ -72,5 +78,7 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
     def bulk_create(self, objs: "Iterable[ExecutionLog]", *args: Any, **kwargs: Any) -> "list[ExecutionLog]":
         objs = list(objs)
+        for line in objs:
+            line.clean_text()
         partitions.ensure((line.id for line in objs), self.db)
         return super().bulk_create(objs, *args, **kwargs)

@@ -93,6 +93,8 @@ class Versioned(Identified):
 
     def _read_as(self, values: list[Value]) -> dict[str, Any]:
         """What the row must still hold for save() to touch it."""
+        if "version" in self.get_deferred_fields():
+            raise StaleObject(f"Cannot save {self._meta.verbose_name} {self.pk}: it was read without its version.")
         return {"version": self.version}
 
     def _stamped(self, values: list[Value]) -> tuple[list[Value], list[Any]]:

@@ -28,7 +28,7 @@ NODES = 3
 
 
 class Ledger(RuleBasedStateMachine):
-    """One run of three nodes in a chain. `run` and `nodes` are what plain Python says they should be."""
+    """One run of three nodes without edges. `run` and `nodes` are what plain Python says they should be."""
 
     @initialize()
     def begin(self) -> None:
@@ -48,6 +48,7 @@ class Ledger(RuleBasedStateMachine):
     def say_to_run(self, verb: str) -> None:
         sources, to = MOVES[verb]
         legal = self.run in sources and not (verb == "complete" and "running" in self.nodes)
+        legal &= verb != "retry" or MAX_RETRIES not in self.retries_of_failed()
         if self.say(WorkflowExecution, self.row.pk, verb, legal):
             self.run = to
             self.settle(verb)
@@ -74,6 +75,9 @@ class Ledger(RuleBasedStateMachine):
         assert legal, f"{verb} was not refused in {row.status}"
         return True
 
+    def retries_of_failed(self) -> list[int]:
+        return [retries for retries, state in zip(self.retries, self.nodes, strict=True) if state == "failed"]
+
     def settle(self, verb: str) -> None:
         endings = {
             "complete": {"pending": "skipped"},
@@ -87,9 +91,8 @@ class Ledger(RuleBasedStateMachine):
             self.retry_nodes()
 
     def retry_nodes(self) -> None:
-        first = min((i for i, state in enumerate(self.nodes) if state == "failed"), default=NODES)
         for i, state in enumerate(self.nodes):
-            reset = state in {"skipped", "cancelled"} and (self.settled[i] or i > first)
+            reset = state in {"skipped", "cancelled"} and self.settled[i]
             self.retries[i] += state == "failed"
             self.kept[i] += state == "failed"
             if state == "failed" or reset:

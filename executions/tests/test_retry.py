@@ -88,14 +88,16 @@ def test_a_node_that_was_skipped_for_another_reason_stays_skipped(run: Any) -> N
     assert states(run)["other branch"] == "skipped"
 
 
-def test_without_edges_the_order_tells_what_came_after() -> None:
+def test_without_edges_only_what_the_runs_end_settled_is_reset() -> None:
     run = WorkflowExecutionFactory()
-    failed, later, same = (NodeExecutionFactory(workflow_execution=run, execution_order=order) for order in (1, 2, 1))
+    failed, skipped, waiting = (
+        NodeExecutionFactory(workflow_execution=run, execution_order=order) for order in range(3)
+    )
     run.start()
+    skipped.skip()
     in_state(failed, "failed")
-    later.skip()
-    same.skip()
     run.fail("x")
+    assert run.node_executions.get(pk=waiting.pk).status == "skipped"
     run.retry()
     assert [str(n.status) for n in run.node_executions.all()] == ["pending", "skipped", "pending"]
 
@@ -110,17 +112,22 @@ def test_every_attempt_is_kept(run: Any) -> None:
     assert [attempt.number for attempt in rank.attempts.all()] == [1, 2, 3]
     in_state(rank, "failed")
     assert not rank.can_retry
-    with pytest.raises(InvalidTransition, match="3 of 3 retries are used"):
+    with pytest.raises(InvalidTransition, match="it has used 3 of 3 retries"):
         rank.retry()
     assert rank.attempts.count() == 3
 
 
-def test_a_runs_retry_is_not_held_to_what_an_engine_may_do_by_itself(run: Any) -> None:
+def test_a_run_whose_failed_node_has_no_retry_left_is_not_retried_until_it_is_allowed_more(run: Any) -> None:
     rank = node(run, "rank")
     NodeExecution.objects.filter(pk=rank.pk).update(retry_count=3)
     fail_at_rank(run)
+    with pytest.raises(InvalidTransition, match="its node “rank” has used 3 of 3 retries; raise max_retries"):
+        run.retry()
+    assert (str(run.status), run.attempts.count(), node(run, "report").status) == ("failed", 0, "skipped")
+    rank.node.retry_config = {"max_retries": 4}
+    rank.node.save()
     run.retry()
-    assert node(run, "rank").retry_count == 4
+    assert (node(run, "rank").retry_count, str(node(run, "rank").status)) == (4, "pending")
 
 
 @pytest.mark.parametrize(

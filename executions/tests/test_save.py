@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from executions.exceptions import InvalidTransition, StaleObject
+from executions.exceptions import ConcurrentExecution, InvalidTransition, StaleObject
 from executions.models import WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.tests.factories import WorkflowFactory
@@ -93,3 +93,53 @@ def test_a_known_key_of_the_wrong_type_is_refused_with_its_path(field: str, valu
 def test_unknown_keys_and_nulls_are_kept() -> None:
     kept = {"tags": None, "colour": {"of": ["anything"]}}
     assert WorkflowExecution.objects.get(pk=WorkflowExecutionFactory(metadata=kept).pk).metadata == kept
+
+
+@pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
+def test_a_move_does_not_make_a_stale_object_fresh(factory: Any) -> None:
+    row = factory()
+    stale = type(row).objects.get(pk=row.pk)
+    row.input_data = {"newer": True}
+    row.save()
+    stale.start()
+    with pytest.raises(StaleObject):
+        stale.save()
+    stored = type(row).objects.get(pk=row.pk)
+    assert (str(stored.status), stored.input_data) == ("running", {"newer": True})
+
+
+def test_an_object_read_without_its_version_is_not_saved() -> None:
+    run = WorkflowExecutionFactory()
+    for partly in (WorkflowExecution.objects.only("input_data"), WorkflowExecution.objects.defer("version")):
+        with pytest.raises(StaleObject, match="read without its version"):
+            partly.get(pk=run.pk).save()
+
+
+def test_a_second_running_run_is_refused_by_every_door_of_the_orm() -> None:
+    first = in_state(WorkflowExecutionFactory(), "running")
+    with pytest.raises(ConcurrentExecution, match="Cannot save execution in running state: another execution"):
+        WorkflowExecutionFactory(workflow=first.workflow, status="running", started_at="2026-01-01T00:00Z")
+    both = WorkflowExecutionFactory(workflow=first.workflow, metadata={"allow_concurrent": True})
+    both.start()
+    both.metadata = {}
+    with pytest.raises(ConcurrentExecution):
+        both.save()
+    assert WorkflowExecution.objects.running().count() == 2
+
+
+def test_many_rows_at_once_are_held_to_the_same_keys() -> None:
+    run = WorkflowExecutionFactory.build(workflow=WorkflowFactory(), metadata={"tags": "x"})
+    with pytest.raises(ValidationError, match=r"metadata\.tags: expected a list of strings"):
+        WorkflowExecution.objects.bulk_create([run])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "a\x00b", "\ud800", {"k\x00": 1}])
+def test_what_is_not_json_is_refused_with_its_place_and_nothing_moves(value: Any) -> None:
+    with pytest.raises(ValidationError, match=r"input_data\.a\.0"):
+        WorkflowExecutionFactory(input_data={"a": [value]})
+    run = in_state(WorkflowExecutionFactory(), "running")
+    with pytest.raises(ValidationError, match=r"output_data\.a\.0"):
+        run.complete({"a": [value]})
+    run.complete({"a": [0]})
+    with pytest.raises(ValidationError, match=r"data\.0"):
+        run.logs.create(level="info", message="", data=[value])

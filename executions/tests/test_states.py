@@ -118,3 +118,10 @@ def test_a_row_that_is_gone_cannot_be_moved(factory: Any) -> None:
 def test_terminal_states_are_those_that_have_ended(model: Any) -> None:
     terminal = {status for status in ExecutionStatus if model(status=status).is_terminal}
     assert terminal == {"completed", "failed", "skipped", "cancelled"}
+
+
+@pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
+def test_a_failure_is_recorded_even_where_its_message_is_not_quite_text(factory: Any) -> None:
+    row = in_state(factory(), "running")
+    row.fail("price \x00 of \udc80")
+    assert type(row).objects.get(pk=row.pk).error_message == "price \\x00 of \\udc80"

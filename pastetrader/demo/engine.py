@@ -22,7 +22,7 @@ from executions.exceptions import InvalidTransition, StaleObject
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 from workflows.models import Edge, Workflow
 
-from .log_handler import recorded, storable
+from .log_handler import recorded
 from .nodes import Job, NodeFunction
 
 THREADS = 6  # with the engine's own, one connection less than the pool has by default
@@ -116,7 +116,7 @@ class Engine:
             logger.exception("Attempt %d failed: %s", execution.attempt, error)
             flush()
             lines = "".join(traceback.format_exception(error))
-            execution.fail(storable(f"{type(error).__name__}: {error}"), storable(lines))
+            execution.fail(f"{type(error).__name__}: {error}", lines)
         else:
             flush()
             execution.complete(output)
@@ -205,6 +205,6 @@ def _abandon(run: WorkflowExecution, error: BaseException) -> None:
     """The engine itself failed, or was told to stop: a run that nobody runs any more must not stay running."""
     with suppress(InvalidTransition):
         if isinstance(error, Exception):
-            run.fail(storable(f"The engine failed: {type(error).__name__}: {error}"))
+            run.fail(f"The engine failed: {type(error).__name__}: {error}")
         else:
             run.cancel()

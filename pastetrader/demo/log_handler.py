@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
+from executions.storable import as_text
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -30,7 +31,7 @@ class Recorder:
                 workflow_execution=self.run,
                 node_execution=self.node,
                 level=level_of(record.levelno),
-                message=storable(_message(record)),
+                message=_message(record),
                 data=_data(record) or None,
                 timestamp=datetime.fromtimestamp(record.created, UTC),
             )
@@ -95,11 +96,6 @@ def level_of(number: int) -> LogLevel:
     return LogLevel.INFO if number >= logging.INFO else LogLevel.DEBUG
 
 
-def storable(text: str) -> str:
-    """PostgreSQL keeps neither NUL nor half a surrogate pair in a text."""
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
-
-
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
@@ -110,9 +106,9 @@ def _message(record: logging.LogRecord) -> str:
 def _data(record: logging.LogRecord) -> dict[str, Any]:
     extra = {name: value for name, value in vars(record).items() if name not in STANDARD and _is_json(value)}
     if record.exc_info and record.exc_info[1]:
-        extra["traceback"] = storable("".join(traceback.format_exception(record.exc_info[1])))
+        extra["traceback"] = as_text("".join(traceback.format_exception(record.exc_info[1])))
     if record.stack_info:
-        extra["stack"] = storable(record.stack_info)
+        extra["stack"] = as_text(record.stack_info)
     return extra
 
 
@@ -121,4 +117,4 @@ def _is_json(value: Any) -> bool:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return False
-    return "\\u0000" not in text and storable(text) == text
+    return "\\u0000" not in text and as_text(text) == text
