@@ -12,7 +12,6 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 
 from executions.models import WorkflowExecution
-from executions.partitions import make_ahead
 from pastetrader.postgres.lease import one_at_a_time
 from pastetrader.static import collect_if_changed
 
@@ -37,7 +36,6 @@ class Command(BaseCommand):
     def _prepare(self, *, demo: bool) -> None:
         self._say("Preparing the database ...")
         call_command("migrate", interactive=False, verbosity=0)
-        make_ahead()
         if collect_if_changed():
             self._say("Static files are collected.")
         self._make_first_user()

@@ -1,0 +1,30 @@
+"""What every server does before it serves, whichever server it is."""
+
+import logging
+from threading import Thread
+
+from django.db import DatabaseError, connection
+
+from executions import partitions
+
+logger = logging.getLogger(__name__)
+
+
+def prepare() -> None:
+    """Makes the partitions for the coming weeks. In a thread of its own: a server may import the application from
+    within its event loop, where Django keeps the database closed."""
+    thread = Thread(target=_make_partitions)
+    thread.start()
+    thread.join()
+
+
+def _make_partitions() -> None:
+    try:
+        partitions.make_ahead()
+    except DatabaseError as error:
+        # Lines are stored all the same: a partition that is missing then is made on demand.
+        logger.warning(
+            "The partitions for the coming weeks could not be made: %s. Has the database been migrated?", error
+        )
+    finally:
+        connection.close()
