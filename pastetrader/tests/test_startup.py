@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import logging
 from typing import Any
 
 import pytest
@@ -25,9 +24,8 @@ def test_a_start_makes_the_partitions_that_are_missing_ahead(name: str, settings
 
 
 @pytest.mark.django_db
-def test_a_start_without_the_table_serves_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_start_without_the_table_serves_and_says_so(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     monkeypatch.setattr(partitions, "TABLE", "nothing_of_that_name")
     monkeypatch.setattr(partitions, "_known", {})
-    monkeypatch.setattr(logging.getLogger("pastetrader"), "propagate", True)
-    asyncio.run(start("asgi"))
-    assert "Has the database been migrated?" in caplog.text
+    asyncio.run(start("asgi"))  # sets up logging anew, as a server does
+    assert "Has the database been migrated?" in capfd.readouterr().err
