@@ -20,7 +20,7 @@ FOUND = 500  # by one search
 
 @admin.register(WorkflowExecution)
 class WorkflowExecutionAdmin(LedgerAdmin):
-    list_display = ("state", "workflow_name", "trigger_type", "started", "duration", "attempt", "tags")
+    list_display = ("state", "workflow_name", "trigger_type", "started", "duration", "tags")
     list_display_links = ("workflow_name",)
     list_filter = (StatusFilter, CreatedFilter, TriggerFilter, WorkflowFilter)
     search_help_text = gettext_lazy("An id, a correlation id or a tag, in full")

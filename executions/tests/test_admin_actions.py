@@ -79,7 +79,7 @@ class TestInTheList:
         node.node.retry_config = {"max_retries": 0}
         node.node.save()
         in_state(node, "failed")
-        assert "0 of 0 retries are used" in act(staff, NODES, "retry", node)[0]
+        assert "0 of 0 retries" in act(staff, NODES, "retry", node)[0]
 
     def test_what_was_done_stands_in_the_history_of_the_row_and_refusals_do_not(self, staff: Any) -> None:
         running, completed = run_in("running"), run_in("completed")

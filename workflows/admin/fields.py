@@ -34,6 +34,9 @@ class StorableJSONField(forms.JSONField):
         self._check(found)
         return found
 
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
     def bound_data(self, data: Any, initial: Any) -> Any:
         try:
             self.to_python(data)

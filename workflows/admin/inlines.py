@@ -1,7 +1,7 @@
 """Nodes and edges on the page of their workflow. The rules of a DAG are held for all edges sent, as one graph."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django import forms
@@ -36,11 +36,13 @@ HANDLES = ("source_handle", "target_handle")
 
 
 class JSONMixin:
-    """Fields for JSON as small as a line, which can be pulled larger."""
+    """Small fields for JSON, which can be pulled larger."""
+
+    json_columns = 32
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if isinstance(db_field, models.JSONField):
-            widget = forms.Textarea(attrs={"rows": 2, "cols": 32, "spellcheck": "false"})
+            widget = forms.Textarea(attrs={"rows": 2, "cols": self.json_columns, "spellcheck": "false"})
             return db_field.formfield(form_class=StorableJSONField, empty=db_field.get_default, widget=widget)
         return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
 
@@ -184,6 +186,8 @@ class EdgeInline(JSONMixin, TabularInline):
     model = Edge
     form = EdgeForm
     formset = EdgeFormSet
+    formfield_overrides: ClassVar = {models.CharField: {"widget": forms.TextInput(attrs={"size": 8})}}
+    json_columns = 12
     extra = 0
     verbose_name_plural = _("edges (a new node can be chosen here once it is saved)")
 
