@@ -2,30 +2,42 @@
 
 import asyncio
 import importlib
+import logging
 from typing import Any
 
 import pytest
 
 from executions import partitions
+from pastetrader import startup
 
 
-async def start(name: str) -> None:
-    importlib.reload(importlib.import_module(f"pastetrader.{name}"))
+async def prepare() -> None:
+    startup.prepare()
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("name", ["asgi", "wsgi"])
-def test_a_start_makes_the_partitions_that_are_missing_ahead(name: str, settings: Any) -> None:
-    settings.EXECUTIONS_LOG_PARTITIONS_AHEAD += 2 if name == "asgi" else 3
+def test_a_start_makes_the_partitions_that_are_missing_ahead(settings: Any) -> None:
+    settings.EXECUTIONS_LOG_PARTITIONS_AHEAD += 2
     missing = set(partitions.plan()) - set(partitions.existing())
-    asyncio.run(start(name))
+    asyncio.run(prepare())
     assert missing
     assert missing <= set(partitions.existing())
 
 
 @pytest.mark.django_db
-def test_a_start_without_the_table_serves_and_says_so(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+def test_a_start_without_the_table_serves_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     monkeypatch.setattr(partitions, "TABLE", "nothing_of_that_name")
     monkeypatch.setattr(partitions, "_known", {})
-    asyncio.run(start("asgi"))  # sets up logging anew, as a server does
-    assert "Has the database been migrated?" in capfd.readouterr().err
+    with caplog.at_level(logging.WARNING, "pastetrader.startup"):
+        asyncio.run(prepare())
+    assert "Has the database been migrated?" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["asgi", "wsgi"])
+def test_whatever_server_imports_the_application_it_is_prepared(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module(f"pastetrader.{name}")
+    prepared = []
+    monkeypatch.setattr(startup, "prepare", lambda: prepared.append(name))
+    monkeypatch.setattr("django.setup", lambda **_: None)  # once is enough: it would take the suite's log handlers away
+    importlib.reload(module)
+    assert prepared == [name]
