@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import logging
+import sys
 from typing import Any
 
 import pytest
@@ -35,9 +36,9 @@ def test_a_start_without_the_table_serves_and_says_so(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", ["asgi", "wsgi"])
 def test_whatever_server_imports_the_application_it_is_prepared(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module(f"pastetrader.{name}")
     prepared = []
     monkeypatch.setattr(startup, "prepare", lambda: prepared.append(name))
     monkeypatch.setattr("django.setup", lambda **_: None)  # once is enough: it would take the suite's log handlers away
-    importlib.reload(module)
+    monkeypatch.delitem(sys.modules, f"pastetrader.{name}", raising=False)
+    importlib.import_module(f"pastetrader.{name}")
     assert prepared == [name]
