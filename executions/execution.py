@@ -8,9 +8,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
+from workflows import storable
 from workflows.base import Identified, Value, Versioned
 
-from . import storable
 from .exceptions import InvalidTransition, StaleExecution
 from .states import ENDED, ExecutionStatus, Transitions, sources
 

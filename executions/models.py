@@ -16,11 +16,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from workflows import graph
+from workflows import graph, storable
 from workflows.base import GinIndex, Identified, Index
 from workflows.models import Node, Workflow
 
-from . import context, partitions, states, storable
+from . import context, partitions, states
 from .exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition
 from .execution import END, RESET, STARTED, Attempt, Execution, ended_constraints, json
 from .querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet

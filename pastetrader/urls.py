@@ -2,7 +2,11 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
+
+admin.site.site_header = admin.site.site_title = "PasteTrader"
+admin.site.index_title = _("Execution ledger")
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

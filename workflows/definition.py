@@ -76,8 +76,8 @@ class Definition:
         for index, edge in enumerate(resolved):
             if edge.source_node_id and edge.source_node_id == edge.target_node_id:
                 self._fault("edges", index, "target_node", "A node cannot lead to itself: choose another target.")
-        keys = [(*(getattr(e, end) for end in ENDS), e.source_handle or "", e.target_handle or "") for e in resolved]
-        self._refuse_doubles("edges", "target_node", keys, "The same edge stands further up.")
+        identities = [edge.identity for edge in resolved]
+        self._refuse_doubles("edges", "target_node", identities, "The same edge stands further up.")
         return resolved
 
     def _end(self, index: int, end: str, fields: dict[str, Any], find: Callable[[str], UUID | None]) -> UUID | None:

@@ -71,6 +71,11 @@ class Workflow(Versioned):
             self.deleted_at = Now()
             self.save(update_fields=["deleted_at"])
 
+    def restore(self) -> None:
+        """Take a soft-deleted one back into use."""
+        self.deleted_at = None
+        self.save(update_fields=["deleted_at"])
+
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises HasHistory where it has been executed."""
         with HasHistory.translated(Workflow):
@@ -181,6 +186,11 @@ class Edge(Identified):
 
     def __str__(self) -> str:
         return f"{self.source_node} → {self.target_node}"
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Two edges that share it are the same edge: no handle and the empty one count as equal."""
+        return self.source_node_id, self.target_node_id, self.source_handle or "", self.target_handle or ""
 
     def clean(self) -> None:
         """The rules that the database holds too, as sentences: both ends in the edge's workflow, no circle."""

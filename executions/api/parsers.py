@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
-from executions.storable import MAX_DEPTH, faults
+from workflows.storable import MAX_DEPTH, faults
 
 
 class StorableJSONParser(JSONParser):

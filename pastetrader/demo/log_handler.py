@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
-from executions.storable import as_text
+from workflows.storable import as_text
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 

@@ -1,6 +1,5 @@
 """Form fields of a definition's page."""
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,15 +9,14 @@ from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
 
 from workflows.models import Node
-
-MAX_DEPTH = 64
+from workflows.storable import MAX_DEPTH, faults
 
 
 class StorableJSONField(forms.JSONField):
     """JSON that PostgreSQL takes: no NUL, no half of a character, no NaN, no endless nesting. Left empty, it becomes
     `empty()`."""
 
-    default_error_messages = {"unstorable": _("This JSON cannot be stored: %(reason)s.")}
+    default_error_messages = {"unstorable": _("This JSON cannot be stored: %(reason)s")}
 
     def __init__(self, *, empty: Callable[[], Any] = lambda: None, **kwargs: Any) -> None:
         self.empty = empty
@@ -30,8 +28,9 @@ class StorableJSONField(forms.JSONField):
         try:
             found = super().to_python(value)
         except RecursionError:
-            raise self._refusal(_("it is nested too deeply")) from None
-        self._check(found)
+            raise self._refusal(f"nested deeper than {MAX_DEPTH} levels.") from None
+        for pointer, fault in faults(found):
+            raise self._refusal(f"{pointer}: {fault}" if pointer else fault)
         return found
 
     def prepare_value(self, value: Any) -> Any:
@@ -43,21 +42,6 @@ class StorableJSONField(forms.JSONField):
         except ValidationError:
             return InvalidJSONInput(data)
         return super().bound_data(data, initial)
-
-    def _check(self, value: Any, depth: int = 1) -> None:
-        if depth > MAX_DEPTH:
-            raise self._refusal(_("it is nested too deeply"))
-        if isinstance(value, dict | list):
-            for item in (*value, *value.values()) if isinstance(value, dict) else value:
-                self._check(item, depth + 1)
-        elif isinstance(value, str):
-            self._check_text(value)
-        elif isinstance(value, float) and json.dumps(value) in {"NaN", "Infinity", "-Infinity"}:
-            raise self._refusal(_("it holds a number that is too large or is none"))
-
-    def _check_text(self, value: str) -> None:
-        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise self._refusal(_("it holds a character that is no text (\\u0000, or \\ud800 to \\udfff)"))
 
     def _refusal(self, reason: Any) -> ValidationError:
         return ValidationError(self.error_messages["unstorable"], code="unstorable", params={"reason": reason})

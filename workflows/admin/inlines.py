@@ -110,10 +110,6 @@ class EdgeForm(ModelForm):
     def arrow(self) -> tuple[UUID, UUID]:
         return self.instance.source_node_id, self.instance.target_node_id
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        return (*self.arrow, self.instance.source_handle or "", self.instance.target_handle or "")
-
 
 class EdgeFormSet(FormSet):
     nodes: NodeFormSet | None = None  # the other half of the submission
@@ -164,9 +160,9 @@ class EdgeFormSet(FormSet):
     def _check_doubles(self, staying: list[EdgeForm]) -> None:
         seen: set[tuple[Any, ...]] = set()
         for form in staying:
-            if form.identity in seen:
+            if form.instance.identity in seen:
                 form.add_error(None, _("The same edge exists already: remove one of the two."))
-            seen.add(form.identity)
+            seen.add(form.instance.identity)
 
     def _check_circle(self, staying: list[EdgeForm]) -> None:
         names = {node.pk: node.name for node in self._offered}

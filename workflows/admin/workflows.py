@@ -149,7 +149,7 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
         location=EVERYWHERE,
     )
     def restore(self, request: HttpRequest, queryset: Any) -> None:
-        self._each(request, queryset, _restore, gettext("Restored %(count)d %(items)s."))
+        self._each(request, queryset, Workflow.restore, gettext("Restored %(count)d %(items)s."))
 
     @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
     def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
@@ -167,7 +167,7 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
             except StaleObject as refusal:
                 self.message_user(request, f"{row}: {refusal}", messages.ERROR)
             else:
-                self.log_change(request, row, act.__name__.strip("_"))
+                self.log_change(request, row, act.__name__)
                 count += 1
         if count:
             items = model_ngettext(self.opts, count)
@@ -176,11 +176,6 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
     def _refused(self, request: HttpRequest, sentence: str, path: str = "") -> HttpResponse:
         self.message_user(request, sentence, messages.ERROR)
         return HttpResponseRedirect(path or request.get_full_path())
-
-
-def _restore(workflow: Workflow) -> None:
-    workflow.deleted_at = None
-    workflow.save(update_fields=["deleted_at"])
 
 
 def _executed(workflow: Workflow) -> str:

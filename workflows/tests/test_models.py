@@ -68,6 +68,8 @@ def test_a_soft_deleted_workflow_is_out_of_use_and_still_there(workflow: Workflo
     assert not Workflow.objects.alive().exists()
     deleted.soft_delete()
     assert Workflow.objects.get().deleted_at == deleted.deleted_at
+    deleted.restore()
+    assert Workflow.objects.alive().get() == workflow
 
 
 def test_levels_are_what_execution_order_is_made_of(workflow: Workflow) -> None:
