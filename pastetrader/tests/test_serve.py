@@ -1,5 +1,6 @@
 """`manage.py serve`, as `make run` runs it: one process that prepares, serves and ends as one."""
 
+import json
 import os
 import re
 import signal
@@ -39,10 +40,13 @@ class Site:
                 return self
         raise AssertionError(self.said + self.process.communicate()[1])
 
+    @property
+    def address(self) -> str:
+        return re.findall(r"http://\S+:\d+", self.said)[0]
+
     def get(self, path: str) -> tuple[int, str]:
-        address = re.findall(r"http://\S+:\d+", self.said)[0]
         try:
-            with urllib.request.urlopen(address + path, timeout=30) as response:
+            with urllib.request.urlopen(self.address + path, timeout=30) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -131,3 +135,20 @@ def test_a_taken_port_is_one_sentence_before_anything_is_done(data_dir: Path) ->
     assert len(done.stderr.splitlines()) == 1
     assert "make run PORT=" in done.stderr
     assert not data_dir.exists()
+
+
+def test_the_session_of_the_readme_works_when_pasted(serve: Serve, data_dir: Path) -> None:
+    site = serve()
+    session = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
+    session = session.replace("http://127.0.0.1:8000", site.address).replace(".venv/bin/python", sys.executable)
+    kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    done = subprocess.run(
+        ["bash", "-e"], input=session, cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(data_dir.parent)},
+        text=True, capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert said[-1]["status"] == "completed"
+    assert said[-1]["output_data"] == {"first": "GOOG"}
+    refused = [answer for answer in said if isinstance(answer, dict) and answer.get("code")]
+    assert [(answer["status"], answer["current_state"]) for answer in refused] == [(409, "running")]
