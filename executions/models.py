@@ -251,7 +251,7 @@ class NodeExecution(Execution):
             Index(fields=["workflow_execution"], name="idx_node_executions_workflow_execution"),
             Index(fields=["node"], name="idx_node_executions_node"),
             Index(fields=["status"], name="idx_node_executions_status"),
-            Index(fields=["workflow_execution", "execution_order", "id"], name="idx_node_executions_order"),
+            Index(fields=["workflow_execution", "execution_order"], name="idx_node_executions_order"),
         ]
 
     def __str__(self) -> str:

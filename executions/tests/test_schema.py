@@ -26,7 +26,7 @@ INDEXES = {
         "idx_node_executions_workflow_execution": "(workflow_execution_id)",
         "idx_node_executions_node": "(node_id)",
         "idx_node_executions_status": "(status)",
-        "idx_node_executions_order": "(workflow_execution_id, execution_order, id)",
+        "idx_node_executions_order": "(workflow_execution_id, execution_order)",
     },
     "execution_logs": {
         "idx_execution_logs_workflow_execution": '(workflow_execution_id, "timestamp", id)',
