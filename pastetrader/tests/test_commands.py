@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.core.management.commands.migrate import Command as Migrate
+from django.db import connection
 
 from pastetrader.tests.conftest import manage, postmaster
 
@@ -20,12 +23,25 @@ def test_dbshell_starts_the_server_and_stops_it(data_dir: Path) -> None:
     assert postmaster(data_dir) is None
 
 
-def test_migrate_has_no_time_limit_and_others_have(data_dir: Path) -> None:
-    local = data_dir.parent
-    slow = "from django.db import connection as c; c.cursor().execute('SELECT pg_sleep(0.5)')"
-    limited = manage("shell", "-c", slow, local=local, DATABASE_STATEMENT_TIMEOUT_MS="200")
+def test_a_statement_has_a_time_limit(data_dir: Path) -> None:
+    slow = "from django.db import connection as c; c.cursor().execute('SELECT pg_sleep(30)')"
+    limited = manage("shell", "-c", slow, local=data_dir.parent, DATABASE_STATEMENT_TIMEOUT_MS="500")
     assert "canceling statement due to statement timeout" in limited.stderr
-    assert manage("migrate", local=local, DATABASE_STATEMENT_TIMEOUT_MS="1").returncode == 0
+
+
+@pytest.mark.django_db
+def test_migrate_lifts_the_time_limit_and_puts_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+    monkeypatch.setattr(Migrate, "handle", lambda *_, **__: limits.append(limit()))
+    before = limit()
+    call_command("migrate")
+    assert (before, limits, limit()) == ("30s", ["0"], "30s")
+
+
+def limit() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        return cursor.fetchone()[0]
 
 
 def test_production_settings_pass_djangos_own_check(data_dir: Path) -> None:
