@@ -1,7 +1,8 @@
 """Reading the environment: a value is right, or the program stops with a sentence that names the variable."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -9,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"0", "false", "no", "off", ""})
+LARGEST = 2**31 - 1  # PostgreSQL's integer, and less than any clock of Python can wait
 
 
 def text(name: str, default: str = "") -> str:
@@ -22,11 +24,24 @@ def flag(name: str, *, default: bool = False) -> bool:
     return value in YES
 
 
-def number(name: str, default: int, *, least: int = 0) -> int:
+def number(name: str, default: int, *, least: int = 0, most: int = LARGEST) -> int:
     value = text(name, str(default))
-    if not (value.isascii() and value.isdigit()) or int(value) < least:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number, {least} or more.")
+    if not re.fullmatch("[0-9]{1,10}", value) or not least <= int(value) <= most:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number from {least} to {most}.")
     return int(value)
+
+
+def refuse_more(smaller: tuple[str, int], larger: tuple[str, int]) -> None:
+    """Two numbers, each right by itself, may make no sense together."""
+    if smaller[1] > larger[1]:
+        raise ImproperlyConfigured(f"{smaller[0]} is {smaller[1]}; it must not be more than {larger[0]}, {larger[1]}.")
+
+
+def choice(name: str, default: str, choices: Collection[str]) -> str:
+    value = text(name, default).upper()
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} is {text(name)!r}; it must be one of {', '.join(choices)}.")
+    return value
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -101,10 +101,11 @@ STORAGES = {
 # --- Database ---------------------------------------------------------------
 STATEMENT_TIMEOUT_MS = env.number("DATABASE_STATEMENT_TIMEOUT_MS", 30_000)
 POOL = {
-    "min_size": env.number("DATABASE_POOL_MIN", 1),
-    "max_size": env.number("DATABASE_POOL_MAX", 8, least=1),
+    "min_size": env.number("DATABASE_POOL_MIN", 1, most=1000),
+    "max_size": env.number("DATABASE_POOL_MAX", 8, least=1, most=1000),
     "timeout": env.number("DATABASE_POOL_TIMEOUT", 10, least=1),
 }
+env.refuse_more(("DATABASE_POOL_MIN", POOL["min_size"]), ("DATABASE_POOL_MAX", POOL["max_size"]))
 EMBEDDED_DIR = LOCAL_DIR / "postgres"
 
 
@@ -159,13 +160,15 @@ SECURE_CSP = {
 }
 
 # --- Logging ----------------------------------------------------------------
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+OUR_LEVEL = {"level": env.choice("LOG_LEVEL", "INFO", LEVELS)}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "WARNING")},
-    "loggers": {"pastetrader": {"level": env.text("LOG_LEVEL", "INFO")}},
+    "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", LEVELS)},
+    "loggers": dict.fromkeys(("pastetrader", "workflows", "executions", "tokens"), OUR_LEVEL),
 }
 
 # --- REST framework ---------------------------------------------------------
@@ -183,5 +186,7 @@ REST_FRAMEWORK = {
 
 # --- The ledger -------------------------------------------------------------
 # Days of log lines that one partition holds, and how many such partitions are made ahead of time.
-EXECUTIONS_LOG_PARTITION_DAYS = env.number("EXECUTIONS_LOG_PARTITION_DAYS", 7, least=1)
-EXECUTIONS_LOG_PARTITIONS_AHEAD = env.number("EXECUTIONS_LOG_PARTITIONS_AHEAD", 8, least=1)
+EXECUTIONS_LOG_PARTITION_DAYS = env.number("EXECUTIONS_LOG_PARTITION_DAYS", 7, least=1, most=366)
+EXECUTIONS_LOG_PARTITIONS_AHEAD = env.number("EXECUTIONS_LOG_PARTITIONS_AHEAD", 8, least=1, most=520)
+# A line's partition follows from the time inside its id: how far back that may lie when a caller of the API chose it.
+EXECUTIONS_LOG_ID_DAYS = env.number("EXECUTIONS_LOG_ID_DAYS", 90, least=1, most=3650)

@@ -1,5 +1,6 @@
 """A value of the environment is right, or the program stops with a sentence that names the variable."""
 
+import re
 import threading
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from pastetrader import environment as env
 from pastetrader.secret_key import read_or_make
+from pastetrader.tests.conftest import ROOT, manage
 
 
 @pytest.mark.parametrize(
@@ -25,11 +27,59 @@ def test_a_bad_flag_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None
         env.flag("X_FLAG")
 
 
-@pytest.mark.parametrize("text", ["-1", "1.5", "many", "²", "0"])
+@pytest.mark.parametrize("text", ["-1", "1.5", "many", "²", "0", "367", "9" * 5000])
 def test_a_bad_number_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("X_NUMBER", text)
-    with pytest.raises(ImproperlyConfigured, match="X_NUMBER is"):
-        env.number("X_NUMBER", 5, least=1)
+    with pytest.raises(ImproperlyConfigured, match=r"X_NUMBER is '.*'; it must be a whole number from 1 to 366"):
+        env.number("X_NUMBER", 5, least=1, most=366)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'; it must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+        (
+            {"DATABASE_POOL_MIN": "9", "DATABASE_POOL_MAX": "4"},
+            "DATABASE_POOL_MIN is 9; it must not be more than DATABASE_POOL_MAX, 4.",
+        ),
+        ({"DATABASE_POOL_MAX": "1001"}, "DATABASE_POOL_MAX is '1001'; it must be a whole number from 1 to 1000."),
+        (
+            {"DATABASE_STATEMENT_TIMEOUT_MS": "99999999999"},
+            "DATABASE_STATEMENT_TIMEOUT_MS is '99999999999'; it must be a whole number from 0 to 2147483647.",
+        ),
+        (
+            {"EXECUTIONS_LOG_PARTITION_DAYS": "9999999999"},
+            "EXECUTIONS_LOG_PARTITION_DAYS is '9999999999'; it must be a whole number from 1 to 366.",
+        ),
+        (
+            {"EXECUTIONS_LOG_PARTITIONS_AHEAD": "521"},
+            "EXECUTIONS_LOG_PARTITIONS_AHEAD is '521'; it must be a whole number from 1 to 520.",
+        ),
+        (
+            {"EXECUTIONS_LOG_ID_DAYS": "3651"},
+            "EXECUTIONS_LOG_ID_DAYS is '3651'; it must be a whole number from 1 to 3650.",
+        ),
+    ],
+)
+def test_a_setting_that_makes_no_sense_stops_the_start(tmp_path: Path, values: dict[str, str], sentence: str) -> None:
+    done = manage("check", local=tmp_path, **values)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(f"ImproperlyConfigured: {sentence}")
+
+
+LEVELS = """
+import logging
+print(*(logging.getLevelName(logging.getLogger(name).getEffectiveLevel()) for name in
+        ("pastetrader.startup", "workflows.x", "executions.partitions", "tokens.x", "uvicorn")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "levels"), [("", "INFO INFO INFO INFO WARNING"), ("debug", "DEBUG DEBUG DEBUG DEBUG DEBUG")]
+)
+def test_the_log_level_is_that_of_all_our_code_in_any_case(tmp_path: Path, value: str, levels: str) -> None:
+    done = manage("shell", "--no-imports", "-c", LEVELS, local=tmp_path, LOG_LEVEL=value)
+    assert done.stdout.splitlines()[-1:] == [levels], done.stderr
 
 
 def test_what_is_unset_or_empty_takes_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,3 +134,10 @@ def test_many_who_make_the_secret_key_at_once_read_the_same(tmp_path: Path) -> N
     for thread in threads:
         thread.join()
     assert len(keys) == 1
+
+
+def test_the_readme_lists_every_variable_that_is_read() -> None:
+    sources = (ROOT / "pastetrader" / "settings.py").read_text()
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', sources))
+    rows = re.findall(r"^\| (`[A-Z].*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert read == set(re.findall(r"`(\w+)`", " ".join(rows)))
