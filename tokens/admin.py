@@ -3,13 +3,13 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from workflows.admin.lists import ConstantFilter, StrictAdmin
+from workflows.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
 
 from .models import Scope, Token
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Token]
 else:
     ModelForm = forms.ModelForm
-
-EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]
 
 
 class UsableFilter(ConstantFilter):
@@ -42,12 +40,14 @@ class TokenForm(ModelForm):
 
 @admin.register(Token)
 class TokenAdmin(StrictAdmin):
-    """Tokens are made and revoked. Only a superuser makes one for another user: it can do what its user can."""
+    """Tokens are made and revoked. Only a superuser makes one for another user, as whom it speaks: with rows that this
+    user does not own, its scopes let it do nothing that the user's own permissions do not."""
 
     form = TokenForm
     list_display = ("name", "user", "scopes_shown", "created_at", "expires_at", "revoked_at")
     list_filter = (UsableFilter,)
     list_select_related = ("user",)
+    list_columns = ("name", "user__username", "scopes", "created_at", "expires_at", "revoked_at")
     search_fields = ("name", "user__username")
     autocomplete_fields = ("user",)
     actions = ("revoke",)
@@ -75,8 +75,17 @@ class TokenAdmin(StrictAdmin):
         row, secret = Token.objects.issue(user=user, name=obj.name, scopes=obj.scopes, expires_at=obj.expires_at)
         obj.pk = row.pk
         obj.refresh_from_db()
-        sentence = gettext("This is the token. Copy it now: it is never shown again.")
-        self.message_user(request, format_html("{} <code>{}</code>", sentence, secret), messages.WARNING)
+        obj.secret = secret  # type: ignore[attr-defined]  # on its way to response_add(), and nowhere else
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        only_save = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, only_save | (extra_context or {}))
+
+    def response_add(self, request: HttpRequest, obj: Token, post_url_continue: str | None = None) -> HttpResponse:
+        """A page of its own: a message on the next one would leave the secret in a cookie."""
+        words = {"title": gettext("Token made"), "opts": self.opts, "token": obj, "scopes": self.scopes_shown(obj)}
+        context = self.admin_site.each_context(request) | words
+        return TemplateResponse(request, "admin/tokens/token/made.html", context, headers={"Cache-Control": "no-store"})
 
     @admin.display(description=_("scopes"))
     def scopes_shown(self, token: Token) -> str:

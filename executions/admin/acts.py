@@ -12,9 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.exceptions import InvalidTransition
 from executions.states import ExecutionStatus
-from workflows.admin.lists import StrictAdmin
+from workflows.admin.lists import EVERYWHERE, StrictAdmin
 
-EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]
 DONE = {
     "cancel": _("Cancelled %(count)d %(items)s."),
     "retry": _("Put %(count)d %(items)s back to pending."),

@@ -1,11 +1,14 @@
 """Tokens in the admin: made, shown once, revoked; never edited, and their digest never seen."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from executions.tests.cast import permissions
@@ -21,8 +24,10 @@ def signed_in(user: Any) -> Client:
     return client
 
 
-def said(response: Any) -> str:
-    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+def secret_on(response: Any) -> str:
+    """The token in clear, on the page after it was made."""
+    assert response.status_code == 200
+    return re.search(r"<code>(ptl_[\w-]+)</code>", response.content.decode())[1]
 
 
 @pytest.fixture
@@ -37,17 +42,28 @@ def form(user: Any, **fields: Any) -> dict[str, Any]:
 class TestMaking:
     def test_the_secret_is_shown_once(self, staff: Any, owner: Any) -> None:
         client = signed_in(staff)
-        sentence = said(client.post(f"{LIST}add/", form(owner)))
-        secret = sentence.split("<code>")[1].split("</code>")[0]
-        token = Token.objects.get()
-        assert (token.digest, token.user, token.scopes) == (
-            digest(secret),
-            owner,
-            ["executions:read", "workflows:write"],
-        )
-        assert secret in client.get(LIST).content.decode()
-        assert secret not in client.get(LIST).content.decode()
-        assert secret not in client.get(f"{LIST}{token.pk}/change/").content.decode()
+        response = client.post(f"{LIST}add/", form(owner))
+        secret, token = secret_on(response), Token.objects.get()
+        assert (token.digest, token.user) == (digest(secret), owner)
+        assert token.scopes == ["executions:read", "workflows:write"]
+        assert f"Authorization: Token {secret}" in response.content.decode()
+        assert f'href="{LIST}"' in response.content.decode()
+        for path in (LIST, f"{LIST}{token.pk}/change/", f"{LIST}{token.pk}/history/"):
+            assert secret not in client.get(path).content.decode()
+
+    def test_the_secret_stays_nowhere(self, staff: Any, owner: Any) -> None:
+        """Neither in a cache of the browser, nor in a cookie, which is signed but can be read, nor in the session."""
+        client = signed_in(staff)
+        response = client.post(f"{LIST}add/", form(owner))
+        assert "no-store" in response["Cache-Control"]
+        assert list(get_messages(response.wsgi_request)) == []
+        assert "messages" not in response.cookies
+        kept = [str(response.headers), str(client.cookies), str(dict(client.session))]
+        assert not any(secret_on(response) in place for place in kept)
+
+    def test_the_page_offers_no_way_on_that_would_skip_the_secret(self, staff: Any) -> None:
+        page = signed_in(staff).get(f"{LIST}add/").content.decode()
+        assert ["_save" in page, "_continue" in page, "_addanother" in page] == [True, False, False]
 
     def test_it_may_expire_but_not_in_the_past(self, staff: Any, owner: Any) -> None:
         for days, count in ((-1, 0), (1, 1)):
@@ -95,6 +111,14 @@ class TestLooking:
             assert token.digest not in client.get(path).content.decode()
         response = client.get(f"{LIST}?digest__startswith={token.digest[0]}")
         assert (response.status_code, response["Location"]) == (302, f"{LIST}?e=1")
+
+    def test_the_list_reads_the_username_and_nothing_else_of_the_user(self, staff: Any, token: Token) -> None:
+        client = signed_in(staff)
+        with CaptureQueriesContext(connection) as queries:
+            client.get(LIST)
+        (sql,) = [query["sql"] for query in queries if query["sql"].startswith('SELECT "tokens"."id"')]
+        assert '"auth_user"."username"' in sql
+        assert [name for name in ("digest", "password", "email", "last_login") if f'"{name}"' in sql] == []
 
     def test_it_is_never_edited(self, staff: Any, token: Token) -> None:
         client = signed_in(staff)

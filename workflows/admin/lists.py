@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 else:
     ModelAdmin = admin.ModelAdmin
 
+EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]  # of an action
+
 
 class ConstantFilter(admin.SimpleListFilter):
     """Offers what `offered` says, without a look at the rows; anything else is refused."""
@@ -38,7 +40,13 @@ class ConstantFilter(admin.SimpleListFilter):
 
 
 class StrictChangeList(ChangeList):
-    """Django's takes any field of the model as a filter (`?digest__startswith=a`); this one only those it offers."""
+    """Django's takes any field of the model as a filter (`?digest__startswith=a`); this one only those it offers, and
+    reads no more of a row than it shows."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+        rows = super().get_queryset(request, exclude_parameters)
+        columns = self.model_admin.list_columns  # type: ignore[attr-defined]
+        return rows.only(*columns) if columns else rows
 
     def get_filters(self, request: HttpRequest) -> Any:
         offered = {list_filter.parameter_name for list_filter in self.list_filter}  # type: ignore[union-attr]
@@ -58,8 +66,10 @@ class Autocomplete(AutocompleteSelect):
 
 
 class StrictAdmin(ModelAdmin):
-    """Its `list_filter` holds filter classes with a `parameter_name`, such as ConstantFilter."""
+    """Its `list_filter` holds filter classes with a `parameter_name`, such as ConstantFilter; its `list_columns` are
+    all that the list reads of a row, where the admin's own queryset does not say so already."""
 
+    list_columns: ClassVar[tuple[str, ...]] = ()
     show_facets = admin.ShowFacets.NEVER
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

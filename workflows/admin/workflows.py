@@ -15,7 +15,7 @@ from workflows.exceptions import HasHistory, StaleObject
 from workflows.models import Workflow
 
 from .inlines import EdgeFormSet, EdgeInline, JSONMixin, NodeInline
-from .lists import ConstantFilter, StrictAdmin
+from .lists import EVERYWHERE, ConstantFilter, StrictAdmin
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Workflow]
@@ -25,7 +25,6 @@ else:
 CHANGED_SINCE = _(
     "This workflow changed since you opened it, so nothing was saved. Reload the page and repeat your change."
 )
-EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]
 
 
 class TrashFilter(ConstantFilter):
@@ -74,6 +73,7 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
     list_display = ("name", "owner", "is_active", "version", "updated_at", "deleted_at")
     list_filter = (TrashFilter, ActiveFilter)
     list_select_related = ("owner",)
+    list_columns = ("name", "owner__username", "is_active", "version", "updated_at", "deleted_at")
     search_fields = ("name",)
     autocomplete_fields = ("owner",)
     inlines = (NodeInline, EdgeInline)
