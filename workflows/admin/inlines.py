@@ -103,11 +103,11 @@ class EdgeForm(ModelForm):
 
     @property
     def moved(self) -> bool:
-        """Whether it is another arrow than the row in the database."""
+        """Whether it is another edge than the row in the database."""
         return bool({*ENDS, *HANDLES} & set(self.changed_data))
 
     @property
-    def arrow(self) -> tuple[UUID, UUID]:
+    def ends(self) -> tuple[UUID, UUID]:
         return self.instance.source_node_id, self.instance.target_node_id
 
 
@@ -134,7 +134,7 @@ class EdgeFormSet(FormSet):
         self._check_circle(staying)
 
     def save(self, commit: bool = True) -> Any:
-        """The database judges after every statement. Arrows that go or move are taken out first, so whatever is there
+        """The database judges after every statement. Edges that go or move are taken out first, so whatever is there
         meanwhile is a part of the graph that was found to be good."""
         moved = [form for form in self.initial_forms if form.moved and form not in self.deleted_forms]
         Edge.objects.filter(pk__in=[form.instance.pk for form in (*self.deleted_forms, *moved)]).delete()
@@ -153,7 +153,7 @@ class EdgeFormSet(FormSet):
     def _check_leaving_nodes(self, staying: list[EdgeForm]) -> None:
         leaving = self.nodes.leaving if self.nodes is not None else set()
         for form in staying:
-            for end, node in zip(ENDS, form.arrow, strict=True):
+            for end, node in zip(ENDS, form.ends, strict=True):
                 if node in leaving:
                     form.add_error(end, _("This node is being deleted: choose another one, or delete this edge too."))
 
@@ -167,11 +167,11 @@ class EdgeFormSet(FormSet):
     def _check_circle(self, staying: list[EdgeForm]) -> None:
         names = {node.pk: node.name for node in self._offered}
         try:
-            graph.check_acyclic(names, [form.arrow for form in staying])
+            graph.check_acyclic(names, [form.ends for form in staying])
         except CyclicGraph as error:
             sentence = str(CyclicGraph([names[node] for node in error.cycle]))
             steps = set(zip(error.cycle, error.cycle[1:], strict=False))
-            culprits = [form for form in staying if form.arrow in steps and form.has_changed()]
+            culprits = [form for form in staying if form.ends in steps and form.has_changed()]
             if not culprits:
                 raise ValidationError(sentence, code="cycle") from error
             for form in culprits:

@@ -59,7 +59,7 @@ def row(data: Data, prefix: str, pk: Any) -> str:
     return next(key.removesuffix("id") for key, value in data.items() if key.startswith(prefix) and value == str(pk))
 
 
-def arrows(workflow: Workflow) -> set[str]:
+def edges_of(workflow: Workflow) -> set[str]:
     return {str(edge) for edge in workflow.edges.select_related("source_node", "target_node")}
 
 
@@ -120,20 +120,20 @@ class TestEditing:
     def test_nothing_typed_changes_nothing_but_the_version(
         self, client: Client, workflow: Workflow, page: Data
     ) -> None:
-        before = arrows(workflow)
+        before = edges_of(workflow)
         assert client.post(address(workflow), page).status_code == 302
-        assert arrows(workflow) == before
+        assert edges_of(workflow) == before
         assert Workflow.objects.get().version == workflow.version + 1
 
     def test_an_edge_is_added(self, client: Client, workflow: Workflow, page: Data, node: Any) -> None:
         data = add(page, "edges", source_node=node("fetch").pk, target_node=node("report").pk, priority=0)
         assert client.post(address(workflow), data).status_code == 302
-        assert arrows(workflow) == {"fetch → rank", "rank → report", "fetch → report"}
+        assert edges_of(workflow) == {"fetch → rank", "rank → report", "fetch → report"}
 
     def test_an_edge_is_removed(self, client: Client, workflow: Workflow, page: Data, edge: Any) -> None:
         data = page | {row(page, "edges", edge("fetch").pk) + "DELETE": "on"}
         assert client.post(address(workflow), data).status_code == 302
-        assert arrows(workflow) == {"rank → report"}
+        assert edges_of(workflow) == {"rank → report"}
 
     def test_a_chain_is_turned_round_in_one_go(
         self, client: Client, workflow: Workflow, page: Data, edge: Any, node: Any
@@ -143,7 +143,7 @@ class TestEditing:
             form = row(page, "edges", edge(source).pk)
             data |= {f"{form}source_node": str(node(target).pk), f"{form}target_node": str(node(source).pk)}
         assert client.post(address(workflow), data).status_code == 302
-        assert arrows(workflow) == {"rank → fetch", "report → rank"}
+        assert edges_of(workflow) == {"rank → fetch", "report → rank"}
         assert {edge.pk for edge in workflow.edges.all()} == kept
 
     def test_two_edges_trade_their_handles(self, client: Client, workflow: Workflow, node: Any) -> None:
@@ -161,7 +161,7 @@ class TestEditing:
         data = page | {row(page, "edges", edge("fetch").pk) + "DELETE": "on"}
         data = add(data, "edges", source_node=node("rank").pk, target_node=node("fetch").pk, priority=0)
         assert client.post(address(workflow), data).status_code == 302
-        assert arrows(workflow) == {"rank → fetch", "rank → report"}
+        assert edges_of(workflow) == {"rank → fetch", "rank → report"}
 
     def test_a_node_goes_with_its_edges(
         self, client: Client, workflow: Workflow, page: Data, node: Any, edge: Any
@@ -169,7 +169,7 @@ class TestEditing:
         gone = [row(page, "nodes", node("report").pk), row(page, "edges", edge("rank").pk)]
         data = page | {f"{form}DELETE": "on" for form in gone}
         assert client.post(address(workflow), data).status_code == 302
-        assert arrows(workflow) == {"fetch → rank"}
+        assert edges_of(workflow) == {"fetch → rank"}
         assert not workflow.nodes.filter(name="report").exists()
 
     def test_emptied_json_becomes_its_default(self, client: Client, workflow: Workflow, page: Data) -> None:
@@ -193,9 +193,9 @@ class TestEditing:
 
 class TestRulesOfADAG:
     def refused(self, client: Client, workflow: Workflow, data: Data) -> str:
-        before = arrows(workflow)
+        before = edges_of(workflow)
         said = sentences(client.post(address(workflow), data))
-        assert arrows(workflow) == before
+        assert edges_of(workflow) == before
         assert Workflow.objects.get(pk=workflow.pk).version == workflow.version
         return said
 
@@ -335,7 +335,7 @@ class TestTwoWhoEditAtOnce:
         with mock.patch.object(EdgeFormSet, "clean", return_value=None):
             response = client.post(address(workflow), data, follow=True)
         assert "Another change came in between" in response.content.decode()
-        assert arrows(workflow) == {"fetch → rank", "rank → report"}
+        assert edges_of(workflow) == {"fetch → rank", "rank → report"}
 
     def test_a_node_that_is_executed_meanwhile_is_a_sentence_too(
         self, client: Client, workflow: Workflow, page: Data, node: Any, edge: Any
@@ -345,7 +345,7 @@ class TestTwoWhoEditAtOnce:
         with mock.patch.object(NodeFormSet, "clean", return_value=None):
             response = client.post(address(workflow), page | {f"{form}DELETE": "on" for form in gone}, follow=True)
         assert "its history is kept: it cannot be deleted" in response.content.decode()
-        assert arrows(workflow) == {"fetch → rank", "rank → report"}
+        assert edges_of(workflow) == {"fetch → rank", "rank → report"}
 
 
 def act(client: Client, action: str, *rows: Workflow, **fields: Any) -> list[str]:
@@ -446,7 +446,16 @@ class TestWhoMay:
         data = as_sent(client.get(address(workflow)))
         assert client.post(address(workflow), data | {"name": "renamed"}).status_code == 302
         assert Workflow.objects.get().name == "renamed"
-        assert arrows(workflow) == {"fetch → rank", "rank → report"}
+        assert edges_of(workflow) == {"fetch → rank", "rank → report"}
+
+
+def test_the_list_reads_what_it_shows_and_of_the_owner_the_username(client: Client, workflow: Workflow) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        client.get(LIST)
+    (sql,) = [query["sql"] for query in queries if query["sql"].startswith('SELECT "workflows"."id"')]
+    assert '"auth_user"."username"' in sql
+    unread = ("description", "config", "variables", "password", "email", "last_login")
+    assert [name for name in unread if f'"{name}"' in sql] == []
 
 
 @pytest.mark.parametrize(
