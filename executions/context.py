@@ -5,18 +5,12 @@ Unknown keys are kept as they are. A known key may be null.
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import ValidationError
 
+from workflows.base import parse_uuid
+
 type Kind = tuple[str, Callable[[Any], bool]]
-
-
-def _is_uuid(value: Any) -> bool:
-    try:
-        return bool(UUID(value))
-    except (ValueError, TypeError, AttributeError):
-        return False
 
 
 def _is_int(value: Any) -> bool:
@@ -30,7 +24,7 @@ BOOLEAN: Kind = ("true or false", lambda value: isinstance(value, bool))
 INTEGER: Kind = ("a whole number", _is_int)
 NUMBER: Kind = ("a number", lambda value: _is_int(value) or isinstance(value, float))
 NAME: Kind = ("a string or a whole number", lambda value: isinstance(value, str) or _is_int(value))
-ID: Kind = ("a UUID", _is_uuid)
+ID: Kind = ("a UUID", lambda value: parse_uuid(value) is not None)
 
 KNOWN: Mapping[str, Mapping[str, Kind]] = {
     "context": {

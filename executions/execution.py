@@ -9,7 +9,7 @@ from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
 from workflows import storable
-from workflows.base import Identified, Value, Versioned
+from workflows.base import Identified, Value, Versioned, json_value
 
 from .exceptions import InvalidTransition, StaleExecution
 from .states import ENDED, ExecutionStatus, Transitions, sources
@@ -19,10 +19,6 @@ from .states import ENDED, ExecutionStatus, Transitions, sources
 STARTED = Now()
 END = Greatest(Now(), F("started_at"))
 RESET: dict[str, Any] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
-
-
-def json(value: Any) -> models.Value:
-    return models.Value(value, output_field=models.JSONField())
 
 
 class Timed(models.Model):
@@ -69,7 +65,7 @@ class Execution(Versioned, Timed):
         default=ExecutionStatus.PENDING,
         db_default=ExecutionStatus.PENDING.value,
     )
-    input_data = models.JSONField(_("input"), default=dict, db_default=json({}), blank=True)
+    input_data = models.JSONField(_("input"), default=dict, db_default=json_value({}), blank=True)
     output_data = models.JSONField(_("output"), null=True, blank=True)
     error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
     attempt = models.PositiveIntegerField(_("attempt"), default=1, db_default=1, editable=False)
@@ -167,7 +163,7 @@ class Execution(Versioned, Timed):
         return super()._unsaved(using)
 
 
-def ended_constraints(prefix: str) -> list[models.CheckConstraint]:
+def state_constraints(prefix: str) -> list[models.CheckConstraint]:
     """The rows that cannot exist, whoever writes them."""
     return [
         models.CheckConstraint(condition=Q(status__in=ExecutionStatus.values), name=f"{prefix}_status_known"),

@@ -17,12 +17,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from workflows import graph, storable
-from workflows.base import GinIndex, Identified, Index
+from workflows.base import GinIndex, Identified, Index, json_value
+from workflows.exceptions import violated
 from workflows.models import Node, Workflow
 
 from . import context, partitions, states
 from .exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition
-from .execution import END, RESET, STARTED, Attempt, Execution, ended_constraints, json
+from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
 from .querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
 
@@ -42,6 +43,7 @@ ANOTHER_RUNS = (
     "another execution of this workflow is running; wait for its end, cancel it, "
     "or set metadata.allow_concurrent to true on this one"
 )
+RETRY_IN_FAILED = ("retry", ExecutionStatus.FAILED)
 RETRIED_OR_RESET = (ExecutionStatus.FAILED, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
 NODE_RESET: dict[str, Any] = RESET | {"error_traceback": None, "settled": False}
 PENDING_AGAIN = NODE_RESET | {"status": ExecutionStatus.PENDING}
@@ -60,8 +62,8 @@ class WorkflowExecution(Execution):
         verbose_name=_("workflow"),
     )
     trigger_type = models.CharField(_("trigger"), max_length=50, choices=TriggerType)
-    context = models.JSONField(_("context"), default=dict, db_default=json({}), blank=True)
-    metadata = models.JSONField(_("metadata"), default=dict, db_default=json({}), blank=True)
+    context = models.JSONField(_("context"), default=dict, db_default=json_value({}), blank=True)
+    metadata = models.JSONField(_("metadata"), default=dict, db_default=json_value({}), blank=True)
 
     objects: ClassVar[Any] = WorkflowExecutionQuerySet.as_manager()
 
@@ -71,7 +73,7 @@ class WorkflowExecution(Execution):
         verbose_name_plural = _("workflow executions")
         ordering = ["-created_at", "-id"]
         constraints = [
-            *ended_constraints("workflow_execution"),
+            *state_constraints("workflow_execution"),
             models.CheckConstraint(
                 condition=Q(trigger_type__in=TriggerType.values), name="workflow_execution_trigger_known"
             ),
@@ -98,7 +100,8 @@ class WorkflowExecution(Execution):
     def save(self, **kwargs: Any) -> None:
         """Raises ConcurrentExecution where it would be the second running one of its workflow, and what
         Execution.save() raises."""
-        with self._one_running("save"):
+        running = self.status == ExecutionStatus.RUNNING
+        with self._one_running("save"), transaction.atomic() if running else nullcontext():
             super().save(**kwargs)
 
     def check_documents(self) -> None:
@@ -153,14 +156,12 @@ class WorkflowExecution(Execution):
     @contextmanager
     def _one_running(self, act: str) -> Iterator[None]:
         """The database's refusal of a second running execution, as ours."""
-        state = ExecutionStatus.PENDING if act == "start" else self.status
         try:
-            with transaction.atomic() if state == ExecutionStatus.RUNNING else nullcontext():
-                yield
+            yield
         except IntegrityError as error:
-            if ONE_RUNNING not in str(error):
+            if violated(error) != ONE_RUNNING:
                 raise
-            raise ConcurrentExecution(act, state, ANOTHER_RUNS, self.version) from error
+            raise ConcurrentExecution(act, self.status, ANOTHER_RUNS, self.version) from error
 
     def _settle_completed(self) -> None:
         # No node can start meanwhile: that takes a lock on this run's row, which _move() holds.
@@ -198,9 +199,9 @@ class WorkflowExecution(Execution):
             raise InvalidTransition("retry", ExecutionStatus.FAILED, reason, self.version)
 
     def _because_of(self, failed: "list[NodeExecution]", others: "list[NodeExecution]") -> "list[NodeExecution]":
-        """Those of `others` that the run's own end settled, or that an arrow leads to from a failed node."""
-        arrows = self.workflow.edges.values_list("source_node_id", "target_node_id")
-        after = graph.descendants([node.node_id for node in failed], arrows)
+        """Those of `others` that the run's own end settled, or that edges lead to from a failed node."""
+        edges = self.workflow.edges.values_list("source_node_id", "target_node_id")
+        after = graph.descendants([node.node_id for node in failed], edges)
         return [node for node in others if node.settled or node.node_id in after]
 
     def _nodes(self, nodes: "list[NodeExecution]") -> NodeExecutionQuerySet:
@@ -242,7 +243,7 @@ class NodeExecution(Execution):
         verbose_name_plural = _("node executions")
         ordering = ["execution_order", "id"]
         constraints = [
-            *ended_constraints("node_execution"),
+            *state_constraints("node_execution"),
             models.CheckConstraint(condition=Q(retry_count__gte=0), name="node_execution_retry_count_from_zero"),
             # Gives the log lines' foreign key (run, node execution) something to point at.
             models.UniqueConstraint(fields=["workflow_execution", "id"], name="node_execution_of_workflow_execution"),
@@ -298,10 +299,10 @@ class NodeExecution(Execution):
         self._move("cancel", ExecutionStatus.CANCELLED, ended_at=END)
 
     def retry(self) -> None:
-        """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended other than
-        by failing."""
+        """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended: the
+        retry of a failed run retries its failed nodes."""
         with transaction.atomic():
-            self._lock_run("retry", *ACTIVE, ExecutionStatus.FAILED)
+            self._lock_run("retry", *ACTIVE)
             row = self._locked("retry", ExecutionStatus.PENDING)
             if not row.can_retry:
                 raise InvalidTransition("retry", row.status, f"it has {row.retries_used}", row.version)
@@ -317,7 +318,8 @@ class NodeExecution(Execution):
             row = type(self).objects.only("status", "version").filter(pk=self.pk).first()
             if row is None:
                 raise InvalidTransition(act, state)
-            raise InvalidTransition(act, row.status, f"its run is {state}", row.version)
+            hint = "; retry the run, which retries its failed nodes too" if (act, state) == RETRY_IN_FAILED else ""
+            raise InvalidTransition(act, row.status, f"its run is {state}{hint}", row.version)
 
 
 class WorkflowExecutionAttempt(Attempt):
@@ -353,11 +355,13 @@ class ExecutionLog(Identified):
     workflow_execution = models.ForeignKey(
         WorkflowExecution,
         on_delete=models.DB_CASCADE,
+        db_constraint=False,
         db_index=False,
         related_name="logs",
         verbose_name=_("workflow execution"),
     )
-    # The migration's foreign key is of (workflow_execution, node_execution): a line's node belongs to the line's run.
+    # The foreign keys are the migration's. The first is checked first, so that a new line locks as every verb does,
+    # from the run to its node; the second is of (workflow_execution, node_execution): a line's node belongs to its run.
     node_execution = models.ForeignKey(
         NodeExecution,
         on_delete=models.DB_CASCADE,
@@ -409,5 +413,5 @@ class ExecutionLog(Identified):
         if not self._state.adding:
             raise ImmutableLog
         self.clean_text()
-        partitions.ensure([self.id], kwargs.get("using") or DEFAULT_DB_ALIAS)
-        super().save(**kwargs)
+        using = kwargs.get("using") or DEFAULT_DB_ALIAS
+        partitions.writing([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))

@@ -6,7 +6,9 @@ at every migrate and every start of the server, `ensure()` for a line that is ol
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +17,16 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connections, transaction
+from psycopg.errors import CheckViolation, LockNotAvailable
 
 TABLE = "execution_logs"
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday, so that a partition of seven days is a calendar week
+BOUND = re.compile(r"'([0-9a-f-]{36})'")
 CREATE = (Path(__file__).parent / "sql" / "create_partition.sql").read_text()
+
+PAUSES = (0.1, 0.3, 0.6, 1.0)  # seconds between tries for the locks of a new partition
 
 logger = logging.getLogger(__name__)
 _known: dict[str, set["Partition"]] = {}
@@ -37,12 +44,12 @@ class Partition:
     def at(cls, moment: datetime) -> "Partition":
         length = timedelta(days=settings.EXECUTIONS_LOG_PARTITION_DAYS)
         start = EPOCH + (moment - EPOCH) // length * length
-        return cls(start, start + length)
+        return cls(max(FIRST, start), start + min(length, LAST - start))
 
     @classmethod
-    def named(cls, name: str) -> "Partition":
-        days = name.removeprefix(f"{TABLE}_").split("_")
-        start, end = (datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC) for day in days)
+    def of(cls, bounds: str) -> "Partition":
+        """From what the catalogue says: FOR VALUES FROM ('...') TO ('...')."""
+        start, end = (time_of(UUID(bound), version=None) for bound in BOUND.findall(bounds))
         return cls(start, end)
 
     @property
@@ -73,7 +80,7 @@ def make_ahead(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
 
 def after_migrate(*, using: str, **_kwargs: Any) -> None:
     """Receives post_migrate; does nothing where the table is not (yet, or any more) migrated in."""
-    _known.pop(using, None)
+    forget(using)
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [TABLE])
         migrated = cursor.fetchone()[0]
@@ -92,46 +99,93 @@ def ensure(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> None:
         )
 
 
+def writing[T](ids: Sequence[UUID], using: str, write: Callable[[], T]) -> T:
+    """What `write()` returns, which writes lines with these ids: their partitions are there. One that was known and has
+    been dropped since is made again, unless a transaction of the caller's is lost by then."""
+    ensure(ids, using)
+    try:
+        return write()
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, CheckViolation) or "no partition" not in str(error):
+            raise
+        forget(using)
+        if connections[using].in_atomic_block:
+            raise
+        ensure(ids, using)
+        return write()
+
+
 def existing(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(%s) ORDER BY 1", [TABLE]
+            "SELECT pg_get_expr(relpartbound, oid) FROM pg_class JOIN pg_inherits ON inhrelid = oid"
+            " WHERE inhparent = to_regclass(%s)",
+            [TABLE],
         )
-        return [Partition.named(name) for (name,) in cursor.fetchall()]
+        return sorted(Partition.of(bounds) for (bounds,) in cursor.fetchall())
 
 
-def time_of(id: UUID) -> datetime:
+def forget(using: str = DEFAULT_DB_ALIAS) -> None:
+    """What is known to be there may have been dropped by somebody else."""
+    _known.pop(using, None)
+
+
+def time_of(id: UUID | str, version: int | None = 7) -> datetime:
     """The moment inside a UUIDv7, to the millisecond. Raises ValidationError."""
-    if id.version != 7:
-        raise ValidationError(f"id: expected a UUID version 7, found {id}.", code="uuid7")
-    try:
-        return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)
-    except (ValueError, OverflowError):
-        raise ValidationError(f"id: the time in {id} lies after the year 9999.", code="uuid7") from None
+    id = UUID(str(id))
+    if version is not None and id.version != version:
+        raise ValidationError(f"id: expected a UUID version {version}, found {id}.", code="uuid7")
+    milliseconds = id.int >> 80
+    if milliseconds >= (LAST - FIRST) // timedelta(milliseconds=1):
+        raise ValidationError(f"id: the time in {id} lies beyond the year 9999.", code="uuid7")
+    return FIRST + timedelta(milliseconds=milliseconds)
 
 
 def bound(moment: datetime) -> UUID:
     """The lowest id of that moment."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    return UUID(int=max(0, (moment - FIRST) // timedelta(milliseconds=1)) << 80)
 
 
 def _make(moments: Iterable[datetime], using: str) -> Iterator[Partition]:
-    known = _known.setdefault(using, set())
     for moment in moments:
-        if any(moment in partition for partition in known):
+        # A copy: other threads learn of partitions meanwhile.
+        if any(moment in partition for partition in tuple(_known.get(using, ()))):
             continue
-        with transaction.atomic(using=using):
-            partition, made = _cover(moment, using)
-            if made:
-                _uncommitted.add(partition)
-            _remember(partition, using)
+        partition, made = _patiently(moment, using)
         if made:
             yield partition
 
 
+def _patiently(moment: datetime, using: str) -> tuple[Partition, bool]:
+    """ATTACH waits for every transaction that has written a run, and keeps new ones waiting behind it: outside of a
+    transaction of the caller's it gives way after a second and tries again."""
+    if connections[using].in_atomic_block:
+        return _settled(moment, using)
+    for pause in PAUSES:
+        try:
+            return _settled(moment, using, lock_timeout="1s")
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            time.sleep(pause)
+    return _settled(moment, using, lock_timeout="10s")
+
+
+def _settled(moment: datetime, using: str, lock_timeout: str | None = None) -> tuple[Partition, bool]:
+    with transaction.atomic(using=using):
+        if lock_timeout:
+            with connections[using].cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [lock_timeout])
+        partition, made = _cover(moment, using)
+        if made:
+            _uncommitted.add(partition)
+        _remember(partition, using)
+    return partition, made
+
+
 def _remember(partition: Partition, using: str) -> None:
     """One that this transaction made is known only after the commit: a rollback takes it away again."""
-    known = _known[using]
+    known = _known.setdefault(using, set())
     if partition not in _uncommitted:
         known.add(partition)
         return

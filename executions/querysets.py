@@ -80,5 +80,5 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
         objs = list(objs)
         for line in objs:
             line.clean_text()
-        partitions.ensure((line.id for line in objs), self.db)
-        return super().bulk_create(objs, *args, **kwargs)
+        write = super().bulk_create
+        return partitions.writing([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.core.exceptions import BadRequest
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from psycopg_pool import PoolTimeout, TooManyRequests
@@ -40,3 +41,19 @@ class BusyDatabase:
                 headers={"Retry-After": "5"},
             )
         return None
+
+
+class RefuseNul:
+    """PostgreSQL keeps no NUL in a text: where an address or a cookie holds one, nothing can be found by it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", "") or self._in_cookies(request):
+            raise BadRequest("The address or a cookie holds the character NUL, by which nothing can be found.")
+        return self.get_response(request)
+
+    @staticmethod
+    def _in_cookies(request: HttpRequest) -> bool:
+        return any("\x00" in value for value in request.COOKIES.values())

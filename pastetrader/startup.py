@@ -27,4 +27,6 @@ def _make_partitions() -> None:
             "The partitions for the coming weeks could not be made: %s. Has the database been migrated?", error
         )
     finally:
+        # The pool goes too: a server may fork after this, and its children must not share the pool's connections.
         connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL's wrapper

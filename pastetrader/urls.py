@@ -13,3 +13,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("executions.api.urls")),
 ]
+
+handler400 = "executions.api.errors.bad_request"
+handler500 = "executions.api.errors.server_error"

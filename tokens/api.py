@@ -9,6 +9,13 @@ from rest_framework.request import Request
 from .models import Token, digest
 
 
+def owner_id(row: Any) -> Any:
+    """Of the workflow that a row is, or belongs to."""
+    while not hasattr(row, "owner_id"):
+        row = row.workflow_execution if hasattr(row, "workflow_execution") else row.workflow
+    return row.owner_id
+
+
 class TokenAuthentication(authentication.TokenAuthentication):
     """REST framework's header and words, our hashed tokens. `request.auth` is the Token."""
 
@@ -41,6 +48,15 @@ class MayDo(IsAuthenticated):
             return scope in request.auth.scopes
         self.message = f"Your account lacks the permission {permission}. Ask an administrator for it."
         return not permission or request.user.has_perm(permission)
+
+    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
+        """A scope never exceeds its user: what somebody sees only because staff may, a token of theirs changes only as
+        their permissions allow. `obj` is the row itself or the one that a new row will belong to."""
+        if request.method in SAFE_METHODS or not isinstance(request.auth, Token) or not request.user.is_staff:
+            return True  # who is not staff sees nothing but their own
+        _scope, permission = self._grant(request, view)
+        self.message = f"This is not yours, and your account lacks the permission {permission} to change it."
+        return owner_id(obj) == request.user.pk or request.user.has_perm(permission)
 
     def _grant(self, request: Request, view: Any) -> tuple[str, str]:
         if request.method in SAFE_METHODS:

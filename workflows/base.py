@@ -21,6 +21,19 @@ def uuid7() -> UUID:
     return uuid_utils.compat.uuid7()
 
 
+def parse_uuid(text: Any) -> UUID | None:
+    """None for what is not the text of a UUID."""
+    try:
+        return UUID(text)
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def json_value(value: Any) -> models.Value:
+    """As a column's default in the database."""
+    return models.Value(value, output_field=models.JSONField())
+
+
 class DatabaseUUID7(Func):
     """The same made by the database, for rows that plain SQL writes (PostgreSQL has its own only from 18 on)."""
 
@@ -49,6 +62,9 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
     def update(self, **changes: Any) -> int:
         """Django's, and every row it changes becomes a newer version, so no stale object can undo it."""
         return super().update(**{"version": F("version") + 1, "updated_at": Now()} | changes)
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
+        raise TypeError("bulk_update() cannot tell which objects are stale: save() each, or update() what you select.")
 
     update.alters_data = True  # type: ignore[attr-defined]  # templates may not call it, as in Django's own
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from . import graph
 from .exceptions import CyclicGraph
 from .models import Edge, Node, Workflow
@@ -16,6 +18,7 @@ from .models import Edge, Node, Workflow
 # kind ("nodes", "edges") → place in the list → field → sentences
 type Faults = dict[str, dict[int, dict[str, list[str]]]]
 ENDS = ("source_node_id", "target_node_id")
+CHANGEABLE = ("condition", "priority", "label")  # of an edge that is still the same one
 
 
 class Definition:
@@ -33,26 +36,34 @@ class Definition:
 
     def save(self, workflow: Workflow) -> None:
         """Inside the caller's transaction. Raises HasHistory where a node that is left out has been executed."""
-        if self.changed_edges and self.old_edges:
-            workflow.edges.all().delete()
+        if self.changed_edges:
+            kept = {edge.pk for edge in self.edges}
+            Edge.objects.filter(pk__in=[edge.pk for edge in self.old_edges if edge.pk not in kept]).delete()
         if gone := self.there.keys() - {node.pk for node in self.nodes}:
             Node.objects.filter(pk__in=gone).delete()
         if self.changed_nodes:
             self._save_nodes(workflow)
         if self.changed_edges:
-            for edge in self.edges:
-                edge.workflow = workflow
-            Edge.objects.bulk_create(self.edges)
+            self._save_edges(workflow)
 
     def _save_nodes(self, workflow: Workflow) -> None:
         for node in self.nodes:
             node.workflow = workflow
+            node.updated_at = timezone.now()  # bulk_update() does not
         fields = [f.name for f in Node._meta.concrete_fields if f.name not in {"id", "workflow", "created_at"}]
         Node.objects.bulk_update([node for node in self.nodes if node.pk in self.there], fields)
         Node.objects.bulk_create([node for node in self.nodes if node.pk not in self.there])
 
+    def _save_edges(self, workflow: Workflow) -> None:
+        for edge in self.edges:
+            edge.workflow = workflow
+        there = {edge.pk for edge in self.old_edges}
+        Edge.objects.bulk_update([edge for edge in self.edges if edge.pk in there], CHANGEABLE)
+        Edge.objects.bulk_create([edge for edge in self.edges if edge.pk not in there])
+
     def _planned(self, nodes: list[dict[str, Any]]) -> list[Node]:
         by_name = {node.name: node for node in self.there.values()}
+        self._require(nodes)
         planned = [
             _filled(self.there.get(fields.get("id")) or self._unnamed(fields, by_name), fields) for fields in nodes
         ]
@@ -61,7 +72,7 @@ class Definition:
         return planned
 
     def _unnamed(self, fields: dict[str, Any], by_name: dict[str, Node]) -> Node:
-        same = by_name.get(fields["name"]) if "id" not in fields else None
+        same = by_name.get(fields.get("name", "")) if "id" not in fields else None
         return same or Node()
 
     def _kept_edges(self) -> list[Edge]:
@@ -78,9 +89,22 @@ class Definition:
                 self._fault("edges", index, "target_node", "A node cannot lead to itself: choose another target.")
         identities = [edge.identity for edge in resolved]
         self._refuse_doubles("edges", "target_node", identities, "The same edge stands further up.")
-        return resolved
+        old = {edge.identity: edge for edge in self.old_edges}
+        return [_replaced(old.get(edge.identity), edge) for edge in resolved]
+
+    def _require(self, nodes: list[dict[str, Any]]) -> None:
+        """In a partial update too, a node that is new here is a whole one."""
+        names = {node.name for node in self.there.values()}
+        for index, fields in enumerate(nodes):
+            is_new = fields.get("id") not in self.there and ("id" in fields or fields.get("name") not in names)
+            for name in ("name", "node_type"):
+                if is_new and name not in fields:
+                    self._fault("nodes", index, name, "This field is required.")
 
     def _end(self, index: int, end: str, fields: dict[str, Any], find: Callable[[str], UUID | None]) -> UUID | None:
+        if end not in fields:
+            self._fault("edges", index, end.removesuffix("_id"), "This field is required.")
+            return None
         if (found := find(fields[end])) is None:
             self._fault("edges", index, end.removesuffix("_id"), "The workflow has no node with this id or name.")
         return found
@@ -106,10 +130,15 @@ class Definition:
         return ""
 
 
-def _filled(node: Node, fields: dict[str, Any]) -> Node:
+def _filled[M: Node | Edge](row: M, fields: dict[str, Any]) -> M:
     for name, value in fields.items():
-        setattr(node, name, value)
-    return node
+        setattr(row, name, value)
+    return row
+
+
+def _replaced(old: Edge | None, new: Edge) -> Edge:
+    """The same edge stays the same row."""
+    return new if old is None else _filled(old, {name: getattr(new, name) for name in CHANGEABLE})
 
 
 def _finder(nodes: list[Node]) -> Callable[[str], UUID | None]:

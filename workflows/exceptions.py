@@ -40,6 +40,12 @@ class HasHistory(models.ProtectedError):
             ) from error
 
 
+def violated(error: IntegrityError) -> str | None:
+    """The name of the constraint that the database held against a statement."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return diagnosis.constraint_name if diagnosis else None
+
+
 class CyclicGraph(ValueError):
     """The edges close a circle; `cycle` holds the names or ids along it, the first one repeated at the end."""
 

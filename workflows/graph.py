@@ -6,10 +6,10 @@ from graphlib import CycleError, TopologicalSorter
 
 from .exceptions import CyclicGraph
 
-type Arrow[K: Hashable] = tuple[K, K]
+type Pair[K: Hashable] = tuple[K, K]  # source, target
 
 
-def levels[K: Hashable](nodes: Iterable[K], edges: Iterable[Arrow[K]]) -> dict[K, int]:
+def levels[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> dict[K, int]:
     """The topological level of each node: 0 for those nothing leads to, else one more than the highest before it.
 
     Nodes that may run at the same time share a level. Raises CyclicGraph.
@@ -21,13 +21,13 @@ def levels[K: Hashable](nodes: Iterable[K], edges: Iterable[Arrow[K]]) -> dict[K
     return level
 
 
-def check_acyclic[K: Hashable](nodes: Iterable[K], edges: Iterable[Arrow[K]]) -> None:
+def check_acyclic[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> None:
     """Raises CyclicGraph, which names the circle."""
     _sorted(_predecessors(nodes, edges))
 
 
-def descendants[K: Hashable](starts: Iterable[K], edges: Iterable[Arrow[K]]) -> set[K]:
-    """Everything that an arrow leads to from `starts`, directly or not; the starts themselves only if led to."""
+def descendants[K: Hashable](starts: Iterable[K], edges: Iterable[Pair[K]]) -> set[K]:
+    """Everything that edges lead to from `starts`, directly or not; the starts themselves only if led to."""
     after = defaultdict(set)
     for source, target in edges:
         after[source].add(target)
@@ -40,7 +40,7 @@ def descendants[K: Hashable](starts: Iterable[K], edges: Iterable[Arrow[K]]) -> 
     return found
 
 
-def _predecessors[K: Hashable](nodes: Iterable[K], edges: Iterable[Arrow[K]]) -> dict[K, list[K]]:
+def _predecessors[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> dict[K, list[K]]:
     before: dict[K, list[K]] = {node: [] for node in nodes}
     for source, target in edges:
         before.setdefault(source, [])

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from . import graph
-from .base import Identified, Versioned, uuid7
+from .base import Identified, Versioned, json_value, uuid7
 from .exceptions import CyclicGraph, HasHistory
 from .querysets import NodeQuerySet, WorkflowQuerySet
 
@@ -34,10 +34,6 @@ def default_retry_config() -> dict[str, int]:
     return {"max_retries": MAX_RETRIES, "delay": 1}
 
 
-def _json(value: Any) -> models.Value:
-    return models.Value(value, output_field=models.JSONField())
-
-
 class Workflow(Versioned):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -49,8 +45,8 @@ class Workflow(Versioned):
     )
     name = models.CharField(_("name"), max_length=255)
     description = models.TextField(_("description"), blank=True, default="", db_default="")
-    config = models.JSONField(_("config"), default=dict, db_default=_json({}), blank=True)
-    variables = models.JSONField(_("variables"), default=dict, db_default=_json({}), blank=True)
+    config = models.JSONField(_("config"), default=dict, db_default=json_value({}), blank=True)
+    variables = models.JSONField(_("variables"), default=dict, db_default=json_value({}), blank=True)
     is_active = models.BooleanField(_("active"), default=True, db_default=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
 
@@ -95,12 +91,12 @@ class Node(Identified):
     node_type = models.CharField(_("type"), max_length=50, choices=NodeType)
     position_x = models.FloatField(_("position x"), default=0, db_default=0)
     position_y = models.FloatField(_("position y"), default=0, db_default=0)
-    config = models.JSONField(_("config"), default=dict, db_default=_json({}), blank=True)
-    input_schema = models.JSONField(_("input schema"), default=dict, db_default=_json({}), blank=True)
-    output_schema = models.JSONField(_("output schema"), default=dict, db_default=_json({}), blank=True)
+    config = models.JSONField(_("config"), default=dict, db_default=json_value({}), blank=True)
+    input_schema = models.JSONField(_("input schema"), default=dict, db_default=json_value({}), blank=True)
+    output_schema = models.JSONField(_("output schema"), default=dict, db_default=json_value({}), blank=True)
     timeout_seconds = models.PositiveIntegerField(_("timeout in seconds"), default=300, db_default=300)
     retry_config = models.JSONField(
-        _("retry config"), default=default_retry_config, db_default=_json(default_retry_config()), blank=True
+        _("retry config"), default=default_retry_config, db_default=json_value(default_retry_config()), blank=True
     )
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     updated_at = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
@@ -140,7 +136,8 @@ class Node(Identified):
     @property
     def max_retries(self) -> int:
         """How often a failed execution of it may be retried: 3 where retry_config does not say."""
-        retries = (self.retry_config or {}).get("max_retries", MAX_RETRIES)
+        config = self.retry_config if isinstance(self.retry_config, dict) else {}
+        retries = config.get("max_retries", MAX_RETRIES)
         return retries if type(retries) is int else MAX_RETRIES
 
 
@@ -206,11 +203,11 @@ class Edge(Identified):
     def _check_circle(self) -> None:
         others = Edge.objects.filter(workflow=self.workflow_id).exclude(pk=self.pk).select_related(None)
         names = dict(Node.objects.filter(workflow=self.workflow_id).values_list("id", "name"))
-        arrows: Iterable[tuple[Any, Any]] = [
+        pairs: Iterable[tuple[Any, Any]] = [
             *others.values_list("source_node_id", "target_node_id"),
             (self.source_node_id, self.target_node_id),
         ]
         try:
-            graph.check_acyclic(names.values(), [(names[a], names[b]) for a, b in arrows])
+            graph.check_acyclic(names.values(), [(names[a], names[b]) for a, b in pairs])
         except CyclicGraph as error:
             raise ValidationError(str(error), code="cycle") from error

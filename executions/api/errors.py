@@ -8,15 +8,23 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions as drf
+from rest_framework.decorators import api_view
 from rest_framework.fields import get_error_detail
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from executions import exceptions as ours
+
+API = "/api/"
 
 # What the ledger refuses, and the database where no rule of ours spoke first. The first class that fits counts.
 DOMAIN: list[tuple[type[Exception], int, str]] = [
@@ -29,9 +37,16 @@ DOMAIN: list[tuple[type[Exception], int, str]] = [
     (ours.CyclicGraph, 400, "cyclic_graph"),
     (IntegrityError, 409, "conflict"),
     (DataError, 400, "invalid"),
+    (ObjectDoesNotExist, 404, "not_found"),
+    (OperationalError, 503, "busy"),
+    (RequestDataTooBig, 413, "too_large"),
+    (SuspiciousOperation, 400, "invalid_request"),
 ]
 UNSPOKEN = {
     "conflict": "This conflicts with a row that exists or refers to one that is gone. Read the current rows again.",
+    "not_found": "It was deleted meanwhile.",
+    "too_large": f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes: send it in several calls.",
+    "busy": "The database is busy or took too long; try again in a moment.",
     "invalid": "The database cannot store a value of this request. Check for numbers or dates that are out of range.",
 }
 
@@ -88,7 +103,8 @@ def _domain(error: Exception) -> Response | None:
     for kind, status, code in DOMAIN:
         if isinstance(error, kind):
             more = _state(error) if isinstance(error, ours.InvalidTransition) else {}
-            return answer(problem(status, code, UNSPOKEN.get(code) or str(error), **more))
+            headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+            return answer(problem(status, code, UNSPOKEN.get(code) or str(error), **more), headers)
     return None
 
 
@@ -98,3 +114,27 @@ def _state(error: ours.InvalidTransition) -> dict[str, Any]:
 
 def _escaped(key: Any) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")
+
+
+@api_view(["GET", "POST", "PUT", "PATCH", "DELETE"])
+def not_found(_request: Request, /, **_kwargs: Any) -> Response:
+    """For addresses under the API that nothing answers to."""
+    raise drf.NotFound("There is nothing at this address. Addresses end with a slash, and ids are UUIDs in lower case.")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400, which also speaks for the admin."""
+    if not request.path.startswith(API):
+        return defaults.bad_request(request, exception)
+    return _plainly(problem(400, "invalid_request", str(exception) or "This request cannot be read."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500, which also speaks for the admin."""
+    if not request.path.startswith(API):
+        return defaults.server_error(request)
+    return _plainly(problem(500, "error", "Something went wrong here that is not your fault. It has been logged."))
+
+
+def _plainly(body: dict[str, Any]) -> HttpResponse:
+    return JsonResponse(body, status=body["status"], content_type="application/problem+json")

@@ -14,6 +14,8 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from workflows.storable import faults
+
 
 class KeysetPagination(BasePagination):
     """`{"next": url or null, "previous": url or null, "results": [...]}`, `page_size` up to 500.
@@ -55,9 +57,10 @@ class KeysetPagination(BasePagination):
     def _size(self, text: str | None) -> int:
         if text is None:
             return self.page_size
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= self.max_page_size):
+        size = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+        if not 1 <= size <= self.max_page_size:
             raise ParseError(f"page_size: expected a whole number from 1 to {self.max_page_size}.")
-        return int(text)
+        return size
 
     def _after(self, queryset: QuerySet[Any], order: Sequence[str], cursor: list[Any] | None) -> QuerySet[Any]:
         if cursor is None:
@@ -108,7 +111,7 @@ def _text(value: Any) -> str:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and "\x00" not in value
+    return isinstance(value, str) and not any(faults(value))
 
 
 def _bad_cursor() -> ParseError:

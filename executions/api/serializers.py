@@ -1,13 +1,17 @@
 """Rows of the ledger as JSON. What a verb changes is read-only here; payloads are left out of lists."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
 from rest_framework import serializers
 
+from executions import partitions
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from workflows.api.fields import ObjectField, UUID7Field
+from workflows.base import parse_uuid
 from workflows.models import Node, Workflow
 
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
@@ -75,7 +79,7 @@ class NodeExecutionSerializer(NodeExecutionListSerializer):
         ]  # fmt: skip
 
     def validate_node(self, value: str) -> Node:
-        same = Q(pk=value) | Q(name=value) if _is_uuid(value) else Q(name=value)
+        same = Q(pk=value) | Q(name=value) if parse_uuid(value) else Q(name=value)
         found: Node | None = Node.objects.filter(same, workflow=self.context["execution"].workflow_id).first()
         if found is None:
             raise serializers.ValidationError("The workflow of this execution has no node with this id or name.")
@@ -87,13 +91,6 @@ class NodeExecutionSerializer(NodeExecutionListSerializer):
         return run.add_node(node, **validated_data)
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        return bool(UUID(text))
-    except ValueError:
-        return False
-
-
 class LogLines(serializers.ListSerializer[Any]):
     def create(self, validated_data: Any) -> Any:
         run = self.context["execution"]
@@ -101,7 +98,8 @@ class LogLines(serializers.ListSerializer[Any]):
 
 
 class ExecutionLogSerializer(serializers.ModelSerializer[ExecutionLog]):
-    """`node_execution` is one of the same run; `timestamp` is now unless given."""
+    """`node_execution` is one of the same run; `timestamp` is now unless given. The time inside an `id` decides on the
+    partition, so it may not lie anywhere."""
 
     id = UUID7Field(required=False)
     node_execution = serializers.UUIDField(source="node_execution_id", required=False, allow_null=True)
@@ -112,6 +110,13 @@ class ExecutionLogSerializer(serializers.ModelSerializer[ExecutionLog]):
         list_serializer_class = LogLines
         fields = ["id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp"]
         read_only_fields = ["workflow_execution"]
+
+    def validate_id(self, value: UUID) -> UUID:
+        days = settings.EXECUTIONS_LOG_ID_DAYS
+        age = datetime.now(UTC) - partitions.time_of(value)
+        if not timedelta(days=-1) < age < timedelta(days=days):
+            raise serializers.ValidationError(f"The time inside this id is not within the last {days} days.")
+        return value
 
     def validate_node_execution(self, value: UUID | None) -> UUID | None:
         if value is not None and value not in self.context["node_executions"]:

@@ -5,6 +5,7 @@ from rest_framework.routers import DefaultRouter, SimpleRouter
 
 from workflows.api.views import WorkflowViewSet
 
+from .errors import not_found
 from .views import LogsOfExecutionViewSet, NodeExecutionViewSet, NodesOfExecutionViewSet, WorkflowExecutionViewSet
 
 router = DefaultRouter(use_regex_path=False)
@@ -20,4 +21,5 @@ of_execution.register("logs", LogsOfExecutionViewSet, "execution-log")
 urlpatterns = [
     path("executions/<uuid:execution_id>/", include(of_execution.urls)),
     path("", include(router.urls)),
+    path("<path:address>", not_found),
 ]

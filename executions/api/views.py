@@ -11,8 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from executions import partitions
 from executions.models import NodeExecution, WorkflowExecution
 from tokens.models import Scope
+from workflows.base import parse_uuid
 
 from .serializers import (
     CompleteSerializer,
@@ -35,8 +37,13 @@ CHANGE_NODE = "executions.change_nodeexecution"
 class CreateMixin(mixins.CreateModelMixin):
     def perform_create(self, serializer: Any) -> None:
         """A refusal by the database leaves whatever transaction is around it usable."""
+        self.check_object_permissions(self.request, self.belongs_to(serializer))  # type: ignore[attr-defined]
         with transaction.atomic():
             serializer.save()
+
+    def belongs_to(self, serializer: Any) -> Any:
+        """The row that the new one will belong to: the run of the address, or what the body names."""
+        return self.execution if hasattr(self, "execution") else serializer.validated_data["workflow"]
 
 
 class VerbsMixin(GenericViewSet[Any]):
@@ -133,7 +140,7 @@ class NodeExecutionViewSet(mixins.RetrieveModelMixin, VerbsMixin):
         return self._say(request)
 
 
-class OfExecution(mixins.ListModelMixin, GenericViewSet[Any]):
+class OfExecution(CreateMixin, mixins.ListModelMixin, GenericViewSet[Any]):
     """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found."""
 
     reads = Scope.EXECUTIONS_READ
@@ -147,7 +154,7 @@ class OfExecution(mixins.ListModelMixin, GenericViewSet[Any]):
         return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}
 
 
-class NodesOfExecutionViewSet(CreateMixin, OfExecution):
+class NodesOfExecutionViewSet(OfExecution):
     ordering = ("execution_order", "id")
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_nodeexecution")}
 
@@ -155,10 +162,10 @@ class NodesOfExecutionViewSet(CreateMixin, OfExecution):
         return NodeExecutionListSerializer if self.action == "list" else NodeExecutionSerializer
 
     def get_queryset(self) -> Any:
-        return self.execution.node_executions.without_payload().select_related("node")
+        return self.execution.node_executions.visible_to(self.request.user).without_payload().select_related("node")
 
 
-class LogsOfExecutionViewSet(CreateMixin, OfExecution):
+class LogsOfExecutionViewSet(OfExecution):
     """Lines are taken after the end of the run as well: the last ones often come late."""
 
     serializer_class = ExecutionLogSerializer
@@ -166,7 +173,7 @@ class LogsOfExecutionViewSet(CreateMixin, OfExecution):
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_executionlog")}
 
     def get_queryset(self) -> Any:
-        return self.execution.logs.all()
+        return self.execution.logs.visible_to(self.request.user)
 
     def get_serializer_context(self) -> Any:
         return {**super().get_serializer_context(), "node_executions": getattr(self, "node_executions", ())}
@@ -180,11 +187,12 @@ class LogsOfExecutionViewSet(CreateMixin, OfExecution):
         self.node_executions = self._named(list(request.data) if many else [request.data])
         lines = self.get_serializer(data=request.data, many=many)
         lines.is_valid(raise_exception=True)
+        named = lines.validated_data if many else [lines.validated_data]
+        partitions.ensure(line["id"] for line in named if "id" in line)  # before the transaction: it may have to wait
         self.perform_create(lines)
         return Response(lines.data, status=status.HTTP_201_CREATED)
 
     def _named(self, lines: list[Any]) -> set[Any]:
-        """The run's own node executions, where any line names one: one query for all lines."""
-        if not any(isinstance(line, dict) and line.get("node_execution") for line in lines):
-            return set()
-        return set(self.execution.node_executions.values_list("id", flat=True))
+        """The run's own of the node executions that the lines name: one query for all lines."""
+        named = {parse_uuid(line.get("node_execution")) for line in lines if isinstance(line, dict)} - {None}
+        return set(self.execution.node_executions.filter(pk__in=named).values_list("id", flat=True)) if named else set()

@@ -290,6 +290,7 @@ class Migration(migrations.Migration):
                 (
                     "workflow_execution",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.DB_CASCADE,
                         related_name="logs",
@@ -614,7 +615,15 @@ class Migration(migrations.Migration):
             "workflow_execution_workflow", "workflow_executions", ["workflow_id"], "workflows", ["id"], "RESTRICT"
         ),
         AddForeignKey("node_execution_node", "node_executions", ["node_id"], "nodes", ["id"], "RESTRICT"),
-        # A log line's node belongs to the line's run.
+        # Checked in this order: from the run to its node, as every verb locks. A log line's node belongs to its run.
+        AddForeignKey(
+            "execution_log_workflow_execution",
+            "execution_logs",
+            ["workflow_execution_id"],
+            "workflow_executions",
+            ["id"],
+            "CASCADE",
+        ),
         AddForeignKey(
             "execution_log_node_execution",
             "execution_logs",

@@ -5,7 +5,15 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from executions.models import ExecutionLog, LogLevel, NodeExecution, TriggerType, WorkflowExecution
+from executions.models import (
+    ExecutionLog,
+    LogLevel,
+    NodeExecution,
+    NodeExecutionAttempt,
+    TriggerType,
+    WorkflowExecution,
+    WorkflowExecutionAttempt,
+)
 from workflows.tests.factories import NodeFactory, WorkflowFactory
 
 
@@ -33,6 +41,24 @@ class ExecutionLogFactory(DjangoModelFactory):
     workflow_execution = factory.SubFactory(WorkflowExecutionFactory)
     level = LogLevel.INFO
     message = factory.Sequence("line {}".format)
+
+
+class WorkflowExecutionAttemptFactory(DjangoModelFactory):
+    class Meta:
+        model = WorkflowExecutionAttempt
+
+    workflow_execution = factory.SubFactory(WorkflowExecutionFactory)
+    number = factory.Sequence(lambda n: n + 1)
+    status = "failed"
+
+
+class NodeExecutionAttemptFactory(DjangoModelFactory):
+    class Meta:
+        model = NodeExecutionAttempt
+
+    node_execution = factory.SubFactory(NodeExecutionFactory)
+    number = factory.Sequence(lambda n: n + 1)
+    status = "failed"
 
 
 PATHS: dict[str, list[tuple[Any, ...]]] = {

@@ -6,7 +6,15 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.factories import (
+    ExecutionLogFactory,
+    NodeExecutionAttemptFactory,
+    NodeExecutionFactory,
+    WorkflowExecutionAttemptFactory,
+    WorkflowExecutionFactory,
+    in_state,
+)
+from tokens.tests.factories import TokenFactory
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db
@@ -147,3 +155,17 @@ def test_edges_that_are_a_circle_together_are_refused_in_one_statement_too() -> 
     a, b = NodeFactory(workflow=workflow), NodeFactory(workflow=workflow)
     insert = "INSERT INTO edges (workflow_id, source_node_id, target_node_id) VALUES (%s, %s, %s), (%s, %s, %s)"
     refused("close a circle", insert, workflow.pk, a.pk, b.pk, workflow.pk, b.pk, a.pk)
+
+
+def test_a_token_has_no_scope_that_means_nothing() -> None:
+    token = TokenFactory()
+    refused("token_scopes_known", "UPDATE tokens SET scopes = array['everything'] WHERE id = %s", token.pk)
+
+
+@pytest.mark.parametrize("factory", [WorkflowExecutionAttemptFactory, NodeExecutionAttemptFactory])
+def test_an_attempt_is_kept_once(factory: Any) -> None:
+    kept = factory()
+    table = kept._meta.db_table
+    columns = f"number, status, {table.removesuffix('_attempts')}_id"
+    copy = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE id = %s"
+    refused(f"{table.rstrip('s')}_number", copy, kept.pk)

@@ -58,7 +58,7 @@ class Ledger(RuleBasedStateMachine):
         sources, to = MOVES[verb]
         legal = self.nodes[index] in sources
         legal &= verb != "start" or self.run in ACTIVE
-        legal &= verb != "retry" or (self.run in {*ACTIVE, "failed"} and self.retries[index] < MAX_RETRIES)
+        legal &= verb != "retry" or (self.run in ACTIVE and self.retries[index] < MAX_RETRIES)
         if self.say(NodeExecution, self.rows[index].pk, verb, legal):
             self.nodes[index] = to
             self.retries[index] += verb == "retry"
@@ -111,7 +111,7 @@ class Ledger(RuleBasedStateMachine):
 
     @invariant()
     def nothing_runs_in_a_run_that_has_ended(self) -> None:
-        if getattr(self, "run", "pending") in {"completed", "cancelled"}:
+        if getattr(self, "run", "pending") in {"completed", "cancelled", "failed"}:
             assert not ACTIVE & set(self.nodes)
 
     def teardown(self) -> None:

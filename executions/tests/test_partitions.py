@@ -34,7 +34,8 @@ def test_a_partition_is_a_calendar_week() -> None:
     week = Partition.at(NOW)
     assert (week.start, week.end) == (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
     assert week.name == "execution_logs_20261116_20261123"
-    assert Partition.named(week.name) == week
+    bounds = f"FOR VALUES FROM ('{partitions.bound(week.start)}') TO ('{partitions.bound(week.end)}')"
+    assert Partition.of(bounds) == week
 
 
 def test_the_length_and_how_many_are_made_ahead_are_settings(settings: Any) -> None:
@@ -102,6 +103,54 @@ def test_an_id_whose_time_is_made_up_is_refused() -> None:
     for id in (uuid4(), UUID(int=(1 << 128) - 1 - (8 << 76))):
         with pytest.raises(ValidationError, match="id: "):
             ExecutionLogFactory(id=id)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("moment", [partitions.FIRST, partitions.LAST - timedelta(seconds=1)])
+def test_a_line_of_the_first_or_the_last_moment_is_kept(moment: datetime) -> None:
+    line = ExecutionLogFactory(id=str(at(moment)))
+    assert line.workflow_execution.logs.get().id == at(moment)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_partition_that_somebody_dropped_is_made_again() -> None:
+    run, partition = WorkflowExecutionFactory(), Partition.at(partitions.time_of(LONG_AGO))
+    for number in range(2):
+        ExecutionLogFactory(id=UUID(int=LONG_AGO.int + number), workflow_execution=run)
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE {partition.name}")
+    assert not run.logs.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_missing_partition_waits_its_turn_and_lets_others_go_on(caplog: Any) -> None:
+    """ATTACH needs a lock that a writer in a transaction holds: meanwhile other runs are started."""
+    run, other = WorkflowExecutionFactory(), WorkflowExecutionFactory()
+    started, written = threading.Event(), threading.Event()
+
+    def write_slowly() -> None:
+        with transaction.atomic():
+            run.start()
+            started.set()
+            written.wait(1.5)
+        connection.close()
+
+    def write_line() -> None:
+        ExecutionLogFactory(id=LONG_AGO, workflow_execution=other)
+        connection.close()
+
+    threads = [threading.Thread(target=write_slowly), threading.Thread(target=write_line)]
+    threads[0].start()
+    started.wait()
+    threads[1].start()
+    other.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert other.logs.count() == 1
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE IF EXISTS {Partition.at(partitions.time_of(LONG_AGO)).name}")
 
 
 @pytest.mark.django_db

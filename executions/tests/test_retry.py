@@ -144,10 +144,10 @@ def test_only_a_failed_node_can_be_retried() -> None:
             if in_state(NodeExecutionFactory(), state).can_retry] == ["failed"]  # fmt: skip
 
 
-@pytest.mark.parametrize("end", ["complete", "cancel"])
-def test_a_node_of_a_run_that_ended_well_or_by_hand_is_not_retried(run: Any, end: str) -> None:
+@pytest.mark.parametrize("end", ["complete", "cancel", "fail"])
+def test_a_node_of_a_run_that_has_ended_is_not_retried_by_itself(run: Any, end: str) -> None:
     rank = in_state(node(run, "rank"), "failed")
-    getattr(run, end)()
+    getattr(run, end)(*(["x"] if end == "fail" else []))
     with pytest.raises(InvalidTransition, match=f"its run is {end.rstrip('e')}"):
         rank.retry()
 

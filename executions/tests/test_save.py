@@ -143,3 +143,9 @@ def test_what_is_not_json_is_refused_with_its_place_and_nothing_moves(value: Any
     run.complete({"a": [0]})
     with pytest.raises(ValidationError, match=r"data\.0"):
         run.logs.create(level="info", message="", data=[value])
+
+
+def test_many_stale_objects_are_not_saved_at_once() -> None:
+    run = WorkflowExecutionFactory()
+    with pytest.raises(TypeError, match="cannot tell which objects are stale"):
+        WorkflowExecution.objects.bulk_update([run], ["metadata"])

@@ -139,3 +139,38 @@ def test_a_graph_takes_the_same_number_of_queries_for_any_number_of_nodes(
         edges = [{"source_node": str(i), "target_node": str(i + 1)} for i in range(size - 1)]
         with django_assert_num_queries(9):  # token, savepoint, three inserts, release, three that read it anew
             assert post(client, GRAPH | {"nodes": nodes, "edges": edges}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"nodes": [{"config": {}}]}, "/nodes/0/name"),
+        ({"nodes": [{"name": "new"}]}, "/nodes/0/node_type"),
+        ({"nodes": [{"id": "0190f5e5-0000-7000-8000-000000000000", "node_type": "tool"}]}, "/nodes/0/name"),
+        ({"edges": [{"source_node": "load"}]}, "/edges/0/target_node"),
+    ],
+)
+def test_in_a_partial_update_too_what_is_new_is_whole(api: Any, owner: Any, body: dict[str, Any], pointer: str) -> None:
+    client = api(owner)
+    before = post(client, GRAPH).json()
+    answer = client.patch(f"{URL}{before['id']}/", body, format="json")
+    assert answer.status_code == 400
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+
+
+def test_an_edge_that_stays_the_same_is_the_same_row(api: Any, owner: Any) -> None:
+    client = api(owner)
+    before = post(client, GRAPH).json()
+    edges = [GRAPH["edges"][0] | {"label": "first"}, {"source_node": "load", "target_node": "report"}]
+    after = client.patch(f"{URL}{before['id']}/", {"edges": edges}, format="json").json()
+    same = [edge for edge in after["edges"] if edge["id"] == before["edges"][0]["id"]]
+    assert [edge["label"] for edge in same] == ["first"]
+    assert len(after["edges"]) == 2
+
+
+def test_replacing_nodes_says_when_they_were_changed(api: Any, owner: Any) -> None:
+    client = api(owner)
+    before = post(client, GRAPH).json()
+    made = Workflow.objects.get(pk=before["id"]).nodes.get(name="load")
+    client.patch(f"{URL}{before['id']}/", {"nodes": before["nodes"]}, format="json")
+    assert Workflow.objects.get(pk=before["id"]).nodes.get(name="load").updated_at > made.updated_at

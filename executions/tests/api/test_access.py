@@ -114,3 +114,47 @@ def test_what_does_not_exist_is_404(api: Any, owner: Any, url: str) -> None:
 def test_a_method_that_a_resource_has_not_is_405(api: Any, owner: Any, urls: list[str]) -> None:
     assert api(owner).put(f"/api/v1/{urls[1]}", {}, format="json").status_code == 405
     assert api(owner).post(f"/api/v1/{urls[1]}", {}, format="json").status_code == 405
+
+
+def test_a_token_can_do_no_more_than_its_user(api: Any, teammate: Any, workflow: Workflow, urls: list[str]) -> None:
+    """Staff see what others own; a token with every scope does not let them change it."""
+    client = api(teammate)
+    node = urls[4]
+    writes = [
+        ("post", f"{urls[1]}start/"), ("post", f"{urls[1]}cancel/"), ("delete", urls[1]), ("post", f"{node}start/"),
+        ("post", urls[2]), ("post", urls[3]), ("patch", urls[0]), ("delete", urls[0]), ("post", "executions/"),
+    ]  # fmt: skip
+    bodies = {
+        urls[2]: {"node": "rank"},
+        urls[3]: {"level": "info", "message": ""},
+        "executions/": {"workflow": str(workflow.pk), "trigger_type": "manual"},
+    }
+    for method, url in writes:
+        answer = getattr(client, method)(f"/api/v1/{url}", bodies.get(url, {}), format="json")
+        assert (url, answer.status_code, "This is not yours" in answer.json().get("detail", "")) == (url, 403, True)
+
+
+def test_a_token_of_staff_does_what_their_permissions_allow(api: Any, staff: Any, urls: list[str]) -> None:
+    assert api(staff).post(f"/api/v1/{urls[1]}start/", {}, format="json").status_code == 200
+
+
+def test_nodes_and_lines_need_their_own_view_permission(api: Any, newcomer: Any, urls: list[str]) -> None:
+    newcomer.user_permissions.add(Permission.objects.get(codename="view_workflowexecution"))
+    client = api(get_user_model().objects.get(pk=newcomer.pk))
+    assert client.get(f"/api/v1/{urls[1]}").status_code == 200
+    assert client.get(f"/api/v1/{urls[2]}").json()["results"] == []
+    assert client.get(f"/api/v1/{urls[4]}").status_code == 404
+
+
+@pytest.mark.parametrize("url", ["nope/", "executions/xyz/", "executions/xyz/start/", "executions"])
+def test_an_address_that_nothing_answers_to_is_a_problem_too(api: Any, owner: Any, url: str) -> None:
+    for client, status in ((api(owner), 404), (api(), 401)):
+        answer = client.get(f"/api/v1/{url}")
+        assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
+
+
+def test_options_is_405_and_head_is_answered(api: Any, owner: Any, urls: list[str]) -> None:
+    for url in (*urls, "executions/", "workflows/", f"{urls[1]}start/"):
+        assert api(owner).options(f"/api/v1/{url}").status_code == 405
+    assert statuses(api(owner), urls) == {200}
+    assert api(owner).head(f"/api/v1/{urls[1]}").status_code == 200

@@ -133,7 +133,15 @@ def test_pages_follow_each_other_without_a_gap_while_rows_are_inserted(
 
 @pytest.mark.parametrize(
     "query",
-    ["cursor=x", "cursor=W10=", "cursor=WyJhIiwgImIiLCBmYWxzZV0=", "page_size=0", "page_size=501", "page_size=a"],
+    [
+        "cursor=x",
+        "cursor=W10=",
+        "cursor=WyJhIiwgImIiLCBmYWxzZV0=",
+        "page_size=0",
+        "page_size=501",
+        "page_size=a",
+        "page_size=00000000199999",
+    ],
 )
 def test_a_page_that_cannot_be_is_400(api: Any, owner: Any, workflow: Workflow, query: str) -> None:
     WorkflowExecutionFactory(workflow=workflow)
@@ -174,3 +182,9 @@ def test_an_id_that_exists_already_is_409(api: Any, owner: Any, workflow: Workfl
     assert post(api(owner), RUNS, body).status_code == 409
     run.refresh_from_db()
     assert run.trigger_type == "manual"
+
+
+def test_a_body_that_is_too_large_is_413(api: Any, owner: Any, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    answer = post(api(owner), RUNS, {"input_data": {"a": "x" * 1000}})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")

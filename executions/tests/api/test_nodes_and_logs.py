@@ -1,7 +1,10 @@
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from executions import partitions
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.base import uuid7
@@ -131,3 +134,12 @@ def test_pages_of_lines_with_one_timestamp_neither_skip_nor_repeat(api: Any, own
 def test_a_body_of_too_many_lines_says_how_many_are_taken(api: Any, owner: Any, run: Any) -> None:
     answer = post(api(owner), f"executions/{run.pk}/logs/", [{}] * 10_001)
     assert (answer.status_code, "10000" in answer.json()["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize("days", [-2, 91, 20_000])
+def test_an_id_of_another_age_is_refused_and_no_partition_made(api: Any, owner: Any, run: Any, days: int) -> None:
+    there = partitions.existing()
+    id = UUID(int=partitions.bound(datetime.now(UTC) - timedelta(days=days)).int | 7 << 76 | 2 << 62)
+    answer = post(api(owner), f"executions/{run.pk}/logs/", [{"id": str(id), "level": "info", "message": ""}])
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/0/id")
+    assert partitions.existing() == there
