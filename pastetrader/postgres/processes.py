@@ -55,7 +55,15 @@ def _working_on(data_dir: Path) -> Iterator[psutil.Process]:
     """A server and all its children stand in the data folder."""
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.name() == "postgres" and Path(process.cwd()) == data_dir:
+            if process.pid != os.getpid() and process.name() == "postgres" and _stands_in(data_dir, process):
                 yield process
         except psutil.Error:  # gone meanwhile, a zombie, or another user's
             continue
+
+
+def _stands_in(data_dir: Path, process: psutil.Process) -> bool:
+    """One folder has many spellings: links, and on macOS /tmp and the case of letters."""
+    try:
+        return data_dir.samefile(process.cwd())
+    except OSError:  # one of the two folders is no more, or is none of ours to look at
+        return False

@@ -11,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 
-from pastetrader.postgres import account
+from pastetrader.postgres import account, processes
 from pastetrader.postgres.address import SOCKET_NAME, socket_dir
 from pastetrader.postgres.cluster import Cluster
 from pastetrader.postgres.errors import EmbeddedServerError
@@ -107,6 +107,14 @@ def test_children_that_outlive_a_killed_server_are_waited_for(data_dir: Path, cl
     assert start(cluster).pid != leader.pid
     with pytest.raises(psycopg.OperationalError):
         connection.execute("SELECT 1")
+    cluster.stop()
+
+
+def test_a_server_is_found_by_any_spelling_of_its_folder(data_dir: Path, cluster: Cluster) -> None:
+    leader = start(cluster)
+    link = data_dir.with_name("link")
+    link.symlink_to(data_dir.parent)
+    assert processes.find_postmaster(link / data_dir.name) == leader
     cluster.stop()
 
 
