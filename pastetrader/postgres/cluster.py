@@ -4,9 +4,13 @@ import logging
 import os
 import shlex
 import shutil
+import signal
+import socket
 import stat
 import subprocess
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,7 +19,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from pastetrader.postgres import account, processes
+from pastetrader.postgres import account, lease, processes
 from pastetrader.postgres.address import SOCKET_NAME, socket_dir
 from pastetrader.postgres.errors import EmbeddedServerError
 
@@ -50,6 +54,7 @@ class Cluster:
         self.durable = durable
         self.socket_dir = socket_dir(data_dir)
         self.log = data_dir / "server.log"
+        self.working = data_dir.with_name(f"{data_dir.name}.working")  # locked by whoever works on the folder
 
     # --- on disk ---
     def make(self) -> None:
@@ -94,26 +99,54 @@ class Cluster:
             )
 
     # --- running ---
-    def start(self) -> psutil.Process:
-        """The postmaster, accepting connections: found, waited for, or started."""
+    def start(self) -> psutil.Process | None:
+        """The postmaster, accepting connections: found, waited for, or started.
+
+        None for one that answers and cannot be seen: two containers share a folder, and not their processes.
+        """
         self.make()
+        self._make_socket_dir()
         postmaster = processes.find_postmaster(self.data_dir)
-        if postmaster is None or not self._await(postmaster):
-            postmaster = self._start_anew()
-        return postmaster
+        return postmaster if self._await(postmaster) else self._start_anew()
+
+    def is_up(self, postmaster: psutil.Process | None) -> bool:
+        return processes.is_alive(postmaster) if postmaster else self._answers()
 
     def stop(self) -> None:
-        self._run("pg_ctl", "stop", "-D", str(self.data_dir), "-m", "fast", "-w", "-t", str(START_TIMEOUT))
+        postmaster = processes.find_postmaster(self.data_dir)
+        deadline = time.monotonic() + START_TIMEOUT
+        while self.is_up(postmaster):
+            if time.monotonic() > deadline:
+                raise self._failure("it did not stop")
+            self._interrupt(postmaster)
+            time.sleep(0.05)
 
     def create_database(self, name: str) -> None:
         with self._connect() as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
-    def _await(self, postmaster: psutil.Process) -> bool:
+    def _interrupt(self, postmaster: psutil.Process | None) -> None:
+        """Not by pg_ctl: in the pid file of another container's server is a number that is somebody else's here."""
+        with suppress(psutil.NoSuchProcess, psycopg.OperationalError):
+            if postmaster:
+                postmaster.send_signal(signal.SIGINT)
+            else:  # what it runs itself is where that number is right
+                with self._connect() as connection:
+                    connection.execute("COPY (SELECT) TO PROGRAM 'kill -INT $(head -n 1 postmaster.pid)'")
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(bytes(self.socket_dir / SOCKET_NAME))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+        return True
+
+    def _await(self, postmaster: psutil.Process | None) -> bool:
         """Someone who was killed meanwhile may have left it starting, recovering or stopping."""
         deadline = time.monotonic() + START_TIMEOUT
-        while processes.is_alive(postmaster) and time.monotonic() < deadline:
+        while self.is_up(postmaster) and time.monotonic() < deadline:
             try:
                 self._connect().close()
             except psycopg.OperationalError:
@@ -125,13 +158,24 @@ class Cluster:
     def _start_anew(self) -> psutil.Process:
         self._refuse_other_version()
         processes.end_orphans(self.data_dir)
+        self._refuse_unseen()
         self._remove_stale_locks()
-        self._make_socket_dir()
         self._launch()
         postmaster = processes.find_postmaster(self.data_dir)
         if postmaster is None:
             raise self._failure("it started and ended at once")
         return postmaster
+
+    def _refuse_unseen(self) -> None:
+        """Nor may anyone start beside the children of another container's server, or beside one that is not yet up."""
+        deadline = time.monotonic() + processes.PATIENCE
+        while lease.is_held(self.working):
+            if time.monotonic() > deadline:
+                raise EmbeddedServerError(
+                    f"A process that cannot be seen from here still works on {self.data_dir}, perhaps one of another "
+                    "container. End it there, or set PASTETRADER_LOCAL."
+                )
+            time.sleep(0.05)
 
     def _remove_stale_locks(self) -> None:
         """Their process id is nobody's, a zombie's, or by now a stranger's, before whom PostgreSQL would give way."""
@@ -142,7 +186,8 @@ class Cluster:
         settings = SETTINGS | ({} if self.durable else CARELESS) | {"unix_socket_directories": str(self.socket_dir)}
         options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
         where = ["-D", str(self.data_dir), "-l", str(self.log)]
-        self._run("pg_ctl", "start", *where, "-w", "-s", "-t", str(START_TIMEOUT), "-o", options)
+        with lease.inherited(self.working) as lock:
+            self._run("pg_ctl", "start", *where, "-w", "-s", "-t", str(START_TIMEOUT), "-o", options, inherits=[lock])
 
     def _make_socket_dir(self) -> None:
         """In a folder that everyone may write to, a stranger may have been first."""
@@ -159,13 +204,13 @@ class Cluster:
         return psycopg.connect(host=str(self.socket_dir), dbname="postgres", user=SUPERUSER, autocommit=True)
 
     # --- programs ---
-    def _run(self, name: str, *arguments: str) -> str:
+    def _run(self, name: str, *arguments: str, inherits: Sequence[int] = ()) -> str:
         account.open_the_way_to(self.data_dir)
         account.open_the_way_to(Path(program(name)))
         command = [program(name), *arguments]
         done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own program, no shell
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            cwd="/", start_new_session=True, env=_environment(), **account.run_as(),
+            cwd="/", start_new_session=True, env=_environment(), pass_fds=inherits, **account.run_as(),
         )  # fmt: skip
         if done.returncode:
             raise self._failure(f"{name} ended with {done.returncode}", done.stdout)

@@ -53,6 +53,25 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         os.close(file)
 
 
+@contextmanager
+def inherited(path: Path) -> Iterator[int]:
+    """A lock to start a program with: held as long as it or a child of it lives, whoever can or cannot see them."""
+    file = _open(path)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield file
+    finally:
+        os.close(file)
+
+
+def is_held(path: Path) -> bool:
+    file = _open(path)
+    try:
+        return not _became_alone(file)
+    finally:
+        os.close(file)
+
+
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import psutil
 
-from pastetrader.postgres import processes
 from pastetrader.postgres.cluster import Cluster
 from pastetrader.postgres.errors import EmbeddedServerError
 from pastetrader.postgres.lease import Lease, one_at_a_time
@@ -17,13 +16,14 @@ class EmbeddedServer:
         self.cluster = Cluster(data_dir, durable=durable)
         self.lease = Lease(data_dir.with_name(f"{data_dir.name}.lease"))
         self.starting = data_dir.with_name(f"{data_dir.name}.starting")
-        self._postmaster: psutil.Process | None = None
+        self._joined = False
+        self._postmaster: psutil.Process | None = None  # of one that cannot be seen, there is none
         self._mutex = threading.Lock()
 
     def ensure(self, database: str | None) -> None:
         """Cheap when all is well: it is asked before each connection, so that a killed server comes back."""
         with self._mutex:
-            if self.lease.held and self._postmaster and processes.is_alive(self._postmaster):
+            if self.lease.held and self._joined and self.cluster.is_up(self._postmaster):
                 return
             try:
                 self._join(database)
@@ -34,8 +34,8 @@ class EmbeddedServer:
 
     def leave(self) -> None:
         with self._mutex, self.lease.give_back() as last:
-            self._postmaster = None
-            if last and processes.find_postmaster(self.cluster.data_dir):
+            self._joined = False
+            if last:
                 self.cluster.stop()
 
     def _join(self, database: str | None) -> None:
@@ -46,6 +46,7 @@ class EmbeddedServer:
             self._postmaster = self.cluster.start()
             if database is not None:
                 self.cluster.create_database(database)
+        self._joined = True
 
 
 _servers: dict[Path, EmbeddedServer] = {}

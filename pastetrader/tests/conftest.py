@@ -26,12 +26,18 @@ sys.stdin.read()
 """
 
 
+# As in another container: it sees none of the processes outside, and shares nothing with them but the file system.
+APART = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-current-user"])]
+APART += ["--pid", "--ipc", "--mount-proc", "--fork", "--kill-child"]
+
+
 class User:
     """A process that uses the server until it is told to go."""
 
-    def __init__(self, data_dir: Path, durable: bool) -> None:
+    def __init__(self, data_dir: Path, durable: bool, apart: bool) -> None:
+        python = [*(APART if apart else []), sys.executable]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", USER, str(data_dir), "durable" if durable else "careless"],
+            [*python, "-c", USER, str(data_dir), "durable" if durable else "careless"],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -60,13 +66,23 @@ def data_dir() -> Iterator[Path]:
 def use(data_dir: Path) -> Iterator[Callable[..., User]]:
     users: list[User] = []
 
-    def start(durable: bool = False) -> User:
-        users.append(User(data_dir, durable))
+    def start(durable: bool = False, apart: bool = False) -> User:
+        users.append(User(data_dir, durable, apart))
         return users[-1]
 
     yield start
     for user in users:
         user.kill()
+
+
+@pytest.fixture
+def namespaces() -> None:
+    """Skips where processes cannot be kept apart."""
+    if not shutil.which("unshare"):
+        pytest.skip("there is no unshare(1)")
+    tried = subprocess.run([*APART, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"unshare is not permitted here: {tried.stderr.strip()}")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,10 @@ def pid(data_dir: Path) -> int:
     found = postmaster(data_dir)
     assert found is not None
     return found.pid
+
+
+def postmasters(data_dir: Path) -> list[int]:
+    return [each.pid for each in processes._working_on(data_dir) if processes.is_postmaster(each)]
 
 
 def test_two_processes_share_a_server_and_the_last_one_out_stops_it(data_dir: Path, use: Use) -> None:
@@ -108,6 +113,76 @@ def test_children_that_outlive_a_killed_server_are_waited_for(data_dir: Path, cl
     with pytest.raises(psycopg.OperationalError):
         connection.execute("SELECT 1")
     cluster.stop()
+
+
+def test_who_cannot_see_the_server_uses_the_one_that_answers(data_dir: Path, use: Use, namespaces: None) -> None:
+    first = use().arrive()
+    server = pid(data_dir)
+    second = use(apart=True).arrive()
+    assert postmasters(data_dir) == [server]
+
+    second.leave()
+    assert pid(data_dir) == server
+    connect(data_dir).close()
+    first.leave()
+    assert postmaster(data_dir) is None
+
+
+def test_the_last_one_out_stops_a_server_that_it_cannot_see(data_dir: Path, use: Use, namespaces: None) -> None:
+    first, second = use().arrive(), use(apart=True).arrive()
+    first.leave()
+    connect(data_dir).close()
+    second.leave()
+    assert postmaster(data_dir) is None
+    assert not (data_dir / "postmaster.pid").exists()
+
+
+def test_a_server_whose_pid_file_has_another_namespaces_number_is_stopped(
+    data_dir: Path, use: Use, namespaces: None
+) -> None:
+    use(apart=True).arrive()
+    assert (data_dir / "postmaster.pid").read_text().splitlines()[0] != str(pid(data_dir))
+    Cluster(data_dir, durable=False).stop()
+    assert postmaster(data_dir) is None
+
+
+def test_a_server_that_cannot_be_seen_and_is_killed_is_started_again(
+    data_dir: Path, use: Use, namespaces: None
+) -> None:
+    use().arrive()
+    kill(psutil.Process(pid(data_dir)))
+    heir = use(apart=True).arrive()
+    connect(data_dir).close()
+    heir.leave()
+    assert postmaster(data_dir) is None
+
+
+def test_nobody_starts_beside_orphans_that_cannot_be_seen(data_dir: Path, use: Use, namespaces: None) -> None:
+    use().arrive()
+    leader = psutil.Process(pid(data_dir))
+    orphan = leader.children()[0]
+    orphan.suspend()
+    kill(leader)
+    refused = use(apart=True).process.communicate(timeout=60)[1]
+    assert f"A process that cannot be seen from here still works on {data_dir}" in refused
+    assert postmasters(data_dir) == []
+
+    orphan.kill()
+    use(apart=True).arrive()
+    connect(data_dir).close()
+
+
+def test_a_server_that_answers_is_used_though_no_process_is_found(
+    data_dir: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader = start(cluster)
+    monkeypatch.setattr(processes, "_working_on", lambda _: iter(()))
+    server = EmbeddedServer(data_dir, durable=False)
+    server.ensure("pastetrader")
+    assert processes.is_alive(leader)
+    server.ensure("pastetrader")
+    server.leave()
+    assert not processes.is_alive(leader)
 
 
 def test_a_server_is_found_by_any_spelling_of_its_folder(data_dir: Path, cluster: Cluster) -> None:
@@ -199,6 +274,20 @@ def test_a_socket_folder_that_a_stranger_made_is_refused(long_dir: Path) -> None
     socket_dir(long_dir).chmod(0o777)
     with pytest.raises(EmbeddedServerError, match="not a folder that only we may enter"):
         Cluster(long_dir, durable=False).start()
+
+
+def test_a_server_that_a_stranger_has_put_there_is_not_spoken_to(long_dir: Path) -> None:
+    folder = socket_dir(long_dir)
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(bytes(folder / SOCKET_NAME))
+        stranger.listen()
+        stranger.setblocking(False)
+        with pytest.raises(EmbeddedServerError, match="not a folder that only we may enter"):
+            Cluster(long_dir, durable=False).start()
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
 
 
 def test_a_forked_child_does_not_end_the_lease_of_its_parent(data_dir: Path, use: Use) -> None:
