@@ -23,10 +23,11 @@ Serve = Callable[..., "Site"]
 
 
 class Site:
-    def __init__(self, local: Path) -> None:
+    def __init__(self, local: Path, demo: bool) -> None:
         kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        options = ["--port", "0", *([] if demo else ["--no-demo"])]
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error::Warning:django", "manage.py", "serve", "--port", "0", "--no-demo"],
+            [sys.executable, "-W", "error::Warning:django", "manage.py", "serve", *options],
             cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(local)}, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -63,8 +64,8 @@ class Site:
 def serve(data_dir: Path) -> Iterator[Serve]:
     sites: list[Site] = []
 
-    def start() -> Site:
-        sites.append(Site(data_dir.parent))
+    def start(demo: bool = False) -> Site:
+        sites.append(Site(data_dir.parent, demo))
         return sites[-1].wait()
 
     yield start
@@ -105,6 +106,34 @@ def test_the_password_is_shown_once_and_only_its_hash_is_kept(serve: Serve, data
 
     first.interrupt(signal.SIGTERM)
     assert "password" not in serve().said
+
+
+def test_a_name_that_is_taken_is_not_given_to_the_first_staff_user(serve: Serve, data_dir: Path) -> None:
+    run("migrate", "--verbosity", "0", local=data_dir.parent)
+    run("shell", "-c", "for name in ('admin', 'admin2'): User.objects.create_user(name)", local=data_dir.parent)
+    site = serve()
+    assert "Made the staff user admin3, password " in site.said
+    assert "changepassword admin3" in site.said
+
+
+def test_a_demo_that_fails_is_told_and_the_site_is_served(serve: Serve, data_dir: Path) -> None:
+    run("migrate", "--verbosity", "0", local=data_dir.parent)
+    run("shell", "-c", UNFINISHABLE, local=data_dir.parent)
+    site = serve(demo=True)
+    assert "The demo did not succeed: Momentum IBM: " in site.said
+    assert site.get("/admin/login/")[0] == 200
+
+
+UNFINISHABLE = """
+from pastetrader.demo.workflow import get_or_make
+owner = User.objects.create_superuser("owner")
+get_or_make(owner).nodes.filter(name="Momentum IBM").update(retry_config={"max_retries": 0, "delay": 0})
+"""
+
+
+def run(*arguments: str, local: Path) -> None:
+    done = manage(*arguments, local=local)
+    assert done.returncode == 0, done.stderr
 
 
 def test_after_kill_9_it_serves_again_and_nothing_acknowledged_is_missing(serve: Serve, data_dir: Path) -> None:

@@ -3,6 +3,7 @@
 import secrets
 import signal
 import socket
+from itertools import count
 from typing import Any
 
 import uvicorn
@@ -41,16 +42,22 @@ class Command(BaseCommand):
         self._make_first_user()
         if demo and not WorkflowExecution.objects.exists():
             self._say("The ledger is empty: running the demo workflow ...")
+            self._run_demo()
+
+    def _run_demo(self) -> None:
+        try:
             call_command("demo")
+        except CommandError as error:  # what went wrong is in the ledger, which can be served
+            self._say(f"The demo did not succeed: {error}")
 
     def _make_first_user(self) -> None:
         users = get_user_model().objects
         if users.filter(is_superuser=True).exists():
             return
-        password = secrets.token_urlsafe(12)
-        users.create_superuser(username="admin", password=password)
-        self._say(f"Made the staff user admin, password {password}")
-        self._say("It is shown only now; `.venv/bin/python manage.py changepassword admin` sets another.")
+        name, password = _free_name(), secrets.token_urlsafe(12)
+        users.create_superuser(username=name, password=password)
+        self._say(f"Made the staff user {name}, password {password}")
+        self._say(f"It is shown only now; `.venv/bin/python manage.py changepassword {name}` sets another.")
 
     def _serve(self, listener: socket.socket) -> None:
         server = uvicorn.Server(_config())
@@ -65,6 +72,13 @@ class Command(BaseCommand):
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+
+def _free_name() -> str:
+    """Whoever has the name admin already may be anybody: it is not for us to make them a superuser."""
+    taken = set(get_user_model().objects.values_list("username", flat=True).filter(username__startswith="admin"))
+    names = ("admin" if number == 1 else f"admin{number}" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _listen(port: int) -> socket.socket:
