@@ -1,0 +1,85 @@
+"""`make` and `.ci/run` on a machine of their own making."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pastetrader.tests.conftest import ROOT
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The Makefile, with one package to install that needs no network."""
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (tmp_path / name).write_text(f"{wheel}\n")
+    return tmp_path
+
+
+def make(checkout: Path, target: str) -> subprocess.CompletedProcess[str]:
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", target], cwd=checkout, env=outer | {"PYTHON": sys.executable}, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_a_first_setup_shows_what_pip_does_and_a_second_one_is_silent(checkout: Path) -> None:
+    first = make(checkout, "setup")
+    assert first.returncode == 0, first.stderr
+    assert "  Successfully installed tiny-1.0\n" in first.stdout
+    assert "already satisfied" not in first.stdout
+    second = make(checkout, "setup")
+    assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+
+
+def test_a_setup_that_fails_says_why_and_is_tried_again(checkout: Path) -> None:
+    (checkout / "requirements-dev.txt").write_text("./missing-1.0-py3-none-any.whl\n")
+    for _ in range(2):
+        failed = make(checkout, "setup")
+        assert failed.returncode == 2
+        assert "missing-1.0-py3-none-any.whl" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("debian", "on_path", "found"),
+    [
+        (["17", "15"], [], "postgresql/15/bin"),
+        (["17"], ["15"], "path/15"),
+        (["16"], ["18"], "postgresql/16/bin"),
+        ([], ["18"], "path/18"),
+        ([], [], None),
+    ],
+)
+def test_ci_takes_version_15_if_there_is_one(
+    tmp_path: Path, debian: list[str], on_path: list[str], found: str | None
+) -> None:
+    folders = [tmp_path / "postgresql" / version / "bin" for version in debian]
+    paths = [tmp_path / "path" / version for version in on_path]
+    for folder, version in zip(folders + paths, debian + on_path, strict=True):
+        pretend(folder, version)
+    function = (ROOT / ".ci" / "run").read_text().partition("find_pg_bin() {")[2].partition("\n}\n")[0]
+    done = subprocess.run(
+        ["/bin/bash", "-euc", f"find_pg_bin() {{{function}\n}}\nfind_pg_bin && echo $pg_bin"], text=True, check=False,
+        env={"PATH": ":".join(map(str, paths)), "PG_ROOT": str(tmp_path / "postgresql")}, capture_output=True,
+    )  # fmt: skip
+    assert done.stdout == (f"{tmp_path / found}\n" if found else ""), done.stderr
+    assert (done.returncode == 0) is bool(found)
+
+
+def pretend(folder: Path, version: str) -> None:
+    folder.mkdir(parents=True)
+    for name in ("initdb", "pg_ctl"):
+        program = folder / name
+        program.write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {version}.4 (Debian {version}.4-1)'\n")
+        program.chmod(0o755)
