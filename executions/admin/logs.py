@@ -9,10 +9,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionLog
+from workflows.base import parse_uuid
 
 from . import texts
-from .filters import LevelFilter, LoggedFilter, NodeExecutionFilter, RunFilter
-from .ledger import LedgerAdmin, link, uuid_or_none
+from .filters import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
+from .ledger import LedgerAdmin, link
 
 LINES = 200  # of the log on the page of a run or of a node execution
 MESSAGE = 4_000
@@ -31,7 +32,7 @@ def newest(lines: Any) -> list[ExecutionLog]:
 class ExecutionLogAdmin(LedgerAdmin):
     list_display = ("time", "severity", "run", "node", "message_head")
     list_display_links = ("time",)
-    list_filter = (LevelFilter, LoggedFilter, RunFilter, NodeExecutionFilter)
+    list_filter = (LevelFilter, LoggedFilter, LinesWorkflowFilter, RunFilter, NodeExecutionFilter)
     search_help_text = _("The id of a line, of a workflow execution or of a node execution")
     related = ("workflow_execution__workflow", "node_execution__node")
     keyset = ("timestamp", "id")
@@ -43,7 +44,7 @@ class ExecutionLogAdmin(LedgerAdmin):
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not search_term.strip():
             return queryset, False
-        pk = uuid_or_none(search_term)
+        pk = parse_uuid(search_term.strip())
         found = Q(pk=pk) | Q(workflow_execution=pk) | Q(node_execution=pk)
         return queryset.filter(found) if pk else queryset.none(), False
 

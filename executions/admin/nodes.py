@@ -6,10 +6,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt
+from workflows.base import parse_uuid
 
 from . import attempts, logs, texts
-from .filters import IdTimeFilter, NodesWorkflowFilter, RunFilter, StatusFilter
-from .ledger import LedgerAdmin, link, uuid_or_none
+from .filters import IdTimeFilter, NodesTriggerFilter, NodesWorkflowFilter, RunFilter, StatusFilter
+from .ledger import LedgerAdmin, link
 
 SHOWN = 1_000  # on a run's page
 FAILED = 20
@@ -51,19 +52,26 @@ COLUMNS = (
 
 @admin.register(NodeExecution)
 class NodeExecutionAdmin(LedgerAdmin):
-    list_display = ("state", "node_name", "run", "execution_order", "started", "duration", "retry_count")
+    list_display = ("state", "node_name", "run", "trigger", "execution_order", "started", "duration", "retry_count")
     list_display_links = ("node_name",)
-    list_filter = (StatusFilter, IdTimeFilter, NodesWorkflowFilter, RunFilter)
+    list_filter = (StatusFilter, IdTimeFilter, NodesTriggerFilter, NodesWorkflowFilter, RunFilter)
     search_help_text = _("The id of a node execution or of its workflow execution")
     actions = ("retry", "cancel", "skip")
     related = ("node", "workflow_execution__workflow")
     keyset = ("id",)
-    columns = (*COLUMNS, "version", "created_at", "workflow_execution__workflow__name", "workflow_execution__status")
+    columns = (
+        *COLUMNS,
+        "version",
+        "created_at",
+        "workflow_execution__workflow__name",
+        "workflow_execution__status",
+        "workflow_execution__trigger_type",
+    )
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not search_term.strip():
             return queryset, False
-        pk = uuid_or_none(search_term)
+        pk = parse_uuid(search_term.strip())
         return queryset.filter(Q(pk=pk) | Q(workflow_execution=pk)) if pk else queryset.none(), False
 
     def possible(self, request: HttpRequest, row: Any) -> list[tuple[str, Any]]:
@@ -92,3 +100,7 @@ class NodeExecutionAdmin(LedgerAdmin):
     @admin.display(description=_("workflow execution"))
     def run(self, row: Any) -> str:
         return link(row.workflow_execution, row.workflow_execution.workflow)
+
+    @admin.display(description=_("trigger"))
+    def trigger(self, row: Any) -> str:
+        return str(row.workflow_execution.get_trigger_type_display())

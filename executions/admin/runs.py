@@ -9,10 +9,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from workflows.base import parse_uuid
 
 from . import attempts, logs, nodes, texts
 from .filters import CreatedFilter, StatusFilter, TriggerFilter, WorkflowFilter
-from .ledger import LedgerAdmin, uuid_or_none
+from .ledger import LedgerAdmin
 
 COUNTED = 1_000  # before a run is deleted
 FOUND = 500  # by one search
@@ -47,7 +48,7 @@ class WorkflowExecutionAdmin(LedgerAdmin):
         found = Q(metadata__contains={"correlation_id": term}) | Q(metadata__contains={"tags": [term]})
         # By itself, so that it is the index on metadata that finds them, not a walk along the order of the list.
         pks = list(WorkflowExecution.objects.filter(found).order_by().values_list("pk", flat=True)[:FOUND])
-        return queryset.filter(Q(pk__in=pks) | Q(pk=uuid_or_none(term))), False
+        return queryset.filter(Q(pk__in=pks) | Q(pk=parse_uuid(term))), False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super(LedgerAdmin, self).has_delete_permission(request, obj)
