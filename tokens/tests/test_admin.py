@@ -105,6 +105,9 @@ class TestRevoking:
 
 
 class TestLooking:
+    def test_the_list_does_not_promise_that_they_can_be_changed(self, staff: Any) -> None:
+        assert signed_in(staff).get(LIST).context["title"] == "Tokens"
+
     def test_the_digest_is_never_shown_nor_to_be_guessed(self, staff: Any, token: Token) -> None:
         client = signed_in(staff)
         for path in (LIST, f"{LIST}{token.pk}/change/", f"{LIST}{token.pk}/delete/"):
