@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
@@ -43,11 +43,11 @@ clean: ## remove .venv and caches; the data in .local stays
 
 $(VENV)/run.stamp: requirements.txt $(VENV)/venv.stamp
 	@echo "Installing what the product runs on ..."
-	@rm -f $@; { $(PIP) install -r requirements.txt && touch $@; } | $(NEWS); test -e $@
+	@rm -f $@; { $(PIP) -r requirements.txt && touch $@; } | $(NEWS); test -e $@
 
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@echo "Installing what the tests and tools need ..."
-	@rm -f $@; { $(PIP) install -r requirements.txt -r requirements-dev.txt && touch $@; } | $(NEWS); test -e $@
+	@rm -f $@; { $(PIP) -r requirements.txt -r requirements-dev.txt && touch $@; } | $(NEWS); test -e $@
 
 # A candidate is tried by running it: pyenv leaves names that exist and refuse to run.
 $(VENV)/venv.stamp:
