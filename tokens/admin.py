@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
+from workflows.models import Workflow
 
 from .models import Scope, Token
 
@@ -31,6 +32,16 @@ class UsableFilter(ConstantFilter):
 class TokenForm(ModelForm):
     scopes = forms.MultipleChoiceField(label=_("Scopes"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
 
+    bound_to = forms.ModelMultipleChoiceField(
+        label=_("Bound to workflows"),
+        queryset=Workflow.objects.alive(),
+        required=False,
+        help_text=_("The only workflows that this token is for; none: all that its user may see."),
+    )
+
+    def clean_bound_to(self) -> list[Any]:
+        return [workflow.pk for workflow in self.cleaned_data["bound_to"]]
+
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
         if expires_at is not None and expires_at <= timezone.now():
@@ -44,10 +55,10 @@ class TokenAdmin(StrictAdmin):
     user does not own, its scopes let it do nothing that the user's own permissions do not."""
 
     form = TokenForm
-    list_display = ("name", "user", "scopes_shown", "created_at", "expires_at", "revoked_at")
+    list_display = ("name", "user", "scopes_shown", "created_at", "last_used_at", "expires_at", "revoked_at")
     list_filter = (UsableFilter,)
     list_select_related = ("user",)
-    list_columns = ("name", "user__username", "scopes", "created_at", "expires_at", "revoked_at")
+    list_columns = ("name", "user__username", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
     search_fields = ("name", "user__username")
     autocomplete_fields = ("user",)
     actions = ("revoke",)
@@ -57,8 +68,10 @@ class TokenAdmin(StrictAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
         if obj is not None:
-            return ("name", "user", "scopes_shown", "created_at", "expires_at", "revoked_at")
-        return ("name", *(("user",) if request.user.is_superuser else ()), "scopes", "expires_at")
+            return (
+                "name", "user", "scopes_shown", "bound_to", "created_at", "last_used_at", "expires_at", "revoked_at",
+            )  # fmt: skip
+        return ("name", *(("user",) if request.user.is_superuser else ()), "scopes", "bound_to", "expires_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
         return self.get_fields(request, obj) if obj is not None else ()
@@ -72,7 +85,9 @@ class TokenAdmin(StrictAdmin):
 
     def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
         user = obj.user if "user" in form.cleaned_data else request.user
-        row, secret = Token.objects.issue(user=user, name=obj.name, scopes=obj.scopes, expires_at=obj.expires_at)
+        row, secret = Token.objects.issue(
+            user=user, name=obj.name, scopes=obj.scopes, expires_at=obj.expires_at, bound_to=obj.bound_to
+        )
         obj.pk = row.pk
         obj.refresh_from_db()
         obj.secret = secret  # type: ignore[attr-defined]  # on its way to response_add(), and nowhere else

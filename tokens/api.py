@@ -25,7 +25,14 @@ class TokenAuthentication(authentication.TokenAuthentication):
             raise exceptions.AuthenticationFailed(
                 "This token is unknown, expired or revoked. Ask an administrator for a new one."
             )
+        token.note_use()
         return token.user, token
+
+
+def within(rows: Any, request: Request, path: str = "workflow_id") -> Any:
+    """Of `rows`, those of the workflows that the request's token is bound to, if it is; `path` leads to their id."""
+    bound_to = request.auth.bound_to if isinstance(request.auth, Token) else []
+    return rows.filter(**{f"{path}__in": bound_to}) if bound_to else rows
 
 
 class MayDo(IsAuthenticated):

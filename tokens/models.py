@@ -2,18 +2,23 @@
 
 import hashlib
 import secrets
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from workflows.base import Identified
 
+NOTED_EVERY = timedelta(minutes=1)
+KEPT = timedelta(hours=24)
 PREFIX = "ptl_"  # lets a leaked one be recognised
 
 
@@ -34,12 +39,18 @@ class TokenQuerySet(models.QuerySet["Token"]):
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None, user__is_active=True)
 
     def issue(
-        self, *, user: Any, name: str, scopes: list[str], expires_at: datetime | None = None
+        self,
+        *,
+        user: Any,
+        name: str,
+        scopes: list[str],
+        expires_at: datetime | None = None,
+        bound_to: Iterable[UUID] = (),
     ) -> "tuple[Token, str]":
         """The new row, and the token in clear: the only time that anyone sees it."""
         secret = PREFIX + secrets.token_urlsafe(32)
-        row = self.create(user=user, name=name, scopes=scopes, expires_at=expires_at, digest=digest(secret))
-        return row, secret
+        fields = {"scopes": scopes, "expires_at": expires_at, "bound_to": list(bound_to)}
+        return self.create(user=user, name=name, digest=digest(secret), **fields), secret
 
 
 class Token(Identified):
@@ -52,6 +63,15 @@ class Token(Identified):
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+    bound_to = ArrayField(
+        models.UUIDField(),
+        default=list,
+        db_default=models.Value([], output_field=ArrayField(models.UUIDField())),
+        blank=True,
+        verbose_name=_("bound to workflows"),
+        help_text=_("Ids of the only workflows that this token is for; empty: all that its user may see."),
+    )
 
     objects = TokenQuerySet.as_manager()
 
@@ -67,7 +87,43 @@ class Token(Identified):
     def __str__(self) -> str:
         return self.name
 
+    def note_use(self) -> None:
+        """To the minute, so that a busy token does not write a row for each call; and not at all where another request
+        is just doing so, which may hold the row until the end of its work."""
+        if self.last_used_at is not None and timezone.now() - self.last_used_at < NOTED_EVERY:
+            return
+        with transaction.atomic():
+            free = Token.objects.filter(pk=self.pk).select_for_update(skip_locked=True).values("pk")
+            Token.objects.filter(pk__in=free).update(last_used_at=Now())
+
     def revoke(self) -> None:
         """It opens nothing any more, from the next request on; a second call changes nothing."""
         Token.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
         self.refresh_from_db(fields=["revoked_at"])
+
+
+class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
+    def expired(self) -> "IdempotencyKeyQuerySet":
+        return self.filter(created_at__lt=timezone.now() - KEPT)
+
+
+class IdempotencyKey(Identified):
+    """The answer that a caller got to a request, for as long as sending it again gives the same one."""
+
+    caller = models.CharField(max_length=50)
+    key = models.CharField(max_length=255)
+    request_hash = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = IdempotencyKeyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "idempotency_keys"
+        constraints = [models.UniqueConstraint(fields=["caller", "key"], name="idempotency_key_of_caller")]
+        indexes = [models.Index(fields=["created_at"], name="idx_idempotency_keys_created")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from executions import partitions
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from tokens.api import within
 from workflows.api.fields import ObjectField, UUID7Field
 from workflows.base import parse_uuid
 from workflows.models import Node, Workflow
@@ -44,7 +45,9 @@ class WorkflowExecutionSerializer(serializers.ModelSerializer[WorkflowExecution]
 
     def _workflows(self) -> Any:
         request = self._context.get("request")
-        return Workflow.objects.visible_to(request.user).alive() if request else Workflow.objects.none()
+        if request is None:
+            return Workflow.objects.none()
+        return within(Workflow.objects.visible_to(request.user).alive(), request, "id")
 
     def validate_workflow(self, workflow: Workflow) -> Workflow:
         if not workflow.is_active:

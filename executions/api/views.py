@@ -13,7 +13,10 @@ from rest_framework.viewsets import GenericViewSet
 
 from executions import partitions
 from executions.models import NodeExecution, WorkflowExecution
+from tokens.api import within
 from tokens.models import Scope
+from workflows.api.idempotency import ReliableMixin
+from workflows.api.preconditions import PreconditionsMixin
 from workflows.base import parse_uuid
 
 from .serializers import (
@@ -46,7 +49,7 @@ class CreateMixin(mixins.CreateModelMixin):
         return self.execution if hasattr(self, "execution") else serializer.validated_data["workflow"]
 
 
-class VerbsMixin(GenericViewSet[Any]):
+class VerbsMixin(ReliableMixin, PreconditionsMixin, GenericViewSet[Any]):
     """`serializer_classes` names the serializer of each action that does not use `serializer_class`."""
 
     lookup_value_converter = "uuid"
@@ -109,7 +112,7 @@ class WorkflowExecutionViewSet(
     }
 
     def get_queryset(self) -> Any:
-        runs = WorkflowExecution.objects.visible_to(self.request.user)
+        runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         return runs.without_payload() if self.action == "list" else runs
 
 
@@ -133,21 +136,23 @@ class NodeExecutionViewSet(mixins.RetrieveModelMixin, VerbsMixin):
     }
 
     def get_queryset(self) -> Any:
-        return NodeExecution.objects.visible_to(self.request.user).select_related("node")
+        nodes = NodeExecution.objects.visible_to(self.request.user).select_related("node")
+        return within(nodes, self.request, "workflow_execution__workflow_id")
 
     @action(detail=True, methods=["post"])
     def skip(self, request: Request, pk: Any) -> Response:
         return self._say(request)
 
 
-class OfExecution(CreateMixin, mixins.ListModelMixin, GenericViewSet[Any]):
+class OfExecution(ReliableMixin, CreateMixin, mixins.ListModelMixin, GenericViewSet[Any]):
     """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found."""
 
     reads = Scope.EXECUTIONS_READ
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        runs = WorkflowExecution.objects.visible_to(request.user).select_related("workflow").without_payload()
+        visible = within(WorkflowExecution.objects.visible_to(request.user), request)
+        runs = visible.select_related("workflow").without_payload()
         self.execution = get_object_or_404(runs, pk=self.kwargs["execution_id"])
 
     def get_serializer_context(self) -> Any:

@@ -63,10 +63,12 @@ def workflow(owner: Any) -> Workflow:
 def api() -> Callable[..., APIClient]:
     """`api(owner)` speaks with a token of every scope, `api(owner, scopes=[...])` with these, `api()` as nobody."""
 
-    def client(user: Any = None, scopes: list[str] | None = None) -> APIClient:
+    def client(user: Any = None, scopes: list[str] | None = None, used: bool = True, **fields: Any) -> APIClient:
         client = APIClient()
         if user is not None:
-            _row, secret = Token.objects.issue(user=user, name="test", scopes=scopes or list(Scope.values))
+            row, secret = Token.objects.issue(user=user, name="test", scopes=scopes or list(Scope.values), **fields)
+            if used:
+                row.note_use()
             client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
         return client
 

@@ -1,12 +1,14 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from tokens.models import Scope, Token
+from workflows.models import Workflow
 
 
 def days(text: str) -> datetime:
@@ -25,6 +27,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scope", action="append", choices=Scope.values, help="may be repeated; without it: all of them"
         )
+        parser.add_argument(
+            "--workflow", action="append", type=UUID, metavar="ID", help="only for this; may be repeated"
+        )
         parser.add_argument("--expires", type=days, metavar="90d", help="without it the token does not expire")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,7 +39,10 @@ class Command(BaseCommand):
                 f"There is no user named {options['user']!r}. Make one in the admin or with createsuperuser."
             )
         scopes = options["scope"] or list(Scope.values)
+        bound_to = options["workflow"] or []
+        if missing := set(bound_to) - set(Workflow.objects.filter(pk__in=bound_to).values_list("pk", flat=True)):
+            raise CommandError(f"There is no workflow {min(missing)}. The admin lists workflows with their ids.")
         _row, secret = Token.objects.issue(
-            user=user, name=options["name"], scopes=scopes, expires_at=options["expires"]
+            user=user, name=options["name"], scopes=scopes, expires_at=options["expires"], bound_to=bound_to
         )
         self.stdout.write(secret)

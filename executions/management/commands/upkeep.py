@@ -1,0 +1,15 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from executions import partitions
+from tokens.models import IdempotencyKey
+
+
+class Command(BaseCommand):
+    help = "What a scheduler runs each day: makes partitions ahead, forgets answers that are kept no longer."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        made = partitions.make_ahead()
+        forgotten, _ = IdempotencyKey.objects.expired().delete()
+        self.stdout.write(f"Made {len(made)} partitions, forgot {forgotten} answers to idempotency keys.")

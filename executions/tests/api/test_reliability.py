@@ -1,0 +1,174 @@
+"""The same answer to the same request, and no change to what the caller has not seen."""
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from executions.models import WorkflowExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from tokens.models import IdempotencyKey
+from workflows.models import Workflow
+
+RUNS = "/api/v1/executions/"
+
+
+def post(client: Any, url: str, body: Any, key: str | None = None, **headers: str) -> Any:
+    return client.post(url, body, format="json", headers={"Idempotency-Key": key} | headers if key else headers)
+
+
+@pytest.fixture
+def body(workflow: Workflow) -> dict[str, Any]:
+    return {"workflow": str(workflow.pk), "trigger_type": "manual"}
+
+
+class TestIdempotencyKey:
+    def test_the_same_request_gets_the_first_answer_again_and_does_its_work_once(
+        self, api: Any, owner: Any, body: Any
+    ) -> None:
+        client = api(owner)
+        first, second = (post(client, RUNS, body, "key 1") for _ in range(2))
+        assert (first.status_code, "Idempotent-Replayed" in first) == (201, False)
+        assert (second.status_code, second["Idempotent-Replayed"]) == (201, "true")
+        assert (second.content, second["Content-Type"], second["ETag"]) == (
+            first.content, first["Content-Type"], first["ETag"],
+        )  # fmt: skip
+        assert WorkflowExecution.objects.count() == 1
+
+    def test_a_transition_is_said_once(self, api: Any, owner: Any, workflow: Workflow) -> None:
+        run, client = WorkflowExecutionFactory(workflow=workflow), api(owner)
+        answers = [post(client, f"{RUNS}{run.pk}/start/", {}, "start") for _ in range(3)]
+        assert [answer.json()["version"] for answer in answers] == [2, 2, 2]
+
+    def test_a_refusal_is_repeated_too(self, api: Any, owner: Any, workflow: Workflow) -> None:
+        run, client = in_state(WorkflowExecutionFactory(workflow=workflow), "cancelled"), api(owner)
+        first, second = (post(client, f"{RUNS}{run.pk}/start/", {}, "start") for _ in range(2))
+        assert (first.status_code, second.status_code) == (409, 409)
+        assert second["Content-Type"] == "application/problem+json"
+        assert second.content == first.content
+
+    def test_another_body_or_address_under_the_same_key_is_422(self, api: Any, owner: Any, body: Any) -> None:
+        client = api(owner)
+        post(client, RUNS, body, "key")
+        for url, other in ((RUNS, body | {"trigger_type": "event"}), ("/api/v1/workflows/", body)):
+            answer = post(client, url, other, "key")
+            assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+        assert WorkflowExecution.objects.count() == 1
+
+    def test_a_key_belongs_to_its_token(self, api: Any, owner: Any, body: Any) -> None:
+        for _ in range(2):
+            assert "Idempotent-Replayed" not in post(api(owner), RUNS, body, "key")
+        assert WorkflowExecution.objects.count() == 2
+
+    @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\tb"])
+    def test_a_key_that_is_none_is_400(self, api: Any, owner: Any, body: Any, key: str) -> None:
+        answer = api(owner).post(RUNS, body, format="json", HTTP_IDEMPOTENCY_KEY=key)
+        assert (answer.status_code, "Idempotency-Key" in answer.json()["detail"]) == (400, True)
+
+    def test_a_key_is_kept_for_24_hours(self, api: Any, owner: Any, body: Any) -> None:
+        client = api(owner)
+        post(client, RUNS, body, "key")
+        IdempotencyKey.objects.update(created_at="2020-01-01T00:00Z")
+        assert "Idempotent-Replayed" not in post(client, RUNS, body, "key")
+        assert (IdempotencyKey.objects.count(), WorkflowExecution.objects.count()) == (1, 2)
+
+    def test_what_broke_is_not_kept_and_neither_is_its_work(
+        self, api: Any, owner: Any, body: Any, monkeypatch: Any
+    ) -> None:
+        client = api(owner)
+        client.raise_request_exception = False
+        with monkeypatch.context() as broken:
+            broken.setattr("tokens.models.IdempotencyKey.save", lambda *_, **__: 1 / 0)
+            assert post(client, RUNS, body, "key").status_code == 500
+        assert not WorkflowExecution.objects.exists()
+        assert post(client, RUNS, body, "key").status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_request_while_the_first_is_running_is_409(
+    api: Any, owner: Any, workflow: Workflow, monkeypatch: Any
+) -> None:
+    run, client = WorkflowExecutionFactory(workflow=workflow), api(owner, used=False)
+    inside, go_on, answers = threading.Event(), threading.Event(), []
+    start = WorkflowExecution.start
+
+    def slowly(self: WorkflowExecution) -> None:
+        inside.set()
+        go_on.wait(10)
+        start(self)
+
+    def first() -> None:
+        answers.append(post(client, f"{RUNS}{run.pk}/start/", {}, "key").status_code)
+        connection.close()
+
+    monkeypatch.setattr(WorkflowExecution, "start", slowly)
+    thread = threading.Thread(target=first)
+    thread.start()
+    inside.wait(10)
+    answer = post(client, f"{RUNS}{run.pk}/start/", {}, "key")
+    go_on.set()
+    thread.join()
+    assert (answer.status_code, answer.json()["code"], answers) == (409, "idempotency_key_in_use", [200])
+    assert post(client, f"{RUNS}{run.pk}/start/", {}, "key").json()["status"] == "running"
+
+
+class TestVersions:
+    def test_a_single_row_has_an_etag_and_a_reader_who_knows_it_gets_304(
+        self, api: Any, owner: Any, workflow: Workflow
+    ) -> None:
+        run, client = WorkflowExecutionFactory(workflow=workflow), api(owner)
+        node = NodeExecutionFactory(workflow_execution=run)
+        for url in (f"{RUNS}{run.pk}/", f"/api/v1/node-executions/{node.pk}/", f"/api/v1/workflows/{workflow.pk}/"):
+            answer = client.get(url)
+            assert answer["ETag"] == '"1"'
+            again = client.get(url, headers={"If-None-Match": answer["ETag"]})
+            assert (again.status_code, again.content, again["ETag"]) == (304, b"", '"1"')
+            assert client.get(url, headers={"If-None-Match": '"7"'}).status_code == 200
+
+    def test_an_answer_to_a_transition_has_the_new_one(self, api: Any, owner: Any, workflow: Workflow) -> None:
+        run = WorkflowExecutionFactory(workflow=workflow)
+        assert post(api(owner), f"{RUNS}{run.pk}/start/", {})["ETag"] == '"2"'
+
+    @pytest.mark.parametrize(("match", "status"), [('"1"', 200), ("*", 200), ('"9", "1"', 200), ('"2"', 412)])
+    def test_a_transition_that_names_a_version_is_412_when_stale(
+        self, api: Any, owner: Any, workflow: Workflow, match: str, status: int
+    ) -> None:
+        run = WorkflowExecutionFactory(workflow=workflow)
+        answer = post(api(owner), f"{RUNS}{run.pk}/start/", {}, **{"If-Match": match})
+        run.refresh_from_db()
+        assert (answer.status_code, str(run.status)) == (status, "running" if status == 200 else "pending")
+
+    def test_a_write_of_a_workflow_and_a_deletion_too(self, api: Any, owner: Any, workflow: Workflow) -> None:
+        run, client = WorkflowExecutionFactory(workflow=workflow), api(owner)
+        stale = {"If-Match": '"7"'}
+        assert client.delete(f"{RUNS}{run.pk}/", headers=stale).status_code == 412
+        url = f"/api/v1/workflows/{workflow.pk}/"
+        assert client.patch(url, {"name": "new"}, format="json", headers=stale).status_code == 412
+        assert client.patch(url, {"name": "new"}, format="json", headers={"If-Match": '"1"'}).status_code == 200
+
+
+class TestTokens:
+    def test_a_bound_token_sees_and_makes_only_what_is_of_its_workflows(
+        self, api: Any, owner: Any, workflow: Workflow
+    ) -> None:
+        other = WorkflowExecutionFactory(workflow__owner=owner)
+        run = WorkflowExecutionFactory(workflow=workflow)
+        node = NodeExecutionFactory(workflow_execution=other)
+        client = api(owner, bound_to=[workflow.pk])
+        assert [row["id"] for row in client.get(RUNS).json()["results"]] == [str(run.pk)]
+        assert [row["id"] for row in client.get("/api/v1/workflows/").json()["results"]] == [str(workflow.pk)]
+        for url in (f"{RUNS}{other.pk}/", f"{RUNS}{other.pk}/logs/", f"/api/v1/node-executions/{node.pk}/"):
+            assert client.get(url).status_code == 404
+        body = {"workflow": str(other.workflow_id), "trigger_type": "manual"}
+        assert post(client, RUNS, body).json()["errors"][0]["code"] == "does_not_exist"
+        assert post(client, "/api/v1/workflows/", {"name": "new"}).status_code == 403
+
+    def test_the_last_use_is_noted_at_most_once_a_minute(
+        self, api: Any, owner: Any, django_assert_num_queries: Any
+    ) -> None:
+        client = api(owner, used=False)
+        client.get(RUNS)
+        assert owner.api_tokens.get().last_used_at is not None
+        with django_assert_num_queries(2):
+            client.get(RUNS)

@@ -1,0 +1,109 @@
+"""The same answer to the same request: `Idempotency-Key` on every POST.
+
+The first answer to a key is kept with it for 24 hours, in the transaction that did the work: a crash between work and
+answer loses both or neither, so that sending the request again does the work once. A key belongs to its caller.
+"""
+
+import hashlib
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpResponse
+from rest_framework import exceptions, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from pastetrader.postgres.locks import try_lock
+from tokens.models import IdempotencyKey, Token
+
+HEADER = "Idempotency-Key"
+MAX_LENGTH = 255
+REPEATED_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After")
+
+
+class KeyInUse(exceptions.APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "A request with this Idempotency-Key is still running: wait for its answer, then send it again."
+    default_code = "idempotency_key_in_use"
+
+
+class KeyReused(exceptions.APIException):
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    default_detail = "This Idempotency-Key was sent with another request: choose a new key for a new request."
+    default_code = "idempotency_key_reused"
+
+
+class Answered(Exception):  # not an error: the way out of the view once the answer is known
+    def __init__(self, first: IdempotencyKey) -> None:
+        self.first = first
+
+
+class ReliableMixin:
+    """For every view that writes. Answers a repeated POST as the first one was answered."""
+
+    key: IdempotencyKey | None = None
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        keyed = request.method == "POST" and HEADER in request.headers
+        if not keyed and "If-Match" not in request.headers:
+            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        with transaction.atomic():
+            response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+            if self.key is not None and response.status_code < status.HTTP_500_INTERNAL_SERVER_ERROR:
+                self._keep(self.key, response.render())
+            return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        if request.method == "POST" and HEADER in request.headers:
+            self.key = self._begin(request)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        if isinstance(exc, Answered):
+            return Repeated(exc.first)
+        return super().handle_exception(exc)  # type: ignore[misc]
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(response, Repeated):
+            return response
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+
+    def _begin(self, request: Request) -> IdempotencyKey:
+        """Raises Answered where the answer is known, KeyReused, KeyInUse."""
+        key = IdempotencyKey(caller=_caller(request), key=_key(request), request_hash=_hash(request))
+        if not try_lock(f"{key.caller} {key.key}"):
+            raise KeyInUse
+        mine = IdempotencyKey.objects.filter(caller=key.caller, key=key.key)
+        mine.expired().delete()
+        if first := mine.first():
+            raise Answered(first) if first.request_hash == key.request_hash else KeyReused
+        return key
+
+    @staticmethod
+    def _keep(key: IdempotencyKey, response: Response) -> None:
+        key.status, key.body = response.status_code, response.content.decode()
+        key.headers = {name: response[name] for name in REPEATED_HEADERS if name in response}
+        key.save(force_insert=True)
+
+
+class Repeated(HttpResponse):
+    def __init__(self, first: IdempotencyKey) -> None:
+        super().__init__(first.body, status=first.status, headers=first.headers | {"Idempotent-Replayed": "true"})
+
+
+def _caller(request: Request) -> str:
+    auth = request.auth
+    return f"token:{auth.pk}" if isinstance(auth, Token) else f"user:{request.user.pk}"
+
+
+def _key(request: Request) -> str:
+    key: str = request.headers[HEADER]
+    if not (0 < len(key) <= MAX_LENGTH and key.isascii() and key.isprintable()):
+        raise exceptions.ParseError(f"{HEADER}: expected 1 to {MAX_LENGTH} printable ASCII characters.")
+    return key
+
+
+def _hash(request: Request) -> str:
+    """Of what was asked, where, in which words."""
+    asked = f"{request.method} {request.get_full_path()} {request.content_type}\n".encode()
+    return hashlib.sha256(asked + request.body).hexdigest()

@@ -1,0 +1,61 @@
+"""Versions of a row over HTTP (RFC 9110): `ETag`; `If-None-Match`, to save a reader the body; `If-Match`, to keep a
+writer from changing what it has not seen."""
+
+from typing import Any
+
+from django.utils.http import parse_etags, quote_etag
+from rest_framework import exceptions, status
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+
+class PreconditionFailed(exceptions.APIException):
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_detail = "The row has changed since the version named by If-Match: read it again and repeat the change."
+    default_code = "precondition_failed"
+
+
+def etag(row: Any) -> str:
+    return quote_etag(str(row["version"] if isinstance(row, dict) else row.version))
+
+
+class PreconditionsMixin:
+    """For a view of single rows that have a `version`."""
+
+    def get_object(self) -> Any:
+        """Raises PreconditionFailed where If-Match names another version: the row is locked until the transaction ends,
+        so that it is still this one when it is changed."""
+        request: Any = self.request  # type: ignore[attr-defined]  # of the view that this is mixed into
+        expected = request.headers.get("If-Match")
+        row = super().get_object()  # type: ignore[misc]
+        if expected is not None and request.method not in SAFE_METHODS:
+            self._check(row, expected)
+        return row
+
+    def _check(self, row: Any, expected: str) -> None:
+        now = type(row)._default_manager.select_for_update(no_key=True).filter(pk=row.pk).values("version").first()
+        if now is None or (expected.strip() != "*" and etag(now) not in parse_etags(expected)):
+            raise PreconditionFailed
+        if row.version != now["version"]:  # it changed between the reading and the lock
+            row.refresh_from_db()
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+        body = response.data
+        if response.status_code < status.HTTP_300_MULTIPLE_CHOICES and isinstance(body, dict) and "version" in body:
+            response["ETag"] = etag(body)
+            if request.method in SAFE_METHODS and _seen(request, response["ETag"]):
+                return _not_modified(response)
+        return response
+
+
+def _seen(request: Request, current: str) -> bool:
+    known = parse_etags(request.headers.get("If-None-Match", ""))
+    return known == ["*"] or current in known or f"W/{current}" in known
+
+
+def _not_modified(response: Response) -> Response:
+    response.status_code = status.HTTP_304_NOT_MODIFIED
+    response.data = None
+    return response
