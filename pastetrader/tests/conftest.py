@@ -14,8 +14,8 @@ import pytest
 
 from pastetrader.postgres import processes
 from pastetrader.postgres.cluster import Cluster
+from pastetrader.tests.site import ROOT, Serve, Site
 
-ROOT = Path(__file__).resolve().parents[2]
 USER = """
 import sys
 from pathlib import Path
@@ -73,6 +73,20 @@ def use(data_dir: Path) -> Iterator[Callable[..., User]]:
     yield start
     for user in users:
         user.kill()
+
+
+@pytest.fixture
+def serve(data_dir: Path) -> Iterator[Serve]:
+    sites: list[Site] = []
+
+    def start(demo: bool = False) -> Site:
+        sites.append(Site(data_dir.parent, demo))
+        return sites[-1].wait()
+
+    yield start
+    for site in sites:
+        site.process.kill()
+        site.process.communicate()
 
 
 @pytest.fixture

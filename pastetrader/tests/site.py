@@ -1,0 +1,52 @@
+"""`manage.py serve` as a process, and how to talk to it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+Serve = Callable[..., "Site"]
+
+
+class Site:
+    def __init__(self, local: Path, demo: bool) -> None:
+        kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        options = ["--port", "0", *([] if demo else ["--no-demo"])]
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error::Warning:django", "manage.py", "serve", *options],
+            cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(local)}, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.said = ""
+
+    def wait(self) -> "Site":
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+            if "Ctrl-C stops" in line:
+                return self
+        raise AssertionError(self.said + self.process.communicate()[1])
+
+    @property
+    def address(self) -> str:
+        return re.findall(r"http://\S+:\d+", self.said)[0]
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(self.address + path, timeout=30) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def interrupt(self, sent: signal.Signals) -> tuple[int, str]:
+        """To the whole group, as a terminal does."""
+        os.killpg(self.process.pid, sent)
+        out, err = self.process.communicate(timeout=60)
+        self.said += out
+        return self.process.returncode, err
