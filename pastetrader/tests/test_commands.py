@@ -23,13 +23,6 @@ def test_dbshell_starts_the_server_and_stops_it(data_dir: Path) -> None:
     assert postmaster(data_dir) is None
 
 
-def test_a_setting_that_makes_no_sense_is_a_sentence_and_no_traceback(data_dir: Path) -> None:
-    done = manage("check", local=data_dir.parent, DATABASE_POOL_MAX="many")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("DATABASE_POOL_MAX")
-    assert len(done.stderr.splitlines()) == 1
-
-
 def test_a_statement_has_a_time_limit(data_dir: Path) -> None:
     slow = "from django.db import connection as c; c.cursor().execute('SELECT pg_sleep(30)')"
     limited = manage("shell", "-c", slow, local=data_dir.parent, DATABASE_STATEMENT_TIMEOUT_MS="500")
