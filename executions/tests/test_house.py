@@ -11,12 +11,12 @@ PACKAGES = ("workflows", "tokens", "executions", "pastetrader")
 
 # Each line may import from the lines above it only; what stands on one line may import each other.
 LADDER = [
-    ["states", "exceptions", "context"],
+    ["states", "exceptions", "context", "keys"],
     ["partitions"],
     ["querysets"],
     ["execution"],
     ["models"],
-    ["admin", "management", "api.errors", "api.pagination", "api.parsers", "api.serializers"],
+    ["admin", "management", "api.errors", "api.filters", "api.pagination", "api.parsers", "api.serializers"],
     ["api.views"],
     ["api.urls"],
     ["apps"],
