@@ -9,10 +9,10 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test setup lint format requirements clean
+.PHONY: help run test setup lint format seed requirements clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
 
 run: $(VENV)/run.stamp ## set up, migrate, serve on 127.0.0.1 (PORT=8000)
 	@exec $(BIN)/python manage.py serve --port $(PORT)
@@ -31,6 +31,9 @@ lint: setup ## ruff and mypy
 format: setup ## let ruff tidy the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+seed: setup ## fill an empty ledger with 100,000 made-up runs (ARGS="--runs 1000 --reset")
+	@$(BIN)/python manage.py seed_ledger $(ARGS)
 
 requirements: setup ## compile the .in files anew, with the newest releases
 	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'for name in requirements requirements-dev; do \

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
+from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
 from django.db.models import Case, F, Q, When
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,7 +22,7 @@ from workflows.base import GinIndex, Identified, Index, json_value
 from workflows.exceptions import violated
 from workflows.models import Node, Workflow
 
-from . import context, partitions, states
+from . import context, keys, partitions, states
 from .exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
 from .querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
@@ -92,6 +93,20 @@ class WorkflowExecution(Execution):
             Index(fields=["trigger_type", "status"], name="idx_workflow_executions_trigger"),
             GinIndex(fields=["context"], name="idx_workflow_executions_context", opclasses=["jsonb_path_ops"]),
             GinIndex(fields=["metadata"], name="idx_workflow_executions_metadata", opclasses=["jsonb_path_ops"]),
+            # From here on for the API's filters and orderings.
+            Index(keys.STARTED, F("id"), name="idx_workflow_executions_started"),
+            Index(keys.DURATION, F("id"), name="idx_workflow_executions_duration"),
+            Index(fields=["ended_at"], name="idx_workflow_executions_ended"),
+            Index(
+                fields=["-created_at", "-id"],
+                name="idx_workflow_executions_error",
+                condition=Q(error_message__isnull=False),
+            ),
+            GinIndex(
+                OpClass(Upper("error_message"), "gin_trgm_ops"),
+                name="idx_workflow_executions_error_text",
+                condition=Q(error_message__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -253,6 +268,7 @@ class NodeExecution(Execution):
             Index(fields=["node"], name="idx_node_executions_node"),
             Index(fields=["status"], name="idx_node_executions_status"),
             Index(fields=["workflow_execution", "execution_order"], name="idx_node_executions_order"),
+            Index(fields=["-created_at", "-id"], name="idx_node_executions_created"),
         ]
 
     def __str__(self) -> str:

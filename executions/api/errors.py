@@ -1,7 +1,7 @@
 """Every error of the API in one shape: `application/problem+json` (RFC 9457).
 
 `type`, `title`, `status`, `detail`, `code`; for bad input also `errors`, each with the `pointer` (RFC 6901) of its
-place in the body; for a refused move also `current_state` and `version`.
+place in the body, or `?name` for a parameter of the address; for a refused move also `current_state` and `version`.
 """
 
 from collections.abc import Iterator
@@ -51,6 +51,13 @@ UNSPOKEN = {
 }
 
 
+class BadQuery(drf.ValidationError):
+    """Of a parameter in the address; its place is `?name`. Takes one with its sentence, or several as a dict."""
+
+    def __init__(self, name: str | dict[str, Any], sentence: str = "", code: str = "invalid") -> None:
+        super().__init__(name if isinstance(name, dict) else {name: [sentence]}, code)
+
+
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """REST framework's EXCEPTION_HANDLER. None, and so a 500, for what nobody expected."""
     if isinstance(error, DjangoValidationError):
@@ -60,9 +67,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         return _domain(error)
     detail = getattr(error, "detail", None) or drf.NotFound().detail
     if isinstance(error, drf.ValidationError):
-        body = problem(
-            400, "invalid", "The request has errors; each is listed with its place.", errors=list(places(detail))
-        )
+        errors = list(places(detail, pointer="?") if isinstance(error, BadQuery) else places(detail))
+        body = problem(400, "invalid", "The request has errors; each is listed with its place.", errors=errors)
     else:
         body = problem(response.status_code, getattr(detail, "code", "error"), str(detail))
     return answer(body, headers=dict(response.items()))
@@ -88,9 +94,7 @@ def places(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
     """REST framework's nested error details, flattened."""
     if isinstance(detail, dict):
         for key, value in detail.items():
-            yield from places(
-                value, pointer if key == api_settings.NON_FIELD_ERRORS_KEY else f"{pointer}/{_escaped(key)}"
-            )
+            yield from places(value, pointer if key == api_settings.NON_FIELD_ERRORS_KEY else _within(pointer, key))
     elif isinstance(detail, list) and not all(isinstance(item, str) for item in detail):
         for index, item in enumerate(detail):
             yield from places(item, f"{pointer}/{index}")
@@ -112,8 +116,10 @@ def _state(error: ours.InvalidTransition) -> dict[str, Any]:
     return {"current_state": error.state, "version": error.version}
 
 
-def _escaped(key: Any) -> str:
-    return str(key).replace("~", "~0").replace("/", "~1")
+def _within(pointer: str, key: Any) -> str:
+    if pointer == "?":
+        return f"?{key}"
+    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
 @api_view(["GET", "POST", "PUT", "PATCH", "DELETE"])

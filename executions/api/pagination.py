@@ -4,25 +4,28 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
-from django.core.exceptions import FieldError, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
-from rest_framework.exceptions import ParseError
+from django.utils.duration import duration_string
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from workflows.storable import faults
 
+from .errors import BadQuery
+
 
 class KeysetPagination(BasePagination):
     """`{"next": url or null, "previous": url or null, "results": [...]}`, `page_size` up to 500.
 
-    The view's `ordering` names fields, the last one unique, all ascending or all descending ("-"). The promise of a
-    cursor: following `next` shows every row that was there when the first page was read and still is, once, in order,
-    however many are inserted meanwhile; rows inserted behind the cursor appear, rows inserted before it do not.
+    The view's `ordering` names columns or annotations that are never null, the last one unique, all ascending or all
+    descending ("-"). The promise of a cursor: following `next` shows every row that was there when the first page was
+    read, still is, and kept its place in the order, once and in order, however many are inserted meanwhile; rows
+    inserted behind the cursor appear, rows inserted before it do not. A cursor belongs to the ordering it was made for.
     """
 
     page_size = 50
@@ -30,10 +33,11 @@ class KeysetPagination(BasePagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request, self.ordering = request, list(view.ordering)
-        cursor, backwards = self._read(request.query_params.get("cursor"))
+        cursor, backwards = self._read(queryset, request.query_params.get("cursor"))
         size = self._size(request.query_params.get("page_size"))
         order = [_reversed(name) for name in self.ordering] if backwards else self.ordering
-        rows = list(self._after(queryset, order, cursor).order_by(*order)[: size + 1])
+        after = queryset if cursor is None else queryset.filter(_beyond(order, cursor))
+        rows = list(after.order_by(*order)[: size + 1])
         more, rows = len(rows) > size, rows[:size]
         self.rows = rows[::-1] if backwards else rows
         self.has_next = more if not backwards else cursor is not None
@@ -59,37 +63,44 @@ class KeysetPagination(BasePagination):
             return self.page_size
         size = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
         if not 1 <= size <= self.max_page_size:
-            raise ParseError(f"page_size: expected a whole number from 1 to {self.max_page_size}.")
+            raise BadQuery("page_size", f"Expected a whole number from 1 to {self.max_page_size}.")
         return size
 
-    def _after(self, queryset: QuerySet[Any], order: Sequence[str], cursor: list[Any] | None) -> QuerySet[Any]:
-        if cursor is None:
-            return queryset
-        try:
-            return queryset.filter(_beyond(order, cursor))
-        except (ValidationError, FieldError, ValueError, TypeError):
-            raise _bad_cursor() from None
-
-    def _read(self, text: str | None) -> tuple[list[Any] | None, bool]:
+    def _read(self, queryset: QuerySet[Any], text: str | None) -> tuple[list[Any] | None, bool]:
         if not text:
             return None, False
         try:
-            values = json.loads(base64.urlsafe_b64decode(text.encode()))
-            *cursor, backwards = values
-        except (ValueError, TypeError, binascii.Error, RecursionError):
+            ordering, *texts, backwards = json.loads(base64.urlsafe_b64decode(text.encode()))
+            if ordering != self._name or not isinstance(backwards, bool) or not all(map(_is_text, texts)):
+                raise _bad_cursor()
+            values = [_field(queryset, name).to_python(x) for name, x in zip(self._names, texts, strict=True)]
+        except (ValueError, TypeError, binascii.Error, RecursionError, ValidationError):
             raise _bad_cursor() from None
-        if len(cursor) != len(self.ordering) or not isinstance(backwards, bool) or not all(map(_is_text, cursor)):
+        if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
             raise _bad_cursor()
-        return cursor, backwards
+        return values, backwards
+
+    @property
+    def _name(self) -> str:
+        return ",".join(self.ordering)
+
+    @property
+    def _names(self) -> list[str]:
+        return [name.removeprefix("-") for name in self.ordering]
 
     def _link(self, index: int, backwards: bool) -> str | None:
         if not self.rows:
             return None
-        row = self.rows[index]
-        values = [getattr(row, name.removeprefix("-")) for name in self.ordering]
-        text = json.dumps([*map(_text, values), backwards])
-        params = self.request.query_params.dict() | {"cursor": base64.urlsafe_b64encode(text.encode()).decode()}
-        return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(params)}")
+        values = [getattr(self.rows[index], name) for name in self._names]
+        text = json.dumps([self._name, *map(_text, values), backwards])
+        params = self.request.query_params.copy()
+        params["cursor"] = base64.urlsafe_b64encode(text.encode()).decode()
+        return self.request.build_absolute_uri(f"{self.request.path}?{params.urlencode()}")
+
+
+def _field(queryset: QuerySet[Any], name: str) -> Any:
+    annotation = queryset.query.annotations.get(name)
+    return annotation.output_field if annotation else queryset.model._meta.get_field(name)
 
 
 def _beyond(order: Sequence[str], cursor: Sequence[Any]) -> Q:
@@ -107,12 +118,18 @@ def _reversed(name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    match value:
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return duration_string(value)
+        case _:
+            return str(value)
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and not any(faults(value))
 
 
-def _bad_cursor() -> ParseError:
-    return ParseError("cursor: this is not a cursor of this list. Follow the links `next` and `previous` as they are.")
+def _bad_cursor() -> BadQuery:
+    return BadQuery("cursor", "This is not a cursor of this list. Follow the links `next` and `previous` as they are.")

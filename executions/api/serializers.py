@@ -9,7 +9,13 @@ from django.db.models import Q
 from rest_framework import serializers
 
 from executions import partitions
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.models import (
+    ExecutionLog,
+    NodeExecution,
+    NodeExecutionAttempt,
+    WorkflowExecution,
+    WorkflowExecutionAttempt,
+)
 from tokens.api import within
 from workflows.api.fields import ObjectField, UUID7Field
 from workflows.base import parse_uuid
@@ -19,14 +25,23 @@ MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"
 STAMPS = ["attempt", "version", "created_at", "updated_at"]
 
 
-class WorkflowExecutionListSerializer(serializers.ModelSerializer[WorkflowExecution]):
+class FewerFields(serializers.BaseSerializer[Any]):
+    """Only what `?fields=` asked for, where the view puts it into the context."""
+
+    def get_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().get_fields()  # type: ignore[misc]  # of the serializer beside it
+        wanted = self._context.get("fields")
+        return fields if wanted is None else {name: field for name, field in fields.items() if name in wanted}
+
+
+class WorkflowExecutionListSerializer(FewerFields, serializers.ModelSerializer[WorkflowExecution]):
     class Meta:
         model = WorkflowExecution
         fields = ["id", "workflow", "trigger_type", *MOVED, "metadata", *STAMPS]
         read_only_fields = fields
 
 
-class WorkflowExecutionSerializer(serializers.ModelSerializer[WorkflowExecution]):
+class WorkflowExecutionSerializer(FewerFields, serializers.ModelSerializer[WorkflowExecution]):
     id = UUID7Field(required=False)
     input_data = ObjectField(required=False)
     context = ObjectField(required=False)  # type: ignore[assignment]  # REST framework takes it off the class
@@ -40,7 +55,8 @@ class WorkflowExecutionSerializer(serializers.ModelSerializer[WorkflowExecution]
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         fields = super().get_fields()
-        fields["workflow"] = serializers.PrimaryKeyRelatedField(queryset=self._workflows())
+        if "workflow" in fields:
+            fields["workflow"] = serializers.PrimaryKeyRelatedField(queryset=self._workflows())
         return fields
 
     def _workflows(self) -> Any:
@@ -55,7 +71,7 @@ class WorkflowExecutionSerializer(serializers.ModelSerializer[WorkflowExecution]
         return workflow
 
 
-class NodeExecutionListSerializer(serializers.ModelSerializer[NodeExecution]):
+class NodeExecutionListSerializer(FewerFields, serializers.ModelSerializer[NodeExecution]):
     node_name = serializers.CharField(source="node.name", read_only=True)
 
     class Meta:
@@ -94,13 +110,39 @@ class NodeExecutionSerializer(NodeExecutionListSerializer):
         return run.add_node(node, **validated_data)
 
 
+class WorkflowExecutionAttemptListSerializer(FewerFields, serializers.ModelSerializer[WorkflowExecutionAttempt]):
+    class Meta:
+        model = WorkflowExecutionAttempt
+        fields = ["id", "number", *MOVED]
+        read_only_fields = fields
+
+
+class WorkflowExecutionAttemptSerializer(WorkflowExecutionAttemptListSerializer):
+    class Meta(WorkflowExecutionAttemptListSerializer.Meta):
+        fields = [*WorkflowExecutionAttemptListSerializer.Meta.fields, "output_data"]
+        read_only_fields = fields
+
+
+class NodeExecutionAttemptListSerializer(FewerFields, serializers.ModelSerializer[NodeExecutionAttempt]):
+    class Meta:
+        model = NodeExecutionAttempt
+        fields = ["id", "number", *MOVED]
+        read_only_fields = fields
+
+
+class NodeExecutionAttemptSerializer(NodeExecutionAttemptListSerializer):
+    class Meta(NodeExecutionAttemptListSerializer.Meta):
+        fields = [*NodeExecutionAttemptListSerializer.Meta.fields, "output_data", "error_traceback"]
+        read_only_fields = fields
+
+
 class LogLines(serializers.ListSerializer[Any]):
     def create(self, validated_data: Any) -> Any:
         run = self.context["execution"]
         return ExecutionLog.objects.bulk_create(ExecutionLog(workflow_execution=run, **line) for line in validated_data)
 
 
-class ExecutionLogSerializer(serializers.ModelSerializer[ExecutionLog]):
+class ExecutionLogSerializer(FewerFields, serializers.ModelSerializer[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` is now unless given. The time inside an `id` decides on the
     partition, so it may not lie anywhere."""
 

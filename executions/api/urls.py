@@ -6,20 +6,34 @@ from rest_framework.routers import DefaultRouter, SimpleRouter
 from workflows.api.views import WorkflowViewSet
 
 from .errors import not_found
-from .views import LogsOfExecutionViewSet, NodeExecutionViewSet, NodesOfExecutionViewSet, WorkflowExecutionViewSet
+from .views import (
+    AttemptsOfExecutionViewSet,
+    AttemptsOfNodeExecutionViewSet,
+    LogsOfExecutionViewSet,
+    LogViewSet,
+    NodeExecutionViewSet,
+    NodesOfExecutionViewSet,
+    WorkflowExecutionViewSet,
+)
 
 router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False
 router.register("workflows", WorkflowViewSet, "workflow")
 router.register("executions", WorkflowExecutionViewSet, "execution")
 router.register("node-executions", NodeExecutionViewSet, "node-execution")
+router.register("logs", LogViewSet, "log")
 
 of_execution = SimpleRouter(use_regex_path=False)
 of_execution.register("nodes", NodesOfExecutionViewSet, "execution-node")
 of_execution.register("logs", LogsOfExecutionViewSet, "execution-log")
+of_execution.register("attempts", AttemptsOfExecutionViewSet, "execution-attempt")
+
+of_node_execution = SimpleRouter(use_regex_path=False)
+of_node_execution.register("attempts", AttemptsOfNodeExecutionViewSet, "node-execution-attempt")
 
 urlpatterns = [
     path("executions/<uuid:execution_id>/", include(of_execution.urls)),
+    path("node-executions/<uuid:node_execution_id>/", include(of_node_execution.urls)),
     path("", include(router.urls)),
     path("<path:address>", not_found),
 ]

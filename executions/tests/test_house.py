@@ -11,18 +11,24 @@ PACKAGES = ("workflows", "tokens", "executions", "pastetrader")
 
 # Each line may import from the lines above it only; what stands on one line may import each other.
 LADDER = [
-    ["states", "exceptions", "context"],
-    ["partitions"],
+    ["states", "exceptions", "secrets", "context", "keys"],
+    ["partitions", "vault"],
     ["querysets"],
     ["execution"],
     ["models"],
-    ["admin", "management", "api.errors", "api.pagination", "api.parsers", "api.serializers"],
+    ["ingest"],
+    ["admin", "management", "api.errors", "api.filters", "api.pagination", "api.parsers", "api.serializers"],
     ["api.views"],
     ["api.urls"],
     ["apps"],
 ]
 RANK = {f"executions.{name}": rank for rank, names in enumerate(LADDER) for name in names}
-RAW_SQL = {"pastetrader/postgres", "executions/partitions.py", "pastetrader/management/commands/migrate.py"}
+RAW_SQL = {
+    "pastetrader/postgres",
+    "executions/partitions.py",
+    "executions/ingest.py",
+    "pastetrader/management/commands/migrate.py",
+}
 
 
 def modules() -> Iterator[Path]:

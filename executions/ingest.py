@@ -1,0 +1,89 @@
+"""Many rows at once, by COPY: what a call brings is one transaction, and either all of it is stored or nothing is."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
+
+from . import partitions
+from .models import ExecutionLog
+
+LINE = ("id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp")
+
+type Row = Sequence[Any]
+
+
+class Encoded(str):
+    """JSON that is text already, for a JSON field of many rows that hold the same."""
+
+    __slots__ = ()
+
+
+def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], using: str = DEFAULT_DB_ALIAS) -> None:
+    """Write `rows`, whose values stand in the order of `fields`; other columns take the database's defaults.
+
+    Values are stored as they are: of what verbs and serializers refuse, only what the database refuses too is refused
+    here. The partitions of log lines have to be there (`partitions.ensure`).
+    """
+    columns: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]
+    documents = [index for index, field in enumerate(columns) if isinstance(field, models.JSONField)]
+    connection = connections[using]
+    table, *names = map(connection.ops.quote_name, [model._meta.db_table, *(str(field.column) for field in columns)])
+    statement = f"COPY {table} ({', '.join(names)}) FROM STDIN"
+    # Django turns the driver's errors into its own for the calls that it knows; COPY is not among them.
+    translated = connection.wrap_database_errors
+    with transaction.atomic(using=using), connection.cursor() as cursor, translated, cursor.copy(statement) as lines:
+        for row in rows:
+            lines.write_row(_encoded(row, documents) if documents else row)
+
+
+def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) -> list[ExecutionLog]:
+    """Log lines as `bulk_create` takes them, their partitions made where missing. Raises what saving one raises."""
+    lines = list(lines)
+    for line in lines:
+        line.clean_text()
+    rows = [
+        (
+            line.id,
+            line.workflow_execution_id,
+            line.node_execution_id,
+            line.level,
+            line.message,
+            line.data,
+            line.timestamp,
+        )
+        for line in lines
+    ]
+    partitions.writing([line.id for line in lines], using, lambda: copy(ExecutionLog, LINE, rows, using))
+    for line in lines:
+        line._state.adding, line._state.db = False, using
+    return lines
+
+
+def vacuum(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -> None:
+    """What autovacuum would do to freshly filled tables some minutes later, and to a partitioned one never: statistics
+    for the planner, and pages marked as visible to all. Not within a transaction."""
+    names = ", ".join(connections[using].ops.quote_name(table._meta.db_table) for table in tables)
+    with connections[using].cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        try:
+            cursor.execute(f"VACUUM (ANALYZE) {names}")
+        finally:
+            cursor.execute("RESET statement_timeout")
+
+
+def empty(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -> None:
+    """Remove every row of `tables` at once. Refused by the database where another table refers to one of them."""
+    names = ", ".join(connections[using].ops.quote_name(table._meta.db_table) for table in tables)
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"TRUNCATE {names}")
+
+
+def _encoded(row: Row, documents: list[int]) -> Row:
+    values = list(row)
+    for index in documents:
+        value = values[index]
+        if value is not None and type(value) is not Encoded:
+            values[index] = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return values

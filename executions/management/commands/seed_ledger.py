@@ -1,0 +1,148 @@
+"""Fills an empty ledger with a made-up one, large enough to measure on."""
+
+import logging
+import time
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, transaction
+
+from executions import ingest, partitions
+from executions.management.seeding import DEFINITION_FIELDS, FIELDS, MARK, Ledger, Plan
+from executions.models import WorkflowExecution
+from workflows.models import Workflow
+
+WIDTH = 30
+
+
+def count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ArgumentTypeError(f"expected a whole number, found {text!r}")
+    return int(text)
+
+
+def at_least_one(text: str) -> int:
+    if (number := count(text)) < 1:
+        raise ArgumentTypeError("expected at least 1")
+    return number
+
+
+def moment(text: str) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"expected a date such as 2026-09-30 or 2026-09-30T12:00Z, found {text!r}") from error
+    parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    if not 1971 <= parsed.year <= 9000:  # room for the period, and for partitions
+        raise ArgumentTypeError("expected a year from 1971 to 9000")
+    return parsed
+
+
+class Command(BaseCommand):
+    help = (
+        "Fill an empty ledger with a made-up one of the 60 days before --until. The same seed and --until give the "
+        "same rows, ids included. Refuses a ledger that it did not make itself."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--runs", type=at_least_one, default=Plan.runs)
+        parser.add_argument("--workflows", type=at_least_one, default=Plan.workflows)
+        parser.add_argument("--nodes", type=count, default=Plan.nodes, help="node executions")
+        parser.add_argument("--lines", type=count, default=Plan.lines, help="log lines")
+        parser.add_argument("--seed", type=count, default=Plan.seed)
+        parser.add_argument("--until", type=moment, help="the end of the period; without it: now")
+        parser.add_argument("--owner", metavar="NAME", help="whose workflows they are; else the first superuser's")
+        parser.add_argument("--reset", action="store_true", help="first remove what an earlier seed_ledger made")
+
+    def handle(self, *args: Any, reset: bool, owner: str | None, **options: Any) -> None:
+        asked = {name: options[name] for name in ("runs", "workflows", "nodes", "lines", "seed")}
+        plan = Plan(until=options["until"] or datetime.now(UTC), **asked)
+        user = _user(owner)
+        refuse_what_is_not_ours(reset=reset)
+        self._make_partitions(plan)
+        began = time.perf_counter()
+        rows = self._write(Ledger(plan), user, reset=reset)
+        self._say(f"\n{rows:,} rows in {(took := time.perf_counter() - began):.0f} s: {rows / took:,.0f} rows/s")
+        ingest.vacuum([*DEFINITION_FIELDS, *FIELDS])
+        self._say(f"Vacuumed and analyzed in {time.perf_counter() - began - took:.0f} s.")
+        self._say(
+            f"The same ledger again: manage.py seed_ledger --reset --seed {plan.seed} --until {plan.until.isoformat()}"
+        )
+
+    def _make_partitions(self, plan: Plan) -> None:
+        """Before the transaction of all rows: a new partition waits for whoever is writing."""
+        length = plan.until - plan.since
+        moments = [plan.since + timedelta(days=day) for day in range(length.days + 1)]
+        before = set(partitions.existing())
+        with _quiet(partitions.logger):
+            partitions.ensure(_id_at(each) for each in moments)
+        if made := len(set(partitions.existing()) - before):
+            self._say(f"Made {made} partitions for log lines since {plan.since:%Y-%m-%d}.")
+
+    @transaction.atomic
+    def _write(self, ledger: Ledger, owner: Any, *, reset: bool) -> int:
+        if reset:
+            ingest.empty(apps.get_app_config("executions").get_models())
+            refuse_what_is_not_ours(reset=True)  # nobody can have come between from here on
+            Workflow.objects.all().delete()
+        for model, rows in ledger.definition_rows(owner).items():
+            ingest.copy(model, DEFINITION_FIELDS[model], rows)
+        plan, done, began = ledger.plan, 0, time.perf_counter()
+        for batch in ledger.batches():
+            for model, rows in batch.items():
+                ingest.copy(model, FIELDS[model], rows)
+            connection.check_constraints()  # a commit that checks a million rows takes longer than a statement may
+            done += sum(map(len, batch.values()))
+            self._show(done, plan.runs + plan.nodes + plan.lines, done / (time.perf_counter() - began))
+        return done
+
+    def _show(self, done: int, expected: int, speed: float) -> None:
+        part = min(1.0, done / expected)
+        bar = f"[{'#' * round(part * WIDTH):<{WIDTH}}]"
+        self.stdout.write(f"\r{bar} {part:4.0%} {done:>10,} rows {speed:>8,.0f} rows/s", ending="")
+        self.stdout.flush()
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def refuse_what_is_not_ours(*, reset: bool) -> None:
+    if Workflow.objects.exclude(config__has_key=MARK).exists():
+        raise CommandError(
+            "This ledger holds workflows that seed_ledger did not make: seed an empty database. "
+            "DATABASE_URL or PASTETRADER_LOCAL names another."
+        )
+    if not reset and (Workflow.objects.exists() or WorkflowExecution.objects.exists()):
+        raise CommandError("This ledger was seeded before: --reset removes all of it first.")
+
+
+def _user(name: str | None) -> Any:
+    users = get_user_model()._default_manager
+    if name is None:
+        return users.filter(is_superuser=True).order_by("pk").first()
+    if (user := users.filter(username=name).first()) is None:
+        raise CommandError(f"There is no user {name}: make one with `manage.py createsuperuser`.")
+    return user
+
+
+def _id_at(when: datetime) -> Any:
+    """A UUIDv7 of that moment."""
+    lowest = partitions.bound(when)
+    return type(lowest)(int=lowest.int | 7 << 76 | 2 << 62)
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Here a missing partition is no news of which each deserves a line."""
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False

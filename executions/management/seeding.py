@@ -1,0 +1,409 @@
+"""A made-up ledger as life leaves it: few workflows have most of the runs, few runs fail, lines crowd on some of them.
+
+Every row follows from the plan, ids included: two ledgers of one plan are equal, byte by byte. What is made obeys the
+state machine: no active node in a run that has ended, at most one running run per workflow, attempts that number.
+"""
+
+import json
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, batched
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from executions import ingest
+from executions.models import (
+    ExecutionLog,
+    ExecutionStatus,
+    LogLevel,
+    NodeExecution,
+    NodeExecutionAttempt,
+    TriggerType,
+    WorkflowExecution,
+    WorkflowExecutionAttempt,
+)
+from workflows.models import Edge, Node, NodeType, Workflow
+
+from . import seed_texts as texts
+
+MARK = "seed_ledger"  # a key of the config of every workflow that was made here
+PERIOD = timedelta(days=60)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = 1_000_000  # times are whole microseconds since 1970 until they are written
+RUNS_IN_BATCH = 2_000
+S = ExecutionStatus
+
+DEFINITION_FIELDS: dict[Any, tuple[str, ...]] = {
+    Workflow: ("id", "owner", "name", "description", "config", "created_at", "updated_at"),
+    Node: ("id", "workflow", "name", "node_type", "created_at", "updated_at"),
+    Edge: ("id", "workflow", "source_node", "target_node", "created_at"),
+}
+FIELDS: dict[Any, tuple[str, ...]] = {
+    WorkflowExecution: (
+        "id", "workflow", "trigger_type", "status", "created_at", "updated_at", "started_at", "ended_at", "version",
+        "attempt", "input_data", "output_data", "error_message", "context", "metadata",
+    ),
+    WorkflowExecutionAttempt: (
+        "id", "workflow_execution", "number", "status", "started_at", "ended_at", "error_message",
+    ),
+    NodeExecution: (
+        "id", "workflow_execution", "node", "status", "created_at", "updated_at", "started_at", "ended_at", "version",
+        "attempt", "retry_count", "execution_order", "settled", "input_data", "output_data", "error_message",
+        "error_traceback",
+    ),
+    NodeExecutionAttempt: (
+        "id", "node_execution", "number", "status", "started_at", "ended_at", "error_message", "error_traceback",
+    ),
+    ExecutionLog: ingest.LINE,
+}  # fmt: skip
+
+type Batch = dict[Any, list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    until: datetime
+    runs: int = 100_000
+    workflows: int = 50
+    nodes: int = 1_000_000
+    lines: int = 1_000_000
+    seed: int = 1
+
+    @property
+    def since(self) -> datetime:
+        return self.until - PERIOD
+
+
+@dataclass(frozen=True)
+class Step:
+    id: str
+    name: str
+    level: int
+
+
+@dataclass
+class Definition:
+    id: str
+    name: str
+    schedule: str
+    seconds: float  # the median of what a run takes
+    steps: list[Step] = field(default_factory=list)
+    edges: list[tuple[Step, Step]] = field(default_factory=list)
+    free_at: int = 0  # its latest run ended then
+
+
+@dataclass
+class Run:
+    """One run while its rows are made."""
+
+    id: str
+    of: Definition
+    created: int
+    start: int
+    end: int
+    status: ExecutionStatus
+    steps: list[Step]
+    stop: int = 0  # the level at which it failed, was cancelled, or is now
+    retried: bool = False
+    error: texts.Error | None = None
+    started_nodes: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+class Ledger:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.random = Random(plan.seed)  # noqa: S311  # the same every time is what is wanted
+        self.first, self.last = _micro(plan.since), _micro(plan.until)
+        self.texts = texts.Texts(self.random)
+        weights = [1 / (rank + 1) ** 1.1 for rank in range(plan.workflows)]
+        self.definitions = [self._definition(rank, weight / sum(weights)) for rank, weight in enumerate(weights)]
+        self.chosen = self.random.choices(self.definitions, weights, k=plan.runs)
+        self._grow()
+        self.recent: deque[str] = deque(maxlen=200)
+
+    def definition_rows(self, owner: Any) -> Batch:
+        made = self.plan.since
+        mark = {MARK: {"seed": self.plan.seed, "until": self.plan.until.isoformat()}}
+        each_step = [(each, step) for each in self.definitions for step in each.steps]
+        each_edge = [(each, *ends) for each in self.definitions for ends in each.edges]
+        owner_id = owner and owner.pk
+        return {
+            Workflow: [
+                (each.id, owner_id, each.name, texts.DESCRIPTION, mark, made, made) for each in self.definitions
+            ],
+            Node: [(step.id, each.id, step.name, _type(step.name), made, made) for each, step in each_step],
+            Edge: [(self._id(self.first), each.id, source.id, target.id, made) for each, source, target in each_edge],
+        }
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows of some thousand runs each, tables in the order in which they can be written."""
+        created = self._times()
+        counts = zip(self._node_counts(), self._line_counts(), strict=True)
+        last_of = {id(definition): index for index, definition in enumerate(self.chosen)}
+        runs = zip(range(self.plan.runs), self.chosen, created, counts, strict=True)
+        for some in batched(runs, RUNS_IN_BATCH):
+            batch: Batch = {model: [] for model in FIELDS}
+            for index, definition, moment, (nodes, lines) in some:
+                run = self._run(definition, moment, nodes, latest=last_of[id(definition)] == index)
+                self._add_nodes(batch, run)
+                self._add_run(batch, run)
+                self._add_lines(batch, run, lines)
+            yield batch
+
+    # --- what there is to run -----------------------------------------------
+    def _definition(self, rank: int, share: float) -> Definition:
+        apart = PERIOD.total_seconds() / max(1.0, self.plan.runs * share)
+        name = f"{texts.WORKFLOWS[rank % len(texts.WORKFLOWS)]} {rank + 1}"
+        new = Definition(self._id(self.first), name, f"sched-{rank + 1:03}", min(600.0, max(0.2, apart * 0.03)))
+        size = self.plan.nodes / self.plan.runs * self.random.uniform(0.7, 1.8)
+        for _ in range(max(2, round(size))):
+            self._add_step(new)
+        return new
+
+    def _add_step(self, definition: Definition) -> None:
+        """One more node: on the last level, or on the next one below what is there."""
+        steps, number = definition.steps, len(definition.steps)
+        wide = number and sum(step.level == steps[-1].level for step in steps)
+        level = 0 if not number else steps[-1].level + (self.random.random() * 4 < wide)
+        step = Step(self._id(self.first), f"{texts.NODES[number % len(texts.NODES)]} {number + 1}", level)
+        above = [each for each in steps if each.level == level - 1]
+        sources = self.random.sample(above, min(len(above), self.random.choice((1, 1, 2))))
+        definition.edges += [(source, step) for source in sources]
+        steps.append(step)
+
+    def _grow(self) -> None:
+        """The runs that were drawn must have room for all nodes."""
+        while sum(len(definition.steps) for definition in self.chosen) < self.plan.nodes:
+            for definition in self.definitions:
+                self._add_step(definition)
+
+    # --- how much of it, and when -------------------------------------------
+    def _times(self) -> list[int]:
+        """More by day than by night, more on weekdays; in order."""
+        hours = range(int(PERIOD / timedelta(hours=1)))
+        starts = [self.plan.since + timedelta(hours=hour) for hour in hours]
+        weights = list(accumulate((0.3 if s.weekday() > 4 else 1) * (1 if 13 <= s.hour < 21 else 0.35) for s in starts))
+        drawn = self.random.choices(hours, cum_weights=weights, k=self.plan.runs)
+        hour = 3600 * SECOND
+        return sorted(self.first + each * hour + int(self.random.random() * hour) for each in drawn)
+
+    def _node_counts(self) -> Iterator[int]:
+        """Of each run, at most as many as its workflow has; all together exactly as many as were asked for."""
+        left, room = self.plan.nodes, sum(len(definition.steps) for definition in self.chosen)
+        for definition in self.chosen:
+            size = len(definition.steps)
+            some = round(left * size / room * self.random.uniform(0.7, 1.3))
+            room -= size
+            some = max(left - room, min(some, size, left), 0)
+            left -= some
+            yield some
+
+    def _line_counts(self) -> Iterator[int]:
+        weights = [self.random.lognormvariate(0, 1.1) for _ in self.chosen]
+        left, total = self.plan.lines, math.fsum(weights)
+        for index, weight in enumerate(weights):
+            some = left if index == self.plan.runs - 1 else min(left, round(left * weight / total))
+            left, total = left - some, max(total - weight, weight)
+            yield some
+
+    # --- one run ------------------------------------------------------------
+    def _run(self, definition: Definition, created: int, nodes: int, *, latest: bool) -> Run:
+        random = self.random
+        start = max(created + int(random.expovariate(2.5) * SECOND) + 1000, definition.free_at + SECOND // 5)
+        end = start + int(random.lognormvariate(math.log(definition.seconds), 0.8) * SECOND) + 1000
+        run = Run(self._id(created), definition, created, start, end, S.COMPLETED, definition.steps[:nodes])
+        run.status = self._status(run, latest=latest)
+        levels = run.steps[-1].level + 1 if run.steps else 1
+        run.stop = levels - 1 if run.status == S.COMPLETED else random.randrange(levels)
+        if run.status == S.FAILED:
+            run.error = self.texts.error(random)
+        if run.start and run.status != S.PENDING:
+            definition.free_at = run.end
+        run.retried = bool(run.steps) and run.status == S.COMPLETED and self._chance(0.01)
+        return run
+
+    def _status(self, run: Run, *, latest: bool) -> ExecutionStatus:
+        if run.start >= self.last or (latest and self._chance(0.2)):
+            return S.PENDING
+        if run.end > self.last or (latest and self._chance(0.5)):
+            run.end = self.last
+            return S.RUNNING
+        if self._chance(0.003):
+            run.start, run.end = 0, min(self.last, run.created + 30 * SECOND)
+            return S.CANCELLED
+        return self.random.choices((S.COMPLETED, S.FAILED, S.CANCELLED), (953, 40, 7))[0]
+
+    def _add_run(self, batch: Batch, run: Run) -> None:
+        started = run.start if run.status != S.PENDING else 0
+        ended = run.end if run.status not in {S.PENDING, S.RUNNING} else 0
+        moves = bool(started) + bool(ended)
+        if run.retried:
+            # The first attempt is the first half of the run's time, see _add_nodes.
+            middle = _middle(run)
+            error = self.texts.error(self.random)
+            batch[WorkflowExecutionAttempt].append(
+                (self._id(middle), run.id, 1, S.FAILED, _time(run.start), _time(middle), error.message)
+            )
+            started, moves = middle + 1, moves + 3
+        random = self.random
+        trigger = random.choices((TriggerType.SCHEDULE, TriggerType.EVENT, TriggerType.MANUAL), (70, 22, 8))[0]
+        batch[WorkflowExecution].append(
+            (
+                run.id, run.of.id, trigger, run.status, _time(run.created), _time(ended or started or run.created),
+                _time(started), _time(ended), 1 + moves, 2 if run.retried else 1, self.texts.input(random),
+                self.texts.output(random) if run.status == S.COMPLETED else None,
+                run.error.message if run.error else None, self._context(run), self._metadata(run, trigger),
+            )
+        )  # fmt: skip
+        self.recent.append(run.id)
+
+    def _context(self, run: Run) -> ingest.Encoded:
+        document: dict[str, Any] = {
+            "variables": {"symbols": self.texts.symbols(self.random), "window": 63},
+            "environment": {"host": f"engine-{self.random.randrange(6)}", "version": "2.4.1"},
+        }
+        if self.recent and self._chance(0.05):
+            document["parent_execution_id"] = str(UUID(self.random.choice(self.recent)))
+        if run.retried:
+            document["retry_info"] = {"attempt": 2, "max_attempts": 3}
+        return ingest.Encoded(json.dumps(document))
+
+    def _metadata(self, run: Run, trigger: TriggerType) -> ingest.Encoded:
+        random = self.random
+        document: dict[str, Any] = {
+            "tags": sorted(set(random.choices(texts.TAGS, texts.TAG_WEIGHTS, k=random.randrange(4)))),
+            "correlation_id": f"{random.getrandbits(48):012x}",
+            "priority": random.choices(("normal", "high", "low"), (85, 10, 5))[0],
+            "triggered_by": texts.PEOPLE[int(random.random() * len(texts.PEOPLE))],
+        }
+        if trigger == TriggerType.SCHEDULE:
+            document |= {"schedule_id": run.of.schedule, "triggered_by": "scheduler"}
+        if self._chance(0.1):
+            document["timeout_seconds"] = 900
+        return ingest.Encoded(json.dumps(document))
+
+    # --- its nodes ----------------------------------------------------------
+    def _add_nodes(self, batch: Batch, run: Run) -> None:
+        failing = self._failing(run)
+        start = _middle(run) + 1 if run.retried else run.start
+        width = (run.end - start) / (run.stop + 1)
+        for step in run.steps:
+            opens = int(start + width * step.level)
+            closes = max(opens, min(run.end, int(opens + width)))
+            self._add_node(batch, run, step, failing=step is failing, opens=opens, closes=closes)
+
+    def _failing(self, run: Run) -> Step | None:
+        there = [step for step in run.steps if step.level == run.stop]
+        return self.random.choice(there) if there and (run.status == S.FAILED or run.retried) else None
+
+    def _add_node(self, batch: Batch, run: Run, step: Step, *, failing: bool, opens: int, closes: int) -> None:
+        random = self.random
+        status, settled = self._node_status(run, step, failing=failing)
+        new = self._id(run.created)
+        started = ended = moves = retries = 0
+        error: texts.Error | None = None
+        if status in {S.COMPLETED, S.FAILED, S.RUNNING} or (
+            status == S.CANCELLED and step.level == run.stop and run.start
+        ):
+            started, moves = opens + int((closes - opens) * 0.1 * random.random()), 1
+        if status not in {S.PENDING, S.RUNNING}:
+            ended, moves = (
+                run.end if settled else closes - int((closes - max(started, opens)) * random.random() / 2),
+                moves + 1,
+            )
+        if status == S.FAILED:
+            error, retries = run.error, random.choice((0, 1, 3, 3))
+        elif run.retried and failing:
+            retries = 1
+            self._add_attempt(batch, new, 1, run.start, _middle(run))
+        elif status == S.COMPLETED and self._chance(0.015):
+            retries = random.choice((1, 1, 2))
+        if retries and not (run.retried and failing):
+            piece = (ended - started) // (retries + 1)
+            for number in range(retries):
+                self._add_attempt(batch, new, number + 1, started + piece * number, started + piece * (number + 1))
+            started += piece * retries
+        if started:
+            run.started_nodes.append((new, started, ended or run.end))
+        batch[NodeExecution].append(
+            (
+                new, run.id, step.id, status, _time(run.created), _time(ended or started or run.created),
+                _time(started), _time(ended), 1 + moves + 3 * retries, 1 + retries, retries, step.level, settled,
+                self.texts.input(random), self.texts.output(random) if status == S.COMPLETED else None,
+                error.message if error else None, error.traceback if error else None,
+            )
+        )  # fmt: skip
+
+    def _node_status(self, run: Run, step: Step, *, failing: bool) -> tuple[ExecutionStatus, bool]:
+        """And whether the end of its run settled it."""
+        if run.status == S.PENDING:
+            return S.PENDING, False
+        if not run.start:
+            return S.CANCELLED, True
+        if step.level < run.stop or run.status == S.COMPLETED:
+            skipped = run.status == S.COMPLETED and not failing and self._chance(0.03)
+            return (S.SKIPPED if skipped else S.COMPLETED), False
+        if run.status == S.FAILED:
+            return self._beside_the_failing(run, step, failing=failing)
+        if run.status == S.RUNNING:
+            return (S.RUNNING if step.level == run.stop else S.PENDING), False
+        return S.CANCELLED, True
+
+    def _beside_the_failing(self, run: Run, step: Step, *, failing: bool) -> tuple[ExecutionStatus, bool]:
+        if failing:
+            return S.FAILED, False
+        if step.level > run.stop:
+            return S.SKIPPED, True
+        return (S.CANCELLED, True) if self._chance(0.3) else (S.COMPLETED, False)
+
+    def _add_attempt(self, batch: Batch, node: str, number: int, start: int, end: int) -> None:
+        error = self.texts.error(self.random)
+        batch[NodeExecutionAttempt].append(
+            (self._id(end), node, number, S.FAILED, _time(start), _time(end), error.message, error.traceback)
+        )
+
+    # --- its lines ----------------------------------------------------------
+    def _add_lines(self, batch: Batch, run: Run, count: int) -> None:
+        random, append = self.random, batch[ExecutionLog].append
+        if run.error and count:
+            count -= 1
+            append((self._id(run.end), run.id, None, LogLevel.ERROR, run.error.message, None, _time(run.end)))
+        opens, closes = (run.start, run.end) if run.start and run.status != S.PENDING else (run.created, run.created)
+        levels, nodes = self.texts.levels(random, count), run.started_nodes
+        for level in levels:
+            node, start, end = None, opens, closes
+            if nodes and self._chance(0.8):
+                node, start, end = nodes[int(random.random() * len(nodes))]
+            moment = start + int((end - start) * random.random())
+            append(
+                (self._id(moment), run.id, node, level, *self.texts.line(random, level), _time(moment)),
+            )
+
+    def _chance(self, of: float) -> bool:
+        return self.random.random() < of
+
+    def _id(self, micro: int) -> str:
+        """A UUIDv7 of that moment, as PostgreSQL reads it."""
+        bits = self.random.getrandbits(74)
+        return f"{micro // 1000 << 80 | 7 << 76 | bits >> 62 << 64 | 2 << 62 | bits & (1 << 62) - 1:032x}"
+
+
+def _middle(run: Run) -> int:
+    return (run.start + run.end) // 2
+
+
+def _type(name: str) -> str:
+    return texts.TYPES.get(name.split(maxsplit=1)[0], NodeType.TOOL)
+
+
+def _micro(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _time(micro: int) -> datetime | None:
+    """None for "not yet"."""
+    return EPOCH + timedelta(microseconds=micro) if micro else None

@@ -1,0 +1,153 @@
+"""`manage.py seed_ledger`: what it makes could have happened, and it touches nothing but its own."""
+
+import io
+import logging
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db.models import Count, F, Q
+
+from executions import partitions
+from executions.models import (
+    ExecutionLog,
+    NodeExecution,
+    NodeExecutionAttempt,
+    WorkflowExecution,
+    WorkflowExecutionAttempt,
+)
+from executions.states import ACTIVE, ENDED
+from executions.tests.factories import WorkflowExecutionFactory
+from workflows.models import Edge, Node, Workflow
+from workflows.tests.factories import UserFactory, WorkflowFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MODELS = (
+    Workflow, Node, Edge,
+    WorkflowExecution, NodeExecution, ExecutionLog, WorkflowExecutionAttempt, NodeExecutionAttempt,
+)  # fmt: skip
+SMALL = {"runs": 1500, "workflows": 6, "nodes": 9000, "lines": 9000}
+TINY = {"runs": 20, "workflows": 3, "nodes": 100, "lines": 100}
+
+
+def seed(*flags: str, **options: Any) -> str:
+    out = io.StringIO()
+    asked = {"until": "2026-09-30T12:00Z", **TINY, **options}
+    call_command("seed_ledger", *flags, *(f"--{name}={value}" for name, value in asked.items()), stdout=out)
+    return out.getvalue()
+
+
+def rows() -> list[list[dict[str, Any]]]:
+    return [list(model._default_manager.order_by("pk").values()) for model in MODELS]
+
+
+def test_what_it_makes_could_have_happened() -> None:
+    said = seed(**SMALL)
+    assert "rows/s" in said
+    assert [model._default_manager.count() for model in MODELS[3:6]] == [1500, 9000, 9000]
+    assert Workflow.objects.count() == 6
+
+    ended, failed = WorkflowExecution.objects.filter(status__in=ENDED), WorkflowExecution.objects.failed()
+    assert not NodeExecution.objects.filter(workflow_execution__in=ended, status__in=ACTIVE).exists()
+    assert not NodeExecution.objects.running().exclude(workflow_execution__status="running").exists()
+    assert 0.02 < failed.count() / 1500 < 0.07
+    assert 0 < WorkflowExecution.objects.active().count() < 20
+    with_nodes = failed.annotate(nodes=Count("node_executions")).exclude(nodes=0)
+    assert not with_nodes.exclude(node_executions__status="failed").exists()
+    assert not NodeExecution.objects.failed().exclude(workflow_execution__status="failed").exists()
+    assert not NodeExecution.objects.failed().filter(Q(error_message=None) | Q(error_traceback=None)).exists()
+    assert not failed.filter(error_message=None).exists()
+    assert not NodeExecution.objects.exclude(node__workflow=F("workflow_execution__workflow")).exists()
+    counts = WorkflowExecution.objects.values("workflow").annotate(runs=Count("id")).values_list("runs", flat=True)
+    assert max(counts) > 3 * min(counts)
+
+
+def test_every_attempt_but_the_present_one_is_kept() -> None:
+    seed(**SMALL)
+    for model in (WorkflowExecution, NodeExecution):
+        retried = model.objects.annotate(kept=Count("attempts")).exclude(kept=0)
+        assert retried.exists()
+        assert not model.objects.annotate(kept=Count("attempts")).exclude(attempt=F("kept") + 1).exists()
+    assert not NodeExecution.objects.exclude(attempt=F("retry_count") + 1).exists()
+    assert not NodeExecutionAttempt.objects.filter(ended_at__gt=F("node_execution__started_at")).exists()
+
+
+def test_runs_of_a_workflow_do_not_overlap() -> None:
+    seed(**SMALL)
+    for workflow in Workflow.objects.all():
+        runs = list(workflow.executions.exclude(started_at=None).order_by("started_at"))
+        assert all(a.ended_at <= b.started_at for a, b in pairwise(runs) if b.attempt == 1)
+
+
+def test_rows_are_as_the_models_would_have_them() -> None:
+    seed()
+    for run in WorkflowExecution.objects.all():
+        run.full_clean()
+    for node in NodeExecution.objects.all():
+        node.full_clean()
+    for edge in Edge.objects.all():
+        edge.full_clean()
+    for line in ExecutionLog.objects.all():
+        line.full_clean()
+        assert abs((partitions.time_of(line.id) - line.timestamp).total_seconds()) < 0.001
+
+
+def test_the_same_seed_makes_the_same_rows_and_another_seed_others() -> None:
+    seed()
+    first = rows()
+    seed("--reset")
+    assert rows() == first
+    seed("--reset", seed=2)
+    assert {row["id"] for row in rows()[3]}.isdisjoint(row["id"] for row in first[3])
+
+
+def test_it_refuses_a_ledger_that_it_did_not_make() -> None:
+    WorkflowExecutionFactory()
+    before = rows()
+    for flags in ([], ["--reset"]):
+        with pytest.raises(CommandError, match=r"^This ledger holds workflows that seed_ledger did not make"):
+            seed(*flags)
+    assert rows() == before
+
+
+def test_one_foreign_workflow_among_its_own_is_enough_to_refuse() -> None:
+    seed()
+    WorkflowFactory()
+    with pytest.raises(CommandError, match="did not make"):
+        seed("--reset")
+    assert WorkflowExecution.objects.count() == TINY["runs"]
+
+
+def test_its_own_ledger_is_replaced_only_when_told_so() -> None:
+    seed()
+    with pytest.raises(CommandError, match="--reset"):
+        seed()
+    seed("--reset", runs=7)
+    assert WorkflowExecution.objects.count() == 7
+
+
+def test_old_weeks_are_one_sentence_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        said = seed(until="2003-03-03")
+    assert "partitions for log lines since 2003-01-02." in said
+    assert not caplog.records
+    assert not partitions.logger.disabled
+
+
+def test_the_workflows_are_the_first_superusers_unless_an_owner_is_named() -> None:
+    ada, _trader = UserFactory(username="ada", is_superuser=True), UserFactory(username="trader")
+    seed()
+    assert set(Workflow.objects.values_list("owner", flat=True)) == {ada.pk}
+    seed("--reset", owner="trader")
+    assert set(Workflow.objects.values_list("owner__username", flat=True)) == {"trader"}
+    with pytest.raises(CommandError, match="There is no user nobody"):
+        seed("--reset", owner="nobody")
+
+
+@pytest.mark.parametrize("option", ["--runs=0", "--nodes=-1", "--until=soon", "--until=1600-01-01"])
+def test_what_makes_no_sense_is_refused_in_a_sentence(option: str) -> None:
+    with pytest.raises(CommandError, match="expected"):
+        call_command("seed_ledger", option)
