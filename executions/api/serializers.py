@@ -136,12 +136,6 @@ class NodeExecutionAttemptSerializer(NodeExecutionAttemptListSerializer):
         read_only_fields = fields
 
 
-class LogLines(serializers.ListSerializer[Any]):
-    def create(self, validated_data: Any) -> Any:
-        run = self.context["execution"]
-        return ExecutionLog.objects.bulk_create(ExecutionLog(workflow_execution=run, **line) for line in validated_data)
-
-
 class ExecutionLogSerializer(FewerFields, serializers.ModelSerializer[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` is now unless given. The time inside an `id` decides on the
     partition, so it may not lie anywhere."""
@@ -152,7 +146,6 @@ class ExecutionLogSerializer(FewerFields, serializers.ModelSerializer[ExecutionL
 
     class Meta:
         model = ExecutionLog
-        list_serializer_class = LogLines
         fields = ["id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp"]
         read_only_fields = ["workflow_execution"]
 
@@ -167,9 +160,6 @@ class ExecutionLogSerializer(FewerFields, serializers.ModelSerializer[ExecutionL
         if value is not None and value not in self.context["node_executions"]:
             raise serializers.ValidationError("This execution has no node execution with this id.")
         return value
-
-    def create(self, validated_data: dict[str, Any]) -> ExecutionLog:
-        return ExecutionLog.objects.create(workflow_execution=self.context["execution"], **validated_data)
 
 
 class NothingSerializer(serializers.Serializer[Any]):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.db.models import JSONField, TextField
 from django.shortcuts import get_object_or_404
-from rest_framework import mixins, serializers, status
+from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
@@ -21,6 +21,7 @@ from workflows.api.idempotency import ReliableMixin
 from workflows.api.preconditions import PreconditionsMixin
 from workflows.base import parse_uuid
 
+from .creation import CreateMixin
 from .errors import BadQuery
 from .filters import (
     PAGING,
@@ -120,18 +121,6 @@ class QueryMixin(GenericViewSet[Any]):
 
     def get_serializer_context(self) -> Any:
         return {**super().get_serializer_context(), "fields": self.fields}
-
-
-class CreateMixin(mixins.CreateModelMixin):
-    def perform_create(self, serializer: Any) -> None:
-        """A refusal by the database leaves whatever transaction is around it usable."""
-        self.check_object_permissions(self.request, self.belongs_to(serializer))  # type: ignore[attr-defined]
-        with transaction.atomic():
-            serializer.save()
-
-    def belongs_to(self, serializer: Any) -> Any:
-        """The row that the new one will belong to: the run of the address, or what the body names."""
-        return self.execution if hasattr(self, "execution") else serializer.validated_data["workflow"]
 
 
 class VerbsMixin(ReliableMixin, PreconditionsMixin, QueryMixin):
@@ -296,10 +285,19 @@ class LogsOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, OfExecution):
         self.node_executions = self._named(list(request.data) if many else [request.data])
         lines = self.get_serializer(data=request.data, many=many)
         lines.is_valid(raise_exception=True)
-        named = lines.validated_data if many else [lines.validated_data]
-        partitions.ensure(line["id"] for line in named if "id" in line)  # before the transaction: it may have to wait
-        self.perform_create(lines)
-        return Response(lines.data, status=status.HTTP_201_CREATED)
+        rows, made = self._written(lines.validated_data if many else [lines.validated_data])
+        answer = self.get_serializer(rows, many=True).data
+        return Response(answer if many else answer[0], status=201 if made else 200)
+
+    def _written(self, lines: list[dict[str, Any]]) -> tuple[list[ExecutionLog], bool]:
+        """The lines in their order, and whether any of them was not there before."""
+        self.check_object_permissions(self.request, self.execution)
+        there = self.there(lines)
+        new = [ExecutionLog(workflow_execution=self.execution, **line) for line in lines if line.get("id") not in there]
+        partitions.ensure(line.id for line in new)  # before the transaction: it may have to wait
+        with transaction.atomic():
+            made = iter(ExecutionLog.objects.bulk_create(new))
+        return [there[line["id"]] if line.get("id") in there else next(made) for line in lines], bool(new)
 
     def _named(self, lines: list[Any]) -> set[Any]:
         """The run's own of the node executions that the lines name: one query for all lines."""

@@ -107,11 +107,12 @@ def test_a_lines_node_belongs_to_the_same_run(api: Any, owner: Any, run: Any) ->
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/node_execution")
 
 
-def test_a_line_that_exists_already_is_409(api: Any, owner: Any, run: Any) -> None:
+def test_a_line_of_another_run_with_the_same_id_is_409(api: Any, owner: Any, run: Any) -> None:
     line = {"id": str(uuid7()), "level": "info", "message": "a"}
     client = api(owner)
     assert post(client, f"executions/{run.pk}/logs/", line).status_code == 201
-    assert post(client, f"executions/{run.pk}/logs/", line).status_code == 409
+    other = WorkflowExecutionFactory(workflow=run.workflow)
+    assert post(client, f"executions/{other.pk}/logs/", line).status_code == 409
 
 
 def test_lines_are_taken_after_the_end_of_the_run(api: Any, owner: Any, run: Any) -> None:

@@ -1,0 +1,72 @@
+"""A row that is there already, under its id and with the same content, is answered and not made again."""
+
+from typing import Any
+
+import pytest
+
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.factories import WorkflowExecutionFactory
+from workflows.base import uuid7
+from workflows.models import Workflow
+
+
+@pytest.fixture
+def run(workflow: Workflow) -> WorkflowExecution:
+    return WorkflowExecutionFactory(workflow=workflow)
+
+
+@pytest.fixture
+def requests(workflow: Workflow, run: WorkflowExecution) -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
+    """For each kind of row: where it is made, of what, and what would be other content."""
+    content = {"workflow": str(workflow.pk), "trigger_type": "manual", "input_data": {"a": [1, 2.5, None]}}
+    node = {"node": "rank", "input_data": {"a": 1}}
+    line = {"level": "info", "message": "once", "data": {"a": 1}, "timestamp": "2026-11-22T10:00:00Z"}
+    return {
+        "run": ("executions/", content, {"trigger_type": "event"}),
+        "node": (f"executions/{run.pk}/nodes/", node, {"node": "fetch"}),
+        "line": (f"executions/{run.pk}/logs/", line, {"message": "twice"}),
+    }
+
+
+MODELS: dict[str, Any] = {"run": WorkflowExecution, "node": NodeExecution, "line": ExecutionLog}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_same_content_is_200_with_the_row_and_other_content_409(
+    api: Any, owner: Any, requests: Any, kind: str
+) -> None:
+    url, content, other = requests[kind]
+    content, client, before = content | {"id": str(uuid7())}, api(owner), MODELS[kind].objects.count()
+    first, again = (client.post(f"/api/v1/{url}", content, format="json") for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+    answer = client.post(f"/api/v1/{url}", content | other, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "exists_with_other_content")
+    assert MODELS[kind].objects.count() == before + 1
+
+
+def test_a_run_that_has_moved_on_is_still_the_same(api: Any, owner: Any, requests: Any) -> None:
+    url, content, _ = requests["run"]
+    content, client = content | {"id": str(uuid7())}, api(owner)
+    client.post(f"/api/v1/{url}", content, format="json")
+    WorkflowExecution.objects.get(pk=content["id"]).start()
+    assert client.post(f"/api/v1/{url}", content, format="json").json()["status"] == "running"
+
+
+def test_of_a_list_only_the_lines_that_are_new_are_made(api: Any, owner: Any, run: Any) -> None:
+    client, url = api(owner), f"/api/v1/executions/{run.pk}/logs/"
+    lines = [{"id": str(uuid7()), "level": "info", "message": str(number)} for number in range(3)]
+    assert client.post(url, lines[:2], format="json").status_code == 201
+    answer = client.post(url, lines, format="json")
+    assert (answer.status_code, [line["message"] for line in answer.json()]) == (201, ["0", "1", "2"])
+    assert client.post(url, lines, format="json").status_code == 200
+    assert run.logs.count() == 3
+
+
+def test_an_id_of_a_row_that_the_caller_may_not_see_is_409_and_shows_nothing(
+    api: Any, stranger: Any, run: Any, requests: Any
+) -> None:
+    other = WorkflowExecutionFactory(workflow__owner=stranger)
+    body = {"id": str(run.pk), "workflow": str(other.workflow_id), "trigger_type": "manual"}
+    answer = api(stranger).post("/api/v1/executions/", body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
