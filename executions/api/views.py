@@ -28,6 +28,7 @@ from .filters import (
     Several,
     WorkflowExecutionFilters,
     check_names,
+    of_owner,
     words,
 )
 from .serializers import (
@@ -196,7 +197,7 @@ class WorkflowExecutionViewSet(
 
     def get_queryset(self) -> Any:
         runs = WorkflowExecution.objects.visible_to(self.request.user)
-        return runs.without_payload() if self.action == "list" else runs
+        return of_owner(runs.without_payload(), self.request.user, "workflow") if self.action == "list" else runs
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """With `?expand=nodes,logs` also every node, and the newest lines, oldest of them first."""
@@ -236,7 +237,9 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
 
     def get_queryset(self) -> Any:
         nodes = NodeExecution.objects.visible_to(self.request.user)
-        return _listed(nodes) if self.action == "list" else nodes.select_related("node")
+        if self.action == "list":
+            return of_owner(_listed(nodes), self.request.user, "node")
+        return nodes.select_related("node")
 
     @action(detail=True, methods=["post"])
     def skip(self, request: Request, pk: Any) -> Response:
@@ -310,7 +313,8 @@ class LogViewSet(mixins.ListModelMixin, QueryMixin):
     ordering = ("-timestamp", "-id")
 
     def get_queryset(self) -> Any:
-        return ExecutionLog.objects.visible_to(self.request.user)
+        lines = ExecutionLog.objects.visible_to(self.request.user)
+        return of_owner(lines, self.request.user, "workflow_execution__workflow")
 
 
 class AttemptsMixin(mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
