@@ -1,6 +1,6 @@
 """The keys of a run's context and metadata that mean something here, and what each may hold.
 
-Unknown keys are kept as they are. A known key may be null.
+Unknown keys are kept as they are. A known key may be null, or hold a mask.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,6 +9,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from workflows.base import parse_uuid
+
+from .secrets import MASK
 
 type Kind = tuple[str, Callable[[Any], bool]]
 
@@ -55,10 +57,15 @@ def check(field: str, value: Any) -> None:
     wrong = [
         f"{field}.{path}: expected {expected}."
         for path, (expected, fits) in KNOWN[field].items()
-        if (found := _at(value, path)) is not None and not fits(found)
+        if (found := _at(value, path)) is not None and not (fits(found) or _is_masked(found))
     ]
     if wrong:
         raise ValidationError({field: wrong})
+
+
+def _is_masked(value: Any) -> bool:
+    """A secret stood there: what has been stored so may be saved again."""
+    return isinstance(value, str) and MASK in value
 
 
 def _at(value: Any, path: str) -> Any:

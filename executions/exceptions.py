@@ -3,7 +3,8 @@
 ValueError
 ├── InvalidTransition           the move is not allowed from the state that the row is in
 │   ├── ConcurrentExecution     another run of the workflow is running (also Django's IntegrityError)
-│   └── StaleExecution          the row went on to another attempt since the object was read
+│   ├── StaleExecution          the row went on to another attempt since the object was read
+│   └── SecretsUnknown          the run's secrets are gone, and so nothing can be kept clear of them
 ├── StaleObject                 save() of an object whose row is newer (of `workflows`)
 └── CyclicGraph                 the edges of a definition close a circle (of `workflows`)
 TypeError
@@ -24,6 +25,7 @@ __all__ = [
     "HasHistory",
     "ImmutableLog",
     "InvalidTransition",
+    "SecretsUnknown",
     "StaleExecution",
     "StaleObject",
 ]
@@ -43,6 +45,10 @@ class ConcurrentExecution(InvalidTransition, IntegrityError):
 
 class StaleExecution(InvalidTransition):
     """The object is of an earlier attempt than the row: whoever holds it has been replaced and should stop."""
+
+
+class SecretsUnknown(InvalidTransition):
+    """The run had secrets, and they were deleted since or cannot be decrypted: what could hold one is not stored."""
 
 
 class ImmutableLog(TypeError):

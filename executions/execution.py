@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
+from uuid import UUID
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -11,7 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from workflows import storable
 from workflows.base import Identified, Value, Versioned, json_value
 
+from . import vault
 from .exceptions import InvalidTransition, StaleExecution
+from .querysets import GuardedQuerySet
 from .states import ENDED, ExecutionStatus, Transitions, sources
 
 # Both times come from the database's clock. A statement that waited for a row lock is older than the change it waited
@@ -39,10 +42,14 @@ class Timed(models.Model):
 class Attempt(Identified, Timed):
     """What one try was that a retry has replaced; the try that counts now is the row itself."""
 
+    ACT: ClassVar[str] = "retry"
+
     number = models.PositiveIntegerField(_("number"))
     status = models.CharField(_("status"), max_length=50, choices=ExecutionStatus)
     output_data = models.JSONField(_("output"), null=True, blank=True)
     error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error", as in its row
+
+    objects: ClassVar[Any] = GuardedQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -51,11 +58,16 @@ class Attempt(Identified, Timed):
     def __str__(self) -> str:
         return f"{self.number} · {self.get_status_display()}"
 
+    def save(self, **kwargs: Any) -> None:
+        vault.guard_rows([self], self.ACT, kwargs.get("using"))
+        super().save(**kwargs)
+
 
 class Execution(Versioned, Timed):
     """Subclasses give `TRANSITIONS` and, as the related name `attempts`, a model of what earlier attempts were."""
 
     TRANSITIONS: ClassVar[Transitions]
+    ACT: ClassVar[str] = "save"
     KEPT: ClassVar[tuple[str, ...]] = ("status", "started_at", "ended_at", "output_data", "error_message")
 
     status = models.CharField(
@@ -77,8 +89,9 @@ class Execution(Versioned, Timed):
 
     def save(self, **kwargs: Any) -> None:
         """Raises StaleObject where the row is newer, InvalidTransition where the status was assigned, and what
-        check_documents() raises."""
+        check_documents() raises. Secrets are masked in the object too."""
         self.check_documents()
+        self._guard_secrets(kwargs.get("using"))
         super().save(**kwargs)
 
     def clean(self) -> None:
@@ -90,6 +103,13 @@ class Execution(Versioned, Timed):
         for field in self._meta.concrete_fields:
             if isinstance(field, models.JSONField) and field.attname in self.__dict__:
                 storable.check(field.name, self.__dict__[field.attname])
+
+    def _guard_secrets(self, using: str | None) -> None:
+        vault.guard_rows([self], self.ACT, using)
+
+    @property
+    def run_id(self) -> UUID:
+        raise NotImplementedError
 
     @property
     def is_terminal(self) -> bool:
@@ -115,11 +135,15 @@ class Execution(Versioned, Timed):
         )
         storable.check("output_data", changes.get("output_data"))
         with transaction.atomic():
+            # Before the row is locked: what is found to be secret locks the run.
+            changes |= vault.guard_changes(type(self), self.run_id, changes, act)
             moved = rows.update_returning(status=to, **changes)
             if moved is None:
                 raise self._refusal(act, to)
             if then is not None:
                 then()
+            if to in ENDED:
+                transaction.on_commit(vault.purge_now_and_then, robust=True)
         if moved["version"] != self.version + 1:
             # Somebody changed other columns since this object was read: the move stands, and the object stays stale,
             # so that save() does not write its old values over theirs.

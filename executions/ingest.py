@@ -6,8 +6,9 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
-from . import partitions
+from . import partitions, vault
 from .models import ExecutionLog
+from .querysets import ADD_LINE
 
 LINE = ("id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp")
 
@@ -43,6 +44,7 @@ def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) ->
     lines = list(lines)
     for line in lines:
         line.clean_text()
+    vault.guard_rows(lines, ADD_LINE, using)
     rows = [
         (
             line.id,

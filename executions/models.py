@@ -8,6 +8,7 @@ lock. Locks are always taken from the run to its nodes, so verbs wait for each o
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
@@ -22,14 +23,16 @@ from workflows.base import GinIndex, Identified, Index, json_value
 from workflows.exceptions import violated
 from workflows.models import Node, Workflow
 
-from . import context, keys, partitions, states
+from . import context, keys, partitions, states, vault
 from .exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
-from .querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
+from .querysets import ADD_LINE, ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
+from .vault import ExecutionSecrets
 
 __all__ = [
     "ExecutionLog",
+    "ExecutionSecrets",
     "ExecutionStatus",
     "LogLevel",
     "NodeExecution",
@@ -115,9 +118,22 @@ class WorkflowExecution(Execution):
     def save(self, **kwargs: Any) -> None:
         """Raises ConcurrentExecution where it would be the second running one of its workflow, and what
         Execution.save() raises."""
-        running = self.status == ExecutionStatus.RUNNING
-        with self._one_running("save"), transaction.atomic() if running else nullcontext():
+        using = kwargs.get("using") or self._state.db or DEFAULT_DB_ALIAS
+        new = kwargs.get("force_insert") or (self._state.adding and not kwargs.get("force_update"))
+        self.check_documents()
+        found = vault.guard_rows([self], self.ACT, using, new=new)
+        together = self.status == ExecutionStatus.RUNNING or (new and found)
+        with self._one_running("save"), transaction.atomic(using=using) if together else nullcontext():
             super().save(**kwargs)
+            if new and found:
+                vault.keep_of_new(found, using)
+
+    def _guard_secrets(self, using: str | None) -> None:
+        """Done already: a new run's are kept only once it is there."""
+
+    @property
+    def run_id(self) -> UUID:
+        return self.pk
 
     def check_documents(self) -> None:
         """Raises ValidationError for a known key of context or metadata of the wrong type too, path first."""
@@ -280,6 +296,10 @@ class NodeExecution(Execution):
             raise ValidationError({"node": _("The node belongs to another workflow than the execution.")})
 
     @property
+    def run_id(self) -> UUID:
+        return self.workflow_execution_id
+
+    @property
     def can_retry(self) -> bool:
         """Failed, and not yet retried as often as its node's retry_config allows."""
         return self.status == ExecutionStatus.FAILED and self.retry_count < self.node.max_retries
@@ -351,6 +371,10 @@ class WorkflowExecutionAttempt(Attempt):
             models.UniqueConstraint(fields=["workflow_execution", "number"], name="workflow_execution_attempt_number")
         ]
 
+    @property
+    def run_id(self) -> UUID:
+        return self.workflow_execution_id
+
 
 class NodeExecutionAttempt(Attempt):
     node_execution = models.ForeignKey(
@@ -365,6 +389,10 @@ class NodeExecutionAttempt(Attempt):
         constraints = [
             models.UniqueConstraint(fields=["node_execution", "number"], name="node_execution_attempt_number")
         ]
+
+    @property
+    def run_id(self) -> UUID:
+        return self.node_execution.workflow_execution_id
 
 
 class ExecutionLog(Identified):
@@ -419,6 +447,10 @@ class ExecutionLog(Identified):
         if self.node_execution and self.node_execution.workflow_execution_id != self.workflow_execution_id:
             raise ValidationError({"node_execution": _("The node execution belongs to another run than the line.")})
 
+    @property
+    def run_id(self) -> UUID:
+        return self.workflow_execution_id
+
     def clean_text(self) -> None:
         """A line is kept even if its message is not quite text. Raises ValidationError for data that is not JSON."""
         self.message = storable.as_text(self.message)
@@ -430,4 +462,5 @@ class ExecutionLog(Identified):
             raise ImmutableLog
         self.clean_text()
         using = kwargs.get("using") or DEFAULT_DB_ALIAS
+        vault.guard_rows([self], ADD_LINE, using)
         partitions.writing([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))

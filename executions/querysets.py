@@ -1,22 +1,53 @@
 """Named questions to the ledger, and nothing that changes it but one guarded statement."""
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from django.db import models
+from django.db import models, transaction
 
 from workflows.base import VersionedQuerySet
 from workflows.querysets import may_see_all
 
-from . import partitions
+from . import partitions, vault
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
+
+ADD_LINE = "add a line to"
 
 if TYPE_CHECKING:
     from .models import ExecutionLog, WorkflowExecution
 
 
+class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
+    """Of rows that are masked before they are stored."""
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        objs = list(objs)
+        vault.guard_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
+        return super().bulk_create(objs, *args, **kwargs)
+
+
 class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
+    RUN: str
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        objs = list(objs)
+        for row in objs:
+            row.check_documents()  # type: ignore[attr-defined]
+        vault.guard_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
+        return super().bulk_create(objs, *args, **kwargs)
+
+    def update(self, **changes: Any) -> int:
+        """Masked and scrubbed as save() does it, of the secrets of every run that has a row among these."""
+        said = {name: changes[name] for name in vault.guarded(self.model) & set(changes) if changes[name]}
+        if said:
+            runs = self.order_by().values_list(self.RUN, flat=True).distinct()
+            changes |= vault.guard_same(said, runs, self.db)
+        return super().update(**changes)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
     def active(self) -> "ExecutionQuerySet[M]":
         return self.filter(status__in=ACTIVE)
 
@@ -31,6 +62,8 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
 
 
 class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
+    RUN = "pk"
+
     def visible_to(self, user: Any) -> "WorkflowExecutionQuerySet":
         """Those of workflows that the user owns; every one for staff who may view runs."""
         if may_see_all(user, "executions.view_workflowexecution"):
@@ -41,7 +74,12 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         objs = list(objs)
         for run in objs:
             run.check_documents()
-        return super().bulk_create(objs, *args, **kwargs)
+        found = vault.guard_rows(objs, "create", self.db, new=True)
+        with transaction.atomic(using=self.db) if found else nullcontext():
+            created = super(ExecutionQuerySet, self).bulk_create(objs, *args, **kwargs)
+            there = {pk: found[pk] for pk in self.using(self.db).filter(pk__in=found).values_list("pk", flat=True)}
+            vault.keep(there, self.db)
+        return created
 
     def without_payload(self) -> "WorkflowExecutionQuerySet":
         """For lists: neither input, output nor context, which may each be megabytes."""
@@ -49,6 +87,8 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
 
 
 class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
+    RUN = "workflow_execution"
+
     def visible_to(self, user: Any) -> "NodeExecutionQuerySet":
         """Those of runs that the user may see."""
         if may_see_all(user, "executions.view_nodeexecution"):
@@ -80,5 +120,6 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
         objs = list(objs)
         for line in objs:
             line.clean_text()
+        vault.guard_rows(objs, ADD_LINE, self.db)
         write = super().bulk_create
         return partitions.writing([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))

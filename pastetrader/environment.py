@@ -1,7 +1,9 @@
 """Reading the environment: a value is right, or the program stops with a sentence that names the variable."""
 
+import hashlib
 import os
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -46,6 +48,22 @@ def choice(name: str, default: str, choices: Collection[str]) -> str:
 
 def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def fernet_keys(name: str) -> list[str]:
+    keys = words(name)
+    for number_, key in enumerate(keys, 1):
+        if not re.fullmatch("[A-Za-z0-9_-]{43}=", key):
+            # Never shows the value: it may be half a key.
+            raise ImproperlyConfigured(
+                f"{name} holds {len(keys)} keys, and number {number_} is none; make one with: python -c "
+                "'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+            )
+    return keys
+
+
+def fernet_key_from(text: str) -> str:
+    return urlsafe_b64encode(hashlib.sha256(b"executions secrets " + text.encode()).digest()).decode()
 
 
 def database(name: str) -> dict[str, Any]:

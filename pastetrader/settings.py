@@ -168,7 +168,13 @@ OUR_LEVEL = {"level": env.choice("LOG_LEVEL", "INFO", LEVELS)}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "pastetrader.logs.Line",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", LEVELS)},
     "loggers": dict.fromkeys(("pastetrader", "workflows", "executions", "tokens"), OUR_LEVEL),
@@ -194,3 +200,12 @@ EXECUTIONS_LOG_PARTITION_DAYS = env.number("EXECUTIONS_LOG_PARTITION_DAYS", 7, l
 EXECUTIONS_LOG_PARTITIONS_AHEAD = env.number("EXECUTIONS_LOG_PARTITIONS_AHEAD", 8, least=1, most=520)
 # A line's partition follows from the time inside its id: how far back that may lie when a caller of the API chose it.
 EXECUTIONS_LOG_ID_DAYS = env.number("EXECUTIONS_LOG_ID_DAYS", 90, least=1, most=3650)
+# Keys that name a secret, beside those that executions/secrets.py knows.
+EXECUTIONS_SECRET_KEYS_EXTRA = env.words("EXECUTIONS_SECRET_KEYS_EXTRA")
+# What a run's secrets are encrypted with, so that they are found in what it says: the first encrypts, each decrypts.
+EXECUTIONS_SECRETS_KEYS = env.fernet_keys("EXECUTIONS_SECRETS_KEYS") or [
+    env.fernet_key_from(read_or_make(LOCAL_DIR / "secrets_key"))
+]
+# Seconds that they are kept after a run was completed or cancelled, for late lines; and after it failed, for a retry.
+EXECUTIONS_SECRETS_GRACE_SECONDS = env.number("EXECUTIONS_SECRETS_GRACE_SECONDS", 3_600)
+EXECUTIONS_SECRETS_FAILED_SECONDS = env.number("EXECUTIONS_SECRETS_FAILED_SECONDS", 604_800)

@@ -1,6 +1,5 @@
 """What rows say on a page: durations for people, and texts cut in the database, whatever their size there."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,6 @@ LIMIT = 200_000  # characters of one JSON field, or of one text on a page of its
 SHORT = 2_000
 TRACEBACK = 20_000
 LINE = 300
-MASK = "***masked***"
 
 
 def duration(row: Any) -> str:
@@ -79,32 +77,9 @@ def payloads(row: Any, *names: str, **others: Any) -> tuple[list[Payload], dict[
     found = type(row)._default_manager.filter(pk=row.pk).values(**printed, **others).first()
     values: dict[str, Any] = found or dict.fromkeys([*printed, *others])
     labels = {name: row._meta.get_field(name).verbose_name for name in names}
-    shown = [Payload(labels[name], _safe(name, values[f"{name}_printed"])) for name in names]
+    shown = [Payload(labels[name], values[f"{name}_printed"]) for name in names]
     return shown, {name: values[name] for name in others}
 
 
 def _printed(name: str) -> Left:
     return Left(Func(F(name), function="jsonb_pretty", output_field=TextField()), Value(LIMIT + 1))
-
-
-def _safe(name: str, text: str | None) -> str | None:
-    """Without what stands under `context.secrets`, at any depth."""
-    if name != "context" or text is None or '"secrets"' not in text or len(text) > LIMIT:
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):  # a number or a depth that PostgreSQL can hold and Python refuses
-        return MASK
-    return json.dumps(_masked(value), indent=4, ensure_ascii=False)
-
-
-def _masked(context: Any) -> Any:
-    if not isinstance(context, dict):
-        return context
-    return {key: _hidden(value) if key == "secrets" else value for key, value in context.items()}
-
-
-def _hidden(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _hidden(item) for key, item in value.items()}
-    return [_hidden(item) for item in value] if isinstance(value, list) else MASK

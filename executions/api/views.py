@@ -32,6 +32,7 @@ from .filters import (
     Several,
     WorkflowExecutionFilters,
     check_names,
+    of_owner,
     words,
 )
 from .serializers import (
@@ -189,7 +190,7 @@ class WorkflowExecutionViewSet(
 
     def get_queryset(self) -> Any:
         runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
-        return runs.without_payload() if self.action == "list" else runs
+        return of_owner(runs.without_payload(), self.request.user, "workflow") if self.action == "list" else runs
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """With `?expand=nodes,logs` also every node, and the newest lines, oldest of them first."""
@@ -230,7 +231,9 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
     def get_queryset(self) -> Any:
         visible = NodeExecution.objects.visible_to(self.request.user)
         nodes = within(visible, self.request, OF_RUN)
-        return _listed(nodes) if self.action == "list" else nodes.select_related("node")
+        if self.action == "list":
+            return of_owner(_listed(nodes), self.request.user, "node")
+        return nodes.select_related("node")
 
     @action(detail=True, methods=["post"])
     def skip(self, request: Request, pk: Any) -> Response:
@@ -314,7 +317,8 @@ class LogViewSet(mixins.ListModelMixin, QueryMixin):
     ordering = ("-timestamp", "-id")
 
     def get_queryset(self) -> Any:
-        return within(ExecutionLog.objects.visible_to(self.request.user), self.request, OF_RUN)
+        lines = within(ExecutionLog.objects.visible_to(self.request.user), self.request, OF_RUN)
+        return of_owner(lines, self.request.user, "workflow_execution__workflow")
 
 
 class AttemptsMixin(mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):

@@ -9,7 +9,9 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from executions import vault
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
+from executions.secrets import at_work
 from workflows.storable import as_text
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -53,9 +55,12 @@ class Recorder:
             _current.reset(token)
 
     def give_up(self) -> None:
-        """Whoever watches the console gets what the ledger did not."""
+        """Whoever watches the console gets what the ledger did not, clear of the run's secrets."""
+        if not self.lines:
+            return
+        scrubber = vault.scrubber(self.run.pk)
         for line in self.lines:
-            unstored.error("%s %s: %s", line.timestamp.isoformat(), line.level, line.message)
+            unstored.error("%s %s: %s", line.timestamp.isoformat(), line.level, scrubber.text(line.message))
 
 
 _current: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
@@ -65,6 +70,7 @@ _current: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 def recorded(run: WorkflowExecution, node: NodeExecution | None = None) -> Iterator[Recorder]:
     """What this thread logs inside is stored as lines of the run, and of the node if one is given."""
     recorder = Recorder(run, node)
+    printed = at_work.set(vault.scrubber(run.pk))
     token = _current.set(recorder)
     try:
         yield recorder
@@ -72,6 +78,7 @@ def recorded(run: WorkflowExecution, node: NodeExecution | None = None) -> Itera
         _current.reset(token)
         recorder.flush()
         recorder.give_up()
+        at_work.reset(printed)
 
 
 class LedgerHandler(logging.Handler):

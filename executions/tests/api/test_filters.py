@@ -1,7 +1,7 @@
 """What a list may be asked for, over HTTP."""
 
-import itertools
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -208,7 +208,7 @@ def followed(client: Any, url: str | None) -> list[Any]:
         pages.append(page)
         rows += page["results"]
         url = page["next"]
-    for before, page in itertools.pairwise(pages):
+    for before, page in pairwise(pages):
         assert client.get(page["previous"]).json()["results"] == before["results"]
     return rows
 
@@ -238,7 +238,7 @@ def test_fields_leave_the_others_out_and_unread(
     assert row == {"id": str(run.pk), "status": "pending", "duration_seconds": None}
     for column in ("input_data", "output_data", "context", "metadata", "error_message"):
         assert column not in captured[-1]["sql"]
-    with django_assert_num_queries(2) as captured:
+    with django_assert_num_queries(3) as captured:
         assert client.get(f"{RUNS}?fields=id,metadata").json()["results"] == [{"id": str(run.pk), "metadata": {}}]
     assert "error_message" not in captured[-1]["sql"]
 
@@ -292,17 +292,17 @@ def test_node_executions_across_runs_are_found_by_each_filter(
     }
     for query, rows in expected.items():
         assert found(client, query, NODES) == {str(row.pk) for row in rows}
-    with django_assert_num_queries(2) as captured:  # the token, the rows
+    with django_assert_num_queries(3) as captured:  # the token, the owner's nodes, the rows
         rows = client.get(NODES).json()["results"]
     assert [row["id"] for row in rows][-1] == str(second.pk)
     assert not {"input_data", "output_data", "error_traceback"} & set(rows[0])
     assert '"config"' not in captured[-1]["sql"]
-    assert next(row["id"] for row in followed(client, f"{NODES}?ordering=created&page_size=1")) == str(second.pk)
+    assert followed(client, f"{NODES}?ordering=created&page_size=1")[0]["id"] == str(second.pk)
 
 
 @pytest.mark.parametrize("query", ["status=x", "node=x", "workflow=x", "created_after=x", "ordering=started", "q=abc"])
 def test_a_wrong_question_to_node_executions_is_400(api: Any, owner: Any, query: str) -> None:
-    assert refused(api(owner).get(f"{NODES}?{query}")) == [f"?{query.split('=', maxsplit=1)[0]}"]
+    assert refused(api(owner).get(f"{NODES}?{query}")) == [f"?{query.partition('=')[0]}"]
 
 
 # --- Attempts ------------------------------------------------------------------
@@ -427,6 +427,32 @@ def test_lines_across_runs_need_a_period_of_31_days_at_most(
     api: Any, owner: Any, query: str, pointers: list[str]
 ) -> None:
     assert refused(api(owner).get(f"{LOGS}?{query}")) == pointers
+
+
+# --- How much work -------------------------------------------------------------
+def test_no_filter_takes_more_than_six_queries(
+    api: Any, owner: Any, workflow: Workflow, lines: Any, django_assert_max_num_queries: Any
+) -> None:
+    client, node = api(owner), lines[1].node_execution
+    queries = [
+        f"{RUNS}?workflow={workflow.pk}&status=failed&tag=x&q=abc&has_error=true&ordering=-duration",
+        f"{NODES}?workflow={workflow.pk}&node={node.node_id}&status=failed",
+        f"{RUNS}{node.workflow_execution_id}/logs/?node={node.pk}&level_min=info&q=x",
+        f"{RUNS}{node.workflow_execution_id}/?expand=nodes,logs",
+        f"{LOGS}?after=2026-03-01&before=2026-03-02&level=error",
+    ]
+    for url in queries:
+        with django_assert_max_num_queries(6):
+            assert client.get(url).status_code == 200
+
+
+def test_who_owns_nothing_is_answered_without_a_look_at_the_ledger(
+    api: Any, stranger: Any, lines: Any, django_assert_num_queries: Any
+) -> None:
+    client = api(stranger)
+    for url in (RUNS, NODES, f"{LOGS}?after=2026-03-01&before=2026-03-02"):
+        with django_assert_num_queries(2):  # the token, what they own
+            assert found(client, "", url) == set() if "?" not in url else ids(client.get(url)) == []
 
 
 # --- Who -----------------------------------------------------------------------

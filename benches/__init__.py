@@ -1,0 +1,1 @@
+"""What the ledger costs, measured: `make bench-api`, `make bench-lists`."""

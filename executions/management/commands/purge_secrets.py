@@ -1,0 +1,20 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from executions.vault import ExecutionSecrets
+
+
+class Command(BaseCommand):
+    help = "Deletes the encrypted secrets of executions that ended long enough ago; for a timer, such as cron's."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only print how many there are")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["dry_run"]:
+            count = ExecutionSecrets.objects.over().filter(sealed__isnull=False).count()
+            self.stdout.write(f"The secrets of {count} executions would be deleted.")
+        else:
+            self.stdout.write(f"Deleted the secrets of {ExecutionSecrets.objects.purge()} executions.")

@@ -1,0 +1,142 @@
+"""Each filter and ordering that the API offers is answered by an index: the plan names it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIRequestFactory
+
+from executions import keys, partitions
+from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.test_schema import rows
+from workflows.base import uuid7
+from workflows.tests.factories import UserFactory
+
+AFTER, BEFORE = "2026-03-01", "2026-03-02"
+RUNS = {
+    "status=failed": "status",
+    "status=failed,cancelled": "status",
+    "workflow={workflow}": "workflow",
+    "workflow={workflow}&status=failed": "workflow_status",
+    "trigger_type=event": "trigger",
+    "tag=x": "metadata",
+    "correlation_id=x": "metadata",
+    "triggered_by=x": "metadata",
+    "schedule_id=x": "metadata",
+    "priority=5": "metadata",
+    f"parent={uuid7()}": "context",
+    f"created_after={AFTER}": "created",
+    f"created_before={BEFORE}": "created",
+    f"started_after={AFTER}": "started",
+    f"started_before={BEFORE}": "started",
+    f"ended_after={AFTER}": "ended",
+    f"ended_before={BEFORE}": "ended",
+    "duration_min=5": "duration",
+    "duration_max=5": "duration",
+    "has_error=true": "error",
+    "q=refused": "error_text",
+}
+
+
+@pytest.fixture
+def only(db: None) -> Iterator[Any]:
+    """`only(table, index)` drops the table's other indexes: which of several that fit is the planner's affair."""
+
+    def drop(table: str, index: str) -> None:
+        with connection.cursor() as cursor:
+            for (other,) in rows("SELECT indexname FROM pg_indexes WHERE tablename = %s", table):
+                if other != index and other.startswith("idx_"):
+                    cursor.execute(f"DROP INDEX {other}")
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+
+    return drop
+
+
+def asked(filters: Any, queryset: Any, query: str) -> Any:
+    request = APIRequestFactory().get(f"/?{query}")
+    request.user = UserFactory(is_staff=True, is_superuser=True)
+    found = filters(data=request.GET, queryset=queryset, request=request)
+    assert found.is_valid(), found.errors
+    return found.qs
+
+
+def plan(question: Any) -> str:
+    return " ".join(question.explain().split())
+
+
+def uses(plan: str, index: str) -> bool:
+    return f"using {index} on" in plan or f"Bitmap Index Scan on {index} " in plan
+
+
+@pytest.mark.parametrize("query", RUNS)
+def test_a_filter_of_runs_is_answered_by_its_index(only: Any, query: str) -> None:
+    index = f"idx_workflow_executions_{RUNS[query]}"
+    run = WorkflowExecutionFactory()
+    only("workflow_executions", index)
+    question = asked(WorkflowExecutionFilters, WorkflowExecution.objects.all(), query.format(workflow=run.workflow_id))
+    found = plan(question.order_by())
+    assert uses(found, index)
+    assert "Cond: " in found or query == "has_error=true"  # a condition of the index, not a filter after it
+
+
+def test_every_filter_of_runs_has_its_plan_here() -> None:
+    """Runs without an error are nearly all: they are walked in the order of the list."""
+    assert {part.split("=")[0] for query in RUNS for part in query.split("&")} == set(
+        WorkflowExecutionFilters.base_filters
+    )
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize(
+    ("index", "name", "key"),
+    [
+        ("created", "created_at", None),
+        ("started", "by_start", keys.STARTED),
+        ("duration", "by_duration", keys.DURATION),
+    ],
+)
+def test_an_order_of_runs_is_read_off_its_index(only: Any, index: str, name: str, key: Any, sign: str) -> None:
+    only("workflow_executions", f"idx_workflow_executions_{index}")
+    runs = WorkflowExecution.objects.annotate(**{name: key} if key else {})
+    found = plan(runs.order_by(f"{sign}{name}", f"{sign}id")[:50])
+    assert uses(found, f"idx_workflow_executions_{index}")
+    assert "Sort" not in found
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("status=failed", "status"),
+        ("node={node}", "node"),
+        ("workflow={workflow}", "node"),
+        (f"created_after={AFTER}&created_before={BEFORE}", "created"),
+    ],
+)
+def test_a_filter_of_node_executions_is_answered_by_its_index(only: Any, query: str, index: str) -> None:
+    node = NodeExecutionFactory().node
+    only("node_executions", f"idx_node_executions_{index}")
+    text = query.format(node=node.pk, workflow=node.workflow_id)
+    found = plan(asked(NodeExecutionFilters, NodeExecution.objects.all(), text).order_by())
+    assert uses(found, f"idx_node_executions_{index}")
+    assert "Index Cond: " in found
+
+
+def test_node_executions_are_read_newest_first_off_their_index(only: Any) -> None:
+    only("node_executions", "idx_node_executions_created")
+    found = plan(NodeExecution.objects.order_by("-created_at", "-id")[:50])
+    assert uses(found, "idx_node_executions_created")
+    assert "Sort" not in found
+
+
+@pytest.mark.parametrize(
+    ("query", "column"),
+    [("", "timestamp_idx"), ("&level=error", "level_timestamp_idx"), ("&level_min=warning", "level_timestamp_idx")],
+)
+def test_lines_of_a_period_come_from_the_index_of_each_partition(only: Any, query: str, column: str) -> None:
+    only("execution_logs", f"idx_execution_logs_{column.partition('_')[0]}")
+    lines = asked(LogFilters, ExecutionLog.objects.all(), f"after={AFTER}&before={BEFORE}{query}")
+    found = plan(lines.order_by())
+    assert found.count(f"_{column}") >= len(partitions.existing())

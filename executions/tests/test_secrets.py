@@ -1,0 +1,174 @@
+"""The pure functions: what names a secret, and texts and documents without one."""
+
+import base64
+import html
+import json
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from executions.secrets import MASK, Blindfold, Scrubber, names_secret, values_in
+
+SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=6, max_size=30).filter(
+    lambda text: text not in MASK and MASK not in text and not text.isspace()
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=80)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+WRITTEN: dict[str, Any] = {
+    "plain": str,
+    "json": json.dumps,
+    "json in json": lambda text: json.dumps(json.dumps(text)),
+    "json, not ascii": lambda text: json.dumps(text, ensure_ascii=False),
+    "repr": repr,
+    "ascii": ascii,
+    "bytes": lambda text: repr(text.encode()),
+    "unicode escape": lambda text: "".join(f"\\u{unit:04x}" for unit in memoryview(text.encode("utf-16-le")).cast("H")),
+    "hex escape": lambda text: "".join(f"\\x{byte:02X}" for byte in text.encode()),
+    "octal": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
+    "url": lambda text: quote(text, safe=""),
+    "url, twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "url, all of it": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "form": quote_plus,
+    "html": html.escape,
+    "html, all of it": lambda text: "".join(f"&#{ord(char)};" for char in text),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 for urls": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "basic authorization": lambda text: base64.b64encode(f"user:{text}".encode()).decode(),
+    "base64 amid": lambda text: base64.b64encode(b"ab" + text.encode() + b"tail").decode(),
+    "json in a url": lambda text: quote(json.dumps({"key": text})),
+    "base64 in a url": lambda text: quote(base64.b64encode(text.encode()).decode(), safe=""),
+    "hex": lambda text: text.encode().hex(),
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+@given(secret=SECRETS, before=TEXTS, after=TEXTS)
+def test_a_secret_never_survives_however_it_is_written(written: str, secret: str, before: str, after: str) -> None:
+    form = WRITTEN[written](secret)
+    text = Scrubber([secret]).text(f"{before} {form} {after}")
+    assert MASK in text
+    assert secret not in text.replace(MASK, "")
+    if written.startswith(("base64", "basic", "hex")):
+        assert form.rstrip("=")[2:-2] not in text
+
+
+@given(secrets=st.lists(SECRETS, max_size=4), document=JSON)
+def test_scrubbing_twice_is_scrubbing_once(secrets: list[str], document: Any) -> None:
+    scrubber = Scrubber(secrets)
+    once = scrubber.document(document)
+    assert scrubber.document(once) == once
+
+
+@given(secrets=st.lists(st.text("ab*", min_size=6, max_size=9), max_size=4), text=st.text("ab*", max_size=40))
+def test_secrets_that_overlap_each_other_and_the_mask_do_not_survive(secrets: list[str], text: str) -> None:
+    scrubber = Scrubber(secrets)
+    once = scrubber.text(text)
+    assert scrubber.text(once) == once
+    assert not any(secret in part for part in once.split(MASK) for secret in scrubber.values)
+
+
+@given(secrets=st.lists(SECRETS, max_size=4), document=JSON)
+def test_no_value_stays_anywhere_in_a_document(secrets: list[str], document: Any) -> None:
+    planted = {"a": [document, *secrets], **{secret: f"x{secret}y" for secret in secrets}}
+    text = json.dumps(Scrubber(secrets).document(planted), ensure_ascii=False).replace(MASK, "")
+    for secret in secrets:
+        assert json.dumps(secret, ensure_ascii=False)[1:-1] not in text
+
+
+@given(document=JSON, text=TEXTS)
+def test_what_holds_no_secret_is_unchanged(document: Any, text: str) -> None:
+    scrubber = Scrubber(["hunter2-hunter2-hunter2", "correct horse battery"])
+    assume(not values_in(document))
+    assert scrubber.text(text) == text
+    assert scrubber.document({"a": document}) == {"a": document}
+
+
+@given(document=JSON)
+def test_what_is_masked_already_names_no_new_value(document: Any) -> None:
+    masked = Scrubber().document({"secrets": document})
+    assert values_in(masked) == set()
+    assert Scrubber().document(masked) == masked
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "password", "PASSWORD", "db_password", "passwd", "token", "access-token", "X-Api-Key", "apiKey", "api key",
+        "secret", "client_secret", "Authorization", "private_key", "privateKey", "credentials", "AWS_SECRET_ACCESS_KEY",
+        "Set-Cookie",
+    ],
+)  # fmt: skip
+def test_keys_that_name_a_secret_in_any_spelling(key: str) -> None:
+    assert names_secret(key)
+    assert Scrubber().document({"a": [{key: 1234}]}) == {"a": [{key: MASK}]}
+
+
+@pytest.mark.parametrize("key", ["symbol", "tokenizer", "key", "pass", "author", "tags", "correlation_id"])
+def test_keys_that_name_none(key: str) -> None:
+    assert not names_secret(key)
+
+
+def test_a_setting_adds_names() -> None:
+    assert Scrubber(extra=("Konto-Nr",)).document({"kontoNr": "x", "other": "x"}) == {"kontoNr": MASK, "other": "x"}
+
+
+def test_a_number_of_tokens_is_not_a_token() -> None:
+    assert Scrubber().document({"max_tokens": 4096, "token": 409600}) == {"max_tokens": 4096, "token": MASK}
+
+
+def test_the_keys_under_a_secret_stay_readable_and_what_is_null_stays_null() -> None:
+    document = {"secrets": {"broker": {"key": "k", "list": ["l", 1, True]}, "none": None}}
+    masked = {"secrets": {"broker": {"key": MASK, "list": [MASK, MASK, MASK]}, "none": None}}
+    assert Scrubber().document(document) == masked
+
+
+def test_values_shorter_than_six_are_masked_by_their_key_alone() -> None:
+    assert values_in({"password": "12345", "token": 123456, "secret": "******"}) == {"123456", "******"}
+
+
+def test_a_number_is_found_as_a_number_and_as_text() -> None:
+    scrubber = Scrubber(values_in({"pin": {"secret": 12345678}}))
+    assert scrubber.document({"a": 12345678, "b": "no. 12345678."}) == {"a": MASK, "b": f"no. {MASK}."}
+
+
+def test_of_secrets_inside_each_other_the_longest_goes_and_overlapping_ones_go_together() -> None:
+    assert Scrubber(["hunter", "hunter2-long"]).text("hunter2-long hunter") == f"{MASK} {MASK}"
+    assert Scrubber(["abcdef", "defghi"]).text("-abcdefghi-") == f"-{MASK}-"
+
+
+def test_two_keys_that_hold_a_secret_stay_two() -> None:
+    assert Scrubber(["hunter22", "hunter33"]).document({"hunter22": 1, "hunter33": 2}) == {MASK: 1, f"{MASK} (2)": 2}
+
+
+def test_a_word_that_everybody_knows_stays_a_key() -> None:
+    document = {"secrets": {"password": "password"}}
+    assert Scrubber(values_in(document)).document(document) == {"secrets": {"password": MASK}}
+
+
+@pytest.mark.parametrize(
+    ("value", "alone"),
+    [
+        ("Bearer abc.def.ghi", "abc.def.ghi"),
+        ("postgresql://me:s3cret%21@db/x", "s3cret!"),
+        (" padded-value\n", "padded-value"),
+        ("-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n-----END KEY-----", "MIIEvQIBADANBgkq"),
+    ],
+)
+def test_a_part_that_is_secret_by_itself_is_found_by_itself(value: str, alone: str) -> None:
+    assert Scrubber(values_in({"authorization": value})).text(f"sent {alone} off") == f"sent {MASK} off"
+
+
+def test_a_long_text_of_escapes_takes_no_time_to_speak_of() -> None:
+    Scrubber(["\\\\\\\\\\\\\\\\", "a%%%%%%%b"]).text("\\" * 100_000 + "%25" * 30_000)
+
+
+def test_who_is_blindfolded_shows_nothing() -> None:
+    assert Blindfold().document({"a": ["b"]}) == {"a": [MASK]}

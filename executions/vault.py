@@ -1,0 +1,273 @@
+"""The values of a run's secrets: kept encrypted, and only while the run can still write something to find them in.
+
+Every way into the ledger passes `guard()`: save(), bulk_create(), update() and the verbs. A row without a value is what
+a purge leaves behind: the run had secrets, nobody knows them any more, and so nothing more is taken from it.
+"""
+
+import json
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, models, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from .exceptions import SecretsUnknown
+from .secrets import NOTHING, Blindfold, Scrubber, values_in
+from .states import ExecutionStatus
+
+type Values = Mapping[UUID, set[str]]
+
+PURGED_AT_ONCE = 100
+PURGE_EVERY = 60  # seconds, of one process
+
+logger = logging.getLogger(__name__)
+
+
+class ExecutionSecretsQuerySet(models.QuerySet["ExecutionSecrets"]):
+    def over(self) -> "ExecutionSecretsQuerySet":
+        """Of runs whose time for late lines, or for a retry, has passed."""
+        return self.filter(is_over())
+
+    def purge(self, limit: int | None = None) -> int:
+        """Delete the values of those that are over; how many there were. Others may do the same meanwhile."""
+        with transaction.atomic(using=self.db):
+            due = self.over().filter(sealed__isnull=False).order_by()
+            pks = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
+            _scrubber.cache_clear()
+            return self.filter(pk__in=pks).update(sealed=None) if pks else 0
+
+
+class ExecutionSecrets(models.Model):
+    workflow_execution = models.OneToOneField(
+        "executions.WorkflowExecution", on_delete=models.DB_CASCADE, primary_key=True, related_name="+"
+    )
+    sealed = models.TextField(_("encrypted values"), null=True)  # noqa: DJ001  # NULL is "purged"
+
+    objects = ExecutionSecretsQuerySet.as_manager()
+
+    class Meta:
+        db_table = "execution_secrets"
+        verbose_name = _("secrets of a workflow execution")
+        verbose_name_plural = _("secrets of workflow executions")
+        indexes = [
+            # Read by purge(): few runs are under way, and many more were.
+            models.Index(
+                fields=["workflow_execution"], name="idx_execution_secrets_kept", condition=Q(sealed__isnull=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+def is_over() -> Q:
+    def ended(before: int) -> Any:
+        return Now() - timedelta(seconds=before)
+
+    run = "workflow_execution"
+    final = [ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED]
+    grace, failed = settings.EXECUTIONS_SECRETS_GRACE_SECONDS, settings.EXECUTIONS_SECRETS_FAILED_SECONDS
+    return Q(**{f"{run}__status__in": final, f"{run}__ended_at__lt": ended(grace)}) | Q(
+        **{f"{run}__status": ExecutionStatus.FAILED, f"{run}__ended_at__lt": ended(failed)}
+    )
+
+
+@dataclass(slots=True)
+class Piece:
+    """What one row of a run is about to store, by the names of its fields; and what was found secret in it before."""
+
+    run: UUID
+    fields: dict[str, Any]
+    found: set[str] = field(default_factory=set)
+
+
+def guard(pieces: Iterable[Piece], act: str, using: str | None = None, *, new: bool = False) -> Values:
+    """Mask and scrub the fields of each piece, in place; what was found to be secret and was not known before.
+
+    Of a `new` run nothing can be known yet, and the caller says keep_of_new() once the run is there. Raises
+    SecretsUnknown where a run had secrets that cannot be known any more.
+    """
+    pieces = [piece for piece in pieces if any(piece.fields.values())]
+    extra = _extra()
+    found: dict[UUID, set[str]] = defaultdict(set)
+    for piece in pieces:
+        for value in piece.fields.values():
+            if isinstance(value, dict | list | tuple):
+                piece.found |= values_in(value, extra)
+        if piece.found:
+            found[piece.run] |= piece.found
+    known = {} if new else _known({piece.run for piece in pieces}, act, using)
+    more = {run: values for run in found if (values := found[run] - known.get(run, NOTHING).values)}
+    if more and not new:
+        keep(more, using)
+    known |= {run: Scrubber(known.get(run, NOTHING).values | values, extra) for run, values in more.items()}
+    plain = Scrubber(extra=extra)
+    for piece in pieces:
+        _scrub(piece.fields, known.get(piece.run, plain))
+    return more
+
+
+def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
+    """guard() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
+    and repeated finds only masks there."""
+    pieces = [_piece(row) for row in rows]
+    more = guard(pieces, act, using, new=new)
+    for row, piece in zip(rows, pieces, strict=True):
+        vars(row).update(piece.fields)
+        if piece.found:
+            row._found_secret = piece.found
+    return more
+
+
+def guard_changes(model: Any, run: UUID, changes: dict[str, Any], act: str) -> dict[str, Any]:
+    """Those of the changes to a row that may hold anything, as they may be stored."""
+    said = Piece(run, {name: changes[name] for name in guarded(model) & set(changes)})
+    guard([said], act)
+    return said.fields
+
+
+def guard_same(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
+    """What rows of many runs, given as a query of their ids, are about to store alike: clear of the secrets of all."""
+    if not any(values_in(value, _extra()) for value in fields.values()):
+        runs = ExecutionSecrets.objects.using(using).filter(pk__in=runs).values_list("pk", flat=True)
+    pieces = [Piece(run, dict(fields)) for run in runs]
+    guard(pieces, "update", using)
+    fields = dict(fields)
+    for scrubber in (*_known({piece.run for piece in pieces}, "update", using).values(), Scrubber(extra=_extra())):
+        _scrub(fields, scrubber)
+    return fields
+
+
+@lru_cache(32)
+def guarded(model: Any) -> frozenset[str]:
+    """The fields of a model that may hold anything."""
+    kinds = (models.JSONField, models.TextField)
+    return frozenset(field.attname for field in model._meta.concrete_fields if isinstance(field, kinds))
+
+
+def keep_of_new(found: Values, using: str | None = None) -> None:
+    """What guard() found in runs that have just been inserted."""
+    ExecutionSecrets.objects.using(using).bulk_create(
+        ExecutionSecrets(pk=run, sealed=_sealed(values)) for run, values in found.items()
+    )
+
+
+def keep(found: Values, using: str | None = None) -> None:
+    """Beside what is kept of these runs already."""
+    secrets = ExecutionSecrets.objects.using(using or DEFAULT_DB_ALIAS)
+    with transaction.atomic(using=secrets.db):
+        # First the run, as every verb does; and two that add to the same run come one after the other.
+        runs = _runs().using(secrets.db).filter(pk__in=found).order_by("pk")
+        there = set(runs.select_for_update(no_key=True).values_list("pk", flat=True))
+        kept = {row.pk: _unsealed(row.sealed, _keys()) for row in secrets.filter(pk__in=there) if row.sealed}
+        secrets.bulk_create(
+            [ExecutionSecrets(pk=run, sealed=_sealed(found[run] | kept.get(run, frozenset()))) for run in there],
+            update_conflicts=True,
+            unique_fields=["workflow_execution"],
+            update_fields=["sealed"],
+        )
+
+
+def scrubber(run: UUID, using: str | None = None) -> Scrubber:
+    """For what is printed about a run and not stored; it shows nothing where the secrets cannot be known."""
+    try:
+        return _known({run}, "print", using).get(run, NOTHING)
+    except (SecretsUnknown, DatabaseError):
+        return Blindfold()
+
+
+def purge_now_and_then(using: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    """A few of other runs, after a verb has ended one: at most once a minute in one process. Never raises."""
+    global _purged_at  # noqa: PLW0603
+    if clock() - _purged_at < PURGE_EVERY:
+        return
+    _purged_at = clock()
+    try:
+        ExecutionSecrets.objects.using(using).purge(PURGED_AT_ONCE)
+    except DatabaseError as error:
+        logger.warning("Expired secrets could not be deleted: %s. manage.py purge_secrets tries again.", error)
+
+
+_purged_at = -float(PURGE_EVERY)
+
+
+def _piece(row: Any) -> Piece:
+    values = vars(row)
+    fields = {name: values[name] for name in guarded(row._meta.model) if values.get(name)}
+    return Piece(row.run_id, fields, values.get("_found_secret", set()))
+
+
+def _scrub(fields: dict[str, Any], scrubber: Scrubber) -> None:
+    for name, value in fields.items():
+        if value and not hasattr(value, "resolve_expression"):
+            fields[name] = scrubber.document(value)
+
+
+def _runs() -> Any:
+    model: Any = ExecutionSecrets._meta.get_field("workflow_execution").related_model
+    return model._base_manager
+
+
+def _known(runs: Iterable[UUID], act: str, using: str | None) -> dict[UUID, Scrubber]:
+    """Read anew every time: the values may have come by another connection a moment ago."""
+    if not runs:
+        return {}
+    of_run = [f"workflow_execution__{name}" for name in ("status", "version")]
+    rows = ExecutionSecrets.objects.using(using).filter(pk__in=runs).annotate(is_over=is_over())
+    known: dict[UUID, Scrubber] = {}
+    for run, sealed, over, state, version in rows.values_list("pk", "sealed", "is_over", *of_run):
+        if over or sealed is None:
+            raise SecretsUnknown(act, state, PURGED, version)
+        try:
+            known[run] = _scrubber(sealed, _keys(), _extra())
+        except InvalidToken as error:
+            raise SecretsUnknown(act, state, LOST, version) from error
+    return known
+
+
+PURGED = (
+    "its secrets have been deleted, as it ended long ago, so they could not be masked in what it still says; "
+    "record a new execution"
+)
+LOST = (
+    "its secrets cannot be decrypted, so they could not be masked; "
+    "put the key that encrypted them back into EXECUTIONS_SECRETS_KEYS"
+)
+
+
+@lru_cache(128)
+def _scrubber(sealed: str, keys: tuple[str, ...], extra: tuple[str, ...]) -> Scrubber:
+    """No two encryptions are equal: the text itself is the version of the row."""
+    return Scrubber(_unsealed(sealed, keys), extra)
+
+
+def _extra() -> tuple[str, ...]:
+    return tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA)
+
+
+def _keys() -> tuple[str, ...]:
+    return tuple(settings.EXECUTIONS_SECRETS_KEYS)
+
+
+def _sealed(values: Iterable[str]) -> str:
+    return _fernet(_keys()).encrypt(json.dumps(sorted(values)).encode()).decode()
+
+
+def _unsealed(sealed: str, keys: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(json.loads(_fernet(keys).decrypt(sealed)))
+
+
+@lru_cache(8)
+def _fernet(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
