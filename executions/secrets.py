@@ -35,6 +35,7 @@ ESCAPES = re.compile(
     r"|%([0-9a-fA-F]{2})|&#([0-9]{1,7});|&#[xX]([0-9a-fA-F]{1,6});|(&[a-zA-Z]{2,8};)"
 )
 LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+NESTED = (dict, list, tuple)
 IN_NUMBERS = frozenset("0123456789.e+-")
 OCTAL, LETTER, DECIMAL, NAME = 5, 6, 8, 10  # groups of ESCAPES
 BASES = {OCTAL: 8, DECIMAL: 10}
@@ -51,12 +52,18 @@ def names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
 
 def values_in(document: Any, extra: tuple[str, ...] = ()) -> set[str]:
     """What stands under keys that name a secret, at any depth, long enough to be found again."""
+    found: set[str] = set()
     if isinstance(document, dict):
-        found: set[str] = set()
         for key, item in document.items():
-            found |= set(_leaves(item)) if _hides(key, item, extra) else values_in(item, extra)
-        return found
-    return set().union(*(values_in(item, extra) for item in document)) if isinstance(document, list | tuple) else set()
+            if _hides(key, item, extra):
+                found.update(_leaves(item))
+            elif isinstance(item, NESTED):
+                found |= values_in(item, extra)
+    elif isinstance(document, NESTED):
+        for item in document:
+            if isinstance(item, NESTED):
+                found |= values_in(item, extra)
+    return found
 
 
 class Scrubber:
@@ -187,7 +194,7 @@ def _plain(key: str) -> str:
 
 
 def _hides(key: Any, item: Any, extra: tuple[str, ...]) -> bool:
-    if not isinstance(key, str) or not names_secret(key, extra):
+    if not (isinstance(key, str) and names_secret(key, extra)):
         return False
     # `max_tokens` is a number of words, and `token` is a secret even where it is a number.
     return not (isinstance(item, int | float | None) and COUNTS.search(_plain(key)))

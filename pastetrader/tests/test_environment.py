@@ -140,3 +140,13 @@ def test_the_readme_lists_every_variable_that_is_read() -> None:
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', sources))
     rows = re.findall(r"^\| (`[A-Z].*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert read == set(re.findall(r"`(\w+)`", " ".join(rows)))
+
+
+def test_a_key_that_is_none_is_named_by_its_place_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = env.fernet_key_from("anything")
+    monkeypatch.setenv("KEYS", f"{good}, half-a-key")
+    with pytest.raises(ImproperlyConfigured, match="KEYS holds 2 keys, and number 2 is none") as refusal:
+        env.fernet_keys("KEYS")
+    assert "half-a-key" not in str(refusal.value)
+    monkeypatch.setenv("KEYS", f"{good},{good}")
+    assert env.fernet_keys("KEYS") == [good, good]
