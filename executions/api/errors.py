@@ -30,6 +30,7 @@ API = "/api/"
 DOMAIN: list[tuple[type[Exception], int, str]] = [
     (ours.ConcurrentExecution, 409, "concurrent_execution"),
     (ours.StaleExecution, 409, "stale_execution"),
+    (ours.SecretsUnknown, 409, "secrets_unknown"),
     (ours.InvalidTransition, 409, "invalid_transition"),
     (ours.StaleObject, 409, "stale_object"),
     (ours.HasHistory, 409, "has_history"),
