@@ -6,11 +6,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings
 
 from pastetrader.postgres.address import socket_dir
 from pastetrader.postgres.server import leave_all
+
+# The same examples on every run and no time limit on one: a suite that is red by chance is no use.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 pytest_plugins = ["executions.tests.cast"]
 
