@@ -8,9 +8,9 @@ import json
 import re
 import unicodedata
 from base64 import b64encode, encodebytes
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial
 from html import unescape
 from itertools import pairwise
 from typing import Any
@@ -20,6 +20,7 @@ MASK = "***masked***"
 SHORTEST = 6  # a shorter value would be found in words that mean something else
 LINE = 12  # of a value of several lines, a line by itself
 MANY = 1_000
+MARKS = ("\\", "%", "&")  # what an escape begins with
 LAYERS = 6  # of escapes, one inside the other
 
 NAMES = (
@@ -41,6 +42,7 @@ OCTAL, LETTER, DECIMAL, NAME = 5, 6, 8, 10  # groups of ESCAPES
 BASES = {OCTAL: 8, DECIMAL: 10}
 
 type Span = tuple[int, int]
+type Decoder = Callable[[re.Match[str]], str]
 
 
 @lru_cache(4096)
@@ -149,15 +151,22 @@ class Scrubber:
         return spans + masks if spans else spans
 
     def _escaped(self, text: str) -> Iterator[Span]:
-        """In what the text says once its escapes are read, one layer of them after the other."""
+        """In what the text says once its escapes are read, one layer of them after the other; and once those of one
+        kind are: a value may itself look like an escape of another kind."""
+        yield from self._read(text, _decoded, LAYERS)
+        if sum(mark in text for mark in MARKS) > 1:
+            for mark in MARKS:
+                yield from self._read(text, partial(_decoded_of, mark), 1)
+
+    def _read(self, text: str, decode: Decoder, depth: int) -> Iterator[Span]:
         layers = [text]
-        while len(layers) <= LAYERS and (decoded := ESCAPES.sub(_decoded, layers[-1])) != layers[-1]:
+        while len(layers) <= depth and (decoded := ESCAPES.sub(decode, layers[-1])) != layers[-1]:
             layers.append(decoded)
         if not any(self._is_in(layer) for layer in layers[1:]):
             return
         offsets: Sequence[int] = range(len(text) + 1)
         for layer, decoded in pairwise(layers):
-            offsets = _offsets(layer, offsets)
+            offsets = _offsets(layer, offsets, decode)
             yield from self._found(decoded, offsets)
 
     def _is_in(self, text: str) -> bool:
@@ -267,13 +276,17 @@ def _decoded(escape: re.Match[str]) -> str:
     return chr(code) if code <= 0x10FFFF else escape[0]  # Unicode ends there
 
 
-def _offsets(text: str, offsets: Sequence[int]) -> list[int]:
+def _decoded_of(mark: str, escape: re.Match[str]) -> str:
+    return _decoded(escape) if escape[0].startswith(mark) else escape[0]
+
+
+def _offsets(text: str, offsets: Sequence[int], decode: Decoder) -> list[int]:
     """Of each character that the decoded text has, and of its end, the place in the text at the bottom."""
     places: list[int] = []
     at = 0
     for escape in ESCAPES.finditer(text):
         places += offsets[at : escape.start()]
-        places += [offsets[escape.start()]] * len(_decoded(escape))
+        places += [offsets[escape.start()]] * len(decode(escape))
         at = escape.end()
     return places + list(offsets[at:])
 

@@ -77,6 +77,7 @@ def test_secrets_that_overlap_each_other_and_the_mask_do_not_survive(secrets: li
 
 @given(secrets=st.lists(SECRETS, max_size=4), document=JSON)
 def test_no_value_stays_anywhere_in_a_document(secrets: list[str], document: Any) -> None:
+    assume(not any(names_secret(secret) for secret in secrets))  # such a word stays readable as a key
     planted = {"a": [document, *secrets], **{secret: f"x{secret}y" for secret in secrets}}
     text = json.dumps(Scrubber(secrets).document(planted), ensure_ascii=False).replace(MASK, "")
     for secret in secrets:

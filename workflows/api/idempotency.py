@@ -4,11 +4,11 @@ The first answer to a key is kept with it for 24 hours, in the transaction that 
 answer loses both or neither, so that sending the request again does the work once. A key belongs to its caller.
 """
 
-import hashlib
 from typing import Any
 
 from django.db import transaction
 from django.http import HttpResponse
+from django.utils.crypto import salted_hmac
 from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -104,6 +104,6 @@ def _key(request: Request) -> str:
 
 
 def _hash(request: Request) -> str:
-    """Of what was asked, where, in which words."""
+    """Of what was asked, where, in which words; keyed, for there may be secrets in a body."""
     asked = f"{request.method} {request.get_full_path()} {request.content_type}\n".encode()
-    return hashlib.sha256(asked + request.body).hexdigest()
+    return salted_hmac("idempotency", asked + request.body, algorithm="sha256").hexdigest()

@@ -43,6 +43,8 @@ class PreconditionsMixin:
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
         body = response.data
+        if request.query_params:  # with ?fields= or ?expand= it is not the row alone that is shown
+            return response
         if response.status_code < status.HTTP_300_MULTIPLE_CHOICES and isinstance(body, dict) and "version" in body:
             response["ETag"] = etag(body)
             if request.method in SAFE_METHODS and _seen(request, response["ETag"]):

@@ -126,6 +126,12 @@ class TestVersions:
             assert (again.status_code, again.content, again["ETag"]) == (304, b"", '"1"')
             assert client.get(url, headers={"If-None-Match": '"7"'}).status_code == 200
 
+    def test_what_shows_more_or_less_than_the_row_has_none(self, api: Any, owner: Any, workflow: Workflow) -> None:
+        run, client = WorkflowExecutionFactory(workflow=workflow), api(owner)
+        for query in ("expand=logs", "fields=id,version"):
+            answer = client.get(f"{RUNS}{run.pk}/?{query}", headers={"If-None-Match": '"1"'})
+            assert (answer.status_code, "ETag" in answer) == (200, False)
+
     def test_an_answer_to_a_transition_has_the_new_one(self, api: Any, owner: Any, workflow: Workflow) -> None:
         run = WorkflowExecutionFactory(workflow=workflow)
         assert post(api(owner), f"{RUNS}{run.pk}/start/", {})["ETag"] == '"2"'
