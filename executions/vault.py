@@ -179,6 +179,13 @@ def keep(found: Values, using: str | None = None) -> None:
         )
 
 
+def as_stored(run: UUID, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields as a row of this run holds them once stored: clear of what they themselves say is secret, too."""
+    found = {value for document in fields.values() for value in values_in(document, _extra())}
+    both = Scrubber(scrubber(run).values | found, _extra())
+    return {name: both.document(document) for name, document in fields.items()}
+
+
 def scrubber(run: UUID, using: str | None = None) -> Scrubber:
     """For what is printed about a run and not stored; it shows nothing where the secrets cannot be known."""
     try:

@@ -9,6 +9,8 @@ from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from executions import vault
+
 
 class OtherContent(exceptions.APIException):
     status_code = status.HTTP_409_CONFLICT
@@ -49,7 +51,8 @@ class CreateMixin:
 
 
 def _is_made_of(row: Any, content: dict[str, Any]) -> bool:
-    return all(_holds(row, name, value) for name, value in content.items())
+    texts = {name: content[name] for name in vault.guarded(row._meta.model) & set(content)}
+    return all(_holds(row, name, value) for name, value in (content | vault.as_stored(row.run_id, texts)).items())
 
 
 def _holds(row: Any, name: str, value: Any) -> bool:

@@ -70,3 +70,14 @@ def test_an_id_of_a_row_that_the_caller_may_not_see_is_409_and_shows_nothing(
     body = {"id": str(run.pk), "workflow": str(other.workflow_id), "trigger_type": "manual"}
     answer = api(stranger).post("/api/v1/executions/", body, format="json")
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_secrets_in_the_content_do_not_make_it_another(api: Any, owner: Any, requests: Any, kind: str) -> None:
+    url, content, _ = requests[kind]
+    field = {"run": "context", "node": "input_data", "line": "data"}[kind]
+    secret = {"secrets": {"api_key": "hunter2-hunter2"}} if kind == "run" else {"password": "hunter2-hunter2"}
+    content, client = content | {"id": str(uuid7()), field: secret}, api(owner)
+    first, again = (client.post(f"/api/v1/{url}", content, format="json") for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert "hunter2" not in again.content.decode()
