@@ -22,22 +22,24 @@ from typing import Any
 from uuid import UUID
 
 import django
+from django.apps import apps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
-django.setup()
+if not apps.ready:  # a second time, it would take the handlers of the logs away
+    django.setup()
 
-import uvicorn  # noqa: E402  # what follows needs Django
-from django.conf import settings  # noqa: E402
-from django.contrib.auth import get_user_model  # noqa: E402
-from django.db import connection, connections  # noqa: E402
-from django.test import Client  # noqa: E402
+import uvicorn  # what follows needs Django
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import connection, connections
+from django.test import Client
 
-from benches import bare  # noqa: E402
-from executions import ingest  # noqa: E402
-from executions.models import WorkflowExecution  # noqa: E402
-from tokens.models import Scope, Token  # noqa: E402
-from workflows.base import uuid7  # noqa: E402
-from workflows.models import Node, Workflow  # noqa: E402
+from benches import bare
+from executions import ingest
+from executions.models import WorkflowExecution
+from tokens.models import Scope, Token
+from workflows.base import uuid7
+from workflows.models import Node, Workflow
 
 CLIENTS = 8
 RUNS = 30_000

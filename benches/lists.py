@@ -17,18 +17,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import django
+from django.apps import apps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
-django.setup()
+if not apps.ready:  # a second time, it would take the handlers of the logs away
+    django.setup()
 
-from django.contrib.auth import get_user_model  # noqa: E402  # what follows needs Django
-from django.db import connection, transaction  # noqa: E402
-from django.db.models import Count  # noqa: E402
-from django.test import Client  # noqa: E402
+from django.contrib.auth import get_user_model  # what follows needs Django
+from django.db import connection, transaction
+from django.db.models import Count
+from django.test import Client
 
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution  # noqa: E402
-from tokens.models import Scope, Token  # noqa: E402
-from workflows.models import Workflow  # noqa: E402
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from tokens.models import Scope, Token
+from workflows.models import Workflow
 
 OF_PARTITION = re.compile(r"execution_logs_\d+_\d+_(\w+)_idx\d*")  # PostgreSQL names these by itself
 WHO = {"staff who see all": 0, "the owner of all workflows": 1, "the owner of every tenth workflow": 10}

@@ -14,7 +14,7 @@ from pastetrader.tests.conftest import manage, postmaster
 def test_check_and_help_start_nothing(data_dir: Path, arguments: tuple[str, ...]) -> None:
     done = manage(*arguments, local=data_dir.parent)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in data_dir.parent.iterdir()} <= {"secret_key"}
+    assert {path.name for path in data_dir.parent.iterdir()} <= {"secret_key", "secrets_key"}
 
 
 def test_dbshell_starts_the_server_and_stops_it(data_dir: Path) -> None:
