@@ -35,6 +35,7 @@ class KeysetChangeList(StrictChangeList):
 
     @property
     def keyset(self) -> tuple[str, ...]:
+        # The stubs know a ModelAdmin here; ours has a keyset.
         return self.model_admin.keyset  # type: ignore[attr-defined,no-any-return]
 
     def get_results(self, request: HttpRequest) -> None:

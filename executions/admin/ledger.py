@@ -55,7 +55,7 @@ class LedgerAdmin(Acts):
 
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the row's template shows."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: runs, nodes and lines each have their own
 
     @admin.display(description=_("duration"))
     def duration(self, row: Any) -> str:

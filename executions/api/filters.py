@@ -112,7 +112,7 @@ class SeveralField(df.fields.MultipleChoiceField):  # type: ignore[misc]  # djan
     widget = ManyWords
 
 
-class Several(df.MultipleChoiceFilter):  # type: ignore[misc]
+class Several(df.MultipleChoiceFilter):  # type: ignore[misc]  # untyped
     field_class = SeveralField
 
     def __init__(self, choices: list[tuple[str, Any]], **more: Any) -> None:
@@ -122,30 +122,30 @@ class Several(df.MultipleChoiceFilter):  # type: ignore[misc]
         return qs.filter(**{f"{self.field_name}__in": value}) if value else qs
 
 
-class Moment(df.IsoDateTimeFilter):  # type: ignore[misc]
+class Moment(df.IsoDateTimeFilter):  # type: ignore[misc]  # untyped
     field_class = MomentField
 
 
-class Seconds(df.NumberFilter):  # type: ignore[misc]
+class Seconds(df.NumberFilter):  # type: ignore[misc]  # untyped
     field_class = SecondsField
 
     def get_max_validator(self) -> None:
         return None  # the field has its own
 
 
-class Flag(df.BooleanFilter):  # type: ignore[misc]
+class Flag(df.BooleanFilter):  # type: ignore[misc]  # untyped
     field_class = FlagField
 
     def __init__(self, **more: Any) -> None:
         super().__init__(widget=forms.TextInput, **more)
 
 
-class Id(df.UUIDFilter):  # type: ignore[misc]
+class Id(df.UUIDFilter):  # type: ignore[misc]  # untyped
     def __init__(self, **more: Any) -> None:
         super().__init__(error_messages={"invalid": "Expected a UUID."}, **more)
 
 
-class Text(df.CharFilter):  # type: ignore[misc]
+class Text(df.CharFilter):  # type: ignore[misc]  # untyped
     def __init__(self, **more: Any) -> None:
         super().__init__(strip=False, max_length=1000, **more)
 
@@ -206,7 +206,7 @@ def _owned(user: Any) -> Any:
 
 
 # --- What each list offers ----------------------------------------------------
-class WorkflowExecutionFilters(df.FilterSet):  # type: ignore[misc]
+class WorkflowExecutionFilters(df.FilterSet):  # type: ignore[misc]  # untyped
     status = Several(ExecutionStatus.choices)
     workflow = Id(method="of_workflow")
     trigger_type = Several(TriggerType.choices)
@@ -245,7 +245,7 @@ class WorkflowExecutionFilters(df.FilterSet):  # type: ignore[misc]
         )
 
 
-class NodeExecutionFilters(df.FilterSet):  # type: ignore[misc]
+class NodeExecutionFilters(df.FilterSet):  # type: ignore[misc]  # untyped
     status = Several(ExecutionStatus.choices)
     node = Id(method="of_node")
     workflow = Id(method="of_workflow")
@@ -262,7 +262,7 @@ class NodeExecutionFilters(df.FilterSet):  # type: ignore[misc]
         return queryset.filter(node__in=list(Node.objects.filter(workflow=value).values_list("id", flat=True)))
 
 
-class LevelFilters(df.FilterSet):  # type: ignore[misc]
+class LevelFilters(df.FilterSet):  # type: ignore[misc]  # untyped
     level = Several(LogLevel.choices)
     level_min = df.ChoiceFilter(choices=LogLevel.choices, error_messages=_only(LogLevel.choices), method="from_level")
 
@@ -297,7 +297,7 @@ class LogFilters(LevelFilters):
         return super().filter_queryset(queryset)
 
 
-class QueryFilters(DjangoFilterBackend):  # type: ignore[misc]
+class QueryFilters(DjangoFilterBackend):  # type: ignore[misc]  # untyped
     """django-filter's for lists alone: a verb finds its row by the address's path, whatever stands after it."""
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
