@@ -1,3 +1,4 @@
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -34,7 +35,7 @@ class TokenForm(ModelForm):
 
     bound_to = forms.ModelMultipleChoiceField(
         label=_("Bound to workflows"),
-        queryset=Workflow.objects.alive(),
+        queryset=Workflow.objects.none(),  # TokenAdmin.get_form() knows whose
         required=False,
         help_text=_("The only workflows that this token is for; none: all that its user may see."),
     )
@@ -72,6 +73,14 @@ class TokenAdmin(StrictAdmin):
                 "name", "user", "scopes_shown", "bound_to", "created_at", "last_used_at", "expires_at", "revoked_at",
             )  # fmt: skip
         return ("name", *(("user",) if request.user.is_superuser else ()), "scopes", "bound_to", "expires_at")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Offers the workflows that this user may see. The field is copied: every request shares the class's own."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        if "bound_to" in form.base_fields:
+            field = form.base_fields["bound_to"] = deepcopy(form.base_fields["bound_to"])
+            field.queryset = Workflow.objects.visible_to(request.user).alive()
+        return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
         return self.get_fields(request, obj) if obj is not None else ()

@@ -135,3 +135,17 @@ class TestLooking:
 
     def test_strangers_owners_and_newcomers_do_not_see_them(self, stranger: Any, owner: Any, newcomer: Any) -> None:
         assert [signed_in(user).get(LIST).status_code for user in (stranger, owner, newcomer)] == [302, 302, 403]
+
+
+def test_only_workflows_that_the_user_may_see_can_be_bound(newcomer: Any, staff: Any, workflow: Any) -> None:
+    newcomer.user_permissions.set(permissions("add_token", "view_token"))
+    for user, offered in ((newcomer, False), (staff, True), (newcomer, False)):
+        client = Client()
+        client.force_login(user)
+        html = client.get("/admin/tokens/token/add/").content.decode()
+        assert (str(workflow.pk) in html) is offered
+    answer = client.post(
+        "/admin/tokens/token/add/", {"name": "x", "scopes": ["executions:read"], "bound_to": [str(workflow.pk)]}
+    )
+    assert answer.context["adminform"].form.errors["bound_to"]
+    assert not Token.objects.filter(name="x").exists()
