@@ -1,0 +1,130 @@
+"""What each list offers."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import django_filters as df
+from django.db.models import Q
+from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.request import Request
+
+from executions import keys
+from executions.api.errors import BadQuery
+from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
+from workflows.models import Node
+
+from .owners import hidden
+from .values import Flag, Id, Key, Moment, Seconds, Several, Text, execution_id, name_or_number, only
+
+MAX_PERIOD = timedelta(days=31)
+PERIOD_NEEDED = {
+    "required": f"Lines across runs are listed for a period: give `after` and `before`, {MAX_PERIOD.days} days at most."
+}
+LEVELS = LogLevel.values  # from the quietest up
+
+
+class WorkflowExecutionFilters(df.FilterSet):  # type: ignore[misc]  # untyped
+    status = Several(ExecutionStatus.choices)
+    workflow = Id(method="of_workflow")
+    trigger_type = Several(TriggerType.choices)
+    tag = Key("metadata", "tags", lambda text: [[text]])
+    correlation_id = Key("metadata", "correlation_id")
+    triggered_by = Key("metadata", "triggered_by")
+    schedule_id = Key("metadata", "schedule_id")
+    priority = Key("metadata", "priority", name_or_number)
+    parent = Key("context", "parent_execution_id", execution_id)
+    created_after = Moment(field_name="created_at", lookup_expr="gte")
+    created_before = Moment(field_name="created_at", lookup_expr="lt")
+    started_after = Moment(method="from_start")
+    started_before = Moment(method="until_start")
+    ended_after = Moment(field_name="ended_at", lookup_expr="gte")
+    ended_before = Moment(field_name="ended_at", lookup_expr="lt")
+    duration_min = Seconds(method="as_long")
+    duration_max = Seconds(method="as_short")
+    has_error = Flag(field_name="error_message", lookup_expr="isnull", exclude=True)
+    q = Text(field_name="error_message", lookup_expr="icontains", min_length=3)  # shorter ones have no trigram
+
+    def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
+        return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
+
+    def from_start(self, queryset: Any, name: str, value: datetime) -> Any:
+        return queryset.filter(GreaterThanOrEqual(keys.STARTED, value))
+
+    def until_start(self, queryset: Any, name: str, value: datetime) -> Any:
+        return queryset.filter(LessThan(keys.STARTED, value), GreaterThan(keys.STARTED, keys.NEVER))
+
+    def as_long(self, queryset: Any, name: str, value: timedelta) -> Any:
+        return queryset.filter(GreaterThanOrEqual(keys.DURATION, value))
+
+    def as_short(self, queryset: Any, name: str, value: timedelta) -> Any:
+        return queryset.filter(
+            LessThanOrEqual(keys.DURATION, value), GreaterThanOrEqual(keys.DURATION, timedelta(seconds=0))
+        )
+
+
+class NodeExecutionFilters(df.FilterSet):  # type: ignore[misc]  # untyped
+    status = Several(ExecutionStatus.choices)
+    node = Id(method="of_node")
+    workflow = Id(method="of_workflow")
+    created_after = Moment(field_name="created_at", lookup_expr="gte")
+    created_before = Moment(field_name="created_at", lookup_expr="lt")
+
+    def of_node(self, queryset: Any, name: str, value: UUID) -> Any:
+        return queryset.none() if hidden(self.request, queryset, nodes=value) else queryset.filter(node=value)
+
+    def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
+        if hidden(self.request, queryset, pk=value):
+            return queryset.none()
+        # As a list of ids the planner knows how common each of them is; of a join it does not.
+        return queryset.filter(node__in=list(Node.objects.filter(workflow=value).values_list("id", flat=True)))
+
+
+class LevelFilters(df.FilterSet):  # type: ignore[misc]  # untyped
+    level = Several(LogLevel.choices)
+    level_min = df.ChoiceFilter(choices=LogLevel.choices, error_messages=only(LogLevel.choices), method="from_level")
+
+    def from_level(self, queryset: Any, name: str, value: str) -> Any:
+        return queryset.filter(level__in=LEVELS[LEVELS.index(value) :])
+
+
+class LogsOfExecutionFilters(LevelFilters):
+    """`node` is a node or a node execution; `q` is looked for in the lines of this one run."""
+
+    node = Id(method="of_node")
+    q = Text(field_name="message", lookup_expr="icontains")
+    after = Moment(field_name="timestamp", lookup_expr="gte")
+    before = Moment(field_name="timestamp", lookup_expr="lt")
+
+    def of_node(self, queryset: Any, name: str, value: UUID) -> Any:
+        run = self.request.parser_context["kwargs"]["execution_id"]
+        nodes = NodeExecution.objects.filter(Q(pk=value) | Q(node=value), workflow_execution=run)
+        return queryset.filter(node_execution__in=list(nodes.values_list("id", flat=True)))
+
+
+class LogFilters(LevelFilters):
+    """Across runs, only within a period."""
+
+    after = Moment(field_name="timestamp", lookup_expr="gte", required=True, error_messages=PERIOD_NEEDED)
+    before = Moment(field_name="timestamp", lookup_expr="lt", required=True, error_messages=PERIOD_NEEDED)
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        after, before = self.form.cleaned_data["after"], self.form.cleaned_data["before"]
+        if not after < before <= after + MAX_PERIOD:
+            raise BadQuery("before", f"Expected a time later than `after`, by at most {MAX_PERIOD.days} days.")
+        return super().filter_queryset(queryset)
+
+
+class QueryFilters(DjangoFilterBackend):  # type: ignore[misc]  # untyped
+    """django-filter's for lists alone: a verb finds its row by the address's path, whatever stands after it."""
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+        filters = self.get_filterset(request, queryset, view) if view.action == "list" else None
+        if filters is None:
+            return queryset
+        if not filters.is_valid():
+            faults = filters.errors.get_json_data().items()
+            raise BadQuery({name: [ErrorDetail(f["message"], f["code"]) for f in found] for name, found in faults})
+        return filters.qs

@@ -1,0 +1,34 @@
+"""The names of an address's parameters."""
+
+from collections.abc import Collection
+
+from rest_framework.request import Request
+
+from executions.api.errors import BadQuery
+
+PAGING = ("cursor", "page_size")
+
+
+def check_names(request: Request, known: Collection[str], several: Collection[str] = ()) -> None:
+    """Raises BadQuery, naming each, for parameters that are not `known`, are empty, or are given more than once though
+    they are not among the `several`."""
+    wrong: dict[str, list[str]] = {}
+    for name, values in request.query_params.lists():
+        if name not in known:
+            wrong[name] = [f"This parameter is not known here. Known are: {', '.join(sorted(known))}."]
+        elif "" in values:
+            wrong[name] = ["Expected a value; leave the parameter out to ask for all."]
+        elif len(values) > 1 and name not in several:
+            wrong[name] = ["Expected this parameter once."]
+    if wrong:
+        raise BadQuery(wrong)
+
+
+def words(request: Request, name: str, allowed: Collection[str]) -> list[str] | None:
+    """The words of a list such as `?fields=id,status`, all of them `allowed`; None where it is not asked for."""
+    if name not in request.query_params:
+        return None
+    found = request.query_params[name].split(",")
+    if unknown := [word for word in found if word not in allowed]:
+        raise BadQuery(name, f"“{unknown[0]}” is not known here. Known are: {', '.join(allowed)}.")
+    return found

@@ -1,0 +1,137 @@
+"""Kinds of values that a filter takes, each with the sentence that says what is allowed."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import django_filters as df
+from django import forms
+from django.db.models import Q
+from django.utils.dateparse import parse_datetime
+
+from executions.api.errors import BadQuery
+from workflows.base import parse_uuid
+
+MAX_SECONDS = 10**10
+
+
+class MomentField(forms.Field):
+    default_error_messages = {
+        "invalid": "Expected a time as in ISO 8601, of the years 1970 to 9999, such as 2026-11-23T09:00:00Z "
+        "(in an address, + is written %2B)."
+    }
+
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            moment = parse_datetime(value)
+            utc = moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            utc = None
+        if utc is None or utc.year < 1970:
+            raise forms.ValidationError(self.error_messages["invalid"], "invalid")
+        return utc
+
+
+class SecondsField(forms.FloatField):
+    default_error_messages = {"invalid": f"Expected a number of seconds from 0 to {MAX_SECONDS}."}
+
+    def clean(self, value: Any) -> Any:
+        number = super().clean(value)
+        if number is None:
+            return None
+        if not 0 <= number <= MAX_SECONDS:
+            raise forms.ValidationError(self.error_messages["invalid"], "invalid")
+        return timedelta(seconds=number)
+
+
+class FlagField(forms.Field):
+    def to_python(self, value: Any) -> bool | None:
+        if value in self.empty_values:
+            return None
+        if value not in {"true", "false"}:
+            raise forms.ValidationError("Expected true or false.", "invalid")
+        return bool(value == "true")
+
+
+class ManyWords(forms.SelectMultiple):
+    """`?status=a,b` and `?status=a&status=b`."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        return [word for text in data.getlist(name) for word in text.split(",")]
+
+
+class SeveralField(df.fields.MultipleChoiceField):  # type: ignore[misc]  # django-filter is untyped
+    widget = ManyWords
+
+
+class Several(df.MultipleChoiceFilter):  # type: ignore[misc]  # untyped
+    field_class = SeveralField
+
+    def __init__(self, choices: list[tuple[str, Any]], **more: Any) -> None:
+        super().__init__(choices=choices, error_messages=only(choices), **more)
+
+    def filter(self, qs: Any, value: Any) -> Any:
+        return qs.filter(**{f"{self.field_name}__in": value}) if value else qs
+
+
+class Moment(df.IsoDateTimeFilter):  # type: ignore[misc]  # untyped
+    field_class = MomentField
+
+
+class Seconds(df.NumberFilter):  # type: ignore[misc]  # untyped
+    field_class = SecondsField
+
+    def get_max_validator(self) -> None:
+        return None  # the field has its own
+
+
+class Flag(df.BooleanFilter):  # type: ignore[misc]  # untyped
+    field_class = FlagField
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(widget=forms.TextInput, **more)
+
+
+class Id(df.UUIDFilter):  # type: ignore[misc]  # untyped
+    def __init__(self, **more: Any) -> None:
+        super().__init__(error_messages={"invalid": "Expected a UUID."}, **more)
+
+
+class Text(df.CharFilter):  # type: ignore[misc]  # untyped
+    def __init__(self, **more: Any) -> None:
+        super().__init__(strip=False, max_length=1000, **more)
+
+
+class Key(Text):
+    """A key of a JSON column by `@>`, which the column's GIN index answers. `as_held` says how a value may be held."""
+
+    def __init__(self, field_name: str, key: str, as_held: Callable[[str], list[Any]] = lambda text: [text]) -> None:
+        super().__init__(field_name=field_name)
+        self.key, self.as_held = key, as_held
+
+    def filter(self, qs: Any, value: Any) -> Any:
+        if not value:
+            return qs
+        holds = (Q(**{f"{self.field_name}__contains": {self.key: held}}) for held in self.as_held(value))
+        return qs.filter(reduce(or_, holds))
+
+
+def only(choices: list[tuple[str, Any]]) -> dict[str, str]:
+    allowed = ", ".join(value for value, _label in choices)
+    return {"invalid_choice": f"“%(value)s” is not known here. Known are: {allowed}."}
+
+
+def name_or_number(text: str) -> list[Any]:
+    digits = text.removeprefix("-")
+    return [text, int(text)] if digits.isascii() and digits.isdigit() and len(digits) < 19 else [text]
+
+
+def execution_id(text: str) -> list[Any]:
+    id = parse_uuid(text)
+    if id is None:
+        raise BadQuery("parent", "Expected a UUID.")
+    return [str(id)] if str(id) == text else [str(id), text]

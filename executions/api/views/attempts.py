@@ -1,0 +1,48 @@
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from rest_framework import mixins, serializers
+
+from executions.api.serializers import (
+    NodeExecutionAttemptListSerializer,
+    NodeExecutionAttemptSerializer,
+    WorkflowExecutionAttemptListSerializer,
+    WorkflowExecutionAttemptSerializer,
+)
+from executions.models import NodeExecution
+from tokens.api import within
+
+from .rows import OF_RUN, OfExecution, QueryMixin
+
+
+class AttemptsMixin(mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
+    """What a row was before its retries, by number; the try that counts now is the row itself."""
+
+    lookup_field = "number"
+    lookup_value_converter = "int"
+    ordering = ("number",)
+    list_class: type[serializers.BaseSerializer[Any]]
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
+        return self.list_class if self.action == "list" else self.serializer_class  # type: ignore[return-value]
+
+    def attempts_of(self, row: Any) -> Any:
+        payloads = {"output_data", "error_traceback"} & {field.name for field in row.attempts.model._meta.fields}
+        return row.attempts.defer(*payloads) if self.action == "list" else row.attempts.all()
+
+
+class AttemptsOfExecutionViewSet(AttemptsMixin, OfExecution):
+    serializer_class = WorkflowExecutionAttemptSerializer
+    list_class = WorkflowExecutionAttemptListSerializer
+
+    def get_queryset(self) -> Any:
+        return self.attempts_of(self.execution)
+
+
+class AttemptsOfNodeExecutionViewSet(AttemptsMixin):
+    serializer_class = NodeExecutionAttemptSerializer
+    list_class = NodeExecutionAttemptListSerializer
+
+    def get_queryset(self) -> Any:
+        nodes = within(NodeExecution.objects.visible_to(self.request.user), self.request, OF_RUN).without_payload()
+        return self.attempts_of(get_object_or_404(nodes, pk=self.kwargs["node_execution_id"]))

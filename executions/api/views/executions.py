@@ -1,0 +1,68 @@
+from typing import Any
+
+from rest_framework import mixins
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from executions.api.creation import CreateMixin
+from executions.api.filters import WorkflowExecutionFilters, of_owner
+from executions.api.serializers import (
+    CompleteSerializer,
+    ExecutionLogSerializer,
+    FailSerializer,
+    NodeExecutionListSerializer,
+    NothingSerializer,
+    WorkflowExecutionListSerializer,
+    WorkflowExecutionSerializer,
+)
+from executions.models import WorkflowExecution
+from tokens.api import within
+from tokens.models import Scope
+
+from .rows import NEWEST, VerbsMixin, listed
+
+EXPANDED_LINES = 200
+CHANGE = "executions.change_workflowexecution"
+
+
+class WorkflowExecutionViewSet(
+    CreateMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, VerbsMixin
+):
+    serializer_class = WorkflowExecutionSerializer
+    serializer_classes = {
+        "list": WorkflowExecutionListSerializer,
+        "start": NothingSerializer,
+        "complete": CompleteSerializer,
+        "fail": FailSerializer,
+        "cancel": NothingSerializer,
+        "retry": NothingSerializer,
+    }
+    filterset_class = WorkflowExecutionFilters
+    orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}
+    ordering = NEWEST
+    expandable = ("nodes", "logs")
+    grants = {
+        "create": (Scope.EXECUTIONS_REPORT, "executions.add_workflowexecution"),
+        "start": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "complete": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "fail": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "cancel": (Scope.EXECUTIONS_CONTROL, CHANGE),
+        "retry": (Scope.EXECUTIONS_CONTROL, CHANGE),
+        "destroy": (Scope.EXECUTIONS_CONTROL, "executions.delete_workflowexecution"),
+    }
+
+    def get_queryset(self) -> Any:
+        runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
+        return of_owner(runs.without_payload(), self.request.user, "workflow") if self.action == "list" else runs
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """With `?expand=nodes,logs` also every node, and the newest lines, oldest of them first."""
+        run = self.get_object()
+        expanded = {name: getattr(self, f"_{name}")(run) for name in self.expand}
+        return Response({**self.get_serializer(run).data, **expanded})
+
+    def _nodes(self, run: WorkflowExecution) -> Any:
+        return NodeExecutionListSerializer(listed(run.node_executions.visible_to(self.request.user)), many=True).data
+
+    def _logs(self, run: WorkflowExecution) -> Any:
+        return ExecutionLogSerializer(run.logs.visible_to(self.request.user).newest(EXPANDED_LINES), many=True).data

@@ -1,0 +1,77 @@
+from typing import Any
+
+from django.db import transaction
+from rest_framework import mixins
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from executions import partitions
+from executions.api.creation import CreateMixin
+from executions.api.filters import LogFilters, LogsOfExecutionFilters, of_owner
+from executions.api.serializers import ExecutionLogSerializer
+from executions.models import ExecutionLog
+from tokens.api import within
+from tokens.models import Scope
+from workflows.base import parse_uuid
+
+from .rows import BY_TIME, OF_RUN, OfExecution, QueryMixin
+
+MAX_LINES = 10_000  # in one call; about a second's work
+
+
+class LogsOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, OfExecution):
+    """Lines are taken after the end of the run as well: the last ones often come late."""
+
+    serializer_class = ExecutionLogSerializer
+    filterset_class = LogsOfExecutionFilters
+    orderings = BY_TIME
+    ordering = ("timestamp", "id")
+    grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_executionlog")}
+
+    def get_queryset(self) -> Any:
+        return self.execution.logs.visible_to(self.request.user)
+
+    def get_serializer_context(self) -> Any:
+        return {**super().get_serializer_context(), "node_executions": getattr(self, "node_executions", ())}
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        many = isinstance(request.data, list)
+        if many and len(request.data) > MAX_LINES:
+            raise ParseError(
+                f"Expected at most {MAX_LINES} lines in one call; found {len(request.data)}. Send several calls."
+            )
+        self.node_executions = self._named(list(request.data) if many else [request.data])
+        lines = self.get_serializer(data=request.data, many=many)
+        lines.is_valid(raise_exception=True)
+        rows, made = self._written(lines.validated_data if many else [lines.validated_data])
+        answer = self.get_serializer(rows, many=True).data
+        return Response(answer if many else answer[0], status=201 if made else 200)
+
+    def _written(self, lines: list[dict[str, Any]]) -> tuple[list[ExecutionLog], bool]:
+        """The lines in their order, and whether any of them was not there before."""
+        self.check_object_permissions(self.request, self.execution)
+        there = self.there(lines)
+        new = [ExecutionLog(workflow_execution=self.execution, **line) for line in lines if line.get("id") not in there]
+        partitions.ensure(line.id for line in new)  # before the transaction: it may have to wait
+        with transaction.atomic():
+            made = iter(ExecutionLog.objects.bulk_create(new))
+        return [there[line["id"]] if line.get("id") in there else next(made) for line in lines], bool(new)
+
+    def _named(self, lines: list[Any]) -> set[Any]:
+        """The run's own of the node executions that the lines name: one query for all lines."""
+        named = {parse_uuid(line.get("node_execution")) for line in lines if isinstance(line, dict)} - {None}
+        return set(self.execution.node_executions.filter(pk__in=named).values_list("id", flat=True)) if named else set()
+
+
+class LogViewSet(mixins.ListModelMixin, QueryMixin):
+    """Lines across runs."""
+
+    serializer_class = ExecutionLogSerializer
+    filterset_class = LogFilters
+    orderings = BY_TIME
+    ordering = ("-timestamp", "-id")
+
+    def get_queryset(self) -> Any:
+        lines = within(ExecutionLog.objects.visible_to(self.request.user), self.request, OF_RUN)
+        return of_owner(lines, self.request.user, "workflow_execution__workflow")

@@ -1,0 +1,69 @@
+from typing import Any
+
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from executions.api.creation import CreateMixin
+from executions.api.filters import NodeExecutionFilters, of_owner
+from executions.api.serializers import (
+    CompleteSerializer,
+    FailNodeSerializer,
+    NodeExecutionListSerializer,
+    NodeExecutionSerializer,
+    NothingSerializer,
+)
+from executions.models import NodeExecution
+from tokens.api import within
+from tokens.models import Scope
+
+from .rows import NEWEST, OF_RUN, OfExecution, VerbsMixin, listed
+
+CHANGE = "executions.change_nodeexecution"
+
+
+class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, VerbsMixin):
+    serializer_class = NodeExecutionSerializer
+    serializer_classes = {
+        "list": NodeExecutionListSerializer,
+        "start": NothingSerializer,
+        "complete": CompleteSerializer,
+        "fail": FailNodeSerializer,
+        "skip": NothingSerializer,
+        "cancel": NothingSerializer,
+        "retry": NothingSerializer,
+    }
+    filterset_class = NodeExecutionFilters
+    orderings = {"created": ("created_at", "id")}
+    ordering = NEWEST
+    grants = {
+        "start": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "complete": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "fail": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "skip": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "cancel": (Scope.EXECUTIONS_CONTROL, CHANGE),
+        "retry": (Scope.EXECUTIONS_CONTROL, CHANGE),
+    }
+
+    def get_queryset(self) -> Any:
+        visible = NodeExecution.objects.visible_to(self.request.user)
+        nodes = within(visible, self.request, OF_RUN)
+        if self.action == "list":
+            return of_owner(listed(nodes), self.request.user, "node")
+        return nodes.select_related("node")
+
+    @action(detail=True, methods=["post"])
+    def skip(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+
+class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, OfExecution):
+    ordering = ("execution_order", "id")
+    grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_nodeexecution")}
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
+        return NodeExecutionListSerializer if self.action == "list" else NodeExecutionSerializer
+
+    def get_queryset(self) -> Any:
+        return listed(self.execution.node_executions.visible_to(self.request.user))

@@ -1,0 +1,145 @@
+"""What the views share: what a GET may ask for, the verbs of a row, the rows of one run."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+from django.db.models import JSONField, TextField
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from executions import keys
+from executions.api.errors import BadQuery
+from executions.api.filters import PAGING, QueryFilters, Several, check_names, words
+from executions.models import WorkflowExecution
+from tokens.api import within
+from tokens.models import Scope
+from workflows.api.idempotency import ReliableMixin
+from workflows.api.preconditions import PreconditionsMixin
+
+NEWEST = ("-created_at", "-id")
+BY_TIME = {"timestamp": ("timestamp", "id")}
+KEYS = {"by_start": keys.STARTED, "by_duration": keys.DURATION}
+OF_RUN = "workflow_execution__workflow_id"  # the way from what belongs to a run to its workflow
+
+
+class QueryMixin(GenericViewSet[Any]):
+    """What a GET may ask for: `filterset_class`, an order out of `orderings`, `?fields=` and, of one row, `?expand=`.
+
+    `orderings` names keysets, `ordering` is the one without a wish.
+    """
+
+    filter_backends = [QueryFilters]
+    reads = Scope.EXECUTIONS_READ
+    filterset_class: Any = None
+    orderings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    expandable: ClassVar[tuple[str, ...]] = ()
+    ordering: tuple[str, ...] = ()
+    fields: list[str] | None = None
+    expand: Collection[str] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if self.action in {"list", "retrieve"}:
+            self._read_query(request)
+
+    def _read_query(self, request: Request) -> None:
+        filters = getattr(self.filterset_class, "base_filters", {}) if self.action == "list" else {}
+        several = [name for name, offered in filters.items() if isinstance(offered, Several)]
+        check_names(request, ["fields", *self._own_names(), *filters], several)
+        allowed = self.get_serializer_class().Meta.fields  # type: ignore[attr-defined]
+        self.fields = words(request, "fields", allowed)
+        self.expand = words(request, "expand", self.expandable) or ()
+        if wish := request.query_params.get("ordering"):
+            self.ordering = self._keyset(wish)
+
+    def _own_names(self) -> list[str]:
+        if self.action == "list":
+            return [*PAGING, "ordering"] if self.orderings else [*PAGING]
+        return ["expand"] if self.expandable else []
+
+    def _keyset(self, wish: str) -> tuple[str, ...]:
+        keyset = self.orderings.get(wish.removeprefix("-"))
+        if keyset is None:
+            allowed = ", ".join(f"{name}, -{name}" for name in self.orderings)
+            raise BadQuery("ordering", f"“{wish}” is not known here. Known are: {allowed}.")
+        return tuple(f"-{name}" for name in keyset) if wish.startswith("-") else keyset
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        rows = super().filter_queryset(queryset)
+        if self.action not in {"list", "retrieve"}:
+            return rows
+        ordering = {name.removeprefix("-") for name in self.ordering}
+        return self._lean(rows.annotate(**{name: key for name, key in KEYS.items() if name in ordering}))
+
+    def _lean(self, rows: Any) -> Any:
+        """Payloads that `?fields=` leaves out are not read either."""
+        if self.fields is None:
+            return rows
+        payloads = [
+            field.name for field in rows.model._meta.concrete_fields if isinstance(field, JSONField | TextField)
+        ]
+        return rows.defer(*(name for name in payloads if name not in self.fields))
+
+    def get_serializer_context(self) -> Any:
+        return {**super().get_serializer_context(), "fields": self.fields}
+
+
+class VerbsMixin(ReliableMixin, PreconditionsMixin, QueryMixin):
+    """`serializer_classes` names the serializer of each action that does not use `serializer_class`."""
+
+    lookup_value_converter = "uuid"
+    serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
+        return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]
+
+    def _say(self, request: Request) -> Response:
+        """The verb that the action is named after, with what the body holds; the row as it is afterwards."""
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        row = self.get_object()
+        getattr(row, self.action)(**body.validated_data)
+        return Response(self.serializer_class(row, context=self.get_serializer_context()).data)  # type: ignore[misc]
+
+    @action(detail=True, methods=["post"])
+    def start(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+    @action(detail=True, methods=["post"])
+    def complete(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+    @action(detail=True, methods=["post"])
+    def fail(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+
+class OfExecution(ReliableMixin, QueryMixin):
+    """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        visible = within(WorkflowExecution.objects.visible_to(request.user), request)
+        runs = visible.select_related("workflow").without_payload()
+        self.execution = get_object_or_404(runs, pk=self.kwargs["execution_id"])
+
+    def get_serializer_context(self) -> Any:
+        return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}
+
+
+def listed(nodes: Any) -> Any:
+    """Node executions with what a list shows of their nodes: neither payloads nor the node's own documents."""
+    documents = [f"node__{name}" for name in ("config", "input_schema", "output_schema")]
+    return nodes.select_related("node").without_payload().defer(*documents)
