@@ -21,9 +21,9 @@ from django.utils.translation import gettext_lazy as _
 from workflows import graph, storable
 from workflows.base import GinIndex, Identified, Index, json_value
 from workflows.exceptions import violated
-from workflows.models import Node, Workflow
+from workflows.models import Graph, Node, Workflow
 
-from . import context, keys, partitions, states, vault
+from . import context, graphs, keys, partitions, states, vault
 from .exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
 from .querysets import ADD_LINE, ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
@@ -66,6 +66,18 @@ class WorkflowExecution(Execution):
         verbose_name=_("workflow"),
     )
     trigger_type = models.CharField(_("trigger"), max_length=50, choices=TriggerType)
+    # What the run remembers of its workflow; the database fills it in (sql/remember_graph.sql).
+    graph = models.ForeignKey(
+        Graph,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_default=models.Value(None, output_field=models.UUIDField()),
+        db_index=False,
+        editable=False,
+        null=True,
+        related_name="executions",
+        verbose_name=_("graph"),
+    )
     context = models.JSONField(_("context"), default=dict, db_default=json_value({}), blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, db_default=json_value({}), blank=True)
 
@@ -176,7 +188,7 @@ class WorkflowExecution(Execution):
         Raises InvalidTransition where the run has ended, ValidationError where the node is of another workflow.
         """
         if execution_order is None:
-            execution_order = self.workflow.levels().get(node.pk, 0)
+            execution_order = graphs.level_in(self, node.pk)
         new = NodeExecution(workflow_execution=self, node=node, execution_order=execution_order, **fields)
         new.clean()
         with transaction.atomic():
@@ -231,8 +243,7 @@ class WorkflowExecution(Execution):
 
     def _because_of(self, failed: "list[NodeExecution]", others: "list[NodeExecution]") -> "list[NodeExecution]":
         """Those of `others` that the run's own end settled, or that edges lead to from a failed node."""
-        edges = self.workflow.edges.values_list("source_node_id", "target_node_id")
-        after = graph.descendants([node.node_id for node in failed], edges)
+        after = graph.descendants([node.node_id for node in failed], graphs.of_run(self).pairs)
         return [node for node in others if node.settled or node.node_id in after]
 
     def _nodes(self, nodes: "list[NodeExecution]") -> NodeExecutionQuerySet:

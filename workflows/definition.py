@@ -1,6 +1,7 @@
 """The whole graph of a workflow, as somebody wants it to be: checked as a whole, then saved as a whole.
 
 A node is a dict of its fields; one with the id, or else the name, of a node that the workflow has replaces that one.
+A node that is left out leaves the graph; one with the id of a retired node brings it back.
 An edge is a dict of its fields whose `source_node_id` and `target_node_id` are ids or names of the nodes.
 """
 
@@ -27,7 +28,9 @@ class Definition:
     ) -> None:
         """None leaves the nodes, or the edges, as they are."""
         self.faults: Faults = defaultdict(lambda: defaultdict(dict))
-        self.there = {node.pk: node for node in workflow.nodes.all()} if workflow else {}
+        every = list(Node.objects.filter(workflow=workflow)) if workflow else []
+        self.there = {node.pk: node for node in every if node.retired_at is None}
+        self.retired = {node.pk: node for node in every if node.retired_at is not None}
         self.old_edges = list(workflow.edges.all()) if workflow else []
         self.changed_nodes, self.changed_edges = nodes is not None, edges is not None
         self.nodes = list(self.there.values()) if nodes is None else self._planned(nodes)
@@ -35,12 +38,12 @@ class Definition:
         self.cycle = "" if self.faults else self._cycle()
 
     def save(self, workflow: Workflow) -> None:
-        """Inside the caller's transaction. Raises HasHistory where a node that is left out has been executed."""
+        """Inside the caller's transaction."""
         if self.changed_edges:
             kept = {edge.pk for edge in self.edges}
             Edge.objects.filter(pk__in=[edge.pk for edge in self.old_edges if edge.pk not in kept]).delete()
         if gone := self.there.keys() - {node.pk for node in self.nodes}:
-            Node.objects.filter(pk__in=gone).delete()
+            Node.objects.filter(pk__in=gone).leave()
         if self.changed_nodes:
             self._save_nodes(workflow)
         if self.changed_edges:
@@ -49,10 +52,11 @@ class Definition:
     def _save_nodes(self, workflow: Workflow) -> None:
         for node in self.nodes:
             node.workflow = workflow
-            node.updated_at = timezone.now()  # bulk_update() does not
+            node.retired_at, node.updated_at = None, timezone.now()  # the latter bulk_update() does not
         fields = [f.name for f in Node._meta.concrete_fields if f.name not in {"id", "workflow", "created_at"}]
-        Node.objects.bulk_update([node for node in self.nodes if node.pk in self.there], fields)
-        Node.objects.bulk_create([node for node in self.nodes if node.pk not in self.there])
+        stored = self.there | self.retired
+        Node.objects.bulk_update([node for node in self.nodes if node.pk in stored], fields)
+        Node.objects.bulk_create([node for node in self.nodes if node.pk not in stored])
 
     def _save_edges(self, workflow: Workflow) -> None:
         for edge in self.edges:
@@ -64,9 +68,8 @@ class Definition:
     def _planned(self, nodes: list[dict[str, Any]]) -> list[Node]:
         by_name = {node.name: node for node in self.there.values()}
         self._require(nodes)
-        planned = [
-            _filled(self.there.get(fields.get("id")) or self._unnamed(fields, by_name), fields) for fields in nodes
-        ]
+        stored = self.there | self.retired
+        planned = [_filled(stored.get(fields.get("id")) or self._unnamed(fields, by_name), fields) for fields in nodes]
         self._refuse_doubles("nodes", "name", [node.name for node in planned], "Another node has this name.")
         self._refuse_doubles("nodes", "id", [node.pk for node in planned], "Another node is this same one.")
         return planned
@@ -94,12 +97,15 @@ class Definition:
 
     def _require(self, nodes: list[dict[str, Any]]) -> None:
         """In a partial update too, a node that is new here is a whole one."""
-        names = {node.name for node in self.there.values()}
         for index, fields in enumerate(nodes):
-            is_new = fields.get("id") not in self.there and ("id" in fields or fields.get("name") not in names)
             for name in ("name", "node_type"):
-                if is_new and name not in fields:
+                if name not in fields and self._is_new(fields):
                     self._fault("nodes", index, name, "This field is required.")
+
+    def _is_new(self, fields: dict[str, Any]) -> bool:
+        if "id" in fields:
+            return fields["id"] not in self.there | self.retired
+        return fields.get("name") not in {node.name for node in self.there.values()}
 
     def _end(self, index: int, end: str, fields: dict[str, Any], find: Callable[[str], UUID | None]) -> UUID | None:
         if end not in fields:

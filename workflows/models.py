@@ -1,13 +1,16 @@
-"""The definitions that executions point at: Workflow, Node, Edge. What is saved is always a DAG."""
+"""The definitions that executions point at: Workflow, Node, Edge, and the graphs that runs remember. What is saved is
+always a DAG."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from . import graph
@@ -15,9 +18,10 @@ from .base import Identified, Versioned, json_value, uuid7
 from .exceptions import CyclicGraph, HasHistory
 from .querysets import NodeQuerySet, WorkflowQuerySet
 
-__all__ = ["Edge", "Node", "NodeType", "Workflow", "default_retry_config", "uuid7"]
+__all__ = ["Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config", "uuid7"]
 
 MAX_RETRIES = 3
+MAX_NAME = 255
 
 
 class NodeType(models.TextChoices):
@@ -43,7 +47,7 @@ class Workflow(Versioned):
         related_name="workflows",
         verbose_name=_("owner"),
     )
-    name = models.CharField(_("name"), max_length=255)
+    name = models.CharField(_("name"), max_length=MAX_NAME)
     description = models.TextField(_("description"), blank=True, default="", db_default="")
     config = models.JSONField(_("config"), default=dict, db_default=json_value({}), blank=True)
     variables = models.JSONField(_("variables"), default=dict, db_default=json_value({}), blank=True)
@@ -79,8 +83,27 @@ class Workflow(Versioned):
 
     def levels(self) -> dict[Any, int]:
         """The topological level of each node, by the node's id: what `execution_order` is made of."""
-        nodes = self.nodes.values_list("id", flat=True)
+        nodes = self.nodes.current().values_list("id", flat=True)
         return graph.levels(nodes, self.edges.values_list("source_node_id", "target_node_id"))
+
+    def graph_now(self) -> "Graph":
+        """Its graph as it is today, not stored."""
+        nodes, edges = self.nodes.current().values(*Graph.NODE), self.edges.values(*Graph.EDGE)
+        return Graph(workflow=self, nodes=[*map(Graph.stored, nodes)], edges=[*map(Graph.stored, edges)])
+
+    @transaction.atomic
+    def duplicate(self, **fields: Any) -> "Workflow":
+        """A new workflow of the same definition, whose own `fields` may differ; the history stays with this one."""
+        named = {"name": _copy_of(self.name), "owner": self.owner} | fields
+        kept = {name: getattr(self, name) for name in ("description", "config", "variables", "is_active")}
+        new: Workflow = Workflow.objects.create(**kept | named)
+        nodes = {node.pk: _again(node, new) for node in self.nodes.current()}
+        edges = [_again(edge, new) for edge in self.edges.all()]
+        for edge in edges:
+            edge.source_node, edge.target_node = nodes[edge.source_node_id], nodes[edge.target_node_id]
+        Node.objects.bulk_create(nodes.values())
+        Edge.objects.bulk_create(edges)
+        return new
 
 
 class Node(Identified):
@@ -100,6 +123,8 @@ class Node(Identified):
     )
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     updated_at = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
+    # In no graph any more, and its edges with it; it stays for the runs that remember it.
+    retired_at = models.DateTimeField(_("retired"), null=True, blank=True, editable=False)
 
     objects = NodeQuerySet.as_manager()
 
@@ -110,8 +135,9 @@ class Node(Identified):
         ordering = ["workflow_id", "name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["workflow", "name"],
+                fields=["workflow", "name", "retired_at"],
                 name="node_name_unique_in_workflow",
+                nulls_distinct=False,  # of those in the graph; a retired one's name is free again
                 deferrable=models.Deferrable.IMMEDIATE,  # checked after the statement: two nodes may swap their names
                 violation_error_message=_("Another node of this workflow has this name: choose a different one."),
             ),
@@ -199,10 +225,12 @@ class Edge(Identified):
         for name in ("source_node", "target_node"):
             if getattr(self, name).workflow_id != self.workflow_id:
                 raise ValidationError({name: _("The node belongs to another workflow: choose one of this workflow.")})
+            if getattr(self, name).retired_at:
+                raise ValidationError({name: _("The node is retired: choose one of the graph.")})
 
     def _check_circle(self) -> None:
         others = Edge.objects.filter(workflow=self.workflow_id).exclude(pk=self.pk).select_related(None)
-        names = dict(Node.objects.filter(workflow=self.workflow_id).values_list("id", "name"))
+        names = dict(Node.objects.current().filter(workflow=self.workflow_id).values_list("id", "name"))
         pairs: Iterable[tuple[Any, Any]] = [
             *others.values_list("source_node_id", "target_node_id"),
             (self.source_node_id, self.target_node_id),
@@ -211,3 +239,61 @@ class Edge(Identified):
             graph.check_acyclic(names.values(), [(names[a], names[b]) for a, b in pairs])
         except CyclicGraph as error:
             raise ValidationError(str(error), code="cycle") from error
+
+
+class Graph(Identified):
+    """A graph as runs remember it: what nodes and edges were when the first of these runs was made. The database stores
+    it, with the run (`graph_of()` in sql/graphs.sql), so that every door of a run is covered."""
+
+    NODE: ClassVar = ("id", "name", "node_type", "position_x", "position_y")
+    EDGE: ClassVar = (
+        "source_node", "target_node", "source_handle", "target_handle", "condition", "priority", "label",
+    )  # fmt: skip
+
+    workflow = models.ForeignKey(
+        Workflow, on_delete=models.DB_CASCADE, related_name="graphs", verbose_name=_("workflow"), db_index=False
+    )
+    nodes = models.JSONField(_("nodes"), default=list, db_default=json_value([]))  # dicts of NODE, ids as text
+    edges = models.JSONField(_("edges"), default=list, db_default=json_value([]))  # dicts of EDGE
+    is_current = models.BooleanField(_("current"), default=False, db_default=False)
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "graphs"
+        verbose_name = _("graph")
+        verbose_name_plural = _("graphs")
+        ordering = ["workflow_id", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workflow"], condition=Q(is_current=True), name="one_current_graph_per_workflow"
+            )
+        ]
+        indexes = [models.Index(fields=["workflow"], name="idx_graphs_workflow")]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} · {self.id}"
+
+    @property
+    def pairs(self) -> list[tuple[UUID, UUID]]:
+        return [(UUID(edge["source_node"]), UUID(edge["target_node"])) for edge in self.edges]
+
+    def levels(self) -> dict[UUID, int]:
+        """As Workflow.levels()."""
+        return graph.levels([UUID(node["id"]) for node in self.nodes], self.pairs)
+
+    @staticmethod
+    def stored(values: dict[str, Any]) -> dict[str, Any]:
+        """A node's or an edge's as `nodes` and `edges` hold them."""
+        return {name: str(value) if isinstance(value, UUID) else value for name, value in values.items()}
+
+
+def _copy_of(name: str) -> str:
+    sign = gettext("(copy)")
+    return f"{name[: MAX_NAME - len(sign) - 1]} {sign}"
+
+
+def _again[M: Node | Edge](row: M, workflow: Workflow) -> M:
+    """A new row of the same content."""
+    left = {"id", "workflow", "created_at", "updated_at"}
+    columns = [field.attname for field in row._meta.concrete_fields if field.name not in left]
+    return type(row)(workflow=workflow, **{name: getattr(row, name) for name in columns})

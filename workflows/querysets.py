@@ -1,6 +1,7 @@
 from typing import TYPE_CHECKING, Any
 
-from django.db import models
+from django.db import models, transaction
+from django.db.models.functions import Now
 
 from .base import VersionedQuerySet
 from .exceptions import HasHistory
@@ -29,6 +30,11 @@ class WorkflowQuerySet(_GuardedDelete[Any], VersionedQuerySet[Any]):  # type: ig
         """Those not soft-deleted."""
         return self.filter(deleted_at=None)
 
+    def with_graph(self) -> "WorkflowQuerySet":
+        """With `nodes` and `edges` read, without retired nodes."""
+        nodes = self.model._meta.get_field("nodes").related_model._default_manager.current()
+        return self.prefetch_related(models.Prefetch("nodes", nodes), "edges")
+
     def visible_to(self, user: Any) -> "WorkflowQuerySet":
         if may_see_all(user, "workflows.view_workflow"):
             return self
@@ -36,4 +42,15 @@ class WorkflowQuerySet(_GuardedDelete[Any], VersionedQuerySet[Any]):  # type: ig
 
 
 class NodeQuerySet(_GuardedDelete[Any]):
-    pass
+    def current(self) -> "NodeQuerySet":
+        """Those in the graph of their workflow, as against retired ones."""
+        return self.filter(retired_at=None)
+
+    def leave(self) -> None:
+        """Take them out of their graphs, their edges with them: retired where a run may remember them, else deleted."""
+        with transaction.atomic(using=self.db):
+            remembered = self.filter(workflow__graphs__isnull=False).order_by().values("pk").distinct()
+            self.model._default_manager.using(self.db).filter(pk__in=remembered).update(retired_at=Now())
+            self.filter(workflow__graphs=None).delete()
+
+    leave.alters_data = True  # type: ignore[attr-defined]

@@ -42,12 +42,17 @@ class CreateMixin:
 
     def there(self, contents: list[dict[str, Any]]) -> dict[UUID, Any]:
         """Of the rows to be made those that are there, by id. Raises OtherContent where one differs."""
-        chosen = {content["id"]: content for content in contents if "id" in content}
+        chosen = {content["id"]: _stored(content) for content in contents if "id" in content}
         view: Any = self
         found = {row.pk: row for row in view.get_queryset().filter(pk__in=chosen)} if chosen else {}
         if any(not _is_made_of(row, chosen[pk]) for pk, row in found.items()):
             raise OtherContent
         return found
+
+
+def _stored(content: dict[str, Any]) -> dict[str, Any]:
+    """Without what a request says to do with the new row: one that is there is answered as it is."""
+    return {name: value for name, value in content.items() if name != "start"}
 
 
 def _is_made_of(row: Any, content: dict[str, Any]) -> bool:

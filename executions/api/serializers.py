@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db import transaction
 from rest_framework import serializers
 
-from executions import partitions
+from executions import graphs, partitions
 from executions.models import (
     ExecutionLog,
+    ExecutionStatus,
     NodeExecution,
     NodeExecutionAttempt,
     WorkflowExecution,
@@ -18,7 +19,7 @@ from executions.models import (
 )
 from tokens.api import within
 from workflows.api.fields import ObjectField, UUID7Field
-from workflows.base import parse_uuid
+from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, arranged
 from workflows.models import Node, Workflow
 
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
@@ -43,13 +44,17 @@ class WorkflowExecutionListSerializer(FewerFields, serializers.ModelSerializer[W
 
 class WorkflowExecutionSerializer(FewerFields, serializers.ModelSerializer[WorkflowExecution]):
     id = UUID7Field(required=False)
+    start = serializers.BooleanField(required=False, write_only=True, help_text="Start it at once.")
     input_data = ObjectField(required=False)
     context = ObjectField(required=False)  # type: ignore[assignment]  # REST framework takes it off the class
     metadata = ObjectField(required=False)
 
     class Meta:
         model = WorkflowExecution
-        fields = ["id", "workflow", "trigger_type", *MOVED, "input_data", "output_data", "context", "metadata", *STAMPS]
+        fields = [
+            "id", "workflow", "trigger_type", "start", *MOVED, "input_data", "output_data", "context", "metadata",
+            *STAMPS,
+        ]  # fmt: skip
         read_only_fields = [*MOVED, "output_data", *STAMPS]
         validators: ClassVar[list[Any]] = []  # the ledger refuses what its constraints forbid, in its own words
 
@@ -58,6 +63,15 @@ class WorkflowExecutionSerializer(FewerFields, serializers.ModelSerializer[Workf
         if "workflow" in fields:
             fields["workflow"] = serializers.PrimaryKeyRelatedField(queryset=self._workflows())
         return fields
+
+    def create(self, validated_data: dict[str, Any]) -> WorkflowExecution:
+        """Pending, or running where `start` says so: then it is made only if it can be started."""
+        start = validated_data.pop("start", False)
+        with transaction.atomic():
+            run = super().create(validated_data)
+            if start:
+                run.start()
+        return run
 
     def _workflows(self) -> Any:
         request = self._context.get("request")
@@ -69,6 +83,32 @@ class WorkflowExecutionSerializer(FewerFields, serializers.ModelSerializer[Workf
         if not workflow.is_active:
             raise serializers.ValidationError("This workflow is not active: activate it before you execute it.")
         return workflow
+
+
+class GraphOfExecutionNodeSerializer(GraphNodeSerializer):
+    """`node_execution` and its `status` are null until the node is executed in this run."""
+
+    node_execution = serializers.UUIDField(allow_null=True)
+    status = serializers.ChoiceField(ExecutionStatus.choices, allow_null=True)
+
+
+class GraphOfExecutionSerializer(serializers.Serializer[Any]):
+    """The graph that the run was made with, whatever became of its workflow since."""
+
+    workflow_execution = serializers.UUIDField()
+    workflow = serializers.UUIDField()
+    levels = serializers.ListField(child=serializers.ListField(child=serializers.UUIDField()))
+    nodes = GraphOfExecutionNodeSerializer(many=True)
+    edges = GraphEdgeSerializer(many=True)
+
+    def to_representation(self, instance: WorkflowExecution) -> dict[str, Any]:
+        """What a Graph holds is JSON already."""
+        shown = arranged(graphs.of_run(instance))
+        done = {str(node): each for node, *each in instance.node_executions.values_list("node_id", "id", "status")}
+        for node in shown["nodes"]:
+            id, status = done.get(node["id"], (None, None))
+            node |= {"node_execution": id and str(id), "status": status}
+        return {"workflow_execution": str(instance.pk), "workflow": str(instance.workflow_id), **shown}
 
 
 class NodeExecutionListSerializer(FewerFields, serializers.ModelSerializer[NodeExecution]):
@@ -98,8 +138,7 @@ class NodeExecutionSerializer(NodeExecutionListSerializer):
         ]  # fmt: skip
 
     def validate_node(self, value: str) -> Node:
-        same = Q(pk=value) | Q(name=value) if parse_uuid(value) else Q(name=value)
-        found: Node | None = Node.objects.filter(same, workflow=self.context["execution"].workflow_id).first()
+        found = graphs.node_in(self.context["execution"], value)
         if found is None:
             raise serializers.ValidationError("The workflow of this execution has no node with this id or name.")
         return found

@@ -63,6 +63,7 @@ def test_children_go_by_the_databases_own_cascade_and_history_holds_definitions(
         ("execution_logs", "workflow_executions", "c"),
         ("node_executions", "nodes", "r"),
         ("node_executions", "workflow_executions", "c"),
+        ("workflow_executions", "graphs", "r"),
         ("workflow_executions", "workflows", "r"),
     ]
 

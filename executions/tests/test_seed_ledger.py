@@ -41,7 +41,9 @@ def seed(*flags: str, **options: Any) -> str:
 
 
 def rows() -> list[list[dict[str, Any]]]:
-    return [list(model._default_manager.order_by("pk").values()) for model in MODELS]
+    """Without the ids of graphs: the database makes these itself, with the first run that needs one."""
+    found = [list(model._default_manager.order_by("pk").values()) for model in MODELS]
+    return [[{**row, "graph_id": None} for row in each] for each in found]
 
 
 def test_what_it_makes_could_have_happened() -> None:

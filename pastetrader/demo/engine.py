@@ -189,7 +189,7 @@ def _begin(workflow: Workflow, values: dict[str, Any]) -> tuple[WorkflowExecutio
         run = WorkflowExecution.objects.create(workflow=workflow, **values)
         executions = NodeExecution.objects.bulk_create(
             NodeExecution(workflow_execution=run, node=node, execution_order=levels[node.pk])
-            for node in workflow.nodes.all()
+            for node in workflow.nodes.current()
         )
         run.start()
     return run, Plan(executions, workflow.edges.select_related("source_node"), run.input_data)

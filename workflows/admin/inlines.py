@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows import graph
@@ -22,16 +21,17 @@ from .fields import NodeField, StorableJSONField
 if TYPE_CHECKING:
     FormSet = BaseInlineFormSet[Any, Any, Any]
     ModelForm = forms.ModelForm[Edge]
+    NodeModelForm = forms.ModelForm[Node]
     StackedInline = admin.StackedInline[Any, Any]
     TabularInline = admin.TabularInline[Any, Any]
 else:
     FormSet = BaseInlineFormSet
-    ModelForm = forms.ModelForm
+    ModelForm = NodeModelForm = forms.ModelForm
     StackedInline = admin.StackedInline
     TabularInline = admin.TabularInline
 
 ENDS = ("source_node", "target_node")
-EXECUTED = _("“%(node)s” has been executed and its history is kept: it cannot be deleted.")
+EXECUTED = _("“%(node)s” has been executed and its history is kept: it cannot be deleted. Retire it instead.")
 HANDLES = ("source_handle", "target_handle")
 
 
@@ -47,28 +47,68 @@ class JSONMixin:
         return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
 
 
+class NodeForm(NodeModelForm):
+    retire = forms.BooleanField(
+        label=_("Retire"), required=False, help_text=_("Take it out of the graph; what it has run stays.")
+    )
+
+    @property
+    def retires(self) -> bool:
+        return bool(not self.instance._state.adding and self.cleaned_data.get("retire"))
+
+
 class NodeFormSet(FormSet):
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        if form.instance._state.adding:
+            form.fields["retire"].widget = forms.HiddenInput()
+
     def clean(self) -> None:
         super().clean()
         executed = [form.instance for form in self.deleted_forms if form.instance.executions.exists()]
         if executed:  # of the formset: a form that is to be deleted is valid whatever its errors
             raise ValidationError([EXECUTED % {"node": node} for node in executed])
+        self._check_names()
 
-    def get_unique_error_message(self, unique_check: Any) -> str:
-        return gettext("Two nodes have the same name: choose a different one for each.")
+    def _check_names(self) -> None:
+        """Django's check of the constraint stops at `retired_at`, which is not on the page."""
+        seen: set[str] = set()
+        leaving = [*self.deleted_forms, *self._retiring]
+        for form in self.forms:
+            name = "" if form in leaving else form.cleaned_data.get("name", "")
+            if name in seen:
+                form.add_error("name", _("Two nodes have the same name: choose a different one for each."))
+            seen |= {name} - {""}
 
     @property
     def leaving(self) -> set[UUID]:
-        """The ids of the nodes that this submission deletes."""
-        return {form.instance.pk for form in self.deleted_forms} if self.is_bound else set()
+        """The ids of the nodes that this submission takes out of the graph."""
+        forms = [*self.deleted_forms, *self._retiring] if self.is_bound else []
+        return {form.instance.pk for form in forms}
+
+    def save(self, commit: bool = True) -> Any:
+        Node.objects.filter(pk__in=[form.instance.pk for form in self._retiring]).leave()  # first: its name gets free
+        return super().save(commit)
+
+    def save_existing(self, form: Any, obj: Any, commit: bool = True) -> Any:
+        return obj if form.retires else super().save_existing(form, obj, commit)
+
+    def delete_existing(self, obj: Any, commit: bool = True) -> None:
+        if commit:
+            Node.objects.filter(pk=obj.pk).leave()
+
+    @property
+    def _retiring(self) -> list[Any]:
+        return [form for form in self.initial_forms if form.is_valid() and form.retires]
 
 
 class NodeInline(JSONMixin, StackedInline):
     model = Node
+    form = NodeForm
     formset = NodeFormSet
     extra = 0
     fieldsets = (
-        (None, {"fields": (("name", "node_type", "timeout_seconds"),)}),
+        (None, {"fields": (("name", "node_type", "timeout_seconds"), "retire")}),
         (
             _("Settings"),
             {
@@ -81,6 +121,10 @@ class NodeInline(JSONMixin, StackedInline):
             },
         ),
     )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        nodes: Any = super().get_queryset(request)
+        return nodes.current()
 
 
 class EdgeForm(ModelForm):
@@ -116,7 +160,7 @@ class EdgeFormSet(FormSet):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._offered = list(self.instance.nodes.order_by("name"))
+        self._offered = list(self.instance.nodes.current().order_by("name"))
 
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
@@ -155,7 +199,7 @@ class EdgeFormSet(FormSet):
         for form in staying:
             for end, node in zip(ENDS, form.ends, strict=True):
                 if node in leaving:
-                    form.add_error(end, _("This node is being deleted: choose another one, or delete this edge too."))
+                    form.add_error(end, _("This node leaves the graph: choose another one, or delete this edge too."))
 
     def _check_doubles(self, staying: list[EdgeForm]) -> None:
         seen: set[tuple[Any, ...]] = set()

@@ -1,5 +1,7 @@
 """A workflow as JSON: its own fields, and its graph, whose edges name nodes by id or by name."""
 
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -7,7 +9,7 @@ from django.db import transaction
 from rest_framework import serializers
 
 from workflows.definition import Definition
-from workflows.models import Edge, Node, Workflow
+from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 
 from .fields import ObjectField, UUID7Field
 
@@ -102,5 +104,51 @@ def _listed(faults: dict[int, dict[str, list[str]]]) -> list[dict[str, list[str]
 
 
 def _anew(workflow: Workflow) -> Workflow:
-    anew: Workflow = Workflow.objects.prefetch_related("nodes", "edges").get(pk=workflow.pk)
+    anew: Workflow = Workflow.objects.with_graph().get(pk=workflow.pk)
     return anew
+
+
+class DuplicateSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(required=False, max_length=MAX_NAME)
+
+
+class GraphNodeSerializer(serializers.Serializer[Any]):
+    """`level` is the topological one, from 0; nodes that may run at the same time share one."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    node_type = serializers.ChoiceField(NodeType.choices)
+    position_x = serializers.FloatField()
+    position_y = serializers.FloatField()
+    level = serializers.IntegerField()
+
+
+class GraphEdgeSerializer(serializers.ModelSerializer[Edge]):
+    source_node = serializers.UUIDField()
+    target_node = serializers.UUIDField()
+
+    class Meta:
+        model = Edge
+        fields = Graph.EDGE
+
+
+class GraphSerializer(serializers.Serializer[Any]):
+    """`nodes` stand by level, then name; `levels` has a list of ids for each level, from 0."""
+
+    workflow = serializers.UUIDField()
+    version = serializers.IntegerField()
+    levels = serializers.ListField(child=serializers.ListField(child=serializers.UUIDField()))
+    nodes = GraphNodeSerializer(many=True)
+    edges = GraphEdgeSerializer(many=True)
+
+    def to_representation(self, instance: Graph) -> dict[str, Any]:
+        """What a Graph holds is JSON already."""
+        return {"workflow": str(instance.workflow_id), "version": instance.workflow.version, **arranged(instance)}
+
+
+def arranged(graph: Graph) -> dict[str, Any]:
+    level = {str(node): level for node, level in graph.levels().items()}
+    nodes = [node | {"level": level[node["id"]]} for node in graph.nodes]
+    nodes.sort(key=lambda node: (node["level"], node["name"]))
+    levels = [[node["id"] for node in together] for _level, together in groupby(nodes, itemgetter("level"))]
+    return {"levels": levels, "nodes": nodes, "edges": graph.edges}

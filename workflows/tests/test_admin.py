@@ -250,7 +250,7 @@ class TestRulesOfADAG:
         self, client: Client, workflow: Workflow, page: Data, node: Any
     ) -> None:
         data = page | {row(page, "nodes", node("report").pk) + "DELETE": "on"}
-        assert "This node is being deleted" in self.refused(client, workflow, data)
+        assert "This node leaves the graph" in self.refused(client, workflow, data)
 
     def test_a_node_that_was_executed_cannot_leave(
         self, client: Client, workflow: Workflow, page: Data, node: Any, edge: Any
@@ -260,6 +260,30 @@ class TestRulesOfADAG:
         gone = [row(page, "nodes", node("report").pk), row(page, "edges", edge("rank").pk)]
         said = self.refused(client, workflow, page | {f"{form}DELETE": "on" for form in gone})
         assert "“report” has been executed" in said
+        assert "Retire it instead" in said
+
+    def test_a_node_that_was_executed_is_retired_and_its_run_keeps_it(
+        self, client: Client, workflow: Workflow, page: Data, node: Any, edge: Any
+    ) -> None:
+        run = NodeExecutionFactory(node=node("report"), workflow_execution__workflow=workflow).workflow_execution
+        changed = {row(page, "nodes", node("report").pk) + "retire": "on"}
+        changed[row(page, "edges", edge("rank").pk) + "DELETE"] = "on"
+        assert client.post(address(workflow), page | changed).status_code == 302
+        assert edges_of(workflow) == {"fetch → rank"}
+        assert "report" not in str(as_sent(client.get(address(workflow))))
+        assert {each["name"] for each in run.graph.nodes} == {"fetch", "rank", "report"}
+
+    def test_a_name_is_free_again_once_its_node_is_retired(
+        self, client: Client, workflow: Workflow, page: Data, node: Any, edge: Any
+    ) -> None:
+        NodeExecutionFactory(node=node("report"), workflow_execution__workflow=workflow)
+        changed = {row(page, "nodes", node("report").pk) + "retire": "on"}
+        changed[row(page, "edges", edge("rank").pk) + "DELETE"] = "on"
+        new = {"name": "report", "node_type": "tool", "timeout_seconds": 300, "position_x": 0, "position_y": 0}
+        retired = node("report")
+        assert client.post(address(workflow), add(page | changed, "nodes", **new)).status_code == 302
+        assert workflow.nodes.filter(name="report").count() == 2
+        assert workflow.nodes.current().get(name="report") != retired
 
     @pytest.mark.parametrize(
         "text",
@@ -337,15 +361,16 @@ class TestTwoWhoEditAtOnce:
         assert "Another change came in between" in response.content.decode()
         assert edges_of(workflow) == {"fetch → rank", "rank → report"}
 
-    def test_a_node_that_is_executed_meanwhile_is_a_sentence_too(
+    def test_a_node_that_is_executed_meanwhile_is_retired(
         self, client: Client, workflow: Workflow, page: Data, node: Any, edge: Any
     ) -> None:
         NodeExecutionFactory(workflow_execution=WorkflowExecutionFactory(workflow=workflow), node=node("report"))
         gone = [row(page, "nodes", node("report").pk), row(page, "edges", edge("rank").pk)]
         with mock.patch.object(NodeFormSet, "clean", return_value=None):
-            response = client.post(address(workflow), page | {f"{form}DELETE": "on" for form in gone}, follow=True)
-        assert "its history is kept: it cannot be deleted" in response.content.decode()
-        assert edges_of(workflow) == {"fetch → rank", "rank → report"}
+            response = client.post(address(workflow), page | {f"{form}DELETE": "on" for form in gone})
+        assert response.status_code == 302
+        assert edges_of(workflow) == {"fetch → rank"}
+        assert Node.objects.get(pk=node("report").pk).retired_at is not None
 
 
 def act(client: Client, action: str, *rows: Workflow, **fields: Any) -> list[str]:

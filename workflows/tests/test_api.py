@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.factories import WorkflowExecutionFactory
 from workflows.models import Workflow
 
 URL = "/api/v1/workflows/"
@@ -108,16 +108,6 @@ def test_an_update_from_an_older_version_is_refused_and_changes_nothing(api: Any
     answer = client.patch(url, {"name": "second", "version": 1, "nodes": [], "edges": []}, format="json")
     assert (answer.status_code, answer.json()["code"]) == (409, "stale_object")
     assert client.get(url).json()["name"] == "first"
-
-
-def test_a_node_that_was_executed_is_not_removed_with_a_sentence(api: Any, owner: Any) -> None:
-    client = api(owner)
-    before = post(client, GRAPH).json()
-    run = WorkflowExecutionFactory(workflow_id=before["id"])
-    NodeExecutionFactory(workflow_execution=run, node=run.workflow.nodes.get(name="load"))
-    answer = client.patch(f"{URL}{before['id']}/", {"nodes": GRAPH["nodes"][1:], "edges": []}, format="json")
-    assert (answer.status_code, answer.json()["code"]) == (409, "has_history")
-    assert client.get(f"{URL}{before['id']}/").json() == before
 
 
 def test_a_soft_deleted_workflow_is_gone_from_the_api_and_its_runs_stay(

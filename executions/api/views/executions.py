@@ -1,6 +1,7 @@
 from typing import Any
 
 from rest_framework import mixins
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -10,6 +11,7 @@ from executions.api.serializers import (
     CompleteSerializer,
     ExecutionLogSerializer,
     FailSerializer,
+    GraphOfExecutionSerializer,
     NodeExecutionListSerializer,
     NothingSerializer,
     WorkflowExecutionListSerializer,
@@ -31,6 +33,7 @@ class WorkflowExecutionViewSet(
     serializer_class = WorkflowExecutionSerializer
     serializer_classes = {
         "list": WorkflowExecutionListSerializer,
+        "graph": GraphOfExecutionSerializer,
         "start": NothingSerializer,
         "complete": CompleteSerializer,
         "fail": FailSerializer,
@@ -53,6 +56,8 @@ class WorkflowExecutionViewSet(
 
     def get_queryset(self) -> Any:
         runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
+        if self.action == "graph":
+            return runs.select_related("graph").without_payload()
         return of_owner(runs.without_payload(), self.request.user, "workflow") if self.action == "list" else runs
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -60,6 +65,23 @@ class WorkflowExecutionViewSet(
         run = self.get_object()
         expanded = {name: getattr(self, f"_{name}")(run) for name in self.expand}
         return Response({**self.get_serializer(run).data, **expanded})
+
+    @action(detail=True)
+    def graph(self, request: Request, pk: Any) -> Response:
+        """The nodes that the run was made with, their levels and what became of each, and the edges between them."""
+        return Response(self.get_serializer(self.get_object()).data)
+
+    def save(self, serializer: Any) -> None:
+        if serializer.validated_data.get("start"):
+            self._check_may("start", serializer.validated_data["workflow"])
+        super().save(serializer)
+
+    def _check_may(self, action: str, row: Any) -> None:
+        """What another action needs too."""
+        self.action, asked = action, self.action
+        self.check_permissions(self.request)
+        self.check_object_permissions(self.request, row)
+        self.action = asked
 
     def _nodes(self, run: WorkflowExecution) -> Any:
         return NodeExecutionListSerializer(listed(run.node_executions.visible_to(self.request.user)), many=True).data
