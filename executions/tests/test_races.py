@@ -2,17 +2,21 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from workflows.definition import Definition
+from workflows.models import Graph, Node, Workflow
 from workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,3 +138,64 @@ def test_writers_of_other_fields_do_not_lose_each_others_work() -> None:
     run.refresh_from_db()
     assert [run.metadata["tags"]] == [winners]
     assert NodeExecution.objects.count() == 0
+
+
+def test_runs_made_while_a_workflow_is_edited_remember_one_whole_graph_each() -> None:
+    workflow = WorkflowFactory(chain=["a0", "b0", "c0"])
+
+    def edit(number: int) -> None:
+        mine = Workflow.objects.get(pk=workflow.pk)
+        names = [f"{letter}{number}" for letter in "abc"]
+        wanted = Definition(
+            mine,
+            [{"name": name, "node_type": "tool"} for name in names],
+            [{"source_node_id": a, "target_node_id": b} for a, b in pairwise(names)],
+        )
+        with transaction.atomic():
+            mine.save()
+            wanted.save(mine)
+
+    def edits() -> None:
+        for number in range(1, 9):
+            edit(number)
+
+    def make() -> list[WorkflowExecution]:
+        return [WorkflowExecution.objects.create(workflow=workflow, trigger_type="event") for _ in range(12)]
+
+    race([edits, *[make] * 8])
+    for graph in Graph.objects.all():
+        names = {node["id"]: node["name"] for node in graph.nodes}
+        assert len({name[1:] for name in names.values()}) == 1
+        pairs = [(names[str(source)][0], names[str(target)][0]) for source, target in graph.pairs]
+        assert sorted(pairs) == [("a", "b"), ("b", "c")]
+    assert WorkflowExecution.objects.filter(graph=None).count() == 0
+    last = WorkflowExecution.objects.create(workflow=workflow, trigger_type="event").graph
+    assert {node["name"] for node in last.nodes} == set(Node.objects.current().values_list("name", flat=True))
+    assert {node["name"] for node in last.nodes} == {"a8", "b8", "c8"}
+
+
+def test_a_run_made_during_an_edit_waits_for_it_and_remembers_what_it_left() -> None:
+    workflow = WorkflowFactory(chain=["a", "b"])
+    made: list[WorkflowExecution] = []
+    with transaction.atomic():
+        workflow.nodes.filter(name="b").update(name="c")
+        other = threading.Thread(target=lambda: race([lambda: made.append(_made(workflow))]))
+        other.start()
+        while other.is_alive() and not _somebody_waits():
+            time.sleep(0.01)
+    other.join()
+    assert {node["name"] for node in made[0].graph.nodes} == {"a", "c"}
+    assert _made(workflow).graph == made[0].graph
+
+
+def _made(workflow: Workflow) -> WorkflowExecution:
+    run: WorkflowExecution = WorkflowExecution.objects.create(workflow=workflow, trigger_type="event")
+    return run
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return bool(cursor.fetchone()[0])
