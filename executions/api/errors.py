@@ -123,7 +123,7 @@ def _within(pointer: str, key: Any) -> str:
     return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
-@api_view(["GET", "POST", "PUT", "PATCH", "DELETE"])
+@api_view(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 def not_found(_request: Request, /, **_kwargs: Any) -> Response:
     """For addresses under the API that nothing answers to."""
     raise drf.NotFound("There is nothing at this address. Addresses end with a slash, and ids are UUIDs in lower case.")
