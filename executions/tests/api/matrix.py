@@ -1,0 +1,128 @@
+"""Who may do what at every address of the API: the table.
+
+A new address or method needs a line in TABLE; and one in ROWS where {id} is not the first row of its noun, in BODIES
+where it asks for more than {}.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+API = "/api/v1/"
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+
+# Each kind of caller is a column, and the answer's status its cell. World.callers says who plays it.
+TABLE = """
+nobody
+|   stranger: token
+|   |   stranger: session
+|   |   |   stranger: session with permissions
+|   |   |   |   owner: bound to another workflow
+|   |   |   |   |   teammate: token
+|   |   |   |   |   |   teammate: session
+|   |   |   |   |   |   |   owner: session
+|   |   |   |   |   |   |   |   owner: session with permissions
+|   |   |   |   |   |   |   |   |   owner: executions:read
+|   |   |   |   |   |   |   |   |   |   owner: executions:report
+|   |   |   |   |   |   |   |   |   |   |   owner: executions:control
+|   |   |   |   |   |   |   |   |   |   |   |   owner: workflows:write
+|   |   |   |   |   |   |   |   |   |   |   |   |   owner: every scope
+|   |   |   |   |   |   |   |   |   |   |   |   |   |   owner: bound to this workflow
+|   |   |   |   |   |   |   |   |   |   |   |   |   |   |   superuser
+|   |   |   |   |   |   |   |   |   |   |   |   |   |   |   |
+401 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 GET /
+401 404 404 404 404 404 404 404 404 404 404 404 404 404 404 404 GET {address}
+401 404 404 404 404 404 404 404 404 404 404 404 404 404 404 404 POST {address}
+401 404 404 404 404 404 404 404 404 404 404 404 404 404 404 404 PUT {address}
+401 404 404 404 404 404 404 404 404 404 404 404 404 404 404 404 PATCH {address}
+401 404 404 404 404 404 404 404 404 404 404 404 404 404 404 404 DELETE {address}
+
+401 200 200 200 200 200 200 200 200 200 403 403 403 200 200 200 GET workflows/
+401 201 403 201 403 201 403 403 201 403 403 403 201 201 403 201 POST workflows/
+401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET workflows/{id}/
+401 404 403 404 404 403 403 403 200 403 403 403 200 200 200 200 PUT workflows/{id}/
+401 404 403 404 404 403 403 403 200 403 403 403 200 200 200 200 PATCH workflows/{id}/
+401 404 403 404 404 403 403 403 204 403 403 403 204 204 204 204 DELETE workflows/{id}/
+
+401 200 200 200 200 200 200 200 200 200 403 403 403 200 200 200 GET executions/
+401 400 403 400 400 403 403 403 201 403 201 403 403 201 201 201 POST executions/
+401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET executions/{id}/
+401 404 403 404 404 403 403 403 204 403 403 204 403 204 204 204 DELETE executions/{id}/
+401 404 403 404 404 403 403 403 200 403 200 403 403 200 200 200 POST executions/{id}/start/
+401 404 403 404 404 403 403 403 200 403 200 403 403 200 200 200 POST executions/{id}/complete/
+401 404 403 404 404 403 403 403 200 403 200 403 403 200 200 200 POST executions/{id}/fail/
+401 404 403 404 404 403 403 403 200 403 403 200 403 200 200 200 POST executions/{id}/cancel/
+401 404 403 404 404 403 403 403 200 403 403 200 403 200 200 200 POST executions/{id}/retry/
+401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET executions/{id}/nodes/
+401 404 403 404 404 403 403 403 201 403 201 403 403 201 201 201 POST executions/{id}/nodes/
+401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET executions/{id}/logs/
+401 404 403 404 404 403 403 403 201 403 201 403 403 201 201 201 POST executions/{id}/logs/
+401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET executions/{id}/attempts/
+401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET executions/{id}/attempts/{number}/
+
+401 200 200 200 200 200 200 200 200 200 403 403 403 200 200 200 GET node-executions/
+401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET node-executions/{id}/
+401 404 403 404 404 403 403 403 200 403 200 403 403 200 200 200 POST node-executions/{id}/start/
+401 404 403 404 404 403 403 403 200 403 200 403 403 200 200 200 POST node-executions/{id}/complete/
+401 404 403 404 404 403 403 403 200 403 200 403 403 200 200 200 POST node-executions/{id}/fail/
+401 404 403 404 404 403 403 403 200 403 200 403 403 200 200 200 POST node-executions/{id}/skip/
+401 404 403 404 404 403 403 403 200 403 403 200 403 200 200 200 POST node-executions/{id}/cancel/
+401 404 403 404 404 403 403 403 200 403 403 200 403 200 200 200 POST node-executions/{id}/retry/
+401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET node-executions/{id}/attempts/
+401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET node-executions/{id}/attempts/{number}/
+
+401 200 200 200 200 200 200 200 200 200 403 403 403 200 200 200 GET logs/
+"""
+
+# Which row {id} stands for: the name of one of the world's. Where nothing is said: of a noun, the first of these.
+NOUNS = {"workflows": "workflow", "executions": "running", "node-executions": "node running"}
+ROWS = {
+    "POST executions/{id}/start/": "pending",
+    "POST executions/{id}/retry/": "failed",
+    "POST node-executions/{id}/start/": "node pending",
+    "POST node-executions/{id}/skip/": "node pending",
+    "POST node-executions/{id}/retry/": "node failed",
+    "GET executions/{id}/attempts/": "retried",
+    "GET executions/{id}/attempts/{number}/": "retried",
+    "GET node-executions/{id}/attempts/": "node retried",
+    "GET node-executions/{id}/attempts/{number}/": "node retried",
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "POST workflows/": {"name": "a new one"},
+    "PUT workflows/{id}/": {"name": "another name"},
+    "PATCH workflows/{id}/": {"description": "another one"},
+    "POST executions/": {"workflow": "{workflow}", "trigger_type": "manual"},
+    "POST executions/{id}/fail/": {"error_message": "went wrong"},
+    "POST executions/{id}/nodes/": {"node": "unused"},
+    "POST executions/{id}/logs/": {"level": "info", "message": "a line"},
+    "POST node-executions/{id}/fail/": {"error_message": "went wrong"},
+}
+
+
+def table() -> tuple[list[str], dict[str, list[int]]]:
+    """The names of the columns, and for each "METHOD address" its cells."""
+    lines = [line for line in TABLE.splitlines() if line.strip(" |")]
+    columns = [line.lstrip("| ") for line in lines if not line[0].isdigit()]
+    rows = [line.split() for line in lines if line[0].isdigit()]
+    return columns, {" ".join(row[-2:]): [int(cell) for cell in row[:-2]] for row in rows}
+
+
+def offered() -> Iterator[str]:
+    """Each "METHOD address" that the API answers to, as its addresses themselves say; HEAD comes with GET."""
+    for address, view in _views(get_resolver().url_patterns, ""):
+        if address.startswith(API[1:]):
+            shown = re.sub(r"<(?:uuid:)\w+>", "{id}", address.removeprefix(API[1:]))
+            shown = re.sub(r"<\w+:(\w+)>", r"{\1}", shown) or "/"
+            methods = getattr(view, "actions", None) or [name for name in METHODS if hasattr(view.cls, name.lower())]
+            yield from (f"{method.upper()} {shown}" for method in methods if method.upper() not in {"HEAD", "OPTIONS"})
+
+
+def _views(patterns: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for pattern in patterns:
+        address = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _views(pattern.url_patterns, address)
+        elif isinstance(pattern, URLPattern):
+            yield address, pattern.callback

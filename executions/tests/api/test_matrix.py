@@ -1,0 +1,54 @@
+"""Every address of the API, asked by every kind of caller."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from .matrix import offered, table
+from .world import World, digest
+
+pytestmark = pytest.mark.django_db
+
+COLUMNS, CELLS = table()
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
+    """One for all cells: each is played in a savepoint."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield World()
+        transaction.set_rollback(True)
+
+
+def test_every_method_at_every_address_has_its_line_in_the_table() -> None:
+    found = set(offered())
+    assert sorted(found - set(CELLS)) == [], "The API offers these: add a line for each to TABLE in matrix.py."
+    assert sorted(set(CELLS) - found) == [], "The API offers these no more: remove their lines from TABLE in matrix.py."
+
+
+def test_every_column_has_its_callers(world: World) -> None:
+    assert list(world.callers) == COLUMNS
+    assert {len(cells) for cells in CELLS.values()} == {len(COLUMNS)}
+
+
+@pytest.mark.parametrize("row", CELLS)
+def test_each_caller_gets_the_answer_of_the_table(world: World, row: str) -> None:
+    wrong = []
+    for column, expected in zip(COLUMNS, CELLS[row], strict=True):
+        for name, client in world.callers[column].items():
+            with world.anew(column):
+                wrong += [f"{column} ({name}): {fault}" for fault in faults(world, client, row, expected)]
+    assert wrong == []
+
+
+def faults(world: World, client: Any, row: str, expected: int) -> Iterator[str]:
+    answer = world.ask(client, row)
+    if answer.status_code != expected:
+        yield f"expected {expected}, found {answer.status_code} {answer.content[:300]!r}"
+        return
+    if (digest() != world.at_first) != (expected < 300 and not row.startswith("GET")):
+        yield f"{answer.status_code}, and yet the tables have {'not ' * (expected < 300)}changed"
+    if expected >= 400 and (words := world.told(answer, world.url(row) + world.body(row))):
+        yield f"{answer.status_code}, and yet it tells {words}"

@@ -1,0 +1,184 @@
+"""The world in which the table's cells are played: whose rows there are, and who asks."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.db import connection, transaction
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from tokens.models import Scope, Token
+from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
+
+from .matrix import API, BODIES, NOUNS, ROWS
+
+ENTITLED = "owner: session with permissions"  # granted for the cell alone: it is the same user
+
+
+def period() -> str:
+    days = [(timezone.now() + timedelta(days=days)).strftime("%Y-%m-%dT00:00:00Z") for days in (-1, 2)]
+    return "?after={}&before={}".format(*days)
+
+
+def digest() -> str:
+    """Of every row of our tables, but for when a token was used."""
+    models = [model for app in ("workflows", "executions", "tokens") for model in apps.get_app_config(app).get_models()]
+    one = "SELECT '{0}' || count(*) || coalesce(md5(string_agg(t::text, ' ' ORDER BY t::text)), '') FROM {0} AS t"
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(one.format(model._meta.db_table) for model in models if model is not Token))
+        return str(cursor.fetchall())
+
+
+def writes() -> Any:
+    """Every permission on our rows but the one to view what others own."""
+    ours = Permission.objects.filter(content_type__app_label__in=["executions", "workflows"])
+    return ours.exclude(codename__startswith="view_")
+
+
+def by_session(user: Any) -> APIClient:
+    client = APIClient()
+    client.force_login(user)
+    return client
+
+
+def by_token(user: Any, *scopes: str, revoked: bool = False, **fields: Any) -> APIClient:
+    row, secret = Token.objects.issue(user=user, name="test", scopes=list(scopes or Scope.values), **fields)
+    row.note_use()
+    if revoked:
+        row.revoke()
+    return APIClient(HTTP_AUTHORIZATION=f"Token {secret}")
+
+
+@dataclass
+class World:
+    """`owner` has the workflow that the table is about, and another one; `stranger` has one of their own. Each has a
+    run with a node and a line. `telling` are the words by which an answer would say something about the owner's."""
+
+    rows: dict[str, Any] = field(default_factory=dict)
+    users: dict[str, Any] = field(default_factory=dict)
+    callers: dict[str, dict[str, APIClient]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._people()
+        for name, user in (("", "owner"), ("other ", "owner"), ("stranger's ", "stranger")):
+            self._workflow(name, self.users[user])
+        self._states()
+        self.callers = self._callers()
+        self.telling = self._telling()
+        self.at_first = digest()
+
+    def _people(self) -> None:
+        user = partial(UserFactory, is_staff=True)
+        self.users = {name: UserFactory(username=f"the-{name}") for name in ("owner", "stranger")}
+        self.users |= {"entitled stranger": UserFactory(), "entitled newcomer": user()}
+        self.users |= {"teammate": user(), "newcomer": user(), "superuser": user(is_superuser=True)}
+        self.users["teammate"].user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+        for name in ("entitled stranger", "entitled newcomer"):
+            self.users[name].user_permissions.set(writes())
+
+    def _workflow(self, name: str, owner: Any) -> None:
+        workflow = WorkflowFactory(owner=owner, name=f"{name}zanzibar", chain=[f"{name}fetch", f"{name}rank"])
+        texts = {"error_message": f"went astray {name}!"}
+        metadata = {"tags": [f"{name}tag"], "correlation_id": f"{name}corr", "allow_concurrent": True}
+        metadata |= {key: f"{name}{key}" for key in ("triggered_by", "schedule_id", "priority")}
+        parent = {"parent_execution_id": str(workflow.pk)}
+        run = WorkflowExecutionFactory(workflow=workflow, metadata=metadata, context=parent, **texts)
+        node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name=f"{name}fetch"))
+        line = ExecutionLogFactory(workflow_execution=run, node_execution=node, message=f"{name}line")
+        self.rows |= {f"{name}workflow": workflow, f"{name}running": in_state(run, "running"), f"{name}node": node}
+        self.rows |= {f"{name}line": line}
+
+    def _states(self) -> None:
+        run = partial(WorkflowExecutionFactory, workflow=self.rows["workflow"])
+        self.rows |= {"pending": run(), "failed": in_state(run(), "failed"), "retried": in_state(run(), "failed")}
+        self.rows["retried"].retry()
+        node = partial(NodeFactory, workflow=self.rows["workflow"])
+        node(name="unused")
+        self.rows["node pending"] = self.rows["node"]
+        # A run that completes has no node that runs: those that do stand in another one.
+        busy = in_state(run(metadata={"allow_concurrent": True}), "running")
+        for name, state in (("node running", "running"), ("node failed", "failed"), ("node retried", "failed")):
+            self.rows[name] = in_state(NodeExecutionFactory(workflow_execution=busy, node=node()), state)
+        self.rows["node retried"].retry()
+
+    def _callers(self) -> dict[str, dict[str, APIClient]]:
+        users = self.users
+        owner, here, other = users["owner"], self.rows["workflow"].pk, self.rows["other workflow"].pk
+        strangers = {name: users[name] for name in ("stranger", "newcomer")}
+        entitled = {name: users[name] for name in ("entitled stranger", "entitled newcomer")}
+        own = {f"owner: {scope}": {"token": by_token(owner, scope)} for scope in Scope.values}
+        return {
+            "nobody": self._nobody(),
+            "stranger: token": {name: by_token(user) for name, user in strangers.items()},
+            "stranger: session": {name: by_session(user) for name, user in strangers.items()},
+            "stranger: session with permissions": {name: by_session(user) for name, user in entitled.items()},
+            "owner: bound to another workflow": {"token": by_token(owner, bound_to=[other])},
+            "teammate: token": {"token": by_token(users["teammate"])},
+            "teammate: session": {"session": by_session(users["teammate"])},
+            "owner: session": {"session": by_session(owner)},
+            ENTITLED: {"session": by_session(owner)},
+            **own,
+            "owner: every scope": {"token": by_token(owner)},
+            "owner: bound to this workflow": {"token": by_token(owner, bound_to=[here])},
+            "superuser": {"token": by_token(users["superuser"]), "session": by_session(users["superuser"])},
+        }
+
+    def _nobody(self) -> dict[str, APIClient]:
+        owner, ago = self.users["owner"], timezone.now() - timedelta(seconds=1)
+        gone = UserFactory(username="gone", is_staff=True, is_superuser=True)
+        callers = {
+            "anonymous": APIClient(),
+            "a token that nobody made": APIClient(HTTP_AUTHORIZATION="Token ptl_guess"),
+            "an expired token": by_token(owner, expires_at=ago),
+            "a revoked token": by_token(owner, revoked=True),
+            "a token of one who left": by_token(gone),
+            "a session of one who left": by_session(gone),
+        }
+        gone.is_active = False
+        gone.save()
+        return callers
+
+    def _telling(self) -> set[str]:
+        ids = {str(row.pk) for name, row in self.rows.items() if not name.startswith("stranger's")}
+        return ids | {"zanzibar", "fetch", "rank", "astray", "corr", "the-owner", "current_state", '"version"', "line "}
+
+    def ask(self, client: APIClient, row: str, id: str = "", **headers: str) -> Any:
+        """The request of a line of the table, for `id` instead of the line's own where it is given."""
+        method = row.split(maxsplit=1)[0]
+        url, body = self.url(row, id), self.body(row)
+        return client.generic(method, url, body, content_type="application/json", headers=headers)
+
+    def url(self, row: str, id: str = "") -> str:
+        address = row.split()[1]
+        named = {"{id}": id or str(self.row(row).pk), "{number}": "1", "{address}": "nothing/here/"}
+        for name, value in named.items():
+            address = address.replace(name, value)
+        return API + address.removeprefix("/") + (period() if row.endswith(" logs/") else "")
+
+    def row(self, row: str) -> Any:
+        return self.rows[ROWS.get(row) or NOUNS.get(row.split()[1].partition("/")[0], "workflow")]
+
+    def body(self, row: str) -> str:
+        return json.dumps(BODIES.get(row, {})).replace("{workflow}", str(self.rows["workflow"].pk))
+
+    @contextmanager
+    def anew(self, column: str = "") -> Iterator[None]:
+        """The world as it was at first, for as long as this lasts."""
+        with transaction.atomic():
+            if column == ENTITLED:
+                self.users["owner"].user_permissions.set(writes())
+            yield
+            transaction.set_rollback(True)
+
+    def told(self, answer: Any, asked: str) -> set[str]:
+        """The words in the answer that say something about the owner's rows and do not stand in what was asked."""
+        said = f"{answer.headers} {answer.content.decode()}"
+        return {word for word in self.telling if word in said and word not in asked}
