@@ -1,4 +1,5 @@
-"""Secrets in what is recorded: what names one, what its values are, and texts and documents without them. Pure.
+"""Secrets in what is recorded: what their values are, and texts and documents without them. Pure. What names one is
+told in `workflows.secrets`, as definitions are masked by it too.
 
 A value is looked for as it is and as programs write it elsewhere: escaped by JSON, Python, URLs or HTML, any of them
 inside another, in hexadecimal, and in base64, alone or amid other bytes.
@@ -10,25 +11,21 @@ import unicodedata
 from base64 import b64encode, encodebytes
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from functools import lru_cache, partial
+from functools import partial
 from html import unescape
 from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-MASK = "***masked***"
+from workflows.secrets import MASK, NAMES, hides, names_secret, plain
+
+__all__ = ["MASK", "NOTHING", "Blindfold", "Scrubber", "at_work", "names_secret", "values_in"]
+
 SHORTEST = 6  # a shorter value would be found in words that mean something else
 LINE = 12  # of a value of several lines, a line by itself
 MANY = 1_000
 MARKS = ("\\", "%", "&")  # what an escape begins with
 LAYERS = 6  # of escapes, one inside the other
-
-NAMES = (
-    "password", "passwd", "passphrase", "passcode", "token", "apikey", "secret", "authorization", "privatekey",
-    "credential", "accesskey", "signingkey", "encryptionkey", "cookie", "bearer",
-)  # fmt: skip
-INNOCENT = re.compile("tokeni[sz]|secretar")
-COUNTS = re.compile("tokens|tokencount|tokenlimit|tokenusage|tokenbudget")
 
 SCHEME = re.compile(r"(?:basic|bearer|token|digest|negotiate|apikey)\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 ESCAPES = re.compile(
@@ -45,19 +42,12 @@ type Span = tuple[int, int]
 type Decoder = Callable[[re.Match[str]], str]
 
 
-@lru_cache(4096)
-def names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
-    """Whether a key names a secret, however it is written: `api_key`, `X-Api-Key`, `dbApiKey`."""
-    plain = INNOCENT.sub("", _plain(key))
-    return any(name in plain for name in (*NAMES, *filter(None, map(_plain, extra))))
-
-
 def values_in(document: Any, extra: tuple[str, ...] = ()) -> set[str]:
     """What stands under keys that name a secret, at any depth, long enough to be found again."""
     found: set[str] = set()
     if isinstance(document, dict):
         for key, item in document.items():
-            if _hides(key, item, extra):
+            if hides(key, item, extra):
                 found.update(_leaves(item))
             elif isinstance(item, NESTED):
                 found |= values_in(item, extra)
@@ -108,7 +98,7 @@ class Scrubber:
         clean: dict[Any, Any] = {}
         for key, item in value.items():
             name = self._key(key, clean)
-            clean[name] = self._hidden(item) if _hides(key, item, self.named) else self.document(item)
+            clean[name] = self._hidden(item) if hides(key, item, self.named) else self.document(item)
         return clean
 
     def _hidden(self, value: Any) -> Any:
@@ -131,7 +121,7 @@ class Scrubber:
             text = self.text(written)
             if len(self._keys) < MANY:
                 self._keys[written] = text
-        if text == written or _plain(written).removesuffix("s") in NAMES:
+        if text == written or plain(written).removesuffix("s") in NAMES:
             return key  # the latter: a word that everybody knows, even where it is a value too
         name, count = text, 1
         while name in taken:
@@ -196,17 +186,6 @@ NOTHING = Scrubber()
 
 # Of the run that the present thread works on, for what is not stored but printed.
 at_work: ContextVar[Scrubber | None] = ContextVar("at_work", default=None)
-
-
-def _plain(key: str) -> str:
-    return "".join(filter(str.isalnum, key.casefold()))
-
-
-def _hides(key: Any, item: Any, extra: tuple[str, ...]) -> bool:
-    if not (isinstance(key, str) and names_secret(key, extra)):
-        return False
-    # `max_tokens` is a number of words, and `token` is a secret even where it is a number.
-    return not (isinstance(item, int | float | None) and COUNTS.search(_plain(key)))
 
 
 def _leaves(value: Any) -> Iterator[str]:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from . import graph
 from .base import Identified, Versioned, json_value, uuid7
 from .exceptions import CyclicGraph, HasHistory
+from .fields import DefinitionField, SchemaField
 from .querysets import NodeQuerySet, WorkflowQuerySet
 
 __all__ = ["Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config", "uuid7"]
@@ -49,8 +50,8 @@ class Workflow(Versioned):
     )
     name = models.CharField(_("name"), max_length=MAX_NAME)
     description = models.TextField(_("description"), blank=True, default="", db_default="")
-    config = models.JSONField(_("config"), default=dict, db_default=json_value({}), blank=True)
-    variables = models.JSONField(_("variables"), default=dict, db_default=json_value({}), blank=True)
+    config = DefinitionField(_("config"), default=dict, db_default=json_value({}), blank=True)
+    variables = DefinitionField(_("variables"), default=dict, db_default=json_value({}), blank=True)
     is_active = models.BooleanField(_("active"), default=True, db_default=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
 
@@ -114,11 +115,11 @@ class Node(Identified):
     node_type = models.CharField(_("type"), max_length=50, choices=NodeType)
     position_x = models.FloatField(_("position x"), default=0, db_default=0)
     position_y = models.FloatField(_("position y"), default=0, db_default=0)
-    config = models.JSONField(_("config"), default=dict, db_default=json_value({}), blank=True)
-    input_schema = models.JSONField(_("input schema"), default=dict, db_default=json_value({}), blank=True)
-    output_schema = models.JSONField(_("output schema"), default=dict, db_default=json_value({}), blank=True)
+    config = DefinitionField(_("config"), default=dict, db_default=json_value({}), blank=True)
+    input_schema = SchemaField(_("input schema"), default=dict, db_default=json_value({}), blank=True)
+    output_schema = SchemaField(_("output schema"), default=dict, db_default=json_value({}), blank=True)
     timeout_seconds = models.PositiveIntegerField(_("timeout in seconds"), default=300, db_default=300)
-    retry_config = models.JSONField(
+    retry_config = DefinitionField(
         _("retry config"), default=default_retry_config, db_default=json_value(default_retry_config()), blank=True
     )
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
@@ -179,7 +180,7 @@ class Edge(Identified):
     )
     source_handle = models.CharField(_("source handle"), max_length=255, null=True, blank=True)  # noqa: DJ001  # the contract's NULL
     target_handle = models.CharField(_("target handle"), max_length=255, null=True, blank=True)  # noqa: DJ001  # the contract's NULL
-    condition = models.JSONField(_("condition"), null=True, blank=True)
+    condition = DefinitionField(_("condition"), null=True, blank=True)
     priority = models.IntegerField(_("priority"), default=0, db_default=0)
     label = models.CharField(_("label"), max_length=255, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)

@@ -1,0 +1,37 @@
+"""JSON columns of definitions. What they hold is masked where a column's value is on its way into the database: save(),
+bulk_create(), bulk_update() and update() all pass there, the admin, the API and loaddata behind them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+from .secrets import masked, masked_schema
+
+
+class DefinitionField(models.JSONField):
+    mask: Callable[..., Any] = staticmethod(masked)
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """The object shows what is stored, as a row that is read anew does."""
+        value = self._masked(super().pre_save(model_instance, add))
+        setattr(model_instance, self.attname, value)
+        return value
+
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        return super().get_db_prep_save(self._masked(value), connection)
+
+    def deconstruct(self) -> Any:
+        """To the database, and so to migrations, it is a JSON column like any other."""
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.JSONField", args, kwargs
+
+    def _masked(self, value: Any) -> Any:
+        if not isinstance(value, dict | list | tuple):
+            return value
+        return self.mask(value, tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA))
+
+
+class SchemaField(DefinitionField):
+    mask = staticmethod(masked_schema)

@@ -1,0 +1,94 @@
+"""Definitions are masked under keys that name a secret, by whatever door they come: an engine finds its secrets in the
+run's `context.secrets`."""
+
+from typing import Any
+
+import pytest
+from django.core import serializers
+
+from executions.secrets import Scrubber
+from workflows.definition import Definition
+from workflows.models import Edge, Node, Workflow
+from workflows.secrets import MASK, masked, masked_schema
+from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
+
+SECRET = "hunter2-hunter2"
+DOCUMENT = {"url": "https://x/", "broker": {"api_key": SECRET, "list": [{"Password": SECRET}]}, "max_tokens": 100}
+CLEAR = {"url": "https://x/", "broker": {"api_key": MASK, "list": [{"Password": MASK}]}, "max_tokens": 100}
+
+
+def stored(row: Any) -> Any:
+    return type(row).objects.get(pk=row.pk)
+
+
+def test_a_document_is_masked_by_its_keys_as_the_ledger_masks_it() -> None:
+    for document in (DOCUMENT, {"secrets": {"a": [1, True, None, "b"]}}, {"tokens": 1}, [], "text", None):
+        assert masked(document) == Scrubber().document(document)
+    assert masked(DOCUMENT) == CLEAR
+    assert masked({"kontoNr": 1}, extra=("Konto-Nr",)) == {"kontoNr": MASK}
+
+
+def test_a_schema_says_what_a_secret_is_like_and_not_what_it_is() -> None:
+    said = {"type": "string", "minLength": 8, "description": "of the broker", "writeOnly": True}
+    known = {"default": SECRET, "const": SECRET, "enum": [SECRET], "examples": [{"type": SECRET}]}
+    hidden = {"default": MASK, "const": MASK, "enum": [MASK], "examples": [{"type": MASK}]}
+    whole = {"type": "object", "required": ["password"], "properties": {"password": said | known, "n": {"default": 1}}}
+    clear = {"type": "object", "required": ["password"], "properties": {"password": said | hidden, "n": {"default": 1}}}
+    assert masked_schema(whole) == clear
+    assert masked_schema({"credentials": {"properties": {"user": known}}}) == {
+        "credentials": {"properties": {"user": hidden}}
+    }
+    assert masked_schema({"token": True, "pin": {"api_key": SECRET}}) == {"token": True, "pin": {"api_key": MASK}}
+    assert masked_schema({"tokens": {"items": [{"anyOf": [known]}]}}) == {"tokens": {"items": [{"anyOf": [hidden]}]}}
+
+
+@pytest.mark.django_db
+def test_a_definition_that_is_saved_shows_only_masks_from_then_on() -> None:
+    rows = [
+        WorkflowFactory(config=DOCUMENT, variables=DOCUMENT),
+        NodeFactory(config=DOCUMENT, input_schema=DOCUMENT, output_schema=DOCUMENT, retry_config=DOCUMENT),
+        EdgeFactory(condition=DOCUMENT),
+    ]
+    for row in rows:
+        documents = {name for name, value in vars(row).items() if name == "condition" or value == CLEAR}
+        assert len(documents) == {Workflow: 2, Node: 4, Edge: 1}[type(row)]
+        assert all(getattr(one, name) == CLEAR for one in (row, stored(row)) for name in documents)
+    assert DOCUMENT["broker"]["api_key"] == SECRET, "the caller's own document stays as it is"
+
+
+@pytest.mark.django_db
+def test_an_update_a_bulk_create_a_graph_and_a_fixture_are_masked_too() -> None:
+    workflow = WorkflowFactory(chain=["a", "b"])
+    Workflow.objects.update(config=DOCUMENT)
+    Edge.objects.update(condition=DOCUMENT)
+    wanted = Definition(workflow, [{"name": "a", "config": DOCUMENT}, {"name": "b"}, NEW], None)
+    wanted.save(workflow)
+    fixture = Node(workflow=workflow, name="d", node_type="tool", config=DOCUMENT)
+    text = serializers.serialize("json", [fixture], fields=["workflow", "name", "node_type", "config"])
+    next(serializers.deserialize("json", text)).save()
+    assert (stored(workflow).config, workflow.edges.get().condition) == (CLEAR, CLEAR)
+    assert [node.config for node in workflow.nodes.order_by("name")] == [CLEAR, {}, CLEAR, CLEAR]
+
+
+NEW = {"name": "c", "node_type": "tool", "config": DOCUMENT}
+
+
+@pytest.mark.django_db
+def test_what_is_masked_may_be_saved_again() -> None:
+    row = WorkflowFactory(config=DOCUMENT)
+    anew = stored(row)
+    anew.save()
+    assert stored(row).config == CLEAR
+
+
+@pytest.mark.django_db
+def test_the_api_and_the_admin_show_and_store_the_mask(api: Any, owner: Any, staff: Any, client: Any) -> None:
+    body = {"name": "x", "config": DOCUMENT, "variables": DOCUMENT, "nodes": [NEW]}
+    answer = api(owner).post("/api/v1/workflows/", body, format="json")
+    assert (answer.status_code, SECRET in answer.content.decode()) == (201, False)
+    workflow = Workflow.objects.get()
+    answer = api(owner).patch(f"/api/v1/workflows/{workflow.pk}/", {"config": DOCUMENT}, format="json")
+    assert (answer.json()["config"], workflow.nodes.get().config) == (CLEAR, CLEAR)
+    client.force_login(staff)
+    page = client.get(f"/admin/workflows/workflow/{workflow.pk}/change/").content.decode()
+    assert (MASK in page, SECRET in page) == (True, False)
