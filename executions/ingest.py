@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
 from . import partitions, vault
 from .models import ExecutionLog
 from .querysets import ADD_LINE
+from .secrets import Scrubber
 
 LINE = ("id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp")
 
@@ -16,7 +18,7 @@ type Row = Sequence[Any]
 
 
 class Encoded(str):
-    """JSON that is text already, for a JSON field of many rows that hold the same."""
+    """JSON that is text already, and masked where it has to be: for a JSON field of many rows that hold the same."""
 
     __slots__ = ()
 
@@ -24,19 +26,21 @@ class Encoded(str):
 def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], using: str = DEFAULT_DB_ALIAS) -> None:
     """Write `rows`, whose values stand in the order of `fields`; other columns take the database's defaults.
 
-    Values are stored as they are: of what verbs and serializers refuse, only what the database refuses too is refused
-    here. The partitions of log lines have to be there (`partitions.ensure`).
+    Documents are masked by their keys. Else values are stored as they are, a secret inside a text too: this is for rows
+    that were made up, or made clear of secrets by `vault.guard_rows`. Of what verbs and serializers refuse, only what
+    the database refuses too is refused here. The partitions of log lines have to be there (`partitions.ensure`).
     """
     columns: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]
     documents = [index for index, field in enumerate(columns) if isinstance(field, models.JSONField)]
     connection = connections[using]
     table, *names = map(connection.ops.quote_name, [model._meta.db_table, *(str(field.column) for field in columns)])
+    by_keys = Scrubber(extra=tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA))
     statement = f"COPY {table} ({', '.join(names)}) FROM STDIN"
     # Django turns the driver's errors into its own for the calls that it knows; COPY is not among them.
     translated = connection.wrap_database_errors
     with transaction.atomic(using=using), connection.cursor() as cursor, translated, cursor.copy(statement) as lines:
         for row in rows:
-            lines.write_row(_encoded(row, documents) if documents else row)
+            lines.write_row(_encoded(row, documents, by_keys) if documents else row)
 
 
 def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) -> list[ExecutionLog]:
@@ -52,7 +56,7 @@ def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) ->
             line.node_execution_id,
             line.level,
             line.message,
-            line.data,
+            None if line.data is None else _as_json(line.data),  # masked by the guard: not once more
             line.timestamp,
         )
         for line in lines
@@ -82,10 +86,14 @@ def empty(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -
         cursor.execute(f"TRUNCATE {names}")
 
 
-def _encoded(row: Row, documents: list[int]) -> Row:
+def _encoded(row: Row, documents: list[int], by_keys: Scrubber) -> Row:
     values = list(row)
     for index in documents:
         value = values[index]
         if value is not None and type(value) is not Encoded:
-            values[index] = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+            values[index] = _as_json(by_keys.document(value))
     return values
+
+
+def _as_json(value: Any) -> Encoded:
+    return Encoded(json.dumps(value, separators=(",", ":"), ensure_ascii=False))

@@ -9,6 +9,7 @@ from django.db import IntegrityError
 from executions import ingest, partitions
 from executions.management.seeding import FIELDS
 from executions.models import ExecutionLog, ExecutionSecrets, NodeExecution, WorkflowExecution
+from executions.secrets import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from workflows.base import uuid7
 
@@ -34,6 +35,21 @@ def test_none_in_a_json_field_is_null_and_encoded_text_is_stored_as_it_is() -> N
     rows = [(ids[0], run.workflow_id, "event", None), (ids[1], run.workflow_id, "event", ingest.Encoded('{"a": 1}'))]
     ingest.copy(WorkflowExecution, ("id", "workflow", "trigger_type", "output_data"), rows)
     assert [WorkflowExecution.objects.get(pk=pk).output_data for pk in ids] == [None, {"a": 1}]
+
+
+def test_what_is_copied_is_masked_by_its_keys_and_lines_in_their_texts_too() -> None:
+    run, new, secret = (
+        WorkflowExecutionFactory(context={"secrets": {"a": "hunter2-hunter2"}}),
+        uuid7(),
+        "hunter2-hunter2",
+    )
+    rows = [(new, run.workflow_id, "event", {"secrets": {"a": secret}}, {"list": [{"api_key": secret}]})]
+    ingest.copy(WorkflowExecution, ("id", "workflow", "trigger_type", "context", "output_data"), rows)
+    copied = WorkflowExecution.objects.get(pk=new)
+    assert (copied.context, copied.output_data) == ({"secrets": {"a": MASK}}, {"list": [{"api_key": MASK}]})
+    line = ExecutionLog(workflow_execution=run, level="info", message=f"with {secret}", data=[secret, {"token": 1}])
+    ingest.write_lines([line])
+    assert ExecutionLog.objects.values_list("message", "data").get() == (f"with {MASK}", [MASK, {"token": MASK}])
 
 
 def test_one_bad_row_and_none_is_stored() -> None:
