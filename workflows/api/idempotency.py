@@ -70,7 +70,7 @@ class ReliableMixin:
 
     def _begin(self, request: Request) -> IdempotencyKey:
         """Raises Answered where the answer is known, KeyReused, KeyInUse."""
-        key = IdempotencyKey(caller=_caller(request), key=_key(request), request_hash=_hash(request))
+        key = IdempotencyKey(caller=_caller(request), key=_digest(_key(request).encode()), request_hash=_hash(request))
         if not try_lock(f"{key.caller} {key.key}"):
             raise KeyInUse
         mine = IdempotencyKey.objects.filter(caller=key.caller, key=key.key)
@@ -104,6 +104,11 @@ def _key(request: Request) -> str:
 
 
 def _hash(request: Request) -> str:
-    """Of what was asked, where, in which words; keyed, for there may be secrets in a body."""
+    """Of what was asked, where, in which words."""
     asked = f"{request.method} {request.get_full_path()} {request.content_type}\n".encode()
-    return salted_hmac("idempotency", asked + request.body, algorithm="sha256").hexdigest()
+    return _digest(asked + request.body)
+
+
+def _digest(said: bytes) -> str:
+    """Keyed, for there may be secrets in a body; and in a header too, where somebody makes keys of what they have."""
+    return salted_hmac("idempotency", said, algorithm="sha256").hexdigest()
