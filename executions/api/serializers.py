@@ -18,7 +18,7 @@ from executions.models import (
     WorkflowExecutionAttempt,
 )
 from tokens.api import within
-from workflows.api.fields import ObjectField, UUID7Field
+from workflows.api.fields import ObjectField, RelatedField, Rows, UUID7Field, UUIDField
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, arranged
 from workflows.models import Node, Workflow
 
@@ -35,14 +35,14 @@ class FewerFields(serializers.BaseSerializer[Any]):
         return fields if wanted is None else {name: field for name, field in fields.items() if name in wanted}
 
 
-class WorkflowExecutionListSerializer(FewerFields, serializers.ModelSerializer[WorkflowExecution]):
+class WorkflowExecutionListSerializer(FewerFields, Rows[WorkflowExecution]):
     class Meta:
         model = WorkflowExecution
         fields = ["id", "workflow", "trigger_type", *MOVED, "metadata", *STAMPS]
         read_only_fields = fields
 
 
-class WorkflowExecutionSerializer(FewerFields, serializers.ModelSerializer[WorkflowExecution]):
+class WorkflowExecutionSerializer(FewerFields, Rows[WorkflowExecution]):
     id = UUID7Field(required=False)
     start = serializers.BooleanField(required=False, write_only=True, help_text="Start it at once.")
     input_data = ObjectField(required=False)
@@ -61,7 +61,7 @@ class WorkflowExecutionSerializer(FewerFields, serializers.ModelSerializer[Workf
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         fields = super().get_fields()
         if "workflow" in fields:
-            fields["workflow"] = serializers.PrimaryKeyRelatedField(queryset=self._workflows())
+            fields["workflow"] = RelatedField(queryset=self._workflows())
         return fields
 
     def create(self, validated_data: dict[str, Any]) -> WorkflowExecution:
@@ -111,7 +111,7 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
         return {"workflow_execution": str(instance.pk), "workflow": str(instance.workflow_id), **shown}
 
 
-class NodeExecutionListSerializer(FewerFields, serializers.ModelSerializer[NodeExecution]):
+class NodeExecutionListSerializer(FewerFields, Rows[NodeExecution]):
     node_name = serializers.CharField(source="node.name", read_only=True)
 
     class Meta:
@@ -149,7 +149,7 @@ class NodeExecutionSerializer(NodeExecutionListSerializer):
         return run.add_node(node, **validated_data)
 
 
-class WorkflowExecutionAttemptListSerializer(FewerFields, serializers.ModelSerializer[WorkflowExecutionAttempt]):
+class WorkflowExecutionAttemptListSerializer(FewerFields, Rows[WorkflowExecutionAttempt]):
     class Meta:
         model = WorkflowExecutionAttempt
         fields = ["id", "number", *MOVED]
@@ -162,7 +162,7 @@ class WorkflowExecutionAttemptSerializer(WorkflowExecutionAttemptListSerializer)
         read_only_fields = fields
 
 
-class NodeExecutionAttemptListSerializer(FewerFields, serializers.ModelSerializer[NodeExecutionAttempt]):
+class NodeExecutionAttemptListSerializer(FewerFields, Rows[NodeExecutionAttempt]):
     class Meta:
         model = NodeExecutionAttempt
         fields = ["id", "number", *MOVED]
@@ -175,12 +175,12 @@ class NodeExecutionAttemptSerializer(NodeExecutionAttemptListSerializer):
         read_only_fields = fields
 
 
-class ExecutionLogSerializer(FewerFields, serializers.ModelSerializer[ExecutionLog]):
+class ExecutionLogSerializer(FewerFields, Rows[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` is now unless given. The time inside an `id` decides on the
     partition, so it may not lie anywhere."""
 
     id = UUID7Field(required=False)
-    node_execution = serializers.UUIDField(source="node_execution_id", required=False, allow_null=True)
+    node_execution = UUIDField(source="node_execution_id", required=False, allow_null=True)
     message = serializers.CharField(trim_whitespace=False, allow_blank=True)
 
     class Meta:

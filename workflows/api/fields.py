@@ -1,13 +1,39 @@
+"""Fields whose refusals say what is expected and do not repeat what was sent: it may be a secret in the wrong place,
+and a refusal is kept with its Idempotency-Key."""
+
 from typing import Any
 from uuid import RFC_4122, UUID
 
+from django.db.models import Model
 from rest_framework import serializers
+
+NOT_A_UUID: dict[str, Any] = {"invalid": "Expected a UUID."}
+
+
+class UUIDField(serializers.UUIDField):
+    default_error_messages = NOT_A_UUID
+
+
+class RelatedField(serializers.PrimaryKeyRelatedField[Any]):
+    default_error_messages = {"does_not_exist": "There is none with this id.", "incorrect_type": "Expected a UUID."}
+
+
+class ChoiceField(serializers.ChoiceField):
+    def __init__(self, choices: Any, **more: Any) -> None:
+        super().__init__(choices, **more)
+        self.error_messages["invalid_choice"] = f"Expected one of: {', '.join(map(str, self.choices))}."
+
+
+class Rows[M: Model](serializers.ModelSerializer[M]):
+    """A ModelSerializer of these fields."""
+
+    serializer_choice_field = ChoiceField
 
 
 class UUID7Field(serializers.UUIDField):
     """An id that the caller may choose, so that it is known before the row exists."""
 
-    default_error_messages = {"version": "Expected a UUID version 7, whose first 48 bits are the time."}
+    default_error_messages = NOT_A_UUID | {"version": "Expected a UUID version 7, whose first 48 bits are the time."}
 
     def to_internal_value(self, data: Any) -> UUID:
         value = super().to_internal_value(data)

@@ -11,12 +11,12 @@ from rest_framework import serializers
 from workflows.definition import Definition
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 
-from .fields import ObjectField, UUID7Field
+from .fields import ObjectField, Rows, UUID7Field
 
 SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]
 
 
-class NodeSerializer(serializers.ModelSerializer[Node]):
+class NodeSerializer(Rows[Node]):
     id = UUID7Field(required=False)
     config = ObjectField(required=False)
     input_schema = ObjectField(required=False)
@@ -38,7 +38,7 @@ class NodeSerializer(serializers.ModelSerializer[Node]):
         return value
 
 
-class EdgeSerializer(serializers.ModelSerializer[Edge]):
+class EdgeSerializer(Rows[Edge]):
     source_node = serializers.CharField(source="source_node_id")
     target_node = serializers.CharField(source="target_node_id")
 
@@ -50,14 +50,14 @@ class EdgeSerializer(serializers.ModelSerializer[Edge]):
         read_only_fields = ["id"]
 
 
-class WorkflowListSerializer(serializers.ModelSerializer[Workflow]):
+class WorkflowListSerializer(Rows[Workflow]):
     class Meta:
         model = Workflow
         fields = [*SCALARS, "owner"]
         read_only_fields = fields
 
 
-class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
+class WorkflowSerializer(Rows[Workflow]):
     """Takes the whole graph in one call. In an update, `version` refuses the change where the workflow is newer, and
     `nodes` or `edges` left out leave them as they are."""
 

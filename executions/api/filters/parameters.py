@@ -29,6 +29,6 @@ def words(request: Request, name: str, allowed: Collection[str]) -> list[str] | 
     if name not in request.query_params:
         return None
     found = request.query_params[name].split(",")
-    if unknown := [word for word in found if word not in allowed]:
-        raise BadQuery(name, f"“{unknown[0]}” is not known here. Known are: {', '.join(allowed)}.")
+    if set(found) - set(allowed):
+        raise BadQuery(name, f"Expected some of: {', '.join(allowed)}.")
     return found

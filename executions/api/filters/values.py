@@ -122,7 +122,7 @@ class Key(Text):
 
 def only(choices: list[tuple[str, Any]]) -> dict[str, str]:
     allowed = ", ".join(value for value, _label in choices)
-    return {"invalid_choice": f"“%(value)s” is not known here. Known are: {allowed}."}
+    return {"invalid_choice": f"Expected one of: {allowed}."}
 
 
 def name_or_number(text: str) -> list[Any]:

@@ -65,7 +65,7 @@ class QueryMixin(GenericViewSet[Any]):
         keyset = self.orderings.get(wish.removeprefix("-"))
         if keyset is None:
             allowed = ", ".join(f"{name}, -{name}" for name in self.orderings)
-            raise BadQuery("ordering", f"“{wish}” is not known here. Known are: {allowed}.")
+            raise BadQuery("ordering", f"Expected one of: {allowed}.")
         return tuple(f"-{name}" for name in keyset) if wish.startswith("-") else keyset
 
     def filter_queryset(self, queryset: Any) -> Any:
