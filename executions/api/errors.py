@@ -24,6 +24,8 @@ from rest_framework.views import exception_handler
 
 from executions import exceptions as ours
 
+from . import printed
+
 API = "/api/"
 
 # What the ledger refuses, and the database where no rule of ours spoke first. The first class that fits counts.
@@ -65,7 +67,11 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         error = drf.ValidationError(get_error_detail(error))
     response = exception_handler(error, context)
     if response is None:
-        return _domain(error)
+        response = _domain(error)
+        if response is None:
+            request = context["request"]
+            request._request.scrubber = printed.scrubber(request, context["kwargs"])  # for the server's log
+        return response
     detail = getattr(error, "detail", None) or drf.NotFound().detail
     if isinstance(error, drf.ValidationError):
         errors = list(places(detail, pointer="?") if isinstance(error, BadQuery) else places(detail))

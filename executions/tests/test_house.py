@@ -24,6 +24,7 @@ LADDER = [
         "api.filters",
         "api.pagination",
         "api.parsers",
+        "api.printed",
         "api.serializers",
         "api.creation",
     ],
