@@ -3,22 +3,21 @@
 import io
 import json
 import logging
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client
-from django.urls import reverse
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
+from executions.tests import exits
 from executions.tests.factories import in_state
 from pastetrader.logs import Line
+from workflows.models import Workflow
 
-PLACES = ("context", "deep", "number", "environment", "input", "metadata", "node", "output", "data", "header")
+PLACES = ("context", "deep", "number", "environment", "input", "metadata", "node", "output", "data", "header", "config")
 CANARIES = {place: f"canary-{place}-\"ü'\\4711" for place in PLACES} | {"number": "471147114711"}
 # What is known from the creation of the run on; of a place that comes later, its own is known from there on.
 EVERY = " ".join(CANARIES[place] for place in ("context", "deep", "number", "environment", "input", "metadata"))
@@ -82,6 +81,58 @@ def in_process(workflow: Any) -> WorkflowExecution:
     return run
 
 
+def define(client: Any, staff: Any) -> list[str]:
+    """A definition by the API and by the admin's form, whose history tells of it."""
+    document = {"broker": {"api_key": CANARIES["config"]}, "list": [{"Password": CANARIES["config"]}]}
+    documents = dict.fromkeys(("config", "input_schema", "output_schema"), document)
+    nodes = [{"name": name, "node_type": "tool", **documents} for name in ("a", "b")]
+    edges = [{"source_node": "a", "target_node": "b", "condition": document}]
+    body = {"name": "defined", "config": document, "variables": document, "nodes": nodes, "edges": edges}
+    answer = client.post("/api/v1/workflows/", body, format="json", headers={"Idempotency-Key": "define"})
+    assert answer.status_code == 201, answer.content
+    forms = {f"{kind}-{name}_FORMS": 0 for kind in ("nodes", "edges") for name in ("TOTAL", "INITIAL")}
+    form = {"name": "by form", "config": json.dumps(document), "variables": json.dumps(document), "owner": staff.pk}
+    admin = Client()
+    admin.force_login(staff)
+    page = admin.post("/admin/workflows/workflow/add/", form | forms, follow=True)
+    assert Workflow.objects.filter(name="by form").exists(), page.content.decode()
+    return [answer.content.decode(), page.content.decode()]
+
+
+def with_headers(client: Any, run: WorkflowExecution) -> list[str]:
+    """Secrets in headers, of requests that go well, that are refused, and that break down."""
+    canary, url = CANARIES["header"].encode().decode("latin-1"), f"/api/v1/executions/{run.pk}/"
+    plain = "canary-header-in-ascii"
+    # Not the session's own cookie: Django asks its table of sessions for that, and statements are heard here.
+    headers = {"X-Api-Key": canary, "Cookie": f"csrftoken={plain}; token={plain}", "Idempotency-Key": plain}
+    line = {"level": "info", "message": "with headers", "data": DATA}
+    wrong = {"level": CANARIES["header"], "node_execution": CANARIES["header"], "id": CANARIES["header"]}
+    answers = [
+        client.post(f"{url}logs/", line, format="json", headers=headers),
+        client.post(f"{url}logs/", wrong, format="json", headers={"Idempotency-Key": "x"}),
+        Client().get(url, headers=headers | {"Authorization": f"Token {canary}"}),
+        Client().get(url, headers=headers | {"Authorization": f"Bearer {plain}"}),
+        client.get(f"{url}?fields={plain}", headers=headers),
+    ]
+    assert [answer.status_code for answer in answers] == [201, 400, 401, 401, 400]
+    answers.append(broken(client, f"{url}logs/", line | {"message": EVERY}, headers | {"Idempotency-Key": "y"}))
+    return [f"{answer.headers} {answer.content.decode()}" for answer in answers]
+
+
+def broken(client: Any, url: str, body: Any, headers: Any) -> Any:
+    """A fault of ours whose error repeats everything that it was given."""
+
+    def break_down(*given: Any, **more: Any) -> None:
+        raise RuntimeError(f"{DATA} {EVERY} {headers} {more}")
+
+    client.raise_request_exception = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("executions.api.views.logs.LogsOfExecutionViewSet._written", break_down)
+        answer = client.post(url, body, format="json", headers=headers)
+    assert answer.status_code == 500
+    return answer
+
+
 def over_the_api(client: Any, workflow: Any) -> tuple[WorkflowExecution, list[str]]:
     answers: list[str] = []
 
@@ -108,46 +159,7 @@ def over_the_api(client: Any, workflow: Any) -> tuple[WorkflowExecution, list[st
     post(f"{run}/logs/", line, 201)
     post(f"{run}/fail/", {"error_message": EVERY}, 409)
     post("executions/", body | {"metadata": {"tags": EVERY}}, 400)
-    row = WorkflowExecution.objects.get(pk=run.split("/")[1])
-    urls = (run, f"{run}/nodes", f"{run}/logs", node, "executions")
-    answers.extend(client.get(f"/api/v1/{url}/").content.decode() for url in urls)
-    return row, answers
-
-
-def pages(user: Any, run: WorkflowExecution) -> list[str]:
-    client = Client()
-    client.force_login(user)
-    rows = [run, *run.node_executions.all(), *run.logs.all()]
-    urls = [reverse(f"admin:executions_{row._meta.model_name}_change", args=[row.pk]) for row in rows]
-    urls += [reverse(f"admin:executions_{row._meta.model_name}_changelist") for row in rows]
-    return [client.get(url).content.decode() for url in urls]
-
-
-def stored() -> list[str]:
-    """Every column of every table as text."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
-        tables = [table for (table,) in cursor.fetchall()]
-        found = []
-        for table in tables:
-            cursor.execute(f"SELECT t::text FROM {table} AS t")
-            found += [text for (text,) in cursor.fetchall()]
-            cursor.execute(f"SELECT to_json(t)::text FROM {table} AS t")
-            found += [text for (text,) in cursor.fetchall()]
-    return found
-
-
-def dumped() -> str:
-    settings = connection.settings_dict
-    options = {"--host": settings["HOST"], "--port": settings["PORT"], "--username": settings["USER"]}
-    named = [f"{name}={value}" for name, value in options.items() if value]
-    done = subprocess.run(
-        ["pg_dump", "--inserts", *named, settings["NAME"]], check=False, capture_output=True, text=True
-    )
-    if "server version mismatch" in done.stderr:
-        return ""
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return WorkflowExecution.objects.get(pk=run.split("/")[1]), answers
 
 
 @pytest.fixture
@@ -170,27 +182,28 @@ def server_log() -> Any:
 
 @pytest.mark.django_db(transaction=True)
 def test_no_canary_is_found_anywhere(workflow: Any, staff: Any, owner: Any, api: Any, server_log: Any) -> None:
-    runs = [in_process(workflow)]
-    of_api, answers = over_the_api(api(owner), workflow)
-    runs.append(of_api)
-    bad = api()
-    bad.credentials(HTTP_AUTHORIZATION=f"Token {CANARIES['header'].encode().decode('latin-1')}")
-    answers.append(bad.get(f"/api/v1/executions/{of_api.pk}/").content.decode())
-    exits = {
-        "answers": answers,
-        "pages": [page for run in runs for page in pages(staff, run)],
-        "tables": stored(),
-        "dump": [dumped()] if shutil.which("pg_dump") else [],
-        "log": server_log.getvalue().splitlines(),
+    in_process(workflow)
+    of_api, said = over_the_api(api(owner), workflow)
+    said += with_headers(api(owner), of_api)
+    said += define(api(owner), staff)
+    found = {
+        "answers": [*said, *exits.answers(api(staff))],
+        "pages": list(exits.pages(staff)),
+        "tables": exits.tables(),
+        "dump": exits.dump().splitlines(),
+        "copy": exits.copied().splitlines(),
+        "log": [*server_log.getvalue().splitlines(), *exits.database_log()],
     }
-    for run in runs:
-        answers += [api(owner).get(f"/api/v1/executions/{run.pk}/").content.decode()]
-    assert sum(text.count(MASK) for text in exits["tables"]) > 100
-    assert any("INSERT INTO" in line for line in exits["log"])
-    for name, texts in exits.items():
+    assert sum(text.count(MASK) for text in found["tables"]) > 100
+    assert sum(MASK in line for line in found["dump"]) > 20
+    assert sum(MASK in line for line in found["copy"]) > 20
+    assert sum(MASK in page for page in found["pages"]) > 20
+    assert any("INSERT INTO" in line for line in found["log"])
+    assert any("RuntimeError" in line and MASK in line for line in found["log"])
+    for name, texts in found.items():
         for text in texts:
-            found = [text[max(0, text.index(canary) - 99) :][:300] for canary in EXACT if canary in text]
-            assert not found, (name, found)
+            hits = [text[max(0, text.index(canary) - 199) :][:400] for canary in EXACT if canary in text]
+            assert not hits, (name, text[:100], hits)
 
 
 @pytest.mark.django_db

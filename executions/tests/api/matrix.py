@@ -111,18 +111,20 @@ def table() -> tuple[list[str], dict[str, list[int]]]:
 
 def offered() -> Iterator[str]:
     """Each "METHOD address" that the API answers to, as its addresses themselves say; HEAD comes with GET."""
-    for address, view in _views(get_resolver().url_patterns, ""):
+    for address, view in views(get_resolver().url_patterns, ""):
         if address.startswith(API[1:]):
             shown = re.sub(r"<(?:uuid:)\w+>", "{id}", address.removeprefix(API[1:]))
             shown = re.sub(r"<\w+:(\w+)>", r"{\1}", shown) or "/"
             methods = getattr(view, "actions", None) or [name for name in METHODS if hasattr(view.cls, name.lower())]
-            yield from (f"{method.upper()} {shown}" for method in methods if method.upper() not in {"HEAD", "OPTIONS"})
+            yield from (
+                f"{method.upper()} {shown}" for method in list(methods) if method.upper() not in {"HEAD", "OPTIONS"}
+            )
 
 
-def _views(patterns: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def views(patterns: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     for pattern in patterns:
         address = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
-            yield from _views(pattern.url_patterns, address)
+            yield from views(pattern.url_patterns, address)
         elif isinstance(pattern, URLPattern):
             yield address, pattern.callback

@@ -1,0 +1,124 @@
+"""Every way out of the ledger: the API's answers and the admin's pages, as the addresses tell, and dumps."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+from django.test import Client
+from django.urls import get_resolver
+
+from executions.models import NodeExecution, WorkflowExecution
+from executions.tests.api.matrix import API, offered, views
+from executions.tests.api.world import period
+from pastetrader.postgres.cluster import program
+from workflows.models import Workflow
+
+OF_NOUN = {"workflows": Workflow, "executions": WorkflowExecution, "node-executions": NodeExecution}
+ATTEMPTS = 3
+
+
+def answers(client: Any) -> Iterator[str]:
+    """Of every GET of the API, for every row there is."""
+    for url in _api_urls():
+        answer = client.get(url)
+        assert answer.status_code in ({200, 404} if "/attempts/" in url else {200}), (url, answer.content)
+        yield f"{url} {answer.headers} {answer.content.decode()}"
+
+
+def _api_urls() -> Iterator[str]:
+    for row in offered():
+        method, address = row.split()
+        if method != "GET" or "{address}" in address:
+            continue
+        url = API + address.removeprefix("/") + (period() if address == "logs/" else "")
+        for filled in _with_ids(url, OF_NOUN.get(address.partition("/")[0])):
+            yield filled
+            if re.fullmatch(f"{API}executions/[^/]+/", filled):
+                yield f"{filled}?expand=nodes,logs"
+
+
+def _with_ids(url: str, model: Any) -> Iterator[str]:
+    for id in model._base_manager.values_list("pk", flat=True) if "{id}" in url else [""]:
+        for number in range(1, ATTEMPTS + 1) if "{number}" in url else [0]:
+            yield url.replace("{id}", str(id)).replace("{number}", str(number))
+
+
+def pages(user: Any) -> Iterator[str]:
+    """Of every GET of the admin, for every row there is: lists, pages, histories, confirmations of a deletion."""
+    client = Client()
+    client.force_login(user)
+    for url in sorted(set(_admin_urls())):
+        answer = client.get(url, follow=True)
+        assert answer.status_code < 500, url
+        yield f"{url} {answer.headers} {answer.content.decode()}"
+
+
+def _admin_urls() -> Iterator[str]:
+    for address, view in views(get_resolver().url_patterns, ""):
+        if not address.startswith("admin/") or "logout" in address or "password" in address:
+            continue
+        model_admin = getattr(view, "model_admin", None)
+        if address.endswith(("<path:object_id>/", "<path:object_id>/change/", "/history/", "/delete/")) and model_admin:
+            for pk in model_admin.model._base_manager.values_list("pk", flat=True):
+                yield "/" + address.replace("<path:object_id>", str(pk))
+        elif not re.search(r"[<(\\]", address):
+            yield f"/{address}"
+
+
+def tables() -> list[str]:
+    """Every column of every table as text."""
+    found = []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"SELECT t::text || ' ' || to_json(t)::text FROM {table} AS t")
+            found += [text for (text,) in cursor.fetchall()]
+    return found
+
+
+def database_log() -> list[str]:
+    """What the embedded server wrote; another server's is its own affair."""
+    embedded = connection.settings_dict.get("EMBEDDED")
+    return (embedded["data_dir"] / "server.log").read_text().splitlines() if embedded else []
+
+
+def dump() -> str:
+    """By a pg_dump no older than the server; where there is none, what it would hold: every table by COPY."""
+    found = next((path for path in _pg_dumps() if _version(path) >= connection.pg_version // 10_000), None)
+    return _pg_dump(found) if found else copied()
+
+
+def _pg_dumps() -> Iterator[str]:
+    yield from filter(None, [shutil.which("pg_dump"), program("pg_dump")])
+    yield from map(str, Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))
+
+
+def _version(path: str) -> int:
+    said = subprocess.run([path, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(re.findall(r"(\d+)[.\w]*", said)[0])
+
+
+def _pg_dump(path: str) -> str:
+    settings = connection.settings_dict
+    options = {"--host": settings["HOST"], "--port": settings["PORT"], "--username": settings["USER"]}
+    named = [f"{name}={value}" for name, value in options.items() if value]
+    password = {"PGPASSWORD": settings["PASSWORD"]} if settings.get("PASSWORD") else {}
+    command = [path, "--inserts", *named, settings["NAME"]]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=password | {"LC_ALL": "C"})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def copied() -> str:
+    names = [model._meta.db_table for model in apps.get_models(include_auto_created=True)]
+    lines = []
+    with connection.cursor() as cursor:
+        for name in names:
+            with cursor.copy(f"COPY (SELECT * FROM {connection.ops.quote_name(name)}) TO STDOUT") as rows:
+                lines += [bytes(row).decode() for row in rows]
+    return "".join(lines)
