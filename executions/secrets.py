@@ -35,6 +35,8 @@ ESCAPES = re.compile(
 LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 NESTED = (dict, list, tuple)
 IN_NUMBERS = frozenset("0123456789.e+-")
+# A quote inside a quoted text: of SQL and CSV, and of a shell, whose second way is read as three quotes.
+QUOTES = (("'", "''"), ('"', '""'), ("'", "'\"'\"'"), ("'", "'''"))
 OCTAL, LETTER, DECIMAL, NAME = 5, 6, 8, 10  # groups of ESCAPES
 BASES = {OCTAL: 8, DECIMAL: 10}
 
@@ -141,21 +143,23 @@ class Scrubber:
         return spans + masks if spans else spans
 
     def _escaped(self, text: str) -> Iterator[Span]:
-        """In what the text says once its escapes are read, one layer of them after the other; and once those of one
-        kind are: a value may itself look like an escape of another kind."""
-        yield from self._read(text, _decoded, LAYERS)
+        """In what the text says once its escapes are read, one layer of them after the other; and where those of one
+        kind are read first: a value may itself look like an escape of another kind, and JSON in HTML ends in both."""
+        yield from self._read(text, [_decoded] * LAYERS)
         if sum(mark in text for mark in MARKS) > 1:
             for mark in MARKS:
-                yield from self._read(text, partial(_decoded_of, mark), 1)
+                yield from self._read(text, [partial(_decoded_of, mark), *[_decoded] * (LAYERS - 1)])
 
-    def _read(self, text: str, decode: Decoder, depth: int) -> Iterator[Span]:
+    def _read(self, text: str, decoders: Sequence[Decoder]) -> Iterator[Span]:
         layers = [text]
-        while len(layers) <= depth and (decoded := ESCAPES.sub(decode, layers[-1])) != layers[-1]:
+        for decode in decoders:
+            if (decoded := ESCAPES.sub(decode, layers[-1])) == layers[-1]:
+                break
             layers.append(decoded)
         if not any(self._is_in(layer) for layer in layers[1:]):
             return
         offsets: Sequence[int] = range(len(text) + 1)
-        for layer, decoded in pairwise(layers):
+        for (layer, decoded), decode in zip(pairwise(layers), decoders, strict=False):
             offsets = _offsets(layer, offsets, decode)
             yield from self._found(decoded, offsets)
 
@@ -227,6 +231,8 @@ def _needles(value: str) -> Iterator[tuple[str, tuple[int, int]]]:
         for text in {form, raw.decode("latin-1"), units}:
             yield text, whole
             yield text.replace(" ", "+"), whole
+            for quote, written in QUOTES:
+                yield text.replace(quote, written), whole
         yield raw.hex(), whole
         yield raw.hex().upper(), whole
         for shift in range(3):

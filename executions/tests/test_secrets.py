@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import shlex
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -46,6 +47,21 @@ WRITTEN: dict[str, Any] = {
     "json in a url": lambda text: quote(json.dumps({"key": text})),
     "base64 in a url": lambda text: quote(base64.b64encode(text.encode()).decode(), safe=""),
     "hex": lambda text: text.encode().hex(),
+    "json thrice": lambda text: json.dumps(json.dumps(json.dumps([text]))),
+    "json in repr": lambda text: repr(json.dumps({"key": text})),
+    "json in bytes": lambda text: repr(json.dumps({"key": text}, ensure_ascii=False).encode()),
+    "bytes in json": lambda text: json.dumps(repr(text.encode())),
+    "repr in repr": lambda text: repr(repr(text)),
+    "url in json": lambda text: json.dumps(quote_plus(text)),
+    "json in a url, twice": lambda text: quote(quote(json.dumps({"key": text}))),
+    "html in json": lambda text: json.dumps(html.escape(text)),
+    "json in html": lambda text: html.escape(json.dumps(text)),
+    "sql": lambda text: "'" + text.replace("'", "''") + "'",
+    "sql, escaped": lambda text: "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'",
+    "csv": lambda text: '"' + text.replace('"', '""') + '"',
+    "shell": shlex.quote,
+    "shell, by hand": lambda text: "'" + text.replace("'", "'\\''") + "'",
+    "codec": lambda text: text.encode("unicode_escape").decode(),
 }
 
 
