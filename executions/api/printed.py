@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import Error, connection
 from rest_framework.request import Request
 
 from executions import vault
@@ -23,9 +23,12 @@ def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
 
 
 def _known(kwargs: dict[str, Any]) -> frozenset[str]:
-    """Nothing where the database refuses to speak: what it was told last was clear of secrets before."""
-    if connection.needs_rollback:
-        return frozenset()
+    """Nothing where the database does not answer: what it was told last was clear of secrets before."""
     id = kwargs.get("execution_id") or kwargs.get("node_execution_id") or kwargs.get("pk")
-    run = NodeExecution.objects.filter(pk=id).values_list("workflow_execution", flat=True).first() if id else None
-    return vault.scrubber(run or id).values if id else frozenset()
+    if connection.needs_rollback or id is None:
+        return frozenset()
+    try:
+        run = NodeExecution.objects.filter(pk=id).values_list("workflow_execution", flat=True).first()
+        return vault.scrubber(run or id).values
+    except Error:
+        return frozenset()

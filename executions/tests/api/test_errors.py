@@ -10,8 +10,9 @@ from django.test import Client
 
 from executions import exceptions
 from executions.api import errors
-from executions.models import WorkflowExecution
-from executions.tests.factories import WorkflowExecutionFactory
+from executions.models import NodeExecution, WorkflowExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from pastetrader.logs import Line
 from workflows.models import Workflow
 
 REFUSALS = [kind for _, kind in inspect.getmembers(exceptions, inspect.isclass) if kind.__name__ in exceptions.__all__]
@@ -47,3 +48,29 @@ def test_a_fault_of_ours_is_a_500_that_shows_nothing(db: None, monkeypatch: Any,
     answer = Client(raise_request_exception=False).get(path)
     assert (answer.status_code, answer["Content-Type"].split(";")[0]) == (500, kind)
     assert b"a secret of ours" not in answer.content
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_the_log_of_a_fault_does_not_repeat_what_was_sent(
+    api: Any, owner: Any, workflow: Workflow, monkeypatch: Any, caplog: Any, away: bool
+) -> None:
+    """Of a node execution too, whose run knows the secret; and where the database has gone away meanwhile."""
+
+    def gone(run: Any) -> None:
+        raise OperationalError("the connection is closed")
+
+    def fail(self: NodeExecution, **said: Any) -> None:
+        if away:
+            monkeypatch.setattr(errors.printed.vault, "scrubber", gone)
+        raise RuntimeError(f"broke down over {said} and of-the-body")
+
+    run = WorkflowExecutionFactory(workflow=workflow, context={"secrets": {"a": "of-the-run"}})
+    node = NodeExecutionFactory(workflow_execution=run)
+    monkeypatch.setattr(NodeExecution, "complete", fail)
+    client = api(owner)
+    client.raise_request_exception = False
+    said = {"output_data": {"text": "x of-the-run x", "password": "of-the-body"}}
+    answer = client.post(f"/api/v1/node-executions/{node.pk}/complete/", said, format="json")
+    logged = Line().format(next(record for record in caplog.records if record.exc_info))
+    assert (answer.status_code, "broke down over" in logged, "of-the-body" in logged) == (500, True, False)
+    assert ("of-the-run" in logged) is away
