@@ -134,7 +134,7 @@ class Scrubber:
     def _spans(self, text: str) -> list[Span]:
         """Where there is something to mask that is not masked already."""
         spans = list(self._found(text, range(len(text) + 1)) if self._is_in(text) else ())
-        if "\\" in text or "%" in text or "&" in text:
+        if ("\\" in text or "%" in text or "&" in text) and ESCAPES.search(text):
             spans += self._escaped(text)
         if not spans:
             return spans
