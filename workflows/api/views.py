@@ -65,6 +65,11 @@ class WorkflowViewSet(ReliableMixin, PreconditionsMixin, ModelViewSet[Workflow])
         shown = Workflow.objects.with_graph().get(pk=new.pk)
         return Response(WorkflowSerializer(shown, context=self.get_serializer_context()).data, status=201)
 
+    def check_object_permissions(self, request: Request, obj: Any) -> None:
+        """A duplicate only reads the original: who may see it and make workflows may make this one."""
+        if self.action != "duplicate":
+            super().check_object_permissions(request, obj)
+
     def _refuse_bound(self) -> None:
         if isinstance(self.request.auth, Token) and self.request.auth.bound_to:
             self.permission_denied(
