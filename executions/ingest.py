@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
-from . import partitions, vault
+from . import partitions
+from .lines import prepare
 from .models import ExecutionLog
-from .querysets import ADD_LINE
 from .secrets import Scrubber
 
 LINE = ("id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp")
@@ -46,9 +46,7 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
 def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) -> list[ExecutionLog]:
     """Log lines as `bulk_create` takes them, their partitions made where missing. Raises what saving one raises."""
     lines = list(lines)
-    for line in lines:
-        line.clean_text()
-    vault.guard_rows(lines, ADD_LINE, using)
+    prepare(lines, using)
     rows = [
         (
             line.id,
@@ -58,10 +56,11 @@ def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) ->
             line.message,
             None if line.data is None else _as_json(line.data),  # masked by the guard: not once more
             line.timestamp,
+            line.is_cut,
         )
         for line in lines
     ]
-    partitions.writing([line.id for line in lines], using, lambda: copy(ExecutionLog, LINE, rows, using))
+    partitions.writing([line.id for line in lines], using, lambda: copy(ExecutionLog, (*LINE, "is_cut"), rows, using))
     for line in lines:
         line._state.adding, line._state.db = False, using
     return lines

@@ -15,18 +15,19 @@ from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now, Upper
+from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from workflows import graph, storable
-from workflows.base import GinIndex, Identified, Index, json_value
+from workflows.base import GinIndex, Identified, Index, Octets, json_value
 from workflows.exceptions import violated
 from workflows.models import Graph, Node, Workflow
 
-from . import context, graphs, keys, partitions, states, vault
+from . import context, graphs, keys, lines, partitions, states, vault
 from .exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
-from .querysets import ADD_LINE, ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
+from .querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
 from .vault import ExecutionSecrets
 
@@ -431,6 +432,13 @@ class ExecutionLog(Identified):
     message = models.TextField(_("message"))
     data = models.JSONField(_("data"), null=True, blank=True)
     timestamp = models.DateTimeField(_("time"), default=timezone.now, db_default=Now())
+    is_cut = models.BooleanField(
+        _("cut"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("The message was longer than a line may be: its end says how much is gone."),
+    )
 
     objects = ExecutionLogQuerySet.as_manager()
 
@@ -439,7 +447,12 @@ class ExecutionLog(Identified):
         verbose_name = _("execution log")
         verbose_name_plural = _("execution logs")
         ordering = ["timestamp", "id"]
-        constraints = [models.CheckConstraint(condition=Q(level__in=LogLevel.values), name="execution_log_level_known")]
+        constraints = [
+            models.CheckConstraint(condition=Q(level__in=LogLevel.values), name="execution_log_level_known"),
+            models.CheckConstraint(
+                condition=LessThanOrEqual(Octets("message"), lines.MAX_MESSAGE), name="execution_log_message_length"
+            ),
+        ]
         indexes = [
             Index(fields=["workflow_execution", "timestamp", "id"], name="idx_execution_logs_workflow_execution"),
             Index(
@@ -471,7 +484,6 @@ class ExecutionLog(Identified):
         """Raises ImmutableLog for a line that is saved already, ValidationError for an id that is not a UUIDv7."""
         if not self._state.adding:
             raise ImmutableLog
-        self.clean_text()
         using = kwargs.get("using") or DEFAULT_DB_ALIAS
-        vault.guard_rows([self], ADD_LINE, using)
+        lines.prepare([self], using)
         partitions.writing([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))

@@ -9,11 +9,9 @@ from django.db import models, transaction
 from workflows.base import VersionedQuerySet
 from workflows.querysets import may_see_all
 
-from . import partitions, vault
+from . import lines, partitions, vault
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
-
-ADD_LINE = "add a line to"
 
 if TYPE_CHECKING:
     from .models import ExecutionLog, WorkflowExecution
@@ -118,8 +116,6 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
     def bulk_create(self, objs: "Iterable[ExecutionLog]", *args: Any, **kwargs: Any) -> "list[ExecutionLog]":
         objs = list(objs)
-        for line in objs:
-            line.clean_text()
-        vault.guard_rows(objs, ADD_LINE, self.db)
+        lines.prepare(objs, self.db)
         write = super().bulk_create
         return partitions.writing([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))

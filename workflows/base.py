@@ -41,6 +41,13 @@ class DatabaseUUID7(Func):
     output_field = models.UUIDField()
 
 
+class Octets(Func):
+    """How many bytes a text has."""
+
+    function = "octet_length"
+    output_field = models.IntegerField()
+
+
 class Index(models.Index):
     """An index on PostgreSQL, where a name may have 63 characters (Django stops at 30 for Oracle's sake)."""
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionLog
@@ -17,7 +18,7 @@ from .ledger import LedgerAdmin, link
 
 LINES = 200  # of the log on the page of a run or of a node execution
 MESSAGE = 4_000
-COLUMNS = ("timestamp", "level", "workflow_execution", "node_execution__node__name")
+COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node__name")
 
 
 def newest(lines: Any) -> list[ExecutionLog]:
@@ -70,4 +71,5 @@ class ExecutionLogAdmin(LedgerAdmin):
 
     @admin.display(description=_("message"))
     def message_head(self, row: Any) -> str:
-        return format_html('<span class="message">{}</span>', row.text)
+        cut = format_html(' <span class="quiet">{}</span>', gettext("cut")) if row.is_cut else ""
+        return format_html('<span class="message">{}</span>{}', row.text, cut)

@@ -9,7 +9,8 @@ from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import vault
+from executions import lines, vault
+from executions.models import ExecutionLog
 
 
 class OtherContent(exceptions.APIException):
@@ -57,7 +58,8 @@ def _stored(content: dict[str, Any]) -> dict[str, Any]:
 
 def _is_made_of(row: Any, content: dict[str, Any]) -> bool:
     texts = {name: content[name] for name in vault.guarded(row._meta.model) & set(content)}
-    return all(_holds(row, name, value) for name, value in (content | vault.as_stored(row.run_id, texts)).items())
+    as_stored = lines.as_stored if isinstance(row, ExecutionLog) else vault.as_stored
+    return all(_holds(row, name, value) for name, value in (content | as_stored(row.run_id, texts)).items())
 
 
 def _holds(row: Any, name: str, value: Any) -> bool:

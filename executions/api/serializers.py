@@ -185,8 +185,8 @@ class ExecutionLogSerializer(FewerFields, Rows[ExecutionLog]):
 
     class Meta:
         model = ExecutionLog
-        fields = ["id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp"]
-        read_only_fields = ["workflow_execution"]
+        fields = ["id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp", "is_cut"]
+        read_only_fields = ["workflow_execution", "is_cut"]
 
     def validate_id(self, value: UUID) -> UUID:
         days = settings.EXECUTIONS_LOG_ID_DAYS

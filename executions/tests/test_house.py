@@ -12,7 +12,7 @@ PACKAGES = ("workflows", "tokens", "executions", "pastetrader")
 # Each line may import from the lines above it only; what stands on one line may import each other.
 LADDER = [
     ["states", "exceptions", "secrets", "context", "keys", "graphs"],
-    ["partitions", "vault"],
+    ["partitions", "vault", "lines"],
     ["querysets"],
     ["execution"],
     ["models"],
