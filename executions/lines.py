@@ -12,7 +12,7 @@ MARK = "… [cut off: {gone:,} of {whole:,} bytes]"
 
 
 def prepare(lines: Sequence[Any], using: str | None = None) -> None:
-    """In place, all of them or none. Raises ValidationError for data that is not JSON, SecretsUnknown.
+    """In place, all of them or none. Raises what ExecutionLog.clean_text() raises, and SecretsUnknown.
 
     Masked first and cut then: half of a secret would be found by nobody.
     """

@@ -476,9 +476,11 @@ class ExecutionLog(Identified):
         return self.workflow_execution_id
 
     def clean_text(self) -> None:
-        """A line is kept even if its message is not quite text. Raises ValidationError for data that is not JSON."""
+        """A line is kept even if its message is not quite text. Raises ValidationError for data that is not JSON, and
+        for a time that is not of the years 1970 to 9999."""
         self.message = storable.as_text(self.message)
         storable.check("data", self.data)
+        storable.check_moment("timestamp", self.timestamp)
 
     def save(self, **kwargs: Any) -> None:
         """Raises ImmutableLog for a line that is saved already, ValidationError for an id that is not a UUIDv7."""

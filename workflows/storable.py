@@ -1,11 +1,18 @@
-"""What PostgreSQL, and other readers of JSON, can keep."""
+"""What PostgreSQL, and other readers of JSON and of times, can keep."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.dateparse import parse_datetime
 
 MAX_DEPTH = 64
+MAX_DIGITS = 4300  # of a whole number: more are no number to Python
+
+
+MOMENT = "Expected a time as in ISO 8601, of the years 1970 to 9999, such as 2026-11-23T09:00:00Z"
+FIRST_YEAR = 1970
 
 
 def as_text(text: object) -> str:
@@ -19,6 +26,34 @@ def check(field: str, value: Any) -> None:
         raise ValidationError({field: f"{field}{pointer.replace('/', '.')}: {fault}"})
 
 
+def moment(text: Any) -> datetime:
+    """In UTC, which is also meant where the text names no zone. Raises ValueError for what is no time in ISO 8601, or
+    one that is not of the years 1970 to 9999 in UTC."""
+    found = parse_datetime(text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError(MOMENT)
+    return _in_utc(found if found.tzinfo else found.replace(tzinfo=UTC))
+
+
+def check_moment(field: str, value: Any) -> None:
+    """Raises ValidationError on `field` for a time not of the years 1970 to 9999: some readers know no others."""
+    try:
+        if isinstance(value, datetime):
+            _in_utc(value)
+    except ValueError:
+        raise ValidationError({field: f"{field}: {MOMENT}."}) from None
+
+
+def _in_utc(found: datetime) -> datetime:
+    try:
+        utc = found.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(MOMENT) from None
+    if utc.year < FIRST_YEAR:
+        raise ValueError(MOMENT)
+    return utc
+
+
 def faults(value: Any, pointer: str = "", depth: int = 1) -> Iterator[tuple[str, str]]:
     """NUL characters, lone surrogates, more than 64 levels, and numbers that JSON does not have (NaN, Infinity), each
     with the JSON pointer of its place."""
@@ -27,7 +62,7 @@ def faults(value: Any, pointer: str = "", depth: int = 1) -> Iterator[tuple[str,
             yield pointer, fault
     elif isinstance(value, float):
         if value - value != 0:  # NaN and the infinities
-            yield pointer, "expected a finite number."
+            yield pointer, f"expected a finite number, of at most {MAX_DIGITS} digits."
     elif isinstance(value, dict | list | tuple):
         yield from _inside(value, pointer, depth)
 
@@ -40,7 +75,11 @@ def _inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], pointer: str, d
         if isinstance(key, str) and (fault := _text_fault(key)):
             yield pointer, f"a key: {fault}"
         if not isinstance(item, bool | int | None):
-            yield from faults(item, f"{pointer}/{key}", depth + 1)
+            yield from faults(item, f"{pointer}/{_escaped(key)}", depth + 1)
+
+
+def _escaped(key: Any) -> Any:
+    return key.replace("~", "~0").replace("/", "~1") if isinstance(key, str) and ("/" in key or "~" in key) else key
 
 
 def _text_fault(text: str) -> str:

@@ -74,7 +74,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         return response
     detail = getattr(error, "detail", None) or drf.NotFound().detail
     if isinstance(error, drf.ValidationError):
-        errors = list(places(detail, pointer="?") if isinstance(error, BadQuery) else places(detail))
+        errors = list(places(detail, "?" if isinstance(error, BadQuery) else getattr(error, "pointer", "")))
         body = problem(400, "invalid", "The request has errors; each is listed with its place.", errors=errors)
     else:
         body = problem(response.status_code, getattr(detail, "code", "error"), str(detail))

@@ -1,21 +1,80 @@
 """JSON that the ledger can store: what it could not is refused at the door, wherever it stands in the body."""
 
+import json
+from collections import Counter
 from typing import Any
 
-from rest_framework.exceptions import ParseError
+from django.utils.http import parse_header_parameters
+from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
 from workflows.storable import MAX_DEPTH, faults
 
+UTF8 = {"utf-8", "utf8", "us-ascii", "ascii"}
+
+
+class BadBody(ValidationError):
+    """Of one place in the body, by its `pointer` (RFC 6901)."""
+
+    def __init__(self, pointer: str, sentence: str) -> None:
+        super().__init__([sentence])
+        self.pointer = pointer
+
 
 class StorableJSONParser(JSONParser):
-    """REST framework's parser. Raises ParseError, naming the place, for what `faults` finds."""
+    """JSON in UTF-8, as RFC 8259 has it; a byte order mark before it does no harm. Raises ParseError where it is none,
+    BadBody with the place of what `faults` finds."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        try:
-            data = super().parse(stream, media_type, parser_context)
-        except RecursionError:
-            raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
+        _check_charset(media_type or "")
+        data = _read(_text(stream.read()))
         for pointer, fault in faults(data):
-            raise ParseError(f"{pointer or 'The body'}: {fault}")
+            raise BadBody(pointer, fault)
         return data
+
+
+def _check_charset(media_type: str) -> None:
+    charset = parse_header_parameters(media_type)[1].get("charset", "utf-8")
+    if charset.lower() not in UTF8:
+        raise UnsupportedMediaType(media_type, f"JSON is read in UTF-8 here, not in “{charset[:40]}”.")
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ParseError(f"The body is not UTF-8: byte {error.start + 1} is 0x{body[error.start]:02x}.") from None
+
+
+def _read(text: str) -> Any:
+    try:
+        return _loaded(text)
+    except RecursionError:
+        raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
+    except json.JSONDecodeError as error:
+        raise ParseError(f"The body is not JSON: {error}.") from None
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python reads no whole number of more than 4300 digits: once more, to learn where it stands
+        return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What a name means that stands twice is up to each reader (RFC 8259, 4): some take the first, some the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = Counter(name for name, _value in pairs).most_common(1)[0][0]
+        raise ParseError(f"The name “{twice[:100]}” stands twice in one object of the body.")
+    return found
+
+
+def _whole(digits: str) -> float:
+    try:
+        return int(digits)
+    except ValueError:
+        return float("inf")

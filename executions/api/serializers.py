@@ -18,7 +18,7 @@ from executions.models import (
     WorkflowExecutionAttempt,
 )
 from tokens.api import within
-from workflows.api.fields import ObjectField, RelatedField, Rows, UUID7Field, UUIDField
+from workflows.api.fields import MomentField, ObjectField, RelatedField, Rows, UUID7Field, UUIDField
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, arranged
 from workflows.models import Node, Workflow
 
@@ -182,6 +182,7 @@ class ExecutionLogSerializer(FewerFields, Rows[ExecutionLog]):
     id = UUID7Field(required=False)
     node_execution = UUIDField(source="node_execution_id", required=False, allow_null=True)
     message = serializers.CharField(trim_whitespace=False, allow_blank=True)
+    timestamp = MomentField(required=False)
 
     class Meta:
         model = ExecutionLog

@@ -9,7 +9,7 @@ from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
 
 from workflows.models import Node
-from workflows.storable import MAX_DEPTH, faults
+from workflows.storable import MAX_DEPTH, MAX_DIGITS, faults
 
 
 class StorableJSONField(forms.JSONField):
@@ -29,6 +29,8 @@ class StorableJSONField(forms.JSONField):
             found = super().to_python(value)
         except RecursionError:
             raise self._refusal(f"nested deeper than {MAX_DEPTH} levels.") from None
+        except ValueError:
+            raise self._refusal(f"a whole number has more than {MAX_DIGITS} digits.") from None
         for pointer, fault in faults(found):
             raise self._refusal(f"{pointer}: {fault}" if pointer else fault)
         return found

@@ -1,12 +1,16 @@
 """Fields whose refusals say what is expected and do not repeat what was sent: it may be a secret in the wrong place,
 and a refusal is kept with its Idempotency-Key."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import RFC_4122, UUID
 
 from django.db.models import Model
 from rest_framework import serializers
 
+from workflows import storable
+
+LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 NOT_A_UUID: dict[str, Any] = {"invalid": "Expected a UUID."}
 
 
@@ -36,13 +40,28 @@ class Rows[M: Model](serializers.ModelSerializer[M]):
 class UUID7Field(serializers.UUIDField):
     """An id that the caller may choose, so that it is known before the row exists."""
 
-    default_error_messages = NOT_A_UUID | {"version": "Expected a UUID version 7, whose first 48 bits are the time."}
+    default_error_messages = NOT_A_UUID | {
+        "version": "Expected a UUID version 7, whose first 48 bits are the time.",
+        "late": "The time inside this id lies beyond the year 9999.",
+    }
 
     def to_internal_value(self, data: Any) -> UUID:
         value = super().to_internal_value(data)
         if value.version != 7 or value.variant != RFC_4122:
             self.fail("version")
+        if value.int >> 80 >= LAST:
+            self.fail("late")
         return value
+
+
+class MomentField(serializers.DateTimeField):
+    default_error_messages = {"invalid": f"{storable.MOMENT}."}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            return storable.moment(value)
+        except ValueError:
+            self.fail("invalid")
 
 
 class ObjectField(serializers.JSONField):

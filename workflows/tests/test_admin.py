@@ -297,6 +297,7 @@ class TestRulesOfADAG:
             "{",
             "[" * 200 + "]" * 200,
             "[" * 100_000,
+            "9" * 5000,
         ],
     )
     @pytest.mark.parametrize("field", ["config", "nodes-0-config", "edges-0-condition"])

@@ -1,7 +1,7 @@
 """Kinds of values that a filter takes, each with the sentence that says what is allowed."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -9,31 +9,24 @@ from typing import Any
 import django_filters as df
 from django import forms
 from django.db.models import Q
-from django.utils.dateparse import parse_datetime
 
 from executions.api.errors import BadQuery
+from workflows import storable
 from workflows.base import parse_uuid
 
 MAX_SECONDS = 10**10
 
 
 class MomentField(forms.Field):
-    default_error_messages = {
-        "invalid": "Expected a time as in ISO 8601, of the years 1970 to 9999, such as 2026-11-23T09:00:00Z "
-        "(in an address, + is written %2B)."
-    }
+    default_error_messages = {"invalid": f"{storable.MOMENT} (in an address, + is written %2B)."}
 
     def to_python(self, value: Any) -> datetime | None:
         if value in self.empty_values:
             return None
         try:
-            moment = parse_datetime(value)
-            utc = moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            utc = None
-        if utc is None or utc.year < 1970:
-            raise forms.ValidationError(self.error_messages["invalid"], "invalid")
-        return utc
+            return storable.moment(value)
+        except ValueError:
+            raise forms.ValidationError(self.error_messages["invalid"], "invalid") from None
 
 
 class SecondsField(forms.FloatField):
