@@ -2,11 +2,14 @@
 
 import os
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
+
+from pastetrader.bodies import BoundedBodies
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 
-application = get_asgi_application()
+application = BoundedBodies(get_asgi_application(), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 from pastetrader.startup import prepare  # noqa: E402  # models can be imported from here on
 

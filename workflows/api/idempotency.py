@@ -16,6 +16,8 @@ from rest_framework.response import Response
 from pastetrader.postgres.locks import try_lock
 from tokens.models import IdempotencyKey, Token
 
+from .bodies import BodyMixin
+
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255
 REPEATED_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After")
@@ -38,7 +40,7 @@ class Answered(Exception):  # not an error: the way out of the view once the ans
         self.first = first
 
 
-class ReliableMixin:
+class ReliableMixin(BodyMixin):
     """For every view that writes. Answers a repeated POST as the first one was answered."""
 
     key: IdempotencyKey | None = None
@@ -54,14 +56,14 @@ class ReliableMixin:
             return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        super().initial(request, *args, **kwargs)
         if request.method == "POST" and HEADER in request.headers:
             self.key = self._begin(request)
 
     def handle_exception(self, exc: Exception) -> Any:
         if isinstance(exc, Answered):
             return Repeated(exc.first)
-        return super().handle_exception(exc)  # type: ignore[misc]
+        return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(response, Repeated):
@@ -104,7 +106,8 @@ def _key(request: Request) -> str:
 
 
 def _hash(request: Request) -> str:
-    """Of what was asked, where, in which words."""
+    """Of what was asked, where, in which words. Of the unpacked body: sent again plain, or packed anew, it is the same
+    request."""
     asked = f"{request.method} {request.get_full_path()} {request.content_type}\n".encode()
     return _digest(asked + request.body)
 

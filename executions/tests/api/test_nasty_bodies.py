@@ -1,0 +1,140 @@
+"""Whatever is sent, wherever: never a 500, and what is refused leaves nothing."""
+
+import json
+from typing import Any
+
+import pytest
+from django.db.models import Count, Sum
+
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from workflows.models import Edge, Node, Workflow
+
+HUGE = 10**400
+VALUES = {
+    "null": "null", "true": "true", "zero": "0", "minus-zero": "-0.0", "minus": "-1", "int32": str(2**31),
+    "int64": str(2**63), "400-digits": str(HUGE), "5000-digits": "9" * 5000, "5000-negative": "-" + "9" * 5000,
+    "float": "1e308", "infinite": "1e400", "minus-infinite": "-1e400", "tiny": "1e-400", "nan": "NaN",
+    "infinity": "-Infinity", "empty-text": '""', "space": '" "', "long-text": json.dumps("x" * 100_000),
+    "nul": '"\\u0000"', "surrogate": '"\\ud800"', "swapped-surrogates": '"\\udc00\\ud800"', "emoji": '"\\ud83c\\udf89"',
+    "number-in-text": '"1e400"', "digits-in-text": json.dumps("9" * 5000), "odd-digits": '"\u00b2"',
+    "uuid-4": '"11111111-1111-4111-8111-111111111111"', "uuid-late": '"ffffffff-ffff-7fff-bfff-ffffffffffff"',
+    "uuid-0": '"00000000-0000-7000-8000-000000000000"', "year-0": '"0000-01-01T00:00:00Z"',
+    "year-1": '"0001-01-01T00:00:00+14:00"', "year-1969": '"1969-12-31T23:59:59Z"',
+    "year-9999": '"9999-12-31T23:59:59-14:00"', "year-10000": '"10000-01-01T00:00:00Z"', "date": '"2026-11-23"',
+    "empty-list": "[]", "nulls": "[null]", "lists": "[[[]]]", "empty-object": "{}", "objects": '[{"a": {}}]',
+    "nul-key": '{"\\u0000": 1}', "surrogate-key": '{"\\udfff": 1}', "empty-key": '{"": 1}', "proto": '{"__proto__": 1}',
+    "slash-key": '{"a/b~c": "\\u0000"}', "twice": '{"a": 1, "a": 2}', "deep": "[" * 65 + "]" * 65,
+    "very-deep": '{"a":' * 5000 + "1" + "}" * 5000, "abyss": "[" * 100_000, "long-key": json.dumps({"k" * 100_000: 1}),
+    "secret-number": '{"password": 1e308, "x": 1e308}', "secret-digits": json.dumps({"token": HUGE, "x": HUGE}),
+}  # fmt: skip
+WHOLE = {name: VALUES[name] for name in (
+    "null", "true", "5000-digits", "infinite", "nan", "nul", "surrogate", "empty-text", "empty-list", "nulls",
+    "objects", "nul-key", "empty-key", "twice", "deep", "very-deep", "abyss",
+)} | {
+    "nothing": "", "spaces": "  ", "cut": '{"a": ', "two": "{}{}", "single-quotes": "{'a': 1}",
+    "comment": "{} // x", "comma": '{"a": 1,}', "bom": "\ufeff{}", "plain": "hello", "html": "<p>", "form": "a=1&b=2",
+}  # fmt: skip
+
+GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "run": ("POST", "executions/", {
+        "id": None, "workflow": "{workflow}", "trigger_type": "manual", "context": {}, "metadata": {},
+    }),
+    "node": ("POST", "executions/{run}/nodes/", {"id": None, "node": "fetch", "execution_order": 0}),
+    "line": ("POST", "executions/{run}/logs/", {
+        "id": None, "level": "info", "message": "x", "data": None, "timestamp": "2026-11-23T09:00:00Z",
+        "node_execution": None,
+    }),
+    "workflow": ("POST", "workflows/", {
+        "id": None, "name": "new", "config": {}, "is_active": True, "version": 1, "nodes": [], "edges": [],
+    }),
+    "graph": ("PUT", "workflows/{workflow}/", {"name": "momentum", "version": 1, "nodes": []}),
+    "change": ("PATCH", "workflows/{workflow}/", {"version": 1}),
+    "complete": ("POST", "executions/{run}/complete/", {"output_data": {}}),
+    "fail": ("POST", "executions/{run}/fail/", {"error_message": "x"}),
+    "node-complete": ("POST", "node-executions/{node}/complete/", {"output_data": {}}),
+    "node-fail": ("POST", "node-executions/{node}/fail/", {"error_message": "x", "error_traceback": "y"}),
+}  # fmt: skip
+BARE = {
+    name: ("POST", f"{path}/{verb}/")
+    for path, verbs in {
+        "executions/{run}": ("start", "cancel", "retry"),
+        "node-executions/{node}": ("start", "skip", "cancel", "retry"),
+    }.items() for verb in verbs for name in [f"{path} {verb}"]
+}  # fmt: skip
+NODE = {
+    "id": None, "name": "n", "node_type": "tool", "position_x": 0, "config": {}, "timeout_seconds": 300,
+    "retry_config": {"max_retries": 3, "delay": 1},
+}  # fmt: skip
+EDGE = {"source_node": "a", "target_node": "b", "source_handle": "", "condition": None, "priority": 0}
+MODELS: list[Any] = [Workflow, Node, Edge, WorkflowExecution, NodeExecution, ExecutionLog]
+
+
+class Ledger:
+    """Sends, and holds what there is against what there was."""
+
+    def __init__(self, client: Any, ids: dict[str, str]) -> None:
+        self.client, self.ids, self.held = client, ids, self.holds()
+
+    def holds(self) -> list[Any]:
+        return [
+            model.objects.aggregate(Count("pk"), **({"sum": Sum("version")} if hasattr(model, "version") else {}))
+            for model in MODELS
+        ]
+
+    def send(self, method: str, path: str, text: str) -> int:
+        for name, value in self.ids.items():
+            path, text = path.replace("{" + name + "}", value), text.replace("{" + name + "}", value)
+        answer = self.client.generic(method, f"/api/v1/{path}", text.encode(), content_type="application/json")
+        said = (method, path, text[:200], answer.content[:500])
+        assert answer.status_code < 500, said
+        before, self.held = self.held, self.holds()
+        if answer.status_code >= 400:
+            assert self.held == before, said
+            assert answer["Content-Type"] == "application/problem+json", said
+        return int(answer.status_code)
+
+
+@pytest.fixture
+def ledger(api: Any, owner: Any, workflow: Workflow) -> Ledger:
+    node = NodeExecutionFactory(workflow_execution=WorkflowExecutionFactory(workflow=workflow))
+    client = api(owner)
+    client.raise_request_exception = False
+    ids = {"workflow": str(workflow.pk), "run": str(node.workflow_execution_id), "node": str(node.pk)}
+    return Ledger(client, ids)
+
+
+@pytest.mark.parametrize("what", WHOLE)
+def test_a_body_that_is_something_else(ledger: Ledger, what: str) -> None:
+    for method, path in [*((method, path) for method, path, _good in GOOD.values()), *BARE.values()]:
+        ledger.send(method, path, WHOLE[what])
+
+
+@pytest.mark.parametrize("what", VALUES)
+def test_a_field_that_holds_something_else(ledger: Ledger, what: str) -> None:
+    for method, path, good in GOOD.values():
+        for field in good:
+            ledger.send(method, path, _with(good, field, VALUES[what]))
+
+
+@pytest.mark.parametrize("what", VALUES)
+def test_a_field_of_a_graph_that_holds_something_else(ledger: Ledger, what: str) -> None:
+    for field in NODE:
+        ledger.send("POST", "workflows/", f'{{"name": "new", "nodes": [{_with(NODE, field, VALUES[what])}]}}')
+    nodes = json.dumps([{"name": name, "node_type": "tool"} for name in "ab"])
+    for field in EDGE:
+        edge = _with(EDGE, field, VALUES[what])
+        ledger.send("POST", "workflows/", f'{{"name": "new", "nodes": {nodes}, "edges": [{edge}]}}')
+
+
+def test_what_is_sent_here_is_accepted_where_it_is_right(ledger: Ledger) -> None:
+    """Or else the tests above would show nothing."""
+    for method, path, good in list(GOOD.values())[:4]:
+        for field, value in good.items():
+            if value is not None:
+                assert ledger.send(method, path, _with(good, field, json.dumps(value))) == 201, (path, field)
+
+
+def _with(good: dict[str, Any], field: str, value: str) -> str:
+    rest = {name: value for name, value in good.items() if value is not None and name != field}
+    return json.dumps(rest)[:-1] + (", " if rest else "") + f"{json.dumps(field)}: {value}}}"
