@@ -46,6 +46,16 @@ def choice(name: str, default: str, choices: Collection[str]) -> str:
     return value
 
 
+def rate(name: str) -> str | None:
+    """Such as 600/min, as REST framework reads it; None where it is not set. Each request counted is a number kept."""
+    value = text(name).lower()
+    if value and not re.fullmatch("(10000|[1-9][0-9]{0,3})/(sec|min|hour|day)", value):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be like 600/min: 1 to 10000 per sec, min, hour or day."
+        )
+    return value or None
+
+
 def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 

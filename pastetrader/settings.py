@@ -181,12 +181,18 @@ LOGGING = {
 }
 
 # --- REST framework ---------------------------------------------------------
+# Requests of one token, or of one session's user. They are counted in the cache, and so by each process for itself.
+THROTTLES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
+# Nothing else is kept there: one entry for each caller and kind of request.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}}}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "tokens.api.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["tokens.api.MayDo"],
+    "DEFAULT_THROTTLE_CLASSES": [f"tokens.api.{kind.title()}Throttle" for kind, rate in THROTTLES.items() if rate],
+    "DEFAULT_THROTTLE_RATES": THROTTLES,
     "DEFAULT_PAGINATION_CLASS": "executions.api.pagination.KeysetPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["executions.api.parsers.StorableJSONParser"],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rest_framework import authentication, exceptions
+from rest_framework import authentication, exceptions, throttling
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
 
@@ -27,6 +27,33 @@ class TokenAuthentication(authentication.TokenAuthentication):
             )
         token.note_use()
         return token.user, token
+
+
+def caller(request: Request) -> str:
+    """A token is a caller of its own, whoever else it belongs to."""
+    auth = request.auth
+    return f"token:{auth.pk}" if isinstance(auth, Token) else f"user:{request.user.pk}"
+
+
+class WriteThrottle(throttling.SimpleRateThrottle):
+    """REST framework's, for each caller by itself. Whoever is none has been refused before; and a refused request has
+    not come to its Idempotency-Key, which remembers nothing of it."""
+
+    scope = "write"
+
+    def applies(self, method: str | None) -> bool:
+        return method not in SAFE_METHODS
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        ident = caller(request)
+        return self.cache_format % {"scope": self.scope, "ident": ident} if self.applies(request.method) else None
+
+
+class ReadThrottle(WriteThrottle):
+    scope = "read"
+
+    def applies(self, method: str | None) -> bool:
+        return method in SAFE_METHODS
 
 
 def within(rows: Any, request: Request, path: str = "workflow_id") -> Any:

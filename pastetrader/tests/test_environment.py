@@ -56,6 +56,14 @@ def test_a_bad_number_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> No
             "EXECUTIONS_LOG_PARTITIONS_AHEAD is '521'; it must be a whole number from 1 to 520.",
         ),
         (
+            {"THROTTLE_READ": "10001/min"},
+            "THROTTLE_READ is '10001/min'; it must be like 600/min: 1 to 10000 per sec, min, hour or day.",
+        ),
+        (
+            {"THROTTLE_WRITE": "5 a minute"},
+            "THROTTLE_WRITE is '5 a minute'; it must be like 600/min: 1 to 10000 per sec, min, hour or day.",
+        ),
+        (
             {"EXECUTIONS_LOG_ID_DAYS": "3651"},
             "EXECUTIONS_LOG_ID_DAYS is '3651'; it must be a whole number from 1 to 3650.",
         ),
@@ -79,6 +87,30 @@ print(*(logging.getLevelName(logging.getLogger(name).getEffectiveLevel()) for na
 def test_the_log_level_is_that_of_all_our_code_in_any_case(tmp_path: Path, value: str, levels: str) -> None:
     done = manage("shell", "--no-imports", "-c", LEVELS, local=tmp_path, LOG_LEVEL=value)
     assert done.stdout.splitlines()[-1:] == [levels], done.stderr
+
+
+THROTTLES = """
+from rest_framework.views import APIView
+print(*((kind.__name__, kind().rate) for kind in APIView.throttle_classes))
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "throttles"),
+    [
+        ({}, ""),
+        ({"THROTTLE_READ": "600/min"}, "('ReadThrottle', '600/min')"),
+        (
+            {"THROTTLE_READ": "1/SEC", "THROTTLE_WRITE": "10000/day"},
+            "('ReadThrottle', '1/sec') ('WriteThrottle', '10000/day')",
+        ),
+    ],
+)
+def test_the_api_has_the_throttles_that_are_set_and_no_other(
+    tmp_path: Path, values: dict[str, str], throttles: str
+) -> None:
+    done = manage("shell", "--no-imports", "-c", THROTTLES, local=tmp_path, **values)
+    assert done.stdout.splitlines()[-1:] == [throttles], done.stderr
 
 
 def test_what_is_unset_or_empty_takes_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

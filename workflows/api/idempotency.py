@@ -14,7 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from pastetrader.postgres.locks import try_lock
-from tokens.models import IdempotencyKey, Token
+from tokens.api import caller
+from tokens.models import IdempotencyKey
 
 from .bodies import BodyMixin
 
@@ -72,7 +73,7 @@ class ReliableMixin(BodyMixin):
 
     def _begin(self, request: Request) -> IdempotencyKey:
         """Raises Answered where the answer is known, KeyReused, KeyInUse."""
-        key = IdempotencyKey(caller=_caller(request), key=_digest(_key(request).encode()), request_hash=_hash(request))
+        key = IdempotencyKey(caller=caller(request), key=_digest(_key(request).encode()), request_hash=_hash(request))
         if not try_lock(f"{key.caller} {key.key}"):
             raise KeyInUse
         mine = IdempotencyKey.objects.filter(caller=key.caller, key=key.key)
@@ -91,11 +92,6 @@ class ReliableMixin(BodyMixin):
 class Repeated(HttpResponse):
     def __init__(self, first: IdempotencyKey) -> None:
         super().__init__(first.body, status=first.status, headers=first.headers | {"Idempotent-Replayed": "true"})
-
-
-def _caller(request: Request) -> str:
-    auth = request.auth
-    return f"token:{auth.pk}" if isinstance(auth, Token) else f"user:{request.user.pk}"
 
 
 def _key(request: Request) -> str:
