@@ -86,7 +86,9 @@ class TokenAdmin(StrictAdmin):
         return self.get_fields(request, obj) if obj is not None else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"user": request.user.pk} | super().get_changeform_initial_data(request)
+        """From the address, but for the time: its two boxes cannot show one text."""
+        initial = {"user": request.user.pk} | super().get_changeform_initial_data(request)
+        return {name: value for name, value in initial.items() if name != "expires_at"}
 
     def has_change_permission(self, request: HttpRequest, obj: Token | None = None) -> bool:
         """In general: who may revoke. Of a row: nobody, no field is ever edited."""

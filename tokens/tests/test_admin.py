@@ -51,6 +51,10 @@ class TestMaking:
         for path in (LIST, f"{LIST}{token.pk}/change/", f"{LIST}{token.pk}/history/"):
             assert secret not in client.get(path).content.decode()
 
+    def test_an_address_fills_the_form_in_but_for_what_it_cannot(self, staff: Any) -> None:
+        response = signed_in(staff).get(f"{LIST}add/?name=engine&expires_at=abc")
+        assert (response.status_code, 'value="engine"' in response.content.decode()) == (200, True)
+
     def test_the_secret_stays_nowhere(self, staff: Any, owner: Any) -> None:
         """Neither in a cache of the browser, nor in a cookie, which is signed but can be read, nor in the session."""
         client = signed_in(staff)

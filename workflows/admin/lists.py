@@ -65,7 +65,19 @@ class Autocomplete(AutocompleteSelect):
             return super().optgroups(name, [], attrs)
 
 
-class StrictAdmin(ModelAdmin):
+class SelectedAdmin(ModelAdmin):
+    """Django's looks for whatever was sent as the key of a selected row, and breaks on what is none."""
+
+    def response_action(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> HttpResponse | None:
+        try:
+            for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.to_python(pk)
+        except ValidationError as error:
+            raise BadRequest(str(error)) from error
+        return super().response_action(request, queryset, *args, **kwargs)
+
+
+class StrictAdmin(SelectedAdmin):
     """Its `list_filter` holds filter classes with a `parameter_name`, such as ConstantFilter; its `list_columns` are
     all that the list reads of a row, where the admin's own queryset does not say so already."""
 
@@ -87,11 +99,3 @@ class StrictAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return True  # StrictChangeList has the last word
-
-    def response_action(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> HttpResponse | None:
-        try:
-            for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
-                self.opts.pk.to_python(pk)
-        except ValidationError as error:
-            raise BadRequest(str(error)) from error
-        return super().response_action(request, queryset, *args, **kwargs)
