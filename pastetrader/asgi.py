@@ -6,10 +6,11 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from pastetrader.bodies import BoundedBodies
+from pastetrader.charsets import PlainCharset
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 
-application = BoundedBodies(get_asgi_application(), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+application = PlainCharset(BoundedBodies(get_asgi_application(), settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
 
 from pastetrader.startup import prepare  # noqa: E402  # models can be imported from here on
 

@@ -36,7 +36,7 @@ class StorableJSONParser(JSONParser):
 def _check_charset(media_type: str) -> None:
     charset = parse_header_parameters(media_type)[1].get("charset", "utf-8")
     if charset.lower() not in UTF8:
-        raise UnsupportedMediaType(media_type, f"JSON is read in UTF-8 here, not in “{charset[:40]}”.")
+        raise UnsupportedMediaType(media_type, "JSON is read in UTF-8 here: leave the charset out.")
 
 
 def _text(body: bytes) -> str:

@@ -76,8 +76,26 @@ def test_bodies_of_any_kind(site: Site, token: str, connection: Any) -> None:
     before = resident(site)
     assert post(connection, token, bomb(300), **packed)[0] == 413
     assert resident(site) - before < 50_000_000
+    check_charsets(connection, token)
     check_early_answers(site, token)
     check_forms(connection)
+
+
+def check_charsets(connection: Any, token: str) -> None:
+    """Whatever codec is named, the address is read in UTF-8 and the body is not read."""
+    read = {"Authorization": f"Token {token}"}
+    for codec in "hex", "zlib", "rot13", "idna", "punycode", "undefined", "utf-16", "nothing", "x" * 20_000:
+        kind = {"Content-Type": f"application/json; charset={codec}"}
+        assert post(connection, token, BODY, **kind)[0] == 415, codec
+        for path, status in (
+            (WORKFLOWS + "?page_size=1", 200),
+            (WORKFLOWS + "?page_size=%ff", 400),
+            ("/admin/?q=%ff", 302),
+        ):
+            connection.request("GET", path, headers=read | kind)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == status, (codec, path)
 
 
 def check_early_answers(site: Site, token: str) -> None:
