@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -73,11 +73,9 @@ class KeysetPagination(BasePagination):
             ordering, *texts, backwards = json.loads(base64.urlsafe_b64decode(text.encode()))
             if ordering != self._name or not isinstance(backwards, bool) or not all(map(_is_text, texts)):
                 raise _bad_cursor()
-            values = [_field(queryset, name).to_python(x) for name, x in zip(self._names, texts, strict=True)]
-        except (ValueError, TypeError, binascii.Error, RecursionError, ValidationError):
+            values = [_value(_field(queryset, name), x) for name, x in zip(self._names, texts, strict=True)]
+        except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError, ValidationError):
             raise _bad_cursor() from None
-        if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
-            raise _bad_cursor()
         return values, backwards
 
     @property
@@ -101,6 +99,16 @@ class KeysetPagination(BasePagination):
 def _field(queryset: QuerySet[Any], name: str) -> Any:
     annotation = queryset.query.annotations.get(name)
     return annotation.output_field if annotation else queryset.model._meta.get_field(name)
+
+
+def _value(field: Any, text: str) -> Any:
+    """Raises ValueError for a time without its zone, OverflowError for one that no clock in UTC shows."""
+    value = field.to_python(text)
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise ValueError(text)
+    return value.astimezone(UTC)
 
 
 def _beyond(order: Sequence[str], cursor: Sequence[Any]) -> Q:

@@ -1,3 +1,5 @@
+import base64
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -146,6 +148,27 @@ def test_pages_follow_each_other_without_a_gap_while_rows_are_inserted(
 def test_a_page_that_cannot_be_is_400(api: Any, owner: Any, workflow: Workflow, query: str) -> None:
     WorkflowExecutionFactory(workflow=workflow)
     assert api(owner).get(f"{RUNS}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("ordering", "value"),
+    [
+        ("created", "0001-01-01T00:00:00+14:00"),
+        ("created", "9999-12-31T23:59:59-14:00"),
+        ("created", "2026-11-23T09:00:00"),
+        ("started", "infinity"),
+        ("duration", "99999999999 00:00:00"),
+        ("duration", "9" * 5000),
+    ],
+)
+def test_a_cursor_of_a_time_that_cannot_be_is_400(
+    api: Any, owner: Any, workflow: Workflow, ordering: str, value: str
+) -> None:
+    WorkflowExecutionFactory(workflow=workflow)
+    keys = {"created": "created_at,id", "started": "by_start,id", "duration": "by_duration,id"}[ordering]
+    cursor = base64.urlsafe_b64encode(json.dumps([keys, value, str(uuid7()), False]).encode()).decode()
+    answer = api(owner).get(f"{RUNS}?ordering={ordering}&cursor={cursor}")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "?cursor")
 
 
 def test_a_list_takes_the_same_number_of_queries_for_any_number_of_rows(
