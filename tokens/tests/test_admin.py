@@ -55,6 +55,14 @@ class TestMaking:
         response = signed_in(staff).get(f"{LIST}add/?name=engine&expires_at=abc")
         assert (response.status_code, 'value="engine"' in response.content.decode()) == (200, True)
 
+    @pytest.mark.parametrize("date", ["0001-01-01", "10000-01-01", "abc", "9" * 5000])
+    @pytest.mark.parametrize("time", ["00:00", "25:00", ""])
+    def test_a_time_that_cannot_be_is_a_sentence(self, staff: Any, owner: Any, date: str, time: str) -> None:
+        sent = form(owner, expires_at_0=date, expires_at_1=time)
+        response = signed_in(staff).post(f"{LIST}add/", sent)
+        assert (response.status_code, 'class="errorlist"' in response.content.decode()) == (200, True)
+        assert not Token.objects.exists()
+
     def test_the_secret_stays_nowhere(self, staff: Any, owner: Any) -> None:
         """Neither in a cache of the browser, nor in a cookie, which is signed but can be read, nor in the session."""
         client = signed_in(staff)
