@@ -24,8 +24,17 @@ def plain(content_type: str) -> str:
     return content_type if charset in UTF8 else f"{kind}; charset=not-{re.sub('[^a-z0-9-]', '', charset)[:40]}"
 
 
+def plain_wsgi(app: Any) -> Any:
+    """A WSGI application that takes such requests, of one that breaks on them."""
+
+    def call(environ: dict[str, Any], start_response: Any) -> Any:
+        return app(environ | {"CONTENT_TYPE": plain(environ.get("CONTENT_TYPE", ""))}, start_response)
+
+    return call
+
+
 class PlainCharset:
-    """Of an ASGI application."""
+    """The same for ASGI."""
 
     def __init__(self, app: Any) -> None:
         self.app = app

@@ -4,9 +4,11 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from pastetrader.charsets import plain_wsgi
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 
-application = get_wsgi_application()
+application = plain_wsgi(get_wsgi_application())
 
 from pastetrader.startup import prepare  # noqa: E402  # models can be imported from here on
 

@@ -1,8 +1,13 @@
+"""What a Content-Type may say about charsets; over a real server in test_bodies.py."""
+
 import codecs
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 
-from pastetrader.charsets import plain
+from pastetrader.charsets import plain, plain_wsgi
 
 MANY = [
     "hex", "zlib", "bz2", "rot13", "base64", "uu", "quopri", "idna", "punycode", "undefined", "utf-16", "utf_7",
@@ -34,3 +39,14 @@ def test_what_says_utf8_or_nothing_stays_as_it_is(content_type: str) -> None:
 
 def test_what_cannot_be_read_is_nothing() -> None:
     assert plain("application/json; x=" + "y" * 20_000) == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("charset", ["hex", "punycode", "x" * 20_000])
+def test_under_wsgi_too(charset: str) -> None:
+    environ: dict[str, Any] = {"CONTENT_TYPE": f"text/plain; charset={charset}", "HTTP_HOST": "localhost"}
+    environ |= {"PATH_INFO": "/admin/", "QUERY_STRING": "q=%ff"}
+    setup_testing_defaults(environ)
+    said: list[str] = []
+    plain_wsgi(WSGIHandler())(environ, lambda status, _headers: said.append(status))
+    assert said == ["302 Found"]
