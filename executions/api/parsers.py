@@ -8,9 +8,8 @@ from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
+from pastetrader.charsets import UTF8
 from workflows.storable import MAX_DEPTH, faults
-
-UTF8 = {"utf-8", "utf8", "us-ascii", "ascii"}
 
 
 class BadBody(ValidationError):
