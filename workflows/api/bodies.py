@@ -66,7 +66,9 @@ def _unpack(request: Request) -> None:
     if coding in AS_IT_IS:
         return
     if coding not in GZIP:
-        raise UnsupportedEncoding(coding, f"Content-Encoding is “{coding[:40]}”: send the body as it is, or in gzip.")
+        raise UnsupportedEncoding(
+            coding, "This Content-Encoding is not known here: send the body as it is, or in gzip."
+        )
     http._body = unpacked(http.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     http._stream = BytesIO(http._body)
     http.META["CONTENT_LENGTH"] = str(len(http._body))
@@ -75,10 +77,7 @@ def _unpack(request: Request) -> None:
 def _check_type(request: Request) -> None:
     negotiator: Any = request.negotiator
     if negotiator.select_parser(request, request.parsers) is None:
-        found = f"“{request.content_type[:80]}”" if request.content_type else "missing"
-        raise exceptions.UnsupportedMediaType(
-            request.content_type, f"Content-Type is {found}: send JSON, as application/json."
-        )
+        raise exceptions.UnsupportedMediaType(request.content_type, "Send JSON, as Content-Type: application/json.")
 
 
 def _length(request: Request) -> int:
