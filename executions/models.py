@@ -14,20 +14,19 @@ from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
 from django.db.models import Case, F, Q, When
-from django.db.models.functions import Now, Upper
-from django.db.models.lookups import LessThanOrEqual
-from django.utils import timezone
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from workflows import graph, storable
-from workflows.base import GinIndex, Identified, Index, Octets, json_value
+from workflows.base import GinIndex, Index, json_value
 from workflows.exceptions import violated
 from workflows.models import Graph, Node, Workflow
 
-from . import context, graphs, keys, lines, partitions, states, vault
-from .exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition
+from . import context, graphs, keys, states, vault
+from .exceptions import ConcurrentExecution, InvalidTransition
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
-from .querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
+from .log import ExecutionLog
+from .querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
 from .vault import ExecutionSecrets
 
@@ -405,87 +404,3 @@ class NodeExecutionAttempt(Attempt):
     @property
     def run_id(self) -> UUID:
         return self.node_execution.workflow_execution_id
-
-
-class ExecutionLog(Identified):
-    workflow_execution = models.ForeignKey(
-        WorkflowExecution,
-        on_delete=models.DB_CASCADE,
-        db_constraint=False,
-        db_index=False,
-        related_name="logs",
-        verbose_name=_("workflow execution"),
-    )
-    # The foreign keys are the migration's. The first is checked first, so that a new line locks as every verb does,
-    # from the run to its node; the second is of (workflow_execution, node_execution): a line's node belongs to its run.
-    node_execution = models.ForeignKey(
-        NodeExecution,
-        on_delete=models.DB_CASCADE,
-        db_constraint=False,
-        db_index=False,
-        null=True,
-        blank=True,
-        related_name="logs",
-        verbose_name=_("node execution"),
-    )
-    level = models.CharField(_("level"), max_length=20, choices=LogLevel)
-    message = models.TextField(_("message"))
-    data = models.JSONField(_("data"), null=True, blank=True)
-    timestamp = models.DateTimeField(_("time"), default=timezone.now, db_default=Now())
-    is_cut = models.BooleanField(
-        _("cut"),
-        default=False,
-        db_default=False,
-        editable=False,
-        help_text=_("The message was longer than a line may be: its end says how much is gone."),
-    )
-
-    objects = ExecutionLogQuerySet.as_manager()
-
-    class Meta:
-        db_table = "execution_logs"
-        verbose_name = _("execution log")
-        verbose_name_plural = _("execution logs")
-        ordering = ["timestamp", "id"]
-        constraints = [
-            models.CheckConstraint(condition=Q(level__in=LogLevel.values), name="execution_log_level_known"),
-            models.CheckConstraint(
-                condition=LessThanOrEqual(Octets("message"), lines.MAX_MESSAGE), name="execution_log_message_length"
-            ),
-        ]
-        indexes = [
-            Index(fields=["workflow_execution", "timestamp", "id"], name="idx_execution_logs_workflow_execution"),
-            Index(
-                fields=["node_execution"],
-                name="idx_execution_logs_node_execution",
-                condition=Q(node_execution__isnull=False),
-            ),
-            Index(fields=["-timestamp"], name="idx_execution_logs_timestamp"),
-            Index(fields=["level", "-timestamp"], name="idx_execution_logs_level"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_level_display()}: {self.message}"
-
-    def clean(self) -> None:
-        if self.node_execution and self.node_execution.workflow_execution_id != self.workflow_execution_id:
-            raise ValidationError({"node_execution": _("The node execution belongs to another run than the line.")})
-
-    @property
-    def run_id(self) -> UUID:
-        return self.workflow_execution_id
-
-    def clean_text(self) -> None:
-        """A line is kept even if its message is not quite text. Raises ValidationError for data that is not JSON, and
-        for a time that is not of the years 1970 to 9999."""
-        self.message = storable.as_text(self.message)
-        storable.check("data", self.data)
-        storable.check_moment("timestamp", self.timestamp)
-
-    def save(self, **kwargs: Any) -> None:
-        """Raises ImmutableLog for a line that is saved already, ValidationError for an id that is not a UUIDv7."""
-        if not self._state.adding:
-            raise ImmutableLog
-        using = kwargs.get("using") or DEFAULT_DB_ALIAS
-        lines.prepare([self], using)
-        partitions.writing([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))

@@ -14,7 +14,7 @@ LADDER = [
     ["states", "exceptions", "secrets", "context", "keys", "graphs"],
     ["partitions", "vault", "lines"],
     ["querysets"],
-    ["execution"],
+    ["execution", "log"],
     ["models"],
     ["ingest"],
     [
