@@ -1,7 +1,7 @@
 """Rows of the ledger as JSON. What a verb changes is read-only here; payloads are left out of lists."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -22,28 +22,32 @@ from workflows.api.fields import MomentField, ObjectField, RelatedField, Rows, U
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, arranged
 from workflows.models import Node, Workflow
 
+from .lean import LeanSerializer
+
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
 STAMPS = ["attempt", "version", "created_at", "updated_at"]
 
 
-class FewerFields(serializers.BaseSerializer[Any]):
-    """Only what `?fields=` asked for, where the view puts it into the context."""
+class OwnWorkflowField(RelatedField):
+    """One that the caller may execute; of anybody else's there is none."""
 
-    def get_fields(self) -> dict[str, Any]:
-        fields: dict[str, Any] = super().get_fields()  # type: ignore[misc]  # of the serializer beside it
-        wanted = self._context.get("fields")
-        return fields if wanted is None else {name: field for name, field in fields.items() if name in wanted}
+    def get_queryset(self) -> Any:
+        request = self.context.get("request")
+        if request is None:
+            return Workflow.objects.none()
+        return within(Workflow.objects.visible_to(request.user).alive(), request, "id")
 
 
-class WorkflowExecutionListSerializer(FewerFields, Rows[WorkflowExecution]):
+class WorkflowExecutionListSerializer(LeanSerializer, Rows[WorkflowExecution]):
     class Meta:
         model = WorkflowExecution
         fields = ["id", "workflow", "trigger_type", *MOVED, "metadata", *STAMPS]
         read_only_fields = fields
 
 
-class WorkflowExecutionSerializer(FewerFields, Rows[WorkflowExecution]):
+class WorkflowExecutionSerializer(LeanSerializer, Rows[WorkflowExecution]):
     id = UUID7Field(required=False)
+    workflow = OwnWorkflowField()
     start = serializers.BooleanField(required=False, write_only=True, help_text="Start it at once.")
     input_data = ObjectField(required=False)
     context = ObjectField(required=False)  # type: ignore[assignment]  # REST framework takes it off the class
@@ -56,13 +60,6 @@ class WorkflowExecutionSerializer(FewerFields, Rows[WorkflowExecution]):
             *STAMPS,
         ]  # fmt: skip
         read_only_fields = [*MOVED, "output_data", *STAMPS]
-        validators: ClassVar[list[Any]] = []  # the ledger refuses what its constraints forbid, in its own words
-
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        fields = super().get_fields()
-        if "workflow" in fields:
-            fields["workflow"] = RelatedField(queryset=self._workflows())
-        return fields
 
     def create(self, validated_data: dict[str, Any]) -> WorkflowExecution:
         """Pending, or running where `start` says so: then it is made only if it can be started."""
@@ -72,12 +69,6 @@ class WorkflowExecutionSerializer(FewerFields, Rows[WorkflowExecution]):
             if start:
                 run.start()
         return run
-
-    def _workflows(self) -> Any:
-        request = self._context.get("request")
-        if request is None:
-            return Workflow.objects.none()
-        return within(Workflow.objects.visible_to(request.user).alive(), request, "id")
 
     def validate_workflow(self, workflow: Workflow) -> Workflow:
         if not workflow.is_active:
@@ -111,7 +102,7 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
         return {"workflow_execution": str(instance.pk), "workflow": str(instance.workflow_id), **shown}
 
 
-class NodeExecutionListSerializer(FewerFields, Rows[NodeExecution]):
+class NodeExecutionListSerializer(LeanSerializer, Rows[NodeExecution]):
     node_name = serializers.CharField(source="node.name", read_only=True)
 
     class Meta:
@@ -149,7 +140,7 @@ class NodeExecutionSerializer(NodeExecutionListSerializer):
         return run.add_node(node, **validated_data)
 
 
-class WorkflowExecutionAttemptListSerializer(FewerFields, Rows[WorkflowExecutionAttempt]):
+class WorkflowExecutionAttemptListSerializer(LeanSerializer, Rows[WorkflowExecutionAttempt]):
     class Meta:
         model = WorkflowExecutionAttempt
         fields = ["id", "number", *MOVED]
@@ -162,7 +153,7 @@ class WorkflowExecutionAttemptSerializer(WorkflowExecutionAttemptListSerializer)
         read_only_fields = fields
 
 
-class NodeExecutionAttemptListSerializer(FewerFields, Rows[NodeExecutionAttempt]):
+class NodeExecutionAttemptListSerializer(LeanSerializer, Rows[NodeExecutionAttempt]):
     class Meta:
         model = NodeExecutionAttempt
         fields = ["id", "number", *MOVED]
@@ -175,7 +166,7 @@ class NodeExecutionAttemptSerializer(NodeExecutionAttemptListSerializer):
         read_only_fields = fields
 
 
-class ExecutionLogSerializer(FewerFields, Rows[ExecutionLog]):
+class ExecutionLogSerializer(LeanSerializer, Rows[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` is now unless given. The time inside an `id` decides on the
     partition, so it may not lie anywhere."""
 

@@ -22,6 +22,7 @@ LADDER = [
         "management",
         "api.errors",
         "api.filters",
+        "api.lean",
         "api.pagination",
         "api.parsers",
         "api.printed",

@@ -1,0 +1,109 @@
+"""Serializers at the price of what they do. REST framework makes the fields of a model's serializer anew for every
+request and asks each of them, row by row, how it is read; of one class both are always the same."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.relations import PKOnlyObject
+
+type Field = serializers.Field[Any, Any, Any, Any]
+type Reader = Callable[[Any], Any]
+
+
+class LeanSerializer(serializers.BaseSerializer[Any]):
+    """Stands before a ModelSerializer. What its constraints forbid the ledger refuses, in its own words."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """Those that `?fields=` asks for, where the view puts it into the context."""
+        kind, wanted = type(self), self._context.get("fields")
+        if kind not in _FIELDS:
+            _FIELDS[kind] = super().get_fields()  # type: ignore[misc]  # of the serializer beside it
+        return {name: _twin(field) for name, field in _FIELDS[kind].items() if wanted is None or name in wanted}
+
+    def get_validators(self) -> list[Any]:
+        return []
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return {name: read(instance) for name, read in self._readers}
+
+    @property
+    def _readers(self) -> list[tuple[str, Reader]]:
+        readers: list[tuple[str, Reader]] | None = self.__dict__.get("_made_readers")
+        if readers is None:
+            fields: dict[str, Field] = self.fields  # type: ignore[attr-defined]
+            readers = [(name, _reader(field)) for name, field in fields.items() if not field.write_only]
+            self.__dict__["_made_readers"] = readers
+        return readers
+
+
+_FIELDS: dict[type, dict[str, Field]] = {}
+
+
+def _twin(field: Field) -> Field:
+    """As the field was before it was bound to a serializer. What both share nobody changes."""
+    if isinstance(field, serializers.BaseSerializer) or hasattr(field, "child"):
+        return deepcopy(field)
+    twin: Field = object.__new__(type(field))
+    vars(twin).update(vars(field))
+    return twin
+
+
+def _reader(field: Field) -> Reader:
+    """What the field shows of a row; by the shortest way where the field is of a kind that is known here."""
+    written = WRITTEN.get(type(field).to_representation)
+    if written is None or type(field).get_attribute not in PLAIN:
+        return _asked(field)
+    return _known(field.source or "", isinstance(field, serializers.PrimaryKeyRelatedField), written)
+
+
+@cache
+def _known(source: str, by_key: bool, written: Reader) -> Reader:
+    value_of = attrgetter(f"{source}_id" if by_key else source)
+    if written is _as_it_is:
+        return value_of
+
+    def read(row: Any) -> Any:
+        value = value_of(row)
+        return None if value is None else written(value)
+
+    return read
+
+
+def _asked(field: Field) -> Reader:
+    def read(row: Any) -> Any:
+        value = field.get_attribute(row)
+        found = value.pk if isinstance(value, PKOnlyObject) else value
+        return None if found is None else field.to_representation(value)
+
+    return read
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _moment(value: datetime) -> str:
+    text = value.isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else _moment(value.astimezone(UTC))
+
+
+def _word(value: Any) -> str:
+    return str(value)
+
+
+PLAIN = (serializers.Field.get_attribute, serializers.PrimaryKeyRelatedField.get_attribute)
+WRITTEN: dict[Any, Reader] = {
+    serializers.CharField.to_representation: _word,
+    serializers.ChoiceField.to_representation: _word,
+    serializers.UUIDField.to_representation: _word,
+    serializers.DateTimeField.to_representation: _moment,
+    serializers.JSONField.to_representation: _as_it_is,
+    serializers.IntegerField.to_representation: _as_it_is,
+    serializers.ReadOnlyField.to_representation: _as_it_is,
+    serializers.PrimaryKeyRelatedField.to_representation: _as_it_is,
+}
