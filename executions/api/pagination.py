@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
@@ -91,9 +92,9 @@ class KeysetPagination(BasePagination):
             return None
         values = [getattr(self.rows[index], name) for name in self._names]
         text = json.dumps([self._name, *map(_text, values), backwards])
-        params = self.request.query_params.copy()
-        params["cursor"] = base64.urlsafe_b64encode(text.encode()).decode()
-        return self.request.build_absolute_uri(f"{self.request.path}?{params.urlencode()}")
+        asked = {name: values for name, values in self.request.query_params.lists() if name != "cursor"}
+        asked["cursor"] = [base64.urlsafe_b64encode(text.encode()).decode()]
+        return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(asked, doseq=True)}")
 
 
 def _field(queryset: QuerySet[Any], name: str) -> Any:

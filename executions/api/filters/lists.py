@@ -1,7 +1,7 @@
 """What each list offers."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import django_filters as df
@@ -26,7 +26,20 @@ PERIOD_NEEDED = {
 LEVELS = LogLevel.values  # from the quietest up
 
 
-class WorkflowExecutionFilters(df.FilterSet):  # type: ignore[misc]  # untyped
+class AskedFilters(df.FilterSet):  # type: ignore[misc]  # untyped
+    """Of the filters offered only those that are asked for, or have to be, are made: a form of twenty costs more than
+    the query."""
+
+    needed: ClassVar[tuple[str, ...]] = ()
+    base_filters: dict[str, Any]
+
+    def __init__(self, data: Any = None, *args: Any, **more: Any) -> None:
+        asked = {*(data or ()), *self.needed}
+        self.base_filters = {name: kind for name, kind in type(self).base_filters.items() if name in asked}
+        super().__init__(data, *args, **more)
+
+
+class WorkflowExecutionFilters(AskedFilters):
     status = Several(ExecutionStatus.choices)
     workflow = Id(method="of_workflow")
     trigger_type = Several(TriggerType.choices)
@@ -65,7 +78,7 @@ class WorkflowExecutionFilters(df.FilterSet):  # type: ignore[misc]  # untyped
         )
 
 
-class NodeExecutionFilters(df.FilterSet):  # type: ignore[misc]  # untyped
+class NodeExecutionFilters(AskedFilters):
     status = Several(ExecutionStatus.choices)
     node = Id(method="of_node")
     workflow = Id(method="of_workflow")
@@ -82,7 +95,7 @@ class NodeExecutionFilters(df.FilterSet):  # type: ignore[misc]  # untyped
         return queryset.filter(node__in=list(Node.objects.filter(workflow=value).values_list("id", flat=True)))
 
 
-class LevelFilters(df.FilterSet):  # type: ignore[misc]  # untyped
+class LevelFilters(AskedFilters):
     level = Several(LogLevel.choices)
     level_min = df.ChoiceFilter(choices=LogLevel.choices, error_messages=only(LogLevel.choices), method="from_level")
 
@@ -107,6 +120,7 @@ class LogsOfExecutionFilters(LevelFilters):
 class LogFilters(LevelFilters):
     """Across runs, only within a period."""
 
+    needed = ("after", "before")
     after = Moment(field_name="timestamp", lookup_expr="gte", required=True, error_messages=PERIOD_NEEDED)
     before = Moment(field_name="timestamp", lookup_expr="lt", required=True, error_messages=PERIOD_NEEDED)
 
@@ -122,7 +136,7 @@ class QueryFilters(DjangoFilterBackend):  # type: ignore[misc]  # untyped
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
         filters = self.get_filterset(request, queryset, view) if view.action == "list" else None
-        if filters is None:
+        if filters is None or not filters.base_filters:
             return queryset
         if not filters.is_valid():
             faults = filters.errors.get_json_data().items()

@@ -55,10 +55,13 @@ class WorkflowExecutionViewSet(
     }
 
     def get_queryset(self) -> Any:
+        if self.action == "list":
+            runs = of_owner(WorkflowExecution.objects.without_payload(), self.request.user)
+            return within(runs, self.request)
         runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         if self.action == "graph":
             return runs.select_related("graph").without_payload()
-        return of_owner(runs.without_payload(), self.request.user, "workflow") if self.action == "list" else runs
+        return runs
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """With `?expand=nodes,logs` also every node, and the newest lines, oldest of them first."""

@@ -73,5 +73,4 @@ class LogViewSet(mixins.ListModelMixin, QueryMixin):
     ordering = ("-timestamp", "-id")
 
     def get_queryset(self) -> Any:
-        lines = within(ExecutionLog.objects.visible_to(self.request.user), self.request, OF_RUN)
-        return of_owner(lines, self.request.user, "workflow_execution__workflow")
+        return within(of_owner(ExecutionLog.objects.all(), self.request.user, OF_RUN), self.request, OF_RUN)

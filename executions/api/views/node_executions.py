@@ -47,11 +47,11 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
     }
 
     def get_queryset(self) -> Any:
-        visible = NodeExecution.objects.visible_to(self.request.user)
-        nodes = within(visible, self.request, OF_RUN)
         if self.action == "list":
-            return of_owner(listed(nodes), self.request.user, "node")
-        return nodes.select_related("node")
+            nodes = of_owner(listed(NodeExecution.objects), self.request.user, OF_RUN)
+        else:
+            nodes = NodeExecution.objects.visible_to(self.request.user).select_related("node")
+        return within(nodes, self.request, OF_RUN)
 
     @action(detail=True, methods=["post"])
     def skip(self, request: Request, pk: Any) -> Response:
