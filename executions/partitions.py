@@ -132,7 +132,7 @@ def forget(using: str = DEFAULT_DB_ALIAS) -> None:
 
 def time_of(id: UUID | str, version: int | None = 7) -> datetime:
     """The moment inside a UUIDv7, to the millisecond. Raises ValidationError."""
-    id = UUID(str(id))
+    id = id if isinstance(id, UUID) else UUID(id)
     if version is not None and id.version != version:
         raise ValidationError(f"id: expected a UUID version {version}, found {id}.", code="uuid7")
     milliseconds = id.int >> 80
@@ -147,13 +147,16 @@ def bound(moment: datetime) -> UUID:
 
 
 def _make(moments: Iterable[datetime], using: str) -> Iterator[Partition]:
+    held: Partition | None = None
     for moment in moments:
-        # A copy: other threads learn of partitions meanwhile.
-        if any(moment in partition for partition in tuple(_known.get(using, ()))):
+        if held and moment in held:  # as nearly every line of a call is
             continue
-        partition, made = _patiently(moment, using)
-        if made:
-            yield partition
+        # A copy: other threads learn of partitions meanwhile.
+        held = _holding(moment, tuple(_known.get(using, ())))
+        if held is None:
+            held, made = _patiently(moment, using)
+            if made:
+                yield held
 
 
 def _patiently(moment: datetime, using: str) -> tuple[Partition, bool]:

@@ -4,11 +4,13 @@ request and asks each of them, row by row, how it is read; of one class both are
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from operator import attrgetter
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from rest_framework import serializers
+from rest_framework.fields import SkipField, empty, get_error_detail
 from rest_framework.relations import PKOnlyObject
 
 type Field = serializers.Field[Any, Any, Any, Any]
@@ -28,17 +30,49 @@ class LeanSerializer(serializers.BaseSerializer[Any]):
     def get_validators(self) -> list[Any]:
         return []
 
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """REST framework's, which looks for each field's method and asks the field even where nothing was sent."""
+        if not isinstance(data, dict):
+            return super().to_internal_value(data)  # type: ignore[no-any-return]  # refuses it
+        told: dict[str, Any] = {}
+        errors: dict[str, Any] = {}
+        for name, source, needed, check in self._checks:
+            if needed or name in data:
+                try:
+                    told[source] = check(data.get(name, empty))
+                except serializers.ValidationError as error:
+                    errors[name] = error.detail
+                except ValidationError as error:
+                    errors[name] = get_error_detail(error)
+                except SkipField:
+                    pass
+        if errors:
+            raise serializers.ValidationError(errors)
+        return told
+
     def to_representation(self, instance: Any) -> dict[str, Any]:
         return {name: read(instance) for name, read in self._readers}
 
-    @property
+    @cached_property
+    def _checks(self) -> list[tuple[str, str, bool, Reader]]:
+        """Of each field that may be sent: its name, what it is stored as, whether it counts unsent too, its check."""
+        return [
+            (name, field.source or name, field.required or field.default is not empty, self._check(name, field))
+            for name, field in self._own_fields.items()
+            if not field.read_only
+        ]
+
+    def _check(self, name: str, field: Field) -> Reader:
+        more = getattr(self, f"validate_{name}", None)
+        return field.run_validation if more is None else lambda value: more(field.run_validation(value))
+
+    @cached_property
     def _readers(self) -> list[tuple[str, Reader]]:
-        readers: list[tuple[str, Reader]] | None = self.__dict__.get("_made_readers")
-        if readers is None:
-            fields: dict[str, Field] = self.fields  # type: ignore[attr-defined]
-            readers = [(name, _reader(field)) for name, field in fields.items() if not field.write_only]
-            self.__dict__["_made_readers"] = readers
-        return readers
+        return [(name, _reader(field)) for name, field in self._own_fields.items() if not field.write_only]
+
+    @property
+    def _own_fields(self) -> dict[str, Field]:
+        return self.fields  # type: ignore[attr-defined,no-any-return]  # of the serializer beside it
 
 
 _FIELDS: dict[type, dict[str, Field]] = {}

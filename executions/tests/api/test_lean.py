@@ -10,6 +10,7 @@ from rest_framework import serializers
 from executions.api import serializers as ours
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from workflows.base import uuid7
 
 pytestmark = pytest.mark.django_db
 STATES = ["pending", "running", "completed", "failed", "cancelled"]
@@ -64,3 +65,37 @@ def test_serializers_of_one_class_have_fields_of_their_own() -> None:
     assert other.fields["id"] is not one.fields["id"]
     assert (one.fields["id"].parent, other.fields["id"].parent) == (one, other)
     assert list(ours.WorkflowExecutionSerializer().fields) == list(other.fields)
+
+
+RUN = {"workflow": None, "trigger_type": "event"}
+LINE = {"level": "info", "message": "a"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (ours.ExecutionLogSerializer, LINE),
+        (ours.ExecutionLogSerializer, LINE | {"data": {"a": [1]}, "timestamp": "2026-03-01T00:00:00+09:00"}),
+        (ours.ExecutionLogSerializer, LINE | {"data": None, "node_execution": None}),
+        (ours.ExecutionLogSerializer, {}),
+        (ours.ExecutionLogSerializer, {"level": "loud", "message": None, "id": "x", "node_execution": 5}),
+        (ours.ExecutionLogSerializer, {"level": [], "message": {}, "id": None, "timestamp": "yesterday"}),
+        (ours.ExecutionLogSerializer, LINE | {"node_execution": "0195f3c0-0000-7000-8000-000000000000"}),
+        (ours.ExecutionLogSerializer, LINE | {"id": "0195f3c0-0000-4000-8000-000000000000"}),
+        (ours.ExecutionLogSerializer, [LINE]),
+        (ours.WorkflowExecutionSerializer, RUN),
+        (ours.WorkflowExecutionSerializer, {"workflow": "x", "metadata": [], "context": None, "input_data": 5}),
+        (ours.WorkflowExecutionSerializer, {"workflow": str(uuid7()), "trigger_type": "Event", "status": "failed"}),
+        (ours.NodeExecutionSerializer, {"execution_order": -1}),
+    ],
+)  # fmt: skip
+def test_a_body_is_taken_and_refused_as_rest_framework_does(kind: Any, body: Any) -> None:
+    def said(check: Any) -> Any:
+        try:
+            return check(kind(context={"node_executions": ()}), body)
+        except serializers.ValidationError as error:
+            return error.detail
+
+    found = said(kind.to_internal_value)
+    assert found == said(serializers.Serializer.to_internal_value)
+    assert repr(found) == repr(said(serializers.Serializer.to_internal_value))  # their codes too
