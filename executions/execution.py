@@ -136,7 +136,7 @@ class Execution(Versioned, Timed):
         storable.check("output_data", changes.get("output_data"))
         with transaction.atomic():
             # Before the row is locked: what is found to be secret locks the run.
-            changes |= vault.guard_changes(type(self), self.run_id, changes, act)
+            changes |= vault.guard_changes(self, changes, act)
             moved = rows.update_returning(status=to, **changes)
             if moved is None:
                 raise self._refusal(act, to)
@@ -154,9 +154,11 @@ class Execution(Versioned, Timed):
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""
         row = type(self).objects.only("status", "attempt", "version").get(pk=self.pk)
-        if row.status not in sources(self.TRANSITIONS, to) or row.attempt == self.attempt:
+        if row.status not in sources(self.TRANSITIONS, to):
             return InvalidTransition(act, row.status, version=row.version)
         reason = f"this is attempt {self.attempt} and the row is at attempt {row.attempt}; read it again"
+        if row.attempt == self.attempt:
+            reason = "it changed since it was read; read it again"
         return StaleExecution(act, row.status, reason, row.version)
 
     def _locked(self, act: str, to: ExecutionStatus) -> Self:
@@ -170,7 +172,9 @@ class Execution(Versioned, Timed):
         """What this attempt was, as a row of `attempts` that is not saved yet."""
         attempts: Any = self.attempts  # type: ignore[attr-defined]
         values = {name: getattr(self, name) for name in self.KEPT}
-        return attempts.model(**{attempts.field.name: self}, number=self.attempt, **values)
+        kept = attempts.model(**{attempts.field.name: self}, number=self.attempt, **values)
+        vault.pass_on(self, kept)
+        return kept
 
     def _read_as(self, values: list[Value]) -> dict[str, Any]:
         """save() writes data, never a move: where the status is among `values`, the row must hold that very one."""

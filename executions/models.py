@@ -13,7 +13,7 @@ from uuid import UUID
 from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
@@ -47,6 +47,7 @@ ANOTHER_RUNS = (
     "another execution of this workflow is running; wait for its end, cancel it, "
     "or set metadata.allow_concurrent to true on this one"
 )
+BEHIND_RUN = ("start", "retry")  # of a node: refused where its run has ended
 RETRY_IN_FAILED = ("retry", ExecutionStatus.FAILED)
 RETRIED_OR_RESET = (ExecutionStatus.FAILED, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
 NODE_RESET: dict[str, Any] = RESET | {"error_traceback": None, "settled": False}
@@ -207,21 +208,23 @@ class WorkflowExecution(Execution):
             raise ConcurrentExecution(act, self.status, ANOTHER_RUNS, self.version) from error
 
     def _settle_completed(self) -> None:
-        # No node can start meanwhile: that takes a lock on this run's row, which _move() holds.
-        if running := self.node_executions.running().count():
+        # No node can start meanwhile: that takes a lock on this run's row, which _move() holds. What is done to those
+        # that are running is taken back by the refusal.
+        if running := self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.RUNNING).count(ExecutionStatus.RUNNING):
             nodes = "1 of its nodes is" if running == 1 else f"{running} of its nodes are"
             raise InvalidTransition("complete", ExecutionStatus.RUNNING, f"{nodes} still running", self.version)
-        self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.PENDING)
 
     def _settle_failed(self) -> None:
-        self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.PENDING)
-        self._settle(ExecutionStatus.CANCELLED, ExecutionStatus.RUNNING)
+        self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
 
     def _settle_cancelled(self) -> None:
-        self._settle(ExecutionStatus.CANCELLED, *ACTIVE)
+        self._settle(ExecutionStatus.CANCELLED, ExecutionStatus.CANCELLED)
 
-    def _settle(self, to: ExecutionStatus, *found: ExecutionStatus) -> None:
-        self.node_executions.filter(status__in=found).update(status=to, ended_at=END, settled=True)
+    def _settle(self, pending: ExecutionStatus, running: ExecutionStatus) -> list[str]:
+        """One statement for all nodes that are pending or running; what they are now."""
+        to = Case(When(status=ExecutionStatus.PENDING, then=Value(pending)), default=Value(running))
+        nodes = self.node_executions.active().returning(["status"], status=to, ended_at=END, settled=True)
+        return [status for (status,) in nodes]
 
     def _retry_nodes(self) -> None:
         nodes = self.node_executions.select_related("node").filter(status__in=RETRIED_OR_RESET).order_by("id")
@@ -322,9 +325,7 @@ class NodeExecution(Execution):
 
     def start(self) -> None:
         """pending → running. Refused where its run has ended."""
-        with transaction.atomic():
-            self._lock_run("start", *ACTIVE)
-            self._move("start", ExecutionStatus.RUNNING, started_at=STARTED)
+        self._move("start", ExecutionStatus.RUNNING, where=self._behind_run(), started_at=STARTED)
 
     def complete(self, output_data: Any = None) -> None:
         """running → completed."""
@@ -348,14 +349,35 @@ class NodeExecution(Execution):
     def retry(self) -> None:
         """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended: the
         retry of a failed run retries its failed nodes."""
-        with transaction.atomic():
-            self._lock_run("retry", *ACTIVE)
-            row = self._locked("retry", ExecutionStatus.PENDING)
-            if not row.can_retry:
-                raise InvalidTransition("retry", row.status, f"it has {row.retries_used}", row.version)
-            row._kept().save()
-            again: dict[str, Any] = {"retry_count": F("retry_count") + 1, "attempt": F("attempt") + 1}
-            self._move("retry", ExecutionStatus.PENDING, **again, **NODE_RESET)
+        if vault.came_with(self) and self.can_retry:
+            self._retry_as(self)
+        else:
+            with transaction.atomic():
+                self._retry_as(self._locked_with_run())
+
+    def _retry_as(self, row: "NodeExecution") -> None:
+        """`row` tells what the attempt was: it is refused where the row has changed since."""
+        again: dict[str, Any] = {"retry_count": F("retry_count") + 1, "attempt": F("attempt") + 1}
+        unchanged = Q(version=row.version) & self._behind_run()
+        self._move("retry", ExecutionStatus.PENDING, row._kept().save, unchanged, **again, **NODE_RESET)
+
+    def _locked_with_run(self) -> "NodeExecution":
+        self._lock_run("retry", *ACTIVE)
+        row = self._locked("retry", ExecutionStatus.PENDING)
+        if not row.can_retry:
+            raise InvalidTransition("retry", row.status, f"it has {row.retries_used}", row.version)
+        return row
+
+    def _behind_run(self) -> Q:
+        """Of rows whose run has not ended. The statement locks the run before the row, until the transaction ends:
+        whoever ends the run meanwhile goes first, and then it is not found, or waits."""
+        runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.run_id, status__in=ACTIVE)
+        return Q(workflow_execution__in=runs.values("pk"))
+
+    def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
+        if act in BEHIND_RUN:
+            self._lock_run(act, *ACTIVE)
+        return super()._refusal(act, to)
 
     def _lock_run(self, act: str, *allowed: ExecutionStatus) -> None:
         """Keeps the run from ending until the transaction ends. Refuses unless it is in one of the `allowed` states."""

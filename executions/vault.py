@@ -18,16 +18,18 @@ from uuid import UUID
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, models, transaction
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import SecretsUnknown
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
-from .states import ExecutionStatus
+from .states import ACTIVE, ExecutionStatus
 
 type Values = Mapping[UUID, set[str]]
+type Known = dict[UUID, Scrubber]
 
+GONE = ""  # as no encrypted text is
 PURGED_AT_ONCE = 100
 PURGE_EVERY = 60  # seconds, of one process
 
@@ -92,11 +94,18 @@ class Piece:
     found: set[str] = field(default_factory=set)
 
 
-def guard(pieces: Iterable[Piece], act: str, using: str | None = None, *, new: bool = False) -> Values:
+def guard(
+    pieces: Iterable[Piece],
+    act: str,
+    using: str | None = None,
+    *,
+    new: bool = False,
+    came: Known | None = None,
+) -> Values:
     """Mask and scrub the fields of each piece, in place; what was found to be secret and was not known before.
 
-    Of a `new` run nothing can be known yet, and the caller says keep_of_new() once the run is there. Raises
-    SecretsUnknown where a run had secrets that cannot be known any more.
+    Of a `new` run nothing can be known yet, and the caller says keep_of_new() once the run is there; `came` is what
+    came with the rows. Raises SecretsUnknown where a run had secrets that cannot be known any more.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
     extra = _extra()
@@ -107,11 +116,11 @@ def guard(pieces: Iterable[Piece], act: str, using: str | None = None, *, new: b
                 piece.found |= values_in(value, extra)
         if piece.found:
             found[piece.run] |= piece.found
-    known = {} if new else _known({piece.run for piece in pieces}, act, using)
+    known = ({} if new else _known({piece.run for piece in pieces}, act, using)) if came is None else came
     more = {run: values for run in found if (values := found[run] - known.get(run, NOTHING).values)}
     if more and not new:
         keep(more, using)
-    known |= {run: Scrubber(known.get(run, NOTHING).values | values, extra) for run, values in more.items()}
+    known = known | {run: Scrubber(known.get(run, NOTHING).values | values, extra) for run, values in more.items()}
     plain = Scrubber(extra=extra)
     for piece in pieces:
         _scrub(piece.fields, known.get(piece.run, plain))
@@ -122,7 +131,8 @@ def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: 
     """guard() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
     and repeated finds only masks there."""
     pieces = [_piece(row) for row in rows]
-    more = guard(pieces, act, using, new=new)
+    came = take(rows[0]) if len(rows) == 1 else None
+    more = guard(pieces, act, using, new=new, came=came)
     for row, piece in zip(rows, pieces, strict=True):
         vars(row).update(piece.fields)
         if piece.found:
@@ -130,10 +140,11 @@ def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: 
     return more
 
 
-def guard_changes(model: Any, run: UUID, changes: dict[str, Any], act: str) -> dict[str, Any]:
+def guard_changes(row: Any, changes: dict[str, Any], act: str) -> dict[str, Any]:
     """Those of the changes to a row that may hold anything, as they may be stored."""
-    said = Piece(run, {name: changes[name] for name in guarded(model) & set(changes)})
-    guard([said], act)
+    said = Piece(row.run_id, {name: changes[name] for name in guarded(row._meta.model) & set(changes)})
+    if any(said.fields.values()):
+        guard([said], act, came=take(row))
     return said.fields
 
 
@@ -207,6 +218,40 @@ def purge_now_and_then(using: str | None = None, clock: Callable[[], float] = ti
 
 
 _purged_at = -float(PURGE_EVERY)
+
+
+# --- Read together with a row ------------------------------------------------
+# A verb that is said of a row just read need not ask once more. Kept in the row under these names, and for one use.
+CAME = ("came_sealed", "came_status")
+
+
+def with_secrets(rows: Any, run: str) -> Any:
+    """`rows` with what is kept of their runs; `run` leads there: "" from a run itself."""
+    path = f"{run}__" if run else ""
+    kept = ExecutionSecrets.objects.filter(pk=OuterRef(f"{path}pk"))
+    sealed = kept.values(found=Coalesce("sealed", Value(GONE), output_field=models.TextField()))
+    return rows.annotate(came_sealed=Subquery(sealed), came_status=F(f"{path}status"))
+
+
+def came_with(row: Any) -> bool:
+    return CAME[0] in vars(row)
+
+
+def pass_on(row: Any, other: Any) -> None:
+    """To another row of the same run."""
+    vars(other).update({name: vars(row)[name] for name in CAME if name in vars(row)})
+
+
+def take(row: Any) -> Known | None:
+    """What came with the row; None where nothing did, or where _known() has to tell whether it may still be used."""
+    values = vars(row)
+    sealed, state = (values.pop(name, GONE) for name in CAME)
+    if sealed == GONE or state not in ACTIVE:
+        return None
+    try:
+        return {} if sealed is None else {row.run_id: _scrubber(sealed, _keys(), _extra())}
+    except InvalidToken:
+        return None
 
 
 def _piece(row: Any) -> Piece:

@@ -78,11 +78,16 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
     def update_returning(self, **changes: Any) -> dict[str, Any] | None:
         """Change at most one row in one statement; what it holds afterwards, or None where no row matched."""
         changes = {"version": F("version") + 1, "updated_at": Now()} | changes
-        query = self.query.chain(models.sql.UpdateQuery)
-        query.add_update_values(changes)  # type: ignore[attr-defined]  # the stubs know no UpdateQuery here
-        fields = [self.model._meta.get_field(name) for name in changes]
-        rows = query.get_compiler(self.db).execute_returning_sql(fields)
+        rows = self.returning(list(changes), **changes)
         return dict(zip(changes, rows[0], strict=True)) if rows else None
+
+    def returning(self, names: list[str], **changes: Any) -> list[tuple[Any, ...]]:
+        """Change every row in one statement; what each that was changed holds afterwards under these names."""
+        query = self.query.chain(models.sql.UpdateQuery)
+        query.add_update_values({"version": F("version") + 1, "updated_at": Now()} | changes)  # type: ignore[attr-defined]  # the stubs know no UpdateQuery here
+        fields = [self.model._meta.get_field(name) for name in names]
+        rows: list[tuple[Any, ...]] = query.get_compiler(self.db).execute_returning_sql(fields)
+        return rows
 
 
 class Versioned(Identified):

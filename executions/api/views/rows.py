@@ -23,6 +23,7 @@ from workflows.api.preconditions import PreconditionsMixin
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
 KEYS = {"by_start": keys.STARTED, "by_duration": keys.DURATION}
+TELLING = ("complete", "fail", "retry")  # verbs with which something is stored that may hold a secret
 OF_RUN = "workflow_execution__workflow_id"  # the way from what belongs to a run to its workflow
 
 
@@ -96,6 +97,9 @@ class VerbsMixin(ReliableMixin, PreconditionsMixin, QueryMixin):
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
         return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]
+
+    def _for_verb(self, rows: Any) -> Any:
+        return rows.with_secrets() if self.action in TELLING else rows
 
     def _say(self, request: Request) -> Response:
         """The verb that the action is named after, with what the body holds; the row as it is afterwards."""
