@@ -22,6 +22,8 @@ from django.db.models import F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
+from pastetrader.postgres.prepared import Prepared
+
 from .exceptions import SecretsUnknown
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
 from .states import ACTIVE, ExecutionStatus
@@ -271,14 +273,17 @@ def _runs() -> Any:
     return model._base_manager
 
 
-def _known(runs: Iterable[UUID], act: str, using: str | None) -> dict[UUID, Scrubber]:
+def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Scrubber]:
     """Read anew every time: the values may have come by another connection a moment ago."""
     if not runs:
         return {}
-    of_run = [f"workflow_execution__{name}" for name in ("status", "version")]
-    rows = ExecutionSecrets.objects.using(using).filter(pk__in=runs).annotate(is_over=is_over())
+    if len(runs) == 1:
+        kept = _kept(settings.EXECUTIONS_SECRETS_GRACE_SECONDS, settings.EXECUTIONS_SECRETS_FAILED_SECONDS)
+        rows = kept(next(iter(runs)), using)
+    else:
+        rows = list(_of_runs(pk__in=runs).using(using))
     known: dict[UUID, Scrubber] = {}
-    for run, sealed, over, state, version in rows.values_list("pk", "sealed", "is_over", *of_run):
+    for run, sealed, over, state, version in rows:
         if over or sealed is None:
             raise SecretsUnknown(act, state, PURGED, version)
         try:
@@ -286,6 +291,18 @@ def _known(runs: Iterable[UUID], act: str, using: str | None) -> dict[UUID, Scru
         except InvalidToken as error:
             raise SecretsUnknown(act, state, LOST, version) from error
     return known
+
+
+def _of_runs(**runs: Any) -> Any:
+    of_run = [f"workflow_execution__{name}" for name in ("status", "version")]
+    rows = ExecutionSecrets.objects.filter(**runs).annotate(is_over=is_over())
+    return rows.values_list("pk", "sealed", "is_over", *of_run)
+
+
+@lru_cache(8)
+def _kept(_grace: int, _failed: int) -> Prepared:
+    """Of one run; what is_over() says stands in the compiled question."""
+    return Prepared(lambda run: _of_runs(pk=run))
 
 
 PURGED = (

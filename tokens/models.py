@@ -4,17 +4,22 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import Case, OuterRef, Q, Value, When
+from django.db.models.functions import Concat, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from pastetrader.postgres.prepared import Prepared
 from workflows.base import Identified
 
 NOTED_EVERY = timedelta(minutes=1)
@@ -37,6 +42,17 @@ def digest(token: str) -> str:
 class TokenQuerySet(models.QuerySet["Token"]):
     def usable(self) -> "TokenQuerySet":
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None, user__is_active=True)
+
+    def of(self, secret: str) -> "Token | None":
+        """The usable one with this secret, with its user and, of staff, the user's permissions: one statement."""
+        for row in _asked()(digest(secret), self.db):
+            names, of_user = _columns()
+            token = self.model.from_db(self.db, names, row[: len(names)])
+            token.user = get_user_model().from_db(self.db, of_user, row[len(names) : -1])
+            if row[-1] is not None:
+                token.user._perm_cache = set(row[-1])  # type: ignore[attr-defined]  # where ModelBackend looks first
+            return token
+        return None
 
     def issue(
         self,
@@ -100,6 +116,29 @@ class Token(Identified):
         """It opens nothing any more, from the next request on; a second call changes nothing."""
         Token.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
         self.refresh_from_db(fields=["revoked_at"])
+
+
+@cache
+def _asked() -> Prepared:
+    names, of_user = _columns()
+    columns = [*names, *(f"user__{name}" for name in of_user)]
+    return Prepared(lambda digest: Token.objects.usable().filter(digest=digest).values_list(*columns, _may()), "?" * 64)
+
+
+@cache
+def _columns() -> tuple[list[str], list[str]]:
+    """Of a token, and of its user all but the password."""
+    user = get_user_model()._meta.concrete_fields
+    names = [field.attname for field in user if field.name != "password"]
+    return [field.attname for field in Token._meta.concrete_fields], names
+
+
+def _may() -> Case:
+    """The permissions of those for whom they count and are not just all."""
+    user = OuterRef("user")
+    granted = Permission.objects.filter(Q(user=user) | Q(group__user=user)).order_by()
+    named = granted.values(full=Concat("content_type__app_label", Value("."), "codename"))
+    return Case(When(user__is_staff=True, user__is_superuser=False, then=ArraySubquery(named)), default=None)
 
 
 class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):

@@ -50,7 +50,8 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
         if self.action == "list":
             nodes = of_owner(listed(NodeExecution.objects), self.request.user, OF_RUN)
         else:
-            nodes = self._for_verb(NodeExecution.objects.visible_to(self.request.user).select_related("node"))
+            visible = NodeExecution.objects.visible_to(self.request.user).select_related("node")
+            nodes = self._for_verb(visible, "workflow_execution__")
         return within(nodes, self.request, OF_RUN)
 
     @action(detail=True, methods=["post"])

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-from django.db.models import JSONField, TextField
+from django.db.models import F, JSONField, TextField
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -93,13 +93,19 @@ class VerbsMixin(ReliableMixin, PreconditionsMixin, QueryMixin):
     """`serializer_classes` names the serializer of each action that does not use `serializer_class`."""
 
     lookup_value_converter = "uuid"
+    grants: ClassVar[Mapping[str, tuple[str, str]]]
     serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
         return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]
 
-    def _for_verb(self, rows: Any) -> Any:
-        return rows.with_secrets() if self.action in TELLING else rows
+    def _for_verb(self, rows: Any, run: str = "") -> Any:
+        """With what the verb, and the check whether it is allowed, would otherwise ask for by themselves."""
+        if self.action in TELLING:
+            rows = rows.with_secrets()
+        if self.request.user.is_staff and self.action in self.grants:
+            rows = rows.annotate(owner_id=F(f"{run}workflow__owner_id"))
+        return rows
 
     def _say(self, request: Request) -> Response:
         """The verb that the action is named after, with what the body holds; the row as it is afterwards."""
