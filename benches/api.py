@@ -10,6 +10,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import re
 import socket
 import statistics
 import sys
@@ -229,6 +230,9 @@ def _serve(listener: socket.socket) -> None:
 
 
 def _short(sql: str) -> str:
+    """The kind of a statement and its table, without what stands in brackets."""
+    while (outer := re.sub(r"\([^()]*\)", "", sql)) != sql:
+        sql = outer
     words = sql.replace('"', "").split()
     table = next((words[index + 1] for index, word in enumerate(words) if word in {"FROM", "INTO", "UPDATE"}), "")
     return f"{words[0]} {table}"
