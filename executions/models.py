@@ -102,7 +102,7 @@ class WorkflowExecution(Execution):
             ),
         ]
         indexes = [
-            Index(fields=["workflow"], name="idx_workflow_executions_workflow"),
+            Index(fields=["workflow", "-created_at", "-id"], name="idx_workflow_executions_workflow"),
             Index(fields=["status"], name="idx_workflow_executions_status"),
             Index(fields=["workflow", "status"], name="idx_workflow_executions_workflow_status"),
             Index(fields=["-created_at", "-id"], name="idx_workflow_executions_created"),
@@ -295,7 +295,7 @@ class NodeExecution(Execution):
         ]
         indexes = [
             Index(fields=["workflow_execution"], name="idx_node_executions_workflow_execution"),
-            Index(fields=["node"], name="idx_node_executions_node"),
+            Index(fields=["node", "-created_at", "-id"], name="idx_node_executions_node"),
             Index(fields=["status"], name="idx_node_executions_status"),
             Index(fields=["workflow_execution", "execution_order"], name="idx_node_executions_order"),
             Index(fields=["-created_at", "-id"], name="idx_node_executions_created"),

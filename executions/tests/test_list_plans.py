@@ -132,6 +132,24 @@ def test_node_executions_are_read_newest_first_off_their_index(only: Any) -> Non
 
 
 @pytest.mark.parametrize(
+    ("filters", "model", "query", "index"),
+    [
+        (WorkflowExecutionFilters, WorkflowExecution, "workflow={workflow}", "idx_workflow_executions_workflow"),
+        (NodeExecutionFilters, NodeExecution, "node={node}", "idx_node_executions_node"),
+    ],
+)
+def test_the_newest_of_one_workflow_or_node_are_read_off_its_index(
+    only: Any, filters: Any, model: Any, query: str, index: str
+) -> None:
+    node = NodeExecutionFactory().node
+    only(model._meta.db_table, index)
+    rows = asked(filters, model.objects.all(), query.format(node=node.pk, workflow=node.workflow_id))
+    found = plan(rows.order_by("-created_at", "-id")[:50])
+    assert uses(found, index)
+    assert "Sort" not in found
+
+
+@pytest.mark.parametrize(
     ("query", "column"),
     [("", "timestamp_idx"), ("&level=error", "level_timestamp_idx"), ("&level_min=warning", "level_timestamp_idx")],
 )

@@ -14,7 +14,7 @@ from workflows.base import uuid7
 
 INDEXES = {
     "workflow_executions": {
-        "idx_workflow_executions_workflow": "(workflow_id)",
+        "idx_workflow_executions_workflow": "(workflow_id, created_at DESC, id DESC)",
         "idx_workflow_executions_status": "(status)",
         "idx_workflow_executions_workflow_status": "(workflow_id, status)",
         "idx_workflow_executions_created": "(created_at DESC, id DESC)",
@@ -24,7 +24,7 @@ INDEXES = {
     },
     "node_executions": {
         "idx_node_executions_workflow_execution": "(workflow_execution_id)",
-        "idx_node_executions_node": "(node_id)",
+        "idx_node_executions_node": "(node_id, created_at DESC, id DESC)",
         "idx_node_executions_status": "(status)",
         "idx_node_executions_order": "(workflow_execution_id, execution_order)",
     },
