@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import django
@@ -25,7 +26,7 @@ if not apps.ready:  # a second time, it would take the handlers of the logs away
 
 from django.contrib.auth import get_user_model  # what follows needs Django
 from django.db import connection, transaction
-from django.db.models import Count
+from django.db.models import Count, Max, Min
 from django.test import Client
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
@@ -38,7 +39,8 @@ CHEAP = 100  # of PostgreSQL's units of cost: a hundred pages
 
 
 def addresses() -> Iterator[str]:
-    """Each list and filter, with values that the ledger holds: common ones and rare ones."""
+    """Each list and filter, and the pairs that go together, with values that the ledger holds: common and rare ones, of
+    its first days, its middle and its last."""
     runs = WorkflowExecution.objects.exclude(status="pending")
     busy = Workflow.objects.annotate(runs=Count("executions")).order_by("-runs")
     ranked = list(busy.exclude(runs=0))
@@ -48,32 +50,77 @@ def addresses() -> Iterator[str]:
     parent = (child or some).context.get("parent_execution_id", some.pk)
     long = runs.annotate(lines=Count("logs")).order_by("-lines")[0]
     node = NodeExecution.objects.filter(workflow_execution=long).order_by("id").first()
-    day, week = (some.created_at.date().isoformat(), some.created_at.isoformat())
+    node_of_most = most.nodes.order_by("id").first()
+    days = [some.created_at, *runs.aggregate(Min("created_at"), Max("created_at")).values()]
+    middle, first, last = (day.replace(hour=0, minute=0, second=0, microsecond=0) for day in days)
     tag = next(iter(some.metadata["tags"]), "desk-1")
-    filters = [
-        "", "status=completed", "status=failed", "status=running", "status=failed,cancelled", f"workflow={most.pk}",
-        f"workflow={least.pk}", f"workflow={most.pk}&status=failed", "trigger_type=manual", "trigger_type=schedule",
-        "tag=desk-1", f"tag={tag}", f"correlation_id={some.metadata['correlation_id']}", "triggered_by=ada",
+    yield from (f"executions/?{each}" for each in (
+        "", "status=completed", "status=failed", "status=running", "status=pending", "status=failed,cancelled",
+        f"workflow={most.pk}", f"workflow={least.pk}", "trigger_type=manual", "trigger_type=schedule", "tag=desk-1",
+        f"tag={tag}", f"correlation_id={some.metadata['correlation_id']}", "triggered_by=ada",
         f"schedule_id={some.metadata['schedule_id']}", "priority=high", "priority=normal", f"parent={parent}",
-        f"created_after={day}T00:00:00Z", f"created_before={day}T00:00:00Z", f"started_after={day}T00:00:00Z",
-        f"ended_before={day}T00:00:00Z", "duration_min=60", "duration_max=1", "has_error=true", "has_error=false",
-        "q=quote+service", "q=nowhere+to+be+found", "ordering=created", "ordering=started", "ordering=-started",
-        "ordering=duration", "ordering=-duration", "page_size=500",
-    ]  # fmt: skip
-    yield from (f"executions/?{each}" for each in filters)
-    period = f"created_after={day}T00:00:00Z"
-    for each in ("", "status=failed", "status=running", f"node={node and node.node_id}", f"workflow={most.pk}", period):
+        "duration_min=60", "duration_min=9999", "duration_max=1", "duration_max=0", "duration_min=5&duration_max=6",
+        "has_error=true", "has_error=false", "q=quote+service", "q=nowhere+to+be+found", "ordering=created",
+        "ordering=started", "ordering=-started", "ordering=duration", "ordering=-duration", "page_size=500",
+    ))  # fmt: skip
+    for name in ("created", "started", "ended"):
+        for day in (first, middle, last):
+            soon = day + timedelta(days=1)
+            yield from (f"executions/?{each}" for each in (
+                f"{name}_after={_at(day)}", f"{name}_before={_at(soon)}",
+                f"{name}_after={_at(day)}&{name}_before={_at(soon)}",
+                f"workflow={most.pk}&{name}_after={_at(day)}&{name}_before={_at(soon)}",
+                f"workflow={least.pk}&{name}_after={_at(day)}&{name}_before={_at(soon)}",
+            ))  # fmt: skip
+    period = f"created_after={_at(first)}&created_before={_at(first + timedelta(days=3))}"
+    yield from (f"executions/?{each}" for each in (
+        f"workflow={most.pk}&status=failed", f"workflow={least.pk}&status=failed", f"workflow={most.pk}&status=skipped",
+        f"workflow={most.pk}&tag=desk-1", f"workflow={least.pk}&tag=desk-1", f"workflow={most.pk}&q=quote+service",
+        f"workflow={least.pk}&q=quote+service", "tag=desk-1&status=failed", "tag=desk-1&status=skipped",
+        f"status=failed&{period}", f"tag=desk-1&{period}", f"q=quote+service&{period}", f"has_error=true&{period}",
+        "has_error=false&status=failed", f"has_error=false&{period}", f"trigger_type=event&status=failed&{period}",
+        f"workflow={least.pk}&ordering=started", f"workflow={most.pk}&ordering=-duration",
+        "status=failed&ordering=duration",
+        f"workflow={most.pk}&has_error=true", f"workflow={least.pk}&has_error=true", "has_error=true&page_size=500",
+        "status=completed&page_size=500",
+    ))  # fmt: skip
+    period = f"created_after={_at(middle)}&created_before={_at(middle + timedelta(days=1))}"
+    of_node = f"node={node_of_most and node_of_most.pk}"
+    for each in (
+        "", "status=completed", "status=failed", "status=running", "status=skipped", f"node={node and node.node_id}",
+        of_node,
+        f"workflow={most.pk}", f"workflow={least.pk}", f"created_after={_at(middle)}", f"created_before={_at(middle)}",
+        f"created_before={_at(first + timedelta(days=1))}", period,
+        f"{of_node}&status=failed", f"{of_node}&status=pending",
+        f"workflow={most.pk}&status=failed", f"workflow={least.pk}&status=failed", f"workflow={most.pk}&status=running",
+        f"{of_node}&{period}", f"status=failed&{period}", f"workflow={least.pk}&{period}", "ordering=created",
+        "page_size=500",
+    ):  # fmt: skip
         yield f"node-executions/?{each}"
     yield f"executions/{long.pk}/nodes/"
+    yield f"executions/{long.pk}/?expand=nodes,logs"
     if node:
         yield f"node-executions/{node.pk}/attempts/"
-    lines = ("", "level=error", "level_min=warning", f"node={node and node.pk}", "q=refused",
-             f"after={week}".replace("+", "%2B"), "ordering=-timestamp")  # fmt: skip
-    for each in lines:
+    for each in (
+        "", "level=error", "level_min=warning", f"node={node and node.pk}", "q=refused", "q=nowhere+to+be+found",
+        "q=xyz", f"after={_at(some.created_at)}", "ordering=-timestamp", "level=error&q=refused", "page_size=500",
+    ):  # fmt: skip
         yield f"executions/{long.pk}/logs/?{each}"
-    period = f"after={day}T00:00:00Z&before={day}T23:59:59Z"
-    for each in ("", "&level=error", "&level_min=warning", "&q=refused"):
-        yield f"logs/?{period}{each}"
+    for start, end in ((middle, 1), (first, 1), (last - timedelta(days=30), 31)):
+        period = f"after={_at(start)}&before={_at(start + timedelta(days=end))}"
+        for each in (
+            "",
+            "&level=error",
+            "&level_min=warning",
+            "&ordering=timestamp",
+            "&level=error&ordering=timestamp",
+        ):
+            yield f"logs/?{period}{each}"
+    yield f"logs/?{period}&page_size=500"
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from executions.tests.test_schema import rows
 from workflows.base import uuid7
-from workflows.tests.factories import UserFactory
+from workflows.tests.factories import UserFactory, WorkflowFactory
 
 AFTER, BEFORE = "2026-03-01", "2026-03-02"
 RUNS = {
@@ -147,6 +147,18 @@ def test_the_newest_of_one_workflow_or_node_are_read_off_its_index(
     found = plan(rows.order_by("-created_at", "-id")[:50])
     assert uses(found, index)
     assert "Sort" not in found
+
+
+def test_the_newest_of_several_nodes_are_read_off_the_index_of_each(only: Any) -> None:
+    workflow = WorkflowFactory(chain=["fetch", "rank", "report"])
+    only("node_executions", "idx_node_executions_node")
+    rows = asked(NodeExecutionFilters, NodeExecution.objects.all(), f"workflow={workflow.pk}")
+    found = plan(rows.first_of(("-created_at", "-id"), 51))
+    assert 'using idx_node_executions_node on node_executions "U0"' in found
+    each = found.split('node_executions "U0"')[1].split("->")[0]
+    assert "Index Cond: " in each
+    assert '(node_id = "V0".id)' in each
+    assert "Filter" not in each
 
 
 @pytest.mark.parametrize(

@@ -86,13 +86,21 @@ class NodeExecutionFilters(AskedFilters):
     created_before = Moment(field_name="created_at", lookup_expr="lt")
 
     def of_node(self, queryset: Any, name: str, value: UUID) -> Any:
-        return queryset.none() if hidden(self.request, queryset, nodes=value) else queryset.filter(node=value)
+        if hidden(self.request, queryset, nodes=value):
+            return queryset.none()
+        return queryset.of_nodes([value])
 
     def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
         if hidden(self.request, queryset, pk=value):
             return queryset.none()
         # As a list of ids the planner knows how common each of them is; of a join it does not.
-        return queryset.filter(node__in=list(Node.objects.filter(workflow=value).values_list("id", flat=True)))
+        nodes = Node.objects.filter(workflow=value).values_list("id", flat=True)
+        return queryset.of_nodes(list(nodes))
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        """Most executions are completed: those of any other state are few, and found by that."""
+        rows, status = super().filter_queryset(queryset), self.form.cleaned_data.get("status")
+        return rows.unmerged() if status and ExecutionStatus.COMPLETED not in status else rows
 
 
 class LevelFilters(AskedFilters):

@@ -23,7 +23,7 @@ def of_owner(rows: Any, user: Any, path: str = "workflow") -> Any:
     if not found or len(found[0]) > MAX_IDS:
         return rows.visible_to(user) if found else rows.none()
     rows = rows.filter(**{f"{path}__in": set(found[0])})
-    return rows.filter(node__in=set(found[1]) - {None}) if by_node else rows
+    return rows.of_nodes(set(found[1]) - {None}) if by_node else rows
 
 
 def hidden(request: Request, rows: Any, **workflow: UUID) -> bool:

@@ -300,6 +300,26 @@ def test_node_executions_across_runs_are_found_by_each_filter(
     assert followed(client, f"{NODES}?ordering=created&page_size=1")[0]["id"] == str(second.pk)
 
 
+@pytest.mark.parametrize("size", [1, 3, 500])
+@pytest.mark.parametrize(
+    "query",
+    ["", "workflow={workflow}", "workflow={workflow}&status=pending,completed", "workflow={workflow}&status=failed"],
+)
+def test_the_nodes_of_a_workflow_are_merged_in_the_order_of_the_list(
+    api: Any, owner: Any, workflow: Workflow, query: str, size: int
+) -> None:
+    """Also where several were created at one moment, and on the way back."""
+    run, nodes = WorkflowExecutionFactory(workflow=workflow), list(workflow.nodes.all())
+    rows = [NodeExecutionFactory(workflow_execution=run, node=nodes[n % 3]) for n in range(9)]
+    for number, row in enumerate(rows):
+        at(row, created_at=DAY + timedelta(hours=number // 2))
+    url = f"{NODES}?{query.format(workflow=workflow.pk)}&page_size={size}"
+    expected = NodeExecution.objects.order_by("-created_at", "-id").values_list("id", flat=True)
+    found = followed(api(owner), url.replace("?&", "?"))
+    assert [row["id"] for row in found] == ([] if "failed" in query else [str(pk) for pk in expected])
+    assert followed(api(owner), f"{url}&ordering=created".replace("?&", "?")) == found[::-1]
+
+
 @pytest.mark.parametrize("query", ["status=x", "node=x", "workflow=x", "created_after=x", "ordering=started", "q=abc"])
 def test_a_wrong_question_to_node_executions_is_400(api: Any, owner: Any, query: str) -> None:
     assert refused(api(owner).get(f"{NODES}?{query}")) == [f"?{query.partition('=')[0]}"]
