@@ -11,19 +11,18 @@ from workflows.querysets import may_see_all
 MAX_IDS = 2000
 
 
-def of_owner(rows: Any, user: Any, path: str = "workflow") -> Any:
+def of_owner(rows: Any, user: Any, path: str = "workflow", *, by_node: bool = False) -> Any:
     """What `visible_to` finds by a join, of which the planner knows nothing and may read the whole ledger for nobody's
-    rows: by a list of ids it knows how many rows each has. `path` leads to the workflow; rows that have a node of
-    their own are looked for by that too."""
+    rows: by a list of ids it knows how many rows each has. `path` leads to the workflow; `by_node` looks for the rows'
+    nodes too, where nothing narrower is asked for."""
     if _sees_all(rows, user):
         return rows
-    by_node = hasattr(rows.model, "node")
     ids = _owned(user).order_by().values_list("id", *["nodes__id"] if by_node else [])
     found = list(zip(*ids[: MAX_IDS + 1], strict=True))
     if not found or len(found[0]) > MAX_IDS:
         return rows.visible_to(user) if found else rows.none()
     rows = rows.filter(**{f"{path}__in": set(found[0])})
-    return rows.of_nodes(set(found[1]) - {None}) if by_node else rows
+    return rows.filter(node__in=set(found[1]) - {None}) if by_node else rows
 
 
 def hidden(request: Request, rows: Any, **workflow: UUID) -> bool:

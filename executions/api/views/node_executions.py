@@ -48,7 +48,8 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
 
     def get_queryset(self) -> Any:
         if self.action == "list":
-            nodes = of_owner(listed(NodeExecution.objects), self.request.user, OF_RUN)
+            narrower = {"node", "workflow"} & set(self.request.query_params)
+            nodes = of_owner(listed(NodeExecution.objects), self.request.user, OF_RUN, by_node=not narrower)
         else:
             visible = NodeExecution.objects.visible_to(self.request.user).select_related("node")
             nodes = self._for_verb(visible, "workflow_execution__")
