@@ -114,8 +114,8 @@ def guard(
     found: dict[UUID, set[str]] = defaultdict(set)
     for piece in pieces:
         for value in piece.fields.values():
-            if isinstance(value, dict | list | tuple):
-                piece.found |= values_in(value, extra)
+            if not isinstance(value, str) and (secret := values_in(value, extra)):
+                piece.found |= secret
         if piece.found:
             found[piece.run] |= piece.found
     known = ({} if new else _known({piece.run for piece in pieces}, act, using)) if came is None else came
@@ -132,7 +132,9 @@ def guard(
 def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
     """guard() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
     and repeated finds only masks there."""
-    pieces = [_piece(row) for row in rows]
+    models: set[Any] = set(map(type, rows))
+    names = {model: guarded(model) for model in models}
+    pieces = [_piece(row, names[type(row)]) for row in rows]
     came = take(rows[0]) if len(rows) == 1 else None
     more = guard(pieces, act, using, new=new, came=came)
     for row, piece in zip(rows, pieces, strict=True):
@@ -256,15 +258,15 @@ def take(row: Any) -> Known | None:
         return None
 
 
-def _piece(row: Any) -> Piece:
+def _piece(row: Any, names: Iterable[str]) -> Piece:
     values = vars(row)
-    fields = {name: values[name] for name in guarded(row._meta.model) if values.get(name)}
-    return Piece(row.run_id, fields, values.get("_found_secret", set()))
+    fields = {name: value for name in names if (value := values.get(name))}
+    return Piece(row.run_id, fields, values.get("_found_secret") or set())
 
 
 def _scrub(fields: dict[str, Any], scrubber: Scrubber) -> None:
     for name, value in fields.items():
-        if value and not hasattr(value, "resolve_expression"):
+        if value and (isinstance(value, str) or not hasattr(value, "resolve_expression")):
             fields[name] = scrubber.document(value)
 
 

@@ -188,4 +188,4 @@ def test_a_long_text_of_escapes_takes_no_time_to_speak_of() -> None:
 
 
 def test_who_is_blindfolded_shows_nothing() -> None:
-    assert Blindfold().document({"a": ["b"]}) == {"a": [MASK]}
+    assert Blindfold().document({"a": ["b"], "c": "d"}) == {"a": [MASK], "c": MASK}
