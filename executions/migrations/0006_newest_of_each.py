@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
     """
 
     dependencies = [
-        ("executions", "0003_execution_secrets"),
+        ("executions", "0004_graphs"),
     ]
 
     operations = [
