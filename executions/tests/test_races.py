@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from executions.exceptions import ConcurrentExecution, InvalidTransition
+from executions.exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.definition import Definition
@@ -114,6 +114,31 @@ def test_two_who_retry_a_failed_run_keep_one_attempt() -> None:
     assert results.count("retry") == 1
     assert (run.attempts.count(), run.node_executions.get().attempts.count()) == (1, 1)
     assert run.node_executions.get().retry_count == 1
+
+
+def test_of_16_callers_of_the_api_who_retry_a_node_one_wins_and_one_attempt_is_kept() -> None:
+    """The API does not lock the row to read what its attempt was: it is refused where the row has changed since."""
+    run = in_state(WorkflowExecutionFactory(context={"secrets": {"db": "hunter2-and-more"}}), "running")
+    node = in_state(NodeExecutionFactory(workflow_execution=run), "running")
+    node.fail("no hunter2-and-more")
+    read = NodeExecution.objects.with_secrets().select_related("node")
+    results = race([read.get(pk=node.pk).retry for _ in range(16)])
+    assert [type(result) for result in results].count(InvalidTransition) == 15
+    node.refresh_from_db()
+    assert (str(node.status), node.attempt, node.retry_count) == ("pending", 2, 1)
+    assert [kept.error_message for kept in node.attempts.all()] == ["no ***masked***"]
+
+
+def test_a_retry_of_what_has_changed_since_it_was_read_is_refused_as_stale() -> None:
+    node = in_state(NodeExecutionFactory(workflow_execution=in_state(WorkflowExecutionFactory(), "running")), "failed")
+    mine = NodeExecution.objects.with_secrets().select_related("node").get(pk=node.pk)
+    node.output_data = {"found": "later"}
+    node.save()
+    with pytest.raises(StaleExecution, match="it changed since it was read; read it again"):
+        mine.retry()
+    assert not node.attempts.exists()
+    node.retry()
+    assert node.attempts.get().output_data == {"found": "later"}
 
 
 def test_a_node_and_its_run_retried_at_once_do_not_deadlock() -> None:
