@@ -92,12 +92,14 @@ def _reader(field: Field) -> Reader:
     written = WRITTEN.get(type(field).to_representation)
     if written is None or type(field).get_attribute not in PLAIN:
         return _asked(field)
-    return _known(field.source or "", isinstance(field, serializers.PrimaryKeyRelatedField), written)
+    if isinstance(field, serializers.PrimaryKeyRelatedField):
+        return _known(f"{field.source}_id", _as_it_is if field.pk_field is None else _word)
+    return _known(field.source or "", written)
 
 
 @cache
-def _known(source: str, by_key: bool, written: Reader) -> Reader:
-    value_of = attrgetter(f"{source}_id" if by_key else source)
+def _known(source: str, written: Reader) -> Reader:
+    value_of = attrgetter(source)
     if written is _as_it_is:
         return value_of
 

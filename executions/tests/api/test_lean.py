@@ -34,7 +34,7 @@ def test_a_run_and_its_node_in_every_state(state: str) -> None:
     for kind, row in rows:
         short, long = both(kind, row)
         assert short == long
-        assert list(short) == list(kind.Meta.fields)  # type: ignore[attr-defined]
+        assert list(short) == [name for name in kind.Meta.fields if name != "start"]  # type: ignore[attr-defined]
 
 
 def test_a_line_and_an_attempt() -> None:
