@@ -120,7 +120,7 @@ class Execution(Versioned, Timed):
         self,
         act: str,
         to: ExecutionStatus,
-        then: Callable[[], None] | None = None,
+        then: Callable[[], object] | None = None,
         where: Q | None = None,
         **changes: Any,
     ) -> None:

@@ -7,6 +7,7 @@ lock. Locks are always taken from the run to its nodes, so verbs wait for each o
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -112,6 +113,7 @@ class WorkflowExecution(Execution):
             # From here on for the API's filters and orderings.
             Index(keys.STARTED, F("id"), name="idx_workflow_executions_started"),
             Index(keys.DURATION, F("id"), name="idx_workflow_executions_duration"),
+            Index(F("workflow"), keys.DURATION, F("id"), name="idx_workflow_executions_workflow_duration"),
             Index(fields=["ended_at"], name="idx_workflow_executions_ended"),
             Index(
                 fields=["-created_at", "-id"],
@@ -167,12 +169,14 @@ class WorkflowExecution(Execution):
 
     def fail(self, error_message: str) -> None:
         """running → failed; pending nodes are skipped, running ones cancelled."""
+        settle = partial(self._settle, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
         error = storable.as_text(error_message)
-        self._move("fail", ExecutionStatus.FAILED, self._settle_failed, ended_at=END, error_message=error)
+        self._move("fail", ExecutionStatus.FAILED, settle, ended_at=END, error_message=error)
 
     def cancel(self) -> None:
         """pending or running → cancelled, and with it every pending or running node."""
-        self._move("cancel", ExecutionStatus.CANCELLED, self._settle_cancelled, ended_at=END)
+        settle = partial(self._settle, ExecutionStatus.CANCELLED, ExecutionStatus.CANCELLED)
+        self._move("cancel", ExecutionStatus.CANCELLED, settle, ended_at=END)
 
     def retry(self) -> None:
         """failed → pending. The failed attempt is kept, and its failed nodes are retried too: refused where one of them
@@ -213,12 +217,6 @@ class WorkflowExecution(Execution):
         if running := self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.RUNNING).count(ExecutionStatus.RUNNING):
             nodes = "1 of its nodes is" if running == 1 else f"{running} of its nodes are"
             raise InvalidTransition("complete", ExecutionStatus.RUNNING, f"{nodes} still running", self.version)
-
-    def _settle_failed(self) -> None:
-        self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
-
-    def _settle_cancelled(self) -> None:
-        self._settle(ExecutionStatus.CANCELLED, ExecutionStatus.CANCELLED)
 
     def _settle(self, pending: ExecutionStatus, running: ExecutionStatus) -> list[str]:
         """One statement for all nodes that are pending or running; what they are now."""

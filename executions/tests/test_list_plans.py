@@ -149,6 +149,16 @@ def test_the_newest_of_one_workflow_or_node_are_read_off_its_index(
     assert "Sort" not in found
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_the_longest_and_shortest_runs_of_a_workflow_are_read_off_its_index(only: Any, sign: str) -> None:
+    run = WorkflowExecutionFactory()
+    only("workflow_executions", "idx_workflow_executions_workflow_duration")
+    runs = asked(WorkflowExecutionFilters, WorkflowExecution.objects.all(), f"workflow={run.workflow_id}")
+    found = plan(runs.annotate(by_duration=keys.DURATION).order_by(f"{sign}by_duration", f"{sign}id")[:50])
+    assert uses(found, "idx_workflow_executions_workflow_duration")
+    assert "Sort" not in found
+
+
 def test_the_newest_of_several_nodes_are_read_off_the_index_of_each(only: Any) -> None:
     workflow = WorkflowFactory(chain=["fetch", "rank", "report"])
     only("node_executions", "idx_node_executions_node")
