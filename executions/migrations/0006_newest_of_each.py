@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
     """
 
     dependencies = [
-        ("executions", "0004_graphs"),
+        ("executions", "0005_log_limits"),
     ]
 
     operations = [
