@@ -23,6 +23,7 @@ from django.db import models
 
 from benches.api import out, scratch_database
 from executions import partitions
+from executions.lines import cut
 from executions.models import ExecutionLog, WorkflowExecution
 from workflows.models import Workflow
 
@@ -53,6 +54,7 @@ def unmasked(rows: list[ExecutionLog]) -> None:
     """All that ExecutionLogQuerySet does beside masking."""
     for row in rows:
         row.clean_text()
+        cut(row.message)
     write = models.QuerySet.bulk_create
     partitions.writing([row.id for row in rows], "default", lambda: write(ExecutionLog.objects.all(), rows))
 

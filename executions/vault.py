@@ -8,10 +8,12 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -93,7 +95,10 @@ class Piece:
 
     run: UUID
     fields: dict[str, Any]
-    found: set[str] = field(default_factory=set)
+    found: Set[str] = frozenset()
+
+
+RUN = attrgetter("run")
 
 
 def guard(
@@ -115,17 +120,20 @@ def guard(
     for piece in pieces:
         for value in piece.fields.values():
             if not isinstance(value, str) and (secret := values_in(value, extra)):
-                piece.found |= secret
+                piece.found = piece.found | secret
         if piece.found:
             found[piece.run] |= piece.found
-    known = ({} if new else _known({piece.run for piece in pieces}, act, using)) if came is None else came
+    runs = {run for run, _pieces in groupby(pieces, RUN)}  # lines come by the thousand, and of one run
+    known = ({} if new else _known(runs, act, using)) if came is None else came
     more = {run: values for run in found if (values := found[run] - known.get(run, NOTHING).values)}
     if more and not new:
         keep(more, using)
     known = known | {run: Scrubber(known.get(run, NOTHING).values | values, extra) for run, values in more.items()}
     plain = Scrubber(extra=extra)
-    for piece in pieces:
-        _scrub(piece.fields, known.get(piece.run, plain))
+    for run, of_run in groupby(pieces, RUN):
+        scrubber = known.get(run, plain)
+        for piece in of_run:
+            _scrub(piece.fields, scrubber)
     return more
 
 
@@ -261,7 +269,7 @@ def take(row: Any) -> Known | None:
 def _piece(row: Any, names: Iterable[str]) -> Piece:
     values = vars(row)
     fields = {name: value for name in names if (value := values.get(name))}
-    return Piece(row.run_id, fields, values.get("_found_secret") or set())
+    return Piece(row.run_id, fields, values.get("_found_secret", frozenset()))
 
 
 def _scrub(fields: dict[str, Any], scrubber: Scrubber) -> None:
