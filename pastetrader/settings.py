@@ -30,6 +30,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_extensions",
     "pastetrader",
     "pastetrader.demo",
@@ -188,6 +190,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "tokens.api.TokenAuthentication",
+        "tokens.api.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["tokens.api.MayDo"],
@@ -198,6 +201,35 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["executions.api.parsers.StorableJSONParser"],
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "executions.api.errors.handle",
+    "DEFAULT_SCHEMA_CLASS": "executions.api.schema.inspector.LedgerSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "PasteTrader executions",
+    "VERSION": "1",
+    "DESCRIPTION": (
+        "The execution ledger: engines report runs of workflows, dashboards read them.\n\n"
+        "Every refusal is `application/problem+json` (RFC 9457), a method that an address does not have (405) and a "
+        "failure of ours (500) included. Lists are paged by cursor: follow `next`. A parameter that is unknown, empty "
+        "or given twice is 400. No text may hold the character NUL, and no document is nested deeper than 64 levels."
+    ),
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ExecutionStatus": "executions.states.ExecutionStatus",
+        "TriggerType": "executions.states.TriggerType",
+        "LogLevel": "executions.states.LogLevel",
+        "NodeType": "workflows.models.NodeType",
+    },
+    "AUTHENTICATION_WHITELIST": [
+        "tokens.api.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "executions.api.schema.hooks.complete",
+    ],
 }
 
 # --- The ledger -------------------------------------------------------------

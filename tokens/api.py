@@ -29,6 +29,12 @@ class TokenAuthentication(authentication.TokenAuthentication):
         return token.user, token
 
 
+class BearerAuthentication(TokenAuthentication):
+    """The same in the words of RFC 6750, which every generated client knows: `Authorization: Bearer ptl_...`."""
+
+    keyword = "Bearer"
+
+
 def caller(request: Request) -> str:
     """A token is a caller of its own, whoever else it belongs to."""
     auth = request.auth

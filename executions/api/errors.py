@@ -15,9 +15,7 @@ from django.db import DataError, IntegrityError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions as drf
-from rest_framework.decorators import api_view
 from rest_framework.fields import get_error_detail
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
@@ -127,12 +125,6 @@ def _within(pointer: str, key: Any) -> str:
     if pointer == "?":
         return f"?{key}"
     return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
-
-
-@api_view(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-def not_found(_request: Request, /, **_kwargs: Any) -> Response:
-    """For addresses under the API that nothing answers to."""
-    raise drf.NotFound("There is nothing at this address. Addresses end with a slash, and ids are UUIDs in lower case.")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -5,11 +5,11 @@ from rest_framework.routers import DefaultRouter, SimpleRouter
 
 from workflows.api.views import WorkflowViewSet
 
-from .errors import not_found
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
 from .views.executions import WorkflowExecutionViewSet
 from .views.logs import LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
+from .views.nowhere import not_found
 
 router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False

@@ -30,6 +30,7 @@ LADDER = [
         "api.creation",
     ],
     ["api.views"],
+    ["api.schema"],
     ["api.urls"],
     ["apps"],
 ]

@@ -1,0 +1,34 @@
+"""Real answers, recorded from the API by `make examples` and held to it by a test."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("examples.json")
+
+type Examples = dict[str, Any]
+
+
+@cache
+def recorded() -> Examples:
+    """`{"operations": {id: {"request": {name: body}, status: {name: body}}}, "problems": {status: {name: body}}}`"""
+    examples: Examples = json.loads(FILE.read_text())
+    return examples
+
+
+def requests(operation_id: str) -> Examples:
+    return _named(recorded()["operations"].get(operation_id, {}).get("request", {}))
+
+
+def answers(operation_id: str, status: str) -> Examples:
+    return _named(recorded()["operations"].get(operation_id, {}).get(status, {}))
+
+
+def problems() -> Examples:
+    found: Examples = recorded()["problems"]
+    return found
+
+
+def _named(bodies: Examples) -> Examples:
+    return {name: {"value": body} for name, body in bodies.items()}

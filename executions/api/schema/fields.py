@@ -1,0 +1,95 @@
+"""What a value in a body may be, where the serializer's field says more than its type."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from executions import context
+from executions.secrets import MASK
+from workflows.api.fields import ObjectField, UUID7Field
+
+type Schema = dict[str, Any]
+
+UUID7_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+UUID7: Schema = {"type": "string", "format": "uuid", "pattern": UUID7_PATTERN}
+MOMENT: Schema = {"type": "string", "format": "date-time", "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-"}
+OBJECT: Schema = {"type": "object", "additionalProperties": {}}
+MASKED: Schema = {"type": "string", "pattern": MASK.replace("*", r"\*")}
+
+KINDS: dict[str, Schema] = {
+    context.OBJECT[0]: OBJECT,
+    context.STRING[0]: {"type": "string"},
+    context.STRINGS[0]: {"type": "array", "items": {"type": "string"}},
+    context.BOOLEAN[0]: {"type": "boolean"},
+    context.INTEGER[0]: {"type": "integer"},
+    context.NUMBER[0]: {"type": "number"},
+    context.NAME[0]: {"type": ["string", "integer"]},
+    context.ID[0]: {"type": "string", "format": "uuid"},
+}
+RETRIES = {"max_retries": {"type": "integer", "minimum": 0, "default": 3}, "delay": {}}
+
+# Of fields, whatever row they are of: what their name does not say.
+MEANINGS = {
+    "attempt": "Which try of it this is, from 1.",
+    "execution_order": "Topological level; nodes that may run in parallel share one.",
+    "version": "Raised by every change; the ETag of the row.",
+    "number": "Which try it was, from 1.",
+    "retry_count": "How often it was retried.",
+    "timeout_seconds": "How long an engine lets the node run.",
+    "metadata": "Known keys have a type; others are kept as they are.",
+    "context": "Known keys have a type; others are kept as they are. What stands under `secrets` is never shown.",
+    "deleted_at": "When it was put out of use.",
+}
+
+
+def told(field: Any, schema: Schema, direction: str) -> Schema:
+    """`schema`, as drf-spectacular reads it off `field`, made as exact as the API is."""
+    schema.pop("title", None)  # the admin's label
+    if direction == "response":
+        schema.pop("readOnly", None)  # requests have schemas of their own
+        schema.pop("default", None)
+    if field.field_name in MEANINGS:
+        schema["description"] = MEANINGS[field.field_name]
+    if isinstance(field, serializers.JSONField):
+        return _document(field, schema)
+    return schema | _limits(field) if direction == "request" else schema
+
+
+def document(field: Any) -> str:
+    """The name of a document whose keys are known, which has a schema of its own."""
+    name = str(field.field_name)
+    return name.capitalize() if isinstance(field, serializers.JSONField) and name in context.KNOWN else ""
+
+
+def _document(field: Any, schema: Schema) -> Schema:
+    kept = {key: value for key, value in schema.items() if key in {"description", "readOnly"}}
+    if document(field):
+        return kept | OBJECT | {"properties": _known(context.KNOWN[str(field.field_name)])}
+    if not isinstance(field, ObjectField):
+        return kept  # any JSON, null included
+    return kept | OBJECT | ({"properties": RETRIES} if field.field_name == "retry_config" else {})
+
+
+def _known(kinds: Any, within: str = "") -> dict[str, Schema]:
+    """The known keys of a document; each may be null, or hold a mask."""
+    here = {path.removeprefix(within): kind for path, kind in kinds.items() if path.startswith(within)}
+    return {key: _known_as(kinds, f"{within}{key}", expected) for key, (expected, _) in here.items() if "." not in key}
+
+
+def _known_as(kinds: Any, path: str, expected: str) -> Schema:
+    inner = _known(kinds, f"{path}.")
+    kind = KINDS[expected] | ({"properties": inner} if inner else {})
+    is_text = "string" in kind["type"] and "format" not in kind
+    return {"anyOf": [kind, {"type": "null"}, *([] if is_text else [MASKED])]}
+
+
+def _limits(field: Any) -> Schema:
+    match field:
+        case UUID7Field():
+            return UUID7
+        case serializers.DateTimeField():
+            return {"pattern": MOMENT["pattern"]}
+        case serializers.CharField() if field.trim_whitespace and not field.allow_blank:
+            return {"pattern": r"\S"}
+        case _:
+            return {}

@@ -1,0 +1,137 @@
+"""What may stand in an operation's address and in its headers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS
+
+from executions.api.filters.values import MAX_SECONDS, Flag, Id, Moment, Seconds, Several, execution_id
+from executions.api.pagination import KeysetPagination
+from workflows.api.idempotency import HEADER, MAX_LENGTH, ReliableMixin
+from workflows.api.preconditions import PreconditionsMixin
+
+from .fields import MOMENT
+
+type Schema = dict[str, Any]
+
+UUID = {"type": "string", "format": "uuid"}
+PATH: dict[str, Schema] = {"uuid": UUID, "int": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}}
+
+KINDS: dict[type, Schema] = {
+    Moment: MOMENT,
+    Seconds: {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+    Flag: {"type": "boolean"},
+}
+
+FILTERS = {
+    "status": "In one of these states.",
+    "workflow": "Of this workflow.",
+    "trigger_type": "Triggered in one of these ways.",
+    "tag": "With this among the `tags` of its metadata.",
+    "correlation_id": "With this `correlation_id` in its metadata.",
+    "triggered_by": "With this `triggered_by` in its metadata.",
+    "schedule_id": "With this `schedule_id` in its metadata.",
+    "priority": "With this `priority` in its metadata.",
+    "parent": "With this `parent_execution_id` in its context.",
+    "duration_min": "At least this many seconds from start to end.",
+    "duration_max": "At most this many seconds from start to end.",
+    "has_error": "With an error message, or without one.",
+    "q": "With this text in the error message, or in the line's message.",
+    "node": "Of this node.",
+    "level": "Of one of these levels.",
+    "level_min": "Of this level and above.",
+    "after": "At this time or later.",
+    "before": "Earlier than this time.",
+}
+PERIODS = {"after": "{} at this time or later.", "before": "{} earlier than this time."}
+
+
+def in_path(names: list[str], view: Any) -> Iterator[Schema]:
+    """`{id}` and `{number}` as the view's lookup says; whatever else stands in a path of ours is a UUID."""
+    for name in names:
+        converter = getattr(view, "lookup_value_converter", "uuid") if name in {"id", view.lookup_field} else "uuid"
+        yield {"in": "path", "name": name, "required": True, "schema": PATH[converter]}
+
+
+def in_query(view: Any, fields: list[str]) -> Iterator[Schema]:
+    if view.action == "list":
+        for name, offered in getattr(getattr(view, "filterset_class", None), "base_filters", {}).items():
+            yield _query(name, _told(name), _value(offered), required=offered.field.required)
+        yield from _paging(view)
+    if not hasattr(view, "expandable"):
+        return
+    yield _query("fields", "Only these fields of each row.", _several({"type": "string", "enum": fields}))
+    if view.action == "retrieve" and view.expandable:
+        names = {"type": "string", "enum": list(view.expandable)}
+        yield _query("expand", "In the same answer also these of its rows.", _several(names))
+
+
+def in_headers(view: Any, method: str) -> Iterator[Schema]:
+    if method == "POST" and isinstance(view, ReliableMixin):
+        key = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"}
+        text = "The same key with the same request gets the first answer again for 24 hours, and does the work once."
+        yield _header(HEADER, text, key)
+    if not issubclass(type(view), PreconditionsMixin) or not view.detail:
+        return
+    if method in SAFE_METHODS:
+        if view.action == "retrieve":
+            yield _header("If-None-Match", "The ETag that is known: 304 where the row is still this one.")
+    else:
+        yield _header("If-Match", "The ETag that the change is meant for: 412 where the row is newer.")
+
+
+def _paging(view: Any) -> Iterator[Schema]:
+    if orderings := getattr(view, "orderings", {}):
+        names = [sign + name for name in orderings for sign in ("", "-")]
+        yield _query("ordering", "What to order by; `-` turns it round.", {"type": "string", "enum": names})
+    size = {"type": "integer", "minimum": 1, "maximum": KeysetPagination.max_page_size}
+    yield _query("page_size", "Rows in one answer.", size | {"default": KeysetPagination.page_size})
+    yield _query("cursor", "Where the page begins: follow `next` and `previous`, which hold it.", _text())
+
+
+def _value(offered: Any) -> Schema:
+    """The schema of a filter's value."""
+    field = offered.field
+    if choices := [value for value, _label in getattr(field, "choices", ()) if value]:
+        word = {"type": "string", "enum": choices}
+        return _several(word) if isinstance(offered, Several) else word
+    if isinstance(offered, Id) or getattr(offered, "as_held", None) is execution_id:
+        return UUID
+    for kind, schema in KINDS.items():
+        if isinstance(offered, kind):
+            return schema
+    return _text(field.min_length or 1, field.max_length)
+
+
+def _told(name: str) -> str:
+    """Raises LookupError, saying where to add what is missing."""
+    what, _, side = name.rpartition("_")
+    if side in PERIODS and what:
+        return PERIODS[side].format(what.capitalize())
+    try:
+        return FILTERS[name]
+    except KeyError:
+        raise LookupError(
+            f"The schema has no words for the filter {name!r}: add some to FILTERS of {__name__}."
+        ) from None
+
+
+def _text(least: int = 1, most: int | None = None) -> Schema:
+    return {"type": "string", "minLength": least} | ({"maxLength": most} if most else {})
+
+
+def _several(item: Schema) -> Schema:
+    return {"type": "array", "items": item, "minItems": 1}
+
+
+def _query(name: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
+    parameter: Schema = {"in": "query", "name": name, "description": description, "schema": schema}
+    if required:
+        parameter["required"] = True
+    if schema["type"] == "array":  # `?status=a,b`
+        parameter |= {"style": "form", "explode": False}
+    return parameter
+
+
+def _header(name: str, description: str, schema: Schema | None = None) -> Schema:
+    return {"in": "header", "name": name, "description": description, "schema": schema or {"type": "string"}}

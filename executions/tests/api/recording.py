@@ -1,0 +1,221 @@
+"""A small session with the API in which every operation is called once at least: what `examples.json` records, and what
+a server holds before it is fuzzed. Ids are chosen, so that the recorded requests may be sent again."""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+# (method, path under /api/v1/, body or None, headers) → (status, body or None, headers)
+Answer = tuple[int, Any, dict[str, str]]
+Call = Callable[[str, str, Any, dict[str, str]], Answer]
+
+WORKFLOW = "019ab0c4-0000-7000-8000-000000000001"
+LOAD, RANK = "019ab0c4-0000-7000-8000-000000000011", "019ab0c4-0000-7000-8000-000000000012"
+SPARE = "019ab0c4-0000-7000-8000-000000000002"
+RUN = "019ab0c4-0000-7000-8000-000000000101"
+CANCELLED, FAILED, DELETED = (f"019ab0c4-0000-7000-8000-00000000010{n}" for n in (2, 3, 4))
+RUN_LOAD, RUN_RANK = "019ab0c4-0000-7000-8000-000000000111", "019ab0c4-0000-7000-8000-000000000112"
+SPARE_LOAD, SPARE_RANK = "019ab0c4-0000-7000-8000-000000000113", "019ab0c4-0000-7000-8000-000000000114"
+NOBODY = "019ab0c4-0000-7000-8000-0000000000ff"
+CHOSEN = {
+    WORKFLOW, LOAD, RANK, SPARE, RUN, CANCELLED, FAILED, DELETED, RUN_LOAD, RUN_RANK, SPARE_LOAD, SPARE_RANK, NOBODY,
+}  # fmt: skip
+HOST = "http://127.0.0.1:8000"
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+
+
+class Recorder:
+    """Plays the session by `call`, and keeps what was asked and answered."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.operations: dict[str, dict[str, dict[str, Any]]] = {}
+        self.problems: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, operation: str, name: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        status, answer, _ = self.call(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+        kept = self.operations.setdefault(operation, {})
+        if status >= 400:
+            self.problems.setdefault(str(status), {}).setdefault(answer["code"], answer)
+            return answer
+        if body is not None:
+            kept.setdefault("request", {})[name] = body
+        if answer is not None:
+            kept.setdefault(str(status), {})[name] = answer
+        return answer
+
+    def recorded(self) -> dict[str, Any]:
+        """As `examples.json` holds it: the same for every session."""
+        return steady({"operations": self.operations, "problems": self.problems})
+
+
+def play(say: Recorder) -> None:
+    define(say)
+    run(say)
+    look(say)
+    end(say)
+    be_refused(say)
+
+
+def define(say: Recorder) -> None:
+    graph = {
+        "nodes": [
+            {
+                "id": LOAD,
+                "name": "load",
+                "node_type": "tool",
+                "timeout_seconds": 60,
+                "retry_config": {"max_retries": 2},
+            },
+            {"id": RANK, "name": "rank", "node_type": "aggregator"},
+        ],
+        "edges": [{"source_node": "load", "target_node": "rank", "label": "prices"}],
+    }
+    prices = {"id": WORKFLOW, "name": "Prices", "description": "Daily prices, ranked", **graph}
+    say("createWorkflow", "graph", "POST", "workflows/", prices)
+    say("createWorkflow", "empty", "POST", "workflows/", {"id": SPARE, "name": "Spare"})
+    say("replaceWorkflow", "graph", "PUT", f"workflows/{WORKFLOW}/", {"name": "Prices", **graph})
+    say("updateWorkflow", "variables", "PATCH", f"workflows/{WORKFLOW}/", {"variables": {"days": 120}})
+
+
+def run(say: Recorder) -> None:
+    metadata = {"tags": ["daily"], "triggered_by": "scheduler", "priority": "high", "correlation_id": "c-1"}
+    context = {"secrets": {"api_key": "sk-not-shown-again"}, "environment": {"region": "eu"}}
+    new = {"id": RUN, "workflow": WORKFLOW, "trigger_type": "schedule", "input_data": {"day": "2026-11-20"}}
+    whole = {**new, "metadata": {**metadata, "allow_concurrent": True}, "context": context}
+    say("createExecution", "run", "POST", "executions/", whole)
+    say("createExecution", "run", "POST", "executions/", whole)  # 200: it is there
+    for id in (CANCELLED, FAILED, DELETED):
+        body = {"id": id, "workflow": WORKFLOW, "trigger_type": "manual", "metadata": {"allow_concurrent": True}}
+        say("createExecution", "smallest", "POST", "executions/", body)
+    say("startExecution", "run", "POST", f"executions/{RUN}/start/")
+    load = {"id": RUN_LOAD, "node": "load", "input_data": {"symbols": ["IBM", "GOOG"]}}
+    say("createExecutionNode", "by name", "POST", f"executions/{RUN}/nodes/", load)
+    say("createExecutionNode", "by name", "POST", f"executions/{RUN}/nodes/", load)
+    say("createExecutionNode", "by id", "POST", f"executions/{RUN}/nodes/", {"id": RUN_RANK, "node": RANK})
+    say("startNodeExecution", "node", "POST", f"node-executions/{RUN_LOAD}/start/")
+    line = {"level": "info", "message": "loading", "node_execution": RUN_LOAD}
+    say("createExecutionLogs", "one line", "POST", f"executions/{RUN}/logs/", line)
+    error = {"level": "error", "message": "row 409 is cut off", "node_execution": RUN_LOAD, "data": {"row": 409}}
+    lines = [line | {"message": "2368 rows so far", "timestamp": "2026-11-20T21:00:02Z"}, error]
+    say("createExecutionLogs", "several lines", "POST", f"executions/{RUN}/logs/", lines)
+    say("createExecutionLogs", "no lines", "POST", f"executions/{RUN}/logs/", [])
+    failure = {
+        "error_message": "row 409 is cut off",
+        "error_traceback": "ValueError: row 409 is cut off",
+    }
+    say("failNodeExecution", "error", "POST", f"node-executions/{RUN_LOAD}/fail/", failure)
+    say("retryNodeExecution", "node", "POST", f"node-executions/{RUN_LOAD}/retry/")
+    say("startNodeExecution", "again", "POST", f"node-executions/{RUN_LOAD}/start/")
+    rows = {"output_data": {"rows": 2368}}
+    say("completeNodeExecution", "output", "POST", f"node-executions/{RUN_LOAD}/complete/", rows)
+    say("skipNodeExecution", "node", "POST", f"node-executions/{RUN_RANK}/skip/")
+    say("completeExecution", "output", "POST", f"executions/{RUN}/complete/", {"output_data": {"first": "GOOG"}})
+
+
+def end(say: Recorder) -> None:
+    say("startExecution", "other", "POST", f"executions/{FAILED}/start/")
+    say("createExecutionNode", "of another", "POST", f"executions/{FAILED}/nodes/", {"id": SPARE_LOAD, "node": "load"})
+    say("cancelNodeExecution", "node", "POST", f"node-executions/{SPARE_LOAD}/cancel/")
+    say("failExecution", "error", "POST", f"executions/{FAILED}/fail/", {"error_message": "The exchange is closed."})
+    say("retryExecution", "run", "POST", f"executions/{FAILED}/retry/")
+    say("listExecutionAttempts", "one retry", "GET", f"executions/{FAILED}/attempts/")
+    say("getExecutionAttempt", "first", "GET", f"executions/{FAILED}/attempts/1/")
+    say("cancelExecution", "run", "POST", f"executions/{CANCELLED}/cancel/")
+    say("deleteExecution", "run", "DELETE", f"executions/{DELETED}/")
+    say("deleteWorkflow", "workflow", "DELETE", f"workflows/{SPARE}/")
+
+
+def look(say: Recorder) -> None:
+    say("listWorkflows", "page", "GET", "workflows/?page_size=1")
+    say("getWorkflow", "graph", "GET", f"workflows/{WORKFLOW}/")
+    say("listExecutions", "page", "GET", "executions/?page_size=1&status=completed,failed&ordering=-created")
+    say("listExecutions", "some fields", "GET", "executions/?fields=id,status&tag=daily")
+    say("getExecution", "run", "GET", f"executions/{RUN}/")
+    say("getExecution", "with nodes and lines", "GET", f"executions/{RUN}/?expand=nodes,logs&fields=id,status")
+    say("listExecutionNodes", "page", "GET", f"executions/{RUN}/nodes/?page_size=1")
+    say("listExecutionLogs", "page", "GET", f"executions/{RUN}/logs/?level_min=warning")
+    say("listNodeExecutions", "page", "GET", "node-executions/?status=completed&page_size=1")
+    say("getNodeExecution", "node", "GET", f"node-executions/{RUN_LOAD}/")
+    say("listNodeExecutionAttempts", "one retry", "GET", f"node-executions/{RUN_LOAD}/attempts/")
+    say("getNodeExecutionAttempt", "first", "GET", f"node-executions/{RUN_LOAD}/attempts/1/")
+    today = datetime.now(UTC)
+    period = urlencode(
+        {"after": (today - timedelta(days=1)).isoformat(), "before": (today + timedelta(days=1)).isoformat()}
+    )
+    say("listLogs", "page", "GET", f"logs/?{period}&page_size=1")
+
+
+def be_refused(say: Recorder) -> None:
+    say("listExecutions", "", "GET", "executions/?status=done")
+    say("createExecution", "", "POST", "executions/", {"workflow": NOBODY, "metadata": {"tags": "daily"}})
+    say("listExecutions", "", "GET", "executions/", Authorization="Bearer ptl_unknown")
+    say("getExecution", "", "GET", f"executions/{NOBODY}/")
+    say("getExecution", "", "GET", f"executions/{RUN}/", Accept="text/csv")
+    say("completeExecution", "", "POST", f"executions/{RUN}/complete/", {})
+    say("cancelExecution", "", "POST", f"executions/{FAILED}/cancel/", {}, If_Match='"99"')
+    say("createExecution", "", "POST", "executions/", {}, Content_Type="text/plain")
+    key = "9b2d7e30-6f0a-4a34-9d5e-53a3a1f7a001"
+    say("failExecution", "", "POST", f"executions/{FAILED}/fail/", {"error_message": "One."}, Idempotency_Key=key)
+    say("failExecution", "", "POST", f"executions/{FAILED}/fail/", {"error_message": "Two."}, Idempotency_Key=key)
+
+
+def steady(recorded: Any) -> Any:
+    """Times, and ids that nobody chose, by their order: what differs between two sessions."""
+    text = json.dumps(recorded)
+    found = dict.fromkeys(id for id in UUID.findall(text) if id not in CHOSEN)
+    ids = {id: f"019ab0c4-0000-7000-8000-00000000a{n:03x}" for n, id in enumerate(found)}
+    moments = sorted({datetime.fromisoformat(time) for time in times(recorded)})
+    clock = {moment: datetime(2026, 11, 20, 21, tzinfo=UTC) + timedelta(seconds=n) for n, moment in enumerate(moments)}
+    return replaced(recorded, ids, clock)
+
+
+def times(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from times(item)
+    elif isinstance(value, str):
+        if TIME.fullmatch(value):
+            yield value
+        elif "cursor=" in value:
+            yield from times(json.loads(_cursor(value)))
+
+
+def replaced(value: Any, ids: dict[str, str], clock: dict[datetime, datetime]) -> Any:
+    if isinstance(value, list):
+        return [replaced(item, ids, clock) for item in value]
+    if isinstance(value, dict):
+        new = {key: replaced(item, ids, clock) for key, item in value.items()}
+        return new | _duration(new) | ({"owner": 1} if new.get("owner") else {})
+    if not isinstance(value, str):
+        return value
+    if TIME.fullmatch(value):
+        return clock[datetime.fromisoformat(value)].isoformat().replace("+00:00", "Z")
+    if "cursor=" in value:
+        return _address(value, ids, clock)
+    return UUID.sub(lambda found: ids.get(found[0], found[0]), value)
+
+
+def _duration(row: dict[str, Any]) -> dict[str, float]:
+    if not row.get("duration_seconds"):
+        return {}
+    start, end = (datetime.fromisoformat(row[name]) for name in ("started_at", "ended_at"))
+    return {"duration_seconds": (end - start).total_seconds()}
+
+
+def _cursor(address: str) -> str:
+    return base64.urlsafe_b64decode(parse_qs(urlsplit(address).query)["cursor"][0]).decode()
+
+
+def _address(value: str, ids: dict[str, str], clock: dict[datetime, datetime]) -> str:
+    """A link to another page: the cursor in it is of ids and times too."""
+    parts = urlsplit(value)
+    cursor = json.dumps(replaced(json.loads(_cursor(value)), ids, clock)).encode()
+    query = {name: values[0] for name, values in parse_qs(parts.query).items() if name not in {"after", "before"}}
+    query["cursor"] = base64.urlsafe_b64encode(cursor).decode()
+    return f"{HOST}{parts.path}?{urlencode(query)}"

@@ -1,0 +1,135 @@
+"""The API as OpenAPI: complete, true to what is answered, and as it stands in the repository."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.db import OperationalError
+from jsonschema import Draft202012Validator, FormatChecker
+from rest_framework.exceptions import Throttled
+from rest_framework.test import APIClient
+
+from executions.api.schema import examples, words
+from executions.tests.api.recording import Recorder, play
+from pastetrader.tests.site import ROOT
+from tokens.models import Scope
+from workflows.api.views import WorkflowViewSet
+
+SCHEMA = ROOT / "schema.yaml"
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    return yaml.safe_load(SCHEMA.read_text())
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_schema_yaml_is_what_the_code_says() -> None:
+    """`make schema` writes it anew."""
+    written = StringIO()
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=written)
+    assert written.getvalue() == SCHEMA.read_text(), "schema.yaml is out of date: run make schema"
+
+
+def test_every_operation_has_an_id_a_summary_words_and_its_errors(document: Any) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(ids) == len(set(ids)) >= 32
+    for path, method, operation in operations(document):
+        assert operation["summary"]
+        assert "A token needs the scope" in operation["description"]
+        assert {"400", "401", "403", "406", "503"} <= operation["responses"].keys()
+        assert ("404" in operation["responses"]) == ("{" in path)
+        assert ("409" in operation["responses"]) == (method != "get")
+
+
+def test_a_new_operation_without_words_is_told_where_to_add_them() -> None:
+    with pytest.raises(LookupError, match=r"say in WORDS of executions.api.schema.words what it does"):
+        words.words("workflow", "fly")
+    with pytest.raises(LookupError, match=r"add it to NOUNS of executions.api.schema.words"):
+        words.noun("kite")
+
+
+def test_no_words_are_left_of_operations_that_are_gone(document: Any) -> None:
+    told = {operation["summary"] for _, _, operation in operations(document)}
+    assert {summary for summary, _ in words.WORDS.values()} == told
+
+
+def by_test_client(client: Any) -> Any:
+    def call(method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
+        kind = headers.pop("Content-Type", "application/json")
+        text = "" if body is None else json.dumps(body)
+        caller = APIClient() if "Authorization" in headers else client
+        answer = caller.generic(method, f"/api/v1/{path}", text, content_type=kind, headers=headers)
+        return answer.status_code, answer.json() if answer.content else None, dict(answer.items())
+
+    return call
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(_self: Any) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def recorded(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    say = Recorder(by_test_client(api(owner)))
+    play(say)
+    say.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
+    say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
+    say.call = by_test_client(api(owner))
+    for error in (Throttled(wait=7), OperationalError("canceling statement due to statement timeout")):
+        with monkeypatch.context() as patch:
+            patch.setattr(WorkflowViewSet, "get_queryset", raising(error))
+            say("listWorkflows", "", "GET", "workflows/")
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+    say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
+    return say.recorded()
+
+
+def test_the_examples_are_what_the_api_answers(recorded: Any) -> None:
+    """`make examples` records them anew."""
+    if os.environ.get("RECORD_EXAMPLES"):
+        examples.FILE.write_text(json.dumps(recorded, indent=1, ensure_ascii=False) + "\n")
+    assert json.loads(examples.FILE.read_text()) == recorded
+
+
+def test_every_success_with_a_body_and_every_kind_of_error_has_an_example(document: Any) -> None:
+    for _, _, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if "content" in answer:
+                assert answer["content"]["application/json"].get("examples"), (operation["operationId"], status)
+    for name, response in document["components"]["responses"].items():
+        assert response["content"]["application/problem+json"]["examples"], name
+
+
+def contents(document: Any) -> Iterator[tuple[str, Any]]:
+    for _, _, operation in operations(document):
+        name = operation["operationId"]
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            yield f"{name} request", content
+        for status, answer in operation["responses"].items():
+            for content in answer.get("content", {}).values():
+                yield f"{name} {status}", content
+    for name, response in document["components"]["responses"].items():
+        yield name, response["content"]["application/problem+json"]
+
+
+def test_every_example_is_valid_by_its_schema(document: Any) -> None:
+    for place, content in contents(document):
+        schema = content["schema"] | {"components": document["components"]}
+        checked = Draft202012Validator(schema, format_checker=FormatChecker())
+        for name, example in content.get("examples", {}).items():
+            faults = [error.message for error in checked.iter_errors(example["value"])]
+            assert not faults, (place, name, faults)
