@@ -25,10 +25,11 @@ def check_names(request: Request, known: Collection[str], several: Collection[st
 
 
 def words(request: Request, name: str, allowed: Collection[str]) -> list[str] | None:
-    """The words of a list such as `?fields=id,status`, all of them `allowed`; None where it is not asked for."""
+    """The words of a list such as `?fields=id,status` or `?fields=id&fields=status`, all of them `allowed`; None where
+    it is not asked for."""
     if name not in request.query_params:
         return None
-    found = request.query_params[name].split(",")
+    found = [word for text in request.query_params.getlist(name) for word in text.split(",")]
     if set(found) - set(allowed):
         raise BadQuery(name, f"Expected some of: {', '.join(allowed)}.")
     return found

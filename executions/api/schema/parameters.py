@@ -7,6 +7,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 from executions.api.filters.values import MAX_SECONDS, Flag, Id, Moment, Seconds, Several, execution_id
 from executions.api.pagination import KeysetPagination
+from executions.states import ExecutionStatus, LogLevel, TriggerType
 from workflows.api.idempotency import HEADER, MAX_LENGTH, ReliableMixin
 from workflows.api.preconditions import PreconditionsMixin
 
@@ -21,6 +22,12 @@ KINDS: dict[type, Schema] = {
     Moment: MOMENT,
     Seconds: {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
     Flag: {"type": "boolean"},
+}
+
+# Enumerations that rows have too, by the name that the settings give them.
+ENUMS: dict[frozenset[str], Schema] = {
+    frozenset(choices.values): {"$ref": f"#/components/schemas/{choices.__name__}"}
+    for choices in (ExecutionStatus, TriggerType, LogLevel)
 }
 
 FILTERS = {
@@ -93,7 +100,7 @@ def _value(offered: Any) -> Schema:
     """The schema of a filter's value."""
     field = offered.field
     if choices := [value for value, _label in getattr(field, "choices", ()) if value]:
-        word = {"type": "string", "enum": choices}
+        word = ENUMS.get(frozenset(choices)) or {"type": "string", "enum": choices}
         return _several(word) if isinstance(offered, Several) else word
     if isinstance(offered, Id) or getattr(offered, "as_held", None) is execution_id:
         return UUID
@@ -126,11 +133,7 @@ def _several(item: Schema) -> Schema:
 
 def _query(name: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
     parameter: Schema = {"in": "query", "name": name, "description": description, "schema": schema}
-    if required:
-        parameter["required"] = True
-    if schema["type"] == "array":  # `?status=a,b`
-        parameter |= {"style": "form", "explode": False}
-    return parameter
+    return parameter | ({"required": True} if required else {})
 
 
 def _header(name: str, description: str, schema: Schema | None = None) -> Schema:

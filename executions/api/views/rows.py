@@ -50,7 +50,7 @@ class QueryMixin(GenericViewSet[Any]):
     def _read_query(self, request: Request) -> None:
         filters = getattr(self.filterset_class, "base_filters", {}) if self.action == "list" else {}
         several = [name for name, offered in filters.items() if isinstance(offered, Several)]
-        check_names(request, ["fields", *self._own_names(), *filters], several)
+        check_names(request, ["fields", *self._own_names(), *filters], ["fields", "expand", *several])
         allowed = self.get_serializer_class().Meta.fields  # type: ignore[attr-defined]
         self.fields = words(request, "fields", allowed)
         self.expand = words(request, "expand", self.expandable) or ()

@@ -241,6 +241,11 @@ def test_fields_leave_the_others_out_and_unread(
     with django_assert_num_queries(3) as captured:
         assert client.get(f"{RUNS}?fields=id,metadata").json()["results"] == [{"id": str(run.pk), "metadata": {}}]
     assert "error_message" not in captured[-1]["sql"]
+    assert client.get(f"{RUNS}{run.pk}/?fields=id&fields=metadata,attempt").json().keys() == {
+        "id",
+        "metadata",
+        "attempt",
+    }
 
 
 def test_expand_shows_nodes_and_the_newest_lines_with_a_constant_number_of_queries(
