@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test setup lint format seed bench-api bench-lists bench-secrets requirements schema examples clean
+.PHONY: help run test setup lint format seed bench-api bench-lists bench-secrets requirements schema examples fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -51,13 +51,16 @@ examples: setup ## record the schema's examples anew from the API
 	@RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q executions/tests/api/test_schema.py -k examples_are
 	@$(MAKE) schema
 
+fuzz: setup ## every check of schemathesis against a live server, 1,000 examples an operation (ARGS="-n 50")
+	@$(BIN)/python -m fuzz --max-examples 1000 $(ARGS)
+
 requirements: setup ## compile the .in files anew, with the newest releases
 	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'for name in requirements requirements-dev; do \
 	  $(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-options --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host --output-file $$name.txt $$name.in; done'
 
 clean: ## remove .venv and caches; the data in .local stays
-	@rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .coverage .hypothesis .schemathesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/run.stamp: requirements.txt $(VENV)/venv.stamp

@@ -9,23 +9,20 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from workflows.base import parse_uuid
+from workflows.storable import is_whole
 
 from .secrets import MASK
 
 type Kind = tuple[str, Callable[[Any], bool]]
 
 
-def _is_int(value: Any) -> bool:
-    return type(value) is int
-
-
 OBJECT: Kind = ("an object", lambda value: isinstance(value, dict))
 STRING: Kind = ("a string", lambda value: isinstance(value, str))
 STRINGS: Kind = ("a list of strings", lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value))
 BOOLEAN: Kind = ("true or false", lambda value: isinstance(value, bool))
-INTEGER: Kind = ("a whole number", _is_int)
-NUMBER: Kind = ("a number", lambda value: _is_int(value) or isinstance(value, float))
-NAME: Kind = ("a string or a whole number", lambda value: isinstance(value, str) or _is_int(value))
+INTEGER: Kind = ("a whole number", is_whole)
+NUMBER: Kind = ("a number", lambda value: is_whole(value) or isinstance(value, float))
+NAME: Kind = ("a string or a whole number", lambda value: isinstance(value, str) or is_whole(value))
 ID: Kind = ("a UUID", lambda value: parse_uuid(value) is not None)
 
 KNOWN: Mapping[str, Mapping[str, Kind]] = {

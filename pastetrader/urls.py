@@ -15,4 +15,5 @@ urlpatterns = [
 ]
 
 handler400 = "executions.api.errors.bad_request"
+handler404 = "executions.api.errors.not_found"
 handler500 = "executions.api.errors.server_error"

@@ -18,6 +18,7 @@ from .base import Identified, Versioned, json_value, uuid7
 from .exceptions import CyclicGraph, HasHistory
 from .fields import DefinitionField, SchemaField
 from .querysets import NodeQuerySet, WorkflowQuerySet
+from .storable import is_whole
 
 __all__ = ["Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config", "uuid7"]
 
@@ -152,7 +153,7 @@ class Node(Identified):
 
     def clean(self) -> None:
         retries = self.retry_config.get("max_retries", MAX_RETRIES) if isinstance(self.retry_config, dict) else None
-        if type(retries) is not int or retries < 0:
+        if not is_whole(retries) or retries < 0:
             raise ValidationError({"retry_config": _("retry_config.max_retries: expected a whole number from 0.")})
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
@@ -165,7 +166,7 @@ class Node(Identified):
         """How often a failed execution of it may be retried: 3 where retry_config does not say."""
         config = self.retry_config if isinstance(self.retry_config, dict) else {}
         retries = config.get("max_retries", MAX_RETRIES)
-        return retries if type(retries) is int else MAX_RETRIES
+        return int(retries) if is_whole(retries) else MAX_RETRIES
 
 
 class Edge(Identified):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
@@ -18,6 +18,11 @@ FIRST_YEAR = 1970
 def as_text(text: object) -> str:
     """NUL and halves of surrogate pairs become visible escapes: an error is recorded even if it is not quite text."""
     return str(text).replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def is_whole(value: object) -> TypeGuard[float]:
+    """JSON has one kind of number: 3.0 is a whole one too, and true is none."""
+    return type(value) is int or (isinstance(value, float) and value.is_integer())
 
 
 def check(field: str, value: Any) -> None:

@@ -51,6 +51,8 @@ UNSPOKEN = {
     "invalid": "The database cannot store a value of this request. Check for numbers or dates that are out of range.",
 }
 
+NOWHERE = "There is nothing at this address. Addresses end with a slash, and ids are UUIDs in lower case."
+
 
 class BadQuery(drf.ValidationError):
     """Of a parameter in the address; its place is `?name`. Takes one with its sentence, or several as a dict."""
@@ -132,6 +134,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not request.path.startswith(API):
         return defaults.bad_request(request, exception)
     return _plainly(problem(400, "invalid_request", str(exception) or "This request cannot be read."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404, for addresses that no pattern of ours matches: with a newline in it, or beside `v1/`."""
+    if not request.path.startswith(API):
+        return defaults.page_not_found(request, exception)
+    return _plainly(problem(404, "not_found", NOWHERE))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

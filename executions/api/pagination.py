@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from workflows.storable import faults
 
 from .errors import BadQuery
+from .filters.parameters import PAGING, check_names
 
 
 class KeysetPagination(BasePagination):
@@ -33,6 +34,8 @@ class KeysetPagination(BasePagination):
     max_page_size = 500
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        if not hasattr(view, "filterset_class"):  # it is asked for pages and for nothing else
+            check_names(request, PAGING)
         self.request, self.ordering = request, list(view.ordering)
         cursor, backwards = self._read(queryset, request.query_params.get("cursor"))
         size = self._size(request.query_params.get("page_size"))
@@ -68,7 +71,7 @@ class KeysetPagination(BasePagination):
         return size
 
     def _read(self, queryset: QuerySet[Any], text: str | None) -> tuple[list[Any] | None, bool]:
-        if not text:
+        if text is None:
             return None, False
         try:
             ordering, *texts, backwards = json.loads(base64.urlsafe_b64decode(text.encode()))

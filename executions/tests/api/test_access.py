@@ -153,6 +153,18 @@ def test_an_address_that_nothing_answers_to_is_a_problem_too(api: Any, owner: An
         assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
 
 
+@pytest.mark.parametrize("url", ["/api/", "/api/v2/executions/", "/api/v1/executions/a%0Ab/start/"])
+def test_an_address_that_no_pattern_matches_is_a_problem_too(api: Any, owner: Any, url: str) -> None:
+    """A newline, which no pattern of ours takes, was Django's page in HTML."""
+    answer = api(owner).get(url)
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json()["code"] == "not_found"
+
+
+def test_an_address_outside_the_api_that_nothing_answers_to_is_a_page(client: Any) -> None:
+    assert client.get("/nope/")["Content-Type"].startswith("text/html")
+
+
 def test_options_is_405_and_head_is_answered(api: Any, owner: Any, urls: list[str]) -> None:
     for url in (*urls, "executions/", "workflows/", f"{urls[1]}start/"):
         assert api(owner).options(f"/api/v1/{url}").status_code == 405

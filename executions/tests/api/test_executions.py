@@ -8,7 +8,7 @@ import pytest
 from executions.models import WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.base import uuid7
-from workflows.models import Workflow
+from workflows.models import Node, Workflow
 
 RUNS = "/api/v1/executions/"
 
@@ -169,6 +169,22 @@ def test_a_cursor_of_a_time_that_cannot_be_is_400(
     cursor = base64.urlsafe_b64encode(json.dumps([keys, value, str(uuid7()), False]).encode()).decode()
     answer = api(owner).get(f"{RUNS}?ordering={ordering}&cursor={cursor}")
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "?cursor")
+
+
+@pytest.mark.parametrize("query", ["cursor=", "nonsense=1", "page_size=2&page_size=3"])
+def test_a_list_without_filters_refuses_parameters_that_make_no_sense_too(api: Any, owner: Any, query: str) -> None:
+    assert api(owner).get(f"/api/v1/workflows/?{query}").status_code == 400
+
+
+def test_a_whole_number_is_one_however_json_writes_it(api: Any, owner: Any, workflow: Workflow) -> None:
+    context, metadata = {"retry_info": {"attempt": 2.0}}, {"priority": 1.0}
+    body = {"workflow": str(workflow.pk), "trigger_type": "manual", "context": context, "metadata": metadata}
+    assert api(owner).post(RUNS, body, format="json").status_code == 201
+    nodes = [{"name": "fetch", "node_type": "tool", "retry_config": {"max_retries": 1.0}}]
+    made = api(owner).post("/api/v1/workflows/", {"name": "w", "nodes": nodes}, format="json").json()
+    assert Node.objects.get(pk=made["nodes"][0]["id"]).max_retries == 1
+    nodes[0]["retry_config"] = {"max_retries": 1.5}
+    assert api(owner).post("/api/v1/workflows/", {"name": "w", "nodes": nodes}, format="json").status_code == 400
 
 
 def test_a_list_takes_the_same_number_of_queries_for_any_number_of_rows(
