@@ -5,6 +5,7 @@ from rest_framework.routers import DefaultRouter, SimpleRouter
 
 from workflows.api.views import WorkflowViewSet
 
+from .schema.views import DocsView, SchemaView
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
 from .views.executions import WorkflowExecutionViewSet
 from .views.logs import LogsOfExecutionViewSet, LogViewSet
@@ -27,6 +28,8 @@ of_node_execution = SimpleRouter(use_regex_path=False)
 of_node_execution.register("attempts", AttemptsOfNodeExecutionViewSet, "node-execution-attempt")
 
 urlpatterns = [
+    path("schema/", SchemaView.as_view(), name="schema"),
+    path("docs/", DocsView.as_view(), name="docs"),
     path("executions/<uuid:execution_id>/", include(of_execution.urls)),
     path("node-executions/<uuid:node_execution_id>/", include(of_node_execution.urls)),
     path("", include(router.urls)),

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
 import yaml
+from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.db import OperationalError
 from jsonschema import Draft202012Validator, FormatChecker
@@ -17,7 +19,7 @@ from rest_framework.test import APIClient
 from executions.api.schema import examples, words
 from executions.tests.api.recording import Recorder, play
 from pastetrader.tests.site import ROOT
-from tokens.models import Scope
+from tokens.models import Scope, Token
 from workflows.api.views import WorkflowViewSet
 
 SCHEMA = ROOT / "schema.yaml"
@@ -133,3 +135,39 @@ def test_every_example_is_valid_by_its_schema(document: Any) -> None:
         for name, example in content.get("examples", {}).items():
             faults = [error.message for error in checked.iter_errors(example["value"])]
             assert not faults, (place, name, faults)
+
+
+def test_anybody_may_read_the_schema_and_it_is_the_one_of_the_repository(client: Any, document: Any) -> None:
+    answer = client.get("/api/v1/schema/")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/vnd.oai.openapi")
+    assert answer.content.decode() == SCHEMA.read_text()
+    assert client.get("/api/v1/schema/", headers={"Accept": "application/json"}).json() == document
+
+
+def test_the_docs_take_scripts_and_styles_from_us_alone(client: Any) -> None:
+    answer = client.get("/api/v1/docs/", headers={"Accept": "text/html"})
+    page, policy = answer.content.decode(), answer["Content-Security-Policy"]
+    sources = re.findall(r'(?:src|href|data-schema)="([^"]*)"', page)
+    assert len(sources) >= 6
+    assert all(source.startswith(("/static/", "/api/v1/schema/")) for source in sources)
+    assert all(finders.find(source.removeprefix("/static/")) for source in sources if source.startswith("/static/"))
+    assert not re.findall(r"<style|<script>|\son\w+=|\sstyle=", page)
+    assert {"default-src 'self'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:"} <= set(
+        policy.split("; ")
+    )
+
+
+@pytest.mark.parametrize("page", ["schema", "docs"])
+def test_what_the_schema_and_the_docs_refuse_is_a_problem_too(client: Any, page: str) -> None:
+    for answer in (client.post(f"/api/v1/{page}/"), client.get(f"/api/v1/{page}/", headers={"Accept": "image/png"})):
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["status"] == answer.status_code in {405, 406}
+
+
+@pytest.mark.parametrize("word", ["Token", "Bearer", "bearer"])
+def test_a_token_is_understood_in_the_words_of_clients(owner: Any, word: str) -> None:
+    _row, secret = Token.objects.issue(user=owner, name="test", scopes=list(Scope.values))
+    answer = APIClient().get("/api/v1/executions/", headers={"Authorization": f"{word} {secret}"})
+    assert answer.status_code == 200
+    refused = APIClient().get("/api/v1/executions/", headers={"Authorization": f"{word} {secret}x"})
+    assert (refused.status_code, refused["WWW-Authenticate"]) == (401, "Token")

@@ -1,0 +1,65 @@
+"""The schema and its interactive docs. They name nothing of anybody's, so anybody may read them."""
+
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils.csp import CSP
+from django.utils.decorators import method_decorator
+from django.views.decorators.csp import csp_override
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+# The icons of Swagger UI's stylesheet are written into it.
+DOCS_CSP = settings.SECURE_CSP | {"img-src": [CSP.SELF, "data:"]}
+
+
+class PublicView(APIView):
+    """The same for everybody. What it refuses is a problem in JSON, whatever it answers else."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = ()
+    schema = None
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if response.status_code >= 400:
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class SchemaView(PublicView):
+    """As YAML, or as JSON where `Accept` prefers it."""
+
+    renderer_classes = [OpenApiYamlRenderer, OpenApiYamlRenderer2, OpenApiJsonRenderer, OpenApiJsonRenderer2]
+
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(_rendered(request.accepted_media_type), content_type=request.accepted_media_type)
+
+
+@method_decorator(csp_override(DOCS_CSP), name="dispatch")
+class DocsView(PublicView):
+    """Swagger UI, from our own static files."""
+
+    renderer_classes = [TemplateHTMLRenderer]
+
+    def get(self, request: Request) -> Response:
+        return Response({"title": settings.SPECTACULAR_SETTINGS["TITLE"]}, template_name="api/docs.html")
+
+
+@cache
+def _rendered(media_type: str) -> str | bytes:
+    """Once in a process: it takes a second or two."""
+    renderer = next(known for known in SchemaView.renderer_classes if known.media_type == media_type)
+    return renderer().render(SchemaGenerator().get_schema(public=True), renderer_context={})
