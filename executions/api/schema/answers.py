@@ -93,14 +93,16 @@ def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
     }
 
 
-def statuses(view: Any) -> list[str]:
+def statuses(view: Any, *, versioned: bool) -> list[str]:
     """Of success."""
     match view.action:
         case "destroy":
             return ["204"]
         case "create":
             return ["200", "201"] if isinstance(view, CreateMixin) else ["201"]
-        case "retrieve" if isinstance(view, PreconditionsMixin):
+        case "duplicate":
+            return ["201"]
+        case "retrieve" | "graph" if versioned:
             return ["200", "304"]
         case _:
             return ["200"]
@@ -114,10 +116,9 @@ DESCRIPTIONS = {
 }
 
 
-def described(view: Any, method: str, status: str) -> Schema:
+def described(view: Any, method: str, status: str, *, versioned: bool) -> Schema:
     """Everything of a success but its content."""
-    is_row = issubclass(type(view), PreconditionsMixin) and view.action != "list" and status != "204"
-    headers = {"ETag": _ETAG} if is_row else {}
+    headers = {"ETag": _ETAG} if versioned and status != "204" else {}
     if method == "POST" and isinstance(view, ReliableMixin):
         headers |= {"Idempotent-Replayed": _REPLAYED}
     there = status == "200" and view.action == "create"

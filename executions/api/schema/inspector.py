@@ -9,6 +9,7 @@ from drf_spectacular.plumbing import ResolvedComponent, force_instance
 
 from executions.api.serializers import ExecutionLogSerializer, NodeExecutionListSerializer
 from executions.api.views.logs import MAX_LINES, LogsOfExecutionViewSet
+from workflows.api.preconditions import PreconditionsMixin
 
 from . import answers, examples, fields, parameters, security, words
 
@@ -41,11 +42,11 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
 
     # --- what it is asked ---------------------------------------------------
     def _get_parameters(self) -> list[Schema]:
-        shown = list(self._row().fields)
+        shown = [name for name, field in self._row().fields.items() if not field.write_only]
         return [
             *parameters.in_path(list(uritemplate.variables(self.path)), self.view),
             *(parameters.in_query(self.view, shown) if self.method == "GET" else []),
-            *parameters.in_headers(self.view, self.method),
+            *parameters.in_headers(self.view, self.method, versioned=self._is_versioned()),
         ]
 
     def _get_request_body(self, direction: str = "request") -> Schema | None:
@@ -73,11 +74,12 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
 
     # --- what it answers ----------------------------------------------------
     def _get_response_bodies(self, direction: str = "response") -> Schema:
-        successes = {status: self._success(status) for status in answers.statuses(self.view)}
+        statuses = answers.statuses(self.view, versioned=self._is_versioned())
+        successes = {status: self._success(status) for status in statuses}
         return successes | answers.refusals(self.view, self.method, self.path)
 
     def _success(self, status: str) -> Schema:
-        told = answers.described(self.view, self.method, status)
+        told = answers.described(self.view, self.method, status, versioned=self._is_versioned())
         if status in {"204", "304"}:
             return told
         content: Schema = {"schema": self._answer()}
@@ -99,6 +101,11 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
         reads = self.method == "GET"
         kind = self.view.get_serializer_class() if reads else self._whole_class()
         return kind(context=self.view.get_serializer_context())
+
+    def _is_versioned(self) -> bool:
+        """One row is answered, whose version is its ETag."""
+        is_one = issubclass(type(self.view), PreconditionsMixin) and self.view.action != "list"
+        return is_one and "version" in self._row().fields
 
     def _whole_class(self) -> Any:
         return self.view.serializer_class or self.view.get_serializer_class()

@@ -65,7 +65,7 @@ def in_query(view: Any, fields: list[str]) -> Iterator[Schema]:
         for name, offered in getattr(getattr(view, "filterset_class", None), "base_filters", {}).items():
             yield _query(name, _told(name), _value(offered), required=offered.field.required)
         yield from _paging(view)
-    if not hasattr(view, "expandable"):
+    if view.action not in {"list", "retrieve"} or not hasattr(view, "expandable"):
         return
     yield _query("fields", "Only these fields of each row.", _several({"type": "string", "enum": fields}))
     if view.action == "retrieve" and view.expandable:
@@ -73,17 +73,14 @@ def in_query(view: Any, fields: list[str]) -> Iterator[Schema]:
         yield _query("expand", "In the same answer also these of its rows.", _several(names))
 
 
-def in_headers(view: Any, method: str) -> Iterator[Schema]:
+def in_headers(view: Any, method: str, *, versioned: bool) -> Iterator[Schema]:
     if method == "POST" and isinstance(view, ReliableMixin):
         key = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"}
         text = "The same key with the same request gets the first answer again for 24 hours, and does the work once."
         yield _header(HEADER, text, key)
-    if not issubclass(type(view), PreconditionsMixin) or not view.detail:
-        return
-    if method in SAFE_METHODS:
-        if view.action == "retrieve":
-            yield _header("If-None-Match", "The ETag that is known: 304 where the row is still this one.")
-    else:
+    if versioned and method in SAFE_METHODS:
+        yield _header("If-None-Match", "The ETag that is known: 304 where the row is still this one.")
+    if issubclass(type(view), PreconditionsMixin) and view.detail and method not in SAFE_METHODS:
         yield _header("If-Match", "The ETag that the change is meant for: 412 where the row is newer.")
 
 

@@ -70,6 +70,14 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
         "Delete a workflow",
         "It is put out of use and no longer listed; its runs and their history stay.",
     ),
+    ("workflow", "graph"): (
+        "Read the graph of a workflow",
+        "Its nodes with their topological levels, and the edges between them.",
+    ),
+    ("workflow", "duplicate"): (
+        "Duplicate a workflow",
+        "A new workflow of the caller's own with the same definition, named `name` or after the one it is made of.",
+    ),
     ("execution", "list"): ("List runs", f"Newest first, unless `ordering` says otherwise. {LISTS}"),
     ("execution", "create"): (
         "Make a run",
@@ -83,6 +91,10 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
         "With `expand=nodes,logs` also all its node executions and its newest 200 log lines, the oldest of them first.",
     ),
     ("execution", "destroy"): ("Delete a run", "With its node executions, its attempts and its log lines."),
+    ("execution", "graph"): (
+        "Read the graph that a run was made with",
+        "Whatever became of its workflow since: nodes, levels, edges, and what became of each node in this run.",
+    ),
     ("execution", "start"): (
         "Start a run",
         (

@@ -134,6 +134,9 @@ def end(say: Recorder) -> None:
 def look(say: Recorder) -> None:
     say("listWorkflows", "page", "GET", "workflows/?page_size=1")
     say("getWorkflow", "graph", "GET", f"workflows/{WORKFLOW}/")
+    say("getWorkflowGraph", "graph", "GET", f"workflows/{WORKFLOW}/graph/")
+    say("duplicateWorkflow", "copy", "POST", f"workflows/{WORKFLOW}/duplicate/", {"name": "Prices, tried out"})
+    say("getExecutionGraph", "graph", "GET", f"executions/{RUN}/graph/")
     say("listExecutions", "page", "GET", "executions/?page_size=1&status=completed,failed&ordering=-created")
     say("listExecutions", "some fields", "GET", "executions/?fields=id,status&tag=daily")
     say("getExecution", "run", "GET", f"executions/{RUN}/")
