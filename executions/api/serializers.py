@@ -20,6 +20,7 @@ from executions.models import (
 from tokens.api import within
 from workflows.api.fields import MomentField, ObjectField, RelatedField, Rows, UUID7Field, UUIDField
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, arranged
+from workflows.api.strict import StrictTypes
 from workflows.models import Node, Workflow
 
 from .lean import LeanSerializer
@@ -45,7 +46,7 @@ class WorkflowExecutionListSerializer(LeanSerializer, Rows[WorkflowExecution]):
         read_only_fields = fields
 
 
-class WorkflowExecutionSerializer(LeanSerializer, Rows[WorkflowExecution]):
+class WorkflowExecutionSerializer(StrictTypes, LeanSerializer, Rows[WorkflowExecution]):
     id = UUID7Field(required=False)
     workflow = OwnWorkflowField()
     start = serializers.BooleanField(required=False, write_only=True, help_text="Start it at once.")
@@ -114,7 +115,7 @@ class NodeExecutionListSerializer(LeanSerializer, Rows[NodeExecution]):
         read_only_fields = fields
 
 
-class NodeExecutionSerializer(NodeExecutionListSerializer):
+class NodeExecutionSerializer(StrictTypes, NodeExecutionListSerializer):
     """Takes, for a new one, `node` by its id or its name; `execution_order` is its topological level unless given."""
 
     id = UUID7Field(required=False)
@@ -166,7 +167,7 @@ class NodeExecutionAttemptSerializer(NodeExecutionAttemptListSerializer):
         read_only_fields = fields
 
 
-class ExecutionLogSerializer(LeanSerializer, Rows[ExecutionLog]):
+class ExecutionLogSerializer(StrictTypes, LeanSerializer, Rows[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` is now unless given. The time inside an `id` decides on the
     partition, so it may not lie anywhere."""
 
@@ -201,7 +202,7 @@ class CompleteSerializer(serializers.Serializer[Any]):
     output_data = serializers.JSONField(required=False, allow_null=True)
 
 
-class FailSerializer(serializers.Serializer[Any]):
+class FailSerializer(StrictTypes, serializers.Serializer[Any]):
     error_message = serializers.CharField(trim_whitespace=False)
 
 

@@ -12,11 +12,12 @@ from workflows.definition import Definition
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 
 from .fields import ObjectField, Rows, UUID7Field
+from .strict import StrictTypes
 
 SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]
 
 
-class NodeSerializer(Rows[Node]):
+class NodeSerializer(StrictTypes, Rows[Node]):
     id = UUID7Field(required=False)
     config = ObjectField(required=False)
     input_schema = ObjectField(required=False)
@@ -38,7 +39,7 @@ class NodeSerializer(Rows[Node]):
         return value
 
 
-class EdgeSerializer(Rows[Edge]):
+class EdgeSerializer(StrictTypes, Rows[Edge]):
     source_node = serializers.CharField(source="source_node_id")
     target_node = serializers.CharField(source="target_node_id")
 
@@ -57,7 +58,7 @@ class WorkflowListSerializer(Rows[Workflow]):
         read_only_fields = fields
 
 
-class WorkflowSerializer(Rows[Workflow]):
+class WorkflowSerializer(StrictTypes, Rows[Workflow]):
     """Takes the whole graph in one call. In an update, `version` refuses the change where the workflow is newer, and
     `nodes` or `edges` left out leave them as they are."""
 
@@ -108,7 +109,7 @@ def _anew(workflow: Workflow) -> Workflow:
     return anew
 
 
-class DuplicateSerializer(serializers.Serializer[Any]):
+class DuplicateSerializer(StrictTypes, serializers.Serializer[Any]):
     name = serializers.CharField(required=False, max_length=MAX_NAME)
 
 

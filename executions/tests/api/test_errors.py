@@ -74,3 +74,27 @@ def test_the_log_of_a_fault_does_not_repeat_what_was_sent(
     logged = Line().format(next(record for record in caplog.records if record.exc_info))
     assert (answer.status_code, "broke down over" in logged, "of-the-body" in logged) == (500, True, False)
     assert ("of-the-run" in logged) is away
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "faults"),
+    [
+        ("workflows", {"name": 5, "is_active": 1, "version": "1"}, {"/name", "/is_active", "/version"}),
+        ("workflows", {"nodes": [{"name": True, "node_type": "x", "position_x": "1.5", "timeout_seconds": "60"}]},
+         {"/name", "/nodes/0/name", "/nodes/0/node_type", "/nodes/0/position_x", "/nodes/0/timeout_seconds"}),
+        ("executions", {"start": 1, "trigger_type": "manual"}, {"/start", "/workflow"}),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_json_type_is_refused_with_everything_else_that_is_wrong(
+    api: Any, owner: Any, kind: str, body: Any, faults: set[str]
+) -> None:
+    answer = api(owner).post(f"/api/v1/{kind}/", body, format="json")
+    assert answer.status_code == 400
+    assert {fault["pointer"] for fault in answer.json()["errors"]} == faults
+
+
+def test_a_line_and_an_error_are_texts(api: Any, owner: Any, workflow: Workflow) -> None:
+    run, client = WorkflowExecutionFactory(workflow=workflow), api(owner)
+    for act, body in (("logs", {"level": "info", "message": 5}), ("fail", {"error_message": 5})):
+        answer = client.post(f"/api/v1/executions/{run.pk}/{act}/", body, format="json")
+        assert (answer.status_code, answer.json()["errors"][0]["detail"]) == (400, "Expected a string.")
