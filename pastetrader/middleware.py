@@ -9,6 +9,8 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
+from executions.api.errors import busy
+
 
 class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc] # WhiteNoise is untyped
     """WhiteNoise streams its files, which under ASGI warns and hops threads once a chunk; ours are small: read."""
@@ -34,12 +36,7 @@ class BusyDatabase:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, OperationalError) and isinstance(exception.__cause__, PoolTimeout | TooManyRequests):
-            return HttpResponse(
-                "The database is busy; try again in a moment.\n",
-                status=503,
-                content_type="text/plain",
-                headers={"Retry-After": "5"},
-            )
+            return busy(request)
         return None
 
 

@@ -143,6 +143,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _plainly(problem(404, "not_found", NOWHERE))
 
 
+def busy(request: HttpRequest) -> HttpResponse:
+    """Where even the wait for a connection was too long, which also happens to the admin."""
+    if request.path.startswith(API):
+        response = _plainly(problem(503, "busy", UNSPOKEN["busy"]))
+    else:
+        response = HttpResponse(f"{UNSPOKEN['busy']}\n", status=503, content_type="text/plain")
+    response["Retry-After"] = "5"
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, which also speaks for the admin."""
     if not request.path.startswith(API):

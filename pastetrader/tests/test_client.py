@@ -1,6 +1,9 @@
 """A client that a public generator made of schema.yaml, knowing nothing else of us, against a live server."""
 
 import importlib
+import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -153,3 +156,17 @@ def test_a_refusal_is_a_problem_with_its_places(ledger: Any) -> None:
     assert isinstance(refused, models.Problem)
     assert (refused.status, [fault.pointer for fault in refused.errors]) == (400, ["/workflow"])
     assert ledger.get_execution(uuid7()).code == "not_found"
+
+
+def test_the_client_of_the_readme_works_when_pasted(serve: Serve, data_dir: Path, tmp_path: Path) -> None:
+    site = serve()
+    token = manage("create_token", "admin", local=data_dir.parent).stdout.strip()
+    pasted = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
+    shutil.copy(ROOT / "schema.yaml", tmp_path)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-e"], input=pasted, cwd=tmp_path, text=True, capture_output=True, timeout=120, check=False,
+        env=os.environ | {"API": f"{site.address}/api/v1", "TOKEN": token, "PATH": path},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "[]"
