@@ -211,8 +211,8 @@ SPECTACULAR_SETTINGS = {
         "The execution ledger: engines report runs of workflows, dashboards read them.\n\n"
         "Every refusal is `application/problem+json` (RFC 9457), a method that an address does not have (405) and a "
         "failure of ours (500) included. Lists are paged by cursor: follow `next`. A parameter that is unknown, empty "
-        "or given twice is 400. A body may be packed (`Content-Encoding: gzip`). No text may hold the character NUL, and "
-        "no document is nested deeper than 64 levels."
+        "or given twice is 400. A body may be packed (`Content-Encoding: gzip`). No text may hold the character NUL, "
+        "and no document is nested deeper than 64 levels."
     ),
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
