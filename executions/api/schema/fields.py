@@ -10,7 +10,9 @@ from workflows.api.fields import ObjectField, UUID7Field
 
 type Schema = dict[str, Any]
 
-UUID7_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+# The first 48 bits are a time, which ends with the year 9999; the pattern stops forty days before.
+UNTIL_9999 = "([0-9a-d][0-9a-f]{7}|e[0-5][0-9a-f]{6}|e6[0-6][0-9a-f]{5}|e67[0-6][0-9a-f]{4})"
+UUID7_PATTERN = f"^{UNTIL_9999}-[0-9a-f]{{4}}-7[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}$"
 UUID7: Schema = {"type": "string", "format": "uuid", "pattern": UUID7_PATTERN}
 MOMENT: Schema = {"type": "string", "format": "date-time", "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-"}
 OBJECT: Schema = {"type": "object", "additionalProperties": {}}
