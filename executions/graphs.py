@@ -3,10 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Func, Q, QuerySet, UUIDField
 
 from workflows.base import parse_uuid
-from workflows.models import Edge, Graph, Node
+from workflows.models import Edge, Graph, Node, Workflow
 
 
 def of_run(run: Any) -> Graph:
@@ -22,6 +22,24 @@ def of_run(run: Any) -> Graph:
         nodes=[*remembered.nodes, *map(Graph.stored, nodes)],
         edges=[*remembered.edges, *map(Graph.stored, edges)],
     )
+
+
+def remember(run: Any, node: UUID) -> None:
+    """A node that comes into the run later: from now on the run remembers it too. Nobody else changes the run's row
+    meanwhile; its version stays, for nothing is changed that somebody may have read.
+
+    Mostly it is a run that was made before its workflow's nodes, and today's graph is all that there is to remember.
+    """
+    here = {each["id"] for each in run.graph.nodes} if run.graph else set()
+    if str(node) in here:
+        return
+    of_today = Func(F("pk"), function="graph_of", output_field=UUIDField())
+    today = Graph.objects.get(pk=Workflow.objects.values_list(of_today, flat=True).get(pk=run.workflow_id))
+    if not here | {str(node)} <= {each["id"] for each in today.nodes}:
+        today = of_run(run)
+        today.save()
+    QuerySet(type(run)).filter(pk=run.pk).update(graph=today)
+    run.graph = today
 
 
 def level_in(run: Any, node: UUID) -> int:

@@ -199,6 +199,7 @@ class WorkflowExecution(Execution):
         with transaction.atomic():
             new._lock_run("add a node to", *ACTIVE)
             new.save(force_insert=True)
+            graphs.remember(self, node.pk)
         return new
 
     @contextmanager

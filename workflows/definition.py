@@ -1,7 +1,8 @@
 """The whole graph of a workflow, as somebody wants it to be: checked as a whole, then saved as a whole.
 
-A node is a dict of its fields; one with the id, or else the name, of a node that the workflow has replaces that one.
-A node that is left out leaves the graph; one with the id of a retired node brings it back.
+A node is a dict of its fields; one with the id, or else the name, of a node that the workflow has changes that one.
+A node that is left out leaves the graph; one with the id of a retired node brings it back. A field that is left out, of
+a node or an edge that is there, keeps its value. Only what changes is written.
 An edge is a dict of its fields whose `source_node_id` and `target_node_id` are ids or names of the nodes.
 """
 
@@ -18,6 +19,7 @@ from .models import Edge, Node, Workflow
 
 # kind ("nodes", "edges") → place in the list → field → sentences
 type Faults = dict[str, dict[int, dict[str, list[str]]]]
+BATCH = 200  # rows of one UPDATE: Django names each of them once a column
 ENDS = ("source_node_id", "target_node_id")
 CHANGEABLE = ("condition", "priority", "label")  # of an edge that is still the same one
 
@@ -27,6 +29,7 @@ class Definition:
         self, workflow: Workflow | None, nodes: list[dict[str, Any]] | None, edges: list[dict[str, Any]] | None
     ) -> None:
         """None leaves the nodes, or the edges, as they are."""
+        self.changed: set[UUID] = set()  # ids of rows that are there, new ones among them
         self.faults: Faults = defaultdict(lambda: defaultdict(dict))
         every = list(Node.objects.filter(workflow=workflow)) if workflow else []
         self.there = {node.pk: node for node in every if node.retired_at is None}
@@ -50,26 +53,26 @@ class Definition:
             self._save_edges(workflow)
 
     def _save_nodes(self, workflow: Workflow) -> None:
-        for node in self.nodes:
-            node.workflow = workflow
+        stored = self.there | self.retired
+        changed = [node for node in self.nodes if node.pk in self.retired or node.pk in self.changed & stored.keys()]
+        for node in changed:
             node.retired_at, node.updated_at = None, timezone.now()  # the latter bulk_update() does not
         fields = [f.name for f in Node._meta.concrete_fields if f.name not in {"id", "workflow", "created_at"}]
-        stored = self.there | self.retired
-        Node.objects.bulk_update([node for node in self.nodes if node.pk in stored], fields)
-        Node.objects.bulk_create([node for node in self.nodes if node.pk not in stored])
+        Node.objects.bulk_update(changed, fields, batch_size=BATCH)
+        Node.objects.bulk_create(_of(workflow, [node for node in self.nodes if node.pk not in stored]))
 
     def _save_edges(self, workflow: Workflow) -> None:
-        for edge in self.edges:
-            edge.workflow = workflow
         there = {edge.pk for edge in self.old_edges}
-        Edge.objects.bulk_update([edge for edge in self.edges if edge.pk in there], CHANGEABLE)
-        Edge.objects.bulk_create([edge for edge in self.edges if edge.pk not in there])
+        changed = [edge for edge in self.edges if edge.pk in self.changed]
+        Edge.objects.bulk_update(changed, CHANGEABLE, batch_size=BATCH)
+        Edge.objects.bulk_create(_of(workflow, [edge for edge in self.edges if edge.pk not in there]))
 
     def _planned(self, nodes: list[dict[str, Any]]) -> list[Node]:
         by_name = {node.name: node for node in self.there.values()}
         self._require(nodes)
         stored = self.there | self.retired
-        planned = [_filled(stored.get(fields.get("id")) or self._unnamed(fields, by_name), fields) for fields in nodes]
+        found = [stored.get(fields.get("id")) or self._unnamed(fields, by_name) for fields in nodes]
+        planned = [self._filled(node, fields) for node, fields in zip(found, nodes, strict=True)]
         self._refuse_doubles("nodes", "name", [node.name for node in planned], "Another node has this name.")
         self._refuse_doubles("nodes", "id", [node.pk for node in planned], "Another node is this same one.")
         return planned
@@ -93,19 +96,28 @@ class Definition:
         identities = [edge.identity for edge in resolved]
         self._refuse_doubles("edges", "target_node", identities, "The same edge stands further up.")
         old = {edge.identity: edge for edge in self.old_edges}
-        return [_replaced(old.get(edge.identity), edge) for edge in resolved]
+        return [self._same_or(edge, old.get(edge.identity), edges[i]) for i, edge in enumerate(resolved)]
+
+    def _same_or(self, new: Edge, old: Edge | None, fields: dict[str, Any]) -> Edge:
+        """The same edge stays the same row."""
+        return new if old is None else self._filled(old, {name: fields[name] for name in CHANGEABLE if name in fields})
+
+    def _filled[M: Node | Edge](self, row: M, fields: dict[str, Any]) -> M:
+        # By their text: to Python 1 and true are equal, in JSON they are not.
+        if any(repr(getattr(row, name)) != repr(value) for name, value in fields.items()):
+            self.changed.add(row.pk)
+        for name, value in fields.items():
+            setattr(row, name, value)
+        return row
 
     def _require(self, nodes: list[dict[str, Any]]) -> None:
         """In a partial update too, a node that is new here is a whole one."""
+        ids, names = self.there.keys() | self.retired.keys(), {node.name for node in self.there.values()}
         for index, fields in enumerate(nodes):
+            is_new = fields["id"] not in ids if "id" in fields else fields.get("name") not in names
             for name in ("name", "node_type"):
-                if name not in fields and self._is_new(fields):
+                if is_new and name not in fields:
                     self._fault("nodes", index, name, "This field is required.")
-
-    def _is_new(self, fields: dict[str, Any]) -> bool:
-        if "id" in fields:
-            return fields["id"] not in self.there | self.retired
-        return fields.get("name") not in {node.name for node in self.there.values()}
 
     def _end(self, index: int, end: str, fields: dict[str, Any], find: Callable[[str], UUID | None]) -> UUID | None:
         if end not in fields:
@@ -136,15 +148,10 @@ class Definition:
         return ""
 
 
-def _filled[M: Node | Edge](row: M, fields: dict[str, Any]) -> M:
-    for name, value in fields.items():
-        setattr(row, name, value)
-    return row
-
-
-def _replaced(old: Edge | None, new: Edge) -> Edge:
-    """The same edge stays the same row."""
-    return new if old is None else _filled(old, {name: getattr(new, name) for name in CHANGEABLE})
+def _of[M: Node | Edge](workflow: Workflow, rows: list[M]) -> list[M]:
+    for row in rows:
+        row.workflow = workflow
+    return rows
 
 
 def _finder(nodes: list[Node]) -> Callable[[str], UUID | None]:

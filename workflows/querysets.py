@@ -1,7 +1,8 @@
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import JSONArray, JSONObject, Now
 
 from .base import VersionedQuerySet
 from .exceptions import HasHistory
@@ -46,11 +47,24 @@ class NodeQuerySet(_GuardedDelete[Any]):
         """Those in the graph of their workflow, as against retired ones."""
         return self.filter(retired_at=None)
 
+    def remembered(self) -> "NodeQuerySet":
+        """Those in a graph that some run was made with, or executed."""
+        graphs = self.model._meta.get_field("workflow").related_model._meta.get_field("graphs").related_model
+        holding = graphs._default_manager.filter(
+            workflow=OuterRef("workflow"), nodes__contains=JSONArray(JSONObject(id=OuterRef("pk")))
+        )
+        return self.filter(Exists(holding) | models.Q(executions__isnull=False)).distinct()
+
     def leave(self) -> None:
         """Take them out of their graphs, their edges with them: retired where a run may remember them, else deleted."""
         with transaction.atomic(using=self.db):
-            remembered = self.filter(workflow__graphs__isnull=False).order_by().values("pk").distinct()
-            self.model._default_manager.using(self.db).filter(pk__in=remembered).update(retired_at=Now())
-            self.filter(workflow__graphs=None).delete()
+            all_of_them, kept = set(_keys(self)), set(_keys(self.remembered()))
+            nodes = self.model._default_manager.using(self.db)
+            nodes.filter(pk__in=kept).update(retired_at=Now())
+            nodes.filter(pk__in=all_of_them - kept).delete()
 
     leave.alters_data = True  # type: ignore[attr-defined]
+
+
+def _keys(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    return rows.order_by().values_list("pk", flat=True)

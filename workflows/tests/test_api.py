@@ -1,6 +1,8 @@
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from executions.tests.factories import WorkflowExecutionFactory
 from workflows.models import Workflow
@@ -162,5 +164,31 @@ def test_replacing_nodes_says_when_they_were_changed(api: Any, owner: Any) -> No
     client = api(owner)
     before = post(client, GRAPH).json()
     made = Workflow.objects.get(pk=before["id"]).nodes.get(name="load")
-    client.patch(f"{URL}{before['id']}/", {"nodes": before["nodes"]}, format="json")
+    nodes = [node | {"timeout_seconds": 9} if node["name"] == "load" else node for node in before["nodes"]]
+    client.patch(f"{URL}{before['id']}/", {"nodes": nodes}, format="json")
     assert Workflow.objects.get(pk=before["id"]).nodes.get(name="load").updated_at > made.updated_at
+
+
+def test_what_a_replacement_leaves_as_it_is_is_not_written(api: Any, owner: Any) -> None:
+    client = api(owner)
+    before = post(client, GRAPH).json()
+    url = f"{URL}{before['id']}/"
+    nodes = [node | {"config": {"top": True}} if node["name"] == "rank" else node for node in before["nodes"]]
+    client.put(url, before | {"nodes": nodes}, format="json")
+    with CaptureQueriesContext(connection) as asked:
+        nodes = [node | {"config": {"top": 1}} if node["name"] == "rank" else node for node in before["nodes"]]
+        after = client.put(url, before | {"nodes": nodes, "version": 2}, format="json").json()
+    written = [query["sql"] for query in asked if query["sql"].startswith(('UPDATE "nodes"', 'UPDATE "edges"'))]
+    assert len(written) == 1
+    assert not any(node["id"] in written[0] for node in before["nodes"] if node["name"] != "rank")
+    assert next(node["config"] for node in after["nodes"] if node["name"] == "rank") == {"top": 1}
+
+
+def test_a_field_that_is_left_out_keeps_its_value_of_nodes_and_edges_alike(api: Any, owner: Any) -> None:
+    client = api(owner)
+    edges = [GRAPH["edges"][0] | {"label": "first", "priority": 4}, GRAPH["edges"][1]]
+    nodes = [node | {"timeout_seconds": 5} for node in GRAPH["nodes"]]
+    before = post(client, GRAPH | {"nodes": nodes, "edges": edges}).json()
+    after = client.put(f"{URL}{before['id']}/", GRAPH, format="json").json()
+    assert {node["timeout_seconds"] for node in after["nodes"]} == {5}
+    assert sorted((edge["label"], edge["priority"]) for edge in after["edges"]) == [("", 0), ("first", 4)]

@@ -55,6 +55,12 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
             nodes = self._for_verb(visible, "workflow_execution__")
         return within(nodes, self.request, OF_RUN)
 
+    def get_object(self) -> Any:
+        """The name of the node, and how often it may be retried, are the node's: it may have changed since."""
+        row = super().get_object()
+        self.shows_the_row_alone = row.node.updated_at <= row.updated_at
+        return row
+
     @action(detail=True, methods=["post"])
     def skip(self, request: Request, pk: Any) -> Response:
         return self._say(request)

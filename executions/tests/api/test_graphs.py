@@ -140,6 +140,32 @@ def test_a_node_that_came_later_stands_in_the_graph_with_todays_edges(api: Any, 
     assert drawn(api(owner), run) == ({"load", "rank"}, {("load", "rank")}, [["load"], ["rank"]])
 
 
+def test_a_run_keeps_what_came_later_through_the_next_edit_too(api: Any, owner: Any) -> None:
+    client, workflow = api(owner), WorkflowFactory(owner=owner)
+    early, late = (WorkflowExecutionFactory(workflow=workflow) for _ in range(2))
+    replace(client, workflow, "load", "rank")
+    for name in ("load", "rank"):
+        client.post(f"{RUNS}{early.pk}/nodes/", {"node": name}, format="json")
+    client.post(f"{RUNS}{late.pk}/nodes/", {"node": "load"}, format="json")
+    replace(client, workflow, "fetch", "report")
+    client.post(f"{RUNS}{late.pk}/nodes/", {"node": "report"}, format="json")
+    replace(client, workflow, "other")
+    assert drawn(client, early) == ({"load", "rank"}, {("load", "rank")}, [["load"], ["rank"]])
+    assert drawn(client, late)[0] == {"load", "rank", "report"}
+    assert ("load", "rank") in drawn(client, late)[1]
+
+
+def test_an_object_that_was_read_before_a_node_came_later_can_still_be_saved() -> None:
+    run = WorkflowExecutionFactory()
+    same = WorkflowExecution.objects.get(pk=run.pk)
+    run.add_node(NodeFactory(workflow=run.workflow))
+    run.save()
+    graph = run.graph
+    same = WorkflowExecution.objects.get(pk=same.pk)
+    same.save()
+    assert WorkflowExecution.objects.get(pk=run.pk).graph == graph
+
+
 def test_the_graph_says_what_became_of_each_node(api: Any, owner: Any, chain: Workflow) -> None:
     run = WorkflowExecutionFactory(workflow=chain)
     run.start()
