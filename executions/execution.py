@@ -5,14 +5,14 @@ from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
 from workflows import storable
 from workflows.base import Identified, Value, Versioned, json_value
 
-from . import vault
+from . import acting, vault
 from .exceptions import InvalidTransition, StaleExecution
 from .querysets import GuardedQuerySet
 from .states import ENDED, ExecutionStatus, Transitions, sources
@@ -137,7 +137,7 @@ class Execution(Versioned, Timed):
         with transaction.atomic():
             # Before the row is locked: what is found to be secret locks the run.
             changes |= vault.guard_changes(self, changes, act)
-            moved = rows.update_returning(status=to, **changes)
+            moved = rows.update_returning(**{"status": to, "updated_at": self._noted(act)} | changes)
             if moved is None:
                 raise self._refusal(act, to)
             if then is not None:
@@ -150,6 +150,11 @@ class Execution(Versioned, Timed):
             del moved["version"]
         for name, value in moved.items():
             setattr(self, name, value)
+
+    def _noted(self, act: str) -> Func:
+        """Now, and with it what the history is told of the move."""
+        said = storable.as_text(acting.reason())
+        return acting.noted(act, vault.scrubber(self.run_id).text(said) if said else "")
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""

@@ -23,9 +23,10 @@ from workflows.base import GinIndex, Index, json_value
 from workflows.exceptions import violated
 from workflows.models import Graph, Node, Workflow
 
-from . import context, graphs, keys, states, vault
+from . import acting, context, graphs, keys, states, vault
 from .exceptions import ConcurrentExecution, InvalidTransition
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
+from .history import HistoryEntry
 from .log import ExecutionLog
 from .querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
@@ -35,6 +36,7 @@ __all__ = [
     "ExecutionLog",
     "ExecutionSecrets",
     "ExecutionStatus",
+    "HistoryEntry",
     "LogLevel",
     "NodeExecution",
     "NodeExecutionAttempt",
@@ -137,6 +139,8 @@ class WorkflowExecution(Execution):
         new = kwargs.get("force_insert") or (self._state.adding and not kwargs.get("force_update"))
         self.check_documents()
         found = vault.guard_rows([self], self.ACT, using, new=new)
+        if new:
+            self.updated_at = acting.noted("create")
         together = self.status == ExecutionStatus.RUNNING or (new and found)
         with self._one_running("save"), transaction.atomic(using=using) if together else nullcontext():
             super().save(**kwargs)
@@ -233,10 +237,9 @@ class WorkflowExecution(Execution):
         reset = self._because_of(failed, [node for node in found if node.status != ExecutionStatus.FAILED])
         NodeExecutionAttempt.objects.bulk_create(node._kept() for node in failed)
         NodeExecutionAttempt.objects.bulk_create(node._kept() for node in reset if node.started_at)
-        self._nodes(failed).update(retry_count=F("retry_count") + 1, attempt=F("attempt") + 1, **PENDING_AGAIN)
-        self._nodes(reset).update(
-            attempt=F("attempt") + Case(When(started_at=None, then=0), default=1), **PENDING_AGAIN
-        )
+        again = PENDING_AGAIN | {"updated_at": self._noted("retry")}
+        self._nodes(failed).update(retry_count=F("retry_count") + 1, attempt=F("attempt") + 1, **again)
+        self._nodes(reset).update(attempt=F("attempt") + Case(When(started_at=None, then=0), default=1), **again)
 
     def _check_retries(self, failed: "list[NodeExecution]") -> None:
         if spent := next((node for node in failed if not node.can_retry), None):

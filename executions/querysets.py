@@ -13,14 +13,15 @@ from workflows.base import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import may_see_all
 
-from . import lines, partitions, vault
+from . import acting, lines, partitions, vault
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
 MERGED = 5_000  # rows that are looked at to find a page
 
 if TYPE_CHECKING:
-    from .models import ExecutionLog, WorkflowExecution
+    from .log import ExecutionLog
+    from .models import WorkflowExecution
 
 
 class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
@@ -82,6 +83,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         objs = list(objs)
         for run in objs:
             run.check_documents()
+            run.updated_at = acting.noted("create")
         found = vault.guard_rows(objs, "create", self.db, new=True)
         with transaction.atomic(using=self.db) if found else nullcontext():
             created = super(ExecutionQuerySet, self).bulk_create(objs, *args, **kwargs)
@@ -156,3 +158,11 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
         lines.prepare(objs, self.db)
         write = super().bulk_create
         return partitions.writing([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))
+
+
+class HistoryQuerySet(models.QuerySet[Any]):
+    def visible_to(self, user: Any) -> "HistoryQuerySet":
+        """That of runs that the user may see."""
+        if may_see_all(user, "executions.view_workflowexecution"):
+            return self
+        return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()

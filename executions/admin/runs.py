@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from workflows.base import parse_uuid
 
-from . import attempts, logs, nodes, texts
+from . import attempts, history, logs, nodes, texts
 from .filters import CreatedFilter, StatusFilter, TriggerFilter, WorkflowFilter
 from .ledger import LedgerAdmin
 
@@ -25,7 +25,7 @@ class WorkflowExecutionAdmin(LedgerAdmin):
     list_display_links = ("workflow_name",)
     list_filter = (StatusFilter, CreatedFilter, TriggerFilter, WorkflowFilter)
     search_help_text = gettext_lazy("An id, a correlation id or a tag, in full")
-    actions = ("cancel", "retry")
+    actions = ("cancel", "retry", "fail")
     related = ("workflow",)
     keyset = ("created_at", "id")
     columns = (
@@ -77,6 +77,8 @@ class WorkflowExecutionAdmin(LedgerAdmin):
             "lines": logs.newest(row.logs.visible_to(request.user)),
             "lines_shown": logs.LINES,
             "tags": _tags(row),
+            "history": history.newest(row),
+            "history_shown": history.SHOWN,
         }
 
     @admin.display(description=gettext_lazy("workflow"))

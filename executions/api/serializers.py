@@ -12,6 +12,7 @@ from executions import graphs, partitions
 from executions.models import (
     ExecutionLog,
     ExecutionStatus,
+    HistoryEntry,
     NodeExecution,
     NodeExecutionAttempt,
     WorkflowExecution,
@@ -25,6 +26,7 @@ from workflows.models import Node, Workflow
 
 from .lean import LeanSerializer
 
+MAX_REASON = 1_000
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
 STAMPS = ["attempt", "version", "created_at", "updated_at"]
 
@@ -101,6 +103,16 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
             id, status = done.get(node["id"], (None, None))
             node |= {"node_execution": id and str(id), "status": status}
         return {"workflow_execution": str(instance.pk), "workflow": str(instance.workflow_id), **shown}
+
+
+class HistoryEntrySerializer(LeanSerializer, Rows[HistoryEntry]):
+    class Meta:
+        model = HistoryEntry
+        fields = [
+            "id", "workflow_execution", "node_execution", "attempt", "act", "from_status", "to_status", "through",
+            "username", "token_name", "reason", "request_id", "happened_at",
+        ]  # fmt: skip
+        read_only_fields = fields
 
 
 class NodeExecutionListSerializer(LeanSerializer, Rows[NodeExecution]):
@@ -196,6 +208,12 @@ class ExecutionLogSerializer(StrictTypes, LeanSerializer, Rows[ExecutionLog]):
 
 class NothingSerializer(serializers.Serializer[Any]):
     """A verb that takes nothing."""
+
+
+class ReasonSerializer(StrictTypes, serializers.Serializer[Any]):
+    """`reason` is kept in the history of the run."""
+
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=MAX_REASON)
 
 
 class CompleteSerializer(serializers.Serializer[Any]):

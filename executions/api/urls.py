@@ -8,6 +8,7 @@ from workflows.api.views import WorkflowViewSet
 from .schema.views import DocsView, SchemaView
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
 from .views.executions import WorkflowExecutionViewSet
+from .views.history import HistoryOfExecutionViewSet
 from .views.logs import LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
 from .views.nowhere import not_found
@@ -22,6 +23,7 @@ router.register("logs", LogViewSet, "log")
 of_execution = SimpleRouter(use_regex_path=False)
 of_execution.register("nodes", NodesOfExecutionViewSet, "execution-node")
 of_execution.register("logs", LogsOfExecutionViewSet, "execution-log")
+of_execution.register("history", HistoryOfExecutionViewSet, "execution-history")
 of_execution.register("attempts", AttemptsOfExecutionViewSet, "execution-attempt")
 
 of_node_execution = SimpleRouter(use_regex_path=False)

@@ -11,10 +11,10 @@ PACKAGES = ("workflows", "tokens", "executions", "pastetrader")
 
 # Each line may import from the lines above it only; what stands on one line may import each other.
 LADDER = [
-    ["states", "exceptions", "secrets", "context", "keys", "graphs"],
+    ["states", "exceptions", "secrets", "context", "keys", "graphs", "acting"],
     ["partitions", "vault", "lines"],
     ["querysets"],
-    ["execution", "log"],
+    ["execution", "log", "history"],
     ["models"],
     ["ingest"],
     [
@@ -32,7 +32,7 @@ LADDER = [
     ["api.views"],
     ["api.schema"],
     ["api.urls"],
-    ["apps"],
+    ["apps", "middleware"],
 ]
 RANK = {f"executions.{name}": rank for rank, names in enumerate(LADDER) for name in names}
 RAW_SQL = {

@@ -24,6 +24,7 @@ NOUNS = {
     "workflow": Noun("Workflow", "Workflows", "workflows"),
     "execution": Noun("Execution", "Executions", "executions"),
     "execution-attempt": Noun("ExecutionAttempt", "ExecutionAttempts", "executions"),
+    "execution-history": Noun("ExecutionHistoryEntry", "ExecutionHistory", "executions"),
     "execution-node": Noun("ExecutionNode", "ExecutionNodes", "node executions"),
     "node-execution": Noun("NodeExecution", "NodeExecutions", "node executions"),
     "node-execution-attempt": Noun("NodeExecutionAttempt", "NodeExecutionAttempts", "node executions"),
@@ -116,6 +117,13 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
         (
             "failed → pending. What the failed attempt was is kept; failed nodes are retried too, nodes that were "
             "skipped or cancelled because of the failure are pending again, completed ones stay as they are."
+        ),
+    ),
+    ("execution-history", "list"): (
+        "List what happened to a run",
+        (
+            "Every move of the run and of its nodes, in order: who made it, through what, from where to where, under "
+            "which `X-Request-ID`, and why. Nobody can change it."
         ),
     ),
     ("execution-attempt", "list"): (

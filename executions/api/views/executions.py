@@ -14,6 +14,7 @@ from executions.api.serializers import (
     GraphOfExecutionSerializer,
     NodeExecutionListSerializer,
     NothingSerializer,
+    ReasonSerializer,
     WorkflowExecutionListSerializer,
     WorkflowExecutionSerializer,
 )
@@ -37,8 +38,8 @@ class WorkflowExecutionViewSet(
         "start": NothingSerializer,
         "complete": CompleteSerializer,
         "fail": FailSerializer,
-        "cancel": NothingSerializer,
-        "retry": NothingSerializer,
+        "cancel": ReasonSerializer,
+        "retry": ReasonSerializer,
     }
     filterset_class = WorkflowExecutionFilters
     orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}

@@ -13,6 +13,7 @@ from executions.api.serializers import (
     NodeExecutionListSerializer,
     NodeExecutionSerializer,
     NothingSerializer,
+    ReasonSerializer,
 )
 from executions.models import NodeExecution
 from tokens.api import within
@@ -31,8 +32,8 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
         "complete": CompleteSerializer,
         "fail": FailNodeSerializer,
         "skip": NothingSerializer,
-        "cancel": NothingSerializer,
-        "retry": NothingSerializer,
+        "cancel": ReasonSerializer,
+        "retry": ReasonSerializer,
     }
     filterset_class = NodeExecutionFilters
     orderings = {"created": ("created_at", "id")}

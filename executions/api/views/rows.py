@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions import keys
+from executions import acting, keys
 from executions.api.errors import BadQuery
 from executions.api.filters import PAGING, QueryFilters, Several, check_names, words
 from executions.models import WorkflowExecution
@@ -44,6 +44,7 @@ class QueryMixin(GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        acting.identify(user=request.user, token=request.auth)
         if self.action in {"list", "retrieve"}:
             self._read_query(request)
 
@@ -112,7 +113,8 @@ class VerbsMixin(ReliableMixin, PreconditionsMixin, QueryMixin):
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         row = self.get_object()
-        getattr(row, self.action)(**body.validated_data)
+        with acting.acting(reason=body.validated_data.pop("reason", "")):
+            getattr(row, self.action)(**body.validated_data)
         return Response(self.serializer_class(row, context=self.get_serializer_context()).data)  # type: ignore[misc]
 
     @action(detail=True, methods=["post"])

@@ -126,7 +126,8 @@ def end(say: Recorder) -> None:
     say("retryExecution", "run", "POST", f"executions/{FAILED}/retry/")
     say("listExecutionAttempts", "one retry", "GET", f"executions/{FAILED}/attempts/")
     say("getExecutionAttempt", "first", "GET", f"executions/{FAILED}/attempts/1/")
-    say("cancelExecution", "run", "POST", f"executions/{CANCELLED}/cancel/")
+    say("cancelExecution", "run", "POST", f"executions/{CANCELLED}/cancel/", {"reason": "the exchange is closed"})
+    say("listExecutionHistory", "cancelled", "GET", f"executions/{CANCELLED}/history/")
     say("deleteExecution", "run", "DELETE", f"executions/{DELETED}/")
     say("deleteWorkflow", "workflow", "DELETE", f"workflows/{SPARE}/")
 

@@ -53,9 +53,12 @@ def cast(world: World) -> dict[str, Any]:
     }
 
 
+OWN = {"Content-Length", "X-Request-ID"}  # of one request
+
+
 def said(answer: Any, asked: str) -> tuple[int, Any, str]:
     """What an answer says, without the id that was asked for."""
-    headers = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
+    headers = {name: value for name, value in answer.headers.items() if name not in OWN}
     return answer.status_code, headers, answer.content.decode().replace(asked, "{id}")
 
 

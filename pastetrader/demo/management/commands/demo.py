@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from executions.acting import Through, acting
 from executions.exceptions import ConcurrentExecution
 from executions.models import ExecutionStatus, NodeExecution, TriggerType, WorkflowExecution
 from pastetrader.demo.engine import Engine
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         workflow = get_or_make(user)
         self._say(f"Running {workflow.name} ...")
         try:
-            with _quiet_console():
+            with _quiet_console(), acting(through=Through.COMMAND, user=user):
                 run = Engine(FUNCTIONS, self._progress).execute(workflow, **_values(workflow, user))
         except ConcurrentExecution as error:
             runs = ", ".join(map(str, workflow.executions.running().values_list("pk", flat=True)))

@@ -1,0 +1,59 @@
+"""What happened to a run and its nodes. The database writes it (sql/history.sql) and lets nobody change it."""
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from workflows.base import Identified, Index
+
+from .acting import Through
+from .querysets import HistoryQuerySet
+from .states import ExecutionStatus
+
+
+class HistoryEntry(Identified):
+    """One move. The names of user and token are what they were: both may be gone by now."""
+
+    workflow_execution = models.ForeignKey(
+        "executions.WorkflowExecution",
+        on_delete=models.DB_CASCADE,
+        db_index=False,
+        related_name="history",
+        verbose_name=_("workflow execution"),
+    )
+    # Of no foreign key: a node execution that is deleted by itself does not take away what happened.
+    node_execution = models.ForeignKey(
+        "executions.NodeExecution",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        related_name="+",
+        verbose_name=_("node execution"),
+    )
+    attempt = models.PositiveIntegerField(_("attempt"))
+    from_status = models.CharField(_("from"), max_length=50, choices=ExecutionStatus, null=True)  # noqa: DJ001  # NULL is "it was made"
+    to_status = models.CharField(_("to"), max_length=50, choices=ExecutionStatus)
+    act = models.CharField(_("act"), max_length=50, db_default="")
+    through = models.CharField(_("through"), max_length=20, choices=Through)
+    user_id = models.TextField(_("user id"), db_default="")
+    username = models.TextField(_("user"), db_default="")
+    token_id = models.UUIDField(_("token id"), null=True)
+    token_name = models.TextField(_("token"), db_default="")
+    reason = models.TextField(_("reason"), db_default="")
+    request_id = models.TextField(_("request id"), db_default="")
+    happened_at = models.DateTimeField(_("time"), db_default=Now())
+
+    objects = HistoryQuerySet.as_manager()
+
+    class Meta:
+        db_table = "execution_history"
+        verbose_name = _("history entry")
+        verbose_name_plural = _("history")
+        ordering = ["happened_at", "id"]
+        indexes = [
+            Index(fields=["workflow_execution", "happened_at", "id"], name="idx_execution_history_workflow_execution")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act}: {self.from_status} → {self.to_status}"

@@ -1,0 +1,31 @@
+"""Through what a request acts on the ledger, and under which id."""
+
+import re
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
+
+from workflows.base import uuid7
+
+from .acting import Through, acting
+
+HEADER = "X-Request-ID"
+SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,200}")
+
+
+class Acting:
+    """What the request moves is written down as its user's, and under the id that a proxy gave it, or a new one; the
+    answer repeats it. The API says by itself which token it was."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        said = request.headers.get(HEADER, "")
+        request_id = said if SANE.fullmatch(said) else str(uuid7())
+        through = Through.API if request.path_info.startswith("/api/") else Through.ADMIN
+        with acting(through=through, user=SimpleLazyObject(lambda: request.user), request_id=request_id):
+            response = self.get_response(request)
+        response[HEADER] = request_id
+        return response
