@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -73,7 +74,11 @@ class Engine:
         due = [execution for execution in level if not self._skipped(execution, plan, run)]
         connection.close()  # the threads need connections, this one only waits for them
         with ThreadPoolExecutor(THREADS) as threads:
-            futures = [threads.submit(self._in_thread, execution, plan.inputs(execution), run) for execution in due]
+            futures = [
+                # In a copy of this thread's context, which says who acts: a pool's threads have one of their own.
+                threads.submit(copy_context().run, self._in_thread, execution, plan.inputs(execution), run)
+                for execution in due
+            ]
         for future in futures:
             future.result()
 

@@ -5,7 +5,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from executions.models import NodeExecution, WorkflowExecution
+from executions.models import HistoryEntry, NodeExecution, WorkflowExecution
 from pastetrader.demo.workflow import get_or_make
 from workflows.models import Edge, Node, Workflow
 from workflows.tests.factories import UserFactory
@@ -29,6 +29,13 @@ def test_it_prints_each_node_the_ranking_and_where_to_look() -> None:
         in printed
     )
     assert f"/admin/executions/workflowexecution/{WorkflowExecution.objects.get().pk}/change/" in printed
+
+
+def test_every_move_of_it_is_written_down_as_the_commands_and_its_users() -> None:
+    UserFactory(username="ada")
+    demo("--owner", "ada")
+    entries = HistoryEntry.objects.values_list("through", "username").distinct().order_by()
+    assert list(entries) == [("command", "ada")]
 
 
 def test_a_second_demo_is_a_second_run_of_the_same_definitions() -> None:
