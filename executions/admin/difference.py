@@ -1,0 +1,79 @@
+"""What differs between two JSON documents, place by place, for people to read."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+MOST = 50  # places that are told
+CUT = 200  # characters of a value
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The place as a path, as in `picks[0].weight` (empty: all of it), and what stood there; None where nothing did."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+class _Nothing:
+    """Stands where a document has no such place."""
+
+
+NOTHING = _Nothing()
+
+
+def differences(before: Any, after: Any) -> tuple[list[Difference], bool]:
+    """The first ones in the order of the places, and whether there are more."""
+    found = [Difference(path, _told(a), _told(b)) for path, a, b in islice(_walk("", before, after), MOST + 1)]
+    return found[:MOST], len(found) > MOST
+
+
+def parsed(text: str) -> Any:
+    """JSON as the database prints it. A number stays as it is written: none is rounded, none is too long."""
+    return json.loads(text, parse_int=_Number, parse_float=_Number)
+
+
+class _Number(str):
+    __slots__ = ()
+
+
+def _walk(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in [*before, *(key for key in after if key not in before)]:
+            yield from _walk(_under(path, key), before.get(key, NOTHING), after.get(key, NOTHING))
+    elif isinstance(before, list) and isinstance(after, list):
+        for index in range(max(len(before), len(after))):
+            yield from _walk(f"{path}[{index}]", _item(before, index), _item(after, index))
+    elif type(before) is not type(after) or before != after:
+        yield path, before, after
+
+
+def _under(path: str, key: str) -> str:
+    if not key.isidentifier():
+        return f"{path}[{json.dumps(key, ensure_ascii=False)}]"
+    return f"{path}.{key}" if path else key
+
+
+def _item(items: list[Any], index: int) -> Any:
+    return items[index] if index < len(items) else NOTHING
+
+
+def _told(value: Any) -> str | None:
+    if value is NOTHING:
+        return None
+    text = _printed(value)
+    return text if len(text) <= CUT else f"{text[:CUT]}…"
+
+
+def _printed(value: Any) -> str:
+    if isinstance(value, _Number):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_printed(key)}: {_printed(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_printed, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
