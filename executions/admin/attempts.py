@@ -7,6 +7,7 @@ from executions.models import NodeExecutionAttempt
 from . import texts
 
 SHOWN = 100
+DRAWN = 2_000
 
 
 def newest(attempts: Any) -> list[Any]:
@@ -18,6 +19,12 @@ def newest(attempts: Any) -> list[Any]:
         names.append("node_execution")
     found = attempts.only(*names).annotate(**columns).order_by("-id")[:SHOWN]
     return [with_duration(attempt) for attempt in sorted(found, key=lambda attempt: attempt.number)]
+
+
+def times(attempts: Any) -> list[Any]:
+    """When each of `attempts` was, and how it ended, in their order."""
+    found = attempts.only("number", "status", "started_at", "ended_at", "node_execution").order_by("-id")[:DRAWN]
+    return sorted(found, key=lambda attempt: attempt.number)
 
 
 def with_duration(row: Any) -> Any:

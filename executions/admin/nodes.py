@@ -1,3 +1,4 @@
+from collections import defaultdict
 from typing import Any
 
 from django.contrib import admin
@@ -5,7 +6,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt
+from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt
 from workflows.base import parse_uuid
 
 from . import attempts, logs, texts
@@ -21,33 +22,72 @@ def of_run(request: HttpRequest, run: Any) -> list[Any]:
     rows = run.node_executions.visible_to(request.user).select_related("node").only(*COLUMNS)
     rows = rows.annotate(error=texts.head("error_message", texts.LINE)).order_by("execution_order", "id")
     nodes = [attempts.with_duration(node) for node in rows[:SHOWN]]
-    earlier = attempts.newest(NodeExecutionAttempt.objects.filter(node_execution__in=nodes))
+    of_these = NodeExecutionAttempt.objects.filter(node_execution__in=nodes)
+    earlier, tries = _by_node(attempts.newest(of_these)), _by_node(attempts.times(of_these))
+    words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each row
     for node in nodes:
-        node.earlier = [attempt for attempt in earlier if attempt.node_execution_id == node.pk]
+        node.earlier, node.tries, node.word = earlier[node.pk], tries[node.pk], words[node.status]
     return nodes
 
 
 def failed_of_run(request: HttpRequest, run: Any) -> list[Any]:
-    """Those that failed, with error and traceback."""
+    """Those that failed, the first one first, with error and traceback."""
     rows = run.node_executions.visible_to(request.user).failed().select_related("node").only(*COLUMNS)
     errors = {
         "error": texts.head("error_message", texts.SHORT),
         "traceback": texts.tail("error_traceback", texts.TRACEBACK),
     }
-    return list(rows.annotate(**errors).order_by("execution_order", "id")[:FAILED])
+    return [attempts.with_duration(row) for row in rows.annotate(**errors).order_by("ended_at", "id")[:FAILED]]
+
+
+def details(user: Any, row: Any) -> dict[str, Any]:
+    """All of a node execution that its own page and a run's page show."""
+    errors = {
+        "error": texts.head("error_message", texts.LIMIT),
+        "traceback": texts.tail("error_traceback", texts.LIMIT),
+    }
+    payloads, others = texts.payloads(row, "input_data", "output_data", **errors)
+    lines = ExecutionLog.objects.filter(workflow_execution=row.workflow_execution_id, node_execution=row)
+    return others | {
+        "node": attempts.with_duration(row),
+        "run": row.workflow_execution,
+        "payloads": payloads,
+        "attempts": attempts.newest(row.attempts),
+        "lines": logs.newest(lines.visible_to(user)),
+        "lines_shown": logs.LINES,
+    }
+
+
+def chosen(request: HttpRequest, run: Any, asked: str) -> dict[str, Any] | None:
+    """The details of the run's node execution of the id `asked`; None where it has none that the user may see."""
+    if (pk := parse_uuid(asked)) is None:
+        return None
+    rows = NodeExecution.objects.visible_to(request.user).filter(workflow_execution=run.pk, pk=pk)
+    row = rows.select_related("node", "workflow_execution").only(*OF_ONE).first()
+    return details(request.user, row) if row else None
+
+
+def _by_node(found: list[Any]) -> defaultdict[Any, list[Any]]:
+    tries = defaultdict(list)
+    for each in found:
+        tries[each.node_execution_id].append(each)
+    return tries
 
 
 COLUMNS = (
     "status",
     "attempt",
+    "created_at",
     "started_at",
     "ended_at",
     "retry_count",
     "execution_order",
+    "settled",
     "workflow_execution",
     "node__name",
     "node__retry_config",
 )
+OF_ONE = (*COLUMNS, "version", "workflow_execution__status")
 
 
 @admin.register(NodeExecution)
@@ -62,7 +102,6 @@ class NodeExecutionAdmin(LedgerAdmin):
     columns = (
         *COLUMNS,
         "version",
-        "created_at",
         "workflow_execution__workflow__name",
         "workflow_execution__status",
         "workflow_execution__trigger_type",
@@ -78,20 +117,7 @@ class NodeExecutionAdmin(LedgerAdmin):
         return [act for act in super().possible(request, row) if act[0] != "retry" or row.can_retry]
 
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        errors = {
-            "error": texts.head("error_message", texts.LIMIT),
-            "traceback": texts.tail("error_traceback", texts.LIMIT),
-        }
-        payloads, others = texts.payloads(row, "input_data", "output_data", **errors)
-        lines = ExecutionLog.objects.filter(workflow_execution=row.workflow_execution_id, node_execution=row)
-        return others | {
-            "node": attempts.with_duration(row),
-            "run": row.workflow_execution,
-            "payloads": payloads,
-            "attempts": attempts.newest(row.attempts),
-            "lines": logs.newest(lines.visible_to(request.user)),
-            "lines_shown": logs.LINES,
-        }
+        return details(request.user, row)
 
     @admin.display(description=_("node"))
     def node_name(self, row: Any) -> str:

@@ -3,7 +3,8 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import F, Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -11,12 +12,13 @@ from django.utils.translation import gettext_lazy
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from workflows.base import parse_uuid
 
-from . import attempts, history, logs, nodes, texts
+from . import history, runpage, texts
 from .filters import CreatedFilter, StatusFilter, TriggerFilter, WorkflowFilter
 from .ledger import LedgerAdmin
 
 COUNTED = 1_000  # before a run is deleted
 FOUND = 500  # by one search
+PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/executions/_comparison.html"}
 
 
 @admin.register(WorkflowExecution)
@@ -64,22 +66,16 @@ class WorkflowExecutionAdmin(LedgerAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         WorkflowExecution.objects.filter(pk__in=[run.pk for run in queryset]).delete()
 
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """With `?part=...`, only that part of the page, for run.js to put in its place."""
+        if (part := request.GET.get("part")) in PARTS:
+            parts = runpage.parts(request, kwargs["obj"])
+            return TemplateResponse(request, PARTS[part], {"run": kwargs["obj"], **parts})
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        names = ("input_data", "output_data", "context", "metadata")
-        payloads, others = texts.payloads(row, *names, error=texts.head("error_message", texts.LIMIT))
-        return others | {
-            "run": attempts.with_duration(row),
-            "payloads": payloads,
-            "attempts": attempts.newest(row.attempts),
-            "failures": nodes.failed_of_run(request, row),
-            "nodes": nodes.of_run(request, row),
-            "nodes_shown": nodes.SHOWN,
-            "lines": logs.newest(row.logs.visible_to(request.user)),
-            "lines_shown": logs.LINES,
-            "tags": _tags(row),
-            "history": history.newest(row),
-            "history_shown": history.SHOWN,
-        }
+        known = {"history": history.newest(row), "history_shown": history.SHOWN}
+        return runpage.of(request, row) | known | {"tags": _tags(row)}
 
     @admin.display(description=gettext_lazy("workflow"))
     def workflow_name(self, row: Any) -> str:

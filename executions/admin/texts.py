@@ -16,11 +16,16 @@ LINE = 300
 
 def duration(row: Any) -> str:
     """Of a run, a node execution or an attempt; of one that runs, the time until now."""
-    if row.duration_seconds is not None:
-        return human(row.duration_seconds)
+    if (known := row.duration_seconds) is None and (running := seconds(row)) is not None:
+        return _("%(duration)s so far") % {"duration": human(running)}
+    return "–" if known is None else human(known)
+
+
+def seconds(row: Any) -> float | None:
+    """As duration(); None of what has not started, and of what has been given an end only."""
     if row.started_at is not None and row.status == "running":
-        return _("%(duration)s so far") % {"duration": human((timezone.now() - row.started_at).total_seconds())}
-    return "–"
+        return float((timezone.now() - row.started_at).total_seconds())
+    return row.duration_seconds  # type: ignore[no-any-return]
 
 
 def human(seconds: float) -> str:
@@ -68,7 +73,7 @@ class Payload:
 
     @property
     def is_empty(self) -> bool:
-        return self.text in {None, "{}", "null"}
+        return self.text in {None, "{\n}", "[\n]", "null"}  # as jsonb_pretty() prints them
 
 
 def payloads(row: Any, *names: str, **others: Any) -> tuple[list[Payload], dict[str, Any]]:

@@ -1,0 +1,107 @@
+// The page of a run, alive: a node that is chosen is shown beside the graph without a reload. Every link works without this too.
+const view = document.querySelector(".run-view");
+const aside = view?.querySelector(".run-aside");
+let latest = 0;
+
+async function part(name, query) {
+    const address = new URL(location.pathname, location.origin);
+    address.search = new URLSearchParams({ ...query, part: name });
+    const response = await fetch(address, { headers: { Accept: "text/html" } });
+    if (!response.ok || response.redirected) throw new Error(`${response.status}`);
+    return response.text();
+}
+
+const to = (node) => `[href="?node=${CSS.escape(node)}#node"]`;
+const nodeOf = (link) => link.getAttribute("href").slice("?node=".length, -"#node".length);
+
+function mark(node) {
+    for (const link of document.querySelectorAll('[href^="?node="][aria-current]')) link.removeAttribute("aria-current");
+    if (!node) return;
+    for (const link of document.querySelectorAll(to(node))) link.setAttribute("aria-current", "true");
+}
+
+async function show(node) {
+    const turn = ++latest;
+    mark(node);
+    if (!node) {
+        aside.replaceChildren();
+        return;
+    }
+    aside.setAttribute("aria-busy", "true");
+    try {
+        const html = await part("panel", { node });
+        if (turn === latest) aside.innerHTML = html;
+    } catch {
+        if (turn === latest) location.assign(`?node=${encodeURIComponent(node)}#node`);
+    } finally {
+        aside.removeAttribute("aria-busy");
+    }
+}
+
+function go(node) {
+    history.pushState({}, "", node ? `?node=${encodeURIComponent(node)}` : location.pathname);
+    return show(node);
+}
+
+async function choose(link) {
+    await go(nodeOf(link));
+    for (const frame of view.querySelectorAll(".graph-scroll, .timeline-scroll")) {
+        const other = !frame.contains(link) && frame.querySelector(to(nodeOf(link)));
+        if (other) centre(frame, other);
+    }
+    const panel = aside.querySelector(".node-panel");
+    panel?.focus({ preventScroll: true });
+    panel?.scrollIntoView({ block: matchMedia("(min-width: 1100px)").matches ? "nearest" : "start" });
+}
+
+function close() {
+    const node = new URLSearchParams(location.search).get("node");
+    go(null);
+    if (node) view.querySelector(to(node))?.focus({ preventScroll: true });
+}
+
+async function compare(holder) {
+    try {
+        holder.outerHTML = await part("comparison", { compare: "1" });
+    } catch {
+        location.assign("?compare=1#compare");
+    }
+}
+
+function centre(frame, box) {
+    const [outer, inner] = [frame.getBoundingClientRect(), box.getBoundingClientRect()];
+    frame.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
+    frame.scrollTop += inner.top + inner.height / 2 - outer.top - outer.height / 2;
+}
+
+if (view) {
+    document.addEventListener("click", (event) => {
+        if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+        const link = event.target.closest('[href^="?node="], [data-close], [data-compare]');
+        if (!link) return;
+        event.preventDefault();
+        if (link.hasAttribute("data-compare")) compare(link.closest(".comparison"));
+        else if (link.hasAttribute("data-close")) close();
+        else choose(link);
+    });
+    document.addEventListener("keydown", (event) => {
+        if (event.key === "Escape" && aside.querySelector(".node-panel")) close();
+    });
+    document.querySelector("#compare > details")?.addEventListener("toggle", (event) => {
+        const link = event.target.querySelector("[data-compare]");
+        if (event.target.open && link) compare(link.closest(".comparison"));
+    });
+    // A large graph opens where the eye is wanted.
+    const telling = document.querySelector("[data-focus]");
+    const box = telling && document.getElementById(telling.hash.slice(1));
+    const frame = box?.closest(".graph-scroll");
+    if (frame) centre(frame, box);
+    telling?.addEventListener("click", (event) => {
+        event.preventDefault();
+        centre(frame, box);
+        box.focus({ preventScroll: true });
+    });
+    addEventListener("popstate", () => show(new URLSearchParams(location.search).get("node")));
+    mark(new URLSearchParams(location.search).get("node"));
+    aside.querySelector(".node-panel")?.focus({ preventScroll: true });
+}
