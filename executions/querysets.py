@@ -162,7 +162,11 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
 class HistoryQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> "HistoryQuerySet":
-        """That of runs that the user may see."""
-        if may_see_all(user, "executions.view_workflowexecution"):
-            return self
-        return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()
+        """That of runs that the user may see; of their nodes only for whoever may see these too."""
+        if user.pk is None:
+            return self.none()
+        own = models.Q(workflow_execution__workflow__owner_id=user.pk)
+        entries = self if may_see_all(user, "executions.view_workflowexecution") else self.filter(own)
+        if may_see_all(user, "executions.view_nodeexecution"):
+            return entries
+        return entries.filter(own | models.Q(node_execution=None))

@@ -11,6 +11,7 @@ from executions.acting import acting
 from executions.admin import history
 from executions.exceptions import InvalidTransition
 from executions.models import HistoryEntry, NodeExecution, WorkflowExecution
+from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from tokens.models import Token
 from workflows.tests.factories import WorkflowFactory
@@ -225,6 +226,14 @@ def test_a_runs_page_shows_its_history_in_one_query(
     run.start()
     for node in run.workflow.nodes.all():
         run.add_node(node).start()
-    assert len(history.newest(run)) == 5
+    assert len(history.newest(run, staff)) == 5
     with django_assert_max_num_queries(1):
-        assert [str(entry.node_execution and entry.node_execution.node.name) for entry in history.newest(run)]
+        assert [str(entry.node_execution and entry.node_execution.node.name) for entry in history.newest(run, staff)]
+
+
+def test_staff_who_may_not_see_nodes_do_not_see_what_happened_to_them(api: Any, newcomer: Any) -> None:
+    run = NodeExecutionFactory().workflow_execution
+    run.node_executions.get().start()
+    newcomer.user_permissions.set(permissions("view_workflowexecution"))
+    entries = api(newcomer).get(f"{RUNS}{run.pk}/history/").json()["results"]
+    assert [entry["act"] for entry in entries] == ["create"]
