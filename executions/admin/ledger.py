@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -63,7 +64,7 @@ class LedgerAdmin(Acts):
 
     @admin.display(description=_("status"))
     def state(self, row: Any) -> str:
-        return format_html('<span class="status status-{}">{}</span>', row.status, row.get_status_display())
+        return render_to_string("admin/executions/_status.html", {"row": row})
 
     @admin.display(description=_("started"))
     def started(self, row: Any) -> str:

@@ -1,0 +1,28 @@
+"""A status is a shape, a word and a colour, the same on every page."""
+
+import pytest
+from django.template.loader import render_to_string
+
+from executions.models import ExecutionStatus, WorkflowExecution
+
+STATUSES = list(ExecutionStatus)
+
+
+def shown(status: str) -> str:
+    return render_to_string("admin/executions/_status.html", {"row": WorkflowExecution(status=status)})
+
+
+def icon(status: str) -> str:
+    return shown(status).partition("<svg")[2].partition("</svg>")[0].partition(">")[2]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_status_is_said_in_a_word_and_its_icon_is_hidden_from_those_who_hear_the_page(status: str) -> None:
+    assert str(ExecutionStatus(status).label) in shown(status).rpartition("</svg>")[2]
+    assert 'aria-hidden="true"' in shown(status)
+
+
+def test_every_status_has_a_shape_of_its_own() -> None:
+    shapes = [icon(status) for status in STATUSES]
+    assert all(shapes)
+    assert len(set(shapes)) == len(STATUSES)
