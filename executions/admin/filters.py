@@ -85,10 +85,13 @@ class WorkflowFilter(ConstantFilter):
         seen = Workflow.objects.visible_to(request.user)
         rows = list(seen.alive().values_list("id", "name")[:WORKFLOWS_OFFERED])
         offered = [(str(pk), name) for pk, name in rows]
-        value = self.value()
-        if value is None or value in dict(offered):
-            return offered
-        return [*offered, *((str(pk), name) for pk, name in seen.filter(pk=_uuid(value)).values_list("id", "name"))]
+        others = {_uuid(value) for value in self.wanted() if value not in dict(offered)}
+        named = seen.filter(pk__in=others).values_list("id", "name") if others else ()
+        return [*offered, *((str(pk), name) for pk, name in named)]
+
+    def wanted(self) -> list[str]:
+        """What the address names, offered or not."""
+        return [value] if (value := self.value()) is not None else []
 
 
 class NodesWorkflowFilter(WorkflowFilter):

@@ -44,6 +44,7 @@ class KeysetChangeList(StrictChangeList):
             self.result_list = self._newer_than(request.GET[NEWER])
         else:
             self.result_list = self._older_than(request.GET.get(OLDER))
+        self.model_admin.dress(request, self.result_list)  # type: ignore[attr-defined]
         # What Django's templates ask for.
         self.result_count = self.full_result_count = len(self.result_list)
         self.show_full_result_count, self.show_admin_actions = False, True

@@ -4,15 +4,21 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from pastetrader.postgres.limits import TookTooLong, at_most
+
 from . import texts
 from .acts import Acts
 from .keyset import KeysetChangeList
+
+LIMIT_MS = 5_000  # for each statement of a list
 
 
 class LedgerAdmin(Acts):
@@ -30,6 +36,7 @@ class LedgerAdmin(Acts):
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
+        js = (Script("executions/clocks.js", type="module"),)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: Any = super().get_queryset(request)
@@ -47,6 +54,20 @@ class LedgerAdmin(Acts):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """A list that takes too long says so, and how to narrow it: it is never shown as an empty one."""
+        if request.method != "GET":
+            return super().changelist_view(request, extra_context)
+        try:
+            with at_most(LIMIT_MS):
+                return super().changelist_view(request, extra_context)
+        except TookTooLong:
+            context = self.admin_site.each_context(request) | {"opts": self.opts, "title": _("This took too long")}
+            return TemplateResponse(request, "admin/executions/too_slow.html", context, status=503)
+
+    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Give the rows of one page of the list what comes from elsewhere, by as many queries as for one row."""
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs["obj"]

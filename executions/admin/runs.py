@@ -2,18 +2,19 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, WorkflowExecution
 from workflows.base import parse_uuid
 
-from . import history, runpage, texts
-from .filters import CreatedFilter, StatusFilter, TriggerFilter, WorkflowFilter
+from . import cells, failures, history, landing, presets, run_filters, runpage, texts
 from .ledger import LedgerAdmin
 
 COUNTED = 1_000  # before a run is deleted
@@ -23,10 +24,10 @@ PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/execution
 
 @admin.register(WorkflowExecution)
 class WorkflowExecutionAdmin(LedgerAdmin):
-    list_display = ("state", "workflow_name", "trigger_type", "started", "duration", "tags")
+    list_display = ("state", "workflow_name", "started", "duration", "details")
     list_display_links = ("workflow_name",)
-    list_filter = (StatusFilter, CreatedFilter, TriggerFilter, WorkflowFilter)
-    search_help_text = gettext_lazy("An id, a correlation id or a tag, in full")
+    list_filter = run_filters.ALL
+    search_help_text = gettext_lazy("The id of a run, a node execution or a line; a correlation id; a tag, in full")
     actions = ("cancel", "retry", "fail")
     related = ("workflow",)
     keyset = ("created_at", "id")
@@ -42,7 +43,19 @@ class WorkflowExecutionAdmin(LedgerAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(tag_list=F("metadata__tags"))
+        shown = {"tag_list": F("metadata__tags"), "error": texts.head("error_message", texts.LINE)}
+        return super().get_queryset(request).annotate(**shown)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if address := landing.address(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip()):
+            return redirect(address)
+        chosen = {"presets": presets.shown(request.GET), "clocks": cells.clocks()}
+        return super().changelist_view(request, chosen | (extra_context or {}))
+
+    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+        failed = [run for run in rows if run.status == ExecutionStatus.FAILED]
+        failures.with_failures(request.user, failed)
+        cells.with_usual(rows)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not (term := search_term.strip()):
@@ -84,13 +97,15 @@ class WorkflowExecutionAdmin(LedgerAdmin):
     @admin.display(description=gettext_lazy("started"))
     def started(self, row: Any) -> str:
         """One that has not started yet was created, and has been waiting since."""
-        if row.started_at is not None:
-            return texts.moment(row.started_at)
-        return format_html('{} <span class="quiet">{}</span>', texts.moment(row.created_at), _("created"))
+        return render_to_string("admin/executions/_started.html", {"run": row})
 
-    @admin.display(description=gettext_lazy("tags"))
-    def tags(self, row: Any) -> str:
-        return format_html_join(" ", '<span class="tag">{}</span>', ((tag,) for tag in _tags(row)))
+    @admin.display(description=gettext_lazy("duration"))
+    def duration(self, row: Any) -> str:
+        return render_to_string("admin/executions/_duration.html", {"run": row})
+
+    @admin.display(description=gettext_lazy("failure and tags"))
+    def details(self, row: Any) -> str:
+        return render_to_string("admin/executions/_details.html", {"run": row, "tags": _tags(row)})
 
 
 def _tags(run: Any) -> list[str]:

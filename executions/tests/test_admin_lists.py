@@ -1,5 +1,6 @@
 """The lists of the ledger: who sees them, what they read, and that their length costs nothing."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ RUNS = "/admin/executions/workflowexecution/"
 NODES = "/admin/executions/nodeexecution/"
 LOGS = "/admin/executions/executionlog/"
 LISTS = [RUNS, NODES, LOGS]
+HEADS = re.compile(r'LEFT\("\w+"."error_message", 300\)')
 PAYLOADS = ["input_data", "output_data", '"context"', "error_traceback", "error_message", '"execution_logs"."data"']
 
 
@@ -91,13 +93,13 @@ class TestWhatIsRead:
         with CaptureQueriesContext(connection) as many:
             response = client.get(path)
         assert len(found(response)) == 50
-        assert len(many) == len(few) <= 5
+        assert len(many) == len(few) <= (14 if path == RUNS else 9)
 
     def test_no_payload_and_no_traceback_is_selected(self, path: str, staff: Any) -> None:
         fill(1)
         with CaptureQueriesContext(connection) as queries:
             signed_in(staff).get(path)
-        sql = "\n".join(query["sql"] for query in queries)
+        sql = HEADS.sub("", "\n".join(query["sql"] for query in queries))
         assert "execution" in sql
         assert [name for name in PAYLOADS if name in sql] == []
 
@@ -259,7 +261,7 @@ class TestFilters:
         (by_run,) = [query["sql"] for query in queries if "unnest(" in query["sql"]]
         assert not by_run.rstrip(")").endswith("LIMIT 51")
         assert [name for name in PAYLOADS if any(name in query["sql"] for query in queries)] == []
-        assert len(queries) <= 6
+        assert len(queries) <= 10
 
     def test_a_workflow_beyond_those_offered_is_found_by_its_link(self, staff: Any) -> None:
         for _ in range(31):
@@ -271,11 +273,11 @@ class TestFilters:
 
 
 class TestSearch:
-    def test_runs_by_id_correlation_id_and_tag(self, staff: Any) -> None:
+    def test_runs_by_tag_and_by_a_correlation_id_that_several_have(self, staff: Any) -> None:
         client = signed_in(staff)
-        first, second = fill(2)
-        assert [run.pk for run in found(client.get(f"{RUNS}?q={first.pk}"))] == [first.pk]
-        assert [run.pk for run in found(client.get(f"{RUNS}?q=c-1"))] == [second.pk]
+        fill(2)
+        shared = [WorkflowExecutionFactory(metadata={"correlation_id": "shared"}).pk for _ in range(2)]
+        assert {run.pk for run in found(client.get(f"{RUNS}?q=shared"))} == set(shared)
         assert len(found(client.get(f"{RUNS}?q=nightly"))) == 2
         assert found(client.get(f"{RUNS}?q=night")) == []
 

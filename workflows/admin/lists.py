@@ -24,6 +24,10 @@ class ConstantFilter(admin.SimpleListFilter):
 
     offered: ClassVar[Sequence[tuple[str, Any]]]
 
+    @classmethod
+    def parameters(cls) -> Iterable[str]:
+        return (str(cls.parameter_name),)
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return self.offered
 
@@ -49,7 +53,7 @@ class StrictChangeList(ChangeList):
         return rows.only(*columns) if columns else rows
 
     def get_filters(self, request: HttpRequest) -> Any:
-        offered = {list_filter.parameter_name for list_filter in self.list_filter}  # type: ignore[union-attr]
+        offered = {name for list_filter in self.list_filter for name in list_filter.parameters()}  # type: ignore[union-attr]
         if self.get_filters_params().keys() - offered:
             raise IncorrectLookupParameters
         return super().get_filters(request)
@@ -78,8 +82,8 @@ class SelectedAdmin(ModelAdmin):
 
 
 class StrictAdmin(SelectedAdmin):
-    """Its `list_filter` holds filter classes with a `parameter_name`, such as ConstantFilter; its `list_columns` are
-    all that the list reads of a row, where the admin's own queryset does not say so already."""
+    """Its `list_filter` holds filter classes that name their `parameters()`, such as ConstantFilter; its `list_columns`
+    are all that the list reads of a row, where the admin's own queryset does not say so already."""
 
     list_columns: ClassVar[tuple[str, ...]] = ()
     show_facets = admin.ShowFacets.NEVER

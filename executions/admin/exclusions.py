@@ -1,0 +1,62 @@
+"""Filters each of whose choices can be left out too: `?not_status=completed,cancelled`."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from workflows.admin.lists import ConstantFilter
+
+SEPARATOR = ","
+
+
+class Excludable(ConstantFilter):
+    template = "admin/executions/filter.html"
+    exclusion: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.exclusion = f"not_{cls.parameter_name}"
+
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+        given = params.pop(self.exclusion, [""])[-1]
+        self.excluded = [value for value in given.split(SEPARATOR) if value]
+        super().__init__(request, params, model, model_admin)
+
+    @classmethod
+    def parameters(cls) -> Iterable[str]:
+        return (*super().parameters(), cls.exclusion)
+
+    def expected_parameters(self) -> list[str | None]:
+        return [*super().expected_parameters(), self.exclusion]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        found = super().queryset(request, queryset)
+        if not self.excluded:
+            return found
+        if not set(self.excluded) <= {offered for offered, _title in self.lookup_choices}:
+            raise IncorrectLookupParameters
+        return found.exclude(**{f"{self.parameter_name}__in": self.excluded})
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        name = str(self.parameter_name)
+        everything = self.value() is None and not self.excluded
+        everywhere = changelist.get_query_string(remove=[name, self.exclusion])
+        yield {"selected": everything, "query_string": everywhere, "display": _("All")}
+        for value, title in self.lookup_choices:
+            yield {
+                "selected": self.value() == value,
+                "excluded": value in self.excluded,
+                "query_string": changelist.get_query_string({name: value}, [self.exclusion]),
+                "without": changelist.get_query_string(*self._without(value)),
+                "display": title,
+            }
+
+    def _without(self, value: str) -> tuple[dict[str, Any], list[str]]:
+        """What the address gets and loses where this choice is left out, or taken in again."""
+        kept = [each for each in self.excluded if each != value]
+        left_out = kept if value in self.excluded else [*kept, value]
+        added = {self.exclusion: SEPARATOR.join(left_out)} if left_out else {}
+        return added, [str(self.parameter_name), *([] if left_out else [self.exclusion])]

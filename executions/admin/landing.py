@@ -1,0 +1,38 @@
+"""One box for every id: what is pasted there leads to the page that has it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.urls import reverse
+
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from workflows.base import parse_uuid
+
+
+def address(site: AdminSite, request: HttpRequest, text: str) -> str | None:
+    """Of the one run, node execution or line that `text` is the id of, or of the one run whose correlation id it is.
+    None for every other text, and for what this user may not see."""
+    if not text:
+        return None
+    rows = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
+    rows = rows or _by_correlation_id(request.user, text)
+    if len(rows) != 1:
+        return None
+    (row,) = rows
+    return reverse(f"{site.name}:executions_{row._meta.model_name}_change", args=[row.pk])
+
+
+def _by_id(site: AdminSite, request: HttpRequest, pk: UUID) -> list[Any]:
+    for model in (WorkflowExecution, NodeExecution, ExecutionLog):
+        if site.get_model_admin(model).has_view_permission(request):
+            found = list(model.objects.visible_to(request.user).only("pk").filter(pk=pk))
+            if found:
+                return found
+    return []
+
+
+def _by_correlation_id(user: Any, text: str) -> list[Any]:
+    found = WorkflowExecution.objects.visible_to(user).filter(metadata__contains={"correlation_id": text})
+    return list(found.only("pk").order_by()[:2])

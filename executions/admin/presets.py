@@ -1,0 +1,38 @@
+"""What one looks for again and again in the list of runs: sets of its filters, and so addresses."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from .keyset import NEWER, OLDER
+
+PRESETS: tuple[tuple[Any, dict[str, str]], ...] = (
+    (_("All"), {}),
+    (_("Failed today"), {"status": "failed", "ended": "today"}),
+    (_("Running"), {"status": "running"}),
+    (_("Waiting"), {"status": "pending"}),
+    (_("Slow"), {"pace": "slow"}),
+    (_("Mine"), {"owner": "me"}),
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    title: Any
+    address: str
+    is_chosen: bool
+
+
+def shown(query: QueryDict) -> list[Preset]:
+    given = {name: value for name, value in query.items() if name not in {OLDER, NEWER}}
+    return [Preset(title, runs(**filters), given == filters) for title, filters in PRESETS]
+
+
+def runs(**filters: Any) -> str:
+    """The address of the list of runs that `filters` leave."""
+    query = urlencode(filters)
+    return reverse("admin:executions_workflowexecution_changelist") + (f"?{query}" if query else "")

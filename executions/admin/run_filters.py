@@ -1,0 +1,128 @@
+"""The filters of the list of runs. Each number that the monitor shows is what one set of these finds."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from workflows.admin.lists import ConstantFilter
+from workflows.models import Workflow
+
+from . import failures, usual
+from .exclusions import Excludable
+from .filters import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter
+
+OWNED = 1_000  # of one person's workflows, the newest
+BETWEEN = "~"
+
+
+class RunStatusFilter(Excludable, StatusFilter):
+    pass
+
+
+class RunTriggerFilter(Excludable, TriggerFilter):
+    pass
+
+
+class RunWorkflowFilter(Excludable, WorkflowFilter):
+    def wanted(self) -> list[str]:
+        return [*super().wanted(), *self.excluded]
+
+
+class RunCreatedFilter(CreatedFilter):
+    title = _("time of creation")
+
+
+class EndedFilter(PeriodFilter):
+    title = _("time of the end")
+    parameter_name = "ended"
+    column = "ended_at"
+
+
+class EndedBetween(LinkedFilter):
+    """From one time until just before another, as a bar of a chart has them."""
+
+    title = _("exact time of the end")
+    parameter_name = "ended_between"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        if (value := self.value()) is None:
+            return []
+        shown = (f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}" for moment in _times(value))
+        return [(value, " – ".join(shown))]
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        since, until = _times(value)
+        return queryset.filter(ended_at__gte=since, ended_at__lt=until)
+
+
+class PaceFilter(ConstantFilter):
+    """Of the last days alone, which are what the rule is about."""
+
+    title = _("pace")
+    parameter_name = "pace"
+    offered = (("slow", _("Slower than 95 % of its workflow’s last 7 days")),)
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(usual.slow(), created_at__gte=usual.since())
+
+
+class OwnerFilter(ConstantFilter):
+    title = _("owner of the workflow")
+    parameter_name = "owner"
+    offered = (("me", _("Me")),)
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        # As a list of ids the planner knows how common each of them is; of a join it does not.
+        mine = Workflow.objects.filter(owner=self.request.user.pk).order_by("-id").values_list("id", flat=True)
+        return queryset.filter(workflow__in=list(mine[:OWNED]))
+
+
+class CauseFilter(LinkedFilter):
+    """Runs that failed lately for one cause, to which the monitor links."""
+
+    title = _("cause")
+    parameter_name = "cause"
+    found: failures.Cause | None = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        if (value := self.value()) is None:
+            return []
+        causes = failures.causes(failures.recent(request.user))
+        self.found = next((cause for cause in causes if cause.key == value), None)
+        return [(value, self.found.line if self.found else _("Not seen in the last 24 hours"))]
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(pk__in=[run.pk for run in self.found.runs] if self.found else [])
+
+
+ALL = (
+    RunStatusFilter,
+    RunTriggerFilter,
+    RunCreatedFilter,
+    EndedFilter,
+    EndedBetween,
+    PaceFilter,
+    CauseFilter,
+    OwnerFilter,
+    RunWorkflowFilter,
+)
+
+
+def between(since: datetime, until: datetime) -> str:
+    """The value of EndedBetween."""
+    return f"{since.isoformat()}{BETWEEN}{until.isoformat()}"
+
+
+def _times(text: str) -> tuple[datetime, datetime]:
+    try:
+        since, until = map(datetime.fromisoformat, text.split(BETWEEN))
+    except ValueError:
+        raise IncorrectLookupParameters from None
+    if since.tzinfo is None or until.tzinfo is None:
+        raise IncorrectLookupParameters
+    return since, until

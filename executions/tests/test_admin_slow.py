@@ -1,0 +1,68 @@
+"""What cannot be asked in time says so, and how to narrow it; it never looks as if there were nothing."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+
+from executions.admin import ledger
+from executions.tests.factories import WorkflowExecutionFactory
+from workflows.tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def locked(table: str) -> Iterator[None]:
+    """Whoever asks the table meanwhile waits."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            held.set()
+            done.wait(30)
+        connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(30)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.fixture
+def client() -> Client:
+    client = Client()
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("workflowexecution", "workflow_executions"),
+        ("nodeexecution", "node_executions"),
+        ("executionlog", "execution_logs"),
+    ],
+)
+def test_a_list_that_takes_too_long_says_how_to_narrow_it(
+    name: str, table: str, client: Client, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(ledger, "LIMIT_MS", 50)
+    address = f"/admin/executions/{name}/?status=failed" if name != "executionlog" else f"/admin/executions/{name}/"
+    WorkflowExecutionFactory()
+    with locked(table):
+        response = client.get(address)
+    html = response.content.decode()
+    assert response.status_code == 503
+    assert "did not find these rows in time" in html
+    assert "match." not in html
+    assert client.get(address).status_code == 200

@@ -1,0 +1,30 @@
+"""Questions that may take only so long, whatever else the connection is allowed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
+from psycopg.errors import QueryCanceled
+
+BEFORE = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
+AGAIN = "SELECT set_config('statement_timeout', %s, true)"
+
+
+class TookTooLong(Exception):
+    """A statement was ended, and nothing is known of what it asked."""
+
+
+@contextmanager
+def at_most(milliseconds: int, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Each statement within takes at most so long. It is a transaction of its own, or a savepoint, so that what comes
+    after it can be asked whether or not this could be answered. Raises TookTooLong."""
+    try:
+        with transaction.atomic(using=using), connections[using].cursor() as cursor:
+            ((before, _set),) = cursor.execute(BEFORE, [str(milliseconds)])
+            yield
+            # A savepoint that is released keeps what was set in it.
+            cursor.execute(AGAIN, [before])
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise TookTooLong from error
+        raise

@@ -1,0 +1,51 @@
+"""A statement that takes too long is ended, and the next one is answered."""
+
+import pytest
+from django.db import connection, transaction
+
+from pastetrader.postgres.limits import TookTooLong, at_most
+
+pytestmark = pytest.mark.django_db
+
+
+def asked(sql: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return str(cursor.fetchone()[0])
+
+
+def limit() -> str:
+    return asked("SHOW statement_timeout")
+
+
+def test_a_statement_that_takes_longer_is_ended_and_the_transaction_around_it_goes_on() -> None:
+    before = limit()
+    with pytest.raises(TookTooLong), at_most(20):
+        asked("SELECT pg_sleep(5)")
+    assert asked("SELECT 1") == "1"
+    assert limit() == before
+
+
+def test_the_limit_holds_within_and_no_longer() -> None:
+    before = limit()
+    with transaction.atomic():
+        with at_most(700):
+            assert limit() == "700ms"
+            with at_most(200):
+                assert limit() == "200ms"
+            assert limit() == "700ms"
+        assert limit() == before
+
+
+def test_another_error_stays_what_it_is() -> None:
+    with pytest.raises(ZeroDivisionError), at_most(700):
+        raise ZeroDivisionError
+    assert asked("SELECT 1") == "1"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_outside_of_a_transaction_the_limit_ends_with_its_own() -> None:
+    before = limit()
+    with at_most(700):
+        assert limit() == "700ms"
+    assert limit() == before
