@@ -5,11 +5,14 @@ from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
+from executions.admin import monitor
+
 admin.site.site_header = admin.site.site_title = "PasteTrader"
 admin.site.index_title = _("Execution ledger")
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.admin_view(monitor.front_page)),
     path("admin/", admin.site.urls),
     path("api/v1/", include("executions.api.urls")),
 ]

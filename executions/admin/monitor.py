@@ -1,0 +1,117 @@
+"""The front page of those who may see runs: what failed and why, what runs, what waits and for what, how it has been.
+
+Each section is asked by itself, and may fail by itself. Every number is a link to the list that it counts.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.db import DatabaseError
+from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from executions.models import ExecutionStatus, WorkflowExecution
+from pastetrader.postgres.limits import TookTooLong, at_most
+
+from . import cells, failures, health, presets, texts
+from .health import Count
+
+logger = logging.getLogger(__name__)
+
+LIMIT_MS = 1_000  # for each statement of a section
+ROWS = 10  # of each section
+COUNTED = 1_000
+
+ALONE = Q(metadata__contains={"allow_concurrent": True})
+COLUMNS = ("status", "trigger_type", "created_at", "started_at", "ended_at", "workflow__name")
+
+
+@dataclass(frozen=True)
+class Section:
+    """`found` is None where it could not be asked in time."""
+
+    found: Any
+    address: str  # of a list that has the same, to be narrowed there
+
+
+def front_page(request: HttpRequest) -> HttpResponse:
+    runs = admin.site.get_model_admin(WorkflowExecution)
+    if not runs.has_view_permission(request):
+        return admin.site.index(request)
+    found = {name: section(name, request.user) for name in SECTIONS}
+    return admin.site.index(request, {"title": _("Monitor"), "monitor": found, "clocks": cells.clocks()})
+
+
+def section(name: str, user: Any) -> Section:
+    ask, filters = SECTIONS[name]
+    return Section(asked(ask, user), presets.runs(**filters))
+
+
+def asked(question: Callable[[Any], Any], user: Any) -> Any:
+    """The answer, or None where there was none in time."""
+    try:
+        with at_most(LIMIT_MS):
+            return question(user)
+    except TookTooLong:
+        logger.warning("The monitor's section %s took longer than %s ms.", question.__name__, LIMIT_MS)
+    except DatabaseError:
+        logger.exception("The monitor's section %s could not be asked.", question.__name__)
+    return None
+
+
+# --- the sections -----------------------------------------------------------
+def failed(user: Any) -> dict[str, Any]:
+    runs = failures.recent(user)
+    causes = failures.causes(runs)
+    count = Count(len(runs), presets.runs(status="failed", ended="1"), is_more=len(runs) == failures.SHOWN)
+    return {"count": count, "causes": causes[:ROWS], "others": len(causes) - ROWS}
+
+
+def running(user: Any) -> dict[str, Any]:
+    runs = _active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")
+    return {"count": _count(user, ExecutionStatus.RUNNING), "runs": cells.with_usual(list(runs[:ROWS]))}
+
+
+def waiting(user: Any) -> dict[str, Any]:
+    """Oldest first, each with `reason`: "trash", "inactive", "another" with its id in `behind`, or "engine"."""
+    at_work = WorkflowExecution.objects.running().exclude(ALONE).filter(workflow=OuterRef("workflow")).values("pk")
+    alone = ExpressionWrapper(ALONE, BooleanField())
+    runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
+    found = list(runs.annotate(behind=Subquery(at_work[:1]), alone=alone).order_by("created_at", "id")[:ROWS])
+    for run in found:
+        run.reason = _reason(run)
+        run.shown_wait = texts.human(max(0.0, (timezone.now() - run.created_at).total_seconds()))
+    return {"count": _count(user, ExecutionStatus.PENDING), "runs": found}
+
+
+def _reason(run: Any) -> str:
+    if run.workflow.deleted_at is not None:
+        return "trash"
+    if not run.workflow.is_active:
+        return "inactive"
+    return "another" if run.behind and not run.alone else "engine"
+
+
+def _active(user: Any, status: ExecutionStatus, *columns: str) -> Any:
+    runs = WorkflowExecution.objects.visible_to(user).filter(status=status)
+    return runs.select_related("workflow").only(*COLUMNS, *columns)
+
+
+def _count(user: Any, status: ExecutionStatus) -> Count:
+    """Up to COUNTED: beyond that nobody counts on the front page either."""
+    number = WorkflowExecution.objects.visible_to(user).filter(status=status).order_by()[: COUNTED + 1].count()
+    return Count(min(number, COUNTED), presets.runs(status=status), is_more=number > COUNTED)
+
+
+SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
+    "failed": (failed, {"status": "failed", "ended": "1"}),
+    "running": (running, {"status": "running"}),
+    "waiting": (waiting, {"status": "pending"}),
+    "throughput": (health.throughput, {"ended": "1"}),
+    "workflows": (health.busiest, {"ended": "7"}),
+}

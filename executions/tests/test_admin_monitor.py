@@ -1,0 +1,434 @@
+"""The front page: what is counted there is what its links list; each section fails by itself; nothing is scanned."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
+from random import Random
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from executions.admin import failures, health, monitor, usual
+from executions.models import WorkflowExecution
+from executions.tests.cast import permissions
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.test_admin_slow import locked
+from executions.tests.test_list_plans import only, plan, uses
+from workflows.models import Workflow
+from workflows.tests.factories import UserFactory, WorkflowFactory
+
+__all__ = ["only"]  # a fixture
+
+FRONT = "/admin/"
+NUMBER = re.compile(r'<a[^>]* href="(/admin/executions/workflowexecution/\?[^"]*)"[^>]*>([^<]*\d[^<]*)</a>')
+SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
+CONCURRENT = {"allow_concurrent": True}
+
+
+def signed_in(user: Any) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def shown(user: Any) -> str:
+    response = signed_in(user).get(FRONT)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def found(user: Any, section: str) -> Any:
+    return signed_in(user).get(FRONT).context["monitor"][section].found
+
+
+def ended(state: str, ago: timedelta, workflow: Workflow | None = None, seconds: float = 10) -> WorkflowExecution:
+    """A run that ended so long ago."""
+    run = in_state(WorkflowExecutionFactory(workflow=workflow or WorkflowFactory()), state)
+    end = timezone.now() - ago
+    begin = end - timedelta(seconds=seconds)
+    WorkflowExecution.objects.filter(pk=run.pk).update(created_at=begin, started_at=begin, ended_at=end)
+    run.refresh_from_db()
+    return run
+
+
+def failed_at(node: str, error: str, workflow: Workflow) -> WorkflowExecution:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    row, _made = workflow.nodes.get_or_create(name=node, defaults={"node_type": "tool"})
+    in_state(NodeExecutionFactory(workflow_execution=run, node=row), "running").fail(error)
+    run.fail("a node failed")
+    return run
+
+
+def section(html: str, name: str) -> str:
+    return html.partition(f'aria-labelledby="monitor-{name}"')[2].partition("</section>")[0]
+
+
+def numbers(html: str) -> Iterator[tuple[str, int]]:
+    """Each link to a list of runs whose text is a number and perhaps a word; not the percentages and durations."""
+    for address, text in NUMBER.findall(SVG.sub("", html)):
+        if said := re.fullmatch(r"(?:All )?(\d+)(?: completed| failed)?", unescape(text).strip()):
+            yield unescape(address), int(said[1])
+
+
+def count(client: Client, address: str) -> int:
+    """Of the rows of all pages of a list."""
+    page = client.get(address).context["cl"]
+    total = len(page.result_list)
+    while page.older_link:
+        page = client.get(address.partition("?")[0] + page.older_link).context["cl"]
+        total += len(page.result_list)
+    return total
+
+
+class TestWhoSeesIt:
+    def test_staff_who_may_view_runs(self, teammate: Any) -> None:
+        html = shown(teammate)
+        assert '<div class="monitor">' in html
+        assert 'id="executions-workflowexecution"' in html  # the list of applications stays
+
+    def test_staff_who_may_not_see_the_stock_page(self, newcomer: Any) -> None:
+        with CaptureQueriesContext(connection) as queries:
+            html = shown(newcomer)
+        assert "monitor" not in html
+        assert not any("workflow_executions" in query["sql"] for query in queries)
+
+    def test_strangers_are_sent_to_the_login(self, stranger: Any, client: Client) -> None:
+        assert signed_in(stranger).get(FRONT).status_code == 302
+        assert client.get(FRONT).status_code == 302
+
+    def test_staff_who_may_change_but_not_view_count_their_own(self, db: None) -> None:
+        user = UserFactory(is_staff=True)
+        user.user_permissions.set(permissions("change_workflowexecution"))
+        mine = ended("failed", timedelta(hours=1), WorkflowFactory(owner=user, name="mine"))
+        for state in ("completed", "failed"):
+            ended(state, timedelta(hours=1), WorkflowFactory(name="of another"))
+        in_state(WorkflowExecutionFactory(), "running")
+        WorkflowExecutionFactory()
+        page = signed_in(user).get(FRONT)
+        assert "of another" not in page.content.decode()
+        sections = {name: each.found for name, each in page.context["monitor"].items()}
+        assert [cause.newest.pk for cause in sections["failed"]["causes"]] == [mine.pk]
+        assert sections["running"]["runs"] == sections["waiting"]["runs"] == []
+        assert (sections["throughput"].completed.number, sections["throughput"].failed.number) == (0, 1)
+        assert [each.name for each in sections["workflows"]] == ["mine"]
+
+
+class TestNumbers:
+    def test_each_is_the_length_of_the_list_that_it_links_to(self, staff: Any) -> None:
+        random, client = Random(4), signed_in(staff)
+        flows = [WorkflowFactory(name=f"flow {i}") for i in range(4)]
+        for _ in range(150):
+            state = random.choice(["completed", "completed", "failed", "cancelled"])
+            ended(state, timedelta(minutes=random.uniform(1, 12 * 24 * 60)), random.choice(flows))
+        for number in range(60):
+            failed_at(random.choice("ab"), f"KeyError: {number}", flows[0])
+        for _ in range(12):
+            in_state(WorkflowExecutionFactory(workflow=flows[0], metadata=CONCURRENT), "running")
+            WorkflowExecutionFactory(workflow=flows[1])
+        seen = list(numbers(client.get(FRONT).content.decode()))
+        assert len(seen) > 60  # 24 hours twice, tiles, causes, workflows
+        assert {address for address, _number in seen} >= {
+            f"/admin/executions/workflowexecution/?{query}"
+            for query in ("status=failed&ended=1", "status=running", "status=pending", "ended=1&status=completed")
+        }
+        for address, number in dict(seen).items():
+            assert count(client, address) == number, address
+
+    def test_beyond_a_thousand_nobody_counts(self, staff: Any, monkeypatch: Any) -> None:
+        monkeypatch.setattr(monitor, "COUNTED", 2)
+        monkeypatch.setattr(failures, "SHOWN", 2)
+        flow = WorkflowFactory()
+        for _ in range(3):
+            WorkflowExecutionFactory(workflow=flow)
+            ended("failed", timedelta(hours=1), flow)
+        html = shown(staff)
+        assert html.count(">over 2</a>") == 2  # failed, waiting
+        assert "These are the causes of the newest 2 failures." in html
+
+
+class TestFailed:
+    def test_those_of_one_cause_stand_in_one_row_the_newest_cause_first(self, staff: Any) -> None:
+        flow, other = WorkflowFactory(name="flow"), WorkflowFactory(name="other")
+        first = failed_at("load", "TimeoutError: no answer from 'a' within 30 s\nmore", flow)
+        alone = failed_at("load", "TimeoutError: no answer from 'a' within 30 s", other)
+        last = failed_at("load", "TimeoutError: no answer from 'b' within 44 s", flow)
+        failed_at("rank", "TimeoutError: no answer from 'a' within 30 s", flow)
+        causes = found(staff, "failed")["causes"]
+        assert [(each.workflow.name, each.node, len(each.runs)) for each in causes] == [
+            ("flow", "rank", 1),
+            ("flow", "load", 2),
+            ("other", "load", 1),
+        ]
+        assert [run.pk for run in causes[1].runs] == [last.pk, first.pk]
+        html = section(shown(staff), "failed")
+        assert f"/admin/executions/workflowexecution/{last.pk}/change/" in html
+        assert f"/admin/executions/workflowexecution/{first.pk}/change/" not in html
+        assert "&#x27;b&#x27; within 44 s" in html
+        assert alone.pk
+
+    def test_a_cause_leads_to_its_runs_and_says_so_there(self, staff: Any) -> None:
+        flow, client = WorkflowFactory(), signed_in(staff)
+        runs = [failed_at("load", f"page {number} is gone", flow) for number in range(2)]
+        failed_at("load", "something else", flow)
+        (_other, cause) = found(staff, "failed")["causes"]
+        response = client.get(cause.address)
+        assert {run.pk for run in response.context["cl"].result_list} == {run.pk for run in runs}
+        assert "page 1 is gone" in response.content.decode()
+
+    def test_what_failed_before_that_is_not_there(self, staff: Any) -> None:
+        ended("failed", timedelta(hours=25))
+        assert "Nothing has failed in the last 24 hours." in shown(staff)
+
+    def test_of_more_than_ten_causes_the_others_are_counted(self, staff: Any) -> None:
+        for name in "abcdefghijkl":
+            failed_at(name, "went wrong", WorkflowFactory())
+        assert "2 more causes: all that failed" in shown(staff)
+
+
+class TestWaiting:
+    def reason(self, staff: Any, run: WorkflowExecution) -> str:
+        return next(row.reason for row in found(staff, "waiting")["runs"] if row.pk == run.pk)
+
+    def test_behind_another_run_of_its_workflow_to_which_it_links(self, staff: Any) -> None:
+        at_work = in_state(WorkflowExecutionFactory(), "running")
+        run = WorkflowExecutionFactory(workflow=at_work.workflow)
+        assert self.reason(staff, run) == "another"
+        html = section(shown(staff), "waiting")
+        assert f'<a href="/admin/executions/workflowexecution/{at_work.pk}/change/">Another run</a>' in html
+
+    @pytest.mark.parametrize(("this", "other"), [(CONCURRENT, {}), ({}, CONCURRENT)])
+    def test_where_one_of_them_may_run_beside_others_it_is_not_that(self, this: Any, other: Any, staff: Any) -> None:
+        at_work = in_state(WorkflowExecutionFactory(metadata=other), "running")
+        run = WorkflowExecutionFactory(workflow=at_work.workflow, metadata=this)
+        assert self.reason(staff, run) == "engine"
+        run.start()  # it could be, and so it was for an engine that it waited
+
+    def test_for_its_workflow_to_be_active_or_out_of_the_trash(self, staff: Any) -> None:
+        inactive = WorkflowExecutionFactory(workflow=WorkflowFactory(is_active=False))
+        trashed = WorkflowExecutionFactory(workflow=WorkflowFactory(is_active=False))
+        trashed.workflow.soft_delete()
+        assert self.reason(staff, inactive) == "inactive"
+        assert self.reason(staff, trashed) == "trash"
+        html = shown(staff)
+        assert "Its workflow is inactive." in html
+        assert "Its workflow is in the trash." in html
+
+    def test_for_an_engine_and_for_how_long_the_oldest_first(self, staff: Any) -> None:
+        young, old = WorkflowExecutionFactory(), WorkflowExecutionFactory()
+        WorkflowExecution.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(minutes=5, seconds=2))
+        assert [run.pk for run in found(staff, "waiting")["runs"]] == [old.pk, young.pk]
+        html = section(shown(staff), "waiting")
+        assert "No engine has started it yet." in html
+        assert re.search(r'<time class="clock"[^>]*>5 min \d s</time>', html)
+
+
+class TestRunning:
+    def test_the_longest_first_with_a_clock_and_a_word_where_it_is_slower_than_usual(self, staff: Any) -> None:
+        flow = WorkflowFactory()
+        ended("completed", timedelta(hours=1), flow, seconds=60)
+        young, old = (
+            in_state(WorkflowExecutionFactory(workflow=flow, metadata=CONCURRENT), "running") for _ in range(2)
+        )
+        WorkflowExecution.objects.filter(pk=old.pk).update(started_at=timezone.now() - timedelta(seconds=90))
+        assert [run.pk for run in found(staff, "running")["runs"]] == [old.pk, young.pk]
+        html = section(shown(staff), "running")
+        assert html.count('<time class="clock"') == 2
+        assert html.count('class="slow"') == 1
+
+
+class TestHealth:
+    def test_success_and_percentiles_of_each_workflow_the_busiest_first(self, staff: Any) -> None:
+        busy, quiet = WorkflowFactory(name="busy"), WorkflowFactory(name="quiet")
+        for seconds in range(1, 22):
+            ended("completed", timedelta(days=2.5), busy, seconds)
+        ended("failed", timedelta(days=1.5), busy)
+        ended("completed", timedelta(days=8), busy, seconds=5000)
+        ended("failed", timedelta(days=1), quiet)
+        first, second = found(staff, "workflows")
+        assert (first.name, first.success, first.p50, first.p95) == ("busy", 95.5, "11.0 s", "20.0 s")
+        assert [bar.completed.number for bar in first.chart.bars] == [0, 0, 0, 0, 21, 0, 0]
+        assert [bar.failed.number for bar in first.chart.bars] == [0, 0, 0, 0, 0, 1, 0]
+        assert (second.name, second.success, second.p50) == ("quiet", 0.0, "–")
+        assert "95.5 %" in section(shown(staff), "workflows")
+
+    def test_where_one_of_many_failed_it_is_not_100_percent(self) -> None:
+        completed, failed = health.Count(99_999, ""), health.Count(1, "")
+        each = health.Health(None, "", health.Chart([], completed, failed), completed, None)  # type: ignore[arg-type]
+        assert each.success == 99.9
+
+    def test_throughput_is_drawn_by_the_hour_and_told_in_a_table(self, staff: Any) -> None:
+        for hours in (0.5, 0.6, 3.5, 25):
+            ended("completed", timedelta(hours=hours))
+        ended("failed", timedelta(hours=23.5))
+        bars = found(staff, "throughput").bars
+        assert [(bar.place, bar.completed.number) for bar in bars if bar.completed.number] == [(20, 1), (23, 2)]
+        assert [(bar.place, bar.failed.number) for bar in bars if bar.failed.number] == [(0, 1)]
+        html = section(shown(staff), "throughput")
+        assert html.count('<rect class="completed"') == 2
+        assert html.count('<th scope="row">') == 24
+
+
+class TestStates:
+    def test_an_empty_ledger_says_so_in_each_section(self, staff: Any) -> None:
+        html = shown(staff)
+        for text in (
+            "Nothing has failed in the last 24 hours.",
+            "Nothing is running.",
+            "Nothing is waiting.",
+            "No run was completed or failed in the last 24 hours.",
+            "No run ended in the last 7 days.",
+        ):
+            assert text in html
+        assert "could not be counted" not in html
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_section_that_takes_too_long_says_so_and_the_others_are_there(self, monkeypatch: Any) -> None:
+        client = signed_in(UserFactory(is_staff=True, is_superuser=True))
+        failed_at("load", "went wrong", WorkflowFactory())
+        in_state(WorkflowExecutionFactory(workflow__name="still here"), "running")
+        monkeypatch.setattr(monitor, "LIMIT_MS", 100)
+        with locked("node_executions"):
+            html = client.get(FRONT).content.decode()
+        failed = section(html, "failed")
+        assert "This could not be counted in time." in failed
+        assert "/admin/executions/workflowexecution/?status=failed&amp;ended=1" in failed
+        assert "Nothing has failed" not in html
+        assert html.count("could not be counted") == 1
+        assert "not known" in html  # its tile
+        assert "still here" in section(html, "running")
+
+    def test_a_section_whose_question_breaks_is_not_the_end_of_the_page(self, staff: Any, monkeypatch: Any) -> None:
+        def broken(user: Any) -> Any:
+            return list(WorkflowExecution.objects.extra(where=["nonsense"]))
+
+        monkeypatch.setitem(monitor.SECTIONS, "waiting", (broken, {"status": "pending"}))
+        html = shown(staff)
+        assert "could not be counted" in section(html, "waiting")
+        assert "Nothing is running." in html
+
+    def test_markup_in_a_name_or_an_error_is_text(self, staff: Any) -> None:
+        markup = "<script>alert(1)</script>"
+        failed_at(markup, markup, WorkflowFactory(name=markup))
+        in_state(WorkflowExecutionFactory(workflow__name=markup), "running")
+        assert markup not in shown(staff)
+
+    def test_it_loads_nothing_inline(self, staff: Any) -> None:
+        for state in ("completed", "failed"):
+            ended(state, timedelta(hours=1))
+        html = shown(staff).partition('<div class="monitor">')[2].partition("app-list")[0]
+        assert " style=" not in html
+        assert "<style" not in html
+        assert "<script" not in html
+
+
+class TestWhatItAsks:
+    def test_as_many_questions_for_many_rows_as_for_few(self, staff: Any) -> None:
+        client = signed_in(staff)
+
+        def fill(number: int) -> None:
+            for _ in range(number):
+                flow = WorkflowFactory()
+                failed_at("load", "went wrong", flow)
+                ended("completed", timedelta(hours=1), flow)
+                in_state(WorkflowExecutionFactory(workflow=flow), "running")
+                WorkflowExecutionFactory(workflow=flow)
+
+        fill(2)
+        client.get(FRONT)
+        with CaptureQueriesContext(connection) as few:
+            client.get(FRONT)
+        fill(20)
+        with CaptureQueriesContext(connection) as many:
+            client.get(FRONT)
+        assert len(many) == len(few) <= 40
+
+    def test_no_payload_and_no_traceback_is_read(self, staff: Any) -> None:
+        failed_at("load", "went wrong", WorkflowFactory())
+        with CaptureQueriesContext(connection) as queries:
+            signed_in(staff).get(FRONT)
+        sql = "\n".join(query["sql"] for query in queries)
+        assert not re.search("input_data|output_data|error_traceback", sql)
+        assert '."context"' not in sql
+
+    @pytest.mark.parametrize(
+        "question",
+        [
+            lambda: usual.completed(workflow__in=[WorkflowFactory().pk]),
+            lambda: health._by_workflow(UserFactory(is_superuser=True, is_staff=True), health._bounds(7, DAY)),
+            lambda: _by_hour().values("place").annotate(**health.OF_STATUS),
+        ],
+    )
+    def test_what_is_counted_of_a_period_is_counted_in_the_index_alone(self, only: Any, question: Any) -> None:
+        ended("completed", timedelta(hours=1))
+        only("workflow_executions", "idx_workflow_executions_ended")
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_bitmapscan = off")
+        found = plan(question())
+        assert "Index Only Scan using idx_workflow_executions_ended on" in found
+        assert "Index Cond: (ended_at >=" in found
+
+    def test_the_failures_of_a_period_are_found_by_their_end(self, only: Any, staff: Any) -> None:
+        only("workflow_executions", "idx_workflow_executions_ended")
+        since = timezone.now() - failures.PERIOD
+        runs = WorkflowExecution.objects.failed().filter(ended_at__gte=since).order_by("-ended_at", "-id")
+        found = plan(runs[: failures.SHOWN])
+        assert uses(found, "idx_workflow_executions_ended")
+        assert "Index Cond: (ended_at >=" in found
+
+    def test_what_waits_is_read_off_its_own_index_the_oldest_first(self, only: Any) -> None:
+        only("workflow_executions", "idx_workflow_executions_waiting")
+        found = plan(WorkflowExecution.objects.filter(status="pending").order_by("created_at", "id")[:10])
+        assert uses(found, "idx_workflow_executions_waiting")
+        assert "Sort" not in found
+
+
+DAY = timedelta(days=1)
+
+
+def _by_hour() -> Any:
+    return health._counted(UserFactory(is_superuser=True, is_staff=True), health._bounds(24, timedelta(hours=1)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("KeyError: 'close_17'", "KeyError: 'open_99'"),
+        ("[Errno 104] Connection reset while reading page 471", "[Errno 104] Connection reset while reading page 2"),
+        (
+            'Syntax error: Expected end of input but got identifier "bork" at [9:1]\n  compiled SQL at x.sql',
+            'Syntax error: Expected end of input but got identifier "fork" at [120:33]',
+        ),
+        ("child 'steps-9fkqc-3224593506' failed", "child 'steps-9fvnv-17' failed"),
+        ("run 0190f5e5-0000-7000-8000-abcdefabcdef is gone", "run 0190f5e5-ffff-7000-8000-000000000001 is gone"),
+        ("object deadbeefcafe not found", "object 00c0ffee1234 not found"),
+        ("at 2026-11-23T04:05:06+00:00: -5.25 of 1,000", "at 2025-01-01T00:00:00+09:00: 7 of 2"),
+        ("\n\n  too late by 5ms  \nand more", "too late by 300ms"),
+    ],
+)  # fmt: skip
+def test_messages_that_differ_by_numbers_ids_and_quotations_are_of_one_kind(one: str, other: str) -> None:
+    assert failures.kind(one) == failures.kind(other) != ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("KeyError: 'close'", "ValueError: 'close'"),
+        ("it didn't answer, can't go on", "it didn't start, can't go on"),
+        (
+            "Database Error in model orders (models/orders.sql)\n  Syntax error",
+            "Database Error in model customers (models/customers.sql)\n  Syntax error",
+        ),
+        ("failed", ""),
+    ],
+)
+def test_messages_that_differ_by_words_are_not(one: str, other: str) -> None:
+    assert failures.kind(one) != failures.kind(other)
+
+
+def test_no_message_is_a_kind_too() -> None:
+    assert failures.kind(None) == failures.kind("") == failures.kind(" \n ") == ""
