@@ -44,7 +44,7 @@ class Bar:
     @property
     def words(self) -> str:
         known = {"p50": texts.human(self.usual.p50), "p95": texts.human(self.usual.p95)}
-        return _("Of this workflow’s last 7 days, half took up to %(p50)s, and 95 %% up to %(p95)s.") % known
+        return _("Of this workflow’s last 7 days, half took up to %(p50)s, and 95 of 100 up to %(p95)s.") % known
 
 
 def with_usual(runs: list[Any]) -> list[Any]:

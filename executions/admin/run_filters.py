@@ -65,7 +65,7 @@ class PaceFilter(ConstantFilter):
 
     title = _("pace")
     parameter_name = "pace"
-    offered = (("slow", _("Slower than 95 % of its workflow’s last 7 days")),)
+    offered = (("slow", _("Slower than 95 of 100 runs of its workflow")),)
 
     def chosen(self, queryset: Any, value: str) -> Any:
         return queryset.filter(usual.slow(), created_at__gte=usual.since())

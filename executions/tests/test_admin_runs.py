@@ -21,8 +21,11 @@ from executions.tests.factories import (
     WorkflowExecutionFactory,
     in_state,
 )
+from executions.tests.test_list_plans import only, plan, uses
 from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
+
+__all__ = ["only"]  # a fixture
 
 RUNS = "/admin/executions/workflowexecution/"
 
@@ -170,7 +173,7 @@ class TestWhatIsUsual:
         workflow = WorkflowFactory()
         ran(workflow, 10)
         html = shown(staff)
-        assert "half took up to 10.0 s, and 95 % up to 10.0 s" in html
+        assert "half took up to 10.0 s, and 95 of 100 up to 10.0 s" in html
         assert 'class="slow"' not in html
 
     def test_a_bar_beyond_it_is_called_slow(self) -> None:
@@ -251,6 +254,34 @@ class TestAnyIdLeadsToItsPage:
         node = NodeExecutionFactory()
         assert self.landing(user, node.pk) is None
         assert self.landing(user, node.workflow_execution_id) is not None
+
+
+@pytest.mark.parametrize(
+    ("query", "index", "condition"),
+    [
+        ("not_trigger_type=event", "created", ""),
+        ("not_status=completed,running", "created", ""),
+        ("not_workflow={workflow}", "created", ""),
+        ("not_workflow={workflow}&period=7", "created", "Index Cond: (created_at >="),
+        ("status=failed&ended=today", "ended", "Index Cond: (ended_at >="),
+        ("ended=7", "ended", "Index Cond: (ended_at >="),
+        ("ended_between=2026-01-01T00:00:00Z~2026-01-01T01:00:00Z", "ended", "Index Cond: ((ended_at >="),
+        ("pace=slow", "created", "Index Cond: (created_at >="),
+        ("owner=me", "workflow", "Index Cond: (workflow_id ="),
+    ],
+)
+def test_a_filter_of_the_list_is_answered_by_its_index(
+    only: Any, query: str, index: str, condition: str, staff: Any
+) -> None:
+    workflow = WorkflowFactory(owner=staff)
+    ran(workflow, 10)
+    client = signed_in(staff)
+    only("workflow_executions", f"idx_workflow_executions_{index}")
+    cl = client.get(f"{RUNS}?{query.format(workflow=workflow.pk)}").context["cl"]
+    found = plan(cl.queryset[:51])
+    assert uses(found, f"idx_workflow_executions_{index}")
+    assert condition in found
+    assert index != "created" or "Sort" not in found
 
 
 def test_how_long_ago_it_was_is_said_in_words_and_the_exact_time_is_there_on_hover(staff: Any) -> None:
