@@ -61,10 +61,14 @@ class LedgerAdmin(Acts):
             return super().changelist_view(request, extra_context)
         try:
             with at_most(LIMIT_MS):
-                return super().changelist_view(request, extra_context)
+                return self.elsewhere(request) or super().changelist_view(request, extra_context)
         except TookTooLong:
             context = self.admin_site.each_context(request) | {"opts": self.opts, "title": _("This took too long")}
             return TemplateResponse(request, "admin/executions/too_slow.html", context, status=503)
+
+    def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
+        """The way to another page, where what is asked of the list has one of its own."""
+        return None
 
     def dress(self, request: HttpRequest, rows: list[Any]) -> None:
         """Give the rows of one page of the list what comes from elsewhere, by as many queries as for one row."""

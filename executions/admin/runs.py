@@ -47,10 +47,12 @@ class WorkflowExecutionAdmin(LedgerAdmin):
         return super().get_queryset(request).annotate(**shown)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        if address := landing.address(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip()):
-            return redirect(address)
         chosen = {"presets": presets.shown(request.GET), "clocks": cells.clocks()}
         return super().changelist_view(request, chosen | (extra_context or {}))
+
+    def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
+        address = landing.address(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
+        return redirect(address) if address else None
 
     def dress(self, request: HttpRequest, rows: list[Any]) -> None:
         failed = [run for run in rows if run.status == ExecutionStatus.FAILED]

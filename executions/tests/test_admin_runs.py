@@ -241,6 +241,13 @@ class TestAnyIdLeadsToItsPage:
         run = WorkflowExecutionFactory(metadata={"correlation_id": "order 17"})
         assert self.landing(staff, "order 17") == f"{RUNS}{run.pk}/change/"
 
+    def test_an_action_on_what_was_found_is_not_led_away(self, staff: Any) -> None:
+        run = WorkflowExecutionFactory(metadata={"correlation_id": "order 17"})
+        data = {"action": "cancel", "_selected_action": str(run.pk), "index": "0"}
+        signed_in(staff).post(f"{RUNS}?q=order+17", data)
+        run.refresh_from_db()
+        assert run.status == "cancelled"
+
     def test_what_nothing_has_and_what_several_have_stays_a_search(self, staff: Any) -> None:
         for _ in range(2):
             WorkflowExecutionFactory(metadata={"correlation_id": "shared"})

@@ -46,18 +46,19 @@ def client() -> Client:
 
 
 @pytest.mark.parametrize(
-    ("name", "table"),
+    ("name", "query", "table"),
     [
-        ("workflowexecution", "workflow_executions"),
-        ("nodeexecution", "node_executions"),
-        ("executionlog", "execution_logs"),
+        ("workflowexecution", "status=failed", "workflow_executions"),
+        ("workflowexecution", "q=0190f5e5-0000-7000-8000-000000000000", "execution_logs"),
+        ("nodeexecution", "status=failed", "node_executions"),
+        ("executionlog", "level=error", "execution_logs"),
     ],
 )
 def test_a_list_that_takes_too_long_says_how_to_narrow_it(
-    name: str, table: str, client: Client, monkeypatch: Any
+    name: str, query: str, table: str, client: Client, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(ledger, "LIMIT_MS", 50)
-    address = f"/admin/executions/{name}/?status=failed" if name != "executionlog" else f"/admin/executions/{name}/"
+    address = f"/admin/executions/{name}/?{query}"
     WorkflowExecutionFactory()
     with locked(table):
         response = client.get(address)
