@@ -103,13 +103,13 @@ class Scrubber:
             if key in self._innocent or self._is_innocent(key):  # as nearly every one is
                 clean[key] = item if isinstance(item, str) and not self._is_suspect(item) else self.document(item)
                 continue
-            name = self._key(key, clean)
+            name = self._key(key, clean, value)
             clean[name] = self._hidden(item) if hides(key, item, self.named) else self.document(item)
         return clean
 
     def _is_innocent(self, key: Any) -> bool:
         """It names no secret and holds none. Keys are few, and each comes with every line."""
-        innocent = isinstance(key, str) and not names_secret(key, self.named) and self._key(key, {}) == key
+        innocent = isinstance(key, str) and not names_secret(key, self.named) and self._key(key) == key
         if innocent and len(self._innocent) < MANY:
             self._innocent.add(key)
         return innocent
@@ -118,14 +118,14 @@ class Scrubber:
         if isinstance(value, dict):
             clean: dict[Any, Any] = {}
             for key, item in value.items():
-                clean[self._key(key, clean)] = self._hidden(item)
+                clean[self._key(key, clean, value)] = self._hidden(item)
             return clean
         if isinstance(value, list | tuple):
             return [self._hidden(item) for item in value]
         return value if value is None else MASK
 
-    def _key(self, key: Any, taken: dict[Any, Any]) -> Any:
-        """Two keys that differ in a secret alone stay two."""
+    def _key(self, key: Any, *taken: dict[Any, Any]) -> Any:
+        """Two keys that differ in a secret alone stay two; and neither takes the name of one that comes after it."""
         if not self._quick:
             return key
         written = str(key)
@@ -137,7 +137,7 @@ class Scrubber:
         if text == written or plain(written).removesuffix("s") in NAMES:
             return key  # the latter: a word that everybody knows, even where it is a value too
         name, count = text, 1
-        while name in taken:
+        while any(name in names for names in taken):
             count += 1
             name = f"{text} ({count})"
         return name

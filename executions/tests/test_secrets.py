@@ -165,6 +165,24 @@ def test_two_keys_that_hold_a_secret_stay_two() -> None:
     assert Scrubber(["hunter22", "hunter33"]).document({"hunter22": 1, "hunter33": 2}) == {MASK: 1, f"{MASK} (2)": 2}
 
 
+def test_a_key_that_reads_as_the_mask_is_not_overwritten_by_one_that_is_masked() -> None:
+    scrubber = Scrubber(["swordfish-99"])
+    for name, under in (("swordfish-99", "data"), ("swordfish-99", "password")):
+        clean = {MASK: "free", f"{MASK} (2)": "too"}
+        for document in ({name: 1} | clean, clean | {name: 1}):
+            assert len(scrubber.document({under: document})[under]) == 3
+    assert scrubber.document({"swordfish-99": 1, MASK: 2}) == {f"{MASK} (2)": 1, MASK: 2}
+
+
+@given(secrets=st.lists(SECRETS, min_size=1, max_size=3), data=st.data())
+def test_a_document_keeps_the_number_of_its_keys(secrets: list[str], data: Any) -> None:
+    names = [*secrets, MASK, f"{MASK} (2)", f"{MASK} (3)", "password", *(f"{secret}!" for secret in secrets)]
+    keys = data.draw(st.lists(st.sampled_from(names) | TEXTS, unique=True, max_size=9))
+    under = data.draw(st.sampled_from(["a", "password"]))
+    document = {under: dict.fromkeys(keys, "value")}
+    assert len(Scrubber(secrets).document(document)[under]) == len(keys)
+
+
 def test_a_word_that_everybody_knows_stays_a_key() -> None:
     document = {"secrets": {"password": "password"}}
     assert Scrubber(values_in(document)).document(document) == {"secrets": {"password": MASK}}
