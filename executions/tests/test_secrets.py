@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from executions.secrets import MASK, Blindfold, Scrubber, names_secret, values_in
+from workflows.secrets import masked
 
 SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=6, max_size=30).filter(
     lambda text: text not in MASK and MASK not in text and not text.isspace()
@@ -103,7 +104,7 @@ def test_no_value_stays_anywhere_in_a_document(secrets: list[str], document: Any
 @given(document=JSON, text=TEXTS)
 def test_what_holds_no_secret_is_unchanged(document: Any, text: str) -> None:
     scrubber = Scrubber(["hunter2-hunter2-hunter2", "correct horse battery"])
-    assume(not values_in(document))
+    assume(masked(document) == document)  # `{"secret": false}` has no value to find, and is masked
     assert scrubber.text(text) == text
     assert scrubber.document({"a": document}) == {"a": document}
 
