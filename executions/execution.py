@@ -21,6 +21,7 @@ from .states import ENDED, ExecutionStatus, Transitions, sources
 # for, and clocks are set back now and then: the end is never before the start all the same.
 STARTED = Now()
 END = Greatest(Now(), F("started_at"))
+TRIES = 5  # at finding what a verb says clear of secrets that others bring meanwhile
 RESET: dict[str, Any] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
 
 
@@ -59,7 +60,7 @@ class Attempt(Identified, Timed):
         return f"{self.number} · {self.get_status_display()}"
 
     def save(self, **kwargs: Any) -> None:
-        vault.guard_rows([self], self.ACT, kwargs.get("using"))
+        vault.guard_rows([self], self.ACT, kwargs.get("using"), came=vault.take(self))
         super().save(**kwargs)
 
 
@@ -135,9 +136,7 @@ class Execution(Versioned, Timed):
         )
         storable.check("output_data", changes.get("output_data"))
         with transaction.atomic():
-            # Before the row is locked: what is found to be secret locks the run.
-            changes |= vault.guard_changes(self, changes, act)
-            moved = rows.update_returning(**{"status": to, "updated_at": self._noted(act)} | changes)
+            moved = self._moved(rows, act, {"status": to, **changes})
             if moved is None:
                 raise self._refusal(act, to)
             if then is not None:
@@ -150,6 +149,28 @@ class Execution(Versioned, Timed):
             del moved["version"]
         for name, value in moved.items():
             setattr(self, name, value)
+
+    def _moved(self, rows: Any, act: str, changes: dict[str, Any]) -> dict[str, Any] | None:
+        """What the row holds once it has moved; None where it does not match.
+
+        The values of the run's secrets were read before, maybe long before, and the UPDATE may have to wait for
+        somebody who brings another: it matches their version, and where that has risen they are read anew.
+        """
+        for _try in range(TRIES):
+            # Before the row is locked: what is found to be secret locks the run.
+            said, version = vault.guard_changes(self, changes, act)
+            if version is None and acting.reason():
+                version = vault.version_now(self.run_id)
+            clear = Q() if version is None else self._clear_of(version)
+            noted = {"updated_at": self._noted(act)}
+            moved: dict[str, Any] | None = rows.filter(clear).update_returning(**noted | changes | said)
+            if moved is not None or version is None or vault.version_now(self.run_id) == version:
+                return moved
+        return None
+
+    def _clear_of(self, version: int) -> Q:
+        """Of rows whose run has learnt no secret since this version, and learns none until the transaction ends."""
+        raise NotImplementedError
 
     def _noted(self, act: str) -> Func:
         """Now, and with it what the history is told of the move."""

@@ -20,11 +20,12 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows import graph, storable
 from workflows.base import GinIndex, Index, json_value
+from workflows.base import Value as FieldValue
 from workflows.exceptions import violated
 from workflows.models import Graph, Node, Workflow
 
 from . import acting, context, graphs, keys, states, vault
-from .exceptions import ConcurrentExecution, InvalidTransition
+from .exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
 from .history import HistoryEntry
 from .log import ExecutionLog
@@ -82,6 +83,9 @@ class WorkflowExecution(Execution):
         related_name="executions",
         verbose_name=_("graph"),
     )
+    # Rises when the run learns a secret; here, and not beside the values, as an UPDATE that has waited for a row sees
+    # that row anew and every other as it was before.
+    secrets_version = models.PositiveIntegerField(_("version of its secrets"), default=0, db_default=0, editable=False)
     context = models.JSONField(_("context"), default=dict, db_default=json_value({}), blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, db_default=json_value({}), blank=True)
 
@@ -228,6 +232,13 @@ class WorkflowExecution(Execution):
                 raise
             raise ConcurrentExecution(act, self.status, ANOTHER_RUNS, self.version) from error
 
+    def _clear_of(self, version: int) -> Q:
+        return Q(secrets_version=version)
+
+    def _stamped(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Any]]:
+        """save() does not write back an older version of the secrets: vault.keep() alone changes it."""
+        return super()._stamped([value for value in values if value[0].name != "secrets_version"])
+
     def _settle_completed(self) -> None:
         # No node can start meanwhile: that takes a lock on this run's row, which _move() holds. What is done to those
         # that are running is taken back by the refusal.
@@ -363,16 +374,23 @@ class NodeExecution(Execution):
     def retry(self) -> None:
         """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended: the
         retry of a failed run retries its failed nodes."""
-        if vault.came_with(self) and self.can_retry:
-            self._retry_as(self)
-        else:
+        version = vault.came_version(self)
+        if version is None or not self.can_retry:
             with transaction.atomic():
                 self._retry_as(self._locked_with_run())
+            return
+        try:
+            self._retry_as(self, secrets_version=version)
+        except StaleExecution as refused:
+            if refused.version != self.version:
+                raise
+            vault.take(self)  # what came is out of date, and is read anew once the run is locked
+            self._retry_as(self)
 
-    def _retry_as(self, row: "NodeExecution") -> None:
-        """`row` tells what the attempt was: it is refused where the row has changed since."""
+    def _retry_as(self, row: "NodeExecution", **run: Any) -> None:
+        """`row` tells what the attempt was: it is refused where the row has changed since, or its run is not `run`."""
         again: dict[str, Any] = {"retry_count": F("retry_count") + 1, "attempt": F("attempt") + 1}
-        unchanged = Q(version=row.version) & self._behind_run()
+        unchanged = Q(version=row.version) & self._behind_run(**run)
         self._move("retry", ExecutionStatus.PENDING, row._kept().save, unchanged, **again, **NODE_RESET)
 
     def _locked_with_run(self) -> "NodeExecution":
@@ -382,10 +400,17 @@ class NodeExecution(Execution):
             raise InvalidTransition("retry", row.status, f"it has {row.retries_used}", row.version)
         return row
 
-    def _behind_run(self) -> Q:
-        """Of rows whose run has not ended. The statement locks the run before the row, until the transaction ends:
-        whoever ends the run meanwhile goes first, and then it is not found, or waits."""
-        runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.run_id, status__in=ACTIVE)
+    def _behind_run(self, **run: Any) -> Q:
+        """Of rows whose run has not ended."""
+        return self._of_locked(status__in=ACTIVE, **run)
+
+    def _clear_of(self, version: int) -> Q:
+        return self._of_locked(secrets_version=version)
+
+    def _of_locked(self, **run: Any) -> Q:
+        """Of rows whose run is so. The statement locks the run before the row, until the transaction ends: whoever
+        changes the run meanwhile goes first, and then it is not found, or waits."""
+        runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.run_id, **run)
         return Q(workflow_execution__in=runs.values("pk"))
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:

@@ -31,7 +31,6 @@ from .secrets import NOTHING, Blindfold, Scrubber, values_in
 from .states import ACTIVE, ExecutionStatus
 
 type Values = Mapping[UUID, set[str]]
-type Known = dict[UUID, Scrubber]
 
 GONE = ""  # as no encrypted text is
 PURGED_AT_ONCE = 100
@@ -98,6 +97,17 @@ class Piece:
     found: Set[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What masks the secrets of one run; `version` is its secrets_version, which rises with each that it learns."""
+
+    scrubber: Scrubber = NOTHING
+    version: int = 0
+
+
+type KnownOf = Mapping[UUID, Known]
+
+NONE = Known()
 RUN = attrgetter("run")
 
 
@@ -107,9 +117,10 @@ def guard(
     using: str | None = None,
     *,
     new: bool = False,
-    came: Known | None = None,
-) -> Values:
-    """Mask and scrub the fields of each piece, in place; what was found to be secret and was not known before.
+    came: KnownOf | None = None,
+) -> tuple[Values, KnownOf]:
+    """Mask and scrub the fields of each piece, in place; what was found to be secret and was not known before, and all
+    that is known then.
 
     Of a `new` run nothing can be known yet, and the caller says keep_of_new() once the run is there; `came` is what
     came with the rows. Raises SecretsUnknown where a run had secrets that cannot be known any more.
@@ -125,26 +136,27 @@ def guard(
             found[piece.run] |= piece.found
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # lines come by the thousand, and of one run
     known = ({} if new else _known(runs, act, using)) if came is None else came
-    more = {run: values for run in found if (values := found[run] - known.get(run, NOTHING).values)}
+    more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
+    known = {**known, **{run: Known(Scrubber(values, extra)) for run, values in more.items()}}
     if more and not new:
-        keep(more, using)
-    known = known | {run: Scrubber(known.get(run, NOTHING).values | values, extra) for run, values in more.items()}
-    plain = Scrubber(extra=extra)
+        known |= keep(more, using)
+    plain = Known(Scrubber(extra=extra))
     for run, of_run in groupby(pieces, RUN):
-        scrubber = known.get(run, plain)
+        scrubber = known.get(run, plain).scrubber
         for piece in of_run:
             _scrub(piece.fields, scrubber)
-    return more
+    return more, known
 
 
-def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
+def guard_rows(
+    rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False, came: KnownOf | None = None
+) -> Values:
     """guard() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
     and repeated finds only masks there."""
     models: set[Any] = set(map(type, rows))
     names = {model: guarded(model) for model in models}
     pieces = [_piece(row, names[type(row)]) for row in rows]
-    came = take(rows[0]) if len(rows) == 1 else None
-    more = guard(pieces, act, using, new=new, came=came)
+    more, _known_now = guard(pieces, act, using, new=new, came=came)
     for row, piece in zip(rows, pieces, strict=True):
         vars(row).update(piece.fields)
         if piece.found:
@@ -152,12 +164,20 @@ def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: 
     return more
 
 
-def guard_changes(row: Any, changes: dict[str, Any], act: str) -> dict[str, Any]:
-    """Those of the changes to a row that may hold anything, as they may be stored."""
+def guard_changes(row: Any, changes: dict[str, Any], act: str) -> tuple[dict[str, Any], int | None]:
+    """Those of the changes to a row that may hold anything, as they may be stored, and the version of the run's secrets
+    that they are clear of: None where nothing is said. What came with the row is used once, and read anew then."""
     said = Piece(row.run_id, {name: changes[name] for name in guarded(row._meta.model) & set(changes)})
-    if any(said.fields.values()):
-        guard([said], act, came=take(row))
-    return said.fields
+    if not any(said.fields.values()):
+        return said.fields, None
+    _more, known = guard([said], act, came=take(row))
+    return said.fields, known.get(row.run_id, NONE).version
+
+
+def version_now(run: UUID) -> int | None:
+    """Of what the run knows; None where it is gone."""
+    version: int | None = _runs().filter(pk=run).values_list("secrets_version", flat=True).first()
+    return version
 
 
 def guard_same(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
@@ -167,8 +187,8 @@ def guard_same(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
     pieces = [Piece(run, dict(fields)) for run in runs]
     guard(pieces, "update", using)
     fields = dict(fields)
-    for scrubber in (*_known({piece.run for piece in pieces}, "update", using).values(), Scrubber(extra=_extra())):
-        _scrub(fields, scrubber)
+    for known in (*_known({piece.run for piece in pieces}, "update", using).values(), Known(Scrubber(extra=_extra()))):
+        _scrub(fields, known.scrubber)
     return fields
 
 
@@ -186,20 +206,23 @@ def keep_of_new(found: Values, using: str | None = None) -> None:
     )
 
 
-def keep(found: Values, using: str | None = None) -> None:
-    """Beside what is kept of these runs already."""
+def keep(found: Values, using: str | None = None) -> KnownOf:
+    """Beside what is kept of these runs already; what is known of them then."""
     secrets = ExecutionSecrets.objects.using(using or DEFAULT_DB_ALIAS)
     with transaction.atomic(using=secrets.db):
         # First the run, as every verb does; and two that add to the same run come one after the other.
         runs = _runs().using(secrets.db).filter(pk__in=found).order_by("pk")
-        there = set(runs.select_for_update(no_key=True).values_list("pk", flat=True))
+        there = dict(runs.select_for_update(no_key=True).values_list("pk", "secrets_version"))
         kept = {row.pk: _unsealed(row.sealed, _keys()) for row in secrets.filter(pk__in=there) if row.sealed}
+        every = {run: found[run] | kept.get(run, frozenset()) for run in there}
         secrets.bulk_create(
-            [ExecutionSecrets(pk=run, sealed=_sealed(found[run] | kept.get(run, frozenset()))) for run in there],
+            [ExecutionSecrets(pk=run, sealed=_sealed(values)) for run, values in every.items()],
             update_conflicts=True,
             unique_fields=["workflow_execution"],
             update_fields=["sealed"],
         )
+        runs.update(secrets_version=F("secrets_version") + 1)
+    return {run: Known(Scrubber(values, _extra()), there[run] + 1) for run, values in every.items()}
 
 
 def as_stored(run: UUID, fields: dict[str, Any]) -> dict[str, Any]:
@@ -212,7 +235,7 @@ def as_stored(run: UUID, fields: dict[str, Any]) -> dict[str, Any]:
 def scrubber(run: UUID, using: str | None = None) -> Scrubber:
     """For what is printed about a run and not stored; it shows nothing where the secrets cannot be known."""
     try:
-        return _known({run}, "print", using).get(run, NOTHING)
+        return _known({run}, "print", using).get(run, NONE).scrubber
     except (SecretsUnknown, DatabaseError):
         return Blindfold()
 
@@ -234,7 +257,7 @@ _purged_at = -float(PURGE_EVERY)
 
 # --- Read together with a row ------------------------------------------------
 # A verb that is said of a row just read need not ask once more. Kept in the row under these names, and for one use.
-CAME = ("came_sealed", "came_status")
+CAME = ("came_sealed", "came_status", "came_version")
 
 
 def with_secrets(rows: Any, run: str) -> Any:
@@ -242,11 +265,14 @@ def with_secrets(rows: Any, run: str) -> Any:
     path = f"{run}__" if run else ""
     kept = ExecutionSecrets.objects.filter(pk=OuterRef(f"{path}pk"))
     sealed = kept.values(found=Coalesce("sealed", Value(GONE), output_field=models.TextField()))
-    return rows.annotate(came_sealed=Subquery(sealed), came_status=F(f"{path}status"))
+    of_run = {"came_status": F(f"{path}status"), "came_version": F(f"{path}secrets_version")}
+    return rows.annotate(came_sealed=Subquery(sealed), **of_run)
 
 
-def came_with(row: Any) -> bool:
-    return CAME[0] in vars(row)
+def came_version(row: Any) -> int | None:
+    """Of what came with the row; None where nothing did."""
+    version: int | None = vars(row).get("came_version")
+    return version
 
 
 def pass_on(row: Any, other: Any) -> None:
@@ -254,16 +280,20 @@ def pass_on(row: Any, other: Any) -> None:
     vars(other).update({name: vars(row)[name] for name in CAME if name in vars(row)})
 
 
-def take(row: Any) -> Known | None:
-    """What came with the row; None where nothing did, or where _known() has to tell whether it may still be used."""
+def take(row: Any) -> KnownOf | None:
+    """What came with the row; None where nothing did, or where _known() has to tell whether it may still be used.
+
+    It may be out of date: whoever uses it has the statement that stores match the version (`Execution._move`).
+    """
     values = vars(row)
-    sealed, state = (values.pop(name, GONE) for name in CAME)
+    sealed, state, version = (values.pop(name, GONE) for name in CAME)
     if sealed == GONE or state not in ACTIVE:
         return None
     try:
-        return {} if sealed is None else {row.run_id: _scrubber(sealed, _keys(), _extra())}
+        scrubber = Scrubber(extra=_extra()) if sealed is None else _scrubber(sealed, _keys(), _extra())
     except InvalidToken:
         return None
+    return {row.run_id: Known(scrubber, version)}
 
 
 def _piece(row: Any, names: Iterable[str]) -> Piece:
@@ -283,7 +313,7 @@ def _runs() -> Any:
     return model._base_manager
 
 
-def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Scrubber]:
+def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
     """Read anew every time: the values may have come by another connection a moment ago."""
     if not runs:
         return {}
@@ -292,19 +322,19 @@ def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Scrubber]
         rows = kept(next(iter(runs)), using)
     else:
         rows = list(_of_runs(pk__in=runs).using(using))
-    known: dict[UUID, Scrubber] = {}
-    for run, sealed, over, state, version in rows:
+    known: dict[UUID, Known] = {}
+    for run, sealed, over, state, row_version, version in rows:
         if over or sealed is None:
-            raise SecretsUnknown(act, state, PURGED, version)
+            raise SecretsUnknown(act, state, PURGED, row_version)
         try:
-            known[run] = _scrubber(sealed, _keys(), _extra())
+            known[run] = Known(_scrubber(sealed, _keys(), _extra()), version)
         except InvalidToken as error:
-            raise SecretsUnknown(act, state, LOST, version) from error
+            raise SecretsUnknown(act, state, LOST, row_version) from error
     return known
 
 
 def _of_runs(**runs: Any) -> Any:
-    of_run = [f"workflow_execution__{name}" for name in ("status", "version")]
+    of_run = [f"workflow_execution__{name}" for name in ("status", "version", "secrets_version")]
     rows = ExecutionSecrets.objects.filter(**runs).annotate(is_over=is_over())
     return rows.values_list("pk", "sealed", "is_over", *of_run)
 

@@ -8,18 +8,23 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
 
+from executions import vault
 from executions.exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
-from executions.models import NodeExecution, WorkflowExecution
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.secrets import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.definition import Definition
 from workflows.models import Graph, Node, Workflow
 from workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+SECRET = "swordfish-99"
 
 
 def race(acts: list[Callable[[], Any]]) -> list[Any]:
@@ -204,13 +209,103 @@ def test_a_run_made_during_an_edit_waits_for_it_and_remembers_what_it_left() -> 
     made: list[WorkflowExecution] = []
     with transaction.atomic():
         workflow.nodes.filter(name="b").update(name="c")
-        other = threading.Thread(target=lambda: race([lambda: made.append(_made(workflow))]))
-        other.start()
-        while other.is_alive() and not _somebody_waits():
-            time.sleep(0.01)
+        other = _begin(lambda: made.append(_made(workflow)))
     other.join()
     assert {node["name"] for node in made[0].graph.nodes} == {"a", "c"}
     assert _made(workflow).graph == made[0].graph
+
+
+@pytest.fixture(params=[WorkflowExecution, NodeExecution])
+def row(request: Any, workflow: Workflow) -> Any:
+    """A running run that has no secrets yet, or a running node of it."""
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    node = in_state(NodeExecutionFactory(workflow_execution=run), "running")
+    return {WorkflowExecution: run, NodeExecution: node}[request.param]
+
+
+def _reveal(run: UUID, secret: str = SECRET) -> None:
+    ExecutionLog.objects.create(workflow_execution_id=run, level="info", message="of it", data={"password": secret})
+
+
+@pytest.mark.parametrize("before", [(), ("known-before-99",)])
+def test_a_verb_masks_what_came_after_its_row_was_read(row: Any, before: tuple[str, ...]) -> None:
+    for secret in before:
+        _reveal(row.run_id, secret)
+    mine = type(row).objects.with_secrets().get(pk=row.pk)
+    race([lambda: _reveal(row.run_id)])
+    mine.fail(f"login with {SECRET} refused")
+    row.refresh_from_db()
+    assert (row.error_message, mine.error_message) == (f"login with {MASK} refused",) * 2
+
+
+@pytest.mark.parametrize("read", ["with its secrets", "without"])
+def test_a_verb_that_waits_masks_what_came_while_it_waited(row: Any, read: str) -> None:
+    rows = type(row).objects.with_secrets() if read == "with its secrets" else type(row).objects.all()
+    mine = rows.get(pk=row.pk)
+    _while_it_waits(row.run_id, lambda: mine.fail(f"login with {SECRET} refused"))
+    row.refresh_from_db()
+    assert row.error_message == f"login with {MASK} refused"
+
+
+def test_a_verb_that_waits_for_its_own_row_masks_what_that_brings(row: Any) -> None:
+    with transaction.atomic():
+        locked = type(row).objects.get(pk=row.pk)
+        locked.input_data = {"password": SECRET}
+        locked.save()
+        other = _begin(lambda: type(row).objects.get(pk=row.pk).fail(f"login with {SECRET} refused"))
+    other.join()
+    row.refresh_from_db()
+    assert row.error_message == f"login with {MASK} refused"
+
+
+def test_a_request_that_waits_for_another_masks_what_that_brings(row: Any, api: Any, owner: Any) -> None:
+    answers: list[Any] = []
+    client, kind = api(owner), "executions" if isinstance(row, WorkflowExecution) else "node-executions"
+    url, body = f"/api/v1/{kind}/{row.pk}/fail/", {"error_message": f"login with {SECRET} refused"}
+    _while_it_waits(row.run_id, lambda: answers.append(client.post(url, body, format="json")))
+    assert (answers[0].status_code, answers[0].json()["error_message"]) == (200, f"login with {MASK} refused")
+    row.refresh_from_db()
+    assert row.error_message == f"login with {MASK} refused"
+
+
+def test_a_node_that_is_retried_keeps_its_attempt_clear_of_what_came_since_it_was_read() -> None:
+    node = in_state(NodeExecutionFactory(workflow_execution=in_state(WorkflowExecutionFactory(), "running")), "running")
+    node.fail(f"login with {SECRET} refused")
+    mine = NodeExecution.objects.with_secrets().select_related("node").get(pk=node.pk)
+    _reveal(node.run_id)
+    mine.retry()
+    assert node.attempts.get().error_message == f"login with {MASK} refused"
+
+
+def test_a_verb_that_others_always_overtake_is_refused_and_stores_nothing(row: Any, monkeypatch: Any) -> None:
+    guard, secrets = vault.guard_changes, [f"{SECRET}-{number}" for number in range(20)]
+
+    def overtaken(*arguments: Any) -> Any:
+        told = guard(*arguments)
+        _reveal(row.run_id, secrets.pop())
+        return told
+
+    monkeypatch.setattr(vault, "guard_changes", overtaken)
+    with pytest.raises(StaleExecution, match="it changed since it was read; read it again"):
+        row.fail(f"login with {secrets[-1]} refused")
+    row.refresh_from_db()
+    assert (row.status, row.error_message) == ("running", None)
+
+
+def _while_it_waits(run: UUID, act: Callable[[], Any]) -> None:
+    """Somebody has brought a secret and is not done when the act begins, and is done once it waits."""
+    with transaction.atomic():
+        _reveal(run)
+        other = _begin(act)
+    other.join()
+
+
+def _begin(act: Callable[[], Any]) -> threading.Thread:
+    other = threading.Thread(target=lambda: race([act]))
+    other.start()
+    while other.is_alive() and not _somebody_waits():
+        time.sleep(0.01)
+    return other
 
 
 def _made(workflow: Workflow) -> WorkflowExecution:

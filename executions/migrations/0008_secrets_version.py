@@ -1,0 +1,20 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """What a verb's UPDATE matches, so that it stores nothing with a secret that came since it read the others. With a
+    constant default the column is added at once, however many runs there are."""
+
+    dependencies = [
+        ("executions", "0007_history"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="workflowexecution",
+            name="secrets_version",
+            field=models.PositiveIntegerField(
+                db_default=0, default=0, editable=False, verbose_name="version of its secrets"
+            ),
+        ),
+    ]
