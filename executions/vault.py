@@ -25,6 +25,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from pastetrader.postgres.prepared import Prepared
+from workflows.base import parse_uuid
 
 from .exceptions import SecretsUnknown
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
@@ -167,11 +168,11 @@ def guard_rows(
 def guard_changes(row: Any, changes: dict[str, Any], act: str) -> tuple[dict[str, Any], int | None]:
     """Those of the changes to a row that may hold anything, as they may be stored, and the version of the run's secrets
     that they are clear of: None where nothing is said. What came with the row is used once, and read anew then."""
-    said = Piece(row.run_id, {name: changes[name] for name in guarded(row._meta.model) & set(changes)})
+    said = Piece(_run_of(row), {name: changes[name] for name in guarded(row._meta.model) & set(changes)})
     if not any(said.fields.values()):
         return said.fields, None
     _more, known = guard([said], act, came=take(row))
-    return said.fields, known.get(row.run_id, NONE).version
+    return said.fields, known.get(said.run, NONE).version
 
 
 def version_now(run: UUID) -> int | None:
@@ -293,13 +294,19 @@ def take(row: Any) -> KnownOf | None:
         scrubber = Scrubber(extra=_extra()) if sealed is None else _scrubber(sealed, _keys(), _extra())
     except InvalidToken:
         return None
-    return {row.run_id: Known(scrubber, version)}
+    return {_run_of(row): Known(scrubber, version)}
 
 
 def _piece(row: Any, names: Iterable[str]) -> Piece:
     values = vars(row)
     fields = {name: value for name in names if (value := values.get(name))}
-    return Piece(row.run_id, fields, values.get("_found_secret", frozenset()))
+    return Piece(_run_of(row), fields, values.get("_found_secret", frozenset()))
+
+
+def _run_of(row: Any) -> UUID:
+    """Ids may be assigned as text, which what is kept would not be found by; what is no id the database refuses."""
+    run = row.run_id
+    return run if isinstance(run, UUID) else parse_uuid(run) or run
 
 
 def _scrub(fields: dict[str, Any], scrubber: Scrubber) -> None:

@@ -86,6 +86,19 @@ def test_what_a_node_or_a_line_reveals_is_found_from_then_on_in_the_whole_run() 
     assert message(run, f"of-the-node of-the-line of-the-output {SECRET}") == " ".join([MASK] * 4)
 
 
+def test_a_run_is_known_by_its_id_as_text_too() -> None:
+    run = running()
+    write: list[Any] = [
+        ExecutionLog.objects.create,
+        lambda **line: ExecutionLog.objects.bulk_create([ExecutionLog(**line)]),
+    ]
+    for number, create in enumerate(write):
+        line = {"workflow_execution_id": str(run.pk), "level": "info"}
+        create(**line, message=f"with {SECRET}", data={"token": f"brought-{number}"})
+        assert run.logs.newest(1)[0].message == f"with {MASK}"
+        assert message(run, f"brought-{number}") == MASK
+
+
 def test_many_lines_of_several_runs_are_each_clear_of_their_own() -> None:
     runs = [running(), running(context={"secrets": {"a": "other-secret"}}), running(context={})]
     text = f"{SECRET} other-secret"
