@@ -1,8 +1,7 @@
 """What every log line goes through before it is stored, by whatever door: made text, masked, cut where it is long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
-from uuid import UUID
 
 from . import vault
 
@@ -25,10 +24,11 @@ def prepare(lines: Sequence[Any], using: str | None = None) -> None:
             line.message, line.is_cut = message, True
 
 
-def as_stored(run: UUID, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields as a line of this run holds them once stored."""
-    stored = vault.as_stored(run, fields)
-    return stored | {"message": cut(stored["message"])} if "message" in stored else stored
+def as_stored(line: Any, fields: vault.Fields) -> Iterator[tuple[Any, vault.Fields]]:
+    """As those of other rows, and cut."""
+    return vault.as_stored(
+        line, fields, lambda stored: {name: cut(text) if name == "message" else text for name, text in stored.items()}
+    )
 
 
 def cut(message: str) -> str:

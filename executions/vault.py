@@ -8,7 +8,8 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -32,6 +33,8 @@ from .secrets import NOTHING, Blindfold, Scrubber, values_in
 from .states import ACTIVE, ExecutionStatus
 
 type Values = Mapping[UUID, set[str]]
+type Fields = dict[str, Any]
+type Cut = Callable[[Fields], Fields]
 
 GONE = ""  # as no encrypted text is
 PURGED_AT_ONCE = 100
@@ -226,11 +229,33 @@ def keep(found: Values, using: str | None = None) -> KnownOf:
     return {run: Known(Scrubber(values, _extra()), there[run] + 1) for run, values in every.items()}
 
 
-def as_stored(run: UUID, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields as a row of this run holds them once stored: clear of what they themselves say is secret, too."""
-    found = {value for document in fields.values() for value in values_in(document, _extra())}
-    both = Scrubber(scrubber(run).values | found, _extra())
-    return {name: both.document(document) for name, document in fields.items()}
+def as_stored(row: Any, fields: dict[str, Any], cut: Cut = lambda fields: fields) -> Iterator[tuple[Any, Fields]]:
+    """Pairs of a stored row, or a copy, and of fields that somebody sends for it, each as they are once stored: the row
+    was made of these fields where the two are alike in one of the pairs. No pair where the fields hold a secret that
+    the run does not know: the row was made of others. `cut` is what else storing does to them.
+
+    What is not kept cannot be compared: values shorter than are looked for; which of the run's values it was; and once
+    the run's secrets are deleted, or cannot be decrypted, any value at all. Then the masks alone are, and a text that
+    held another row's secret counts as other content.
+    """
+    extra = _extra()
+    found = {value for document in fields.values() for value in values_in(document, extra)}
+    try:
+        known = _known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
+    except SecretsUnknown:
+        known = frozenset(found)
+    if not known >= {*Scrubber(found).values}:
+        return
+    now, first = Scrubber(known, extra), Scrubber(found, extra)
+    yield row, cut(_clear(fields, now))
+    # The run may have learnt since what then stood readable in both.
+    today = copy(row)
+    vars(today).update(_clear({name: getattr(row, name) for name in fields}, now))
+    yield today, _clear(cut(_clear(fields, first)), now)
+
+
+def _clear(fields: Fields, scrubber: Scrubber) -> Fields:
+    return {name: scrubber.document(document) for name, document in fields.items()}
 
 
 def scrubber(run: UUID, using: str | None = None) -> Scrubber:

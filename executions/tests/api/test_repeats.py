@@ -1,11 +1,14 @@
 """A row that is there already, under its id and with the same content, is answered and not made again."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.tests.factories import WorkflowExecutionFactory
+from executions.models import ExecutionLog, ExecutionSecrets, NodeExecution, WorkflowExecution
+from executions.secrets import MASK
+from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory
 from workflows.base import uuid7
 from workflows.models import Workflow
 
@@ -72,12 +75,82 @@ def test_an_id_of_a_row_that_the_caller_may_not_see_is_409_and_shows_nothing(
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
+FIELDS = {"run": "context", "node": "input_data", "line": "data"}
+
+
+def holding(kind: str, secret: str) -> dict[str, Any]:
+    return {FIELDS[kind]: {"secrets": {"api_key": secret}} if kind == "run" else {"password": secret}}
+
+
+def run_of(kind: str, content: Any, run: Any) -> str:
+    return content["id"] if kind == "run" else str(run.pk)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_other_secrets_are_other_content(api: Any, owner: Any, requests: Any, run: Any, kind: str) -> None:
+    url, content, _ = requests[kind]
+    content, client = content | {"id": str(uuid7())}, api(owner)
+    answers = [
+        client.post(f"/api/v1/{url}", content | holding(kind, secret), format="json")
+        for secret in ("secret-AAA-123", "secret-BBB-456", "secret-AAA-123")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 409, 200]
+    assert answers[1].json()["code"] == "exists_with_other_content"
+    assert "secret-" not in "".join(answer.content.decode() for answer in answers)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_secret_where_there_was_none_is_other_content(api: Any, owner: Any, requests: Any, kind: str) -> None:
+    url, content, _ = requests[kind]
+    content, client = content | {"id": str(uuid7()), **holding(kind, MASK)}, api(owner)
+    assert client.post(f"/api/v1/{url}", content, format="json").status_code == 201
+    answer = client.post(f"/api/v1/{url}", content | holding(kind, "secret-BBB-456"), format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "exists_with_other_content")
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_repeat_is_the_same_after_the_run_learnt_a_secret_that_stood_in_it(
+    api: Any, owner: Any, requests: Any, run: Any, kind: str
+) -> None:
+    url, content, _ = requests[kind]
+    name = {"run": "metadata", "node": "input_data", "line": "data"}[kind]
+    content, client = content | {"id": str(uuid7()), name: {"note": "ask swordfish-99"}}, api(owner)
+    assert client.post(f"/api/v1/{url}", content, format="json").status_code == 201
+    ExecutionLogFactory(workflow_execution_id=run_of(kind, content, run), data={"password": "swordfish-99"})
+    again = client.post(f"/api/v1/{url}", content, format="json")
+    assert again.status_code == 200, again.json()
+    answer = client.post(f"/api/v1/{url}", content | {name: {"note": "ask swordfish-98"}}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "exists_with_other_content")
+
+
+def test_a_long_line_is_the_same_after_the_run_learnt_a_secret_that_stood_in_it(api: Any, owner: Any, run: Any) -> None:
+    line = {"id": str(uuid7()), "level": "info", "message": "ask swordfish-99 " * 5_000}
+    client, url = api(owner), f"/api/v1/executions/{run.pk}/logs/"
+    assert client.post(url, line, format="json").status_code == 201
+    ExecutionLogFactory(workflow_execution=run, data={"password": "swordfish-99"})
+    assert client.post(url, line, format="json").status_code == 200
+
+
+@pytest.mark.parametrize("purged", [False, True])
+def test_once_the_secrets_are_deleted_what_is_masked_alone_is_compared(
+    api: Any, owner: Any, requests: Any, purged: bool
+) -> None:
+    url, content, _ = requests["run"]
+    content, client = content | {"id": str(uuid7()), **holding("run", "secret-AAA-123")}, api(owner)
+    content["input_data"] = {"said": "with secret-AAA-123"}
+    assert client.post(f"/api/v1/{url}", content, format="json").status_code == 201
+    WorkflowExecution.objects.get(pk=content["id"]).cancel()
+    WorkflowExecution.objects.filter(pk=content["id"]).update(ended_at=Now() - timedelta(hours=2))
+    assert not purged or ExecutionSecrets.objects.purge() == 1
+    assert client.post(f"/api/v1/{url}", content, format="json").status_code == 200
+    other = client.post(f"/api/v1/{url}", content | {"input_data": {"said": "without"}}, format="json")
+    assert (other.status_code, other.json()["code"]) == (409, "exists_with_other_content")
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_secrets_in_the_content_do_not_make_it_another(api: Any, owner: Any, requests: Any, kind: str) -> None:
     url, content, _ = requests[kind]
-    field = {"run": "context", "node": "input_data", "line": "data"}[kind]
-    secret = {"secrets": {"api_key": "hunter2-hunter2"}} if kind == "run" else {"password": "hunter2-hunter2"}
-    content, client = content | {"id": str(uuid7()), field: secret}, api(owner)
+    content, client = content | {"id": str(uuid7()), **holding(kind, "hunter2-hunter2")}, api(owner)
     first, again = (client.post(f"/api/v1/{url}", content, format="json") for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 200)
     assert "hunter2" not in again.content.decode()
