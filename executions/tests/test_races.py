@@ -13,9 +13,9 @@ from uuid import UUID
 import pytest
 from django.db import connection, transaction
 
-from executions import vault
+from executions import acting, vault
 from executions.exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.definition import Definition
@@ -258,6 +258,18 @@ def test_a_verb_that_waits_for_its_own_row_masks_what_that_brings(row: Any) -> N
     assert row.error_message == f"login with {MASK} refused"
 
 
+def test_the_reason_of_a_verb_that_waits_is_masked_too(row: Any) -> None:
+    def cancel() -> None:
+        with acting.acting(reason=f"as {SECRET} was refused"):
+            mine.cancel()
+
+    mine = type(row).objects.get(pk=row.pk)
+    _while_it_waits(row.run_id, cancel)
+    row.refresh_from_db()
+    entries = HistoryEntry.objects.filter(act="cancel").values_list("reason", flat=True)
+    assert (row.status, list(entries)[:1]) == ("cancelled", [f"as {MASK} was refused"])
+
+
 def test_a_request_that_waits_for_another_masks_what_that_brings(row: Any, api: Any, owner: Any) -> None:
     answers: list[Any] = []
     client, kind = api(owner), "executions" if isinstance(row, WorkflowExecution) else "node-executions"
@@ -315,6 +327,7 @@ def _made(workflow: Workflow) -> WorkflowExecution:
 
 def _somebody_waits() -> bool:
     with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees for ever what it saw first
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
