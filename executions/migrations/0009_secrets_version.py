@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     constant default the column is added at once, however many runs there are."""
 
     dependencies = [
-        ("executions", "0007_history"),
+        ("executions", "0008_monitor_indexes"),
     ]
 
     operations = [
