@@ -1,6 +1,7 @@
 """New rows over HTTP. One that is there already, under its id and with the same content, is answered and not made
 again: a caller that chose the id may repeat the request without a key."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,10 @@ from rest_framework.response import Response
 
 from executions import lines, vault
 from executions.models import ExecutionLog
+
+# Not compared where it is left out: what it was then nobody can say again. A line without a time got that of its call,
+# a node execution without a place that of its node in the graph; and `start` is what to do, and of no row.
+UNTOLD = {"id", "start", "timestamp", "execution_order"}
 
 
 class OtherContent(exceptions.APIException):
@@ -43,17 +48,25 @@ class CreateMixin:
 
     def there(self, contents: list[dict[str, Any]]) -> dict[UUID, Any]:
         """Of the rows to be made those that are there, by id. Raises OtherContent where one differs."""
-        chosen = {content["id"]: _stored(content) for content in contents if "id" in content}
         view: Any = self
+        chosen = {content["id"]: content for content in contents if "id" in content}
         found = {row.pk: row for row in view.get_queryset().filter(pk__in=chosen)} if chosen else {}
-        if any(not _is_made_of(row, chosen[pk]) for pk, row in found.items()):
+        left_out = _defaults(view.get_serializer(), view.get_queryset().model) if found else {}
+        if any(not _is_made_of(row, left_out | _stored(chosen[pk])) for pk, row in found.items()):
             raise OtherContent
         return found
 
 
 def _stored(content: dict[str, Any]) -> dict[str, Any]:
-    """Without what a request says to do with the new row: one that is there is answered as it is."""
+    """Without what a request says to do with the new row."""
     return {name: value for name, value in content.items() if name != "start"}
+
+
+def _defaults(serializer: Any, model: Any) -> dict[str, Any]:
+    """What a field that is left out means, of those for which that is always the same."""
+    fields = {name: field for name, field in serializer.fields.items() if name not in UNTOLD}
+    optional = [field.source for field in fields.values() if not (field.read_only or field.required)]
+    return {name: model._meta.get_field(name).get_default() for name in optional}
 
 
 def _is_made_of(row: Any, content: dict[str, Any]) -> bool:
@@ -68,4 +81,19 @@ def _is_made_of(row: Any, content: dict[str, Any]) -> bool:
 def _holds(row: Any, name: str, value: Any) -> bool:
     if isinstance(value, models.Model):
         return bool(getattr(row, f"{name.removesuffix('_id')}_id") == value.pk)
-    return bool(getattr(row, name) == value)
+    return bool(_as_jsonb(getattr(row, name)) == _as_jsonb(value))
+
+
+def _as_jsonb(value: Any) -> Any:
+    """What is equal where PostgreSQL's jsonb is: 1 and 1.0 are one number, as it reads the digits; true is none."""
+    match value:
+        case dict():
+            return {name: _as_jsonb(item) for name, item in value.items()}
+        case list():
+            return [_as_jsonb(item) for item in value]
+        case bool():
+            return bool, value
+        case int() | float():
+            return Decimal(repr(value) if isinstance(value, float) else value)
+        case _:
+            return value

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from executions.models import ExecutionLog, ExecutionSecrets, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
-from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
 from workflows.base import uuid7
 from workflows.models import Workflow
 
@@ -46,6 +46,54 @@ def test_the_same_content_is_200_with_the_row_and_other_content_409(
     answer = client.post(f"/api/v1/{url}", content | other, format="json")
     assert (answer.status_code, answer.json()["code"]) == (409, "exists_with_other_content")
     assert MODELS[kind].objects.count() == before + 1
+
+
+OPTIONAL = {
+    "run": {"input_data": {"x": 1}, "context": {"x": 1}, "metadata": {"tags": ["x"]}},
+    "node": {"input_data": {"x": 1}},
+    "line": {"data": {"x": 1}, "node_execution": "the run's"},
+}
+
+
+@pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, fields in OPTIONAL.items() for field in fields])
+def test_what_is_left_out_means_its_default(
+    api: Any, owner: Any, run: Any, requests: Any, kind: str, field: str
+) -> None:
+    url, content, _ = requests[kind]
+    without = {name: value for name, value in content.items() if name != field}
+    value = str(NodeExecutionFactory(workflow_execution=run).pk) if field == "node_execution" else OPTIONAL[kind][field]
+    default, client = None if kind == "line" else {}, api(owner)
+
+    def statuses(*bodies: Any) -> list[int]:
+        chosen = {"id": str(uuid7())}
+        return [client.post(f"/api/v1/{url}", body | chosen, format="json").status_code for body in bodies]
+
+    assert statuses(content | {field: value}, without, without | {field: default}) == [201, 409, 409]
+    assert statuses(without, without, without | {field: default}, content | {field: value}) == [201, 200, 200, 409]
+
+
+def test_what_no_repeat_can_know_may_be_left_out(api: Any, owner: Any, requests: Any) -> None:
+    """A line's time is that of its call, a node execution's place that of its node in the graph."""
+    for kind, field, value in (("line", "timestamp", "2026-11-22T10:00:00Z"), ("node", "execution_order", 7)):
+        url, content, _ = requests[kind]
+        whole, client = content | {"id": str(uuid7()), field: value}, api(owner)
+        without = {name: value for name, value in whole.items() if name != field}
+        answers = [client.post(f"/api/v1/{url}", body, format="json").status_code for body in (whole, without)]
+        assert answers == [201, 200]
+
+
+@pytest.mark.parametrize(("first", "then", "status"), [
+    (1, True, 409), (0, False, 409), (True, 1, 409), ([True], [1], 409), (1, 1.0, 200), (1e23, 1e23, 200),
+    (-0.0, 0, 200), (1, 2, 409), ("1", 1, 409), (None, 0, 409),
+])  # fmt: skip
+def test_values_are_the_same_where_the_database_says_so(
+    api: Any, owner: Any, requests: Any, first: Any, then: Any, status: int
+) -> None:
+    url, content, _ = requests["run"]
+    content, client = content | {"id": str(uuid7())}, api(owner)
+    for value, expected in ((first, 201), (then, status)):
+        answer = client.post(f"/api/v1/{url}", content | {"input_data": {"a": value}}, format="json")
+        assert answer.status_code == expected
 
 
 def test_a_run_that_has_moved_on_is_still_the_same(api: Any, owner: Any, requests: Any) -> None:
