@@ -33,7 +33,7 @@ class CreateMixin:
         serializer.is_valid(raise_exception=True)
         view.check_object_permissions(request, self.belongs_to(serializer.validated_data))
         if there := self.there([serializer.validated_data]):
-            return Response(view.get_serializer(next(iter(there.values()))).data)
+            return self._again(next(iter(there.values())), serializer.validated_data)
         self.save(serializer)
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
@@ -41,6 +41,14 @@ class CreateMixin:
         """A refusal by the database leaves whatever transaction is around it usable."""
         with transaction.atomic():
             serializer.save()
+
+    def found(self, row: Any, content: dict[str, Any]) -> None:
+        """What a request wants of a row that is there; nothing, unless a view says more."""
+
+    def _again(self, row: Any, content: dict[str, Any]) -> Response:
+        view: Any = self
+        self.found(row, content)
+        return Response(view.get_serializer(row).data)
 
     def belongs_to(self, content: Any) -> Any:
         """The row that the new one will belong to: the run of the address, or what the body names."""

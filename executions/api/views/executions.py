@@ -18,7 +18,8 @@ from executions.api.serializers import (
     WorkflowExecutionListSerializer,
     WorkflowExecutionSerializer,
 )
-from executions.models import WorkflowExecution
+from executions.exceptions import InvalidTransition
+from executions.models import ExecutionStatus, WorkflowExecution
 from tokens.api import within
 from tokens.models import Scope
 
@@ -79,6 +80,19 @@ class WorkflowExecutionViewSet(
         if serializer.validated_data.get("start"):
             self._check_may("start", serializer.validated_data["workflow"])
         super().save(serializer)
+
+    def found(self, row: WorkflowExecution, content: dict[str, Any]) -> None:
+        """Who asks for a run that is started takes it for running: one that is there and pending, made without `start`
+        or retried since, is started now. Raises what start() raises, unless somebody else has just started it."""
+        if not content.get("start") or row.status != ExecutionStatus.PENDING:
+            return
+        self._check_may("start", content["workflow"])
+        try:
+            row.start()
+        except InvalidTransition:
+            row.refresh_from_db()
+            if row.status == ExecutionStatus.PENDING:
+                raise
 
     def _check_may(self, action: str, row: Any) -> None:
         """What another action needs too."""

@@ -104,6 +104,31 @@ def test_a_run_that_has_moved_on_is_still_the_same(api: Any, owner: Any, request
     assert client.post(f"/api/v1/{url}", content, format="json").json()["status"] == "running"
 
 
+def test_a_run_that_is_to_be_started_is_running_after_a_repeat(api: Any, owner: Any, requests: Any) -> None:
+    url, content, _ = requests["run"]
+    content, client = content | {"id": str(uuid7())}, api(owner)
+    client.post(f"/api/v1/{url}", content, format="json")
+    for _ in range(2):
+        answer = client.post(f"/api/v1/{url}", content | {"start": True}, format="json")
+        assert (answer.status_code, answer.json()["status"], answer.json()["version"]) == (200, "running", 2)
+        assert answer["ETag"] == '"2"'
+    WorkflowExecution.objects.get(pk=content["id"]).complete()
+    answer = client.post(f"/api/v1/{url}", content | {"start": True}, format="json")
+    assert (answer.status_code, answer.json()["status"]) == (200, "completed")
+
+
+def test_a_repeat_that_cannot_start_the_run_is_refused_as_its_start_would_be(
+    api: Any, owner: Any, run: Any, requests: Any
+) -> None:
+    url, content, _ = requests["run"]
+    content, client = content | {"id": str(uuid7())}, api(owner)
+    client.post(f"/api/v1/{url}", content, format="json")
+    run.start()
+    answer = client.post(f"/api/v1/{url}", content | {"start": True}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "concurrent_execution")
+    assert client.post(f"/api/v1/{url}", content | {"start": False}, format="json").json()["status"] == "pending"
+
+
 def test_of_a_list_only_the_lines_that_are_new_are_made(api: Any, owner: Any, run: Any) -> None:
     client, url = api(owner), f"/api/v1/executions/{run.pk}/logs/"
     lines = [{"id": str(uuid7()), "level": "info", "message": str(number)} for number in range(3)]
