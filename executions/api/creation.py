@@ -2,10 +2,10 @@
 again: a caller that chose the id may repeat the request without a key."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,10 +32,7 @@ class CreateMixin:
         serializer = view.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         view.check_object_permissions(request, self.belongs_to(serializer.validated_data))
-        if there := self.there([serializer.validated_data]):
-            return self._again(next(iter(there.values())), serializer.validated_data)
-        self.save(serializer)
-        return Response(serializer.data, status=status.HTTP_201_CREATED)
+        return self._again(serializer) or self._made(serializer)
 
     def save(self, serializer: Any) -> None:
         """A refusal by the database leaves whatever transaction is around it usable."""
@@ -45,10 +42,22 @@ class CreateMixin:
     def found(self, row: Any, content: dict[str, Any]) -> None:
         """What a request wants of a row that is there; nothing, unless a view says more."""
 
-    def _again(self, row: Any, content: dict[str, Any]) -> Response:
-        view: Any = self
-        self.found(row, content)
-        return Response(view.get_serializer(row).data)
+    def _made(self, serializer: Any) -> Response:
+        try:
+            self.save(serializer)
+        except IntegrityError:  # which constraint spoke does not tell whether somebody has just made this very row
+            if (again := self._again(serializer)) is None:
+                raise
+            return again
+        return Response(serializer.data, status=status.HTTP_201_CREATED)
+
+    def _again(self, serializer: Any) -> Response | None:
+        """The answer where the row is there already."""
+        content, view = serializer.validated_data, cast("Any", self)
+        for row in self.there([content]).values():
+            self.found(row, content)
+            return Response(view.get_serializer(row).data)
+        return None
 
     def belongs_to(self, content: Any) -> Any:
         """The row that the new one will belong to: the run of the address, or what the body names."""

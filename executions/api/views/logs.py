@@ -1,6 +1,6 @@
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from rest_framework import mixins
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
@@ -52,6 +52,15 @@ class LogsOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, OfExecution):
         """The lines in their order, and whether any of them was not there before."""
         self.check_object_permissions(self.request, self.execution)
         there = self.there(lines)
+        while True:
+            try:
+                return self._with_new(lines, there)
+            except IntegrityError:  # somebody may have made some of them a moment ago, under their ids
+                before, there = there, self.there(lines)
+                if len(there) == len(before):
+                    raise
+
+    def _with_new(self, lines: list[dict[str, Any]], there: dict[Any, Any]) -> tuple[list[ExecutionLog], bool]:
         new = [ExecutionLog(workflow_execution=self.execution, **line) for line in lines if line.get("id") not in there]
         partitions.ensure(line.id for line in new)  # before the transaction: it may have to wait
         with transaction.atomic():

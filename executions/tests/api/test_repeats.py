@@ -1,6 +1,8 @@
 """A row that is there already, under its id and with the same content, is answered and not made again."""
 
+from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from django.db.models.functions import Now
 from executions.models import ExecutionLog, ExecutionSecrets, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.test_races import race
 from workflows.base import uuid7
 from workflows.models import Workflow
 
@@ -137,6 +140,65 @@ def test_of_a_list_only_the_lines_that_are_new_are_made(api: Any, owner: Any, ru
     assert (answer.status_code, [line["message"] for line in answer.json()]) == (201, ["0", "1", "2"])
     assert client.post(url, lines, format="json").status_code == 200
     assert run.logs.count() == 3
+
+
+def at_once(client: Any, url: str, bodies: list[Any]) -> Any:
+    """All sent in the same moment, each by a thread of its own: how many of each status."""
+    answers = race([partial(client.post, f"/api/v1/{url}", body, format="json") for body in bodies])
+    return Counter(
+        (answer.status_code, answer.json()["code"] if answer.status_code >= 400 else "") for answer in answers
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", [*MODELS, "lines", "started"])
+def test_of_8_who_make_the_same_at_once_one_makes_it_and_all_have_it(
+    api: Any, owner: Any, requests: Any, kind: str
+) -> None:
+    url, content, _ = requests[{"lines": "line", "started": "run"}.get(kind, kind)]
+    content |= {"start": True, "metadata": {"allow_concurrent": True}} if kind == "started" else {}
+    client = api(owner)
+    for _ in range(5):
+        bodies: Any = [content | {"id": str(uuid7())} for _ in range(3)]
+        body = bodies if kind == "lines" else bodies[0]
+        assert at_once(client, url, [body] * 8) == {(201, ""): 1, (200, ""): 7}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", MODELS)
+def test_of_8_who_make_something_else_under_one_id_at_once_one_makes_it(
+    api: Any, owner: Any, requests: Any, kind: str
+) -> None:
+    url, content, other = requests[kind]
+    client, content = api(owner), content | {"id": str(uuid7())}
+    found = at_once(client, url, [content, content | other] * 4)
+    assert found == {(201, ""): 1, (200, ""): 3, (409, "exists_with_other_content"): 4}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lists_of_lines_that_share_some_are_all_stored_once(api: Any, owner: Any, run: Any, requests: Any) -> None:
+    url, content, _ = requests["line"]
+    lines = [content | {"id": str(uuid7())} for _ in range(9)]
+    found = at_once(api(owner), url, [lines[first : first + 4] for first in range(6)])
+    assert set(found) <= {(201, ""), (200, "")}
+    assert run.logs.count() == 9
+
+
+def test_an_id_that_stands_twice_in_a_list_makes_nothing(api: Any, owner: Any, run: Any, requests: Any) -> None:
+    url, content, _ = requests["line"]
+    answer = api(owner).post(f"/api/v1/{url}", [content | {"id": str(uuid7())}] * 2, format="json")
+    assert (answer.status_code, answer.json()["code"], run.logs.count()) == (409, "conflict", 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_8_who_start_a_pending_run_by_a_repeat_all_find_it_running(api: Any, owner: Any, requests: Any) -> None:
+    url, content, _ = requests["run"]
+    client = api(owner)
+    for _ in range(3):
+        body = content | {"id": str(uuid7()), "metadata": {"allow_concurrent": True}}
+        client.post(f"/api/v1/{url}", body, format="json")
+        assert at_once(client, url, [body | {"start": True}] * 8) == {(200, ""): 8}
+        assert WorkflowExecution.objects.get(pk=body["id"]).version == 2
 
 
 def test_an_id_of_a_row_that_the_caller_may_not_see_is_409_and_shows_nothing(
