@@ -1,11 +1,13 @@
 """Versions of a row over HTTP (RFC 9110): `ETag`; `If-None-Match`, to save a reader the body; `If-Match`, to keep a
 writer from changing what it has not seen."""
 
+from hashlib import sha256
 from typing import Any
 
 from django.utils.http import parse_etags, quote_etag
 from rest_framework import exceptions, status
 from rest_framework.permissions import SAFE_METHODS
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -63,3 +65,27 @@ def _not_modified(response: Response) -> Response:
     response.status_code = status.HTTP_304_NOT_MODIFIED
     response.data = None
     return response
+
+
+class NewRowsMixin:
+    """For a view that makes rows. Of what is not there yet If-Match can name no version, `*` included (RFC 9110,
+    13.1.1)."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
+        if self.action == "create" and "If-Match" in request.headers:  # type: ignore[attr-defined]
+            raise PreconditionFailed("Nothing is there yet that If-Match could name: leave it out to make a new row.")
+
+
+class UnchangingMixin:
+    """For a view of rows that never change, and so have no version: the ETag is of what is shown."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+        made_or_read = self.action in {"create", "retrieve"}  # type: ignore[attr-defined]
+        is_one = made_or_read and isinstance(getattr(response, "data", None), dict)  # the repeat of an answer has none
+        if is_one and response.status_code < status.HTTP_300_MULTIPLE_CHOICES:
+            response["ETag"] = quote_etag(sha256(JSONRenderer().render(response.data)).hexdigest()[:32])
+            if request.method in SAFE_METHODS and _seen(request, response["ETag"]):
+                return _not_modified(response)
+        return response

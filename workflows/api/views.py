@@ -11,13 +11,13 @@ from tokens.models import Scope, Token
 from workflows.models import Workflow
 
 from .idempotency import ReliableMixin
-from .preconditions import PreconditionsMixin
+from .preconditions import NewRowsMixin, PreconditionsMixin
 from .serializers import DuplicateSerializer, GraphSerializer, WorkflowListSerializer, WorkflowSerializer
 
 WRITE = Scope.WORKFLOWS_WRITE
 
 
-class WorkflowViewSet(ReliableMixin, PreconditionsMixin, ModelViewSet[Workflow]):
+class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelViewSet[Workflow]):
     lookup_value_converter = "uuid"
     serializer_class = WorkflowSerializer
     serializer_classes: ClassVar[dict[str, type[BaseSerializer[Any]]]] = {

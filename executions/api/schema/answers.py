@@ -7,7 +7,7 @@ from rest_framework.permissions import SAFE_METHODS
 from executions.api.creation import CreateMixin
 from executions.states import ExecutionStatus
 from workflows.api.idempotency import ReliableMixin
-from workflows.api.preconditions import PreconditionsMixin
+from workflows.api.preconditions import PreconditionsMixin, UnchangingMixin
 
 type Schema = dict[str, Any]
 
@@ -61,6 +61,7 @@ _REPLAYED = {
     "schema": {"type": "string", "enum": ["true"]},
 }
 _ETAG = {"description": "The version of the row, for If-Match and If-None-Match.", "schema": _TEXT}
+_ETAG_OF_ONE = {"description": "Of the one row that is answered; it never changes.", "schema": _TEXT}
 
 # status → (name, what it means, headers).
 REFUSALS: dict[str, tuple[str, str, Schema]] = {
@@ -86,7 +87,7 @@ def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
     writes = set() if method in SAFE_METHODS else {"409"}
     takes_body = {"413", "415"} if method in {"POST", "PUT", "PATCH"} else set()
     keyed = {"422"} if method == "POST" and isinstance(view, ReliableMixin) else set()
-    guarded = {"412"} if writes and view.detail and isinstance(view, PreconditionsMixin) else set()
+    guarded = {"412"} if writes and isinstance(view, PreconditionsMixin) else set()
     return {
         status: {"$ref": f"#/components/responses/{REFUSALS[status][0]}"}
         for status in sorted(always | found | writes | takes_body | keyed | guarded)
@@ -118,7 +119,8 @@ DESCRIPTIONS = {
 
 def described(view: Any, method: str, status: str, *, versioned: bool) -> Schema:
     """Everything of a success but its content."""
-    headers = {"ETag": _ETAG} if versioned and status != "204" else {}
+    etag = _ETAG_OF_ONE if isinstance(view, UnchangingMixin) else _ETAG
+    headers = {"ETag": etag} if versioned and status != "204" else {}
     if method == "POST" and isinstance(view, ReliableMixin):
         headers |= {"Idempotent-Replayed": _REPLAYED}
     there = status == "200" and view.action == "create"

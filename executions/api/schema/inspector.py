@@ -9,7 +9,7 @@ from drf_spectacular.plumbing import ResolvedComponent, force_instance
 
 from executions.api.serializers import ExecutionLogSerializer, NodeExecutionListSerializer
 from executions.api.views.logs import MAX_LINES, LogsOfExecutionViewSet
-from workflows.api.preconditions import PreconditionsMixin
+from workflows.api.preconditions import PreconditionsMixin, UnchangingMixin
 
 from . import answers, examples, fields, parameters, security, words
 
@@ -103,9 +103,11 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
         return kind(context=self.view.get_serializer_context())
 
     def _is_versioned(self) -> bool:
-        """One row is answered, whose version is its ETag."""
-        is_one = issubclass(type(self.view), PreconditionsMixin) and self.view.action != "list"
-        return is_one and "version" in self._row().fields
+        """One row is answered, which has an ETag."""
+        if self.view.action == "list":
+            return False
+        is_guarded = issubclass(type(self.view), PreconditionsMixin) and "version" in self._row().fields
+        return is_guarded or issubclass(type(self.view), UnchangingMixin)
 
     def _whole_class(self) -> Any:
         return self.view.serializer_class or self.view.get_serializer_class()

@@ -7,6 +7,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 from executions.api.filters.values import MAX_SECONDS, Flag, Id, Moment, Seconds, Several, execution_id
 from executions.api.pagination import KeysetPagination
+from executions.api.views.rows import OfExecution
 from executions.states import ExecutionStatus, LogLevel, TriggerType
 from workflows.api.idempotency import HEADER, MAX_LENGTH, ReliableMixin
 from workflows.api.preconditions import PreconditionsMixin
@@ -80,7 +81,11 @@ def in_headers(view: Any, method: str, *, versioned: bool) -> Iterator[Schema]:
         yield _header(HEADER, text, key)
     if versioned and method in SAFE_METHODS:
         yield _header("If-None-Match", "The ETag that is known: 304 where the row is still this one.")
-    if issubclass(type(view), PreconditionsMixin) and view.detail and method not in SAFE_METHODS:
+    if method in SAFE_METHODS:
+        return
+    if isinstance(view, OfExecution):
+        yield _header("If-Match", "The ETag of the execution that this is added to: 412 where it is newer.")
+    elif issubclass(type(view), PreconditionsMixin) and view.detail:
         yield _header("If-Match", "The ETag that the change is meant for: 412 where the row is newer.")
 
 

@@ -11,11 +11,12 @@ from executions.api.serializers import (
 )
 from executions.models import NodeExecution
 from tokens.api import within
+from workflows.api.preconditions import UnchangingMixin
 
 from .rows import OF_RUN, OfExecution, QueryMixin
 
 
-class AttemptsMixin(mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
+class AttemptsMixin(UnchangingMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
     """What a row was before its retries, by number; the try that counts now is the row itself."""
 
     lookup_field = "number"

@@ -22,6 +22,7 @@ from executions.exceptions import InvalidTransition
 from executions.models import ExecutionStatus, WorkflowExecution
 from tokens.api import within
 from tokens.models import Scope
+from workflows.api.preconditions import NewRowsMixin
 
 from .rows import NEWEST, VerbsMixin, listed
 
@@ -30,7 +31,7 @@ CHANGE = "executions.change_workflowexecution"
 
 
 class WorkflowExecutionViewSet(
-    CreateMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, VerbsMixin
+    NewRowsMixin, CreateMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, VerbsMixin
 ):
     serializer_class = WorkflowExecutionSerializer
     serializer_classes = {

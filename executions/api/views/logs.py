@@ -13,6 +13,7 @@ from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
 from tokens.api import within
 from tokens.models import Scope
+from workflows.api.preconditions import UnchangingMixin
 from workflows.base import parse_uuid
 
 from .rows import BY_TIME, OF_RUN, OfExecution, QueryMixin
@@ -20,7 +21,7 @@ from .rows import BY_TIME, OF_RUN, OfExecution, QueryMixin
 MAX_LINES = 10_000  # in one call; about a second's work
 
 
-class LogsOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, OfExecution):
+class LogsOfExecutionViewSet(UnchangingMixin, CreateMixin, mixins.ListModelMixin, OfExecution):
     """Lines are taken after the end of the run as well: the last ones often come late."""
 
     serializer_class = ExecutionLogSerializer

@@ -138,14 +138,17 @@ class VerbsMixin(ReliableMixin, PreconditionsMixin, QueryMixin):
         return self._say(request)
 
 
-class OfExecution(ReliableMixin, QueryMixin):
-    """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found."""
+class OfExecution(ReliableMixin, PreconditionsMixin, QueryMixin):
+    """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
+    write may name its version by If-Match."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         visible = within(WorkflowExecution.objects.visible_to(request.user), request)
         runs = visible.select_related("workflow").without_payload()
         self.execution = get_object_or_404(runs, pk=self.kwargs["execution_id"])
+        if self.action == "create" and (expected := request.headers.get("If-Match")) is not None:
+            self._check(self.execution, expected)
 
     def get_serializer_context(self) -> Any:
         return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}

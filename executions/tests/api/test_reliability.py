@@ -9,6 +9,7 @@ from django.db import connection
 from executions.models import WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import IdempotencyKey
+from workflows.base import uuid7
 from workflows.models import Workflow
 
 RUNS = "/api/v1/executions/"
@@ -162,6 +163,52 @@ class TestVersions:
         url = f"/api/v1/workflows/{workflow.pk}/"
         assert client.patch(url, {"name": "new"}, format="json", headers=stale).status_code == 412
         assert client.patch(url, {"name": "new"}, format="json", headers={"If-Match": '"1"'}).status_code == 200
+
+    @pytest.mark.parametrize(("match", "status"), [('"2"', 201), ("*", 201), ('"1"', 412), ('"99"', 412)])
+    def test_what_is_added_to_a_run_names_the_version_of_the_run(
+        self, api: Any, owner: Any, workflow: Workflow, match: str, status: int
+    ) -> None:
+        run, client = in_state(WorkflowExecutionFactory(workflow=workflow), "running"), api(owner)
+        line = {"level": "info", "message": "a line"}
+        for kind, body in (("nodes", {"node": "rank"}), ("logs", line), ("logs", [line])):
+            answer = post(client, f"{RUNS}{run.pk}/{kind}/", body, **{"If-Match": match})
+            assert answer.status_code == status
+        assert (run.node_executions.count(), run.logs.count()) == ((1, 2) if status == 201 else (0, 0))
+
+    @pytest.mark.parametrize("match", ['"1"', "*"])
+    def test_a_new_row_that_is_to_be_there_already_is_412(self, api: Any, owner: Any, body: Any, match: str) -> None:
+        client = api(owner)
+        for url, content in ((RUNS, body), ("/api/v1/workflows/", {"name": "new"})):
+            answer = post(client, url, content, **{"If-Match": match})
+            assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+        assert (WorkflowExecution.objects.count(), Workflow.objects.count()) == (0, 1)
+
+    def test_every_answer_of_one_row_has_an_etag(self, api: Any, owner: Any, body: Any, workflow: Workflow) -> None:
+        run, client = in_state(WorkflowExecutionFactory(workflow=workflow), "running"), api(owner)
+        content = {"id": str(uuid7()), "node": "rank"}
+        for status in (201, 200):
+            answer = post(client, f"{RUNS}{run.pk}/nodes/", content)
+            assert (answer.status_code, "ETag" in answer) == (status, True)
+        line = {"id": str(uuid7()), "level": "info", "message": "a line"}
+        first, again = (post(client, f"{RUNS}{run.pk}/logs/", line) for _ in range(2))
+        assert first["ETag"] == again["ETag"]
+        kept, repeated = (post(client, f"{RUNS}{run.pk}/logs/", line, "key") for _ in range(2))
+        assert kept["ETag"] == repeated["ETag"] == first["ETag"]
+        assert "ETag" not in post(client, f"{RUNS}{run.pk}/logs/", [line])
+        assert "ETag" not in client.get(f"{RUNS}{run.pk}/logs/")
+
+    def test_an_attempt_never_changes_and_has_an_etag_for_each_choice_of_fields(
+        self, api: Any, owner: Any, workflow: Workflow
+    ) -> None:
+        run, client = in_state(WorkflowExecutionFactory(workflow=workflow), "running"), api(owner)
+        node = in_state(NodeExecutionFactory(workflow_execution=run), "failed")
+        run.fail("broke")
+        run.retry()
+        for url in (f"{RUNS}{run.pk}/", f"/api/v1/node-executions/{node.pk}/"):
+            whole, some = (client.get(f"{url}attempts/1/{query}") for query in ("", "?fields=id"))
+            assert whole["ETag"] != some["ETag"]
+            again = client.get(f"{url}attempts/1/", headers={"If-None-Match": whole["ETag"]})
+            assert (again.status_code, again.content) == (304, b"")
 
 
 class TestTokens:
