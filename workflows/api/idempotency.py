@@ -2,6 +2,9 @@
 
 The first answer to a key is kept with it for 24 hours, in the transaction that did the work: a crash between work and
 answer loses both or neither, so that sending the request again does the work once. A key belongs to its caller.
+
+A 412 is not kept, as nothing was done: with another If-Match, which is no part of what the key stands for, the same
+request may be sent again under its key.
 """
 
 from typing import Any
@@ -9,10 +12,12 @@ from typing import Any
 from django.db import transaction
 from django.http import HttpResponse
 from django.utils.crypto import salted_hmac
+from django.utils.http import parse_header_parameters
 from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from pastetrader.charsets import UTF8
 from pastetrader.postgres.locks import try_lock
 from tokens.api import caller
 from tokens.models import IdempotencyKey
@@ -52,7 +57,7 @@ class ReliableMixin(BodyMixin):
             return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
         with transaction.atomic():
             response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
-            if self.key is not None and response.status_code < status.HTTP_500_INTERNAL_SERVER_ERROR:
+            if self.key is not None and _is_kept(response.status_code):
                 self._keep(self.key, response.render())
             return response
 
@@ -94,6 +99,10 @@ class Repeated(HttpResponse):
         super().__init__(first.body, status=first.status, headers=first.headers | {"Idempotent-Replayed": "true"})
 
 
+def _is_kept(code: int) -> bool:
+    return code < status.HTTP_500_INTERNAL_SERVER_ERROR and code != status.HTTP_412_PRECONDITION_FAILED
+
+
 def _key(request: Request) -> str:
     key: str = request.headers[HEADER]
     if not (0 < len(key) <= MAX_LENGTH and key.isascii() and key.isprintable()):
@@ -104,8 +113,15 @@ def _key(request: Request) -> str:
 def _hash(request: Request) -> str:
     """Of what was asked, where, in which words. Of the unpacked body: sent again plain, or packed anew, it is the same
     request."""
-    asked = f"{request.method} {request.get_full_path()} {request.content_type}\n".encode()
+    asked = f"{request.method} {request.get_full_path()} {_content_type(request)}\n".encode()
     return _digest(asked + request.body)
+
+
+def _content_type(request: Request) -> str:
+    """The same however it is written; of JSON, which is UTF-8, it says nothing more to say so."""
+    kind, parameters = parse_header_parameters(request.content_type)
+    charset = parameters.get("charset", "utf-8").lower()
+    return kind.lower() if charset in UTF8 else f"{kind.lower()}; charset={charset}"
 
 
 def _digest(said: bytes) -> str:

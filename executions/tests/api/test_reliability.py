@@ -1,5 +1,6 @@
 """The same answer to the same request, and no change to what the caller has not seen."""
 
+import json
 import threading
 from typing import Any
 
@@ -56,6 +57,26 @@ class TestIdempotencyKey:
             answer = post(client, url, other, "key")
             assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
         assert WorkflowExecution.objects.count() == 1
+
+    def test_a_refused_version_may_be_put_right_under_the_same_key(
+        self, api: Any, owner: Any, workflow: Workflow
+    ) -> None:
+        run, client = WorkflowExecutionFactory(workflow=workflow), api(owner)
+        url, found = f"{RUNS}{run.pk}/start/", []
+        for match in ('"77"', '"77"', '"1"', '"1"', '"77"'):
+            answer = post(client, url, {}, "key", **{"If-Match": match})
+            found.append((answer.status_code, "Idempotent-Replayed" in answer))
+        assert found == [(412, False), (412, False), (200, False), (200, True), (200, True)]
+
+    def test_the_content_type_may_be_written_in_another_way(self, api: Any, owner: Any, body: Any) -> None:
+        client, found = api(owner), []
+        for kind in ("application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"):
+            answer = client.post(RUNS, json.dumps(body), content_type=kind, headers={"Idempotency-Key": "key"})
+            found.append((answer.status_code, "Idempotent-Replayed" in answer))
+        assert found == [(201, False), (201, True), (201, True)]
+        kind = "application/json; charset=latin-1"
+        answer = client.post(RUNS, json.dumps(body), content_type=kind, headers={"Idempotency-Key": "key"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
 
     def test_a_key_belongs_to_its_token(self, api: Any, owner: Any, body: Any) -> None:
         for _ in range(2):
