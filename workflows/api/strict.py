@@ -1,4 +1,5 @@
-"""JSON says what is a text, a number or a flag. REST framework reads "5" as a number, 5 as a text and 1 as a flag."""
+"""JSON says what is a text, a number or a flag. REST framework reads "5" as a number, 5 as a text or an id, 1 as a
+flag."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -15,6 +16,8 @@ KINDS: list[Kind] = [
     (serializers.CharField, lambda value: isinstance(value, str), "Expected a string."),
     (serializers.BooleanField, lambda value: isinstance(value, bool), "Expected true or false."),
     (serializers.IntegerField, is_whole, "Expected a whole number."),
+    (serializers.UUIDField, lambda value: isinstance(value, str), "Expected a UUID."),
+    (serializers.RelatedField, lambda value: isinstance(value, str), "Expected a UUID."),
     (serializers.FloatField, lambda value: type(value) in {int, float}, "Expected a number."),
 ]
 

@@ -98,3 +98,22 @@ def test_a_line_and_an_error_are_texts(api: Any, owner: Any, workflow: Workflow)
     for act, body in (("logs", {"level": "info", "message": 5}), ("fail", {"error_message": 5})):
         answer = client.post(f"/api/v1/executions/{run.pk}/{act}/", body, format="json")
         assert (answer.status_code, answer.json()["errors"][0]["detail"]) == (400, "Expected a string.")
+
+
+@pytest.mark.parametrize("value", [5, 5.0, True, {}, []])
+def test_a_uuid_is_a_string(api: Any, owner: Any, workflow: Workflow, value: Any) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow)
+    new_run = {"workflow": str(workflow.pk), "trigger_type": "manual"}
+    line = {"level": "info", "message": "a line"}
+    for url, body, names in (
+        ("executions/", new_run, ("id", "workflow")),
+        (f"executions/{run.pk}/nodes/", {"node": "rank"}, ("id",)),
+        (f"executions/{run.pk}/logs/", line, ("id", "node_execution")),
+        ("workflows/", {"name": "new"}, ("id",)),
+    ):
+        for name in names:
+            answer = api(owner).post(f"/api/v1/{url}", body | {name: value}, format="json")
+            assert answer.status_code == 400
+            assert answer.json()["errors"] == [
+                {"pointer": f"/{name}", "code": "invalid", "detail": "Expected a UUID."}
+            ]  # fmt: skip
