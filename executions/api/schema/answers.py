@@ -76,13 +76,14 @@ REFUSALS: dict[str, tuple[str, str, Schema]] = {
     "415": ("UnsupportedMediaType", "The API takes JSON only.", {}),
     "422": ("KeyReused", "The Idempotency-Key was sent with another request.", {}),
     "429": ("TooManyRequests", "More calls than this server allows; by default it allows any number.", _LATER),
+    "500": ("ServerError", "Something went wrong that is not the caller's fault. It has been logged.", {}),
     "503": ("Busy", "The database is busy; try again in a moment.", _LATER),
 }  # fmt: skip
 
 
 def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
     """What this operation can refuse, and nothing else."""
-    always = {"400", "401", "403", "406", "429", "503"}
+    always = {"400", "401", "403", "406", "429", "500", "503"}
     found = {"404"} if "{" in path else set()
     writes = set() if method in SAFE_METHODS else {"409"}
     takes_body = {"413", "415"} if method in {"POST", "PUT", "PATCH"} else set()

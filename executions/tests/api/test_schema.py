@@ -49,7 +49,7 @@ def test_every_operation_has_an_id_a_summary_words_and_its_errors(document: Any)
     for path, method, operation in operations(document):
         assert operation["summary"]
         assert "A token needs the scope" in operation["description"]
-        assert {"400", "401", "403", "406", "503"} <= operation["responses"].keys()
+        assert {"400", "401", "403", "406", "500", "503"} <= operation["responses"].keys()
         assert ("404" in operation["responses"]) == ("{" in path)
         assert ("409" in operation["responses"]) == (method != "get")
 
@@ -90,8 +90,10 @@ def recorded(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: py
     play(say)
     say.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
     say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
-    say.call = by_test_client(api(owner))
-    for error in (Throttled(wait=7), OperationalError("canceling statement due to statement timeout")):
+    client = api(owner)
+    client.raise_request_exception = False  # the last of these is a fault of ours
+    say.call = by_test_client(client)
+    for error in (Throttled(wait=7), OperationalError("canceling statement due to statement timeout"), RuntimeError()):
         with monkeypatch.context() as patch:
             patch.setattr(WorkflowViewSet, "get_queryset", raising(error))
             say("listWorkflows", "", "GET", "workflows/")
