@@ -1,8 +1,9 @@
 """The API's table of contents, under /api/v1/."""
 
 from django.urls import include, path
-from rest_framework.routers import DefaultRouter, SimpleRouter
+from rest_framework.routers import APIRootView, DefaultRouter, SimpleRouter
 
+from workflows.api.methods import METHODS
 from workflows.api.views import WorkflowViewSet
 
 from .schema.views import DocsView, SchemaView
@@ -13,8 +14,14 @@ from .views.logs import LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
 from .views.nowhere import not_found
 
+
+class ContentsView(APIRootView):
+    http_method_names = METHODS
+
+
 router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False
+router.APIRootView = ContentsView
 router.register("workflows", WorkflowViewSet, "workflow")
 router.register("executions", WorkflowExecutionViewSet, "execution")
 router.register("node-executions", NodeExecutionViewSet, "node-execution")

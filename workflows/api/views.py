@@ -11,6 +11,7 @@ from tokens.models import Scope, Token
 from workflows.models import Workflow
 
 from .idempotency import ReliableMixin
+from .methods import METHODS
 from .preconditions import NewRowsMixin, PreconditionsMixin
 from .serializers import DuplicateSerializer, GraphSerializer, WorkflowListSerializer, WorkflowSerializer
 
@@ -18,6 +19,7 @@ WRITE = Scope.WORKFLOWS_WRITE
 
 
 class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelViewSet[Workflow]):
+    http_method_names = METHODS
     lookup_value_converter = "uuid"
     serializer_class = WorkflowSerializer
     serializer_classes: ClassVar[dict[str, type[BaseSerializer[Any]]]] = {

@@ -21,6 +21,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from workflows.api.methods import METHODS
+
 # The icons of Swagger UI's stylesheet are written into it.
 DOCS_CSP = settings.SECURE_CSP | {"img-src": [CSP.SELF, "data:"]}
 
@@ -28,6 +30,7 @@ DOCS_CSP = settings.SECURE_CSP | {"img-src": [CSP.SELF, "data:"]}
 class PublicView(APIView):
     """The same for everybody. What it refuses is a problem in JSON, whatever it answers else."""
 
+    http_method_names = METHODS
     authentication_classes = ()
     permission_classes = (AllowAny,)
     throttle_classes = ()

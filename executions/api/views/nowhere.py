@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from executions.api.errors import NOWHERE
 
 
-@api_view(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+@api_view(["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
 def not_found(_request: Request, /, **_kwargs: Any) -> Response:
     """For addresses under the API that nothing answers to."""
     raise NotFound(NOWHERE)

@@ -18,6 +18,7 @@ from executions.models import WorkflowExecution
 from tokens.api import within
 from tokens.models import Scope
 from workflows.api.idempotency import ReliableMixin
+from workflows.api.methods import METHODS
 from workflows.api.preconditions import PreconditionsMixin
 
 NEWEST = ("-created_at", "-id")
@@ -33,6 +34,7 @@ class QueryMixin(GenericViewSet[Any]):
     `orderings` names keysets, `ordering` is the one without a wish.
     """
 
+    http_method_names = METHODS
     filter_backends = [QueryFilters]
     reads = Scope.EXECUTIONS_READ
     filterset_class: Any = None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from .matrix import offered, table
+from .matrix import METHODS, offered, table
 from .world import World, digest
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +41,19 @@ def test_each_caller_gets_the_answer_of_the_table(world: World, row: str) -> Non
             with world.anew(column):
                 wrong += [f"{column} ({name}): {fault}" for fault in faults(world, client, row, expected)]
     assert wrong == []
+
+
+def test_a_405_names_the_methods_that_are_answered(world: World) -> None:
+    methods: dict[str, set[str]] = {}
+    for row in CELLS:
+        method, address = row.split()
+        methods.setdefault(address, set()).update({method} | ({"HEAD"} if method == "GET" else set()))
+    methods.pop("{address}")
+    for address, offers in methods.items():
+        url = world.url(f"{min(offers)} {address}")
+        for method in {*METHODS, "TRACE"} - offers:
+            answer = world.callers["superuser"]["token"].generic(method, url)
+            assert (answer.status_code, set(answer["Allow"].split(", "))) == (405, offers), (method, url)
 
 
 def faults(world: World, client: Any, row: str, expected: int) -> Iterator[str]:
