@@ -6,6 +6,8 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import pytest
 from pastetrader.tests.conftest import manage
 from pastetrader.tests.site import Serve, Site
 
-CUTS = 20
+CUTS = 20  # of each kind of POST that makes something
+MOVES_CUT = 10  # of each transition
 
 
 class Caller:
@@ -66,17 +69,82 @@ def points(request: bytes, chance: random.Random) -> tuple[int, float]:
     return chance.choice([chance.randrange(len(request)), len(request)]), chance.uniform(0, 0.05)
 
 
+RUN, NODE = "/api/v1/executions/", "/api/v1/node-executions/"
+FAILURE = {"error_message": "broke"}
+# Of each move: what is said before it, and what it is sent with.
+RUN_MOVES: dict[str, tuple[list[str], Any]] = {
+    "start": ([], {}),
+    "complete": (["start"], {"output_data": {"a": 1}}),
+    "fail": (["start"], FAILURE),
+    "cancel": (["start"], {}),
+    "retry": (["start", "fail"], {}),
+}
+NODE_MOVES = RUN_MOVES | {"skip": ([], {})}
+
+
+class Ledger:
+    """What the requests are about. `again` sends a POST that was cut before, and gives the answer to the second try."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller, self.chance = caller, random.Random(20261122)
+        self.keys = count()
+        nodes = [{"name": "one", "node_type": "tool", "retry_config": {"max_retries": 1}}]
+        self.workflow = self.new("/api/v1/workflows/", {"name": "cut", "nodes": nodes})["id"]
+        self.run = self.new_run()["id"]
+        self.new(f"{RUN}{self.run}/start/", {})
+
+    def new(self, path: str, body: Any) -> Any:
+        return self.caller.post(path, body, f"new {next(self.keys)}")
+
+    def again(self, path: str, body: Any) -> Any:
+        key = f"cut {next(self.keys)}"
+        request = self.caller.request(path, body, key)
+        self.caller.cut(request, *points(request, self.chance))
+        return self.caller.post(path, body, key)
+
+    def body_of_run(self) -> Any:
+        return {"workflow": self.workflow, "trigger_type": "event", "metadata": {"allow_concurrent": True}}
+
+    def new_run(self) -> Any:
+        return self.new(RUN, self.body_of_run())
+
+    def new_node(self) -> Any:
+        return self.new(f"{RUN}{self.run}/nodes/", {"node": "one"})
+
+    def count(self, path: str) -> int:
+        return len(self.caller.get(f"{path}?page_size=500")["results"])
+
+
 def test_a_request_cut_at_any_point_and_sent_again_has_one_effect(caller: Caller) -> None:
-    chance = random.Random(20261122)
-    workflow = caller.post("/api/v1/workflows/", {"name": "cut"}, "workflow")["id"]
-    run = caller.post("/api/v1/executions/", {"workflow": workflow, "trigger_type": "manual"}, "run")["id"]
-    new_run = {"workflow": workflow, "trigger_type": "event"}
-    line = {"level": "info", "message": "one effect"}
-    for number in range(CUTS):
-        for path, body in (("/api/v1/executions/", new_run), (f"/api/v1/executions/{run}/logs/", line)):
-            key = f"{path} {number}"
-            request = caller.request(path, body, key)
-            caller.cut(request, *points(request, chance))
-            caller.post(path, body, key)
-    assert len(caller.get("/api/v1/executions/?page_size=500")["results"]) == 1 + CUTS
-    assert len(caller.get(f"/api/v1/executions/{run}/logs/?page_size=500")["results"]) == CUTS
+    """A server for itself takes longer to start than all of the requests, so they share one."""
+    ledger = Ledger(caller)
+    rows_are_made_once(ledger)
+    moves_are_made_once(ledger, RUN, RUN_MOVES, ledger.new_run)
+    moves_are_made_once(ledger, NODE, NODE_MOVES, ledger.new_node)
+
+
+def rows_are_made_once(ledger: Ledger) -> None:
+    of_run, line = f"{RUN}{ledger.run}/", {"level": "info", "message": "one effect"}
+    workflows = "/api/v1/workflows/"
+    for path, body, rows in (
+        (RUN, ledger.body_of_run(), RUN),
+        (f"{of_run}nodes/", {"node": "one"}, f"{of_run}nodes/"),
+        (f"{of_run}logs/", line, f"{of_run}logs/"),
+        (f"{of_run}logs/", [line], f"{of_run}logs/"),
+        (workflows, {"name": "once"}, workflows),
+        (f"{workflows}{ledger.workflow}/duplicate/", {"name": "copied once"}, workflows),
+    ):
+        before = ledger.count(rows)
+        for _ in range(CUTS):
+            ledger.again(path, body)
+        assert ledger.count(rows) == before + CUTS, path
+
+
+def moves_are_made_once(ledger: Ledger, rows: str, moves: dict[str, Any], new: Callable[[], Any]) -> None:
+    for move, (first, body) in moves.items():
+        for _ in range(MOVES_CUT):
+            row = new()
+            for said in first:
+                row = ledger.new(f"{rows}{row['id']}/{said}/", moves[said][1])
+            moved = ledger.again(f"{rows}{row['id']}/{move}/", body)
+            assert moved["version"] == ledger.caller.get(f"{rows}{row['id']}/")["version"] == row["version"] + 1, move
