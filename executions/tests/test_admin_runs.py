@@ -185,7 +185,7 @@ class TestWhatIsUsual:
 
     def test_a_workflow_without_completed_runs_has_no_bar(self, staff: Any) -> None:
         in_state(WorkflowExecutionFactory(), "failed")
-        assert 'class="bar' not in shown(staff)
+        assert 'class="usual' not in shown(staff)
 
 
 class TestFailures:
