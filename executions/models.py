@@ -138,6 +138,12 @@ class WorkflowExecution(Execution):
                 name="idx_workflow_executions_error",
                 condition=Q(error_message__isnull=False),
             ),
+            # Hardly any: by the order of the list they would be looked for among all runs.
+            Index(
+                fields=["-created_at", "-id"],
+                name="idx_workflow_executions_failed_untold",
+                condition=Q(status=ExecutionStatus.FAILED, error_message__isnull=True),
+            ),
             GinIndex(
                 OpClass(Upper("error_message"), "gin_trgm_ops"),
                 name="idx_workflow_executions_error_text",
