@@ -25,7 +25,6 @@ class TokenAuthentication(authentication.TokenAuthentication):
             raise exceptions.AuthenticationFailed(
                 "This token is unknown, expired or revoked. Ask an administrator for a new one."
             )
-        token.note_use()
         return token.user, token
 
 

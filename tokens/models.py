@@ -13,8 +13,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
-from django.db import models, transaction
-from django.db.models import Case, OuterRef, Q, Value, When
+from django.db import models
+from django.db.models import Case, Func, OuterRef, Q, Value, When
 from django.db.models.functions import Concat, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -44,13 +44,14 @@ class TokenQuerySet(models.QuerySet["Token"]):
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None, user__is_active=True)
 
     def of(self, secret: str) -> "Token | None":
-        """The usable one with this secret, with its user and, of staff, the user's permissions: one statement."""
-        for row in _asked()(digest(secret), self.db):
+        """The usable one with this secret, with its user and, of staff, the user's permissions; that it is used is
+        noted, to the minute: one statement for all of it."""
+        for *row, may, _noted in _asked()(digest(secret), self.db):
             names, of_user = _columns()
             token = self.model.from_db(self.db, names, row[: len(names)])
-            token.user = get_user_model().from_db(self.db, of_user, row[len(names) : -1])
-            if row[-1] is not None:
-                token.user._perm_cache = set(row[-1])  # type: ignore[attr-defined]  # where ModelBackend looks first
+            token.user = get_user_model().from_db(self.db, of_user, row[len(names) :])
+            if may is not None:
+                token.user._perm_cache = set(may)  # type: ignore[attr-defined]  # where ModelBackend looks first
             return token
         return None
 
@@ -103,15 +104,6 @@ class Token(Identified):
     def __str__(self) -> str:
         return self.name
 
-    def note_use(self) -> None:
-        """To the minute, so that a busy token does not write a row for each call; and not at all where another request
-        is just doing so, which may hold the row until the end of its work."""
-        if self.last_used_at is not None and timezone.now() - self.last_used_at < NOTED_EVERY:
-            return
-        with transaction.atomic():
-            free = Token.objects.filter(pk=self.pk).select_for_update(skip_locked=True).values("pk")
-            Token.objects.filter(pk__in=free).update(last_used_at=Now())
-
     def revoke(self) -> None:
         """It opens nothing any more, from the next request on; a second call changes nothing."""
         Token.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
@@ -122,7 +114,8 @@ class Token(Identified):
 def _asked() -> Prepared:
     names, of_user = _columns()
     columns = [*names, *(f"user__{name}" for name in of_user)]
-    return Prepared(lambda digest: Token.objects.usable().filter(digest=digest).values_list(*columns, _may()), "?" * 64)
+    usable = Token.objects.usable()
+    return Prepared(lambda digest: usable.filter(digest=digest).values_list(*columns, _may(), _noted()), "?" * 64)
 
 
 @cache
@@ -139,6 +132,14 @@ def _may() -> Case:
     granted = Permission.objects.filter(Q(user=user) | Q(group__user=user)).order_by()
     named = granted.values(full=Concat("content_type__app_label", Value("."), "codename"))
     return Case(When(user__is_staff=True, user__is_superuser=False, then=ArraySubquery(named)), default=None)
+
+
+def _noted() -> Case:
+    """Whether the use is noted, which this does where the last was long enough ago (sql/token_used.sql): a busy token
+    does not write a row for each call."""
+    until = Now() - NOTED_EVERY
+    note = Func("pk", until, function="token_used", output_field=models.BooleanField())
+    return Case(When(Q(last_used_at=None) | Q(last_used_at__lt=until), then=note), default=False)
 
 
 class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):

@@ -66,9 +66,9 @@ def api() -> Callable[..., APIClient]:
     def client(user: Any = None, scopes: list[str] | None = None, used: bool = True, **fields: Any) -> APIClient:
         client = APIClient()
         if user is not None:
-            row, secret = Token.objects.issue(user=user, name="test", scopes=scopes or list(Scope.values), **fields)
+            _row, secret = Token.objects.issue(user=user, name="test", scopes=scopes or list(Scope.values), **fields)
             if used:
-                row.note_use()
+                Token.objects.of(secret)
             client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
         return client
 

@@ -7,6 +7,7 @@ A 412 is not kept, as nothing was done: with another If-Match, which is no part 
 request may be sent again under its key.
 """
 
+from contextlib import ExitStack
 from typing import Any
 
 from django.db import transaction
@@ -52,14 +53,18 @@ class ReliableMixin(BodyMixin):
     key: IdempotencyKey | None = None
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        keyed = request.method == "POST" and HEADER in request.headers
-        if not keyed and "If-Match" not in request.headers:
-            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
-        with transaction.atomic():
+        with ExitStack() as self.work:
             response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
             if self.key is not None and _is_kept(response.status_code):
                 self._keep(self.key, response.render())
             return response
+
+    def perform_authentication(self, request: Request) -> None:
+        """The transaction begins afterwards: it would keep the note of the token's use to itself until its end, and
+        whoever revokes the token waiting."""
+        super().perform_authentication(request)  # type: ignore[misc]
+        if "If-Match" in request.headers or (request.method == "POST" and HEADER in request.headers):
+            self.work.enter_context(transaction.atomic())
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

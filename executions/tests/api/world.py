@@ -51,7 +51,7 @@ def by_session(user: Any) -> APIClient:
 
 def by_token(user: Any, *scopes: str, revoked: bool = False, **fields: Any) -> APIClient:
     row, secret = Token.objects.issue(user=user, name="test", scopes=list(scopes or Scope.values), **fields)
-    row.note_use()
+    Token.objects.of(secret)
     if revoked:
         row.revoke()
     return APIClient(HTTP_AUTHORIZATION=f"Token {secret}")
