@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import models, transaction
 from django.db.models import F, Func, Q
 from django.db.models.functions import Greatest, Now
+from django.db.models.sql import Query
 from django.utils.translation import gettext_lazy as _
 
 from workflows import storable
@@ -22,6 +23,8 @@ from .states import ENDED, ExecutionStatus, Transitions, sources
 STARTED = Now()
 END = Greatest(Now(), F("started_at"))
 TRIES = 5  # at finding what a verb says clear of secrets that others bring meanwhile
+type Beside = Callable[[Func], list[Query]]  # given what `updated_at` becomes
+
 RESET: dict[str, Any] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
 
 
@@ -123,20 +126,23 @@ class Execution(Versioned, Timed):
         to: ExecutionStatus,
         then: Callable[[], object] | None = None,
         where: Q | None = None,
+        beside: Beside | None = None,
+        known: vault.Known | None = None,
         **changes: Any,
     ) -> None:
         """The only place where a verb changes `status`: one UPDATE that matches the states from which `to` may be
         reached, and the attempt that this object was read in. Of callers who race, the row lock lets one match; the
         next one's WHERE is evaluated again on the row as the first left it, matches nothing, and is refused.
 
-        `then` runs in the same transaction; if it raises, nothing has happened, to the row or to this object.
+        `then` runs in the same transaction; if it raises, nothing has happened, to the row or to this object. What is
+        `beside` is written by the statement itself; `known` is of the run's secrets, where the caller knows them.
         """
         rows = type(self).objects.filter(
             where or Q(), pk=self.pk, attempt=self.attempt, status__in=sources(self.TRANSITIONS, to)
         )
         storable.check("output_data", changes.get("output_data"))
         with transaction.atomic():
-            moved = self._moved(rows, act, {"status": to, **changes})
+            moved = self._moved(rows, act, {"status": to, **changes}, beside, known)
             if moved is None:
                 raise self._refusal(act, to)
             if then is not None:
@@ -150,21 +156,26 @@ class Execution(Versioned, Timed):
         for name, value in moved.items():
             setattr(self, name, value)
 
-    def _moved(self, rows: Any, act: str, changes: dict[str, Any]) -> dict[str, Any] | None:
+    def _moved(
+        self, rows: Any, act: str, changes: dict[str, Any], beside: Beside | None, known: vault.Known | None
+    ) -> dict[str, Any] | None:
         """What the row holds once it has moved; None where it does not match.
 
         The values of the run's secrets were read before, maybe long before, and the UPDATE may have to wait for
         somebody who brings another: it matches their version, and where that has risen they are read anew.
         """
+        given = known
         for _try in range(TRIES):
             # Before the row is locked: what is found to be secret locks the run.
-            said, version = vault.guard_changes(self, changes, act)
-            if version is None and acting.reason():
-                version = vault.version_now(self.run_id)
-            clear = Q() if version is None else self._clear_of(version)
-            noted = {"updated_at": self._noted(act)}
-            moved: dict[str, Any] | None = rows.filter(clear).update_returning(**noted | changes | said)
-            if moved is not None or version is None or vault.version_now(self.run_id) == version:
+            said, clear_of = vault.guard_changes(self, changes, act)
+            known = given or clear_of or (vault.known_or_blind(self) if acting.reason() else None)
+            clear = Q() if known is None else self._clear_of(known.version)
+            noted = self._noted(act, known)
+            others = beside(noted) if beside else []
+            moved: dict[str, Any] | None = rows.filter(clear).update_returning(
+                others, **{"updated_at": noted} | changes | said
+            )
+            if moved is not None or known is None or beside or vault.version_now(self.run_id) == known.version:
                 return moved
         return None
 
@@ -172,10 +183,11 @@ class Execution(Versioned, Timed):
         """Of rows whose run has learnt no secret since this version, and learns none until the transaction ends."""
         raise NotImplementedError
 
-    def _noted(self, act: str) -> Func:
+    @staticmethod
+    def _noted(act: str, known: vault.Known | None) -> Func:
         """Now, and with it what the history is told of the move."""
         said = storable.as_text(acting.reason())
-        return acting.noted(act, vault.scrubber(self.run_id).text(said) if said else "")
+        return acting.noted(act, known.scrubber.text(said) if said and known else "")
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""

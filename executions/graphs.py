@@ -1,5 +1,6 @@
 """The graph of a run: the one that it remembers from the moment it was made, and what came into the run later."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +10,14 @@ from workflows.base import parse_uuid
 from workflows.models import Edge, Graph, Node, Workflow
 
 
-def of_run(run: Any) -> Graph:
-    """Not stored. A node that was executed in the run though its graph has none such is added, with today's edges."""
+def of_run(run: Any, executed: Iterable[UUID] | None = None) -> Graph:
+    """Not stored. A node that was executed in the run though its graph has none such is added, with today's edges.
+    `executed` are these nodes, and maybe others, where the caller knows them."""
     remembered = run.graph or Graph()
-    here = {UUID(node["id"]) for node in remembered.nodes}
-    late = set(run.node_executions.order_by().values_list("node_id", flat=True)) - here
+    here = ids_in(run)
+    late = (
+        set(run.node_executions.order_by().values_list("node_id", flat=True) if executed is None else executed) - here
+    )
     if not late:
         return Graph(workflow_id=run.workflow_id, nodes=remembered.nodes, edges=remembered.edges)
     nodes, edges = Node.objects.filter(pk__in=late).values(*Graph.NODE), _edges(late, here | late)
@@ -22,6 +26,11 @@ def of_run(run: Any) -> Graph:
         nodes=[*remembered.nodes, *map(Graph.stored, nodes)],
         edges=[*remembered.edges, *map(Graph.stored, edges)],
     )
+
+
+def ids_in(run: Any) -> set[UUID]:
+    """Of the nodes in the graph that it remembers."""
+    return {UUID(node["id"]) for node in run.graph.nodes} if run.graph else set()
 
 
 def remember(run: Any, node: UUID) -> None:

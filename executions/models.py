@@ -18,18 +18,19 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
-from workflows import graph, storable
+from workflows import storable
 from workflows.base import GinIndex, Index, json_value
 from workflows.base import Value as FieldValue
 from workflows.exceptions import violated
 from workflows.models import Graph, Node, Workflow
 
-from . import acting, context, graphs, keys, states, vault
+from . import acting, context, graphs, keys, retries, states, vault
 from .exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
 from .history import HistoryEntry
 from .log import ExecutionLog
 from .querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
+from .retries import NODE_RESET
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
 from .vault import ExecutionSecrets
 
@@ -53,9 +54,6 @@ ANOTHER_RUNS = (
 )
 BEHIND_RUN = ("start", "retry")  # of a node: refused where its run has ended
 RETRY_IN_FAILED = ("retry", ExecutionStatus.FAILED)
-RETRIED_OR_RESET = (ExecutionStatus.FAILED, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
-NODE_RESET: dict[str, Any] = RESET | {"error_traceback": None, "settled": False}
-PENDING_AGAIN = NODE_RESET | {"status": ExecutionStatus.PENDING}
 
 
 class WorkflowExecution(Execution):
@@ -208,10 +206,24 @@ class WorkflowExecution(Execution):
         """failed → pending. The failed attempt is kept, and its failed nodes are retried too: refused where one of them
         has no retry left. Nodes that were skipped or cancelled because of the failure are pending again, completed ones
         stay as they are."""
-        with transaction.atomic():
-            self._locked("retry", ExecutionStatus.PENDING)._kept().save()
-            self._retry_nodes()
-            self._move("retry", ExecutionStatus.PENDING, attempt=F("attempt") + 1, **RESET)
+        came = vault.take_of_failed(self)
+        if came is None or not self._retried_as_read(*came):
+            with transaction.atomic():
+                self._retry_as(self._locked("retry", ExecutionStatus.PENDING))
+
+    def _retried_as_read(self, known: vault.Known, still: Q) -> bool:
+        """False where the row has changed since it was read, or somebody else has just kept this attempt."""
+        try:
+            self._retry_as(self, known, still & Q(version=self.version))
+        except (StaleExecution, IntegrityError):
+            return False
+        return True
+
+    def _retry_as(self, row: "WorkflowExecution", known: vault.Known | None = None, where: Q | None = None) -> None:
+        """`row` tells what the attempt was, and is locked or else matched by `where`."""
+        beside = partial(retries.beside, self, row._kept(), known)
+        again: dict[str, Any] = RESET | {"attempt": F("attempt") + 1}
+        self._move("retry", ExecutionStatus.PENDING, where=where, beside=beside, known=known, **again)
 
     def add_node(self, node: Node, execution_order: int | None = None, **fields: Any) -> "NodeExecution":
         """A pending execution of `node` in this run; `execution_order` is the node's topological level unless given.
@@ -257,31 +269,6 @@ class WorkflowExecution(Execution):
         to = Case(When(status=ExecutionStatus.PENDING, then=Value(pending)), default=Value(running))
         nodes = self.node_executions.active().returning(["status"], status=to, ended_at=END, settled=True)
         return [status for (status,) in nodes]
-
-    def _retry_nodes(self) -> None:
-        nodes = self.node_executions.select_related("node").filter(status__in=RETRIED_OR_RESET).order_by("id")
-        found = list(nodes.select_for_update(of=("self",), no_key=True))
-        failed = [node for node in found if node.status == ExecutionStatus.FAILED]
-        self._check_retries(failed)
-        reset = self._because_of(failed, [node for node in found if node.status != ExecutionStatus.FAILED])
-        NodeExecutionAttempt.objects.bulk_create(node._kept() for node in failed)
-        NodeExecutionAttempt.objects.bulk_create(node._kept() for node in reset if node.started_at)
-        again = PENDING_AGAIN | {"updated_at": self._noted("retry")}
-        self._nodes(failed).update(retry_count=F("retry_count") + 1, attempt=F("attempt") + 1, **again)
-        self._nodes(reset).update(attempt=F("attempt") + Case(When(started_at=None, then=0), default=1), **again)
-
-    def _check_retries(self, failed: "list[NodeExecution]") -> None:
-        if spent := next((node for node in failed if not node.can_retry), None):
-            reason = f"its node “{spent.node}” has {spent.retries_used}"
-            raise InvalidTransition("retry", ExecutionStatus.FAILED, reason, self.version)
-
-    def _because_of(self, failed: "list[NodeExecution]", others: "list[NodeExecution]") -> "list[NodeExecution]":
-        """Those of `others` that the run's own end settled, or that edges lead to from a failed node."""
-        after = graph.descendants([node.node_id for node in failed], graphs.of_run(self).pairs)
-        return [node for node in others if node.settled or node.node_id in after]
-
-    def _nodes(self, nodes: "list[NodeExecution]") -> NodeExecutionQuerySet:
-        return NodeExecution.objects.filter(pk__in=[node.pk for node in nodes])
 
 
 class NodeExecution(Execution):

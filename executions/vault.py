@@ -80,15 +80,16 @@ class ExecutionSecrets(models.Model):
         return str(self.pk)
 
 
-def is_over() -> Q:
+def is_over(run: str = "workflow_execution__") -> Q:
+    """`run` leads to the run; it is "" from a run itself."""
+
     def ended(before: int) -> Any:
         return Now() - timedelta(seconds=before)
 
-    run = "workflow_execution"
     final = [ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED]
     grace, failed = settings.EXECUTIONS_SECRETS_GRACE_SECONDS, settings.EXECUTIONS_SECRETS_FAILED_SECONDS
-    return Q(**{f"{run}__status__in": final, f"{run}__ended_at__lt": ended(grace)}) | Q(
-        **{f"{run}__status": ExecutionStatus.FAILED, f"{run}__ended_at__lt": ended(failed)}
+    return Q(**{f"{run}status__in": final, f"{run}ended_at__lt": ended(grace)}) | Q(
+        **{f"{run}status": ExecutionStatus.FAILED, f"{run}ended_at__lt": ended(failed)}
     )
 
 
@@ -168,14 +169,23 @@ def guard_rows(
     return more
 
 
-def guard_changes(row: Any, changes: dict[str, Any], act: str) -> tuple[dict[str, Any], int | None]:
-    """Those of the changes to a row that may hold anything, as they may be stored, and the version of the run's secrets
-    that they are clear of: None where nothing is said. What came with the row is used once, and read anew then."""
+def guard_changes(row: Any, changes: dict[str, Any], act: str) -> tuple[dict[str, Any], Known | None]:
+    """Those of the changes to a row that may hold anything, as they may be stored, and what they are clear of: None
+    where nothing is said. What came with the row is used once, and read anew then."""
     said = Piece(_run_of(row), {name: changes[name] for name in guarded(row._meta.model) & set(changes)})
     if not any(said.fields.values()):
         return said.fields, None
     _more, known = guard([said], act, came=take(row))
-    return said.fields, known.get(said.run, NONE).version
+    return said.fields, known.get(said.run, NONE)
+
+
+def known_or_blind(row: Any) -> Known:
+    """For a word about the row's run that is never refused. The version is read first: what comes after it is known
+    too, or more is looked for than the version says."""
+    if (came := take(row)) is not None:
+        return came[_run_of(row)]
+    version = version_now(row.run_id)
+    return Known(scrubber(row.run_id), version or 0)
 
 
 def version_now(run: UUID) -> int | None:
@@ -306,14 +316,22 @@ def pass_on(row: Any, other: Any) -> None:
     vars(other).update({name: vars(row)[name] for name in CAME if name in vars(row)})
 
 
-def take(row: Any) -> KnownOf | None:
-    """What came with the row; None where nothing did, or where _known() has to tell whether it may still be used.
+def take_of_failed(run: Any) -> tuple[Known, Q] | None:
+    """What came with a failed run, and what the run must match for it to be used still; None as take() says it."""
+    still = Q() if vars(run).get(CAME[0]) is None else ~is_over("")
+    came = take(run, *ACTIVE, ExecutionStatus.FAILED)
+    return None if came is None else (came[_run_of(run)], still)
+
+
+def take(row: Any, *states: ExecutionStatus) -> KnownOf | None:
+    """What came with the row; None where nothing did, or where _known() has to tell whether it may still be used: that
+    it may in one of `states`, or else while the run is active, is sure.
 
     It may be out of date: whoever uses it has the statement that stores match the version (`Execution._move`).
     """
     values = vars(row)
     sealed, state, version = (values.pop(name, GONE) for name in CAME)
-    if sealed == GONE or state not in ACTIVE:
+    if sealed == GONE or state not in (states or ACTIVE):
         return None
     try:
         scrubber = Scrubber(extra=_extra()) if sealed is None else _scrubber(sealed, _keys(), _extra())

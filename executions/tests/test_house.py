@@ -15,6 +15,7 @@ LADDER = [
     ["partitions", "vault", "lines"],
     ["querysets"],
     ["execution", "log", "history"],
+    ["retries"],
     ["models"],
     ["ingest"],
     [

@@ -155,6 +155,19 @@ def test_a_failed_run_can_be_retried_for_a_week_and_then_not() -> None:
         late.retry()
 
 
+def test_what_came_with_a_failed_run_is_not_used_once_its_time_has_passed() -> None:
+    late, without = running(), running(context={})
+    for run in (late, without):
+        run.fail("x")
+    mine = [WorkflowExecution.objects.with_secrets().get(pk=run.pk) for run in (late, without)]
+    for run in (late, without):
+        long_ago(run, days=8)
+    with pytest.raises(SecretsUnknown, match="Cannot retry execution in failed state: its secrets have been deleted"):
+        mine[0].retry()
+    mine[1].retry()
+    assert [str(WorkflowExecution.objects.get(pk=run.pk).status) for run in (late, without)] == ["failed", "pending"]
+
+
 def test_a_purge_deletes_what_is_over_and_nothing_else() -> None:
     over, open_, ended = running(), running(), running()
     over.complete()

@@ -64,7 +64,7 @@ class WorkflowExecutionViewSet(
         runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         if self.action == "graph":
             return runs.select_related("graph").without_payload()
-        return self._for_verb(runs)
+        return self._for_verb(runs.select_related("graph") if self.action == "retry" else runs)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """With `?expand=nodes,logs` also every node, and the newest lines, oldest of them first."""

@@ -24,7 +24,7 @@ from workflows.api.preconditions import PreconditionsMixin
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
 KEYS = {"by_start": keys.STARTED, "by_duration": keys.DURATION}
-TELLING = ("complete", "fail", "retry")  # verbs with which something is stored that may hold a secret
+TELLING = ("complete", "fail", "cancel", "retry")  # verbs with which something is stored that may hold a secret
 OF_RUN = "workflow_execution__workflow_id"  # the way from what belongs to a run to its workflow
 
 

@@ -1,4 +1,4 @@
-"""What a transition costs in SQL, over HTTP, the token's check included.
+"""What a transition costs in SQL, over HTTP, the token's check and the note of its use included.
 
 Counted is whatever Django executes, savepoints too, but not BEGIN and COMMIT. Beside it stands, at most once a minute,
 what one call of a process does to delete expired secrets.
@@ -12,23 +12,31 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions import vault
-from executions.models import WorkflowExecution
+from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from tokens.models import Token
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SECRET = "hunter2-and-more"
-BODIES = {"complete": {"output_data": {"said": f"with {SECRET}"}}, "fail": {"error_message": f"refused {SECRET}"}}
-CONTEXTS = {"without": {}, "with": {"secrets": {"db": SECRET}}}
-# The token, the row, the move; of a run's end also its nodes, of a retry the attempt that it replaces.
+BODIES = {
+    "complete": {"output_data": {"said": f"with {SECRET}"}},
+    "fail": {"error_message": f"refused {SECRET}"},
+    "cancel": {"reason": f"as {SECRET} was refused"},
+    "retry": {"reason": f"as {SECRET} is taken again"},
+}
+CONTEXTS = {"without secrets": {}, "with secrets": {"secrets": {"db": SECRET}}}
+# The token, the row, the move; of a run's end also its nodes, of a node's retry the attempt that it replaces, of a
+# run's retry the nodes that go with it.
 OF_RUN = [
     ("start", "pending", 3),
     ("complete", "running", 4),
     ("fail", "running", 4),
     ("cancel", "pending", 4),
     ("cancel", "running", 4),
+    ("retry", "failed", 4),
 ]
 OF_NODE = [
     ("start", "pending", 3),
@@ -39,6 +47,8 @@ OF_NODE = [
     ("cancel", "running", 3),
     ("retry", "failed", 4),
 ]
+# Whether this very call notes the token's use.
+NOTED = pytest.mark.parametrize("used", [True, False], ids=["use noted before", "use noted now"])
 
 
 @pytest.fixture(autouse=True)
@@ -56,28 +66,48 @@ def run(request: Any, workflow: Workflow) -> WorkflowExecution:
     return new
 
 
-def statements(client: Any, url: str, verb: str) -> list[str]:
+def statements(client: Any, url: str, verb: str, **headers: Any) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
-        answer = client.post(f"/api/v1/{url}/{verb}/", BODIES.get(verb, {}), format="json")
+        answer = client.post(f"/api/v1/{url}/{verb}/", BODIES.get(verb, {}), format="json", **headers)
     assert answer.status_code == 200, answer.json()
     return [query["sql"] for query in captured if query["sql"] not in {"BEGIN", "COMMIT"}]
 
 
+@NOTED
 @pytest.mark.parametrize(("verb", "state", "number"), OF_RUN)
-def test_a_move_of_a_run(api: Any, owner: Any, run: WorkflowExecution, verb: str, state: str, number: int) -> None:
-    in_state(run, state)
-    if verb != "complete" and state == "running":
-        run.node_executions.first().start()
-    assert len(statements(api(owner), f"executions/{run.pk}", verb)) == number
-    assert verb == "start" or not run.node_executions.active().exists()
+def test_a_move_of_a_run(
+    api: Any, owner: Any, run: WorkflowExecution, verb: str, state: str, number: int, used: bool
+) -> None:
+    run = prepared(run, state, verb)
+    assert len(statements(api(owner, used=used), f"executions/{run.pk}", verb)) == number
+    assert Token.objects.get().last_used_at is not None
+    assert run.node_executions.active().exists() is (verb in {"start", "retry"})
     assert_masked(run, run)
 
 
+def prepared(run: WorkflowExecution, state: str, verb: str) -> WorkflowExecution:
+    """In `state`, one of its nodes as far as it may be when the verb is said, the other behind it."""
+    rank, report = run.node_executions.order_by("id")
+    if state == "pending":
+        return run
+    run.start()
+    if verb != "complete":
+        rank.start()
+    if state == "failed":
+        rank.fail(f"login with {SECRET} refused", "Traceback: line 1")
+        report.skip()
+        run.fail("rank failed")
+    return run
+
+
+@NOTED
 @pytest.mark.parametrize(("verb", "state", "number"), OF_NODE)
-def test_a_move_of_a_node(api: Any, owner: Any, run: WorkflowExecution, verb: str, state: str, number: int) -> None:
+def test_a_move_of_a_node(
+    api: Any, owner: Any, run: WorkflowExecution, verb: str, state: str, number: int, used: bool
+) -> None:
     run.start()
     node = in_state(run.node_executions.first(), state)
-    assert len(statements(api(owner), f"node-executions/{node.pk}", verb)) == number
+    assert len(statements(api(owner, used=used), f"node-executions/{node.pk}", verb)) == number
     assert_masked(node, run)
     assert verb != "retry" or "went wrong" in node.attempts.get().error_message
 
@@ -85,7 +115,9 @@ def test_a_move_of_a_node(api: Any, owner: Any, run: WorkflowExecution, verb: st
 def assert_masked(row: Any, run: WorkflowExecution) -> None:
     """Where the run knows the secret."""
     row.refresh_from_db()
-    assert not run.context or SECRET not in f"{row.output_data} {row.error_message}"
+    said = [row.output_data, row.error_message, *run.history.values_list("reason", flat=True)]
+    said += [kept.error_message for each in (run, *run.node_executions.all()) for kept in each.attempts.all()]
+    assert not run.context or SECRET not in str(said)
 
 
 @pytest.mark.parametrize("who", ["owner", "staff", "operator", "owner who is staff"])
@@ -95,31 +127,52 @@ def test_whoever_says_it(api: Any, request: Any, run: WorkflowExecution, who: st
     user.save()
     if who == "operator":
         user.user_permissions.set(permissions("view_workflowexecution", "change_workflowexecution"))
-    client = api(user, bound_to=[run.workflow_id])
-    assert len(statements(client, f"executions/{run.pk}", "start")) == 3
-    assert len(statements(client, f"executions/{run.pk}", "complete")) == 4
+    client = api(user, bound_to=[run.workflow_id], used=False)
+    numbers = [len(statements(client, f"executions/{run.pk}", verb)) for verb in ("start", "fail", "retry", "cancel")]
+    assert numbers == [3, 4, 4, 4]
 
 
-def test_the_note_of_a_tokens_use_costs_no_statement_of_its_own(api: Any, owner: Any, run: WorkflowExecution) -> None:
-    client, node = api(owner, used=False), run.node_executions.first()
-    assert len(statements(client, f"executions/{run.pk}", "start")) == 3
-    assert len(statements(client, f"node-executions/{node.pk}", "start")) == 3
+@pytest.mark.parametrize("size", [0, 1, 30])
+def test_the_retry_of_a_run_costs_the_same_for_any_number_of_nodes(
+    api: Any, owner: Any, workflow: Workflow, size: int
+) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow, context=CONTEXTS["with secrets"]), "running")
+    for _ in range(size):
+        in_state(NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.first()), "failed")
+        NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.last())
+    run.fail("x")
+    assert len(statements(api(owner), f"executions/{run.pk}", "retry")) == 4
+    assert run.node_executions.filter(status="pending").count() == 2 * size
+    assert [row.attempts.count() for row in (run, *run.node_executions.filter(retry_count=1))] == [1] * (1 + size)
 
 
-def test_the_retry_of_a_run_costs_the_same_for_any_number_of_nodes(api: Any, owner: Any, workflow: Workflow) -> None:
-    counts = set()
-    for size in (1, 30):
-        run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
-        for _ in range(size):
-            in_state(NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.first()), "failed")
-            NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.last())
-        run.fail("x")
-        counts.add(len(statements(api(owner), f"executions/{run.pk}", "retry")))
-    assert counts == {15}
+def test_a_retry_masks_what_the_run_has_learnt_since_and_costs_no_more(
+    api: Any, owner: Any, run: WorkflowExecution
+) -> None:
+    later = "swordfish-99"
+    run.start()
+    node = in_state(run.node_executions.first(), "running")
+    node.fail(f"login with {later} refused", f"Traceback: {later}")
+    run.fail(f"{later} refused")
+    ExecutionLog.objects.create(workflow_execution=run, level="info", message="of it", data={"password": later})
+    assert len(statements(api(owner), f"executions/{run.pk}", "retry")) == 4
+    kept, of_node = run.attempts.get(), node.attempts.get()
+    assert later not in f"{kept.error_message} {of_node.error_message} {of_node.error_traceback}"
+    assert (kept.error_message, of_node.error_message) == ("***masked*** refused", "login with ***masked*** refused")
 
 
 def test_a_key_adds_what_keeps_the_answer(api: Any, owner: Any, run: WorkflowExecution) -> None:
     """Its lock, what is over, the answer that there may be, the one that is kept, and a savepoint around the work."""
-    client = api(owner)
-    client.credentials(**client._credentials, HTTP_IDEMPOTENCY_KEY="a key")
-    assert len(statements(client, f"executions/{run.pk}", "start")) == 3 + 6
+    client, node = api(owner, used=False), run.node_executions.first()
+    keys = iter("abcd")
+    for url, verb, number in [
+        (f"executions/{run.pk}", "start", 3),
+        (f"node-executions/{node.pk}", "start", 3),
+        (f"executions/{run.pk}", "fail", 4),
+        (f"executions/{run.pk}", "retry", 4),
+    ]:
+        assert len(statements(client, url, verb, HTTP_IDEMPOTENCY_KEY=next(keys))) == number + 6
+
+
+def test_if_match_adds_the_lock_of_the_row_and_a_savepoint(api: Any, owner: Any, run: WorkflowExecution) -> None:
+    assert len(statements(api(owner), f"executions/{run.pk}", "start", HTTP_IF_MATCH='"1"')) == 3 + 3
