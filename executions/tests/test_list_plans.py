@@ -12,7 +12,6 @@ from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExe
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from executions.tests.test_schema import rows
-from workflows.base import uuid7
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
 AFTER, BEFORE = "2026-03-01", "2026-03-02"
@@ -27,7 +26,7 @@ RUNS = {
     "triggered_by=x": "metadata",
     "schedule_id=x": "metadata",
     "priority=5": "metadata",
-    f"parent={uuid7()}": "context",
+    "parent=01900000-0000-7000-8000-000000000000": "context",
     f"created_after={AFTER}": "created",
     f"created_before={BEFORE}": "created",
     f"started_after={AFTER}": "started",

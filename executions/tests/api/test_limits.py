@@ -39,7 +39,7 @@ def send(client: Any, url: str, body: bytes, content_type: str = JSON, **headers
 
 
 def packed(body: bytes) -> bytes:
-    return gzip.compress(body)
+    return gzip.compress(body, mtime=0)
 
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="level"\r\n\r\ninfo\r\n--x--\r\n'
