@@ -99,7 +99,7 @@ STATIC_ROOT = LOCAL_DIR / "static"
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "pastetrader.storage.HashedFiles"},
 }
 
 # --- Database ---------------------------------------------------------------

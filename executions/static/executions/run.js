@@ -1,4 +1,6 @@
 // The page of a run, alive: a node that is chosen is shown beside the graph without a reload. Every link works without this too.
+import { bind } from "./keys.js";
+
 const view = document.querySelector(".run-view");
 const aside = view?.querySelector(".run-aside");
 let latest = 0;
@@ -68,6 +70,15 @@ async function compare(holder) {
     }
 }
 
+/* From the graph to the table of the same nodes, and back. */
+function other() {
+    const [graph, table] = [view.querySelector(".graph-scroll"), document.querySelector(".nodes-scroll")];
+    const to = !graph || (table && !table.contains(document.activeElement)) ? table : graph;
+    to.closest("details").open = true;
+    (to === table ? to.querySelector("th a") : to).focus({ preventScroll: true });
+    to.scrollIntoView({ block: "start" });
+}
+
 function centre(frame, box) {
     const [outer, inner] = [frame.getBoundingClientRect(), box.getBoundingClientRect()];
     frame.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
@@ -91,6 +102,7 @@ if (view) {
         const link = event.target.querySelector("[data-compare]");
         if (event.target.open && link) compare(link.closest(".comparison"));
     });
+    if (document.querySelector(".graph-scroll, .nodes-scroll")) bind("g", "nodes", other);
     // A large graph opens where the eye is wanted.
     const telling = document.querySelector("[data-focus]");
     const box = telling && document.getElementById(telling.hash.slice(1));

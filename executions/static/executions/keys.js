@@ -1,0 +1,111 @@
+/* The keys of a page. `bind(key, words, handler)` gives a single key its meaning; "?" lists all that the page has. The
+   words are translated by the template: `words` names one of the data attributes of _keys.html, or is the text itself.
+   Nothing is bound while somebody types, none of the browser's own combinations is taken, and all of it can be turned
+   off in the list (WCAG 2.1.4). */
+
+const OFF = "pastetrader.keys";
+const TYPED_INTO = 'textarea, select, [contenteditable]:not([contenteditable="false"]), input:not([type="checkbox"], [type="radio"], [type="button"], [type="submit"], [type="reset"])';
+const ROWS = "[data-row], #result_list > tbody > tr";
+const SEARCH = '[role="search"] input[type="text"], input[type="search"]:not(#nav-filter)';
+
+const bound = new Map();
+const dialog = document.getElementById("keys");
+
+/* The last one to bind a key has it. `handler` gets the event, whose default is prevented. */
+export function bind(key, words, handler) {
+    bound.set(key, { words: said(words), handler });
+}
+
+function said(words) {
+    return dialog?.dataset[words] ?? words;
+}
+
+/* --- which key --------------------------------------------------------------------------------------------------- */
+/* By its place where the layout writes no Latin: a Korean keyboard says "ㅓ" where "j" is. */
+function keyOf(event) {
+    if (event.key.length === 1 && event.key > "~" && event.code.startsWith("Key")) return event.code.slice(3).toLowerCase();
+    return event.key;
+}
+
+function isOurs(event) {
+    if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return false;
+    return !document.querySelector("dialog[open]") && !event.target.closest?.(TYPED_INTO);
+}
+
+document.addEventListener("keydown", (event) => {
+    const found = isOn() && isOurs(event) && bound.get(keyOf(event));
+    if (!found?.handler) return;
+    event.preventDefault();
+    found.handler(event);
+});
+
+/* --- what every page has ----------------------------------------------------------------------------------------- */
+const rows = () => [...document.querySelectorAll(ROWS)].filter((row) => row.checkVisibility() && target(row));
+const target = (row) => row.matches("a[href], [tabindex]") ? row : row.querySelector("th a[href]") ?? row.querySelector("a[href]");
+
+function move(step) {
+    const all = rows();
+    const here = all.findIndex((row) => row.contains(document.activeElement));
+    const row = here < 0 ? all.find(isInSight) ?? all[0] : all[here + step];
+    if (!row) return;
+    target(row).focus({ preventScroll: true });
+    row.scrollIntoView({ block: "nearest" });
+}
+
+function isInSight(row) {
+    const { top, bottom } = row.getBoundingClientRect();
+    return top >= 0 && bottom <= innerHeight;
+}
+
+function search() {
+    const box = document.querySelector(SEARCH);
+    box.focus();
+    box.select();
+}
+
+bind("?", "help", show);
+if (document.querySelector(SEARCH)) bind("/", "search", search);
+if (document.querySelector(ROWS)) {
+    bind("j", "next", () => move(1));
+    bind("k", "previous", () => move(-1));
+    bind("Enter", "open"); // the browser's own
+}
+
+/* --- the list of them -------------------------------------------------------------------------------------------- */
+function show() {
+    dialog.querySelector("dl").replaceChildren(...[...bound].map(([key, { words }]) => described(key, words)));
+    dialog.querySelector("[data-switch]").checked = isOn();
+    dialog.showModal();
+}
+
+function described(key, words) {
+    const [line, term, description] = ["div", "dt", "dd"].map((name) => document.createElement(name));
+    term.append(Object.assign(document.createElement("kbd"), { textContent: key }));
+    description.textContent = words;
+    line.append(term, description);
+    return line;
+}
+
+function isOn() {
+    try {
+        return localStorage.getItem(OFF) !== "off";
+    } catch { // a browser that keeps nothing
+        return true;
+    }
+}
+
+function turn(on) {
+    try {
+        if (on) localStorage.removeItem(OFF);
+        else localStorage.setItem(OFF, "off");
+    } catch {} // as above: it counts for nothing, and the switch says so when the list is opened again
+}
+
+if (dialog) {
+    dialog.querySelector("[data-switch]").addEventListener("change", (event) => turn(event.target.checked));
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // beside it
+    for (const hint of document.querySelectorAll("[data-keys]")) {
+        hint.hidden = false;
+        hint.addEventListener("click", show);
+    }
+}
