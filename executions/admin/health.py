@@ -88,12 +88,7 @@ class Health:
 
     @property
     def success(self) -> float | None:
-        """Percent of those that were completed or failed, never rounded up to all; None where there are none."""
-        completed, failed = self.chart.completed.number, self.chart.failed.number
-        if not completed + failed:
-            return None
-        percent = round(100 * completed / (completed + failed), 1)
-        return min(percent, 99.9) if failed else percent
+        return percent(self.chart.completed.number, self.chart.failed.number)
 
     @property
     def p50(self) -> str:
@@ -102,6 +97,14 @@ class Health:
     @property
     def p95(self) -> str:
         return texts.human(self.usual.p95) if self.usual else "–"
+
+
+def percent(completed: int, failed: int) -> float | None:
+    """Of those that were completed or failed, never rounded up to all; None where there are none."""
+    if not completed + failed:
+        return None
+    found = round(100 * completed / (completed + failed), 1)
+    return min(found, 99.9) if failed else found
 
 
 def throughput(user: Any) -> Chart:
@@ -121,8 +124,17 @@ def busiest(user: Any) -> list[Health]:
     return [_health(each, by_day[pk], bounds) for pk, each in names.items()]
 
 
-def _by_workflow(user: Any, bounds: list[datetime]) -> Any:
-    runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0]).order_by()
+def of_workflow(user: Any, workflow: UUID) -> Health | None:
+    """As busiest() has it; None where no run of the workflow ended in these days."""
+    bounds = _bounds(DAYS, timedelta(days=1))
+    if not (found := list(_by_workflow(user, bounds, workflow=workflow))):
+        return None
+    days = _counted(user, bounds).filter(workflow=workflow).values("place").annotate(**OF_STATUS)
+    return _health(found[0], {each["place"]: each for each in days}, bounds)
+
+
+def _by_workflow(user: Any, bounds: list[datetime], **which: Any) -> Any:
+    runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0], **which).order_by()
     took = Percentiles(DURATION, filter=Q(status=COMPLETED))
     found = runs.values("workflow", "workflow__name").annotate(ended=CountOf("status"), percentiles=took)
     return found.order_by("-ended", "workflow")[:WORKFLOWS]

@@ -3,25 +3,21 @@
 Each section is asked by itself, and may fail by itself. Every number is a link to the list that it counts.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
-from django.db import DatabaseError
 from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionStatus, WorkflowExecution
-from pastetrader.postgres.limits import TookTooLong, at_most
 
 from . import cells, failures, health, presets, texts
+from .asking import asked
 from .health import Count
-
-logger = logging.getLogger(__name__)
 
 LIMIT_MS = 1_000  # for each statement of a section
 ROWS = 10  # of each section
@@ -49,19 +45,7 @@ def front_page(request: HttpRequest) -> HttpResponse:
 
 def section(name: str, user: Any) -> Section:
     ask, filters = SECTIONS[name]
-    return Section(asked(ask, user), presets.runs(**filters))
-
-
-def asked(question: Callable[[Any], Any], user: Any) -> Any:
-    """The answer, or None where there was none in time."""
-    try:
-        with at_most(LIMIT_MS):
-            return question(user)
-    except TookTooLong:
-        logger.warning("The monitor's section %s took longer than %s ms.", question.__name__, LIMIT_MS)
-    except DatabaseError:
-        logger.exception("The monitor's section %s could not be asked.", question.__name__)
-    return None
+    return Section(asked(name, lambda: ask(user), LIMIT_MS), presets.runs(**filters))
 
 
 # --- the sections -----------------------------------------------------------

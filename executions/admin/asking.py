@@ -1,0 +1,22 @@
+"""Questions of which a page has several, and each of which may fail by itself."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import DatabaseError
+
+from pastetrader.postgres.limits import TookTooLong, at_most
+
+logger = logging.getLogger(__name__)
+
+
+def asked[T](name: str, question: Callable[[], T], milliseconds: int) -> T | None:
+    """The answer, or None where there was none in time."""
+    try:
+        with at_most(milliseconds):
+            return question()
+    except TookTooLong:
+        logger.warning("The section %s took longer than %s ms.", name, milliseconds)
+    except DatabaseError:
+        logger.exception("The section %s could not be asked.", name)
+    return None
