@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
-from executions.admin import monitor
+from executions.admin import monitor, workflow_page
 
 admin.site.site_header = admin.site.site_title = "PasteTrader"
 admin.site.index_title = _("Execution ledger")
@@ -13,6 +13,7 @@ admin.site.index_title = _("Execution ledger")
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.admin_view(monitor.front_page)),
+    path("admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.page), name="workflow_page"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("executions.api.urls")),
 ]

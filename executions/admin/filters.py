@@ -136,6 +136,11 @@ class RunFilter(LinkedFilter):
     parameter_name = "workflow_execution"
 
 
+class NodeFilter(LinkedFilter):
+    title = _("node")
+    parameter_name = "node"
+
+
 class NodeExecutionFilter(LinkedFilter):
     title = _("node execution")
     parameter_name = "node_execution"

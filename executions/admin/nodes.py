@@ -10,8 +10,9 @@ from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, Node
 from workflows.base import parse_uuid
 
 from . import attempts, logs, texts
-from .filters import IdTimeFilter, NodesTriggerFilter, NodesWorkflowFilter, RunFilter, StatusFilter
+from .filters import IdTimeFilter, NodeFilter, NodesTriggerFilter, NodesWorkflowFilter, RunFilter, StatusFilter
 from .ledger import LedgerAdmin, link
+from .newest import NewestRunsFilter
 
 SHOWN = 1_000  # on a run's page
 FAILED = 20
@@ -94,7 +95,15 @@ OF_ONE = (*COLUMNS, "version", "workflow_execution__status")
 class NodeExecutionAdmin(LedgerAdmin):
     list_display = ("state", "node_name", "run", "trigger", "execution_order", "started", "duration", "retry_count")
     list_display_links = ("node_name",)
-    list_filter = (StatusFilter, IdTimeFilter, NodesTriggerFilter, NodesWorkflowFilter, RunFilter)
+    list_filter = (
+        StatusFilter,
+        IdTimeFilter,
+        NodesTriggerFilter,
+        NodesWorkflowFilter,
+        RunFilter,
+        NodeFilter,
+        NewestRunsFilter,
+    )
     search_help_text = _("The id of a node execution or of its workflow execution")
     actions = ("retry", "cancel", "skip")
     related = ("node", "workflow_execution__workflow")

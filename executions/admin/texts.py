@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import F, Func, TextField, Value
 from django.db.models.functions import Left, Right
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
 LIMIT = 200_000  # characters of one JSON field, or of one text on a page of its own
@@ -41,6 +42,11 @@ def human(seconds: float) -> str:
     if hours < 24:
         return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
     return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
+
+
+def percent(value: float | None) -> str:
+    """ "98.5 %"; of nothing "–"."""
+    return "–" if value is None else _("%(number)s %%") % {"number": localize(value)}
 
 
 def moment(time: Any) -> str:

@@ -8,6 +8,8 @@ from django.contrib.admin.utils import model_ngettext
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -15,7 +17,7 @@ from workflows.exceptions import HasHistory, StaleObject
 from workflows.models import Workflow
 
 from .inlines import EdgeFormSet, EdgeInline, JSONMixin, NodeInline
-from .lists import EVERYWHERE, ConstantFilter, StrictAdmin
+from .lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Workflow]
@@ -52,6 +54,13 @@ class ActiveFilter(ConstantFilter):
         return queryset.filter(is_active=value == "yes")
 
 
+class PagesChangeList(StrictChangeList):
+    """For whoever may see runs: a workflow's name leads to the page that shows them, not to the form."""
+
+    def url_for_result(self, result: Any) -> str:
+        return reverse("workflow_page", args=[result.pk])
+
+
 class WorkflowForm(ModelForm):
     read_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
@@ -82,6 +91,23 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: Any = super().get_queryset(request)
         return rows.visible_to(request.user)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return PagesChangeList if _may_see_runs(request) else super().get_changelist(request, **kwargs)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        shown = self.list_display
+        if not _may_see_runs(request):
+            return shown
+        return (*shown, "edit" if self.has_change_permission(request) else "definition")
+
+    @admin.display(description=_("definition"))
+    def edit(self, row: Workflow) -> str:
+        return _to_form(row, gettext("Edit"))
+
+    @admin.display(description=_("definition"))
+    def definition(self, row: Workflow) -> str:
+        return _to_form(row, gettext("View"))
 
     def get_fieldsets(self, request: HttpRequest, obj: Workflow | None = None) -> Any:
         guard = ("read_version",) if obj and self.has_change_permission(request, obj) else ()
@@ -176,6 +202,17 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
     def _refused(self, request: HttpRequest, sentence: str, path: str = "") -> HttpResponse:
         self.message_user(request, sentence, messages.ERROR)
         return HttpResponseRedirect(path or request.get_full_path())
+
+
+def _may_see_runs(request: HttpRequest) -> bool:
+    """As the admin of runs has it."""
+    return any(request.user.has_perm(f"executions.{act}_workflowexecution") for act in ("view", "change"))
+
+
+def _to_form(workflow: Workflow, text: str) -> str:
+    named = gettext("%(act)s %(workflow)s") % {"act": text, "workflow": workflow}
+    address = reverse("admin:workflows_workflow_change", args=[workflow.pk])
+    return format_html('<a href="{}" aria-label="{}">{}</a>', address, named, text)
 
 
 def _executed(workflow: Workflow) -> str:

@@ -1,0 +1,125 @@
+"""Changes of a workflow's definition among its runs: where the graph that they remember changed, and in what."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from workflows.models import Graph
+
+SHOWN = 20  # the newest changes; of those before it is only said that they were
+NAMED = 30  # names of one kind of difference
+
+type Rows = Mapping[Any, dict[str, Any]]
+
+ADDED = gettext_lazy("Nodes added")
+RETIRED = gettext_lazy("Nodes retired")
+RENAMED = gettext_lazy("Nodes renamed")
+TYPED = gettext_lazy("Types of nodes changed")
+JOINED = gettext_lazy("Edges added")
+PARTED = gettext_lazy("Edges removed")
+EDGED = gettext_lazy("Edges changed")
+
+
+@dataclass(frozen=True)
+class Words:
+    """One kind of difference: at most NAMED of what differs, and how many more there are."""
+
+    title: Any
+    names: list[str]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Change:
+    """`run` is the first that was made with the graph `after`. The newest change has the highest number."""
+
+    number: int
+    run: Any
+    before: UUID
+    after: UUID
+
+
+@dataclass(frozen=True)
+class Told:
+    change: Change
+    words: list[Words]
+
+
+def among(runs: Iterable[Any]) -> list[Change]:
+    """The newest first, as are `runs`. A run that remembers no graph tells nothing."""
+    known = [run for run in reversed(list(runs)) if run.graph_id is not None]
+    found = [(run, before.graph_id) for before, run in pairwise(known) if before.graph_id != run.graph_id]
+    return [Change(number, run, before, run.graph_id) for number, (run, before) in enumerate(found, start=1)][::-1]
+
+
+def graphs(found: list[Change]) -> dict[UUID, Graph]:
+    """What told() needs, by one question."""
+    wanted = {pk for change in found[:SHOWN] for pk in (change.before, change.after)}
+    return {graph.pk: graph for graph in Graph.objects.filter(pk__in=wanted).only("nodes", "edges")}
+
+
+def told(found: list[Change], known: Mapping[UUID, Graph]) -> list[Told]:
+    return [Told(change, words(known[change.before], known[change.after])) for change in found[:SHOWN]]
+
+
+def words(before: Graph, after: Graph) -> list[Words]:
+    """Empty where only the places of nodes in an editor changed."""
+    old, new = _nodes(before), _nodes(after)
+    found = [
+        (ADDED, [node["name"] for pk, node in new.items() if pk not in old]),
+        (RETIRED, [node["name"] for pk, node in old.items() if pk not in new]),
+        (RENAMED, [f"{a['name']} → {b['name']}" for a, b in _both(old, new) if a["name"] != b["name"]]),
+        (TYPED, [_typed(a, b) for a, b in _both(old, new) if a["node_type"] != b["node_type"]]),
+        *_of_edges(before, after, _name_of(old, new)),
+    ]
+    return [Words(title, names[:NAMED], max(0, len(names) - NAMED)) for title, names in found if names]
+
+
+def _of_edges(before: Graph, after: Graph, name: Callable[[str], str]) -> list[tuple[Any, list[str]]]:
+    old, new = _edges(before), _edges(after)
+    changed = [(b, differing) for a, b in _both(old, new) if (differing := _differing(a, b))]
+    return [
+        (JOINED, [_arrow(edge, name) for key, edge in new.items() if key not in old]),
+        (PARTED, [_arrow(edge, name) for key, edge in old.items() if key not in new]),
+        (EDGED, [f"{_arrow(edge, name)} ({', '.join(fields)})" for edge, fields in changed]),
+    ]
+
+
+def _nodes(graph: Graph) -> Rows:
+    return {node["id"]: node for node in graph.nodes}
+
+
+def _edges(graph: Graph) -> Rows:
+    """By what makes two edges the same one, as Edge.identity has it."""
+    ends, handles = ("source_node", "target_node"), ("source_handle", "target_handle")
+    return {(*(edge[end] for end in ends), *(edge[each] or "" for each in handles)): edge for edge in graph.edges}
+
+
+def _both(old: Rows, new: Rows) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return [(old[key], row) for key, row in new.items() if key in old]
+
+
+def _name_of(old: Rows, new: Rows) -> Callable[[str], str]:
+    return lambda pk: str((new.get(pk) or old[pk])["name"])
+
+
+def _typed(before: dict[str, Any], after: dict[str, Any]) -> str:
+    return _("%(name)s: %(before)s → %(after)s") % {
+        "name": after["name"],
+        "before": before["node_type"],
+        "after": after["node_type"],
+    }
+
+
+def _arrow(edge: dict[str, Any], name: Callable[[str], str]) -> str:
+    return f"{name(edge['source_node'])} → {name(edge['target_node'])}"
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    labels = {"condition": _("condition"), "priority": _("priority"), "label": _("label")}
+    return [label for field, label in labels.items() if before[field] != after[field]]

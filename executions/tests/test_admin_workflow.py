@@ -1,0 +1,497 @@
+"""The page of a workflow: its numbers are the lengths of the lists that they lead to, a square leads to its node."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from random import Random
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import Q
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from executions.admin import changes, grid, newest, node_health, workflow_page
+from executions.models import WorkflowExecution
+from executions.tests.cast import permissions
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.test_admin_monitor import count, ended, signed_in
+from executions.tests.test_admin_slow import locked
+from executions.tests.test_list_plans import only, plan, uses
+from workflows.base import uuid7
+from workflows.models import Edge, Graph, Node, Workflow
+from workflows.tests.factories import EdgeFactory, NodeFactory, UserFactory, WorkflowFactory
+
+__all__ = ["only"]  # a fixture
+MARKUP = "<script>alert(1)</script>"
+RUNS = "/admin/executions/workflowexecution/"
+LINK = re.compile(r'href="(/admin/executions/[^"]*\?[^"]*)"[^>]*>([^<]*)</a>')
+SQUARE = re.compile(r'<td class="status-(\w+)"><a href="([^"]+)" title="([^"]*)"([^>]*)>(\w+)</a></td>')
+
+
+def address(workflow: Any) -> str:
+    return f"/admin/workflows/workflow/{workflow.pk}/"
+
+
+def page(user: Any, workflow: Any, query: str = "", status: int = 200) -> Any:
+    response = signed_in(user).get(address(workflow) + query)
+    assert response.status_code == status
+    return response
+
+
+def html(user: Any, workflow: Any, query: str = "", status: int = 200) -> str:
+    return str(page(user, workflow, query, status).content.decode())
+
+
+def section(text: str, name: str) -> str:
+    return text.partition(f'aria-labelledby="{name}-title"')[2].partition("</section>")[0]
+
+
+def reported(workflow: Workflow, state: str = "completed", **states: str) -> WorkflowExecution:
+    """A run in `state` whose nodes are in `states`, by their names, and completed otherwise."""
+    run = in_state(WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": True}), "running")
+    for node in workflow.nodes.current():
+        if (wanted := states.get(node.name, "completed")) != "missing":
+            execution = in_state(NodeExecutionFactory(workflow_execution=run, node=node), "running")
+            {"completed": execution.complete, "failed": lambda e=execution: e.fail("no")}.get(wanted, lambda: None)()
+    if state == "completed":
+        run.complete()
+    elif state == "failed":
+        run.fail("a node failed")
+    return run
+
+
+def row(user: Any, workflow: Any, name: str, query: str = "") -> Any:
+    rows = page(user, workflow, query).context["grid"]["drawn"].rows
+    return next(row for row in rows if row.name == name)
+
+
+class TestWhoSeesIt:
+    def test_staff_who_may_view_runs_may_not_edit(self, teammate: Any, workflow: Workflow) -> None:
+        text = html(teammate, workflow)
+        assert "momentum" in text
+        assert f'<a href="{address(workflow)}change/">Definition</a>' in text
+        assert ">Edit<" not in text
+
+    def test_who_may_change_the_workflow_has_the_form_at_hand(self, staff: Any, workflow: Workflow) -> None:
+        assert f'<a href="{address(workflow)}change/">Edit</a>' in html(staff, workflow)
+
+    def test_strangers_are_sent_to_the_login(self, stranger: Any, owner: Any, workflow: Workflow) -> None:
+        page(stranger, workflow, status=302)
+        page(owner, workflow, status=302)  # not staff
+        assert Client().get(address(workflow)).status_code == 302
+
+    def test_who_may_not_see_runs_is_told_so(self, newcomer: Any, workflow: Workflow) -> None:
+        newcomer.user_permissions.set(permissions("view_workflow"))
+        text = html(newcomer, workflow, status=403)
+        assert "You may not see runs" in text
+        assert f'href="{address(workflow)}change/"' in text
+        assert "momentum" not in text
+
+    def test_who_may_not_see_nodes_sees_how_long_runs_took(self, newcomer: Any, workflow: Workflow) -> None:
+        newcomer.user_permissions.set(permissions("view_workflowexecution"))
+        reported(workflow)
+        text = html(newcomer, workflow)
+        assert "not what became of their nodes" in text
+        assert "Duration over time" in text
+        assert "fetch" not in text
+
+    def test_who_may_change_but_not_view_sees_their_own(self, newcomer: Any, workflow: Workflow) -> None:
+        newcomer.user_permissions.set(permissions("change_workflowexecution"))
+        mine = WorkflowFactory(owner=newcomer, chain=["mine"])
+        run = reported(mine)
+        assert [found.pk for found in page(newcomer, mine).context["runs"]] == [run.pk]
+        assert page(newcomer, workflow, status=302).headers["Location"] == "/admin/"
+
+    def test_what_is_not_there_leads_back_with_a_sentence(self, staff: Any) -> None:
+        response = signed_in(staff).get(f"/admin/workflows/workflow/{uuid7()}/", follow=True)
+        assert "There is no workflow with the id" in response.content.decode()
+
+
+class TestWaysThere:
+    def test_the_list_of_workflows_leads_there_and_to_the_form(self, staff: Any, workflow: Workflow) -> None:
+        text = signed_in(staff).get("/admin/workflows/workflow/").content.decode()
+        assert f'<a href="{address(workflow)}">momentum</a>' in text
+        assert f'<a href="{address(workflow)}change/" aria-label="Edit momentum">Edit</a>' in text
+
+    def test_who_may_not_see_runs_finds_the_form_alone(self, newcomer: Any, workflow: Workflow) -> None:
+        newcomer.user_permissions.set(permissions("view_workflow"))
+        text = signed_in(newcomer).get("/admin/workflows/workflow/").content.decode()
+        assert f'<a href="{address(workflow)}change/">momentum</a>' in text
+        assert f'href="{address(workflow)}"' not in text
+
+    def test_monitor_form_and_run_lead_there(self, staff: Any, workflow: Workflow) -> None:
+        run = reported(workflow)
+        client = signed_in(staff)
+        for start in ("/admin/", f"{address(workflow)}change/", f"{RUNS}{run.pk}/change/"):
+            assert f'href="{address(workflow)}"' in client.get(start).content.decode(), start
+
+
+class TestGrid:
+    def test_a_square_leads_to_the_node_of_that_run(self, staff: Any, workflow: Workflow) -> None:
+        run = reported(workflow, "failed", rank="failed", report="missing")
+        text = section(html(staff, workflow), "grid")
+        ((status, link, title, _more, word),) = [found for found in SQUARE.findall(text) if found[0] == "failed"]
+        rank = run.node_executions.get(node__name="rank")
+        assert unescape(link) == f"{RUNS}{run.pk}/change/?node={rank.pk}#node"
+        assert (status, word) == ("failed", "failed")
+        assert title.startswith("failed · ")
+        panel = signed_in(staff).get(unescape(link).partition("#")[0]).context["chosen"]
+        assert panel["node"].pk == rank.pk
+
+    def test_runs_stand_from_old_to_new_and_nodes_in_their_order(self, staff: Any, workflow: Workflow) -> None:
+        runs = [reported(workflow) for _ in range(3)]
+        drawn = page(staff, workflow).context["grid"]["drawn"]
+        assert [column.run.pk for column in drawn.columns] == [run.pk for run in runs]
+        assert [row.name for row in drawn.rows] == ["fetch", "rank", "report"]
+        assert sum(day.columns for day in drawn.days) == 3
+
+    def test_a_node_that_nobody_told_of_is_not_one_that_the_run_never_had(self, staff: Any, workflow: Workflow) -> None:
+        reported(workflow, "running", report="missing")
+        NodeFactory(workflow=workflow, name="late")
+        reported(workflow, "running")
+        assert [square and square.kind for square in row(staff, workflow, "report").squares] == [
+            grid.UNREPORTED,
+            "completed",
+        ]
+        assert [square and square.kind for square in row(staff, workflow, "late").squares] == [None, "completed"]
+
+    def test_a_retired_node_is_there_where_a_shown_run_has_it(self, staff: Any, workflow: Workflow) -> None:
+        reported(workflow)
+        Node.objects.filter(name="rank").leave()
+        reported(workflow)
+        found = row(staff, workflow, "rank")
+        assert found.is_retired
+        assert [square and square.kind for square in found.squares] == ["completed", None]
+        assert not row(staff, workflow, "fetch").is_retired
+        WorkflowExecution.objects.order_by("created_at").first().delete()
+        assert [row.name for row in page(staff, workflow).context["grid"]["drawn"].rows] == ["fetch", "report"]
+
+    def test_a_retry_is_marked_and_told(self, staff: Any, workflow: Workflow) -> None:
+        run = reported(workflow, "running", fetch="failed")
+        run.node_executions.get(node__name="fetch").retry()
+        (square,) = row(staff, workflow, "fetch").squares
+        assert (square.kind, square.again) == ("pending", "↻")
+        assert square.said == "pending · attempt 2"
+
+    def test_of_several_executions_of_a_node_the_failed_one_is_shown(self, staff: Any, workflow: Workflow) -> None:
+        run = reported(workflow, "running")
+        again = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="fetch"))
+        in_state(again, "failed")
+        (square,) = row(staff, workflow, "fetch").squares
+        assert (square.kind, square.again) == ("failed", "×")
+        assert square.said.endswith("2 executions")
+        assert str(again.pk) in square.address
+
+    def test_older_and_newer_runs_are_pages_that_meet(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
+        monkeypatch.setattr(grid, "COLUMNS", 3)
+        monkeypatch.setattr(grid, "FEWEST", 1)
+        runs = [WorkflowExecutionFactory(workflow=workflow).pk for _ in range(8)]
+        now = timezone.now()
+        WorkflowExecution.objects.filter(pk__in=runs[3:6]).update(created_at=now)  # three of one time
+        expected = list(WorkflowExecution.objects.order_by("-created_at", "-id").values_list("pk", flat=True))
+        seen: list[Any] = []
+        query = ""
+        pages = []
+        while True:
+            found = page(staff, workflow, query).context["grid"]["page"]
+            pages.append([run.pk for run in found.runs])
+            seen += pages[-1]
+            if found.older is None:
+                break
+            query = f"?older={found.older}"
+        assert seen == expected
+        back = page(staff, workflow, f"?newer={found.newer}").context["grid"]["page"]
+        assert [run.pk for run in back.runs] == pages[1]
+        first = page(staff, workflow, f"?newer={back.newer}").context["grid"]["page"]
+        assert [run.pk for run in first.runs] == pages[0]
+        assert first.newer is None
+
+    def test_a_place_that_is_gone_or_nonsense_leads_to_the_newest(self, staff: Any, workflow: Workflow) -> None:
+        run = reported(workflow)
+        elsewhere = WorkflowExecutionFactory()
+        for place in (str(uuid7()), "x", str(elsewhere.pk), ""):
+            found = page(staff, workflow, f"?older={place}").context["grid"]["page"]
+            assert [each.pk for each in found.runs] == [run.pk]
+
+    def test_many_nodes_leave_room_for_fewer_runs(self) -> None:
+        assert grid.columns_for(0) == grid.columns_for(10) == grid.COLUMNS
+        assert grid.columns_for(100) == grid.SQUARES // 100
+        assert grid.columns_for(10_000) == grid.FEWEST
+
+    def test_it_says_where_it_does_not_show_all(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
+        monkeypatch.setattr(grid, "ROWS", 2)
+        monkeypatch.setattr(grid, "EXECUTIONS", 2)
+        reported(workflow)
+        text = section(html(staff, workflow), "grid")
+        assert "1 more node is not shown." in text
+        assert "some squares are missing" in text
+
+
+class TestNumbers:
+    def test_each_is_the_length_of_the_list_that_it_leads_to(
+        self, staff: Any, workflow: Workflow, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(newest, "RUNS", 9)
+        random = Random(2)
+        for _ in range(14):  # more than are counted
+            reported(workflow, "failed", **{random.choice(["fetch", "rank", "report"]): "failed"})
+        client = signed_in(staff)
+        text = client.get(address(workflow)).content.decode()
+        table = section(text, "graph").partition("<tbody>")[2]
+        seen = [(unescape(link), int(said)) for link, said in LINK.findall(table) if said.isdigit()]
+        assert len(seen) == 9  # three nodes
+        assert sum(number for _link, number in seen) == 2 * 3 * 9
+        for link, number in seen:
+            assert count(client, link) == number, link
+
+    def test_those_of_the_last_days_are_the_monitors(self, staff: Any, workflow: Workflow) -> None:
+        for state, number in (("completed", 7), ("failed", 2), ("cancelled", 1)):
+            for each in range(number):
+                ended(state, timedelta(days=1, minutes=each), workflow, seconds=10 + each)
+        ended("failed", timedelta(days=9), workflow)
+        client = signed_in(staff)
+        (mine,) = client.get(address(workflow)).context["health"]
+        (monitors,) = client.get("/admin/").context["monitor"]["workflows"].found
+        assert (
+            (mine.success, mine.p50, mine.p95)
+            == (monitors.success, monitors.p50, monitors.p95)
+            == (77.8, "13.0 s", "15.7 s")
+        )
+        for each in (mine.ended, mine.chart.completed, mine.chart.failed):
+            assert count(client, each.address) == each.number
+
+    def test_a_node_is_judged_by_what_completed_and_failed(self, staff: Any, workflow: Workflow) -> None:
+        for _ in range(2):
+            reported(workflow, "failed", rank="failed", report="missing")
+        graph = page(staff, workflow).context["graph"]
+        assert [(name, each.rate, each.success) for name, each in graph["rows"]] == [
+            ("fetch", "all", 100.0),
+            ("rank", "many", 0.0),
+            ("report", "none", None),
+        ]
+        assert [name for name, _each in graph["worst"]] == ["rank"]
+        assert [(each.box.name, each.health.rate) for each in graph["boxes"]] == [
+            (name, each.rate) for name, each in graph["rows"]
+        ]
+
+    @pytest.mark.parametrize(
+        ("completed", "failed", "rate"),
+        [(0, 0, "none"), (9, 0, "all"), (9, 1, "some"), (8, 1, "many"), (99_999, 1, "some")],
+    )
+    def test_a_rate_is_a_word(self, completed: int, failed: int, rate: str) -> None:
+        window = node_health.Window(uuid7(), [uuid7()])
+        found = window.health(uuid7(), {"completed": completed, "failed": failed})
+        assert found.rate == rate
+        assert found.success != 100 or not failed
+
+    @pytest.mark.parametrize("value", ["x", "x~3", f"{uuid7()}~0", f"{uuid7()}~201", f"{uuid7()}~", f"{uuid7()}~-1"])
+    def test_the_list_refuses_a_filter_that_the_page_does_not_make(self, staff: Any, value: str) -> None:
+        response = signed_in(staff).get(f"/admin/executions/nodeexecution/?newest_runs={value}")
+        assert response.status_code == 302
+        assert response.headers["Location"].endswith("?e=1")
+
+
+class TestChanges:
+    def told(self, user: Any, workflow: Workflow) -> list[dict[str, list[str]]]:
+        found = page(user, workflow).context["changes"]
+        return [{str(words.title): words.names for words in each.words} for each in found]
+
+    def test_what_changed_between_two_runs_is_told_in_words(self, staff: Any, workflow: Workflow) -> None:
+        reported(workflow)
+        rank, report = (workflow.nodes.get(name=name) for name in ("rank", "report"))
+        Node.objects.filter(pk=rank.pk).leave()
+        new = NodeFactory(workflow=workflow, name="score")
+        EdgeFactory(workflow=workflow, source_node=new, target_node=report)
+        Node.objects.filter(pk=report.pk).update(name="tell", node_type="agent")
+        reported(workflow)
+        assert self.told(staff, workflow) == [
+            {
+                "Nodes added": ["score"],
+                "Nodes retired": ["rank"],
+                "Nodes renamed": ["report → tell"],
+                "Types of nodes changed": ["tell: tool → agent"],
+                "Edges added": ["score → tell"],
+                "Edges removed": ["fetch → rank", "rank → tell"],
+            }
+        ]
+
+    def test_an_edge_that_is_still_the_same_one_can_change(self, staff: Any, workflow: Workflow) -> None:
+        reported(workflow)
+        Edge.objects.filter(source_node__name="fetch").update(priority=5, label="first")
+        reported(workflow)
+        assert self.told(staff, workflow) == [{"Edges changed": ["fetch → rank (priority, label)"]}]
+
+    def test_nodes_that_only_moved_are_said_to_have_moved(self, staff: Any, workflow: Workflow) -> None:
+        reported(workflow)
+        Node.objects.filter(name="fetch").update(position_x=5)
+        reported(workflow)
+        assert "Only the places of nodes in the editor changed." in section(html(staff, workflow), "changes")
+
+    def test_they_are_marked_in_chart_and_grid_and_lead_to_the_words(self, staff: Any, workflow: Workflow) -> None:
+        reported(workflow)
+        NodeFactory(workflow=workflow, name="late")
+        run = reported(workflow)
+        text = html(staff, workflow)
+        assert 'href="#change-1"' in section(text, "durations")
+        assert '<li id="change-1"' in section(text, "changes")
+        assert f"{RUNS}{run.pk}/change/" in section(text, "changes")
+        assert section(text, "grid").count('class="changed"') == 1
+        assert [column.change is not None for column in page(staff, workflow).context["grid"]["drawn"].columns] == [
+            False,
+            True,
+        ]
+
+    def test_runs_of_one_definition_have_none(self, staff: Any, workflow: Workflow) -> None:
+        for _ in range(2):
+            reported(workflow)
+        assert "were all made with the same definition" in html(staff, workflow)
+
+    def test_of_many_the_newest_are_told(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
+        monkeypatch.setattr(changes, "SHOWN", 1)
+        for number in range(3):
+            reported(workflow)
+            NodeFactory(workflow=workflow, name=f"late {number}")
+        context = page(staff, workflow).context
+        assert [each.change.number for each in context["changes"]] == [2]
+        assert "1 earlier change is marked above" in html(staff, workflow)
+
+
+class TestStates:
+    def test_one_that_has_not_run_yet(self, staff: Any, workflow: Workflow) -> None:
+        text = html(staff, workflow)
+        assert "This workflow has not run yet." in text
+        assert "fetch" in section(text, "graph")  # its definition is there all the same
+        assert "Duration over time" not in text
+        assert 'class="grid"' not in text
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [({"is_active": False}, "It is not active"), ({"deleted_at": timezone.now()}, "It is in the trash")],
+    )
+    def test_one_that_will_not_run_says_why(
+        self, staff: Any, workflow: Workflow, fields: dict[str, Any], said: str
+    ) -> None:
+        Workflow.objects.filter(pk=workflow.pk).update(**fields)
+        assert said in html(staff, workflow)
+
+    def test_one_without_nodes_and_with_a_waiting_run(self, staff: Any) -> None:
+        workflow = WorkflowFactory()
+        WorkflowExecutionFactory(workflow=workflow)
+        text = html(staff, workflow)
+        assert "The definition has no nodes yet." in text
+        assert "Duration over time" not in text  # nothing has taken any time
+        assert "no run ended" in text
+
+    def test_one_whose_runs_were_long_ago(self, staff: Any, workflow: Workflow) -> None:
+        ended("completed", timedelta(days=400), workflow)
+        text = html(staff, workflow)
+        assert "no run ended" in text
+        assert "Duration over time" in text
+
+    def test_a_graph_too_large_to_be_drawn_is_a_table(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
+        monkeypatch.setattr("executions.admin.drawing.MOST", 2)
+        text = section(html(staff, workflow), "graph")
+        assert "A graph of 3 nodes is too large to be drawn" in text
+        assert "<details open>" in text
+
+    def test_markup_in_names_is_text(self, staff: Any) -> None:
+        workflow = WorkflowFactory(name=MARKUP, description=MARKUP, chain=[MARKUP, "b"])
+        reported(workflow)
+        NodeFactory(workflow=workflow, name=f"{MARKUP}2")
+        reported(workflow)
+        assert MARKUP not in html(staff, workflow)
+
+    def test_it_loads_nothing_inline(self, staff: Any, workflow: Workflow) -> None:
+        reported(workflow)
+        text = html(staff, workflow).partition('id="content-main"')[2].partition("</main>")[0]
+        assert " style=" not in text
+        assert "<style" not in text
+        assert "<script" not in text
+
+    def test_which_of_grid_and_graph_is_chosen_stands_in_the_address(self, staff: Any, workflow: Workflow) -> None:
+        reported(workflow)
+        for query, chosen in (("", "grid"), ("?view=graph", "graph"), ("?view=nonsense", "grid")):
+            text = html(staff, workflow, query)
+            assert re.findall(r'is-chosen" data-shown="(\w+)"', text) == [chosen]
+            assert text.count("data-shown=") == 2  # both are there for whoever has no scripts
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTooSlow:
+    @pytest.fixture(autouse=True)
+    def _soon(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr(workflow_page, "LIMIT_MS", 100)
+
+    def test_a_part_that_takes_too_long_says_so_and_the_others_are_there(self, workflow: Workflow) -> None:
+        staff = UserFactory(is_staff=True, is_superuser=True)
+        reported(workflow)
+        client = signed_in(staff)
+        with locked("node_executions"):
+            text = client.get(address(workflow)).content.decode()
+        assert "This could not be counted in time." in section(text, "grid")
+        assert "This could not be counted in time." in section(text, "graph")
+        assert "The newest run that has started." in section(text, "durations")
+        assert "has not run yet" not in text
+
+    def test_runs_that_are_not_found_in_time_are_not_taken_for_none(self, workflow: Workflow) -> None:
+        staff = UserFactory(is_staff=True, is_superuser=True)
+        client = signed_in(staff)
+        with locked("workflow_executions"):
+            response = client.get(address(workflow))
+        text = response.content.decode()
+        assert response.status_code == 503
+        assert "did not find the runs of this workflow in time" in text
+        assert "has not run yet" not in text
+
+
+class TestWhatItAsks:
+    def test_as_many_questions_for_many_runs_and_nodes_as_for_few(self, staff: Any) -> None:
+        client = signed_in(staff)
+
+        def asked(workflow: Workflow) -> int:
+            client.get(address(workflow))
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get(address(workflow)).status_code == 200
+            assert not any("input_data" in query["sql"] or "traceback" in query["sql"] for query in queries)
+            assert not any("DISTINCT" in query["sql"] or 'error_message"' in query["sql"] for query in queries)
+            return len(queries)
+
+        few, many = WorkflowFactory(chain=["a"]), WorkflowFactory(chain=[f"node {n}" for n in range(12)])
+        for workflow, number in ((few, 2), (many, 12)):
+            for each in range(number):
+                reported(workflow)
+                if each in {0, 5, 9}:
+                    NodeFactory(workflow=workflow)
+        assert asked(few) == asked(many)
+
+    def test_runs_are_read_off_their_index_newer_and_older(self, only: Any, staff: Any, workflow: Workflow) -> None:
+        run = reported(workflow)
+        only("workflow_executions", "idx_workflow_executions_workflow")
+        for where, order in (
+            (Q(), newest.ORDER),
+            (grid.beyond(run, "lt"), newest.ORDER),
+            (grid.beyond(run, "gt"), ("created_at", "id")),
+        ):
+            found = plan(newest.first(WorkflowExecution.objects.visible_to(staff), workflow.pk, where, order, 51))
+            assert uses(found, "idx_workflow_executions_workflow")
+            assert re.search(r"Index Cond: \(+workflow_id", found)
+
+    def test_squares_and_numbers_are_read_by_the_run(self, only: Any, staff: Any, workflow: Workflow) -> None:
+        run = reported(workflow)
+        only("node_executions", "idx_node_executions_workflow_execution")
+        for question in (
+            grid.squares(staff, [run]),
+            node_health.executions(staff, node_health.Window(workflow.pk, [run.pk])),
+        ):
+            found = plan(question)
+            assert uses(found, "idx_node_executions_workflow_execution")
+            assert "Index Cond: (workflow_execution_id" in found
+
+
+def test_changes_are_told_from_runs_that_remember_a_graph() -> None:
+    first, second = Graph(pk=uuid7()), Graph(pk=uuid7())
+    runs = [WorkflowExecution(graph=graph) for graph in (second, second, None, first, first, second)]  # newest first
+    assert [(change.number, change.run) for change in changes.among(runs)] == [(2, runs[1]), (1, runs[4])]
