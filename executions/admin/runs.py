@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -25,7 +27,7 @@ PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/execution
 @admin.register(WorkflowExecution)
 class WorkflowExecutionAdmin(LedgerAdmin):
     list_display = ("state", "workflow_name", "started", "duration", "details")
-    list_display_links = ("workflow_name",)
+    list_display_links = ("state", "started")
     list_filter = run_filters.ALL
     search_help_text = gettext_lazy("The id of a run, a node execution or a line; a correlation id; a tag, in full")
     actions = ("cancel", "retry", "fail")
@@ -94,7 +96,7 @@ class WorkflowExecutionAdmin(LedgerAdmin):
 
     @admin.display(description=gettext_lazy("workflow"))
     def workflow_name(self, row: Any) -> str:
-        return str(row.workflow)
+        return format_html('<a href="{}">{}</a>', reverse("workflow_page", args=[row.workflow_id]), row.workflow)
 
     @admin.display(description=gettext_lazy("started"))
     def started(self, row: Any) -> str:
