@@ -31,6 +31,7 @@ from .history import HistoryEntry
 from .log import ExecutionLog
 from .querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from .retries import NODE_RESET
+from .saved import SavedView
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
 from .vault import ExecutionSecrets
 
@@ -42,6 +43,7 @@ __all__ = [
     "LogLevel",
     "NodeExecution",
     "NodeExecutionAttempt",
+    "SavedView",
     "TriggerType",
     "WorkflowExecution",
     "WorkflowExecutionAttempt",

@@ -1,11 +1,12 @@
 """What the lists and pages of the ledger share: they are read; nothing is added, and no field is ever edited."""
 
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.forms import Script
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -14,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from pastetrader.postgres.limits import TookTooLong, at_most
 
-from . import texts
+from . import offered, texts
 from .acts import Acts
-from .keyset import KeysetChangeList
+from .keyset import NEWER, OLDER, KeysetChangeList
 
 LIMIT_MS = 5_000  # for each statement of a list
 
@@ -32,6 +33,7 @@ class LedgerAdmin(Acts):
     list_per_page = 50
     show_full_result_count = False
     sortable_by = ()
+    everything: ClassVar[str] = "?"  # the list without any filter
     search_fields = ("id",)  # shows the box; get_search_results() says what it finds
 
     class Media:
@@ -61,10 +63,26 @@ class LedgerAdmin(Acts):
             return super().changelist_view(request, extra_context)
         try:
             with at_most(LIMIT_MS):
-                return self.elsewhere(request) or super().changelist_view(request, extra_context)
+                response = self.elsewhere(request) or super().changelist_view(request, extra_context)
         except TookTooLong:
-            context = self.admin_site.each_context(request) | {"opts": self.opts, "title": _("This took too long")}
-            return TemplateResponse(request, "admin/executions/too_slow.html", context, status=503)
+            return self.told(request, "too_slow", 503, title=_("This took too long"))
+        # Django answers a filter that is none with the unfiltered list.
+        is_refused = response.get("Location") == f"{request.path}?{ERROR_FLAG}=1"
+        return self.not_offered(request) if is_refused else response
+
+    def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
+        """Says which filter is none; from a place that is none it leads to the start of the list."""
+        names = offered.refused(self, request, request.GET.dict())
+        kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
+        if not names:
+            return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
+        words = {"title": _("No such filter"), "refused": offered.named(self, names), "kept": urlencode(kept)}
+        return self.told(request, "not_offered", 400, **words | more)
+
+    def told(self, request: HttpRequest, page: str, status: int, **words: Any) -> HttpResponse:
+        """A page in place of the list."""
+        context = self.admin_site.each_context(request) | {"opts": self.opts, "everything": self.everything} | words
+        return TemplateResponse(request, f"admin/executions/{page}.html", context, status=status)
 
     def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
         """The way to another page, where what is asked of the list has one of its own."""

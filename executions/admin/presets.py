@@ -10,8 +10,13 @@ from django.utils.translation import gettext_lazy as _
 
 from .keyset import NEWER, OLDER
 
+VIEW = "view"  # of the list: the id of a saved one
+EVERYTHING = {
+    VIEW: "all"
+}  # the list without any filter; its bare address leads to a saved view where one is the default
+
 PRESETS: tuple[tuple[Any, dict[str, str]], ...] = (
-    (_("All"), {}),
+    (_("All"), EVERYTHING),
     (_("Failed today"), {"status": "failed", "ended": "today"}),
     (_("Running"), {"status": "running"}),
     (_("Waiting"), {"status": "pending"}),
@@ -29,7 +34,7 @@ class Preset:
 
 def shown(query: QueryDict) -> list[Preset]:
     given = {name: value for name, value in query.items() if name not in {OLDER, NEWER}}
-    return [Preset(title, runs(**filters), given == filters) for title, filters in PRESETS]
+    return [Preset(title, runs(**filters), (given or EVERYTHING) == filters) for title, filters in PRESETS]
 
 
 def runs(**filters: Any) -> str:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, WorkflowExecution
 from workflows.base import parse_uuid
 
-from . import cells, failures, history, landing, presets, run_filters, runpage, texts
+from . import cells, failures, history, landing, presets, run_filters, run_list, runpage, saved_views, texts
 from .ledger import LedgerAdmin
 
 COUNTED = 1_000  # before a run is deleted
@@ -29,6 +29,7 @@ class WorkflowExecutionAdmin(LedgerAdmin):
     list_display = ("state", "workflow_name", "started", "duration", "details")
     list_display_links = ("state", "started")
     list_filter = run_filters.ALL
+    everything = run_list.ALL
     search_help_text = gettext_lazy("The id of a run, a node execution or a line; a correlation id; a tag, in full")
     actions = ("cancel", "retry", "fail")
     related = ("workflow",)
@@ -50,11 +51,24 @@ class WorkflowExecutionAdmin(LedgerAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         chosen = {"presets": presets.shown(request.GET), "clocks": cells.clocks()}
-        return super().changelist_view(request, chosen | (extra_context or {}))
+        response = super().changelist_view(request, chosen | (extra_context or {}))
+        if isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
+            response.context_data |= saved_views.shown(request)  # type: ignore[operator]  # it is a dict
+        return response
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return run_list.RunChangeList
+
+    def get_urls(self) -> list[Any]:
+        return [*saved_views.urls(self), *super().get_urls()]
 
     def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
         address = landing.address(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
+        address = address or (saved_views.landing(request) if self.has_view_permission(request) else None)
         return redirect(address) if address else None
+
+    def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
+        return super().not_offered(request, view=saved_views.looked_at(request))
 
     def dress(self, request: HttpRequest, rows: list[Any]) -> None:
         failed = [run for run in rows if run.status == ExecutionStatus.FAILED]

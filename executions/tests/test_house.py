@@ -14,7 +14,7 @@ LADDER = [
     ["states", "exceptions", "secrets", "context", "keys", "graphs", "acting"],
     ["partitions", "vault", "lines"],
     ["querysets"],
-    ["execution", "log", "history"],
+    ["execution", "log", "history", "saved"],
     ["retries"],
     ["models"],
     ["ingest"],

@@ -31,6 +31,10 @@ class ConstantFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return self.offered
 
+    def has_output(self) -> bool:
+        """Django drops a filter that offers nothing, and with it the value that it was asked for."""
+        return super().has_output() or self.value() is not None
+
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         value = self.value()
         if value is None:

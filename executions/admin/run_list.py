@@ -1,0 +1,25 @@
+"""The list of runs: its bare address may lead to a saved view, so no link in it is ever bare."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+
+from .keyset import KeysetChangeList
+from .presets import EVERYTHING, VIEW
+
+ALL = f"?{urlencode(EVERYTHING)}"
+
+
+class RunChangeList(KeysetChangeList):
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        return {name: value for name, value in super().get_filters_params(params).items() if name != VIEW}
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+        rows = super().get_queryset(request, exclude_parameters)
+        self.clear_all_filters_qs = ALL
+        return rows
+
+    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
+        found = super().get_query_string(new_params, remove)
+        return ALL if found == "?" else found
