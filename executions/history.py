@@ -1,4 +1,5 @@
-"""What happened to a run and its nodes. The database writes it (sql/history.sql) and lets nobody change it."""
+"""What happened to a run and its nodes, and that it was deleted. The database writes it (sql/history.sql,
+sql/deletions.sql) and lets nobody change it."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -7,12 +8,28 @@ from django.utils.translation import gettext_lazy as _
 from workflows.base import Identified, Index
 
 from .acting import Through
-from .querysets import HistoryQuerySet
-from .states import ExecutionStatus
+from .querysets import DeletionQuerySet, HistoryQuerySet
+from .states import ExecutionStatus, TriggerType
 
 
-class HistoryEntry(Identified):
-    """One move. The names of user and token are what they were: both may be gone by now."""
+class Told(Identified):
+    """Who did it, through what, why and when. The names of user and token are what they were: both may be gone."""
+
+    through = models.CharField(_("through"), max_length=20, choices=Through)
+    user_id = models.TextField(_("user id"), db_default="")
+    username = models.TextField(_("user"), db_default="")
+    token_id = models.UUIDField(_("token id"), null=True)
+    token_name = models.TextField(_("token"), db_default="")
+    reason = models.TextField(_("reason"), db_default="")
+    request_id = models.TextField(_("request id"), db_default="")
+    happened_at = models.DateTimeField(_("time"), db_default=Now())
+
+    class Meta:
+        abstract = True
+
+
+class HistoryEntry(Told):
+    """One move."""
 
     workflow_execution = models.ForeignKey(
         "executions.WorkflowExecution",
@@ -35,14 +52,6 @@ class HistoryEntry(Identified):
     from_status = models.CharField(_("from"), max_length=50, choices=ExecutionStatus, null=True)  # noqa: DJ001  # NULL is "it was made"
     to_status = models.CharField(_("to"), max_length=50, choices=ExecutionStatus)
     act = models.CharField(_("act"), max_length=50, db_default="")
-    through = models.CharField(_("through"), max_length=20, choices=Through)
-    user_id = models.TextField(_("user id"), db_default="")
-    username = models.TextField(_("user"), db_default="")
-    token_id = models.UUIDField(_("token id"), null=True)
-    token_name = models.TextField(_("token"), db_default="")
-    reason = models.TextField(_("reason"), db_default="")
-    request_id = models.TextField(_("request id"), db_default="")
-    happened_at = models.DateTimeField(_("time"), db_default=Now())
 
     objects = HistoryQuerySet.as_manager()
 
@@ -57,3 +66,33 @@ class HistoryEntry(Identified):
 
     def __str__(self) -> str:
         return f"{self.act}: {self.from_status} → {self.to_status}"
+
+
+class Deletion(Told):
+    """What is left of a run that was deleted. Nothing here is a foreign key: it outlives whatever it names."""
+
+    workflow_execution_id = models.UUIDField(_("workflow execution"))
+    workflow_id = models.UUIDField(_("workflow id"))
+    workflow_name = models.TextField(_("workflow"), db_default="")
+    trigger_type = models.CharField(_("trigger"), max_length=50, choices=TriggerType)
+    status = models.CharField(_("status"), max_length=50, choices=ExecutionStatus)
+    attempt = models.PositiveIntegerField(_("attempt"))
+    made_at = models.DateTimeField(_("created"))
+    started_at = models.DateTimeField(_("started"), null=True)
+    ended_at = models.DateTimeField(_("ended"), null=True)
+
+    objects = DeletionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "execution_deletions"
+        verbose_name = _("deletion of a workflow execution")
+        verbose_name_plural = _("deletions of workflow executions")
+        default_permissions = ("view",)
+        ordering = ["-happened_at", "-id"]
+        indexes = [
+            Index(fields=["-happened_at", "-id"], name="idx_execution_deletions_happened"),
+            Index(fields=["workflow_execution_id"], name="idx_execution_deletions_workflow_execution"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_name} · {self.workflow_execution_id}"

@@ -8,7 +8,9 @@ from uuid import UUID
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models, transaction
 from django.db.models import Func, OuterRef
+from django.db.models.lookups import IsNull
 
+from workflows import storable
 from workflows.base import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import may_see_all
@@ -101,6 +103,22 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         """For lists: neither input, output nor context, which may each be megabytes."""
         return self.defer("input_data", "output_data", "context")
 
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """The database writes down who deletes each of them, and why (sql/deletions.sql)."""
+        with transaction.atomic(using=self.db):
+            noted = acting.noted("delete", self._reason())
+            return super(WorkflowExecutionQuerySet, self.filter(IsNull(noted, False))).delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def _reason(self) -> str:
+        """Clear of every secret of these runs: they are locked, and learn no other before they are gone."""
+        if not (said := storable.as_text(acting.reason())):
+            return ""
+        pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
+        return str(vault.guard_same({"reason": said}, pks, self.db)["reason"])
+
 
 class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
     RUN = "workflow_execution"
@@ -164,6 +182,12 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
         lines.prepare(objs, self.db)
         write = super().bulk_create
         return partitions.writing([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))
+
+
+class DeletionQuerySet(models.QuerySet[Any]):
+    def visible_to(self, user: Any) -> "DeletionQuerySet":
+        """For staff who may view deletions: whose the runs were is gone with them."""
+        return self if may_see_all(user, "executions.view_deletion") else self.none()
 
 
 class HistoryQuerySet(models.QuerySet[Any]):

@@ -79,7 +79,7 @@ class Acts(StrictAdmin):
     )
     def fail(self, request: HttpRequest, queryset: Any) -> None:
         """The way out for a run whose engine is gone."""
-        if error := _reason(request):
+        if error := reason(request):
             self._say("fail", request, queryset, error)
         else:
             self.message_user(request, REASON_NEEDED, messages.ERROR)
@@ -90,7 +90,7 @@ class Acts(StrictAdmin):
         return [(act.name, act.description) for act in offered if LEADS_TO[act.name] in row.TRANSITIONS[row.status]]
 
     def _say(self, verb: str, request: HttpRequest, queryset: Any, *said: str) -> None:
-        with acting(reason=_reason(request)):
+        with acting(reason=reason(request)):
             done = [pk for pk in queryset.values_list("pk", flat=True) if self._said(verb, request, pk, *said)]
         if done:
             items = model_ngettext(self.opts, len(done))
@@ -109,5 +109,5 @@ class Acts(StrictAdmin):
         return True
 
 
-def _reason(request: HttpRequest) -> str:
+def reason(request: HttpRequest) -> str:
     return request.POST.get("reason", "").strip()[:MAX_REASON]

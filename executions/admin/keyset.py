@@ -22,6 +22,7 @@ class KeysetChangeList(StrictChangeList):
         "id": UUID,
         "created_at": datetime.fromisoformat,
         "timestamp": datetime.fromisoformat,
+        "happened_at": datetime.fromisoformat,
     }
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:

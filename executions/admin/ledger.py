@@ -42,7 +42,7 @@ class LedgerAdmin(Acts):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: Any = super().get_queryset(request)
-        return rows.visible_to(request.user).select_related(*self.related).only(*self.columns)
+        return rows.visible_to(request.user).select_related(*(self.related or (None,))).only(*self.columns)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return KeysetChangeList

@@ -1,5 +1,4 @@
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import SEARCH_VAR
@@ -10,28 +9,27 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, WorkflowExecution
+from executions.models import ExecutionStatus, WorkflowExecution
 from workflows.base import parse_uuid
 
 from . import cells, failures, history, landing, presets, run_filters, run_list, runpage, saved_views, texts
+from .deleting import Deletes
 from .ledger import LedgerAdmin
 
-COUNTED = 1_000  # before a run is deleted
 FOUND = 500  # by one search
 PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/executions/_comparison.html"}
 
 
 @admin.register(WorkflowExecution)
-class WorkflowExecutionAdmin(LedgerAdmin):
+class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
     list_display = ("state", "workflow_name", "started", "duration", "details")
     list_display_links = ("state", "started")
     list_filter = run_filters.ALL
     everything = run_list.ALL
     search_help_text = gettext_lazy("The id of a run, a node execution or a line; a correlation id; a tag, in full")
-    actions = ("cancel", "retry", "fail")
+    actions = ("cancel", "retry", "fail", "delete_selected")
     related = ("workflow",)
     keyset = ("created_at", "id")
     columns = (
@@ -83,20 +81,6 @@ class WorkflowExecutionAdmin(LedgerAdmin):
         pks = list(WorkflowExecution.objects.filter(found).order_by().values_list("pk", flat=True)[:FOUND])
         return queryset.filter(Q(pk__in=pks) | Q(pk=parse_uuid(term))), False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super(LedgerAdmin, self).has_delete_permission(request, obj)
-
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """The runs by name, and how much goes with them; Django's would load every line of their logs to list it."""
-        pks = [run.pk for run in objs]
-        counts: dict[str, int | str] = {str(self.opts.verbose_name_plural): len(pks)}
-        for model in (NodeExecution, ExecutionLog):
-            counts[str(model._meta.verbose_name_plural)] = _counted(model, pks)
-        return [str(run) for run in objs], counts, set(), []
-
-    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        WorkflowExecution.objects.filter(pk__in=[run.pk for run in queryset]).delete()
-
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """With `?part=...`, only that part of the page, for run.js to put in its place."""
         if (part := request.GET.get("part")) in PARTS:
@@ -128,8 +112,3 @@ class WorkflowExecutionAdmin(LedgerAdmin):
 
 def _tags(run: Any) -> list[str]:
     return [tag for tag in run.tag_list if isinstance(tag, str)] if isinstance(run.tag_list, list) else []
-
-
-def _counted(model: Any, pks: list[UUID]) -> int | str:
-    count = model.objects.filter(workflow_execution__in=pks)[: COUNTED + 1].count()
-    return count if count <= COUNTED else _("more than %(count)d") % {"count": COUNTED}

@@ -211,7 +211,7 @@ class NothingSerializer(serializers.Serializer[Any]):
 
 
 class ReasonSerializer(StrictTypes, serializers.Serializer[Any]):
-    """`reason` is kept in the history of the run."""
+    """`reason` is kept in the history of the run; where the run is deleted, by itself."""
 
     reason = serializers.CharField(required=False, allow_blank=True, max_length=MAX_REASON)
 

@@ -37,7 +37,7 @@ def test_the_page_that_asks_says_how_much_goes_and_loads_none_of_it(staff: Any) 
 
 def test_one_run_is_deleted_with_all_that_is_its_own(staff: Any) -> None:
     run, other = run_with_history(), run_with_history()
-    response = signed_in(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes"})
+    response = signed_in(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"})
     assert (response.status_code, response["Location"]) == (302, RUNS)
     assert [row.pk for row in WorkflowExecution.objects.all()] == [other.pk]
     assert not NodeExecution.objects.filter(workflow_execution=run.pk).exists()
@@ -50,7 +50,7 @@ def test_many_runs_are_deleted_by_one_statement(staff: Any) -> None:
     client = signed_in(staff)
     assert "Execution logs: 10<" in client.post(RUNS, data | {"index": "0"}).content.decode()
     with CaptureQueriesContext(connection) as queries:
-        client.post(RUNS, data | {"post": "yes"})
+        client.post(RUNS, data | {"post": "yes", "reason": "noise"})
     assert not WorkflowExecution.objects.exists()
     assert len([query for query in queries if query["sql"].startswith("DELETE")]) == 1
 
@@ -58,7 +58,9 @@ def test_many_runs_are_deleted_by_one_statement(staff: Any) -> None:
 def test_who_may_not_delete_cannot(teammate: Any, newcomer: Any, stranger: Any, owner: Any) -> None:
     run = run_with_history()
     for user in (teammate, newcomer, stranger, owner):
-        response = signed_in(user).post(f"{RUNS}{run.pk}/delete/", {"post": "yes"})
+        response = signed_in(user).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"})
         assert response.status_code in {302, 403}
-        signed_in(user).post(RUNS, {"action": "delete_selected", "_selected_action": [run.pk], "post": "yes"})
+        signed_in(user).post(
+            RUNS, {"action": "delete_selected", "_selected_action": [run.pk], "post": "yes", "reason": "noise"}
+        )
     assert WorkflowExecution.objects.filter(pk=run.pk).exists()

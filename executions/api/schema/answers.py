@@ -86,13 +86,19 @@ def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
     always = {"400", "401", "403", "406", "429", "500", "503"}
     found = {"404"} if "{" in path else set()
     writes = set() if method in SAFE_METHODS else {"409"}
-    takes_body = {"413", "415"} if method in {"POST", "PUT", "PATCH"} else set()
+    sized = {"413", "415"} if takes_body(view, method) else set()
     keyed = {"422"} if method == "POST" and isinstance(view, ReliableMixin) else set()
     guarded = {"412"} if writes and isinstance(view, PreconditionsMixin) else set()
     return {
         status: {"$ref": f"#/components/responses/{REFUSALS[status][0]}"}
-        for status in sorted(always | found | writes | takes_body | keyed | guarded)
+        for status in sorted(always | found | writes | sized | keyed | guarded)
     }
+
+
+def takes_body(view: Any, method: str) -> bool:
+    """Of those that delete only one whose reason is asked for."""
+    asks = "destroy" in getattr(view, "serializer_classes", {})
+    return method in {"POST", "PUT", "PATCH"} or (method == "DELETE" and asks)
 
 
 def statuses(view: Any, *, versioned: bool) -> list[str]:

@@ -50,7 +50,7 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
         ]
 
     def _get_request_body(self, direction: str = "request") -> Schema | None:
-        if self.method not in {"POST", "PUT", "PATCH"} or not (asked := self._asked()):
+        if not answers.takes_body(self.view, self.method) or not (asked := self._asked()):
             return None
         one = asked.ref
         content: Schema = {"schema": self._one_or_many(one)}

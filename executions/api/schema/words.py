@@ -91,7 +91,13 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
         "Read a run",
         "With `expand=nodes,logs` also all its node executions and its newest 200 log lines, the oldest of them first.",
     ),
-    ("execution", "destroy"): ("Delete a run", "With its node executions, its attempts and its log lines."),
+    ("execution", "destroy"): (
+        "Delete a run",
+        (
+            "With its node executions, its attempts, its log lines and its history. That it was there, who deleted it "
+            "and the `reason` that the body may give are kept, for staff to see."
+        ),
+    ),
     ("execution", "graph"): (
         "Read the graph that a run was made with",
         "Whatever became of its workflow since: nodes, levels, edges, and what became of each node in this run.",

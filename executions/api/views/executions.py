@@ -5,6 +5,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from executions import acting
 from executions.api.creation import CreateMixin
 from executions.api.filters import WorkflowExecutionFilters, of_owner
 from executions.api.serializers import (
@@ -42,6 +43,7 @@ class WorkflowExecutionViewSet(
         "fail": FailSerializer,
         "cancel": ReasonSerializer,
         "retry": ReasonSerializer,
+        "destroy": ReasonSerializer,
     }
     filterset_class = WorkflowExecutionFilters
     orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}
@@ -71,6 +73,13 @@ class WorkflowExecutionViewSet(
         run = self.get_object()
         expanded = {name: getattr(self, f"_{name}")(run) for name in self.expand}
         return Response({**self.get_serializer(run).data, **expanded})
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """With a reason, if the body holds one."""
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        with acting.acting(reason=body.validated_data.get("reason", "")):
+            return super().destroy(request, *args, **kwargs)
 
     @action(detail=True)
     def graph(self, request: Request, pk: Any) -> Response:
