@@ -9,6 +9,18 @@ from .keyset import KeysetChangeList
 from .presets import EVERYTHING, VIEW
 
 ALL = f"?{urlencode(EVERYTHING)}"
+PART, ROWS = "part", "rows"
+
+
+def part_of(request: HttpRequest) -> str | None:
+    """Which part of the page is asked for, taken out of the request: no link in it is to ask for that part again."""
+    if (part := request.GET.get(PART)) is None:
+        return None
+    query = request.GET.copy()
+    del query[PART]
+    query.update({} if query else EVERYTHING)  # the bare address may lead elsewhere
+    request.GET = query  # type: ignore[assignment]  # a QueryDict as well
+    return part
 
 
 class RunChangeList(KeysetChangeList):

@@ -48,10 +48,15 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         return super().get_queryset(request).annotate(**shown)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """With `?part=rows`, only the table, for list.js to put in its place."""
+        part = run_list.part_of(request)
         chosen = {"presets": presets.shown(request.GET), "clocks": cells.clocks()}
         response = super().changelist_view(request, chosen | (extra_context or {}))
-        if isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
-            response.context_data |= saved_views.shown(request)  # type: ignore[operator]  # it is a dict
+        if not (isinstance(response, TemplateResponse) and "cl" in (response.context_data or {})):
+            return response
+        if part == run_list.ROWS:
+            return TemplateResponse(request, "admin/executions/workflowexecution/_rows.html", response.context_data)
+        response.context_data |= saved_views.shown(request)  # type: ignore[operator]  # it is a dict
         return response
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:

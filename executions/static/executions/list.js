@@ -1,0 +1,171 @@
+/* The list of runs, alive. What has changed is fetched as the list itself has it (the same address with part=rows), so
+   that what appears fits its filters. The rows that are shown change in their places; new ones wait behind a button, or
+   go in at once while nobody is at work in the table: nothing moves under a pointer. Without this, one reloads. */
+import { follow } from "./live.js";
+
+const POLL_MS = 10_000; // while nothing is heard of the stream
+const QUIET_MS = 60_000; // while it is there, and silent
+const DEBOUNCE_MS = 1_000;
+const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+
+const news = document.getElementById("list-news");
+const form = document.getElementById("changelist-form");
+const table = () => document.getElementById("result_list");
+const body = () => table()?.tBodies[0];
+
+const idOf = (row) => UUID.exec(row.querySelector("th a[href]")?.getAttribute("href") ?? "")?.[0];
+const rowsOf = (of) => new Map([...(of?.rows ?? [])].map((row) => [idOf(row), row]).filter(([id]) => id));
+
+let waiting = []; // rows that are new, the newest first
+let isHeard = false;
+let timer = null;
+let isUnderWay = false;
+
+/* --- asking ------------------------------------------------------------------------------------------------------ */
+function later(milliseconds) {
+    clearTimeout(timer);
+    if (!document.hidden) timer = setTimeout(refresh, milliseconds);
+}
+
+async function refresh() {
+    if (isUnderWay) return;
+    isUnderWay = true;
+    try {
+        take(await fetched());
+        tell();
+    } catch {
+        tell(news.dataset.failed);
+    } finally {
+        isUnderWay = false;
+        later(isHeard ? QUIET_MS : POLL_MS);
+    }
+}
+
+async function fetched() {
+    const address = new URL(location.href);
+    address.searchParams.set("part", "rows");
+    const response = await fetch(address, { headers: { Accept: "text/html" }, cache: "no-store" });
+    if (!response.ok || response.redirected) throw new Error(`${response.status}`);
+    return new DOMParser().parseFromString(await response.text(), "text/html").querySelector("#result_list tbody");
+}
+
+/* --- what has come ----------------------------------------------------------------------------------------------- */
+function take(fresh) {
+    const [shown, now] = [rowsOf(body()), rowsOf(fresh)];
+    for (const [id, row] of shown) {
+        if (now.has(id)) renew(row, now.get(id));
+        mark(row, hasLeft(id, now));
+    }
+    const newest = shown.keys().next().value ?? "";
+    waiting = [...now].filter(([id]) => !shown.has(id) && id > newest).map(([, row]) => document.importNode(row, true));
+    if (waiting.length && isAtRest()) put();
+}
+
+/* Cell by cell, but for the checkbox and the link, which hold what one has chosen and where one is. */
+function renew(row, now) {
+    [...row.cells].forEach((cell, place) => {
+        const fresh = now.cells[place];
+        if (cell.matches("th, .action-checkbox") || !fresh || cell.contains(document.activeElement)) return;
+        if (bare(cell) !== bare(fresh)) cell.innerHTML = fresh.innerHTML;
+    });
+}
+
+/* What a clock shows by now is no change. */
+function bare(cell) {
+    const copy = cell.cloneNode(true);
+    for (const clock of copy.querySelectorAll("time.clock")) clock.textContent = "";
+    return copy.innerHTML;
+}
+
+/* It fits the filters no longer: ids are in the order of time, and older ones have only been pushed off the page. */
+function hasLeft(id, now) {
+    const oldest = [...now.keys()].at(-1);
+    return !now.has(id) && (oldest === undefined ? false : id > oldest);
+}
+
+function mark(row, isGone) {
+    const mark = row.querySelector(".has-left");
+    if (isGone === Boolean(mark)) return;
+    if (mark) mark.remove();
+    else row.querySelector(".field-state")?.append(Object.assign(document.createElement("span"), { className: "has-left quiet", textContent: news.dataset.left }));
+}
+
+/* Nobody has a pointer, the focus or a choice in the table, and its start is in sight. */
+function isAtRest() {
+    const of = table();
+    if (!of || scrollY > 0) return false;
+    return !of.matches(":hover") && !of.contains(document.activeElement) && !of.querySelector("input:checked");
+}
+
+function put() {
+    const fresh = waiting;
+    waiting = [];
+    if (!body()) return location.reload(); // the list was empty
+    for (const row of fresh) row.classList.add("is-new");
+    body().prepend(...fresh);
+    count();
+    return fresh[0];
+}
+
+/* --- saying so --------------------------------------------------------------------------------------------------- */
+function tell(trouble = "") {
+    const number = waiting.length;
+    const text = number && (number === 1 ? news.dataset.one : news.dataset.other).replace("%n", number);
+    const button = news.querySelector("button");
+    const said = news.querySelector("span");
+    if (said.textContent !== trouble) said.textContent = trouble;
+    if (text && button.textContent !== text) button.textContent = text;
+    button.hidden = !number;
+}
+
+/* The admin's own counter knows the rows that were there when the page was made. */
+function count() {
+    const counter = form.querySelector(".action-counter");
+    const all = [...form.querySelectorAll("input.action-select")];
+    if (!counter || !window.interpolate) return;
+    const sel = all.filter((box) => box.checked).length;
+    const words = ngettext("%(sel)s of %(cnt)s selected", "%(sel)s of %(cnt)s selected", sel);
+    counter.textContent = interpolate(words, { sel, cnt: all.length }, true);
+    const toggle = document.getElementById("action-toggle");
+    if (toggle) toggle.checked = sel > 0 && sel === all.length;
+}
+
+function toggled(event) {
+    if (event.target.id === "action-toggle") {
+        for (const box of form.querySelectorAll(".is-new input.action-select")) {
+            box.checked = event.target.checked;
+            box.closest("tr").classList.toggle("selected", box.checked);
+        }
+    }
+    if (form.querySelector(".is-new")) setTimeout(count); // after the admin's own
+}
+
+/* --- from here on ------------------------------------------------------------------------------------------------ */
+if (news && form) {
+    news.querySelector("button").addEventListener("click", () => {
+        const first = put();
+        tell();
+        first?.querySelector("th a")?.focus({ preventScroll: true });
+        first?.scrollIntoView({ block: "nearest" });
+    });
+    form.addEventListener("click", toggled);
+    form.addEventListener("change", toggled);
+    document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : later(0)));
+    if (news.dataset.stream) {
+        follow(news.dataset.stream, {
+            execution() {
+                isHeard = true;
+                if (!isUnderWay) later(DEBOUNCE_MS);
+            },
+            lost() {
+                isHeard = false;
+                later(POLL_MS);
+            },
+            back() {
+                isHeard = true;
+                later(0);
+            },
+        });
+    }
+    later(POLL_MS);
+}
