@@ -19,5 +19,6 @@ urlpatterns = [
 ]
 
 handler400 = "executions.api.errors.bad_request"
-handler404 = "executions.api.errors.not_found"
+handler403 = "pastetrader.refusals.forbidden"
+handler404 = "pastetrader.refusals.not_found"
 handler500 = "executions.api.errors.server_error"

@@ -1,10 +1,12 @@
 """What the lists and pages of the ledger share: they are read; nothing is added, and no field is ever edited."""
 
+import logging
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
+from django.db import DatabaseError, OperationalError
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -12,12 +14,15 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from psycopg.errors import QueryCanceled
 
 from pastetrader.postgres.limits import TookTooLong, at_most
 
 from . import offered, texts
 from .acts import Acts
 from .keyset import NEWER, OLDER, KeysetChangeList
+
+logger = logging.getLogger(__name__)
 
 LIMIT_MS = 5_000  # for each statement of a list
 
@@ -66,9 +71,20 @@ class LedgerAdmin(Acts):
                 response = self.elsewhere(request) or super().changelist_view(request, extra_context)
         except TookTooLong:
             return self.told(request, "too_slow", 503, title=_("This took too long"))
+        except DatabaseError:
+            logger.exception("The list of %s could not be read.", self.opts.model_name)
+            return self.told(request, "not_read", 503, title=_("This could not be read"))
         # Django answers a filter that is none with the unfiltered list.
         is_refused = response.get("Location") == f"{request.path}?{ERROR_FLAG}=1"
         return self.not_offered(request) if is_refused else response
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except OperationalError as error:
+            if request.method != "GET" or not isinstance(error.__cause__, QueryCanceled):
+                raise
+            return self.told(request, "page_too_slow", 503, title=_("This took too long"))
 
     def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
         """Says which filter is none; from a place that is none it leads to the start of the list."""

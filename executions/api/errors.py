@@ -136,11 +136,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _plainly(problem(400, "invalid_request", str(exception) or "This request cannot be read."))
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404, for addresses that no pattern of ours matches: with a newline in it, or beside `v1/`."""
-    if not request.path.startswith(API):
-        return defaults.page_not_found(request, exception)
+def not_found() -> HttpResponse:
+    """For addresses that no pattern of ours matches: with a newline in it, or beside `v1/`."""
     return _plainly(problem(404, "not_found", NOWHERE))
+
+
+def forbidden(sentence: str) -> HttpResponse:
+    """For what is refused before a view of the API speaks."""
+    return _plainly(problem(403, "permission_denied", sentence or "This is not allowed."))
 
 
 def busy(request: HttpRequest) -> HttpResponse:

@@ -1,0 +1,129 @@
+"""What is shown where there is nothing to show: each state says what it is and what to do, and no two look alike."""
+
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, OperationalError, connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.views import defaults
+from psycopg.errors import QueryCanceled
+
+from executions.admin import keyset, runpage
+from executions.tests.factories import WorkflowExecutionFactory
+from workflows.base import uuid7
+
+RUNS = "/admin/executions/workflowexecution/"
+NODES = "/admin/executions/nodeexecution/"
+LOGS = "/admin/executions/executionlog/"
+
+
+def signed_in(user: Any, **kwargs: Any) -> Client:
+    client = Client(**kwargs)
+    client.force_login(user)
+    return client
+
+
+def page(user: Any, address: str, status: int = 200) -> str:
+    response = signed_in(user).get(address)
+    assert response.status_code == status
+    return response.content.decode()
+
+
+class TestEmpty:
+    def test_where_nothing_has_run_yet_it_says_how_to_make_the_first_run(self, teammate: Any) -> None:
+        html = page(teammate, RUNS)
+        assert "Nothing has run yet." in html
+        assert "manage.py demo" in html
+        assert 'href="/api/v1/docs/"' in html
+
+    @pytest.mark.parametrize(("address", "names"), [(NODES, "Node executions"), (LOGS, "Execution logs")])
+    def test_other_lists_say_that_there_are_none_yet(self, address: str, names: str, teammate: Any) -> None:
+        assert f"There are no {names.lower()} yet." in page(teammate, address)
+
+    @pytest.mark.parametrize("query", ["status=failed", "q=nothing-like-it"])
+    def test_where_nothing_fits_the_filters_can_be_cleared(self, query: str, teammate: Any) -> None:
+        WorkflowExecutionFactory()
+        html = page(teammate, f"{RUNS}?{query}")
+        assert "No workflow executions fit these filters." in html
+        assert '<a href="?view=all">Clear all filters</a>' in html
+        assert "Nothing has run yet" not in html
+
+
+class TestFailing:
+    def test_a_list_that_could_not_be_read_never_looks_like_an_empty_one(self, staff: Any, monkeypatch: Any) -> None:
+        def broken(*args: Any) -> None:
+            raise DatabaseError("index is corrupt")
+
+        monkeypatch.setattr(keyset.KeysetChangeList, "get_results", broken)
+        html = page(staff, f"{RUNS}?status=failed", status=503)
+        assert "The database could not answer" in html
+        assert "corrupt" not in html
+        assert f'href="{RUNS}?status=failed">Try again' in html
+        assert "fit these filters" not in html
+
+    def test_a_page_that_takes_too_long_says_so(self, staff: Any, monkeypatch: Any) -> None:
+        def slow(*args: Any) -> None:
+            raise OperationalError("canceling statement") from QueryCanceled()
+
+        monkeypatch.setattr(runpage, "of", slow)
+        html = page(staff, f"{RUNS}{WorkflowExecutionFactory().pk}/change/", status=503)
+        assert "did not find all of this page in time" in html
+
+
+class TestForbidden:
+    @pytest.mark.parametrize(
+        ("address", "permission"),
+        [
+            (RUNS, "executions.view_workflowexecution"),
+            (LOGS, "executions.view_executionlog"),
+            ("/admin/workflows/workflow/add/", "workflows.add_workflow"),
+            (f"{RUNS}views/{uuid7()}/", "executions.view_workflowexecution"),
+        ],
+    )
+    def test_it_says_which_permission_is_missing_and_whom_to_ask(
+        self, address: str, permission: str, newcomer: Any, staff: Any
+    ) -> None:
+        html = page(newcomer, address, status=403)
+        assert f"<code>{permission}</code>" in html
+        assert "Who can give it to you: staff." in html
+        assert 'id="user-tools"' in html  # the admin's own clothes
+
+    def test_without_anybody_to_name_it_says_so_in_general(self, newcomer: Any) -> None:
+        assert "Ask whoever manages the users here." in page(newcomer, RUNS, status=403)
+
+    def test_a_form_without_its_key_is_refused_with_what_to_do(self, staff: Any) -> None:
+        response = signed_in(staff, enforce_csrf_checks=True).post(RUNS, {"action": "cancel"})
+        assert response.status_code == 403
+        assert "Go back, reload the page, and send it again." in response.content.decode()
+
+
+class TestNotFound:
+    def test_an_address_where_nothing_is_says_so_in_the_admins_clothes(self, staff: Any) -> None:
+        html = page(staff, "/admin/nothing/here/", status=404)
+        assert "Nothing is at this address" in html
+        assert 'id="user-tools"' in html
+
+    def test_one_who_is_not_logged_in_learns_no_more(self, db: None) -> None:
+        response = Client().get("/nothing/")
+        assert response.status_code == 404
+        assert "user-tools" not in response.content.decode()
+
+    def test_programs_are_told_as_the_api_does_it(self, db: None) -> None:
+        assert Client().get("/api/nothing").json()["code"] == "not_found"
+
+
+class TestBroken:
+    def test_a_failure_of_ours_is_told_without_a_query(self, db: None) -> None:
+        with CaptureQueriesContext(connection) as queries:
+            response = defaults.server_error(RequestFactory().get("/admin/"))
+        assert response.status_code == 500
+        assert "it has been logged" in response.content.decode()
+        assert not len(queries)
+
+    def test_so_is_a_request_that_cannot_be_read(self, db: None) -> None:
+        with CaptureQueriesContext(connection) as queries:
+            response = Client().get("/admin/%00")
+        assert response.status_code == 400
+        assert "This request cannot be read" in response.content.decode()
+        assert not len(queries)

@@ -1,0 +1,64 @@
+"""What the site says where it has no page to show: to people in the admin's clothes, to programs as the API does it."""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from executions.api import errors
+
+ASKED = 3  # of those who can give a permission, by name
+NEEDED = {"changelist": "view", "change": "view", "history": "view", "add": "add", "delete": "delete"}
+OF_ADMIN = re.compile(r"(?P<app>[a-z]+)_(?P<model>[a-z]+)_(?P<page>[a-z]+)")
+CODENAME = re.compile(r"(?P<app>[a-z]+)\.(?P<codename>[a-z_]+)")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404."""
+    if request.path.startswith(errors.API):
+        return errors.not_found()
+    said = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
+    return _page(request, "404.html", HTTPStatus.NOT_FOUND, _("Nothing is here"), said=said)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403: which permission is missing, and who can give it."""
+    if request.path.startswith(errors.API):
+        return errors.forbidden(str(exception))
+    words = {"permission": _missing(request, str(exception)), "administrators": _administrators(request)}
+    return _page(request, "403.html", HTTPStatus.FORBIDDEN, _("You may not do this"), **words)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  # Django gives it
+    """CSRF_FAILURE_VIEW."""
+    return _page(request, "403_csrf.html", HTTPStatus.FORBIDDEN, _("The form was not accepted"))
+
+
+def _page(request: HttpRequest, template: str, status: HTTPStatus, title: str, **words: Any) -> HttpResponse:
+    context = admin.site.each_context(request) | {"title": title} | words
+    return render(request, template, context, status=status)
+
+
+def _missing(request: HttpRequest, said: str) -> Permission | None:
+    """What the refusal names, or what the page of the admin asks for."""
+    if named := CODENAME.fullmatch(said):
+        app, codename = named["app"], named["codename"]
+    elif asked := OF_ADMIN.fullmatch((request.resolver_match and request.resolver_match.url_name) or ""):
+        app, codename = asked["app"], f"{NEEDED.get(asked['page'], 'view')}_{asked['model']}"
+    else:
+        return None
+    return Permission.objects.filter(content_type__app_label=app, codename=codename).first()
+
+
+def _administrators(request: HttpRequest) -> list[str]:
+    """Only staff are told their names."""
+    if not admin.site.has_permission(request):
+        return []
+    users: Any = get_user_model()._default_manager.filter(is_superuser=True, is_active=True).order_by("pk")
+    return [user.get_full_name() or user.get_username() for user in users[:ASKED]]
