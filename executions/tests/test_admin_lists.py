@@ -313,4 +313,4 @@ def test_markup_in_a_tag_a_name_or_a_message_is_text(staff: Any) -> None:
 
 
 def test_an_empty_list_says_so(staff: Any) -> None:
-    assert "No workflow executions match." in signed_in(staff).get(RUNS).content.decode()
+    assert "Nothing has run yet." in signed_in(staff).get(RUNS).content.decode()

@@ -65,5 +65,5 @@ def test_a_list_that_takes_too_long_says_how_to_narrow_it(
     html = response.content.decode()
     assert response.status_code == 503
     assert "did not find these rows in time" in html
-    assert "match." not in html
+    assert "fit these filters" not in html
     assert client.get(address).status_code == 200

@@ -1,0 +1,69 @@
+"""How many rows a list has is estimated from the planner's statistics; nothing is counted, and nothing looked for."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from workflows.tests.factories import WorkflowFactory
+
+RUNS = "/admin/executions/workflowexecution/"
+NODES = "/admin/executions/nodeexecution/"
+LOGS = "/admin/executions/executionlog/"
+
+
+@pytest.fixture
+def client(staff: Any) -> Client:
+    client = Client()
+    client.force_login(staff)
+    return client
+
+
+def analyzed(table: str = "workflow_executions") -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {table}")
+
+
+def test_a_list_of_several_pages_says_about_how_many_there_are(client: Client) -> None:
+    workflow = WorkflowFactory()
+    WorkflowExecutionFactory.create_batch(123, workflow=workflow)
+    analyzed()
+    with CaptureQueriesContext(connection) as queries:
+        html = client.get(RUNS).content.decode()
+    assert "about 120 workflow executions" in html
+    of_runs = [query["sql"] for query in queries if 'FROM "workflow_executions"' in query["sql"]]
+    assert not [sql for sql in of_runs if "COUNT(" in sql]
+
+
+def test_it_is_of_what_the_filters_leave(client: Client) -> None:
+    workflow = WorkflowFactory()
+    WorkflowExecutionFactory.create_batch(120, workflow=workflow)
+    for run in WorkflowExecutionFactory.create_batch(60, workflow=workflow):
+        in_state(run, "cancelled")
+    analyzed()
+    assert "about 60 workflow executions" in client.get(f"{RUNS}?status=cancelled").content.decode()
+
+
+def test_one_page_shows_all_there_is_and_needs_no_estimate(client: Client) -> None:
+    WorkflowExecutionFactory.create_batch(3)
+    analyzed()
+    assert "list-estimate" not in client.get(RUNS).content.decode()
+
+
+def test_none_is_made_where_a_filter_looks_at_the_newest_runs_alone(client: Client) -> None:
+    run = WorkflowExecutionFactory()
+    NodeExecutionFactory.create_batch(51, workflow_execution=run)
+    analyzed("node_executions")
+    assert "about 51 node executions" in client.get(NODES).content.decode()
+    assert "list-estimate" not in client.get(f"{NODES}?trigger_type=manual").content.decode()
+
+
+@pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
+def test_no_filter_looks_through_the_table_for_what_it_offers(path: str, client: Client) -> None:
+    NodeExecutionFactory()
+    with CaptureQueriesContext(connection) as queries:
+        client.get(path)
+    assert not [query["sql"] for query in queries if "DISTINCT" in query["sql"] and "DISTINCT ON" not in query["sql"]]
