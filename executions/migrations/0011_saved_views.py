@@ -10,7 +10,7 @@ import workflows.base
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("executions", "0009_secrets_version"),
+        ("executions", "0010_failed_untold"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
     """Of runs that are deleted from here on."""
 
     dependencies = [
-        ("executions", "0010_saved_views"),
+        ("executions", "0011_saved_views"),
     ]
 
     operations = [
