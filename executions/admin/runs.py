@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from executions.models import ExecutionStatus, WorkflowExecution
 from workflows.base import parse_uuid
 
-from . import cells, failures, history, landing, presets, run_filters, run_list, runpage, saved_views, texts
+from . import cells, failures, history, landing, logviewer, presets, run_filters, run_list, runpage, saved_views, texts
 from .deleting import Deletes
 from .ledger import LedgerAdmin
 
@@ -63,7 +63,7 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         return run_list.RunChangeList
 
     def get_urls(self) -> list[Any]:
-        return [*saved_views.urls(self), *super().get_urls()]
+        return [*saved_views.urls(self), *logviewer.urls(self), *super().get_urls()]
 
     def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
         address = landing.address(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())

@@ -21,6 +21,7 @@ LADDER = [
     [
         "admin",
         "management",
+        "templatetags",
         "api.errors",
         "api.filters",
         "api.lean",

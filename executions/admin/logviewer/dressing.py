@@ -1,0 +1,118 @@
+"""Lines as _lines.html shows them, whatever door they came in by: a window, a search, or the stream."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from executions.admin import cells, texts
+from executions.states import LogLevel
+
+from . import ansi
+from .asked import Asked
+from .windows import MESSAGE
+
+SHADES = 10  # classes of colours for nodes, in logs.css
+PAUSE = timedelta(seconds=60)  # between two lines, that is shown
+
+
+@dataclass(frozen=True)
+class Line:
+    """`moment` is the time for programs; `later` says how long nothing came before it, `skipped` how many lines are
+    left out there; `is_open` a search found it by what may stand below its first row."""
+
+    pk: UUID
+    moment: str
+    shown_time: str
+    level: str
+    word: str
+    node: str
+    node_link: str
+    shade: int
+    html: SafeString
+    more_lines: int
+    is_long: bool
+    is_open: bool
+    is_cut: bool
+    has_data: bool
+    is_asked_for: bool
+    later: str
+    skipped: int
+    place: int | None
+    link: str
+
+
+def dressed(
+    lines: Iterable[Any], run: Any, asked: Asked | None = None, before: datetime | None = None, at: UUID | None = None
+) -> Iterator[Line]:
+    """`before` is the time of the line ahead of the first, `at` the id of the one that the address asks for."""
+    asked, words = asked or Asked(), {level: str(word) for level, word in LogLevel.choices}
+    page = reverse("admin:executions_workflowexecution_change", args=[run.pk])
+    for line in lines:
+        yield _dressed(line, run, page, asked, words, before, at)
+        before = line.timestamp
+
+
+def _dressed(
+    line: Any, run: Any, page: str, asked: Asked, words: dict[str, str], before: datetime | None, at: Any
+) -> Line:
+    text = _text(line)
+    node = line.node_execution.node if line.node_execution_id else None
+    shown = text[:MESSAGE].rstrip("\n")
+    html = ansi.html(shown, asked.q)
+    return Line(
+        pk=line.pk,
+        moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
+        shown_time=moment(line.timestamp, run, asked.time),
+        level=line.level,
+        word=words[line.level],
+        node=node.name if node else "",
+        node_link=f"{page}?node={line.node_execution_id}#node" if node else "",
+        shade=node.pk.int % SHADES if node else 0,
+        html=html,
+        more_lines=shown.count("\n"),
+        is_long=len(text) > MESSAGE,
+        is_open=hasattr(line, "place") and "<mark>" in html and "\n" in shown,
+        is_cut=line.is_cut,
+        has_data=line.has_data if hasattr(line, "has_data") else line.data is not None,
+        is_asked_for=line.pk == at,
+        later=_later(line.timestamp, before),
+        skipped=getattr(line, "skipped", 0),
+        place=getattr(line, "place", None),
+        link=asked.query(at=line.pk),
+    )
+
+
+def _text(line: Any) -> str:
+    """A window reads the beginning of a message; a line that comes with all of it is shown as far. A carriage return
+    ends a line here too: what it would have written over was said."""
+    text: str = line.text if hasattr(line, "text") else line.message[: MESSAGE + 1]
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def moment(time: datetime, run: Any, mode: str) -> str:
+    if mode == "relative":
+        return cells.ago(time)
+    if mode == "start":
+        return since_start(time, run)
+    local = timezone.localtime(time)
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03d}"
+
+
+def since_start(time: datetime, run: Any) -> str:
+    """ "+0:01:02.345" since the run was started, or since it was made; "−" before that."""
+    passed = (time - (run.started_at or run.created_at)) // timedelta(milliseconds=1)
+    seconds, thousandths = divmod(abs(passed), 1000)
+    minutes, seconds = divmod(seconds, 60)
+    sign = "−" if passed < 0 else "+"
+    return f"{sign}{minutes // 60}:{minutes % 60:02d}:{seconds:02d}.{thousandths:03d}"
+
+
+def _later(time: datetime, before: datetime | None) -> str:
+    passed = time - before if before else timedelta()
+    return texts.human(passed.total_seconds()) if passed >= PAUSE else ""

@@ -1,0 +1,34 @@
+"""What the page's script says."""
+
+from typing import Any
+
+from django.utils.translation import gettext, ngettext
+
+
+def words() -> dict[str, Any]:
+    """Forms to be filled in: those that count, for one and for more."""
+    return {
+        "new": [ngettext("%(count)s new line", "%(count)s new lines", count) for count in (1, 2)],
+        "lines": [ngettext("%(count)s line", "%(count)s lines", count) for count in (1, 2)],
+        "skipped": [ngettext("… %(count)s line", "… %(count)s lines", count) for count in (1, 2)],
+        "match": gettext("match %(place)s of %(count)s"),
+        "loading": gettext("Loading lines …"),
+        "failed": gettext("These lines could not be loaded."),
+        "again": gettext("Try again"),
+        "noError": gettext("No line of this view is an error."),
+        "following": gettext("Following what is new."),
+        "paused": gettext("Paused. New lines are counted."),
+        "ended": gettext("The run has ended: nothing is followed any more."),
+        "lost": gettext("The connection is lost; lines are asked for every few seconds."),
+        "copied": gettext("The address now leads to this line."),
+        "keys": gettext("Keys of this page"),
+        "close": gettext("Close"),
+        "search": gettext("To the search"),
+        "next": gettext("To the next match"),
+        "previous": gettext("To the match before"),
+        "follow": gettext("Follow what is new, or stop"),
+        "error": gettext("To the first error, and on to the next"),
+        "wrap": gettext("Wrap long lines, or not"),
+        "times": gettext("Times: date, how long ago, since the start"),
+        "help": gettext("This list of keys"),
+    }

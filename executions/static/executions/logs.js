@@ -1,0 +1,244 @@
+/* The log of a run, alive: any number of lines under one scrollbar, keys, and what is new as it comes. Without it, the
+   page is lines, links and a form; what it shows is rendered by the server in the same way. */
+
+import { bind } from "./keys.js";
+import { LogList } from "./loglist.js";
+import { Tail } from "./logtail.js";
+
+const scroller = document.getElementById("log");
+const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
+const words = read("log-words");
+const index = read("log-index");
+const form = document.getElementById("log-form");
+const number = new Intl.NumberFormat(document.documentElement.lang || undefined);
+const asked = new URLSearchParams(location.search);
+const FOUND = 25; // matches of one chunk, where only they and the lines around them are shown
+const TIMES = ["absolute", "relative", "start"];
+
+const onlyMatches = Boolean(index?.matches) && asked.get("context") !== "all";
+const around = Number(asked.get("context") ?? 3);
+const said = document.getElementById("log-said");
+let [match, error, current] = [-1, -1, null];
+
+export const counted = (forms, count) => forms[count === 1 ? 0 : 1].replace("%(count)s", number.format(count));
+export const filled = (form, values) => form.replace(/%\((\w+)\)s/g, (_, name) => number.format(values[name]));
+export const say = (text) => (said.textContent = text);
+
+/* --- what is asked of the server ------------------------------------------------------------------------------- */
+function query(more) {
+    const all = new URLSearchParams(asked);
+    for (const name of ["at", "after", "before", "context", "wrap"]) all.delete(name);
+    for (const [name, value] of Object.entries(more)) if (value != null) all.set(name, value);
+    all.set("fragment", "1");
+    return all;
+}
+
+async function get(address, more, signal) {
+    const response = await fetch(`${address}?${query(more)}`, { signal, headers: { Accept: "text/html" } });
+    if (!response.ok || response.redirected) throw new Error(`${response.status}`);
+    return response;
+}
+
+export const lines = async (more, signal) => (await get(scroller.dataset.lines, more, signal)).text();
+const where = async (more) => (await get(scroller.dataset.index, more)).json();
+
+/* --- chunks ---------------------------------------------------------------------------------------------------- */
+const askLines = (chunk, signal) => lines({ mark: chunk.mark, until: list.chunks[chunk.number + 1]?.mark }, signal);
+const askMatches = (chunk, signal) => lines({ places: chunk.places.map((each) => each.join("-")).join(","), mark: chunk.mark, base: chunk.base, skip: chunk.skip }, signal);
+
+function everyLine({ marks, size, count }) {
+    return marks.map((mark, at) => {
+        const rows = Math.min(size, count - at * size);
+        return { number: at, first: at * size, count: rows, rows, mark };
+    });
+}
+
+/* The places of `matches` and of the lines around them, as ranges. */
+function ranges(matches, count) {
+    const found = [];
+    for (const place of matches) {
+        const [start, end] = [Math.max(0, place - around), Math.min(count - 1, place + around)];
+        if (found.length && start <= found.at(-1)[1] + 1) found.at(-1)[1] = end;
+        else found.push([start, end]);
+    }
+    return found;
+}
+
+function foundLines({ matches, marks, size, count }) {
+    const chunks = [];
+    let skip = 0; // the first place that has not been shown yet
+    for (let at = 0; at < matches.length; at += FOUND) {
+        const places = ranges(matches.slice(at, at + FOUND), count).map(([start, end]) => [Math.max(start, skip), end]).filter(([start, end]) => start <= end);
+        if (!places.length) continue;
+        const mark = Math.floor(places[0][0] / size);
+        const own = places.reduce((sum, [start, end]) => sum + end - start + 1, 0);
+        const gaps = places.filter(([start], each) => start > (each ? places[each - 1][1] + 1 : skip)).length;
+        chunks.push({ number: chunks.length, first: places[0][0], count: places.at(-1)[1] - places[0][0] + 1, rows: own + gaps, places, skip, mark: marks[mark], base: mark * size });
+        skip = places.at(-1)[1] + 1;
+    }
+    return chunks;
+}
+
+const list = new LogList(scroller, onlyMatches ? askMatches : askLines, words);
+
+/* --- lines that one is led to ------------------------------------------------------------------------------------- */
+function point(row) {
+    current?.classList.remove("is-asked-for");
+    current?.removeAttribute("aria-current");
+    for (const other of scroller.querySelectorAll(".is-asked-for")) other.classList.remove("is-asked-for");
+    current = row;
+    row?.classList.add("is-asked-for");
+    row?.setAttribute("aria-current", "true");
+}
+
+async function lead(place) {
+    tail?.pause();
+    const row = await list.show(place);
+    point(row);
+    return row;
+}
+
+/* The first of `places` beyond the one that was last led to, or else beyond the first line in sight. */
+function next(places, last, step) {
+    if (last >= 0 && places[last] !== undefined) return (last + step + places.length) % places.length;
+    const here = list.placeOf(list.top());
+    const beyond = places.findIndex((place) => place >= here);
+    return step > 0 ? Math.max(0, beyond) : (beyond < 0 ? places.length : beyond) - 1 < 0 ? places.length - 1 : (beyond < 0 ? places.length : beyond) - 1;
+}
+
+function toMatch(step) {
+    if (!index?.matches?.length) return;
+    match = next(index.matches, match, step);
+    document.querySelector("[data-match]").textContent = filled(words.match, { place: match + 1, count: index.matches.length });
+    lead(index.matches[match]);
+}
+
+function toError() {
+    if (!index?.errors.length) return say(words.noError);
+    if (onlyMatches) return document.querySelector('[data-to="error"]')?.click();
+    error = next(index.errors, error, 1);
+    lead(index.errors[error]);
+}
+
+/* --- how lines are shown ------------------------------------------------------------------------------------------ */
+function keep() {
+    const now = new URLSearchParams(asked);
+    history.replaceState(history.state, "", `${now.size ? `?${now}` : location.pathname}${location.hash}`);
+}
+
+function wrap(on) {
+    const box = form.elements.wrap;
+    box.checked = on;
+    if (on) asked.set("wrap", "1");
+    else asked.delete("wrap");
+    keep();
+    list.keepingTop(() => scroller.classList.toggle("is-wrapped", on));
+}
+
+function times(mode) {
+    form.elements.time.value = mode;
+    if (mode === TIMES[0]) asked.delete("time");
+    else asked.set("time", mode);
+    keep();
+    return list.refill();
+}
+
+async function unfold(link) {
+    const row = link.closest(".log-line");
+    if (link.hasAttribute("data-long")) {
+        link.setAttribute("aria-busy", "true");
+        row.querySelector(".log-text").innerHTML = await lines({ whole: link.dataset.more });
+        link.removeAttribute("data-long");
+        link.removeAttribute("aria-busy");
+        link.hidden = scroller.classList.contains("is-wrapped");
+    }
+    row.classList.toggle("is-open");
+}
+
+/* --- the page ------------------------------------------------------------------------------------------------------ */
+const plain = (event) => !(event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+
+function onClick(event) {
+    const link = event.target.closest(".log-time, [data-more], [data-to], [data-step]");
+    if (!link || !plain(event)) return;
+    const to = link.dataset.to;
+    if (to === "error" && (onlyMatches || !index.errors.length)) return;
+    if (to === "first" && onlyMatches) return;
+    event.preventDefault();
+    if (link.matches(".log-time")) permalink(link);
+    else if (link.dataset.more) unfold(link).catch(() => location.assign(link.href));
+    else if (link.dataset.step) toMatch(Number(link.dataset.step));
+    else if (to === "first") lead(0).then(() => point(null));
+    else if (to === "end") tail ? tail.resume() : list.show(list.count - 1, 0.9);
+    else if (to === "error") toError();
+}
+
+function permalink(link) {
+    point(link.closest(".log-line"));
+    history.replaceState(history.state, "", link.getAttribute("href"));
+    asked.set("at", current.id.slice("line-".length));
+    say(words.copied);
+}
+
+function bindKeys() {
+    bind("/", words.search, () => { form.elements.q.focus(); form.elements.q.select(); });
+    bind("n", words.next, () => toMatch(1));
+    bind("N", words.previous, () => toMatch(-1));
+    bind("e", words.error, toError);
+    bind("w", words.wrap, () => wrap(!form.elements.wrap.checked));
+    bind("t", words.times, () => times(TIMES[(TIMES.indexOf(form.elements.time.value) + 1) % TIMES.length]));
+    if (tail) bind("f", words.follow, () => tail.toggle());
+}
+
+function bindForm() {
+    form.elements.wrap.addEventListener("change", () => wrap(form.elements.wrap.checked));
+    form.elements.time.addEventListener("change", () => times(form.elements.time.value));
+    for (const each of form.querySelectorAll("[data-now]")) each.addEventListener("change", () => form.requestSubmit());
+    form.addEventListener("submit", () => { // an address without what was left empty
+        for (const each of form.elements) if (each.name && (!each.value || (each.name === "time" && each.value === TIMES[0]) || (each.name === "context" && (!form.elements.q.value || each.value === "3")))) each.disabled = true;
+    });
+    addEventListener("pageshow", () => { for (const each of form.elements) each.disabled = false; });
+}
+
+/* Where the address leads to. */
+async function begin() {
+    const hash = location.hash.startsWith("#line-") ? location.hash.slice("#line-".length) : null;
+    let place = index.place;
+    if (hash && hash !== asked.get("at")) place = (await where({ at: hash }).catch(() => null))?.place ?? place;
+    if (place != null) return list.show(place).then((row) => (asked.has("at") || hash) && point(row));
+    if (asked.get("at") === "end") list.toEnd();
+    if (index.matches?.length) toMatch(1);
+}
+
+/* As high as the window leaves room below it. */
+function fit() {
+    const top = scroller.getBoundingClientRect().top + scrollY;
+    scroller.style.setProperty("--log-top", `${Math.round(Math.min(top, innerHeight / 2))}px`);
+    list.setHeights();
+}
+
+let tail = null;
+if (index && form) {
+    const seed = scroller.hasAttribute("data-partial") || asked.has("at") || asked.has("after") || onlyMatches ? null : scroller.querySelector(".log-lines");
+    const chunks = onlyMatches ? foundLines(index) : everyLine(index);
+    list.build(chunks, seed?.children.length === chunks[0]?.count ? seed : null);
+    document.getElementById("content-main").classList.add("is-alive");
+    const live = scroller.hasAttribute("data-active") && !onlyMatches && !index.more;
+    if (live) tail = new Tail({ scroller, list, words, index, lines, where, everyLine, say, counted, isPlain: () => ![...asked.keys()].some((name) => ["level", "node", "q", "time"].includes(name)) });
+    for (const each of document.querySelectorAll(".log-steps")) each.hidden = !index.matches?.length;
+    document.addEventListener("click", onClick);
+    addEventListener("resize", fit);
+    fit();
+    bindForm();
+    bindKeys();
+    begin().then(() => tail?.start(!asked.has("at") && !asked.has("after") && !asked.has("before") && !location.hash && !index.matches));
+} else if (!form && scroller?.querySelector("[data-silent]")) {
+    // Nothing has been said: the first line brings the page.
+    const again = setInterval(async () => {
+        if (document.hidden) return;
+        const found = await fetch(scroller.dataset.lines).then((response) => response.text()).catch(() => "");
+        if (!found.includes("log-line")) return;
+        clearInterval(again);
+        location.reload();
+    }, 3000);
+}

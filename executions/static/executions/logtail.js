@@ -1,0 +1,191 @@
+/* The end of a log that grows. Lines come by the run's stream, or are asked for where there is none; whoever scrolls up
+   pauses, and is told how many have come since. */
+
+const EVERY = 3000; // ms between two questions, where there is no stream
+const SOON = 1000; // ms: after the stream said that there is something for a view that is narrowed
+const REORDER = 5000; // ms at least between two looks at the whole order
+const REMEMBERED = 5000;
+
+export class Tail {
+    constructor(page) {
+        Object.assign(this, page);
+        Object.assign(this, { isFollowing: false, fresh: 0, known: new Set(), lastId: null, lastTime: "", ended: false, live: null });
+        this.button = document.getElementById("log-follow");
+        this.news = document.querySelector(".log-new button");
+        this.isLost = true; // until there is a stream
+    }
+
+    async start(follow) {
+        this.button.closest("li").hidden = false;
+        this.button.addEventListener("click", () => this.toggle());
+        this.news.addEventListener("click", () => this.resume());
+        this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+        await this.list.fill(this.list.tail);
+        this.#learn();
+        if (follow) this.resume();
+        await this.#connect();
+        this.timer = setInterval(() => this.isLost && !document.hidden && this.poll(), EVERY);
+        this.poll(); // what came between the page and the stream
+    }
+
+    toggle() {
+        if (this.isFollowing) this.pause();
+        else this.resume();
+    }
+
+    resume() {
+        this.#set(!this.ended);
+        this.fresh = 0;
+        this.news.hidden = true;
+        this.list.toEnd();
+    }
+
+    pause() {
+        if (this.isFollowing) this.#set(false);
+    }
+
+    async poll() {
+        if (this.polling || this.ended) return;
+        this.polling = true;
+        try {
+            while (this.lastId) {
+                const found = this.#append(await this.lines({ after: this.lastId }));
+                if (found < 2 * this.index.size) break;
+            }
+        } catch {
+            // asked again soon
+        } finally {
+            this.polling = false;
+        }
+    }
+
+    async #connect() {
+        if (!this.scroller.dataset.stream) return;
+        try {
+            const { follow } = await import("./live.js");
+            this.isLost = false;
+            this.live = follow(this.scroller.dataset.stream, {
+                logs: (data) => this.#came(data),
+                end: () => this.#end(),
+                execution() {},
+                node() {},
+                lost: () => { this.isLost = true; this.say(this.words.lost); },
+                back: () => { this.isLost = false; this.say(""); this.poll(); },
+            });
+        } catch {
+            this.isLost = true;
+        }
+    }
+
+    #came(data) {
+        if (this.isPlain()) this.#append(data.html);
+        else this.soon ??= setTimeout(() => { this.soon = null; this.poll(); }, SOON);
+    }
+
+    async #end() {
+        await this.poll();
+        this.ended = true;
+        this.live?.close();
+        clearInterval(this.timer);
+        this.#set(false);
+        this.button.disabled = true;
+        this.say(this.words.ended);
+    }
+
+    /* Lines at the end of those that are known; one that is older than the last is put where it belongs. How many. */
+    #append(html) {
+        const rows = [...Object.assign(document.createElement("template"), { innerHTML: html }).content.querySelectorAll(".log-line")];
+        const fresh = rows.filter((row) => !this.known.has(row.id));
+        for (const row of fresh) this.#add(row);
+        if (!fresh.length) return rows.length;
+        this.#told(fresh.length);
+        return rows.length;
+    }
+
+    #add(row) {
+        this.#remember(row.id);
+        const tail = this.list.tail;
+        if (row.dataset.time < this.lastTime) return this.#late(row);
+        [this.lastId, this.lastTime] = [row.id.slice("line-".length), row.dataset.time];
+        if (row.classList.contains("line-error")) this.index.errors.push(this.list.count);
+        if (tail.count >= this.index.size) {
+            this.list.add({ number: tail.number + 1, first: tail.first + tail.count, count: 0, rows: 0, mark: this.lastId });
+            const added = this.list.tail;
+            if (tail.isFull || this.isFollowing) { added.isFull = true; added.list.removeAttribute("aria-busy"); }
+        }
+        this.#grow(this.list.tail, row, null);
+    }
+
+    #late(row) {
+        const tail = this.list.tail;
+        const behind = tail.isFull && [...tail.list.children].find((each) => each.dataset.time > row.dataset.time);
+        if (behind && behind !== tail.list.firstElementChild) this.#grow(tail, row, behind);
+        else this.reorder ??= setTimeout(() => this.#reorder(), REORDER);
+    }
+
+    #grow(chunk, row, behind) {
+        chunk.count += 1;
+        chunk.rows += 1;
+        this.list.kept.delete(chunk);
+        if (chunk.isFull) {
+            chunk.list.style.height = "";
+            chunk.list.insertBefore(row, behind);
+        } else chunk.list.style.height = `${chunk.rows * this.list.row}px`;
+    }
+
+    /* Lines came that belong far above the end. */
+    async #reorder() {
+        const found = await this.where({}).catch(() => null);
+        this.reorder = null;
+        if (!found) return;
+        const top = this.list.placeOf(this.list.top());
+        Object.assign(this.index, found);
+        this.list.build(this.everyLine(found));
+        await this.list.fill(this.list.tail);
+        this.#learn();
+        if (this.isFollowing) this.list.toEnd();
+        else await this.list.show(top, 0);
+        this.#shown();
+    }
+
+    #learn() {
+        const rows = [...this.list.tail.list.querySelectorAll(".log-line")];
+        const last = rows.at(-1);
+        if (!last) return;
+        Object.assign(this.list.tail, { count: rows.length, rows: rows.length });
+        for (const row of rows) this.#remember(row.id);
+        [this.lastId, this.lastTime] = [last.id.slice("line-".length), last.dataset.time];
+    }
+
+    #remember(id) {
+        this.known.add(id);
+        if (this.known.size > REMEMBERED) this.known.delete(this.known.values().next().value);
+    }
+
+    #told(count) {
+        this.#shown();
+        if (this.isFollowing) return this.list.toEnd();
+        this.fresh += count;
+        this.news.hidden = false;
+        this.news.textContent = `↓ ${this.counted(this.words.new, this.fresh)}`;
+    }
+
+    #shown() {
+        const total = document.querySelector("[data-count]");
+        if (total) total.textContent = this.counted(this.words.lines, this.list.count);
+    }
+
+    /* Upwards by hand pauses; down at the end goes on. */
+    #scrolled() {
+        const at = this.scroller.scrollTop;
+        if (this.isFollowing && at < (this.before ?? 0) - 2 && !this.list.isAtEnd) this.pause();
+        this.before = at;
+    }
+
+    #set(on) {
+        if (on === this.isFollowing) return;
+        this.isFollowing = on;
+        this.button.setAttribute("aria-pressed", String(on));
+        if (!this.ended) this.say(on ? this.words.following : this.words.paused);
+    }
+}
