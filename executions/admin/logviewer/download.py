@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
@@ -18,12 +19,12 @@ from .windows import ORDER
 
 BATCH = 2_000  # lines
 TYPES = {"text": ("txt", "text/plain; charset=utf-8"), "jsonl": ("jsonl", "application/jsonl; charset=utf-8")}
-COLUMNS = ("timestamp", "level", "message", "is_cut", "workflow_execution", "node_execution__node__name")
+COLUMNS = (*ORDER, "level", "node_execution_id", "message")
 
 
 def response(request: HttpRequest, run: Any, lines: Any, asked: Asked, kind: str) -> StreamingHttpResponse:
     """Of `lines` those that hold what `asked` looks for. `kind` is one of TYPES."""
-    parts = _parts(lines.filter(message__icontains=asked.q) if asked.q else lines, kind)
+    parts = _parts(lines.filter(message__icontains=asked.q) if asked.q else lines, run, kind)
     ending, content_type = TYPES[kind]
     # What is sent by a server that is asynchronous would else be collected first.
     content: Any = _apart(parts) if isinstance(request, ASGIRequest) else parts
@@ -42,15 +43,16 @@ def _name(run: Any, asked: Asked) -> str:
     return "-".join(filter(None, ["log", slugify(run.workflow.name)[:40], str(run.pk), level, node, q, start]))
 
 
-def _parts(lines: Any, kind: str) -> Iterator[str]:
-    printed: Callable[[Any], str] = {"text": _as_text, "jsonl": _as_json}[kind]
-    columns = (*COLUMNS, "data") if kind == "jsonl" else COLUMNS
-    rows = lines.select_related("node_execution__node").only(*columns).order_by(*ORDER)
+def _parts(lines: Any, run: Any, kind: str) -> Iterator[str]:
+    """No objects and no joins: of 100,000 lines they cost more than the database and the network."""
+    printed: Callable[..., str] = _as_json if kind == "jsonl" else _as_text
+    columns = (*COLUMNS, "is_cut", "data") if kind == "jsonl" else COLUMNS
+    names = dict(run.node_executions.values_list("pk", "node__name"))
+    rows = lines.values_list(*columns).order_by(*ORDER)
     found = list(rows[:BATCH])
     while found:
-        yield "".join(f"{printed(line)}\n" for line in found)
-        last = found[-1]
-        found = list(rows.filter(windows.behind((last.timestamp, last.pk)))[:BATCH]) if len(found) == BATCH else []
+        yield "".join(f"{printed(names, *line)}\n" for line in found)
+        found = list(rows.filter(windows.behind(found[-1][:2]))[:BATCH]) if len(found) == BATCH else []
 
 
 async def _apart(parts: Iterator[str]) -> AsyncIterator[str]:
@@ -66,24 +68,26 @@ def _next(parts: Iterator[str]) -> str | None:
         connection.close()
 
 
-def _as_text(line: Any) -> str:
-    node = f" [{line.node_execution.node.name}]" if line.node_execution_id else ""
-    return f"{_time(line)} {line.level.upper():<7}{node} {line.message}"
+def _as_text(names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
+    name = f" [{names.get(node)}]" if node else ""
+    return f"{_printed(time)} {level.upper():<7}{name} {message}"
 
 
-def _as_json(line: Any) -> str:
+def _as_json(
+    names: Any, time: datetime, pk: UUID, level: str, node: UUID | None, message: str, is_cut: bool, data: Any
+) -> str:
     said = {
-        "id": str(line.pk),
-        "timestamp": _time(line),
-        "level": line.level,
-        "node": line.node_execution.node.name if line.node_execution_id else None,
-        "node_execution": str(line.node_execution_id) if line.node_execution_id else None,
-        "message": line.message,
-        "data": line.data,
-        "is_cut": line.is_cut,
+        "id": str(pk),
+        "timestamp": _printed(time),
+        "level": level,
+        "node": names.get(node),
+        "node_execution": str(node) if node else None,
+        "message": message,
+        "data": data,
+        "is_cut": is_cut,
     }
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 
-def _time(line: Any) -> str:
-    return line.timestamp.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")  # type: ignore[no-any-return]
+def _printed(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -9,21 +9,30 @@ const PATIENCE = 60; // ms: what rushes by is not asked for
 export class LogList {
     /* `ask(chunk, signal)` gives the HTML of a chunk; `words` are the page's. */
     constructor(scroller, ask, words) {
-        Object.assign(this, { scroller, ask, words, chunks: [], kept: new Map(), row: 0 });
+        Object.assign(this, { scroller, ask, words, chunks: [], kept: new Map(), row: 0, drawn: () => {} });
         this.watch = new IntersectionObserver((entries) => entries.forEach((each) => this.#moved(each)), { root: scroller, rootMargin: NEAR });
     }
 
     /* Each chunk: {first, count, rows, ...what ask() needs}; `first` is the place of its first line, `rows` how many
        it shows. `seed` is an <ol> that the server filled, and is chunk `at`. */
-    build(chunks, seed, at = 0) {
+    build(chunks, seed = null, at = 0) {
         this.watch.disconnect();
         this.row = this.#rowHeight();
-        this.kept.clear();
+        if (this.chunks !== chunks) this.kept.clear();
         this.chunks = chunks;
         chunks.forEach((chunk, number) => this.#make(chunk, seed && number === at ? seed : null));
         this.scroller.replaceChildren(...chunks.map((chunk) => chunk.list));
         this.setHeights();
         chunks.forEach((chunk) => this.watch.observe(chunk.list));
+    }
+
+    /* Before build(): what is in sight at first is there already when it takes the place of what the server showed. */
+    async warm(chunks, place) {
+        this.kept.clear();
+        this.chunks = chunks;
+        const { number } = this.chunkOf(place);
+        const near = chunks.slice(Math.max(0, number - 1), number + 2);
+        await Promise.all(near.map(async (chunk) => this.#keep(chunk, await this.ask(chunk))));
     }
 
     add(chunk) {
@@ -62,11 +71,17 @@ export class LogList {
         const chunk = this.chunkOf(place);
         if (!chunk) return null;
         const already = chunk.isFull && this.rowAt(chunk, place);
-        if (!already) this.scroller.scrollTop = chunk.list.offsetTop + (place - chunk.first) * this.row - this.scroller.clientHeight * part;
+        if (!already) this.#scrollTo(chunk.list, part, Math.min(place - chunk.first, chunk.rows - 1) * this.row);
         await this.fill(chunk);
         const row = this.rowAt(chunk, place);
-        if (row) this.scroller.scrollTop = row.offsetTop - this.scroller.clientHeight * part;
+        if (row) this.#scrollTo(row, part);
         return row;
+    }
+
+    /* `part` of the way down the scroller. */
+    #scrollTo(element, part, offset = 0) {
+        const from = this.scroller.getBoundingClientRect().top + this.scroller.clientHeight * part;
+        this.scroller.scrollTop += element.getBoundingClientRect().top + offset - from;
     }
 
     toEnd() {
@@ -151,6 +166,7 @@ export class LogList {
         chunk.list.removeAttribute("aria-busy");
         chunk.isFull = true;
         chunk.list.replaceChildren(made.content);
+        this.drawn(chunk);
     }
 
     /* Which of how many a line is, for those who hear it. */

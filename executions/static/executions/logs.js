@@ -80,15 +80,22 @@ function foundLines({ matches, marks, size, count }) {
 }
 
 const list = new LogList(scroller, onlyMatches ? askMatches : askLines, words);
+list.drawn = (chunk) => { // a chunk that went and came back
+    const row = current && chunk.list.querySelector(`#${current}`);
+    if (row) mark(row, true);
+};
 
 /* --- lines that one is led to ------------------------------------------------------------------------------------- */
 function point(row) {
-    current?.classList.remove("is-asked-for");
-    current?.removeAttribute("aria-current");
-    for (const other of scroller.querySelectorAll(".is-asked-for")) other.classList.remove("is-asked-for");
-    current = row;
-    row?.classList.add("is-asked-for");
-    row?.setAttribute("aria-current", "true");
+    current = row?.id ?? null;
+    for (const other of scroller.querySelectorAll(".is-asked-for")) mark(other, false);
+    if (row) mark(row, true);
+}
+
+function mark(row, on) {
+    row.classList.toggle("is-asked-for", on);
+    if (on) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
 }
 
 async function lead(place) {
@@ -174,9 +181,11 @@ function onClick(event) {
 }
 
 function permalink(link) {
-    point(link.closest(".log-line"));
-    history.replaceState(history.state, "", link.getAttribute("href"));
-    asked.set("at", current.id.slice("line-".length));
+    const row = link.closest(".log-line");
+    point(row);
+    for (const name of ["after", "before"]) asked.delete(name);
+    asked.set("at", row.id.slice("line-".length));
+    history.replaceState(history.state, "", `?${asked}#${row.id}`);
     say(words.copied);
 }
 
@@ -200,14 +209,30 @@ function bindForm() {
     addEventListener("pageshow", () => { for (const each of form.elements) each.disabled = false; });
 }
 
-/* Where the address leads to. */
-async function begin() {
+/* Where the address leads to: a place, or none. */
+async function wanted() {
     const hash = location.hash.startsWith("#line-") ? location.hash.slice("#line-".length) : null;
-    let place = index.place;
-    if (hash && hash !== asked.get("at")) place = (await where({ at: hash }).catch(() => null))?.place ?? place;
-    if (place != null) return list.show(place).then((row) => (asked.has("at") || hash) && point(row));
-    if (asked.get("at") === "end") list.toEnd();
-    if (index.matches?.length) toMatch(1);
+    if (hash && hash !== asked.get("at")) return (await where({ at: hash }).catch(() => null))?.place ?? index.place;
+    if (index.place == null && (asked.get("at") === "end" || isLive())) return index.count - 1;
+    return index.place;
+}
+
+const isLive = () => scroller.hasAttribute("data-active") && !onlyMatches && !index.more;
+const isLedSomewhere = () => ["at", "after", "before"].some((name) => asked.has(name)) || location.hash.startsWith("#line-");
+
+async function begin() {
+    const place = await wanted();
+    const chunks = onlyMatches ? foundLines(index) : everyLine(index);
+    const first = scroller.querySelector(".log-lines");
+    const seed = place == null && !onlyMatches && !scroller.hasAttribute("data-partial") && !isLedSomewhere() && first?.children.length === chunks[0]?.count ? first : null;
+    if (!seed && chunks.length) await list.warm(chunks, place ?? chunks[0].first).catch(() => {}); // each chunk says so for itself
+    list.build(chunks, seed);
+    document.getElementById("content-main").classList.add("is-alive");
+    fit();
+    if (isLedSomewhere() && place != null) {
+        const row = await list.show(place, asked.get("at") === "end" ? 0.9 : 0.3);
+        if (asked.get("at") !== "end" && (asked.has("at") || location.hash)) point(row);
+    } else if (index.matches?.length) toMatch(1);
 }
 
 /* As high as the window leaves room below it. */
@@ -217,21 +242,17 @@ function fit() {
     list.setHeights();
 }
 
+const narrowing = ["level", "node", "q", "time", "start"]; // what the lines of the stream know nothing of
+const page = { scroller, list, words, index, lines, where, everyLine, say, counted, isPlain: () => !narrowing.some((name) => asked.has(name)) };
 let tail = null;
 if (index && form) {
-    const seed = scroller.hasAttribute("data-partial") || asked.has("at") || asked.has("after") || onlyMatches ? null : scroller.querySelector(".log-lines");
-    const chunks = onlyMatches ? foundLines(index) : everyLine(index);
-    list.build(chunks, seed?.children.length === chunks[0]?.count ? seed : null);
-    document.getElementById("content-main").classList.add("is-alive");
-    const live = scroller.hasAttribute("data-active") && !onlyMatches && !index.more;
-    if (live) tail = new Tail({ scroller, list, words, index, lines, where, everyLine, say, counted, isPlain: () => ![...asked.keys()].some((name) => ["level", "node", "q", "time"].includes(name)) });
+    if (isLive()) tail = new Tail(page);
     for (const each of document.querySelectorAll(".log-steps")) each.hidden = !index.matches?.length;
     document.addEventListener("click", onClick);
     addEventListener("resize", fit);
-    fit();
     bindForm();
     bindKeys();
-    begin().then(() => tail?.start(!asked.has("at") && !asked.has("after") && !asked.has("before") && !location.hash && !index.matches));
+    begin().then(() => tail?.start(!isLedSomewhere() && !index.matches));
 } else if (!form && scroller?.querySelector("[data-silent]")) {
     // Nothing has been said: the first line brings the page.
     const again = setInterval(async () => {
