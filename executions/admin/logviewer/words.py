@@ -10,9 +10,7 @@ def words() -> dict[str, Any]:
     return {
         "new": [ngettext("%(count)s new line", "%(count)s new lines", count) for count in (1, 2)],
         "lines": [ngettext("%(count)s line", "%(count)s lines", count) for count in (1, 2)],
-        "skipped": [ngettext("… %(count)s line", "… %(count)s lines", count) for count in (1, 2)],
         "match": gettext("match %(place)s of %(count)s"),
-        "loading": gettext("Loading lines …"),
         "failed": gettext("These lines could not be loaded."),
         "again": gettext("Try again"),
         "noError": gettext("No line of this view is an error."),
@@ -21,8 +19,6 @@ def words() -> dict[str, Any]:
         "ended": gettext("The run has ended: nothing is followed any more."),
         "lost": gettext("The connection is lost; lines are asked for every few seconds."),
         "copied": gettext("The address now leads to this line."),
-        "keys": gettext("Keys of this page"),
-        "close": gettext("Close"),
         "search": gettext("To the search"),
         "next": gettext("To the next match"),
         "previous": gettext("To the match before"),
