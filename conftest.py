@@ -1,6 +1,7 @@
 """The suite's own database: an embedded cluster in a temporary folder, unless DATABASE_URL names a server."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -19,6 +20,7 @@ hypothesis.settings.load_profile("steady")
 
 pytest_plugins = ["executions.tests.cast"]
 
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Threads that race hold a connection each; a stock server takes 100.
 POOL = {"min_size": 0, "max_size": 80, "timeout": 30}
 
@@ -29,6 +31,11 @@ def pytest_configure() -> None:
     settings.STATIC_ROOT = None
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.DATABASES["default"]["OPTIONS"]["pool"] = POOL
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """The processes that share the suite must give every test the same name: an id that is new in each says only so."""
+    return UUID.sub("uuid", val) if isinstance(val, str) and UUID.search(val) else None
 
 
 @pytest.hookimpl(wrapper=True)
