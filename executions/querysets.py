@@ -160,6 +160,11 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         """For lists: neither input, output nor traceback."""
         return self.defer("input_data", "output_data", "error_traceback")
 
+    def listed(self) -> "NodeExecutionQuerySet":
+        """With what a list shows of their nodes: neither payloads nor the node's own documents."""
+        documents = [f"node__{name}" for name in ("config", "input_schema", "output_schema")]
+        return self.select_related("node").without_payload().defer(*documents)
+
 
 class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
     def visible_to(self, user: Any) -> "ExecutionLogQuerySet":
@@ -200,3 +205,10 @@ class HistoryQuerySet(models.QuerySet[Any]):
         if may_see_all(user, "executions.view_nodeexecution"):
             return entries
         return entries.filter(own | models.Q(node_execution=None))
+
+
+def sees(user: Any, run: "WorkflowExecution") -> tuple[bool, bool]:
+    """Whether the user, who may see the run, may see its node executions, and its lines."""
+    if run.workflow.owner_id == user.pk:
+        return True, True
+    return may_see_all(user, "executions.view_nodeexecution"), may_see_all(user, "executions.view_executionlog")

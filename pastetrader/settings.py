@@ -241,6 +241,9 @@ EXECUTIONS_LOG_PARTITION_DAYS = env.number("EXECUTIONS_LOG_PARTITION_DAYS", 7, l
 EXECUTIONS_LOG_PARTITIONS_AHEAD = env.number("EXECUTIONS_LOG_PARTITIONS_AHEAD", 8, least=1, most=520)
 # A line's partition follows from the time inside its id: how far back that may lie when a caller of the API chose it.
 EXECUTIONS_LOG_ID_DAYS = env.number("EXECUTIONS_LOG_ID_DAYS", 90, least=1, most=3650)
+# Streams that may be open at once, of one user and of all, in each process.
+EXECUTIONS_STREAMS_PER_USER = env.number("EXECUTIONS_STREAMS_PER_USER", 20, least=1)
+EXECUTIONS_STREAMS = env.number("EXECUTIONS_STREAMS", 500, least=1)
 # Keys that name a secret, beside those that executions/secrets.py knows.
 EXECUTIONS_SECRET_KEYS_EXTRA = env.words("EXECUTIONS_SECRET_KEYS_EXTRA")
 # What a run's secrets are encrypted with, so that they are found in what it says: the first encrypts, each decrypts.

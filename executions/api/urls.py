@@ -13,6 +13,7 @@ from .views.history import HistoryOfExecutionViewSet
 from .views.logs import LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
 from .views.nowhere import not_found
+from .views.streams import stream_of_execution, stream_of_executions
 
 
 class ContentsView(APIRootView):
@@ -39,6 +40,8 @@ of_node_execution.register("attempts", AttemptsOfNodeExecutionViewSet, "node-exe
 urlpatterns = [
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocsView.as_view(), name="docs"),
+    path("executions/stream/", stream_of_executions, name="execution-moves"),
+    path("executions/<uuid:execution_id>/stream/", stream_of_execution, name="execution-stream"),
     path("executions/<uuid:execution_id>/", include(of_execution.urls)),
     path("node-executions/<uuid:node_execution_id>/", include(of_node_execution.urls)),
     path("", include(router.urls)),

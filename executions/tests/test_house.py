@@ -17,7 +17,7 @@ LADDER = [
     ["execution", "log", "history", "saved"],
     ["retries"],
     ["models"],
-    ["ingest"],
+    ["ingest", "live"],
     [
         "admin",
         "management",
@@ -41,6 +41,8 @@ RAW_SQL = {
     "pastetrader/postgres",
     "executions/partitions.py",
     "executions/ingest.py",
+    "executions/live/reading.py",
+    "executions/live/waiting.py",
     "pastetrader/management/commands/migrate.py",
 }
 

@@ -25,7 +25,7 @@ from tokens.api import within
 from tokens.models import Scope
 from workflows.api.preconditions import NewRowsMixin
 
-from .rows import NEWEST, VerbsMixin, listed
+from .rows import NEWEST, VerbsMixin
 
 EXPANDED_LINES = 200
 CHANGE = "executions.change_workflowexecution"
@@ -112,7 +112,7 @@ class WorkflowExecutionViewSet(
         self.action = asked
 
     def _nodes(self, run: WorkflowExecution) -> Any:
-        return NodeExecutionListSerializer(listed(run.node_executions.visible_to(self.request.user)), many=True).data
+        return NodeExecutionListSerializer(run.node_executions.visible_to(self.request.user).listed(), many=True).data
 
     def _logs(self, run: WorkflowExecution) -> Any:
         return ExecutionLogSerializer(run.logs.visible_to(self.request.user).newest(EXPANDED_LINES), many=True).data

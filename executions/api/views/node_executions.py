@@ -19,7 +19,7 @@ from executions.models import NodeExecution
 from tokens.api import within
 from tokens.models import Scope
 
-from .rows import NEWEST, OF_RUN, OfExecution, VerbsMixin, listed
+from .rows import NEWEST, OF_RUN, OfExecution, VerbsMixin
 
 CHANGE = "executions.change_nodeexecution"
 
@@ -50,7 +50,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
     def get_queryset(self) -> Any:
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
-            nodes = of_owner(listed(NodeExecution.objects), self.request.user, OF_RUN, by_node=not narrower)
+            nodes = of_owner(NodeExecution.objects.listed(), self.request.user, OF_RUN, by_node=not narrower)
         else:
             visible = NodeExecution.objects.visible_to(self.request.user).select_related("node")
             nodes = self._for_verb(visible, "workflow_execution__")
@@ -75,4 +75,4 @@ class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, OfExecution):
         return NodeExecutionListSerializer if self.action == "list" else NodeExecutionSerializer
 
     def get_queryset(self) -> Any:
-        return listed(self.execution.node_executions.visible_to(self.request.user))
+        return self.execution.node_executions.visible_to(self.request.user).listed()

@@ -140,23 +140,21 @@ class VerbsMixin(ReliableMixin, PreconditionsMixin, QueryMixin):
         return self._say(request)
 
 
+def visible_run(request: Request, id: Any) -> Any:
+    """Raises Http404 for a run that the caller may not see."""
+    visible = within(WorkflowExecution.objects.visible_to(request.user), request)
+    return get_object_or_404(visible.select_related("workflow").without_payload(), pk=id)
+
+
 class OfExecution(ReliableMixin, PreconditionsMixin, QueryMixin):
     """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
     write may name its version by If-Match."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        visible = within(WorkflowExecution.objects.visible_to(request.user), request)
-        runs = visible.select_related("workflow").without_payload()
-        self.execution = get_object_or_404(runs, pk=self.kwargs["execution_id"])
+        self.execution = visible_run(request, self.kwargs["execution_id"])
         if self.action == "create" and (expected := request.headers.get("If-Match")) is not None:
             self._check(self.execution, expected)
 
     def get_serializer_context(self) -> Any:
         return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}
-
-
-def listed(nodes: Any) -> Any:
-    """Node executions with what a list shows of their nodes: neither payloads nor the node's own documents."""
-    documents = [f"node__{name}" for name in ("config", "input_schema", "output_schema")]
-    return nodes.select_related("node").without_payload().defer(*documents)

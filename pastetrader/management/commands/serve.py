@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 
+from executions.live import hub
 from executions.models import WorkflowExecution
 from pastetrader.postgres.lease import one_at_a_time
 from pastetrader.static import collect_if_changed
@@ -60,7 +61,7 @@ class Command(BaseCommand):
         self._say(f"It is shown only now; `.venv/bin/python manage.py changepassword {name}` sets another.")
 
     def _serve(self, listener: socket.socket) -> None:
-        server = uvicorn.Server(_config())
+        server = Server(_config())
         for each in (signal.SIGINT, signal.SIGTERM):
             # Before uvicorn sets them itself, and instead of an exception that could strike, and be lost, anywhere.
             signal.signal(each, server.handle_exit)
@@ -72,6 +73,13 @@ class Command(BaseCommand):
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+
+class Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """It waits for every answer to end: streams do so when they are told."""
+        hub.here().close()
+        await super().shutdown(sockets)
 
 
 def _free_name() -> str:

@@ -1,0 +1,191 @@
+"""Following runs as Server-sent events. Who may follow what is asked as of every other address, by REST framework and
+in a thread; from then on a stream is awaited, and holds neither a thread nor a connection."""
+
+from copy import copy
+from functools import partial, wraps
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from rest_framework.exceptions import APIException, Throttled
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+
+from executions.api.errors import BadQuery
+from executions.api.filters import check_names
+from executions.api.serializers import (
+    ExecutionLogSerializer,
+    NodeExecutionListSerializer,
+    WorkflowExecutionListSerializer,
+)
+from executions.live import stream
+from executions.live.cursor import BadCursor, Cursor
+from executions.live.reading import Gone, Moves, Renderer, Run, Source, Step, going_on
+from executions.live.slots import TooManyStreams
+from executions.models import WorkflowExecution
+from executions.querysets import sees
+from tokens.api import within
+from workflows.querysets import may_see_all
+
+from .rows import QueryMixin, visible_run
+
+MAX_WAIT = 3_600  # seconds
+LAST_EVENT_ID = "Last-Event-ID"
+FROM = ("start", "now")
+
+
+class EventsRenderer(BaseRenderer):
+    """For what is asked for. What is refused is a problem in JSON, as everywhere."""
+
+    media_type = stream.TYPE
+    format = "events"
+    charset = None
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
+        return bytes(JSONRenderer().render(data, *args, **kwargs))
+
+
+class StreamMixin(QueryMixin):
+    renderer_classes = [EventsRenderer]
+    parameters: tuple[str, ...] = ("last_event_id", "wait")
+    new = "now"
+
+    def stream(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+        check_names(request, self.parameters)
+        source = self.source()
+        reader = stream.Reader(
+            source,
+            cursor=self._cursor(request, source),
+            key=self.key(request),
+            render=self.renderer(request),
+            may_still=partial(may_still, type(self), request._request, self.kwargs, self.key(request)),
+            user=request.user.pk,
+            wait=self._wait(request),
+        )
+        try:
+            return stream.respond(request._request, reader)
+        except TooManyStreams as full:
+            raise Throttled(full.WAIT, str(full)) from None
+        except Gone:
+            raise Http404 from None
+
+    def source(self) -> Source:
+        """What is followed. Raises Http404 where the caller may not see it."""
+        raise NotImplementedError
+
+    def key(self, request: Request) -> Any:
+        """Who has the same one is sent the same."""
+        raise NotImplementedError
+
+    def renderer(self, request: Request) -> Renderer:
+        raise NotImplementedError
+
+    def _cursor(self, request: Request, source: Source) -> Cursor:
+        named = request.query_params.get("last_event_id")
+        said = request.headers.get(LAST_EVENT_ID) or named  # a browser that connects again says the newer one
+        new = request.query_params.get("from", self.new)
+        if new not in FROM:
+            raise BadQuery("from", f"Expected one of: {', '.join(FROM)}.")
+        try:
+            return going_on(said) if said else source.begin(new)
+        except BadCursor:
+            raise BadQuery(
+                "last_event_id", "This is not the id of an event of this ledger. Leave it out to begin anew."
+            ) from None
+
+    def _wait(self, request: Request) -> float | None:
+        text = request.query_params.get("wait")
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and int(text[:9]) <= MAX_WAIT and len(text) < 9):
+            raise BadQuery("wait", f"Expected a whole number of seconds from 0 to {MAX_WAIT}.")
+        return int(text)
+
+
+class StreamOfExecution(StreamMixin):
+    basename = "execution"
+    parameters = ("from", *StreamMixin.parameters)
+    new = "start"
+
+    def source(self) -> Run:
+        self.execution = visible_run(self.request, self.kwargs["execution_id"])
+        return Run(self.execution.pk)
+
+    def key(self, request: Request) -> Any:
+        return ("json", *sees(request.user, self.execution))
+
+    def renderer(self, request: Request) -> Renderer:
+        return partial(as_json, *sees(request.user, self.execution))
+
+
+class StreamOfExecutions(StreamMixin):
+    basename = "execution"
+
+    def source(self) -> Moves:
+        return Moves()
+
+    def moves(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+        return self.stream(request, **kwargs)
+
+    def key(self, request: Request) -> Any:
+        """Each sees their own."""
+        user, token = request.user, request.auth
+        return ("json", user.pk, token and token.pk, may_see_all(user, "executions.view_workflowexecution"))
+
+    def renderer(self, request: Request) -> Renderer:
+        return partial(visible_as_json, within(WorkflowExecution.objects.visible_to(request.user), request))
+
+
+def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
+    """Runs, nodes and lines as their lists print them."""
+    return stream.events(
+        step.without(nodes=not nodes, lines=not lines),
+        lines=lambda step: ExecutionLogSerializer(step.lines, many=True).data,
+        node=lambda node: NodeExecutionListSerializer(node).data,
+        run=lambda run: WorkflowExecutionListSerializer(run).data,
+    )
+
+
+def visible_as_json(visible: Any, step: Step) -> bytes:
+    ids = set(visible.filter(pk__in=[run.pk for run in step.runs]).values_list("pk", flat=True)) if step.runs else ()
+    return as_json(True, True, Step(step.before, step.after, runs=[run for run in step.runs if run.pk in ids]))
+
+
+def may_still(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, Any], key: Any) -> bool:
+    """Who asked is found out once more, and whether they may: a token may have been revoked, a permission taken."""
+    view = view_class(kwargs=kwargs, action_map={}, action="stream", request=None)
+    again = view.request = view.initialize_request(_as_it_came(request))
+    try:
+        view.perform_authentication(again)
+        view.check_permissions(again)
+        view.source()
+        return bool(view.key(again) == key)
+    except (APIException, Http404):
+        return False
+
+
+def _as_it_came(request: HttpRequest) -> HttpRequest:
+    """Without what the middleware found out about its caller back then."""
+    came = copy(request)
+    vars(came).pop("_cached_user", None)
+    SessionMiddleware(_unanswered).process_request(came)
+    AuthenticationMiddleware(_unanswered).process_request(came)
+    return came
+
+
+def _unanswered(_request: HttpRequest) -> HttpResponse:
+    raise NotImplementedError
+
+
+def _awaited(view: Any) -> Any:
+    @wraps(view)
+    async def awaited(request: HttpRequest, **kwargs: Any) -> Any:
+        return await sync_to_async(view)(request, **kwargs)
+
+    return awaited
+
+
+stream_of_execution = _awaited(StreamOfExecution.as_view({"get": "stream"}, basename="execution"))
+stream_of_executions = _awaited(StreamOfExecutions.as_view({"get": "moves"}, basename="execution"))

@@ -1,0 +1,91 @@
+"""How far a reader of a stream has come: the `id` of an event, and what `Last-Event-ID` gives back.
+
+It holds snapshots of PostgreSQL ("xmin:xmax:those in progress"), which say of every transaction whether its rows were
+visible. An id or a time could not: both are handed out before the commit, and an older transaction may commit last.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+MAX_LENGTH = 16_384  # as text; a snapshot grows with the transactions that are open
+SNAPSHOT = re.compile(r"(\d{1,19}):(\d{1,19}):((?:\d{1,19}(?:,\d{1,19})*)?)")
+
+NOTHING = ""
+
+
+class BadCursor(ValueError):
+    """It is not one that a stream of this ledger gave out."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Everything visible in the snapshot `moves` has been told of runs and nodes, and in `lines` of log lines; NOTHING
+    is the snapshot in which there is nothing yet.
+
+    Where the news were cut into several events, `until` is the snapshot that they lead to, and `after` the place
+    reached on the way: (writing transaction, time, id) in their order. `ended`: the end has been told too.
+    """
+
+    moves: str = NOTHING
+    lines: str = NOTHING
+    until: str = NOTHING
+    after: tuple[str, ...] = ()
+    ended: bool = False
+
+    @classmethod
+    def at(cls, snapshot: str) -> Self:
+        return cls(moves=snapshot, lines=snapshot)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Raises BadCursor."""
+        try:
+            values = json.loads(base64.urlsafe_b64decode(text[:MAX_LENGTH].encode()))
+            moves, lines, until, after, ended = values
+            cursor = cls(moves, lines, until, tuple(after), bool(ended))
+            cursor._check()
+        except (ValueError, TypeError, binascii.Error, RecursionError):
+            raise BadCursor(text[:100]) from None
+        return cursor
+
+    def __str__(self) -> str:
+        values = [getattr(self, field.name) for field in fields(self)]
+        return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode()
+
+    def is_older_than(self, snapshot: str) -> bool:
+        """False for one that comes from another database, or from before a restore of this one."""
+        newest = _numbers(snapshot)[1]
+        return all(_numbers(own)[1] <= newest for own in (self.moves, self.lines, self.until) if own)
+
+    def _check(self) -> None:
+        for snapshot in (self.moves, self.lines, self.until):
+            if snapshot != NOTHING:
+                _numbers(snapshot)
+        if self.after:
+            transaction, moment, id = self.after
+            if transaction and not 0 < int(transaction) < 2**63:
+                raise ValueError(transaction)
+            if moment and datetime.fromisoformat(moment).tzinfo is None:
+                raise ValueError(moment)
+            UUID(id)
+
+
+def _numbers(snapshot: str) -> Sequence[int]:
+    """Raises ValueError where it is none."""
+    found = SNAPSHOT.fullmatch(snapshot)
+    if not found:
+        raise ValueError(snapshot)
+    oldest, newest = int(found[1]), int(found[2])
+    running = [int(number) for number in found[3].split(",") if number]
+    if not 0 < oldest <= newest < 2**63 or running != sorted(set(running)):
+        raise ValueError(snapshot)
+    if running and not oldest <= running[0] <= running[-1] < newest:
+        raise ValueError(snapshot)
+    return oldest, newest

@@ -1,0 +1,214 @@
+"""Everybody who watches the same is served by one reading: a Topic reads each step once, renders it once for each kind
+of reader, and keeps the last few steps for readers to take when they can. Nobody waits for a slow reader: who has
+fallen behind what is kept reads on from their own cursor, and takes part again once they have caught up.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Hashable
+from functools import partial
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from django.db import Error
+
+from .cursor import Cursor
+from .reading import Gone, Renderer, Source, Step, snapshot
+from .threads import TICKS, in_thread
+from .waiting import RENEWED, Listener, renew, watch
+
+POLL = 5.0  # seconds: notifications are a courtesy, and a watch may be written down a moment too late
+POLL_UNHEARD = 1.0  # while nothing notifies
+KEPT = 16  # steps
+CROWD = 50  # readers from which on steps come more slowly, up to CROWDED seconds
+CROWDED = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Topic:
+    """What the readers of one source share. All of it happens on the event loop; only reading and rendering do not."""
+
+    def __init__(self, hub: "Hub", source: Source) -> None:
+        self.hub, self.source = hub, source
+        self.readers = 0
+        self.position: Cursor | None = None
+        self.steps: deque[Step] = deque(maxlen=KEPT)
+        self.wake = asyncio.Event()
+        self.news = hub.loop.create_future()
+        self.begun = self.done = 0
+        self.is_gone = False
+        self.wake_in = POLL
+        self.reads: dict[Cursor, asyncio.Task[Step]] = {}
+        self.task = hub.loop.create_task(self._run())
+
+    async def next_for(self, cursor: Cursor, seconds: float) -> Step | None:
+        """What a reader at `cursor` is told next; None where there is nothing for so long. Raises Gone."""
+        if self.position is not None and cursor == self.position:
+            await asyncio.wait([self.news], timeout=seconds)
+        if self.is_gone:
+            raise Gone
+        if step := next((step for step in self.steps if step.before == cursor), None):
+            return step
+        return None if cursor == self.position else await self._read_on(cursor)
+
+    async def text_of(self, step: Step, key: Hashable, render: Renderer) -> bytes:
+        if key not in step.texts:
+            step.texts[key] = self.hub.loop.create_task(in_thread(partial(render, step)))
+        text: bytes = await asyncio.shield(step.texts[key])
+        return text
+
+    async def _read_on(self, cursor: Cursor) -> Step | None:
+        """To a snapshot that is one of the topic's, or leads there. It has to be a younger one than the cursor's, which
+        may come from a page made a moment ago: reading backwards would tell things twice."""
+        if (until := await self._fresh()) is None:
+            return None
+        if cursor not in self.reads:
+            self.reads[cursor] = self.hub.loop.create_task(in_thread(partial(self.source.read, cursor, until)))
+            self.reads[cursor].add_done_callback(lambda _task: self.reads.pop(cursor, None))
+        try:
+            return await asyncio.shield(self.reads[cursor])
+        except Error as error:
+            logger.warning("A stream could not be read on; it tries again: %s", str(error).strip())
+            await asyncio.sleep(POLL_UNHEARD)
+            return None
+
+    async def _fresh(self) -> str | None:
+        """A snapshot of the topic's that was taken after this call; None where the topic ends."""
+        wanted = self.begun + 1
+        while self.done < wanted:
+            if self.is_gone or self.hub.is_closed:
+                return None
+            self.wake.set()
+            await asyncio.wait([self.news])
+        return self.position.lines if self.position else None
+
+    async def _run(self) -> None:
+        is_watched = False
+        while not self.is_gone:
+            try:
+                if not is_watched:
+                    await in_thread(partial(watch, [self.source.watch]), TICKS)
+                    is_watched = True
+                await self._woken()
+                await self._tick()
+            except Gone:
+                self.is_gone = True
+            except Error as error:
+                logger.warning("A stream could not be read; it tries again: %s", str(error).strip())
+                await asyncio.sleep(POLL_UNHEARD)
+            self._tell()
+            await asyncio.sleep(self._pause())
+
+    async def _woken(self) -> None:
+        poll = POLL if self.hub.listener.is_listening else POLL_UNHEARD
+        try:
+            async with asyncio.timeout(min(poll, self.wake_in) if self.position else 0):
+                await self.wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _tick(self) -> None:
+        self.wake.clear()
+        self.begun += 1
+        number = self.begun
+        if self.position is None:
+            self.position = Cursor.at(await in_thread(snapshot, TICKS))
+        else:
+            await self._steps(self.position)
+        self.done = number
+
+    async def _steps(self, cursor: Cursor) -> None:
+        until = await in_thread(snapshot, TICKS)
+        while True:
+            step = await in_thread(partial(self.source.read, cursor, until), TICKS)
+            cursor = self._keep(step)
+            if not cursor.until:
+                return
+
+    def _keep(self, step: Step) -> Cursor:
+        self.wake_in = step.wake_in or POLL
+        if step.after != step.before:
+            self.steps.append(step)
+        self.position = step.after
+        return step.after
+
+    def _tell(self) -> None:
+        told, self.news = self.news, self.hub.loop.create_future()
+        told.set_result(None)
+
+    def _pause(self) -> float:
+        return max(self.source.pause, min(CROWDED, self.source.pause * self.readers / CROWD))
+
+    def stop(self) -> None:
+        self.is_gone = True
+        self.task.cancel()
+        self._tell()
+
+
+class Hub:
+    """The topics of one event loop, and the connection that wakes them."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.topics: dict[Source, Topic] = {}
+        self.listener = Listener(self._heard)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.is_closed = False
+
+    def join(self, source: Source) -> Topic:
+        if not self.tasks:
+            self.tasks = [self.loop.create_task(work) for work in (self.listener.run(), self._renew())]
+        if source not in self.topics or self.topics[source].is_gone:
+            self.topics[source] = Topic(self, source)
+        self.topics[source].readers += 1
+        return self.topics[source]
+
+    def leave(self, topic: Topic) -> None:
+        topic.readers -= 1
+        if topic.readers:
+            return
+        topic.stop()
+        if self.topics.get(topic.source) is topic:
+            del self.topics[topic.source]
+        if not self.topics:
+            self._stop_listening()
+
+    def close(self) -> None:
+        """Every stream ends, so that the server can."""
+        self.is_closed = True
+        for topic in self.topics.values():
+            topic.stop()
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        self.tasks = []
+        self.listener.is_listening = False
+
+    def _heard(self, id: UUID | None) -> None:
+        for topic in self.topics.values():
+            if id is None or topic.source.watch == id:
+                topic.wake.set()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEWED)
+            ids = {topic.source.watch for topic in self.topics.values()}
+            try:
+                await in_thread(partial(renew, ids), TICKS)
+            except Error as error:
+                logger.warning("The watches could not be renewed; streams poll: %s", str(error).strip())
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def here() -> Hub:
+    """The running event loop's."""
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+    return _hubs[loop]

@@ -1,0 +1,192 @@
+"""What has become visible since a cursor, cut into steps. No line is missed, and none is read twice:
+
+A row carries the number of the transaction that wrote it (`written_by`, 64 bits, never used again), and a snapshot
+says of each number whether that transaction had ended. So the rows between two snapshots are exactly those that the
+later one sees and the earlier one does not, however late a transaction commits after younger ones, and nobody has to
+wait for one that stays open. The later snapshot is taken first and the rows are read afterwards: by then all that it
+sees is committed. Of a transaction that was rolled back no row is visible to any statement.
+
+Lines come in the ledger's order, (time, id), within each step. The first time all of a run's lines are in that order;
+later each step holds what was committed since the step before. What is more than MOST lines is cut by (transaction,
+time, id), which an index follows, so that a reader who was away for an hour is not sorted for anew at each step.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db import connection
+
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.states import ENDED
+
+from .cursor import NOTHING, BadCursor, Cursor
+
+MOST = 1_000  # lines, or moves of runs, in one step
+LINGER = timedelta(seconds=2)  # after the end of a run: its last lines often come late
+ALL = UUID(int=0)  # under which the moves of all runs are watched
+
+SQL = Path(__file__).parent / "sql"
+FIRST_LINES, NEW_LINES, MOVED, MOVES = (
+    (SQL / f"{name}.sql").read_text() for name in ("first_lines", "new_lines", "moved", "moves")
+)
+
+BEGINNING = ("0", "-infinity", str(UUID(int=0)))
+
+
+@dataclass(eq=False)
+class Step:
+    """What a reader at `before` is told next, and the cursors that it reaches: `after_lines` with the lines, `after`
+    with the rest. `end` is the run as it was when it ended."""
+
+    before: Cursor
+    after: Cursor
+    run: WorkflowExecution | None = None
+    lines: Sequence[ExecutionLog] = ()
+    nodes: Sequence[NodeExecution] = ()
+    runs: Sequence[WorkflowExecution] = ()
+    end: WorkflowExecution | None = None
+    wake_in: float | None = None  # seconds until there is something to tell though nothing is written
+    texts: dict[Any, Any] = field(default_factory=dict)  # as they were rendered, by the renderer's key
+
+    @property
+    def after_lines(self) -> Cursor:
+        return replace(self.after, moves=self.before.moves, ended=False)
+
+    def without(self, *, nodes: bool, lines: bool) -> "Step":
+        return replace(self, nodes=() if nodes else self.nodes, lines=() if lines else self.lines)
+
+    @cached_property
+    def tells(self) -> bool:
+        return bool(self.run or self.lines or self.nodes or self.runs or self.end)
+
+
+class Gone(Exception):  # not an error: the run was deleted, and with it all that could be told of it
+    pass
+
+
+def snapshot() -> str:
+    """What is visible now."""
+    return str(_rows("SELECT pg_current_snapshot()::text", {})[0][0])
+
+
+def going_on(text: str) -> Cursor:
+    """The cursor that `text` is. Raises BadCursor."""
+    cursor = Cursor.read(text)
+    if not cursor.is_older_than(snapshot()):
+        raise BadCursor(text[:100])
+    return cursor
+
+
+class Run:
+    """What can be followed of one run."""
+
+    pause: ClassVar[float] = 0.25  # seconds between two steps, where there are few readers
+
+    def __init__(self, id: UUID) -> None:
+        self.id = self.watch = id
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.id))
+
+    def begin(self, new: str) -> Cursor:
+        """From the "start" or from "now", which is told what state there is, and of no line that is there."""
+        return Cursor() if new == "start" else Cursor(lines=snapshot())
+
+    def read(self, before: Cursor, until: str | None = None) -> Step:
+        """The next step on the way to the snapshot `until`, now unless given. Raises Gone."""
+        until = before.until or until or snapshot()
+        lines, after = self._lines(before, until)
+        ordered = sorted(lines, key=lambda line: (line.timestamp, line.id))
+        if after.until:
+            return Step(before, after, lines=ordered)
+        nodes, moved = self._moved(before.moves, until)
+        run = _listed_runs([self.id]).first()
+        if run is None:
+            raise Gone
+        step = Step(before, replace(after, moves=until), lines=ordered, nodes=nodes, run=run if moved else None)
+        return self._with_end(step, run)
+
+    def _lines(self, before: Cursor, until: str) -> tuple[list[ExecutionLog], Cursor]:
+        if before.lines == until:
+            return [], before
+        transaction, moment, id = before.after or BEGINNING
+        place = {"transaction": transaction or "0", "moment": moment, "id": id, "most": MOST, "run": self.id}
+        query = NEW_LINES if before.lines else FIRST_LINES
+        found = list(ExecutionLog.objects.raw(query, place | {"since": before.lines, "until": until}))
+        if len(found) < MOST:
+            return found, replace(before, lines=until, until=NOTHING, after=(), ended=False)
+        last: Any = found[-1]
+        reached = (str(last.written_by or ""), last.timestamp.astimezone(UTC).isoformat(), str(last.id))
+        return found, replace(before, until=until, after=reached, ended=False)
+
+    def _moved(self, since: str, until: str) -> tuple[list[NodeExecution], bool]:
+        """The nodes that were made or moved, as they are now, and whether the run itself was."""
+        nodes = NodeExecution.objects.filter(workflow_execution=self.id).order_by("execution_order", "id")
+        if not since:
+            return list(nodes.listed()), True
+        if since == until:
+            return [], False
+        moved = {id for (id,) in _rows(MOVED, {"run": self.id, "since": since, "until": until})}
+        ids = moved - {None}
+        return list(nodes.listed().filter(pk__in=ids)) if ids else [], None in moved
+
+    def _with_end(self, step: Step, run: WorkflowExecution) -> Step:
+        if run.status not in ENDED or run.ended_at is None:
+            return replace(step, after=replace(step.after, ended=False))
+        left = (run.ended_at + LINGER - datetime.now(UTC)).total_seconds()
+        if left > 0:
+            return replace(step, wake_in=left)
+        is_new = step.tells or not step.before.ended
+        return replace(step, after=replace(step.after, ended=True), end=run if is_new else None)
+
+
+class Moves:
+    """The moves of all runs: each run that has moved, as it is now. Who may see it is for the renderer."""
+
+    pause: ClassVar[float] = 1.0
+    watch = ALL
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def begin(self, new: str) -> Cursor:
+        """From now on, whatever `new` says: there are too many to begin at the start."""
+        return Cursor.at(snapshot())
+
+    def read(self, before: Cursor, until: str | None = None) -> Step:
+        until = before.until or until or snapshot()
+        since = before.moves
+        transaction, _moment, id = before.after or BEGINNING
+        place = {"since": since, "until": until, "transaction": transaction or "0", "id": id, "most": MOST}
+        moves = _rows(MOVES, place) if since != until else []
+        after = Cursor.at(until)
+        if len(moves) == MOST:
+            _run, transaction, id = moves[-1]
+            after = Cursor(since, since, until, (str(transaction), "", str(id)))
+        ids = list(dict.fromkeys(run for run, _transaction, _id in moves))
+        return Step(before, after, runs=list(_listed_runs(ids).order_by("updated_at", "id")) if ids else [])
+
+
+def _listed_runs(ids: Sequence[UUID]) -> Any:
+    return WorkflowExecution.objects.filter(pk__in=ids).select_related("workflow").without_payload()
+
+
+def _rows(query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return list(cursor.fetchall())
+
+
+type Source = Run | Moves
+type Renderer = Callable[[Step], bytes]

@@ -1,0 +1,8 @@
+-- The lines of a run that the later snapshot sees and the earlier does not, from a place on. A transaction that the
+-- earlier one sees is older than all that it found open, or than all that it knew: by that an index finds the others.
+SELECT * FROM execution_logs
+WHERE workflow_execution_id = %(run)s
+    AND written_by >= pg_snapshot_xmin(%(since)s) AND NOT pg_visible_in_snapshot(written_by, %(since)s)
+    AND pg_visible_in_snapshot(written_by, %(until)s)
+    AND (written_by, timestamp, id) > (%(transaction)s, %(moment)s, %(id)s)
+ORDER BY written_by, timestamp, id LIMIT %(most)s

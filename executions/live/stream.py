@@ -1,0 +1,146 @@
+"""One stream as Server-sent events: what its reader is told, heartbeats between, and an end."""
+
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.core.handlers.asgi import ASGIRequest
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+
+from . import hub, slots
+from .cursor import Cursor
+from .reading import Gone, Renderer, Source, Step
+from .threads import in_thread, let_go
+
+TYPE = "text/event-stream"
+HEARTBEAT = 15.0  # seconds of silence after which a comment is sent: proxies close what is silent
+RETRY = 2_000  # milliseconds after which a browser connects again
+CHECKED = 50.0  # seconds between two looks at whether the reader still may
+STEPS = 10  # in one answer to a poll; the next poll goes on from there
+
+HEAD = f"retry: {RETRY}\n\n".encode()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads what from where. Readers of one `key` are sent the same bytes, which `render` makes of a step;
+    `may_still()` says whether they still may, `wait` after how many seconds the stream ends anyway."""
+
+    source: Source
+    cursor: Cursor
+    key: Hashable
+    render: Renderer
+    may_still: Callable[[], bool]
+    user: Hashable
+    wait: float | None = None
+
+
+def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
+    """The stream; or, where none can be held open or none is wanted, what is new. 204 where the reader has been told
+    the end already, after which a browser does not ask again. Raises TooManyStreams, Gone."""
+    if reader.cursor.ended:
+        step = reader.source.read(reader.cursor)
+        if step.after.ended and not step.tells:
+            return HttpResponse(status=204)
+    if request.method == "HEAD":
+        return _as_stream(HttpResponse(content_type=TYPE))
+    if reader.wait == 0 or not isinstance(request, ASGIRequest):
+        return _as_stream(HttpResponse(HEAD + b"".join(_news(reader)), content_type=TYPE))
+    give_back = slots.take(reader.user)
+    response = StreamingHttpResponse(_until_closed(reader, give_back), content_type=TYPE)
+    response._resource_closers.append(give_back)  # type: ignore[attr-defined]  # also where nobody comes to read it
+    return _as_stream(response)
+
+
+def _as_stream[R: HttpResponseBase](response: R) -> R:
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"  # nginx would keep it until it is long
+    return response
+
+
+def _news(reader: Reader) -> Iterable[bytes]:
+    cursor = reader.cursor
+    for _ in range(STEPS):
+        step = reader.source.read(cursor)
+        yield reader.render(step)
+        cursor = step.after
+        if not cursor.until:
+            return
+
+
+async def _until_closed(reader: Reader, give_back: Callable[[], None]) -> AsyncIterator[bytes]:
+    here = hub.here()
+    topic = None
+    try:
+        await let_go()
+        yield HEAD
+        topic = here.join(reader.source)
+        async for text in follow(here, topic, reader):
+            yield text
+    except Gone:
+        return  # who asks again is told
+    finally:
+        if topic:
+            here.leave(topic)
+        give_back()
+
+
+async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader) -> AsyncIterator[bytes]:
+    clock, cursor = here.loop.time, reader.cursor
+    spoken = clock()
+    ends = spoken + reader.wait if reader.wait is not None else float("inf")
+    check = spoken + CHECKED * random.uniform(0.8, 1)  # noqa: S311  # so that not all are looked at together
+    while not here.is_closed and clock() < ends:
+        due = min(spoken + HEARTBEAT, check, ends)
+        step = await topic.next_for(cursor, max(0.0, due - clock()))
+        if clock() >= check:
+            if not await _may(reader):
+                return
+            check = clock() + CHECKED
+        text = await topic.text_of(step, reader.key, reader.render) if step and step.tells else b""
+        if text or clock() >= spoken + HEARTBEAT:
+            yield text or b": heartbeat\n\n"
+            spoken = clock()
+        if step:
+            cursor = step.after
+            if cursor.ended:
+                return
+
+
+async def _may(reader: Reader) -> bool:
+    """Where the database does not say, the next look will."""
+    try:
+        return await in_thread(reader.may_still)
+    except Error:
+        return True
+
+
+def events(
+    step: Step,
+    *,
+    lines: Callable[[Step], Any],
+    node: Callable[[Any], Any],
+    run: Callable[[Any], Any],
+) -> bytes:
+    """The events of a step as text. Its lines come first and move the cursor by themselves: where the connection is cut
+    between two events, a state may be told again, a line is not."""
+    told = [event("logs", lines(step), step.after_lines)] if step.lines else []
+    states = [("node", node(row)) for row in step.nodes]
+    states += [("execution", run(row)) for row in (*step.runs, *([step.run] if step.run else []))]
+    if step.end:
+        states.append(("end", {"id": str(step.end.pk), "status": step.end.status, "attempt": step.end.attempt}))
+    for place, (kind, data) in enumerate(states, 1):
+        told.append(event(kind, data, step.after if place == len(states) else step.after_lines))
+    return b"".join(told)
+
+
+def event(kind: str, data: Any, cursor: Cursor) -> bytes:
+    return f"event: {kind}\nid: {cursor}\ndata: {as_json(data)}\n\n".encode()
+
+
+as_json = partial(json.dumps, cls=DjangoJSONEncoder, ensure_ascii=False, separators=(",", ":"))

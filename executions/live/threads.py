@@ -1,0 +1,37 @@
+"""Where a stream asks the database: the event loop, which all streams share, may not wait for it.
+
+A connection is given back as soon as the question is answered: an open stream holds none.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.db import connections
+
+# Apart, so that a crowd that comes at once does not hold up those who are there.
+TICKS = ThreadPoolExecutor(2, thread_name_prefix="live-tick")
+VISITS = ThreadPoolExecutor(2, thread_name_prefix="live-visit")
+
+
+async def in_thread[T](work: Callable[[], T], threads: ThreadPoolExecutor = VISITS) -> T:
+    """What `work()` returns."""
+    return await asyncio.get_running_loop().run_in_executor(threads, _alone, work)
+
+
+def _alone[T](work: Callable[[], T]) -> T:
+    try:
+        return work()
+    finally:
+        connections.close_all()
+
+
+async def let_go() -> None:
+    """Of what Django holds for a request until the end of its answer: its connection to the database and its thread.
+    Whatever is asked of that thread later is given a new one."""
+    await sync_to_async(connections.close_all)()
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    threads = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
+    if threads:
+        threads.shutdown(wait=False)

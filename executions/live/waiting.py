@@ -1,0 +1,75 @@
+"""Hearing that there is news: who watches what is written down, and one connection listens for this whole process."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import Error, connection
+
+from .threads import in_thread
+
+CHANNEL = "ledger_runs"
+WATCHED = 60  # seconds that a watch counts, unless it is renewed
+RENEWED = 20  # seconds until it is
+PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between tries to connect; the last again and again
+
+WATCH = (Path(__file__).parent / "sql" / "watch.sql").read_text()
+FORGET = "DELETE FROM execution_watches WHERE until < clock_timestamp() - interval '1 minute'"
+
+logger = logging.getLogger(__name__)
+
+
+def watch(ids: Collection[UUID]) -> None:
+    """From now on, and for the next minute, a commit that touches one of these runs is heard of."""
+    with connection.cursor() as cursor:
+        cursor.execute(WATCH, {"ids": list(ids), "seconds": WATCHED})
+
+
+def renew(ids: Collection[UUID]) -> None:
+    watch(ids)
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET)
+
+
+class Listener:
+    """Calls `heard` with the id of a run that was written, and with None where anything may have been missed."""
+
+    def __init__(self, heard: Callable[[UUID | None], None]) -> None:
+        self.heard = heard
+        self.is_listening = False
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        tries = 0
+        while True:
+            try:
+                await self._listen()
+            except (psycopg.Error, Error, OSError) as error:
+                tries = 0 if self.is_listening else tries + 1
+                level = logging.WARNING if self.is_listening or tries == 1 else logging.DEBUG
+                logger.log(level, "Streams poll, as the database does not notify: %s", str(error).strip())
+            self.is_listening = False
+            self.heard(None)
+            await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+
+    async def _listen(self) -> None:
+        parameters = await in_thread(_parameters)
+        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listening:
+            await listening.execute(f"LISTEN {CHANNEL}")
+            self.is_listening = True
+            self.heard(None)
+            async for notice in listening.notifies():
+                with suppress(ValueError):  # anybody who may connect may notify
+                    self.heard(UUID(notice.payload))
+
+
+def _parameters() -> dict[str, Any]:
+    """In a thread: where the database is embedded, and not up, it is started."""
+    known = connection.get_connection_params()
+    ours = {"pool", "cursor_factory", "context", "prepare_threshold", "server_side_binding"}
+    return {name: value for name, value in known.items() if name not in ours}

@@ -1,0 +1,232 @@
+"""What a reader of a stream is told: each line once, whenever its transaction commits."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from executions import ingest
+from executions.live import reading
+from executions.live.cursor import BadCursor, Cursor
+from executions.live.reading import Moves, Run, Step, going_on, snapshot
+from executions.models import ExecutionLog, WorkflowExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from workflows.base import uuid7
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def run() -> WorkflowExecution:
+    return in_state(WorkflowExecutionFactory(), "running")
+
+
+def steps(source: Any, cursor: Cursor) -> Iterator[Step]:
+    """All that is new, each step read from what the one before gave as its id."""
+    while True:
+        step = source.read(Cursor.read(str(cursor)))
+        yield step
+        cursor = step.after
+        if not cursor.until:
+            return
+
+
+def messages(told: list[Step]) -> list[str]:
+    return [line.message for step in told for line in step.lines]
+
+
+def log(run: WorkflowExecution, *texts: str, **fields: Any) -> None:
+    ExecutionLog.objects.bulk_create(
+        ExecutionLog(workflow_execution=run, level="info", message=text, **fields) for text in texts
+    )
+
+
+class Writer(threading.Thread):
+    """Writes a line in a transaction of its own, which commits when it is told to."""
+
+    def __init__(self, run: WorkflowExecution, text: str, *, saved: bool = False) -> None:
+        super().__init__()
+        self.run_, self.text, self.saved = run, text, saved
+        self.written, self.may_end, self.rolls_back = threading.Event(), threading.Event(), False
+        self.start()
+        assert self.written.wait(10)
+
+    def run(self) -> None:
+        with closing(connection), transaction.atomic():
+            with transaction.atomic() if self.saved else transaction.atomic(savepoint=False):
+                log(self.run_, self.text)
+            self.written.set()
+            self.may_end.wait(10)
+            transaction.set_rollback(self.rolls_back)
+
+    def end(self, *, rolls_back: bool = False) -> None:
+        self.rolls_back = rolls_back
+        self.may_end.set()
+        self.join()
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["plainly", "behind a savepoint"])
+def test_a_line_whose_transaction_commits_after_a_younger_one_is_told_too(run: Any, saved: bool) -> None:
+    (first,) = steps(Run(run.pk), Cursor())
+    older = Writer(run, "older", saved=saved)
+    log(run, "younger")
+    (second,) = steps(Run(run.pk), first.after)
+    assert messages([second]) == ["younger"]
+    log(run, "youngest")
+    older.end()
+    third = list(steps(Run(run.pk), second.after))
+    assert messages(third) == ["older", "youngest"]
+    assert messages(list(steps(Run(run.pk), third[-1].after))) == []
+
+
+def test_nobody_waits_for_a_transaction_that_stays_open(run: Any) -> None:
+    idle = Writer(WorkflowExecutionFactory(), "of another run")
+    (first,) = steps(Run(run.pk), Cursor())
+    for number in range(3):
+        log(run, f"line {number}")
+        (first,) = steps(Run(run.pk), first.after)
+        assert messages([first]) == [f"line {number}"]
+    idle.end()
+
+
+def test_what_is_rolled_back_is_not_told(run: Any) -> None:
+    (first,) = steps(Run(run.pk), Cursor())
+    writer = Writer(run, "never")
+    log(run, "told")
+    (second,) = steps(Run(run.pk), first.after)
+    writer.end(rolls_back=True)
+    assert messages([second, *steps(Run(run.pk), second.after)]) == ["told"]
+
+
+def test_lines_of_one_step_are_in_the_ledgers_order(run: Any) -> None:
+    (first,) = steps(Run(run.pk), Cursor())
+    now = timezone.now()
+    log(run, "third", timestamp=now)
+    log(run, "first", timestamp=now - timedelta(hours=1))
+    log(run, "second", timestamp=now - timedelta(minutes=1))
+    assert messages(list(steps(Run(run.pk), first.after))) == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("start", [True, False], ids=["from the start", "from a cursor"])
+def test_many_lines_are_cut_into_steps_and_each_cursor_goes_on_where_it_stands(
+    run: Any, start: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST", 7)
+    cursor = Cursor() if start else Cursor.at(snapshot())
+    at_once = timezone.now()
+    for number in range(5):
+        log(run, *[f"{number} {index}" for index in range(random.Random(number).randint(1, 15))], timestamp=at_once)
+    told = list(steps(Run(run.pk), cursor))
+    assert len(told) > 3
+    log(run, "late")  # not yet there for those who are on their way
+    for place, step in enumerate(told):
+        again = list(steps(Run(run.pk), step.before))
+        until = [one for one in again if one.before.until or not place][: len(told) - place]
+        assert messages(until)[: len(messages(told[place:]))] == messages(told[place:])
+    assert sorted(messages(told)) == sorted(run.logs.exclude(message="late").values_list("message", flat=True))
+    assert messages(list(steps(Run(run.pk), told[-1].after))) == ["late"]
+
+
+def test_lines_by_copy_and_by_plain_sql_are_told(run: Any) -> None:
+    (first,) = steps(Run(run.pk), Cursor())
+    ingest.write_lines([ExecutionLog(workflow_execution=run, level="info", message="by COPY")])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO execution_logs (id, workflow_execution_id, level, message) VALUES (%s, %s, 'info', 'by SQL')",
+            [uuid7(), run.pk],
+        )
+    assert messages(list(steps(Run(run.pk), first.after))) == ["by COPY", "by SQL"]
+
+
+def test_lines_from_before_the_column_are_told_from_the_start_and_never_again(run: Any) -> None:
+    log(run, "old")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE execution_logs DISABLE TRIGGER execution_logs_immutable")
+        cursor.execute("UPDATE execution_logs SET written_by = NULL")
+        cursor.execute("ALTER TABLE execution_logs ENABLE TRIGGER execution_logs_immutable")
+    (first,) = steps(Run(run.pk), Cursor())
+    assert messages([first]) == ["old"]
+    assert messages(list(steps(Run(run.pk), first.after))) == []
+
+
+def test_moves_of_the_run_and_its_nodes_are_told_as_they_are_now(run: Any) -> None:
+    node = NodeExecutionFactory(workflow_execution=run)
+    (first,) = steps(Run(run.pk), Cursor())
+    assert (first.run.status, [row.pk for row in first.nodes]) == ("running", [node.pk])
+    (second,) = steps(Run(run.pk), first.after)
+    assert not second.tells
+    node.start()
+    new = NodeExecutionFactory(workflow_execution=run, execution_order=1)
+    (third,) = steps(Run(run.pk), second.after)
+    assert third.run is None
+    assert [(row.pk, row.status) for row in third.nodes] == [(node.pk, "running"), (new.pk, "pending")]
+    run.fail("went wrong")
+    (fourth,) = steps(Run(run.pk), third.after)
+    assert (fourth.run.status, [row.status for row in fourth.nodes]) == ("failed", ["cancelled", "skipped"])
+
+
+def test_the_end_is_told_once_and_late_lines_are_waited_for(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.complete()
+    (first,) = steps(Run(run.pk), Cursor())
+    assert first.end is None
+    assert 1 < first.wake_in <= 2
+    monkeypatch.setattr(reading, "LINGER", timedelta())
+    log(run, "late")
+    (second,) = steps(Run(run.pk), first.after)
+    assert (messages([second]), second.end.status) == (["late"], "completed")
+    (third,) = steps(Run(run.pk), second.after)
+    assert not third.tells
+    assert third.after.ended
+
+
+def test_a_run_that_is_retried_after_its_end_is_told_again(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LINGER", timedelta())
+    run.fail("went wrong")
+    (ended,) = steps(Run(run.pk), Cursor())
+    assert ended.end is not None
+    run.retry()
+    (again,) = steps(Run(run.pk), ended.after)
+    assert (again.run.status, again.end, again.after.ended) == ("pending", None, False)
+
+
+def test_the_moves_of_all_runs_are_told_each_run_once(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST", 2)
+    cursor = Moves().begin("now")
+    (first,) = steps(Moves(), cursor)
+    assert not first.tells
+    others = [in_state(WorkflowExecutionFactory(), "running") for _ in range(3)]
+    run.complete()
+    told = list(steps(Moves(), first.after))
+    assert {row.pk for step in told for row in step.runs} == {run.pk, *(row.pk for row in others)}
+    assert [step.tells for step in steps(Moves(), told[-1].after)] == [False]
+
+
+def test_a_cursor_that_is_none_or_comes_from_elsewhere_is_refused() -> None:
+    older, newer = snapshot(), str(Cursor.at("900000000000:900000000000:"))
+    going_on(str(Cursor.at(older)))
+    for text in ("", "x", "W10=", newer, str(Cursor.at("5:3:")), str(Cursor.at("1:5:7")), str(Cursor("a b", "1:1:"))):
+        with pytest.raises(BadCursor):
+            going_on(text)
+
+
+def plan(run: Any, since: str) -> str:
+    place = dict(zip(("transaction", "moment", "id"), reading.BEGINNING, strict=True)) | {"run": run.pk, "most": 1000}
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {reading.NEW_LINES}", place | {"since": since, "until": snapshot()})
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
+def test_what_is_new_is_found_by_an_index(run: Any) -> None:
+    rows = [(uuid7(), run.pk, None, "info", f"line {n}", None, timezone.now()) for n in range(20_000)]
+    for place in range(0, 20_000, 2_000):
+        ingest.copy(ExecutionLog, ingest.LINE, rows[place : place + 2_000])
+    since = snapshot()
+    log(run, "new")
+    ingest.vacuum([ExecutionLog])
+    assert "_written" in plan(run, since)
