@@ -55,7 +55,8 @@ class Ledger:
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 text = answer.read()
-                return answer.status, json.loads(text) if text else None, dict(answer.headers)
+                is_stream = answer.headers["Content-Type"] == "text/event-stream"
+                return answer.status, json.loads(text) if text and not is_stream else None, dict(answer.headers)
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read()), dict(error.headers)
 

@@ -32,7 +32,7 @@ class Reader:
     `may_still()` says whether they still may, `wait` after how many seconds the stream ends anyway."""
 
     source: Source
-    cursor: Cursor
+    begins: Cursor
     key: Hashable
     render: Renderer
     may_still: Callable[[], bool]
@@ -43,8 +43,8 @@ class Reader:
 def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     """The stream; or, where none can be held open or none is wanted, what is new. 204 where the reader has been told
     the end already, after which a browser does not ask again. Raises TooManyStreams, Gone."""
-    if reader.cursor.ended:
-        step = reader.source.read(reader.cursor)
+    if reader.begins.ended:
+        step = reader.source.read(reader.begins)
         if step.after.ended and not step.tells:
             return HttpResponse(status=204)
     if request.method == "HEAD":
@@ -64,7 +64,7 @@ def _as_stream[R: HttpResponseBase](response: R) -> R:
 
 
 def _news(reader: Reader) -> Iterable[bytes]:
-    cursor = reader.cursor
+    cursor = reader.begins
     for _ in range(STEPS):
         step = reader.source.read(cursor)
         yield reader.render(step)
@@ -91,7 +91,7 @@ async def _until_closed(reader: Reader, give_back: Callable[[], None]) -> AsyncI
 
 
 async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader) -> AsyncIterator[bytes]:
-    clock, cursor = here.loop.time, reader.cursor
+    clock, cursor = here.loop.time, reader.begins
     spoken = clock()
     ends = spoken + reader.wait if reader.wait is not None else float("inf")
     check = spoken + CHECKED * random.uniform(0.8, 1)  # noqa: S311  # so that not all are looked at together

@@ -69,13 +69,13 @@ REFUSALS: dict[str, tuple[str, str, Schema]] = {
     "401": ("Unauthorized", "No token or session, or one that is unknown, expired or revoked.", _CHALLENGE),
     "403": ("Forbidden", "The token lacks the scope, or the account the permission.", {}),
     "404": ("NotFound", "It does not exist, or is not for the caller to see.", {}),
-    "406": ("NotAcceptable", "The API answers in JSON only.", {}),
+    "406": ("NotAcceptable", "The API answers in JSON; its streams in text/event-stream.", {}),
     "409": ("Conflict", "What is there does not allow it; of a move, `current_state` and `version` tell it.", {}),
     "412": ("PreconditionFailed", "The row has changed since the version named by If-Match.", {}),
     "413": ("TooLarge", "The body is larger than the server takes.", {}),
     "415": ("UnsupportedMediaType", "The API takes JSON only.", {}),
     "422": ("KeyReused", "The Idempotency-Key was sent with another request.", {}),
-    "429": ("TooManyRequests", "More calls than this server allows; by default it allows any number.", _LATER),
+    "429": ("TooManyRequests", "More calls, or more open streams, than this server allows.", _LATER),
     "500": ("ServerError", "Something went wrong that is not the caller's fault. It has been logged.", {}),
     "503": ("Busy", "The database is busy; try again in a moment.", _LATER),
 }  # fmt: skip
@@ -110,6 +110,8 @@ def statuses(view: Any, *, versioned: bool) -> list[str]:
             return ["200", "201"] if isinstance(view, CreateMixin) else ["201"]
         case "duplicate":
             return ["201"]
+        case "stream":
+            return ["200", "204"]
         case "retrieve" | "graph" if versioned:
             return ["200", "304"]
         case _:
@@ -132,6 +134,8 @@ def described(view: Any, method: str, status: str, *, versioned: bool) -> Schema
         headers |= {"Idempotent-Replayed": _REPLAYED}
     there = status == "200" and view.action == "create"
     told = {"description": "It was there already." if there else DESCRIPTIONS[status]}
+    if status == "204" and method in SAFE_METHODS:
+        told = {"description": "The end has been told already."}
     return told | ({"headers": headers} if headers else {})
 
 

@@ -9,6 +9,8 @@ from drf_spectacular.plumbing import ResolvedComponent, force_instance
 
 from executions.api.serializers import ExecutionLogSerializer, NodeExecutionListSerializer
 from executions.api.views.logs import MAX_LINES, LogsOfExecutionViewSet
+from executions.api.views.streams import StreamMixin
+from executions.live.stream import TYPE
 from workflows.api.preconditions import PreconditionsMixin, UnchangingMixin
 
 from . import answers, examples, fields, parameters, security, words
@@ -42,7 +44,8 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
 
     # --- what it is asked ---------------------------------------------------
     def _get_parameters(self) -> list[Schema]:
-        shown = [name for name, field in self._row().fields.items() if not field.write_only]
+        fields = {} if self._is_stream else self._row().fields
+        shown = [name for name, field in fields.items() if not field.write_only]
         return [
             *parameters.in_path(list(uritemplate.variables(self.path)), self.view),
             *(parameters.in_query(self.view, shown) if self.method == "GET" else []),
@@ -82,10 +85,14 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
         told = answers.described(self.view, self.method, status, versioned=self._is_versioned())
         if status in {"204", "304"}:
             return told
-        content: Schema = {"schema": self._answer()}
+        content: Schema = {"schema": {"type": "string"} if self._is_stream else self._answer()}
         if shown := examples.answers(self.get_operation_id(), status):
             content["examples"] = shown
-        return told | {"content": {JSON: content}}
+        return told | {"content": {TYPE if self._is_stream else JSON: content}}
+
+    @property
+    def _is_stream(self) -> bool:
+        return isinstance(self.view, StreamMixin)
 
     def _answer(self) -> Schema:
         row = self.resolve_serializer(self._row(), "response")
@@ -104,7 +111,7 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
 
     def _is_versioned(self) -> bool:
         """One row is answered, which has an ETag."""
-        if self.view.action == "list":
+        if self.view.action == "list" or self._is_stream:
             return False
         is_guarded = issubclass(type(self.view), PreconditionsMixin) and "version" in self._row().fields
         return is_guarded or issubclass(type(self.view), UnchangingMixin)

@@ -8,6 +8,7 @@ from rest_framework.permissions import SAFE_METHODS
 from executions.api.filters.values import MAX_SECONDS, Flag, Id, Moment, Seconds, Several, execution_id
 from executions.api.pagination import KeysetPagination
 from executions.api.views.rows import OfExecution
+from executions.api.views.streams import FROM, LAST_EVENT_ID, MAX_WAIT, StreamMixin
 from executions.states import ExecutionStatus, LogLevel, TriggerType
 from workflows.api.idempotency import HEADER, MAX_LENGTH, ReliableMixin
 from workflows.api.preconditions import PreconditionsMixin
@@ -54,6 +55,22 @@ FILTERS = {
 PERIODS = {"after": "{} at this time or later.", "before": "{} earlier than this time."}
 
 
+STREAM: dict[str, tuple[str, Schema]] = {
+    "from": (
+        "Where to begin without an id: with all lines, or with none that is there.",
+        {"type": "string", "enum": list(FROM), "default": FROM[0]},
+    ),
+    "last_event_id": (
+        "The `id` of the last event that was read, where no header can be set.",
+        {"type": "string", "minLength": 1},
+    ),
+    "wait": (
+        "Seconds after which the stream ends; 0 gives what is new and ends.",
+        {"type": "integer", "minimum": 0, "maximum": MAX_WAIT},
+    ),
+}
+
+
 def in_path(names: list[str], view: Any) -> Iterator[Schema]:
     """`{id}` and `{number}` as the view's lookup says; whatever else stands in a path of ours is a UUID."""
     for name in names:
@@ -62,6 +79,9 @@ def in_path(names: list[str], view: Any) -> Iterator[Schema]:
 
 
 def in_query(view: Any, fields: list[str]) -> Iterator[Schema]:
+    if isinstance(view, StreamMixin):
+        yield from (_query(name, *STREAM[name]) for name in view.parameters)
+        return
     if view.action == "list":
         for name, offered in getattr(getattr(view, "filterset_class", None), "base_filters", {}).items():
             yield _query(name, _told(name), _value(offered), required=offered.field.required)
@@ -81,6 +101,8 @@ def in_headers(view: Any, method: str, *, versioned: bool) -> Iterator[Schema]:
         yield _header(HEADER, text, key)
     if versioned and method in SAFE_METHODS:
         yield _header("If-None-Match", "The ETag that is known: 304 where the row is still this one.")
+    if isinstance(view, StreamMixin):
+        yield _header(LAST_EVENT_ID, "The `id` of the last event that was read: what came after it is told.")
     if method in SAFE_METHODS:
         return
     if isinstance(view, OfExecution):

@@ -125,6 +125,23 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
             "skipped or cancelled because of the failure are pending again, completed ones stay as they are."
         ),
     ),
+    ("execution", "stream"): (
+        "Follow a run",
+        (
+            "Server-sent events: `logs` (lines as `logs/` prints them), `node` and `execution` (as their lists print "
+            "them, whenever one was made or moved), then `end`. All there is comes first, unless `from=now` leaves out "
+            "the lines. The `id` of an event goes back in `Last-Event-ID`: no line is missed and none is told twice, a "
+            "state may be. Comments fill the silence. 204 where the end has been told already; 429 where too many "
+            "streams are open."
+        ),
+    ),
+    ("execution", "moves"): (
+        "Follow the moves of all runs",
+        (
+            "Server-sent events: `execution`, for each run that was made or moved from now on, as the list prints it. "
+            "The `id` of an event goes back in `Last-Event-ID`. 429 where too many streams are open."
+        ),
+    ),
     ("execution-history", "list"): (
         "List what happened to a run",
         (

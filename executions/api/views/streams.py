@@ -57,7 +57,7 @@ class StreamMixin(QueryMixin):
         source = self.source()
         reader = stream.Reader(
             source,
-            cursor=self._cursor(request, source),
+            begins=self._cursor(request, source),
             key=self.key(request),
             render=self.renderer(request),
             may_still=partial(may_still, type(self), request._request, self.kwargs, self.key(request)),

@@ -24,6 +24,7 @@ NOBODY = "019ab0c4-0000-7000-8000-0000000000ff"
 CHOSEN = {
     WORKFLOW, LOAD, RANK, SPARE, RUN, CANCELLED, FAILED, DELETED, RUN_LOAD, RUN_RANK, SPARE_LOAD, SPARE_RANK, NOBODY,
 }  # fmt: skip
+CURSOR = "WyI3NDg6NzQ4OiIsIjc0ODo3NDg6IiwiIixbXSxmYWxzZV0="  # what an event's id looks like
 HOST = "http://127.0.0.1:8000"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
@@ -142,6 +143,8 @@ def look(say: Recorder) -> None:
     say("listExecutions", "some fields", "GET", "executions/?fields=id,status&tag=daily")
     say("getExecution", "run", "GET", f"executions/{RUN}/")
     say("getExecution", "with nodes and lines", "GET", f"executions/{RUN}/?expand=nodes,logs&fields=id,status")
+    say("getExecutionStream", "all there is", "GET", f"executions/{RUN}/stream/?wait=0")
+    say("getExecutionMoves", "none yet", "GET", "executions/stream/?wait=0")
     say("listExecutionNodes", "page", "GET", f"executions/{RUN}/nodes/?page_size=1")
     say("listExecutionLogs", "page", "GET", f"executions/{RUN}/logs/?level_min=warning")
     say("listNodeExecutions", "page", "GET", "node-executions/?status=completed&page_size=1")
@@ -186,6 +189,8 @@ def times(value: Any) -> Iterator[str]:
     elif isinstance(value, str):
         if TIME.fullmatch(value):
             yield value
+        elif value.startswith("retry: "):
+            yield from (found[0] for found in TIME.finditer(value))
         elif "cursor=" in value:
             yield from times(json.loads(_cursor(value)))
 
@@ -200,9 +205,21 @@ def replaced(value: Any, ids: dict[str, str], clock: dict[datetime, datetime]) -
         return value
     if TIME.fullmatch(value):
         return clock[datetime.fromisoformat(value)].isoformat().replace("+00:00", "Z")
+    if value.startswith("retry: "):
+        return _stream(value, ids, clock)
     if "cursor=" in value:
         return _address(value, ids, clock)
     return UUID.sub(lambda found: ids.get(found[0], found[0]), value)
+
+
+def _stream(text: str, ids: dict[str, str], clock: dict[datetime, datetime]) -> str:
+    """Its data are rows; its ids name transactions, which differ too."""
+    events = [dict(line.split(": ", 1) for line in block.splitlines()) for block in text.split("\n\n") if block]
+    for event in events:
+        if "data" in event:
+            data = replaced(json.loads(event["data"]), ids, clock)
+            event |= {"id": CURSOR, "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False)}
+    return "".join("\n".join(f"{name}: {value}" for name, value in event.items()) + "\n\n" for event in events)
 
 
 def _duration(row: dict[str, Any]) -> dict[str, float]:
