@@ -205,10 +205,8 @@ def replaced(value: Any, ids: dict[str, str], clock: dict[datetime, datetime]) -
         return value
     if TIME.fullmatch(value):
         return clock[datetime.fromisoformat(value)].isoformat().replace("+00:00", "Z")
-    if value.startswith("retry: "):
-        return _stream(value, ids, clock)
-    if "cursor=" in value:
-        return _address(value, ids, clock)
+    if value.startswith("retry: ") or "cursor=" in value:
+        return (_address if "cursor=" in value else _stream)(value, ids, clock)
     return UUID.sub(lambda found: ids.get(found[0], found[0]), value)
 
 
