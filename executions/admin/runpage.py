@@ -12,7 +12,7 @@ from executions.states import ExecutionStatus
 from workflows.models import Graph
 from workflows.querysets import may_see_all
 
-from . import attempts, cascade, comparing, drawing, family, logs, nodes, texts, timeline
+from . import attempts, cascade, comparing, drawing, family, logs, nodes, streams, texts, timeline
 
 PAYLOADS = ("input_data", "output_data", "context", "metadata")
 NAMED = {
@@ -25,6 +25,7 @@ NAMED = {
 def of(request: HttpRequest, run: Any) -> dict[str, Any]:
     payloads, others = texts.payloads(run, *PAYLOADS, error=texts.head("error_message", texts.LIMIT), **NAMED)
     shown = {
+        "stream": streams.address(run, "rows"),
         "run": attempts.with_duration(run),
         "payloads": payloads,
         "attempts": attempts.newest(run.attempts),

@@ -7,14 +7,27 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
 from executions.models import ExecutionStatus, WorkflowExecution
 from workflows.base import parse_uuid
 
-from . import cells, failures, history, landing, logviewer, presets, run_filters, run_list, runpage, saved_views, texts
+from . import (
+    cells,
+    failures,
+    history,
+    landing,
+    logviewer,
+    presets,
+    run_filters,
+    run_list,
+    runpage,
+    saved_views,
+    streams,
+    texts,
+)
 from .deleting import Deletes
 from .ledger import LedgerAdmin
 
@@ -63,7 +76,8 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         return run_list.RunChangeList
 
     def get_urls(self) -> list[Any]:
-        return [*saved_views.urls(self), *logviewer.urls(self), *super().get_urls()]
+        stream = path("<uuid:pk>/stream/", self.admin_site.admin_view(streams.of_run), name="executions_stream")
+        return [stream, *saved_views.urls(self), *logviewer.urls(self), *super().get_urls()]
 
     def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
         address = landing.address(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())

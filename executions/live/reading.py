@@ -41,10 +41,11 @@ BEGINNING = ("0", "-infinity", str(UUID(int=0)))
 @dataclass(eq=False)
 class Step:
     """What a reader at `before` is told next, and the cursors that it reaches: `after_lines` with the lines, `after`
-    with the rest. `end` is the run as it was when it ended."""
+    with the rest. `of` is the run that is followed, `run` the same where it was moved, `end` where it has ended."""
 
     before: Cursor
     after: Cursor
+    of: WorkflowExecution | None = None
     run: WorkflowExecution | None = None
     lines: Sequence[ExecutionLog] = ()
     nodes: Sequence[NodeExecution] = ()
@@ -105,14 +106,11 @@ class Run:
         until = before.until or until or snapshot()
         lines, after = self._lines(before, until)
         ordered = sorted(lines, key=lambda line: (line.timestamp, line.id))
-        if after.until:
-            return Step(before, after, lines=ordered)
-        nodes, moved = self._moved(before.moves, until)
         run = _listed_runs([self.id]).first()
         if run is None:
             raise Gone
-        step = Step(before, replace(after, moves=until), lines=ordered, nodes=nodes, run=run if moved else None)
-        return self._with_end(step, run)
+        step = Step(before, after, run, lines=ordered)
+        return step if after.until else self._with_states(step, until, run)
 
     def _lines(self, before: Cursor, until: str) -> tuple[list[ExecutionLog], Cursor]:
         if before.lines == until:
@@ -126,6 +124,11 @@ class Run:
         last: Any = found[-1]
         reached = (str(last.written_by or ""), last.timestamp.astimezone(UTC).isoformat(), str(last.id))
         return found, replace(before, until=until, after=reached, ended=False)
+
+    def _with_states(self, step: Step, until: str, run: WorkflowExecution) -> Step:
+        nodes, moved = self._moved(step.before.moves, until)
+        step = replace(step, after=replace(step.after, moves=until), nodes=nodes, run=run if moved else None)
+        return self._with_end(step, run)
 
     def _moved(self, since: str, until: str) -> tuple[list[NodeExecution], bool]:
         """The nodes that were made or moved, as they are now, and whether the run itself was."""

@@ -38,7 +38,7 @@ def _api_urls() -> Iterator[str]:
         url = API + address.removeprefix("/") + (period() if address == "logs/" else "")
         for filled in _with_ids(url, OF_NOUN.get(address.partition("/")[0])):
             yield filled
-            if re.fullmatch(f"{API}executions/[^/]+/", filled):
+            if re.fullmatch(f"{API}executions/[^/]+-[^/]+/", filled):  # not the stream of all
                 yield f"{filled}?expand=nodes,logs"
 
 

@@ -1,14 +1,11 @@
 """Following runs as Server-sent events. Who may follow what is asked as of every other address, by REST framework and
 in a thread; from then on a stream is awaited, and holds neither a thread nor a connection."""
 
-from copy import copy
 from functools import partial, wraps
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.middleware import AuthenticationMiddleware
-from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from rest_framework.exceptions import APIException, Throttled
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -21,6 +18,7 @@ from executions.api.serializers import (
     WorkflowExecutionListSerializer,
 )
 from executions.live import stream
+from executions.live.callers import as_it_came
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.reading import Gone, Moves, Renderer, Run, Source, Step, going_on
 from executions.live.slots import TooManyStreams
@@ -156,7 +154,7 @@ def visible_as_json(visible: Any, step: Step) -> bytes:
 def may_still(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, Any], key: Any) -> bool:
     """Who asked is found out once more, and whether they may: a token may have been revoked, a permission taken."""
     view = view_class(kwargs=kwargs, action_map={}, action="stream", request=None)
-    again = view.request = view.initialize_request(_as_it_came(request))
+    again = view.request = view.initialize_request(as_it_came(request))
     try:
         view.perform_authentication(again)
         view.check_permissions(again)
@@ -164,19 +162,6 @@ def may_still(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[
         return bool(view.key(again) == key)
     except (APIException, Http404):
         return False
-
-
-def _as_it_came(request: HttpRequest) -> HttpRequest:
-    """Without what the middleware found out about its caller back then."""
-    came = copy(request)
-    vars(came).pop("_cached_user", None)
-    SessionMiddleware(_unanswered).process_request(came)
-    AuthenticationMiddleware(_unanswered).process_request(came)
-    return came
-
-
-def _unanswered(_request: HttpRequest) -> HttpResponse:
-    raise NotImplementedError
 
 
 def _awaited(view: Any) -> Any:

@@ -86,19 +86,21 @@ class Follower {
   }
 
   async poll() {
-    this.timer = -1; // one is under way
+    const turn = (this.timer = {}); // one is under way
     let pause = POLL_MS;
     try {
       const answer = await fetch(this.address({ wait: 0 }), { credentials: "same-origin", cache: "no-store" });
       if (answer.status === 204 || GONE.has(answer.status)) return this.close();
       pause = 1000 * (answer.headers.get("Retry-After") || 0) || POLL_MS;
       if (!answer.ok) throw new Error(answer.statusText);
-      for (const event of events(await answer.text())) this.take(event.kind, event.data, event.id);
+      const text = await answer.text();
+      if (this.timer !== turn) return; // the tab was hidden meanwhile, or the stream is over
+      for (const event of events(text)) this.take(event.kind, event.data, event.id);
       this.found();
     } catch {
       this.missed();
     }
-    if (this.timer === -1) this.later(pause);
+    if (this.timer === turn) this.later(pause);
   }
 }
 

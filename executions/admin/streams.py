@@ -1,0 +1,123 @@
+"""What the page of a run, and that of its log, are told while it runs: the stream of the API, its lines and words as
+the pages show them. `?lines=rows` renders the lines for the table of the run's page, else they are those of its log."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Prefetch, prefetch_related_objects
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from executions.live import stream
+from executions.live.callers import as_it_came
+from executions.live.cursor import BadCursor, Cursor
+from executions.live.reading import Gone, Run, Step, going_on, snapshot
+from executions.live.slots import TooManyStreams
+from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
+from executions.querysets import sees
+from executions.states import ENDED
+
+from . import logs
+
+PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
+
+
+def position() -> str:
+    """The cursor from which a page goes on that is read after this call: it may be told what it has read already, which
+    it knows by the ids of its lines, and misses nothing."""
+    return str(Cursor.at(snapshot()))
+
+
+def address(run: WorkflowExecution, lines: str = "") -> str | None:
+    """Of the stream that a page made after this call follows; None where the run has ended."""
+    if run.status in ENDED:
+        return None
+    rows = f"&lines={lines}" if lines else ""
+    return f"{reverse('admin:executions_stream', args=[run.pk])}?last_event_id={position()}{rows}"
+
+
+def of_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+    """For the admin's own door, which lets staff in."""
+    run = _seen_by(request, pk)
+    said = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
+    key = _key(request, run)
+    source = Run(run.pk)
+    try:
+        reader = stream.Reader(
+            source,
+            begins=going_on(said) if said else source.begin("now"),
+            key=key,
+            render=partial(as_html, key),
+            may_still=partial(_may_still, request, pk, key),
+            user=request.user.pk,
+            wait=0 if request.GET.get("wait") == "0" else None,
+        )
+        return stream.respond(request, reader)
+    except BadCursor:
+        return HttpResponse(_("This is not the id of an event. Load the page again."), status=400)
+    except TooManyStreams as full:
+        return HttpResponse(str(full), status=429, headers={"Retry-After": str(full.WAIT)})
+    except Gone:
+        raise Http404 from None
+
+
+def _seen_by(request: HttpRequest, pk: UUID) -> WorkflowExecution:
+    """Raises Http404."""
+    if not admin.site.get_model_admin(WorkflowExecution).has_view_permission(request):
+        raise Http404
+    runs = WorkflowExecution.objects.visible_to(request.user).select_related("workflow").without_payload()
+    run: WorkflowExecution = get_object_or_404(runs, pk=pk)
+    return run
+
+
+def _key(request: HttpRequest, run: WorkflowExecution) -> tuple[str, str, bool, bool]:
+    """Who has the same one is sent the same."""
+    lines = request.GET.get("lines", "")
+    return (PARTIALS.get(lines, PARTIALS[""]), translation.get_language(), *sees(request.user, run))
+
+
+def _may_still(request: HttpRequest, pk: UUID, key: tuple[str, str, bool, bool]) -> bool:
+    came = as_it_came(request)
+    try:
+        return admin.site.has_permission(came) and sees(came.user, _seen_by(came, pk)) == key[2:]
+    except Http404:
+        return False
+
+
+def as_html(key: tuple[str, str, bool, bool], step: Step) -> bytes:
+    partial_name, language, nodes, lines = key
+    with translation.override(language):
+        return stream.events(
+            step.without(nodes=not nodes, lines=not lines),
+            lines=partial(_lines, partial_name),
+            node=_state,
+            run=lambda run: _state(run) | {"said": _("The run: %(status)s") % {"status": run.get_status_display()}},
+        )
+
+
+def _lines(partial_name: str, step: Step) -> dict[str, Any]:
+    of_nodes = Prefetch("node_execution", NodeExecution.objects.select_related("node").only("node__name"))
+    prefetch_related_objects(step.lines, of_nodes)
+    return {
+        "html": render_to_string(partial_name, {"lines": [_as_listed(line) for line in step.lines], "run": step.of}),
+        "count": len(step.lines),
+        "errors": sum(line.level == LogLevel.ERROR for line in step.lines),
+        "last": step.lines[-1].pk,
+    }
+
+
+def _as_listed(line: Any) -> ExecutionLog:
+    """With what a list annotates."""
+    line.text, line.has_data = line.message[: logs.MESSAGE], line.data is not None
+    listed: ExecutionLog = line
+    return listed
+
+
+def _state(row: Any) -> dict[str, Any]:
+    return {"id": str(row.pk), "status": row.status, "word": row.get_status_display(), "attempt": row.attempt}

@@ -1,0 +1,73 @@
+// Parts of a page made anew: what is marked data-live is taken out of the page as the server makes it now. A part under
+// the pointer stays until the pointer has gone; focus, folds and scroll positions are kept.
+
+const LEAST_MS = 3_000;
+const JITTER_MS = 1_000;
+
+// Asks for the page at most every three seconds, and less often where the server is slow: `later()` wants it done.
+export class Freshener {
+    constructor(skipped = () => false) {
+        this.skipped = skipped;
+        this.pause = LEAST_MS;
+        this.done = performance.now();
+    }
+
+    later() {
+        this.timer ??= setTimeout(() => this.#now(), Math.max(0, this.done + this.pause - performance.now()) + JITTER_MS * Math.random());
+    }
+
+    async #now() {
+        const began = performance.now();
+        try {
+            const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+            if (answer.ok && !answer.redirected) put(new DOMParser().parseFromString(await answer.text(), "text/html"), this.skipped);
+        } catch {
+            // asked again at the next event
+        }
+        this.done = performance.now();
+        this.pause = Math.max(LEAST_MS, 10 * (this.done - began));
+        this.timer = undefined;
+    }
+}
+
+function put(page, skipped) {
+    for (const old of document.querySelectorAll("[data-live]")) {
+        const fresh = page.querySelector(`[data-live="${old.dataset.live}"]`);
+        if (!fresh || skipped(old) || old.innerHTML === fresh.innerHTML) continue;
+        whenLeft(old, () => swap(old, fresh));
+    }
+}
+
+const waiting = new WeakMap();
+
+function whenLeft(part, work) {
+    if (!part.matches(":hover") || !matchMedia("(hover: hover)").matches) return work();
+    if (!waiting.has(part)) {
+        part.addEventListener("pointerleave", () => {
+            waiting.get(part)();
+            waiting.delete(part);
+        }, { once: true });
+    }
+    waiting.set(part, work);
+}
+
+function swap(old, fresh) {
+    if (!old.isConnected) return;
+    const focused = old.contains(document.activeElement) ? same(document.activeElement) : null;
+    const folds = [...old.querySelectorAll("details")].map((each) => each.open);
+    const scrolled = frames(old).map((each) => [each.scrollLeft, each.scrollTop]);
+    const chosen = [...old.querySelectorAll('a[aria-current]')].map(same);
+    fresh.querySelectorAll("details").forEach((each, index) => { each.open = folds[index] ?? each.open; });
+    old.replaceChildren(...fresh.childNodes);
+    frames(old).forEach((each, index) => { [each.scrollLeft, each.scrollTop] = scrolled[index] ?? [0, 0]; });
+    for (const find of chosen) find && old.querySelector(find)?.setAttribute("aria-current", "true");
+    if (focused) old.querySelector(focused)?.focus({ preventScroll: true });
+}
+
+const frames = (part) => [...part.querySelectorAll(".graph-scroll, .timeline-scroll, .nodes-scroll, .results")];
+
+// How to find the same element in the new part.
+function same(element) {
+    if (element.id) return `#${CSS.escape(element.id)}`;
+    return element.hasAttribute("href") ? `[href="${CSS.escape(element.getAttribute("href"))}"]` : null;
+}

@@ -1,0 +1,52 @@
+// The page of a run while it runs: states change where they stand, lines are added, the rest is made anew in between.
+import { follow } from "./live.js";
+import { Freshener } from "./fresh.js";
+
+const LINES = 1_000;
+const STATUS = /\bstatus-\w+/;
+const live = document.getElementById("live");
+const [said, lost] = [live.querySelector("[data-said]"), live.querySelector("[data-lost]")];
+const table = () => document.querySelector('[data-live="log"] .ledger-log tbody');
+const fresh = new Freshener((part) => part.dataset.live === "log" && table());
+
+function paint(element, { status, word }) {
+    if (!element) return;
+    element.setAttribute("class", element.getAttribute("class").replace(STATUS, `status-${status}`));
+    const state = element.querySelector(".state");
+    if (state) state.textContent = word;
+}
+
+function node(data) {
+    paint(document.getElementById(`box-${data.id}`), data);
+    const status = document.querySelector(`#node-${CSS.escape(data.id)} .status`);
+    paint(status, data);
+    if (status) status.textContent = data.word;
+    paint(document.querySelector(`.lane-name[href^="?node=${CSS.escape(data.id)}"]`), data);
+    fresh.later();
+}
+
+function execution(data) {
+    const status = document.querySelector('[data-live="head"] .status');
+    paint(status, data);
+    if (status?.lastChild.nodeType === Node.TEXT_NODE) status.lastChild.textContent = data.word;
+    if (said.dataset.status !== data.status) said.textContent = data.said;
+    said.dataset.status = data.status;
+    fresh.later();
+}
+
+function logs(data) {
+    const body = table();
+    if (!body) return fresh.later();
+    const rows = Object.assign(document.createElement("template"), { innerHTML: data.html }).content;
+    for (const row of rows.querySelectorAll("tr[id]")) if (!document.getElementById(row.id)) body.append(row);
+    while (body.rows.length > LINES) body.rows[0].remove();
+}
+
+follow(live.dataset.stream, {
+    node,
+    execution,
+    logs,
+    end: () => fresh.later(),
+    lost: () => { lost.hidden = false; },
+    back: () => { lost.hidden = true; fresh.later(); },
+});
