@@ -24,6 +24,7 @@ from executions.querysets import sees
 from executions.states import ENDED
 
 from . import logs
+from .drawing import SHAPES
 
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
 
@@ -120,4 +121,11 @@ def _as_listed(line: Any) -> ExecutionLog:
 
 
 def _state(row: Any) -> dict[str, Any]:
-    return {"id": str(row.pk), "status": row.status, "word": row.get_status_display(), "attempt": row.attempt}
+    return {
+        "id": str(row.pk),
+        "status": row.status,
+        "word": row.get_status_display(),
+        "shape": SHAPES[row.status],
+        "sign": render_to_string("admin/executions/_status.html", {"row": row}),
+        "attempt": row.attempt,
+    }

@@ -33,10 +33,12 @@ export class Freshener {
 function put(page, skipped) {
     for (const old of document.querySelectorAll("[data-live]")) {
         const fresh = page.querySelector(`[data-live="${old.dataset.live}"]`);
-        if (!fresh || skipped(old) || old.innerHTML === fresh.innerHTML) continue;
+        if (!fresh || isFilledIn(old) || skipped(old) || old.innerHTML === fresh.innerHTML) continue;
         whenLeft(old, () => swap(old, fresh));
     }
 }
+
+const isFilledIn = (part) => [...part.querySelectorAll('input[type="text"]')].some((input) => input.value || input === document.activeElement);
 
 const waiting = new WeakMap();
 

@@ -9,11 +9,11 @@ const [said, lost] = [live.querySelector("[data-said]"), live.querySelector("[da
 const table = () => document.querySelector('[data-live="log"] .ledger-log tbody');
 const fresh = new Freshener((part) => part.dataset.live === "log" && table());
 
-function paint(element, { status, word }) {
+function paint(element, { status, word, shape }) {
     if (!element) return;
     element.setAttribute("class", element.getAttribute("class").replace(STATUS, `status-${status}`));
     const state = element.querySelector(".state");
-    if (state) state.textContent = word;
+    if (state) state.textContent = `${shape} ${word}`;
 }
 
 function node(data) {
@@ -27,8 +27,7 @@ function node(data) {
 
 function execution(data) {
     const status = document.querySelector('[data-live="head"] .status');
-    paint(status, data);
-    if (status?.lastChild.nodeType === Node.TEXT_NODE) status.lastChild.textContent = data.word;
+    if (status) status.outerHTML = data.sign;
     if (said.dataset.status !== data.status) said.textContent = data.said;
     said.dataset.status = data.status;
     fresh.later();

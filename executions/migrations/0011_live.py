@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
     """The new columns are the streams' own and stand in no model: no list reads them, and no writer names them."""
 
     dependencies = [
-        ("executions", "0009_secrets_version"),
+        ("executions", "0010_failed_untold"),
     ]
 
     operations = [RunSQLFile(SQL / "live.sql", BACK)]

@@ -1,0 +1,119 @@
+"""What a page of the admin is told while it is open: the same partials that it was made of."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from executions.live import reading
+from executions.models import ExecutionLog, WorkflowExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def run(workflow: Any) -> WorkflowExecution:
+    return in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+
+
+@pytest.fixture
+def page(client: Any, staff: Any, run: Any) -> str:
+    client.force_login(staff)
+    return f"/admin/executions/workflowexecution/{run.pk}/change/"
+
+
+def log(run: Any, *texts: str, **fields: Any) -> None:
+    ExecutionLog.objects.bulk_create(
+        ExecutionLog(**{"workflow_execution": run, "level": "info", "message": text} | fields) for text in texts
+    )
+
+
+def told(client: Any, address: str) -> list[tuple[str, Any]]:
+    answer = client.get(address)
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/event-stream")
+    blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in answer.text.split("\n\n") if block]
+    return [(block["event"], json.loads(block["data"])) for block in blocks if "event" in block]
+
+
+def test_a_page_goes_on_where_it_was_made(client: Any, page: str, run: Any) -> None:
+    log(run, "on the page")
+    address = client.get(page).context["stream"]
+    assert told(client, address) == []
+    node = in_state(NodeExecutionFactory(workflow_execution=run), "running")
+    log(run, "later", node_execution=node)
+    log(run, "worse", level="error", data={"a": 1})
+    (logs, lines), (kind, state) = told(client, address)
+    assert (logs, lines["count"], lines["errors"]) == ("logs", 2, 1)
+    assert (kind, state["id"], state["status"], state["shape"]) == ("node", str(node.pk), "running", "▶")
+
+
+def test_the_page_and_its_tail_render_lines_alike(client: Any, page: str, run: Any) -> None:
+    address = client.get(page).context["stream"]
+    node = NodeExecutionFactory(workflow_execution=run)
+    log(run, "one <b>", node_execution=node)
+    log(run, "two", data={"a": 1}, is_cut=True)
+    ((_, lines), _node) = told(client, address)
+    shown = client.get(page).text
+    rows = lines["html"].strip().split("</tr>")
+    assert [row.strip() in shown for row in rows] == [True] * 3
+    assert lines["html"].count("<tr id=") == 2
+
+
+def test_the_end_is_told_and_an_ended_run_has_no_stream(
+    client: Any, page: str, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LINGER", timedelta())
+    first = client.get(page)
+    assert "run_live.js" in first.text
+    run.complete()
+    (execution, state), (end, _) = told(client, first.context["stream"])
+    assert (execution, end, state["word"]) == ("execution", "end", "completed")
+    assert 'class="status status-completed"' in state["sign"]
+    after = client.get(page)
+    assert after.context["stream"] is None
+    assert "run_live.js" not in after.text
+
+
+def test_only_who_may_see_the_run_is_told(client: Any, page: str, run: Any, owner: Any, newcomer: Any) -> None:
+    address = client.get(page).context["stream"]
+    NodeExecutionFactory(workflow_execution=run)
+    log(run, "a line")
+    client.force_login(newcomer)
+    assert client.get(address).status_code == 404
+    client.force_login(owner)
+    assert client.get(address).status_code == 302  # to the login: the admin is for staff
+    newcomer.user_permissions.add(Permission.objects.get(codename="view_workflowexecution"))
+    client.force_login(newcomer)
+    run.complete()
+    assert [kind for kind, _ in told(client, address)] == ["execution"]
+
+
+def test_a_bad_id_is_said_plainly(client: Any, page: str, run: Any) -> None:
+    address = client.get(page).context["stream"].split("?")[0]
+    assert client.get(f"{address}?last_event_id=x").status_code == 400
+
+
+def test_any_number_of_lines_is_told_by_as_many_questions(client: Any, page: str, run: Any) -> None:
+    address = client.get(page).context["stream"]
+    node = NodeExecutionFactory(workflow_execution=run)
+    counts = []
+    for number in (1, 30):
+        log(run, *["line"] * number, node_execution=node)
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            told(client, address)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def test_the_monitor_knows_where_moves_are_told(client: Any, staff: Any) -> None:
+    client.force_login(staff)
+    text = client.get("/admin/").text
+    assert 'data-moves="/api/v1/executions/stream/"' in text
+    assert text.count("data-live=") == 6
