@@ -56,7 +56,8 @@ class Ledger:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 text = answer.read()
                 is_stream = answer.headers["Content-Type"] == "text/event-stream"
-                return answer.status, json.loads(text) if text and not is_stream else None, dict(answer.headers)
+                told = text.decode() if is_stream else json.loads(text) if text else None
+                return answer.status, told, dict(answer.headers)
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read()), dict(error.headers)
 

@@ -25,6 +25,16 @@ SCHEMAS: dict[str, Schema] = {
             "detail": _TEXT,
         },
     },
+    "StreamEvent": {
+        "type": "object",
+        "description": "One of the Server-sent events that a stream is made of.",
+        "required": ["event", "id", "data"],
+        "properties": {
+            "event": {"type": "string", "enum": ["logs", "node", "execution", "end"]},
+            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`."},
+            "data": _TEXT | {"contentMediaType": "application/json"},
+        },
+    },
     "Problem": {
         "type": "object",
         "description": "A refusal, as in RFC 9457.",

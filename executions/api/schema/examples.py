@@ -25,6 +25,17 @@ def answers(operation_id: str, status: str) -> Examples:
     return _named(recorded()["operations"].get(operation_id, {}).get(status, {}))
 
 
+def events(operation_id: str) -> Examples:
+    """Of a stream: the first of each kind."""
+    found: Examples = {}
+    for text in recorded()["operations"].get(operation_id, {}).get("200", {}).values():
+        for block in text.split("\n\n"):
+            event = dict(line.split(": ", 1) for line in block.splitlines())
+            if "data" in event:
+                found.setdefault(event["event"], event)
+    return _named(found)
+
+
 def problems() -> Examples:
     found: Examples = recorded()["problems"]
     return found

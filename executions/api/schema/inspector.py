@@ -85,10 +85,13 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
         told = answers.described(self.view, self.method, status, versioned=self._is_versioned())
         if status in {"204", "304"}:
             return told
-        content: Schema = {"schema": {"type": "string"} if self._is_stream else self._answer()}
+        if self._is_stream:
+            event = {"$ref": "#/components/schemas/StreamEvent"}
+            return told | {"content": {TYPE: {"schema": event, "examples": examples.events(self.get_operation_id())}}}
+        content: Schema = {"schema": self._answer()}
         if shown := examples.answers(self.get_operation_id(), status):
             content["examples"] = shown
-        return told | {"content": {TYPE if self._is_stream else JSON: content}}
+        return told | {"content": {JSON: content}}
 
     @property
     def _is_stream(self) -> bool:

@@ -58,8 +58,9 @@ class Recorder:
 def play(say: Recorder) -> None:
     define(say)
     run(say)
-    look(say)
+    cursor = look(say)
     end(say)
+    say("getExecutionMoves", "since an id", "GET", f"executions/stream/?wait=0&last_event_id={cursor}")
     be_refused(say)
 
 
@@ -133,7 +134,8 @@ def end(say: Recorder) -> None:
     say("deleteWorkflow", "workflow", "DELETE", f"workflows/{SPARE}/")
 
 
-def look(say: Recorder) -> None:
+def look(say: Recorder) -> str:
+    """The `id` of the last event of a run's stream."""
     say("listWorkflows", "page", "GET", "workflows/?page_size=1")
     say("getWorkflow", "graph", "GET", f"workflows/{WORKFLOW}/")
     say("getWorkflowGraph", "graph", "GET", f"workflows/{WORKFLOW}/graph/")
@@ -143,8 +145,7 @@ def look(say: Recorder) -> None:
     say("listExecutions", "some fields", "GET", "executions/?fields=id,status&tag=daily")
     say("getExecution", "run", "GET", f"executions/{RUN}/")
     say("getExecution", "with nodes and lines", "GET", f"executions/{RUN}/?expand=nodes,logs&fields=id,status")
-    say("getExecutionStream", "all there is", "GET", f"executions/{RUN}/stream/?wait=0")
-    say("getExecutionMoves", "none yet", "GET", "executions/stream/?wait=0")
+    stream = say("getExecutionStream", "all there is", "GET", f"executions/{RUN}/stream/?wait=0")
     say("listExecutionNodes", "page", "GET", f"executions/{RUN}/nodes/?page_size=1")
     say("listExecutionLogs", "page", "GET", f"executions/{RUN}/logs/?level_min=warning")
     say("listNodeExecutions", "page", "GET", "node-executions/?status=completed&page_size=1")
@@ -156,6 +157,7 @@ def look(say: Recorder) -> None:
         {"after": (today - timedelta(days=1)).isoformat(), "before": (today + timedelta(days=1)).isoformat()}
     )
     say("listLogs", "page", "GET", f"logs/?{period}&page_size=1")
+    return str(re.findall(r"^id: (.*)$", stream, re.MULTILINE)[-1])
 
 
 def be_refused(say: Recorder) -> None:
