@@ -2,7 +2,7 @@
 
 `python -m benches.live [--viewers 200] [--seconds 5] [--rounds 3] [--by api|copy]` makes a database of its own beside
 the configured one and serves it. Writer, server and viewers are a process each; the viewers, which are no part of the
-product, read without parsing, with the least priority. What is compared is how long a writer waits for a call of 100
+product, read without parsing, with less priority. What is compared is how long a writer waits for a call of 100
 lines: through the API of the server that also streams, or by COPY past it. `--by notify` lets 8 writers commit single
 lines as fast as they can, to a run that is watched and to one that is not.
 """
@@ -52,7 +52,7 @@ class Viewers:
 
 
 def _view(port: int, ledger: Ledger, number: int, opened: Any, size: Any) -> None:
-    os.nice(19)
+    os.nice(5)
     request = (
         f"GET /api/v1/executions/{ledger.run.pk}/stream/?from=now HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Authorization: Token {ledger.secret}\r\n\r\n"

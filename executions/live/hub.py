@@ -5,6 +5,7 @@ fallen behind what is kept reads on from their own cursor, and takes part again 
 
 import asyncio
 import logging
+import random
 from collections import deque
 from collections.abc import Hashable
 from functools import partial
@@ -21,6 +22,7 @@ from .waiting import RENEWED, Listener, renew, watch
 POLL = 5.0  # seconds: notifications are a courtesy, and a watch may be written down a moment too late
 POLL_UNHEARD = 1.0  # while nothing notifies
 KEPT = 16  # steps
+FEW = 10  # readers who are served at once
 CROWD = 50  # readers from which on steps come more slowly, up to CROWDED seconds
 CROWDED = 1.0
 
@@ -47,6 +49,7 @@ class Topic:
         """What a reader at `cursor` is told next; None where there is nothing for so long. Raises Gone."""
         if self.position is not None and cursor == self.position:
             await asyncio.wait([self.news], timeout=seconds)
+            await asyncio.sleep(self._turn())
         if self.is_gone:
             raise Gone
         if step := next((step for step in self.steps if step.before == cursor), None):
@@ -140,6 +143,11 @@ class Topic:
 
     def _pause(self) -> float:
         return max(self.source.pause, min(CROWDED, self.source.pause * self.readers / CROWD))
+
+    def _turn(self) -> float:
+        """Seconds for which one of many readers lets others go first: sent to all at once, the lines would keep the
+        event loop, and with it every other request, for as long as all of that takes."""
+        return random.uniform(0, 0.8 * self._pause()) if self.readers > FEW else 0.0  # noqa: S311
 
     def stop(self) -> None:
         self.is_gone = True
