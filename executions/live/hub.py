@@ -17,11 +17,13 @@ from django.db import Error
 from .cursor import Cursor
 from .reading import Gone, Renderer, Source, Step, snapshot
 from .threads import TICKS, in_thread
-from .waiting import RENEWED, Listener, renew, watch
+from .waiting import QUIET, RENEWED, Listener, hush, renew, watch
 
 POLL = 5.0  # seconds: notifications are a courtesy, and a watch may be written down a moment too late
 POLL_UNHEARD = 1.0  # while nothing notifies
 KEPT = 16  # steps
+BUSY = 3  # steps with news, less than a second between two of them
+MARGIN = 1.0  # seconds that a busy run is read on after it may be heard of again: for what was written, not committed
 FEW = 10  # readers who are served at once
 CROWD = 50  # readers from which on steps come more slowly, up to CROWDED seconds
 CROWDED = 1.0
@@ -42,6 +44,7 @@ class Topic:
         self.begun = self.done = 0
         self.is_gone = False
         self.wake_in = POLL
+        self.streak, self.told_at, self.hushed_at, self.busy_until = 0, 0.0, 0.0, 0.0
         self.reads: dict[Cursor, asyncio.Task[Step]] = {}
         self.task = hub.loop.create_task(self._run())
 
@@ -92,7 +95,7 @@ class Topic:
         while not self.is_gone:
             try:
                 if not is_watched:
-                    await in_thread(partial(watch, [self.source.watch]), TICKS)
+                    await self._watch()
                     is_watched = True
                 await self._woken()
                 await self._tick()
@@ -104,10 +107,27 @@ class Topic:
             self._tell()
             await asyncio.sleep(self._pause())
 
+    async def _watch(self) -> None:
+        if await in_thread(partial(watch, [self.source.watch]), TICKS):
+            self.busy_until = self.hub.loop.time() + QUIET + MARGIN
+
+    async def _hush(self) -> None:
+        """After a step with news: what is busy is read all the time, and its writers need not notify."""
+        now = self.hub.loop.time()
+        self.streak = self.streak + 1 if now - self.told_at < 1 else 1
+        self.told_at = now
+        if self.streak < BUSY:
+            return
+        self.busy_until = now + QUIET + MARGIN
+        if now - self.hushed_at > QUIET / 2:
+            self.hushed_at = now
+            await in_thread(partial(hush, self.source.watch), TICKS)
+
     async def _woken(self) -> None:
         poll = POLL if self.hub.listener.is_listening else POLL_UNHEARD
         try:
-            async with asyncio.timeout(min(poll, self.wake_in) if self.position else 0):
+            is_busy = self.hub.loop.time() < self.busy_until
+            async with asyncio.timeout(min(poll, self.wake_in) if self.position and not is_busy else 0):
                 await self.wake.wait()
         except TimeoutError:
             pass
@@ -128,7 +148,9 @@ class Topic:
             step = await in_thread(partial(self.source.read, cursor, until), TICKS)
             cursor = self._keep(step)
             if not cursor.until:
-                return
+                break
+        if step.tells:
+            await self._hush()
 
     def _keep(self, step: Step) -> Cursor:
         self.wake_in = step.wake_in or POLL

@@ -15,19 +15,33 @@ from .threads import in_thread
 
 CHANNEL = "ledger_runs"
 WATCHED = 60  # seconds that a watch counts, unless it is renewed
+QUIET = 3.0  # seconds
 RENEWED = 20  # seconds until it is
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between tries to connect; the last again and again
 
 WATCH = (Path(__file__).parent / "sql" / "watch.sql").read_text()
+HUSH = (
+    "UPDATE execution_watches SET quiet_until = clock_timestamp() + make_interval(secs => %s)"
+    " WHERE workflow_execution_id = %s"
+)
 FORGET = "DELETE FROM execution_watches WHERE until < clock_timestamp() - interval '1 minute'"
 
 logger = logging.getLogger(__name__)
 
 
-def watch(ids: Collection[UUID]) -> None:
-    """From now on, and for the next minute, a commit that touches one of these runs is heard of."""
+def watch(ids: Collection[UUID]) -> bool:
+    """From now on, and for the next minute, a commit that touches one of these runs is heard of. Whether one of them is
+    so busy that it is quiet at the moment."""
     with connection.cursor() as cursor:
         cursor.execute(WATCH, {"ids": list(ids), "seconds": WATCHED})
+        return any(is_quiet for (is_quiet,) in cursor.fetchall())
+
+
+def hush(id: UUID) -> None:
+    """For the next QUIET seconds nothing is heard of this run: it is read all the time, and each commit that notifies
+    would take its turn behind all others."""
+    with connection.cursor() as cursor:
+        cursor.execute(HUSH, [QUIET, id])
 
 
 def renew(ids: Collection[UUID]) -> None:

@@ -19,16 +19,19 @@ CREATE INDEX idx_execution_history_written_by ON execution_history (written_by, 
 -- id of zeros. Nothing is lost with the table: a server that finds its row gone writes it anew.
 CREATE UNLOGGED TABLE execution_watches (
     workflow_execution_id uuid PRIMARY KEY,
-    until timestamptz NOT NULL
+    until timestamptz NOT NULL,
+    quiet_until timestamptz NOT NULL DEFAULT '-infinity' -- who watches a busy run reads it at their own pace anyway
 );
 
 CREATE FUNCTION tell_of_rows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM execution_watches WHERE until > clock_timestamp()) THEN
+    IF EXISTS (
+        SELECT FROM execution_watches WHERE until > clock_timestamp() AND quiet_until < clock_timestamp()
+    ) THEN
         PERFORM pg_notify('ledger_runs', workflow_execution_id::text)
         FROM (SELECT DISTINCT workflow_execution_id FROM written) AS runs
         JOIN execution_watches USING (workflow_execution_id)
-        WHERE until > clock_timestamp();
+        WHERE until > clock_timestamp() AND quiet_until < clock_timestamp();
     END IF;
     RETURN NULL;
 END
@@ -42,7 +45,7 @@ CREATE FUNCTION tell_of_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify('ledger_runs', workflow_execution_id::text)
     FROM execution_watches
-    WHERE until > clock_timestamp() AND (
+    WHERE until > clock_timestamp() AND quiet_until < clock_timestamp() AND (
         workflow_execution_id = NEW.workflow_execution_id
         OR workflow_execution_id = '00000000-0000-0000-0000-000000000000' AND NEW.node_execution_id IS NULL
     );

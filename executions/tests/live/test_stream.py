@@ -344,6 +344,24 @@ def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch
     played(scene)
 
 
+def test_the_writers_of_a_busy_run_need_not_notify(run: Any, token: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading.Run, "pause", 0.01)
+    heard: list[Any] = []
+    monkeypatch.setattr(
+        hub.Hub, "_heard", lambda here, id: heard.append(id) or [t.wake.set() for t in here.topics.values()]
+    )
+
+    async def scene() -> None:
+        async with opened(token[1], address(run)) as reader:
+            await reader.event("execution")
+            for number in range(12):
+                await aside(log, run, f"line {number}")
+                assert [line["message"] for line in await reader.event("logs")] == [f"line {number}"]
+        assert len([id for id in heard if id == run.pk]) < 8
+
+    played(scene)
+
+
 def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: Any) -> None:
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
 
