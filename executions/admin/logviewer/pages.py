@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import nodes
+from executions.admin import nodes, streams
 from executions.models import LogLevel
 from executions.states import ACTIVE
 from pastetrader.postgres.limits import TookTooLong, at_most
@@ -114,6 +114,7 @@ def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, Any]:
 
 # --- the page -----------------------------------------------------------------
 def page(log: Log) -> HttpResponse:
+    stream = streams.address(log.run)  # before any line is read: what comes meanwhile is told by it
     at, no_error = places.asked_line(log.request.GET, log.view)
     counted = _index(log, _named(log.request.GET) or at)
     if counted is None and log.asked.shows_matches_only:
@@ -121,7 +122,7 @@ def page(log: Log) -> HttpResponse:
     shown = _shown(log, counted, at)
     context = log.dressing(shown.lines, shown.at) | _choices(log) | _links(log.asked, shown)
     context |= {"index": counted, "script": counted and counted.for_script(), "shown": shown}
-    context |= {"no_error": no_error, "is_active": log.run.status in ACTIVE}
+    context |= {"no_error": no_error, "is_active": log.run.status in ACTIVE, "stream": stream}
     if not shown:
         context["state"] = _why_empty(log)
     return TemplateResponse(log.request, f"{FOLDER}/page.html", _frame(log.admin, log.request, log.run) | context)

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
     """The new columns are the streams' own and stand in no model: no list reads them, and no writer names them."""
 
     dependencies = [
-        ("executions", "0010_failed_untold"),
+        ("executions", "0012_deletions"),
     ]
 
     operations = [RunSQLFile(SQL / "live.sql", BACK)]
