@@ -110,4 +110,7 @@ class Acts(StrictAdmin):
 
 
 def reason(request: HttpRequest) -> str:
-    return request.POST.get("reason", "").strip()[:MAX_REASON]
+    """Of the form of a list, or of a page, whose fields Django gives a prefix."""
+    names = ("reason", f"{admin.ActionLocation.CHANGE_FORM.value}-reason")
+    said = (request.POST.get(name, "").strip() for name in names)
+    return next(filter(None, said), "")[:MAX_REASON]

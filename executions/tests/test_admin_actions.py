@@ -31,9 +31,11 @@ def act(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> list[st
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
-def act_on_page(user: Any, row: Any, action: str) -> Any:
+def act_on_page(user: Any, row: Any, action: str, **fields: str) -> Any:
     path = reverse(f"admin:executions_{row._meta.model_name}_change", args=[row.pk])
-    return signed_in(user).post(path, {"CHANGE_FORM-action": action, "_selected_action": row.pk})
+    data = {"action": action} | fields
+    prefixed = {f"CHANGE_FORM-{name}": value for name, value in data.items()}
+    return signed_in(user).post(path, prefixed | {"_selected_action": row.pk})
 
 
 def status(row: Any) -> str:
@@ -123,6 +125,13 @@ class TestOnThePage:
         run = run_in("running")
         assert act_on_page(staff, run, "cancel").status_code == 302
         assert status(run) == "cancelled"
+
+    def test_the_reason_that_its_form_sends_is_kept(self, staff: Any) -> None:
+        for verb, state in (("cancel", "cancelled"), ("fail", "failed")):
+            run = run_in("running")
+            act_on_page(staff, run, verb, reason="engine-2 is gone")
+            assert status(run) == state
+            assert run.history.get(act=verb).reason == "engine-2 is gone"
 
     def test_a_refusal_is_a_sentence(self, staff: Any) -> None:
         run = run_in("completed")
