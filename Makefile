@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test setup lint format seed bench-api bench-lists bench-secrets bench-live requirements schema examples fuzz clean
+.PHONY: help run test setup lint format seed bench-api bench-lists bench-live bench-pages bench-secrets screenshots requirements schema examples fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -41,6 +41,9 @@ bench-api: setup ## calls/s of the API beside a bare view that does the same SQL
 bench-lists: setup ## time, queries and indexes of every list and filter, over what `make seed` made
 	@$(BIN)/python -m benches.lists $(ARGS)
 
+bench-pages: setup ## what the admin's pages cost in Chromium, over a seeded ledger of their own (ARGS="--runs 20000")
+	@$(BIN)/python -m benches.pages $(ARGS)
+
 bench-secrets: setup ## 10,000 log lines with and without masking, in a database of its own
 	@$(BIN)/python -m benches.secrets $(ARGS)
 
@@ -56,6 +59,9 @@ examples: setup ## record the schema's examples anew from the API
 
 fuzz: setup ## every check of schemathesis against a live server, 1,000 examples an operation (ARGS="-n 50")
 	@$(BIN)/python -m fuzz --max-examples 1000 $(ARGS)
+
+screenshots: setup ## take the pictures in docs/screenshots anew (ARGS="monitor run")
+	@$(BIN)/python -m browser.screenshots $(ARGS)
 
 requirements: setup ## compile the .in files anew, with the newest releases
 	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'for name in requirements requirements-dev; do \

@@ -1,0 +1,103 @@
+"""What the admin's pages cost in a real Chromium, over a seeded ledger, and a run of 500 nodes and 100,000 lines.
+
+`python -m benches.pages [--runs 20000] [--rounds 5]` starts the product's own server over a database of its own. Of
+each page: milliseconds until the answer began, until the document was read and its scripts had run (from then on it
+reacts), until everything was loaded, and until what the page is for was painted; medians of the rounds, the first one,
+which fills the caches, left out. Bytes are packed: of the document, and of all its assets.
+"""
+
+import argparse
+import statistics
+import sys
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser, Page
+
+from browser import chromium
+from browser.pages import PAGES, RUNS, View
+from browser.screenshots import signed_in
+from browser.stage import Stage, stage
+
+SKIPPED = {"login", "run-delete", "token-new", "api", "tokens"}
+NODES, LINES = 500, 100_000
+
+# In the page itself: nothing that speaks to it from outside is part of what is measured.
+TIMES = """() => {
+    const [way] = performance.getEntriesByType("navigation");
+    const assets = performance.getEntriesByType("resource");
+    const seen = performance.getEntriesByName("seen")[0]?.startTime ?? NaN;
+    const sum = assets.reduce((total, each) => total + each.encodedBodySize, 0);
+    return [way.responseStart, way.domContentLoadedEventEnd, way.loadEventEnd, seen, way.encodedBodySize, sum];
+}"""
+WATCH = """
+new MutationObserver((_, watching) => {
+    if (!document.querySelector(SHOWS)) return;
+    watching.disconnect();
+    requestAnimationFrame(() => setTimeout(() => performance.mark("seen")));
+}).observe(document, {childList: true, subtree: true});
+"""
+
+
+class Cost(NamedTuple):
+    answer: float
+    ready: float
+    loaded: float
+    seen: float
+    document: float
+    assets: float
+
+
+def main() -> int:
+    asked = _arguments()
+    if (path := chromium.find()) is None:
+        sys.stderr.write(f"Nothing was measured: {chromium.MISSING}\n")
+        return 1
+    seed = ("--runs", asked.runs, "--nodes", asked.runs * 10, "--lines", asked.runs * 10)
+    with stage(tuple(map(str, seed))) as site, chromium.chromium(path) as browser:
+        site.ids["large_run"] = site.python("-m", "browser.large", str(NODES), str(LINES)).strip()
+        _say(f"{asked.runs:,} runs, ten times as many nodes and lines; {asked.rounds} rounds; ms, and bytes packed")
+        _say(f"{'page':<16}{'answer':>8}{'ready':>8}{'loaded':>8}{'seen':>8}{'document':>12}{'assets':>10}")
+        for view in _views():
+            _show(view, _measure(browser, site, view, asked.rounds))
+    return 0
+
+
+def _views() -> list[View]:
+    large = View("run of 500", f"{RUNS}{{large_run}}/change/", "svg.graph")
+    return [*(view for view in PAGES if view.name not in SKIPPED), large]
+
+
+def _measure(browser: Browser, site: Stage, view: View, rounds: int) -> Cost:
+    context = browser.new_context(storage_state=signed_in(browser, site), viewport={"width": 1360, "height": 900})
+    context.add_init_script(WATCH.replace("SHOWS", repr(view.shows)))
+    page = context.new_page()
+    costs = [_once(page, site.url(view.path)) for _ in range(rounds + 1)][1:]
+    context.close()
+    return Cost(*map(statistics.median, zip(*costs, strict=True)))
+
+
+def _once(page: Page, address: str) -> Cost:
+    page.goto(address)
+    page.wait_for_function("performance.getEntriesByName('seen').length")
+    return Cost(*page.evaluate(TIMES))
+
+
+def _show(view: View, cost: Cost) -> None:
+    times = "".join(f"{each:>8.0f}" for each in cost[:4])
+    _say(f"{view.name:<16}{times}{cost.document:>12,.0f}{cost.assets:>10,.0f}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _arguments() -> Any:
+    parser = argparse.ArgumentParser(description="What the admin's pages cost in Chromium.")
+    parser.add_argument("--runs", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

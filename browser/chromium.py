@@ -1,0 +1,30 @@
+"""The Chromium that this machine has: nothing is downloaded."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MISSING = (
+    f"no Chromium was found (none of {', '.join(NAMES)} in PATH): install one, or name it with CHROMIUM=/path/to/it"
+)
+
+
+def find() -> str | None:
+    """Its path. What CHROMIUM names, else the first of the usual names."""
+    if named := os.environ.get("CHROMIUM"):
+        return shutil.which(named)
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextmanager
+def chromium(path: str) -> Iterator[Browser]:
+    # Its sandbox refuses to work for root, as whom a CI often runs.
+    options = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=options)
+        yield browser
+        browser.close()

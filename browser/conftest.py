@@ -1,0 +1,116 @@
+"""One server and one browser for the whole folder, a context of its own for each test, watched by a guard."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
+
+from browser import chromium
+from browser.engine import Engine
+from browser.guard import Guard
+from browser.stage import Stage, stage
+
+expect.set_options(timeout=30_000)
+
+# Of the scope of the package, not of the session: while Playwright is at work a loop of asyncio runs in this thread,
+# and Django refuses to speak to a database beside one.
+here = pytest.fixture(scope="package")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "xdist_group(name): tests that share one worker, as they share a server")
+
+
+@here
+def browser_path() -> str:
+    """Without one the tests are skipped, but not in CI."""
+    path = chromium.find()
+    if path is None and os.environ.get("CI"):
+        pytest.fail(chromium.MISSING)
+    return path or pytest.skip(chromium.MISSING)
+
+
+@here
+def site(browser_path: str) -> Iterator[Stage]:
+    with stage() as made:
+        yield made
+
+
+@here
+def browser(browser_path: str) -> Iterator[Browser]:
+    with chromium.chromium(browser_path) as launched:
+        yield launched
+
+
+@here
+def session(browser: Browser, site: Stage) -> StorageState:
+    """The cookies of admin, who logged in once."""
+    context = browser.new_context()
+    page = context.new_page()
+    log_in(page, site)
+    return context.storage_state()
+
+
+def log_in(page: Page, site: Stage) -> None:
+    page.goto(site.url("/admin/"))
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(site.password)
+    page.get_by_role("button", name="Log in").click()
+
+
+@pytest.fixture
+def guards() -> Iterator[list[Guard]]:
+    """Of all contexts of the test; what they caught fails it."""
+    kept: list[Guard] = []
+    yield kept
+    for guard in kept:
+        guard.check()
+
+
+@pytest.fixture
+def opened(browser: Browser, site: Stage, guards: list[Guard]) -> Iterator[Callable[..., BrowserContext]]:
+    """A new context, with Playwright's own options."""
+    contexts: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        options = {"viewport": {"width": 1360, "height": 900}, "locale": "en-GB", "timezone_id": "UTC"} | options
+        contexts.append(browser.new_context(**options))
+        guards.append(Guard(contexts[-1], site.address))
+        return contexts[-1]
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(opened: Callable[..., BrowserContext], session: StorageState) -> Page:
+    """Of admin, who is logged in."""
+    return opened(storage_state=session).new_page()
+
+
+@pytest.fixture
+def stranger(opened: Callable[..., BrowserContext]) -> Page:
+    """Of somebody who is not."""
+    return opened().new_page()
+
+
+@pytest.fixture
+def plain(opened: Callable[..., BrowserContext], session: StorageState) -> Page:
+    """Of admin, whose browser has no JavaScript."""
+    return opened(storage_state=session, java_script_enabled=False).new_page()
+
+
+@pytest.fixture
+def guard(page: Page, guards: list[Guard]) -> Guard:
+    return guards[0]
+
+
+@pytest.fixture
+def engine(site: Stage, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Of a workflow that is named after the test."""
+    started = Engine(site, request.node.name.removeprefix("test_").replace("_", " ").capitalize())
+    yield started
+    started.stop()

@@ -1,0 +1,67 @@
+"""What holds for every page that any test visits: nothing on the console, no breach of the CSP, no other host, no
+failed request, and no more than 300 KB of our own assets."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
+
+MOST_BYTES = 300_000
+NOT_OURS = "/static/drf_spectacular_sidecar/"  # Swagger UI
+
+# Playwright runs it in the page past its CSP. Sizes are those of the packed bodies, out of the cache too.
+WATCH = """
+addEventListener("securitypolicyviolation", event =>
+    console.error(`CSP: ${event.effectiveDirective} refuses ${event.blockedURI} ${event.sample}`));
+addEventListener("load", () => setTimeout(() => {
+    const assets = performance.getEntriesByType("resource")
+        .filter(each => new URL(each.name).pathname.startsWith("/static/"))
+        .map(each => ({name: each.name, size: each.encodedBodySize}));
+    window.tellAssets?.(location.href, assets);
+}));
+"""
+
+
+class Guard:
+    """Of one browser context. `expected` are the statuses of refusals that the test means to see."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.host, self.faults, self.assets = urlsplit(address).netloc, list[str](), dict[str, int]()
+        self.expected: set[int] = set()
+        context.expose_function("tellAssets", self._weigh)
+        context.add_init_script(WATCH)
+        context.on("console", self._hear)
+        context.on("weberror", self._catch)
+        context.on("request", self._look)
+        context.on("response", self._judge)
+        context.on("requestfailed", self._lose)
+
+    def check(self) -> None:
+        assert not self.faults, "\n".join(self.faults)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        of_expected = any(f"status of {status} " in message.text for status in self.expected)
+        if message.type in {"error", "warning", "assert"} and not of_expected:
+            self.faults.append(f"{message.type} on the console: {message.text} ({message.location})")
+
+    def _catch(self, error: WebError) -> None:
+        self.faults.append(f"error in a script: {error.error}")
+
+    def _look(self, request: Request) -> None:
+        if (parts := urlsplit(request.url)).scheme in {"http", "https", "ws", "wss"} and parts.netloc != self.host:
+            self.faults.append(f"request to another host: {request.url}")
+
+    def _judge(self, response: Response) -> None:
+        if response.status >= 400 and response.status not in self.expected:
+            self.faults.append(f"{response.status} for {response.url}")
+
+    def _lose(self, request: Request) -> None:
+        # A request that a page gave up itself, as it was left or knew better, is nobody's fault.
+        if request.failure != "net::ERR_ABORTED":
+            self.faults.append(f"{request.failure} for {request.url}")
+
+    def _weigh(self, url: str, assets: list[dict[str, Any]]) -> None:
+        ours = [each for each in assets if NOT_OURS not in each["name"]]
+        self.assets[url] = sum(each["size"] for each in ours)
+        if self.assets[url] > MOST_BYTES:
+            self.faults.append(f"{self.assets[url]:,} bytes of our own assets on {url}: {ours}")

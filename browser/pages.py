@@ -1,0 +1,37 @@
+"""Every page of the admin that is ours, once: for the check of accessibility, for life without JavaScript, for pictures
+and for what they cost. In the addresses stand ids of last night's run (browser/story.py)."""
+
+from typing import NamedTuple
+
+RUNS = "/admin/executions/workflowexecution/"
+RUN_PAGE, NODE_PAGE = f"{RUNS}{{run}}/change/", "/admin/executions/nodeexecution/{node}/change/"
+RUN = f"{RUNS}{{failed_run}}/change/"
+
+
+class View(NamedTuple):
+    name: str
+    path: str
+    shows: str  # a selector of what the page is for
+    signed_in: bool = True
+
+
+PAGES = (
+    View("login", "/admin/login/", "#login-form", signed_in=False),
+    View("monitor", "/admin/", ".monitor-tiles"),
+    View("runs", RUNS, "#result_list tbody tr"),
+    View("runs-failed", f"{RUNS}?status=failed&not_trigger_type=event", "#result_list tbody tr"),
+    View("runs-none", f"{RUNS}?status=pending&trigger_type=manual&q=nobody", "#changelist"),
+    View("run", RUN, ".ledger-error"),
+    View("run-node", f"{RUN}?node={{failed_node}}", ".node-panel"),
+    View("run-compared", f"{RUN}?compare=1", ".durations"),
+    View("run-delete", f"{RUNS}{{failed_run}}/delete/", "#content form"),
+    View("node", "/admin/executions/nodeexecution/{failed_node}/change/", ".ledger-error"),
+    View("nodes", "/admin/executions/nodeexecution/", "#result_list tbody tr"),
+    View("line", "/admin/executions/executionlog/{line}/change/", ".ledger-head"),
+    View("lines", "/admin/executions/executionlog/", "#result_list tbody tr"),
+    View("workflow", "/admin/workflows/workflow/{workflow}/change/", "#workflow_form"),
+    View("workflows", "/admin/workflows/workflow/", "#result_list tbody tr"),
+    View("tokens", "/admin/tokens/token/", "#result_list tbody tr"),
+    View("token-new", "/admin/tokens/token/add/", "#token_form"),
+    View("api", "/api/v1/docs/", "#docs .opblock"),
+)

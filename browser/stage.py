@@ -1,0 +1,50 @@
+"""What the browser looks at: the product's own server over a ledger that is filled the same way every time, but for the
+moments, which follow the clock: the monitor shows the last 24 hours."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fuzz.ledger import Ledger
+from pastetrader.tests.site import ROOT
+
+SEED = ("--runs", "2000", "--workflows", "12", "--nodes", "16000", "--lines", "20000")
+
+
+class Stage(Ledger):
+    """`ids` are those of last night's run (browser/story.py), as the addresses of pages name them."""
+
+    ids: dict[str, str]
+
+    def fill(self, seed: tuple[str, ...]) -> None:
+        self.ids = json.loads(self.python("-m", "browser.story", *seed).splitlines()[-1])
+
+    def python(self, *arguments: str) -> str:
+        """What a program says that works on this stage's database. Raises CalledProcessError."""
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=ROOT, env=self.env, stdout=subprocess.PIPE, text=True, check=True
+        )
+        return done.stdout
+
+    def url(self, path: str) -> str:
+        """`path` may name `ids` in braces."""
+        return self.address + path.format_map(self.ids)
+
+
+@contextmanager
+def stage(seed: tuple[str, ...] = SEED) -> Iterator[Stage]:
+    """Raises AssertionError where the server's log tells of a traceback."""
+    home = Path(tempfile.mkdtemp(prefix="pastetrader-browser-")).resolve()
+    made = Stage(home, "browser")
+    try:
+        made.fill(seed)
+        yield made
+    finally:
+        said = made.stop()
+        shutil.rmtree(home)
+    assert "Traceback" not in said, said

@@ -1,0 +1,201 @@
+"""What staff come for, done as they would do it."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, StorageState, expect
+
+from browser.conftest import log_in
+from browser.engine import Engine
+from browser.pages import NODE_PAGE, RUN_PAGE, RUNS
+from browser.stage import Stage
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+def test_staff_log_in_and_land_on_the_monitor(stranger: Page, site: Stage) -> None:
+    log_in(stranger, site)
+    expect(stranger).to_have_url(site.url("/admin/"))
+    expect(stranger.get_by_role("heading", name="What failed in the last 24 hours")).to_be_visible()
+
+
+def test_a_wrong_password_is_told_and_opens_nothing(stranger: Page, site: Stage) -> None:
+    stranger.goto(site.url(RUNS))
+    stranger.get_by_label("Username").fill("admin")
+    stranger.get_by_label("Password").fill("not this one")
+    stranger.get_by_role("button", name="Log in").click()
+    expect(stranger.get_by_text("Please enter the correct username and password")).to_be_visible()
+    expect(stranger.locator("#result_list")).to_have_count(0)
+
+
+def test_three_clicks_lead_from_the_front_page_to_why_last_nights_run_failed(page: Page, site: Stage) -> None:
+    page.goto(site.url("/admin/"))
+    page.get_by_role("link", name="Nightly prices: Prices KRX").click()
+    trouble = page.locator(".ledger-error").first
+    expect(trouble.get_by_role("heading").first).to_have_text("Prices KRX failed")
+    expect(trouble.get_by_text("raise TruncatedFile")).to_be_visible()
+    expect(trouble.get_by_text("6 nodes skipped because of it")).to_be_visible()
+
+    trouble.get_by_role("link", name="Prices KRX").click()
+    panel = page.get_by_role("complementary", name="Prices KRX")
+    expect(panel).to_be_focused()
+    expect(panel.get_by_text("Attempt 2")).to_be_visible()
+
+    panel.locator(".line-error").last.locator(".time a").click()
+    expect(page.get_by_text("end after their header: 0 of 953 rows").last).to_be_visible()
+
+
+def test_a_run_that_another_process_feeds_is_followed(page: Page, site: Stage, engine: Engine) -> None:
+    assert engine("start", "run")[0] == 200
+    page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    head = page.locator(".ledger-head").first
+    expect(head).to_contain_text("running")
+    expect(page.get_by_text("Nothing was logged.")).to_be_visible()
+
+    engine("start", "Load")
+    assert engine("log", "2368 rows are here")[0] == 201
+    page.reload()
+    expect(page.get_by_text("2368 rows are here")).to_be_visible()
+    expect(page.get_by_role("link", name="Load: running")).to_be_visible()
+
+    for what in ("Load", "Rank"):
+        engine("start", what)
+        assert engine("complete", what)[0] == 200
+    assert engine("complete", "run")[0] == 200
+    page.reload()
+    expect(head).to_contain_text("completed")
+
+
+def test_a_run_is_cancelled_with_a_reason_and_its_engine_is_told(page: Page, site: Stage, engine: Engine) -> None:
+    engine("start", "run")
+    engine("start", "Load")
+    page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    page.get_by_label("Reason:").fill("the prices of yesterday are wrong")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled 1 workflow execution.")).to_be_visible()
+    expect(page.locator(".ledger-head").first).to_contain_text("cancelled")
+    entry = page.locator(".ledger-history tr").filter(has_text="the prices of yesterday are wrong").first
+    expect(entry).to_contain_text("admin")
+    status, refusal = engine("complete", "Load")
+    assert (status, refusal["current_state"]) == (409, "cancelled")
+
+
+def test_a_failed_node_is_retried_with_a_reason(page: Page, site: Stage, engine: Engine) -> None:
+    for verb, what in (("start", "run"), ("start", "Load"), ("fail", "Load")):
+        assert engine(verb, what)[0] == 200
+    page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    page.get_by_role("link", name="Load: failed").click()
+    page.get_by_role("link", name="Its own page").click()
+    expect(page.locator(".ledger-error")).to_contain_text("line 409 is cut off")
+    page.get_by_label("Reason:").fill("the file is whole by now")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("Put 1 node execution back to pending.")).to_be_visible()
+    expect(page.get_by_text("Attempt 1")).to_be_visible()
+    assert engine("start", "Load")[0] == 200
+    page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    expect(page.locator(".ledger-history").get_by_text("the file is whole by now")).to_be_visible()
+
+
+def test_a_run_whose_engine_is_gone_is_brought_to_an_end(page: Page, site: Stage, engine: Engine) -> None:
+    engine("start", "run")
+    page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    page.get_by_role("button", name="Mark as failed").click()
+    expect(page.get_by_text("give a reason, which becomes the error of the run")).to_be_visible()
+    page.get_by_label("Reason:").fill("engine-2 was switched off")
+    page.get_by_role("button", name="Mark as failed").click()
+    expect(page.locator(".ledger-error")).to_contain_text("engine-2 was switched off")
+
+
+def test_an_error_is_found_among_the_lines(page: Page, site: Stage) -> None:
+    page.goto(site.url("/admin/executions/executionlog/?workflow_execution={failed_run}"))
+    page.locator("#changelist-filter").get_by_role("link", name="error", exact=True).click()
+    rows = page.locator("#result_list tbody tr")
+    expect(rows).to_have_count(3)
+    rows.first.get_by_role("link").first.click()
+    expect(page.get_by_text("end after their header: 0 of 953 rows").last).to_be_visible()
+
+
+def test_a_pasted_id_leads_to_its_page(page: Page, site: Stage) -> None:
+    for name, path in (("failed_run", RUN_PAGE), ("failed_node", NODE_PAGE)):
+        page.goto(site.url("/admin/"))
+        page.get_by_role("searchbox").fill(site.ids[name])
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(site.url(path.format(run=site.ids[name], node=site.ids[name])))
+
+
+def test_what_is_filtered_stands_in_the_address_and_can_be_shared(
+    page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: Stage
+) -> None:
+    page.goto(site.url(RUNS))
+    page.locator("#changelist-filter").get_by_role("link", name="failed", exact=True).click()
+    page.get_by_role("link", name="Leave Event out").click()
+    page.wait_for_url("**not_trigger_type=event**")
+    rows = page.locator("#result_list tbody tr")
+    assert {text.strip() for text in rows.locator(".status").all_inner_texts()} == {"failed"}
+    assert "event" not in "".join(rows.all_inner_texts())
+
+    colleague = opened(storage_state=session).new_page()
+    colleague.goto(page.url)
+    assert colleague.locator("#result_list tbody tr").all_inner_texts() == rows.all_inner_texts()
+
+
+def test_a_run_is_compared_with_the_last_success(page: Page, site: Stage) -> None:
+    page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
+    page.get_by_text("Compared with the last success").click()
+    expect(page.get_by_role("heading", name="The first node that differs: Calendar")).to_be_visible()
+    expect(page.locator(".durations tbody tr")).to_have_count(10)
+
+
+def test_a_node_is_chosen_by_the_keyboard_and_closed_again(page: Page, site: Stage) -> None:
+    page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
+    page.get_by_role("link", name="Prices KRX: failed").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary", name="Prices KRX")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("complementary", name="Prices KRX")).to_have_count(0)
+    expect(page.locator('[aria-current="true"]')).to_have_count(0)
+
+
+def test_a_token_is_shown_once(page: Page, site: Stage) -> None:
+    page.goto(site.url("/admin/tokens/token/add/"))
+    page.get_by_label("Name:").fill("engine of the browser's tests")
+    page.get_by_label("read executions").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Copy the token now: it is never shown again.")).to_be_visible()
+    secret = page.locator("code").first.inner_text()
+    assert secret.startswith("ptl_")
+    page.get_by_role("link", name="Back to the tokens").click()
+    page.get_by_role("link", name="engine of the browser's tests").click()
+    expect(page.get_by_text("engine of the browser's tests").last).to_be_visible()
+    assert secret not in page.content()
+
+
+def test_the_api_is_tried_from_its_own_docs(page: Page, site: Stage) -> None:
+    page.goto(site.url("/api/v1/docs/"))
+    operation = page.locator("#operations-executions-listExecutions")
+    operation.get_by_role("button", name="GET").first.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table .response .response-col_status")).to_contain_text("200")
+
+
+def test_what_is_not_there_is_told_where_staff_are(page: Page, site: Stage) -> None:
+    page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_node"])))
+    expect(page.get_by_text("Perhaps it was deleted?")).to_be_visible()
+    expect(page).to_have_url(site.url("/admin/"))
+
+
+def test_every_act_works_without_javascript(plain: Page, site: Stage, engine: Engine) -> None:
+    for verb, what in (("start", "run"), ("start", "Load"), ("fail", "Load")):
+        engine(verb, what)
+    plain.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    plain.get_by_role("link", name="Load: failed").click()
+    expect(plain.locator(".node-panel").get_by_text("line 409 is cut off").first).to_be_visible()
+    plain.get_by_role("link", name="Its own page").click()
+    plain.get_by_role("button", name="Retry").click()
+    expect(plain.locator(".ledger-head").first).to_contain_text("pending")
+    plain.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    plain.get_by_label("Reason:").fill("no longer wanted")
+    plain.get_by_role("button", name="Cancel").click()
+    expect(plain.get_by_text("Cancelled 1 workflow execution.")).to_be_visible()
+    expect(plain.locator(".ledger-history").get_by_text("no longer wanted").first).to_be_visible()

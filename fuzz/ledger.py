@@ -1,0 +1,66 @@
+"""The product's own server as a process, in a folder of its own, and how a program speaks to it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from executions.tests.api.recording import Answer
+from pastetrader.tests.site import ROOT
+
+
+class Ledger:
+    """A server with an empty database, and a token of its only user, whose password is `password`."""
+
+    def __init__(self, local: Path, name: str = "fuzz") -> None:
+        self.local, self.log = local, local / "log"
+        self.env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        self.env |= {"PASTETRADER_LOCAL": str(local), "PASTETRADER_DURABLE": "0"}
+        serve = [sys.executable, "manage.py", "serve", "--port", "0", "--no-demo"]
+        with self.log.open("w") as log:  # a pipe that nobody reads would stop the server once it is full
+            self.process = subprocess.Popen(
+                serve, cwd=ROOT, env=self.env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+            )
+        self.said = self._wait()
+        self.address = re.findall(r"http://\S+:\d+", self.said)[0]
+        self.password = re.findall(r"admin, password (\S+)", self.said)[0]
+        self.token = self.manage("create_token", "admin", "--name", name).strip()
+
+    def _wait(self) -> str:
+        assert self.process.stdout is not None
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if "Ctrl-C stops" in line:
+                return said
+        raise RuntimeError(said + self.log.read_text())
+
+    def manage(self, *arguments: str) -> str:
+        """What a command of manage.py says. Raises CalledProcessError."""
+        command = [sys.executable, "manage.py", *arguments]
+        made = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=True)
+        return made.stdout
+
+    def call(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Answer:
+        said = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"} | headers
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.address}/api/v1/{path}", data, said, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                text = answer.read()
+                is_stream = answer.headers["Content-Type"] == "text/event-stream"
+                told = text.decode() if is_stream else json.loads(text) if text else None
+                return answer.status, told, dict(answer.headers)
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read()), dict(error.headers)
+
+    def stop(self) -> str:
+        """What it wrote to its log."""
+        self.process.terminate()
+        self.process.communicate(timeout=60)
+        return self.log.read_text()
