@@ -167,6 +167,8 @@ class EdgeFormSet(FormSet):
         for end in ENDS:
             if end in form.fields:
                 form.fields[end].offer(self._offered)
+        for field in form.fields.values():  # the head of its column is no label of a field
+            field.widget.attrs.setdefault("aria-label", field.label)
 
     def clean(self) -> None:
         super().clean()
