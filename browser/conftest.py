@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
 
-from browser import chromium
+from browser import chromium, screenshots
 from browser.engine import Engine
 from browser.guard import Guard
 from browser.stage import Stage, stage
@@ -47,17 +47,7 @@ def browser(browser_path: str) -> Iterator[Browser]:
 @here
 def session(browser: Browser, site: Stage) -> StorageState:
     """The cookies of admin, who logged in once."""
-    context = browser.new_context()
-    page = context.new_page()
-    log_in(page, site)
-    return context.storage_state()
-
-
-def log_in(page: Page, site: Stage) -> None:
-    page.goto(site.url("/admin/"))
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(site.password)
-    page.get_by_role("button", name="Log in").click()
+    return screenshots.signed_in(browser, site)
 
 
 @pytest.fixture

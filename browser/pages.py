@@ -13,6 +13,8 @@ class View(NamedTuple):
     path: str
     shows: str  # a selector of what the page is for
     signed_in: bool = True
+    pictured: bool = True
+    scroll_to: str = ""
 
 
 PAGES = (
@@ -20,18 +22,18 @@ PAGES = (
     View("monitor", "/admin/", ".monitor-tiles"),
     View("runs", RUNS, "#result_list tbody tr"),
     View("runs-failed", f"{RUNS}?status=failed&not_trigger_type=event", "#result_list tbody tr"),
-    View("runs-none", f"{RUNS}?status=pending&trigger_type=manual&q=nobody", "#changelist"),
+    View("runs-none", f"{RUNS}?status=pending&trigger_type=manual&q=nobody", "#changelist", pictured=False),
     View("run", RUN, ".ledger-error"),
-    View("run-node", f"{RUN}?node={{failed_node}}", ".node-panel"),
-    View("run-compared", f"{RUN}?compare=1", ".durations"),
-    View("run-delete", f"{RUNS}{{failed_run}}/delete/", "#content form"),
+    View("run-node", f"{RUN}?node={{failed_node}}", ".node-panel", scroll_to="#node"),
+    View("run-compared", f"{RUN}?compare=1", ".durations", scroll_to="#compare"),
+    View("run-delete", f"{RUNS}{{failed_run}}/delete/", "#content form", pictured=False),
     View("node", "/admin/executions/nodeexecution/{failed_node}/change/", ".ledger-error"),
-    View("nodes", "/admin/executions/nodeexecution/", "#result_list tbody tr"),
+    View("nodes", "/admin/executions/nodeexecution/", "#result_list tbody tr", pictured=False),
     View("line", "/admin/executions/executionlog/{line}/change/", ".ledger-head"),
-    View("lines", "/admin/executions/executionlog/", "#result_list tbody tr"),
+    View("lines", "/admin/executions/executionlog/", "#result_list tbody tr", pictured=False),
     View("workflow", "/admin/workflows/workflow/{workflow}/change/", "#workflow_form"),
-    View("workflows", "/admin/workflows/workflow/", "#result_list tbody tr"),
-    View("tokens", "/admin/tokens/token/", "#result_list tbody tr"),
+    View("workflows", "/admin/workflows/workflow/", "#result_list tbody tr", pictured=False),
+    View("tokens", "/admin/tokens/token/", "#result_list tbody tr", pictured=False),
     View("token-new", "/admin/tokens/token/add/", "#token_form"),
     View("api", "/api/v1/docs/", "#docs .opblock"),
 )

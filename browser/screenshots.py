@@ -1,12 +1,14 @@
-"""`python -m browser.screenshots [NAME ...]` takes the pictures of the docs anew: each page of `PAGES` in each
-variant, as docs/screenshots/<page>-<variant>.png. The ledger is the same every time, but for its moments.
+"""`python -m browser.screenshots [NAME ...]` takes the pictures of the docs anew: the pages of `PAGES` that have
+one, in each variant, as docs/screenshots/<page>-<variant>.png. The ledger is the same every time, but for its moments.
 """
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, StorageState
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState
 
 from browser import chromium
 from browser.accessible import PHONE, STILL, WIDE
@@ -14,8 +16,8 @@ from browser.pages import PAGES, View
 from browser.stage import Stage, stage
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
-LONGEST = 1_400  # pixels; what lies below is cut off
-MOST_BYTES = 150_000
+COLOURS = 128  # of a picture: it has a third of the bytes then, and no eye sees it
+LONGEST = {WIDE["width"]: 1_000, PHONE["width"]: 1_400}  # pixels; what lies below is cut off
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": WIDE, "locale": "en-GB"},
@@ -29,18 +31,19 @@ def main(names: list[str]) -> int:
     if (path := chromium.find()) is None:
         sys.stderr.write(f"No pictures were taken: {chromium.MISSING}\n")
         return 1
-    views = [view for view in PAGES if not names or view.name in names]
+    views = [view for view in PAGES if view.pictured and (not names or view.name in names)]
     with stage() as site, chromium.chromium(path) as browser:
         cookies = signed_in(browser, site)
-        sizes = [shoot(browser, site, cookies, view, variant) for variant in VARIANTS for view in views]
+        sizes = [size for variant in VARIANTS for size in shoot_all(browser, site, cookies, views, variant)]
     sys.stdout.write(f"{len(sizes)} pictures, {sum(sizes):,} bytes, the largest {max(sizes):,}\n")
     return 0
 
 
 def signed_in(browser: Browser, site: Stage) -> StorageState:
-    context = browser.new_context()
-    log_in(context.new_page(), site)
-    return context.storage_state()
+    """The cookies of admin, who logged in once."""
+    with browser.new_context(locale="en-GB") as context:
+        log_in(context.new_page(), site)
+        return context.storage_state()
 
 
 def log_in(page: Page, site: Stage) -> None:
@@ -51,20 +54,33 @@ def log_in(page: Page, site: Stage) -> None:
     page.locator("#user-tools").wait_for()
 
 
-def shoot(browser: Browser, site: Stage, cookies: StorageState, view: View, variant: str) -> int:
-    """How many bytes it has."""
-    options = VARIANTS[variant] | {"storage_state": cookies if view.signed_in else None, "timezone_id": "UTC"}
-    context = browser.new_context(reduced_motion="reduce", **options)
-    page = context.new_page()
+def shoot_all(browser: Browser, site: Stage, cookies: StorageState, views: list[View], variant: str) -> list[int]:
+    """How many bytes each picture has."""
+    options: dict[str, Any] = VARIANTS[variant] | {"timezone_id": "UTC", "reduced_motion": "reduce"}
+    with browser.new_context(storage_state=cookies, **options) as inside, browser.new_context(**options) as outside:
+        return [shoot(inside if view.signed_in else outside, site, view, variant) for view in views]
+
+
+def shoot(context: BrowserContext, site: Stage, view: View, variant: str) -> int:
+    page, size = context.new_page(), VARIANTS[variant]["viewport"]
     page.goto(site.url(view.path))
     page.locator(view.shows).first.wait_for()
-    page.evaluate(STILL)
-    size = options["viewport"]
     height = page.evaluate("document.documentElement.scrollHeight")
-    page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(height, LONGEST))})
-    taken = page.screenshot(path=FOLDER / f"{view.name}-{variant}.png", animations="disabled")
-    context.close()
-    return len(taken)
+    page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(height, LONGEST[size["width"]]))})
+    if view.scroll_to:
+        page.locator(view.scroll_to).first.evaluate("each => each.scrollIntoView()")
+    page.evaluate(STILL)
+    picture = packed(page.screenshot(animations="disabled"))
+    page.close()
+    return (FOLDER / f"{view.name}-{variant}.png").write_bytes(picture)
+
+
+def packed(png: bytes) -> bytes:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
+        out, "PNG", optimize=True
+    )
+    return out.getvalue()
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ class Night:
         self.rows[WorkflowExecution].append((
             self.ids["run"], workflow.pk, "schedule", status, self.began, self.end, self.began, self.end, 3,
             {"day": self.day, "markets": ["NYSE", "KRX", "LSE"]}, None if self.failed else {"ranked": 2871},
-            f"{FAILING}: {self.fault}" if self.failed else None,
+            f"1 of {len(STEPS)} nodes failed: {FAILING}" if self.failed else None,
             {"environment": {"host": "engine-2", "version": "2.4.1"}}, {**metadata, "schedule_id": "nightly-0215"},
         ))  # fmt: skip
         self._moves(None, self.began, ("", None, "pending"), ("start", "pending", "running"))
@@ -121,17 +121,19 @@ class Night:
 
     def _steps(self, nodes: dict[str, UUID]) -> Iterator[tuple[str, datetime, datetime]]:
         fallen: set[str] = set()
+        over = self.began
         for order, (name, _type, minutes, seconds, above) in enumerate(STEPS):
             started = self.began + timedelta(minutes=minutes, seconds=self.random.random())
             ended = started + timedelta(seconds=seconds * self.random.uniform(0.85, 1.2))
             self.ids[name] = self.id(self.began)
             if self.failed and fallen & set(above):
                 fallen.add(name)
-                self._node(nodes[name], name, order, None, self.began + timedelta(minutes=4), "skipped")
+                self._node(nodes[name], name, order, None, over, "skipped")
                 continue
             if self.failed and name == FAILING:
                 fallen.add(name)
-                started, ended = self._tries(started)
+                started, over = self._tries(started)
+                ended = over
                 self._node(nodes[name], name, order, started, ended, "failed")
             else:
                 self._node(nodes[name], name, order, started, ended, "completed")
@@ -158,7 +160,7 @@ class Night:
         tries = TRIES if failed else 1
         self.rows[NodeExecution].append((
             self.ids[name], self.ids["run"], node, status, self.began, ended, started, ended, 3 * tries, tries,
-            tries - 1, order, status == "skipped", {"day": self.day}, {"rows": 953} if status == "completed" else None,
+            tries - 1, order, status == "skipped", {"step": name}, {"rows": 953} if status == "completed" else None,
             self.fault if failed else None, self._traceback() if failed else None,
         ))  # fmt: skip
         if started is None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
-from browser.conftest import log_in
 from browser.engine import Engine
 from browser.pages import NODE_PAGE, RUN_PAGE, RUNS
+from browser.screenshots import log_in
 from browser.stage import Stage
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -142,7 +142,7 @@ def test_what_is_filtered_stands_in_the_address_and_can_be_shared(
 def test_a_run_is_compared_with_the_last_success(page: Page, site: Stage) -> None:
     page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
     page.get_by_text("Compared with the last success").click()
-    expect(page.get_by_role("heading", name="The first node that differs: Calendar")).to_be_visible()
+    expect(page.get_by_role("heading", name="The first node that differs: Prices KRX")).to_be_visible()
     expect(page.locator(".durations tbody tr")).to_have_count(10)
 
 
