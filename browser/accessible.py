@@ -11,10 +11,13 @@ WIDE, PHONE = ViewportSize(width=1360, height=900), ViewportSize(width=390, heig
 SHOWN = 3
 # Rows of a list are alike: a hundred of them tell no more than some.
 CONTEXT = {"exclude": ["tbody tr:nth-child(n+11)"]}
-# Colours fade into those of the other scheme, and are neither while they do.
-STILL = (
-    "() => new Promise(requestAnimationFrame).then(() => Promise.all(document.getAnimations().map(a => a.finished)))"
-)
+# Colours fade into those of the other scheme, and are neither while they do. What moves for ever is not waited for.
+STILL = """async () => {
+    const pause = ms => new Promise(resolve => setTimeout(resolve, ms));
+    await pause(20);
+    const fading = document.getAnimations().filter(each => each instanceof CSSTransition);
+    await Promise.race([Promise.allSettled(fading.map(each => each.finished)), pause(2000)]);
+}"""
 WAYS: tuple[tuple[Any, ViewportSize], ...] = (("light", WIDE), ("dark", PHONE))
 
 
