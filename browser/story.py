@@ -105,7 +105,7 @@ class Night:
         self.ids["run"] = self.id(self.began)
         steps = [*self._steps(dict(workflow.nodes.values_list("name", "pk")))]
         self.end = max(ended for _, _, ended in steps)
-        self._say("info", f"{len(steps)} nodes, prices of {self.day}", self.began)
+        self._say("info", f"{len(STEPS)} nodes, prices of {self.day}", self.began)
         for name, started, ended in steps:
             self._lines(name, started, ended)
         status = "failed" if self.failed else "completed"
@@ -121,10 +121,10 @@ class Night:
 
     def _steps(self, nodes: dict[str, UUID]) -> Iterator[tuple[str, datetime, datetime]]:
         fallen: set[str] = set()
-        over = self.began
+        over, pace = self.began, self.random.uniform(0.8, 1.3)
         for order, (name, _type, minutes, seconds, above) in enumerate(STEPS):
-            started = self.began + timedelta(minutes=minutes, seconds=self.random.random())
-            ended = started + timedelta(seconds=seconds * self.random.uniform(0.85, 1.2))
+            started = self.began + timedelta(minutes=minutes * pace, seconds=self.random.random())
+            ended = started + timedelta(seconds=seconds * pace * self.random.uniform(0.85, 1.1))
             self.ids[name] = self.id(self.began)
             if self.failed and fallen & set(above):
                 fallen.add(name)
