@@ -1,4 +1,5 @@
-"""What the ledger refuses, as a tree. Every one is a sentence that says what to do.
+"""What the ledger refuses, as a tree. Every one is a sentence that says what to do: `str(error)` in English, as the
+contract has it, `error.sentence` in the language of the page that shows it.
 
 ValueError
 ├── InvalidTransition           the move is not allowed from the state that the row is in
@@ -16,8 +17,13 @@ ProtectedError
 from typing import Any
 
 from django.db import IntegrityError
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
-from workflows.exceptions import CyclicGraph, HasHistory, StaleObject
+from workflows.exceptions import CyclicGraph, HasHistory, StaleObject, in_english
+
+from .states import ExecutionStatus
 
 __all__ = [
     "ConcurrentExecution",
@@ -31,12 +37,34 @@ __all__ = [
 ]
 
 
+REFUSED = _("Cannot {act} execution in {state} state")
+REFUSED_BECAUSE = _("Cannot {act} execution in {state} state: {reason}")
+FACT = _("A log line is a fact and cannot be changed: add another line instead.")
+WORDS = dict(ExecutionStatus.choices)
+# What may be tried of a row, as it stands in the sentences above and, where it came true, in the history.
+ACTS = {
+    "create": pgettext_lazy("act", "create"),
+    "start": pgettext_lazy("act", "start"),
+    "complete": pgettext_lazy("act", "complete"),
+    "fail": pgettext_lazy("act", "fail"),
+    "cancel": pgettext_lazy("act", "cancel"),
+    "skip": pgettext_lazy("act", "skip"),
+    "retry": pgettext_lazy("act", "retry"),
+    "save": pgettext_lazy("act", "save"),
+    "update": pgettext_lazy("act", "update"),
+    "add a node to": pgettext_lazy("act", "add a node to"),
+    "add a line to": pgettext_lazy("act", "add a line to"),
+}
+
+
 class InvalidTransition(ValueError):
     """`act` is what was tried ("start"), `state` and `version` what the row was found in, `reason` why."""
 
-    def __init__(self, act: str, state: Any, reason: str = "", version: int | None = None) -> None:
+    def __init__(self, act: str, state: Any, reason: Any = "", version: int | None = None) -> None:
         self.act, self.state, self.reason, self.version = act, str(state), reason, version
-        super().__init__(f"Cannot {act} execution in {state} state" + (f": {reason}" if reason else ""))
+        said = {"act": ACTS.get(act, act), "state": WORDS.get(str(state), state), "reason": reason}
+        self.sentence = format_lazy(REFUSED_BECAUSE if reason else REFUSED, **said)
+        super().__init__(in_english(self.sentence))
 
 
 class ConcurrentExecution(InvalidTransition, IntegrityError):
@@ -55,4 +83,5 @@ class ImmutableLog(TypeError):
     """A log line is a fact: add another line instead."""
 
     def __init__(self) -> None:
-        super().__init__("A log line is a fact and cannot be changed: add another line instead.")
+        self.sentence = FACT
+        super().__init__(in_english(FACT))

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from workflows import storable
 from workflows.base import Identified, Value, Versioned, json_value
 
-from . import acting, vault
+from . import acting, reasons, vault
 from .exceptions import InvalidTransition, StaleExecution
 from .querysets import GuardedQuerySet
 from .states import ENDED, ExecutionStatus, Transitions, sources
@@ -194,9 +194,7 @@ class Execution(Versioned, Timed):
         row = type(self).objects.only("status", "attempt", "version").get(pk=self.pk)
         if row.status not in sources(self.TRANSITIONS, to):
             return InvalidTransition(act, row.status, version=row.version)
-        reason = f"this is attempt {self.attempt} and the row is at attempt {row.attempt}; read it again"
-        if row.attempt == self.attempt:
-            reason = "it changed since it was read; read it again"
+        reason = reasons.replaced(self.attempt, row.attempt) if row.attempt != self.attempt else reasons.CHANGED
         return StaleExecution(act, row.status, reason, row.version)
 
     def _locked(self, act: str, to: ExecutionStatus) -> Self:
@@ -224,8 +222,7 @@ class Execution(Versioned, Timed):
     def _unsaved(self, using: str | None) -> Exception:
         row = type(self)._base_manager.using(using).filter(pk=self.pk, version=self.version).first()
         if row is not None:
-            reason = "save() does not change the state; use its verbs, such as start()"
-            return InvalidTransition("save", row.status, reason, row.version)
+            return InvalidTransition("save", row.status, reasons.VERBS_ALONE, row.version)
         return super()._unsaved(using)
 
 

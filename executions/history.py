@@ -1,6 +1,8 @@
 """What happened to a run and its nodes, and that it was deleted. The database writes it (sql/history.sql,
 sql/deletions.sql) and lets nobody change it."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -8,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from workflows.base import Identified, Index
 
 from .acting import Through
+from .exceptions import ACTS
 from .querysets import DeletionQuerySet, HistoryQuerySet
 from .states import ExecutionStatus, TriggerType
 
@@ -63,6 +66,11 @@ class HistoryEntry(Told):
         indexes = [
             Index(fields=["workflow_execution", "happened_at", "id"], name="idx_execution_history_workflow_execution")
         ]
+
+    @property
+    def shown_act(self) -> Any:
+        """The verb, or "" where none was said, for people."""
+        return ACTS.get(self.act, self.act)
 
     def __str__(self) -> str:
         return f"{self.act}: {self.from_status} → {self.to_status}"

@@ -24,7 +24,7 @@ from workflows.base import Value as FieldValue
 from workflows.exceptions import violated
 from workflows.models import Graph, Node, Workflow
 
-from . import acting, context, graphs, keys, retries, states, vault
+from . import acting, context, graphs, keys, reasons, retries, states, vault
 from .exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
 from .history import Deletion, HistoryEntry
@@ -51,10 +51,6 @@ __all__ = [
 ]
 
 ONE_RUNNING = "one_running_execution_per_workflow"
-ANOTHER_RUNS = (
-    "another execution of this workflow is running; wait for its end, cancel it, "
-    "or set metadata.allow_concurrent to true on this one"
-)
 BEHIND_RUN = ("start", "retry")  # of a node: refused where its run has ended
 RETRY_IN_FAILED = ("retry", ExecutionStatus.FAILED)
 
@@ -256,7 +252,7 @@ class WorkflowExecution(Execution):
         except IntegrityError as error:
             if violated(error) != ONE_RUNNING:
                 raise
-            raise ConcurrentExecution(act, self.status, ANOTHER_RUNS, self.version) from error
+            raise ConcurrentExecution(act, self.status, reasons.ANOTHER_RUNS, self.version) from error
 
     def _clear_of(self, version: int) -> Q:
         return Q(secrets_version=version)
@@ -269,8 +265,8 @@ class WorkflowExecution(Execution):
         # No node can start meanwhile: that takes a lock on this run's row, which _move() holds. What is done to those
         # that are running is taken back by the refusal.
         if running := self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.RUNNING).count(ExecutionStatus.RUNNING):
-            nodes = "1 of its nodes is" if running == 1 else f"{running} of its nodes are"
-            raise InvalidTransition("complete", ExecutionStatus.RUNNING, f"{nodes} still running", self.version)
+            reason = reasons.still_running(running)
+            raise InvalidTransition("complete", ExecutionStatus.RUNNING, reason, self.version)
 
     def _settle(self, pending: ExecutionStatus, running: ExecutionStatus) -> list[str]:
         """One statement for all nodes that are pending or running; what they are now."""
@@ -344,11 +340,6 @@ class NodeExecution(Execution):
         """Failed, and not yet retried as often as its node's retry_config allows."""
         return self.status == ExecutionStatus.FAILED and self.retry_count < self.node.max_retries
 
-    @property
-    def retries_used(self) -> str:
-        limit = self.node.max_retries
-        return f"used {self.retry_count} of {limit} retries; raise max_retries in the node's retry_config to allow more"
-
     def start(self) -> None:
         """pending → running. Refused where its run has ended."""
         self._move("start", ExecutionStatus.RUNNING, where=self._behind_run(), started_at=STARTED)
@@ -398,7 +389,7 @@ class NodeExecution(Execution):
         self._lock_run("retry", *ACTIVE)
         row = self._locked("retry", ExecutionStatus.PENDING)
         if not row.can_retry:
-            raise InvalidTransition("retry", row.status, f"it has {row.retries_used}", row.version)
+            raise InvalidTransition("retry", row.status, reasons.out_of_retries(row), row.version)
         return row
 
     def _behind_run(self, **run: Any) -> Q:
@@ -427,8 +418,8 @@ class NodeExecution(Execution):
             row = type(self).objects.only("status", "version").filter(pk=self.pk).first()
             if row is None:
                 raise InvalidTransition(act, state)
-            hint = "; retry the run, which retries its failed nodes too" if (act, state) == RETRY_IN_FAILED else ""
-            raise InvalidTransition(act, row.status, f"its run is {state}{hint}", row.version)
+            reason = reasons.run_is(ExecutionStatus(state), hint=(act, state) == RETRY_IN_FAILED)
+            raise InvalidTransition(act, row.status, reason, row.version)
 
 
 class WorkflowExecutionAttempt(Attempt):

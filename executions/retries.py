@@ -8,7 +8,7 @@ from django.db.models.sql import Query
 
 from workflows import graph
 
-from . import graphs, vault
+from . import graphs, reasons, vault
 from .exceptions import InvalidTransition
 from .execution import RESET
 from .states import ExecutionStatus
@@ -45,7 +45,7 @@ def _found(run: Any) -> Any:
 
 def _check(run: Any, failed: list[Any]) -> None:
     if spent := next((node for node in failed if not node.can_retry), None):
-        reason = f"its node “{spent.node}” has {spent.retries_used}"
+        reason = reasons.node_out_of_retries(spent)
         raise InvalidTransition("retry", ExecutionStatus.FAILED, reason, run.version)
 
 

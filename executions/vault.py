@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy as _
 from pastetrader.postgres.prepared import Prepared
 from workflows.base import parse_uuid
 
+from . import reasons
 from .exceptions import SecretsUnknown
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
 from .states import ACTIVE, ExecutionStatus
@@ -375,11 +376,11 @@ def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
     known: dict[UUID, Known] = {}
     for run, sealed, over, state, row_version, version in rows:
         if over or sealed is None:
-            raise SecretsUnknown(act, state, PURGED, row_version)
+            raise SecretsUnknown(act, state, reasons.PURGED, row_version)
         try:
             known[run] = Known(_scrubber(sealed, _keys(), _extra()), version)
         except InvalidToken as error:
-            raise SecretsUnknown(act, state, LOST, row_version) from error
+            raise SecretsUnknown(act, state, reasons.LOST, row_version) from error
     return known
 
 
@@ -393,16 +394,6 @@ def _of_runs(**runs: Any) -> Any:
 def _kept(_grace: int, _failed: int) -> Prepared:
     """Of one run; what is_over() says stands in the compiled question."""
     return Prepared(lambda run: _of_runs(pk=run))
-
-
-PURGED = (
-    "its secrets have been deleted, as it ended long ago, so they could not be masked in what it still says; "
-    "record a new execution"
-)
-LOST = (
-    "its secrets cannot be decrypted, so they could not be masked; "
-    "put the key that encrypted them back into EXECUTIONS_SECRETS_KEYS"
-)
 
 
 @lru_cache(128)

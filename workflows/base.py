@@ -10,11 +10,19 @@ from django.contrib.postgres import indexes as postgres
 from django.db import models, transaction
 from django.db.models import F, Func
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from pastetrader.postgres.together import UpdateBeside
 
 from .exceptions import StaleObject
+
+VERSIONLESS = _("Cannot save {kind} {id}: it was read without its version.")
+GONE = _("Cannot save {kind} {id}: it was deleted since it was read.")
+NEWER = _(
+    "Cannot save {kind} {id}: it changed since it was read (version {version}, now {now}). "
+    "Read it again and repeat the change."
+)
 
 type Value = tuple[models.Field[Any, Any], Any, Any]
 
@@ -133,7 +141,7 @@ class Versioned(Identified):
     def _read_as(self, values: list[Value]) -> dict[str, Any]:
         """What the row must still hold for save() to touch it."""
         if "version" in self.get_deferred_fields():
-            raise StaleObject(f"Cannot save {self._meta.verbose_name} {self.pk}: it was read without its version.")
+            raise StaleObject(format_lazy(VERSIONLESS, kind=self._meta.verbose_name, id=self.pk))
         return {"version": self.version}
 
     def _stamped(self, values: list[Value]) -> tuple[list[Value], list[Any]]:
@@ -143,11 +151,8 @@ class Versioned(Identified):
         return kept + [(field, None, stamps[field.name]) for field in fields], fields
 
     def _unsaved(self, using: str | None) -> Exception:
-        name = self._meta.verbose_name
+        row = {"kind": self._meta.verbose_name, "id": self.pk}
         now = type(self)._base_manager.using(using).filter(pk=self.pk).values_list("version", flat=True).first()
         if now is None:
-            return StaleObject(f"Cannot save {name} {self.pk}: it was deleted since it was read.")
-        return StaleObject(
-            f"Cannot save {name} {self.pk}: it changed since it was read (version {self.version}, now {now}). "
-            "Read it again and repeat the change."
-        )
+            return StaleObject(format_lazy(GONE, **row))
+        return StaleObject(format_lazy(NEWER, **row, version=self.version, now=now))

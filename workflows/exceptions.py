@@ -1,5 +1,8 @@
 """What can go wrong with a definition.
 
+Each says the same twice: `str(error)` in English, as programs and logs read it, `error.sentence` in the language of the
+page that shows it.
+
 StaleObject     the row is newer than the object (also a ValueError, and Django's ObjectNotUpdated)
 HasHistory      a definition that was run cannot be deleted (also Django's ProtectedError)
 CyclicGraph     the edges close a circle (also a ValueError)
@@ -7,18 +10,42 @@ CyclicGraph     the edges close a circle (also a ValueError)
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from django.core.exceptions import ObjectNotUpdated
 from django.db import IntegrityError, models, transaction
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
 from psycopg.errors import ForeignKeyViolation, RestrictViolation
+
+EXECUTED = _(
+    "This {kind} has been executed and its history is kept: it cannot be deleted. "
+    "Deactivate the workflow, or soft-delete it, instead."
+)
+CIRCLE = _("The edges close a circle: {cycle}. Remove one of them.")
+
+
+def in_english(sentence: Any) -> str:
+    """What gettext_lazy() or format_lazy() made, untranslated."""
+    with override(None):
+        return str(sentence)
 
 
 class StaleObject(ObjectNotUpdated, ValueError):
     """The row was changed or deleted since the object was read: read it again and repeat the change."""
 
+    def __init__(self, sentence: Any) -> None:
+        self.sentence = sentence
+        super().__init__(in_english(sentence))
+
 
 class HasHistory(models.ProtectedError):
     """A workflow or node that executions point at is part of the history: deactivate it or soft-delete it instead."""
+
+    def __init__(self, sentence: Any) -> None:
+        self.sentence = sentence
+        super().__init__(in_english(sentence), set())
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -33,11 +60,7 @@ class HasHistory(models.ProtectedError):
         except IntegrityError as error:
             if not isinstance(error.__cause__, ForeignKeyViolation | RestrictViolation):
                 raise
-            raise cls(
-                f"This {model._meta.verbose_name} has been executed and its history is kept: it cannot be deleted. "
-                "Deactivate the workflow, or soft-delete it, instead.",
-                set(),
-            ) from error
+            raise cls(format_lazy(EXECUTED, kind=model._meta.verbose_name)) from error
 
 
 def violated(error: IntegrityError) -> str | None:
@@ -51,4 +74,5 @@ class CyclicGraph(ValueError):
 
     def __init__(self, cycle: Sequence[object]) -> None:
         self.cycle = list(cycle)
-        super().__init__("The edges close a circle: " + " → ".join(map(str, cycle)) + ". Remove one of them.")
+        self.sentence = format_lazy(CIRCLE, cycle=" → ".join(map(str, cycle)))
+        super().__init__(in_english(self.sentence))

@@ -240,7 +240,7 @@ class Edge(Identified):
         try:
             graph.check_acyclic(names.values(), [(names[a], names[b]) for a, b in pairs])
         except CyclicGraph as error:
-            raise ValidationError(str(error), code="cycle") from error
+            raise ValidationError(error.sentence, code="cycle") from error
 
 
 class Graph(Identified):

@@ -6,6 +6,8 @@ from typing import Any, TypeGuard
 
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 MAX_DEPTH = 64
 MAX_DIGITS = 4300  # of a whole number: more are no number to Python
@@ -13,6 +15,13 @@ MAX_DIGITS = 4300  # of a whole number: more are no number to Python
 
 MOMENT = "Expected a time as in ISO 8601, of the years 1970 to 9999, such as 2026-11-23T09:00:00Z"
 FIRST_YEAR = 1970
+
+INFINITE = _("expected a finite number, of at most {most} digits.")
+TOO_DEEP = _("nested deeper than {most} levels.")
+TOO_LONG = _("a whole number has more than {most} digits.")
+IN_KEY = _("a key: {fault}")
+NUL = _("the character NUL (\\u0000) cannot be stored.")
+SURROGATE = _("a lone surrogate (\\ud800 to \\udfff) is not text.")
 
 
 def as_text(text: object) -> str:
@@ -59,7 +68,7 @@ def _in_utc(found: datetime) -> datetime:
     return utc
 
 
-def faults(value: Any, pointer: str = "", depth: int = 1) -> Iterator[tuple[str, str]]:
+def faults(value: Any, pointer: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
     """NUL characters, lone surrogates, more than 64 levels, and numbers that JSON does not have (NaN, Infinity), each
     with the JSON pointer of its place."""
     if isinstance(value, str):
@@ -67,18 +76,18 @@ def faults(value: Any, pointer: str = "", depth: int = 1) -> Iterator[tuple[str,
             yield pointer, fault
     elif isinstance(value, float):
         if value - value != 0:  # NaN and the infinities
-            yield pointer, f"expected a finite number, of at most {MAX_DIGITS} digits."
+            yield pointer, format_lazy(INFINITE, most=MAX_DIGITS)
     elif isinstance(value, dict | list | tuple):
         yield from _inside(value, pointer, depth)
 
 
-def _inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], pointer: str, depth: int) -> Iterator[tuple[str, str]]:
+def _inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], pointer: str, depth: int) -> Iterator[tuple[str, Any]]:
     if depth > MAX_DEPTH:
-        yield pointer[:200], f"nested deeper than {MAX_DEPTH} levels."
+        yield pointer[:200], format_lazy(TOO_DEEP, most=MAX_DEPTH)
         return
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(key, str) and (fault := _text_fault(key)):
-            yield pointer, f"a key: {fault}"
+            yield pointer, format_lazy(IN_KEY, fault=fault)
         if not isinstance(item, bool | int | None):
             yield from faults(item, f"{pointer}/{_escaped(key)}", depth + 1)
 
@@ -87,9 +96,9 @@ def _escaped(key: Any) -> Any:
     return key.replace("~", "~0").replace("/", "~1") if isinstance(key, str) and ("/" in key or "~" in key) else key
 
 
-def _text_fault(text: str) -> str:
+def _text_fault(text: str) -> Any:
     if "\x00" in text:
-        return "the character NUL (\\u0000) cannot be stored."
+        return NUL
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        return "a lone surrogate (\\ud800 to \\udfff) is not text."
+        return SURROGATE
     return ""

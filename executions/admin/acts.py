@@ -29,6 +29,7 @@ LEADS_TO = {
     "skip": ExecutionStatus.SKIPPED,
 }
 REASON_NEEDED = _("Nothing was marked as failed: give a reason, which becomes the error of the run.")
+GONE = _("It was deleted meanwhile.")
 MAX_REASON = 1_000
 
 
@@ -104,7 +105,8 @@ class Acts(StrictAdmin):
                 getattr(row, verb)(*said)
                 self.log_change(request, row, verb)
         except (InvalidTransition, ObjectDoesNotExist) as refusal:
-            self.message_user(request, f"{row or pk}: {refusal}", messages.ERROR)
+            sentence = getattr(refusal, "sentence", GONE)
+            self.message_user(request, f"{row or pk}: {sentence}", messages.ERROR)
             return False
         return True
 

@@ -13,6 +13,7 @@ from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, Suspic
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import DataError, IntegrityError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext, gettext_noop
 from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.fields import get_error_detail
@@ -43,11 +44,12 @@ DOMAIN: list[tuple[type[Exception], int, str]] = [
     (RequestDataTooBig, 413, "too_large"),
     (SuspiciousOperation, 400, "invalid_request"),
 ]
+BUSY = gettext_noop("The database is busy or took too long; try again in a moment.")
 UNSPOKEN = {
     "conflict": "This conflicts with a row that exists or refers to one that is gone. Read the current rows again.",
     "not_found": "It was deleted meanwhile.",
     "too_large": f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes: send it in several calls.",
-    "busy": "The database is busy or took too long; try again in a moment.",
+    "busy": BUSY,
     "invalid": "The database cannot store a value of this request. Check for numbers or dates that are out of range.",
 }
 
@@ -151,7 +153,7 @@ def busy(request: HttpRequest) -> HttpResponse:
     if request.path.startswith(API):
         response = _plainly(problem(503, "busy", UNSPOKEN["busy"]))
     else:
-        response = HttpResponse(f"{UNSPOKEN['busy']}\n", status=503, content_type="text/plain")
+        response = HttpResponse(f"{gettext(BUSY)}\n", status=503, content_type="text/plain; charset=utf-8")
     response["Retry-After"] = "5"
     return response
 

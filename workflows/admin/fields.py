@@ -6,10 +6,11 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from workflows.models import Node
-from workflows.storable import MAX_DEPTH, MAX_DIGITS, faults
+from workflows.storable import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, faults
 
 
 class StorableJSONField(forms.JSONField):
@@ -28,9 +29,9 @@ class StorableJSONField(forms.JSONField):
         try:
             found = super().to_python(value)
         except RecursionError:
-            raise self._refusal(f"nested deeper than {MAX_DEPTH} levels.") from None
+            raise self._refusal(format_lazy(TOO_DEEP, most=MAX_DEPTH)) from None
         except ValueError:
-            raise self._refusal(f"a whole number has more than {MAX_DIGITS} digits.") from None
+            raise self._refusal(format_lazy(TOO_LONG, most=MAX_DIGITS)) from None
         for pointer, fault in faults(found):
             raise self._refusal(f"{pointer}: {fault}" if pointer else fault)
         return found

@@ -215,7 +215,7 @@ class EdgeFormSet(FormSet):
         try:
             graph.check_acyclic(names, [form.ends for form in staying])
         except CyclicGraph as error:
-            sentence = str(CyclicGraph([names[node] for node in error.cycle]))
+            sentence = CyclicGraph([names[node] for node in error.cycle]).sentence
             steps = set(zip(error.cycle, error.cycle[1:], strict=False))
             culprits = [form for form in staying if form.ends in steps and form.has_changed()]
             if not culprits:

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 else:
     ModelForm = forms.ModelForm
 
+EXECUTED = _(
+    "“{workflow}” has been executed and its history is kept: it cannot be deleted. Move it to the trash instead."
+)
 CHANGED_SINCE = _(
     "This workflow changed since you opened it, so nothing was saved. Reload the page and repeat your change."
 )
@@ -62,7 +66,7 @@ class PagesChangeList(StrictChangeList):
 
 
 class WorkflowForm(ModelForm):
-    read_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    read_version = forms.IntegerField(label=_("version"), widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -136,7 +140,7 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
         try:
             return super().changeform_view(request, *args, **kwargs)
         except (StaleObject, HasHistory) as refusal:
-            return self._refused(request, str(refusal))
+            return self._refused(request, refusal.sentence)
         except IntegrityError:
             return self._refused(
                 request, gettext("Another change came in between, so nothing was saved. Repeat yours.")
@@ -146,13 +150,13 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
         try:
             return super().delete_view(request, object_id, extra_context)
         except HasHistory as refusal:
-            return self._refused(request, str(refusal), request.path.removesuffix("delete/") + "change/")
+            return self._refused(request, refusal.sentence, request.path.removesuffix("delete/") + "change/")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Raises HasHistory for those that were executed. Django's would list every node and edge by itself."""
         for row in objs:
             if row.executions.exists():
-                raise HasHistory(_executed(row), set())
+                raise HasHistory(format_lazy(EXECUTED, workflow=row))
         counts = {
             model._meta.verbose_name_plural: model._default_manager.filter(workflow__in=list(objs)).count()
             for model in (inline.model for inline in self.inlines)
@@ -183,7 +187,7 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
             with transaction.atomic():
                 return confirm_and_delete(self, request, queryset)
         except HasHistory as refusal:
-            return self._refused(request, str(refusal))
+            return self._refused(request, refusal.sentence)
 
     def _each(self, request: HttpRequest, queryset: Any, act: Callable[[Workflow], None], done: str) -> None:
         count = 0
@@ -191,7 +195,7 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
             try:
                 act(row)
             except StaleObject as refusal:
-                self.message_user(request, f"{row}: {refusal}", messages.ERROR)
+                self.message_user(request, f"{row}: {refusal.sentence}", messages.ERROR)
             else:
                 self.log_change(request, row, act.__name__)
                 count += 1
@@ -199,7 +203,7 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
             items = model_ngettext(self.opts, count)
             self.message_user(request, done % {"count": count, "items": items}, messages.SUCCESS)
 
-    def _refused(self, request: HttpRequest, sentence: str, path: str = "") -> HttpResponse:
+    def _refused(self, request: HttpRequest, sentence: Any, path: str = "") -> HttpResponse:
         self.message_user(request, sentence, messages.ERROR)
         return HttpResponseRedirect(path or request.get_full_path())
 
@@ -213,9 +217,3 @@ def _to_form(workflow: Workflow, text: str) -> str:
     named = gettext("%(act)s %(workflow)s") % {"act": text, "workflow": workflow}
     address = reverse("admin:workflows_workflow_change", args=[workflow.pk])
     return format_html('<a href="{}" aria-label="{}">{}</a>', address, named, text)
-
-
-def _executed(workflow: Workflow) -> str:
-    return gettext(
-        "“%(workflow)s” has been executed and its history is kept: it cannot be deleted. Move it to the trash instead."
-    ) % {"workflow": workflow}

@@ -1,0 +1,58 @@
+"""Why a move is refused, and what to do then: what follows the colon of an InvalidTransition."""
+
+from typing import Any
+
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+CHANGED = _("it changed since it was read; read it again")
+ANOTHER_RUNS = _(
+    "another execution of this workflow is running; wait for its end, cancel it, "
+    "or set metadata.allow_concurrent to true on this one"
+)
+VERBS_ALONE = _("save() does not change the state; use its verbs, such as start()")
+PURGED = _(
+    "its secrets have been deleted, as it ended long ago, so they could not be masked in what it still says; "
+    "record a new execution"
+)
+LOST = _(
+    "its secrets cannot be decrypted, so they could not be masked; "
+    "put the key that encrypted them back into EXECUTIONS_SECRETS_KEYS"
+)
+RUN_IS = _("its run is {state}")
+RETRY_THE_RUN = _("its run is {state}; retry the run, which retries its failed nodes too")
+OUT_OF_RETRIES = _("it has used {used} of {most} retries; raise max_retries in the node's retry_config to allow more")
+NODE_OUT_OF_RETRIES = _(
+    "its node “{node}” has used {used} of {most} retries; raise max_retries in the node's retry_config to allow more"
+)
+REPLACED = _("this is attempt {ours} and the row is at attempt {its}; read it again")
+
+
+def still_running(nodes: int) -> Any:
+    said = ngettext_lazy("{count} of its nodes is still running", "{count} of its nodes are still running", nodes)
+    return format_lazy(said, count=nodes)
+
+
+def out_of_retries(node: Any) -> Any:
+    """Of a node execution that is retried by itself."""
+    return format_lazy(OUT_OF_RETRIES, **_retries(node))
+
+
+def node_out_of_retries(node: Any) -> Any:
+    """Of a node execution whose run is retried."""
+    return format_lazy(NODE_OUT_OF_RETRIES, node=node.node, **_retries(node))
+
+
+def replaced(ours: int, its: int) -> Any:
+    """The object is of the attempt `ours`, its row at a later one."""
+    return format_lazy(REPLACED, ours=ours, its=its)
+
+
+def run_is(state: Any, hint: bool = False) -> Any:
+    """Of a node execution whose run has ended; with the hint that it is the run which can be retried."""
+    return format_lazy(RETRY_THE_RUN if hint else RUN_IS, state=state.label)
+
+
+def _retries(node: Any) -> dict[str, int]:
+    return {"used": node.retry_count, "most": node.node.max_retries}
