@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test setup lint format seed bench-api bench-lists bench-live bench-pages bench-secrets screenshots requirements schema examples fuzz clean
+.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets screenshots requirements schema examples fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -31,6 +31,9 @@ lint: setup ## ruff and mypy
 format: setup ## let ruff tidy the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+messages: setup ## take the strings of the sources into the Korean catalogue, and compile it (needs gettext)
+	@$(BIN)/python manage.py messages
 
 seed: setup ## fill an empty ledger with 100,000 made-up runs (ARGS="--runs 1000 --reset")
 	@$(BIN)/python manage.py seed_ledger $(ARGS)

@@ -50,6 +50,7 @@ ACTS = {
     "cancel": pgettext_lazy("act", "cancel"),
     "skip": pgettext_lazy("act", "skip"),
     "retry": pgettext_lazy("act", "retry"),
+    "delete": pgettext_lazy("act", "delete"),
     "save": pgettext_lazy("act", "save"),
     "update": pgettext_lazy("act", "update"),
     "add a node to": pgettext_lazy("act", "add a node to"),

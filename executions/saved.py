@@ -11,6 +11,7 @@ from django.db.models import Case, Func, Q, Value, When
 from django.db.models.lookups import Exact
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from workflows.base import Identified, Index, json_value
 from workflows.exceptions import violated
@@ -65,7 +66,7 @@ class SavedView(Identified):
         db_table = "saved_views"
         verbose_name = _("saved view")
         verbose_name_plural = _("saved views")
-        permissions = [("share_savedview", "Can share views of the list of runs with everybody")]
+        permissions = [("share_savedview", gettext_noop("Can share views of the list of runs with everybody"))]
         constraints = [
             models.UniqueConstraint(fields=["owner", "name"], name=ONE_NAME),
             models.UniqueConstraint(fields=["owner"], condition=Q(is_default=True), name=ONE_DEFAULT),

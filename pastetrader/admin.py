@@ -1,20 +1,40 @@
-"""Users and groups: Django's own pages, as strict about selected rows as ours."""
+"""Users and groups: Django's own pages, as strict about selected rows as ours, with permissions that are translated."""
+
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from workflows.admin.lists import SelectedAdmin
+
+# Django stores "Can add workflow" as a permission's name, in English.
+MAY = {"add": _("Add"), "change": _("Change"), "delete": _("Delete"), "view": _("View")}
 
 for model in (User, Group):
     admin.site.unregister(model)
 
 
+def permission_label(permission: Any) -> str:
+    act = permission.codename.partition("_")[0]
+    return f"{permission.content_type} | {MAY.get(act) or gettext(permission.name)}"
+
+
+class NamedPermissions(SelectedAdmin):
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field is not None and db_field.related_model is Permission:
+            field.label_from_instance = permission_label
+        return field
+
+
 @admin.register(User)
-class StrictUserAdmin(SelectedAdmin, UserAdmin):  # type: ignore[type-arg]  # not generic at run time
+class StrictUserAdmin(NamedPermissions, UserAdmin):  # type: ignore[type-arg]  # not generic at run time
     pass
 
 
 @admin.register(Group)
-class StrictGroupAdmin(SelectedAdmin, GroupAdmin):
+class StrictGroupAdmin(NamedPermissions, GroupAdmin):
     pass

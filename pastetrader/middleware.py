@@ -5,11 +5,14 @@ from collections.abc import Callable
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 from psycopg_pool import PoolTimeout, TooManyRequests
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from executions.api.errors import busy
+from executions.api.errors import API, busy
 
 
 class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc] # WhiteNoise is untyped
@@ -22,6 +25,24 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc] # WhiteNoise is u
         del response["Content-Type"]
         for name, value in found.headers:
             response[name] = value
+        return response
+
+
+class Language(LocaleMiddleware):
+    """Pages speak the language that was chosen on them, else the browser's. The API speaks English alone: programs
+    branch on `code`, a `detail` ends in their logs, and an answer that is kept must suit whoever asks for it again."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if not request.path_info.startswith(API):
+            return super().process_request(request)
+        translation.activate("en")
+        request.LANGUAGE_CODE = "en"
+        return None
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if not request.path_info.startswith(API):
+            return super().process_response(request, response)
+        response.headers.setdefault("Content-Language", "en")
         return response
 
 

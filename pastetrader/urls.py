@@ -15,6 +15,7 @@ urlpatterns = [
     path("admin/", admin.site.admin_view(monitor.front_page)),
     path("admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.page), name="workflow_page"),
     path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include("executions.api.urls")),
 ]
 

@@ -162,6 +162,8 @@ class IdempotencyKey(Identified):
 
     class Meta:
         db_table = "idempotency_keys"
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
         constraints = [models.UniqueConstraint(fields=["caller", "key"], name="idempotency_key_of_caller")]
         indexes = [models.Index(fields=["created_at"], name="idx_idempotency_keys_created")]
 

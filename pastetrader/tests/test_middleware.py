@@ -20,7 +20,7 @@ def test_a_nul_in_a_cookie_is_400(client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [("/api/v1/executions/", "application/problem+json"), ("/admin/", "text/plain")]
+    ("path", "kind"), [("/api/v1/executions/", "application/problem+json"), ("/admin/", "text/plain; charset=utf-8")]
 )
 def test_who_waited_too_long_for_a_connection_is_told_to_come_back(path: str, kind: str) -> None:
     error = OperationalError("couldn't get a connection")

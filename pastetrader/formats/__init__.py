@@ -1,0 +1,1 @@
+"""How moments are written, in each language: see FORMAT_MODULE_PATH."""

@@ -1,0 +1,17 @@
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError
+
+from pastetrader import catalogue
+
+
+class Command(BaseCommand):
+    help = "Take the strings of the sources into the Korean catalogue, and compile it. Needs GNU gettext."
+    requires_system_checks: list[str] = []
+
+    def handle(self, **options: Any) -> None:
+        try:
+            catalogue.update()
+        except catalogue.ToolsMissing as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(f"Wrote {catalogue.stored()} and compiled it. Translate what is empty or fuzzy, then again.")

@@ -1,0 +1,114 @@
+"""The Korean catalogue: whole, true to the sources, and compiled."""
+
+import gettext
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pastetrader import catalogue
+
+from . import po
+
+PLACEHOLDERS = re.compile(r"%\(\w+\)[a-z]|%[.\d]*[a-z%]|\{\w*\}")
+TAGS = re.compile(r"</?[a-z][^>]*>")
+HANGUL = re.compile("[가-힣]")
+# What is the same in both languages: names and units.
+SAME = {"API", "SQL", "JSON lines", "Id", "id", "%d ms", "p50:", "p95:", "over %(number)s", " By %(filter_title)s "}
+
+
+@pytest.fixture(scope="module")
+def stored() -> list[po.Entry]:
+    return list(po.entries(catalogue.stored()))
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Path]:
+    """What the sources hold now."""
+    try:
+        with catalogue.extracted() as made:
+            yield made
+    except catalogue.ToolsMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
+
+
+def test_every_string_is_translated(stored: list[po.Entry]) -> None:
+    assert [entry.key for entry in stored if not all(entry.translations)] == []
+
+
+def test_no_translation_is_a_guess(stored: list[po.Entry]) -> None:
+    assert [entry.key for entry in stored if "fuzzy" in entry.flags] == []
+
+
+def test_what_is_counted_has_its_plural_form(stored: list[po.Entry]) -> None:
+    """Korean has one."""
+    assert [entry.key for entry in stored if entry.is_plural != ("msgstr[0]" in entry.said)] == []
+    assert [entry.key for entry in stored if len(entry.translations) != 1] == []
+
+
+def test_a_translation_has_the_placeholders_of_its_original(stored: list[po.Entry]) -> None:
+    """Of a plural's too; in any order."""
+
+    def found(text: str) -> list[str]:
+        return sorted(PLACEHOLDERS.findall(text))
+
+    assert [e.key for e in stored if any(found(e.originals[-1]) != found(text) for text in e.translations)] == []
+
+
+def test_a_translation_has_the_tags_of_its_original(stored: list[po.Entry]) -> None:
+    def found(text: str) -> list[str]:
+        return sorted(TAGS.findall(text))
+
+    assert [e.key for e in stored if any(found(e.originals[-1]) != found(text) for text in e.translations)] == []
+
+
+def test_a_translation_is_korean(stored: list[po.Entry]) -> None:
+    """But for formats without a word of their own."""
+    wordy = [entry for entry in stored if re.search("[A-Za-z]", PLACEHOLDERS.sub("", entry.said["msgid"]))]
+    same = {entry.key[1] for entry in wordy if not HANGUL.search("".join(entry.translations))}
+    assert same <= SAME, "translate these, or say in SAME that they are the same in both languages"
+
+
+def test_a_sentence_ends_as_its_original_does(stored: list[po.Entry]) -> None:
+    """One that is a sentence in English is one in Korean too."""
+    ends = [entry for entry in stored if entry.said["msgid"].endswith(".")]
+    assert [e.key[1] for e in ends if not e.translations[0].endswith(".")] == []
+
+
+def test_the_catalogue_has_the_strings_of_the_sources_and_no_others(stored: list[po.Entry], fresh: Path) -> None:
+    there, wanted = {entry.key for entry in stored}, {entry.key for entry in po.entries(fresh)}
+    assert wanted - there == set(), "run `make messages` and translate them"
+    assert there - wanted == set(), "run `make messages`, which takes them out"
+
+
+def test_what_is_compiled_is_what_is_written(fresh: Path, tmp_path: Path) -> None:
+    """Installing needs no gettext: both are kept."""
+    catalogue.compile_to(catalogue.stored(), tmp_path / "django.mo")
+    assert _spoken(tmp_path / "django.mo") == _spoken(catalogue.stored().with_suffix(".mo")), "run `make messages`"
+
+
+def _spoken(mo: Path) -> dict[Any, str]:
+    with mo.open("rb") as file:
+        translations: Any = gettext.GNUTranslations(file)
+    return dict(translations._catalog)
+
+
+@pytest.mark.parametrize(
+    ("english", "korean", "fault"),
+    [
+        ("%(count)d rows", "행 %(number)d개", "placeholders"),
+        ("{count} rows", "행 {number}개", "placeholders"),
+        ("%s rows", "행", "placeholders"),
+        ('<a href="x">rows</a>', "행", "tags"),
+    ],
+)
+def test_a_fault_would_be_seen(english: str, korean: str, fault: str) -> None:
+    entry = po.Entry(said={"msgid": english, "msgstr": korean})
+    check = globals()[f"test_a_translation_has_the_{fault}_of_its_original"]
+    with pytest.raises(AssertionError):
+        check([entry])

@@ -1,0 +1,44 @@
+"""Templates say nothing but what gettext has."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from . import spoken
+
+TEMPLATES = sorted(Path(settings.BASE_DIR, "templates").rglob("*.html"))
+# Said by gettext, or no text: tags, variables, what is translated as a block, comments, and blocks of class names.
+BLOCKS = re.compile(
+    r"{% *(?P<block>blocktranslate|comment)\b.*?{% *end(?P=block) *%}"
+    r"|{% block bodyclass %}.*?{% endblock %}|{%.*?%}|{{.*?}}|{#.*?#}",
+    re.DOTALL,
+)
+# Names, which are no words of a language; and the page of the API's documentation, which is in English as the API is.
+NAMES = re.compile(r"\bp50\b|\bp95\b|\bAPI\b|PasteTrader")
+ENGLISH = {"api/docs.html"}
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(settings.BASE_DIR)))
+def test_no_word_stands_outside_of_gettext(path: Path) -> None:
+    if str(path.relative_to(settings.BASE_DIR / "templates")) in ENGLISH:
+        return
+    assert bare(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "<p>Nothing here</p>",
+        '<a title="Next page" href="?"></a>',
+        '<p>{% translate "Home" %} page</p>',
+        '<input type="submit" value="Go">',
+    ],
+)
+def test_a_bare_word_would_be_seen(template: str) -> None:
+    assert bare(template) != []
+
+
+def bare(template: str) -> list[str]:
+    return spoken.latin(spoken.texts(BLOCKS.sub("", template)), NAMES)
