@@ -168,7 +168,8 @@ class EdgeFormSet(FormSet):
             if end in form.fields:
                 form.fields[end].offer(self._offered)
         for field in form.fields.values():  # the head of its column is no label of a field
-            field.widget.attrs.setdefault("aria-label", field.label)
+            if field.label:  # what is hidden has none
+                field.widget.attrs.setdefault("aria-label", field.label)
 
     def clean(self) -> None:
         super().clean()
