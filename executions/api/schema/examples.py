@@ -32,7 +32,7 @@ def events(operation_id: str) -> Examples:
         for block in text.split("\n\n"):
             event = dict(line.split(": ", 1) for line in block.splitlines())
             if "data" in event:
-                found.setdefault(event["event"], event)
+                found.setdefault(event["event"], block + "\n\n")
     return _named(found)
 
 

@@ -86,8 +86,8 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
         if status in {"204", "304"}:
             return told
         if self._is_stream:
-            event = {"$ref": "#/components/schemas/StreamEvent"}
-            return told | {"content": {TYPE: {"schema": event, "examples": examples.events(self.get_operation_id())}}}
+            shown = examples.events(self.get_operation_id())
+            return told | {"content": {TYPE: {"schema": answers.EVENTS, "examples": shown}}}
         content: Schema = {"schema": self._answer()}
         if shown := examples.answers(self.get_operation_id(), status):
             content["examples"] = shown
