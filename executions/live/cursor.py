@@ -5,17 +5,17 @@ visible. An id or a time could not: both are handed out before the commit, and a
 """
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self
 from uuid import UUID
 
 MAX_LENGTH = 16_384  # as text; a snapshot grows with the transactions that are open
-SNAPSHOT = re.compile(r"(\d{1,19}):(\d{1,19}):((?:\d{1,19}(?:,\d{1,19})*)?)")
+SNAPSHOT = re.compile(r"(\d{1,19}):(\d{1,19}):((?:\d{1,19}(?:,\d{1,19})*)?)", re.ASCII)
+TRANSACTION = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 
 NOTHING = ""
 
@@ -49,9 +49,9 @@ class Cursor:
         try:
             values = json.loads(base64.urlsafe_b64decode(text[:MAX_LENGTH].encode()))
             moves, lines, until, after, ended = values
-            cursor = cls(moves, lines, until, tuple(after), bool(ended))
+            cursor = cls(moves, lines, until, _place(*after), bool(ended))
             cursor._check()
-        except (ValueError, TypeError, binascii.Error, RecursionError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             raise BadCursor(text[:100]) from None
         return cursor
 
@@ -68,13 +68,18 @@ class Cursor:
         for snapshot in (self.moves, self.lines, self.until):
             if snapshot != NOTHING:
                 _numbers(snapshot)
-        if self.after:
-            transaction, moment, id = self.after
-            if transaction and not 0 < int(transaction) < 2**63:
-                raise ValueError(transaction)
-            if moment and datetime.fromisoformat(moment).tzinfo is None:
-                raise ValueError(moment)
-            UUID(id)
+
+
+def _place(*after: str) -> tuple[str, ...]:
+    """As the database reads it: Python takes more for a number, a time or an id. Raises ValueError, OverflowError."""
+    if not after:
+        return ()
+    transaction, moment, id = (str(value) for value in after)
+    if transaction and not (TRANSACTION.fullmatch(transaction) and int(transaction) < 2**63):
+        raise ValueError(transaction)
+    if moment and (read := datetime.fromisoformat(moment)).tzinfo is None:
+        raise ValueError(moment)
+    return transaction, read.astimezone(UTC).isoformat() if moment else "", str(UUID(id))
 
 
 def _numbers(snapshot: str) -> Sequence[int]:

@@ -116,7 +116,8 @@ class Run:
         if before.lines == until:
             return [], before
         transaction, moment, id = before.after or BEGINNING
-        place = {"transaction": transaction or "0", "moment": moment, "id": id, "most": MOST, "run": self.id}
+        place: dict[str, Any] = {"transaction": transaction or "0", "moment": moment or "-infinity", "id": id}
+        place |= {"run": self.id, "most": MOST}
         query = NEW_LINES if before.lines else FIRST_LINES
         found = list(ExecutionLog.objects.raw(query, place | {"since": before.lines, "until": until}))
         if len(found) < MOST:
@@ -169,7 +170,7 @@ class Moves:
 
     def read(self, before: Cursor, until: str | None = None) -> Step:
         until = before.until or until or snapshot()
-        since = before.moves
+        since = before.moves or until  # a run's stream gives out cursors in which no move has been told yet
         transaction, _moment, id = before.after or BEGINNING
         place = {"since": since, "until": until, "transaction": transaction or "0", "id": id, "most": MOST}
         moves = _rows(MOVES, place) if since != until else []

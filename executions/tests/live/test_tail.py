@@ -1,11 +1,14 @@
 """What a reader of a stream is told: each line once, whenever its transaction commits."""
 
+import base64
+import json
 import random
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -213,6 +216,41 @@ def test_a_cursor_that_is_none_or_comes_from_elsewhere_is_refused() -> None:
     for text in ("", "x", "W10=", newer, str(Cursor.at("5:3:")), str(Cursor.at("1:5:7")), str(Cursor("a b", "1:1:"))):
         with pytest.raises(BadCursor):
             going_on(text)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        ["1_0", "", str(UUID(int=0))],
+        [5.5, "", str(UUID(int=0))],
+        ["\u0665", "", str(UUID(int=0))],
+        ["5", "2024-W01-1T00:00+00:00", str(UUID(int=0))],
+        ["5", "0001-01-01T00:00+23:00", str(UUID(int=0))],
+        ["5", "", str(UUID(int=0)).join(("urn:uuid:", ""))],
+        ["5", "", 5],
+        ["5", 0, str(UUID(int=0))],
+        ["5"],
+    ],
+)
+@pytest.mark.parametrize("source", [Run, Moves])
+def test_a_made_up_place_is_refused_or_read_as_python_reads_it(run: Any, source: Any, after: Any) -> None:
+    place = [snapshot(), snapshot(), "", after, False]
+    log(run, "new")
+    try:
+        cursor = going_on(base64.urlsafe_b64encode(json.dumps(place).encode()).decode())
+    except BadCursor:
+        return
+    (source(run.pk) if source is Run else source()).read(cursor)
+
+
+def test_digits_of_other_scripts_are_no_snapshot() -> None:
+    with pytest.raises(BadCursor):
+        Cursor.read(str(Cursor.at("\u0665:\u0665:")))
+
+
+def test_a_cursor_of_a_run_begins_the_moves_of_all_runs_now(run: Any) -> None:
+    (step,) = steps(Moves(), Cursor())
+    assert not step.tells
 
 
 def plan(run: Any, since: str) -> str:
