@@ -158,6 +158,28 @@ def test_lines_from_before_the_column_are_told_from_the_start_and_never_again(ru
     assert messages(list(steps(Run(run.pk), first.after))) == []
 
 
+def numbered(table: str, number: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        cursor.execute(f"UPDATE {table} SET written_by = %s", [number])
+        cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+def test_what_a_dump_brought_from_a_database_that_was_further_on_is_told_from_the_start(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LINGER", timedelta())
+    monkeypatch.setattr(reading, "MOST", 2)
+    log(run, "one", "two", "three")
+    run.complete()
+    for table in ("execution_logs", "execution_history"):
+        numbered(table, "900000000000")
+    told = list(steps(Run(run.pk), Cursor()))
+    assert (messages(told), told[-1].end.status) == (["one", "two", "three"], "completed")
+    log(run, "four")
+    assert messages(list(steps(Run(run.pk), told[-1].after))) == ["four"]
+
+
 def test_moves_of_the_run_and_its_nodes_are_told_as_they_are_now(run: Any) -> None:
     node = NodeExecutionFactory(workflow_execution=run)
     (first,) = steps(Run(run.pk), Cursor())
