@@ -31,8 +31,8 @@ LINGER = timedelta(seconds=2)  # after the end of a run: its last lines often co
 ALL = UUID(int=0)  # under which the moves of all runs are watched
 
 SQL = Path(__file__).parent / "sql"
-FIRST_LINES, NEW_LINES, MOVED, MOVES = (
-    (SQL / f"{name}.sql").read_text() for name in ("first_lines", "new_lines", "moved", "moves")
+FIRST_LINES, NEW_LINES, MOVED, MOVED_SINCE, MOVES = (
+    (SQL / f"{name}.sql").read_text() for name in ("first_lines", "new_lines", "moved", "moved_since", "moves")
 )
 
 BEGINNING = ("0", "-infinity", str(UUID(int=0)))
@@ -129,7 +129,7 @@ class Run:
     def _with_states(self, step: Step, until: str, run: WorkflowExecution) -> Step:
         nodes, moved = self._moved(step.before.moves, until)
         step = replace(step, after=replace(step.after, moves=until), nodes=nodes, run=run if moved else None)
-        return self._with_end(step, run)
+        return self._with_end(step, run, until)
 
     def _moved(self, since: str, until: str) -> tuple[list[NodeExecution], bool]:
         """The nodes that were made or moved, as they are now, and whether the run itself was."""
@@ -142,14 +142,18 @@ class Run:
         ids = moved - {None}
         return list(nodes.listed().filter(pk__in=ids)) if ids else [], None in moved
 
-    def _with_end(self, step: Step, run: WorkflowExecution) -> Step:
-        if run.status not in ENDED or run.ended_at is None:
+    def _with_end(self, step: Step, run: WorkflowExecution, until: str) -> Step:
+        if run.status not in ENDED or run.ended_at is None or self._moved_since(until):
             return replace(step, after=replace(step.after, ended=False))
         left = (run.ended_at + LINGER - datetime.now(UTC)).total_seconds()
         if left > 0:
             return replace(step, wake_in=left)
         is_new = step.tells or not step.before.ended
         return replace(step, after=replace(step.after, ended=True), end=run if is_new else None)
+
+    def _moved_since(self, until: str) -> bool:
+        """The end may be younger than what was told, and have come with lines in one transaction."""
+        return bool(_rows(MOVED_SINCE, {"run": self.id, "until": until})[0][0])
 
 
 class Moves:

@@ -210,6 +210,19 @@ def test_the_end_is_told_once_and_late_lines_are_waited_for(run: Any, monkeypatc
     assert third.after.ended
 
 
+def test_the_end_waits_for_the_lines_that_were_committed_with_it(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LINGER", timedelta())
+    (first,) = steps(Run(run.pk), Cursor())
+    before = snapshot()
+    with transaction.atomic():
+        log(run, "last")
+        run.complete()
+    second = Run(run.pk).read(first.after, before)
+    assert (messages([second]), second.end, second.after.ended) == ([], None, False)
+    (third,) = steps(Run(run.pk), second.after)
+    assert (messages([third]), third.end.status) == (["last"], "completed")
+
+
 def test_a_run_that_is_retried_after_its_end_is_told_again(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "LINGER", timedelta())
     run.fail("went wrong")
