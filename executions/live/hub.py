@@ -22,7 +22,8 @@ from .waiting import QUIET, RENEWED, Listener, hush, renew, watch
 POLL = 5.0  # seconds: notifications are a courtesy, and a watch may be written down a moment too late
 POLL_UNHEARD = 1.0  # while nothing notifies
 KEPT = 16  # steps
-BUSY = 3  # steps with news, less than a second between two of them
+BUSY = 3  # steps with news in a row
+ROW = 1.0  # seconds between two of them at most, beside the pause that is made anyway
 MARGIN = 1.0  # seconds that a busy run is read on after it may be heard of again: for what was written, not committed
 FEW = 10  # readers who are served at once
 CROWD = 50  # readers from which on steps come more slowly, up to CROWDED seconds
@@ -114,7 +115,7 @@ class Topic:
     async def _hush(self) -> None:
         """After a step with news: what is busy is read all the time, and its writers need not notify."""
         now = self.hub.loop.time()
-        self.streak = self.streak + 1 if now - self.told_at < 1 else 1
+        self.streak = self.streak + 1 if now - self.told_at < ROW + self._pause() else 1
         self.told_at = now
         if self.streak < BUSY:
             return
@@ -133,16 +134,17 @@ class Topic:
             pass
 
     async def _tick(self) -> None:
+        was_called = self.wake.is_set()
         self.wake.clear()
         self.begun += 1
         number = self.begun
         if self.position is None:
             self.position = Cursor.at(await in_thread(snapshot, TICKS))
         else:
-            await self._steps(self.position)
+            await self._steps(self.position, was_called)
         self.done = number
 
-    async def _steps(self, cursor: Cursor) -> None:
+    async def _steps(self, cursor: Cursor, was_called: bool) -> None:
         until = await in_thread(snapshot, TICKS)
         while True:
             step = await in_thread(partial(self.source.read, cursor, until), TICKS)
@@ -150,6 +152,8 @@ class Topic:
             if not cursor.until:
                 break
         if step.tells:
+            if self.hub.listener.is_listening and not was_called:  # another server has asked the writers to be quiet
+                self.busy_until = self.hub.loop.time() + QUIET + MARGIN
             await self._hush()
 
     def _keep(self, step: Step) -> Cursor:

@@ -344,8 +344,12 @@ def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch
     played(scene)
 
 
-def test_the_writers_of_a_busy_run_need_not_notify(run: Any, token: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading.Run, "pause", 0.01)
+@pytest.mark.parametrize(("pause", "row"), [(0.01, 1.0), (0.4, 0.3)], ids=["few readers", "a crowd, read slowly"])
+def test_the_writers_of_a_busy_run_need_not_notify(
+    run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, pause: float, row: float
+) -> None:
+    monkeypatch.setattr(reading.Run, "pause", pause)
+    monkeypatch.setattr(hub, "ROW", row)
     heard: list[Any] = []
     monkeypatch.setattr(
         hub.Hub, "_heard", lambda here, id: heard.append(id) or [t.wake.set() for t in here.topics.values()]
@@ -358,6 +362,24 @@ def test_the_writers_of_a_busy_run_need_not_notify(run: Any, token: Any, monkeyp
                 await aside(log, run, f"line {number}")
                 assert [line["message"] for line in await reader.event("logs")] == [f"line {number}"]
         assert len([id for id in heard if id == run.pk]) < 8
+
+    played(scene)
+
+
+def test_a_server_reads_on_a_run_whose_writers_another_server_asked_to_be_quiet(
+    run: Any, token: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "POLL", 2.0)
+    hush = "UPDATE execution_watches SET quiet_until = clock_timestamp() + interval '1 minute'"
+
+    async def scene() -> None:
+        async with opened(token[1], address(run)) as reader:
+            await reader.event("execution")
+            await aside(lambda: connection.cursor().execute(hush))
+            for seconds in (10, 10, 1, 1):
+                await aside(log, run, "unheard")
+                async with asyncio.timeout(seconds):
+                    assert await reader.event("logs")
 
     played(scene)
 
