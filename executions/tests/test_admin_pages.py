@@ -210,6 +210,19 @@ class TestReadOnly:
             assert signed_in(staff).post(address(row).replace("change", "delete"), {"post": "yes"}).status_code == 403
 
 
+def test_the_way_to_a_history_leads_to_that_of_the_run_not_to_an_empty_one(run: Any, staff: Any) -> None:
+    response = signed_in(staff).get(address(run).replace("change", "history"), follow=True)
+    assert response.redirect_chain == [(f"{address(run)}#history", 302)]
+    assert 'id="history"' in response.content.decode()
+
+
+def test_a_line_leads_to_its_place_in_the_whole_log(run: Any, staff: Any) -> None:
+    line = ExecutionLogFactory(workflow_execution=run)
+    place = f"{address(run).replace('change', 'logs')}?at={line.pk}"
+    assert f'href="{place}#line-{line.pk}"' in page(staff, line)
+    assert f'id="line-{line.pk}"' in signed_in(staff).get(place).content.decode()
+
+
 class TestWhoSees:
     def test_strangers_and_owners_are_sent_to_the_login_and_newcomers_refused(
         self, run: Any, stranger: Any, owner: Any, newcomer: Any
