@@ -116,8 +116,9 @@ class Night:
             f"1 of {len(STEPS)} nodes failed: {FAILING}" if self.failed else None,
             {"environment": {"host": "engine-2", "version": "2.4.1"}}, {**metadata, "schedule_id": "nightly-0215"},
         ))  # fmt: skip
-        self._moves(None, self.began, ("", None, "pending"), ("start", "pending", "running"))
-        self._moves(None, self.end, ("fail" if self.failed else "complete", "running", status))
+        self._moves(None, self.began, ("create", None, "pending"), ("start", "pending", "running"))
+        over = self.end + timedelta(milliseconds=1)
+        self._moves(None, over, ("fail" if self.failed else "complete", "running", status))
 
     def _steps(self, nodes: dict[str, UUID]) -> Iterator[tuple[str, datetime, datetime]]:
         fallen: set[str] = set()
@@ -152,7 +153,9 @@ class Night:
             self._moves(FAILING, started, ("start", "pending", "running"), attempt=number)
             self._moves(FAILING, ended, ("fail", "running", "failed"), attempt=number)
             started = ended + timedelta(seconds=30)
-            self._moves(FAILING, started, ("retry", "failed", "pending"), attempt=number + 1)
+            # Its start follows at `started`: of two entries of one moment, either could stand first.
+            asked = started - timedelta(seconds=1)
+            self._moves(FAILING, asked, ("retry", "failed", "pending"), attempt=number + 1)
         raise AssertionError
 
     def _node(self, node: UUID, name: str, order: int, started: datetime | None, ended: datetime, status: str) -> None:
@@ -190,7 +193,7 @@ class Night:
 
     def _moves(self, name: str | None, when: datetime, *moves: tuple[str, str | None, str], attempt: int = 1) -> None:
         node = self.ids[name] if name else None
-        for act, before, after in moves:
+        for place, (act, before, after) in enumerate(moves):
             self.rows[HistoryEntry].append(
                 (
                     self.id(when),
@@ -204,7 +207,7 @@ class Night:
                     "admin",
                     "engine-2",
                     "",
-                    when,
+                    when + timedelta(milliseconds=place),  # in this order
                 )
             )
 
