@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from executions.live import stream
 from executions.live.callers import as_it_came
 from executions.live.cursor import BadCursor, Cursor
-from executions.live.reading import Gone, Run, Step, going_on, snapshot
+from executions.live.reading import Gone, Run, Step, going_on
 from executions.live.slots import TooManyStreams
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
 from executions.querysets import sees
@@ -29,10 +29,10 @@ from .drawing import SHAPES
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
 
 
-def position() -> str:
+def position(run: WorkflowExecution) -> str:
     """The cursor from which a page goes on that is read after this call: it may be told what it has read already, which
     it knows by the ids of its lines, and misses nothing."""
-    return str(Cursor.at(snapshot()))
+    return str(Cursor.at(Run(run.pk).snapshot()))
 
 
 def address(run: WorkflowExecution, lines: str = "") -> str | None:
@@ -40,7 +40,7 @@ def address(run: WorkflowExecution, lines: str = "") -> str | None:
     if run.status in ENDED:
         return None
     rows = f"&lines={lines}" if lines else ""
-    return f"{reverse('admin:executions_stream', args=[run.pk])}?last_event_id={position()}{rows}"
+    return f"{reverse('admin:executions_stream', args=[run.pk])}?last_event_id={position(run)}{rows}"
 
 
 def of_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:

@@ -7,7 +7,6 @@ visible. An id or a time could not: both are handed out before the commit, and a
 import base64
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Self
@@ -18,6 +17,7 @@ SNAPSHOT = re.compile(r"(\d{1,19}):(\d{1,19}):((?:\d{1,19}(?:,\d{1,19})*)?)", re
 TRANSACTION = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 
 NOTHING = ""
+FIRST = 3  # of the numbers that PostgreSQL hands out
 
 
 class BadCursor(ValueError):
@@ -82,7 +82,19 @@ def _place(*after: str) -> tuple[str, ...]:
     return transaction, read.astimezone(UTC).isoformat() if moment else "", str(UUID(id))
 
 
-def _numbers(snapshot: str) -> Sequence[int]:
+def up_to(snapshot: str, newest: int) -> str:
+    """What it says of transactions up to `newest`; those after it count as not begun.
+
+    Numbers are handed out in memory. After a crash PostgreSQL goes on behind the last that it finds on disk, and gives
+    out anew those of transactions that left nothing there: a cursor that had counted them as seen would pass over the
+    rows of their successors. Whoever wrote a row that somebody has seen is on disk, and all before are behind it.
+    """
+    oldest, end, running = _numbers(snapshot)
+    end = min(end, max(newest, FIRST) + 1)
+    return f"{min(oldest, end)}:{end}:{','.join(str(number) for number in running if number < end)}"
+
+
+def _numbers(snapshot: str) -> tuple[int, int, list[int]]:
     """Raises ValueError where it is none."""
     found = SNAPSHOT.fullmatch(snapshot)
     if not found:
@@ -93,4 +105,4 @@ def _numbers(snapshot: str) -> Sequence[int]:
         raise ValueError(snapshot)
     if running and not oldest <= running[0] <= running[-1] < newest:
         raise ValueError(snapshot)
-    return oldest, newest
+    return oldest, newest, running

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from django.db import Error
 
 from .cursor import Cursor
-from .reading import Gone, Renderer, Source, Step, snapshot
+from .reading import Gone, Renderer, Source, Step
 from .threads import TICKS, in_thread
 from .waiting import QUIET, RENEWED, Listener, hush, renew, watch
 
@@ -63,6 +63,7 @@ class Topic:
     async def text_of(self, step: Step, key: Hashable, render: Renderer) -> bytes:
         if key not in step.texts:
             step.texts[key] = self.hub.loop.create_task(in_thread(partial(render, step)))
+            step.texts[key].add_done_callback(partial(_forget_failed, step.texts, key))
         text: bytes = await asyncio.shield(step.texts[key])
         return text
 
@@ -82,13 +83,15 @@ class Topic:
             return None
 
     async def _fresh(self) -> str | None:
-        """A snapshot of the topic's that was taken after this call; None where the topic ends."""
+        """A snapshot of the topic's that was taken after this call; None where the topic ends, or none came in time."""
         wanted = self.begun + 1
         while self.done < wanted:
             if self.is_gone or self.hub.is_closed:
                 return None
             self.wake.set()
-            await asyncio.wait([self.news])
+            told, _waiting = await asyncio.wait([self.news], timeout=POLL)
+            if not told:  # the database is away: the reader has to hear something meanwhile
+                return None
         return self.position.lines if self.position else None
 
     async def _run(self) -> None:
@@ -105,6 +108,9 @@ class Topic:
             except Error as error:
                 logger.warning("A stream could not be read; it tries again: %s", str(error).strip())
                 await asyncio.sleep(POLL_UNHEARD)
+            except Exception:  # whatever it is: all readers of this topic would wait for ever
+                logger.exception("A stream could not be read; it tries again.")
+                await asyncio.sleep(POLL)
             self._tell()
             await asyncio.sleep(self._pause())
 
@@ -139,13 +145,13 @@ class Topic:
         self.begun += 1
         number = self.begun
         if self.position is None:
-            self.position = Cursor.at(await in_thread(snapshot, TICKS))
+            self.position = Cursor.at(await in_thread(self.source.snapshot, TICKS))
         else:
             await self._steps(self.position, was_called)
         self.done = number
 
     async def _steps(self, cursor: Cursor, was_called: bool) -> None:
-        until = await in_thread(snapshot, TICKS)
+        until = await in_thread(self.source.snapshot, TICKS)
         while True:
             step = await in_thread(partial(self.source.read, cursor, until), TICKS)
             cursor = self._keep(step)
@@ -179,6 +185,12 @@ class Topic:
         self.is_gone = True
         self.task.cancel()
         self._tell()
+
+
+def _forget_failed(texts: dict[Hashable, asyncio.Task[bytes]], key: Hashable, task: asyncio.Task[bytes]) -> None:
+    """The next reader tries anew."""
+    if task.cancelled() or task.exception():
+        texts.pop(key, None)
 
 
 class Hub:

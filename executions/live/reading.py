@@ -1,10 +1,11 @@
 """What has become visible since a cursor, cut into steps. No line is missed, and none is read twice:
 
-A row carries the number of the transaction that wrote it (`written_by`, 64 bits, never used again), and a snapshot
+A row carries the number of the transaction that wrote it (`written_by`, 64 bits), and a snapshot
 says of each number whether that transaction had ended. So the rows between two snapshots are exactly those that the
 later one sees and the earlier one does not, however late a transaction commits after younger ones, and nobody has to
 wait for one that stays open. The later snapshot is taken first and the rows are read afterwards: by then all that it
-sees is committed. Of a transaction that was rolled back no row is visible to any statement.
+sees is committed. Of a transaction that was rolled back no row is visible to any statement. After a crash PostgreSQL
+may hand out again numbers of transactions that left nothing on disk: a cursor counts none of them as seen (`up_to`).
 
 Lines come in the ledger's order, (time, id), within each step. The first time all of a run's lines are in that order;
 later each step holds what was committed since the step before. What is more than MOST lines is cut by (transaction,
@@ -24,16 +25,19 @@ from django.db import connection
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.states import ENDED
 
-from .cursor import NOTHING, BadCursor, Cursor
+from .cursor import NOTHING, BadCursor, Cursor, up_to
 
 MOST = 1_000  # lines, or moves of runs, in one step
 LINGER = timedelta(seconds=2)  # after the end of a run: its last lines often come late
 ALL = UUID(int=0)  # under which the moves of all runs are watched
 
 SQL = Path(__file__).parent / "sql"
-FIRST_LINES, NEW_LINES, MOVED, MOVED_SINCE, MOVES = (
-    (SQL / f"{name}.sql").read_text() for name in ("first_lines", "new_lines", "moved", "moved_since", "moves")
-)
+FIRST_LINES, NEW_LINES, MOVED, MOVED_SINCE, MOVES, KNOWN_OF_RUN, KNOWN_OF_MOVES = (
+    (SQL / f"{name}.sql").read_text()
+    for name in (
+        "first_lines", "new_lines", "moved", "moved_since", "moves", "known_of_run", "known_of_moves",
+    )
+)  # fmt: skip
 
 BEGINNING = ("0", "-infinity", str(UUID(int=0)))
 
@@ -71,7 +75,7 @@ class Gone(Exception):  # not an error: the run was deleted, and with it all tha
 
 
 def snapshot() -> str:
-    """What is visible now."""
+    """What is visible now, of whatever."""
     return str(_rows("SELECT pg_current_snapshot()::text", {})[0][0])
 
 
@@ -97,13 +101,17 @@ class Run:
     def __hash__(self) -> int:
         return hash((type(self), self.id))
 
+    def snapshot(self) -> str:
+        """What of it is visible now."""
+        return _known(KNOWN_OF_RUN, {"run": self.id})
+
     def begin(self, new: str) -> Cursor:
         """From the "start" or from "now", which is told what state there is, and of no line that is there."""
-        return Cursor() if new == "start" else Cursor(lines=snapshot())
+        return Cursor() if new == "start" else Cursor(lines=self.snapshot())
 
     def read(self, before: Cursor, until: str | None = None) -> Step:
         """The next step on the way to the snapshot `until`, now unless given. Raises Gone."""
-        until = before.until or until or snapshot()
+        until = before.until or until or self.snapshot()
         lines, after = self._lines(before, until)
         ordered = sorted(lines, key=lambda line: (line.timestamp, line.id))
         run = _listed_runs([self.id]).first()
@@ -170,10 +178,13 @@ class Moves:
 
     def begin(self, new: str) -> Cursor:
         """From now on, whatever `new` says: there are too many to begin at the start."""
-        return Cursor.at(snapshot())
+        return Cursor.at(self.snapshot())
+
+    def snapshot(self) -> str:
+        return _known(KNOWN_OF_MOVES, {})
 
     def read(self, before: Cursor, until: str | None = None) -> Step:
-        until = before.until or until or snapshot()
+        until = before.until or until or self.snapshot()
         since = before.moves or until  # a run's stream gives out cursors in which no move has been told yet
         transaction, _moment, id = before.after or BEGINNING
         place = {"since": since, "until": until, "transaction": transaction or "0", "id": id, "most": MOST}
@@ -188,6 +199,11 @@ class Moves:
 
 def _listed_runs(ids: Sequence[UUID]) -> Any:
     return WorkflowExecution.objects.filter(pk__in=ids).select_related("workflow").without_payload()
+
+
+def _known(query: str, values: dict[str, Any]) -> str:
+    snapshot, newest = _rows(query, values)[0]
+    return up_to(snapshot, int(newest or 0))
 
 
 def _rows(query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -221,6 +222,31 @@ def test_the_end_waits_for_the_lines_that_were_committed_with_it(run: Any, monke
     assert (messages([second]), second.end, second.after.ended) == ([], None, False)
     (third,) = steps(Run(run.pk), second.after)
     assert (messages([third]), third.end.status) == (["last"], "completed")
+
+
+@pytest.mark.parametrize("source", [lambda run: Run(run.pk), lambda _run: Moves()], ids=["run", "moves"])
+def test_a_cursor_counts_no_transaction_as_seen_that_may_be_handed_out_again(run: Any, source: Any) -> None:
+    """After a crash the numbers go on behind the last on disk: behind that of the newest row at the earliest."""
+    before = source(run).snapshot()
+    for _ in range(3):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_current_xact_id()")  # leaves nothing
+    assert source(run).snapshot() == before
+    assert snapshot() != before
+    run.complete()
+    assert source(run).snapshot() != before
+
+
+@pytest.mark.parametrize(
+    ("query", "index"), [("KNOWN_OF_RUN", "Index Only Scan Backward using execution_logs_"),
+                         ("KNOWN_OF_MOVES", "Index Only Scan Backward using idx_execution_history_written_by")]
+)  # fmt: skip
+def test_the_newest_transaction_that_a_cursor_knows_is_read_off_an_index(run: Any, query: str, index: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+        cursor.execute(f"EXPLAIN {getattr(reading, query)}", {"run": run.pk})
+        plan = " ".join(row for (row,) in cursor.fetchall())
+    assert re.search(index, plan), plan
 
 
 def test_a_run_that_is_retried_after_its_end_is_told_again(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
