@@ -14,9 +14,8 @@ type Schema = dict[str, Any]
 PROBLEM_TYPE = "application/problem+json"
 
 _TEXT = {"type": "string"}
-EVENTS: Schema = _TEXT | {
-    "description": "Server-sent events, each of `event` (logs, node, execution or end), `id` and `data` in JSON.",
-}
+# What reads events checks each of them; what does not takes the whole as text.
+EVENTS: Schema = {"anyOf": [{"$ref": "#/components/schemas/StreamEvent"}, _TEXT]}
 SCHEMAS: dict[str, Schema] = {
     "FieldProblem": {
         "type": "object",
@@ -26,6 +25,16 @@ SCHEMAS: dict[str, Schema] = {
             "pointer": _TEXT | {"description": "A JSON pointer into the body, or `?name` for a parameter."},
             "code": _TEXT,
             "detail": _TEXT,
+        },
+    },
+    "StreamEvent": {
+        "type": "object",
+        "description": "One of the Server-sent events that a stream is made of.",
+        "required": ["event", "id", "data"],
+        "properties": {
+            "event": {"type": "string", "enum": ["logs", "node", "execution", "end"]},
+            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`."},
+            "data": _TEXT | {"contentMediaType": "application/json"},
         },
     },
     "Problem": {
