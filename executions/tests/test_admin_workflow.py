@@ -7,22 +7,18 @@ from random import Random
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.db.models import Q
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from executions.admin import changes, grid, newest, node_health, workflow_page
+from executions.admin import changes, grid, newest, node_health
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.test_admin_monitor import count, ended, signed_in
-from executions.tests.test_admin_slow import locked
-from executions.tests.test_list_plans import only, plan, uses
+from executions.tests.test_list_plans import only
 from workflows.base import uuid7
-from workflows.models import Edge, Graph, Node, Workflow
-from workflows.tests.factories import EdgeFactory, NodeFactory, UserFactory, WorkflowFactory
+from workflows.models import Edge, Node, Workflow
+from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 
 __all__ = ["only"]  # a fixture
 MARKUP = "<script>alert(1)</script>"
@@ -424,80 +420,3 @@ class TestStates:
             text = html(staff, workflow, query)
             assert re.findall(r'is-chosen" data-shown="(\w+)"', text) == [chosen]
             assert text.count("data-shown=") == 2  # both are there for whoever has no scripts
-
-
-@pytest.mark.django_db(transaction=True)
-class TestTooSlow:
-    @pytest.fixture(autouse=True)
-    def _soon(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(workflow_page, "LIMIT_MS", 100)
-
-    def test_a_part_that_takes_too_long_says_so_and_the_others_are_there(self, workflow: Workflow) -> None:
-        staff = UserFactory(is_staff=True, is_superuser=True)
-        reported(workflow)
-        client = signed_in(staff)
-        with locked("node_executions"):
-            text = client.get(address(workflow)).content.decode()
-        assert "This could not be counted in time." in section(text, "grid")
-        assert "This could not be counted in time." in section(text, "graph")
-        assert "The newest run that has started." in section(text, "durations")
-        assert "has not run yet" not in text
-
-    def test_runs_that_are_not_found_in_time_are_not_taken_for_none(self, workflow: Workflow) -> None:
-        staff = UserFactory(is_staff=True, is_superuser=True)
-        client = signed_in(staff)
-        with locked("workflow_executions"):
-            response = client.get(address(workflow))
-        text = response.content.decode()
-        assert response.status_code == 503
-        assert "did not find the runs of this workflow in time" in text
-        assert "has not run yet" not in text
-
-
-class TestWhatItAsks:
-    def test_as_many_questions_for_many_runs_and_nodes_as_for_few(self, staff: Any) -> None:
-        client = signed_in(staff)
-
-        def asked(workflow: Workflow) -> int:
-            client.get(address(workflow))
-            with CaptureQueriesContext(connection) as queries:
-                assert client.get(address(workflow)).status_code == 200
-            assert not any("input_data" in query["sql"] or "traceback" in query["sql"] for query in queries)
-            assert not any("DISTINCT" in query["sql"] or 'error_message"' in query["sql"] for query in queries)
-            return len(queries)
-
-        few, many = WorkflowFactory(chain=["a"]), WorkflowFactory(chain=[f"node {n}" for n in range(12)])
-        for workflow, number in ((few, 2), (many, 12)):
-            for each in range(number):
-                reported(workflow)
-                if each in {0, 5, 9}:
-                    NodeFactory(workflow=workflow)
-        assert asked(few) == asked(many)
-
-    def test_runs_are_read_off_their_index_newer_and_older(self, only: Any, staff: Any, workflow: Workflow) -> None:
-        run = reported(workflow)
-        only("workflow_executions", "idx_workflow_executions_workflow")
-        for where, order in (
-            (Q(), newest.ORDER),
-            (grid.beyond(run, "lt"), newest.ORDER),
-            (grid.beyond(run, "gt"), ("created_at", "id")),
-        ):
-            found = plan(newest.first(WorkflowExecution.objects.visible_to(staff), workflow.pk, where, order, 51))
-            assert uses(found, "idx_workflow_executions_workflow")
-            assert re.search(r"Index Cond: \(+workflow_id", found)
-
-    def test_squares_and_numbers_are_read_by_the_run(self, only: Any, staff: Any, workflow: Workflow) -> None:
-        run = reported(workflow)
-        only("node_executions", "idx_node_executions_workflow_execution")
-        for question in (
-            grid.squares(staff, [run]),
-            node_health.executions(staff, node_health.Window(workflow.pk, [run.pk])),
-        ):
-            found = plan(question)
-            assert "Index Cond: (workflow_execution_id" in found  # its own, or that of its unique constraint
-
-
-def test_changes_are_told_from_runs_that_remember_a_graph() -> None:
-    first, second = Graph(pk=uuid7()), Graph(pk=uuid7())
-    runs = [WorkflowExecution(graph=graph) for graph in (second, second, None, first, first, second)]  # newest first
-    assert [(change.number, change.run) for change in changes.among(runs)] == [(2, runs[1]), (1, runs[4])]
