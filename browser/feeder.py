@@ -50,4 +50,4 @@ if __name__ == "__main__":
     feeder = Feeder(*sys.argv[1:])
     say(feeder.nodes | {"run": feeder.run})
     for order in sys.stdin:
-        say(feeder.do(*order.strip().split(" ", 1)))  # type: ignore[arg-type]
+        say(feeder.do(*order.strip().split(" ", 1)))  # type: ignore[arg-type]  # an order is a word and its rest

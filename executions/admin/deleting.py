@@ -52,7 +52,7 @@ class Deletes(LedgerAdmin):
             asked: Any = delete_selected(self, request, queryset)
         if asked is not None:
             asked.context_data |= {"reason": said, "max_reason": MAX_REASON}
-        return asked  # type: ignore[no-any-return]
+        return asked  # type: ignore[no-any-return]  # Any, to be given a context above
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         WorkflowExecution.objects.filter(pk__in=[run.pk for run in queryset]).delete()

@@ -109,7 +109,8 @@ def _said(admin: Any, request: HttpRequest, run: Any, state: str, status: int, *
 
 
 def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, Any]:
-    return admin.admin_site.each_context(request) | {"opts": admin.opts, "run": run, "title": _("Log")}  # type: ignore[no-any-return]
+    site: dict[str, Any] = admin.admin_site.each_context(request)
+    return site | {"opts": admin.opts, "run": run, "title": _("Log")}
 
 
 # --- the page -----------------------------------------------------------------
