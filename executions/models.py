@@ -16,20 +16,21 @@ from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Upper
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from workflows import storable
 from workflows.base import GinIndex, Index, json_value
 from workflows.base import Value as FieldValue
 from workflows.exceptions import violated
-from workflows.models import Graph, Node, Workflow
+from workflows.models import Graph, Node, Workflow, retries_in
 
 from . import acting, context, graphs, keys, reasons, retries, states, vault
 from .exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
 from .history import Deletion, HistoryEntry
 from .log import ExecutionLog
-from .querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
+from .querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from .retries import NODE_RESET
 from .saved import SavedView
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
@@ -338,7 +339,17 @@ class NodeExecution(Execution):
     @property
     def can_retry(self) -> bool:
         """Failed, and not yet retried as often as its node's retry_config allows."""
-        return self.status == ExecutionStatus.FAILED and self.retry_count < self.node.max_retries
+        return self.status == ExecutionStatus.FAILED and self.retry_count < self.max_retries
+
+    @property
+    def max_retries(self) -> int:
+        """What its node's retry_config allows."""
+        known = vars(self).get(NODES_RETRY_CONFIG)
+        return self.node.max_retries if known is None else retries_in(known)
+
+    @cached_property
+    def node_name(self) -> str:
+        return self.node.name
 
     def start(self) -> None:
         """pending → running. Refused where its run has ended."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models, transaction
-from django.db.models import Func, OuterRef
+from django.db.models import Case, F, Func, OuterRef, When
 from django.db.models.lookups import IsNull
 
 from workflows import storable
@@ -19,6 +19,7 @@ from . import acting, lines, partitions, vault
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
+NODES_RETRY_CONFIG = "nodes_retry_config"  # beside a failed row of a list
 MERGED = 5_000  # rows that are looked at to find a page
 
 if TYPE_CHECKING:
@@ -162,9 +163,12 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         return self.defer("input_data", "output_data", "error_traceback")
 
     def listed(self) -> "NodeExecutionQuerySet":
-        """With what a list shows of their nodes: neither payloads nor the node's own documents."""
-        documents = [f"node__{name}" for name in ("config", "input_schema", "output_schema")]
-        return self.select_related("node").without_payload().defer(*documents)
+        """With what a list shows of their nodes, and neither payloads nor the nodes: to make each of them, out of its
+        columns, would cost as much as to make the rows."""
+        failed = Case(When(status=ExecutionStatus.FAILED, then=F("node__retry_config")))
+        beside: dict[str, Any] = {"node_name": F("node__name"), NODES_RETRY_CONFIG: failed}
+        rows: NodeExecutionQuerySet = self.without_payload().annotate(**beside)
+        return rows
 
 
 class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):

@@ -55,4 +55,4 @@ def run_is(state: Any, hint: bool = False) -> Any:
 
 
 def _retries(node: Any) -> dict[str, int]:
-    return {"used": node.retry_count, "most": node.node.max_retries}
+    return {"used": node.retry_count, "most": node.max_retries}

@@ -164,9 +164,12 @@ class Node(Identified):
     @property
     def max_retries(self) -> int:
         """How often a failed execution of it may be retried: 3 where retry_config does not say."""
-        config = self.retry_config if isinstance(self.retry_config, dict) else {}
-        retries = config.get("max_retries", MAX_RETRIES)
-        return int(retries) if is_whole(retries) else MAX_RETRIES
+        return retries_in(self.retry_config)
+
+
+def retries_in(retry_config: Any) -> int:
+    retries = retry_config.get("max_retries", MAX_RETRIES) if isinstance(retry_config, dict) else MAX_RETRIES
+    return int(retries) if is_whole(retries) else MAX_RETRIES
 
 
 class Edge(Identified):

@@ -116,7 +116,7 @@ class HistoryEntrySerializer(LeanSerializer, Rows[HistoryEntry]):
 
 
 class NodeExecutionListSerializer(LeanSerializer, Rows[NodeExecution]):
-    node_name = serializers.CharField(source="node.name", read_only=True)
+    node_name = serializers.CharField(read_only=True)
 
     class Meta:
         model = NodeExecution

@@ -16,7 +16,7 @@ from executions.api.errors import BadQuery
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
 from workflows.models import Node
 
-from .owners import hidden
+from .owners import hidden, sees_all
 from .values import Flag, Id, Key, Moment, Seconds, Several, Text, execution_id, name_or_number, only
 
 MAX_PERIOD = timedelta(days=31)
@@ -98,7 +98,9 @@ class NodeExecutionFilters(AskedFilters):
             return queryset.none()
         # As a list of ids the planner knows how common each of them is; of a join it does not.
         nodes = Node.objects.filter(workflow=value).values_list("id", flat=True)
-        return queryset.of_nodes(list(nodes))
+        rows = queryset.of_nodes(list(nodes))
+        # An owner's rows are joined with their runs anyway: only with those of this workflow, then.
+        return rows if sees_all(rows, self.request.user) else rows.filter(workflow_execution__workflow=value)
 
     def filter_queryset(self, queryset: Any) -> Any:
         """Most executions are completed: those of any other state are few, and found by that."""

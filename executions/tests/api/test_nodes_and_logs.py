@@ -8,7 +8,7 @@ from executions import partitions
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.base import uuid7
-from workflows.models import Workflow
+from workflows.models import Node, Workflow
 
 
 @pytest.fixture
@@ -74,6 +74,20 @@ def test_the_nodes_of_a_run_are_listed_in_their_order_with_two_queries_more(
         rows = client.get(f"/api/v1/executions/{run.pk}/nodes/").json()["results"]
     assert [row["node_name"] for row in rows] == ["fetch", "rank", "report"]
     assert not {"input_data", "output_data", "error_traceback"} & set(rows[0])
+
+
+def test_failed_nodes_are_listed_with_their_names_and_retries_and_no_query_more(
+    api: Any, owner: Any, run: Any, django_assert_num_queries: Any
+) -> None:
+    for name, config in (("fetch", {"max_retries": 0}), ("rank", {"max_retries": 2}), ("report", None)):
+        Node.objects.filter(workflow=run.workflow, name=name).update(retry_config=config or {})
+        node = NodeExecutionFactory(workflow_execution=run, node=run.workflow.nodes.get(name=name))
+        in_state(node, "failed")
+    client = api(owner)
+    client.get("/api/v1/node-executions/")
+    with django_assert_num_queries(3):  # the token, the owner's workflows, the nodes
+        found = client.get("/api/v1/node-executions/?status=failed").json()["results"]
+    assert {each["node_name"]: each["can_retry"] for each in found} == {"fetch": False, "rank": True, "report": True}
 
 
 def test_logs_take_one_line(api: Any, owner: Any, run: Any) -> None:
