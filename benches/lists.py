@@ -30,6 +30,7 @@ from django.db.models import Count, Max, Min
 from django.test import Client
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from pastetrader import startup
 from tokens.models import Scope, Token
 from workflows.models import Workflow
 
@@ -133,6 +134,7 @@ def main() -> None:
         raise SystemExit("This ledger is empty: fill it with make seed.")
     with transaction.atomic():
         asked = list(addresses())
+        startup.settle()
         for name, part in WHO.items():
             user = get_user_model().objects.create(username=f"bench {name}", is_staff=not part, is_superuser=not part)
             if part:

@@ -1,5 +1,6 @@
 """What every server does before it serves, whichever server it is."""
 
+import gc
 import logging
 from threading import Thread
 
@@ -16,6 +17,14 @@ def prepare() -> None:
     thread = Thread(target=_make_partitions)
     thread.start()
     thread.join()
+    settle()
+
+
+def settle() -> None:
+    """What is loaded by now stays. Python's collector would look through all of it each time that it has a full round,
+    in the middle of some answer."""
+    gc.collect()
+    gc.freeze()
 
 
 def _make_partitions() -> None:

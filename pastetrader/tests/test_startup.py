@@ -1,6 +1,7 @@
 """Every start of a server makes the partitions ahead, from within an event loop too."""
 
 import asyncio
+import gc
 import importlib
 import logging
 import sys
@@ -32,6 +33,14 @@ def test_a_start_without_the_table_serves_and_says_so(monkeypatch: pytest.Monkey
     with caplog.at_level(logging.WARNING, "pastetrader.startup"):
         asyncio.run(prepare())
     assert "Has the database been migrated?" in caplog.text
+
+
+def test_what_is_loaded_is_not_looked_through_by_the_collector_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(gc, "collect", lambda: done.append("collect"))
+    monkeypatch.setattr(gc, "freeze", lambda: done.append("freeze"))
+    startup.settle()
+    assert done == ["collect", "freeze"]
 
 
 @pytest.mark.parametrize("name", ["asgi", "wsgi"])
