@@ -1,27 +1,38 @@
 """One box for every id: what is pasted there leads to the page that has it."""
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.admin import AdminSite
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.http import HttpRequest
 from django.urls import reverse
 
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.models import Deletion, ExecutionLog, NodeExecution, WorkflowExecution
 from workflows.base import parse_uuid
 
 
 def address(site: AdminSite, request: HttpRequest, text: str) -> str | None:
-    """Of the one run, node execution or line that `text` is the id of, or of the one run whose correlation id it is.
-    None for every other text, and for what this user may not see."""
+    """Of the one run, node execution or line that `text` is the id of, or of the one run whose correlation id it is; of
+    its deletion, where it was that of a run. None for every other text, and for what this user may not see."""
     if not text:
         return None
     rows = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
     rows = rows or _by_correlation_id(request.user, text)
     if len(rows) != 1:
-        return None
+        return deletion(site, request, text)
     (row,) = rows
     return reverse(f"{site.name}:executions_{row._meta.model_name}_change", args=[row.pk])
+
+
+def deletion(site: AdminSite, request: HttpRequest, text: str) -> str | None:
+    """Of the run whose id `text` was: the address of the line that tells who deleted it."""
+    if (pk := parse_uuid(text)) is None or not site.get_model_admin(Deletion).has_view_permission(request):
+        return None
+    if not Deletion.objects.visible_to(request.user).filter(workflow_execution_id=pk).exists():
+        return None
+    return f"{reverse(f'{site.name}:executions_deletion_changelist')}?{urlencode({SEARCH_VAR: str(pk)})}"
 
 
 def _by_id(site: AdminSite, request: HttpRequest, pk: UUID) -> list[Any]:

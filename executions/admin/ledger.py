@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.db import DatabaseError, OperationalError
 from django.forms import Script
@@ -99,6 +100,15 @@ class LedgerAdmin(Acts):
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
         words = {"title": _("No such filter"), "refused": offered.named(self, names), "kept": urlencode(kept)}
         return self.told(request, "not_offered", 400, **words | more)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Django's own leads to the front page, where nobody looks for it."""
+        id = unquote(object_id)
+        return self.told(request, "unknown", 404, **{"title": _("Not found"), "id": id} | self.gone(request, id))
+
+    def gone(self, request: HttpRequest, id: str) -> dict[str, Any]:
+        """What is known of a row that is not there."""
+        return {}
 
     def told(self, request: HttpRequest, page: str, status: int, **words: Any) -> HttpResponse:
         """A page in place of the list."""

@@ -84,6 +84,9 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         address = address or (saved_views.landing(request) if self.has_view_permission(request) else None)
         return redirect(address) if address else None
 
+    def gone(self, request: HttpRequest, id: str) -> dict[str, Any]:
+        return {"deletion": landing.deletion(self.admin_site, request, id)}
+
     def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
         return super().not_offered(request, view=saved_views.looked_at(request))
 

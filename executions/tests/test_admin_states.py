@@ -10,12 +10,14 @@ from django.views import defaults
 from psycopg.errors import QueryCanceled
 
 from executions.admin import keyset, runpage
+from executions.models import WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
 from workflows.base import uuid7
 
 RUNS = "/admin/executions/workflowexecution/"
 NODES = "/admin/executions/nodeexecution/"
 LOGS = "/admin/executions/executionlog/"
+DELETIONS = "/admin/executions/deletion/"
 
 
 def signed_in(user: Any, **kwargs: Any) -> Client:
@@ -41,10 +43,23 @@ class TestEmpty:
     def test_other_lists_say_that_there_are_none_yet(self, address: str, names: str, teammate: Any) -> None:
         assert f"There are no {names.lower()} yet." in page(teammate, address)
 
-    @pytest.mark.parametrize("query", ["status=failed", "q=nothing-like-it"])
-    def test_where_nothing_fits_the_filters_can_be_cleared(self, query: str, teammate: Any) -> None:
+    def test_where_nothing_is_found_it_says_what_the_search_knows(self, teammate: Any) -> None:
         WorkflowExecutionFactory()
-        html = page(teammate, f"{RUNS}?{query}")
+        html = page(teammate, f"{RUNS}?q=nothing-like-it")
+        assert "The search for “nothing-like-it” finds no workflow executions." in html
+        assert "The id of a run, a node execution or a line; a correlation id; a tag, in full." in html
+        assert '<a href="?view=all">Clear the search and all filters</a>' in html
+
+    def test_a_saved_view_that_is_gone_is_not_passed_over(self, teammate: Any) -> None:
+        run, gone = WorkflowExecutionFactory(), "The saved view of this address is not there any more"
+        html = page(teammate, f"{RUNS}?view={uuid7()}")
+        assert gone in html
+        assert str(run.pk) in html
+        assert gone not in page(teammate, f"{RUNS}?view=all")
+
+    def test_where_nothing_fits_the_filters_can_be_cleared(self, teammate: Any) -> None:
+        WorkflowExecutionFactory()
+        html = page(teammate, f"{RUNS}?status=failed")
         assert "No workflow executions fit these filters." in html
         assert '<a href="?view=all">Clear all filters</a>' in html
         assert "Nothing has run yet" not in html
@@ -103,6 +118,23 @@ class TestNotFound:
         html = page(staff, "/admin/nothing/here/", status=404)
         assert "Nothing is at this address" in html
         assert 'id="user-tools"' in html
+
+    @pytest.mark.parametrize("address", [RUNS, NODES, LOGS])
+    @pytest.mark.parametrize("id", [str(uuid7()), "no-id-at-all"])
+    def test_a_row_that_is_not_there_says_so_and_leads_to_its_list(self, address: str, id: str, staff: Any) -> None:
+        html = page(staff, f"{address}{id}/change/", status=404)
+        assert "Nothing with this id is here" in html
+        assert f"<code>{id}</code>" in html
+
+    def test_a_run_that_was_deleted_leads_to_who_did_it(self, staff: Any, teammate: Any) -> None:
+        run = WorkflowExecutionFactory()
+        address = f"{RUNS}{run.pk}/change/"
+        WorkflowExecution.objects.filter(pk=run.pk).delete()
+        assert f'href="{DELETIONS}?q={run.pk}">Who did it, when and why' in page(staff, address, status=404)
+        landed = signed_in(staff).get(RUNS, {"q": str(run.pk)})
+        assert landed.headers["Location"] == f"{DELETIONS}?q={run.pk}"
+        teammate.user_permissions.remove(*teammate.user_permissions.filter(codename="view_deletion"))
+        assert "Who did it" not in page(teammate, address, status=404)
 
     def test_one_who_is_not_logged_in_learns_no_more(self, db: None) -> None:
         response = Client().get("/nothing/")
