@@ -30,11 +30,17 @@ def update() -> None:
     """Takes new strings into the .po, and what is gone out of it; then compiles it. Raises ToolsMissing."""
     with extracted() as po:
         stored().write_text(po.read_text())
-    compile_to(stored(), stored().with_suffix(".mo"))
+    for po in (stored(), of_scripts()):
+        compile_to(po, po.with_suffix(".mo"))
 
 
 def stored() -> Path:
     return Path(settings.LOCALE_PATHS[0], PO)
+
+
+def of_scripts() -> Path:
+    """What Django's own scripts say and its catalogue lacks; ours say nothing by themselves."""
+    return stored().with_name("djangojs.po")
 
 
 @contextmanager

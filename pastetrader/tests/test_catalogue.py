@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
+from django.test import Client
 
 from pastetrader import catalogue
 
@@ -22,7 +24,7 @@ SAME = {"API", "SQL", "JSON lines", "Id", "id", "%d ms", "p50:", "p95:", "over %
 
 @pytest.fixture(scope="module")
 def stored() -> list[po.Entry]:
-    return list(po.entries(catalogue.stored()))
+    return [*po.entries(catalogue.stored()), *po.entries(catalogue.of_scripts())]
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +84,26 @@ def test_a_sentence_ends_as_its_original_does(stored: list[po.Entry]) -> None:
 
 def test_the_catalogue_has_the_strings_of_the_sources_and_no_others(stored: list[po.Entry], fresh: Path) -> None:
     there, wanted = {entry.key for entry in stored}, {entry.key for entry in po.entries(fresh)}
+    there -= {entry.key for entry in po.entries(catalogue.of_scripts())}
     assert wanted - there == set(), "run `make messages` and translate them"
     assert there - wanted == set(), "run `make messages`, which takes them out"
 
 
-def test_what_is_compiled_is_what_is_written(fresh: Path, tmp_path: Path) -> None:
+def test_what_django_s_own_scripts_say_is_korean_too(staff: Any, client: Client) -> None:
+    """The picker of dates, and the note that the server's clock is another one."""
+    theirs = Path(admin.__path__[0], "locale", *catalogue.PO.parts).with_name("djangojs.po")
+    lacking = {entry.said["msgid"] for entry in po.entries(theirs) if not all(entry.translations)}
+    assert lacking == {entry.said["msgid"] for entry in po.entries(catalogue.of_scripts())}
+    client.force_login(staff)
+    spoken = client.get("/admin/jsi18n/", headers={"Accept-Language": "ko"}).content.decode()
+    assert '"Today (%(date)s)": "\\uc624\\ub298 (%(date)s)"' in spoken
+
+
+@pytest.mark.parametrize("written", [catalogue.stored, catalogue.of_scripts])
+def test_what_is_compiled_is_what_is_written(written: Any, fresh: Path, tmp_path: Path) -> None:
     """Installing needs no gettext: both are kept."""
-    catalogue.compile_to(catalogue.stored(), tmp_path / "django.mo")
-    assert _spoken(tmp_path / "django.mo") == _spoken(catalogue.stored().with_suffix(".mo")), "run `make messages`"
+    catalogue.compile_to(written(), tmp_path / "compiled.mo")
+    assert _spoken(tmp_path / "compiled.mo") == _spoken(written().with_suffix(".mo")), "run `make messages`"
 
 
 def _spoken(mo: Path) -> dict[Any, str]:
