@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from workflows import storable
 from workflows.base import Identified, Value, Versioned, json_value
 
-from . import acting, reasons, vault
+from . import acting, reasons, sealed, vault
 from .exceptions import InvalidTransition, StaleExecution
 from .querysets import GuardedQuerySet
 from .states import ENDED, ExecutionStatus, Transitions, sources
@@ -148,7 +148,7 @@ class Execution(Versioned, Timed):
             if then is not None:
                 then()
             if to in ENDED:
-                transaction.on_commit(vault.purge_now_and_then, robust=True)
+                transaction.on_commit(sealed.purge_now_and_then, robust=True)
         if moved["version"] != self.version + 1:
             # Somebody changed other columns since this object was read: the move stands, and the object stays stale,
             # so that save() does not write its old values over theirs.

@@ -33,8 +33,8 @@ from .log import ExecutionLog
 from .querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from .retries import NODE_RESET
 from .saved import SavedView
+from .sealed import ExecutionSecrets
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
-from .vault import ExecutionSecrets
 
 __all__ = [
     "Deletion",

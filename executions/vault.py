@@ -1,35 +1,31 @@
-"""The values of a run's secrets: kept encrypted, and only while the run can still write something to find them in.
+"""How the values of a run's secrets are kept out of whatever is stored of it.
 
 Every way into the ledger passes `guard()`: save(), bulk_create(), update() and the verbs. A row without a value is what
 a purge leaves behind: the run had secrets, nobody knows them any more, and so nothing more is taken from it.
 """
 
-import json
-import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, models, transaction
 from django.db.models import F, OuterRef, Q, Subquery, Value
-from django.db.models.functions import Coalesce, Now
-from django.utils.translation import gettext_lazy as _
+from django.db.models.functions import Coalesce
 
 from pastetrader.postgres.prepared import Prepared
 from workflows.base import parse_uuid
 
 from . import reasons
 from .exceptions import SecretsUnknown
+from .sealed import ExecutionSecrets, extra_keys, is_over, scrubber_of, seal, unseal
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
 from .states import ACTIVE, ExecutionStatus
 
@@ -38,60 +34,6 @@ type Fields = dict[str, Any]
 type Cut = Callable[[Fields], Fields]
 
 GONE = ""  # as no encrypted text is
-PURGED_AT_ONCE = 100
-PURGE_EVERY = 60  # seconds, of one process
-
-logger = logging.getLogger(__name__)
-
-
-class ExecutionSecretsQuerySet(models.QuerySet["ExecutionSecrets"]):
-    def over(self) -> "ExecutionSecretsQuerySet":
-        """Of runs whose time for late lines, or for a retry, has passed."""
-        return self.filter(is_over())
-
-    def purge(self, limit: int | None = None) -> int:
-        """Delete the values of those that are over; how many there were. Others may do the same meanwhile."""
-        with transaction.atomic(using=self.db):
-            due = self.over().filter(sealed__isnull=False).order_by()
-            pks = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
-            _scrubber.cache_clear()
-            return self.filter(pk__in=pks).update(sealed=None) if pks else 0
-
-
-class ExecutionSecrets(models.Model):
-    workflow_execution = models.OneToOneField(
-        "executions.WorkflowExecution", on_delete=models.DB_CASCADE, primary_key=True, related_name="+"
-    )
-    sealed = models.TextField(_("encrypted values"), null=True)  # noqa: DJ001  # NULL is "purged"
-
-    objects = ExecutionSecretsQuerySet.as_manager()
-
-    class Meta:
-        db_table = "execution_secrets"
-        verbose_name = _("secrets of a workflow execution")
-        verbose_name_plural = _("secrets of workflow executions")
-        indexes = [
-            # Read by purge(): few runs are under way, and many more were.
-            models.Index(
-                fields=["workflow_execution"], name="idx_execution_secrets_kept", condition=Q(sealed__isnull=False)
-            )
-        ]
-
-    def __str__(self) -> str:
-        return str(self.pk)
-
-
-def is_over(run: str = "workflow_execution__") -> Q:
-    """`run` leads to the run; it is "" from a run itself."""
-
-    def ended(before: int) -> Any:
-        return Now() - timedelta(seconds=before)
-
-    final = [ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED]
-    grace, failed = settings.EXECUTIONS_SECRETS_GRACE_SECONDS, settings.EXECUTIONS_SECRETS_FAILED_SECONDS
-    return Q(**{f"{run}status__in": final, f"{run}ended_at__lt": ended(grace)}) | Q(
-        **{f"{run}status": ExecutionStatus.FAILED, f"{run}ended_at__lt": ended(failed)}
-    )
 
 
 @dataclass(slots=True)
@@ -132,7 +74,7 @@ def guard(
     came with the rows. Raises SecretsUnknown where a run had secrets that cannot be known any more.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
-    extra = _extra()
+    extra = extra_keys()
     found: dict[UUID, set[str]] = defaultdict(set)
     for piece in pieces:
         for value in piece.fields.values():
@@ -197,12 +139,13 @@ def version_now(run: UUID) -> int | None:
 
 def guard_same(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
     """What rows of many runs, given as a query of their ids, are about to store alike: clear of the secrets of all."""
-    if not any(values_in(value, _extra()) for value in fields.values()):
+    if not any(values_in(value, extra_keys()) for value in fields.values()):
         runs = ExecutionSecrets.objects.using(using).filter(pk__in=runs).values_list("pk", flat=True)
     pieces = [Piece(run, dict(fields)) for run in runs]
     guard(pieces, "update", using)
     fields = dict(fields)
-    for known in (*_known({piece.run for piece in pieces}, "update", using).values(), Known(Scrubber(extra=_extra()))):
+    plain = Known(Scrubber(extra=extra_keys()))
+    for known in (*_known({piece.run for piece in pieces}, "update", using).values(), plain):
         _scrub(fields, known.scrubber)
     return fields
 
@@ -217,7 +160,7 @@ def guarded(model: Any) -> frozenset[str]:
 def keep_of_new(found: Values, using: str | None = None) -> None:
     """What guard() found in runs that have just been inserted."""
     ExecutionSecrets.objects.using(using).bulk_create(
-        ExecutionSecrets(pk=run, sealed=_sealed(values)) for run, values in found.items()
+        ExecutionSecrets(pk=run, sealed=seal(values)) for run, values in found.items()
     )
 
 
@@ -228,16 +171,16 @@ def keep(found: Values, using: str | None = None) -> KnownOf:
         # First the run, as every verb does; and two that add to the same run come one after the other.
         runs = _runs().using(secrets.db).filter(pk__in=found).order_by("pk")
         there = dict(runs.select_for_update(no_key=True).values_list("pk", "secrets_version"))
-        kept = {row.pk: _unsealed(row.sealed, _keys()) for row in secrets.filter(pk__in=there) if row.sealed}
+        kept = {row.pk: unseal(row.sealed) for row in secrets.filter(pk__in=there) if row.sealed}
         every = {run: found[run] | kept.get(run, frozenset()) for run in there}
         secrets.bulk_create(
-            [ExecutionSecrets(pk=run, sealed=_sealed(values)) for run, values in every.items()],
+            [ExecutionSecrets(pk=run, sealed=seal(values)) for run, values in every.items()],
             update_conflicts=True,
             unique_fields=["workflow_execution"],
             update_fields=["sealed"],
         )
         runs.update(secrets_version=F("secrets_version") + 1)
-    return {run: Known(Scrubber(values, _extra()), there[run] + 1) for run, values in every.items()}
+    return {run: Known(Scrubber(values, extra_keys()), there[run] + 1) for run, values in every.items()}
 
 
 def as_stored(row: Any, fields: dict[str, Any], cut: Cut = lambda fields: fields) -> Iterator[tuple[Any, Fields]]:
@@ -249,7 +192,7 @@ def as_stored(row: Any, fields: dict[str, Any], cut: Cut = lambda fields: fields
     the run's secrets are deleted, or cannot be decrypted, any value at all. Then the masks alone are, and a text that
     held another row's secret counts as other content.
     """
-    extra = _extra()
+    extra = extra_keys()
     found = {value for document in fields.values() for value in values_in(document, extra)}
     try:
         known = _known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
@@ -275,21 +218,6 @@ def scrubber(run: UUID, using: str | None = None) -> Scrubber:
         return _known({run}, "print", using).get(run, NONE).scrubber
     except (SecretsUnknown, DatabaseError):
         return Blindfold()
-
-
-def purge_now_and_then(using: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-    """A few of other runs, after a verb has ended one: at most once a minute in one process. Never raises."""
-    global _purged_at  # noqa: PLW0603
-    if clock() - _purged_at < PURGE_EVERY:
-        return
-    _purged_at = clock()
-    try:
-        ExecutionSecrets.objects.using(using).purge(PURGED_AT_ONCE)
-    except DatabaseError as error:
-        logger.warning("Expired secrets could not be deleted: %s. manage.py purge_secrets tries again.", error)
-
-
-_purged_at = -float(PURGE_EVERY)
 
 
 # --- Read together with a row ------------------------------------------------
@@ -335,7 +263,7 @@ def take(row: Any, *states: ExecutionStatus) -> KnownOf | None:
     if sealed == GONE or state not in (states or ACTIVE):
         return None
     try:
-        scrubber = Scrubber(extra=_extra()) if sealed is None else _scrubber(sealed, _keys(), _extra())
+        scrubber = Scrubber(extra=extra_keys()) if sealed is None else scrubber_of(sealed)
     except InvalidToken:
         return None
     return {_run_of(row): Known(scrubber, version)}
@@ -378,7 +306,7 @@ def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
         if over or sealed is None:
             raise SecretsUnknown(act, state, reasons.PURGED, row_version)
         try:
-            known[run] = Known(_scrubber(sealed, _keys(), _extra()), version)
+            known[run] = Known(scrubber_of(sealed), version)
         except InvalidToken as error:
             raise SecretsUnknown(act, state, reasons.LOST, row_version) from error
     return known
@@ -394,30 +322,3 @@ def _of_runs(**runs: Any) -> Any:
 def _kept(_grace: int, _failed: int) -> Prepared:
     """Of one run; what is_over() says stands in the compiled question."""
     return Prepared(lambda run: _of_runs(pk=run))
-
-
-@lru_cache(128)
-def _scrubber(sealed: str, keys: tuple[str, ...], extra: tuple[str, ...]) -> Scrubber:
-    """No two encryptions are equal: the text itself is the version of the row."""
-    return Scrubber(_unsealed(sealed, keys), extra)
-
-
-def _extra() -> tuple[str, ...]:
-    return tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA)
-
-
-def _keys() -> tuple[str, ...]:
-    return tuple(settings.EXECUTIONS_SECRETS_KEYS)
-
-
-def _sealed(values: Iterable[str]) -> str:
-    return _fernet(_keys()).encrypt(json.dumps(sorted(values)).encode()).decode()
-
-
-def _unsealed(sealed: str, keys: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(json.loads(_fernet(keys).decrypt(sealed)))
-
-
-@lru_cache(8)
-def _fernet(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in keys])

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from executions.vault import ExecutionSecrets
+from executions.sealed import ExecutionSecrets
 
 
 class Command(BaseCommand):
