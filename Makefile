@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets screenshots requirements schema examples fuzz clean
+.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets accessibility screenshots requirements schema examples fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -65,6 +65,9 @@ fuzz: setup ## every check of schemathesis against a live server, 1,000 examples
 
 screenshots: setup ## take the pictures in docs/screenshots anew (ARGS="monitor run")
 	@$(BIN)/python -m browser.screenshots $(ARGS)
+
+accessibility: setup ## every page by axe-core, light and dark, wide and on a phone, in English and Korean (ARGS="monitor run")
+	@$(BIN)/python -m browser.accessibility $(ARGS)
 
 requirements: setup ## compile the .in files anew, with the newest releases
 	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'for name in requirements requirements-dev; do \

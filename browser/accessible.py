@@ -1,5 +1,6 @@
 """WCAG 2.2 AA, as axe-core checks it: in light, in dark and on a phone's width."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -23,12 +24,17 @@ WAYS: tuple[tuple[Any, ViewportSize], ...] = (("light", WIDE), ("dark", PHONE))
 
 def check_accessible(page: Page, *, but: tuple[str, ...] = ()) -> None:
     """The page as it stands now, not loaded anew. `but` names rules that are left out: say why where you call it."""
-    faults = [
+    faults = faults_of(page, WAYS, but)
+    assert not faults, f"{page.url}\n" + "\n".join(faults)
+
+
+def faults_of(page: Page, ways: Sequence[tuple[Any, ViewportSize]], but: tuple[str, ...] = ()) -> list[str]:
+    """One line or more of each rule that is violated, for each of the ways that the page is shown."""
+    return [
         f"{scheme}, {size['width']} wide: {fault}"
-        for scheme, size in WAYS
+        for scheme, size in ways
         for fault in _faults(page, scheme, size, but)
     ]
-    assert not faults, f"{page.url}\n" + "\n".join(faults)
 
 
 def _faults(page: Page, scheme: Any, size: ViewportSize, but: tuple[str, ...]) -> list[str]:
