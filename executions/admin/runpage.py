@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from executions import graphs
 from executions.states import ExecutionStatus
+from pastetrader.postgres.unsorted import unsorted
 from workflows.models import Graph
 from workflows.querysets import may_see_all
 
@@ -29,7 +30,7 @@ def of(request: HttpRequest, run: Any) -> dict[str, Any]:
         "run": attempts.with_duration(run),
         "payloads": payloads,
         "attempts": attempts.newest(run.attempts),
-        "lines": logs.newest(run.logs.visible_to(request.user)),
+        "lines": _lines(request, run),
         "lines_shown": logs.LINES,
     }
     return (
@@ -51,6 +52,12 @@ def parts(request: HttpRequest, run: Any) -> dict[str, Any]:
         "slower": comparing.change(_slower(run, then)) if then else None,
         "comparison": comparison,
     }
+
+
+def _lines(request: HttpRequest, run: Any) -> list[Any]:
+    """As many are read as are shown, however many lines the run has, and while it writes them."""
+    with unsorted():
+        return logs.newest(run.logs.visible_to(request.user))
 
 
 def _nodes(request: HttpRequest, run: Any, tries: list[Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The addresses of a run's log: the page, its windows, what is where in it, and the download."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from executions.admin import nodes, streams
 from executions.models import LogLevel
 from executions.states import ACTIVE
 from pastetrader.postgres.limits import TookTooLong, at_most
+from pastetrader.postgres.unsorted import unsorted
 from workflows.querysets import may_see_all
 
 from . import download, index, places, windows
@@ -137,7 +139,15 @@ def _named(query: Any) -> UUID | None:
 def _shown(log: Log, counted: index.Index | None, at: UUID | None) -> places.Shown:
     if counted and log.asked.shows_matches_only:
         return places.found_page(log.request.GET, log.view, counted)
-    return places.page(log.request.GET, log.view, log.every_line, at)
+    with _walk(log):
+        return places.page(log.request.GET, log.view, log.every_line, at)
+
+
+def _walk(log: Log) -> AbstractContextManager[None]:
+    """All lines stand in the order of an index. What a node or a level leaves, and lines at places, are found by
+    another one, and are few."""
+    is_narrowed = log.asked.node or log.asked.level or "places" in log.request.GET
+    return nullcontext() if is_narrowed else unsorted()
 
 
 def _index(log: Log, pk: UUID | None) -> index.Index | None:
@@ -191,7 +201,8 @@ def window(log: Log) -> HttpResponse:
         return TemplateResponse(
             log.request, f"{FOLDER}/_whole.html", {"message": _message(log, pk), "asked": log.asked}
         )
-    rows = places.window(log.request.GET, log.view)
+    with _walk(log):
+        rows = places.window(log.request.GET, log.view)
     answer = TemplateResponse(log.request, f"{FOLDER}/_lines.html", log.dressing(rows))
     answer["X-Lines"] = str(len(rows))
     return answer

@@ -21,7 +21,7 @@ type Range = tuple[int, int]  # places, from 0, both included
 
 def key_of(lines: Any, pk: UUID) -> Key | None:
     """By the primary key; None for what is no line of these."""
-    found: Key | None = lines.filter(pk=pk).values_list(*ORDER).first()
+    found: Key | None = lines.filter(pk=pk).order_by().values_list(*ORDER).first()
     return found
 
 
