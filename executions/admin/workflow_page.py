@@ -126,18 +126,7 @@ class Sections:
         runs = [run.pk for run in (self.runs or [])[: newest.counted(len(nodes))]]
         window = node_health.Window(self.workflow.pk, runs)
         found = asked("nodes", lambda: node_health.of(self.user, window, nodes), LIMIT_MS)
-        if found is None:
-            return None
-        plan, rows = drawing.drawn(today, [], set()), node_health.in_order(today, found)
-        return {
-            "drawing": plan,
-            "boxes": node_health.boxes(today, plan, found) if plan else [],
-            "rows": rows,
-            "worst": node_health.worst(rows),
-            "number": window.number,
-            "rates": [(rate, node_health.SHAPES[rate], word) for rate, word in node_health.RATES.items()],
-            "often": node_health.OFTEN,
-        }
+        return None if found is None else _fared(today, found) | {"number": window.number}
 
     def _grid(self) -> dict[str, Any] | None:
         if (today := self.today) is None:
@@ -150,3 +139,15 @@ class Sections:
         known = changes.among(found.runs) if found.newer else self.changes
         drawn = grid.drawn(self.user, durations.timed(found.runs), today, known)
         return {"page": found, "drawn": drawn}
+
+
+def _fared(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> dict[str, Any]:
+    plan, rows = drawing.drawn(today, [], set()), node_health.in_order(today, found)
+    return {
+        "drawing": plan,
+        "boxes": node_health.boxes(today, plan, found) if plan else [],
+        "rows": rows,
+        "worst": node_health.worst(rows),
+        "rates": [(rate, node_health.SHAPES[rate], word) for rate, word in node_health.RATES.items()],
+        "often": node_health.OFTEN,
+    }

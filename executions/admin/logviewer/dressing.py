@@ -47,45 +47,63 @@ class Line:
     link: str
 
 
+@dataclass(frozen=True)
+class _Dresser:
+    """What all lines of one answer have in common."""
+
+    run: Any
+    asked: Asked
+    at: UUID | None
+    page: str  # of the run
+    words: dict[str, str]
+
+    def line(self, line: Any, before: datetime | None) -> Line:
+        return Line(
+            pk=line.pk,
+            moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
+            shown_time=moment(line.timestamp, self.run, self.asked.time),
+            level=line.level,
+            word=self.words[line.level],
+            is_cut=line.is_cut,
+            has_data=line.has_data if hasattr(line, "has_data") else line.data is not None,
+            is_asked_for=line.pk == self.at,
+            later=_later(line.timestamp, before),
+            skipped=getattr(line, "skipped", 0),
+            place=getattr(line, "place", None),
+            link=self.asked.query(at=line.pk),
+            **self._node(line),
+            **self._message(line),
+        )
+
+    def _node(self, line: Any) -> dict[str, Any]:
+        if not line.node_execution_id:
+            return {"node": "", "node_link": "", "shade": 0}
+        node = line.node_execution.node
+        link = f"{self.page}?node={line.node_execution_id}#node"
+        return {"node": node.name, "node_link": link, "shade": node.pk.int % SHADES}
+
+    def _message(self, line: Any) -> dict[str, Any]:
+        text = _text(line)
+        shown = text[:MESSAGE].rstrip("\n")
+        html = ansi.html(shown, self.asked.q)
+        return {
+            "html": html,
+            "more_lines": shown.count("\n"),
+            "is_long": len(text) > MESSAGE,
+            "is_open": hasattr(line, "place") and "<mark>" in html and "\n" in shown,
+        }
+
+
 def dressed(
     lines: Iterable[Any], run: Any, asked: Asked | None = None, before: datetime | None = None, at: UUID | None = None
 ) -> Iterator[Line]:
     """`before` is the time of the line ahead of the first, `at` the id of the one that the address asks for."""
-    asked, words = asked or Asked(), {level: str(word) for level, word in LogLevel.choices}
+    words = {level: str(word) for level, word in LogLevel.choices}
     page = reverse("admin:executions_workflowexecution_change", args=[run.pk])
+    dresser = _Dresser(run, asked or Asked(), at, page, words)
     for line in lines:
-        yield _dressed(line, run, page, asked, words, before, at)
+        yield dresser.line(line, before)
         before = line.timestamp
-
-
-def _dressed(
-    line: Any, run: Any, page: str, asked: Asked, words: dict[str, str], before: datetime | None, at: Any
-) -> Line:
-    text = _text(line)
-    node = line.node_execution.node if line.node_execution_id else None
-    shown = text[:MESSAGE].rstrip("\n")
-    html = ansi.html(shown, asked.q)
-    return Line(
-        pk=line.pk,
-        moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
-        shown_time=moment(line.timestamp, run, asked.time),
-        level=line.level,
-        word=words[line.level],
-        node=node.name if node else "",
-        node_link=f"{page}?node={line.node_execution_id}#node" if node else "",
-        shade=node.pk.int % SHADES if node else 0,
-        html=html,
-        more_lines=shown.count("\n"),
-        is_long=len(text) > MESSAGE,
-        is_open=hasattr(line, "place") and "<mark>" in html and "\n" in shown,
-        is_cut=line.is_cut,
-        has_data=line.has_data if hasattr(line, "has_data") else line.data is not None,
-        is_asked_for=line.pk == at,
-        later=_later(line.timestamp, before),
-        skipped=getattr(line, "skipped", 0),
-        place=getattr(line, "place", None),
-        link=asked.query(at=line.pk),
-    )
 
 
 def _text(line: Any) -> str:
