@@ -10,12 +10,12 @@ SHOWN = 100
 DRAWN = 2_000
 
 
-def newest(attempts: Any) -> list[Any]:
-    """The last of `attempts`, the oldest of them first."""
+def newest(attempts: Any, traceback: int = texts.TRACEBACK) -> list[Any]:
+    """The last of `attempts`, the oldest of them first, with so many letters of each traceback."""
     columns = {"error": texts.head("error_message", texts.SHORT)}
     names = ["number", "status", "started_at", "ended_at"]
     if attempts.model is NodeExecutionAttempt:
-        columns["traceback"] = texts.tail("error_traceback", texts.TRACEBACK)
+        columns["traceback"] = texts.tail("error_traceback", traceback)
         names.append("node_execution")
     found = attempts.only(*names).annotate(**columns).order_by("-id")[:SHOWN]
     return [with_duration(attempt) for attempt in sorted(found, key=lambda attempt: attempt.number)]

@@ -40,10 +40,6 @@ class Box:
     count: int = 0  # how many executions of the node there are
     before: list[str] = field(default_factory=list)  # names of the nodes that lead to it
 
-    @property
-    def shape(self) -> str:
-        return SHAPES[self.row.status]
-
     @cached_property
     def label(self) -> str:
         return shortened(self.name)
@@ -51,6 +47,8 @@ class Box:
     @property
     def time(self) -> str:
         """There is no room for "so far"."""
+        if self.row.status != "running":
+            return str(self.row.shown_duration)
         seconds = texts.seconds(self.row)
         return "–" if seconds is None else texts.human(seconds)
 
@@ -74,14 +72,43 @@ class Box:
         }
 
 
-@dataclass
-class Drawing:
+@dataclass(frozen=True)
+class Plan:
+    """All of a drawing that follows from the graph alone."""
+
     width: int
     height: int
-    boxes: list[Box]
-    lines: list[str]  # what an SVG path's `d` holds
-    fallen: list[str]  # lines along which a failure went on
+    places: list[tuple[int, int]]  # of the boxes, as their upper left corners
+    lines: dict[UUID, str]  # those out of each node, as what an SVG path's `d` holds
     heads: str
+
+
+@dataclass
+class Drawing:
+    plan: Plan
+    boxes: list[Box]
+    ways: set[UUID]  # the nodes whose failure went on along their edges
+
+    @property
+    def width(self) -> int:
+        return self.plan.width
+
+    @property
+    def height(self) -> int:
+        return self.plan.height
+
+    @property
+    def heads(self) -> str:
+        return self.plan.heads
+
+    @property
+    def lines(self) -> list[str]:
+        return [d for node, d in self.plan.lines.items() if node not in self.ways]
+
+    @property
+    def fallen(self) -> list[str]:
+        """Lines along which a failure went on."""
+        return [d for node, d in self.plan.lines.items() if node in self.ways]
 
     @property
     def telling(self) -> Any:
@@ -95,22 +122,12 @@ class Drawing:
 
 
 def drawn(graph: Graph, rows: Iterable[Any], ways: set[UUID]) -> Drawing | None:
-    """`ways` are the nodes whose failure went on along their edges. None for a graph of no nodes, or too large."""
+    """None for a graph of no nodes, or too large."""
     if not 0 < len(graph.nodes) <= MOST or len(graph.edges) > MOST_EDGES:
         return None
-    plan = _plan(
-        tuple(node["id"] for node in graph.nodes), tuple((e["source_node"], e["target_node"]) for e in graph.edges)
-    )
-    places = [_point(spot) for spot in plan.spots]
-    lines: dict[bool, list[str]] = {True: [], False: []}
-    for source, d in _lines(plan, places).items():
-        lines[UUID(plan.nodes[source]) in ways].append(d)
-    heads = "".join(
-        _head(*place) for spot, place in zip(plan.spots, places, strict=True) if not spot.is_bend and spot.before
-    )
-    width = 2 * MARGIN + plan.columns * (WIDTH + CHANNEL) - CHANNEL
-    height = 2 * MARGIN + round(plan.rows * PITCH) - (PITCH - HEIGHT)
-    return Drawing(width, height, _boxes(graph, places, rows), lines[False], lines[True], heads)
+    nodes = tuple(node["id"] for node in graph.nodes)
+    plan = _plan(nodes, tuple((edge["source_node"], edge["target_node"]) for edge in graph.edges))
+    return Drawing(plan, _boxes(graph, plan.places, rows), ways)
 
 
 def shortened(text: str, letters: int = LETTERS) -> str:
@@ -136,9 +153,14 @@ def _wide(text: str) -> float:
 
 
 @lru_cache(maxsize=32)
-def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Layout[str]:
+def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Plan:
     """Kept, since most runs of a workflow have the same graph, and one run is looked at again and again."""
-    return layered(nodes, edges)
+    layout = layered(nodes, edges)
+    places = [_point(spot) for spot in layout.spots]
+    width = 2 * MARGIN + layout.columns * (WIDTH + CHANNEL) - CHANNEL
+    height = 2 * MARGIN + round(layout.rows * PITCH) - (PITCH - HEIGHT)
+    corners = [(x, y - HEIGHT // 2) for x, y in places[: len(layout.nodes)]]
+    return Plan(width, height, corners, _lines(layout, places), _heads(layout, places))
 
 
 def _point(spot: Spot) -> tuple[int, int]:
@@ -155,28 +177,29 @@ def _boxes(graph: Graph, places: list[tuple[int, int]], rows: Iterable[Any]) -> 
     for row in rows:
         found[str(row.node_id)].append(row)
     boxes = []
-    for node, (x, y) in zip(dict.fromkeys(names), places, strict=False):
+    for node, (x, y) in zip(dict.fromkeys(names), places, strict=True):
         telling = min(found[node], key=lambda row: TELLING.index(row.status), default=None)
-        boxes.append(Box(x, y - HEIGHT // 2, names[node], telling, len(found[node]), before[node]))
+        boxes.append(Box(x, y, names[node], telling, len(found[node]), before[node]))
     return boxes
 
 
-def _lines(plan: Layout[str], places: list[tuple[int, int]]) -> dict[int, str]:
+def _lines(layout: Layout[str], places: list[tuple[int, int]]) -> dict[UUID, str]:
     """The lines out of each node, all in one path."""
     lines: dict[int, list[str]] = defaultdict(list)
-    for spot, (x, y) in zip(plan.spots, places, strict=True):
+    for spot, (x, y) in zip(layout.spots, places, strict=True):
         if spot.is_bend:
             lines[spot.source].append(f"M{x} {y}h{WIDTH}")
         for other in spot.after:
-            end = places[other][0] - (0 if plan.spots[other].is_bend else HEAD - 1)
-            lines[spot.source].append(_curve(x + WIDTH, y, end, places[other][1]))
-    return {source: "".join(parts) for source, parts in lines.items()}
+            end = places[other][0] - (0 if layout.spots[other].is_bend else HEAD - 1)
+            lines[spot.source].append(_curve(x + WIDTH, y, end - x - WIDTH, places[other][1] - y))
+    return {UUID(layout.nodes[source]): "".join(parts) for source, parts in lines.items()}
 
 
-def _curve(x: int, y: int, end: int, row: int) -> str:
-    middle = (x + end) // 2
-    return f"M{x} {y}" + (f"H{end}" if y == row else f"C{middle} {y} {middle} {row} {end} {row}")
+def _curve(x: int, y: int, across: int, down: int) -> str:
+    middle = across // 2
+    return f"M{x} {y}" + (f"c{middle} 0 {middle} {down} {across} {down}" if down else f"h{across}")
 
 
-def _head(x: int, y: int) -> str:
-    return f"M{x} {y}l-{HEAD} -4v8z"
+def _heads(layout: Layout[str], places: list[tuple[int, int]]) -> str:
+    ends = [place for spot, place in zip(layout.spots, places, strict=True) if not spot.is_bend and spot.before]
+    return "".join(f"M{x} {y}l-{HEAD} -4v8z" for x, y in ends)

@@ -10,23 +10,31 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionLog
+from executions.states import LogLevel
 from workflows.base import parse_uuid
 
 from . import texts
 from .filters import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
 from .ledger import LedgerAdmin, link
 
-LINES = 200  # of the log on the page of a run or of a node execution
+LINES = 100  # of the log on the page of a run or of a node execution
 MESSAGE = 4_000
 COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node__name")
 
 
 def newest(lines: Any) -> list[ExecutionLog]:
-    """The last of `lines`, the oldest of them first, as _log_line.html shows them."""
+    """The last of `lines`, the oldest of them first, as _log_rows.html shows them."""
     rows = lines.select_related("node_execution__node").only(*COLUMNS)
     shown = {"text": texts.head("message", MESSAGE), "has_data": Q(data__isnull=False)}
-    found: list[ExecutionLog] = rows.annotate(**shown).newest(LINES)
-    return found
+    return worded(rows.annotate(**shown).newest(LINES))
+
+
+def worded(lines: list[Any]) -> list[ExecutionLog]:
+    """The same, each with the word for its level, which is looked up once and not for each line."""
+    words = {level: str(word) for level, word in LogLevel.choices}
+    for line in lines:
+        line.word = words[line.level]
+    return lines
 
 
 @admin.register(ExecutionLog)

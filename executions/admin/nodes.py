@@ -2,7 +2,7 @@ from collections import defaultdict
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import F, Q
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -19,15 +19,22 @@ FAILED = 20
 
 
 def of_run(request: HttpRequest, run: Any) -> list[Any]:
-    """The nodes of a run in their order, each with its earlier attempts, as _node_row.html shows them."""
-    rows = run.node_executions.visible_to(request.user).select_related("node").only(*COLUMNS)
-    rows = rows.annotate(error=texts.head("error_message", texts.LINE)).order_by("execution_order", "id")
-    nodes = [attempts.with_duration(node) for node in rows[:SHOWN]]
-    of_these = NodeExecutionAttempt.objects.filter(node_execution__in=nodes)
-    earlier, tries = _by_node(attempts.newest(of_these)), _by_node(attempts.times(of_these))
+    """The nodes of a run in their order, each with its node's `name` and the times of its earlier attempts."""
+    rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node__name")])
+    rows = rows.annotate(name=F("node__name"), error=texts.head("error_message", texts.LINE))
+    nodes = [attempts.with_duration(node) for node in rows.order_by("execution_order", "id")[:SHOWN]]
+    tries = _by_node(attempts.times(_earlier(nodes)))
     words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each row
     for node in nodes:
-        node.earlier, node.tries, node.word = earlier[node.pk], tries[node.pk], words[node.status]
+        node.tries, node.word = tries[node.pk], words[node.status]
+    return nodes
+
+
+def with_attempts(nodes: list[Any]) -> list[Any]:
+    """The same, each with its earlier attempts as _node_row.html shows them."""
+    earlier = _by_node(attempts.newest(_earlier(nodes), texts.SHORT))
+    for node in nodes:
+        node.earlier = earlier[node.pk]
     return nodes
 
 
@@ -66,6 +73,10 @@ def chosen(request: HttpRequest, run: Any, asked: str) -> dict[str, Any] | None:
     rows = NodeExecution.objects.visible_to(request.user).filter(workflow_execution=run.pk, pk=pk)
     row = rows.select_related("node", "workflow_execution").only(*OF_ONE).first()
     return details(request.user, row) if row else None
+
+
+def _earlier(nodes: list[Any]) -> Any:
+    return NodeExecutionAttempt.objects.filter(node_execution__in=[node for node in nodes if node.attempt > 1])
 
 
 def _by_node(found: list[Any]) -> defaultdict[Any, list[Any]]:

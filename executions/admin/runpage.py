@@ -1,6 +1,7 @@
 """All that a run's page shows: each part by few queries, whatever the number of its nodes and lines."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models.fields.json import KT
 from django.db.models.functions import Left
@@ -13,7 +14,20 @@ from pastetrader.postgres.unsorted import unsorted
 from workflows.models import Graph
 from workflows.querysets import may_see_all
 
-from . import attempts, cascade, comparing, drawing, family, logs, nodes, streams, texts, timeline
+from . import (
+    attempts,
+    cascade,
+    comparing,
+    drawing,
+    family,
+    logs,
+    markup,
+    node_pages,
+    nodes,
+    streams,
+    texts,
+    timeline,
+)
 
 PAYLOADS = ("input_data", "output_data", "context", "metadata")
 NAMED = {
@@ -32,10 +46,11 @@ def of(request: HttpRequest, run: Any) -> dict[str, Any]:
         "attempts": attempts.newest(run.attempts),
         "lines": _lines(request, run),
         "lines_shown": logs.LINES,
+        "statuses": [(status, drawing.SHAPES[status], word) for status, word in ExecutionStatus.choices],
     }
-    return (
-        others | shown | _nodes(request, run, shown["attempts"]) | _family(request, run, others) | parts(request, run)
-    )
+    asked = parts(request, run)
+    of_nodes = _nodes(request, run, shown["attempts"], asked["chosen_id"])
+    return others | shown | asked | of_nodes | _family(request, run, others)
 
 
 def parts(request: HttpRequest, run: Any) -> dict[str, Any]:
@@ -60,26 +75,42 @@ def _lines(request: HttpRequest, run: Any) -> list[Any]:
         return logs.newest(run.logs.visible_to(request.user))
 
 
-def _nodes(request: HttpRequest, run: Any, tries: list[Any]) -> dict[str, Any]:
+def _nodes(request: HttpRequest, run: Any, tries: list[Any], chosen: UUID | None) -> dict[str, Any]:
     """The same rows four times: as what went wrong, as graph, in time, and as a table."""
-    graph = _graph(request, run)
     rows, failures = nodes.of_run(request, run), nodes.failed_of_run(request, run)
-    has_failed = run.status == ExecutionStatus.FAILED
-    went_wrong = cascade.of(failures, rows, graph.pairs, has_failed=has_failed)
+    graph = _graph(request, run, rows)
+    pairs = graph.pairs if failures else ()
+    went_wrong = cascade.of(failures, rows, pairs, has_failed=run.status == ExecutionStatus.FAILED)
+    page = node_pages.of(rows, request.GET.get("nodes", ""))
+    nodes.with_attempts(page.rows)
+    shown = {"node_page": page, "nodes_shown": nodes.SHOWN, "cascade": went_wrong, "graph_nodes": len(graph.nodes)}
+    return shown | _drawn(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
+
+
+def _drawn(graph: Graph, rows: list[Any], ways: set[UUID], chosen: UUID | None) -> dict[str, Any]:
+    drawn = drawing.drawn(graph, rows, ways)
+    return {"drawing": drawn, "boxes": markup.boxes(drawn, chosen) if drawn else ""}
+
+
+def _in_time(request: HttpRequest, run: Any, tries: list[Any], rows: list[Any], chosen: UUID | None) -> dict[str, Any]:
+    """All lanes where they are asked for."""
+    in_time = timeline.of_run(run, tries, rows, timezone.now())
+    if in_time is None:
+        return {}
+    shown = in_time.lanes if "lanes" in request.GET else in_time.shown(*filter(None, [chosen]))
     return {
-        "nodes": rows,
-        "nodes_shown": nodes.SHOWN,
-        "cascade": went_wrong,
-        "drawing": drawing.drawn(graph, rows, went_wrong.ways),
-        "timeline": timeline.of_run(run, tries, rows, timezone.now()),
-        "graph_nodes": len(graph.nodes),
+        "timeline": in_time,
+        "whole": markup.bars(in_time.run.bars),
+        "lanes": markup.lanes(shown, chosen),
+        "more_lanes": len(in_time.lanes) - len(shown),
     }
 
 
-def _graph(request: HttpRequest, run: Any) -> Graph:
-    """Empty for those who may not see what the run executed."""
+def _graph(request: HttpRequest, run: Any, rows: list[Any]) -> Graph:
+    """Empty for those who may not see what the run executed. `rows` are all executions, where they are not too many."""
     may_see = may_see_all(request.user, "executions.view_nodeexecution") or run.workflow.owner_id == request.user.pk
-    return graphs.of_run(run) if may_see else Graph()
+    executed = {row.node_id for row in rows} if len(rows) < nodes.SHOWN else None
+    return graphs.of_run(run, executed) if may_see else Graph()
 
 
 def _family(request: HttpRequest, run: Any, named: dict[str, Any]) -> dict[str, Any]:

@@ -46,26 +46,29 @@ def address(run: WorkflowExecution, lines: str = "") -> str | None:
 def of_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """For the admin's own door, which lets staff in."""
     run = _seen_by(request, pk)
-    said = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
-    key = _key(request, run)
-    source = Run(run.pk)
     try:
-        reader = stream.Reader(
-            source,
-            begins=going_on(said) if said else source.begin("now"),
-            key=key,
-            render=partial(as_html, key),
-            may_still=partial(_may_still, request, pk, key),
-            user=request.user.pk,
-            wait=0 if request.GET.get("wait") == "0" else None,
-        )
-        return stream.respond(request, reader)
+        return stream.respond(request, _reader(request, run))
     except BadCursor:
         return HttpResponse(_("This is not the id of an event. Load the page again."), status=400)
     except TooManyStreams as full:
         return HttpResponse(str(full), status=429, headers={"Retry-After": str(full.WAIT)})
     except Gone:
         raise Http404 from None
+
+
+def _reader(request: HttpRequest, run: WorkflowExecution) -> stream.Reader:
+    """Raises BadCursor, TooManyStreams, Gone."""
+    said = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
+    source, key = Run(run.pk), _key(request, run)
+    return stream.Reader(
+        source,
+        begins=going_on(said) if said else source.begin("now"),
+        key=key,
+        render=partial(as_html, key),
+        may_still=partial(_may_still, request, run.pk, key),
+        user=request.user.pk,
+        wait=0 if request.GET.get("wait") == "0" else None,
+    )
 
 
 def _seen_by(request: HttpRequest, pk: UUID) -> WorkflowExecution:
@@ -106,7 +109,9 @@ def _lines(partial_name: str, step: Step) -> dict[str, Any]:
     of_nodes = Prefetch("node_execution", NodeExecution.objects.select_related("node").only("node__name"))
     prefetch_related_objects(step.lines, of_nodes)
     return {
-        "html": render_to_string(partial_name, {"lines": [_as_listed(line) for line in step.lines], "run": step.of}),
+        "html": render_to_string(
+            partial_name, {"lines": logs.worded([_as_listed(line) for line in step.lines]), "run": step.of}
+        ),
         "count": len(step.lines),
         "errors": sum(line.level == LogLevel.ERROR for line in step.lines),
         "last": step.lines[-1].pk,

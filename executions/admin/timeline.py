@@ -6,13 +6,18 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from math import ceil
 from typing import Any
+from uuid import UUID
 
 from django.utils.translation import gettext as _
+
+from executions.states import ExecutionStatus
 
 from . import texts
 from .drawing import shortened
 
 LETTERS = 24  # of a node's name
+LANES = 100  # of many: those that tell what happened, and the first of the others
+TELLING = (ExecutionStatus.FAILED, ExecutionStatus.RUNNING)
 TICKS = 4  # at most so many steps of the axis
 THINNEST = 0.25  # of a bar, in parts of a hundred: what took no time is seen all the same
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -65,11 +70,17 @@ class Bar:
 @dataclass
 class Lane:
     row: Any
-    bars: list[Bar]
+    found: list[Span]
+    scale: Scale
+
+    @cached_property
+    def bars(self) -> list[Bar]:
+        """A wait that was over before the drawing begins is not drawn."""
+        return [_bar(each, self.scale) for each in self.found if each.end > self.scale.start or each.kind != WAITING]
 
     @cached_property
     def label(self) -> str:
-        return shortened(str(self.row.node), LETTERS)
+        return shortened(self.row.name, LETTERS)
 
 
 @dataclass
@@ -88,6 +99,13 @@ class Timeline:
     def ticks(self) -> list[Tick]:
         return [Tick(100 * each / self.scale.seconds, said(each)) for each in ticks(self.scale.seconds)]
 
+    def shown(self, *chosen: UUID) -> list[Lane]:
+        """At most LANES: before others those that are `chosen`, that failed and that run; all in their order."""
+        if len(self.lanes) <= LANES:
+            return self.lanes
+        ranked = sorted(range(len(self.lanes)), key=lambda place: not _tells(self.lanes[place].row, chosen))
+        return [self.lanes[place] for place in sorted(ranked[:LANES])]
+
 
 def of_run(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now: datetime) -> Timeline | None:
     """`nodes` have their earlier tries as `tries`. None where nothing has started yet."""
@@ -97,15 +115,17 @@ def of_run(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now: datetim
     if scale is None:
         return None
     each.sort(key=lambda lane: _first_start(lane[1], scale.end))
-    return Timeline(scale, _lane(run, whole, scale), [_lane(row, found, scale) for row, found in each])
+    return Timeline(scale, Lane(run, whole, scale), [Lane(row, found, scale) for row, found in each])
 
 
 def spans(row: Any, tries: Iterable[Any], now: datetime) -> Iterator[Span]:
-    """The waits and the tries of a row, the present one last. What is open ends now."""
+    """The waits and the tries of a row, the present one last. What is open ends now; what is skipped waits for
+    nothing."""
     since: datetime | None = row.created_at
     for number, each in enumerate([*tries, row], start=1):
         start, end = each.started_at, each.ended_at or now
-        if since is not None and since < (until := start or end):
+        is_skipped = each.status == ExecutionStatus.SKIPPED
+        if not is_skipped and since is not None and since < (until := start or end):
             yield Span(WAITING, since, until, number)
         if start is not None:
             yield Span(each.status, start, max(start, end), number)
@@ -150,13 +170,12 @@ def _first_start(found: list[Span], otherwise: datetime) -> datetime:
     return min((span.start for span in found if span.kind != WAITING), default=otherwise + timedelta(days=1))
 
 
-def _lane(row: Any, found: list[Span], scale: Scale) -> Lane:
-    return Lane(row, [_bar(span, scale) for span in found if span.end > scale.start or span.kind != WAITING])
+def _tells(row: Any, chosen: tuple[UUID, ...]) -> bool:
+    return row.status in TELLING or row.pk in chosen
 
 
 def _bar(span: Span, scale: Scale) -> Bar:
     left = min(scale.at(span.start), 100 - THINNEST)
     width = max(scale.at(span.end) - left, THINNEST)
-    return Bar(
-        span.kind, round(left, 3), round(width, 3), texts.human((span.end - span.start).total_seconds()), span.number
-    )
+    took = texts.human((span.end - span.start).total_seconds())
+    return Bar(span.kind, round(left, 2), round(width, 2), took, span.number)

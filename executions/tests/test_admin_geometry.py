@@ -65,6 +65,13 @@ class TestSpans:
         assert running[-1].end == at(9)
         assert [(span.kind, span.end) for span in waiting] == [("waiting", at(9))]
 
+    def test_what_is_skipped_waited_for_nothing(self) -> None:
+        earlier = [row("failed", None, at(1), at(2))]
+        skipped = list(timeline.spans(row("skipped", at(0), None, at(3)), [], at(9)))
+        again = list(timeline.spans(row("skipped", at(0), None, at(6)), earlier, at(9)))
+        assert skipped == []
+        assert [span.kind for span in again] == ["waiting", "failed"]
+
     def test_tries_stand_one_behind_the_other_with_the_waits_between(self) -> None:
         earlier = [row("failed", None, at(1), at(2)), row("failed", None, at(4), at(5))]
         found = list(timeline.spans(row("completed", at(0), at(7), at(9)), earlier, at(20)))
@@ -107,6 +114,26 @@ class TestSpans:
         drawn = timeline.of_run(row("completed", at(0), at(0), at(0)), [], [], at(0))
         assert drawn is not None
         assert [(bar.left, bar.width) for bar in drawn.run.bars] == [(0, timeline.THINNEST)]
+
+
+class TestShownLanes:
+    def drawn(self, statuses: list[str]) -> timeline.Timeline:
+        rows = [
+            row(status, at(place), at(place), at(place), tries=[], pk=place) for place, status in enumerate(statuses)
+        ]
+        drawn = timeline.of_run(row("running", at(0), at(0)), [], rows, at(9))
+        assert drawn is not None
+        return drawn
+
+    @given(st.lists(st.sampled_from(["completed", "failed", "running"]), max_size=12), st.integers(0, 11))
+    def test_what_tells_most_comes_before_others_all_in_their_order(self, statuses: list[str], chosen: int) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(timeline, "LANES", 4)
+            shown = [lane.row for lane in self.drawn(statuses).shown(chosen)]  # type: ignore[arg-type]
+        assert len(shown) == min(4, len(statuses))
+        assert [each.pk for each in shown] == sorted(each.pk for each in shown)
+        tells = [place for place, status in enumerate(statuses) if status != "completed" or place == chosen]
+        assert {each.pk for each in shown} >= set(tells) or all(each.pk in tells for each in shown)
 
 
 class TestDrawing:

@@ -41,7 +41,10 @@ async function show(node) {
 }
 
 function go(node) {
-    history.pushState({}, "", node ? `?node=${encodeURIComponent(node)}` : location.pathname);
+    const query = new URLSearchParams(location.search);
+    if (node) query.set("node", node);
+    else query.delete("node");
+    history.pushState({}, "", query.size ? `?${query}` : location.pathname);
     return show(node);
 }
 
@@ -106,8 +109,9 @@ if (view) {
     // A large graph opens where the eye is wanted.
     const telling = document.querySelector("[data-focus]");
     const box = telling && document.getElementById(telling.hash.slice(1));
-    const frame = box?.closest(".graph-scroll");
-    if (frame) centre(frame, box);
+    const frame = view.querySelector(".graph-scroll");
+    const first = box ?? frame?.querySelector(".box");
+    if (first) centre(frame, first);
     telling?.addEventListener("click", (event) => {
         event.preventDefault();
         centre(frame, box);

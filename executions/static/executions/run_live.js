@@ -9,19 +9,18 @@ const [said, lost] = [live.querySelector("[data-said]"), live.querySelector("[da
 const table = () => document.querySelector('[data-live="log"] .ledger-log tbody');
 const fresh = new Freshener((part) => part.dataset.live === "log" && table());
 
-function paint(element, { status, word, shape }) {
+function paint(element, { status }) {
     if (!element) return;
     element.setAttribute("class", element.getAttribute("class").replace(STATUS, `status-${status}`));
-    const state = element.querySelector(".state");
-    if (state) state.textContent = `${shape} ${word}`;
+    element.querySelector("use")?.setAttribute("href", `#${element.localName === "a" ? "box" : "icon"}-${status}`);
 }
 
 function node(data) {
-    paint(document.getElementById(`box-${data.id}`), data);
+    paint(document.querySelector(`a.box[href^="?node=${CSS.escape(data.id)}"]`), data);
     const status = document.querySelector(`#node-${CSS.escape(data.id)} .status`);
     paint(status, data);
-    if (status) status.textContent = data.word;
-    paint(document.querySelector(`.lane-name[href^="?node=${CSS.escape(data.id)}"]`), data);
+    if (status) status.lastChild.textContent = data.word;
+    paint(document.querySelector(`.lane[href^="?node=${CSS.escape(data.id)}"]`), data);
     fresh.later();
 }
 

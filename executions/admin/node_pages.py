@@ -1,0 +1,35 @@
+"""The table of a run's nodes, by the hundred: a page of a thousand rows is read by nobody and slow for everybody."""
+
+from dataclasses import dataclass
+from typing import Any
+
+ROWS = 100
+
+
+@dataclass(frozen=True)
+class NodePage:
+    """Places are counted from 1."""
+
+    rows: list[Any]
+    first: int
+    total: int
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.rows) - 1
+
+    @property
+    def before(self) -> int | None:
+        """Where the page before this one begins."""
+        return max(1, self.first - ROWS) if self.first > 1 else None
+
+    @property
+    def after(self) -> int | None:
+        return self.last + 1 if self.last < self.total else None
+
+
+def of(rows: list[Any], asked: str) -> NodePage:
+    """From the row on whose place is `asked`; what is no place leads to the first."""
+    is_place = asked.isascii() and asked.isdigit() and len(asked) < 6 and 1 <= int(asked) <= len(rows)
+    first = int(asked) if is_place else 1
+    return NodePage(rows[first - 1 :][:ROWS], first, len(rows))

@@ -1,0 +1,132 @@
+"""The page of a run of 500 nodes: every node is in the graph, and nothing else grows with their number."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from executions import ingest
+from executions.admin import logs, node_pages, nodes, timeline
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.factories import WorkflowExecutionFactory, in_state
+from workflows.base import uuid7
+from workflows.definition import Definition
+from workflows.tests.factories import UserFactory, WorkflowFactory
+
+NODES, WIDTH = 500, 10
+BYTES, STATEMENTS = 400_000, 20
+NODE = ("id", "workflow_execution", "node", "status", "created_at", "started_at", "ended_at", "execution_order")
+
+
+def large(size: int = NODES, lines: int = 300) -> WorkflowExecution:
+    """Levels of ten nodes, each after two of the level above; the last one failed."""
+    workflow = WorkflowFactory()
+    names = [f"load the prices of market {number:03}" for number in range(size)]
+    edges = [
+        {"source_node_id": names[number - WIDTH - shift], "target_node_id": names[number]}
+        for number in range(WIDTH, size)
+        for shift in ({0, 1} if number % WIDTH else {0})
+    ]
+    Definition(workflow, [{"name": name, "node_type": "tool"} for name in names], edges).save(workflow)
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    now, ids = timezone.now(), dict(workflow.nodes.values_list("name", "pk"))
+    rows = [
+        (uuid7(), run.pk, ids[name], "failed" if name == names[-1] else "completed", now, start, start, place // WIDTH)
+        for place, name in enumerate(names)
+        for start in [now + timedelta(milliseconds=place)]
+    ]
+    ingest.copy(NodeExecution, NODE, rows)
+    ingest.write_lines(
+        ExecutionLog(workflow_execution=run, level="info", message=f"line no. {number}") for number in range(lines)
+    )
+    return run
+
+
+@pytest.fixture
+def client(db: None) -> Client:
+    client = Client()
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    return client
+
+
+def shown(client: Client, run: Any, query: str = "") -> str:
+    response = client.get(reverse("admin:executions_workflowexecution_change", args=[run.pk]) + query)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def table(html: str) -> list[str]:
+    return re.findall(r'<tr id="node-.*?<a href="[^"]*">([^<]*)</a>', html)
+
+
+def test_the_document_is_small_and_shows_every_node(client: Client) -> None:
+    run = large()
+    html = shown(client, run)
+    assert len(html.encode()) < BYTES
+    assert html.count('<a class="box ') == NODES
+    assert html.count('<a class="lane ') == timeline.LANES
+    assert len(table(html)) == node_pages.ROWS
+    assert html.count("line no. ") == logs.LINES
+
+
+def test_it_takes_the_statements_of_a_small_run(client: Client) -> None:
+    counts = []
+    for run in (large(20, 3), large()):
+        shown(client, run)
+        with CaptureQueriesContext(connection) as queries:
+            shown(client, run)
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= STATEMENTS
+
+
+def test_what_failed_is_in_the_timeline_and_the_others_are_drawn_when_asked_for(client: Client) -> None:
+    run = large(150)
+    html = shown(client, run)
+    assert html.count('<a class="lane status-failed"') == 1
+    assert "50 more nodes are not drawn here" in html
+    assert shown(client, run, "?lanes=all").count('<a class="lane ') == 150
+
+
+def test_the_lane_of_the_chosen_node_is_drawn(client: Client) -> None:
+    run = large(150)
+    chosen = run.node_executions.order_by("-started_at")[1]
+    html = shown(client, run, f"?node={chosen.pk}")
+    assert f'class="lane status-completed" href="?node={chosen.pk}#node" aria-current="true"' in html
+
+
+def test_the_table_goes_on_by_the_hundred(client: Client) -> None:
+    run = large(150)
+    names = [row.name for row in nodes.of_run(client.get("/admin/").wsgi_request, run)]
+    first, second = shown(client, run), shown(client, run, "?nodes=101")
+    assert table(first) == names[:100]
+    assert table(second) == names[100:]
+    assert '<a href="?nodes=101#nodes" rel="next">' in first
+    assert '<a href="?nodes=1#nodes" rel="prev">' in second
+    assert "101 to 150 of 150" in second
+
+
+@pytest.mark.parametrize("asked", ["", "0", "-1", "151", "x", "1e3", "²", "9" * 5000])
+def test_a_place_that_is_none_leads_to_the_first(asked: str) -> None:
+    page = node_pages.of(list(range(150)), asked)
+    assert (page.first, page.last, page.before, page.after) == (1, 100, None, 101)
+
+
+def test_the_pages_of_a_table_leave_no_row_out() -> None:
+    rows, seen, place = list(range(250)), [], "1"
+    while place:
+        page = node_pages.of(rows, place)
+        seen += page.rows
+        place = str(page.after or "")
+    assert seen == rows
+    assert node_pages.of(rows, "51").before == 1
+
+
+def test_a_run_without_nodes_has_an_empty_table() -> None:
+    page = node_pages.of([], "1")
+    assert (page.rows, page.before, page.after) == ([], None, None)
