@@ -46,6 +46,7 @@ MIDDLEWARE = [
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "pastetrader.middleware.RefuseNul",
     "pastetrader.middleware.StaticFiles",
+    "pastetrader.middleware.Packed",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "pastetrader.middleware.Language",
     "django.middleware.common.CommonMiddleware",

@@ -1,12 +1,14 @@
+import gzip
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from django.db import OperationalError
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import RequestFactory
 from psycopg_pool import PoolTimeout
 
-from pastetrader.middleware import BusyDatabase
+from pastetrader.middleware import BusyDatabase, Packed
 
 
 @pytest.mark.parametrize("path", ["/admin/?q=%00", "/admin/r/6/%00/", "/api/v1/executions/?cursor=%00", "/%00"])
@@ -27,3 +29,37 @@ def test_who_waited_too_long_for_a_connection_is_told_to_come_back(path: str, ki
     error.__cause__ = PoolTimeout()
     answer: Any = BusyDatabase(Mock()).process_exception(RequestFactory().get(path), error)
     assert (answer.status_code, answer["Retry-After"], answer["Content-Type"]) == (503, "5", kind)
+
+
+PACKS = {"Accept-Encoding": "gzip, br"}
+
+
+def test_a_page_is_packed_for_whoever_unpacks_it(client: Any) -> None:
+    plain, packed = client.get("/admin/login/"), client.get("/admin/login/", headers=PACKS)
+    assert "Content-Encoding" not in plain
+    assert packed["Content-Encoding"] == "gzip"
+    assert int(packed["Content-Length"]) == len(packed.content) < len(plain.content) / 2
+    assert b"login-form" in gzip.decompress(packed.content)
+    assert "Accept-Encoding" in packed["Vary"]
+
+
+def test_no_two_packed_pages_are_alike_so_that_their_length_tells_nothing(client: Any) -> None:
+    assert len({len(client.get("/admin/login/", headers=PACKS).content) for _ in range(20)}) > 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        JsonResponse({"lines": ["x" * 10_000]}),
+        StreamingHttpResponse(["<p>", "x" * 10_000], content_type="text/html"),
+        StreamingHttpResponse(["data: x\n\n"], content_type="text/event-stream"),
+        HttpResponse(status=304, headers={"Content-Type": ""}),
+    ],
+)
+def test_what_is_no_page_passes_as_it_is(answer: Any) -> None:
+    before = b"".join(answer) if answer.streaming else answer.content
+    if answer.streaming:
+        answer.streaming_content = [before]
+    found = Packed(Mock(return_value=answer))(RequestFactory().get("/", headers=PACKS))
+    assert "Content-Encoding" not in found
+    assert (b"".join(found) if found.streaming else found.content) == before
