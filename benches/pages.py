@@ -64,7 +64,8 @@ def main() -> int:
 
 def _views() -> list[View]:
     large = View("run of 500", f"{RUNS}{{large_run}}/change/", "svg.graph")
-    return [*(view for view in PAGES if view.name not in SKIPPED), large]
+    its_log = View("log of 100,000", f"{RUNS}{{large_run}}/logs/", ".log-lines li")
+    return [*(view for view in PAGES if view.name not in SKIPPED), large, its_log]
 
 
 def _measure(browser: Browser, site: Stage, view: View, rounds: int) -> Cost:
