@@ -111,8 +111,9 @@ class LedgerAdmin(Acts):
         return {}
 
     def told(self, request: HttpRequest, page: str, status: int, **words: Any) -> HttpResponse:
-        """A page in place of the list."""
-        context = self.admin_site.each_context(request) | {"opts": self.opts, "everything": self.everything} | words
+        """A page in place of the list, or of a row."""
+        everything = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist") + self.everything
+        context = self.admin_site.each_context(request) | {"opts": self.opts, "everything": everything} | words
         return TemplateResponse(request, f"admin/executions/{page}.html", context, status=status)
 
     def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
