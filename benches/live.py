@@ -1,18 +1,16 @@
 """What open streams cost a writer: one run is logged 1,000 lines a second, with and without 200 viewers, in turns.
 
-`python -m benches.live [--viewers 200] [--seconds 5] [--rounds 3] [--by api|copy]` makes a database of its own beside
-the configured one and serves it. Writer, server and viewers are a process each; the viewers, which are no part of the
-product, read without parsing, with less priority. What is compared is how long a writer waits for a call of 100
-lines: through the API of the server that also streams, or by COPY past it. `--by notify` lets 8 writers commit single
-lines as fast as they can, to a run that is watched and to one that is not.
+`python -m benches.live [--viewers 200] [--seconds 4] [--rounds 8] [--by api|copy] [--of api|log|page]` makes a database
+of its own beside the configured one and serves it. Writer, server and viewers are a process each. What is
+compared is how long a writer waits for a call of 100 lines: through the API of the server that also streams, or by COPY
+past it. The viewers follow the API's stream, or that of one of the admin's pages; `--plain` ones take no gzip.
+`--by notify` lets 8 writers commit single lines as fast as they can, to a run that is watched and to one that is not.
 """
 
 import argparse
-import asyncio
 import http.client
 import json
 import multiprocessing
-import os
 import statistics
 import threading
 import time
@@ -24,53 +22,17 @@ from django.conf import settings
 from django.db import connection, connections
 
 from benches.api import Ledger, out, scratch_database, served
+from benches.viewers import OF, Viewers, request_of
 from executions import ingest
 from executions.live import waiting
 from executions.models import ExecutionLog
 
 RATE, BATCH = 1_000, 100  # lines a second, and in a call
 WRITERS = 8
+REST = 1.0  # seconds between two measurements, for what is still being cleared away
 BUSY = "watched, and busy"  # as the hub makes it for a run that is read all the time
 
 type Figures = dict[str, float]
-
-
-class Viewers:
-    """A process that holds so many streams open."""
-
-    def __init__(self, port: int, ledger: Ledger, number: int) -> None:
-        context = multiprocessing.get_context("fork")
-        self.opened, self.bytes = context.Value("i", 0), context.Value("q", 0)
-        arguments = (port, ledger, number, self.opened, self.bytes)
-        self.process = context.Process(target=_view, args=arguments, daemon=True)
-        self.process.start()
-        while self.opened.value < number:
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.join()
-
-
-def _view(port: int, ledger: Ledger, number: int, opened: Any, size: Any) -> None:
-    os.nice(5)
-    request = (
-        f"GET /api/v1/executions/{ledger.run.pk}/stream/?from=now HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f"Authorization: Token {ledger.secret}\r\n\r\n"
-    ).encode()
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
-        writer.write(request)
-        await reader.readuntil(b"event: execution")
-        opened.value += 1
-        while part := await reader.read(2**20):
-            size.value += len(part)
-
-    async def everybody() -> None:
-        await asyncio.gather(*(one() for _ in range(number)))
-
-    asyncio.run(everybody())
 
 
 def write(ledger: Ledger, port: int, by: str, seconds: float, told: Any) -> None:
@@ -111,58 +73,92 @@ def _by_copy(ledger: Ledger) -> Any:
     return call
 
 
-def measure(ledger: Ledger, port: int, by: str, seconds: float, server: psutil.Process) -> Figures:
+def measure(ledger: Ledger, port: int, asked: argparse.Namespace, seconds: float) -> Figures:
+    """Seconds of a call, lines a second, and seconds of processor that 10,000 lines took."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    busy, began = _busy(server), time.perf_counter()
-    writer = context.Process(target=write, args=(ledger, port, by, seconds, theirs), daemon=True)
+    before = {name: _busy(process) for name, process in asked.processes.items()}
+    writer = context.Process(target=write, args=(ledger, port, asked.by, seconds, theirs), daemon=True)
     writer.start()
     took, pace = ours.recv()
     writer.join()
-    share = (_busy(server) - busy) / (time.perf_counter() - began)
-    return {"mean": statistics.mean(took), "median": statistics.median(took), "pace": pace, "server": share}
+    share = 10_000 / BATCH / (len(took) + 1)
+    busy = {name: (_busy(process) - before[name]) * share for name, process in asked.processes.items()}
+    return {"mean": statistics.mean(took), "median": statistics.median(took), "pace": pace, **busy}
 
 
 def _busy(process: psutil.Process) -> float:
-    return sum(process.cpu_times()[:2])
+    """Of it, of its children, and of those that it has had."""
+    children = sum(sum(child.cpu_times()[:2]) for child in process.children())
+    return sum(process.cpu_times()[:4]) + children
 
 
 def compare(ledger: Ledger, port: int, asked: argparse.Namespace) -> None:
-    server = next(child for child in psutil.Process().children() if "python" in child.name())
+    asked.processes = {"server": _server(), "database": _database()}
+    request = request_of(ledger, asked.of, gzip=not asked.plain)
     rounds: list[tuple[Figures, Figures]] = []
-    measure(ledger, port, asked.by, 1, server)
+    measure(ledger, port, asked, 1)
     for number in range(asked.rounds):
         pair: dict[bool, Figures] = {}
-        for with_viewers in (True, False) if number % 2 else (False, True):
-            pair[with_viewers] = (
-                _with(ledger, port, asked, server)
-                if with_viewers
-                else measure(ledger, port, asked.by, asked.seconds, server)
-            )
+        for seen in (True, False) if number % 2 else (False, True):
+            time.sleep(REST)
+            pair[seen] = (_with if seen else _without)(ledger, port, asked, request)
         rounds.append((pair[False], pair[True]))
-        out(_row(number + 1, *rounds[-1]))
-    for name in ("mean", "median"):
-        ratio = statistics.median(seen[name] / alone[name] for alone, seen in rounds)
-        out(f"{name} time of a call of {BATCH} lines, by {asked.by}: {ratio:.2f} of that without viewers")
+        out(_row(f"round {number + 1}", *rounds[-1]))
+    conclude(rounds, asked)
 
 
-def _with(ledger: Ledger, port: int, asked: argparse.Namespace, server: psutil.Process) -> Figures:
-    viewers = Viewers(port, ledger, asked.viewers)
-    process, before, began = psutil.Process(viewers.process.pid), viewers.bytes.value, time.perf_counter()
-    busy = _busy(process)
-    figures = measure(ledger, port, asked.by, asked.seconds, server)
+def _server() -> psutil.Process:
+    return next(child for child in psutil.Process().children() if "python" in child.name())
+
+
+def _database() -> psutil.Process:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        parent = psutil.Process(cursor.fetchone()[0]).parent()
+    if parent is None:
+        raise SystemExit("The database runs elsewhere: what it costs cannot be measured.")
+    return parent
+
+
+def _without(ledger: Ledger, port: int, asked: argparse.Namespace, _request: bytes) -> Figures:
+    return measure(ledger, port, asked, asked.seconds)
+
+
+def _with(ledger: Ledger, port: int, asked: argparse.Namespace, request: bytes) -> Figures:
+    viewers = Viewers(port, request, asked.viewers)
+    size, busy, began = viewers.bytes.value, viewers.busy, time.perf_counter()
+    figures = measure(ledger, port, asked, asked.seconds)
     seconds = time.perf_counter() - began
-    figures |= {"viewers": (_busy(process) - busy) / seconds, "MB/s": (viewers.bytes.value - before) / seconds / 1e6}
+    figures |= {"viewers": (viewers.busy - busy) / seconds, "MB/s": (viewers.bytes.value - size) / seconds / 1e6}
     viewers.stop()
     return figures
 
 
-def _row(number: int, alone: Figures, seen: Figures) -> str:
+def conclude(rounds: list[tuple[Figures, Figures]], asked: argparse.Namespace) -> None:
+    every = [
+        {name: statistics.median(pair[side][name] for pair in rounds) for name in rounds[0][side]} for side in (0, 1)
+    ]
+    out(_row("median of the rounds", *every))
+    for name in ("mean", "median"):
+        ratios = sorted(seen[name] / alone[name] for alone, seen in rounds)
+        out(
+            f"{name} time of a call of {BATCH} lines, by {asked.by}, with {asked.viewers} viewers: "
+            f"{statistics.median(ratios):.2f} of that without (from {ratios[0]:.2f} to {ratios[-1]:.2f})"
+        )
+
+
+def _middle(figures: list[Figures]) -> Figures:
+    return {name: statistics.median(each[name] for each in figures) for name in figures[0]}
+
+
+def _row(name: str, alone: Figures, seen: Figures) -> str:
     return (
-        f"round {number}: mean {alone['mean'] * 1e3:.1f} → {seen['mean'] * 1e3:.1f} ms, "
+        f"{name}: mean {alone['mean'] * 1e3:.1f} → {seen['mean'] * 1e3:.1f} ms, "
         f"median {alone['median'] * 1e3:.1f} → {seen['median'] * 1e3:.1f} ms, "
-        f"{alone['pace']:.0f} → {seen['pace']:.0f} lines/s; of a core: server {alone['server']:.0%} → "
-        f"{seen['server']:.0%}, viewers {seen['viewers']:.0%} at {seen['MB/s']:.0f} MB/s"
+        f"{alone['pace']:.0f} → {seen['pace']:.0f} lines/s; processor for 10,000 lines: server {alone['server']:.2f} → "
+        f"{seen['server']:.2f} s, database {alone['database']:.2f} → {seen['database']:.2f} s; "
+        f"viewers {seen['viewers']:.1%} of a core at {seen['MB/s']:.1f} MB/s"
     )
 
 
@@ -207,9 +203,11 @@ def _commits(ledger: Ledger, seconds: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--viewers", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--by", choices=["api", "copy", "notify"], default="api")
+    parser.add_argument("--of", choices=OF, default="api")
+    parser.add_argument("--plain", action="store_true")
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", "No directory at")  # of static files, which nobody asks for here
     settings.EXECUTIONS_STREAMS_PER_USER = settings.EXECUTIONS_STREAMS = 10_000
