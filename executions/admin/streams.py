@@ -19,7 +19,7 @@ from executions.live.callers import as_it_came
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.reading import Gone, Run, Step, going_on
 from executions.live.slots import TooManyStreams
-from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
+from executions.models import LogLevel, NodeExecution, WorkflowExecution
 from executions.querysets import sees
 from executions.states import ENDED
 
@@ -105,24 +105,24 @@ def as_html(key: tuple[str, str, bool, bool], step: Step) -> bytes:
         )
 
 
-def _lines(partial_name: str, step: Step) -> dict[str, Any]:
-    of_nodes = Prefetch("node_execution", NodeExecution.objects.select_related("node").only("node__name"))
-    prefetch_related_objects(step.lines, of_nodes)
-    return {
-        "html": render_to_string(
-            partial_name, {"lines": logs.worded([_as_listed(line) for line in step.lines]), "run": step.of}
-        ),
-        "count": len(step.lines),
-        "errors": sum(line.level == LogLevel.ERROR for line in step.lines),
-        "last": step.lines[-1].pk,
+def _lines(partial_name: str, step: Step) -> str:
+    rows = [_as_listed(line.row()) for line in step.lines]
+    prefetch_related_objects(
+        rows, Prefetch("node_execution", NodeExecution.objects.select_related("node").only("node__name"))
+    )
+    told = {
+        "html": render_to_string(partial_name, {"lines": logs.worded(rows), "run": step.of}),
+        "count": len(rows),
+        "errors": sum(row.level == LogLevel.ERROR for row in rows),
+        "last": rows[-1].pk,
     }
+    return stream.as_json(told)
 
 
-def _as_listed(line: Any) -> ExecutionLog:
+def _as_listed(row: Any) -> Any:
     """With what a list annotates."""
-    line.text, line.has_data = line.message[: logs.MESSAGE], line.data is not None
-    listed: ExecutionLog = line
-    return listed
+    row.text, row.has_data = row.message[: logs.MESSAGE], row.data is not None
+    return row
 
 
 def _state(row: Any) -> dict[str, Any]:

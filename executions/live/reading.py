@@ -12,12 +12,13 @@ later each step holds what was committed since the step before. What is more tha
 time, id), which an index follows, so that a reader who was away for an hour is not sorted for anew at each step.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -32,14 +33,28 @@ LINGER = timedelta(seconds=2)  # after the end of a run: its last lines often co
 ALL = UUID(int=0)  # under which the moves of all runs are watched
 
 SQL = Path(__file__).parent / "sql"
-FIRST_LINES, NEW_LINES, MOVED, MOVED_SINCE, MOVES, KNOWN_OF_RUN, KNOWN_OF_MOVES = (
+FIRST_LINES, NEW_LINES, AS_JSON, MOVED, MOVED_SINCE, MOVES, KNOWN_OF_RUN, KNOWN_OF_MOVES = (
     (SQL / f"{name}.sql").read_text()
     for name in (
-        "first_lines", "new_lines", "moved", "moved_since", "moves", "known_of_run", "known_of_moves",
+        "first_lines", "new_lines", "as_json", "moved", "moved_since", "moves", "known_of_run", "known_of_moves",
     )
 )  # fmt: skip
 
 BEGINNING = ("0", "-infinity", str(UUID(int=0)))
+
+
+class Line(NamedTuple):
+    """`text` is the line in JSON, as the API prints it; `id` and `moment`, in UTC, sort as what they stand for."""
+
+    id: str
+    moment: str
+    written_by: str | None
+    text: str
+
+    def row(self) -> ExecutionLog:
+        kept = json.loads(self.text) | {"id": UUID(self.id), "timestamp": datetime.fromisoformat(self.moment)}
+        run, node = kept.pop("workflow_execution"), kept.pop("node_execution")
+        return ExecutionLog(workflow_execution_id=UUID(run), node_execution_id=node and UUID(node), **kept)
 
 
 @dataclass(eq=False)
@@ -51,7 +66,7 @@ class Step:
     after: Cursor
     of: WorkflowExecution | None = None
     run: WorkflowExecution | None = None
-    lines: Sequence[ExecutionLog] = ()
+    lines: Sequence[Line] = ()
     nodes: Sequence[NodeExecution] = ()
     runs: Sequence[WorkflowExecution] = ()
     end: WorkflowExecution | None = None
@@ -113,25 +128,26 @@ class Run:
         """The next step on the way to the snapshot `until`, now unless given. Raises Gone."""
         until = before.until or until or self.snapshot()
         lines, after = self._lines(before, until)
-        ordered = sorted(lines, key=lambda line: (line.timestamp, line.id))
+        ordered = sorted(lines, key=lambda line: (line.moment, line.id))
         run = _listed_runs([self.id]).first()
         if run is None:
             raise Gone
         step = Step(before, after, run, lines=ordered)
         return step if after.until else self._with_states(step, until, run)
 
-    def _lines(self, before: Cursor, until: str) -> tuple[list[ExecutionLog], Cursor]:
+    def _lines(self, before: Cursor, until: str) -> tuple[list[Line], Cursor]:
         if before.lines == until:
             return [], before
         transaction, moment, id = before.after or BEGINNING
         place: dict[str, Any] = {"transaction": transaction or "0", "moment": moment or "-infinity", "id": id}
         place |= {"run": self.id, "most": MOST}
         query = NEW_LINES if before.lines else FIRST_LINES
-        found = list(ExecutionLog.objects.raw(query, place | {"since": before.lines, "until": until}))
+        values = place | {"since": before.lines, "until": until}
+        found = [Line(*row) for row in _rows(f"WITH lines AS MATERIALIZED ({query}) {AS_JSON}", values)]
         if len(found) < MOST:
             return found, replace(before, lines=until, until=NOTHING, after=(), ended=False)
-        last: Any = found[-1]
-        reached = (str(last.written_by or ""), last.timestamp.astimezone(UTC).isoformat(), str(last.id))
+        last = found[-1]
+        reached = (last.written_by or "", last.moment, last.id)
         return found, replace(before, until=until, after=reached, ended=False)
 
     def _with_states(self, step: Step, until: str, run: WorkflowExecution) -> Step:

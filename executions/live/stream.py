@@ -123,24 +123,24 @@ async def _may(reader: Reader) -> bool:
 def events(
     step: Step,
     *,
-    lines: Callable[[Step], Any],
+    lines: Callable[[Step], str],
     node: Callable[[Any], Any],
     run: Callable[[Any], Any],
 ) -> bytes:
-    """The events of a step as text. Its lines come first and move the cursor by themselves: where the connection is cut
-    between two events, a state may be told again, a line is not."""
+    """The events of a step as text; `lines` gives its data in JSON. They come first and move the cursor by themselves:
+    where the connection is cut between two events, a state may be told again, a line is not."""
     told = [event("logs", lines(step), step.after_lines)] if step.lines else []
     states = [("node", node(row)) for row in step.nodes]
     states += [("execution", run(row)) for row in (*step.runs, *([step.run] if step.run else []))]
     if step.end:
         states.append(("end", {"id": str(step.end.pk), "status": step.end.status, "attempt": step.end.attempt}))
     for place, (kind, data) in enumerate(states, 1):
-        told.append(event(kind, data, step.after if place == len(states) else step.after_lines))
+        told.append(event(kind, as_json(data), step.after if place == len(states) else step.after_lines))
     return b"".join(told)
 
 
-def event(kind: str, data: Any, cursor: Cursor) -> bytes:
-    return f"event: {kind}\nid: {cursor}\ndata: {as_json(data)}\n\n".encode()
+def event(kind: str, text: str, cursor: Cursor) -> bytes:
+    return f"event: {kind}\nid: {cursor}\ndata: {text}\n\n".encode()
 
 
 as_json = partial(json.dumps, cls=DjangoJSONEncoder, ensure_ascii=False, separators=(",", ":"))

@@ -1,10 +1,12 @@
 """A stream, from its first byte to its end, by a client of this process."""
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -57,7 +59,7 @@ class Reader:
         """The data of the next event of that kind."""
         while True:
             block = await self.next()
-            fields = dict(line.split(": ", 1) for line in block.splitlines())
+            fields = dict(line.split(": ", 1) for line in block.split("\n"))
             if fields.get("event") == kind:
                 self.last = fields["id"]
                 return json.loads(fields["data"])
@@ -175,6 +177,51 @@ def test_the_end_told_already_is_204_and_a_retry_opens_the_stream_again(
         await aside(run.retry)
         async with opened(token[1], address(run), **{"Last-Event-ID": reader.last}) as again:
             assert (await again.event("execution"))["status"] == "pending"
+
+    played(scene)
+
+
+def test_a_line_is_printed_as_its_list_prints_it(run: Any, token: Any) -> None:
+    node = NodeExecutionFactory(workflow_execution=run)
+    moment = datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC)
+    for line in (
+        {"message": 'of "node"\\\n\t\x01\u2028 가격 \U0001f600', "node_execution": node, "timestamp": moment},
+        {"message": "", "level": "error", "timestamp": moment.replace(microsecond=1200)},
+        {"message": "later", "data": {"b": [1, 2.5, None], "a": {"": "é"}}, "is_cut": True},
+    ):
+        ExecutionLog.objects.create(workflow_execution=run, **{"level": "info", **line})
+
+    async def scene() -> None:
+        said = {"Authorization": f"Token {token[1]}"}
+        listed = await AsyncClient().get(f"/api/v1/executions/{run.pk}/logs/?ordering=timestamp", headers=said)
+        async with opened(token[1], address(run)) as reader:
+            told = await reader.event("logs")
+        rows = json.loads(listed.content)["results"]
+        assert [list(line.items()) for line in told] == [list(row.items()) for row in rows]
+
+    played(scene)
+
+
+def test_who_takes_gzip_is_sent_what_others_are_sent_and_it_ends_as_gzip_does(
+    run: Any, token: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LINGER", timedelta())
+    log(run, "one")
+
+    async def scene() -> None:
+        said = {"Authorization": f"Token {token[1]}", "Accept-Encoding": "gzip, br"}
+        response: Any = await AsyncClient().get(address(run), headers=said)
+        assert (response["Content-Encoding"], response["Vary"]) == ("gzip", "Accept-Encoding")
+        parts = aiter(response.streaming_content)
+        packed = await anext(parts) + await anext(parts)
+        assert b'"message":"one"' in zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(packed)
+        await aside(run.cancel)
+        packed += b"".join([part async for part in parts])
+        await asyncio.to_thread(response.close)
+        async with opened(token[1], address(run)) as plain:
+            text = gzip.decompress(packed).decode()
+            assert text.count("event: logs") == 1
+            assert text.endswith(f"data: {json.dumps(await plain.event('end'), separators=(',', ':'))}\n\n")
 
     played(scene)
 

@@ -42,7 +42,7 @@ def steps(source: Any, cursor: Cursor) -> Iterator[Step]:
 
 
 def messages(told: list[Step]) -> list[str]:
-    return [line.message for step in told for line in step.lines]
+    return [line.row().message for step in told for line in step.lines]
 
 
 def log(run: WorkflowExecution, *texts: str, **fields: Any) -> None:
