@@ -5,17 +5,18 @@ fallen behind what is kept reads on from their own cursor, and takes part again 
 
 import asyncio
 import logging
-import random
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
+from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.db import Error
 
+from .audience import Audience
 from .cursor import Cursor
-from .reading import Gone, Renderer, Source, Step
+from .reading import Gone, Source, Step
 from .threads import TICKS, in_thread
 from .waiting import QUIET, RENEWED, Listener, hush, renew, watch
 
@@ -25,9 +26,8 @@ KEPT = 16  # steps
 BUSY = 3  # steps with news in a row
 ROW = 1.0  # seconds between two of them at most, beside the pause that is made anyway
 MARGIN = 1.0  # seconds that a busy run is read on after it may be heard of again: for what was written, not committed
-FEW = 10  # readers who are served at once
 CROWD = 50  # readers from which on steps come more slowly, up to CROWDED seconds
-CROWDED = 1.0
+CROWDED = 0.9  # of 1,000 lines a second, no more than a step holds
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Topic:
         self.steps: deque[Step] = deque(maxlen=KEPT)
         self.wake = asyncio.Event()
         self.news = hub.loop.create_future()
+        self.audience = Audience(hub.loop)
         self.begun = self.done = 0
         self.is_gone = False
         self.wake_in = POLL
@@ -49,23 +50,23 @@ class Topic:
         self.reads: dict[Cursor, asyncio.Task[Step]] = {}
         self.task = hub.loop.create_task(self._run())
 
-    async def next_for(self, cursor: Cursor, seconds: float) -> Step | None:
-        """What a reader at `cursor` is told next; None where there is nothing for so long. Raises Gone."""
+    async def next_for(self, cursor: Cursor, due: float) -> Step | None:
+        """What a reader at `cursor` is told next; None where there is nothing until `due`, or just now. Raises Gone."""
         if self.position is not None and cursor == self.position:
-            await asyncio.wait([self.news], timeout=seconds)
-            await asyncio.sleep(self._turn())
+            await self.audience.wait(due)
         if self.is_gone:
             raise Gone
         if step := next((step for step in self.steps if step.before == cursor), None):
             return step
         return None if cursor == self.position else await self._read_on(cursor)
 
-    async def text_of(self, step: Step, key: Hashable, render: Renderer) -> bytes:
-        if key not in step.texts:
+    async def text_of(self, step: Step, key: Hashable, render: Callable[[Step], Any]) -> Any:
+        if (made := step.texts.get(key)) and made.done():
+            return made.result()
+        if not made:
             step.texts[key] = self.hub.loop.create_task(in_thread(partial(render, step)))
             step.texts[key].add_done_callback(partial(_forget_failed, step.texts, key))
-        text: bytes = await asyncio.shield(step.texts[key])
-        return text
+        return await asyncio.shield(step.texts[key])
 
     async def _read_on(self, cursor: Cursor) -> Step | None:
         """To a snapshot that is one of the topic's, or leads there. It has to be a younger one than the cursor's, which
@@ -172,22 +173,19 @@ class Topic:
     def _tell(self) -> None:
         told, self.news = self.news, self.hub.loop.create_future()
         told.set_result(None)
+        self.audience.tell(0.8 * self._pause())
 
     def _pause(self) -> float:
         return max(self.source.pause, min(CROWDED, self.source.pause * self.readers / CROWD))
-
-    def _turn(self) -> float:
-        """Seconds for which one of many readers lets others go first: sent to all at once, the lines would keep the
-        event loop, and with it every other request, for as long as all of that takes."""
-        return random.uniform(0, 0.8 * self._pause()) if self.readers > FEW else 0.0  # noqa: S311
 
     def stop(self) -> None:
         self.is_gone = True
         self.task.cancel()
         self._tell()
+        self.audience.stop()
 
 
-def _forget_failed(texts: dict[Hashable, asyncio.Task[bytes]], key: Hashable, task: asyncio.Task[bytes]) -> None:
+def _forget_failed(texts: dict[Hashable, asyncio.Task[Any]], key: Hashable, task: asyncio.Task[Any]) -> None:
     """The next reader tries anew."""
     if task.cancelled() or task.exception():
         texts.pop(key, None)

@@ -97,7 +97,7 @@ async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader) -> AsyncIt
     check = spoken + CHECKED * random.uniform(0.8, 1)  # noqa: S311  # so that not all are looked at together
     while not here.is_closed and clock() < ends:
         due = min(spoken + HEARTBEAT, check, ends)
-        step = await topic.next_for(cursor, max(0.0, due - clock()))
+        step = await topic.next_for(cursor, due)
         if clock() >= check:
             if not await _may(reader):
                 return
