@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,9 +12,11 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.cache import patch_vary_headers
 
 from . import hub, slots
 from .cursor import Cursor
+from .packing import Way, way_of
 from .reading import Gone, Renderer, Source, Step
 from .threads import in_thread, let_go
 
@@ -52,8 +55,12 @@ def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     if reader.wait == 0 or not isinstance(request, ASGIRequest):
         return _as_stream(HttpResponse(HEAD + b"".join(_news(reader)), content_type=TYPE))
     give_back = slots.take(reader.user)
-    response = StreamingHttpResponse(_until_closed(reader, give_back), content_type=TYPE)
+    way = way_of(request.headers.get("Accept-Encoding", ""))()
+    response = StreamingHttpResponse(_until_closed(reader, way, give_back), content_type=TYPE)
     response._resource_closers.append(give_back)  # type: ignore[attr-defined]  # also where nobody comes to read it
+    if way.encoding:
+        response["Content-Encoding"] = way.encoding
+    patch_vary_headers(response, ["Accept-Encoding"])
     return _as_stream(response)
 
 
@@ -73,24 +80,26 @@ def _news(reader: Reader) -> Iterable[bytes]:
             return
 
 
-async def _until_closed(reader: Reader, give_back: Callable[[], None]) -> AsyncIterator[bytes]:
+async def _until_closed(reader: Reader, way: Way, give_back: Callable[[], None]) -> AsyncIterator[bytes]:
     here = hub.here()
     topic = None
     try:
         await let_go()
-        yield HEAD
+        yield way.begin + way.sent(way.make(HEAD))
         topic = here.join(reader.source)
-        async for text in follow(here, topic, reader):
-            yield text
-    except Gone:
-        return  # who asks again is told
+        with suppress(Gone):  # who asks again is told
+            async for piece in follow(here, topic, reader, way):
+                yield way.sent(piece)
+        if way.end:
+            yield way.end
     finally:
         if topic:
             here.leave(topic)
         give_back()
 
 
-async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader) -> AsyncIterator[bytes]:
+async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way) -> AsyncIterator[Any]:
+    """What `way` made of the texts. Raises Gone."""
     clock, cursor = here.loop.time, reader.begins
     spoken = clock()
     ends = spoken + reader.wait if reader.wait is not None else float("inf")
@@ -102,14 +111,20 @@ async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader) -> AsyncIt
             if not await _may(reader):
                 return
             check = clock() + CHECKED
-        text = await topic.text_of(step, reader.key, reader.render) if step and step.tells else b""
-        if text or clock() >= spoken + HEARTBEAT:
-            yield text or b": heartbeat\n\n"
+        if step and step.tells:
+            yield await topic.text_of(step, (reader.key, way.encoding), partial(_made, way.make, reader.render))
+            spoken = clock()
+        elif clock() >= spoken + HEARTBEAT:
+            yield way.make(b": heartbeat\n\n")
             spoken = clock()
         if step:
             cursor = step.after
             if cursor.ended:
                 return
+
+
+def _made(make: Callable[[bytes], Any], render: Renderer, step: Step) -> Any:
+    return make(render(step))
 
 
 async def _may(reader: Reader) -> bool:
