@@ -1,21 +1,24 @@
 """For _lines.html, which the page, its windows and the stream of a run render alike."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString
 
 from executions.admin.logviewer import ansi
-from executions.admin.logviewer.dressing import Line, dressed
+from executions.admin.logviewer.asked import Asked
+from executions.admin.logviewer.dressing import dressed
+from executions.admin.logviewer.rows import rows
 
 register = template.Library()
 
 
 @register.simple_tag
-def log_lines(lines: Iterable[Any], run: Any, asked: Any = None, before: Any = None, at: Any = None) -> Iterator[Line]:
-    """`{% log_lines lines run asked before at as dressed %}`; only `lines` and `run` are needed."""
-    return dressed(lines, run, asked or None, before or None, at or None)
+def log_lines(lines: Iterable[Any], run: Any, asked: Any = None, before: Any = None, at: Any = None) -> SafeString:
+    """`{% log_lines lines run asked before at %}`; only `lines` and `run` are needed."""
+    asked = asked or Asked()
+    return rows(dressed(lines, run, asked, before or None, at or None), asked)
 
 
 @register.filter

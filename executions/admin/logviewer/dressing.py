@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from .asked import Asked
 from .windows import MESSAGE
 
 SHADES = 10  # classes of colours for nodes, in logs.css
+NOBODY = UUID(int=0)
 PAUSE = timedelta(seconds=60)  # between two lines, that is shown
 
 
@@ -70,10 +72,15 @@ class _Dresser:
             later=_later(line.timestamp, before),
             skipped=getattr(line, "skipped", 0),
             place=getattr(line, "place", None),
-            link=self.asked.query(at=line.pk),
+            link=f"{self._at}{line.pk}",
             **self._node(line),
             **self._message(line),
         )
+
+    @cached_property
+    def _at(self) -> str:
+        """What the address of a line begins with."""
+        return self.asked.query(at=NOBODY).removesuffix(str(NOBODY))
 
     def _node(self, line: Any) -> dict[str, Any]:
         if not line.node_execution_id:
