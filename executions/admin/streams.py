@@ -19,7 +19,7 @@ from executions.live.callers import as_it_came
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.reading import Gone, Run, Step, going_on
 from executions.live.slots import TooManyStreams
-from executions.models import LogLevel, NodeExecution, WorkflowExecution
+from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import sees
 from executions.states import ENDED
 
@@ -27,6 +27,7 @@ from . import logs
 from .drawing import SHAPES
 
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
+MOST = {PARTIALS["rows"]: logs.LINES}  # of a step; the page of a run shows the newest ones, and no more at first either
 
 
 def position(run: WorkflowExecution) -> str:
@@ -106,14 +107,16 @@ def as_html(key: tuple[str, str, bool, bool], step: Step) -> bytes:
 
 
 def _lines(partial_name: str, step: Step) -> str:
-    rows = [_as_listed(line.row()) for line in step.lines]
+    """`left_out` are the first of `count` lines, of which there is no HTML."""
+    left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
+    rows = [_as_listed(line.row()) for line in step.lines[left_out:]]
     prefetch_related_objects(
         rows, Prefetch("node_execution", NodeExecution.objects.select_related("node").only("node__name"))
     )
     told = {
         "html": render_to_string(partial_name, {"lines": logs.worded(rows), "run": step.of}),
-        "count": len(rows),
-        "errors": sum(row.level == LogLevel.ERROR for row in rows),
+        "count": len(step.lines),
+        "left_out": left_out,
         "last": rows[-1].pk,
     }
     return stream.as_json(told)

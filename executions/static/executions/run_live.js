@@ -35,6 +35,7 @@ function execution(data) {
 function logs(data) {
     const body = table();
     if (!body) return fresh.later();
+    if (data.left_out) body.replaceChildren(); // the table shows the newest lines, and those before them are not here
     const rows = Object.assign(document.createElement("template"), { innerHTML: data.html }).content;
     for (const row of rows.querySelectorAll("tr[id]")) if (!document.getElementById(row.id)) body.append(row);
     while (body.rows.length > LINES) body.rows[0].remove();

@@ -48,7 +48,7 @@ def test_a_page_goes_on_where_it_was_made(client: Any, page: str, run: Any) -> N
     log(run, "later", node_execution=node)
     log(run, "worse", level="error", data={"a": 1})
     (logs, lines), (kind, state) = told(client, address)
-    assert (logs, lines["count"], lines["errors"]) == ("logs", 2, 1)
+    assert (logs, lines["count"], lines["left_out"]) == ("logs", 2, 0)
     assert (kind, state["id"], state["status"], state["shape"]) == ("node", str(node.pk), "running", "▶")
 
 
@@ -62,6 +62,18 @@ def test_the_page_and_its_tail_render_lines_alike(client: Any, page: str, run: A
     rows = lines["html"].strip().split("</tr>")
     assert [row.strip() in shown for row in rows] == [True] * 3
     assert lines["html"].count("<tr id=") == 2
+
+
+def test_of_a_flood_the_page_of_a_run_is_told_the_newest_lines_and_its_log_all(
+    client: Any, page: str, run: Any
+) -> None:
+    address = client.get(page).context["stream"]
+    log(run, *(f"line {number}" for number in range(250)))
+    ((_, newest),) = told(client, address)
+    assert (newest["count"], newest["left_out"], newest["html"].count("<tr id=")) == (250, 150, 100)
+    assert ("line 149<" in newest["html"], "line 150<" in newest["html"]) == (False, True)
+    ((_, every),) = told(client, address.replace("lines=rows", ""))
+    assert (every["left_out"], every["html"].count("<li id=")) == (0, 250)
 
 
 def test_the_end_is_told_and_an_ended_run_has_no_stream(
