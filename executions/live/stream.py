@@ -2,6 +2,7 @@
 
 import json
 import random
+import weakref
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     response._resource_closers.append(give_back)  # type: ignore[attr-defined]  # also where nobody comes to read it
     if way.encoding:
         response["Content-Encoding"] = way.encoding
+    weakref.finalize(response, give_back).atexit = False  # or closes it, as where a middleware fails on its way out
     patch_vary_headers(response, ["Accept-Encoding"])
     return _as_stream(response)
 

@@ -1,6 +1,7 @@
 """A stream, from its first byte to its end, by a client of this process."""
 
 import asyncio
+import gc
 import gzip
 import json
 import zlib
@@ -69,6 +70,19 @@ class Reader:
             async for part in self.parts:
                 self.text += part.decode()
         return self.text
+
+
+class Clumsy:
+    """A middleware that breaks what it is given on its way out."""
+
+    sync_capable, async_capable = True, False
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        self.get_response(request)
+        raise RuntimeError("broken on the way out")
 
 
 @asynccontextmanager
@@ -474,6 +488,18 @@ def test_the_moves_of_runs_are_told_to_those_who_may_see_them(
     played(scene)
 
 
+def test_a_stream_that_a_middleware_threw_away_gives_its_place_back(run: Any, token: Any, settings: Any) -> None:
+    settings.MIDDLEWARE = [f"{__name__}.Clumsy", *settings.MIDDLEWARE]
+
+    async def scene() -> None:
+        said = {"Authorization": f"Token {token[1]}"}
+        answer = await AsyncClient(raise_request_exception=False).get(address(run), headers=said)
+        assert answer.status_code == 500
+        await asyncio.to_thread(gc.collect)
+
+    played(scene)  # which looks at the places
+
+
 def test_staff_are_told_of_nodes_and_lines_as_their_lists_show_them(run: Any, newcomer: Any, client: Any) -> None:
     NodeExecutionFactory(workflow_execution=run)
     log(run, "not for them")
@@ -514,6 +540,8 @@ def test_a_server_that_cannot_hold_a_stream_open_answers_with_what_is_new(run: A
     client.force_login(owner)
     answer = client.get(address(run))
     assert answer.content.decode().count("event: logs") == 1
+    assert answer.content.decode().endswith("event: poll\ndata: {}\n\n")
+    assert "event: poll" not in client.get(address(run, "?wait=0")).content.decode()
     assert client.head(address(run)).content == b""
     last = [line[4:] for line in answer.content.decode().splitlines() if line.startswith("id: ")][-1]
     log(run, "two")
