@@ -15,7 +15,7 @@ time, id), which an index follows, so that a reader who was away for an hour is 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -33,10 +33,10 @@ LINGER = timedelta(seconds=2)  # after the end of a run: its last lines often co
 ALL = UUID(int=0)  # under which the moves of all runs are watched
 
 SQL = Path(__file__).parent / "sql"
-FIRST_LINES, NEW_LINES, AS_JSON, MOVED, MOVED_SINCE, MOVES, KNOWN_OF_RUN, KNOWN_OF_MOVES = (
+FIRST_LINES, NEW_LINES, AS_JSON, MOVED, ENDED_FOR, MOVES, KNOWN_OF_RUN, KNOWN_OF_MOVES = (
     (SQL / f"{name}.sql").read_text()
     for name in (
-        "first_lines", "new_lines", "as_json", "moved", "moved_since", "moves", "known_of_run", "known_of_moves",
+        "first_lines", "new_lines", "as_json", "moved", "ended_for", "moves", "known_of_run", "known_of_moves",
     )
 )  # fmt: skip
 
@@ -167,17 +167,21 @@ class Run:
         return list(nodes.listed().filter(pk__in=ids)) if ids else [], None in moved
 
     def _with_end(self, step: Step, run: WorkflowExecution, until: str) -> Step:
-        if run.status not in ENDED or run.ended_at is None or self._moved_since(until):
+        left = self._left(run, until)
+        if left is None:
             return replace(step, after=replace(step.after, ended=False))
-        left = (run.ended_at + LINGER - datetime.now(UTC)).total_seconds()
         if left > 0:
             return replace(step, wake_in=left)
         is_new = step.tells or not step.before.ended
         return replace(step, after=replace(step.after, ended=True), end=run if is_new else None)
 
-    def _moved_since(self, until: str) -> bool:
-        """The end may be younger than what was told, and have come with lines in one transaction."""
-        return bool(_rows(MOVED_SINCE, {"run": self.id, "until": until})[0][0])
+    def _left(self, run: WorkflowExecution, until: str) -> float | None:
+        """Seconds for which lines may still come, by the clock of the database, which set the end; None where the run
+        goes on. Its end may be younger than what was told, and have come with lines in one transaction."""
+        if run.status not in ENDED or run.ended_at is None:
+            return None
+        has_moved, ago = _rows(ENDED_FOR, {"run": self.id, "until": until, "ended_at": run.ended_at})[0]
+        return None if has_moved else LINGER.total_seconds() - float(ago)
 
 
 class Moves:

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from executions import ingest
-from executions.live import reading
+from executions.live import reading, waiting
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.reading import Moves, Run, Step, going_on, snapshot
 from executions.models import ExecutionLog, WorkflowExecution
@@ -269,6 +269,22 @@ def test_the_moves_of_all_runs_are_told_each_run_once(run: Any, monkeypatch: pyt
     told = list(steps(Moves(), first.after))
     assert {row.pk for step in told for row in step.runs} == {run.pk, *(row.pk for row in others)}
     assert [step.tells for step in steps(Moves(), told[-1].after)] == [False]
+
+
+def test_how_long_ago_a_run_has_ended_is_asked_of_the_clock_that_set_its_end(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=1)
+
+    monkeypatch.setattr(reading, "datetime", Ahead)
+    run.complete()
+    (step,) = steps(Run(run.pk), Cursor())
+    assert step.end is None
+    assert step.wake_in is not None
+    assert 0 < step.wake_in <= reading.LINGER.total_seconds()
 
 
 def test_a_cursor_that_is_none_or_comes_from_elsewhere_is_refused() -> None:
