@@ -28,6 +28,7 @@ CHECKED = 50.0  # seconds between two looks at whether the reader still may
 STEPS = 10  # in one answer to a poll; the next poll goes on from there
 
 HEAD = f"retry: {RETRY}\n\n".encode()
+POLL = b"event: poll\ndata: {}\n\n"  # to who wanted a stream, where none can be held open: ask with wait=0 instead
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     if request.method == "HEAD":
         return _as_stream(HttpResponse(content_type=TYPE))
     if reader.wait == 0 or not isinstance(request, ASGIRequest):
-        return _as_stream(HttpResponse(HEAD + b"".join(_news(reader)), content_type=TYPE))
+        asks_again = b"" if reader.wait == 0 else POLL
+        return _as_stream(HttpResponse(HEAD + b"".join(_news(reader)) + asks_again, content_type=TYPE))
     give_back = slots.take(reader.user)
     way = way_of(request.headers.get("Accept-Encoding", ""))()
     response = StreamingHttpResponse(_until_closed(reader, way, give_back), content_type=TYPE)

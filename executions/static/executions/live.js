@@ -2,12 +2,14 @@
 // same address with `wait=0`, which gives what is new and ends. A hidden tab lets go: a browser opens only six
 // connections to a host, and goes on from where it was once the tab is seen again.
 //
-//   follow(url, {logs(data), end(data), execution(data), node(data), lost(), back()}) → {close()}
+//   follow(url, {logs(data), end(data), execution(data), node(data), deleted(data), again(), lost(), back()}) → {close()}
 //
-// `lost` is called when nothing arrives any more, `back` when it does again; each once for one loss.
+// `lost` is called when nothing arrives any more, `back` when it does again; each once for one loss. A run that has ended
+// may be retried: it is asked for now and then, and `again` is called before what came.
 
 const POLL_MS = 5_000;
-const KINDS = ["execution", "node", "logs", "end"];
+const ENDED_MS = 60_000;
+const KINDS = ["execution", "node", "logs", "deleted", "end", "poll"];
 const GONE = new Set([400, 401, 403, 404, 410]);
 
 export function follow(url, handlers) {
@@ -23,13 +25,15 @@ class Follower {
     this.cursor = url.searchParams.get("last_event_id");
     this.isLost = false;
     this.isOver = false;
+    this.isEnded = false;
+    this.polls = !window.EventSource;
     this.seen = () => (document.hidden ? this.pause() : this.open());
     document.addEventListener("visibilitychange", this.seen);
   }
 
   open() {
     if (this.isOver || document.hidden || this.source || this.timer) return;
-    if (!window.EventSource) return this.poll();
+    if (this.polls || this.isEnded) return this.poll();
     this.source = new EventSource(this.address());
     this.source.onopen = () => this.found();
     this.source.onerror = () => this.broken();
@@ -60,8 +64,28 @@ class Follower {
     if (this.isOver) return;
     if (cursor) this.cursor = cursor;
     this.found();
-    if (kind === "end") this.close();
+    if (kind === "poll") return this.instead();
+    if (kind === "end") this.rest();
+    if (kind === "execution") this.goOn();
     this.handlers[kind]?.(JSON.parse(text));
+  }
+
+  // This server holds no stream open: to try again each time would be to lose it each time.
+  instead() {
+    this.polls = true;
+    this.pause();
+    this.later();
+  }
+
+  rest() {
+    this.isEnded = true;
+    this.pause();
+    this.later();
+  }
+
+  goOn() {
+    if (this.isEnded) this.handlers.again?.();
+    this.isEnded = false;
   }
 
   missed() {
@@ -81,26 +105,35 @@ class Follower {
     return url;
   }
 
-  later(milliseconds = POLL_MS) {
+  get rhythm() {
+    return this.isEnded ? ENDED_MS : POLL_MS;
+  }
+
+  later(milliseconds = this.rhythm) {
     this.timer = setTimeout(() => this.poll(), milliseconds);
   }
 
   async poll() {
     const turn = (this.timer = {}); // one is under way
-    let pause = POLL_MS;
+    const wasEnded = this.isEnded;
+    let pause = 0;
     try {
       const answer = await fetch(this.address({ wait: 0 }), { credentials: "same-origin", cache: "no-store" });
-      if (answer.status === 204 || GONE.has(answer.status)) return this.close();
-      pause = 1000 * (answer.headers.get("Retry-After") || 0) || POLL_MS;
+      if (GONE.has(answer.status)) return this.close();
+      pause = 1000 * (answer.headers.get("Retry-After") || 0);
       if (!answer.ok) throw new Error(answer.statusText);
       const text = await answer.text();
       if (this.timer !== turn) return; // the tab was hidden meanwhile, or the stream is over
+      if (answer.status === 204) this.isEnded = true; // as it was told before
       for (const event of events(text)) this.take(event.kind, event.data, event.id);
       this.found();
     } catch {
       this.missed();
     }
-    if (this.timer === turn) this.later(pause);
+    if (this.timer !== turn) return;
+    this.timer = null;
+    if (wasEnded && !this.isEnded) this.open();
+    else this.later(pause || this.rhythm);
   }
 }
 

@@ -24,8 +24,12 @@ export class Tail {
         this.#learn();
         if (follow) this.resume();
         await this.#connect();
-        this.timer = setInterval(() => this.isLost && !document.hidden && this.poll(), EVERY);
+        this.#watch();
         this.poll(); // what came between the page and the stream
+    }
+
+    #watch() {
+        this.timer = setInterval(() => this.isLost && !document.hidden && this.poll(), EVERY);
     }
 
     toggle() {
@@ -67,8 +71,7 @@ export class Tail {
             this.live = follow(this.scroller.dataset.stream, {
                 logs: (data) => this.#came(data),
                 end: () => this.#end(),
-                execution() {},
-                node() {},
+                again: () => this.#again(),
                 lost: () => { this.isLost = true; this.say(this.words.lost); },
                 back: () => { this.isLost = false; this.say(""); this.poll(); },
             });
@@ -85,11 +88,18 @@ export class Tail {
     async #end() {
         await this.poll();
         this.ended = true;
-        this.live?.close();
         clearInterval(this.timer);
         this.#set(false);
         this.button.disabled = true;
         this.say(this.words.ended);
+    }
+
+    /* The run was retried. */
+    #again() {
+        this.ended = false;
+        this.button.disabled = false;
+        this.say("");
+        this.#watch();
     }
 
     /* Lines at the end of those that are known; one that is older than the last is put where it belongs. How many. */
