@@ -57,6 +57,13 @@ class Line(NamedTuple):
         return ExecutionLog(workflow_execution_id=UUID(run), node_execution_id=node and UUID(node), **kept)
 
 
+class Deleted(NamedTuple):
+    """A run that was, and its workflow."""
+
+    run: UUID
+    workflow: UUID
+
+
 @dataclass(eq=False)
 class Step:
     """What a reader at `before` is told next, and the cursors that it reaches: `after_lines` with the lines, `after`
@@ -69,6 +76,7 @@ class Step:
     lines: Sequence[Line] = ()
     nodes: Sequence[NodeExecution] = ()
     runs: Sequence[WorkflowExecution] = ()
+    deleted: Sequence[Deleted] = ()
     end: WorkflowExecution | None = None
     wake_in: float | None = None  # seconds until there is something to tell though nothing is written
     texts: dict[Any, Any] = field(default_factory=dict)  # as they were rendered, by the renderer's key
@@ -82,7 +90,7 @@ class Step:
 
     @cached_property
     def tells(self) -> bool:
-        return bool(self.run or self.lines or self.nodes or self.runs or self.end)
+        return bool(self.run or self.lines or self.nodes or self.runs or self.deleted or self.end)
 
 
 class Gone(Exception):  # not an error: the run was deleted, and with it all that could be told of it
@@ -185,7 +193,8 @@ class Run:
 
 
 class Moves:
-    """The moves of all runs: each run that has moved, as it is now. Who may see it is for the renderer."""
+    """The moves of all runs: each run that has moved, as it is now, and those that were deleted. Who may see it is for
+    the renderer."""
 
     pause: ClassVar[float] = 1.0
     watch = ALL
@@ -211,10 +220,11 @@ class Moves:
         moves = _rows(MOVES, place) if since != until else []
         after = Cursor.at(until)
         if len(moves) == MOST:
-            _run, transaction, id = moves[-1]
+            _run, transaction, id, _workflow = moves[-1]
             after = Cursor(since, since, until, (str(transaction), "", str(id)))
-        ids = list(dict.fromkeys(run for run, _transaction, _id in moves))
-        return Step(before, after, runs=list(_listed_runs(ids).order_by("updated_at", "id")) if ids else [])
+        ids = list(dict.fromkeys(run for run, _transaction, _id, workflow in moves if workflow is None))
+        runs = list(_listed_runs(ids).order_by("updated_at", "id")) if ids else []
+        return Step(before, after, runs=runs, deleted=[Deleted(run, of) for run, _, _, of in moves if of is not None])
 
 
 def _listed_runs(ids: Sequence[UUID]) -> Any:

@@ -61,9 +61,9 @@ def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     way = way_of(request.headers.get("Accept-Encoding", ""))()
     response = StreamingHttpResponse(_until_closed(reader, way, give_back), content_type=TYPE)
     response._resource_closers.append(give_back)  # type: ignore[attr-defined]  # also where nobody comes to read it
+    weakref.finalize(response, give_back).atexit = False  # or closes it, as where a middleware fails on its way out
     if way.encoding:
         response["Content-Encoding"] = way.encoding
-    weakref.finalize(response, give_back).atexit = False  # or closes it, as where a middleware fails on its way out
     patch_vary_headers(response, ["Accept-Encoding"])
     return _as_stream(response)
 
@@ -151,6 +151,7 @@ def events(
     told = [event("logs", lines(step), step.after_lines)] if step.lines else []
     states = [("node", node(row)) for row in step.nodes]
     states += [("execution", run(row)) for row in (*step.runs, *([step.run] if step.run else []))]
+    states += [("deleted", {"id": str(gone.run)}) for gone in step.deleted]
     if step.end:
         states.append(("end", {"id": str(step.end.pk), "status": step.end.status, "attempt": step.end.attempt}))
     for place, (kind, data) in enumerate(states, 1):

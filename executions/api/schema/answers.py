@@ -30,10 +30,10 @@ SCHEMAS: dict[str, Schema] = {
     "StreamEvent": {
         "type": "object",
         "description": "One of the Server-sent events that a stream is made of.",
-        "required": ["event", "id", "data"],
+        "required": ["event", "data"],
         "properties": {
-            "event": {"type": "string", "enum": ["logs", "node", "execution", "end"]},
-            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`."},
+            "event": {"type": "string", "enum": ["logs", "node", "execution", "deleted", "end", "poll"]},
+            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`; only `poll` has none."},
             "data": _TEXT | {"contentMediaType": "application/json"},
         },
     },

@@ -1,8 +1,10 @@
 """Following runs as Server-sent events. Who may follow what is asked as of every other address, by REST framework and
 in a thread; from then on a stream is awaited, and holds neither a thread nor a connection."""
 
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponseBase
@@ -21,6 +23,7 @@ from executions.live.slots import TooManyStreams
 from executions.models import WorkflowExecution
 from executions.querysets import sees
 from tokens.api import within
+from workflows.models import Workflow
 from workflows.querysets import may_see_all
 
 from .rows import QueryMixin, visible_run
@@ -129,7 +132,10 @@ class StreamOfExecutions(StreamMixin):
         return ("json", user.pk, token and token.pk, may_see_all(user, "executions.view_workflowexecution"))
 
     def renderer(self, request: Request) -> Renderer:
-        return partial(visible_as_json, within(WorkflowExecution.objects.visible_to(request.user), request))
+        sees_all = may_see_all(request.user, "executions.view_workflowexecution")
+        of = Workflow.objects.all() if sees_all else Workflow.objects.filter(owner=request.user.pk)
+        runs = within(WorkflowExecution.objects.visible_to(request.user), request)
+        return partial(visible_as_json, runs, within(of, request, "id"))
 
 
 def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
@@ -142,9 +148,16 @@ def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
     )
 
 
-def visible_as_json(visible: Any, step: Step) -> bytes:
-    ids = set(visible.filter(pk__in=[run.pk for run in step.runs]).values_list("pk", flat=True)) if step.runs else ()
-    return as_json(True, True, Step(step.before, step.after, runs=[run for run in step.runs if run.pk in ids]))
+def visible_as_json(runs: Any, workflows: Any, step: Step) -> bytes:
+    """Of a run that was deleted its workflow says who may have seen it."""
+    shown = _among(runs, {run.pk for run in step.runs})
+    whose = _among(workflows, {gone.workflow for gone in step.deleted})
+    left = [gone for gone in step.deleted if gone.workflow in whose]
+    return as_json(True, True, replace(step, runs=[run for run in step.runs if run.pk in shown], deleted=left))
+
+
+def _among(visible: Any, ids: set[UUID]) -> set[UUID]:
+    return set(visible.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
 
 
 def may_still(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, Any], key: Any) -> bool:

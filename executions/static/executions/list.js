@@ -6,6 +6,7 @@ import { follow } from "./live.js";
 const POLL_MS = 10_000; // while nothing is heard of the stream
 const QUIET_MS = 60_000; // while it is there, and silent
 const DEBOUNCE_MS = 1_000;
+const MOST = 300; // rows that are kept; older ones go as new ones come
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 
 const news = document.getElementById("list-news");
@@ -103,8 +104,21 @@ function put() {
     if (!body()) return location.reload(); // the list was empty
     for (const row of fresh) row.classList.add("is-new");
     body().prepend(...fresh);
+    for (const row of [...body().rows].slice(MOST)) if (!isHeld(row)) row.remove();
     count();
     return fresh[0];
+}
+
+const isHeld = (row) => row.contains(document.activeElement) || Boolean(row.querySelector("input:checked"));
+
+/* Of a run that was deleted nothing is left to look at; where somebody is at work in the table it only says so. */
+function drop(id) {
+    waiting = waiting.filter((row) => idOf(row) !== id);
+    const row = rowsOf(body()).get(id);
+    if (row && isAtRest()) row.remove();
+    else if (row) mark(row, true);
+    count();
+    tell();
 }
 
 /* --- saying so --------------------------------------------------------------------------------------------------- */
@@ -156,6 +170,9 @@ if (news && form) {
             execution() {
                 isHeard = true;
                 if (!isUnderWay) later(DEBOUNCE_MS);
+            },
+            deleted({ id }) {
+                drop(id);
             },
             lost() {
                 isHeard = false;

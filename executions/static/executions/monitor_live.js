@@ -9,6 +9,7 @@ let isLost = false;
 
 follow(document.querySelector("[data-moves]").dataset.moves, {
     execution: () => fresh.later(),
+    deleted: () => fresh.later(),
     lost: () => { isLost = true; },
     back: () => { isLost = false; fresh.later(); },
 });

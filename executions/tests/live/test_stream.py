@@ -488,6 +488,24 @@ def test_the_moves_of_runs_are_told_to_those_who_may_see_them(
     played(scene)
 
 
+def test_a_deletion_is_told_to_those_who_might_see_the_run(run: Any, token: Any, stranger: Any) -> None:
+    other = Token.objects.issue(user=stranger, name="live", scopes=[Scope.EXECUTIONS_READ])
+    foreign = WorkflowExecutionFactory(workflow__owner=stranger)
+
+    async def scene() -> None:
+        url = "/api/v1/executions/stream/"
+        async with opened(token[1], url) as own, opened(other[1], url) as theirs:
+            for reader in (own, theirs):
+                await reader.next()
+            await asyncio.sleep(0.3)
+            await aside(run.delete)
+            await aside(foreign.delete)
+            assert await own.event("deleted") == {"id": str(run.pk)}
+            assert await theirs.event("deleted") == {"id": str(foreign.pk)}
+
+    played(scene)
+
+
 def test_a_stream_that_a_middleware_threw_away_gives_its_place_back(run: Any, token: Any, settings: Any) -> None:
     settings.MIDDLEWARE = [f"{__name__}.Clumsy", *settings.MIDDLEWARE]
 

@@ -271,6 +271,19 @@ def test_the_moves_of_all_runs_are_told_each_run_once(run: Any, monkeypatch: pyt
     assert [step.tells for step in steps(Moves(), told[-1].after)] == [False]
 
 
+def test_runs_that_are_deleted_are_told_once_among_the_moves(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST", 2)
+    others = [WorkflowExecutionFactory(workflow=run.workflow) for _ in range(4)]
+    cursor = Moves().begin("now")
+    WorkflowExecution.objects.filter(pk__in=[other.pk for other in others]).delete()
+    run.complete()
+    told = list(steps(Moves(), cursor))
+    assert {gone for step in told for gone in step.deleted} == {(other.pk, run.workflow_id) for other in others}
+    assert sum(len(step.deleted) for step in told) == len(others)
+    assert [row.pk for step in told for row in step.runs] == [run.pk]
+    assert [step.tells for step in steps(Moves(), told[-1].after)] == [False]
+
+
 def test_how_long_ago_a_run_has_ended_is_asked_of_the_clock_that_set_its_end(
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
