@@ -300,6 +300,28 @@ def test_how_long_ago_a_run_has_ended_is_asked_of_the_clock_that_set_its_end(
     assert 0 < step.wake_in <= reading.LINGER.total_seconds()
 
 
+def test_who_may_write_but_not_read_who_watches_is_heard_all_the_same(run: Any) -> None:
+    waiting.watch([run.pk])
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE writer_of_lines")
+        cursor.execute("GRANT SELECT, INSERT ON execution_logs, execution_history TO writer_of_lines")
+        try:
+            cursor.execute("LISTEN ledger_runs")
+            cursor.execute("SET ROLE writer_of_lines")
+            cursor.execute("CREATE TEMPORARY TABLE execution_watches (until timestamptz)")  # and none looks into theirs
+            cursor.execute(
+                "INSERT INTO execution_logs (workflow_execution_id, level, message) VALUES (%s, 'info', 'one')",
+                [run.pk],
+            )
+            cursor.execute("RESET ROLE")
+            assert [notice.payload for notice in connection.connection.notifies(timeout=5, stop_after=1)] == [
+                str(run.pk)
+            ]
+        finally:
+            cursor.execute("RESET ROLE; UNLISTEN *; DROP TABLE IF EXISTS pg_temp.execution_watches")
+            cursor.execute("DROP OWNED BY writer_of_lines; DROP ROLE writer_of_lines")
+
+
 def test_a_cursor_that_is_none_or_comes_from_elsewhere_is_refused() -> None:
     older, newer = snapshot(), str(Cursor.at("900000000000:900000000000:"))
     going_on(str(Cursor.at(older)))
