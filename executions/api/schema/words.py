@@ -138,8 +138,9 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
     ("execution", "moves"): (
         "Follow the moves of all runs",
         (
-            "Server-sent events: `execution`, for each run that was made or moved from now on, as the list prints it. "
-            "The `id` of an event goes back in `Last-Event-ID`. 429 where too many streams are open."
+            "Server-sent events: `execution`, for each run that was made or moved from now on, as the list prints it, "
+            "and `deleted`, for each that was deleted. The `id` of an event goes back in `Last-Event-ID`. 429 where "
+            "too many streams are open."
         ),
     ),
     ("execution-history", "list"): (

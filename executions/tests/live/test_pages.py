@@ -34,7 +34,7 @@ def log(run: Any, *texts: str, **fields: Any) -> None:
 
 
 def told(client: Any, address: str) -> list[tuple[str, Any]]:
-    answer = client.get(address)
+    answer = client.get(f"{address}&wait=0")
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/event-stream")
     blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in answer.text.split("\n\n") if block]
     return [(block["event"], json.loads(block["data"])) for block in blocks if "event" in block]
