@@ -147,6 +147,8 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
+# For the one connection of each process that hears what is written: past a pooler, which would let others have it.
+DATABASE_LISTENER = env.database("DATABASE_LISTEN_URL") if env.text("DATABASE_LISTEN_URL") else None
 
 # --- Security ---------------------------------------------------------------
 # Plain http is for 127.0.0.1. Behind a proxy that speaks https, PASTETRADER_HTTPS=1 closes every other door.

@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
+from django.conf import settings
 from django.db import Error, connection
 
 from .threads import in_thread
@@ -17,14 +19,26 @@ CHANNEL = "ledger_runs"
 WATCHED = 60  # seconds that a watch counts, unless it is renewed
 QUIET = 3.0  # seconds
 RENEWED = 20  # seconds until it is
+PROVED = 2.0  # seconds in which a listener has to hear itself
+UNHEARD = 60.0  # seconds until it tries again where it does not
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between tries to connect; the last again and again
 
+LISTEN = f"LISTEN {CHANNEL}"
+NOTIFY = "SELECT pg_notify(%s, %s)"
 WATCH = (Path(__file__).parent / "sql" / "watch.sql").read_text()
 HUSH = (
     "UPDATE execution_watches SET quiet_until = clock_timestamp() + make_interval(secs => %s)"
     " WHERE workflow_execution_id = %s"
 )
 FORGET = "DELETE FROM execution_watches WHERE until < clock_timestamp() - interval '1 minute'"
+
+ADDRESS = {
+    "NAME": "dbname",
+    "USER": "user",
+    "PASSWORD": "password",
+    "HOST": "host",
+    "PORT": "port",
+}  # Django's → libpq's
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +64,21 @@ def renew(ids: Collection[UUID]) -> None:
         cursor.execute(FORGET)
 
 
+class Unheard(psycopg.OperationalError):
+    """Where connections are shared by the transaction, LISTEN is accepted and nothing ever comes."""
+
+    def __str__(self) -> str:
+        return (
+            "what was notified did not arrive. If there is a pooler in between, give the address of the database "
+            "itself in DATABASE_LISTEN_URL."
+        )
+
+
+def notify(payload: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(NOTIFY, [CHANNEL, payload])
+
+
 class Listener:
     """Calls `heard` with the id of a run that was written, and with None where anything may have been missed."""
 
@@ -63,6 +92,9 @@ class Listener:
         while True:
             try:
                 await self._listen()
+            except Unheard as error:
+                logger.warning("Streams poll, as the database does not notify: %s", error)
+                await asyncio.sleep(UNHEARD)
             except (psycopg.Error, Error, OSError) as error:
                 tries = 0 if self.is_listening else tries + 1
                 level = logging.WARNING if self.is_listening or tries == 1 else logging.DEBUG
@@ -74,7 +106,8 @@ class Listener:
     async def _listen(self) -> None:
         parameters = await in_thread(_parameters)
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listening:
-            await listening.execute(f"LISTEN {CHANNEL}")
+            await listening.execute(LISTEN)
+            await _prove(listening)
             self.is_listening = True
             self.heard(None)
             async for notice in listening.notifies():
@@ -82,8 +115,26 @@ class Listener:
                     self.heard(UUID(notice.payload))
 
 
+async def _prove(listening: psycopg.AsyncConnection[Any]) -> None:
+    """Raises Unheard."""
+    mark = str(uuid4())
+    await in_thread(partial(notify, mark))
+    async for notice in listening.notifies(timeout=PROVED):
+        if notice.payload == mark:
+            return
+    raise Unheard
+
+
 def _parameters() -> dict[str, Any]:
     """In a thread: where the database is embedded, and not up, it is started."""
     known = connection.get_connection_params()
     ours = {"pool", "cursor_factory", "context", "prepare_threshold", "server_side_binding"}
-    return {name: value for name, value in known.items() if name not in ours}
+    return _past_the_pooler({name: value for name, value in known.items() if name not in ours})
+
+
+def _past_the_pooler(known: dict[str, Any]) -> dict[str, Any]:
+    direct: dict[str, Any] | None = settings.DATABASE_LISTENER
+    if not direct:
+        return known
+    address = {libpq: direct[name] for name, libpq in ADDRESS.items() if direct.get(name)}
+    return {name: value for name, value in known.items() if name not in ADDRESS.values()} | direct["OPTIONS"] | address

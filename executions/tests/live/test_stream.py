@@ -4,6 +4,7 @@ import asyncio
 import gc
 import gzip
 import json
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection, connections
 from django.test import AsyncClient
 
-from executions.live import hub, reading, slots, stream
+from executions.live import hub, reading, slots, stream, waiting
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
@@ -110,6 +111,13 @@ def played(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     assert slots.count() == 0
     for threads in (stream.in_thread.__globals__["TICKS"], stream.in_thread.__globals__["VISITS"]):
         threads.submit(connections.close_all).result()
+
+
+def until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 async def aside(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -484,6 +492,42 @@ def test_the_moves_of_runs_are_told_to_those_who_may_see_them(
                 assert (await own.waiting)["id"] == str(run.pk)
                 assert (await other.waiting)["id"] == str(foreign.pk)
                 assert (await all_of_them.waiting)["id"] in {str(run.pk), str(foreign.pk)}
+
+    played(scene)
+
+
+def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
+    run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(waiting, "LISTEN", "SELECT 1")  # as a pooler has it that shares connections
+    monkeypatch.setattr(waiting, "PROVED", 0.1)
+
+    async def scene() -> None:
+        async with opened(token[1], address(run)) as reader:
+            await reader.event("execution")
+            await asyncio.sleep(0.5)
+            assert not hub.here().listener.is_listening
+            await aside(log, run, "one")
+            assert [line["message"] for line in await reader.event("logs")] == ["one"]
+
+    played(scene)
+    assert "DATABASE_LISTEN_URL" in caplog.text
+
+
+def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, token: Any, settings: Any) -> None:
+    known = connection.settings_dict
+    settings.DATABASE_LISTENER = {"NAME": known["NAME"], "HOST": known["HOST"], "USER": known["USER"], "PORT": ""}
+    settings.DATABASE_LISTENER["OPTIONS"] = {"application_name": "past the pooler"}
+
+    def listeners() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'past the pooler'")
+            return int(cursor.fetchone()[0])
+
+    async def scene() -> None:
+        async with opened(token[1], address(run)) as reader:
+            await reader.event("execution")
+            await aside(until, lambda: listeners() == 1)
 
     played(scene)
 
