@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, StorageState, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, StorageState, expect
 
 from browser.engine import Engine
 from browser.pages import RUN_PAGE, RUNS
@@ -26,6 +26,103 @@ def test_the_page_of_a_run_follows_its_engine_by_itself(page: Page, site: Stage,
     expect(page.get_by_role("link", name="Load: failed")).to_be_visible()
     engine("fail", "run")
     expect(head).to_contain_text("failed")
+
+
+POLLING = "retry: 100\n\nevent: poll\ndata: {}\n\n"  # what WSGI answers at the end of what is new
+
+
+def stream_of(request: Request) -> bool:
+    return "/stream/" in request.url and "wait=0" not in request.url
+
+
+def hide(page: Page, *, hidden: bool) -> None:
+    """As if another tab was chosen, which a browser without windows does not have."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_a_server_that_holds_no_stream_open_is_polled_in_silence(page: Page, site: Stage, engine: Engine) -> None:
+    engine("start", "run")
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(content_type="text/event-stream", body=POLLING)
+
+    page.route(lambda url: "/stream/" in url and "wait=0" not in url, answer)
+    page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    page.evaluate(
+        """() => new MutationObserver(() => { window.toldOfLoss = true; })
+            .observe(document.querySelector("[data-lost]"), { attributes: true })"""
+    )
+    with page.expect_response(lambda response: "wait=0" in response.url):
+        engine("log", "it came by a poll")
+    expect(page.get_by_text("it came by a poll").first).to_be_visible()
+    assert len(asked) == 1
+    assert not page.evaluate("window.toldOfLoss")
+
+
+def test_a_hidden_tab_lets_go_and_goes_on_where_it_was(page: Page, site: Stage, engine: Engine) -> None:
+    engine("start", "run")
+    engine("start", "Load")
+    with page.expect_request(stream_of):
+        page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    engine("log", "seen at once")
+    expect(page.get_by_text("seen at once").first).to_be_visible()
+    with page.expect_event("requestfailed", stream_of):
+        hide(page, hidden=True)
+    engine("log", "seen later")
+    with page.expect_request(stream_of):
+        hide(page, hidden=False)
+    expect(page.get_by_text("seen later").first).to_be_visible()
+    expect(page.locator(".ledger-log tr", has_text="seen at once")).to_have_count(1)
+
+
+def test_a_page_whose_run_has_ended_learns_that_it_was_retried(page: Page, site: Stage, engine: Engine) -> None:
+    page.clock.install()
+    engine("start", "run")
+    with page.expect_request(stream_of):
+        page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    with page.expect_event("requestfailed", stream_of):  # let go after its end
+        engine("fail", "run")
+    expect(page.locator(".ledger-head").first).to_contain_text("failed")
+    engine("retry", "run")
+    page.clock.fast_forward(61_000)
+    expect(page.locator(".ledger-head").first).to_contain_text("pending")
+
+
+def test_what_is_made_anew_keeps_the_focus(page: Page, site: Stage, engine: Engine) -> None:
+    engine("start", "run")
+    page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    nodes = page.locator('[data-live="nodes"]')
+    nodes.get_by_role("link", name="Load").first.focus()
+    where = page.evaluate("document.activeElement.href")
+    page.evaluate("document.activeElement.dataset.old = '1'")
+    engine("start", "Load")
+    expect(nodes.locator("[data-old]")).to_have_count(0)  # another element stands in its place
+    assert page.evaluate("document.activeElement.href") == where
+
+
+def test_a_run_that_is_deleted_leaves_the_lists_that_are_open(
+    page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: Stage, engine: Engine
+) -> None:
+    run = engine.ids["run"]
+    engine("start", "run")
+    engine("fail", "run")
+    with page.expect_request(stream_of):
+        page.goto(site.url(RUNS))
+    row = page.locator("#result_list tbody tr", has=page.locator(f'a[href*="{run}"]'))
+    expect(row).to_have_count(1)
+    colleague = opened(storage_state=session).new_page()
+    colleague.goto(site.url(f"{RUNS}{run}/delete/"))
+    colleague.get_by_label(re.compile("reason", re.IGNORECASE)).fill("it was made by mistake")
+    colleague.get_by_role("button", name=re.compile("delete|sure", re.IGNORECASE)).click()
+    expect(row).to_have_count(0)
 
 
 def test_the_log_follows_a_run_and_leads_to_its_first_error(page: Page, site: Stage, engine: Engine) -> None:

@@ -137,4 +137,5 @@ def _past_the_pooler(known: dict[str, Any]) -> dict[str, Any]:
     if not direct:
         return known
     address = {libpq: direct[name] for name, libpq in ADDRESS.items() if direct.get(name)}
-    return {name: value for name, value in known.items() if name not in ADDRESS.values()} | direct["OPTIONS"] | address
+    others = {name: value for name, value in known.items() if name not in ADDRESS.values()}
+    return others | dict(direct["OPTIONS"]) | address
