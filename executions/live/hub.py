@@ -152,9 +152,8 @@ class Topic:
         self.done = number
 
     async def _steps(self, cursor: Cursor, was_called: bool) -> None:
-        until = await in_thread(self.source.snapshot, TICKS)
         while True:
-            step = await in_thread(partial(self.source.read, cursor, until), TICKS)
+            step = await in_thread(partial(self.source.read, cursor), TICKS)
             cursor = self._keep(step)
             if not cursor.until:
                 break
