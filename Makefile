@@ -18,7 +18,7 @@ run: $(VENV)/run.stamp ## set up, migrate, serve on 127.0.0.1 (PORT=8000)
 	@exec $(BIN)/python manage.py serve --port $(PORT)
 
 test: setup ## set up and run the whole suite, a process for each core (ARGS="-k word" goes on to pytest, "-n 0" is one process)
-	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)
 
 setup: $(VENV)/dev.stamp ## make .venv with everything the product and its tests need
 	@:

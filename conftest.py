@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -13,6 +14,7 @@ from django.conf import settings
 
 from pastetrader.postgres.address import socket_dir
 from pastetrader.postgres.server import leave_all
+from pastetrader.tests.scheduling import Together
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -36,6 +38,11 @@ def pytest_configure() -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """The processes that share the suite must give every test the same name: an id that is new in each says only so."""
     return UUID.sub("uuid", val) if isinstance(val, str) and UUID.search(val) else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return Together(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.hookimpl(wrapper=True)

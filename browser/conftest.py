@@ -19,10 +19,6 @@ expect.set_options(timeout=30_000)
 here = pytest.fixture(scope="package")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "xdist_group(name): tests that share one worker, as they share a server")
-
-
 @here
 def browser_path() -> str:
     """Without one the tests are skipped, but not in CI."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
 from browser.engine import Engine
@@ -10,8 +9,6 @@ from browser.guard import Guard
 from browser.pages import NODE_PAGE, RUN_PAGE, RUNS
 from browser.screenshots import log_in
 from browser.stage import Stage
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_staff_log_in_and_land_on_the_monitor(stranger: Page, site: Stage) -> None:

@@ -10,8 +10,6 @@ from browser.engine import Engine
 from browser.pages import RUN_PAGE, RUNS
 from browser.stage import Stage
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def test_the_page_of_a_run_follows_its_engine_by_itself(page: Page, site: Stage, engine: Engine) -> None:
     engine("start", "run")

@@ -9,7 +9,6 @@ from browser.accessible import PHONE, check_accessible
 from browser.pages import PAGES, View
 from browser.stage import Stage
 
-pytestmark = pytest.mark.xdist_group("browser")
 # Whole pages of which others show more; and Swagger UI, whose markup is not ours: its 39 texts of too little contrast
 # and 36 nested buttons cannot be mended from here. What it shows, schema.yaml says too.
 LEFT_OUT = {"run", "runs", "api"}
