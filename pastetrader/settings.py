@@ -105,6 +105,8 @@ FORMAT_MODULE_PATH = ["pastetrader.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = LOCAL_DIR / "static"
 WHITENOISE_ALLOW_ALL_ORIGINS = False
+# Pages name nothing else, and what is not kept need not be packed either.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "pastetrader.storage.HashedFiles"},
