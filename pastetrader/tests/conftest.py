@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 
 from pastetrader.postgres import processes
 from pastetrader.postgres.cluster import Cluster
+from pastetrader.postgres.lease import one_at_a_time
 from pastetrader.tests.site import ROOT, Serve, Site
 
 USER = """
@@ -54,12 +56,65 @@ class User:
         self.process.communicate()
 
 
+@contextmanager
+def new_home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="pastetrader-server-")).resolve()
+    try:
+        yield home
+    finally:
+        kill_all(home)
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `serve` makes in its folder before it serves: a database, migrated, and static files. No user yet."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all processes of this run
+    made = shared / "prepared"
+    with one_at_a_time(shared / "prepared.lock"):
+        if not made.exists():
+            with new_home() as home:
+                done = manage("shell", "--no-imports", "-c", PREPARE, local=home)
+                assert done.returncode == 0, done.stderr
+                copy(home, made)
+    return made
+
+
+PREPARE = """
+from django.core.management import call_command
+from pastetrader.static import collect_if_changed
+call_command("migrate", verbosity=0)
+collect_if_changed()
+"""
+
+
+def copy(source: Path, target: Path) -> None:
+    """A folder with whose its files are: the data is the account's that runs the database."""
+    subprocess.run(["cp", "-Rp", f"{source}/.", target], check=True)
+
+
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="pastetrader-server-")).resolve()
-    yield home / "postgres"
-    kill_all(home)
-    shutil.rmtree(home)
+    """Of nothing yet: whoever starts a server here first makes it."""
+    with new_home() as home:
+        yield home / "postgres"
+
+
+@pytest.fixture
+def ready(prepared: Path, data_dir: Path) -> None:
+    """For whom a start from nothing is not the point: it costs seconds."""
+    copy(prepared, data_dir.parent)
+
+
+@pytest.fixture(scope="module")
+def site(prepared: Path) -> Iterator[Site]:
+    """One server for a module."""
+    with new_home() as home:
+        copy(prepared, home)
+        site = Site(home, demo=False)
+        yield site.wait()
+        site.end()
 
 
 @pytest.fixture
@@ -85,8 +140,7 @@ def serve(data_dir: Path) -> Iterator[Serve]:
 
     yield start
     for site in sites:
-        site.process.kill()
-        site.process.communicate()
+        site.end()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ class Site:
             cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(local)}, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        self.said = ""
+        self.local, self.said = local, ""
 
     def wait(self) -> "Site":
         assert self.process.stdout is not None
@@ -32,6 +32,10 @@ class Site:
             if "Ctrl-C stops" in line:
                 return self
         raise AssertionError(self.said + self.process.communicate()[1])
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     @property
     def address(self) -> str:

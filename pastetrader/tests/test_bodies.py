@@ -22,7 +22,7 @@ BODY = json.dumps({"name": "x", "description": "d" * 2_000}).encode()
 
 
 @pytest.fixture
-def site(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("MAX_BODY_BYTES", str(LIMIT))
     return serve()
 

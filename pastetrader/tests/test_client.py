@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from pastetrader.tests.conftest import manage
-from pastetrader.tests.site import ROOT, Serve
+from pastetrader.tests.site import ROOT, Site
 from workflows.base import uuid7
 
 NAME = "generated_ledger_client"
@@ -45,11 +45,14 @@ def test_what_is_generated_is_typed_without_a_fault(generated: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-@pytest.fixture
-def ledger(generated: Path, serve: Serve, data_dir: Path) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def token(site: Site) -> str:
+    return manage("create_token", "admin", local=site.local).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def ledger(generated: Path, site: Site, token: str) -> Iterator[Any]:
     """Every operation by its name, as a call that gives the parsed answer."""
-    site = serve()
-    token = manage("create_token", "admin", local=data_dir.parent).stdout.strip()
     module = importlib.import_module(NAME)
     models = importlib.import_module(f"{NAME}.models")
     with module.AuthenticatedClient(base_url=site.address, token=token) as client:
@@ -124,7 +127,7 @@ def line(models: Any, level: str, message: str, node: UUID) -> Any:
 
 def test_it_follows_the_pages_of_a_filtered_list(ledger: Any) -> None:
     models = ledger.models
-    workflow = ledger.create_workflow(body=models.WorkflowRequest(name="Prices"))
+    workflow = ledger.create_workflow(body=models.WorkflowRequest(name="Pages of prices"))
     for number in range(7):
         metadata = models.Metadata(tags=["odd" if number % 2 else "even"], allow_concurrent=True)
         body = models.WorkflowExecutionRequest(
@@ -137,7 +140,7 @@ def test_it_follows_the_pages_of_a_filtered_list(ledger: Any) -> None:
     found = list(pages(ledger, status=states, tag="even", workflow=workflow.id))
     assert [len(page) for page in found] == [2, 2]
     assert len({row.id for page in found for row in page}) == 4
-    assert [len(page) for page in pages(ledger, status=states[1:])] == [2, 1]
+    assert [len(page) for page in pages(ledger, status=states[1:], workflow=workflow.id)] == [2, 1]
 
 
 def pages(ledger: Any, **filters: Any) -> Iterator[Any]:
@@ -158,9 +161,7 @@ def test_a_refusal_is_a_problem_with_its_places(ledger: Any) -> None:
     assert ledger.get_execution(uuid7()).code == "not_found"
 
 
-def test_the_client_of_the_readme_works_when_pasted(serve: Serve, data_dir: Path, tmp_path: Path) -> None:
-    site = serve()
-    token = manage("create_token", "admin", local=data_dir.parent).stdout.strip()
+def test_the_client_of_the_readme_works_when_pasted(ledger: Any, site: Site, token: str, tmp_path: Path) -> None:
     pasted = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
     shutil.copy(ROOT / "schema.yaml", tmp_path)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -169,4 +170,5 @@ def test_the_client_of_the_readme_works_when_pasted(serve: Serve, data_dir: Path
         env=os.environ | {"API": f"{site.address}/api/v1", "TOKEN": token, "PATH": path},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "[]"
+    completed = ledger.list_executions(status=[ledger.models.ExecutionStatus.COMPLETED], page_size=10).results
+    assert done.stdout.splitlines()[-1] == str([run.id for run in completed])

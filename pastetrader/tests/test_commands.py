@@ -17,12 +17,14 @@ def test_check_and_help_start_nothing(data_dir: Path, arguments: tuple[str, ...]
     assert {path.name for path in data_dir.parent.iterdir()} <= {"secret_key", "secrets_key"}
 
 
+@pytest.mark.usefixtures("ready")
 def test_dbshell_starts_the_server_and_stops_it(data_dir: Path) -> None:
     done = manage("dbshell", "--", "-Atc", "SELECT current_database()", local=data_dir.parent)
     assert done.stdout == "pastetrader\n", done.stderr
     assert postmaster(data_dir) is None
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_statement_has_a_time_limit(data_dir: Path) -> None:
     slow = "from django.db import connection as c; c.cursor().execute('SELECT pg_sleep(30)')"
     limited = manage("shell", "-c", slow, local=data_dir.parent, DATABASE_STATEMENT_TIMEOUT_MS="500")
@@ -50,7 +52,7 @@ def test_production_settings_pass_djangos_own_check(data_dir: Path) -> None:
 
 
 def test_the_test_command_is_pytest_and_returns_its_exit_code(data_dir: Path) -> None:
-    suite = "pastetrader/tests/test_environment.py"
+    suite = "pastetrader/tests/test_charsets.py"
     assert " passed" in manage("test", suite, local=data_dir.parent).stdout
     nothing = manage("test", suite, "-k", "no_such_test", local=data_dir.parent)
     assert nothing.returncode == 5
@@ -72,6 +74,7 @@ thread.join()
 """
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_request_that_gets_no_connection_in_time_is_told_to_come_back(data_dir: Path) -> None:
     pool = {"DATABASE_POOL_MAX": "1", "DATABASE_POOL_TIMEOUT": "1"}
     done = manage("shell", "--no-imports", "-c", BUSY, local=data_dir.parent, **pool)

@@ -8,13 +8,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pastetrader.tests.conftest import manage
-from pastetrader.tests.site import Serve, Site
+from pastetrader.tests.site import Site
 
 CUTS = 20  # of each kind of POST that makes something
 MOVES_CUT = 10  # of each transition
@@ -59,9 +58,8 @@ class Caller:
 
 
 @pytest.fixture
-def caller(serve: Serve, data_dir: Path) -> Caller:
-    site = serve()
-    return Caller(site, manage("create_token", "admin", local=data_dir.parent).stdout.strip())
+def caller(site: Site) -> Caller:
+    return Caller(site, manage("create_token", "admin", local=site.local).stdout.strip())
 
 
 def points(request: bytes, chance: random.Random) -> tuple[int, float]:

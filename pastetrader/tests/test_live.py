@@ -2,21 +2,18 @@
 
 import json
 import random
-import shutil
 import signal
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pastetrader.tests.conftest import kill_all, manage, postmaster
+from pastetrader.tests.conftest import manage, postmaster
 from pastetrader.tests.events import Following
 from pastetrader.tests.site import Site
 
@@ -26,9 +23,9 @@ LINES, WRITERS, CUTS = 10_000, 4, 50
 class Ledger:
     """The API of a server, and a run in it that is running."""
 
-    def __init__(self, site: Site, local: Path) -> None:
+    def __init__(self, site: Site) -> None:
         self.address = f"{site.address}/api/v1/"
-        self.token = manage("create_token", "admin", "--name", "live", local=local).stdout.strip()
+        self.token = manage("create_token", "admin", "--name", "live", local=site.local).stdout.strip()
         workflow = self.post("workflows/", {"name": "live"})
         new = {"workflow": workflow["id"], "trigger_type": "event", "start": True}
         self.run = self.post("executions/", new)["id"]
@@ -46,28 +43,17 @@ class Ledger:
         return Following(f"{self.address}executions/{self.run}/stream/{query}", self.token)
 
 
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="pastetrader-server-")).resolve()
-    yield home
-    kill_all(home)
-    shutil.rmtree(home)
-
-
-@pytest.fixture(scope="module")
-def site(home: Path) -> Iterator[Site]:
-    """One for all of these: it is a while in coming. The last of them ends it."""
+@pytest.fixture(scope="module", autouse=True)
+def small_pool() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_POOL_MAX", "3")
-        site = Site(home, demo=False)
-    yield site.wait()
-    site.process.kill()
-    site.process.communicate()
+        yield
 
 
 @pytest.fixture
-def ledger(site: Site, home: Path) -> Ledger:
-    return Ledger(site, home)
+def ledger(site: Site) -> Ledger:
+    """The last of the tests ends the server."""
+    return Ledger(site)
 
 
 def write(ledger: Ledger, writer: int) -> None:
@@ -117,12 +103,12 @@ def assert_in_order(reader: Following) -> None:
     assert all(numbers == list(range(LINES // WRITERS)) for numbers in told.values())
 
 
-def test_a_stream_survives_a_crash_of_the_database(ledger: Ledger, home: Path) -> None:
+def test_a_stream_survives_a_crash_of_the_database(ledger: Ledger, site: Site) -> None:
     reader = ledger.follow()
     following = in_background(lambda: reader.read(until=lambda reader: "after" in reader.messages))
     ledger.log("before")
     wait_until(lambda: reader.messages == ["before"])
-    server = postmaster(home / "postgres")
+    server = postmaster(site.local / "postgres")
     assert server is not None
     server.send_signal(signal.SIGQUIT)
     server.wait(20)

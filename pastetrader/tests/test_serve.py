@@ -18,6 +18,7 @@ from pastetrader.tests.conftest import manage, postmaster
 from pastetrader.tests.site import ROOT, Serve
 
 
+@pytest.mark.usefixtures("ready")
 def test_it_serves_the_admin_with_its_static_files_and_the_api(serve: Serve) -> None:
     site = serve()
     status, page = site.get("/")
@@ -30,6 +31,7 @@ def test_it_serves_the_admin_with_its_static_files_and_the_api(serve: Serve) -> 
     assert "Warning" not in err
 
 
+@pytest.mark.usefixtures("ready")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_server_and_database_without_a_traceback(
     serve: Serve, data_dir: Path, sent: signal.Signals
@@ -40,6 +42,7 @@ def test_a_signal_stops_server_and_database_without_a_traceback(
     assert postmaster(data_dir) is None
 
 
+@pytest.mark.usefixtures("ready")
 def test_the_password_is_shown_once_and_only_its_hash_is_kept(serve: Serve, data_dir: Path) -> None:
     first = serve()
     password = re.findall(r"password (\S+)", first.said)[0]
@@ -52,16 +55,16 @@ def test_the_password_is_shown_once_and_only_its_hash_is_kept(serve: Serve, data
     assert "password" not in serve().said
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_name_that_is_taken_is_not_given_to_the_first_staff_user(serve: Serve, data_dir: Path) -> None:
-    run("migrate", "--verbosity", "0", local=data_dir.parent)
     run("shell", "-c", "for name in ('admin', 'admin2'): User.objects.create_user(name)", local=data_dir.parent)
     site = serve()
     assert "Made the staff user admin3, password " in site.said
     assert "changepassword admin3" in site.said
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_demo_that_fails_is_told_and_the_site_is_served(serve: Serve, data_dir: Path) -> None:
-    run("migrate", "--verbosity", "0", local=data_dir.parent)
     run("shell", "-c", UNFINISHABLE, local=data_dir.parent)
     site = serve(demo=True)
     assert "The demo did not succeed: Momentum IBM: " in site.said
@@ -80,6 +83,7 @@ def run(*arguments: str, local: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("ready")
 def test_after_kill_9_it_serves_again_and_nothing_acknowledged_is_missing(serve: Serve, data_dir: Path) -> None:
     first = serve()
     with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader") as connection:
@@ -110,6 +114,7 @@ def test_a_taken_port_is_one_sentence_before_anything_is_done(data_dir: Path) ->
     assert not data_dir.exists()
 
 
+@pytest.mark.usefixtures("ready")
 def test_the_session_of_the_readme_works_when_pasted(serve: Serve, data_dir: Path) -> None:
     site = serve()
     session = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
