@@ -75,9 +75,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with one_at_a_time(shared / "prepared.lock"):
         if not made.exists():
             with new_home() as home:
-                done = manage("shell", "--no-imports", "-c", PREPARE, local=home)
+                done = manage("shell", "--no-imports", "-c", PREPARE, local=home, PASTETRADER_DURABLE="0")
                 assert done.returncode == 0, done.stderr
-                copy(home, made)
+                copy_files(home, made)
     return made
 
 
@@ -89,9 +89,18 @@ collect_if_changed()
 """
 
 
-def copy(source: Path, target: Path) -> None:
-    """A folder with whose its files are: the data is the account's that runs the database."""
-    subprocess.run(["cp", "-Rp", f"{source}/.", target], check=True)
+def copy_files(source: Path, target: Path) -> None:
+    """With whose they are: the data belongs to the account that runs the database."""
+    subprocess.run(["cp", "-Rp", source, target], check=True)
+
+
+def copy(prepared: Path, home: Path) -> None:
+    """All but the static files, which are only read."""
+    for each in prepared.iterdir():
+        if each.name == "static":
+            (home / each.name).symlink_to(each)
+        else:
+            copy_files(each, home / each.name)
 
 
 @pytest.fixture

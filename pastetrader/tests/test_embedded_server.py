@@ -36,6 +36,7 @@ def postmasters(data_dir: Path) -> list[int]:
     return [each.pid for each in processes._working_on(data_dir) if processes.is_postmaster(each)]
 
 
+@pytest.mark.usefixtures("ready")
 def test_two_processes_share_a_server_and_the_last_one_out_stops_it(data_dir: Path, use: Use) -> None:
     first, second = use().arrive(), use().arrive()
     server = pid(data_dir)
@@ -58,6 +59,7 @@ def test_processes_that_arrive_at_once_start_one_server(data_dir: Path, use: Use
     assert postmaster(data_dir) is None
 
 
+@pytest.mark.usefixtures("ready")
 def test_those_who_come_while_others_go_always_find_a_server(data_dir: Path, use: Use) -> None:
     current = use().arrive()
     for _ in range(5):
@@ -69,6 +71,7 @@ def test_those_who_come_while_others_go_always_find_a_server(data_dir: Path, use
     assert postmaster(data_dir) is None
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_killed_user_leaves_no_lease(data_dir: Path, use: Use) -> None:
     killed = use().arrive()
     server = pid(data_dir)
@@ -80,6 +83,7 @@ def test_a_killed_user_leaves_no_lease(data_dir: Path, use: Use) -> None:
     assert postmaster(data_dir) is None
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_killed_server_comes_back_with_everything_committed(data_dir: Path, use: Use) -> None:
     user = use(durable=True).arrive()
     with connect(data_dir) as connection:
@@ -92,6 +96,7 @@ def test_a_killed_server_comes_back_with_everything_committed(data_dir: Path, us
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1000,)
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_server_killed_with_its_user_alive_is_started_again_by_the_next_connection(data_dir: Path) -> None:
     server = EmbeddedServer(data_dir, durable=False)
     server.ensure("pastetrader")
@@ -105,6 +110,7 @@ def test_a_server_killed_with_its_user_alive_is_started_again_by_the_next_connec
     assert postmaster(data_dir) is None
 
 
+@pytest.mark.usefixtures("ready")
 def test_children_that_outlive_a_killed_server_are_waited_for(data_dir: Path, cluster: Cluster) -> None:
     leader = start(cluster)
     connection = connect(data_dir)
@@ -115,6 +121,7 @@ def test_children_that_outlive_a_killed_server_are_waited_for(data_dir: Path, cl
     cluster.stop()
 
 
+@pytest.mark.usefixtures("ready")
 def test_who_cannot_see_the_server_uses_the_one_that_answers(data_dir: Path, use: Use, namespaces: None) -> None:
     first = use().arrive()
     server = pid(data_dir)
@@ -128,6 +135,7 @@ def test_who_cannot_see_the_server_uses_the_one_that_answers(data_dir: Path, use
     assert postmaster(data_dir) is None
 
 
+@pytest.mark.usefixtures("ready")
 def test_the_last_one_out_stops_a_server_that_it_cannot_see(data_dir: Path, use: Use, namespaces: None) -> None:
     first, second = use().arrive(), use(apart=True).arrive()
     first.leave()
@@ -137,6 +145,7 @@ def test_the_last_one_out_stops_a_server_that_it_cannot_see(data_dir: Path, use:
     assert not (data_dir / "postmaster.pid").exists()
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_server_whose_pid_file_has_another_namespaces_number_is_stopped(
     data_dir: Path, use: Use, namespaces: None
 ) -> None:
@@ -146,6 +155,7 @@ def test_a_server_whose_pid_file_has_another_namespaces_number_is_stopped(
     assert postmaster(data_dir) is None
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_server_that_cannot_be_seen_and_is_killed_is_started_again(
     data_dir: Path, use: Use, namespaces: None
 ) -> None:
@@ -157,6 +167,7 @@ def test_a_server_that_cannot_be_seen_and_is_killed_is_started_again(
     assert postmaster(data_dir) is None
 
 
+@pytest.mark.usefixtures("ready")
 def test_nobody_starts_beside_orphans_that_cannot_be_seen(data_dir: Path, use: Use, namespaces: None) -> None:
     use().arrive()
     leader = psutil.Process(pid(data_dir))
@@ -172,6 +183,7 @@ def test_nobody_starts_beside_orphans_that_cannot_be_seen(data_dir: Path, use: U
     connect(data_dir).close()
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_server_that_answers_is_used_though_no_process_is_found(
     data_dir: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +197,7 @@ def test_a_server_that_answers_is_used_though_no_process_is_found(
     assert not processes.is_alive(leader)
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_server_is_found_by_any_spelling_of_its_folder(data_dir: Path, cluster: Cluster) -> None:
     leader = start(cluster)
     link = data_dir.with_name("link")
@@ -193,6 +206,7 @@ def test_a_server_is_found_by_any_spelling_of_its_folder(data_dir: Path, cluster
     cluster.stop()
 
 
+@pytest.mark.usefixtures("ready")
 @pytest.mark.parametrize("text", ["{self}\n{folder}\n1\n5432\n", "", "12", "no number"])
 def test_what_a_stale_pid_file_says_stops_nobody(data_dir: Path, cluster: Cluster, text: str) -> None:
     cluster.data_dir.parent.mkdir(exist_ok=True)
@@ -231,6 +245,7 @@ def test_a_cluster_of_another_version_is_refused_with_advice(data_dir: Path, clu
         cluster.start()
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_failed_start_shows_the_end_of_the_servers_log(data_dir: Path, cluster: Cluster) -> None:
     cluster.make()
     with (data_dir / "postgresql.conf").open("a") as conf:
@@ -290,6 +305,7 @@ def test_a_server_that_a_stranger_has_put_there_is_not_spoken_to(long_dir: Path)
             stranger.accept()
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_forked_child_does_not_end_the_lease_of_its_parent(data_dir: Path, use: Use) -> None:
     server = EmbeddedServer(data_dir, durable=False)
     server.ensure("pastetrader")
