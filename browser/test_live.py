@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, StorageState, expect
 
 from browser.engine import Engine

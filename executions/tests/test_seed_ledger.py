@@ -2,12 +2,14 @@
 
 import io
 import logging
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.db.models import Count, F, Q
 
 from executions import partitions
@@ -31,6 +33,17 @@ MODELS = (
 )  # fmt: skip
 SMALL = {"runs": 1500, "workflows": 6, "nodes": 9000, "lines": 9000}
 TINY = {"runs": 20, "workflows": 3, "nodes": 100, "lines": 100}
+
+
+@pytest.fixture(autouse=True)
+def as_many_partitions(transactional_db: None) -> Iterator[None]:
+    """As there were: every later test of this process would empty, and plan over, the years of this one's lines."""
+    before = {partition.name for partition in partitions.existing()}
+    yield
+    with connection.cursor() as cursor:
+        for name in {partition.name for partition in partitions.existing()} - before:
+            cursor.execute(f"DROP TABLE {name}")
+    partitions.forget()
 
 
 def seed(*flags: str, **options: Any) -> str:
