@@ -8,13 +8,19 @@ from executions.states import ExecutionStatus
 SHOWN = 100
 
 
-def newest(run: Any, user: Any) -> list[Any]:
-    """The last entries, the oldest of them first."""
+def newest(run: Any, user: Any) -> tuple[list[Any], bool]:
+    """The last entries, the oldest of them first, and whether there are more. The end of a run may settle hundreds of
+    its nodes: those of the run itself are among them all the same, and are never more than its acts."""
     entries = run.history.visible_to(user).select_related("node_execution__node").only(
         "act", "from_status", "to_status", "attempt", "through", "username", "token_name", "reason", "request_id",
         "happened_at", "node_execution__node__name",
     )  # fmt: skip
-    return _with_words(list(entries.order_by("-happened_at", "-id")[:SHOWN])[::-1])
+    entries = entries.order_by("-happened_at", "-id")
+    last = list(entries[: SHOWN + 1])
+    more = len(last) > SHOWN
+    of_run = entries.filter(node_execution=None)[:SHOWN] if more else ()
+    found = {entry.pk: entry for entry in (*last[:SHOWN], *of_run)}
+    return _with_words(sorted(found.values(), key=lambda entry: (entry.happened_at, entry.pk))), more
 
 
 def _with_words(entries: list[Any]) -> list[Any]:

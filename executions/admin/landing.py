@@ -20,8 +20,10 @@ def address(site: AdminSite, request: HttpRequest, text: str) -> str | None:
         return None
     rows = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
     rows = rows or _by_correlation_id(request.user, text)
-    if len(rows) != 1:
+    if not rows:
         return deletion(site, request, text)
+    if len(rows) > 1:
+        return None
     (row,) = rows
     return reverse(f"{site.name}:executions_{row._meta.model_name}_change", args=[row.pk])
 

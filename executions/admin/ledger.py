@@ -103,7 +103,9 @@ class LedgerAdmin(Acts):
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """Django's own leads to the front page, where nobody looks for it."""
-        id = unquote(object_id)
+        return self.unknown(request, unquote(object_id))
+
+    def unknown(self, request: HttpRequest, id: str) -> HttpResponse:
         return self.told(request, "unknown", 404, **{"title": _("Not found"), "id": id} | self.gone(request, id))
 
     def gone(self, request: HttpRequest, id: str) -> dict[str, Any]:

@@ -19,10 +19,11 @@ FAILED = 20
 
 
 def of_run(request: HttpRequest, run: Any) -> list[Any]:
-    """The nodes of a run in their order, each with its node's `name` and the times of its earlier attempts."""
+    """The nodes of a run in their order, each with its node's `name` and the times of its earlier attempts. One more
+    than SHOWN where there are more."""
     rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node__name")])
     rows = rows.annotate(name=F("node__name"), error=texts.head("error_message", texts.LINE))
-    nodes = [attempts.with_duration(node) for node in rows.order_by("execution_order", "id")[:SHOWN]]
+    nodes = [attempts.with_duration(node) for node in rows.order_by("execution_order", "id")[: SHOWN + 1]]
     tries = _by_node(attempts.times(_earlier(nodes)))
     words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each row
     for node in nodes:

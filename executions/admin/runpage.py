@@ -77,13 +77,15 @@ def _lines(request: HttpRequest, run: Any) -> list[Any]:
 
 def _nodes(request: HttpRequest, run: Any, tries: list[Any], chosen: UUID | None) -> dict[str, Any]:
     """The same rows four times: as what went wrong, as graph, in time, and as a table."""
-    rows, failures = nodes.of_run(request, run), nodes.failed_of_run(request, run)
-    graph = _graph(request, run, rows)
+    found, failures = nodes.of_run(request, run), nodes.failed_of_run(request, run)
+    rows, more = found[: nodes.SHOWN], len(found) > nodes.SHOWN
+    graph = _graph(request, run, None if more else rows)
     pairs = graph.pairs if failures else ()
     went_wrong = cascade.of(failures, rows, pairs, has_failed=run.status == ExecutionStatus.FAILED)
     page = node_pages.of(rows, request.GET.get("nodes", ""))
     nodes.with_attempts(page.rows)
-    shown = {"node_page": page, "nodes_shown": nodes.SHOWN, "cascade": went_wrong, "graph_nodes": len(graph.nodes)}
+    shown = {"node_page": page, "nodes_shown": nodes.SHOWN, "more_nodes": more}
+    shown |= {"cascade": went_wrong, "graph_nodes": len(graph.nodes)}
     return shown | _drawn(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
 
 
@@ -106,10 +108,10 @@ def _in_time(request: HttpRequest, run: Any, tries: list[Any], rows: list[Any], 
     }
 
 
-def _graph(request: HttpRequest, run: Any, rows: list[Any]) -> Graph:
-    """Empty for those who may not see what the run executed. `rows` are all executions, where they are not too many."""
+def _graph(request: HttpRequest, run: Any, rows: list[Any] | None) -> Graph:
+    """Empty for those who may not see what the run executed. `rows` are all executions; None if they are too many."""
     may_see = may_see_all(request.user, "executions.view_nodeexecution") or run.workflow.owner_id == request.user.pk
-    executed = {row.node_id for row in rows} if len(rows) < nodes.SHOWN else None
+    executed = None if rows is None else {row.node_id for row in rows}
     return graphs.of_run(run, executed) if may_see else Graph()
 
 

@@ -111,7 +111,8 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        known = {"history": history.newest(row, request.user), "history_shown": history.SHOWN}
+        entries, more = history.newest(row, request.user)
+        known = {"history": entries, "more_history": more, "history_shown": history.SHOWN}
         return runpage.of(request, row) | known | {"tags": _tags(row)}
 
     @admin.display(description=gettext_lazy("workflow"))

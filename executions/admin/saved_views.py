@@ -94,7 +94,7 @@ def shown(request: HttpRequest) -> dict[str, Any]:
         "views": [Shown(each, None, each == view) for each in own],
         "shared_views": [Shown(each, each.owner, each == view) for each in shared],
         "view": view,
-        "view_is_unknown": view is None and request.GET.get(VIEW, presets.EVERYTHING[VIEW]) != presets.EVERYTHING[VIEW],
+        "view_is_unknown": view is None and request.GET.get(VIEW, "") not in {"", presets.EVERYTHING[VIEW]},
         "view_is_changed": view is not None and view.filters != now,
         "view_form": ViewForm(request.user, instance=view) if view and _may(request, view, "change") else None,
         "may_delete_view": view is not None and _may(request, view, "delete"),

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions import ingest
-from executions.admin import logs, node_pages, nodes, timeline
+from executions.admin import attempts, logs, node_pages, nodes, timeline
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from workflows.base import uuid7
@@ -21,6 +21,7 @@ from workflows.tests.factories import UserFactory, WorkflowFactory
 
 NODES, WIDTH = 500, 10
 BYTES, STATEMENTS = 400_000, 20
+OPEN = 'id="nodes">\n  <details class="run-part" open>'
 NODE = ("id", "workflow_execution", "node", "status", "created_at", "started_at", "ended_at", "execution_order")
 
 
@@ -109,6 +110,41 @@ def test_the_table_goes_on_by_the_hundred(client: Client) -> None:
     assert '<a href="?nodes=101#nodes" rel="next">' in first
     assert '<a href="?nodes=1#nodes" rel="prev">' in second
     assert "101 to 150 of 150" in second
+    back = shown(client, run, "?nodes=1")
+    assert [OPEN in html for html in (first, second, back)] == [False, True, True]
+
+
+def test_the_links_of_the_page_keep_what_was_chosen(client: Client) -> None:
+    run = large(150)
+    assert 'href="?nodes=101&amp;lanes=all#timeline"' in shown(client, run, "?nodes=101")
+    assert 'href="?lanes=all&amp;nodes=1#nodes"' in shown(client, run, "?lanes=all&nodes=101")
+
+
+def test_of_more_nodes_than_are_shown_no_number_is_made_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = large(30)
+    monkeypatch.setattr(nodes, "SHOWN", 29)
+    html = shown(client, run)
+    assert "more than 29 executions" in html
+    assert "These are the first 29 nodes." in html
+    monkeypatch.setattr(nodes, "SHOWN", 30)
+    html = shown(client, run)
+    assert "30 executions" in html
+    assert "These are the first" not in html
+
+
+def test_every_earlier_attempt_of_a_node_is_counted(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=WorkflowFactory(chain=["a", "b"])), "running")
+    for node in run.workflow.nodes.all():
+        row = run.add_node(node)
+        for _ in range(3):
+            row.start()
+            row.fail("no row")
+            row.retry()
+    monkeypatch.setattr(attempts, "SHOWN", 2)
+    html = shown(client, run)
+    assert "3 earlier attempts of a" in html
+    assert "3 earlier attempts of b" in html
+    assert html.count("with their tracebacks</a>") == 2
 
 
 @pytest.mark.parametrize("asked", ["", "0", "-1", "151", "x", "1e3", "²", "9" * 5000])

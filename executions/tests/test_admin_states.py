@@ -55,7 +55,8 @@ class TestEmpty:
         html = page(teammate, f"{RUNS}?view={uuid7()}")
         assert gone in html
         assert str(run.pk) in html
-        assert gone not in page(teammate, f"{RUNS}?view=all")
+        for query in ("view=all", "view=&status=pending"):
+            assert gone not in page(teammate, f"{RUNS}?{query}")
 
     def test_where_nothing_fits_the_filters_can_be_cleared(self, teammate: Any) -> None:
         WorkflowExecutionFactory()
@@ -134,8 +135,16 @@ class TestNotFound:
         assert f'href="{DELETIONS}?q={run.pk}">Who did it, when and why' in page(staff, address, status=404)
         landed = signed_in(staff).get(RUNS, {"q": str(run.pk)})
         assert landed.headers["Location"] == f"{DELETIONS}?q={run.pk}"
+        assert "Who did it, when and why" in page(staff, f"{RUNS}{run.pk}/logs/", status=404)
         teammate.user_permissions.remove(*teammate.user_permissions.filter(codename="view_deletion"))
         assert "Who did it" not in page(teammate, address, status=404)
+
+    def test_runs_of_a_correlation_id_come_before_a_deletion_of_the_same_id(self, staff: Any) -> None:
+        parent = WorkflowExecutionFactory()
+        children = [WorkflowExecutionFactory(metadata={"correlation_id": str(parent.pk)}) for _ in range(2)]
+        WorkflowExecution.objects.filter(pk=parent.pk).delete()
+        html = page(staff, f"{RUNS}?q={parent.pk}")
+        assert all(str(child.pk) in html for child in children)
 
     def test_one_who_is_not_logged_in_learns_no_more(self, db: None) -> None:
         response = Client().get("/nothing/")

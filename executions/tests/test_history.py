@@ -226,9 +226,27 @@ def test_a_runs_page_shows_its_history_in_one_query(
     run.start()
     for node in run.workflow.nodes.all():
         run.add_node(node).start()
-    assert len(history.newest(run, staff)) == 5
+    assert len(history.newest(run, staff)[0]) == 5
     with django_assert_max_num_queries(1):
-        assert [str(entry.node_execution and entry.node_execution.node.name) for entry in history.newest(run, staff)]
+        entries, more = history.newest(run, staff)
+        assert [str(entry.node_execution and entry.node_execution.node.name) for entry in entries]
+    assert not more
+
+
+def test_what_was_done_to_the_run_is_shown_however_many_nodes_were_settled_by_it(client: Any, staff: Any) -> None:
+    names = [f"n{number}" for number in range(history.SHOWN + 5)]
+    run = WorkflowExecutionFactory(workflow=WorkflowFactory(chain=names))
+    run.start()
+    for node in run.workflow.nodes.all():
+        run.add_node(node)
+    run.cancel()
+    entries, more = history.newest(run, staff)
+    assert more
+    assert [entry.act for entry in entries if entry.node_execution_id is None] == ["create", "start", "cancel"]
+    assert len(entries) == history.SHOWN + 3
+    client.force_login(staff)
+    html = client.get(f"/admin/executions/workflowexecution/{run.pk}/change/").content.decode()
+    assert f'<a href="/api/v1/executions/{run.pk}/history/">All entries, as JSON</a>' in html
 
 
 def test_staff_who_may_not_see_nodes_do_not_see_what_happened_to_them(api: Any, newcomer: Any) -> None:

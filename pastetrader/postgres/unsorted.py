@@ -12,7 +12,8 @@ AGAIN = "SELECT set_config('enable_sort', %s, true)"
 @contextmanager
 def unsorted(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """What is asked within is read off an index in its order, as far as it is needed. The planner by itself would
-    fetch and sort them all where it knows of few, and of rows that are being written it knows last."""
+    fetch and sort them all where it knows of few, and of rows that are being written it knows last. An error is for
+    the outermost transaction: there is no savepoint."""
     with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
         ((before, _off),) = cursor.execute(BEFORE)
         yield

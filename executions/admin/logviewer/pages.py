@@ -23,6 +23,8 @@ from . import download, index, places, windows
 from .asked import ALL, CONTEXTS, TIMES, Asked, Unreadable
 from .words import words
 
+TROUBLE = {LogLevel.WARNING, LogLevel.ERROR}
+
 LIMIT_MS = 5_000  # for each statement
 FOLDER = "admin/executions/logs"
 
@@ -71,7 +73,9 @@ def _of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
     def checked(request: HttpRequest, pk: UUID) -> HttpResponseBase:
         if request.method not in {"GET", "HEAD"}:
             return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
-        run = _run(admin, request, pk)
+        if (run := _run(admin, request, pk)) is None:
+            gone: HttpResponse = admin.unknown(request, str(pk))
+            return gone
         if not may_see_lines(request.user, run):
             return _said(admin, request, run, "forbidden", 403)
         return _answer(admin, view, request, run)
@@ -98,10 +102,7 @@ def _rendered(answer: HttpResponseBase) -> HttpResponseBase:
 def _run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
     if not admin.has_view_permission(request):
         raise PermissionDenied
-    run = admin.get_queryset(request).only(*admin.columns, "workflow__owner").filter(pk=pk).first()
-    if run is None:
-        raise Http404
-    return run
+    return admin.get_queryset(request).only(*admin.columns, "workflow__owner").filter(pk=pk).first()
 
 
 def may_see_lines(user: Any, run: Any) -> bool:
@@ -149,9 +150,9 @@ def _shown(log: Log, counted: index.Index | None, at: UUID | None) -> places.Sho
 
 
 def _walk(log: Log) -> AbstractContextManager[None]:
-    """All lines stand in the order of an index. What a node or a level leaves, and lines at places, are found by
-    another one, and are few."""
-    is_narrowed = log.asked.node or log.asked.level or "places" in log.request.GET
+    """All lines stand in the order of an index, and so do nearly all. What a node or a level of trouble leaves, and
+    lines at places, are found by another one, and are few."""
+    is_narrowed = log.asked.node or log.asked.level in TROUBLE or "places" in log.request.GET
     return nullcontext() if is_narrowed else unsorted()
 
 

@@ -2,10 +2,10 @@
 // same address with `wait=0`, which gives what is new and ends. A hidden tab lets go: a browser opens only six
 // connections to a host, and goes on from where it was once the tab is seen again.
 //
-//   follow(url, {logs(data), end(data), execution(data), node(data), deleted(data), again(), lost(), back()}) → {close()}
+//   follow(url, {logs(data), end(data), execution(data), node(data), deleted(data), again(), gone(), lost(), back()}) → {close()}
 //
 // `lost` is called when nothing arrives any more, `back` when it does again; each once for one loss. A run that has ended
-// may be retried: it is asked for now and then, and `again` is called before what came.
+// may be retried: it is asked for now and then, and `again` is called before what came; `gone`, where it was deleted.
 
 const POLL_MS = 5_000;
 const ENDED_MS = 60_000;
@@ -119,6 +119,7 @@ class Follower {
     let pause = 0;
     try {
       const answer = await fetch(this.address({ wait: 0 }), { credentials: "same-origin", cache: "no-store" });
+      if (answer.status === 404) this.handlers.gone?.();
       if (GONE.has(answer.status)) return this.close();
       pause = 1000 * (answer.headers.get("Retry-After") || 0);
       if (!answer.ok) throw new Error(answer.statusText);

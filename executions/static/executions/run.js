@@ -34,7 +34,7 @@ async function show(node) {
         const html = await part("panel", { node });
         if (turn === latest) aside.innerHTML = html;
     } catch {
-        if (turn === latest) location.assign(`?node=${encodeURIComponent(node)}#node`);
+        if (turn === latest) location.reload(); // the address names the node already
     } finally {
         aside.removeAttribute("aria-busy");
     }

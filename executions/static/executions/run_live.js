@@ -46,6 +46,7 @@ follow(live.dataset.stream, {
     execution,
     logs,
     end: () => fresh.later(),
+    gone: () => location.reload(), // deleted: the page that says so comes instead
     lost: () => { lost.hidden = false; },
     back: () => { lost.hidden = true; fresh.later(); },
 });
