@@ -6,6 +6,7 @@ from collections.abc import Callable
 from playwright.sync_api import BrowserContext, Page, Request, Route, StorageState, expect
 
 from browser.engine import Engine
+from browser.guard import Guard
 from browser.pages import RUN_PAGE, RUNS
 from browser.stage import Stage
 
@@ -115,11 +116,42 @@ def test_a_run_that_is_deleted_leaves_the_lists_that_are_open(
         page.goto(site.url(RUNS))
     row = page.locator("#result_list tbody tr", has=page.locator(f'a[href*="{run}"]'))
     expect(row).to_have_count(1)
-    colleague = opened(storage_state=session).new_page()
-    colleague.goto(site.url(f"{RUNS}{run}/delete/"))
-    colleague.get_by_label(re.compile("reason", re.IGNORECASE)).fill("it was made by mistake")
-    colleague.get_by_role("button", name=re.compile("delete|sure", re.IGNORECASE)).click()
+    delete(opened(storage_state=session).new_page(), site, run)
     expect(row).to_have_count(0)
+
+
+def delete(page: Page, site: Stage, run: str) -> None:
+    page.goto(site.url(f"{RUNS}{run}/delete/"))
+    page.get_by_label(re.compile("reason", re.IGNORECASE)).fill("it was made by mistake")
+    page.get_by_role("button", name=re.compile("delete|sure", re.IGNORECASE)).click()
+    page.wait_for_url(lambda url: "/delete/" not in url)
+
+
+def test_the_open_page_of_a_run_that_is_deleted_says_so(
+    page: Page,
+    opened: Callable[..., BrowserContext],
+    session: StorageState,
+    site: Stage,
+    engine: Engine,
+    guards: list[Guard],
+) -> None:
+    guards[0].expected = {404}
+    engine("start", "run")
+    with page.expect_request(stream_of):
+        page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    engine("fail", "run")
+    expect(page.locator(".ledger-head").first).to_contain_text("failed")
+    delete(opened(storage_state=session).new_page(), site, engine.ids["run"])
+    hide(page, hidden=True)
+    hide(page, hidden=False)  # a run that has ended is asked for once a minute, and when it is looked at again
+    expect(page.get_by_text("This run was deleted.")).to_be_visible()
+
+
+def test_a_node_that_is_chosen_after_the_session_has_ended_leads_to_the_login(page: Page, site: Stage) -> None:
+    page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
+    page.context.clear_cookies()
+    page.get_by_role("link", name="Prices KRX: failed").click()
+    expect(page.locator("#login-form")).to_be_visible()
 
 
 def test_the_log_follows_a_run_and_leads_to_its_first_error(page: Page, site: Stage, engine: Engine) -> None:
@@ -184,8 +216,6 @@ def test_a_question_mark_lists_the_keys(page: Page, site: Stage) -> None:
 def test_a_run_is_deleted_for_a_reason_that_outlives_it(page: Page, site: Stage, engine: Engine) -> None:
     engine("start", "run")
     engine("fail", "run")
-    page.goto(site.url(f"{RUNS}{engine.ids['run']}/delete/"))
-    page.get_by_label(re.compile("reason", re.IGNORECASE)).fill("it was made by mistake")
-    page.get_by_role("button", name=re.compile("delete|sure", re.IGNORECASE)).click()
+    delete(page, site, engine.ids["run"])
     page.goto(site.url("/admin/executions/deletion/"))
-    expect(page.get_by_text("it was made by mistake")).to_be_visible()
+    expect(page.get_by_text("it was made by mistake").first).to_be_visible()
