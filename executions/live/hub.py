@@ -26,8 +26,8 @@ KEPT = 16  # steps
 BUSY = 3  # steps with news in a row
 ROW = 1.0  # seconds between two of them at most, beside the pause that is made anyway
 MARGIN = 1.0  # seconds that a busy run is read on after it may be heard of again: for what was written, not committed
-CROWD = 50  # readers from which on steps come more slowly, up to CROWDED seconds
-CROWDED = 0.9  # of 1,000 lines a second, no more than a step holds
+CROWD = 25  # readers from which on steps come more slowly, up to CROWDED seconds
+CROWDED = 1.8  # of 1,000 lines a second, no more than a step holds
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from executions.states import ENDED
 
 from .cursor import NOTHING, BadCursor, Cursor, up_to
 
-MOST = 1_000  # lines, or moves of runs, in one step
+MOST = 2_000  # lines, or moves of runs, in one step
 LINGER = timedelta(seconds=2)  # after the end of a run: its last lines often come late
 ALL = UUID(int=0)  # under which the moves of all runs are watched
 
