@@ -9,12 +9,21 @@ from playwright.sync_api import Browser, StorageState, expect
 
 from browser import chromium
 from browser.accessible import PHONE, WIDE, faults_of
-from browser.pages import PAGES, View
+from browser.pages import PAGES, RUNS, View
 from browser.screenshots import signed_in
 from browser.stage import Stage, stage
 
 LOCALES = ("en-GB", "ko-KR")
 WAYS = tuple(product(("light", "dark"), (WIDE, PHONE)))
+NOWHERE = "0190f5e5-0000-7000-8000-000000000000"
+STATES = (
+    View("gone", f"{RUNS}{NOWHERE}/change/", ".not-counted"),
+    View("no-filter", f"{RUNS}?nonsense=1", ".not-counted"),
+    View("no-view", f"{RUNS}?status=failed&view={NOWHERE}", ".not-counted"),
+    View("not-found", "/admin/nothing/here/", "#content"),
+    View("nothing-found", f"{RUNS}?q=nowhere", ".list-empty"),
+    View("deletions", "/admin/executions/deletion/", "#changelist"),
+)  # what is shown where there is nothing to show
 LEFT_OUT = {"api"}  # Swagger UI's markup is not ours (browser/test_pages.py)
 
 
@@ -22,7 +31,7 @@ def main(names: list[str]) -> int:
     if (path := chromium.find()) is None:
         sys.stderr.write(f"Nothing was checked: {chromium.MISSING}\n")
         return 1
-    views = [view for view in PAGES if view.name not in LEFT_OUT and (not names or view.name in names)]
+    views = [view for view in (*PAGES, *STATES) if view.name not in LEFT_OUT and (not names or view.name in names)]
     with stage() as site, chromium.chromium(path) as browser:
         cookies = signed_in(browser, site)
         found = [
