@@ -29,7 +29,7 @@ def newest(lines: Any) -> list[ExecutionLog]:
     return worded(rows.annotate(**shown).newest(LINES))
 
 
-def worded(lines: list[Any]) -> list[ExecutionLog]:
+def worded(lines: list[Any]) -> list[Any]:
     """The same, each with the word for its level, which is looked up once and not for each line."""
     words = {level: str(word) for level, word in LogLevel.choices}
     for line in lines:

@@ -1,12 +1,14 @@
 """What the page of a run, and that of its log, are told while it runs: the stream of the API, its lines and words as
 the pages show them. `?lines=rows` renders the lines for the table of the run's page, else they are those of its log."""
 
+import json
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Prefetch, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -109,23 +111,54 @@ def as_html(key: tuple[str, str, bool, bool], step: Step) -> bytes:
 def _lines(partial_name: str, step: Step) -> str:
     """`left_out` are the first of `count` lines, of which there is no HTML."""
     left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
-    rows = [_as_listed(line.row()) for line in step.lines[left_out:]]
-    prefetch_related_objects(
-        rows, Prefetch("node_execution", NodeExecution.objects.select_related("node").only("node__name"))
-    )
+    rows = _rows([json.loads(line.text) for line in step.lines[left_out:]])
     told = {
         "html": render_to_string(partial_name, {"lines": logs.worded(rows), "run": step.of}),
         "count": len(step.lines),
         "left_out": left_out,
-        "last": rows[-1].pk,
+        "last": rows[-1].id,
     }
     return stream.as_json(told)
 
 
-def _as_listed(row: Any) -> Any:
-    """With what a list annotates."""
-    row.text, row.has_data = row.message[: logs.MESSAGE], row.data is not None
-    return row
+@dataclass(slots=True)
+class Row:
+    """A line as a list has it. It is not made a model's, which would take as long as to write its HTML."""
+
+    pk: UUID
+    level: str
+    timestamp: datetime
+    text: str
+    has_data: bool
+    is_cut: bool
+    node_execution_id: UUID | None
+    node_execution: NodeExecution | None
+    word: str = ""
+
+    @property
+    def id(self) -> UUID:
+        return self.pk
+
+
+def _rows(lines: list[dict[str, Any]]) -> list[Row]:
+    """Of lines as the API prints them."""
+    executed = NodeExecution.objects.select_related("node").only("node__name")
+    found = executed.in_bulk({line["node_execution"] for line in lines} - {None})
+    nodes = {str(pk): node for pk, node in found.items()}
+    return [_row(line, nodes.get(line["node_execution"])) for line in lines]
+
+
+def _row(line: dict[str, Any], node: NodeExecution | None) -> Row:
+    return Row(
+        pk=UUID(line["id"]),
+        level=line["level"],
+        timestamp=datetime.fromisoformat(line["timestamp"]),
+        text=line["message"][: logs.MESSAGE + 1],  # one more says that it goes on
+        has_data=line["data"] is not None,
+        is_cut=line["is_cut"],
+        node_execution_id=node.pk if node else None,
+        node_execution=node,
+    )
 
 
 def _state(row: Any) -> dict[str, Any]:

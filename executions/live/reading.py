@@ -12,10 +12,9 @@ later each step holds what was committed since the step before. What is more tha
 time, id), which an index follows, so that a reader who was away for an hour is not sorted for anew at each step.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -23,7 +22,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.models import NodeExecution, WorkflowExecution
 from executions.states import ENDED
 
 from .cursor import NOTHING, BadCursor, Cursor, up_to
@@ -50,11 +49,6 @@ class Line(NamedTuple):
     moment: str
     written_by: str | None
     text: str
-
-    def row(self) -> ExecutionLog:
-        kept = json.loads(self.text) | {"id": UUID(self.id), "timestamp": datetime.fromisoformat(self.moment)}
-        run, node = kept.pop("workflow_execution"), kept.pop("node_execution")
-        return ExecutionLog(workflow_execution_id=UUID(run), node_execution_id=node and UUID(node), **kept)
 
 
 class Deleted(NamedTuple):

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from html import escape
 
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ class Line:
     """`moment` is the time for programs; `later` says how long nothing came before it, `skipped` how many lines are
     left out there; `is_open` a search found it by what may stand below its first row."""
 
-    pk: UUID
+    pk: str
     moment: str
     shown_time: str
     level: str
@@ -61,9 +61,9 @@ class _Dresser:
 
     def line(self, line: Any, before: datetime | None) -> Line:
         return Line(
-            pk=line.pk,
+            pk=(pk := str(line.pk)),
             moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
-            shown_time=moment(line.timestamp, self.run, self.asked.time),
+            shown_time=moment(line.timestamp, self.run, self.asked.time, self._zone),
             level=line.level,
             word=self.words[line.level],
             is_cut=line.is_cut,
@@ -72,7 +72,7 @@ class _Dresser:
             later=_later(line.timestamp, before),
             skipped=getattr(line, "skipped", 0),
             place=getattr(line, "place", None),
-            link=f"{self._at}{line.pk}",
+            link=f"{self._at}{pk}",
             **self._node(line),
             **self._message(line),
         )
@@ -81,6 +81,10 @@ class _Dresser:
     def _at(self) -> str:
         """What the address of a line begins with."""
         return self.asked.query(at=NOBODY).removesuffix(str(NOBODY))
+
+    @cached_property
+    def _zone(self) -> tzinfo:
+        return timezone.get_current_timezone()
 
     def _node(self, line: Any) -> dict[str, Any]:
         if not line.node_execution_id:
@@ -120,13 +124,12 @@ def _text(line: Any) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def moment(time: datetime, run: Any, mode: str) -> str:
+def moment(time: datetime, run: Any, mode: str, zone: tzinfo) -> str:
     if mode == "relative":
         return cells.ago(time)
     if mode == "start":
         return since_start(time, run)
-    local = timezone.localtime(time)
-    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03d}"
+    return time.astimezone(zone).isoformat(" ", "milliseconds")[:23]  # without the offset
 
 
 def since_start(time: datetime, run: Any) -> str:
