@@ -76,7 +76,7 @@ def is_over(run: str = "workflow_execution__") -> Q:
 
 def purge_now_and_then(using: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
     """A few of other runs, after a verb has ended one: at most once a minute in one process. Never raises."""
-    global _purged_at  # noqa: PLW0603
+    global _purged_at  # noqa: PLW0603  # of the process, as its name says
     if clock() - _purged_at < PURGE_EVERY:
         return
     _purged_at = clock()

@@ -1,7 +1,7 @@
 -- What a step needs of each line, as text, and the line as the API prints it: made here, a thousand of them cost the
 -- server's own process a tenth of what it takes to make rows of them and print those.
 SELECT lines.id::text, to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00'), written_by::text, row_to_json(line)::text
-FROM lines, LATERAL (SELECT lines.timestamp AT TIME ZONE 'UTC' AS moment), LATERAL (
+FROM lines, LATERAL (SELECT lines.timestamp AT TIME ZONE 'UTC' AS moment) AS utc, LATERAL (
     SELECT
         lines.id, workflow_execution_id AS workflow_execution, node_execution_id AS node_execution,
         level, message, data,

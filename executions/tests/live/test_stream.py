@@ -4,73 +4,20 @@ import asyncio
 import gc
 import gzip
 import json
-import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
-from django.db import connection, connections
+from django.db import connection
 from django.test import AsyncClient
 
-from executions.live import hub, reading, slots, stream, waiting
+from executions.live import hub, reading, slots, stream
 from executions.models import ExecutionLog, WorkflowExecution
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from tokens.models import Scope, Token
+from executions.tests.factories import NodeExecutionFactory
+from executions.tests.live.reader import Reader, address, aside, log, opened, played
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def run(workflow: Any) -> WorkflowExecution:
-    return in_state(WorkflowExecutionFactory(workflow=workflow), "running")
-
-
-@pytest.fixture
-def token(owner: Any) -> tuple[Token, str]:
-    return Token.objects.issue(user=owner, name="live", scopes=[Scope.EXECUTIONS_READ])
-
-
-def log(run: WorkflowExecution, *texts: str) -> None:
-    ExecutionLog.objects.bulk_create(ExecutionLog(workflow_execution=run, level="info", message=text) for text in texts)
-
-
-def address(run: Any, query: str = "") -> str:
-    return f"/api/v1/executions/{run.pk}/stream/{query}"
-
-
-class Reader:
-    """An open stream, read event by event."""
-
-    def __init__(self, response: Any) -> None:
-        self.response, self.text = response, ""
-        self.parts = aiter(response.streaming_content)
-
-    async def next(self, seconds: float = 10) -> str:
-        """The next block: an event, a comment, a hint."""
-        async with asyncio.timeout(seconds):
-            while "\n\n" not in self.text:
-                self.text += (await anext(self.parts)).decode()
-        block, self.text = self.text.split("\n\n", 1)
-        return block
-
-    async def event(self, kind: str) -> Any:
-        """The data of the next event of that kind."""
-        while True:
-            block = await self.next()
-            fields = dict(line.split(": ", 1) for line in block.split("\n"))
-            if fields.get("event") == kind:
-                self.last = fields["id"]
-                return json.loads(fields["data"])
-
-    async def rest(self, seconds: float = 10) -> str:
-        async with asyncio.timeout(seconds):
-            async for part in self.parts:
-                self.text += part.decode()
-        return self.text
 
 
 class Clumsy:
@@ -84,52 +31,6 @@ class Clumsy:
     def __call__(self, request: Any) -> Any:
         self.get_response(request)
         raise RuntimeError("broken on the way out")
-
-
-@asynccontextmanager
-async def opened(secret: str, url: str, **headers: str) -> AsyncIterator[Reader]:
-    response: Any = await AsyncClient().get(url, headers={"Authorization": f"Token {secret}", **headers})
-    assert (response.status_code, response["Content-Type"]) == (200, "text/event-stream")
-    reader = Reader(response)
-    try:
-        yield reader
-    finally:
-        await reader.parts.aclose()
-        await asyncio.to_thread(response.close)  # as a server does
-
-
-def played(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Its streams, threads and connections are gone afterwards."""
-
-    async def whole() -> None:
-        try:
-            await scene()
-        finally:
-            hub.here().close()
-
-    asyncio.run(whole())
-    assert slots.count() == 0
-    for threads in (stream.in_thread.__globals__["TICKS"], stream.in_thread.__globals__["VISITS"]):
-        threads.submit(connections.close_all).result()
-
-
-def until(is_so: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-async def aside(work: Callable[..., Any], *arguments: Any) -> Any:
-    """As another process would: on a connection of its own."""
-
-    def alone() -> Any:
-        try:
-            return work(*arguments)
-        finally:
-            connection.close()
-
-    return await asyncio.to_thread(alone)
 
 
 def test_a_stream_tells_state_lines_and_the_end_and_closes(
@@ -396,160 +297,6 @@ def test_a_run_that_is_deleted_ends_its_streams(run: Any, token: Any) -> None:
     played(scene)
 
 
-def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "POLL_UNHEARD", 0.1)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-
-    async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
-            await reader.event("execution")
-            for task in hub.here().tasks:
-                task.cancel()
-            hub.here().listener.is_listening = False
-            await aside(log, run, "all the same")
-            assert await reader.event("logs")
-
-    played(scene)
-
-
-@pytest.mark.parametrize(("pause", "row"), [(0.01, 1.0), (0.4, 0.3)], ids=["few readers", "a crowd, read slowly"])
-def test_the_writers_of_a_busy_run_need_not_notify(
-    run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, pause: float, row: float
-) -> None:
-    monkeypatch.setattr(reading.Run, "pause", pause)
-    monkeypatch.setattr(hub, "ROW", row)
-    heard: list[Any] = []
-    monkeypatch.setattr(
-        hub.Hub, "_heard", lambda here, id: heard.append(id) or [t.wake.set() for t in here.topics.values()]
-    )
-
-    async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
-            await reader.event("execution")
-            for number in range(12):
-                await aside(log, run, f"line {number}")
-                assert [line["message"] for line in await reader.event("logs")] == [f"line {number}"]
-        assert len([id for id in heard if id == run.pk]) < 8
-
-    played(scene)
-
-
-def test_a_server_reads_on_a_run_whose_writers_another_server_asked_to_be_quiet(
-    run: Any, token: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub, "POLL", 2.0)
-    hush = "UPDATE execution_watches SET quiet_until = clock_timestamp() + interval '1 minute'"
-
-    async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
-            await reader.event("execution")
-            await aside(lambda: connection.cursor().execute(hush))
-            for seconds in (10, 10, 1, 1):
-                await aside(log, run, "unheard")
-                async with asyncio.timeout(seconds):
-                    assert await reader.event("logs")
-
-    played(scene)
-
-
-def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: Any) -> None:
-    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
-
-    async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
-            await reader.event("execution")
-            await aside(lambda: connection.cursor().execute(cut))
-            await aside(log, run, "meanwhile")
-            assert await reader.event("logs")
-            for _ in range(100):
-                if hub.here().listener.is_listening:
-                    return
-                await asyncio.sleep(0.05)
-            raise AssertionError
-
-    played(scene)
-
-
-def test_the_moves_of_runs_are_told_to_those_who_may_see_them(
-    run: Any, token: Any, stranger: Any, teammate: Any
-) -> None:
-    secrets = {
-        user.username: Token.objects.issue(user=user, name="x", scopes=[Scope.EXECUTIONS_READ])[1]
-        for user in (stranger, teammate)
-    }
-
-    async def scene() -> None:
-        url = "/api/v1/executions/stream/"
-        async with opened(token[1], url) as own, opened(secrets["stranger"], url) as other:
-            async with opened(secrets["teammate"], url) as all_of_them:
-                for reader in (own, other, all_of_them):
-                    await reader.next()
-                    reader.waiting = asyncio.create_task(reader.event("execution"))
-                await asyncio.sleep(0.3)
-                await aside(run.complete)
-                foreign = await aside(lambda: WorkflowExecutionFactory(workflow__owner=stranger))
-                assert (await own.waiting)["id"] == str(run.pk)
-                assert (await other.waiting)["id"] == str(foreign.pk)
-                assert (await all_of_them.waiting)["id"] in {str(run.pk), str(foreign.pk)}
-
-    played(scene)
-
-
-def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
-    run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(waiting, "LISTEN", "SELECT 1")  # as a pooler has it that shares connections
-    monkeypatch.setattr(waiting, "PROVED", 0.1)
-
-    async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
-            await reader.event("execution")
-            await asyncio.sleep(0.5)
-            assert not hub.here().listener.is_listening
-            await aside(log, run, "one")
-            assert [line["message"] for line in await reader.event("logs")] == ["one"]
-
-    played(scene)
-    assert "DATABASE_LISTEN_URL" in caplog.text
-
-
-def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, token: Any, settings: Any) -> None:
-    known = connection.settings_dict
-    settings.DATABASE_LISTENER = {"NAME": known["NAME"], "HOST": known["HOST"], "USER": known["USER"], "PORT": ""}
-    settings.DATABASE_LISTENER["OPTIONS"] = {"application_name": "past the pooler"}
-
-    def listeners() -> int:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'past the pooler'")
-            return int(cursor.fetchone()[0])
-
-    async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
-            await reader.event("execution")
-            await aside(until, lambda: listeners() == 1)
-
-    played(scene)
-
-
-def test_a_deletion_is_told_to_those_who_might_see_the_run(run: Any, token: Any, stranger: Any) -> None:
-    other = Token.objects.issue(user=stranger, name="live", scopes=[Scope.EXECUTIONS_READ])
-    foreign = WorkflowExecutionFactory(workflow__owner=stranger)
-
-    async def scene() -> None:
-        url = "/api/v1/executions/stream/"
-        async with opened(token[1], url) as own, opened(other[1], url) as theirs:
-            for reader in (own, theirs):
-                await reader.next()
-            await asyncio.sleep(0.3)
-            await aside(run.delete)
-            await aside(foreign.delete)
-            assert await own.event("deleted") == {"id": str(run.pk)}
-            assert await theirs.event("deleted") == {"id": str(foreign.pk)}
-
-    played(scene)
-
-
 def test_a_stream_that_a_middleware_threw_away_gives_its_place_back(run: Any, token: Any, settings: Any) -> None:
     settings.MIDDLEWARE = [f"{__name__}.Clumsy", *settings.MIDDLEWARE]
 
@@ -560,52 +307,3 @@ def test_a_stream_that_a_middleware_threw_away_gives_its_place_back(run: Any, to
         await asyncio.to_thread(gc.collect)
 
     played(scene)  # which looks at the places
-
-
-def test_staff_are_told_of_nodes_and_lines_as_their_lists_show_them(run: Any, newcomer: Any, client: Any) -> None:
-    NodeExecutionFactory(workflow_execution=run)
-    log(run, "not for them")
-    newcomer.user_permissions.add(Permission.objects.get(codename="view_workflowexecution"))
-    client.force_login(newcomer)
-    told = client.get(address(run, "?wait=0")).content.decode()
-    assert "event: execution" in told
-    assert "event: node" not in told
-    assert "event: logs" not in told
-
-
-@pytest.mark.parametrize(
-    ("query", "name"),
-    [
-        ("wait=x", "wait"),
-        ("wait=3601", "wait"),
-        ("from=then", "from"),
-        ("last_event_id=x", "last_event_id"),
-        ("a=b", "a"),
-    ],
-)
-def test_bad_parameters_are_refused_by_name(run: Any, owner: Any, client: Any, query: str, name: str) -> None:
-    client.force_login(owner)
-    answer = client.get(address(run, f"?{query}"))
-    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
-    assert answer.json()["errors"][0]["pointer"] == f"?{name}"
-
-
-def test_what_is_not_a_stream_is_not_acceptable(run: Any, owner: Any, client: Any) -> None:
-    client.force_login(owner)
-    answer = client.get(address(run), headers={"Accept": "text/html"})
-    assert (answer.status_code, answer["Content-Type"]) == (406, "application/problem+json")
-
-
-def test_a_server_that_cannot_hold_a_stream_open_answers_with_what_is_new(run: Any, owner: Any, client: Any) -> None:
-    """Under WSGI, as this client is."""
-    log(run, "one")
-    client.force_login(owner)
-    answer = client.get(address(run))
-    assert answer.content.decode().count("event: logs") == 1
-    assert answer.content.decode().endswith("event: poll\ndata: {}\n\n")
-    assert "event: poll" not in client.get(address(run, "?wait=0")).content.decode()
-    assert client.head(address(run)).content == b""
-    last = [line[4:] for line in answer.content.decode().splitlines() if line.startswith("id: ")][-1]
-    log(run, "two")
-    again = client.get(address(run, f"?last_event_id={last}")).content.decode()
-    assert ('"two"' in again, '"one"' in again) == (True, False)
