@@ -147,9 +147,8 @@ def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, to
         async with opened(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(until, lambda: listeners() == 1)
-            async with asyncio.timeout(10):  # not left in the middle of its connecting
-                while not hub.here().listener.is_listening:
-                    await asyncio.sleep(0.01)
+            listener = hub.here().listener
+            await aside(until, lambda: listener.is_listening)  # it is not left in the middle of its connecting
 
     played(scene)
 
