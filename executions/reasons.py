@@ -41,7 +41,12 @@ def out_of_retries(node: Any) -> Any:
 
 def node_out_of_retries(node: Any) -> Any:
     """Of a node execution whose run is retried."""
-    return format_lazy(NODE_OUT_OF_RETRIES, node=node.node, **_retries(node))
+    return node_out_of(node.node, **_retries(node))
+
+
+def node_out_of(name: Any, used: int, most: int) -> Any:
+    """The same, where the node execution was not read."""
+    return format_lazy(NODE_OUT_OF_RETRIES, node=name, used=used, most=most)
 
 
 def replaced(ours: int, its: int) -> Any:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from workflows.admin.confirming import Question, ask, is_confirmed
 from workflows.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
 from workflows.models import Workflow
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Token]
 else:
     ModelForm = forms.ModelForm
+
+
+REVOKE = _("Revoke %(count)d %(items)s")
+REVOKE_EFFECT = _("Whoever uses one of them is refused from now on. This cannot be undone.")
 
 
 class UsableFilter(ConstantFilter):
@@ -117,15 +122,16 @@ class TokenAdmin(StrictAdmin):
     def scopes_shown(self, token: Token) -> str:
         return ", ".join(str(Scope(scope).label) for scope in token.scopes)
 
-    @admin.action(
-        permissions=["change"],
-        description=_("Revoke"),
-        description_plural=_("Revoke selected %(verbose_name_plural)s"),
-        location=EVERYWHERE,
-    )
-    def revoke(self, request: HttpRequest, queryset: Any) -> None:
-        rows = list(queryset.filter(revoked_at=None))
-        for token in rows:
+    @admin.action(permissions=["change"], description=_("Revoke"), location=EVERYWHERE)
+    def revoke(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        rows = list(queryset)
+        revoked = {token.pk: _("It is revoked already.") for token in rows if token.revoked_at}
+        question = Question("revoke", REVOKE, REVOKE_EFFECT, rows, revoked, takes_reason=False)
+        if not is_confirmed(request) or (rows and not question.possible):
+            return ask(self, request, question)
+        for token in question.possible:
             token.revoke()
             self.log_change(request, token, "revoke")
-        self.message_user(request, gettext("Revoked: %(count)d.") % {"count": len(rows)}, messages.SUCCESS)
+        done = gettext("Revoked: %(count)d.") % {"count": len(question.possible)}
+        self.message_user(request, done, messages.SUCCESS)
+        return None

@@ -127,7 +127,7 @@ class LedgerAdmin(Acts):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs["obj"]
-        title = {"title": str(self.opts.verbose_name).capitalize(), "acts": self.possible(request, row)}
+        title = {"title": str(self.opts.verbose_name).capitalize(), "acts": self.offers(request, row)}
         context.update(title | self.page(request, row))
         return super().render_change_form(request, context, *args, **kwargs)
 

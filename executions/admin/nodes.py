@@ -134,9 +134,6 @@ class NodeExecutionAdmin(LedgerAdmin):
         pk = parse_uuid(search_term.strip())
         return queryset.filter(Q(pk=pk) | Q(workflow_execution=pk)) if pk else queryset.none(), False
 
-    def possible(self, request: HttpRequest, row: Any) -> list[tuple[str, Any]]:
-        return [act for act in super().possible(request, row) if act[0] != "retry" or row.can_retry]
-
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return details(request.user, row)
 

@@ -12,12 +12,14 @@ from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from executions.models import SavedView
+from workflows.admin.confirming import is_confirmed
 from workflows.base import parse_uuid
 
 from . import offered, presets
@@ -166,6 +168,10 @@ def _change(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
 
 def _delete(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
     view = _found(model_admin, request, pk, "delete")
+    if not is_confirmed(request):
+        context = model_admin.admin_site.each_context(request) | {"view": view, "back": address(view)}
+        titled = {"title": _("Delete the view “%(name)s”") % {"name": view.name}, "opts": model_admin.opts}
+        return TemplateResponse(request, "admin/executions/view_delete.html", context | titled)
     view.delete()
     messages.success(request, _("The view “%(name)s” is deleted; no run is.") % {"name": view.name})
     return redirect(presets.runs(**presets.EVERYTHING))

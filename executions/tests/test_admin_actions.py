@@ -24,17 +24,22 @@ def signed_in(user: Any) -> Client:
 
 
 def act(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> list[str]:
-    """The sentences that the list says after it."""
-    data = {"action": action, "_selected_action": [row.pk for row in rows], "index": "0"} | fields
-    response = signed_in(user).post(path, data)
-    assert response.status_code == 302
+    """The sentences that the list says after it, once the page that asks was answered."""
+    return told(answered(user, path, action, *rows, confirmed="yes", **fields))
+
+
+def answered(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> Any:
+    return signed_in(user).post(path, {"action": action, "_selected_action": [row.pk for row in rows]} | fields)
+
+
+def told(response: Any) -> list[str]:
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
 def act_on_page(user: Any, row: Any, action: str, **fields: str) -> Any:
     path = reverse(f"admin:executions_{row._meta.model_name}_change", args=[row.pk])
-    data = {"action": action} | fields
-    prefixed = {f"CHANGE_FORM-{name}": value for name, value in data.items()}
+    data = {"action": action, "confirmed": "yes"} | fields
+    prefixed = {name if name == "confirmed" else f"CHANGE_FORM-{name}": value for name, value in data.items()}
     return signed_in(user).post(path, prefixed | {"_selected_action": row.pk})
 
 

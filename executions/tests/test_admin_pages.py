@@ -148,7 +148,7 @@ class TestRun:
             ExecutionLogFactory(workflow_execution=run, node_execution=node)
         with CaptureQueriesContext(connection) as many:
             client.get(address(run))
-        assert len(many) == len(few) + 1 <= 21  # what was done to the run, where its nodes fill the history
+        assert len(many) == len(few) + 1 <= 22  # what was done to the run, where its nodes fill the history
 
     def test_the_payloads_of_its_nodes_are_not_read(self, run: Any, staff: Any) -> None:
         with CaptureQueriesContext(connection) as queries:

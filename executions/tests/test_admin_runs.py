@@ -245,7 +245,7 @@ class TestAnyIdLeadsToItsPage:
 
     def test_an_action_on_what_was_found_is_not_led_away(self, staff: Any) -> None:
         run = WorkflowExecutionFactory(metadata={"correlation_id": "order 17"})
-        data = {"action": "cancel", "_selected_action": str(run.pk), "index": "0"}
+        data = {"action": "cancel", "_selected_action": str(run.pk), "confirmed": "yes"}
         signed_in(staff).post(f"{RUNS}?q=order+17", data)
         run.refresh_from_db()
         assert run.status == "cancelled"

@@ -191,7 +191,7 @@ def test_the_history_of_a_strangers_run_is_not_found(api: Any, stranger: Any, wo
 
 # --- The admin ---------------------------------------------------------------------
 def act(client: Any, run: Any, action: str, **fields: Any) -> Any:
-    data = {"action": action, "_selected_action": [run.pk], "index": "0"} | fields
+    data = {"action": action, "_selected_action": [run.pk], "confirmed": "yes"} | fields
     return client.post("/admin/executions/workflowexecution/", data, follow=True)
 
 

@@ -16,7 +16,7 @@ LADDER = [
     ["partitions", "vault", "lines"],
     ["querysets"],
     ["execution", "log", "history", "saved"],
-    ["retries"],
+    ["retries", "possible"],
     ["models"],
     ["ingest", "live"],
     [

@@ -121,7 +121,9 @@ class TestChanging:
     def test_a_view_is_deleted_and_no_run(self, teammate: Any) -> None:
         WorkflowExecutionFactory()
         save(teammate)
-        response = signed_in(teammate).post(f"{VIEWS}{SavedView.objects.get().pk}/delete/", follow=True)
+        response = signed_in(teammate).post(
+            f"{VIEWS}{SavedView.objects.get().pk}/delete/", {"confirmed": "yes"}, follow=True
+        )
         assert not SavedView.objects.exists()
         assert len(response.context["cl"].result_list) == 1
 
@@ -147,7 +149,7 @@ class TestWhoMay:
     def test_anothers_view_is_changed_only_with_the_permission(self, act: str, teammate: Any, colleague: Any) -> None:
         save(colleague, is_shared="on")
         view = SavedView.objects.get()
-        path, data = f"{VIEWS}{view.pk}/{act}/", {"name": "Mine now"}
+        path, data = f"{VIEWS}{view.pk}/{act}/", {"name": "Mine now", "confirmed": "yes"}
         assert signed_in(teammate).post(path, data).status_code == 403
         assert SavedView.objects.get().name == "Broken"
         teammate.user_permissions.add(*permissions(f"{act}_savedview"))

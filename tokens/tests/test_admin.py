@@ -99,20 +99,25 @@ class TestRevoking:
     def test_in_the_list_and_on_its_page(self, staff: Any, owner: Any) -> None:
         client = signed_in(staff)
         one, two = (Token.objects.issue(user=owner, name=name, scopes=[])[0] for name in "ab")
-        client.post(LIST, {"action": "revoke", "_selected_action": [one.pk], "index": "0"})
-        client.post(f"{LIST}{two.pk}/change/", {"CHANGE_FORM-action": "revoke", "_selected_action": two.pk})
+        client.post(LIST, {"action": "revoke", "_selected_action": [one.pk], "confirmed": "yes"})
+        client.post(
+            f"{LIST}{two.pk}/change/", {"CHANGE_FORM-action": "revoke", "_selected_action": two.pk, "confirmed": "yes"}
+        )
         assert not Token.objects.usable().exists()
 
     def test_a_second_time_changes_nothing(self, staff: Any, token: Token) -> None:
         token.revoke()
         before = token.revoked_at
-        signed_in(staff).post(LIST, {"action": "revoke", "_selected_action": [token.pk], "index": "0"})
+        signed_in(staff).post(LIST, {"action": "revoke", "_selected_action": [token.pk], "confirmed": "yes"})
         assert Token.objects.get().revoked_at == before
 
     def test_who_may_only_view_cannot(self, teammate: Any, token: Token) -> None:
         client = signed_in(teammate)
-        client.post(LIST, {"action": "revoke", "_selected_action": [token.pk], "index": "0"})
-        client.post(f"{LIST}{token.pk}/change/", {"CHANGE_FORM-action": "revoke", "_selected_action": token.pk})
+        client.post(LIST, {"action": "revoke", "_selected_action": [token.pk], "confirmed": "yes"})
+        client.post(
+            f"{LIST}{token.pk}/change/",
+            {"CHANGE_FORM-action": "revoke", "_selected_action": token.pk, "confirmed": "yes"},
+        )
         assert Token.objects.usable().exists()
 
 

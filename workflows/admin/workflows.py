@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from workflows.exceptions import HasHistory, StaleObject
 from workflows.models import Workflow
 
+from .confirming import Question, ask, is_confirmed
 from .inlines import EdgeFormSet, EdgeInline, JSONMixin, NodeInline
 from .lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
 
@@ -28,6 +29,11 @@ else:
 EXECUTED = _(
     "“{workflow}” has been executed and its history is kept: it cannot be deleted. Move it to the trash instead."
 )
+TRASH = _("Move %(count)d %(items)s to the trash")
+TRASH_EFFECT = _("The API does not find them any more, and their runs stay. They can be restored.")
+RESTORE = _("Restore %(count)d %(items)s")
+IN_TRASH = _("It is in the trash already.")
+NOT_IN_TRASH = _("It is not in the trash.")
 CHANGED_SINCE = _(
     "This workflow changed since you opened it, so nothing was saved. Reload the page and repeat your change."
 )
@@ -163,23 +169,19 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
         }
         return [str(row) for row in objs], {self.opts.verbose_name_plural: len(objs)} | counts, set(), []
 
-    @admin.action(
-        permissions=["change"],
-        description=_("Move to trash"),
-        description_plural=_("Move selected %(verbose_name_plural)s to trash"),
-        location=EVERYWHERE,
-    )
-    def move_to_trash(self, request: HttpRequest, queryset: Any) -> None:
-        self._each(request, queryset, Workflow.soft_delete, gettext("Moved %(count)d %(items)s to the trash."))
+    @admin.action(permissions=["change"], description=_("Move to trash"), location=EVERYWHERE)
+    def move_to_trash(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        done = gettext("Moved %(count)d %(items)s to the trash.")
+        gone = {row.pk: IN_TRASH for row in queryset if row.deleted_at}
+        question = Question("move_to_trash", TRASH, TRASH_EFFECT, list(queryset), gone, takes_reason=False)
+        return self._each(request, question, Workflow.soft_delete, done)
 
-    @admin.action(
-        permissions=["change"],
-        description=_("Restore"),
-        description_plural=_("Restore selected %(verbose_name_plural)s"),
-        location=EVERYWHERE,
-    )
-    def restore(self, request: HttpRequest, queryset: Any) -> None:
-        self._each(request, queryset, Workflow.restore, gettext("Restored %(count)d %(items)s."))
+    @admin.action(permissions=["change"], description=_("Restore"), location=EVERYWHERE)
+    def restore(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        done = gettext("Restored %(count)d %(items)s.")
+        there = {row.pk: NOT_IN_TRASH for row in queryset if not row.deleted_at}
+        question = Question("restore", RESTORE, "", list(queryset), there, takes_reason=False)
+        return self._each(request, question, Workflow.restore, done)
 
     @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
     def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
@@ -189,19 +191,27 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
         except HasHistory as refusal:
             return self._refused(request, refusal.sentence)
 
-    def _each(self, request: HttpRequest, queryset: Any, act: Callable[[Workflow], None], done: str) -> None:
-        count = 0
-        for row in queryset:
-            try:
-                act(row)
-            except StaleObject as refusal:
-                self.message_user(request, f"{row}: {refusal.sentence}", messages.ERROR)
-            else:
-                self.log_change(request, row, act.__name__)
-                count += 1
+    def _each(
+        self, request: HttpRequest, question: Question, act: Callable[[Workflow], None], done: str
+    ) -> HttpResponse | None:
+        """Ask, and do it once the page that asks was answered."""
+        if not is_confirmed(request) or (question.rows and not question.possible):
+            return ask(self, request, question)
+        count = sum(self._did(request, row, act) for row in question.possible)
         if count:
             items = model_ngettext(self.opts, count)
             self.message_user(request, done % {"count": count, "items": items}, messages.SUCCESS)
+        return None
+
+    def _did(self, request: HttpRequest, row: Workflow, act: Callable[[Workflow], None]) -> bool:
+        try:
+            with transaction.atomic():
+                act(row)
+                self.log_change(request, row, act.__name__)
+        except StaleObject as refusal:
+            self.message_user(request, f"{row}: {refusal.sentence}", messages.ERROR)
+            return False
+        return True
 
     def _refused(self, request: HttpRequest, sentence: Any, path: str = "") -> HttpResponse:
         self.message_user(request, sentence, messages.ERROR)

@@ -18,6 +18,8 @@ from workflows.models import Edge, Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory, UserFactory, WorkflowFactory
 from workflows.tests.pages import LIST, Data, add, address, as_sent, edges_of, row, sentences, signed_in
 
+TO_TRASH = {"CHANGE_FORM-action": "move_to_trash", "confirmed": "yes"}
+
 
 @pytest.fixture
 def client(staff: Any) -> Client:
@@ -323,7 +325,7 @@ class TestTwoWhoEditAtOnce:
 
 
 def act(client: Client, action: str, *rows: Workflow, **fields: Any) -> list[str]:
-    data = {"action": action, "_selected_action": [row.pk for row in rows], "index": "0"} | fields
+    data = {"action": action, "_selected_action": [row.pk for row in rows], "confirmed": "yes"} | fields
     response = client.post(f"{LIST}?state=all", data)
     return [str(message) for message in get_messages(response.wsgi_request)]
 
@@ -345,7 +347,10 @@ class TestTrash:
         assert Workflow.objects.alive().exists()
 
     def test_from_its_page(self, client: Client, workflow: Workflow) -> None:
-        client.post(address(workflow), {"CHANGE_FORM-action": "move_to_trash", "_selected_action": workflow.pk})
+        client.post(
+            address(workflow),
+            TO_TRASH | {"_selected_action": workflow.pk},
+        )
         assert not Workflow.objects.alive().exists()
 
     def test_a_row_that_changes_at_that_moment_says_so(self, client: Client, workflow: Workflow) -> None:
@@ -409,8 +414,11 @@ class TestWhoMay:
         assert "fetch → rank" in html
         assert 'name="_save"' not in html
         assert client.post(address(workflow), page | {"name": "mine"}).status_code == 403
-        client.post(LIST, {"action": "move_to_trash", "_selected_action": [workflow.pk], "index": "0"})
-        client.post(address(workflow), {"CHANGE_FORM-action": "move_to_trash", "_selected_action": workflow.pk})
+        client.post(LIST, {"action": "move_to_trash", "_selected_action": [workflow.pk], "confirmed": "yes"})
+        client.post(
+            address(workflow),
+            TO_TRASH | {"_selected_action": workflow.pk},
+        )
         assert Workflow.objects.alive().get().name == "momentum"
 
     def test_who_may_change_workflows_but_not_their_nodes_changes_the_workflow(self, workflow: Workflow) -> None:
