@@ -214,6 +214,11 @@ class HistoryQuerySet(models.QuerySet[Any]):
 
 def sees(user: Any, run: "WorkflowExecution") -> tuple[bool, bool]:
     """Whether the user, who may see the run, may see its node executions, and its lines."""
-    if run.workflow.owner_id == user.pk:
-        return True, True
-    return may_see_all(user, "executions.view_nodeexecution"), may_see_all(user, "executions.view_executionlog")
+    owner = run.workflow.owner_id
+    return may_see(user, "nodeexecution", owner), may_see(user, "executionlog", owner)
+
+
+def may_see(user: Any, model: str, owner: Any) -> bool:
+    """Whether the user may see the rows of `model` (such as "nodeexecution") that belong to a workflow of `owner`.
+    Whatever shows a row beside rows of another model asks this."""
+    return owner == user.pk or may_see_all(user, f"executions.view_{model}")

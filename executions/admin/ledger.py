@@ -153,5 +153,11 @@ def link(row: Any, text: Any) -> str:
     return format_html('<a href="{}">{}</a>', _address(row._meta, row.pk), text)
 
 
+def link_to_run(row: Any) -> str:
+    """To the run of a node execution or a line; only its id for whoever may not see runs (`row.shows_run`)."""
+    run = row.workflow_execution
+    return link(run, run.workflow) if row.shows_run else str(run.pk)
+
+
 def _address(opts: Any, pk: Any) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[pk])

@@ -10,12 +10,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionLog
+from executions.querysets import may_see, sees
 from executions.states import LogLevel
 from workflows.base import parse_uuid
 
 from . import texts
 from .filters import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
-from .ledger import LedgerAdmin, link
+from .ledger import LedgerAdmin, link, link_to_run
 
 LINES = 100  # of the log on the page of a run or of a node execution
 MESSAGE = 4_000
@@ -27,6 +28,14 @@ def newest(lines: Any) -> list[ExecutionLog]:
     rows = lines.select_related("node_execution__node").only(*COLUMNS)
     shown = {"text": texts.head("message", MESSAGE), "has_data": Q(data__isnull=False)}
     return worded(rows.annotate(**shown).newest(LINES))
+
+
+def named_for(user: Any, run: Any, lines: list[Any]) -> list[Any]:
+    """The same lines of `run`, without their nodes for whoever may not see these."""
+    if not sees(user, run)[0]:
+        for line in lines:
+            line.node_execution = None
+    return lines
 
 
 def worded(lines: list[Any]) -> list[Any]:
@@ -45,7 +54,7 @@ class ExecutionLogAdmin(LedgerAdmin):
     search_help_text = _("The id of a line, of a workflow execution or of a node execution")
     related = ("workflow_execution__workflow", "node_execution__node")
     keyset = ("timestamp", "id")
-    columns = (*COLUMNS, "workflow_execution__workflow__name")
+    columns = (*COLUMNS, "workflow_execution__workflow__name", "workflow_execution__workflow__owner")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(text=texts.head("message", texts.LINE))
@@ -59,7 +68,15 @@ class ExecutionLogAdmin(LedgerAdmin):
 
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         payloads, others = texts.payloads(row, "data", whole=texts.head("message", texts.LIMIT))
+        self.dress(request, [row])
         return others | {"line": row, "payloads": payloads}
+
+    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+        for row in rows:
+            owner = row.workflow_execution.workflow.owner_id
+            row.shows_run = may_see(request.user, "workflowexecution", owner)
+            if not may_see(request.user, "nodeexecution", owner):
+                row.node_execution = None
 
     @admin.display(description=_("time"))
     def time(self, row: Any) -> str:
@@ -71,7 +88,7 @@ class ExecutionLogAdmin(LedgerAdmin):
 
     @admin.display(description=_("workflow execution"))
     def run(self, row: Any) -> str:
-        return link(row.workflow_execution, row.workflow_execution.workflow)
+        return link_to_run(row)
 
     @admin.display(description=_("node"))
     def node(self, row: Any) -> str:

@@ -7,11 +7,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt
+from executions.querysets import may_see
 from workflows.base import parse_uuid
 
 from . import attempts, logs, texts
 from .filters import IdTimeFilter, NodeFilter, NodesTriggerFilter, NodesWorkflowFilter, RunFilter, StatusFilter
-from .ledger import LedgerAdmin, link
+from .ledger import LedgerAdmin, link_to_run
 from .newest import NewestRunsFilter
 
 SHOWN = 1_000  # on a run's page
@@ -124,6 +125,7 @@ class NodeExecutionAdmin(LedgerAdmin):
         *COLUMNS,
         "version",
         "workflow_execution__workflow__name",
+        "workflow_execution__workflow__owner",
         "workflow_execution__status",
         "workflow_execution__trigger_type",
     )
@@ -134,7 +136,13 @@ class NodeExecutionAdmin(LedgerAdmin):
         pk = parse_uuid(search_term.strip())
         return queryset.filter(Q(pk=pk) | Q(workflow_execution=pk)) if pk else queryset.none(), False
 
+    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+        for row in rows:
+            owner = row.workflow_execution.workflow.owner_id
+            row.shows_run = may_see(request.user, "workflowexecution", owner)
+
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        self.dress(request, [row])
         return details(request.user, row)
 
     @admin.display(description=_("node"))
@@ -143,8 +151,8 @@ class NodeExecutionAdmin(LedgerAdmin):
 
     @admin.display(description=_("workflow execution"))
     def run(self, row: Any) -> str:
-        return link(row.workflow_execution, row.workflow_execution.workflow)
+        return link_to_run(row)
 
     @admin.display(description=_("trigger"))
     def trigger(self, row: Any) -> str:
-        return str(row.workflow_execution.get_trigger_type_display())
+        return str(row.workflow_execution.get_trigger_type_display()) if row.shows_run else "–"

@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from executions import graphs
+from executions.querysets import sees
 from executions.states import ExecutionStatus
 from pastetrader.postgres.unsorted import unsorted
 from workflows.models import Graph
-from workflows.querysets import may_see_all
 
 from . import (
     attempts,
@@ -72,7 +72,8 @@ def parts(request: HttpRequest, run: Any) -> dict[str, Any]:
 def _lines(request: HttpRequest, run: Any) -> list[Any]:
     """As many are read as are shown, however many lines the run has, and while it writes them."""
     with unsorted():
-        return logs.newest(run.logs.visible_to(request.user))
+        lines = logs.newest(run.logs.visible_to(request.user))
+    return logs.named_for(request.user, run, lines)
 
 
 def _nodes(request: HttpRequest, run: Any, tries: list[Any], chosen: UUID | None) -> dict[str, Any]:
@@ -110,9 +111,9 @@ def _in_time(request: HttpRequest, run: Any, tries: list[Any], rows: list[Any], 
 
 def _graph(request: HttpRequest, run: Any, rows: list[Any] | None) -> Graph:
     """Empty for those who may not see what the run executed. `rows` are all executions; None if they are too many."""
-    may_see = may_see_all(request.user, "executions.view_nodeexecution") or run.workflow.owner_id == request.user.pk
+    sees_nodes, _lines = sees(request.user, run)
     executed = None if rows is None else {row.node_id for row in rows}
-    return graphs.of_run(run, executed) if may_see else Graph()
+    return graphs.of_run(run, executed) if sees_nodes else Graph()
 
 
 def _family(request: HttpRequest, run: Any, named: dict[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         "started_at",
         "ended_at",
         "workflow__name",
+        "workflow__owner",
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:

@@ -102,16 +102,16 @@ def as_html(key: tuple[str, str, bool, bool], step: Step) -> bytes:
     with translation.override(language):
         return stream.events(
             step.without(nodes=not nodes, lines=not lines),
-            lines=partial(_lines, partial_name),
+            lines=partial(_lines, partial_name, nodes),
             node=_state,
             run=lambda run: _state(run) | {"said": _("The run: %(status)s") % {"status": run.get_status_display()}},
         )
 
 
-def _lines(partial_name: str, step: Step) -> str:
+def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     """`left_out` are the first of `count` lines, of which there is no HTML."""
     left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
-    rows = _rows([json.loads(line.text) for line in step.lines[left_out:]])
+    rows = _rows([json.loads(line.text) for line in step.lines[left_out:]], with_nodes=with_nodes)
     told = {
         "html": render_to_string(partial_name, {"lines": logs.worded(rows), "run": step.of}),
         "count": len(step.lines),
@@ -140,10 +140,10 @@ class Row:
         return self.pk
 
 
-def _rows(lines: list[dict[str, Any]]) -> list[Row]:
+def _rows(lines: list[dict[str, Any]], *, with_nodes: bool) -> list[Row]:
     """Of lines as the API prints them."""
     executed = NodeExecution.objects.select_related("node").only("node__name")
-    found = executed.in_bulk({line["node_execution"] for line in lines} - {None})
+    found = executed.in_bulk({line["node_execution"] for line in lines} - {None} if with_nodes else ())
     nodes = {str(pk): node for pk, node in found.items()}
     return [_row(line, nodes.get(line["node_execution"])) for line in lines]
 

@@ -15,6 +15,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions.models import ExecutionStatus, WorkflowExecution
+from executions.querysets import may_see
 from workflows.models import Graph, Workflow
 from workflows.querysets import may_see_all
 
@@ -61,7 +62,7 @@ class Sections:
 
     @cached_property
     def may_see_nodes(self) -> bool:
-        return may_see_all(self.user, "executions.view_nodeexecution") or self.workflow.owner_id == self.user.pk
+        return may_see(self.user, "nodeexecution", self.workflow.owner_id)
 
     @cached_property
     def runs(self) -> list[Any] | None:

@@ -24,7 +24,8 @@ COLUMNS = (*ORDER, "level", "node_execution_id", "message")
 
 def response(request: HttpRequest, run: Any, lines: Any, asked: Asked, kind: str) -> StreamingHttpResponse:
     """Of `lines` those that hold what `asked` looks for. `kind` is one of TYPES."""
-    parts = _parts(lines.filter(message__icontains=asked.q) if asked.q else lines, run, kind)
+    names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node__name"))
+    parts = _parts(lines.filter(message__icontains=asked.q) if asked.q else lines, names, kind)
     ending, content_type = TYPES[kind]
     # What is sent by a server that is asynchronous would else be collected first.
     content: Any = _apart(parts) if isinstance(request, ASGIRequest) else parts
@@ -43,11 +44,10 @@ def _name(run: Any, asked: Asked) -> str:
     return "-".join(filter(None, ["log", slugify(run.workflow.name)[:40], str(run.pk), level, node, q, start]))
 
 
-def _parts(lines: Any, run: Any, kind: str) -> Iterator[str]:
+def _parts(lines: Any, names: dict[UUID, str], kind: str) -> Iterator[str]:
     """No objects and no joins: of 100,000 lines they cost more than the database and the network."""
     printed: Callable[..., str] = _as_json if kind == "jsonl" else _as_text
     columns = (*COLUMNS, "is_cut", "data") if kind == "jsonl" else COLUMNS
-    names = dict(run.node_executions.values_list("pk", "node__name"))
     rows = lines.values_list(*columns).order_by(*ORDER)
     found = list(rows[:BATCH])
     while found:
@@ -69,7 +69,7 @@ def _next(parts: Iterator[str]) -> str | None:
 
 
 def _as_text(names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
-    name = f" [{names.get(node)}]" if node else ""
+    name = f" [{names[node]}]" if node in names else ""
     return f"{_printed(time)} {level.upper():<7}{name} {message}"
 
 

@@ -12,12 +12,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import nodes, streams
+from executions.admin import logs, nodes, streams
 from executions.models import LogLevel
+from executions.querysets import may_see
 from executions.states import ACTIVE
 from pastetrader.postgres.limits import TookTooLong, at_most
 from pastetrader.postgres.unsorted import unsorted
-from workflows.querysets import may_see_all
 
 from . import download, index, places, windows
 from .asked import ALL, CONTEXTS, TIMES, Asked, Unreadable
@@ -63,6 +63,7 @@ class Log:
     def dressing(self, lines: list[Any], at: UUID | None = None) -> dict[str, Any]:
         """What _lines.html asks for."""
         before = windows.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
+        logs.named_for(self.request.user, self.run, lines)
         return {"lines": lines, "run": self.run, "asked": self.asked, "before": before, "at": at}
 
 
@@ -76,7 +77,7 @@ def _of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
         if (run := _run(admin, request, pk)) is None:
             gone: HttpResponse = admin.unknown(request, str(pk))
             return gone
-        if not may_see_lines(request.user, run):
+        if not may_see(request.user, "executionlog", run.workflow.owner_id):
             return _said(admin, request, run, "forbidden", 403)
         return _answer(admin, view, request, run)
 
@@ -103,10 +104,6 @@ def _run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
     if not admin.has_view_permission(request):
         raise PermissionDenied
     return admin.get_queryset(request).only(*admin.columns, "workflow__owner").filter(pk=pk).first()
-
-
-def may_see_lines(user: Any, run: Any) -> bool:
-    return may_see_all(user, "executions.view_executionlog") or run.workflow.owner_id == user.pk
 
 
 def _said(admin: Any, request: HttpRequest, run: Any, state: str, status: int, **more: Any) -> HttpResponse:

@@ -100,7 +100,10 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("execution", "graph"): (
         "Read the graph that a run was made with",
-        "Whatever became of its workflow since: nodes, levels, edges, and what became of each node in this run.",
+        (
+            "Whatever became of its workflow since: nodes, levels, edges, and what became of each node in this run. "
+            "It is empty, as the list of nodes is, for whoever may not see the node executions of others."
+        ),
     ),
     ("execution", "start"): (
         "Start a run",

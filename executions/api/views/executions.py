@@ -65,7 +65,7 @@ class WorkflowExecutionViewSet(
             return within(runs, self.request)
         runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         if self.action == "graph":
-            return runs.select_related("graph").without_payload()
+            return runs.select_related("graph", "workflow").without_payload()
         return self._for_verb(runs.select_related("graph") if self.action == "retry" else runs)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
