@@ -16,6 +16,20 @@ from whitenoise.responders import StaticFile
 from executions.api.errors import API, busy
 
 
+class KeptByNobody:
+    """No cache keeps an answer of the API, whatever it is, nor any other answer that does not say itself how long it
+    may be kept. Whoever asks again by its ETag is answered 304 all the same."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.path_info.startswith(API) or "Cache-Control" not in response:
+            response["Cache-Control"] = "private, no-store"
+        return response
+
+
 class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc] # WhiteNoise is untyped
     """WhiteNoise streams its files, which under ASGI warns and hops threads once a chunk; ours are small: read."""
 

@@ -4,18 +4,22 @@ from django.contrib import admin
 from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 
 from executions.admin import monitor, workflow_page
+from pastetrader.redirects import checked
 
 admin.site.site_header = admin.site.site_title = "PasteTrader"
 admin.site.index_title = _("Execution ledger")
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/", admin.site.admin_view(monitor.front_page)),
+    path("admin/", admin.site.admin_view(monitor.front_page), name="front_page"),
+    path("admin/login/", checked(admin.site.login)),
+    path("admin/logout/", checked(admin.site.admin_view(admin.site.logout))),
     path("admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.page), name="workflow_page"),
     path("admin/", admin.site.urls),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("i18n/setlang/", checked(set_language), name="set_language"),
     path("api/v1/", include("executions.api.urls")),
 ]
 

@@ -69,7 +69,6 @@ def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
 
 
 def _as_stream[R: HttpResponseBase](response: R) -> R:
-    response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"  # nginx would keep it until it is long
     return response
 

@@ -1,0 +1,50 @@
+"""Where an address or a form may send somebody: to a page of this site that exists."""
+
+from collections.abc import Callable
+from functools import wraps
+from urllib.parse import urlsplit
+
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.urls import Resolver404, resolve
+from django.utils.http import url_has_allowed_host_and_scheme
+
+NO_PAGES = (None, "logout")
+
+type View = Callable[..., HttpResponseBase]
+
+
+def leads_here(request: HttpRequest, target: str) -> bool:
+    """Whether `target` is the address of a page of this site, by which nobody is led astray or into a 404."""
+    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
+        return False
+    path = urlsplit(target).path
+    return any(_name_of(each) not in NO_PAGES for each in (path, f"{path}/"))  # Django adds a slash that is missing
+
+
+def _name_of(path: str) -> str | None:
+    """None where nothing answers, and for the patterns that catch the rest: they have no name."""
+    try:
+        return resolve(path).url_name
+    except (Resolver404, ValueError):
+        return None
+
+
+def checked(view: View) -> View:
+    """The view, with any `next` that leads nowhere taken out of what it is asked, so that it uses its default."""
+
+    @wraps(view)
+    def with_checked_next(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        request.GET, request.POST = _without_bad(request, request.GET), _without_bad(request, request.POST)  # type: ignore[assignment]  # the stubs know only immutable ones
+        return view(request, *args, **kwargs)
+
+    return with_checked_next
+
+
+def _without_bad(request: HttpRequest, asked: QueryDict) -> QueryDict:
+    targets = asked.getlist(REDIRECT_FIELD_NAME)
+    if all(leads_here(request, target) for target in targets):
+        return asked
+    kept = asked.copy()
+    del kept[REDIRECT_FIELD_NAME]
+    return kept
