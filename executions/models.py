@@ -52,8 +52,8 @@ __all__ = [
 ]
 
 ONE_RUNNING = "one_running_execution_per_workflow"
-BEHIND_RUN = ("start", "retry")  # of a node: refused where its run has ended
-RETRY_IN_FAILED = ("retry", ExecutionStatus.FAILED)
+# The states that a node's run must be in, for the verbs of a node that depend on it.
+RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}
 
 
 class WorkflowExecution(Execution):
@@ -240,7 +240,7 @@ class WorkflowExecution(Execution):
         new = NodeExecution(workflow_execution=self, node=node, execution_order=execution_order, **fields)
         new.clean()
         with transaction.atomic():
-            new._lock_run("add a node to", *ACTIVE)
+            new._lock_run("add a node to")
             new.save(force_insert=True)
             graphs.remember(self, node.pk)
         return new
@@ -352,8 +352,9 @@ class NodeExecution(Execution):
         return self.node.name
 
     def start(self) -> None:
-        """pending → running. Refused where its run has ended."""
-        self._move("start", ExecutionStatus.RUNNING, where=self._behind_run(), started_at=STARTED)
+        """pending → running. Refused unless its run is running."""
+        run_is_running = self._of_locked(status=ExecutionStatus.RUNNING)
+        self._move("start", ExecutionStatus.RUNNING, where=run_is_running, started_at=STARTED)
 
     def complete(self, output_data: Any = None) -> None:
         """running → completed."""
@@ -397,7 +398,7 @@ class NodeExecution(Execution):
         self._move("retry", ExecutionStatus.PENDING, row._kept().save, unchanged, **again, **NODE_RESET)
 
     def _locked_with_run(self) -> "NodeExecution":
-        self._lock_run("retry", *ACTIVE)
+        self._lock_run("retry")
         row = self._locked("retry", ExecutionStatus.PENDING)
         if not row.can_retry:
             raise InvalidTransition("retry", row.status, reasons.out_of_retries(row), row.version)
@@ -417,19 +418,19 @@ class NodeExecution(Execution):
         return Q(workflow_execution__in=runs.values("pk"))
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
-        if act in BEHIND_RUN:
-            self._lock_run(act, *ACTIVE)
+        if act in RUN_STATES:
+            self._lock_run(act)
         return super()._refusal(act, to)
 
-    def _lock_run(self, act: str, *allowed: ExecutionStatus) -> None:
-        """Keeps the run from ending until the transaction ends. Refuses unless it is in one of the `allowed` states."""
+    def _lock_run(self, act: str) -> None:
+        """Keep the run from ending until the transaction ends. Raise InvalidTransition unless its state fits."""
         runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.workflow_execution_id)
         state = runs.values_list("status", flat=True).get()
-        if state not in allowed:
+        if state not in RUN_STATES[act]:
             row = type(self).objects.only("status", "version").filter(pk=self.pk).first()
             if row is None:
                 raise InvalidTransition(act, state)
-            reason = reasons.run_is(ExecutionStatus(state), hint=(act, state) == RETRY_IN_FAILED)
+            reason = reasons.run_is(ExecutionStatus(state), act)
             raise InvalidTransition(act, row.status, reason, row.version)
 
 

@@ -60,7 +60,7 @@ def _of_nodes(nodes: Sequence[Any]) -> dict[UUID, Any]:
 def _of_node(node: Any) -> Any:
     state = ExecutionStatus(node.workflow_execution.status)
     if state not in ACTIVE:
-        return reasons.run_is(state, hint=state == ExecutionStatus.FAILED)
+        return reasons.run_is(state, "retry")
     return None if node.can_retry else reasons.out_of_retries(node)
 
 

@@ -6,10 +6,12 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from .states import ExecutionStatus
+
 CHANGED = _("it changed since it was read; read it again")
 ANOTHER_RUNS = _(
     "another execution of this workflow is running; wait for its end, cancel it, "
-    "or set metadata.allow_concurrent to true on this one"
+    "or create a new one with metadata.allow_concurrent true"
 )
 VERBS_ALONE = _("save() does not change the state; use its verbs, such as start()")
 PURGED = _(
@@ -21,12 +23,19 @@ LOST = _(
     "put the key that encrypted them back into EXECUTIONS_SECRETS_KEYS"
 )
 RUN_IS = _("its run is {state}")
+START_THE_RUN = _("its run has not started: start the run first")
 RETRY_THE_RUN = _("its run is {state}; retry the run, which retries its failed nodes too")
 OUT_OF_RETRIES = _("it has used {used} of {most} retries; raise max_retries in the node's retry_config to allow more")
 NODE_OUT_OF_RETRIES = _(
     "its node “{node}” has used {used} of {most} retries; raise max_retries in the node's retry_config to allow more"
 )
 REPLACED = _("this is attempt {ours} and the row is at attempt {its}; read it again")
+
+
+RUN_HINTS = {
+    ("start", ExecutionStatus.PENDING): START_THE_RUN,
+    ("retry", ExecutionStatus.FAILED): RETRY_THE_RUN,
+}
 
 
 def still_running(nodes: int) -> Any:
@@ -54,9 +63,10 @@ def replaced(ours: int, its: int) -> Any:
     return format_lazy(REPLACED, ours=ours, its=its)
 
 
-def run_is(state: Any, hint: bool = False) -> Any:
-    """Of a node execution whose run has ended; with the hint that it is the run which can be retried."""
-    return format_lazy(RETRY_THE_RUN if hint else RUN_IS, state=state.label)
+def run_is(state: Any, act: str) -> Any:
+    """Return why `act` of a node execution is refused while its run is in `state`, with the way that does work."""
+    hint = RUN_HINTS.get((act, state), RUN_IS)
+    return format_lazy(hint, state=state.label)
 
 
 def _retries(node: Any) -> dict[str, int]:

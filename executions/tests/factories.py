@@ -72,7 +72,16 @@ PATHS: dict[str, list[tuple[Any, ...]]] = {
 
 
 def in_state[E: WorkflowExecution | NodeExecution](execution: E, state: str) -> E:
-    """The same row, moved from pending to `state`. A run has no verb that skips it."""
+    """Return the same row, moved from pending to `state`. A run has no verb that skips it."""
     for verb, *arguments in PATHS[state]:
+        if verb == "start":
+            startable(execution)
         getattr(execution, verb)(*arguments)
+    return execution
+
+
+def startable[E: WorkflowExecution | NodeExecution](execution: E) -> E:
+    """Return the same row, which may be started: the run of a node is running."""
+    if isinstance(execution, NodeExecution) and execution.workflow_execution.status == "pending":
+        execution.workflow_execution.start()
     return execution

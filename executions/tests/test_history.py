@@ -12,7 +12,7 @@ from executions.admin import history
 from executions.exceptions import InvalidTransition
 from executions.models import HistoryEntry, NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Token
 from workflows.tests.factories import WorkflowFactory
 
@@ -121,11 +121,10 @@ def test_nobody_changes_what_happened(statement: str) -> None:
 
 
 def test_the_history_goes_with_its_run_and_not_with_a_node() -> None:
-    node = NodeExecutionFactory()
+    node = in_state(NodeExecutionFactory(), "running")
     run = node.workflow_execution
-    node.start()
     NodeExecution.objects.filter(pk=node.pk).delete()
-    assert run.history.count() == 2
+    assert run.history.count() == 3
     run.delete()
     assert not HistoryEntry.objects.exists()
 
@@ -250,8 +249,7 @@ def test_what_was_done_to_the_run_is_shown_however_many_nodes_were_settled_by_it
 
 
 def test_staff_who_may_not_see_nodes_do_not_see_what_happened_to_them(api: Any, newcomer: Any) -> None:
-    run = NodeExecutionFactory().workflow_execution
-    run.node_executions.get().start()
+    run = in_state(NodeExecutionFactory(), "running").workflow_execution
     newcomer.user_permissions.set(permissions("view_workflowexecution"))
     entries = api(newcomer).get(f"{RUNS}{run.pk}/history/").json()["results"]
-    assert [entry["act"] for entry in entries] == ["create"]
+    assert [entry["act"] for entry in entries] == ["create", "start"]

@@ -57,7 +57,7 @@ class Ledger(RuleBasedStateMachine):
     def say_to_node(self, index: int, verb: str) -> None:
         sources, to = MOVES[verb]
         legal = self.nodes[index] in sources
-        legal &= verb != "start" or self.run in ACTIVE
+        legal &= verb != "start" or self.run == "running"
         legal &= verb != "retry" or (self.run in ACTIVE and self.retries[index] < MAX_RETRIES)
         if self.say(NodeExecution, self.rows[index].pk, verb, legal):
             self.nodes[index] = to

@@ -17,7 +17,7 @@ from executions import acting, vault
 from executions.exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
 from workflows.definition import Definition
 from workflows.models import Graph, Node, Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -58,7 +58,7 @@ def verb(row: Any, name: str, *arguments: Any) -> Callable[[], str]:
 
 @pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
 def test_of_32_callers_who_start_exactly_one_wins(factory: Any) -> None:
-    row = factory()
+    row = startable(factory())
     results = race([verb(row, "start") for _ in range(32)])
     assert results.count("start") == 1
     losers = [result for result in results if result != "start"]

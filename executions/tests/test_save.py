@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from executions.exceptions import ConcurrentExecution, InvalidTransition, StaleObject
 from executions.models import WorkflowExecution
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
 from workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +97,7 @@ def test_unknown_keys_and_nulls_are_kept() -> None:
 
 @pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
 def test_a_move_does_not_make_a_stale_object_fresh(factory: Any) -> None:
-    row = factory()
+    row = startable(factory())
     stale = type(row).objects.get(pk=row.pk)
     row.input_data = {"newer": True}
     row.save()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from executions.exceptions import InvalidTransition
-from executions.models import WorkflowExecution
+from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +75,13 @@ def test_a_node_of_a_run_that_has_ended_is_not_started(state: str) -> None:
     late = NodeExecutionFactory(workflow_execution=run)
     with pytest.raises(InvalidTransition, match=f"Cannot start execution in pending state: its run is {state}"):
         late.start()
+
+
+def test_a_node_of_a_run_that_has_not_started_is_not_started() -> None:
+    node = NodeExecutionFactory()
+    with pytest.raises(InvalidTransition, match="Cannot start execution in pending state: its run has not started: "):
+        node.start()
+    assert NodeExecution.objects.get(pk=node.pk).status == "pending"
 
 
 def test_settling_takes_the_same_number_of_statements_for_any_number_of_nodes(django_assert_num_queries: Any) -> None:

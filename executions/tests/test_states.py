@@ -7,7 +7,7 @@ import pytest
 from executions.exceptions import InvalidTransition
 from executions.models import NodeExecution, WorkflowExecution
 from executions.states import NODE_EXECUTION, WORKFLOW_EXECUTION, ExecutionStatus, Transitions
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +62,7 @@ def test_a_run_moves_as_its_table_says(state: str, verb: str, to: str, arguments
 
 @pytest.mark.parametrize(("state", "verb", "to", "arguments", "legal"), NODE_WALK)
 def test_a_node_execution_moves_as_its_table_says(state: str, verb: str, to: str, arguments: Any, legal: bool) -> None:
-    check_move(in_state(NodeExecutionFactory(), state), verb, to, arguments, legal)
+    check_move(startable(in_state(NodeExecutionFactory(), state)), verb, to, arguments, legal)
 
 
 @pytest.mark.parametrize("verb", RUN_VERBS)

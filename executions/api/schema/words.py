@@ -168,7 +168,7 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("node-execution", "list"): ("List node executions across runs", f"Newest first. {LISTS}"),
     ("node-execution", "retrieve"): ("Read a node execution", "With its payloads and, if it failed, its traceback."),
-    ("node-execution", "start"): ("Start a node", "pending → running. Refused (409) where its run has ended."),
+    ("node-execution", "start"): ("Start a node", "pending → running. Refused (409) unless its run is running."),
     ("node-execution", "complete"): ("Complete a node", "running → completed."),
     ("node-execution", "fail"): ("Fail a node", "running → failed, with the error and, if any, its traceback."),
     ("node-execution", "skip"): ("Skip a node", "pending → skipped."),
