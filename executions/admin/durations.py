@@ -147,10 +147,11 @@ def axis_of(runs: Iterable[Any]) -> Axis | None:
 
 
 def timed(runs: list[Any]) -> list[Any]:
-    """The same runs, each with its `seconds` and its `shown_duration`."""
+    """The same runs, each with its `seconds`, its `shown_duration` and the `word` for how it ended."""
     for run in runs:
         run.seconds = cells.seconds(run)
         run.shown_duration = texts.duration(run)
+        run.word = texts.status(run)
     return runs
 
 

@@ -6,7 +6,7 @@ from executions.models import WorkflowExecution
 from workflows.base import parse_uuid
 
 SHOWN = 20
-COLUMNS = ("status", "created_at", "started_at", "ended_at", "workflow__name")
+COLUMNS = ("status", "failed_nodes", "created_at", "started_at", "ended_at", "workflow__name")
 
 
 def parent_of(user: Any, named: str | None) -> Any:

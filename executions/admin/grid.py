@@ -175,7 +175,7 @@ def _height(axis: Axis | None, seconds: float | None) -> float:
 def _said(run: Any) -> str:
     return _("%(start)s, %(status)s, %(duration)s") % {
         "start": texts.moment(run.started_at or run.created_at),
-        "status": run.get_status_display(),
+        "status": texts.status(run),
         "duration": run.shown_duration,
     }
 

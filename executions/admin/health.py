@@ -156,7 +156,7 @@ def _bounds(number: int, step: timedelta) -> list[datetime]:
 
 def _health(row: dict[str, Any], days: dict[int, Any], bounds: list[datetime]) -> Health:
     filters = {"workflow": row["workflow"], "ended": str(DAYS)}
-    usual = Usual.read(row["percentiles"]) if row["percentiles"] else None
+    usual = Usual.read(row["percentiles"], sum(day["completed"] for day in days.values()))
     ended = Count(row["ended"], presets.runs(**filters))
     return Health(row["workflow"], row["workflow__name"], _chart(days, bounds, filters), ended, usual)
 

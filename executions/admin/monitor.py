@@ -24,7 +24,8 @@ ROWS = 10  # of each section
 COUNTED = 1_000
 
 ALONE = Q(metadata__contains={"allow_concurrent": True})
-COLUMNS = ("status", "trigger_type", "created_at", "started_at", "ended_at", "workflow__name")
+FLAWED = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
+COLUMNS = ("status", "failed_nodes", "trigger_type", "created_at", "started_at", "ended_at", "workflow__name")
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,18 @@ def failed(user: Any) -> dict[str, Any]:
     return {"count": count, "causes": causes[:ROWS], "others": len(causes) - ROWS}
 
 
+def flawed(user: Any) -> Count:
+    """Count the runs that were completed lately though nodes of them failed."""
+    lately = timezone.now() - failures.PERIOD
+    runs = WorkflowExecution.objects.visible_to(user).filter(
+        status=ExecutionStatus.COMPLETED, failed_nodes__gt=0, ended_at__gte=lately
+    )
+    return _count(runs, FLAWED)
+
+
 def running(user: Any) -> dict[str, Any]:
     runs = _active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")
-    return {"count": _count(user, ExecutionStatus.RUNNING), "runs": cells.with_usual(list(runs[:ROWS]))}
+    return {"count": _count_in(user, ExecutionStatus.RUNNING), "runs": cells.with_usual(list(runs[:ROWS]))}
 
 
 def waiting(user: Any) -> dict[str, Any]:
@@ -70,7 +80,7 @@ def waiting(user: Any) -> dict[str, Any]:
     for run in found:
         run.reason = _reason(run)
         run.shown_wait = texts.human(max(0.0, (timezone.now() - run.created_at).total_seconds()))
-    return {"count": _count(user, ExecutionStatus.PENDING), "runs": found}
+    return {"count": _count_in(user, ExecutionStatus.PENDING), "runs": found}
 
 
 def _reason(run: Any) -> str:
@@ -86,14 +96,19 @@ def _active(user: Any, status: ExecutionStatus, *columns: str) -> Any:
     return runs.select_related("workflow").only(*COLUMNS, *columns)
 
 
-def _count(user: Any, status: ExecutionStatus) -> Count:
+def _count_in(user: Any, status: ExecutionStatus) -> Count:
+    return _count(WorkflowExecution.objects.visible_to(user).filter(status=status), {"status": status})
+
+
+def _count(runs: Any, filters: dict[str, str]) -> Count:
     """Up to COUNTED: beyond that nobody counts on the front page either."""
-    number = WorkflowExecution.objects.visible_to(user).filter(status=status).order_by()[: COUNTED + 1].count()
-    return Count(min(number, COUNTED), presets.runs(status=status), is_more=number > COUNTED)
+    number = runs.order_by()[: COUNTED + 1].count()
+    return Count(min(number, COUNTED), presets.runs(**filters), is_more=number > COUNTED)
 
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
     "failed": (failed, {"status": "failed", "ended": "1"}),
+    "flawed": (flawed, FLAWED),
     "running": (running, {"status": "running"}),
     "waiting": (waiting, {"status": "pending"}),
     "throughput": (health.throughput, {"ended": "1"}),

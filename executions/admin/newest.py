@@ -20,7 +20,9 @@ from .filters import LinkedFilter
 RUNS = 200
 EXECUTIONS = 20_000  # of nodes, in about so many runs as are counted
 SEPARATOR = "~"
-COLUMNS = ("status", "trigger_type", "attempt", "created_at", "started_at", "ended_at", "graph", "workflow")
+COLUMNS = (
+    "status", "failed_nodes", "trigger_type", "attempt", "created_at", "started_at", "ended_at", "graph", "workflow",
+)  # fmt: skip
 
 
 ORDER = ("-created_at", "-id")

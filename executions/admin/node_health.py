@@ -86,7 +86,7 @@ class Window:
     def health(self, node: UUID, row: dict[str, Any]) -> NodeHealth:
         """`row` may be empty."""
         counts = {name: Count(row.get(name, 0), self.address(node, status=name)) for name in OF_STATUS}
-        usual = Usual.read(row["percentiles"]) if row.get("percentiles") else None
+        usual = Usual.read(row.get("percentiles"), row.get("completed", 0))
         return NodeHealth(Count(row.get("every", 0), self.address(node)), **counts, usual=usual)
 
 

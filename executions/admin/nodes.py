@@ -101,7 +101,7 @@ COLUMNS = (
     "node__name",
     "node__retry_config",
 )
-OF_ONE = (*COLUMNS, "version", "workflow_execution__status")
+OF_ONE = (*COLUMNS, "version", "workflow_execution__status", "workflow_execution__failed_nodes")
 
 
 @admin.register(NodeExecution)
@@ -127,6 +127,7 @@ class NodeExecutionAdmin(LedgerAdmin):
         "workflow_execution__workflow__name",
         "workflow_execution__workflow__owner",
         "workflow_execution__status",
+        "workflow_execution__failed_nodes",
         "workflow_execution__trigger_type",
     )
 

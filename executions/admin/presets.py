@@ -18,6 +18,7 @@ EVERYTHING = {
 PRESETS: tuple[tuple[Any, dict[str, str]], ...] = (
     (_("All"), EVERYTHING),
     (_("Failed today"), {"status": "failed", "ended": "today"}),
+    (_("Completed with failed nodes"), {"status": "completed", "has_failed_nodes": "true"}),
     (_("Running"), {"status": "running"}),
     (_("Waiting"), {"status": "pending"}),
     (_("Slow"), {"pace": "slow"}),

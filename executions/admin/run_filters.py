@@ -60,6 +60,15 @@ class EndedBetween(LinkedFilter):
         return queryset.filter(ended_at__gte=since, ended_at__lt=until)
 
 
+class FailedNodesFilter(ConstantFilter):
+    title = _("failed nodes")
+    parameter_name = "has_failed_nodes"
+    offered = (("true", _("With failed nodes")), ("false", _("Without")))
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(failed_nodes__gt=0) if value == "true" else queryset.filter(failed_nodes=0)
+
+
 class PaceFilter(ConstantFilter):
     """Of the last days alone, which are what the rule is about."""
 
@@ -103,6 +112,7 @@ class CauseFilter(LinkedFilter):
 ALL = (
     RunStatusFilter,
     RunTriggerFilter,
+    FailedNodesFilter,
     RunCreatedFilter,
     EndedFilter,
     EndedBetween,

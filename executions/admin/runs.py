@@ -47,6 +47,7 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
     keyset = ("created_at", "id")
     columns = (
         "status",
+        "failed_nodes",
         "trigger_type",
         "attempt",
         "version",
@@ -92,7 +93,7 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         return super().not_offered(request, view=saved_views.looked_at(request))
 
     def dress(self, request: HttpRequest, rows: list[Any]) -> None:
-        failed = [run for run in rows if run.status == ExecutionStatus.FAILED]
+        failed = [run for run in rows if run.status == ExecutionStatus.FAILED or run.failed_nodes]
         failures.with_failures(request.user, failed)
         cells.with_usual(rows)
 

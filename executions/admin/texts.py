@@ -8,6 +8,9 @@ from django.db.models.functions import Left, Right
 from django.utils import timezone
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from executions.states import ExecutionStatus
 
 LIMIT = 200_000  # characters of one JSON field, or of one text on a page of its own
 SHORT = 2_000
@@ -42,6 +45,15 @@ def human(seconds: float) -> str:
     if hours < 24:
         return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
     return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
+
+
+def status(run: Any) -> str:
+    """Return the word for a run's status; of one that was completed all the same, also how many of its nodes failed."""
+    word = str(run.get_status_display())
+    if run.status != ExecutionStatus.COMPLETED or not run.failed_nodes:
+        return word
+    failed = ngettext("%(number)d node failed", "%(number)d nodes failed", run.failed_nodes)
+    return f"{word}, {failed % {'number': run.failed_nodes}}"
 
 
 def percent(value: float | None) -> str:

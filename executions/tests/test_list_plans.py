@@ -37,6 +37,7 @@ RUNS = {
     "duration_max=5": "duration",
     "has_error=true": "error",
     "has_error=false&status=failed": "failed_untold",
+    "has_failed_nodes=true": "failed_nodes",
     "q=refused": "error_text",
 }
 

@@ -58,10 +58,14 @@ class WorkflowExecutionFilters(AskedFilters):
     duration_min = Seconds(method="as_long")
     duration_max = Seconds(method="as_short")
     has_error = Flag(field_name="error_message", lookup_expr="isnull", exclude=True)
+    has_failed_nodes = Flag(method="with_failed_nodes")
     q = Text(field_name="error_message", lookup_expr="icontains", min_length=3)  # shorter ones have no trigram
 
     def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
         return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
+
+    def with_failed_nodes(self, queryset: Any, name: str, value: bool) -> Any:
+        return queryset.filter(failed_nodes__gt=0) if value else queryset.filter(failed_nodes=0)
 
     # That the column is compared too changes nothing but the planner's mind. It takes the days of start and of creation
     # for unrelated, and so would look for the runs of an early day among the newest; now it takes them for rarer.

@@ -45,6 +45,7 @@ FILTERS = {
     "duration_min": "At least this many seconds from start to end.",
     "duration_max": "At most this many seconds from start to end.",
     "has_error": "With an error message, or without one.",
+    "has_failed_nodes": "With nodes that failed, also where the run was completed, or without one.",
     "q": "With this text in the error message, or in the line's message.",
     "node": "Of this node.",
     "level": "Of one of these levels.",

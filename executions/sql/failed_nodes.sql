@@ -1,0 +1,53 @@
+-- A run's `failed_nodes` is counted by the statement that ends it. That statement does not see a node that fails in a
+-- transaction of the same moment, so the count is checked once more when the transaction commits: by then the run's
+-- nodes have been settled, and none of them runs any more.
+CREATE FUNCTION count_failed_nodes(run uuid) RETURNS void LANGUAGE sql AS $$
+    UPDATE workflow_executions SET failed_nodes = counted.number
+    FROM (
+        SELECT count(*) AS number FROM node_executions WHERE workflow_execution_id = run AND status = 'failed'
+    ) AS counted
+    WHERE id = run AND status IN ('completed', 'failed', 'cancelled', 'skipped') AND failed_nodes <> counted.number
+$$;
+
+CREATE FUNCTION failed_nodes_of_run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM count_failed_nodes(NEW.id);
+    RETURN NULL;
+END
+$$;
+CREATE CONSTRAINT TRIGGER failed_nodes_of_run AFTER UPDATE OF status ON workflow_executions
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (OLD.status IS DISTINCT FROM NEW.status AND NEW.status IN ('completed', 'failed', 'cancelled', 'skipped'))
+    EXECUTE FUNCTION failed_nodes_of_run();
+
+-- No verb moves a node of a run that has ended; an import, and plain SQL, do.
+CREATE FUNCTION failed_nodes_of_node() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM count_failed_nodes(coalesce(NEW.workflow_execution_id, OLD.workflow_execution_id));
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER failed_nodes_insert AFTER INSERT ON node_executions
+    FOR EACH ROW WHEN (NEW.status = 'failed') EXECUTE FUNCTION failed_nodes_of_node();
+CREATE TRIGGER failed_nodes_update AFTER UPDATE OF status ON node_executions
+    FOR EACH ROW WHEN (OLD.status <> NEW.status AND 'failed' IN (OLD.status, NEW.status))
+    EXECUTE FUNCTION failed_nodes_of_node();
+CREATE TRIGGER failed_nodes_delete AFTER DELETE ON node_executions
+    FOR EACH ROW WHEN (OLD.status = 'failed') EXECUTE FUNCTION failed_nodes_of_node();
+
+-- Who may write a node need not be allowed to write its run.
+DO $$
+BEGIN
+    EXECUTE format(
+        'ALTER FUNCTION count_failed_nodes(uuid) SECURITY DEFINER SET search_path = pg_catalog, %I, pg_temp',
+        current_schema()
+    );
+END
+$$;
+
+UPDATE workflow_executions SET failed_nodes = counted.number
+FROM (
+    SELECT workflow_execution_id AS run, count(*) AS number FROM node_executions
+    WHERE status = 'failed' GROUP BY workflow_execution_id
+) AS counted
+WHERE id = counted.run AND workflow_executions.status IN ('completed', 'failed', 'cancelled', 'skipped');
