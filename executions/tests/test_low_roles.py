@@ -1,0 +1,212 @@
+"""What a role of the database that was granted some tables can do by plain SQL, and what it cannot."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+
+from executions.acting import acting
+from executions.models import Deletion, HistoryEntry, WorkflowExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from workflows.tests.factories import WorkflowFactory
+
+pytestmark = pytest.mark.django_db
+
+FORGED = """SELECT set_config('ledger.note', '{"act": "start", "through": "admin", "username": "boss"}', false)"""
+MOVES = "UPDATE workflow_executions SET status = 'running', started_at = now()"
+ENTRY = """
+    INSERT INTO execution_history (workflow_execution_id, attempt, to_status, through)
+    SELECT id, 1, 'running', 'admin' FROM workflow_executions
+"""
+GONE = """
+    INSERT INTO execution_deletions
+        (workflow_execution_id, workflow_id, trigger_type, status, attempt, made_at, through)
+    SELECT id, workflow_id, trigger_type, status, attempt, created_at, 'admin' FROM workflow_executions
+"""
+
+TRIGGERS = """
+    SELECT proname FROM pg_proc
+    WHERE pronamespace = current_schema()::regnamespace AND prorettype = 'trigger'::regtype
+"""
+
+type As = Callable[[], Any]
+
+
+def sql(statement: str, *parameters: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+
+
+@pytest.fixture
+def as_low() -> Iterator[As]:
+    """A role that may do to the ledger's tables whatever can be granted, and is not their owner. It goes with the
+    test's transaction."""
+    sql("CREATE ROLE low")
+    sql("GRANT low TO CURRENT_USER")
+    sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO low")
+
+    @contextmanager
+    def low() -> Iterator[None]:
+        sql("SET LOCAL ROLE low")
+        try:
+            yield
+        finally:
+            sql("SET LOCAL ROLE NONE")
+
+    yield low
+    sql("SELECT set_config('ledger.note', '', false)")
+
+
+def refused(error: type[Exception], says: str, *statements: str) -> None:
+    with pytest.raises(error, match=says), transaction.atomic():
+        sql("; ".join(statements))
+
+
+def test_it_cannot_say_who_acts(as_low: As) -> None:
+    run = WorkflowExecutionFactory()
+    with as_low():
+        sql(FORGED)
+        sql(MOVES)
+    assert run.history.values_list("through", "username", "act").last() == ("sql", "", "")
+
+
+def test_it_cannot_call_what_a_verb_says_who_acts_by(as_low: As) -> None:
+    WorkflowExecutionFactory()
+    with as_low():
+        refused(
+            DatabaseError,
+            "permission denied for function ledger_noted",
+            MOVES + ", updated_at = ledger_noted(now(), '{}')",
+        )
+
+
+def test_nor_who_deletes(as_low: As) -> None:
+    WorkflowExecutionFactory().delete()
+    WorkflowExecutionFactory()
+    with as_low():
+        sql(FORGED.replace("start", "delete"))
+        sql("DELETE FROM workflow_executions")
+    assert [gone.through for gone in Deletion.objects.order_by("happened_at")] == ["in_process", "sql"]
+    assert Deletion.objects.filter(username="boss").count() == HistoryEntry.objects.count() == 0
+
+
+def test_the_application_still_says_who_acts(staff: Any) -> None:
+    run = WorkflowExecutionFactory()
+    with acting(user=staff):
+        run.start()
+    assert run.history.values_list("through", "username", "act").last() == ("in_process", "staff", "start")
+
+
+def test_nor_need_the_application_be_the_owner(as_low: As, staff: Any) -> None:
+    """As docs/security.md says that it is granted."""
+    sql("GRANT EXECUTE ON FUNCTION ledger_noted(timestamptz, text), graph_of(uuid) TO low")
+    workflow = WorkflowFactory(chain=["a"])
+    with as_low(), acting(user=staff):
+        run = WorkflowExecution.objects.create(workflow=workflow, trigger_type="manual")
+        run.start()
+        run.add_node(workflow.nodes.get()).start()
+        run.cancel()
+        assert set(run.history.values_list("username", flat=True)) == {"staff"}
+        run.delete()
+    assert Deletion.objects.get().username == "staff"
+
+
+@pytest.mark.parametrize("statement", [ENTRY, GONE])
+def test_it_writes_no_entry_by_itself(as_low: As, statement: str) -> None:
+    WorkflowExecutionFactory()
+    with as_low():
+        refused(DatabaseError, "row-level security", statement)
+
+
+def test_its_temporary_table_does_not_take_the_entries(as_low: As) -> None:
+    run = WorkflowExecutionFactory()
+    with as_low():
+        for table in ("execution_history", "execution_deletions", "workflows"):
+            sql(f"CREATE TEMPORARY TABLE {table} (LIKE public.{table}) ON COMMIT DROP")
+        sql(MOVES)
+        sql("DELETE FROM workflow_executions")
+        for table in ("execution_history", "execution_deletions", "workflows"):
+            sql(f"DROP TABLE pg_temp.{table}")
+    assert Deletion.objects.get().workflow_name == run.workflow.name
+
+
+@pytest.mark.parametrize(
+    "what", ["DELETE FROM public.execution_history", "UPDATE public.execution_history SET act = 'x'"]
+)
+def test_its_trigger_deletes_and_changes_nothing(as_low: As, what: str) -> None:
+    WorkflowExecutionFactory()
+    with as_low():
+        refused(
+            IntegrityError,
+            "it goes only with the run",
+            "CREATE TEMPORARY TABLE bait (id int) ON COMMIT DROP",
+            f"CREATE FUNCTION pg_temp.eat() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {what}; RETURN NULL; END $$",
+            "CREATE TRIGGER eat AFTER INSERT ON bait FOR EACH ROW EXECUTE FUNCTION pg_temp.eat()",
+            "INSERT INTO bait VALUES (1)",
+        )
+    assert HistoryEntry.objects.count() == 1
+
+
+def test_no_function_of_the_ledger_can_be_hung_on_a_table_of_its_own(as_low: As) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(TRIGGERS)
+        names = [name for (name,) in cursor.fetchall()]
+    assert len(names) >= 15
+    with as_low():
+        sql("CREATE TEMPORARY TABLE bait (LIKE public.workflow_executions) ON COMMIT DROP")
+        for name in names:
+            refused(
+                DatabaseError,
+                "permission denied for function",
+                f"CREATE TRIGGER eat AFTER INSERT ON bait FOR EACH ROW EXECUTE FUNCTION {name}()",
+            )
+
+
+def test_every_function_behind_a_trigger_looks_into_the_schema_of_the_ledger_first() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{TRIGGERS} AND NOT coalesce(proconfig::text, '') LIKE '%search_path=pg_catalog, public, pg_temp%'"
+        )
+        assert cursor.fetchall() == []
+
+
+def test_a_circle_is_found_though_a_temporary_table_hides_the_edges(as_low: As) -> None:
+    workflow = WorkflowFactory(chain=["a", "b"])
+    first, second = workflow.nodes.order_by("name")
+    with as_low():
+        refused(
+            IntegrityError,
+            "close a circle",
+            "CREATE TEMPORARY TABLE edges (LIKE public.edges) ON COMMIT DROP",
+            "INSERT INTO public.edges (workflow_id, source_node_id, target_node_id)"
+            f" VALUES ('{workflow.pk}', '{second.pk}', '{first.pk}')",
+        )
+
+
+TRUNCATED = ("execution_history", "execution_deletions", "workflow_executions CASCADE", "workflows CASCADE")
+
+
+@pytest.mark.parametrize("tables", TRUNCATED)
+def test_it_truncates_nothing_of_the_ledger(as_low: As, tables: str) -> None:
+    WorkflowExecutionFactory()
+    with as_low():
+        refused(IntegrityError, "are not truncated", "SET CONSTRAINTS ALL IMMEDIATE", f"TRUNCATE {tables}")
+
+
+@pytest.mark.parametrize("tables", TRUNCATED)
+def test_the_application_truncates_no_part_of_the_ledger_either(tables: str) -> None:
+    WorkflowExecutionFactory().delete()
+    WorkflowExecutionFactory()
+    refused(IntegrityError, "are not truncated", "SET CONSTRAINTS ALL IMMEDIATE", f"TRUNCATE {tables}")
+
+
+def test_runs_still_take_their_history_along(as_low: As) -> None:
+    node = NodeExecutionFactory()
+    node.start()
+    assert HistoryEntry.objects.count() == 2
+    with as_low():
+        sql("DELETE FROM workflow_executions")
+    assert not WorkflowExecution.objects.exists()
+    assert not HistoryEntry.objects.exists()

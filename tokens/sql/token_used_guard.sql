@@ -1,0 +1,9 @@
+-- It looks up names in the ledger's own schema before any temporary one.
+DO $do$
+BEGIN
+    EXECUTE format(
+        'ALTER FUNCTION token_used(uuid, timestamptz) SET search_path = pg_catalog, %I, pg_temp', current_schema()
+    );
+END
+$do$;
+REVOKE ALL ON FUNCTION token_used(uuid, timestamptz) FROM PUBLIC;
