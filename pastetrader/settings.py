@@ -253,6 +253,9 @@ SPECTACULAR_SETTINGS = {
 
 # --- The ledger -------------------------------------------------------------
 # Days of log lines that one partition holds, and how many such partitions are made ahead of time.
+WORKFLOWS_MAX_NODES = env.number("WORKFLOWS_MAX_NODES", 5_000, least=1)
+WORKFLOWS_MAX_EDGES = env.number("WORKFLOWS_MAX_EDGES", 20_000, least=1)
+
 EXECUTIONS_LOG_PARTITION_DAYS = env.number("EXECUTIONS_LOG_PARTITION_DAYS", 7, least=1, most=366)
 EXECUTIONS_LOG_PARTITIONS_AHEAD = env.number("EXECUTIONS_LOG_PARTITIONS_AHEAD", 8, least=1, most=520)
 # A line's partition follows from the time inside its id: how far back that may lie when a caller of the API chose it.

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from . import graph
 from .exceptions import CyclicGraph
@@ -20,8 +23,19 @@ from .models import Edge, Node, Workflow
 # kind ("nodes", "edges") → place in the list → field → sentences
 type Faults = dict[str, dict[int, dict[str, list[str]]]]
 BATCH = 200  # rows of one UPDATE: Django names each of them once a column
+TOO_MANY_NODES = _("A workflow has at most %(most)d nodes, and these are %(count)d: split it into several workflows.")
+TOO_MANY_EDGES = _("A workflow has at most %(most)d edges, and these are %(count)d: split it into several workflows.")
 ENDS = ("source_node_id", "target_node_id")
 CHANGEABLE = ("condition", "priority", "label")  # of an edge that is still the same one
+
+
+def too_many(kind: str, rows: Any) -> str:
+    """Return what is said of more nodes, or edges, than a workflow may have; "" where they are few enough."""
+    most = {"nodes": settings.WORKFLOWS_MAX_NODES, "edges": settings.WORKFLOWS_MAX_EDGES}[kind]
+    if not isinstance(rows, list) or len(rows) <= most:
+        return ""
+    sentence = TOO_MANY_NODES if kind == "nodes" else TOO_MANY_EDGES
+    return sentence % {"most": most, "count": len(rows)}
 
 
 class Definition:
@@ -73,8 +87,8 @@ class Definition:
         stored = self.there | self.retired
         found = [stored.get(fields.get("id")) or self._unnamed(fields, by_name) for fields in nodes]
         planned = [self._filled(node, fields) for node, fields in zip(found, nodes, strict=True)]
-        self._refuse_doubles("nodes", "name", [node.name for node in planned], "Another node has this name.")
-        self._refuse_doubles("nodes", "id", [node.pk for node in planned], "Another node is this same one.")
+        self._refuse_doubles("nodes", "name", [node.name for node in planned], gettext("Another node has this name."))
+        self._refuse_doubles("nodes", "id", [node.pk for node in planned], gettext("Another node is this same one."))
         return planned
 
     def _unnamed(self, fields: dict[str, Any], by_name: dict[str, Node]) -> Node:
@@ -92,9 +106,11 @@ class Definition:
         ]
         for index, edge in enumerate(resolved):
             if edge.source_node_id and edge.source_node_id == edge.target_node_id:
-                self._fault("edges", index, "target_node", "A node cannot lead to itself: choose another target.")
+                self._fault(
+                    "edges", index, "target_node", gettext("A node cannot lead to itself: choose another target.")
+                )
         identities = [edge.identity for edge in resolved]
-        self._refuse_doubles("edges", "target_node", identities, "The same edge stands further up.")
+        self._refuse_doubles("edges", "target_node", identities, gettext("The same edge stands further up."))
         old = {edge.identity: edge for edge in self.old_edges}
         return [self._same_or(edge, old.get(edge.identity), edges[i]) for i, edge in enumerate(resolved)]
 
@@ -117,14 +133,16 @@ class Definition:
             is_new = fields["id"] not in ids if "id" in fields else fields.get("name") not in names
             for name in ("name", "node_type"):
                 if is_new and name not in fields:
-                    self._fault("nodes", index, name, "This field is required.")
+                    self._fault("nodes", index, name, gettext("This field is required."))
 
     def _end(self, index: int, end: str, fields: dict[str, Any], find: Callable[[str], UUID | None]) -> UUID | None:
         if end not in fields:
-            self._fault("edges", index, end.removesuffix("_id"), "This field is required.")
+            self._fault("edges", index, end.removesuffix("_id"), gettext("This field is required."))
             return None
         if (found := find(fields[end])) is None:
-            self._fault("edges", index, end.removesuffix("_id"), "The workflow has no node with this id or name.")
+            self._fault(
+                "edges", index, end.removesuffix("_id"), gettext("The workflow has no node with this id or name.")
+            )
         return found
 
     def _refuse_doubles(self, kind: str, field: str, keys: list[Any], sentence: str) -> None:
@@ -144,7 +162,7 @@ class Definition:
                 names.values(), [(names[edge.source_node_id], names[edge.target_node_id]) for edge in self.edges]
             )
         except CyclicGraph as error:
-            return str(error)
+            return str(error.sentence)
         return ""
 
 

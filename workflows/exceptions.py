@@ -23,6 +23,7 @@ EXECUTED = _(
     "This {kind} has been executed and its history is kept: it cannot be deleted. "
     "Deactivate the workflow, or soft-delete it, instead."
 )
+NAMED = 30  # nodes of a circle, in its sentence
 CIRCLE = _("The edges close a circle: {cycle}. Remove one of them.")
 
 
@@ -74,5 +75,8 @@ class CyclicGraph(ValueError):
 
     def __init__(self, cycle: Sequence[object]) -> None:
         self.cycle = list(cycle)
-        self.sentence = format_lazy(CIRCLE, cycle=" → ".join(map(str, cycle)))
+        names = [*map(str, cycle)]
+        if len(names) > NAMED:
+            names[NAMED // 2 : -NAMED // 2] = ["…"]
+        self.sentence = format_lazy(CIRCLE, cycle=" → ".join(names))
         super().__init__(in_english(self.sentence))

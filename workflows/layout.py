@@ -3,17 +3,18 @@ crossings, straight long edges. Pure, and in units of a grid: a column, and the 
 
 A long edge passes each column on its way by a bend, which keeps boxes off it. The long edges of one node share their
 bends, as branches share a trunk: that is truer to what is drawn, and makes the work for them linear in the columns.
+
+The work is linear in nodes and edges. Bends are what could grow by the square (a chain whose every node leads to its
+end): there are at most BENDS for each node, for the shortest of the long edges. The others are drawn straight across.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import ceil, sqrt
 
 from . import graph
-from .exceptions import CyclicGraph
 
 type Order = list[list[int]]  # of the items of each column, from the top
 
@@ -24,6 +25,7 @@ STRAIGHTENINGS = 6
 BEND = 0.45  # the height of a bend, where a box has 1
 STRAIGHT = 4  # a bend holds on to its place so many times stronger than a box
 STEPS = 2_000_000  # of work on crossings, about a second: a graph beyond that is drawn with more of them
+BENDS, FEW = 4, 2_000  # bends for each node, and how many there may be in any graph
 
 
 @dataclass
@@ -44,10 +46,12 @@ class Spot:
 
 @dataclass
 class Layout[K: Hashable]:
-    """`spots` has the nodes in their order and then the bends; a node's row is that of its middle, from 0.5."""
+    """`spots` has the nodes in their order and then the bends; a node's row is that of its middle, from 0.5. `direct`
+    are the long edges that have no bends, by the places of their ends."""
 
     nodes: list[K]
     spots: list[Spot]
+    direct: list[graph.Pair[int]] = field(default_factory=list)
 
     @property
     def columns(self) -> int:
@@ -71,11 +75,11 @@ def layered[K: Hashable](nodes: Iterable[K], edges: Iterable[graph.Pair[K]]) -> 
     joined = sorted({place for pair in pairs for place in pair})
     levels, pairs = _levels(joined, sorted(pairs))
     spots = [Spot(levels.get(place, 0), place) for place in range(len(known))]
-    _join(spots, pairs)
+    direct = _join(spots, pairs)
     order = _untangled(spots, joined)
     _straighten(spots, order)
-    _shelve(spots, sorted(set(places.values()) - set(joined)))
-    return Layout(known, spots)
+    _shelve(spots, joined, sorted(set(places.values()) - set(joined)))
+    return Layout(known, spots, direct)
 
 
 def crossings(spots: list[Spot], order: Order) -> int:
@@ -86,36 +90,64 @@ def crossings(spots: list[Spot], order: Order) -> int:
 
 def _levels(nodes: list[int], pairs: list[graph.Pair[int]]) -> tuple[dict[int, int], set[graph.Pair[int]]]:
     """Of each node, and the pairs to be drawn: what closes a circle is cut, and turned round."""
-    kept, cut = set(pairs), []
-    while True:
-        try:
-            levels = graph.levels(nodes, sorted(kept))
-        except CyclicGraph as error:
-            cut.append(next(pair for pair in pairwise(error.cycle) if pair in kept))
-            kept.remove(cut[-1])
-        else:
-            return levels, kept | {(b, a) for a, b in cut if levels[b] < levels[a]}
+    cut = set(_closing(nodes, pairs))
+    kept = set(pairs) - cut
+    levels = graph.levels(nodes, sorted(kept))
+    return levels, kept | {(b, a) for a, b in cut if levels[b] < levels[a]}
 
 
-def _join(spots: list[Spot], pairs: set[tuple[int, int]]) -> None:
-    """Each pair, through the bends on its way."""
-    targets = defaultdict(list)
-    for a, b in sorted(pairs):
-        targets[a].append(b)
-    for a, found in targets.items():
-        trunk = _trunk(spots, a, max(spots[b].column for b in found))
-        for b in found:
-            _link(spots, trunk[spots[b].column - spots[a].column - 1], b)
+def _closing(nodes: list[int], pairs: list[graph.Pair[int]]) -> Iterator[graph.Pair[int]]:
+    """Yield the pairs that lead back to where a walk along the arrows came from: without them there is no circle."""
+    after = defaultdict(list)
+    for a, b in pairs:
+        after[a].append(b)
+    seen: set[int] = set()
+    for start in nodes:
+        yield from _leading_back(start, after, seen)
 
 
-def _trunk(spots: list[Spot], source: int, end: int) -> list[int]:
-    """The source and its bends in each column before `end`."""
-    trunk = [source]
-    for column in range(spots[source].column + 1, end):
-        spots.append(Spot(column, source, is_bend=True))
+def _leading_back(start: int, after: dict[int, list[int]], seen: set[int]) -> Iterator[graph.Pair[int]]:
+    if start in seen:
+        return
+    way, under_way = [(start, iter(after[start]))], {start}
+    seen.add(start)
+    while way:
+        node, others = way[-1]
+        other = next(others, None)
+        if other is None:
+            under_way.discard(node)
+            way.pop()
+        elif other in under_way:
+            yield node, other
+        elif other not in seen:
+            seen.add(other)
+            under_way.add(other)
+            way.append((other, iter(after[other])))
+
+
+def _join(spots: list[Spot], pairs: set[tuple[int, int]]) -> list[graph.Pair[int]]:
+    """Join each pair, through the bends on its way; return those for which there are no bends left."""
+    ahead = sorted(pairs, key=lambda pair: (spots[pair[1]].column - spots[pair[0]].column, pair))
+    trunks: dict[int, list[int]] = {}  # of each source: itself, and its bends in the columns behind it
+    left, direct = max(FEW, BENDS * len(spots)), []
+    for a, b in ahead:
+        trunk = trunks.setdefault(a, [a])
+        wanted = spots[b].column - spots[a].column
+        if (more := wanted - len(trunk)) > left:
+            direct.append((a, b))
+            continue
+        left -= max(0, more)
+        _grow(spots, trunk, wanted)
+        _link(spots, trunk[wanted - 1], b)
+    return direct
+
+
+def _grow(spots: list[Spot], trunk: list[int], wanted: int) -> None:
+    """Give the trunk, which begins with its source, bends until it is as long as wanted."""
+    while len(trunk) < wanted:
+        spots.append(Spot(spots[trunk[0]].column + len(trunk), trunk[0], is_bend=True))
         _link(spots, trunk[-1], len(spots) - 1)
         trunk.append(len(spots) - 1)
-    return trunk
 
 
 def _link(spots: list[Spot], a: int, b: int) -> None:
@@ -192,11 +224,19 @@ def _above(firsts: list[int], seconds: list[int]) -> int:
 
 
 def _inversions(lines: list[tuple[int, int]]) -> int:
-    ends: list[int] = []
-    found = 0
-    for _start, end in lines:
-        found += len(ends) - bisect_right(ends, end)
-        insort(ends, end)
+    """Count the pairs of lines, sorted by their starts, whose ends stand the other way round, by a Fenwick tree."""
+    size = max((end for _start, end in lines), default=0) + 2
+    tree, found = [0] * size, 0
+    for number, (_start, end) in enumerate(lines):
+        place, before = end + 1, 0
+        while place:
+            before += tree[place]
+            place &= place - 1
+        found += number - before
+        place = end + 1
+        while place < size:
+            tree[place] += 1
+            place += place & -place
     return found
 
 
@@ -221,6 +261,8 @@ def _straighten(spots: list[Spot], order: Order) -> None:
 def _wanted(spots: list[Spot], place: int, *, forward: bool) -> float:
     spot = spots[place]
     near = (spot.before if forward else spot.after) or spot.after or spot.before
+    if not near:  # it has direct edges alone
+        return spot.row
     return sum(spots[other].row for other in near) / len(near)
 
 
@@ -249,9 +291,10 @@ def _offsets(spots: list[Spot], column: list[int]) -> list[float]:
     return offsets
 
 
-def _shelve(spots: list[Spot], loose: list[int]) -> None:
+def _shelve(spots: list[Spot], joined: list[int], loose: list[int]) -> None:
     """Nodes without any edge have no order: they fill rows of their own below the rest."""
-    top = max((spot.row + spot.height / 2 for spot in spots if spot.before or spot.after), default=0.0)
+    placed = [*(spots[place] for place in joined), *(spot for spot in spots if spot.is_bend)]
+    top = max((spot.row + spot.height / 2 for spot in placed), default=0.0)
     widest = max((spot.column + 1 for spot in spots), default=1)
     width = max(widest, min(6, ceil(sqrt(len(loose)))))
     for index, place in enumerate(loose):

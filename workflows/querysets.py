@@ -1,8 +1,8 @@
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef
-from django.db.models.functions import JSONArray, JSONObject, Now
+from django.db.models import Func
+from django.db.models.functions import Now
 
 from .base import VersionedQuerySet
 from .exceptions import HasHistory
@@ -24,6 +24,9 @@ class _GuardedDelete[M: models.Model](models.QuerySet[M]):
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
+
+
+IDS = "(jsonb_path_query(%(expressions)s, '$[*].id') #>> '{}')::uuid"  # of the nodes of a graph
 
 
 class WorkflowQuerySet(_GuardedDelete[Any], VersionedQuerySet[Any]):  # type: ignore[override]  # as_manager() of each
@@ -48,12 +51,11 @@ class NodeQuerySet(_GuardedDelete[Any]):
         return self.filter(retired_at=None)
 
     def remembered(self) -> "NodeQuerySet":
-        """Those in a graph that some run was made with, or executed."""
+        """Those in a graph that some run was made with, or executed. Each graph is read once, however many nodes."""
         graphs = self.model._meta.get_field("workflow").related_model._meta.get_field("graphs").related_model
-        holding = graphs._default_manager.filter(
-            workflow=OuterRef("workflow"), nodes__contains=JSONArray(JSONObject(id=OuterRef("pk")))
-        )
-        return self.filter(Exists(holding) | models.Q(executions__isnull=False)).distinct()
+        of_these = graphs._default_manager.using(self.db).filter(workflow__in=self.order_by().values("workflow"))
+        held = set(of_these.values_list(Func("nodes", template=IDS, output_field=models.UUIDField()), flat=True))
+        return self.filter(models.Q(pk__in=held) | models.Q(executions__isnull=False)).distinct()
 
     def leave(self) -> None:
         """Take them out of their graphs, their edges with them: retired where a run may remember them, else deleted."""

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from pastetrader.postgres.released import release
 from workflows.layout import Layout, Spot, layered
 from workflows.models import Graph
 
@@ -22,7 +23,8 @@ CHANNEL = 60  # between two columns, for the lines
 MARGIN, HEAD = 8, 7  # HEAD is the length of an arrow's
 LETTERS = 21  # of a name that fit into a box
 CAPITAL = 1.25  # times as wide as another letter
-MOST, MOST_EDGES = 1_000, 20_000  # beyond, a drawing tells nobody anything
+MOST, MOST_EDGES = 1_000, 5_000  # beyond, a drawing tells nobody anything
+QUICK = 200  # nodes and edges are drawn in a few milliseconds
 NAMED = 3  # nodes before one, in what a screen reader says
 FITS = range(700, 1_400)  # widths that are shrunk to the page, and can still be read
 # The most telling of several executions of one node, first.
@@ -154,7 +156,10 @@ def _wide(text: str) -> float:
 
 @lru_cache(maxsize=32)
 def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Plan:
-    """Kept, since most runs of a workflow have the same graph, and one run is looked at again and again."""
+    """Kept, since most runs of a workflow have the same graph, and one run is looked at again and again. No connection
+    is held meanwhile."""
+    if len(nodes) + len(edges) > QUICK:
+        release()
     layout = layered(nodes, edges)
     places = [_point(spot) for spot in layout.spots]
     width = 2 * MARGIN + layout.columns * (WIDTH + CHANNEL) - CHANNEL
@@ -192,6 +197,9 @@ def _lines(layout: Layout[str], places: list[tuple[int, int]]) -> dict[UUID, str
         for other in spot.after:
             end = places[other][0] - (0 if layout.spots[other].is_bend else HEAD - 1)
             lines[spot.source].append(_curve(x + WIDTH, y, end - x - WIDTH, places[other][1] - y))
+    for a, b in layout.direct:
+        (x, y), (end, below) = places[a], places[b]
+        lines[a].append(_curve(x + WIDTH, y, end - HEAD + 1 - x - WIDTH, below - y))
     return {UUID(layout.nodes[source]): "".join(parts) for source, parts in lines.items()}
 
 
@@ -201,5 +209,6 @@ def _curve(x: int, y: int, across: int, down: int) -> str:
 
 
 def _heads(layout: Layout[str], places: list[tuple[int, int]]) -> str:
-    ends = [place for spot, place in zip(layout.spots, places, strict=True) if not spot.is_bend and spot.before]
+    led_to = {b for _a, b in layout.direct} | {place for place, spot in enumerate(layout.spots) if spot.before}
+    ends = [places[place] for place in sorted(led_to) if not layout.spots[place].is_bend]
     return "".join(f"M{x} {y}l-{HEAD} -4v8z" for x, y in ends)

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from rest_framework import serializers
 
-from workflows.definition import Definition
+from workflows.definition import Definition, too_many
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 
 from .fields import ObjectField, Rows, UUID7Field
@@ -73,6 +73,13 @@ class WorkflowSerializer(StrictTypes, Rows[Workflow]):
         model = Workflow
         fields = [*SCALARS, "owner", "nodes", "edges"]
         read_only_fields = ["owner", "created_at", "updated_at"]
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Count before each of them is looked at."""
+        kinds = ("nodes", "edges") if isinstance(data, dict) else ()
+        if faults := {kind: [said] for kind in kinds if (said := too_many(kind, data.get(kind)))}:
+            raise serializers.ValidationError(faults, code="too_many")
+        return super().to_internal_value(data)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs["definition"] = wanted = Definition(self.instance, attrs.pop("nodes", None), attrs.pop("edges", None))

@@ -1,0 +1,163 @@
+"""Large graphs: the work grows with their size, not with its square, and there is an end to it."""
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import IntegrityError
+
+from executions.admin import drawing
+from workflows import graph, layout
+from workflows.exceptions import CyclicGraph
+from workflows.models import Edge, Graph, Node, Workflow
+from workflows.tests.factories import WorkflowFactory
+
+type Pairs = list[tuple[int, int]]
+
+MOST_TIMES = 8  # longer may it take for four times as much
+
+
+def chain(size: int) -> Pairs:
+    return [(place, place + 1) for place in range(size - 1)]
+
+
+def to_the_end(size: int) -> Pairs:
+    return [*chain(size), *((place, size - 1) for place in range(size - 2))]
+
+
+def far(size: int) -> Pairs:
+    return [*chain(size), *((place, min(size - 1, place + size // 2)) for place in range(size - 2))]
+
+
+def two_columns(size: int) -> Pairs:
+    half = size // 2
+    return [(place, half + (place * 7 + step * 13) % half) for place in range(half) for step in range(8)]
+
+
+def circles(size: int) -> Pairs:
+    back = [(place + 1, place) for place in range(size - 1)]
+    return [*chain(size), *back]
+
+
+SHAPES = (chain, to_the_end, far, two_columns, circles)
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """The better of two."""
+    gc.collect()
+    return min(_once(work) for _ in range(2))
+
+
+def _once(work: Callable[[], Any]) -> float:
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+def grown(work: Callable[[int], Any], size: int) -> float:
+    return seconds(lambda: work(4 * size)) / max(seconds(lambda: work(size)), 1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_a_layout_of_four_times_as_much_takes_less_than_eight_times_as_long(shape: Callable[[int], Pairs]) -> None:
+    assert grown(lambda size: layout.layered(range(size), shape(size)), 250) < MOST_TIMES
+
+
+@pytest.mark.parametrize("shape", SHAPES[:-1], ids=lambda shape: shape.__name__)
+def test_levels_too(shape: Callable[[int], Pairs]) -> None:
+    assert grown(lambda size: graph.levels(range(size), shape(size)), 1_000) < MOST_TIMES
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_the_spots_of_a_drawing_are_bounded(shape: Callable[[int], Pairs]) -> None:
+    drawn = layout.layered(range(1_000), shape(1_000))
+    assert len(drawn.spots) <= 1_000 * (1 + layout.BENDS)
+    drawn_edges = sum(
+        len(drawn.spots[b].after) >= 0 and not drawn.spots[b].is_bend for s in drawn.spots for b in s.after
+    )
+    assert drawn_edges + len(drawn.direct) == len({tuple(sorted(pair)) for pair in shape(1_000)})
+
+
+def stored(size: int, pairs: Pairs) -> Graph:
+    ids = [f"0190f5e5-0000-7000-8000-{place:012}" for place in range(size)]
+    edges = [{"source_node": ids[a], "target_node": ids[b]} for a, b in pairs]
+    return Graph(nodes=[{"id": each, "name": f"node {each}"} for each in ids], edges=edges)
+
+
+@pytest.mark.parametrize("shape", [to_the_end, far, two_columns], ids=lambda shape: shape.__name__)
+def test_a_drawing_is_of_a_size_that_a_page_can_carry(shape: Callable[[int], Pairs]) -> None:
+    drawn = drawing.drawn(stored(1_000, shape(1_000)), [], set())
+    assert drawn is not None
+    assert sum(map(len, drawn.lines)) + len(drawn.heads) < 500_000
+    assert len(drawn.boxes) == 1_000
+
+
+def test_what_is_larger_is_not_drawn() -> None:
+    assert drawing.drawn(stored(drawing.MOST + 1, []), [], set()) is None
+    assert drawing.drawn(stored(200, [(a, b) for a in range(100) for b in range(100, 151)]), [], set()) is None
+
+
+def test_the_connection_is_not_held_while_a_graph_is_drawn(monkeypatch: Any) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(drawing, "release", lambda: done.append("released"))
+    monkeypatch.setattr(drawing, "layered", lambda *graph: done.append("drawn") or layout.layered(*graph))
+    drawing._plan.cache_clear()
+    drawing.drawn(stored(150, to_the_end(150)), [], set())
+    assert done == ["released", "drawn"]
+
+
+def test_a_long_circle_is_named_by_its_two_ends() -> None:
+    sentence = str(CyclicGraph([*range(5_000), 0]))
+    assert "0 → 1 → 2" in sentence
+    assert "→ … →" in sentence
+    assert len(sentence) < 300
+
+
+class TestTheDatabase:
+    @staticmethod
+    def made(size: int, pairs: Pairs) -> tuple[Workflow, list[Edge]]:
+        workflow = WorkflowFactory()
+        nodes = Node.objects.bulk_create(
+            Node(workflow=workflow, name=f"node {place}", node_type="tool") for place in range(size)
+        )
+        return workflow, [Edge(workflow=workflow, source_node=nodes[a], target_node=nodes[b]) for a, b in pairs]
+
+    def test_its_check_for_circles_is_linear_too(self, db: None) -> None:
+        def insert(edges: list[Edge]) -> float:
+            before = time.perf_counter()
+            Edge.objects.bulk_create(edges)
+            return time.perf_counter() - before
+
+        few = min(insert(self.made(250, to_the_end(250))[1]) for _ in range(2))
+        assert insert(self.made(1_000, to_the_end(1_000))[1]) / few < MOST_TIMES
+
+    def test_a_circle_at_the_end_of_a_long_chain_is_refused_by_the_database(self, db: None) -> None:
+        _workflow, edges = self.made(500, [*chain(500), (499, 497)])
+        with pytest.raises(IntegrityError, match=r"close a circle through node") as refused:
+            Edge.objects.bulk_create(edges)
+        on_it = {str(edge.source_node_id) for edge in edges[-3:]}
+        assert any(node in str(refused.value) for node in on_it)
+
+
+class TestTheLimits:
+    @pytest.mark.parametrize("kind", ["nodes", "edges"])
+    def test_more_than_a_workflow_may_have_is_refused_by_its_place(
+        self, kind: str, api: Any, owner: Any, settings: Any
+    ) -> None:
+        settings.WORKFLOWS_MAX_NODES = settings.WORKFLOWS_MAX_EDGES = 2
+        rows = {
+            "nodes": [{"name": name, "node_type": "tool"} for name in "abc"],
+            "edges": [{"source_node": "a", "target_node": "b"}] * 3,
+        }
+        answer = api(owner).post("/api/v1/workflows/", {"name": "large", kind: rows[kind]}, format="json")
+        assert answer.status_code == 400
+        (error,) = answer.json()["errors"]
+        assert (error["pointer"], error["code"]) == (f"/{kind}", "too_many")
+        assert f"at most 2 {kind}, and these are 3" in error["detail"]
+
+    def test_as_many_as_a_workflow_may_have_are_taken(self, api: Any, owner: Any, settings: Any) -> None:
+        settings.WORKFLOWS_MAX_NODES = 2
+        nodes = [{"name": name, "node_type": "tool"} for name in "ab"]
+        assert api(owner).post("/api/v1/workflows/", {"name": "ok", "nodes": nodes}, format="json").status_code == 201
