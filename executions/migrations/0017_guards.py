@@ -7,6 +7,7 @@ from pastetrader.postgres.operations import RunSQLFile
 SQL = Path(__file__).parents[1] / "sql"
 TRIGGERS = (
     "edges_acyclic", "graph_changed", "node_retired", "edge_in_graph", "remember_graph", "execution_logs_immutable",
+    "failed_nodes_of_run", "failed_nodes_of_node",
 )  # fmt: skip
 BACK = """
 DROP FUNCTION
@@ -22,7 +23,7 @@ DROP POLICY deletions_read ON execution_deletions;
 DROP POLICY deletions_changed ON execution_deletions;
 DROP POLICY deletions_deleted ON execution_deletions;
 ALTER TABLE execution_deletions DISABLE ROW LEVEL SECURITY;
-GRANT EXECUTE ON FUNCTION graph_of(uuid), tell_of_rows(), tell_of_move(), tell_of_deletion() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION graph_of(uuid), count_failed_nodes(uuid), tell_of_rows(), tell_of_move(), tell_of_deletion() TO PUBLIC;
 """
 
 

@@ -107,7 +107,8 @@ BEGIN
     FOREACH guarded IN ARRAY ARRAY[
         'edges_acyclic', 'graph_changed', 'node_retired', 'edge_in_graph', 'remember_graph', 'execution_logs_immutable',
         'history_of_workflow_execution', 'history_of_node_execution', 'history_append_only', 'ledger_emptied',
-        'write_deletion', 'deletions_append_only', 'tell_of_rows', 'tell_of_move', 'tell_of_deletion'
+        'write_deletion', 'deletions_append_only', 'tell_of_rows', 'tell_of_move', 'tell_of_deletion',
+        'failed_nodes_of_run', 'failed_nodes_of_node'
     ] LOOP
         EXECUTE format(
             'ALTER FUNCTION %I() SECURITY DEFINER SET search_path = pg_catalog, %I, pg_temp', guarded, current_schema()
@@ -117,5 +118,6 @@ BEGIN
 END
 $do$;
 REVOKE ALL ON FUNCTION
-    ledger_noted(timestamptz, text), ledger_note(), write_history(uuid, uuid, integer, text, text), graph_of(uuid)
+    ledger_noted(timestamptz, text), ledger_note(), write_history(uuid, uuid, integer, text, text), graph_of(uuid),
+    count_failed_nodes(uuid)
 FROM PUBLIC;
