@@ -6,6 +6,7 @@ a node or an edge that is there, keeps its value. Only what changes is written.
 An edge is a dict of its fields whose `source_node_id` and `target_node_id` are ids or names of the nodes.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from . import graph
 from .exceptions import CyclicGraph
+from .fields import DefinitionField
 from .models import Edge, Node, Workflow
 
 # kind ("nodes", "edges") → place in the list → field → sentences
@@ -53,6 +55,13 @@ class Definition:
         self.nodes = list(self.there.values()) if nodes is None else self._planned(nodes)
         self.edges = self._kept_edges() if edges is None else self._resolved(edges)
         self.cycle = "" if self.faults else self._cycle()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether saving would change the graph: a node or an edge is added, changed, retired or brought back."""
+        stored = self.there.keys() | {edge.pk for edge in self.old_edges}
+        wanted = {row.pk for row in (*self.nodes, *self.edges)}
+        return stored != wanted or bool(self.changed & stored)
 
     def save(self, workflow: Workflow) -> None:
         """Inside the caller's transaction."""
@@ -119,8 +128,7 @@ class Definition:
         return new if old is None else self._filled(old, {name: fields[name] for name in CHANGEABLE if name in fields})
 
     def _filled[M: Node | Edge](self, row: M, fields: dict[str, Any]) -> M:
-        # By their text: to Python 1 and true are equal, in JSON they are not.
-        if any(repr(getattr(row, name)) != repr(value) for name, value in fields.items()):
+        if any(differs(row, name, value) for name, value in fields.items()):
             self.changed.add(row.pk)
         for name, value in fields.items():
             setattr(row, name, value)
@@ -164,6 +172,18 @@ class Definition:
         except CyclicGraph as error:
             return str(error.sentence)
         return ""
+
+
+def differs(row: Any, name: str, value: Any) -> bool:
+    """Return whether storing `value` would change the field: secrets are masked and keys have no order when stored."""
+    field = row._meta.get_field(name)
+    stored = field.as_stored(value) if isinstance(field, DefinitionField) else value
+    return _text(getattr(row, name)) != _text(stored)
+
+
+def _text(value: Any) -> str:
+    """Return JSON, in which 1 and true differ, as they do not in Python."""
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _of[M: Node | Edge](workflow: Workflow, rows: list[M]) -> list[M]:

@@ -15,19 +15,20 @@ class DefinitionField(models.JSONField):
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         """The object shows what is stored, as a row that is read anew does."""
-        value = self._masked(super().pre_save(model_instance, add))
+        value = self.as_stored(super().pre_save(model_instance, add))
         setattr(model_instance, self.attname, value)
         return value
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
-        return super().get_db_prep_save(self._masked(value), connection)
+        return super().get_db_prep_save(self.as_stored(value), connection)
 
     def deconstruct(self) -> Any:
         """To the database, and so to migrations, it is a JSON column like any other."""
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.JSONField", args, kwargs
 
-    def _masked(self, value: Any) -> Any:
+    def as_stored(self, value: Any) -> Any:
+        """Return `value` with its secrets masked."""
         if not isinstance(value, dict | list | tuple):
             return value
         return self.mask(value, tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA))

@@ -22,6 +22,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from executions import exceptions as ours
+from workflows.api.query import BadQuery
 
 from . import printed
 
@@ -54,13 +55,6 @@ UNSPOKEN = {
 }
 
 NOWHERE = "There is nothing at this address. Addresses end with a slash, and ids are UUIDs in lower case."
-
-
-class BadQuery(drf.ValidationError):
-    """Of a parameter in the address; its place is `?name`. Takes one with its sentence, or several as a dict."""
-
-    def __init__(self, name: str | dict[str, Any], sentence: str = "", code: str = "invalid") -> None:
-        super().__init__(name if isinstance(name, dict) else {name: [sentence]}, code)
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -15,9 +15,9 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from workflows.api.query import BadQuery
 from workflows.storable import faults
 
-from .errors import BadQuery
 from .filters.parameters import PAGING, check_names
 
 
@@ -34,8 +34,8 @@ class KeysetPagination(BasePagination):
     max_page_size = 500
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        if not hasattr(view, "filterset_class"):  # it is asked for pages and for nothing else
-            check_names(request, PAGING)
+        if not hasattr(view, "orderings"):  # no QueryMixin has checked the names yet
+            check_names(request, [*PAGING, *getattr(getattr(view, "filterset_class", None), "base_filters", {})])
         self.request, self.ordering = request, list(view.ordering)
         cursor, backwards = self._read(queryset, request.query_params.get("cursor"))
         size = self._size(request.query_params.get("page_size"))

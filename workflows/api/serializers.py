@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from rest_framework import serializers
 
-from workflows.definition import Definition, too_many
+from workflows.definition import Definition, differs, too_many
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 
 from .fields import ObjectField, Rows, UUID7Field
@@ -105,6 +105,24 @@ class WorkflowSerializer(StrictTypes, Rows[Workflow]):
             instance.save()
             wanted.save(instance)
         return _anew(instance)
+
+
+class EnsureSerializer(WorkflowSerializer):
+    """Takes the name and what the workflow should be; what is left out keeps its value, or gets its default."""
+
+    class Meta(WorkflowSerializer.Meta):
+        read_only_fields = [*WorkflowSerializer.Meta.read_only_fields, "id", "version"]
+
+    def update(self, instance: Workflow, validated_data: dict[str, Any]) -> Workflow:
+        """Write only a difference, so that the version rises only with one."""
+        if self.is_unchanged(instance):
+            return instance
+        return super().update(instance, validated_data)
+
+    def is_unchanged(self, instance: Workflow) -> bool:
+        wanted = dict(self.validated_data)
+        definition = wanted.pop("definition")
+        return not definition.is_new and not any(differs(instance, name, value) for name, value in wanted.items())
 
 
 def _listed(faults: dict[int, dict[str, list[str]]]) -> list[dict[str, list[str]]]:

@@ -1,19 +1,29 @@
 from typing import Any, ClassVar
 
+from django.db import transaction
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
+from pastetrader.postgres.locks import lock
 from tokens.api import within
 from tokens.models import Scope, Token
 from workflows.models import Workflow
 
+from .filters import WorkflowFilters, normalized
 from .idempotency import ReliableMixin
 from .methods import METHODS
 from .preconditions import NewRowsMixin, PreconditionsMixin
-from .serializers import DuplicateSerializer, GraphSerializer, WorkflowListSerializer, WorkflowSerializer
+from .query import QueryFilters
+from .serializers import (
+    DuplicateSerializer,
+    EnsureSerializer,
+    GraphSerializer,
+    WorkflowListSerializer,
+    WorkflowSerializer,
+)
 
 WRITE = Scope.WORKFLOWS_WRITE
 
@@ -26,12 +36,16 @@ class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelView
         "list": WorkflowListSerializer,
         "graph": GraphSerializer,
         "duplicate": DuplicateSerializer,
+        "ensure": EnsureSerializer,
     }
+    filter_backends = [QueryFilters]
+    filterset_class = WorkflowFilters
     ordering = ("name", "id")
     reads = Scope.EXECUTIONS_READ
     grants = {
         "create": (WRITE, "workflows.add_workflow"),
         "duplicate": (WRITE, "workflows.add_workflow"),
+        "ensure": (WRITE, "workflows.add_workflow"),
         "update": (WRITE, "workflows.change_workflow"),
         "partial_update": (WRITE, "workflows.change_workflow"),
         "destroy": (WRITE, "workflows.delete_workflow"),
@@ -56,6 +70,22 @@ class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelView
         """The nodes with their topological levels, and the edges between them."""
         return Response(self.get_serializer(self.get_object().graph_now()).data)
 
+    @action(detail=False, methods=["post"])
+    @transaction.atomic
+    def ensure(self, request: Request) -> Response:
+        """The caller's workflow of this name: found, changed where it differs, or made."""
+        found = self._mine_named(request.data)
+        wish = EnsureSerializer(found, data=request.data, context=self.get_serializer_context())
+        wish.is_valid(raise_exception=True)
+        if found is None:
+            self._refuse_bound()
+        elif not wish.is_unchanged(found):
+            self._refuse_change(request)
+        row = wish.save() if found else wish.save(owner=request.user)
+        shown = Workflow.objects.with_graph().get(pk=row.pk)
+        answer = WorkflowSerializer(shown, context=self.get_serializer_context())
+        return Response(answer.data, status=200 if found else 201)
+
     @action(detail=True, methods=["post"])
     def duplicate(self, request: Request, pk: Any) -> Response:
         """A workflow of the caller's own, of the same definition."""
@@ -71,6 +101,23 @@ class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelView
         """A duplicate only reads the original: who may see it and make workflows may make this one."""
         if self.action != "duplicate":
             super().check_object_permissions(request, obj)
+
+    def _mine_named(self, body: Any) -> Workflow | None:
+        """Return the first workflow of the caller's own with the body's name. No other call makes one meanwhile."""
+        name = body.get("name") if isinstance(body, dict) else None
+        if not isinstance(name, str):
+            return None  # which the serializer refuses
+        name = normalized(name)
+        lock(f"workflow {self.request.user.pk} {name}")
+        own = Workflow.objects.filter(owner=self.request.user.pk, name=name).alive()
+        first: Workflow | None = within(own, self.request, "id").order_by("id").first()
+        return first
+
+    def _refuse_change(self, request: Request) -> None:
+        """A session needs the permission to change a workflow too: `ensure` asks for that to add one."""
+        _scope, permission = self.grants["update"]
+        if not isinstance(request.auth, Token) and not request.user.has_perm(permission):
+            self.permission_denied(request, message=f"Your account lacks the permission {permission}.")
 
     def _refuse_bound(self) -> None:
         if isinstance(self.request.auth, Token) and self.request.auth.bound_to:

@@ -7,13 +7,10 @@ from uuid import UUID
 import django_filters as df
 from django.db.models import Q
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
-from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.exceptions import ErrorDetail
-from rest_framework.request import Request
 
 from executions import keys
-from executions.api.errors import BadQuery
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
+from workflows.api.query import BadQuery
 from workflows.models import Node
 
 from .owners import hidden, sees_all
@@ -146,16 +143,3 @@ class LogFilters(LevelFilters):
         if not after < before <= after + MAX_PERIOD:
             raise BadQuery("before", f"Expected a time later than `after`, by at most {MAX_PERIOD.days} days.")
         return super().filter_queryset(queryset)
-
-
-class QueryFilters(DjangoFilterBackend):  # type: ignore[misc]  # untyped
-    """django-filter's for lists alone: a verb finds its row by the address's path, whatever stands after it."""
-
-    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
-        filters = self.get_filterset(request, queryset, view) if view.action == "list" else None
-        if filters is None or not filters.base_filters:
-            return queryset
-        if not filters.is_valid():
-            faults = filters.errors.get_json_data().items()
-            raise BadQuery({name: [ErrorDetail(f["message"], f["code"]) for f in found] for name, found in faults})
-        return filters.qs

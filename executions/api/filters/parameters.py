@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from rest_framework.request import Request
 
-from executions.api.errors import BadQuery
+from workflows.api.query import BadQuery
 
 PAGING = ("cursor", "page_size")
 

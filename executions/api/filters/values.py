@@ -10,8 +10,8 @@ import django_filters as df
 from django import forms
 from django.db.models import Q
 
-from executions.api.errors import BadQuery
 from workflows import storable
+from workflows.api.query import BadQuery
 from workflows.base import parse_uuid
 
 MAX_SECONDS = 10**10

@@ -118,8 +118,8 @@ def statuses(view: Any, *, versioned: bool) -> list[str]:
     match view.action:
         case "destroy":
             return ["204"]
-        case "create":
-            return ["200", "201"] if isinstance(view, CreateMixin) else ["201"]
+        case "create" | "ensure":
+            return ["200", "201"] if isinstance(view, CreateMixin) or view.action == "ensure" else ["201"]
         case "duplicate":
             return ["201"]
         case "stream":

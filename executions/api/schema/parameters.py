@@ -33,6 +33,7 @@ ENUMS: dict[frozenset[str], Schema] = {
 }
 
 FILTERS = {
+    "name": "Of exactly this name.",
     "status": "In one of these states.",
     "workflow": "Of this workflow.",
     "trigger_type": "Triggered in one of these ways.",

@@ -47,7 +47,10 @@ LISTS = "Payloads (`input_data`, `output_data`, `context`, tracebacks) are left 
 
 # (basename, action) → (summary, description).
 WORDS: dict[tuple[str, str], tuple[str, str]] = {
-    ("workflow", "list"): ("List workflows", "By name. Their graphs are left out; read the single workflow for them."),
+    ("workflow", "list"): (
+        "List workflows",
+        "By name; `name` finds those of one name. Their graphs are left out; read the single workflow for them.",
+    ),
     ("workflow", "create"): (
         "Make a workflow with its graph",
         (
@@ -74,6 +77,14 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
     ("workflow", "graph"): (
         "Read the graph of a workflow",
         "Its nodes with their topological levels, and the edges between them.",
+    ),
+    ("workflow", "ensure"): (
+        "Find or make a workflow by its name",
+        (
+            "The caller's own workflow of this name, for an engine that starts: made where there is none (201), else "
+            "changed to what the body says where it differs, which raises its version, and found (200). What is left "
+            "out keeps its value. Of several with this name it is the one that was made first."
+        ),
     ),
     ("workflow", "duplicate"): (
         "Duplicate a workflow",

@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions import acting, keys
-from executions.api.errors import BadQuery
 from executions.api.filters import PAGING, QueryFilters, Several, check_names, words
 from executions.models import WorkflowExecution
 from tokens.api import within
@@ -20,6 +19,7 @@ from tokens.models import Scope
 from workflows.api.idempotency import ReliableMixin
 from workflows.api.methods import METHODS
 from workflows.api.preconditions import PreconditionsMixin
+from workflows.api.query import BadQuery
 
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}

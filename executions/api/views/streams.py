@@ -12,7 +12,6 @@ from rest_framework.exceptions import APIException, Throttled
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
-from executions.api.errors import BadQuery
 from executions.api.filters import check_names
 from executions.api.serializers import NodeExecutionListSerializer, WorkflowExecutionListSerializer
 from executions.live import stream
@@ -23,6 +22,7 @@ from executions.live.slots import TooManyStreams
 from executions.models import WorkflowExecution
 from executions.querysets import sees
 from tokens.api import within
+from workflows.api.query import BadQuery
 from workflows.models import Workflow
 from workflows.querysets import may_see_all
 

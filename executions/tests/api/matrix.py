@@ -49,6 +49,7 @@ nobody
 401 404 403 404 404 403 403 403 204 403 403 403 204 204 204 204 DELETE workflows/{id}/
 401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET workflows/{id}/graph/
 401 404 403 404 404 201 403 403 201 403 403 403 201 201 403 201 POST workflows/{id}/duplicate/
+401 201 403 201 403 201 403 403 201 403 403 403 201 201 403 201 POST workflows/ensure/
 
 401 200 200 200 200 200 200 200 200 200 403 403 403 200 200 200 GET executions/
 401 400 403 400 400 403 403 403 201 403 201 403 403 201 201 201 POST executions/
@@ -99,6 +100,7 @@ ROWS = {
 }
 BODIES: dict[str, dict[str, Any]] = {
     "POST workflows/": {"name": "a new one"},
+    "POST workflows/ensure/": {"name": "another new one"},
     "PUT workflows/{id}/": {"name": "another name"},
     "PATCH workflows/{id}/": {"description": "another one"},
     "POST executions/": {"workflow": "{workflow}", "trigger_type": "manual"},

@@ -140,6 +140,9 @@ def look(say: Recorder) -> str:
     say("getWorkflow", "graph", "GET", f"workflows/{WORKFLOW}/")
     say("getWorkflowGraph", "graph", "GET", f"workflows/{WORKFLOW}/graph/")
     say("duplicateWorkflow", "copy", "POST", f"workflows/{WORKFLOW}/duplicate/", {"name": "Prices, tried out"})
+    backtest = {"name": "Backtest", "nodes": [{"name": "load", "node_type": "tool"}]}
+    say("ensureWorkflow", "made", "POST", "workflows/ensure/", backtest)
+    say("ensureWorkflow", "found", "POST", "workflows/ensure/", backtest)
     say("getExecutionGraph", "graph", "GET", f"executions/{RUN}/graph/")
     say("listExecutions", "page", "GET", "executions/?page_size=1&status=completed,failed&ordering=-created")
     say("listExecutions", "some fields", "GET", "executions/?fields=id,status&tag=daily")

@@ -1,0 +1,20 @@
+"""What the list of workflows may be asked for."""
+
+import unicodedata
+from typing import Any
+
+import django_filters as df
+
+from workflows.models import MAX_NAME
+
+
+class WorkflowFilters(df.FilterSet):  # type: ignore[misc]  # django-filter is untyped
+    name = df.CharFilter(method="of_name", min_length=1, max_length=MAX_NAME)
+
+    def of_name(self, queryset: Any, name: str, value: str) -> Any:
+        return queryset.filter(name=normalized(value))
+
+
+def normalized(name: str) -> str:
+    """Return a name as it is stored: in Unicode NFC, without the spaces around it."""
+    return unicodedata.normalize("NFC", name[: 4 * MAX_NAME].strip())
