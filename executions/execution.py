@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from workflows import storable
 from workflows.base import Identified, Value, Versioned, json_value
 
-from . import acting, reasons, sealed, vault
+from . import acting, reasons, reports, sealed, vault
 from .exceptions import InvalidTransition, StaleExecution
 from .querysets import GuardedQuerySet
 from .states import ENDED, ExecutionStatus, Transitions, sources
@@ -187,7 +187,7 @@ class Execution(Versioned, Timed):
     def _noted(act: str, known: vault.Known | None) -> Func:
         """Now, and with it what the history is told of the move."""
         said = storable.as_text(acting.reason())
-        return acting.noted(act, known.scrubber.text(said) if said and known else "")
+        return acting.noted(act, reports.fitted("reason", known.scrubber.text(said)) if said and known else "")
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from . import vault
+from . import reports, vault
 
 ADD_LINE = "add a line to"
-MAX_MESSAGE = 65_536  # bytes of UTF-8; the database holds it too
-MARK = "… [cut off: {gone:,} of {whole:,} bytes]"
+MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database takes; the setting may ask for less
 
 
 def prepare(lines: Sequence[Any], using: str | None = None) -> None:
@@ -32,12 +31,5 @@ def as_stored(line: Any, fields: vault.Fields) -> Iterator[tuple[Any, vault.Fiel
 
 
 def cut(message: str) -> str:
-    """The same object where it is short enough; else as much of its beginning as MARK leaves room for."""
-    if len(message) * 4 <= MAX_MESSAGE:  # whatever the letters, and nearly every message
-        return message
-    text = message.encode()
-    if len(text) <= MAX_MESSAGE:
-        return message
-    room = MAX_MESSAGE - len(MARK.format(gone=len(text), whole=len(text)).encode())
-    kept = text[:room].decode("utf-8", "ignore")  # not half of a character
-    return kept + MARK.format(gone=len(text) - len(kept.encode()), whole=len(text))
+    """Return the message within its limit, the same object where it is short enough."""
+    return reports.fitted("message", message)

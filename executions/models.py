@@ -19,13 +19,12 @@ from django.db.models.functions import Coalesce, Upper
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from workflows import storable
 from workflows.base import GinIndex, Index, json_value
 from workflows.base import Value as FieldValue
 from workflows.exceptions import violated
 from workflows.models import Graph, Node, Workflow, retries_in
 
-from . import acting, context, graphs, keys, reasons, retries, states, vault
+from . import acting, context, graphs, keys, reasons, reports, retries, states, vault
 from .exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
 from .history import Deletion, HistoryEntry
@@ -206,10 +205,10 @@ class WorkflowExecution(Execution):
         output = {} if output_data is None else {"output_data": output_data}
         self._move("complete", ExecutionStatus.COMPLETED, self._settle_completed, **_ended(), **output)
 
-    def fail(self, error_message: str) -> None:
-        """running → failed; pending nodes are skipped, running ones cancelled."""
+    def fail(self, error_message: object) -> None:
+        """running → failed; pending nodes are skipped, running ones cancelled. Takes the exception itself too."""
         settle = partial(self._settle, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
-        error = storable.as_text(error_message)
+        error, _trace = reports.error(error_message)
         self._move("fail", ExecutionStatus.FAILED, settle, **_ended(), error_message=error)
 
     def cancel(self) -> None:
@@ -383,10 +382,10 @@ class NodeExecution(Execution):
         output = {} if output_data is None else {"output_data": output_data}
         self._move("complete", ExecutionStatus.COMPLETED, ended_at=END, **output)
 
-    def fail(self, error_message: str, error_traceback: str | None = None) -> None:
-        """running → failed."""
-        trace = None if error_traceback is None else storable.as_text(error_traceback)
-        error: dict[str, Any] = {"error_message": storable.as_text(error_message), "error_traceback": trace}
+    def fail(self, error_message: object, error_traceback: str | None = None) -> None:
+        """running → failed. Takes the exception itself too."""
+        message, trace = reports.error(error_message, error_traceback)
+        error: dict[str, Any] = {"error_message": message, "error_traceback": trace}
         self._move("fail", ExecutionStatus.FAILED, ended_at=END, **error)
 
     def skip(self) -> None:

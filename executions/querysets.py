@@ -15,7 +15,7 @@ from workflows.base import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import may_see_all
 
-from . import acting, lines, partitions, vault
+from . import acting, lines, partitions, reports, vault
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
@@ -119,7 +119,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         if not (said := storable.as_text(acting.reason())):
             return ""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
-        return str(vault.guard_same({"reason": said}, pks, self.db)["reason"])
+        return reports.fitted("reason", str(vault.guard_same({"reason": said}, pks, self.db)["reason"]))
 
 
 class NodeExecutionQuerySet(ExecutionQuerySet[Any]):

@@ -22,8 +22,9 @@ from django.db.models.functions import Coalesce
 
 from pastetrader.postgres.prepared import Prepared
 from workflows.base import parse_uuid
+from workflows.storable import as_text
 
-from . import reasons
+from . import reasons, reports
 from .exceptions import SecretsUnknown
 from .sealed import ExecutionSecrets, extra_keys, is_over, scrubber_of, seal, unseal
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
@@ -283,7 +284,11 @@ def _run_of(row: Any) -> UUID:
 
 def _scrub(fields: dict[str, Any], scrubber: Scrubber) -> None:
     for name, value in fields.items():
-        if value and (isinstance(value, str) or not hasattr(value, "resolve_expression")):
+        if not value or hasattr(value, "resolve_expression"):
+            continue
+        if name in reports.ERRORS and isinstance(value, str):
+            fields[name] = reports.fitted(name, scrubber.text(as_text(value)))
+        else:
             fields[name] = scrubber.document(value)
 
 

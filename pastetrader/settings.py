@@ -229,8 +229,9 @@ SPECTACULAR_SETTINGS = {
         "The execution ledger: engines report runs of workflows, dashboards read them.\n\n"
         "Every refusal is `application/problem+json` (RFC 9457), a method that an address does not have (405) and a "
         "failure of ours (500) included. Lists are paged by cursor: follow `next`. A parameter that is unknown, empty "
-        "or given twice is 400. A body may be packed (`Content-Encoding: gzip`). No text may hold the character NUL, "
-        "and no document is nested deeper than 64 levels."
+        "or given twice is 400. A body may be packed (`Content-Encoding: gzip`). A field that a "
+        "call does not take is 400; an update of a workflow ignores read-only ones. No document may hold the character "
+        "NUL, and none is nested deeper than 64 levels."
     ),
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
@@ -258,6 +259,15 @@ WORKFLOWS_MAX_EDGES = env.number("WORKFLOWS_MAX_EDGES", 20_000, least=1)
 
 EXECUTIONS_LOG_PARTITION_DAYS = env.number("EXECUTIONS_LOG_PARTITION_DAYS", 7, least=1, most=366)
 EXECUTIONS_LOG_PARTITIONS_AHEAD = env.number("EXECUTIONS_LOG_PARTITIONS_AHEAD", 8, least=1, most=520)
+# Bytes of UTF-8 of one text: what is longer is cut, with a mark. The database holds the most that each may be.
+EXECUTIONS_MAX_MESSAGE_BYTES = env.number("EXECUTIONS_MAX_MESSAGE_BYTES", 65_536, least=1_024, most=65_536)
+EXECUTIONS_MAX_ERROR_BYTES = env.number("EXECUTIONS_MAX_ERROR_BYTES", 65_536, least=1_024, most=1_048_576)
+EXECUTIONS_MAX_TRACEBACK_BYTES = env.number("EXECUTIONS_MAX_TRACEBACK_BYTES", 262_144, least=1_024, most=1_048_576)
+EXECUTIONS_MAX_REASON_BYTES = env.number("EXECUTIONS_MAX_REASON_BYTES", 4_096, least=256, most=65_536)
+# Bytes of one JSON document, as JSON in UTF-8: a larger one is refused.
+EXECUTIONS_MAX_DOCUMENT_BYTES = env.number("EXECUTIONS_MAX_DOCUMENT_BYTES", 1_048_576, least=1_024)
+# Bytes of the texts and documents of one page, however many rows were asked for: the next page goes on behind them.
+EXECUTIONS_MAX_PAGE_BYTES = env.number("EXECUTIONS_MAX_PAGE_BYTES", 4_194_304, least=65_536)
 # A line's partition follows from the time inside its id: how far back that may lie when a caller of the API chose it.
 EXECUTIONS_LOG_ID_DAYS = env.number("EXECUTIONS_LOG_ID_DAYS", 90, least=1, most=3650)
 # Streams that may be open at once, of one user and of all, in each process.

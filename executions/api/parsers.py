@@ -8,6 +8,7 @@ from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
+from executions import reports
 from pastetrader.charsets import UTF8
 from workflows.storable import MAX_DEPTH, faults
 
@@ -22,11 +23,11 @@ class BadBody(ValidationError):
 
 class StorableJSONParser(JSONParser):
     """JSON in UTF-8, as RFC 8259 has it; a byte order mark before it does no harm. Raises ParseError where it is none,
-    BadBody with the place of what `faults` finds."""
+    BadBody with the place of what `faults` finds. A text that reports what happened is kept, whatever it holds."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         _check_charset(media_type or "")
-        data = _read(_text(stream.read()))
+        data = reports.visible(_read(_text(stream.read())))
         for pointer, fault in faults(data):
             raise BadBody(pointer, fault)
         return data

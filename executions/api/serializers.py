@@ -27,7 +27,6 @@ from workflows.models import Graph, Node, Workflow
 
 from .lean import LeanSerializer
 
-MAX_REASON = 1_000
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
 STAMPS = ["attempt", "version", "created_at", "updated_at"]
 
@@ -209,22 +208,25 @@ class ExecutionLogSerializer(StrictTypes, LeanSerializer, Rows[ExecutionLog]):
         return value
 
 
-class NothingSerializer(serializers.Serializer[Any]):
+class NothingSerializer(StrictTypes, serializers.Serializer[Any]):
     """A verb that takes nothing."""
 
 
 class ReasonSerializer(StrictTypes, serializers.Serializer[Any]):
     """`reason` is kept in the history of the run; where the run is deleted, by itself."""
 
-    reason = serializers.CharField(required=False, allow_blank=True, max_length=MAX_REASON)
+    reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
 
 
-class CompleteSerializer(serializers.Serializer[Any]):
+class CompleteSerializer(StrictTypes, serializers.Serializer[Any]):
     output_data = serializers.JSONField(required=False, allow_null=True)
 
 
 class FailSerializer(StrictTypes, serializers.Serializer[Any]):
-    error_message = serializers.CharField(trim_whitespace=False)
+    """Without a message, or with an empty one, the error is a sentence that names the class of the exception where the
+    traceback ends with it."""
+
+    error_message = serializers.CharField(trim_whitespace=False, default="", allow_blank=True, allow_null=True)
 
 
 class FailNodeSerializer(FailSerializer):

@@ -158,6 +158,8 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
         schema: Schema = super()._map_serializer(serializer, direction, bypass_extensions)
         if direction == "response" or not vars(type(force_instance(serializer))).get("__doc__"):
             schema.pop("description", None)  # inherited, or about what it takes
+        if direction == "request" and "properties" in schema:
+            schema["additionalProperties"] = False
         if direction == "response":
             schema["required"] = sorted(schema.get("properties", {}))  # a row is shown with all of its fields
         return schema

@@ -78,7 +78,7 @@ class WorkflowExecutionViewSet(
         """With a reason, if the body holds one."""
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        with acting.acting(reason=body.validated_data.get("reason", "")):
+        with acting.acting(reason=body.validated_data.get("reason") or ""):
             return super().destroy(request, *args, **kwargs)
 
     @action(detail=True)

@@ -115,7 +115,7 @@ class VerbsMixin(ReliableMixin, PreconditionsMixin, QueryMixin):
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         row = self.get_object()
-        with acting.acting(reason=body.validated_data.pop("reason", "")):
+        with acting.acting(reason=body.validated_data.pop("reason", None) or ""):
             getattr(row, self.action)(**body.validated_data)
         return Response(self.serializer_class(row, context=self.get_serializer_context()).data)  # type: ignore[misc]
 

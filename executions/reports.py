@@ -1,0 +1,86 @@
+"""Texts that report what happened. None of them is refused for what it holds: a node that failed has failed, whatever
+its error says. What cannot be stored is made visible, what is too long is cut with a mark, and an error that says
+nothing becomes a sentence. Masked first and cut then: half of a secret would be found by nobody."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from workflows.storable import as_text
+
+# The fields that report, of a row or at the top of a body of the API, and the settings that limit their bytes.
+LIMITS: Mapping[str, str] = {
+    "message": "EXECUTIONS_MAX_MESSAGE_BYTES",
+    "error_message": "EXECUTIONS_MAX_ERROR_BYTES",
+    "error_traceback": "EXECUTIONS_MAX_TRACEBACK_BYTES",
+    "reason": "EXECUTIONS_MAX_REASON_BYTES",
+}
+ERRORS = ("error_message", "error_traceback")
+MARK = "… [cut off: {gone:,} of {whole:,} bytes]"
+MIDDLE = f"{MARK} …"
+SILENT = "Failed without an error message."
+SILENT_CLASS = "{name} without an error message."
+# The last line of a traceback: the exception's class, with its modules, alone or before a message.
+RAISED = re.compile(r"((?:[^\W\d]\w*\.)*[^\W\d_]\w*)(?::.*)?", re.ASCII)
+LONGEST_LINE = 300
+
+
+def visible(body: Any) -> Any:
+    """Return a parsed body with the texts of its reports made storable, in place. Of a list, those of each item."""
+    for item in body if isinstance(body, list) else [body]:
+        if isinstance(item, dict):
+            item |= {name: as_text(item[name]) for name in LIMITS.keys() & item.keys() if isinstance(item[name], str)}
+    return body
+
+
+def error(message: Any, traceback: Any = None) -> tuple[str, str | None]:
+    """Return the message and the traceback of a failure, as texts. `message` may be the exception itself, and a message
+    that says nothing names the class of the exception where that is known."""
+    trace = None if traceback is None else as_text(traceback)
+    text = "" if message is None else as_text(message)
+    if text.strip():
+        return text, trace
+    name = type(message).__name__ if isinstance(message, BaseException) else _class_in(trace or "")
+    return (SILENT_CLASS.format(name=name) if name else SILENT), trace
+
+
+def fitted(name: str, text: str) -> str:
+    """Return the text of the report `name` within its limit. A traceback keeps its end, which says what was raised."""
+    most: int = getattr(settings, LIMITS[name])
+    return cut_middle(text, most) if name == "error_traceback" else cut(text, most)
+
+
+def cut(text: str, most: int, whole: int | None = None) -> str:
+    """Return the text, the same object where it has at most that many bytes; else its beginning and a mark. `whole` is
+    the size of a text of which only the beginning is at hand."""
+    if whole is None and len(text) * 4 <= most:  # whatever the letters, and nearly every text
+        return text
+    raw = text.encode()
+    whole = whole or len(raw)
+    if whole <= most:
+        return text
+    kept = _head(raw, most - len(MARK.format(gone=whole, whole=whole).encode()))
+    return kept + MARK.format(gone=whole - len(kept.encode()), whole=whole)
+
+
+def cut_middle(text: str, most: int) -> str:
+    """Return the text as cut() does, but with as much of its end as of its beginning around the mark."""
+    if len(text) * 4 <= most or len(raw := text.encode()) <= most:
+        return text
+    room = max(0, most - len(MIDDLE.format(gone=len(raw), whole=len(raw)).encode()) - 2)
+    head, tail = _head(raw, room // 2), raw[len(raw) - room // 2 :].decode("utf-8", "ignore")
+    gone = len(raw) - len(head.encode()) - len(tail.encode())
+    return f"{head}\n{MIDDLE.format(gone=gone, whole=len(raw))}\n{tail}"
+
+
+def _head(raw: bytes, room: int) -> str:
+    return raw[: max(0, room)].decode("utf-8", "ignore")  # not half of a character
+
+
+def _class_in(traceback: str) -> str:
+    last = traceback.rstrip()[-LONGEST_LINE:].rpartition("\n")[2]
+    found = RAISED.fullmatch(last)
+    name = found[1].rpartition(".")[2] if found else ""
+    return name if name[:1].isupper() else ""
