@@ -33,6 +33,9 @@ def pytest_configure() -> None:
     settings.STATIC_ROOT = None
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.DATABASES["default"]["OPTIONS"]["pool"] = POOL
+    # All tests come from one address, and many of them with a wrong token or password.
+    settings.TOKEN_FAILURES = settings.LOGIN_FAILURES = 0
+    settings.LOGIN_FAILURES_ADDRESS = settings.LOGIN_FAILURES_NAME = 0
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

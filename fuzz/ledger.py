@@ -21,6 +21,7 @@ class Ledger:
         self.local, self.log = local, local / "log"
         self.env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         self.env |= {"PASTETRADER_LOCAL": str(local), "PASTETRADER_DURABLE": "0"}
+        self.env["TOKEN_FAILURES"] = "0"  # wrong ones are tried by the hundred
         serve = [sys.executable, "manage.py", "serve", "--port", "0", "--no-demo"]
         with self.log.open("w") as log:  # a pipe that nobody reads would stop the server once it is full
             self.process = subprocess.Popen(

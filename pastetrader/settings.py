@@ -1,5 +1,6 @@
 """Settings: the environment is read on top by a few loud helpers, then come Django, DRF and the ledger's own."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,19 @@ SECURE_CSP = {
     "object-src": [CSP.NONE],
 }
 
+# Proxies between clients and this server: so many addresses at the end of X-Forwarded-For were written by them.
+PROXIES = env.number("PASTETRADER_PROXIES", 1 if HTTPS else 0, most=10)
+# Wrong passwords that are taken before others are refused: of a name from an address, of an address, of a name. 0: any.
+LOGIN_FAILURES = env.number("LOGIN_FAILURES", 10, most=10_000)
+LOGIN_FAILURES_ADDRESS = env.number("LOGIN_FAILURES_ADDRESS", 50, most=10_000)
+LOGIN_FAILURES_NAME = env.number("LOGIN_FAILURES_NAME", 100, most=10_000)
+LOGIN_WAIT_SECONDS = env.number("LOGIN_WAIT_SECONDS", 900, least=1, most=86_400)
+# Passwords that are checked at once, each of which keeps a processor busy; the rest of the processors is for others.
+LOGINS_AT_ONCE = env.number("LOGINS_AT_ONCE", max(1, (os.cpu_count() or 1) // 2), least=1, most=1_000)
+# Wrong tokens that are taken from an address.
+TOKEN_FAILURES = env.number("TOKEN_FAILURES", 30, most=10_000)
+TOKEN_WAIT_SECONDS = env.number("TOKEN_WAIT_SECONDS", 60, least=1, most=86_400)
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("MAX_BODY_BYTES", 10_000_000, least=1_000)
 
 # --- Logging ----------------------------------------------------------------
@@ -204,7 +218,11 @@ LOGGING = {
 # Requests of one token, or of one session's user. They are counted in the cache, and so by each process for itself.
 THROTTLES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
 # Nothing else is kept there: one entry for each caller and kind of request.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}}}
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
+CACHES = {
+    "default": {"BACKEND": LOCMEM, "OPTIONS": {"MAX_ENTRIES": 10_000}},
+    "failures": {"BACKEND": LOCMEM, "LOCATION": "failures", "OPTIONS": {"MAX_ENTRIES": 100_000}},
+}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "tokens.api.TokenAuthentication",

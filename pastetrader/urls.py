@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from executions.admin import monitor, workflow_page
+from pastetrader.logins import guarded, own_name, posted_name
 from pastetrader.redirects import checked
 
 admin.site.site_header = admin.site.site_title = "PasteTrader"
@@ -15,7 +16,8 @@ admin.site.index_title = _("Execution ledger")
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.admin_view(monitor.front_page), name="front_page"),
-    path("admin/login/", checked(admin.site.login)),
+    path("admin/login/", guarded(checked(admin.site.login), posted_name)),
+    path("admin/password_change/", admin.site.admin_view(guarded(admin.site.password_change, own_name))),
     path("admin/logout/", checked(admin.site.admin_view(admin.site.logout))),
     path("admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.page), name="workflow_page"),
     path("admin/", admin.site.urls),

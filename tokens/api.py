@@ -1,12 +1,18 @@
 """Who may speak to the API: `Authorization: Token ptl_...`, and what its scopes, or a session's permissions, allow."""
 
+import hashlib
 from typing import Any
 
+from django.core.cache import caches
 from rest_framework import authentication, exceptions, throttling
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
 
+from pastetrader import failures
+
 from .models import Token
+
+RIGHT = 3_600  # seconds for which a token that was right is let through where others of its address are refused
 
 
 def owner_id(row: Any) -> Any:
@@ -19,6 +25,22 @@ def owner_id(row: Any) -> Any:
 class TokenAuthentication(authentication.TokenAuthentication):
     """REST framework's header and words, our hashed tokens. `request.auth` is the Token."""
 
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Raises Throttled for a token that is not known to be right, where too many from its address were wrong."""
+        said = authentication.get_authorization_header(request)
+        if said.partition(b" ")[0].lower() != self.keyword.lower().encode():
+            return None
+        tried = failures.token(request._request)
+        if (wait := tried.wait()) and not _was_right(said):
+            raise exceptions.Throttled(wait, "Too many wrong tokens came from your address: check the token.")
+        try:
+            found = super().authenticate(request)
+        except exceptions.AuthenticationFailed:
+            tried.failed()
+            raise
+        caches["failures"].set(_key(said), True, RIGHT)
+        return found
+
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
         token = Token.objects.of(key)
         if token is None:
@@ -26,6 +48,15 @@ class TokenAuthentication(authentication.TokenAuthentication):
                 "This token is unknown, expired or revoked. Ask an administrator for a new one."
             )
         return token.user, token
+
+
+def _was_right(said: bytes) -> bool:
+    """Lately: an engine is not refused for what another one of its address does. It is looked up all the same."""
+    return bool(caches["failures"].get(_key(said)))
+
+
+def _key(said: bytes) -> str:
+    return f"right:{hashlib.sha256(said).hexdigest()}"
 
 
 class BearerAuthentication(TokenAuthentication):

@@ -105,6 +105,6 @@ def _config() -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=settings.HTTPS,
+        proxy_headers=False,
         timeout_graceful_shutdown=5,
     )

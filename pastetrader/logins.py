@@ -1,0 +1,69 @@
+"""The two pages that check a password: the login, and the change of one's own."""
+
+from collections.abc import Callable
+from copy import copy
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from pastetrader import failures
+
+BUSY = 5  # seconds after which to come back
+FOUND = 302  # where the password was right, both pages lead on
+
+type View = Callable[..., Any]
+
+
+def guarded(view: View, name_of: Callable[[HttpRequest], str]) -> View:
+    """The view, which checks no password of whoever has to wait. `name_of` says whose a request gives."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.method != "POST":
+            return view(request, *args, **kwargs)
+        tried = failures.login(request, name_of(request))
+        if wait := tried.wait():
+            return _refused(view, request, _too_many(wait), 429, wait)
+        with failures.turn() as is_ours:
+            if not is_ours:
+                return _refused(view, request, _("Many people log in just now. Try again in a moment."), 503, BUSY)
+            if wait := tried.wait():  # by those who were before
+                return _refused(view, request, _too_many(wait), 429, wait)
+            response = view(request, *args, **kwargs)
+            (tried.succeeded if response.status_code == FOUND else tried.failed)()
+            return response
+
+    return checked
+
+
+def posted_name(request: HttpRequest) -> str:
+    return request.POST.get("username", "").strip()
+
+
+def own_name(request: HttpRequest) -> str:
+    return request.user.get_username()
+
+
+def _too_many(wait: int) -> str:
+    minutes = -(-wait // 60)
+    return ngettext(
+        "Too many logins with this name, or from this address, have failed. Try again in %(minutes)d minute.",
+        "Too many logins with this name, or from this address, have failed. Try again in %(minutes)d minutes.",
+        minutes,
+    ) % {"minutes": minutes}
+
+
+def _refused(view: View, request: HttpRequest, sentence: str, status: int, wait: int) -> Any:
+    """The empty form, with a sentence above it."""
+    shown = copy(request)
+    shown.method = "GET"
+    messages.error(shown, sentence)
+    response = view(shown)
+    if response.status_code != FOUND:
+        response.status_code = status
+        response["Retry-After"] = str(wait)
+    return response

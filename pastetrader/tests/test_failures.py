@@ -1,0 +1,157 @@
+"""Who tries passwords or tokens: after how many they wait, and who else does not."""
+
+import logging
+from collections.abc import Iterator
+from threading import BoundedSemaphore
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.test import Client, RequestFactory
+from rest_framework.test import APIClient
+
+from pastetrader import failures
+from pastetrader import settings as defaults
+
+pytestmark = pytest.mark.django_db
+LOGIN = "/admin/login/"
+RUNS = "/api/v1/executions/"
+
+
+@pytest.fixture(autouse=True)
+def on(settings: Any) -> Iterator[None]:
+    """As it is by default."""
+    for name in ("LOGIN_FAILURES", "LOGIN_FAILURES_ADDRESS", "LOGIN_FAILURES_NAME", "TOKEN_FAILURES"):
+        setattr(settings, name, getattr(defaults, name))
+    caches["failures"].clear()
+    yield
+    caches["failures"].clear()
+
+
+@pytest.fixture
+def admin(staff: Any) -> Any:
+    staff.set_password("right")
+    staff.save()
+    return staff
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "pastetrader.failures"]
+
+
+def log_in(password: str, name: str = "staff", address: str = "10.0.0.1", **headers: str) -> Any:
+    return Client(REMOTE_ADDR=address).post(LOGIN, {"username": name, "password": password}, headers=headers)
+
+
+def test_the_defaults_are_on() -> None:
+    numbers = (defaults.LOGIN_FAILURES, defaults.LOGIN_FAILURES_ADDRESS, defaults.LOGIN_FAILURES_NAME)
+    assert (numbers, defaults.TOKEN_FAILURES) == ((10, 50, 100), 30)
+
+
+@pytest.mark.usefixtures("admin")
+def test_after_wrong_passwords_the_right_one_is_refused_too(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert [log_in("secret-guess").status_code for _ in range(25)] == [200] * 10 + [429] * 15
+        answer = log_in("right")
+    assert (answer.status_code, 890 <= int(answer["Retry-After"]) <= 900) == (429, True)
+    assert "Try again in 15 minutes." in answer.content.decode()
+    assert logged(caplog)[0] == "The login as 'staff' from '10.0.0.1' failed."
+    assert logged(caplog)[-1].endswith("failed. Others are refused for 900 seconds.")
+    assert len(logged(caplog)) == 10
+    assert "guess" not in "".join(logged(caplog))
+
+
+@pytest.mark.usefixtures("admin")
+def test_it_is_said_in_korean() -> None:
+    for _ in range(10):
+        log_in("wrong")
+    page = log_in("right", **{"Accept-Language": "ko"}).content.decode()
+    assert "15분 후" in page
+
+
+@pytest.mark.usefixtures("admin")
+def test_the_right_password_is_taken_before_and_from_elsewhere() -> None:
+    for _ in range(9):
+        log_in("wrong")
+    assert log_in("right").status_code == 302
+    for _ in range(10):
+        log_in("wrong")
+    assert log_in("right").status_code == 429
+    assert log_in("right", address="10.0.0.2").status_code == 302
+
+
+@pytest.mark.usefixtures("admin")
+def test_many_names_from_one_address_are_refused_and_so_is_one_name_from_many() -> None:
+    for number in range(50):
+        assert log_in("wrong", name=f"guess{number}").status_code == 200
+    assert log_in("right").status_code == 429
+    for number in range(100):
+        log_in("wrong", name="Other", address=f"10.1.0.{number}")
+    assert log_in("wrong", name="other", address="10.2.0.1").status_code == 429
+
+
+def test_the_old_password_is_not_guessed_on_the_page_that_changes_it(admin: Any) -> None:
+    client = Client(REMOTE_ADDR="10.0.0.1")
+    client.force_login(admin)
+    form = {"new_password1": "correct-horse-9", "new_password2": "correct-horse-9"}
+    said = [client.post("/admin/password_change/", form | {"old_password": "no"}).status_code for _ in range(11)]
+    assert said == [200] * 10 + [429]
+    assert client.post("/admin/password_change/", form | {"old_password": "right"}).status_code == 429
+
+
+def with_token(token: str, address: str = "10.0.0.1", kind: str = "Token") -> Any:
+    return APIClient(REMOTE_ADDR=address).get(RUNS, headers={"Authorization": f"{kind} {token}"})
+
+
+def test_wrong_tokens_are_refused_by_address(api: Any, owner: Any, caplog: pytest.LogCaptureFixture) -> None:
+    before, after = (api(owner)._credentials["HTTP_AUTHORIZATION"].split()[1] for _ in range(2))
+    assert with_token(before).status_code == 200
+    with caplog.at_level(logging.WARNING, logger="pastetrader"):
+        said = [
+            with_token(f"ptl_guess{number}", kind=("Token", "Bearer")[number % 2]).status_code for number in range(35)
+        ]
+    assert said == [401] * 30 + [429] * 5
+    answer = with_token(after)
+    assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
+    assert 50 <= int(answer["Retry-After"]) <= 60
+    assert answer["Content-Type"] == "application/problem+json"
+    assert with_token(before).status_code == 200, "one that was right lately is not refused for what others do"
+    assert with_token(after, address="10.0.0.2").status_code == 200
+    assert (
+        logged(caplog)[-1] == "A request with a wrong token from '10.0.0.1' failed. Others are refused for 60 seconds."
+    )
+    assert "ptl_" not in "".join(logged(caplog))
+
+
+@pytest.mark.parametrize(
+    ("proxies", "header", "found"),
+    [
+        (0, "1.1.1.1", "10.0.0.1"),
+        (1, "", "10.0.0.1"),
+        (1, "6.6.6.6, 1.1.1.1", "1.1.1.1"),
+        (2, "6.6.6.6, 1.1.1.1, 10.0.0.9", "1.1.1.1"),
+        (2, "1.1.1.1", "10.0.0.1"),
+    ],
+)
+def test_behind_proxies_the_address_is_the_one_that_they_saw(
+    settings: Any, proxies: int, header: str, found: str
+) -> None:
+    settings.PROXIES = proxies
+    request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": header})
+    assert failures.address_of(request) == found
+
+
+def test_an_ipv6_customer_is_one() -> None:
+    assert failures.network_of("2001:db8::1") == failures.network_of("2001:db8::ffff:1") == "2001:db8::/64"
+    assert failures.network_of("10.0.0.1") == "10.0.0.1"
+
+
+def test_no_more_passwords_are_checked_at_once_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "PATIENCE", 0.01)
+    monkeypatch.setattr(failures, "_turns", BoundedSemaphore(1))
+    with failures.turn() as is_ours:
+        assert is_ours
+        answer = log_in("any")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "Many people log in just now" in answer.content.decode()
+    assert log_in("any").status_code == 200
