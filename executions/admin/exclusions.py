@@ -7,7 +7,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from workflows.admin.lists import ConstantFilter
+from workflows.admin.lists import Chip, ConstantFilter
 
 SEPARATOR = ","
 
@@ -39,6 +39,19 @@ class Excludable(ConstantFilter):
         if not set(self.excluded) <= {offered for offered, _title in self.lookup_choices}:
             raise IncorrectLookupParameters
         return found.exclude(**{f"{self.parameter_name}__in": self.excluded})
+
+    def chips(self, changelist: Any) -> list[Chip]:
+        words = dict(self.lookup_choices)
+        left_out = [
+            Chip(
+                self.title,
+                words.get(value, value),
+                changelist.get_query_string(*self._without(value)),
+                is_excluded=True,
+            )
+            for value in self.excluded
+        ]
+        return [*super().chips(changelist), *left_out]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         name = str(self.parameter_name)

@@ -1,6 +1,6 @@
 """Filters that offer constants, or rows of a small table: never what a look at the whole ledger would find."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -12,11 +12,15 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
 from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowExecution
+from workflows import storable
 from workflows.admin.lists import ConstantFilter
 from workflows.base import parse_uuid
 from workflows.models import Node, Workflow
 
+from .keyset import FIND
+
 WORKFLOWS_OFFERED = 30
+NAME_LENGTH = 255
 
 
 class StatusFilter(ConstantFilter):
@@ -76,15 +80,36 @@ class IdTimeFilter(PeriodFilter):
 
 
 class WorkflowFilter(ConstantFilter):
-    """The first ones by name; any other by a link from its own page."""
+    """Offers the first workflows by name, of all or of those whose name has what `?find_workflow=` says; and the one
+    that the address names."""
 
     title = _("workflow")
     parameter_name = "workflow"
+    template = "admin/executions/workflow_filter.html"
+    kept: Iterable[tuple[str, str]] = ()
+
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+        self.find = storable.as_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
+        super().__init__(request, params, model, model_admin)
+
+    @classmethod
+    def parameters(cls) -> Iterable[str]:
+        return (*super().parameters(), FIND)
+
+    def has_output(self) -> bool:
+        """What is looked for may not be there: then this says so."""
+        return super().has_output() or bool(self.find)
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        self.kept = [(name, value) for name, value in changelist.params.items() if name != FIND]
+        return super().choices(changelist)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         seen = Workflow.objects.visible_to(request.user)
-        rows = list(seen.alive().values_list("id", "name")[:WORKFLOWS_OFFERED])
-        offered = [(str(pk), name) for pk, name in rows]
+        possible = seen.alive().filter(name__icontains=self.find) if self.find else seen.alive()
+        rows = list(possible.order_by("name", "id").values_list("id", "name")[: WORKFLOWS_OFFERED + 1])
+        self.is_cut, self.is_empty = len(rows) > WORKFLOWS_OFFERED, not rows
+        offered = [(str(pk), name) for pk, name in rows[:WORKFLOWS_OFFERED]]
         others = {_uuid(value) for value in self.wanted() if value not in dict(offered)}
         named = seen.filter(pk__in=others).values_list("id", "name") if others else ()
         return [*offered, *((str(pk), name) for pk, name in named)]
@@ -102,13 +127,18 @@ class NodesWorkflowFilter(WorkflowFilter):
 
 class OfNewestRuns(ConstantFilter):
     """By what the rows' run is. No index holds them in the order of the list, so the list looks at the newest `shown`
-    runs alone, at each of them by itself (see KeysetChangeList)."""
+    runs alone, at each of them by itself (see KeysetChangeList): those that this user may see, and that the
+    other filters leave."""
 
+    NARROWING: ClassVar[dict[str, str]] = {"workflow": "workflow", "workflow_execution": "pk"}
     shown: ClassVar[int]
     runs: Any = None
 
     def chosen(self, queryset: Any, value: str) -> Any:
-        runs = WorkflowExecution.objects.filter(**{str(self.parameter_name): value}).order_by("-created_at", "-id")
+        asked = {name: parse_uuid(self.request.GET.get(name)) for name in self.NARROWING}
+        which = {self.NARROWING[name]: pk for name, pk in asked.items() if pk} | {str(self.parameter_name): value}
+        seen = WorkflowExecution.objects.visible_to(self.request.user)
+        runs = seen.filter(**which).order_by("-created_at", "-id")
         self.runs = WorkflowExecution.objects.filter(pk__in=runs.values("pk")[: self.shown]).order_by()
         return queryset
 

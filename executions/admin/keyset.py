@@ -10,9 +10,11 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Func, OuterRef, Q
 from django.http import HttpRequest
 
+from workflows import storable
 from workflows.admin.lists import StrictChangeList
 
 OLDER, NEWER = "older", "newer"  # than the row whose place is the value
+FIND = "find_workflow"  # among the workflows that a filter offers
 SEPARATOR = "~"
 
 
@@ -21,9 +23,9 @@ class KeysetChangeList(StrictChangeList):
 
     PARSERS: ClassVar[dict[str, Any]] = {
         "id": UUID,
-        "created_at": datetime.fromisoformat,
-        "timestamp": datetime.fromisoformat,
-        "happened_at": datetime.fromisoformat,
+        "created_at": storable.moment,
+        "timestamp": storable.moment,
+        "happened_at": storable.moment,
     }
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
@@ -31,6 +33,10 @@ class KeysetChangeList(StrictChangeList):
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
         return super().get_queryset(request, exclude_parameters)
+
+    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
+        """What was looked for among the workflows is over once a link is followed."""
+        return super().get_query_string(new_params, [FIND, *(remove or ())])
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
         return [f"-{name}" for name in self.keyset]
@@ -113,10 +119,8 @@ class KeysetChangeList(StrictChangeList):
         return Q((f"{self.keyset[0]}__{direction}e", first)) & ~passed
 
     def _parsed(self, place: str) -> list[Any]:
+        """Read a place of the list. Raises IncorrectLookupParameters for a time that the database does not have too."""
         try:
-            values = [self.PARSERS[name](text) for name, text in zip(self.keyset, place.split(SEPARATOR), strict=True)]
+            return [self.PARSERS[name](text) for name, text in zip(self.keyset, place.split(SEPARATOR), strict=True)]
         except ValueError:
             raise IncorrectLookupParameters from None
-        if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
-            raise IncorrectLookupParameters
-        return values

@@ -6,11 +6,15 @@ from uuid import UUID
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.main import SEARCH_VAR
+from django.db.models import Q
+from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django.urls import reverse
 
 from executions.models import Deletion, ExecutionLog, NodeExecution, WorkflowExecution
 from workflows.base import parse_uuid
+
+CORRELATION_ID = "metadata__correlation_id"
 
 
 def address(site: AdminSite, request: HttpRequest, text: str) -> str | None:
@@ -46,6 +50,13 @@ def _by_id(site: AdminSite, request: HttpRequest, pk: UUID) -> list[Any]:
     return []
 
 
+def named(text: str) -> Q:
+    """Return which runs have `text` as correlation id or tag, which the index on metadata answers."""
+    return Q(metadata__contains={"correlation_id": text}) | Q(metadata__contains={"tags": [text]})
+
+
 def _by_correlation_id(user: Any, text: str) -> list[Any]:
-    found = WorkflowExecution.objects.visible_to(user).filter(metadata__contains={"correlation_id": text})
-    return list(found.only("pk").order_by()[:2])
+    """Where runs have it as a tag too, the list shows them all."""
+    found = WorkflowExecution.objects.visible_to(user).filter(named(text)).annotate(id_named=KT(CORRELATION_ID))
+    rows = list(found.only("pk").order_by()[:2])
+    return [row for row in rows if row.id_named == text] if len(rows) == 1 else rows

@@ -7,10 +7,10 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR, SEARCH_VAR
 from django.http import HttpRequest
 
-from .keyset import NEWER, OLDER
+from .keyset import FIND, NEWER, OLDER
 from .presets import VIEW
 
-OTHERS = {*IGNORED_PARAMS, SEARCH_VAR, PAGE_VAR, ERROR_FLAG, OLDER, NEWER, VIEW}  # than filters
+OTHERS = {*IGNORED_PARAMS, SEARCH_VAR, PAGE_VAR, ERROR_FLAG, OLDER, NEWER, FIND, VIEW}  # than filters
 
 
 def refused(model_admin: Any, request: HttpRequest, given: Mapping[str, str]) -> list[str]:

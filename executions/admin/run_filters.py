@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from workflows import storable
 from workflows.admin.lists import ConstantFilter
 from workflows.models import Workflow
 
@@ -16,7 +17,7 @@ from . import failures, usual
 from .exclusions import Excludable
 from .filters import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter
 
-OWNED = 1_000  # of one person's workflows, the newest
+OWNED = 1_000  # workflows of one person that are listed to the planner
 BETWEEN = "~"
 
 
@@ -29,6 +30,8 @@ class RunTriggerFilter(Excludable, TriggerFilter):
 
 
 class RunWorkflowFilter(Excludable, WorkflowFilter):
+    template = WorkflowFilter.template
+
     def wanted(self) -> list[str]:
         return [*super().wanted(), *self.excluded]
 
@@ -74,7 +77,7 @@ class PaceFilter(ConstantFilter):
 
     title = _("pace")
     parameter_name = "pace"
-    offered = (("slow", _("Slower than 95 of 100 runs of its workflow")),)
+    offered = (("slow", _("Slower than 95 of 100 runs of its workflow (of the 200 busiest workflows)")),)
 
     def chosen(self, queryset: Any, value: str) -> Any:
         return queryset.filter(usual.slow(), created_at__gte=usual.since())
@@ -88,7 +91,10 @@ class OwnerFilter(ConstantFilter):
     def chosen(self, queryset: Any, value: str) -> Any:
         # As a list of ids the planner knows how common each of them is; of a join it does not.
         mine = Workflow.objects.filter(owner=self.request.user.pk).order_by("-id").values_list("id", flat=True)
-        return queryset.filter(workflow__in=list(mine[:OWNED]))
+        found = list(mine[: OWNED + 1])
+        if len(found) > OWNED:
+            return queryset.filter(workflow__owner=self.request.user.pk)
+        return queryset.filter(workflow__in=found)
 
 
 class CauseFilter(LinkedFilter):
@@ -129,10 +135,9 @@ def between(since: datetime, until: datetime) -> str:
 
 
 def _times(text: str) -> tuple[datetime, datetime]:
+    """Read two times which the database and the reader's clock can both show. Raises IncorrectLookupParameters."""
     try:
-        since, until = map(datetime.fromisoformat, text.split(BETWEEN))
-    except ValueError:
+        since, until = (timezone.localtime(storable.moment(each)) for each in text.split(BETWEEN))
+    except (ValueError, OverflowError):
         raise IncorrectLookupParameters from None
-    if since.tzinfo is None or until.tzinfo is None:
-        raise IncorrectLookupParameters
     return since, until

@@ -90,11 +90,13 @@ def landing(request: HttpRequest) -> str | None:
 def shown(request: HttpRequest) -> dict[str, Any]:
     """For the list's template: the views that this user has, which of them is looked at, and what may be done."""
     own = list(SavedView.objects.of(request.user))
-    shared = list(SavedView.objects.shared_with(request.user)[:SHARED_SHOWN])
+    shared = list(SavedView.objects.shared_with(request.user)[: SHARED_SHOWN + 1])
+    more, shared = len(shared) > SHARED_SHOWN, shared[:SHARED_SHOWN]
     view, now = _looked_at(request, [*own, *shared]), filters_of(request.GET)
     return {
         "views": [Shown(each, None, each == view) for each in own],
         "shared_views": [Shown(each, each.owner, each == view) for each in shared],
+        "more_shared_views": more,
         "view": view,
         "view_is_unknown": view is None and request.GET.get(VIEW, "") not in {"", presets.EVERYTHING[VIEW]},
         "view_is_changed": view is not None and view.filters != now,

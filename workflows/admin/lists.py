@@ -1,15 +1,18 @@
 """Lists that take no other filter than those they offer, whatever stands in the query string."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import BadRequest, ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -17,6 +20,16 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]  # of an action
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One filter that is in use, as it stands above the table; `without` is the address of the list without it."""
+
+    title: Any
+    words: Any
+    without: str
+    is_excluded: bool = False
 
 
 class ConstantFilter(admin.SimpleListFilter):
@@ -43,6 +56,13 @@ class ConstantFilter(admin.SimpleListFilter):
             raise IncorrectLookupParameters
         return self.chosen(queryset, value)
 
+    def chips(self, changelist: ChangeList) -> list[Chip]:
+        """Return what stands above the table while the filter is in use."""
+        if (value := self.value()) is None:
+            return []
+        words = dict(self.lookup_choices).get(value, value)
+        return [Chip(self.title, words, changelist.get_query_string(remove=[str(self.parameter_name)]))]
+
     def chosen(self, queryset: Any, value: str) -> Any:
         return queryset.filter(**{str(self.parameter_name): value})
 
@@ -55,6 +75,24 @@ class StrictChangeList(ChangeList):
         rows = super().get_queryset(request, exclude_parameters)
         columns = self.model_admin.list_columns  # type: ignore[attr-defined]
         return rows.only(*columns) if columns else rows
+
+    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
+        """Django's removes every parameter that begins with a name: `node_execution` together with `node`."""
+        kept = {name: value for name, value in self.filter_params.items() if name not in set(remove or ())}
+        return f"?{urlencode(sorted((kept | dict(new_params or {})).items()), doseq=True)}"
+
+    @property
+    def chips(self) -> list[Chip]:
+        """Return the search and the filters that are in use, in the order in which the list offers them."""
+        specs = [spec for spec in self.filter_specs if isinstance(spec, ConstantFilter)]
+        found = [chip for spec in specs for chip in spec.chips(self)]
+        if not self.query:
+            return found
+        return [Chip(_("search"), self.query, self.get_query_string(remove=[SEARCH_VAR])), *found]
+
+    @property
+    def without_chips(self) -> str:
+        return str(getattr(self.model_admin, "everything", "?"))
 
     def get_filters(self, request: HttpRequest) -> Any:
         offered = {name for list_filter in self.list_filter for name in list_filter.parameters()}  # type: ignore[union-attr]

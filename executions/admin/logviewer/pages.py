@@ -164,9 +164,14 @@ def _index(log: Log, pk: UUID | None) -> index.Index | None:
 
 def _choices(log: Log) -> dict[str, Any]:
     rows = log.run.node_executions.visible_to(log.request.user).select_related("node").only("node__name")
+    offered = list(rows.order_by("execution_order", "id")[: nodes.SHOWN + 1])
+    more, offered = len(offered) > nodes.SHOWN, offered[: nodes.SHOWN]
+    if more and log.asked.node not in {row.pk for row in offered}:
+        offered += rows.filter(pk=log.asked.node)
     return {
         "levels": LogLevel.choices[1:],  # the quietest and above are all
-        "node_executions": list(rows.order_by("execution_order", "id")[: nodes.SHOWN]),
+        "node_executions": offered,
+        "more_node_executions": more,
         "contexts": [each for each in CONTEXTS if each != ALL],
         "times": TIMES.items(),
         "words": words(),

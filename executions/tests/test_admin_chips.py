@@ -1,0 +1,167 @@
+"""Which filters are in use stands above each list, and each of them can be taken away there."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from executions.admin.filters import WORKFLOWS_OFFERED
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from workflows.models import Workflow
+from workflows.tests.factories import WorkflowFactory
+
+RUNS, NODES, LOGS = (f"/admin/executions/{name}/" for name in ("workflowexecution", "nodeexecution", "executionlog"))
+DELETIONS, WORKFLOWS, TOKENS = "/admin/executions/deletion/", "/admin/workflows/workflow/", "/admin/tokens/token/"
+
+
+@pytest.fixture
+def client(staff: Any) -> Client:
+    client = Client()
+    client.force_login(staff)
+    return client
+
+
+def chips(client: Client, address: str) -> list[tuple[str, str, str]]:
+    found = client.get(address).context["cl"].chips
+    return [(str(chip.title), str(chip.words), chip.without) for chip in found]
+
+
+class TestChips:
+    @pytest.mark.parametrize(
+        ("path", "query", "title", "words"),
+        [
+            (RUNS, "status=failed", "status", "failed"),
+            (RUNS, "not_status=failed", "status", "failed"),
+            (RUNS, "q=nightly", "search", "nightly"),
+            (RUNS, "period=7", "time of creation", "Last 7 days"),
+            (RUNS, "has_failed_nodes=true", "failed nodes", "With failed nodes"),
+            (RUNS, "pace=slow", "pace", "Slower than 95 of 100 runs of its workflow (of the 200 busiest workflows)"),
+            (NODES, "status=failed", "status", "failed"),
+            (LOGS, "level=error", "level", "error"),
+            (DELETIONS, "period=today", "time of the deletion", "Today"),
+            (WORKFLOWS, "active=yes", "active", "Yes"),
+            (TOKENS, "state=revoked", "state", "Revoked"),
+            (TOKENS, "q=night", "search", "night"),
+        ],
+    )
+    def test_a_filter_in_use_stands_above_the_table(
+        self, client: Client, path: str, query: str, title: str, words: str
+    ) -> None:
+        everything = "?view=all" if path == RUNS else "?"
+        assert chips(client, f"{path}?{query}") == [(title, words, everything)]
+        page = client.get(f"{path}?{query}").content.decode()
+        assert page.index('class="filter-chips"') < page.index('id="changelist-form"')
+        assert f'aria-label="Remove the filter {title}: {words}"' in page
+
+    @pytest.mark.parametrize("path", [RUNS, NODES, LOGS, DELETIONS, WORKFLOWS, TOKENS])
+    def test_without_filters_there_are_none(self, client: Client, path: str) -> None:
+        assert "filter-chips" not in client.get(path).content.decode()
+
+    def test_each_is_taken_away_by_itself(self, client: Client) -> None:
+        address = f"{RUNS}?status=failed&not_trigger_type=event,manual&q=x&period=7"
+        assert {(title, words): without for title, words, without in chips(client, address)} == {
+            ("search", "x"): "?not_trigger_type=event%2Cmanual&period=7&status=failed",
+            ("status", "failed"): "?not_trigger_type=event%2Cmanual&period=7&q=x",
+            ("trigger", "event"): "?not_trigger_type=manual&period=7&q=x&status=failed",
+            ("trigger", "manual"): "?not_trigger_type=event&period=7&q=x&status=failed",
+            ("time of creation", "Last 7 days"): "?not_trigger_type=event%2Cmanual&q=x&status=failed",
+        }
+        page = client.get(address).content.decode()
+        assert "not event" in page
+        assert 'class="chip-all"><a href="?view=all"' in page
+
+    def test_a_row_that_another_page_links_to_is_named(self, client: Client) -> None:
+        workflow = WorkflowFactory(name="momentum")
+        (chip,) = chips(client, f"{RUNS}?workflow={workflow.pk}")
+        assert chip == ("workflow", "momentum", "?view=all")
+
+    def test_one_is_taken_away_whose_name_another_begins_with(self, client: Client) -> None:
+        row = ExecutionLogFactory()
+        both = f"workflow={row.workflow_execution.workflow_id}&workflow_execution={row.workflow_execution_id}"
+        found = {title: without for title, _words, without in chips(client, f"{LOGS}?{both}")}
+        assert found["workflow (its newest 100 executions)"] == f"?workflow_execution={row.workflow_execution_id}"
+
+
+class TestWorkflows:
+    """The filter offered 30 of 60 without saying so, and no search."""
+
+    @pytest.fixture(autouse=True)
+    def many(self, db: None) -> list[Workflow]:
+        return [WorkflowFactory(name=f"flow {number:03}") for number in range(2 * WORKFLOWS_OFFERED)]
+
+    @pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
+    def test_it_says_that_there_are_more(self, client: Client, path: str) -> None:
+        page = client.get(path).content.decode()
+        assert "These are the first 30 by name: find any other by its name." in page
+        assert 'name="find_workflow"' in page
+
+    @pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
+    def test_any_is_found_by_a_part_of_its_name_and_the_other_filters_stay(self, client: Client, path: str) -> None:
+        response = client.get(f"{path}?find_workflow=OW 059&period=7")
+        page = response.content.decode()
+        workflow = Workflow.objects.get(name="flow 059")
+        assert f'href="?period=7&amp;workflow={workflow.pk}"' in page
+        assert "flow 000" not in page
+        assert '<input type="hidden" name="period" value="7">' in page
+
+    def test_what_nothing_has_in_its_name(self, client: Client) -> None:
+        page = client.get(f"{RUNS}?find_workflow=nope").content.decode()
+        assert "No workflow has “nope” in its name." in page
+
+    def test_a_chosen_one_stays_chosen_while_another_is_looked_for(self, client: Client, many: list[Workflow]) -> None:
+        run = WorkflowExecutionFactory(workflow=many[-1])
+        response = client.get(f"{RUNS}?workflow={many[-1].pk}&find_workflow=flow 00")
+        assert [row.pk for row in response.context["cl"].result_list] == [run.pk]
+
+    def test_it_is_not_kept_in_a_saved_view(self, client: Client) -> None:
+        page = client.get(f"{RUNS}?status=failed&find_workflow=x").content.decode()
+        assert '<input type="hidden" name="filters" value="status=failed">' in page
+
+    def test_few_need_no_search(self, client: Client) -> None:
+        Workflow.objects.filter(name__gt="flow 010").delete()
+        assert "find_workflow" not in client.get(RUNS).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "make"),
+    [
+        (NODES, "trigger_type=manual&workflow_execution={run}", NodeExecutionFactory),
+        (NODES, "trigger_type=manual&workflow={workflow}", NodeExecutionFactory),
+        (LOGS, "workflow={workflow}&workflow_execution={run}", ExecutionLogFactory),
+    ],
+)
+def test_the_newest_runs_are_those_that_the_other_filters_leave(
+    client: Client, monkeypatch: Any, path: str, query: str, make: Any
+) -> None:
+    """They were the newest of all, and the row's own run was not among them."""
+    row = make()
+    run = row.workflow_execution
+    for offered in ("NodesTriggerFilter", "LinesWorkflowFilter"):
+        monkeypatch.setattr(f"executions.admin.filters.{offered}.shown", 1)
+    WorkflowExecutionFactory(workflow=run.workflow)
+    if "workflow=" in query and path == NODES:
+        run.workflow.executions.exclude(pk=run.pk).delete()
+        WorkflowExecutionFactory()
+    address = f"{path}?{query.format(run=run.pk, workflow=run.workflow_id)}"
+    assert [each.pk for each in client.get(address).context["cl"].result_list] == [row.pk]
+
+
+def test_a_search_looks_inside_the_filters(client: Client) -> None:
+    """500 rows were taken before the filters: of 18 failed runs with the tag, 1 was shown."""
+    workflow, tagged = WorkflowFactory(), {"metadata": {"tags": ["nightly"]}}
+    in_state_failed = [in_state(WorkflowExecutionFactory(workflow=workflow, **tagged), "failed").pk for _ in range(18)]
+    make = Workflow.executions.rel.related_model
+    make.objects.bulk_create([make(workflow=workflow, trigger_type="manual", **tagged) for _ in range(520)])
+    make.objects.filter(pk__in=in_state_failed).update(updated_at="2026-01-01T00:00:00Z")  # to the end of the table
+    found = client.get(f"{RUNS}?q=nightly&status=failed&period=7").context["cl"].result_list
+    assert [run.pk for run in found] == in_state_failed[::-1]
+    newest = client.get(f"{RUNS}?q=nightly").context["cl"]
+    assert [run.pk for run in newest.result_list] == sorted((run.pk for run in newest.result_list), reverse=True)
+    assert newest.older_link
+
+
+def test_a_correlation_id_that_is_a_tag_too_leads_to_the_list(client: Client) -> None:
+    WorkflowExecutionFactory(metadata={"correlation_id": "nightly"})
+    assert client.get(f"{RUNS}?q=nightly").status_code == 302
+    WorkflowExecutionFactory(metadata={"tags": ["nightly"]})
+    assert len(client.get(f"{RUNS}?q=nightly").context["cl"].result_list) == 2
