@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,8 +15,8 @@ NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) pri
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
 
-run: $(VENV)/run.stamp ## set up, migrate, serve on 127.0.0.1 (PORT=8000)
-	@exec $(BIN)/python manage.py serve --port $(PORT)
+run: $(VENV)/run.stamp ## set up, migrate, serve (HOST=127.0.0.1 PORT=8000)
+	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
 test: setup ## set up and run the whole suite, a process for each core (ARGS="-k word" goes on to pytest, "-n 0" is one process)
 	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)

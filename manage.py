@@ -5,21 +5,23 @@ import os
 import signal
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
-
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
     from django.core.management import execute_from_command_line  # noqa: PLC0415 - settings must be named first
 
+    from pastetrader.command_errors import sentence  # noqa: PLC0415 - as above
+
     # Ended politely, a command still gives back its lease on the embedded server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:
-        sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except Exception as error:
+        if "--traceback" in sys.argv or not (said := sentence(error, *sys.argv[1:2])):
+            raise
+        sys.exit(said)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
+from pastetrader.postgres.limits import no_limit
+
 from . import partitions
 from .lines import prepare
 from .models import ExecutionLog
@@ -70,12 +72,8 @@ def vacuum(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) 
     """What autovacuum would do to freshly filled tables some minutes later, and to a partitioned one never: statistics
     for the planner, and pages marked as visible to all. Not within a transaction."""
     names = ", ".join(connections[using].ops.quote_name(table._meta.db_table) for table in tables)
-    with connections[using].cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-        try:
-            cursor.execute(f"VACUUM (ANALYZE) {names}")
-        finally:
-            cursor.execute("RESET statement_timeout")
+    with no_limit(using), connections[using].cursor() as cursor:
+        cursor.execute(f"VACUUM (ANALYZE) {names}")
 
 
 def empty(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -> None:

@@ -4,20 +4,36 @@ import gc
 import logging
 from threading import Thread
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 
 from executions import partitions
+from pastetrader.postgres.lease import one_at_a_time
+from pastetrader.static import collect_if_changed
 
 logger = logging.getLogger(__name__)
 
 
 def prepare() -> None:
-    """Makes the partitions for the coming weeks. In a thread of its own: a server may import the application from
-    within its event loop, where Django keeps the database closed."""
+    """Collect static files that have changed, and make the partitions for the coming weeks. In a thread of its own: a
+    server may import the application from within its event loop, where Django keeps the database closed."""
+    _collect()
     thread = Thread(target=_make_partitions)
     thread.start()
     thread.join()
     settle()
+
+
+def _collect() -> None:
+    """Several workers start at once: the first collects, the others wait."""
+    if not settings.STATIC_ROOT:
+        return
+    try:
+        settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(settings.LOCAL_DIR / "static.lock"):
+            collect_if_changed()
+    except OSError as error:  # such as a read-only image, in which they were collected when it was built
+        logger.warning("Static files could not be collected: %s. Run `manage.py collectstatic`.", error)
 
 
 def settle() -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -54,15 +55,21 @@ def _entry() -> pwd.struct_passwd:
 
 def _make() -> pwd.struct_passwd:
     try:
-        command = ["useradd", "--system", "--shell", "/bin/false", NAME]
+        command = [_useradd(), "--system", "--shell", "/bin/false", NAME]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words, no shell
     except (OSError, subprocess.CalledProcessError) as exc:
         if not _exists():  # another process may just have made it
             raise EmbeddedServerError(
-                f"PostgreSQL does not run as root, and the account {NAME} could not be made ({exc}). "
-                "Run as an ordinary user, or make that account."
+                f"PostgreSQL does not run as root, and useradd could not make the account {NAME} for it ({exc}). "
+                f"Make a system account {NAME}, or work as an ordinary user."
             ) from exc
     return pwd.getpwnam(NAME)
+
+
+def _useradd() -> str:
+    """Return where useradd is: a PATH without the folders for administrators is common."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/local/sbin"])
+    return shutil.which("useradd", path=path) or "useradd"
 
 
 def _exists() -> bool:

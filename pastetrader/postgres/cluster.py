@@ -36,6 +36,7 @@ SETTINGS = {
     "log_error_verbosity": "terse",
     "log_checkpoints": "off",
 }
+NO_SPACE = "No space left on device"  # in the C locale, which the programs run in
 CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 logger = logging.getLogger(__name__)
 
@@ -218,6 +219,11 @@ class Cluster:
 
     def _failure(self, what: str, said: str = "") -> EmbeddedServerError:
         tail = self.log.read_text(errors="replace").splitlines()[-15:] if self.log.exists() else []
+        if NO_SPACE in "\n".join([said, *tail]):
+            return EmbeddedServerError(
+                f"The disk is full: the embedded PostgreSQL cannot write in {self.data_dir}. Free some space and start "
+                "again."
+            )
         lines = [*said.strip().splitlines()[-15:], *(f"log: {line}" for line in tail)]
         return EmbeddedServerError(
             f"The embedded PostgreSQL in {self.data_dir} failed: {what}.\n  "

@@ -10,6 +10,18 @@ BEFORE = "SELECT current_setting('statement_timeout'), set_config('statement_tim
 AGAIN = "SELECT set_config('statement_timeout', %s, true)"
 
 
+@contextmanager
+def no_limit(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Let each statement within take as long as it takes: for commands that work on the whole ledger."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        try:
+            yield
+        finally:
+            if not connections[using].needs_rollback:
+                cursor.execute("RESET statement_timeout")
+
+
 class TookTooLong(Exception):
     """A statement was ended, and nothing is known of what it asked."""
 

@@ -1,9 +1,10 @@
 """What a command starts, and what it does not."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connection
 
@@ -38,6 +39,30 @@ def test_migrate_lifts_the_time_limit_and_puts_it_back(monkeypatch: pytest.Monke
     before = limit()
     call_command("migrate")
     assert (before, limits, limit()) == ("30s", ["0"], "30s")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("command", "step"),
+    [
+        ("upkeep", "executions.partitions.make_ahead"),
+        ("purge_secrets", "executions.sealed.ExecutionSecrets.objects.purge"),
+        ("seed_ledger", "executions.management.commands.seed_ledger.refuse_what_is_not_ours"),
+    ],
+)
+def test_a_command_that_works_on_the_whole_ledger_has_no_time_limit(
+    command: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = []
+
+    def stop(**_: Any) -> None:
+        limits.append(limit())
+        raise CommandError("That is enough.")
+
+    monkeypatch.setattr(step, stop)
+    with pytest.raises(CommandError, match="enough"):
+        call_command(command)
+    assert (limits, limit()) == (["0"], "30s")
 
 
 def limit() -> str:

@@ -5,6 +5,7 @@ import gc
 import importlib
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,17 @@ def test_a_start_without_the_table_serves_and_says_so(monkeypatch: pytest.Monkey
     with caplog.at_level(logging.WARNING, "pastetrader.startup"):
         asyncio.run(prepare())
     assert "Has the database been migrated?" in caplog.text
+
+
+def test_a_start_collects_static_files_so_that_any_server_can_show_a_page(
+    monkeypatch: Any, settings: Any, tmp_path: Path
+) -> None:
+    settings.STATIC_ROOT = tmp_path / "static"
+    settings.LOCAL_DIR = tmp_path
+    done: list[str] = []
+    monkeypatch.setattr(startup, "collect_if_changed", lambda: done.append("collected"))
+    startup._collect()
+    assert done == ["collected"]
 
 
 def test_what_is_loaded_is_not_looked_through_by_the_collector_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from executions.sealed import ExecutionSecrets
+from pastetrader.postgres.limits import no_limit
 
 
 class Command(BaseCommand):
@@ -12,6 +13,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only print how many there are")
 
+    @no_limit()
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"]:
             count = ExecutionSecrets.objects.over().filter(sealed__isnull=False).count()

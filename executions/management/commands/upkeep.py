@@ -3,12 +3,14 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from executions import partitions
+from pastetrader.postgres.limits import no_limit
 from tokens.models import IdempotencyKey
 
 
 class Command(BaseCommand):
     help = "What a scheduler runs each day: makes partitions ahead, forgets answers that are kept no longer."
 
+    @no_limit()
     def handle(self, *args: Any, **options: Any) -> None:
         made = partitions.make_ahead()
         forgotten, _ = IdempotencyKey.objects.expired().delete()

@@ -93,6 +93,24 @@ def test_a_failed_run_is_an_error_of_the_command() -> None:
         demo()
 
 
+def test_for_a_day_with_too_little_history_the_market_filter_fails() -> None:
+    demo()
+    with pytest.raises(CommandError, match=r"^Market filter: ValueError: No stock has a history long enough"):
+        demo("--as-of", "2011-06-30")
+    runs = WorkflowExecution.objects.order_by("created_at")
+    assert [(run.status, run.input_data["as_of"]) for run in runs] == [
+        ("completed", "2013-03-01"),
+        ("failed", "2011-06-30"),
+    ]
+    failed = runs.last().node_executions.values_list("node__name", "status")
+    assert dict(failed)["Report"] == "skipped"
+
+
+def test_a_day_that_is_none_is_refused() -> None:
+    with pytest.raises(CommandError, match="expected a day such as 2012-06-29, found 'yesterday'"):
+        demo("--as-of", "yesterday")
+
+
 def test_a_deleted_screen_is_made_anew_and_a_changed_one_is_left_as_it_is() -> None:
     first = get_or_make(None)
     first.nodes.filter(name="Picks").update(config={"function": "picks", "top": 1})

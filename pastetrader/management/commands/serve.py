@@ -3,6 +3,7 @@
 import secrets
 import signal
 import socket
+from argparse import BooleanOptionalAction
 from itertools import count
 from typing import Any
 
@@ -14,42 +15,62 @@ from django.core.management.base import CommandParser
 
 from executions.live import hub
 from executions.models import WorkflowExecution
+from pastetrader.command_errors import unreachable
 from pastetrader.postgres.lease import one_at_a_time
 from pastetrader.static import collect_if_changed
 
 HOST = "127.0.0.1"
+TOO_EARLY = "2011-06-30"  # when no stock of the demo has the history that its market filter needs
+EMBEDDED = "EMBEDDED" in settings.DATABASES["default"]
 
 
 class Command(BaseCommand):
-    help = "Prepare the database, then serve the admin and the API on 127.0.0.1. Ctrl-C stops everything."
+    help = (
+        "Prepare the database, then serve the admin and the API until Ctrl-C. The embedded database gets a superuser "
+        "and two demo runs the first time; a database of your own (DATABASE_URL) gets neither unless you ask for it."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default=HOST, help=f"the address to listen on ({HOST})")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--no-demo", action="store_true", help="leave an empty ledger empty")
+        flag = BooleanOptionalAction
+        parser.add_argument("--demo", action=flag, default=EMBEDDED, help="run the demo where the ledger is empty")
+        parser.add_argument("--superuser", action=flag, default=EMBEDDED, help="make a superuser where there is none")
 
-    def handle(self, *, port: int, no_demo: bool, **options: Any) -> None:
-        listener = _listen(port)
+    def handle(self, *, host: str, port: int, demo: bool, superuser: bool, **options: Any) -> None:
+        listener = _listen(host, port)
         settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
+        if not EMBEDDED and (error := unreachable()):
+            raise CommandError(error)
         with one_at_a_time(settings.LOCAL_DIR / "serve.lock"):
-            self._prepare(demo=not no_demo)
+            self._prepare(demo=demo, superuser=superuser)
         self._serve(listener)
 
-    def _prepare(self, *, demo: bool) -> None:
+    def _prepare(self, *, demo: bool, superuser: bool) -> None:
         self._say("Preparing the database ...")
         call_command("migrate", interactive=False, verbosity=0)
         if collect_if_changed():
             self._say("Static files are collected.")
-        self._make_first_user()
+        if superuser:
+            self._make_first_user()
+        elif not get_user_model().objects.filter(is_superuser=True).exists():
+            self._say("There is no superuser yet: `.venv/bin/python manage.py createsuperuser` makes one.")
         if demo and not WorkflowExecution.objects.exists():
-            self._say("The ledger is empty: running the demo workflow ...")
-            self._run_demo()
+            self._run_demos()
 
-    def _run_demo(self) -> None:
+    def _run_demos(self) -> None:
+        """Run the demo twice: a run that completes, and one that fails, to show how a failure is found."""
+        self._say("The ledger is empty: running the demo workflow ...")
+        self._run_demo("The demo did not succeed")
+        self._say(f"Running it again for {TOO_EARLY}, which fails on purpose ...")
+        self._run_demo("As meant, it failed", as_of=TOO_EARLY)
+
+    def _run_demo(self, failure: str, **options: Any) -> None:
         try:
-            call_command("demo")
+            call_command("demo", **options)
         except CommandError as error:  # what went wrong is in the ledger, which can be served
-            self._say(f"The demo did not succeed: {error}")
+            self._say(f"{failure}: {error}")
 
     def _make_first_user(self) -> None:
         users = get_user_model().objects
@@ -57,7 +78,7 @@ class Command(BaseCommand):
             return
         name, password = _free_name(), secrets.token_urlsafe(12)
         users.create_superuser(username=name, password=password)
-        self._say(f"Made the staff user {name}, password {password}")
+        self._say(f"Made the superuser {name}, password {password}")
         self._say(f"It is shown only now; `.venv/bin/python manage.py changepassword {name}` sets another.")
 
     def _serve(self, listener: socket.socket) -> None:
@@ -65,8 +86,12 @@ class Command(BaseCommand):
         for each in (signal.SIGINT, signal.SIGTERM):
             # Before uvicorn sets them itself, and instead of an exception that could strike, and be lost, anywhere.
             signal.signal(each, server.handle_exit)
-        address = "http://{}:{}".format(*listener.getsockname())
-        self._say(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops the server and the database.")
+        address = _address(listener)
+        stops = "the server and its database" if EMBEDDED else "the server"
+        if not {listener.getsockname()[0], "*"} & {HOST, "::1", *settings.ALLOWED_HOSTS}:
+            names = ", ".join(settings.ALLOWED_HOSTS)
+            self._say(f"It answers to the names {names} only: set ALLOWED_HOSTS for others.")
+        self._say(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops {stops}.")
         server.run(sockets=[listener])
         self._say("Stopped.")
 
@@ -89,12 +114,20 @@ def _free_name() -> str:
     return next(name for name in names if name not in taken)
 
 
-def _listen(port: int) -> socket.socket:
-    """Before anything is done: whoever holds the port is told at once, by name."""
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raise CommandError where the port is taken, before anything else is done."""
     try:
-        return socket.create_server((HOST, port))
+        family, _kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except socket.gaierror as exc:
+        raise CommandError(f"{host} is not an address of this machine ({exc}): make run HOST=127.0.0.1") from exc
     except (OSError, OverflowError) as exc:
-        raise CommandError(f"Port {port} cannot be used ({exc}). Choose another: make run PORT=8001") from exc
+        raise CommandError(f"Port {port} of {host} cannot be used ({exc}). Choose another: make run PORT=8001") from exc
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _config() -> uvicorn.Config:

@@ -2,8 +2,10 @@
 
 import logging
 import platform
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import django
@@ -25,15 +27,21 @@ class Command(BaseCommand):
     help = "Make the demo workflow, a momentum screen of five US stocks, if it is missing, and run it once."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--as-of",
+            type=_day,
+            metavar="DAY",
+            help="the day of the screen, such as 2012-06-29; else the workflow's own",
+        )
         parser.add_argument("--owner", metavar="NAME", help="whose workflow it is; else the first superuser's")
 
-    def handle(self, *, owner: str | None, **options: Any) -> None:
+    def handle(self, *, owner: str | None, as_of: str | None = None, **options: Any) -> None:
         user = _user(owner) if owner else _first_superuser()
         workflow = get_or_make(user)
         self._say(f"Running {workflow.name} ...")
         try:
             with _quiet_console(), acting(through=Through.COMMAND, user=user):
-                run = Engine(FUNCTIONS, self._progress).execute(workflow, **_values(workflow, user))
+                run = Engine(FUNCTIONS, self._progress).execute(workflow, **_values(workflow, user, as_of))
         except ConcurrentExecution as error:
             runs = ", ".join(map(str, workflow.executions.running().values_list("pk", flat=True)))
             raise CommandError(
@@ -65,6 +73,13 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise ArgumentTypeError(f"expected a day such as 2012-06-29, found {text!r}") from error
+
+
 def _user(name: str) -> User:
     users = get_user_model()
     try:
@@ -77,10 +92,10 @@ def _first_superuser() -> User | None:
     return get_user_model()._default_manager.filter(is_superuser=True).order_by("pk").first()
 
 
-def _values(workflow: Workflow, user: User | None) -> dict[str, Any]:
+def _values(workflow: Workflow, user: User | None, as_of: str | None) -> dict[str, Any]:
     return {
         "trigger_type": TriggerType.MANUAL,
-        "input_data": workflow.variables,
+        "input_data": workflow.variables | ({"as_of": as_of} if as_of else {}),
         "context": {
             "variables": workflow.variables,
             "environment": {"python": platform.python_version(), "django": django.__version__},
