@@ -17,7 +17,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from executions.live import stream
-from executions.live.callers import as_it_came
+from executions.live.callers import as_it_came, grounds
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.reading import Gone, Run, Step, going_on
 from executions.live.slots import TooManyStreams
@@ -29,6 +29,7 @@ from . import logs
 from .drawing import SHAPES
 
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
+BEATS = 3  # seconds of silence after which a page hears that its stream is there
 MOST = {PARTIALS["rows"]: logs.LINES}  # of a step; the page of a run shows the newest ones, and no more at first either
 
 
@@ -69,8 +70,10 @@ def _reader(request: HttpRequest, run: WorkflowExecution) -> stream.Reader:
         key=key,
         render=partial(as_html, key),
         may_still=partial(_may_still, request, run.pk, key),
+        grounds=grounds(request, run=run.pk),
         user=request.user.pk,
         wait=0 if request.GET.get("wait") == "0" else None,
+        heartbeat=BEATS,
     )
 
 

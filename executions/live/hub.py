@@ -17,6 +17,7 @@ from django.db import Error
 from .audience import Audience
 from .cursor import Cursor
 from .reading import Gone, Source, Step
+from .rights import Rights
 from .threads import TICKS, in_thread
 from .waiting import QUIET, RENEWED, Listener, hush, renew, watch
 
@@ -174,6 +175,10 @@ class Topic:
         told.set_result(None)
         self.audience.tell(0.8 * self._pause())
 
+    def wake_readers(self) -> None:
+        """Let each reader look around now, though there is no news."""
+        self.audience.tell(0)
+
     def _pause(self) -> float:
         return max(self.source.pause, min(CROWDED, self.source.pause * self.readers / CROWD))
 
@@ -197,12 +202,15 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.topics: dict[Source, Topic] = {}
         self.listener = Listener(self._heard)
+        self.rights = Rights()
         self.tasks: list[asyncio.Task[None]] = []
         self.is_closed = False
 
     def join(self, source: Source) -> Topic:
         if not self.tasks:
-            self.tasks = [self.loop.create_task(work) for work in (self.listener.run(), self._renew())]
+            self.tasks = [
+                self.loop.create_task(work) for work in (self.listener.run(), self._renew(), self.rights.run())
+            ]
         if source not in self.topics or self.topics[source].is_gone:
             self.topics[source] = Topic(self, source)
         self.topics[source].readers += 1

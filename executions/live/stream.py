@@ -19,30 +19,35 @@ from . import hub, slots
 from .cursor import Cursor
 from .packing import Way, way_of
 from .reading import Gone, Renderer, Source, Step
+from .rights import Ground, Held
 from .threads import in_thread, let_go
 
 TYPE = "text/event-stream"
 HEARTBEAT = 15.0  # seconds of silence after which a comment is sent: proxies close what is silent
 RETRY = 2_000  # milliseconds after which a browser connects again
-CHECKED = 50.0  # seconds between two looks at whether the reader still may
+CHECKED = 50.0  # seconds between two full checks of a reader for whom `rights` has noticed nothing
 STEPS = 10  # in one answer to a poll; the next poll goes on from there
 
 HEAD = f"retry: {RETRY}\n\n".encode()
+BEAT = b"event: heartbeat\ndata: {}\n\n"
 POLL = b"event: poll\ndata: {}\n\n"  # to who wanted a stream, where none can be held open: ask with wait=0 instead
 
 
 @dataclass(frozen=True)
 class Reader:
     """Who reads what from where. Readers of one `key` are sent the same bytes, which `render` makes of a step;
-    `may_still()` says whether they still may, `wait` after how many seconds the stream ends anyway."""
+    `may_still()` says whether they still may, which rests on `grounds`. The stream ends after `wait` seconds; after
+    `heartbeat` seconds of silence it sends an event, which the script of a page sees, as against a comment."""
 
     source: Source
     begins: Cursor
     key: Hashable
     render: Renderer
     may_still: Callable[[], bool]
+    grounds: tuple[Ground, ...]
     user: Hashable
     wait: float | None = None
+    heartbeat: float | None = None
 
 
 def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
@@ -85,40 +90,44 @@ def _news(reader: Reader) -> Iterable[bytes]:
 
 async def _until_closed(reader: Reader, way: Way, give_back: Callable[[], None]) -> AsyncIterator[bytes]:
     here = hub.here()
-    topic = None
+    topic = held = None
     try:
         await let_go()
         yield way.begin + way.sent(way.make(HEAD))
         topic = here.join(reader.source)
+        held = here.rights.hold(topic, reader.grounds)
         with suppress(Gone):  # who asks again is told
-            async for piece in follow(here, topic, reader, way):
+            async for piece in follow(here, topic, reader, way, held):
                 yield way.sent(piece)
         if way.end:
             yield way.end
     finally:
+        if held:
+            here.rights.let_go(held)
         if topic:
             here.leave(topic)
         give_back()
 
 
-async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way) -> AsyncIterator[Any]:
+async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way, held: Held) -> AsyncIterator[Any]:
     """What `way` made of the texts. Raises Gone."""
     clock, cursor = here.loop.time, reader.begins
     spoken = clock()
+    silence, beat = (reader.heartbeat, BEAT) if reader.heartbeat else (HEARTBEAT, b": heartbeat\n\n")
     ends = spoken + reader.wait if reader.wait is not None else float("inf")
     check = spoken + CHECKED * random.uniform(0.8, 1)  # noqa: S311  # so that not all are looked at together
     while not here.is_closed and clock() < ends:
-        due = min(spoken + HEARTBEAT, check, ends)
+        due = min(spoken + silence, check, ends)
         step = await topic.next_for(cursor, due)
-        if clock() >= check:
-            if not await _may(reader):
+        if held.is_doubted or clock() >= check:
+            if not await _may(reader, held):
                 return
             check = clock() + CHECKED
         if step and step.tells:
             yield await topic.text_of(step, (reader.key, way.encoding), partial(_made, way.make, reader.render))
             spoken = clock()
-        elif clock() >= spoken + HEARTBEAT:
-            yield way.make(b": heartbeat\n\n")
+        elif clock() >= spoken + silence:
+            yield way.make(beat)
             spoken = clock()
         if step:
             cursor = step.after
@@ -130,11 +139,13 @@ def _made(make: Callable[[bytes], Any], render: Renderer, step: Step) -> Any:
     return make(render(step))
 
 
-async def _may(reader: Reader) -> bool:
-    """Where the database does not say, the next look will."""
+async def _may(reader: Reader, held: Held) -> bool:
+    """Where the database does not say, the doubt stays, and the next look wakes the reader again."""
+    held.is_doubted = False
     try:
         return await in_thread(reader.may_still)
     except Error:
+        held.is_doubted = True
         return True
 
 

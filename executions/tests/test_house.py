@@ -43,6 +43,7 @@ RAW_SQL = {
     "executions/partitions.py",
     "executions/ingest.py",
     "executions/live/reading.py",
+    "executions/live/rights.py",
     "executions/live/waiting.py",
     "pastetrader/management/commands/migrate.py",
 }

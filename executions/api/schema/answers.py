@@ -32,8 +32,11 @@ SCHEMAS: dict[str, Schema] = {
         "description": "One of the Server-sent events that a stream is made of.",
         "required": ["event", "data"],
         "properties": {
-            "event": {"type": "string", "enum": ["logs", "node", "execution", "deleted", "end", "poll"]},
-            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`; only `poll` has none."},
+            "event": {
+                "type": "string",
+                "enum": ["logs", "node", "execution", "deleted", "end", "poll", "heartbeat"],
+            },
+            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`; `poll` and `heartbeat` have none."},
             "data": _TEXT | {"contentMediaType": "application/json"},
         },
     },

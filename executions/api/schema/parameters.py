@@ -8,7 +8,7 @@ from rest_framework.permissions import SAFE_METHODS
 from executions.api.filters.values import MAX_SECONDS, Flag, Id, Moment, Seconds, Several, execution_id
 from executions.api.pagination import KeysetPagination
 from executions.api.views.rows import OfExecution
-from executions.api.views.streams import FROM, LAST_EVENT_ID, MAX_WAIT, StreamMixin
+from executions.api.views.streams import FROM, LAST_EVENT_ID, SECONDS, StreamMixin
 from executions.states import ExecutionStatus, LogLevel, TriggerType
 from workflows.api.idempotency import HEADER, MAX_LENGTH, ReliableMixin
 from workflows.api.preconditions import PreconditionsMixin
@@ -68,7 +68,11 @@ STREAM: dict[str, tuple[str, Schema]] = {
     ),
     "wait": (
         "Seconds after which the stream ends; 0 gives what is new and ends.",
-        {"type": "integer", "minimum": 0, "maximum": MAX_WAIT},
+        {"type": "integer", "minimum": SECONDS["wait"][0], "maximum": SECONDS["wait"][1]},
+    ),
+    "heartbeat": (
+        "Seconds of silence after which an event `heartbeat` is sent; without it, a comment after 15 seconds.",
+        {"type": "integer", "minimum": SECONDS["heartbeat"][0], "maximum": SECONDS["heartbeat"][1]},
     ),
 }
 

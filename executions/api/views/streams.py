@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from executions.api.filters import check_names
 from executions.api.serializers import NodeExecutionListSerializer, WorkflowExecutionListSerializer
 from executions.live import stream
-from executions.live.callers import as_it_came
+from executions.live.callers import as_it_came, grounds
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.reading import Gone, Moves, Renderer, Run, Source, Step, going_on
 from executions.live.slots import TooManyStreams
@@ -23,12 +23,13 @@ from executions.models import WorkflowExecution
 from executions.querysets import sees
 from tokens.api import within
 from workflows.api.query import BadQuery
+from tokens.models import Token
 from workflows.models import Workflow
 from workflows.querysets import may_see_all
 
 from .rows import QueryMixin, visible_run
 
-MAX_WAIT = 3_600  # seconds
+SECONDS = {"wait": (0, 3_600), "heartbeat": (1, 60)}  # that each may say
 LAST_EVENT_ID = "Last-Event-ID"
 FROM = ("start", "now")
 
@@ -46,8 +47,9 @@ class EventsRenderer(BaseRenderer):
 
 class StreamMixin(QueryMixin):
     renderer_classes = [EventsRenderer]
-    parameters: tuple[str, ...] = ("last_event_id", "wait")
+    parameters: tuple[str, ...] = ("last_event_id", "wait", "heartbeat")
     new = "now"
+    run_id: UUID | None = None
 
     def stream(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         check_names(request, self.parameters)
@@ -59,7 +61,9 @@ class StreamMixin(QueryMixin):
             render=self.renderer(request),
             may_still=partial(may_still, type(self), request._request, self.kwargs, self.key(request)),
             user=request.user.pk,
-            wait=self._wait(request),
+            grounds=grounds(request._request, request.auth, self.run_id),
+            wait=self._seconds(request, "wait"),
+            heartbeat=self._seconds(request, "heartbeat"),
         )
         try:
             return stream.respond(request._request, reader)
@@ -92,12 +96,13 @@ class StreamMixin(QueryMixin):
                 "last_event_id", "This is not the id of an event of this ledger. Leave it out to begin anew."
             ) from None
 
-    def _wait(self, request: Request) -> float | None:
-        text = request.query_params.get("wait")
+    def _seconds(self, request: Request, name: str) -> float | None:
+        text = request.query_params.get(name)
         if text is None:
             return None
-        if not (text.isascii() and text.isdigit() and int(text[:9]) <= MAX_WAIT and len(text) < 9):
-            raise BadQuery("wait", f"Expected a whole number of seconds from 0 to {MAX_WAIT}.")
+        least, most = SECONDS[name]
+        if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= most):
+            raise BadQuery(name, f"Expected a whole number of seconds from {least} to {most}.")
         return int(text)
 
 
@@ -108,6 +113,7 @@ class StreamOfExecution(StreamMixin):
 
     def source(self) -> Run:
         self.execution = visible_run(self.request, self.kwargs["execution_id"])
+        self.run_id = self.execution.pk
         return Run(self.execution.pk)
 
     def key(self, request: Request) -> Any:
@@ -129,7 +135,8 @@ class StreamOfExecutions(StreamMixin):
     def key(self, request: Request) -> Any:
         """Each sees their own."""
         user, token = request.user, request.auth
-        return ("json", user.pk, token and token.pk, may_see_all(user, "executions.view_workflowexecution"))
+        bound = (token.pk, *token.bound_to) if isinstance(token, Token) else None
+        return ("json", user.pk, bound, may_see_all(user, "executions.view_workflowexecution"))
 
     def renderer(self, request: Request) -> Renderer:
         sees_all = may_see_all(request.user, "executions.view_workflowexecution")
@@ -162,7 +169,7 @@ def _among(visible: Any, ids: set[UUID]) -> set[UUID]:
 
 def may_still(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, Any], key: Any) -> bool:
     """Who asked is found out once more, and whether they may: a token may have been revoked, a permission taken."""
-    view = view_class(kwargs=kwargs, action_map={}, action="stream", request=None)
+    view = view_class(kwargs=kwargs, action_map={"get": "stream"}, request=None)  # which names the action
     again = view.request = view.initialize_request(as_it_came(request))
     try:
         view.perform_authentication(again)

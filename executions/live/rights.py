@@ -1,0 +1,89 @@
+"""Notice within seconds that a follower may have lost the right to follow.
+
+One statement for all streams of a process reads the rows that their rights rest on. Only where one of them has changed
+is a caller checked in full, which costs several statements; so any number of streams costs about the same.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from django.db import Error, connection
+
+from .threads import TICKS, in_thread
+
+EVERY = 2.0  # seconds between two looks; what is lost has to stop a stream within 5
+READ = (Path(__file__).parent / "sql" / "rights.sql").read_text()
+KINDS = ("user", "token", "session", "run")
+
+logger = logging.getLogger(__name__)
+
+
+class Ground(NamedTuple):
+    """A row that the right to follow rests on; `kind` is one of KINDS."""
+
+    kind: str
+    id: str
+
+
+class Wakeable(Protocol):
+    def wake_readers(self) -> None: ...
+
+
+@dataclass(eq=False)
+class Held:
+    """The right of one open stream. It `is_doubted` from the first look on, which nothing came before to compare with,
+    and whenever one of its grounds has changed, until the caller has been checked in full."""
+
+    topic: Wakeable
+    grounds: tuple[Ground, ...]
+    state: tuple[str | None, ...] | None = None
+    is_doubted: bool = False
+
+
+class Rights:
+    """Of the open streams of one event loop."""
+
+    def __init__(self) -> None:
+        self.held: set[Held] = set()
+
+    def hold(self, topic: Wakeable, grounds: Iterable[Ground]) -> Held:
+        held = Held(topic, tuple(grounds))
+        self.held.add(held)
+        return held
+
+    def let_go(self, held: Held) -> None:
+        self.held.discard(held)
+
+    async def run(self) -> None:
+        """Look for ever, until the task is cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self._look()
+            except Error as error:
+                logger.warning("The rights of streams could not be read; the next look follows: %s", str(error).strip())
+
+    async def _look(self) -> None:
+        held = list(self.held)
+        found = await in_thread(partial(read, {ground for each in held for ground in each.grounds}), TICKS)
+        for each in held:
+            state = tuple(found.get(ground) for ground in each.grounds)
+            each.is_doubted |= state != each.state
+            each.state = state
+        for topic in {each.topic for each in held if each.is_doubted}:
+            topic.wake_readers()
+
+
+def read(grounds: Iterable[Ground]) -> dict[Ground, str]:
+    """Return the state of each row that exists, by one statement."""
+    ids: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+    for kind, id in grounds:
+        ids[kind].append(id)
+    with connection.cursor() as cursor:
+        cursor.execute(READ, ids)
+        return {Ground(kind, id): state for kind, id, state in cursor.fetchall()}

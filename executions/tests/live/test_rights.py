@@ -1,0 +1,218 @@
+"""Whoever loses the right to follow is told nothing more within five seconds, whatever took it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test import AsyncClient, Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from executions.live import rights
+from executions.models import WorkflowExecution
+from executions.tests.factories import WorkflowExecutionFactory, in_state
+from tokens.models import Scope, Token
+from workflows.tests.factories import WorkflowFactory
+
+from .reader import Reader, address, aside, log, opened, played
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MOST = 5.0  # seconds
+MOVES = "/api/v1/executions/stream/"
+
+
+def somebody(name: str, **fields: Any) -> User:
+    return User.objects.create_user(name, password="pw", **fields)
+
+
+def may_view(user: Any) -> None:
+    """By a group, as most permissions are given."""
+    group = Group.objects.create(name=f"viewers of {user}")
+    group.permissions.add(Permission.objects.get(codename="view_workflowexecution"))
+    user.groups.add(group)
+
+
+def run_of(owner: User) -> WorkflowExecution:
+    return in_state(WorkflowExecutionFactory(workflow=WorkflowFactory(owner=owner)), "running")
+
+
+def token_of(user: User, **fields: Any) -> tuple[Token, str]:
+    return Token.objects.issue(user=user, name="t", scopes=[Scope.EXECUTIONS_READ], **fields)
+
+
+class Case:
+    """A stream, and what takes the right to it."""
+
+    def __init__(self, name: str, url: str, lose: Callable[[], Any], *, secret: str = "", user: Any = None) -> None:
+        self.name, self.url, self.lose, self.secret, self.user = name, url, lose, secret, user
+        self.client = Client()
+        if user:
+            self.client.force_login(user)
+
+    async def open(self, stack: AsyncExitStack) -> Reader:
+        if self.secret:
+            return await stack.enter_async_context(opened(self.secret, self.url))
+        visitor = AsyncClient()
+        visitor.cookies = self.client.cookies
+        reader = Reader(await visitor.get(self.url))
+        stack.push_async_callback(asyncio.to_thread, reader.response.close)
+        stack.push_async_callback(reader.parts.aclose)
+        return reader
+
+
+def of_tokens() -> list[Case]:
+    cases = []
+    for place, (name, lose) in enumerate({
+        "the token is revoked": lambda token: token.revoke(),
+        "the token is deleted": lambda token: token.delete(),
+        "the token expires": lambda token: Token.objects.filter(pk=token.pk).update(expires_at=timezone.now()),
+        "the token loses its scope": lambda token: Token.objects.filter(pk=token.pk).update(scopes=[]),
+        "the account is made inactive": lambda token: User.objects.filter(pk=token.user_id).update(is_active=False),
+    }.items()):  # fmt: skip
+        owner = somebody(f"owner {place}")
+        run = run_of(owner)
+        for url in (address(run), MOVES):
+            token, secret = token_of(owner)
+            cases.append(Case(f"{name}: {url}", url, lambda lose=lose, token=token: lose(token), secret=secret))
+    return cases
+
+
+def of_workflows() -> list[Case]:
+    owner, heir = somebody("first owner"), somebody("heir")
+    run, other = run_of(owner), run_of(owner)
+    _token, secret = token_of(owner)
+    bound, bound_secret = token_of(owner, bound_to=[other.workflow_id])
+
+    def give() -> None:
+        type(run.workflow).objects.filter(pk=run.workflow_id).update(owner=heir)
+
+    def bind() -> None:
+        Token.objects.filter(pk=bound.pk).update(bound_to=[run.workflow_id])
+
+    return [
+        Case("the workflow is given away", address(run), give, secret=secret),
+        Case("the token is bound elsewhere", address(other), bind, secret=bound_secret),
+        Case("the token is bound elsewhere: moves", MOVES, bind, secret=bound_secret),
+    ]
+
+
+def of_sessions() -> list[Case]:
+    run = run_of(somebody("third owner"))
+    admin = f"/admin/executions/workflowexecution/{run.pk}/stream/"
+    return [case for number, url in enumerate((address(run), MOVES, admin)) for case in of_session(number, url)]
+
+
+def of_session(number: int, url: str) -> Iterator[Case]:
+    sessions: dict[User, Any] = {}
+    for place, (name, lose) in enumerate({
+        "no staff any more": lambda user: User.objects.filter(pk=user.pk).update(is_staff=False),
+        "a group loses a permission": lambda user: user.groups.get().permissions.clear(),
+        "another password": lambda user: (user.set_password("new"), user.save()),
+        "the session ends": lambda user: Session.objects.filter(pk=sessions[user]).delete(),
+    }.items()):  # fmt: skip
+        viewer = somebody(f"viewer {number} {place}", is_staff=True)
+        may_view(viewer)
+        case = Case(f"{name}: {url}", url, lambda lose=lose, viewer=viewer: lose(viewer), user=viewer)
+        sessions[viewer] = case.client.session.session_key
+        yield case
+
+
+async def ended_after(case: Case, reader: Reader, began: float) -> float:
+    async for _part in reader.parts:
+        pass
+    return time.monotonic() - began
+
+
+def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any) -> None:
+    cases = [*of_tokens(), *of_workflows(), *of_sessions()]
+
+    async def scene() -> None:
+        async with AsyncExitStack() as stack:
+            readers = [await case.open(stack) for case in cases]
+            for reader in readers:
+                await reader.next()
+            await asyncio.sleep(rights.EVERY + 0.5)  # as they would be open for long
+            for case in cases:
+                await aside(case.lose)
+            began = time.monotonic()
+            waits = [asyncio.create_task(ended_after(*each, began)) for each in zip(cases, readers, strict=True)]
+            await asyncio.wait(waits, timeout=2 * MOST)
+            late = [
+                case.name for case, wait in zip(cases, waits, strict=True) if not wait.done() or wait.result() > MOST
+            ]
+            for wait in waits:
+                wait.cancel()
+            assert not late
+
+    played(scene)
+
+
+def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_statement(
+    run: Any, token: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rights, "EVERY", 0.1)
+    looks: list[int] = []
+
+    def counted(grounds: Any) -> Any:
+        looks.append(len(grounds))
+        with CaptureQueriesContext(connection) as queries:
+            found = real(grounds)
+        assert len(queries) == 1
+        return found
+
+    real = rights.read
+    monkeypatch.setattr(rights, "read", counted)
+
+    async def scene() -> None:
+        async with AsyncExitStack() as stack:
+            readers = [await stack.enter_async_context(opened(token[1], address(run))) for _ in range(4)]
+            for reader in readers:
+                await reader.event("execution")
+            began, before = time.monotonic(), len(looks)
+            await aside(lambda: User.objects.filter(pk=owner.pk).update(is_staff=True))  # which takes nothing
+            await asyncio.sleep(0.6)
+            assert 1 <= len(looks) - before <= (time.monotonic() - began) / 0.1 + 1
+            await aside(log, run, "still told")
+            for reader in readers:
+                assert [line["message"] for line in await reader.event("logs")] == ["still told"]
+
+    played(scene)
+    assert set(looks) == {3}  # the account, the token, the run: however many streams rest on them
+
+
+def test_a_right_that_is_lost_before_the_first_look_ends_the_stream_too(run: Any, token: Any) -> None:
+    async def scene() -> None:
+        async with opened(token[1], address(run)) as reader:
+            await reader.next()
+            await aside(token[0].revoke)
+            began = time.monotonic()
+            await reader.rest(MOST)
+            assert time.monotonic() - began <= MOST
+
+    played(scene)
+
+
+def test_a_beat_is_an_event_where_it_is_asked_for(run: Any, token: Any) -> None:
+    async def scene() -> None:
+        async with opened(token[1], address(run, "?heartbeat=1")) as reader:
+            await reader.event("execution")
+            assert await reader.next(5) == "event: heartbeat\ndata: {}"
+
+    played(scene)
+
+
+def test_a_token_that_expires_by_itself_is_noticed() -> None:
+    owner = somebody("owner")
+    soon, _secret = token_of(owner, expires_at=timezone.now() + timedelta(milliseconds=300))
+    ground = rights.Ground("token", str(soon.pk))
+    before = rights.read([ground])
+    time.sleep(0.4)
+    assert rights.read([ground]) != before
