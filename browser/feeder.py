@@ -1,7 +1,8 @@
 """`python -m browser.feeder ADDRESS TOKEN NAME`: an engine in a process of its own, which knows nothing but the API.
 
 It makes a workflow NAME of two nodes, Load and Rank, and a run of it, then does what each line on stdin says: `start`,
-`complete` or `fail` with `run` or a node, or `log` with a text. Each answer is a line of JSON: the status, the body.
+`complete` or `fail` with `run` or a node, or `log` or
+`error` with a text. Each answer is a line of JSON: the status, the body.
 """
 
 import json
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+LEVELS = {"log": "info", "error": "error"}
 FAILED = {"error_message": "line 409 is cut off", "error_traceback": 'File "load.py", line 12, in rows'}
 
 
@@ -25,8 +27,8 @@ class Feeder:
         }
 
     def do(self, verb: str, what: str) -> tuple[int, Any]:
-        if verb == "log":
-            line = {"level": "info", "message": what, "node_execution": self.nodes["Load"]}
+        if verb in LEVELS:
+            line = {"level": LEVELS[verb], "message": what, "node_execution": self.nodes["Load"]}
             return self.post(f"executions/{self.run}/logs/", line)
         row = f"executions/{self.run}" if what == "run" else f"node-executions/{self.nodes[what]}"
         return self.post(f"{row}/{verb}/", FAILED if verb == "fail" else {})

@@ -45,7 +45,7 @@ class Guard:
             self.faults.append(f"{message.type} on the console: {message.text} ({message.location})")
 
     def _catch(self, error: WebError) -> None:
-        self.faults.append(f"error in a script: {error.error}")
+        self.faults.append(f"error in a script: {getattr(error.error, 'stack', error.error)}")
 
     def _look(self, request: Request) -> None:
         if (parts := urlsplit(request.url)).scheme in {"http", "https", "ws", "wss"} and parts.netloc != self.host:

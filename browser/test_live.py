@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import BrowserContext, Page, Request, Route, StorageState, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, StorageState, expect
 
+from browser import screenshots
 from browser.engine import Engine
 from browser.guard import Guard
 from browser.pages import RUN_PAGE, RUNS
@@ -177,7 +178,7 @@ def test_a_line_is_found_among_the_others(page: Page, site: Stage) -> None:
     page.get_by_label("Search").fill("0 of 953")
     page.keyboard.press("Enter")
     expect(page.locator("#log mark").first).to_be_visible()
-    page.get_by_role("link", name="First error").click()
+    page.get_by_role("link", name="First error", exact=True).click()
     expect(page.locator(".line-error").first).to_be_in_viewport()
 
 
@@ -225,3 +226,105 @@ def test_a_run_is_deleted_for_a_reason_that_outlives_it(page: Page, site: Stage,
     delete(page, site, engine.ids["run"])
     page.goto(site.url("/admin/executions/deletion/"))
     expect(page.get_by_text("it was made by mistake").first).to_be_visible()
+
+
+def lost(page: Page, kind: str) -> Locator:
+    return page.locator(f'[data-lost="{kind}"]')
+
+
+def clock_stands(page: Page) -> bool:
+    """Whether no running duration of the page changes for more than a second."""
+    script = """async () => {
+        const read = () => [...document.querySelectorAll("time.clock")].map((each) => each.textContent).join();
+        const before = read();
+        await new Promise((done) => setTimeout(done, 2_200));
+        return before === read();
+    }"""
+    return bool(page.evaluate(script))
+
+
+def test_a_run_that_ends_changes_its_row_of_the_list_while_its_link_has_the_focus(
+    page: Page, site: Stage, engine: Engine
+) -> None:
+    engine("start", "run")
+    with page.expect_request(stream_of):
+        page.goto(site.url(RUNS))
+    row = page.locator("#result_list tbody tr", has=page.locator(f'a[href*="{engine.ids["run"]}"]'))
+    expect(row.locator(".status")).to_have_text("running")
+    row.locator("th a").first.focus()
+    engine("complete", "run")
+    expect(row.locator(".status")).to_have_text("completed")
+    assert page.evaluate("document.activeElement.closest('th') !== null")
+
+
+def test_ten_live_pages_leave_connections_for_clicks(
+    opened: Callable[..., BrowserContext], session: StorageState, site: Stage, engine: Engine
+) -> None:
+    engine("start", "run")
+    context = opened(storage_state=session)
+    run = RUN_PAGE.format(run=engine.ids["run"])
+    log = f"{RUNS}{engine.ids['run']}/logs/"
+    pages = [context.new_page() for _ in range(10)]
+    for page, path in zip(pages, ("/admin/", RUNS, run, log, "/admin/workflows/workflow/{workflow}/") * 2, strict=True):
+        page.goto(site.url(path))
+    engine("log", "seen in each")
+    for page in (pages[2], pages[7]):
+        expect(page.get_by_text("seen in each").first).to_be_visible()
+    held = pages[0].evaluate("navigator.locks.query().then(({ held }) => held.map(({ name }) => name).sort())")
+    assert held == ["ledger-stream-0", "ledger-stream-1"]
+    for page in pages:
+        page.get_by_role("link", name="Home").or_(page.get_by_role("link", name="Workflows")).first.click(
+            timeout=20_000
+        )
+    for page in pages:
+        page.wait_for_load_state()
+
+
+def test_every_live_page_says_that_its_session_has_ended_and_asks_nothing_more(
+    opened: Callable[..., BrowserContext], browser: Browser, site: Stage, engine: Engine, guards: list[Guard]
+) -> None:
+    engine("start", "run")
+    engine("log", "a line")
+    context = opened(storage_state=screenshots.signed_in(browser, site))  # a session of its own, which ends here
+    guards[0].expected = {401}
+    run = RUN_PAGE.format(run=engine.ids["run"])
+    addresses = ("/admin/", RUNS, run, f"{RUNS}{engine.ids['run']}/logs/", "/admin/workflows/workflow/{workflow}/")
+    pages = [context.new_page() for _ in addresses]
+    for page, path in zip(pages, addresses, strict=True):
+        with page.expect_request(lambda request: "/stream/" in request.url):
+            page.goto(site.url(path))
+    other = context.new_page()
+    other.goto(site.url("/admin/executions/nodeexecution/"))
+    other.get_by_role("button", name="Log out").click()
+    for page in pages:
+        expect(lost(page, "session")).to_be_visible(timeout=10_000)
+        expect(lost(page, "session").get_by_role("link")).to_have_attribute("href", re.compile("/admin/login/.next="))
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+    assert clock_stands(pages[0])
+    pages[1].wait_for_timeout(4_000)  # longer than any rhythm of a page that is alive
+    assert asked == []
+
+
+def test_the_head_of_a_log_follows_its_run_and_the_way_to_its_first_failure(
+    page: Page, site: Stage, engine: Engine
+) -> None:
+    engine("start", "run")
+    engine("start", "Load")
+    engine("log", "the first line")
+    page.goto(site.url(f"{RUNS}{engine.ids['run']}/logs/"))
+    expect(page.get_by_role("link", name="First error", exact=True)).to_be_hidden()
+    engine("error", "the first error")
+    for number in range(60):
+        engine("log", f"line {number}")
+    engine("error", "the second error")
+    expect(page.get_by_text("2 errors")).to_be_visible()
+    page.get_by_role("link", name="Newest lines").click()
+    expect(page.get_by_text("the second error")).to_be_in_viewport()
+    page.get_by_role("link", name="First error", exact=True).click()
+    expect(page.locator(".is-asked-for")).to_contain_text("the first error")
+    expect(page.locator(".is-asked-for")).to_be_in_viewport()
+    engine("complete", "Load")
+    engine("complete", "run")
+    expect(page.get_by_text("The run has ended")).to_be_visible()
+    expect(page.locator(".ledger-head .status")).to_have_text("completed")

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
-from django.utils.timesince import timesince
+from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 
 from . import texts, usual
 from .usual import Usual
 
+AHEAD = timedelta(seconds=2)
 WIDTH = 100  # of the bar, in units of its viewBox
 P95_AT = 70  # what is longer than usual has room beyond
 
@@ -68,11 +69,16 @@ def seconds(run: Any) -> Any:
 
 
 def ago(moment: datetime) -> str:
-    """ "12 s ago", "3 minutes ago", "2 days ago"; what the clock of the database has ahead is now."""
-    passed = max(timezone.now() - moment, timedelta())
-    if passed < timedelta(minutes=1):
-        return _("%(duration)s ago") % {"duration": _("%(seconds)d s") % {"seconds": passed.total_seconds()}}
-    return _("%(duration)s ago") % {"duration": timesince(moment, depth=1)}
+    """ "12 s ago", "3 minutes ago", "2 days ago", and "in 2 days"; what one clock may be ahead of another is now."""
+    passed = timezone.now() - moment
+    if passed < -AHEAD:
+        return _("in %(duration)s") % {"duration": _span(-passed, timeuntil(moment, depth=1))}
+    return _("%(duration)s ago") % {"duration": _span(max(passed, timedelta()), timesince(moment, depth=1))}
+
+
+def _span(length: timedelta, words: str) -> str:
+    """Django's words begin at a minute."""
+    return _("%(seconds)d s") % {"seconds": length.total_seconds()} if length < timedelta(minutes=1) else words
 
 
 def clocks() -> dict[str, str]:

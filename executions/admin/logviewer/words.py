@@ -10,6 +10,8 @@ def words() -> dict[str, Any]:
     return {
         "new": [ngettext("%(count)s new line", "%(count)s new lines", count) for count in (1, 2)],
         "lines": [ngettext("%(count)s line", "%(count)s lines", count) for count in (1, 2)],
+        "errors": [ngettext("%(count)s error", "%(count)s errors", count) for count in (1, 2)],
+        "warnings": [ngettext("%(count)s warning", "%(count)s warnings", count) for count in (1, 2)],
         "match": gettext("match %(place)s of %(count)s"),
         "failed": gettext("These lines could not be loaded."),
         "again": gettext("Try again"),
@@ -17,7 +19,6 @@ def words() -> dict[str, Any]:
         "following": gettext("Following what is new."),
         "paused": gettext("Paused. New lines are counted."),
         "ended": gettext("The run has ended: nothing is followed any more."),
-        "lost": gettext("The connection is lost; lines are asked for every few seconds."),
         "copied": gettext("The address now leads to this line."),
         "search": gettext("To the search"),
         "next": gettext("To the next match"),

@@ -22,8 +22,8 @@ from executions.live.slots import TooManyStreams
 from executions.models import WorkflowExecution
 from executions.querysets import sees
 from tokens.api import within
-from workflows.api.query import BadQuery
 from tokens.models import Token
+from workflows.api.query import BadQuery
 from workflows.models import Workflow
 from workflows.querysets import may_see_all
 

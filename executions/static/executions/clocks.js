@@ -1,5 +1,7 @@
 /* Lets the durations of what is running tick. Each stands in a <time class="clock"> whose datetime is the start; the
-   words, and the server's time, in #clocks. Without this, a page shows them as they were when it was made. */
+   words, and the server's time, in #clocks. They stand still while the page is lost. Without this, a page shows them as they were when it was made. */
+
+import { isLost } from "./lost.js";
 
 const words = JSON.parse(document.getElementById("clocks")?.textContent ?? "null");
 
@@ -16,6 +18,7 @@ export function human(seconds) {
 }
 
 function tick(ahead) {
+    if (isLost()) return;
     const now = Date.now() + ahead;
     for (const clock of document.querySelectorAll("time.clock")) {
         const text = human(Math.max(0, Math.floor((now - Date.parse(clock.dateTime)) / 1000)));

@@ -1,6 +1,8 @@
 // Parts of a page made anew: what is marked data-live is taken out of the page as the server makes it now. A part under
 // the pointer stays until the pointer has gone; focus, folds and scroll positions are kept.
 
+import { asked, isOver } from "./lost.js";
+
 const LEAST_MS = 3_000;
 const JITTER_MS = 1_000;
 
@@ -13,16 +15,19 @@ export class Freshener {
     }
 
     later() {
+        if (isOver()) return;
         this.timer ??= setTimeout(() => this.#now(), Math.max(0, this.done + this.pause - performance.now()) + JITTER_MS * Math.random());
     }
 
     async #now() {
         const began = performance.now();
+        const address = location.href;
         try {
-            const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-            if (answer.ok && !answer.redirected) put(new DOMParser().parseFromString(await answer.text(), "text/html"), this.skipped);
+            const answer = await asked(address, this, { headers: { Accept: "text/html" } });
+            const isSame = answer.ok && !answer.redirected && address === location.href; // another node may be chosen by now
+            if (isSame) put(new DOMParser().parseFromString(await answer.text(), "text/html"), this.skipped);
         } catch {
-            // asked again at the next event
+            // lost.js says so; asked again at the next event
         }
         this.done = performance.now();
         this.pause = Math.max(LEAST_MS, 10 * (this.done - began));
@@ -63,10 +68,11 @@ function swap(old, fresh) {
     old.replaceChildren(...fresh.childNodes);
     frames(old).forEach((each, index) => { [each.scrollLeft, each.scrollTop] = scrolled[index] ?? [0, 0]; });
     for (const find of chosen) find && old.querySelector(find)?.setAttribute("aria-current", "true");
+    document.dispatchEvent(new CustomEvent("renewed", { detail: old }));
     if (focused) old.querySelector(focused)?.focus({ preventScroll: true });
 }
 
-const frames = (part) => [...part.querySelectorAll(".graph-scroll, .timeline-scroll, .nodes-scroll, .results")];
+const frames = (part) => [...part.querySelectorAll(".graph-scroll, .grid-scroll, .timeline-scroll, .nodes-scroll, .results")];
 
 // How to find the same element in the new part.
 function same(element) {

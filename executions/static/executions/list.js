@@ -2,9 +2,10 @@
    that what appears fits its filters. The rows that are shown change in their places; new ones wait behind a button, or
    go in at once while nobody is at work in the table: nothing moves under a pointer. Without this, one reloads. */
 import { follow } from "./live.js";
+import { asked, isOver } from "./lost.js";
 
-const POLL_MS = 10_000; // while nothing is heard of the stream
-const QUIET_MS = 60_000; // while it is there, and silent
+const RETRY_MS = 10_000; // after a failure
+const QUIET_MS = 60_000; // while nothing moves: what is said of times gets old
 const DEBOUNCE_MS = 1_000;
 const MOST = 300; // rows that are kept; older ones go as new ones come
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -18,34 +19,35 @@ const idOf = (row) => UUID.exec(row.querySelector("th a[href]")?.getAttribute("h
 const rowsOf = (of) => new Map([...(of?.rows ?? [])].map((row) => [idOf(row), row]).filter(([id]) => id));
 
 let waiting = []; // rows that are new, the newest first
-let isHeard = false;
 let timer = null;
 let isUnderWay = false;
+let isSoon = false; // it is to be asked within DEBOUNCE_MS
+let isWanted = false; // something happened while an answer was awaited
 
 /* --- asking ------------------------------------------------------------------------------------------------------ */
 function later(milliseconds) {
     clearTimeout(timer);
-    if (!document.hidden) timer = setTimeout(refresh, milliseconds);
+    if (!document.hidden && !isOver()) timer = setTimeout(refresh, milliseconds);
 }
 
 async function refresh() {
-    if (isUnderWay) return;
-    isUnderWay = true;
+    if (isUnderWay || isOver()) return;
+    [isUnderWay, isSoon, isWanted] = [true, false, false];
+    let next = RETRY_MS; // lost.js says what is wrong
     try {
         take(await fetched());
         tell();
-    } catch {
-        tell(news.dataset.failed);
-    } finally {
+        next = QUIET_MS;
+    } catch {} finally {
         isUnderWay = false;
-        later(isHeard ? QUIET_MS : POLL_MS);
+        later(isWanted ? DEBOUNCE_MS : next);
     }
 }
 
 async function fetched() {
     const address = new URL(location.href);
     address.searchParams.set("part", "rows");
-    const response = await fetch(address, { headers: { Accept: "text/html" }, cache: "no-store" });
+    const response = await asked(address, "list", { headers: { Accept: "text/html" } });
     if (!response.ok || response.redirected) throw new Error(`${response.status}`);
     return new DOMParser().parseFromString(await response.text(), "text/html").querySelector("#result_list tbody");
 }
@@ -62,19 +64,26 @@ function take(fresh) {
     if (waiting.length && isAtRest()) put();
 }
 
-/* Cell by cell, but for the checkbox and the link, which hold what one has chosen and where one is. */
+/* Cell by cell, but for the checkbox, which holds what one has chosen. A link that has the focus stays, with new words. */
 function renew(row, now) {
     [...row.cells].forEach((cell, place) => {
         const fresh = now.cells[place];
-        if (cell.matches("th, .action-checkbox") || !fresh || cell.contains(document.activeElement)) return;
-        if (bare(cell) !== bare(fresh)) cell.innerHTML = fresh.innerHTML;
+        if (cell.matches(".action-checkbox") || !fresh || bare(cell) === bare(fresh)) return;
+        const focused = cell.contains(document.activeElement) ? document.activeElement : null;
+        if (!focused) cell.innerHTML = fresh.innerHTML;
+        else if (focused.matches("a")) replaceWords(focused, fresh.querySelector("a"));
     });
 }
 
-/* What a clock shows by now is no change. */
+function replaceWords(link, fresh) {
+    if (fresh) link.replaceChildren(...document.importNode(fresh, true).childNodes);
+}
+
+/* What a clock shows by now is no change, nor is our own mark. */
 function bare(cell) {
     const copy = cell.cloneNode(true);
     for (const clock of copy.querySelectorAll("time.clock")) clock.textContent = "";
+    copy.querySelector(".has-left")?.remove();
     return copy.innerHTML;
 }
 
@@ -122,12 +131,10 @@ function drop(id) {
 }
 
 /* --- saying so --------------------------------------------------------------------------------------------------- */
-function tell(trouble = "") {
+function tell() {
     const number = waiting.length;
     const text = number && (number === 1 ? news.dataset.one : news.dataset.other).replace("%n", number);
     const button = news.querySelector("button");
-    const said = news.querySelector("span");
-    if (said.textContent !== trouble) said.textContent = trouble;
     if (text && button.textContent !== text) button.textContent = text;
     button.hidden = !number;
 }
@@ -154,6 +161,13 @@ function toggled(event) {
     if (form.querySelector(".is-new")) setTimeout(count); // after the admin's own
 }
 
+/* Soon; what happens meanwhile does not put it off. */
+function moved() {
+    if (isUnderWay) isWanted = true;
+    else if (!isSoon) later(DEBOUNCE_MS);
+    isSoon = true;
+}
+
 /* --- from here on ------------------------------------------------------------------------------------------------ */
 if (news && form) {
     news.querySelector("button").addEventListener("click", () => {
@@ -167,22 +181,10 @@ if (news && form) {
     document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : later(0)));
     if (news.dataset.stream) {
         follow(news.dataset.stream, {
-            execution() {
-                isHeard = true;
-                if (!isUnderWay) later(DEBOUNCE_MS);
-            },
-            deleted({ id }) {
-                drop(id);
-            },
-            lost() {
-                isHeard = false;
-                later(POLL_MS);
-            },
-            back() {
-                isHeard = true;
-                later(0);
-            },
+            execution: moved,
+            deleted: ({ id }) => drop(id),
+            back: () => later(0),
         });
     }
-    later(POLL_MS);
+    later(QUIET_MS);
 }

@@ -3,7 +3,10 @@
 
 import { bind } from "./keys.js";
 import { LogList } from "./loglist.js";
+import { follow } from "./live.js";
 import { Tail } from "./logtail.js";
+import { checkOver } from "./lost.js";
+import { showState } from "./state.js";
 
 const scroller = document.getElementById("log");
 const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
@@ -35,6 +38,7 @@ function query(more) {
 
 async function get(address, more, signal) {
     const response = await fetch(`${address}?${query(more)}`, { signal, headers: { Accept: "text/html" } });
+    checkOver(response, "log");
     if (!response.ok || response.redirected) throw new Error(`${response.status}`);
     return response;
 }
@@ -120,10 +124,11 @@ function toMatch(step) {
     lead(index.matches[match]);
 }
 
-function toError() {
+/* To the first error, whatever is in sight; with `isOn`, from the one that was led to on to the next. */
+function toError(isOn) {
     if (!index?.errors.length) return say(words.noError);
     if (onlyMatches) return document.querySelector('[data-to="error"]')?.click();
-    error = next(index.errors, error, 1);
+    error = isOn && error >= 0 ? next(index.errors, error, 1) : 0;
     lead(index.errors[error]);
 }
 
@@ -177,7 +182,7 @@ function onClick(event) {
     else if (link.dataset.step) toMatch(Number(link.dataset.step));
     else if (to === "first") lead(0).then(() => point(null));
     else if (to === "end") tail ? tail.resume() : list.show(list.count - 1, 0.9);
-    else if (to === "error") toError();
+    else if (to === "error") toError(false);
 }
 
 function permalink(link) {
@@ -193,7 +198,7 @@ function bindKeys() {
     bind("/", words.search, () => { form.elements.q.focus(); form.elements.q.select(); });
     bind("n", words.next, () => toMatch(1));
     bind("N", words.previous, () => toMatch(-1));
-    bind("e", words.error, toError);
+    bind("e", words.error, () => toError(true));
     bind("w", words.wrap, () => wrap(!form.elements.wrap.checked));
     bind("t", words.times, () => times(TIMES[(TIMES.indexOf(form.elements.time.value) + 1) % TIMES.length]));
     if (tail) bind("f", words.follow, () => tail.toggle());
@@ -254,12 +259,6 @@ if (index && form) {
     bindKeys();
     begin().then(() => tail?.start(!isLedSomewhere() && !index.matches));
 } else if (!form && scroller?.querySelector("[data-silent]")) {
-    // Nothing has been said: the first line brings the page.
-    const again = setInterval(async () => {
-        if (document.hidden) return;
-        const found = await fetch(scroller.dataset.lines).then((response) => response.text()).catch(() => "");
-        if (!found.includes("log-line")) return;
-        clearInterval(again);
-        location.reload();
-    }, 3000);
+    // Nothing has been said: the first line brings the page, and the end the one that says so.
+    if (scroller.dataset.stream) follow(scroller.dataset.stream, { logs: () => location.reload(), end: () => location.reload(), execution: showState });
 }

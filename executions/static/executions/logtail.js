@@ -1,7 +1,8 @@
-/* The end of a log that grows. Lines come by the run's stream, or are asked for where there is none; whoever scrolls up
-   pauses, and is told how many have come since. */
+/* The end of a log that grows. Lines come by the run's stream; whoever scrolls up pauses, and is told how many have come
+   since. */
+import { follow } from "./live.js";
+import { showState } from "./state.js";
 
-const EVERY = 3000; // ms between two questions, where there is no stream
 const SOON = 1000; // ms: after the stream said that there is something for a view that is narrowed
 const REORDER = 5000; // ms at least between two looks at the whole order
 const REMEMBERED = 5000;
@@ -9,10 +10,9 @@ const REMEMBERED = 5000;
 export class Tail {
     constructor(page) {
         Object.assign(this, page);
-        Object.assign(this, { isFollowing: false, fresh: 0, known: new Set(), lastId: null, lastTime: "", ended: false, live: null });
+        Object.assign(this, { isFollowing: false, fresh: 0, known: new Set(), lastId: null, lastTime: "", ended: false });
         this.button = document.getElementById("log-follow");
         this.news = document.querySelector(".log-new button");
-        this.isLost = true; // until there is a stream
     }
 
     async start(follow) {
@@ -23,13 +23,8 @@ export class Tail {
         await this.list.fill(this.list.tail);
         this.#learn();
         if (follow) this.resume();
-        await this.#connect();
-        this.#watch();
+        this.#connect();
         this.poll(); // what came between the page and the stream
-    }
-
-    #watch() {
-        this.timer = setInterval(() => this.isLost && !document.hidden && this.poll(), EVERY);
     }
 
     toggle() {
@@ -63,21 +58,15 @@ export class Tail {
         }
     }
 
-    async #connect() {
+    #connect() {
         if (!this.scroller.dataset.stream) return;
-        try {
-            const { follow } = await import("./live.js");
-            this.isLost = false;
-            this.live = follow(this.scroller.dataset.stream, {
-                logs: (data) => this.#came(data),
-                end: () => this.#end(),
-                again: () => this.#again(),
-                lost: () => { this.isLost = true; this.say(this.words.lost); },
-                back: () => { this.isLost = false; this.say(""); this.poll(); },
-            });
-        } catch {
-            this.isLost = true;
-        }
+        follow(this.scroller.dataset.stream, {
+            logs: (data) => this.#came(data),
+            execution: showState,
+            end: () => this.#end(),
+            again: () => this.#again(),
+            back: () => this.poll(),
+        });
     }
 
     #came(data) {
@@ -88,7 +77,6 @@ export class Tail {
     async #end() {
         await this.poll();
         this.ended = true;
-        clearInterval(this.timer);
         this.#set(false);
         this.button.disabled = true;
         this.say(this.words.ended);
@@ -99,7 +87,6 @@ export class Tail {
         this.ended = false;
         this.button.disabled = false;
         this.say("");
-        this.#watch();
     }
 
     /* Lines at the end of those that are known; one that is older than the last is put where it belongs. How many. */
@@ -114,6 +101,7 @@ export class Tail {
 
     #add(row) {
         this.#remember(row.id);
+        this.#count(row);
         const tail = this.list.tail;
         if (row.dataset.time < this.lastTime) return this.#late(row);
         [this.lastId, this.lastTime] = [row.id.slice("line-".length), row.dataset.time];
@@ -129,7 +117,8 @@ export class Tail {
     #late(row) {
         const tail = this.list.tail;
         const behind = tail.isFull && [...tail.list.children].find((each) => each.dataset.time > row.dataset.time);
-        if (behind && behind !== tail.list.firstElementChild) this.#grow(tail, row, behind);
+        const isError = row.classList.contains("line-error"); // whose place, and those of later ones, the index knows
+        if (behind && behind !== tail.list.firstElementChild && !isError) this.#grow(tail, row, behind);
         else this.reorder ??= setTimeout(() => this.#reorder(), REORDER);
     }
 
@@ -180,9 +169,24 @@ export class Tail {
         this.news.textContent = `↓ ${this.counted(this.words.new, this.fresh)}`;
     }
 
+    /* Of a line that is worth a look, for the head of the page. */
+    #count(row) {
+        const level = ["error", "warning"].find((each) => row.classList.contains(`line-${each}`));
+        if (level) this.index.counts[level] = (this.index.counts[level] ?? 0) + 1;
+    }
+
     #shown() {
         const total = document.querySelector("[data-count]");
         if (total) total.textContent = this.counted(this.words.lines, this.list.count);
+        for (const [level, count] of Object.entries(this.index.counts)) this.#showCount(level, count);
+        document.querySelector("[data-if-error]")?.toggleAttribute("hidden", !this.index.counts.error);
+    }
+
+    #showCount(level, count) {
+        const shown = document.querySelector(`[data-count-of="${level}"]`);
+        if (!shown) return;
+        shown.hidden = !count;
+        shown.textContent = this.counted(this.words[`${level}s`], count);
     }
 
     /* Upwards by hand pauses; down at the end goes on. */

@@ -1,16 +1,12 @@
-// The front page while runs move: made anew, part by part, soon after something happened; every 15 seconds where nothing
-// tells of it.
+// The front page while runs move: made anew, part by part, soon after something happened, and each minute: what is told
+// of the last 24 hours, and how long ago things were, changes without that.
 import { follow } from "./live.js";
 import { Freshener } from "./fresh.js";
 
-const POLL_MS = 15_000;
+const QUIET_MS = 60_000;
 const fresh = new Freshener();
-let isLost = false;
+const later = () => document.hidden || fresh.later();
 
-follow(document.querySelector("[data-moves]").dataset.moves, {
-    execution: () => fresh.later(),
-    deleted: () => fresh.later(),
-    lost: () => { isLost = true; },
-    back: () => { isLost = false; fresh.later(); },
-});
-setInterval(() => isLost && !document.hidden && fresh.later(), POLL_MS);
+follow(document.querySelector("[data-moves]").dataset.moves, { execution: later, deleted: later, back: later });
+setInterval(later, QUIET_MS);
+document.addEventListener("visibilitychange", later);

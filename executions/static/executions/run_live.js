@@ -1,11 +1,12 @@
 // The page of a run while it runs: states change where they stand, lines are added, the rest is made anew in between.
 import { follow } from "./live.js";
 import { Freshener } from "./fresh.js";
+import { showState } from "./state.js";
 
 const LINES = 1_000;
 const STATUS = /\bstatus-\w+/;
 const live = document.getElementById("live");
-const [said, lost] = [live.querySelector("[data-said]"), live.querySelector("[data-lost]")];
+const said = live.querySelector("[data-said]");
 const table = () => document.querySelector('[data-live="log"] .ledger-log tbody');
 const fresh = new Freshener((part) => part.dataset.live === "log" && table());
 
@@ -25,8 +26,7 @@ function node(data) {
 }
 
 function execution(data) {
-    const status = document.querySelector('[data-live="head"] .status');
-    if (status) status.outerHTML = data.sign;
+    showState(data);
     if (said.dataset.status !== data.status) said.textContent = data.said;
     said.dataset.status = data.status;
     fresh.later();
@@ -47,6 +47,5 @@ follow(live.dataset.stream, {
     logs,
     end: () => fresh.later(),
     gone: () => location.reload(), // deleted: the page that says so comes instead
-    lost: () => { lost.hidden = false; },
-    back: () => { lost.hidden = true; fresh.later(); },
+    back: () => fresh.later(),
 });

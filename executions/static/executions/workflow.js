@@ -37,9 +37,10 @@ for (const choice of choices) {
 
 /* --- moving in it -------------------------------------------------------------------------------------------------- */
 // Each line of the grid is a run of places, some of them empty; the boxes of the graph are one line, in their order.
-const grid = document.querySelector(".grid");
-const lines = [...(grid?.querySelectorAll("[data-line]") ?? [])].map((row) => [...row.cells].map((cell) => cell.querySelector("a")));
-const boxes = [...document.querySelectorAll(".workflow-view .box")].sort(inOrder);
+// They are looked up each time: while runs move, the page is made anew part by part.
+const view = document.getElementById("view");
+const lines = () => [...(view?.querySelectorAll(".grid [data-line]") ?? [])].map((row) => [...row.cells].map((cell) => cell.querySelector("a")));
+const boxes = () => [...(view?.querySelectorAll(".workflow-view .box") ?? [])].sort(inOrder);
 
 function inOrder(a, b) {
     const [first, second] = [a, b].map((box) => box.querySelector("g").transform.baseVal[0].matrix);
@@ -48,7 +49,8 @@ function inOrder(a, b) {
 
 const isGrid = () => shown()?.dataset.shown === "grid";
 const current = () => shown()?.querySelector('.grid a[tabindex="0"], .box[tabindex="0"]');
-const first = () => (isGrid() ? (lines[1] ?? lines[0])?.findLast(Boolean) : boxes[0]);
+const firstOf = { grid: () => (lines()[1] ?? lines()[0])?.findLast(Boolean), graph: () => boxes()[0] };
+const first = () => firstOf[isGrid() ? "grid" : "graph"]();
 
 function focusOn(link) {
     if (!link) return;
@@ -58,25 +60,32 @@ function focusOn(link) {
     link.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
-function placeOf(link) {
-    const line = lines.findIndex((each) => each.includes(link));
-    return [line, lines[line]?.indexOf(link)];
+function placeOf(all, link) {
+    const line = all.findIndex((each) => each.includes(link));
+    return [line, all[line]?.indexOf(link)];
 }
 
 // The next one in that direction that is there: a run that never had the node is passed over.
 function next(link, down, right) {
-    let [line, column] = placeOf(link);
+    const all = lines();
+    let [line, column] = placeOf(all, link);
     do {
         line += down;
         column += right;
-    } while (lines[line] && column in lines[line] && !lines[line][column]);
-    return lines[line]?.[column];
+    } while (all[line] && column in all[line] && !all[line][column]);
+    return all[line]?.[column];
 }
 
 function move(down, right) {
     const link = document.activeElement?.closest?.(".grid a, .box") ?? null;
     if (!link || !shown().contains(link)) focusOn(current() ?? first());
-    else focusOn(isGrid() ? next(link, down, right) : boxes[boxes.indexOf(link) + (down || right)]);
+    else focusOn(isGrid() ? next(link, down, right) : boxes()[boxes().indexOf(link) + (down || right)]);
+}
+
+/* For the tab key; the rest is reached by the other keys. */
+function oneStop() {
+    for (const link of [...lines().flat().filter(Boolean), ...boxes()]) link.setAttribute("tabindex", "-1");
+    for (const start of Object.values(firstOf)) start()?.setAttribute("tabindex", "0");
 }
 
 if (choices.length) {
@@ -87,14 +96,10 @@ if (choices.length) {
     bind("h", left, () => move(0, -1));
     bind("l", right, () => move(0, 1));
     bind("Enter", "open");
-    // One stop for the tab key, and the rest by keys.
-    for (const link of [...lines.flat().filter(Boolean), ...boxes]) link.setAttribute("tabindex", "-1");
-    for (const name of ["grid", "graph"]) {
-        const start = name === "grid" ? (lines[1] ?? lines[0])?.findLast(Boolean) : boxes[0];
-        start?.setAttribute("tabindex", "0");
-    }
+    oneStop();
+    document.addEventListener("renewed", oneStop);
     const arrows = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    document.getElementById("view").addEventListener("keydown", (event) => {
+    view.addEventListener("keydown", (event) => {
         if (!arrows[event.key] || !event.target.matches(".grid a, .box") || event.altKey || event.ctrlKey || event.metaKey) return;
         event.preventDefault();
         move(...arrows[event.key]);
@@ -104,12 +109,12 @@ if (choices.length) {
 /* --- row and column of what is pointed at -------------------------------------------------------------------------- */
 function light(target) {
     const cell = target.closest?.(".grid [data-line] > *");
-    for (const lit of grid.querySelectorAll(".lit")) lit.classList.remove("lit");
-    if (cell?.cellIndex) for (const row of grid.querySelectorAll("[data-line]")) row.cells[cell.cellIndex]?.classList.add("lit");
+    for (const lit of view.querySelectorAll(".lit")) lit.classList.remove("lit");
+    if (cell?.cellIndex) for (const row of view.querySelectorAll(".grid [data-line]")) row.cells[cell.cellIndex]?.classList.add("lit");
 }
 
-if (grid) {
-    grid.addEventListener("pointerover", (event) => light(event.target));
-    grid.addEventListener("pointerleave", () => light(document.activeElement));
-    grid.addEventListener("focusin", (event) => light(event.target));
+if (view) {
+    view.addEventListener("pointerover", (event) => light(event.target));
+    view.addEventListener("pointerleave", () => light(document.activeElement));
+    view.addEventListener("focusin", (event) => light(event.target));
 }
