@@ -55,6 +55,9 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
     def update(self, **changes: Any) -> int:
         """Masked and scrubbed as save() does it, of the secrets of every run that has a row among these."""
         said = {name: changes[name] for name in vault.guarded(self.model) & set(changes) if changes[name]}
+        for name, value in said.items():
+            if isinstance(self.model._meta.get_field(name), models.JSONField):
+                storable.check(name, value)
         if said:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
             changes |= vault.guard_same(said, runs, self.db)

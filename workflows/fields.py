@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 
+from . import storable
 from .secrets import masked, masked_schema
 
 
@@ -20,7 +22,13 @@ class DefinitionField(models.JSONField):
         return value
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        storable.check(self.name, value)
         return super().get_db_prep_save(self.as_stored(value), connection)
+
+    def validate(self, value: Any, model_instance: Any) -> None:
+        super().validate(value, model_instance)
+        if too_large := storable.size_fault(value):
+            raise ValidationError(too_large)
 
     def deconstruct(self) -> Any:
         """To the database, and so to migrations, it is a JSON column like any other."""

@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from . import graph
+from . import graph, storable
 from .base import Identified, Versioned, json_value, uuid7
 from .exceptions import CyclicGraph, HasHistory
 from .fields import DefinitionField, SchemaField
@@ -66,6 +66,16 @@ class Workflow(Versioned):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        super().clean()
+        storable.check("description", self.description)
+
+    def save(self, **kwargs: Any) -> None:
+        """Raises ValidationError for what cannot be stored, before a statement is sent, and what Versioned.save() raises."""
+        for name in ("description", "config", "variables"):
+            storable.check(name, self.__dict__.get(name))
+        super().save(**kwargs)
 
     def soft_delete(self) -> None:
         """Put it out of use; its history stays. A second call changes nothing."""

@@ -1,9 +1,11 @@
 """What PostgreSQL, and other readers of JSON and of times, can keep."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
 from django.utils.text import format_lazy
@@ -21,6 +23,11 @@ TOO_DEEP = _("nested deeper than {most} levels.")
 TOO_LONG = _("a whole number has more than {most} digits.")
 IN_KEY = _("a key: {fault}")
 NUL = _("the character NUL (\\u0000) cannot be stored.")
+TOO_LARGE = _(
+    "too large: {size} bytes as JSON, and at most {most} are stored ({setting}). Keep elsewhere what is large, and its "
+    "address here."
+)
+DOCUMENT = "EXECUTIONS_MAX_DOCUMENT_BYTES"
 SURROGATE = _("a lone surrogate (\\ud800 to \\udfff) is not text.")
 
 
@@ -35,9 +42,22 @@ def is_whole(value: object) -> TypeGuard[float]:
 
 
 def check(field: str, value: Any) -> None:
-    """Raises ValidationError on `field`, naming the place, for what faults() finds in it."""
+    """Raises ValidationError on `field`, naming the place, for what faults() finds in it, and where it is too large."""
     for pointer, fault in faults(value):
         raise ValidationError({field: f"{field}{pointer.replace('/', '.')}: {fault}"})
+    if too_large := size_fault(value):
+        raise ValidationError({field: f"{field}: {too_large}"})
+
+
+def size_fault(value: Any) -> Any:
+    """Return a sentence for a document of more bytes, as JSON in UTF-8, than the setting allows; else nothing."""
+    if not value or not isinstance(value, dict | list | tuple | str):
+        return ""
+    written = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    size, most = len(written), getattr(settings, DOCUMENT)
+    if size * 4 > most:  # whatever the letters, else
+        size = len(written.encode("utf-8", "surrogatepass"))
+    return format_lazy(TOO_LARGE, size=f"{size:,}", most=f"{most:,}", setting=DOCUMENT) if size > most else ""
 
 
 def moment(text: Any) -> datetime:

@@ -20,7 +20,7 @@ from executions.models import (
 )
 from executions.querysets import sees
 from tokens.api import within
-from workflows.api.fields import MomentField, ObjectField, RelatedField, Rows, UUID7Field, UUIDField
+from workflows.api.fields import DocumentField, MomentField, ObjectField, RelatedField, Rows, UUID7Field, UUIDField
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, arranged
 from workflows.api.strict import StrictTypes
 from workflows.models import Graph, Node, Workflow
@@ -219,7 +219,7 @@ class ReasonSerializer(StrictTypes, serializers.Serializer[Any]):
 
 
 class CompleteSerializer(StrictTypes, serializers.Serializer[Any]):
-    output_data = serializers.JSONField(required=False, allow_null=True)
+    output_data = DocumentField(required=False, allow_null=True)
 
 
 class FailSerializer(StrictTypes, serializers.Serializer[Any]):

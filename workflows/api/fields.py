@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import RFC_4122, UUID
 
-from django.db.models import Model
+from django.db.models import JSONField, Model
 from rest_framework import serializers
 
 from workflows import storable
@@ -31,10 +31,20 @@ class ChoiceField(serializers.ChoiceField):
         self.error_messages["invalid_choice"] = f"Expected one of: {', '.join(map(str, self.choices))}."
 
 
+class DocumentField(serializers.JSONField):
+    """Any JSON, up to the size of a document."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if too_large := storable.size_fault(data):
+            raise serializers.ValidationError(too_large, "too_large")
+        return super().to_internal_value(data)
+
+
 class Rows[M: Model](serializers.ModelSerializer[M]):
     """A ModelSerializer of these fields."""
 
     serializer_choice_field = ChoiceField
+    serializer_field_mapping = serializers.ModelSerializer.serializer_field_mapping | {JSONField: DocumentField}
 
 
 class UUID7Field(serializers.UUIDField):
@@ -64,7 +74,7 @@ class MomentField(serializers.DateTimeField):
             self.fail("invalid")
 
 
-class ObjectField(serializers.JSONField):
+class ObjectField(DocumentField):
     """A JSON object."""
 
     default_error_messages = {"object": "Expected an object."}
