@@ -15,7 +15,7 @@ from workflows.base import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import may_see_all
 
-from . import acting, lines, partitions, reports, vault
+from . import acting, bounded, heads, lines, partitions, reports, vault
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
@@ -103,9 +103,12 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
             vault.keep(there, self.db)
         return created
 
-    def without_payload(self) -> "WorkflowExecutionQuerySet":
-        """For lists: neither input, output nor context, which may each be megabytes."""
-        return self.defer("input_data", "output_data", "context")
+    def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
+        """For lists: neither input, output nor context, which may each be megabytes, and of an error its beginning."""
+        rows: WorkflowExecutionQuerySet = heads.with_heads(
+            self.defer("input_data", "output_data", "context"), wanted=errors
+        )
+        return rows
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """The database writes down who deletes each of them, and why (sql/deletions.sql). Without a reason that is one
@@ -161,16 +164,19 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
             return self
         return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()
 
-    def without_payload(self) -> "NodeExecutionQuerySet":
-        """For lists: neither input, output nor traceback."""
-        return self.defer("input_data", "output_data", "error_traceback")
+    def without_payload(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
+        """For lists: neither input, output nor traceback, and of an error its beginning."""
+        rows: NodeExecutionQuerySet = heads.with_heads(
+            self.defer("input_data", "output_data", "error_traceback"), wanted=errors
+        )
+        return rows
 
-    def listed(self) -> "NodeExecutionQuerySet":
+    def listed(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
         """With what a list shows of their nodes, and neither payloads nor the nodes: to make each of them, out of its
         columns, would cost as much as to make the rows."""
         failed = Case(When(status=ExecutionStatus.FAILED, then=F("node__retry_config")))
         beside: dict[str, Any] = {"node_name": F("node__name"), NODES_RETRY_CONFIG: failed}
-        rows: NodeExecutionQuerySet = self.without_payload().annotate(**beside)
+        rows: NodeExecutionQuerySet = self.without_payload(errors=errors).annotate(**beside)
         return rows
 
 
@@ -182,8 +188,9 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
         return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()
 
     def newest(self, limit: int) -> "list[ExecutionLog]":
-        """The last lines, oldest of them first."""
-        return list(self.order_by("-timestamp", "-id")[:limit])[::-1]
+        """The last lines, oldest of them first: fewer where they are large."""
+        rows = bounded.light(self, limit).order_by("-timestamp", "-id")[:limit]
+        return bounded.read(rows, bounded.large_fields(self))[0][::-1]
 
     def update(self, **changes: Any) -> int:
         raise ImmutableLog

@@ -72,7 +72,7 @@ class Workflow(Versioned):
         storable.check("description", self.description)
 
     def save(self, **kwargs: Any) -> None:
-        """Raises ValidationError for what cannot be stored, before a statement is sent, and what Versioned.save() raises."""
+        """Raises ValidationError for what cannot be stored, before a statement is sent; else as Versioned.save()."""
         for name in ("description", "config", "variables"):
             storable.check(name, self.__dict__.get(name))
         super().save(**kwargs)

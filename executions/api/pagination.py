@@ -15,6 +15,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from executions import bounded
 from workflows.api.query import BadQuery
 from workflows.storable import faults
 
@@ -22,7 +23,8 @@ from .filters.parameters import PAGING, check_names
 
 
 class KeysetPagination(BasePagination):
-    """`{"next": url or null, "previous": url or null, "results": [...]}`, `page_size` up to 500.
+    """`{"next": url or null, "previous": url or null, "results": [...]}`, `page_size` up to 500. A page ends earlier
+    where its texts and documents are more than EXECUTIONS_MAX_PAGE_BYTES.
 
     The view's `ordering` names columns or annotations that are never null, the last one unique, all ascending or all
     descending ("-"). The promise of a cursor: following `next` shows every row that was there when the first page was
@@ -41,8 +43,10 @@ class KeysetPagination(BasePagination):
         size = self._size(request.query_params.get("page_size"))
         order = [_reversed(name) for name in self.ordering] if backwards else self.ordering
         after = queryset if cursor is None else queryset.filter(_beyond(order, cursor))
-        rows = list(_first(after, order, size + 1))
-        more, rows = len(rows) > size, rows[:size]
+        rows, is_full = bounded.read(
+            _first(bounded.light(after, size + 1), order, size + 1), bounded.large_fields(after)
+        )
+        more, rows = is_full or len(rows) > size, rows[:size]
         self.rows = rows[::-1] if backwards else rows
         self.has_next = more if not backwards else cursor is not None
         self.has_previous = more if backwards else cursor is not None

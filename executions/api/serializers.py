@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from rest_framework import serializers
 
-from executions import graphs, partitions
+from executions import graphs, heads, partitions
 from executions.models import (
     ExecutionLog,
     ExecutionStatus,
@@ -28,6 +28,7 @@ from workflows.models import Graph, Node, Workflow
 from .lean import LeanSerializer
 
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
+LISTED = [*MOVED, "error_is_cut"]
 STAMPS = ["attempt", "version", "created_at", "updated_at"]
 
 
@@ -41,10 +42,35 @@ class OwnWorkflowField(RelatedField):
         return within(Workflow.objects.visible_to(request.user).alive(), request, "id")
 
 
-class WorkflowExecutionListSerializer(LeanSerializer, Rows[WorkflowExecution]):
+class HeadField(serializers.CharField):
+    """The error of a row as a list shows it: its first 2 KiB, with a mark where it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(source="*", read_only=True, allow_null=True)
+
+    def to_representation(self, value: Any) -> str | None:  # type: ignore[override]  # REST framework's has no null
+        return heads.head(value)
+
+
+class GoesOnField(serializers.BooleanField):
+    """Whether the error goes on behind what a list shows of it."""
+
+    def __init__(self) -> None:
+        super().__init__(source="*", read_only=True)
+
+    def to_representation(self, value: Any) -> bool:
+        return heads.goes_on(value)
+
+
+class ErrorHeads(serializers.Serializer[Any]):
+    error_message = HeadField()
+    error_is_cut = GoesOnField()
+
+
+class WorkflowExecutionListSerializer(LeanSerializer, ErrorHeads, Rows[WorkflowExecution]):
     class Meta:
         model = WorkflowExecution
-        fields = ["id", "workflow", "trigger_type", *MOVED, "failed_nodes", "metadata", *STAMPS]
+        fields = ["id", "workflow", "trigger_type", *LISTED, "failed_nodes", "metadata", *STAMPS]
         read_only_fields = fields
 
 
@@ -117,28 +143,33 @@ class HistoryEntrySerializer(LeanSerializer, Rows[HistoryEntry]):
         read_only_fields = fields
 
 
-class NodeExecutionListSerializer(LeanSerializer, Rows[NodeExecution]):
+class NodeExecutionListSerializer(LeanSerializer, ErrorHeads, Rows[NodeExecution]):
     node_name = serializers.CharField(read_only=True)
 
     class Meta:
         model = NodeExecution
         fields = [
             "id", "workflow_execution", "node", "node_name", "execution_order",
-            *MOVED, "retry_count", "can_retry", *STAMPS,
+            *LISTED, "retry_count", "can_retry", *STAMPS,
         ]  # fmt: skip
         read_only_fields = fields
 
 
-class NodeExecutionSerializer(StrictTypes, NodeExecutionListSerializer):
+class NodeExecutionSerializer(StrictTypes, LeanSerializer, Rows[NodeExecution]):
     """Takes, for a new one, `node` by its id or its name; `execution_order` is its topological level unless given."""
 
     id = UUID7Field(required=False)
     node = serializers.CharField(source="node_id")
     execution_order = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
     input_data = ObjectField(required=False)
+    node_name = serializers.CharField(read_only=True)
 
-    class Meta(NodeExecutionListSerializer.Meta):
-        fields = [*NodeExecutionListSerializer.Meta.fields, "input_data", "output_data", "error_traceback"]
+    class Meta:
+        model = NodeExecution
+        fields = [
+            "id", "workflow_execution", "node", "node_name", "execution_order",
+            *MOVED, "retry_count", "can_retry", *STAMPS, "input_data", "output_data", "error_traceback",
+        ]  # fmt: skip
         read_only_fields = [
             "workflow_execution", *MOVED, "retry_count", *STAMPS, "output_data", "error_traceback",
         ]  # fmt: skip
@@ -155,29 +186,31 @@ class NodeExecutionSerializer(StrictTypes, NodeExecutionListSerializer):
         return run.add_node(node, **validated_data)
 
 
-class WorkflowExecutionAttemptListSerializer(LeanSerializer, Rows[WorkflowExecutionAttempt]):
+class WorkflowExecutionAttemptListSerializer(LeanSerializer, ErrorHeads, Rows[WorkflowExecutionAttempt]):
     class Meta:
         model = WorkflowExecutionAttempt
-        fields = ["id", "number", *MOVED]
+        fields = ["id", "number", *LISTED]
         read_only_fields = fields
 
 
-class WorkflowExecutionAttemptSerializer(WorkflowExecutionAttemptListSerializer):
-    class Meta(WorkflowExecutionAttemptListSerializer.Meta):
-        fields = [*WorkflowExecutionAttemptListSerializer.Meta.fields, "output_data"]
+class WorkflowExecutionAttemptSerializer(LeanSerializer, Rows[WorkflowExecutionAttempt]):
+    class Meta:
+        model = WorkflowExecutionAttempt
+        fields = ["id", "number", *MOVED, "output_data"]
         read_only_fields = fields
 
 
-class NodeExecutionAttemptListSerializer(LeanSerializer, Rows[NodeExecutionAttempt]):
+class NodeExecutionAttemptListSerializer(LeanSerializer, ErrorHeads, Rows[NodeExecutionAttempt]):
     class Meta:
         model = NodeExecutionAttempt
-        fields = ["id", "number", *MOVED]
+        fields = ["id", "number", *LISTED]
         read_only_fields = fields
 
 
-class NodeExecutionAttemptSerializer(NodeExecutionAttemptListSerializer):
-    class Meta(NodeExecutionAttemptListSerializer.Meta):
-        fields = [*NodeExecutionAttemptListSerializer.Meta.fields, "output_data", "error_traceback"]
+class NodeExecutionAttemptSerializer(LeanSerializer, Rows[NodeExecutionAttempt]):
+    class Meta:
+        model = NodeExecutionAttempt
+        fields = ["id", "number", *MOVED, "output_data", "error_traceback"]
         read_only_fields = fields
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 
 from executions.models import NodeExecution, WorkflowExecution
@@ -142,11 +143,12 @@ class Run:
             return [], before
         transaction, moment, id = before.after or BEGINNING
         place: dict[str, Any] = {"transaction": transaction or "0", "moment": moment or "-infinity", "id": id}
-        place |= {"run": self.id, "most": MOST}
+        place |= {"run": self.id, "most": MOST, "bytes": settings.EXECUTIONS_MAX_PAGE_BYTES}
         query = NEW_LINES if before.lines else FIRST_LINES
         values = place | {"since": before.lines, "until": until}
-        found = [Line(*row) for row in _rows(f"WITH lines AS MATERIALIZED ({query}) {AS_JSON}", values)]
-        if len(found) < MOST:
+        rows = _rows(f"WITH lines AS MATERIALIZED ({query}) {AS_JSON}", values)
+        found = [Line(*row) for *row, _of_all in rows]
+        if len(found) < MOST and (not rows or rows[0][-1] == len(found)):
             return found, replace(before, lines=until, until=NOTHING, after=(), ended=False)
         last = found[-1]
         reached = (last.written_by or "", last.moment, last.id)

@@ -11,7 +11,19 @@ PACKAGES = ("workflows", "tokens", "executions", "pastetrader")
 
 # Each line may import from the lines above it only; what stands on one line may import each other.
 LADDER = [
-    ["states", "exceptions", "reasons", "reports", "secrets", "context", "keys", "graphs", "acting"],
+    [
+        "states",
+        "exceptions",
+        "reasons",
+        "reports",
+        "heads",
+        "bounded",
+        "secrets",
+        "context",
+        "keys",
+        "graphs",
+        "acting",
+    ],
     ["sealed"],
     ["partitions", "vault", "lines"],
     ["querysets"],

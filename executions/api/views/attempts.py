@@ -3,6 +3,7 @@ from typing import Any
 from django.shortcuts import get_object_or_404
 from rest_framework import mixins, serializers
 
+from executions import heads
 from executions.api.serializers import (
     NodeExecutionAttemptListSerializer,
     NodeExecutionAttemptSerializer,
@@ -29,7 +30,9 @@ class AttemptsMixin(UnchangingMixin, mixins.ListModelMixin, mixins.RetrieveModel
 
     def attempts_of(self, row: Any) -> Any:
         payloads = {"output_data", "error_traceback"} & {field.name for field in row.attempts.model._meta.fields}
-        return row.attempts.defer(*payloads) if self.action == "list" else row.attempts.all()
+        if self.action != "list":
+            return row.attempts.all()
+        return heads.with_heads(row.attempts.defer(*payloads), wanted=self.shows_errors)
 
 
 class AttemptsOfExecutionViewSet(AttemptsMixin, OfExecution):

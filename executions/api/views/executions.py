@@ -61,7 +61,7 @@ class WorkflowExecutionViewSet(
 
     def get_queryset(self) -> Any:
         if self.action == "list":
-            runs = of_owner(WorkflowExecution.objects.without_payload(), self.request.user)
+            runs = of_owner(WorkflowExecution.objects.without_payload(errors=self.shows_errors), self.request.user)
             return within(runs, self.request)
         runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         if self.action == "graph":

@@ -50,7 +50,8 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
     def get_queryset(self) -> Any:
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
-            nodes = of_owner(NodeExecution.objects.listed(), self.request.user, OF_RUN, by_node=not narrower)
+            listed = NodeExecution.objects.listed(errors=self.shows_errors)
+            nodes = of_owner(listed, self.request.user, OF_RUN, by_node=not narrower)
         else:
             visible = NodeExecution.objects.visible_to(self.request.user).select_related("node")
             nodes = self._for_verb(visible, "workflow_execution__")
@@ -75,4 +76,4 @@ class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, OfExecution):
         return NodeExecutionListSerializer if self.action == "list" else NodeExecutionSerializer
 
     def get_queryset(self) -> Any:
-        return self.execution.node_executions.visible_to(self.request.user).listed()
+        return self.execution.node_executions.visible_to(self.request.user).listed(errors=self.shows_errors)

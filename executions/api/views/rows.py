@@ -88,6 +88,10 @@ class QueryMixin(GenericViewSet[Any]):
         ]
         return rows.defer(*(name for name in payloads if name not in self.fields))
 
+    @property
+    def shows_errors(self) -> bool:
+        return self.fields is None or not {"error_message", "error_is_cut"}.isdisjoint(self.fields)
+
     def get_serializer_context(self) -> Any:
         return {**super().get_serializer_context(), "fields": self.fields}
 

@@ -359,6 +359,7 @@ def test_the_attempts_of_a_run_take_three_queries(
     with django_assert_num_queries(3):  # the token, the run, its attempts
         rows = client.get(url).json()["results"]
     assert [(row["number"], row["status"], row["error_message"]) for row in rows] == [(1, "failed", "went wrong")]
+    assert rows[0].pop("error_is_cut") is False
     assert client.get(f"{url}1/").json() == rows[0] | {"output_data": None}
     assert client.get(f"{url}?fields=number").json()["results"] == [{"number": 1}]
 

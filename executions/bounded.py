@@ -1,0 +1,80 @@
+"""Rows read up to a number of bytes, whatever stands in their texts and documents.
+
+The database says of each text and document how large it is, and sends along what is small. What is large is read by a
+second statement, of those rows alone that there is room for: nobody reads a gigabyte to show four megabytes of it.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Case, Expression, F, JSONField, TextField, When
+from django.db.models.functions import Cast
+from django.db.models.lookups import LessThanOrEqual
+
+from workflows.base import Octets
+
+LEAST = 1_024  # bytes of one field that are always sent along
+
+
+def light(rows: Any, most: int) -> Any:
+    """Return a query of the same rows for read(), of which at most `most` are going to be asked for."""
+    names = large_fields(rows)
+    share = max(LEAST, settings.EXECUTIONS_MAX_PAGE_BYTES // most)
+    beside: dict[str, Any] = {}
+    for name in names:
+        size = _size(rows.model, name)
+        beside |= {_size_of(name): size, _small(name): Case(When(LessThanOrEqual(size, share), then=F(name)))}
+    return rows.defer(*names).annotate(**beside) if names else rows
+
+
+def read(rows: Any, names: tuple[str, ...]) -> tuple[list[Any], bool]:
+    """Return the first rows of a query that light() made, whole, and whether there was no room for more of them. There
+    is always room for one."""
+    found = list(rows)
+    if not names:
+        return found, False
+    kept: list[Any] = []
+    room = settings.EXECUTIONS_MAX_PAGE_BYTES
+    for row in found:
+        room -= sum(vars(row)[_size_of(name)] or 0 for name in names)
+        if kept and room < 0:
+            break
+        kept.append(row)
+    return _whole(rows, kept, names), len(kept) < len(found)
+
+
+def large_fields(rows: Any) -> tuple[str, ...]:
+    """Return the names of the texts and documents that a query reads."""
+    named, are_left_out = rows.query.deferred_loading  # what defer() and only() have said is told nowhere else
+    fields = [field.name for field in rows.model._meta.concrete_fields if isinstance(field, JSONField | TextField)]
+    return tuple(name for name in fields if (name in named) is not are_left_out)
+
+
+def _whole(rows: Any, kept: list[Any], names: tuple[str, ...]) -> list[Any]:
+    """In place. A row that was deleted meanwhile is left out."""
+    missing = [row.pk for row in kept if any(_is_missing(row, name) for name in names)]
+    fields = rows.model._base_manager.using(rows.db).filter(pk__in=missing).values_list("pk", *names)
+    there = {pk: values for pk, *values in fields} if missing else {}
+    kept = [row for row in kept if row.pk in there or row.pk not in missing]
+    for row in kept:
+        values = there.get(row.pk) or [vars(row)[_small(name)] for name in names]
+        vars(row).update(zip(names, values, strict=True))
+    return kept
+
+
+def _is_missing(row: Any, name: str) -> bool:
+    """JSON's null is none of these: it is small, and read as None."""
+    return vars(row)[_small(name)] is None and (vars(row)[_size_of(name)] or 0) > LEAST
+
+
+def _size(model: Any, name: str) -> Expression:
+    is_document = isinstance(model._meta.get_field(name), JSONField)
+    return Octets(Cast(F(name), TextField()) if is_document else F(name))
+
+
+def _size_of(name: str) -> str:
+    return f"{name}_size"
+
+
+def _small(name: str) -> str:
+    return f"{name}_small"

@@ -1,0 +1,31 @@
+"""The beginning of an error, which is all that a list shows of it; cut by the database, whatever its size there."""
+
+from typing import Any
+
+from django.db.models.functions import Left
+
+from workflows.base import Octets
+
+from . import reports
+
+MOST = 2_048  # bytes
+START, SIZE = "error_start", "error_size"  # beside the columns of a row that was read so
+
+
+def with_heads(rows: Any, *, wanted: bool = True) -> Any:
+    """Return the same rows, with the beginning of their errors, where it is wanted, in place of the errors."""
+    rows = rows.defer("error_message")
+    return rows if not wanted else rows.annotate(**{START: Left("error_message", MOST), SIZE: Octets("error_message")})
+
+
+def head(row: Any) -> str | None:
+    """Return the error of a row, or as much of its beginning as a list shows, with a mark."""
+    error: str | None = getattr(row, START if START in vars(row) else "error_message")
+    return None if error is None else reports.cut(error, MOST, vars(row).get(SIZE))
+
+
+def goes_on(row: Any) -> bool:
+    """Return whether there is more of the error than head() shows."""
+    if START in vars(row):
+        return (vars(row)[SIZE] or 0) > MOST
+    return len((row.error_message or "").encode()) > MOST
