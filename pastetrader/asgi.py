@@ -21,4 +21,7 @@ from pastetrader.startup import prepare  # noqa: E402
 sys.setswitchinterval(0.0005)
 
 prepare()  # before the application is made, whose middleware reads which static files there are
-application = PlainCharset(BoundedBodies(PatientRequests(get_asgi_application()), settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+django_application = PatientRequests(get_asgi_application())
+application = PlainCharset(
+    BoundedBodies(django_application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.TIMEOUT_BODY)
+)

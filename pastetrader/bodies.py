@@ -1,43 +1,99 @@
-"""How much of a request's body the server takes in."""
+"""How much of a request's body the server takes in, and for how long it waits for it."""
 
+import asyncio
+import json
+import logging
 from typing import Any
 
+from pastetrader.seldom import Seldom
+
 LENGTH = b"content-length"
+API = "/api/"
+LATE = "The body took too long to arrive: send it at once, in several calls if it is large."
+late = Seldom(logging.getLogger(__name__), "A body did not arrive within %s seconds: %s %s.")
+
+
+class TooSlow(Exception):
+    pass
 
 
 class BoundedBodies:
     """Django keeps a whole body, on disk where it is long, before anybody looks at its size; and of one that comes in
     chunks it does not know the size at all. Here a body of more than `most` bytes is dropped, and what is known of its
-    size is told to Django, which says 413 to whoever reads it."""
+    size is told to Django, which says 413 to whoever reads it.
 
-    def __init__(self, app: Any, most: int) -> None:
-        self.app, self.most = app, most
+    A body that has not arrived within `seconds` is 408. That of a call of the API by nobody is not waited for: it is
+    401 whatever it holds."""
+
+    def __init__(self, app: Any, most: int, seconds: float) -> None:
+        self.app, self.most, self.seconds = app, most, seconds
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            receive = Body(scope, receive, self.most).receive
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body = Body(scope, receive, self.most, asyncio.get_running_loop().time() + self.seconds)
+        try:
+            await self.app(scope, body.receive, send)
+        except TooSlow:
+            late(self.seconds, scope["method"], _place(scope))
+            for message in too_slow(scope["path"]):
+                await send(message)
+
+
+def too_slow(path: str) -> list[dict[str, Any]]:
+    """The messages of a 408, after which the server hangs up."""
+    kind, content = b"text/plain; charset=utf-8", f"{LATE}\n"
+    if path.startswith(API):
+        said = {"type": "urn:pastetrader:problem:too_slow", "title": "Request Timeout", "status": 408}
+        kind, content = b"application/problem+json", json.dumps(said | {"detail": LATE, "code": "too_slow"})
+    headers = [(b"content-type", kind), (b"cache-control", b"private, no-store"), (b"connection", b"close")]
+    headers.append((LENGTH, str(len(content)).encode()))
+    return [
+        {"type": "http.response.start", "status": 408, "headers": headers},
+        {"type": "http.response.body", "body": content.encode()},
+    ]
+
+
+def _place(scope: Any) -> str:
+    """The first parts of the address: what follows may be anything."""
+    return "/".join(scope["path"].split("/")[:4])
 
 
 class Body:
-    def __init__(self, scope: Any, receive: Any, most: int) -> None:
-        self.scope, self.next, self.most = scope, receive, most
-        self.size, self.dropped = 0, False
+    """`deadline` is the loop's time by which it has to be there."""
+
+    def __init__(self, scope: Any, receive: Any, most: int, deadline: float) -> None:
+        self.scope, self.next, self.most, self.deadline = scope, receive, most, deadline
+        self.size, self.dropped, self.is_whole = 0, False, False
 
     async def receive(self) -> Any:
-        """An ASGI message."""
+        """An ASGI message. Raises TooSlow."""
         if self.dropped:
             return await self._end()
-        if self._declared() > self.most:
+        if self._declared() > self.most or self._is_nobodys():
             return self._drop()
-        message = await self.next()
+        message = await self._in_time()
         if message["type"] == "http.request":
+            self.is_whole = not message.get("more_body", False)
             self.size += len(message.get("body", b""))
             if self.size > self.most:
                 return self._drop()
-            if not message.get("more_body", False):
+            if self.is_whole:
                 self._tell()
         return message
+
+    async def _in_time(self) -> Any:
+        """The next message. Once the body is whole, only that the caller has gone is waited for."""
+        try:
+            async with asyncio.timeout_at(None if self.is_whole else self.deadline):
+                return await self.next()
+        except TimeoutError:
+            raise TooSlow from None
+
+    def _is_nobodys(self) -> bool:
+        names = {name for name, _value in self.scope["headers"]}
+        return self.scope["path"].startswith(API) and not names & {b"authorization", b"cookie"}
 
     def _drop(self) -> Any:
         self.dropped = True

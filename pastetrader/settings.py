@@ -194,6 +194,12 @@ LOGINS_AT_ONCE = env.number("LOGINS_AT_ONCE", max(1, (os.cpu_count() or 1) // 2)
 TOKEN_FAILURES = env.number("TOKEN_FAILURES", 30, most=10_000)
 TOKEN_WAIT_SECONDS = env.number("TOKEN_WAIT_SECONDS", 60, least=1, most=86_400)
 
+# Seconds that a client may take: to send headers, a body, the next request; and to read on.
+TIMEOUT_HEADERS = env.number("TIMEOUT_HEADERS", 10, least=1, most=3_600)
+TIMEOUT_BODY = env.number("TIMEOUT_BODY", 60, least=1, most=3_600)
+TIMEOUT_IDLE = env.number("TIMEOUT_IDLE", 5, least=1, most=3_600)
+TIMEOUT_UNREAD = env.number("TIMEOUT_UNREAD", 60, least=1, most=3_600)
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("MAX_BODY_BYTES", 10_000_000, least=1_000)
 
 # --- Logging ----------------------------------------------------------------

@@ -17,6 +17,7 @@ from executions.live import hub
 from executions.models import WorkflowExecution
 from pastetrader.command_errors import unreachable
 from pastetrader.postgres.lease import one_at_a_time
+from pastetrader.slowness import Timed
 from pastetrader.static import collect_if_changed
 
 HOST = "127.0.0.1"
@@ -133,6 +134,8 @@ def _address(listener: socket.socket) -> str:
 def _config() -> uvicorn.Config:
     return uvicorn.Config(
         "pastetrader.asgi:application",
+        http=Timed,
+        timeout_keep_alive=settings.TIMEOUT_IDLE,
         lifespan="off",
         log_config=None,
         log_level="warning",

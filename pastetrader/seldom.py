@@ -1,0 +1,22 @@
+"""What happens often is logged seldom."""
+
+import logging
+import time
+from typing import Any
+
+EVERY = 60.0  # seconds between two lines of one kind
+
+
+class Seldom:
+    """Logs that something happened, and within EVERY only how often it did again."""
+
+    def __init__(self, logger: logging.Logger, sentence: str) -> None:
+        self.logger, self.sentence = logger, sentence
+        self.last, self.count = -EVERY, 0
+
+    def __call__(self, *values: Any) -> None:
+        self.count += 1
+        if time.monotonic() - self.last >= EVERY:
+            again = f" ({self.count} times since the last such line)" if self.count > 1 else ""
+            self.logger.warning("%s%s", self.sentence % values, again)
+            self.last, self.count = time.monotonic(), 0

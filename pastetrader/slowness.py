@@ -1,0 +1,86 @@
+"""How long `manage.py serve` waits for whoever is slow: to send headers, or to read what is sent to them. Bodies are
+bodies.py's, whichever server it is."""
+
+import asyncio
+import logging
+from typing import Any
+
+from django.conf import settings
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # uvicorn has no public name for it
+
+from pastetrader.seldom import Seldom
+
+logger = logging.getLogger(__name__)
+
+LATE = b"The headers took too long: send them at once, or try again.\n"
+ANSWER = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: private, no-store\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(LATE), LATE)
+)
+
+late = Seldom(logger, "A client took longer than %s seconds to send its headers, and was disconnected.")
+unread = Seldom(logger, "A client read nothing of its answer for %s seconds, and was disconnected.")
+
+
+class Timed(HttpToolsProtocol):
+    """uvicorn's, which limits how long a connection is idle between two requests, and nothing else."""
+
+    _headers: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """What comes between two requests ends the idle time. The headers have all of their time from then on, however
+        much else comes."""
+        super().data_received(data)
+        if not self._is_answering and not self.transport.is_closing():
+            self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        self._stop_unread()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reading = self.loop.call_later(settings.TIMEOUT_UNREAD, self._never_read)
+
+    def resume_writing(self) -> None:
+        self._stop_unread()
+        super().resume_writing()
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, which uvicorn's annotation leaves out
+        return cycle is not None and not cycle.response_complete
+
+    def _await_headers(self) -> None:
+        if self._headers is None:
+            self._headers = self.loop.call_later(settings.TIMEOUT_HEADERS, self._too_late)
+
+    def _stop_waiting(self) -> None:
+        if self._headers is not None:
+            self._headers.cancel()
+            self._headers = None
+
+    def _stop_unread(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def _too_late(self) -> None:
+        late(settings.TIMEOUT_HEADERS)
+        if not self.transport.is_closing():
+            self.transport.write(ANSWER)
+            self.transport.close()
+
+    def _never_read(self) -> None:
+        unread(settings.TIMEOUT_UNREAD)
+        self.transport.abort()
