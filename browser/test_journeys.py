@@ -1,5 +1,6 @@
 """What staff come for, done as they would do it."""
 
+import json
 from collections.abc import Callable
 
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
@@ -209,3 +210,28 @@ def test_every_act_works_without_javascript(plain: Page, site: Stage, engine: En
     plain.get_by_role("button", name="Cancel 1 workflow execution").click()
     expect(plain.get_by_text("Cancelled 1 workflow execution.")).to_be_visible()
     expect(plain.locator(".ledger-history").get_by_text("no longer wanted").first).to_be_visible()
+
+
+def test_a_workflow_of_500_nodes_is_edited_looked_at_and_saved(page: Page, site: Stage) -> None:
+    page.goto(site.url("/admin/workflows/workflow/add/"))
+    page.get_by_label("Name").first.fill("Five hundred")
+    nodes = [{"name": f"node {number}", "node_type": "tool"} for number in range(500)]
+    edges = [{"source_node": f"node {number // 2}", "target_node": f"node {number}"} for number in range(1, 500)]
+    text = page.get_by_role("textbox", name="Graph")
+    text.fill(json.dumps({"nodes": nodes, "edges": [*edges, {"source_node": "node 499", "target_node": "node 0"}]}))
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("The edges close a circle: node 0 → node 1")).to_be_visible()
+
+    text.fill(json.dumps({"nodes": nodes, "edges": edges}))
+    page.get_by_label("New node").fill("the last one")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Preview: nothing is saved yet")).to_be_visible()
+    expect(page.get_by_text("501 nodes")).to_be_visible()
+    expect(page.locator("#graph-preview .box")).to_have_count(501)
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    saved = text.input_value()
+    assert len(saved.splitlines()) < 1_020
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("Nothing was changed.")).to_be_visible()
+    assert text.input_value() == saved

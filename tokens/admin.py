@@ -122,6 +122,9 @@ class TokenAdmin(StrictAdmin):
     def scopes_shown(self, token: Token) -> str:
         return ", ".join(str(Scope(scope).label) for scope in token.scopes)
 
+    def can_act(self, action: str, row: Token) -> bool:
+        return action != "revoke" or row.revoked_at is None
+
     @admin.action(permissions=["change"], description=_("Revoke"), location=EVERYWHERE)
     def revoke(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         rows = list(queryset)

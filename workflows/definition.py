@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from . import graph
 from .exceptions import CyclicGraph
 from .fields import DefinitionField
-from .models import Edge, Node, Workflow
+from .models import Edge, Graph, Node, Workflow
 
 # kind ("nodes", "edges") → place in the list → field → sentences
 type Faults = dict[str, dict[int, dict[str, list[str]]]]
@@ -62,6 +62,15 @@ class Definition:
         stored = self.there.keys() | {edge.pk for edge in self.old_edges}
         wanted = {row.pk for row in (*self.nodes, *self.edges)}
         return stored != wanted or bool(self.changed & stored)
+
+    def as_graph(self) -> Graph:
+        """Return the graph as runs would remember it. It is not stored."""
+        nodes = [{name: getattr(node, name) for name in Graph.NODE} for node in self.nodes]
+        edges = [
+            {name: getattr(edge, f"{name}_id" if f"{name}_id" in ENDS else name) for name in Graph.EDGE}
+            for edge in self.edges
+        ]
+        return Graph(nodes=[*map(Graph.stored, nodes)], edges=[*map(Graph.stored, edges)])
 
     def save(self, workflow: Workflow) -> None:
         """Inside the caller's transaction."""

@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("executions", "0016_failed_nodes"),
-        ("workflows", "0002_graphs"),
+        ("workflows", "0003_acyclic_in_linear_time"),
     ]
 
     operations = [RunSQLFile(SQL / "guards.sql", _back())]

@@ -72,11 +72,13 @@ class TestAsking:
             assert 'value="cancel">Cancel</button>' in html
             assert "CHANGE_FORM-reason" not in html
 
-    def test_the_form_of_a_workflow_saves_by_enter_and_presses_no_action(self, staff: Any, workflow: Workflow) -> None:
+    def test_enter_in_the_form_of_a_workflow_looks_at_it_and_presses_no_action(
+        self, staff: Any, workflow: Workflow
+    ) -> None:
         html = signed_in(staff).get(f"/admin/workflows/workflow/{workflow.pk}/change/").content.decode()
         buttons = re.findall(r"<(?:button|input)[^>]*type=\"submit\"[^>]*>", html[html.index('id="workflow_form"') :])
         in_form = [button for button in buttons if "form=" not in button]
-        assert 'name="_save"' in in_form[0]
+        assert 'name="_preview"' in in_form[0]
         assert 'value="move_to_trash" form="act-form"' in html
 
     def test_from_the_page_it_asks_too(self, staff: Any) -> None:
@@ -222,6 +224,15 @@ class TestElsewhere:
         html = signed_in(staff).post("/admin/workflows/workflow/", data).content.decode()
         assert "Move 1 workflow to the trash</button>" in html
         assert Workflow.objects.get().deleted_at is None
+
+    def test_their_pages_offer_only_what_can_work(self, staff: Any, workflow: Workflow) -> None:
+        token, _secret = Token.objects.issue(user=staff, name="engine", scopes=["executions:read"])
+        client, offered = signed_in(staff), re.compile(r'name="CHANGE_FORM-action" value="(\w+)"')
+        pages = [f"/admin/workflows/workflow/{workflow.pk}/change/", f"/admin/tokens/token/{token.pk}/change/"]
+        assert [offered.findall(client.get(page).content.decode()) for page in pages] == [["move_to_trash"], ["revoke"]]
+        workflow.soft_delete()
+        token.revoke()
+        assert [offered.findall(client.get(page).content.decode()) for page in pages] == [["restore"], []]
 
     def test_a_saved_view_is_deleted_after_a_question(self, staff: Any) -> None:
         view = SavedView.objects.create(owner=staff, name="mine", filters={}, is_shared=True)

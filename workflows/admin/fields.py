@@ -1,15 +1,16 @@
 """Form fields of a definition's page."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.forms.fields import InvalidJSONInput
+from django.http import HttpRequest
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from workflows.models import Node
 from workflows.storable import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, faults
 
 
@@ -50,23 +51,16 @@ class StorableJSONField(forms.JSONField):
         return ValidationError(self.error_messages["unstorable"], code="unstorable", params={"reason": reason})
 
 
-class NodeField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time
-    """A node of the workflow on the page. `offer()` takes them once a page, so that no row of a formset asks again."""
+class JSONMixin:
+    """Small fields for JSON, which can be pulled larger."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        self._offered: dict[str, Node] = {}
-        super().__init__(queryset=Node.objects.none(), **kwargs)
-
-    def offer(self, nodes: Iterable[Node]) -> None:
-        self._offered = {str(node.pk): node for node in nodes}
-        self.choices = [("", "---------"), *((pk, node.name) for pk, node in self._offered.items())]
-
-    def to_python(self, value: Any) -> Node | None:
-        if value in self.empty_values:
-            return None
-        try:
-            return self._offered[str(value)]
-        except KeyError:
-            raise ValidationError(
-                _("This node is not of this workflow: choose one that is."), code="invalid_choice"
-            ) from None
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if isinstance(db_field, models.JSONField):
+            widget = forms.Textarea(attrs={"rows": 2, "cols": 32, "spellcheck": "false"})
+            kinds: dict[str, Any] = {
+                "form_class": StorableJSONField,
+                "empty": db_field.get_default,
+                "show_hidden_initial": False,
+            }
+            return db_field.formfield(widget=widget, **kinds)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]  # of ModelAdmin

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
-from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetWrapper
 from django.core.exceptions import BadRequest, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -137,6 +137,26 @@ class StrictAdmin(SelectedAdmin):
         """Django's title, "Select ... to change", is wrong of rows that are only looked at."""
         title = {"title": str(self.opts.verbose_name_plural).capitalize()}
         return super().changelist_view(request, title | (extra_context or {}))
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Offer only those actions that can work on this row."""
+        if (form := context.get("action_form")) is not None:
+            choices = form.fields["action"].choices
+            form.fields["action"].choices = [each for each in choices if self.can_act(each[0], kwargs["obj"])]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def can_act(self, action: str, row: Any) -> bool:
+        """Whether the action can work on the row as it is."""
+        return True
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Beside a field that names another row Django offers to change, and to delete, that row: one slip of the
+        mouse, in a form that is about something else."""
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+            for act in ("add", "change", "delete", "view"):
+                setattr(field.widget, f"can_{act}_related", False)
+        return field
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in self.autocomplete_fields:

@@ -1,13 +1,12 @@
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as confirm_and_delete
 from django.contrib.admin.utils import model_ngettext
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import format_lazy
@@ -15,16 +14,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.exceptions import HasHistory, StaleObject
-from workflows.models import Workflow
+from workflows.models import Edge, Node, NodeType, Workflow
 
+from . import graphtext
 from .confirming import Question, ask, is_confirmed
-from .inlines import EdgeFormSet, EdgeInline, JSONMixin, NodeInline
+from .fields import JSONMixin
+from .forms import WorkflowForm
 from .lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
-
-if TYPE_CHECKING:
-    ModelForm = forms.ModelForm[Workflow]
-else:
-    ModelForm = forms.ModelForm
 
 EXECUTED = _(
     "“{workflow}” has been executed and its history is kept: it cannot be deleted. Move it to the trash instead."
@@ -34,9 +30,9 @@ TRASH_EFFECT = _("The API does not find them any more, and their runs stay. They
 RESTORE = _("Restore %(count)d %(items)s")
 IN_TRASH = _("It is in the trash already.")
 NOT_IN_TRASH = _("It is not in the trash.")
-CHANGED_SINCE = _(
-    "This workflow changed since you opened it, so nothing was saved. Reload the page and repeat your change."
-)
+BETWEEN = _("Another change came in between, so nothing was saved. Repeat yours.")
+PREVIEW = "_preview"
+ADDED = ("add_name", "add_type", "add_source", "add_target")  # fields of the form that the graph is added to by
 
 
 class TrashFilter(ConstantFilter):
@@ -71,21 +67,6 @@ class PagesChangeList(StrictChangeList):
         return reverse("workflow_page", args=[result.pk])
 
 
-class WorkflowForm(ModelForm):
-    read_version = forms.IntegerField(label=_("version"), widget=forms.HiddenInput, required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "read_version" in self.fields:
-            self.fields["read_version"].initial = self.instance.version
-
-    def clean(self) -> dict[str, Any]:
-        found = super().clean() or {}
-        if not self.instance._state.adding and found.get("read_version") != self.instance.version:
-            raise ValidationError(CHANGED_SINCE, code="stale")
-        return found
-
-
 @admin.register(Workflow)
 class WorkflowAdmin(JSONMixin, StrictAdmin):
     form = WorkflowForm
@@ -95,7 +76,6 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
     list_columns = ("name", "owner__username", "is_active", "version", "updated_at", "deleted_at")
     search_fields = ("name",)
     autocomplete_fields = ("owner",)
-    inlines = (NodeInline, EdgeInline)
     actions = ("move_to_trash", "restore", "delete_selected")
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -124,33 +104,70 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
         return (
             (None, {"fields": ("name", "owner", "description", "is_active", *guard)}),
             (_("Settings"), {"classes": ("collapse",), "fields": (("config", "variables"),)}),
+            (None, {"fields": ("graph",), "classes": ("graph-field",)}),
         )
 
-    def get_inlines(self, request: HttpRequest, obj: Workflow | None) -> Any:
-        """Edges lead from node to node, so there is nothing to choose before the nodes are saved."""
-        return self.inlines if obj else (NodeInline,)
+    def get_readonly_fields(self, request: HttpRequest, obj: Workflow | None = None) -> Any:
+        return () if _may_edit_graph(request) else ("graph",)
+
+    @admin.display(description=_("graph"))
+    def graph(self, row: Workflow) -> str:
+        """For who may not change it."""
+        return format_html('<pre class="graph-text" tabindex="0">{}</pre>', graphtext.written(row))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
 
-    def _create_formsets(self, request: HttpRequest, obj: Any, change: bool) -> Any:
-        formsets, inlines = super()._create_formsets(request, obj, change)  # type: ignore[misc]
-        nodes = next((formset for formset in formsets if formset.model is NodeInline.model), None)
-        for formset in formsets:
-            if isinstance(formset, EdgeFormSet):
-                formset.nodes = nodes
-        return formsets, inlines
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """A class of its own for each request, which is told what the request is for."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.is_preview = PREVIEW in request.POST
+        form.refusal = getattr(request, "refusal", "")
+        return form
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """What somebody else did between the check of the form and its saving."""
+        """What somebody else did between the check of the form and its saving gives the form back, as it was typed."""
+        if request.method == "POST" and "graph" in request.POST:
+            request.POST = with_additions(request.POST)  # type: ignore[assignment]  # a QueryDict as well
         try:
             return super().changeform_view(request, *args, **kwargs)
-        except (StaleObject, HasHistory) as refusal:
-            return self._refused(request, refusal.sentence)
-        except IntegrityError:
-            return self._refused(
-                request, gettext("Another change came in between, so nothing was saved. Repeat yours.")
-            )
+        except (StaleObject, HasHistory, IntegrityError) as refusal:
+            request.refusal = getattr(refusal, "sentence", BETWEEN)  # type: ignore[attr-defined]  # for get_form()
+        return super().changeform_view(request, *args, **kwargs)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        form, row = context["adminform"].form, kwargs.get("obj")
+        shown = (
+            row.graph_now() if row and "graph" not in form.fields else form.drawn() if "graph" in form.fields else None
+        )
+        added = {name: request.POST.get(name, "") for name in ADDED}
+        context |= {"shown_graph": shown, "is_preview": form.is_bound, "added": added, "node_types": NodeType.choices}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Workflow, form: Any, change: bool) -> None:
+        """A form that changes nothing saves nothing, and the version stays."""
+        if change and not form.changes:
+            return
+        super().save_model(request, obj, form, change)
+        if form.definition is not None:
+            form.definition.save(obj)
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        request.changed_nothing = not add and not form.changes  # type: ignore[attr-defined]  # for what comes after
+        return super().construct_change_message(request, form, formsets, add)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None if getattr(request, "changed_nothing", False) else super().log_change(request, obj, message)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        if not getattr(request, "changed_nothing", False):
+            return super().response_change(request, obj)
+        self.message_user(request, gettext("Nothing was changed."), messages.INFO)
+        return (
+            HttpResponseRedirect(request.path)
+            if "_continue" in request.POST
+            else self.response_post_save_change(request, obj)
+        )
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         try:
@@ -165,9 +182,12 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
                 raise HasHistory(format_lazy(EXECUTED, workflow=row))
         counts = {
             model._meta.verbose_name_plural: model._default_manager.filter(workflow__in=list(objs)).count()
-            for model in (inline.model for inline in self.inlines)
+            for model in (Node, Edge)
         }
         return [str(row) for row in objs], {self.opts.verbose_name_plural: len(objs)} | counts, set(), []
+
+    def can_act(self, action: str, row: Workflow) -> bool:
+        return {"move_to_trash": row.deleted_at is None, "restore": row.deleted_at is not None}.get(action, True)
 
     @admin.action(permissions=["change"], description=_("Move to trash"), location=EVERYWHERE)
     def move_to_trash(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
@@ -216,6 +236,31 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
     def _refused(self, request: HttpRequest, sentence: Any, path: str = "") -> HttpResponse:
         self.message_user(request, sentence, messages.ERROR)
         return HttpResponseRedirect(path or request.get_full_path())
+
+
+def with_additions(sent: QueryDict) -> QueryDict:
+    """Return what was sent, with the node and the edge of its small fields added to the text of the graph. Where the
+    text has faults everything stays as it was typed."""
+    name, kind, source, target = (sent.get(field, "").strip() for field in ADDED)
+    try:
+        graph = graphtext.read(str(sent["graph"])) if name or (source and target) else None
+    except ValidationError:
+        return sent
+    if graph is None:
+        return sent
+    nodes = [{"name": name, "node_type": kind or NodeType.TOOL.value}] if name else []
+    edges = [{"source_node": source, "target_node": target}] if source and target else []
+    more = {"nodes": [*graph["nodes"], *nodes], "edges": [*graph["edges"], *edges]}
+    changed = sent.copy()
+    changed["graph"] = graphtext.printed(more)
+    for field in ADDED:
+        changed[field] = ""
+    return changed
+
+
+def _may_edit_graph(request: HttpRequest) -> bool:
+    acts = [f"workflows.{act}_{model}" for act in ("add", "change", "delete") for model in ("node", "edge")]
+    return all(map(request.user.has_perm, acts))
 
 
 def _may_see_runs(request: HttpRequest) -> bool:

@@ -1,5 +1,6 @@
 """Pages of a workflow's admin: what they would send, and what they say."""
 
+import json
 from typing import Any
 
 from django.contrib.messages import get_messages
@@ -23,30 +24,39 @@ def address(workflow: Workflow) -> str:
 
 
 def as_sent(response: Any) -> Data:
-    """What the page would send if nobody typed anything."""
-    formsets = [inline.formset for inline in response.context["inline_admin_formsets"]]
-    forms = [
-        response.context["adminform"].form,
-        *(form for formset in formsets for form in (formset.management_form, *formset)),
-    ]
-    fields = [field for form in forms for field in form]
-    return {field.html_name: as_text(field.value()) for field in fields if field.value() is not False}
+    """What the page would send if nobody typed anything: a browser ends the lines of a text with CR and LF."""
+    form = response.context["adminform"].form
+    sent = {field.html_name: as_text(field.value()) for field in form if field.value() is not False}
+    return {name: text.replace("\n", "\r\n") for name, text in sent.items()}
+
+
+def graph_of(data: Data) -> Data:
+    """The graph that the form holds."""
+    graph: Data = json.loads(data["graph"])
+    return graph
+
+
+def with_graph(data: Data, graph: Data) -> Data:
+    return data | {"graph": json.dumps(graph)}
 
 
 def as_text(value: Any) -> str:
     return "on" if value is True else "" if value is None else str(value)
 
 
-def add(data: Data, prefix: str, **fields: Any) -> Data:
-    """One more form of that formset."""
-    index = int(data[f"{prefix}-TOTAL_FORMS"])
-    new = {f"{prefix}-{index}-{name}": as_text(value) for name, value in fields.items()}
-    return data | new | {f"{prefix}-TOTAL_FORMS": str(index + 1)}
+def add(data: Data, kind: str, **fields: Any) -> Data:
+    """One more node, or edge, in the text."""
+    graph = graph_of(data)
+    graph[kind].append(fields)
+    return with_graph(data, graph)
 
 
-def row(data: Data, prefix: str, pk: Any) -> str:
-    """The beginning of the names of the form of that row."""
-    return next(key.removesuffix("id") for key, value in data.items() if key.startswith(prefix) and value == str(pk))
+def without(data: Data, *names: str) -> Data:
+    """Without the nodes of these names, and their edges."""
+    graph = graph_of(data)
+    nodes = [node for node in graph["nodes"] if node["name"] not in names]
+    edges = [edge for edge in graph["edges"] if not {edge["source_node"], edge["target_node"]} & set(names)]
+    return with_graph(data, {"nodes": nodes, "edges": edges})
 
 
 def edges_of(workflow: Workflow) -> set[str]:
@@ -56,6 +66,4 @@ def edges_of(workflow: Workflow) -> set[str]:
 def sentences(response: Any) -> str:
     """All errors on the page."""
     assert response.status_code == 200, [str(message) for message in get_messages(response.wsgi_request)]
-    formsets = [inline.formset for inline in response.context["inline_admin_formsets"]]
-    errors = [response.context["adminform"].form.errors, *(formset.errors for formset in formsets)]
-    return str(errors) + str([formset.non_form_errors() for formset in formsets])
+    return str(response.context["adminform"].form.errors.as_data())

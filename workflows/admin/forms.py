@@ -1,0 +1,164 @@
+"""The form of a workflow: its own fields, and its graph as one text, so that its size does not grow with the graph."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
+
+from workflows.api.serializers import WorkflowSerializer
+from workflows.definition import Definition
+from workflows.models import Graph, NodeType, Workflow
+
+from . import graphtext
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[Workflow]
+else:
+    ModelForm = forms.ModelForm
+
+CHANGED_SINCE = _(
+    "This workflow changed since you opened it, so nothing was saved. Open it in another tab, and take over there what "
+    "you typed here."
+)
+HELP = _(
+    "JSON as the API has it, such as {example}. Edges name their nodes by name or by id. A field that is left out has "
+    "its default; a node keeps its id when it is renamed; a node that is left out leaves the graph, and what it has "
+    "run stays. Types: {types}."
+)
+EXAMPLE = (
+    '{"nodes": [{"name": "load", "node_type": "tool"}, {"name": "rank", "node_type": "aggregator"}], '
+    '"edges": [{"source_node": "load", "target_node": "rank"}]}'
+)
+SHOWN = 20  # faults of one text
+# Sentences of the API, which itself speaks English alone; gettext() finds them by what they are.
+OF_THE_API = (
+    gettext_noop("Expected a string."),
+    gettext_noop("Expected a whole number."),
+    gettext_noop("Expected a number."),
+    gettext_noop("Expected a UUID."),
+    gettext_noop("Expected an object."),
+    gettext_noop("Expected a UUID version 7, whose first 48 bits are the time."),
+)
+MORE = _("And %(count)d more.")
+
+
+class Lines(forms.CharField):
+    """Text of lines that end as they ended before: browsers send each of them with CR and LF."""
+
+    widget = forms.Textarea
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"strip": False, "required": False} | kwargs)
+
+    def to_python(self, value: Any) -> str:
+        return with_lf(super().to_python(value) or "")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return with_lf(initial or "") != self.to_python(data)
+
+
+def with_lf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+class WorkflowForm(ModelForm):
+    """`definition` is the graph that is wanted, once the form was found to be valid; None where it is not changed."""
+
+    read_version = forms.IntegerField(label=_("version"), widget=forms.HiddenInput, required=False)
+    description = Lines(label=_("description"), widget=forms.Textarea(attrs={"rows": 3, "cols": 80}))
+    graph = Lines(label=_("graph"), widget=forms.Textarea(attrs={"rows": 18, "cols": 120, "spellcheck": "false"}))
+
+    is_preview = False  # it is looked at, not saved
+    refusal: Any = ""  # of the database, when the same form was to be saved a moment ago
+    definition: Definition | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "read_version" in self.fields:
+            self.fields["read_version"].initial = self.instance.version
+        for name in {"description", "graph"} & self.fields.keys():
+            self.fields[name].label = capfirst(self.fields[name].label)
+        if "graph" in self.fields:
+            code = {"example": EXAMPLE, "types": ", ".join(NodeType.values)}
+            marked = {name: format_html("<code>{}</code>", text) for name, text in code.items()}
+            self.fields["graph"].help_text = format_html(str(HELP), **marked)
+            self.initial.setdefault("graph", graphtext.written(self._stored))
+
+    def is_valid(self) -> bool:
+        return super().is_valid() and not self.is_preview
+
+    def clean_description(self) -> str:
+        """What is stored stays as it is, its ends of lines too, where nobody typed anything."""
+        is_changed = "description" in self.changed_data
+        return str(self.cleaned_data["description"] if is_changed else self.instance.description)
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if self.refusal:
+            raise ValidationError(self.refusal, code="stale")
+        if self._stored and found.get("read_version") != self.instance.version:
+            raise ValidationError(CHANGED_SINCE, code="stale")
+        return found
+
+    def clean_graph(self) -> str:
+        """Judge the text as the API judges its body."""
+        text = str(self.cleaned_data["graph"])
+        if "graph" not in self.changed_data and self._stored:
+            return text
+        graph = graphtext.read(text)
+        serializer = WorkflowSerializer(self._stored, data=graphtext.whole(graph), partial=True)
+        if not serializer.is_valid():
+            raise ValidationError(list(_sentences(serializer.errors, graph)))
+        self.definition = serializer.validated_data["definition"]
+        return text
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to be saved."""
+        typed = bool(set(self.changed_data) - {"read_version", "graph"})
+        return typed or (self.definition is not None and self.definition.is_new)
+
+    def drawn(self) -> Graph | None:
+        """Return the graph as it would be saved; None where what was typed has faults."""
+        if self.is_bound and self.definition is not None:
+            return self.definition.as_graph()
+        if self.is_bound and "graph" in self.errors:
+            return None
+        return self.instance.graph_now() if self._stored else Graph()
+
+    @property
+    def _stored(self) -> Workflow | None:
+        return None if self.instance._state.adding else self.instance
+
+
+def _sentences(errors: Any, graph: dict[str, Any]) -> Iterator[str]:
+    """Yield the faults that the API would answer, each with its place and what stands there."""
+    found = list(_places(errors))
+    for path, sentence in found[:SHOWN]:
+        yield f"{_place(path, graph)}: {gettext(sentence)}" if path else gettext(sentence)
+    if more := found[SHOWN:]:
+        yield str(MORE % {"count": len(more)})
+
+
+def _places(errors: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    if isinstance(errors, dict):
+        for name, inner in errors.items():
+            yield from _places(inner, path if name == "non_field_errors" else (*path, name))
+    elif isinstance(errors, list):
+        for index, inner in enumerate(errors):
+            yield from _places(inner, path if isinstance(inner, str) else (*path, index))
+    else:
+        yield path, str(errors)
+
+
+def _place(path: tuple[Any, ...], graph: dict[str, Any]) -> str:
+    kind, *rest = path
+    pointer = "/" + "/".join(map(str, path))
+    if rest and isinstance(rest[0], int) and (called := graphtext.title(kind, graph[kind][rest[0]])):
+        return f"{pointer} ({called})"
+    return pointer

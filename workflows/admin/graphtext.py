@@ -1,0 +1,147 @@
+"""A graph as a text that people read and write: JSON of the API's shape, a line for each node and each edge.
+
+The text is the whole of the graph: a field that it leaves out has its default, so short lines say all.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from workflows.base import parse_uuid
+from workflows.models import Edge, Node, Workflow
+from workflows.storable import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, faults
+
+KINDS: dict[str, tuple[Any, tuple[str, ...], tuple[str, ...]]] = {  # model, fields that are always said, the others
+    "nodes": (
+        Node,
+        ("id", "name", "node_type"),
+        ("position_x", "position_y", "timeout_seconds", "config", "input_schema", "output_schema", "retry_config"),
+    ),
+    "edges": (
+        Edge,
+        ("source_node", "target_node"),
+        ("source_handle", "target_handle", "condition", "priority", "label"),
+    ),
+}
+EMPTY: dict[str, list[Any]] = {"nodes": [], "edges": []}
+AROUND = 30  # characters shown before and after a fault
+
+NOT_JSON = gettext_lazy("Line %(line)d, column %(column)d: this is no JSON from here on: “%(text)s”")
+NOT_A_GRAPH = gettext_lazy('Expected {"nodes": [...], "edges": [...]}: an object with these two lists of objects.')
+UNKNOWN = gettext_lazy("%(place)s: there is no field of this name. The fields are: %(fields)s.")
+TWICE = gettext_lazy("The name “%(name)s” stands twice in one object: leave one of the two out.")
+UNSTORABLE = gettext_lazy("%(place)s: this JSON cannot be stored: %(reason)s")
+
+
+def written(workflow: Workflow | None) -> str:
+    """Return the graph of the workflow as text, its nodes in the order in which they were made."""
+    if workflow is None:
+        return printed(EMPTY)
+    nodes = list(workflow.nodes.current().order_by("id"))
+    named = {node.pk: _named(node) for node in nodes}
+    edges = workflow.edges.order_by("priority", "id")
+    ends = [{"source_node": named[edge.source_node_id], "target_node": named[edge.target_node_id]} for edge in edges]
+    return printed(
+        {
+            "nodes": [_said("nodes", node, {"id": str(node.pk)}) for node in nodes],
+            "edges": [_said("edges", edge, ends) for edge, ends in zip(edges, ends, strict=True)],
+        }
+    )
+
+
+def printed(graph: dict[str, Any]) -> str:
+    """Return the text of what read() returned, or of the same shape."""
+    lists = [f'  "{kind}": [{_lines(graph.get(kind, []))}]' for kind in KINDS]
+    return "{\n" + ",\n".join(lists) + "\n}"
+
+
+def read(text: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what the text says. Raises ValidationError, which names the place, for what is no graph."""
+    found = _parsed(text) if text.strip() else EMPTY
+    if not isinstance(found, dict) or found.keys() - KINDS.keys():
+        raise ValidationError(NOT_A_GRAPH)
+    graph = EMPTY | found
+    if not all(isinstance(rows, list) and all(isinstance(row, dict) for row in rows) for rows in graph.values()):
+        raise ValidationError(NOT_A_GRAPH)
+    for pointer, fault in faults(graph):
+        raise ValidationError(UNSTORABLE, params={"place": pointer, "reason": fault})
+    if unknown := list(_unknown(graph)):
+        raise ValidationError(unknown[:20])
+    return graph
+
+
+def whole(graph: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the graph with the defaults of the fields that were left out."""
+    defaults = {kind: _defaults(kind) for kind in KINDS}
+    return {kind: [defaults[kind] | row for row in rows] for kind, rows in graph.items()}
+
+
+def title(kind: str, row: Any) -> str:
+    """Return how a node or an edge of the text is called by whoever reads it."""
+    if not isinstance(row, dict):
+        return ""
+    names = [str(row.get(name, "?")) for name in (("name",) if kind == "nodes" else ("source_node", "target_node"))]
+    return " → ".join(name if len(name) <= AROUND else f"{name[:AROUND]}…" for name in names)
+
+
+def _named(node: Node) -> str:
+    """Return what an edge calls the node: its name, but for a name that could be an id."""
+    return node.name if parse_uuid(node.name) is None else str(node.pk)
+
+
+def _said(kind: str, row: Any, given: dict[str, str]) -> dict[str, Any]:
+    _model, always, others = KINDS[kind]
+    values = {name: given[name] if name in given else getattr(row, name) for name in always}
+    defaults = _defaults(kind)
+    return values | {name: value for name in others if (value := getattr(row, name)) != defaults[name]}
+
+
+def _defaults(kind: str) -> dict[str, Any]:
+    model, _always, others = KINDS[kind]
+    return {name: model._meta.get_field(name).get_default() for name in others}
+
+
+def _lines(rows: list[Any]) -> str:
+    if not rows:
+        return "\n  "
+    return "\n" + ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in rows) + "\n  "
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        place = {"line": error.lineno, "column": error.colno, "text": _around(text, error.pos)}
+        raise ValidationError(NOT_JSON, params=place) from None
+    except RecursionError:
+        raise ValidationError(format_lazy(TOO_DEEP, most=MAX_DEPTH)) from None
+    except ValueError:
+        raise ValidationError(format_lazy(TOO_LONG, most=MAX_DIGITS)) from None
+
+
+def _around(text: str, position: int) -> str:
+    line = text[text.rfind("\n", 0, position) + 1 :].split("\n", 1)[0]
+    column = position - (text.rfind("\n", 0, position) + 1)
+    return line[max(0, column - AROUND) : column + AROUND].strip() or _("the end of the text")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _value in pairs]
+        raise ValidationError(TWICE, params={"name": next(name for name in names if names.count(name) > 1)[:AROUND]})
+    return found
+
+
+def _unknown(graph: dict[str, list[dict[str, Any]]]) -> Iterator[ValidationError]:
+    for kind, rows in graph.items():
+        known = {"id", *KINDS[kind][1], *KINDS[kind][2]}
+        for index, row in enumerate(rows):
+            for name in row.keys() - known:
+                values = {"place": f"/{kind}/{index}/{name[:AROUND]}", "fields": ", ".join(sorted(known))}
+                yield ValidationError(UNKNOWN, params=values)
