@@ -94,7 +94,7 @@ def scrubber_of(sealed: str) -> Scrubber:
     return _scrubber(sealed, _keys(), extra_keys())
 
 
-@lru_cache(128)
+@lru_cache(64)
 def _scrubber(sealed: str, keys: tuple[str, ...], extra: tuple[str, ...]) -> Scrubber:
     """No two encryptions are equal: the text itself is the version of the row."""
     return Scrubber(_unsealed(sealed, keys), extra)

@@ -24,7 +24,7 @@ from pastetrader.postgres.prepared import Prepared
 from workflows.base import parse_uuid
 from workflows.storable import as_text
 
-from . import reasons, reports
+from . import reasons, reports, secret_bounds
 from .exceptions import SecretsUnknown
 from .sealed import ExecutionSecrets, extra_keys, is_over, scrubber_of, seal, unseal
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
@@ -77,15 +77,20 @@ def guard(
     pieces = [piece for piece in pieces if any(piece.fields.values())]
     extra = extra_keys()
     found: dict[UUID, set[str]] = defaultdict(set)
+    places: dict[UUID, str] = {}
     for piece in pieces:
-        for value in piece.fields.values():
+        for name, value in piece.fields.items():
             if not isinstance(value, str) and (secret := values_in(value, extra)):
+                secret_bounds.check_lengths(name, value, secret, extra)
                 piece.found = piece.found | secret
+                places.setdefault(piece.run, name)
         if piece.found:
             found[piece.run] |= piece.found
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # lines come by the thousand, and of one run
     known = ({} if new else _known(runs, act, using)) if came is None else came
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
+    for run, values in more.items():
+        secret_bounds.check_number(places.get(run, "context"), known.get(run, NONE).scrubber.values, values)
     known = {**known, **{run: Known(Scrubber(values, extra)) for run, values in more.items()}}
     if more and not new:
         known |= keep(more, using)

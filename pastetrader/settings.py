@@ -201,6 +201,8 @@ TIMEOUT_IDLE = env.number("TIMEOUT_IDLE", 5, least=1, most=3_600)
 TIMEOUT_UNREAD = env.number("TIMEOUT_UNREAD", 60, least=1, most=3_600)
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("MAX_BODY_BYTES", 10_000_000, least=1_000)
+# Values of JSON, objects and lists included: empty lists by the million are a few kilobytes of gzip.
+MAX_BODY_ELEMENTS = env.number("MAX_BODY_ELEMENTS", 500_000, least=1_000)
 
 # --- Logging ----------------------------------------------------------------
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -303,6 +305,10 @@ EXECUTIONS_SECRET_KEYS_EXTRA = env.words("EXECUTIONS_SECRET_KEYS_EXTRA")
 EXECUTIONS_SECRETS_KEYS = env.fernet_keys("EXECUTIONS_SECRETS_KEYS") or [
     env.fernet_key_from(read_or_make(LOCAL_DIR / "secrets_key"))
 ]
+# Secrets of one run, characters of one of them and of all: every text of the run is searched for each.
+EXECUTIONS_SECRETS_MAX = env.number("EXECUTIONS_SECRETS_MAX", 500, least=1, most=5_000)
+EXECUTIONS_SECRETS_MAX_LENGTH = env.number("EXECUTIONS_SECRETS_MAX_LENGTH", 8_192, least=6, most=65_536)
+EXECUTIONS_SECRETS_MAX_CHARACTERS = env.number("EXECUTIONS_SECRETS_MAX_CHARACTERS", 65_536, least=6, most=1_000_000)
 # Seconds that they are kept after a run was completed or cancelled, for late lines; and after it failed, for a retry.
 EXECUTIONS_SECRETS_GRACE_SECONDS = env.number("EXECUTIONS_SECRETS_GRACE_SECONDS", 3_600)
 EXECUTIONS_SECRETS_FAILED_SECONDS = env.number("EXECUTIONS_SECRETS_FAILED_SECONDS", 604_800)

@@ -8,10 +8,21 @@ MASK = "***masked***"
 
 NAMES = (
     "password", "passwd", "passphrase", "passcode", "token", "apikey", "secret", "authorization", "privatekey",
-    "credential", "accesskey", "signingkey", "encryptionkey", "cookie", "bearer",
+    "credential", "accesskey", "signingkey", "encryptionkey", "cookie", "bearer", "sessionid", "sshkey", "authkey",
+    "connectionstring",
 )  # fmt: skip
+# These name one only as the last word of a key, as in `db_pwd`, `smtpPass` and `pin-code`: `author`, `pinned`,
+# `auth_url` and `pass_rate` name none.
+WORDS = {"pwd", "auth", "jwt", "otp", "pin", "signature", "dsn"}
+LAST_OF_MANY = {"pass"}  # `pass` by itself is the opposite of `fail`
+FILLING = {"code", "value", "header", "string"}
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 INNOCENT = re.compile("tokeni[sz]|secretar")
 COUNTS = re.compile("tokens|tokencount|tokenlimit|tokenusage|tokenbudget")
+# Of a pair: {"name": "DB_PASSWORD", "value": ...}.
+NAMING = ("name", "Name", "key", "Key", "header", "variable", "field", "id")
+VALUES = frozenset({"value", "Value", "values", "val", "content"})
+BARE_WORD = re.compile("[A-Za-z_]{1,40}")
 
 # What a JSON Schema says of a property. What else it says there (`default`, `const`, `enum`, `examples`) are values.
 DESCRIBING = {
@@ -25,14 +36,48 @@ SCHEMAS = {"items", "prefixItems", "anyOf", "oneOf", "allOf", "not", "additional
 def names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
     """Whether a key names a secret, however it is written: `api_key`, `X-Api-Key`, `dbApiKey`."""
     bare = INNOCENT.sub("", plain(key))
-    return any(name in bare for name in (*NAMES, *filter(None, map(plain, extra))))
+    return any(name in bare for name in (*NAMES, *filter(None, map(plain, extra)))) or _ends_in_word(key, bare)
+
+
+def _ends_in_word(key: str, bare: str) -> bool:
+    if not any(word in bare for word in (*WORDS, *LAST_OF_MANY)):
+        return False
+    words = [word.casefold() for word in WORD.findall(key[-200:])]
+    while len(words) > 1 and words[-1] in FILLING:
+        words.pop()
+    return bool(words) and (words[-1] in WORDS or (len(words) > 1 and words[-1] in LAST_OF_MANY))
 
 
 def hides(key: Any, item: Any, extra: tuple[str, ...] = ()) -> bool:
     if not (isinstance(key, str) and names_secret(key, extra)):
         return False
     # `max_tokens` is a number of words, and `token` is a secret even where it is a number.
-    return not (isinstance(item, int | float | None) and COUNTS.search(plain(key)))
+    return not (isinstance(item, int | float | None) and (COUNTS.search(plain(key)) or _is_flag(key, item)))
+
+
+def _is_flag(key: str, item: Any) -> bool:
+    """`auth: true`, `last_pass: 12`."""
+    bare = plain(key)
+    if any(name in bare for name in NAMES) or not _ends_in_word(key, bare):
+        return False
+    return isinstance(item, bool) or bare.endswith("pass")
+
+
+def hidden_in(value: dict[Any, Any], extra: tuple[str, ...] = ()) -> frozenset[str]:
+    """The keys of what is secret because another key of the same object names it."""
+    if VALUES.isdisjoint(value):
+        return frozenset()
+    named = any(isinstance(name := value.get(key), str) and names_secret(name[:200], extra) for key in NAMING)
+    return VALUES if named else frozenset()
+
+
+def is_pair(items: Any, extra: tuple[str, ...] = ()) -> bool:
+    """Whether the second item is the value of a secret that the first one names, as in `["Authorization", "Bearer x"]`.
+    Of two bare words both may be names."""
+    if len(items) != 2 or not isinstance(items[0], str) or not isinstance(items[1], str | int | float):
+        return False
+    second = items[1]
+    return hides(items[0][:200], second, extra) and not (isinstance(second, str) and BARE_WORD.fullmatch(second))
 
 
 def plain(key: str) -> str:
@@ -43,8 +88,13 @@ def masked(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any
     """A copy with the mask in place of each value under a key that names a secret; the keys there stay readable. All
     of it where it is `secret` itself."""
     if isinstance(value, dict):
-        return {key: masked(item, extra, secret or hides(key, item, extra)) for key, item in value.items()}
+        more = hidden_in(value, extra)
+        return {
+            key: masked(item, extra, secret or key in more or hides(key, item, extra)) for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
+        if is_pair(value, extra):
+            return [masked(value[0], extra, secret), MASK]
         return [masked(item, extra, secret) for item in value]
     return MASK if secret and value is not None else value
 

@@ -1,6 +1,7 @@
 """What PostgreSQL, and other readers of JSON and of times, can keep."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
@@ -12,6 +13,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 MAX_DEPTH = 64
+MAX_POINTER = 1_000  # characters of a place in a document: keys may be as long as the document
+SURROGATES = re.compile("[\ud800-\udfff]")
+TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 MAX_DIGITS = 4300  # of a whole number: more are no number to Python
 
 
@@ -34,6 +38,16 @@ SURROGATE = _("a lone surrogate (\\ud800 to \\udfff) is not text.")
 def as_text(text: object) -> str:
     """NUL and halves of surrogate pairs become visible escapes: an error is recorded even if it is not quite text."""
     return str(text).replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def has_more_elements(body: bytes, most: int) -> bool:
+    """Whether JSON holds more values than `most`, counted without parsing it: one for each comma and bracket that
+    stands in no text. What is no JSON is counted somehow."""
+
+    def count(text: bytes) -> int:
+        return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+    return count(body) > most and count(TEXTS.sub(b"", body)) > most
 
 
 def is_whole(value: object) -> TypeGuard[float]:
@@ -88,37 +102,38 @@ def _in_utc(found: datetime) -> datetime:
     return utc
 
 
-def faults(value: Any, pointer: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
+def faults(value: Any, depth: int = 1) -> Iterator[tuple[str, Any]]:
     """NUL characters, lone surrogates, more than 64 levels, and numbers that JSON does not have (NaN, Infinity), each
-    with the JSON pointer of its place."""
+    with the JSON pointer of its place. The pointer is made on the way back: there is none where there is no fault."""
     if isinstance(value, str):
         if fault := _text_fault(value):
-            yield pointer, fault
+            yield "", fault
     elif isinstance(value, float):
         if value - value != 0:  # NaN and the infinities
-            yield pointer, format_lazy(INFINITE, most=MAX_DIGITS)
+            yield "", format_lazy(INFINITE, most=MAX_DIGITS)
     elif isinstance(value, dict | list | tuple):
-        yield from _inside(value, pointer, depth)
+        yield from _inside(value, depth)
 
 
-def _inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], pointer: str, depth: int) -> Iterator[tuple[str, Any]]:
+def _inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> Iterator[tuple[str, Any]]:
     if depth > MAX_DEPTH:
-        yield pointer[:200], format_lazy(TOO_DEEP, most=MAX_DEPTH)
+        yield "", format_lazy(TOO_DEEP, most=MAX_DEPTH)
         return
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(key, str) and (fault := _text_fault(key)):
-            yield pointer, format_lazy(IN_KEY, fault=fault)
+            yield "", format_lazy(IN_KEY, fault=fault)
         if not isinstance(item, bool | int | None):
-            yield from faults(item, f"{pointer}/{_escaped(key)}", depth + 1)
+            for pointer, fault in faults(item, depth + 1):
+                yield f"/{_escaped(key)}{pointer}"[:MAX_POINTER], fault
 
 
 def _escaped(key: Any) -> Any:
-    return key.replace("~", "~0").replace("/", "~1") if isinstance(key, str) and ("/" in key or "~" in key) else key
+    return key[:MAX_POINTER].replace("~", "~0").replace("/", "~1") if isinstance(key, str) else key
 
 
 def _text_fault(text: str) -> Any:
     if "\x00" in text:
         return NUL
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+    if not text.isascii() and SURROGATES.search(text):
         return SURROGATE
     return ""

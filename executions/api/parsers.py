@@ -4,13 +4,14 @@ import json
 from collections import Counter
 from typing import Any
 
+from django.conf import settings
 from django.utils.http import parse_header_parameters
-from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
+from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
 from executions import reports
 from pastetrader.charsets import UTF8
-from workflows.storable import MAX_DEPTH, faults
+from workflows.storable import MAX_DEPTH, faults, has_more_elements
 
 
 class BadBody(ValidationError):
@@ -21,13 +22,28 @@ class BadBody(ValidationError):
         self.pointer = pointer
 
 
+class TooManyElements(APIException):
+    status_code = 413
+    default_code = "too_many_elements"
+
+    def __init__(self) -> None:
+        most = settings.MAX_BODY_ELEMENTS
+        super().__init__(
+            f"The body holds more than {most} values, objects and lists included (MAX_BODY_ELEMENTS): "
+            "send it in several calls."
+        )
+
+
 class StorableJSONParser(JSONParser):
     """JSON in UTF-8, as RFC 8259 has it; a byte order mark before it does no harm. Raises ParseError where it is none,
     BadBody with the place of what `faults` finds. A text that reports what happened is kept, whatever it holds."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         _check_charset(media_type or "")
-        data = reports.visible(_read(_text(stream.read())))
+        body = stream.read()
+        if has_more_elements(body, settings.MAX_BODY_ELEMENTS):  # before it is parsed: each costs a hundred bytes
+            raise TooManyElements
+        data = reports.visible(_read(_text(body)))
         for pointer, fault in faults(data):
             raise BadBody(pointer, fault)
         return data

@@ -11,6 +11,8 @@ PACKAGES = ("workflows", "tokens", "executions", "pastetrader")
 
 # Each line may import from the lines above it only; what stands on one line may import each other.
 LADDER = [
+    ["matching", "decoding"],
+    ["needles", "patterns"],
     [
         "states",
         "exceptions",
@@ -24,7 +26,7 @@ LADDER = [
         "graphs",
         "acting",
     ],
-    ["sealed"],
+    ["secret_bounds", "sealed"],
     ["partitions", "vault", "lines"],
     ["querysets"],
     ["execution", "log", "history", "saved"],

@@ -1,0 +1,111 @@
+"""Texts as they read once their escapes, line breaks and colours are taken away, each with the way back. Pure."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from html import unescape
+
+MARKS = ("\\", "%", "&")  # what an escape begins with
+LAYERS = 6  # of escapes, one inside the other
+
+ESCAPES = re.compile(
+    r"\\(?:u\{0*([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|([^\w\s]|[nrtbfv0]))"
+    r"|%([0-9a-fA-F]{2})|&#([0-9]{1,7});|&#[xX]([0-9a-fA-F]{1,6});|(&[a-zA-Z]{2,8};)"
+)
+BREAKS = re.compile(r"=?\r?\n[ \t]*+|\x1b\[[0-?]*+[ -/]*+[@-~]")  # of a line, "=" that of quoted-printable; and colours
+LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+OCTAL, LETTER, DECIMAL, NAME = 5, 6, 8, 10  # groups of ESCAPES
+BASES = {OCTAL: 8, DECIMAL: 10}
+
+type Decoder = Callable[[re.Match[str]], str]
+type Step = tuple[re.Pattern[str], Decoder]
+type Offsets = Sequence[int]
+
+
+class Reading:
+    """A text as it reads after some steps; `offsets()` are of each character, and of the end, the place in the text
+    at the bottom. They are made where they are needed: hardly any reading holds a secret."""
+
+    def __init__(self, text: str, below: "Reading | None" = None, step: "Step | None" = None) -> None:
+        self.text, self.below, self.step = text, below, step
+        self._offsets: Offsets | None = None
+
+    def after(self, step: "Step") -> "Reading | None":
+        """None where the step changes nothing."""
+        text = step[0].sub(step[1], self.text)
+        return None if text == self.text else Reading(text, self, step)
+
+    def offsets(self) -> Offsets:
+        if self._offsets is None:
+            if self.below is None or self.step is None:
+                self._offsets = range(len(self.text) + 1)
+            else:
+                self._offsets = _places(self.below.text, self.below.offsets(), *self.step)
+        return self._offsets
+
+
+def readings(text: str) -> Iterator[Reading]:
+    """What the text says once its escapes are read, one layer of them after the other; and where those of one kind are
+    read first: a value may itself look like an escape of another kind, and JSON in HTML ends in both. Each of them
+    also without the breaks of its lines and its colours."""
+    bottom = Reading(text)
+    yield from _joined(bottom)
+    if ("\\" in text or "%" in text or "&" in text) and ESCAPES.search(text):
+        yield from _layers(bottom, [EVERY] * LAYERS)
+        if sum(mark in text for mark in MARKS) > 1:
+            for mark in MARKS:
+                yield from _layers(bottom, [(ESCAPES, partial(_decoded_of, mark)), *[EVERY] * (LAYERS - 1)])
+
+
+def _layers(reading: Reading | None, steps: "Sequence[Step]") -> Iterator[Reading]:
+    for step in steps:
+        reading = reading and reading.after(step)
+        if reading is None:
+            return
+        yield reading
+        yield from _joined(reading)
+        if (
+            "\\" in reading.text
+            and ("%" in reading.text or "&" in reading.text)
+            and (other := reading.after(BACKSLASHED))
+        ):
+            yield other
+
+
+def _joined(reading: Reading) -> Iterator[Reading]:
+    if ("\n" in reading.text or "\x1b" in reading.text) and (joined := reading.after(JOINED)):
+        yield joined
+
+
+def _decoded(escape: re.Match[str]) -> str:
+    kind = escape.lastindex or 0
+    text = escape[kind]
+    if kind == NAME:
+        return unescape(text)
+    if kind == LETTER:
+        return LETTERS.get(text, text)
+    code = int(text, BASES.get(kind, 16))
+    return chr(code) if code <= 0x10FFFF else escape[0]  # Unicode ends there
+
+
+def _decoded_of(mark: str, escape: re.Match[str]) -> str:
+    return _decoded(escape) if escape[0].startswith(mark) else escape[0]
+
+
+def _nothing(_break: re.Match[str]) -> str:
+    return ""
+
+
+EVERY: Step = (ESCAPES, _decoded)
+BACKSLASHED: Step = (ESCAPES, partial(_decoded_of, "\\"))
+JOINED: Step = (BREAKS, _nothing)
+
+
+def _places(text: str, offsets: Offsets, pattern: re.Pattern[str], decode: Decoder) -> list[int]:
+    places: list[int] = []
+    at = 0
+    for escape in pattern.finditer(text):
+        places += offsets[at : escape.start()]
+        places += [offsets[escape.start()]] * len(decode(escape))
+        at = escape.end()
+    return places + list(offsets[at:])

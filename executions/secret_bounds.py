@@ -1,0 +1,61 @@
+"""How many secrets a run may have, and how long they may be: each text of the run is searched for all of them."""
+
+from collections.abc import Iterable, Iterator, Set
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from workflows.secrets import hidden_in, hides, is_pair
+
+from .secrets import NESTED
+
+TOO_LONG = (
+    "{place}: a secret has at most {most} characters (EXECUTIONS_SECRETS_MAX_LENGTH), and this one has {size}: "
+    "leave it out."
+)
+TOO_MANY = (
+    "{place}: a run has at most {most} secrets, each line of one counted (EXECUTIONS_SECRETS_MAX), and with these it "
+    "has {size}: leave some out, or put what is no secret under keys that name none."
+)
+TOO_LARGE = (
+    "{place}: the secrets of a run have at most {most} characters in all (EXECUTIONS_SECRETS_MAX_CHARACTERS), and with "
+    "these they have {size}: leave some out."
+)
+
+
+def check_lengths(field: str, document: Any, found: Iterable[str], extra: tuple[str, ...]) -> None:
+    """Raise ValidationError on `field`, naming the place, where one of what was found in it is too long."""
+    most = settings.EXECUTIONS_SECRETS_MAX_LENGTH
+    if all(len(value) <= most for value in found):
+        return
+    for place, text in _hidden_texts(document, extra, field):
+        if len(text) > most:
+            raise ValidationError({field: TOO_LONG.format(place=place, most=most, size=len(text))})
+
+
+def check_number(field: str, known: Set[str], more: Set[str]) -> None:
+    """Raise ValidationError on `field` where a run would have too many secrets with these `more`."""
+    values = known | more
+    size, most = len(values), settings.EXECUTIONS_SECRETS_MAX
+    length, longest = sum(map(len, values)), settings.EXECUTIONS_SECRETS_MAX_CHARACTERS
+    if size > most:
+        raise ValidationError({field: TOO_MANY.format(place=field, most=most, size=size)})
+    if length > longest:
+        raise ValidationError({field: TOO_LARGE.format(place=field, most=longest, size=length)})
+
+
+def _hidden_texts(document: Any, extra: tuple[str, ...], place: str, hidden: bool = False) -> Iterator[tuple[str, str]]:
+    """What stands under keys that name a secret, with the place of each."""
+    if hidden and isinstance(document, str | int | float):
+        yield place, str(document)
+    elif isinstance(document, dict):
+        more = hidden_in(document, extra)
+        for key, item in document.items():
+            yield from _hidden_texts(
+                item, extra, f"{place}.{str(key)[:100]}", hidden or key in more or hides(key, item, extra)
+            )
+    elif isinstance(document, NESTED):
+        pair = is_pair(document, extra)
+        for index, item in enumerate(document):
+            yield from _hidden_texts(item, extra, f"{place}[{index}]", hidden or (pair and index == 1))

@@ -1,0 +1,167 @@
+"""Every function that works on what a caller sends takes time that grows with its size alone.
+
+Each row of WORST is a function and its worst input of a size, found by reading its loops and patterns. A function that
+processes text and is new has its rows here.
+"""
+
+import contextlib
+import gc
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from executions import lines, patterns, reports
+from executions.admin import difference
+from executions.admin.logviewer import ansi
+from executions.api import creation, parsers
+from executions.needles import normal
+from executions.secrets import Scrubber, values_in
+from workflows import storable
+from workflows.secrets import masked, masked_schema, names_secret
+
+RATIO = 8  # times, for four times the size: linear is 4, quadratic is 16
+LONG_ENOUGH = 0.004  # seconds
+LARGE = 100_000  # characters: what takes no time even then is not quadratic
+TRIES = 4
+
+FEW = Scrubber(["hunter2pw", "correct horse battery", "abcabcabc1", "5" * 64 + "6"])
+MANY = Scrubber(f"secret-number-{number:05}" for number in range(500))
+NESTED = Scrubber([*("a" * length for length in range(6, 60)), "a" * 64 + "b"])
+
+
+def repeated(text: str) -> Callable[[int], str]:
+    return lambda size: text * (size // len(text) + 1)
+
+
+TEXTS: dict[str, Callable[[int], str]] = {
+    "secrets between masks": repeated("hunter2pw***masked***"),
+    "overlapping secrets": repeated("abc"),
+    "one letter": repeated("a"),
+    "escaped percents": repeated("%25"),
+    "backslashes": repeated("\\"),
+    "entities in entities": lambda size: "&" + repeated("amp;")(size),
+    "every escape": repeated("\\%25&amp;"),
+    "secrets over two lines": repeated("hunter2\n   pw "),
+    "empty lines": repeated("\n \r"),
+    "open colours": repeated("\x1b[0"),
+    "a long colour": lambda size: "\x1b[" + "0" * size,
+    "pairs of digits": repeated("68 "),
+    "pairs that stop": repeated("68 75 6e 74 6"),
+    "base64": repeated("aHVudGVyMnB3"),
+    "names without values": repeated("password="),
+    "open quotes": repeated('password="'),
+    "open quotes in lines": repeated('password=\\"x \n'),
+    "quotes escaped ever more": lambda size: "".join(f'pwd={"\\" * (at % 16)}"' for at in range(size // 12)),
+    "a long word": lambda size: f"token{'a' * size}=",
+    "words and signs": repeated("token=a="),
+    "addresses": repeated("://a:b"),
+    "a long password in an address": lambda size: f"://{'a:' * size}",
+    "beginnings of a JWT": repeated("eyJaaaaaaaa.eyJaaaaaaaa."),
+    "headers": repeated("cookie: "),
+    "schemes": repeated("bearer "),
+    "brackets": lambda size: '{"token": ' + "[" * size + "]" * size + "}",
+    "combining marks": lambda size: "a" + repeated("\u0300\u0316")(size),
+    "vowel signs that part in two": repeated("\u0f73"),
+    "open titles": repeated("\x1b]0;"),
+    "signs": repeated("\x00\u202e"),
+}
+DOCUMENTS: dict[str, Callable[[int], Any]] = {
+    "empty lists": lambda size: [[] for _ in range(size // 20)],
+    "keys that are masked alike": lambda size: {written_otherwise("hunter2pw", at): at for at in range(size // 40)},
+    "keys of their own": lambda size: {f"key-{at}-{at}": at for at in range(size // 60)},
+    "long keys": lambda size: {"k" * size: [0.5] * (size // 10)},
+    "many secrets": lambda size: {"secrets": [f"{at:012}" for at in range(size // 100)]},
+    "a long secret": lambda size: {"secret": "x\u0300\u0316y " * (size // 5)},
+    "a secret of many lines": lambda size: {"secret": "a line of it\n" * (size // 12)},
+    "pairs": lambda size: [["Authorization", "Bearer abcdefgh"]] * (size // 50),
+    "names and values": lambda size: [{"name": "DB_PASSWORD", "value": "x" * 20}] * (size // 50),
+    "nested": lambda size: [json.loads("[" * 60 + "]" * 60)] * (size // 120),
+    "JSON in JSON": lambda size: {"a": json.dumps({"token": ["a" * 20] * (size // 30)})},
+}
+
+
+def written_otherwise(text: str, number: int) -> str:
+    """Of three ways to write each letter, as the digits of the number say."""
+    written = ""
+    for char in text:
+        number, way = divmod(number, 3)
+        written += (char, f"%{ord(char):02x}", f"\\x{ord(char):02x}")[way]
+    return written
+
+
+def every_document(value: Any) -> list[Any]:
+    return list(storable.faults(value))
+
+
+def parsed(text: str) -> None:
+    with contextlib.suppress(parsers.ParseError):
+        parsers._read(text)
+
+
+OF_TEXT: dict[str, Callable[[str], Any]] = {
+    "masked, few secrets": FEW.text,
+    "masked, many secrets": MANY.text,
+    "masked, secrets within each other": NESTED.text,
+    "masked, none": Scrubber().text,
+    "patterns": lambda text: list(patterns.spans(text)),
+    "secrets of its own": lambda text: Scrubber(values_in({"secret": text})),
+    "normal forms": lambda text: normal("NFD", text),
+    "as text": storable.as_text,
+    "cut": lines.cut,
+    "cut in the middle": lambda text: reports.fitted("error_traceback", text),
+    "error": lambda text: reports.error(" ", text),
+    "faults": every_document,
+    "colours": lambda text: ansi.html(text, "a"),
+    "name of a key": names_secret.__wrapped__,
+    "parsed": parsed,
+    "counted": lambda text: storable.has_more_elements(text.encode(), 10),
+}
+OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
+    "masked": FEW.document,
+    "masked by keys": masked,
+    "masked schema": masked_schema,
+    "values": values_in,
+    "secrets of its own": lambda document: Scrubber(values_in(document)),
+    "faults": every_document,
+    "difference": lambda document: difference.differences(document, {"other": document}),
+    "parsed": lambda document: parsed(json.dumps(document)),
+    "compared": creation._as_jsonb,
+}
+WORST = [
+    *((of, name, work, make) for of, work in OF_TEXT.items() for name, make in TEXTS.items()),
+    *((of, name, work, make) for of, work in OF_DOCUMENT.items() for name, make in DOCUMENTS.items()),
+]
+
+
+def seconds(work: Callable[[Any], Any], given: Any) -> float:
+    """Of this thread's processor time. What was remembered of keys is forgotten: the smaller input would be known."""
+    names_secret.cache_clear()
+    gc.disable()  # it looks through all that there is, now and then
+    begin = time.thread_time()
+    work(given)
+    took = time.thread_time() - begin
+    gc.enable()
+    return took
+
+
+@pytest.mark.parametrize("of", [*(f"text: {of}" for of in OF_TEXT), *(f"document: {of}" for of in OF_DOCUMENT)])
+def test_four_times_the_input_takes_no_more_than_eight_times_as_long(of: str) -> None:
+    slow = []
+    for name, work, make in ((name, work, make) for kind, name, work, make in WORST if of.endswith(f": {kind}")):
+        if (ratio := growth(work, make)) > RATIO:
+            slow.append(f"{name}: {ratio:.1f} times")
+    assert not slow
+
+
+def growth(work: Callable[[Any], Any], make: Callable[[int], Any]) -> float:
+    """The least of some: whatever else the machine does only makes a measurement longer."""
+    size = 4_000
+    while (took := seconds(work, make(size))) < LONG_ENOUGH and size < LARGE:
+        size *= 3
+    found = [seconds(work, make(4 * size)) / max(took, LONG_ENOUGH / 2)]
+    while min(found) > RATIO and len(found) < TRIES:
+        found.append(seconds(work, make(4 * size)) / max(seconds(work, make(size)), LONG_ENOUGH / 2))
+    return min(found)
