@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from executions.admin import attempts, family, nodes, run_filters, saved_views
 from executions.admin.filters import WORKFLOWS_OFFERED
+from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -165,3 +167,50 @@ def test_a_correlation_id_that_is_a_tag_too_leads_to_the_list(client: Client) ->
     assert client.get(f"{RUNS}?q=nightly").status_code == 302
     WorkflowExecutionFactory(metadata={"tags": ["nightly"]})
     assert len(client.get(f"{RUNS}?q=nightly").context["cl"].result_list) == 2
+
+
+class TestCuts:
+    """What is cut says so, and is cut after the order and the filters."""
+
+    def test_the_newest_children_are_shown(self, client: Client, monkeypatch: Any) -> None:
+        monkeypatch.setattr(family, "SHOWN", 2)
+        parent = WorkflowExecutionFactory()
+        children = [WorkflowExecutionFactory(context={"parent_execution_id": str(parent.pk)}) for _ in range(5)]
+        found, more = family.children_of(parent.workflow.owner, parent)
+        assert (found, more) == ([], False)  # of workflows of others
+        page = client.get(f"{RUNS}{parent.pk}/change/")
+        assert [run.pk for run in page.context["children"]] == [run.pk for run in children[:-3:-1]]
+        assert "These are the newest 2; there are more." in page.content.decode()
+
+    def test_mine_are_all_of_mine(self, client: Client, staff: Any, monkeypatch: Any) -> None:
+        monkeypatch.setattr(run_filters, "OWNED", 1)
+        runs = [WorkflowExecutionFactory(workflow=WorkflowFactory(owner=staff)).pk for _ in range(3)]
+        found = client.get(f"{RUNS}?owner=me").context["cl"].result_list
+        assert [run.pk for run in found] == runs[::-1]
+
+    def test_more_shared_views_than_are_shown(self, client: Client, owner: Any, monkeypatch: Any) -> None:
+        monkeypatch.setattr(saved_views, "SHARED_SHOWN", 1)
+        sentence = "These are the first shared views by name."
+        SavedView.objects.create(owner=owner, name="a", is_shared=True)
+        assert sentence not in client.get(f"{RUNS}?view=all").content.decode()
+        SavedView.objects.create(owner=owner, name="b", is_shared=True)
+        assert sentence in client.get(f"{RUNS}?view=all").content.decode()
+
+    def test_the_log_offers_the_node_that_is_asked_for_beyond_those_that_fit(
+        self, client: Client, workflow: Workflow, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(nodes, "SHOWN", 1)
+        run = WorkflowExecutionFactory(workflow=workflow)
+        rows = [run.add_node(node) for node in workflow.nodes.all()]
+        ExecutionLogFactory(workflow_execution=run, node_execution=rows[-1])
+        page = client.get(f"{RUNS}{run.pk}/logs/?node={rows[-1].pk}").content.decode()
+        assert f'<option value="{rows[-1].pk}" selected>' in page
+        assert "the first 1,000: of any other, open its page" in page
+
+    def test_older_attempts_than_are_shown(self, client: Client, monkeypatch: Any) -> None:
+        monkeypatch.setattr(attempts, "SHOWN", 1)
+        run = in_state(WorkflowExecutionFactory(), "failed")
+        for _ in range(2):
+            run.retry()
+            in_state(run, "failed")
+        assert "This is the newest attempt" in client.get(f"{RUNS}{run.pk}/change/").content.decode()
