@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from pastetrader import environment as env
 from pastetrader.postgres.address import socket_dir
+from pastetrader.postgres.ownership import OWNER
 from pastetrader.secret_key import read_or_make
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -128,7 +129,7 @@ EMBEDDED_DIR = LOCAL_DIR / "postgres"
 def _embedded() -> dict[str, Any]:
     return {
         "NAME": "pastetrader",
-        "USER": "postgres",
+        "USER": OWNER,
         "HOST": str(socket_dir(EMBEDDED_DIR)),
         "OPTIONS": {},
         "EMBEDDED": {"data_dir": EMBEDDED_DIR, "durable": env.flag("PASTETRADER_DURABLE", default=True)},

@@ -17,9 +17,8 @@ from tempfile import mkdtemp
 
 import psutil
 import psycopg
-from psycopg import sql
 
-from pastetrader.postgres import account, lease, processes
+from pastetrader.postgres import account, lease, ownership, processes
 from pastetrader.postgres.address import SOCKET_NAME, socket_dir
 from pastetrader.postgres.errors import EmbeddedServerError
 
@@ -124,8 +123,20 @@ class Cluster:
 
     def create_database(self, name: str) -> None:
         with self._connect() as connection:
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            ownership.make_role(connection)
+            is_to_be_given = ownership.make_database(connection, name)
+        if is_to_be_given:
+            logger.info("Giving the database %s to the role %s ...", name, ownership.OWNER)
+            with self._connect(name) as connection:
+                ownership.give(connection, name)
+
+    def make_role(self) -> None:
+        with self._connect() as connection:
+            ownership.make_role(connection)
+
+    def allow_tests(self) -> None:
+        with self._connect() as connection:
+            ownership.allow_tests(connection)
 
     def _interrupt(self, postmaster: psutil.Process | None) -> None:
         """Not by pg_ctl: in the pid file of another container's server is a number that is somebody else's here."""
@@ -201,8 +212,8 @@ class Cluster:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid() or stat.S_IMODE(found.st_mode) != 0o700:
             raise EmbeddedServerError(f"{self.socket_dir} is not a folder that only we may enter. Remove it.")
 
-    def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(host=str(self.socket_dir), dbname="postgres", user=SUPERUSER, autocommit=True)
+    def _connect(self, database: str = "postgres") -> psycopg.Connection:
+        return psycopg.connect(host=str(self.socket_dir), dbname=database, user=SUPERUSER, autocommit=True)
 
     # --- programs ---
     def _run(self, name: str, *arguments: str, inherits: Sequence[int] = ()) -> str:

@@ -1,7 +1,16 @@
+from typing import Any
+
 from django.db.backends.postgresql.creation import DatabaseCreation as PostgreSQLCreation
+
+from pastetrader.postgres.server import allow_tests
 
 
 class DatabaseCreation(PostgreSQLCreation):
+    def _execute_create_test_db(self, cursor: Any, parameters: Any, keepdb: bool = False) -> None:
+        """Django has no other place for what a test database needs before it is made."""
+        allow_tests(self.connection.settings_dict)
+        super()._execute_create_test_db(cursor, parameters, keepdb)  # type: ignore[misc]  # the stubs lack it
+
     def _destroy_test_db(self, test_database_name: str, verbosity: int) -> None:
         """A test's thread that died with a connection in its hands must not keep the test database."""
         self.connection.close_pool()

@@ -44,7 +44,9 @@ class EmbeddedServer:
             self.lease.take()
         with one_at_a_time(self.starting):
             self._postmaster = self.cluster.start()
-            if database is not None:
+            if database is None:
+                self.cluster.make_role()
+            else:
                 self.cluster.create_database(database)
         self._joined = True
 
@@ -59,6 +61,12 @@ def ensure(settings: dict[str, Any]) -> None:
         if data_dir not in _servers:
             _servers.setdefault(data_dir, EmbeddedServer(data_dir, durable=embedded["durable"]))
         _servers[data_dir].ensure(settings["NAME"])
+
+
+def allow_tests(settings: dict[str, Any]) -> None:
+    """The application's role may make the databases of a test suite, where the server of these settings is embedded."""
+    if embedded := settings.get("EMBEDDED"):
+        _servers[embedded["data_dir"]].cluster.allow_tests()
 
 
 def leave_all() -> None:

@@ -16,6 +16,7 @@ from pastetrader.postgres import account, processes
 from pastetrader.postgres.address import SOCKET_NAME, socket_dir
 from pastetrader.postgres.cluster import Cluster
 from pastetrader.postgres.errors import EmbeddedServerError
+from pastetrader.postgres.ownership import OWNER
 from pastetrader.postgres.server import EmbeddedServer
 from pastetrader.tests.conftest import User, kill, kill_all, postmaster
 
@@ -326,6 +327,43 @@ def test_only_its_owner_may_read_the_data(data_dir: Path, cluster: Cluster) -> N
     start(cluster)
     assert data_dir.stat().st_mode & 0o777 == 0o700
     assert data_dir.stat().st_uid == account.uid()
+    cluster.stop()
+
+
+MADE_BY_A_SUPERUSER = """
+CREATE EXTENSION pg_trgm;
+CREATE TABLE lines (id serial, moment timestamptz, told text) PARTITION BY RANGE (moment);
+CREATE TABLE lines_1 PARTITION OF lines DEFAULT;
+CREATE INDEX ON lines USING gin (told gin_trgm_ops);
+CREATE SEQUENCE counted;
+CREATE VIEW told AS SELECT told FROM lines;
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER tell AFTER INSERT ON lines FOR EACH ROW EXECUTE FUNCTION tell();
+"""
+OWNERS = """
+    SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    UNION SELECT proowner::regrole::text FROM pg_proc WHERE proname = 'tell'
+    UNION SELECT datdba::regrole::text FROM pg_database WHERE datname = 'pastetrader'
+"""
+
+
+def test_the_application_is_no_superuser_and_owns_its_database_of_old_as_well(data_dir: Path, cluster: Cluster) -> None:
+    cluster.start()
+    with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="postgres", autocommit=True) as old:
+        old.execute("CREATE DATABASE pastetrader")
+    with connect(data_dir) as old:
+        old.execute(MADE_BY_A_SUPERUSER)
+        assert old.execute(OWNERS).fetchall() == [("postgres",)]
+    for _ in range(2):  # each start asks
+        cluster.create_database("pastetrader")
+    with psycopg.connect(host=str(socket_dir(data_dir)), user=OWNER, dbname="pastetrader", autocommit=True) as ours:
+        assert ours.execute(OWNERS).fetchall() == [(OWNER,)]
+        rights = "SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = user"
+        assert ours.execute(rights).fetchall() == [(False, False, False)]
+        ours.execute("ALTER TABLE lines ADD level text; DROP TRIGGER tell ON lines; INSERT INTO lines DEFAULT VALUES")
+        ours.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ours.execute("COPY (SELECT) TO PROGRAM 'true'")
     cluster.stop()
 
 

@@ -1,0 +1,21 @@
+from pathlib import Path
+
+from django.db import migrations
+
+from pastetrader.postgres.operations import RunSQLFile
+
+SQL = Path(__file__).parents[1] / "sql"
+BACK = """
+ALTER FUNCTION edges_acyclic() SECURITY INVOKER RESET search_path;
+GRANT EXECUTE ON FUNCTION edges_acyclic(), node_on_circle(uuid) TO PUBLIC;
+"""
+
+
+class Migration(migrations.Migration):
+    """No temporary table hides the edges from the check that no circle is closed."""
+
+    dependencies = [
+        ("workflows", "0003_acyclic_in_linear_time"),
+    ]
+
+    operations = [RunSQLFile(SQL / "edges_acyclic_guard.sql", BACK)]
