@@ -44,6 +44,18 @@ def test_three_clicks_lead_from_the_front_page_to_why_last_nights_run_failed(pag
     expect(page.get_by_text("end after their header: 0 of 953 rows").last).to_be_visible()
 
 
+def test_a_workflow_is_found_by_its_name_and_its_chip_taken_away(page: Page, site: Stage) -> None:
+    page.goto(site.url(RUNS + "?status=completed&find_workflow=no such name"))
+    search = page.get_by_role("searchbox", name="Find a workflow by its name")
+    expect(page.get_by_text("No workflow has “no such name” in its name.")).to_be_visible()
+    search.fill("NIGHTLY pri")
+    page.locator("#changelist-filter").get_by_role("link", name="Nightly prices", exact=True).click()
+    chips = page.get_by_role("list", name="Filters in use").get_by_role("listitem")
+    expect(chips).to_have_text(["status: completed ✕", "workflow: Nightly prices ✕", "Clear all filters"])
+    page.get_by_role("link", name="Remove the filter workflow: Nightly prices").click()
+    expect(chips).to_have_text(["status: completed ✕"])
+
+
 def test_a_run_that_another_process_feeds_is_followed(page: Page, site: Stage, engine: Engine) -> None:
     assert engine("start", "run")[0] == 200
     page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))

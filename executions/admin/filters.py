@@ -1,6 +1,6 @@
 """Filters that offer constants, or rows of a small table: never what a look at the whole ledger would find."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -17,7 +17,7 @@ from workflows.admin.lists import ConstantFilter
 from workflows.base import parse_uuid
 from workflows.models import Node, Workflow
 
-from .keyset import FIND
+from .keyset import FIND, NEWER, OLDER
 
 WORKFLOWS_OFFERED = 30
 NAME_LENGTH = 255
@@ -86,9 +86,9 @@ class WorkflowFilter(ConstantFilter):
     title = _("workflow")
     parameter_name = "workflow"
     template = "admin/executions/workflow_filter.html"
-    kept: Iterable[tuple[str, str]] = ()
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+        self.kept = [(name, value) for name, value in request.GET.items() if name not in {FIND, OLDER, NEWER}]
         self.find = storable.as_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
         super().__init__(request, params, model, model_admin)
 
@@ -99,10 +99,6 @@ class WorkflowFilter(ConstantFilter):
     def has_output(self) -> bool:
         """What is looked for may not be there: then this says so."""
         return super().has_output() or bool(self.find)
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        self.kept = [(name, value) for name, value in changelist.params.items() if name != FIND]
-        return super().choices(changelist)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         seen = Workflow.objects.visible_to(request.user)

@@ -45,7 +45,7 @@ class LedgerAdmin(Acts):
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
-        js = (Script("executions/clocks.js", type="module"),)
+        js = (Script("executions/clocks.js", type="module"), Script("executions/find.js", type="module"))
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: Any = super().get_queryset(request)
