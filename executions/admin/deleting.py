@@ -39,7 +39,7 @@ class Deletes(LedgerAdmin):
         with acting(reason=said):
             return super().delete_view(request, object_id, shown)
 
-    @admin.action(permissions=["delete"], description=gettext_lazy("Delete selected %(verbose_name_plural)s"))
+    @admin.action(permissions=["delete"], description=gettext_lazy("Delete"))
     def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         """Django's, which asks first and deletes once it is answered: with a reason."""
         said = reason(request)

@@ -136,12 +136,16 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
         return super().changeform_view(request, *args, **kwargs)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        form, row = context["adminform"].form, kwargs.get("obj")
-        shown = (
-            row.graph_now() if row and "graph" not in form.fields else form.drawn() if "graph" in form.fields else None
-        )
+        form = context["adminform"].form
+        faults = form.errors.get("graph", []) if form.is_bound else []
         added = {name: request.POST.get(name, "") for name in ADDED}
-        context |= {"shown_graph": shown, "is_preview": form.is_bound, "added": added, "node_types": NodeType.choices}
+        context |= {
+            "shown_graph": form.drawn(),
+            "is_preview": form.is_bound,
+            "added": added,
+            "node_types": NodeType.choices,
+            "graph_faults": faults,
+        }
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Workflow, form: Any, change: bool) -> None:
@@ -203,7 +207,7 @@ class WorkflowAdmin(JSONMixin, StrictAdmin):
         question = Question("restore", RESTORE, "", list(queryset), there, takes_reason=False)
         return self._each(request, question, Workflow.restore, done)
 
-    @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
+    @admin.action(permissions=["delete"], description=_("Delete"))
     def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         try:
             with transaction.atomic():
