@@ -7,11 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
+from workflows import names
 from workflows.base import parse_uuid
 from workflows.storable import is_whole
 
 from .secrets import MASK
+
+MAX_TAG = 255  # characters
+MOST_FAULTS = 20  # that one refusal lists
+LONG_TAG = _("a tag has at most {most} characters: choose a shorter one.")
 
 type Kind = tuple[str, Callable[[Any], bool]]
 
@@ -56,8 +63,29 @@ def check(field: str, value: Any) -> None:
         for path, (expected, fits) in KNOWN[field].items()
         if (found := _at(value, path)) is not None and not (fits(found) or _is_masked(found))
     ]
+    wrong += _faults_of_tags(field, value)
     if wrong:
         raise ValidationError({field: wrong})
+
+
+def with_names(metadata: Any) -> Any:
+    """Return the metadata with its tags as names are stored; itself where they are so already."""
+    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    if not isinstance(tags, list) or all(not isinstance(tag, str) or tag.isascii() for tag in tags):
+        return metadata
+    return metadata | {"tags": [names.nfc(tag) if isinstance(tag, str) else tag for tag in tags]}
+
+
+def _faults_of_tags(field: str, value: dict[str, Any]) -> list[Any]:
+    tags = value.get("tags") if field == "metadata" else None
+    if not isinstance(tags, list):
+        return []
+    said = ((place, _fault_of(tag)) for place, tag in enumerate(tags) if isinstance(tag, str))
+    return [f"{field}.tags.{place}: {fault}" for place, fault in said if fault][:MOST_FAULTS]
+
+
+def _fault_of(tag: str) -> Any:
+    return format_lazy(LONG_TAG, most=MAX_TAG) if len(tag) > MAX_TAG else names.fault(tag)
 
 
 def _is_masked(value: Any) -> bool:

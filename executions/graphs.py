@@ -8,6 +8,7 @@ from django.db.models import F, Func, Q, QuerySet, UUIDField
 
 from workflows.base import parse_uuid
 from workflows.models import Edge, Graph, Node, Workflow
+from workflows.names import nfc
 
 
 def of_run(run: Any, executed: Iterable[UUID] | None = None) -> Graph:
@@ -61,9 +62,10 @@ def level_in(run: Any, node: UUID) -> int:
 def node_in(run: Any, name_or_id: str) -> Node | None:
     """The node of the run's workflow that has this id or, first of the run's graph and then of today's, this name."""
     remembered: Graph = run.graph or Graph()
-    named = next((node["id"] for node in remembered.nodes if node["name"] == name_or_id), None)
+    name = nfc(name_or_id)
+    named = next((node["id"] for node in remembered.nodes if nfc(node["name"]) == name), None)
     ids = [id for id in (parse_uuid(name_or_id), parse_uuid(named)) if id]
-    known = Node.objects.filter(Q(pk__in=ids) | Q(name=name_or_id, retired_at=None), workflow=run.workflow_id)
+    known = Node.objects.filter(Q(pk__in=ids) | Q(name=name, retired_at=None), workflow=run.workflow_id)
     return min(known, key=lambda node: [*ids, node.pk].index(node.pk), default=None)
 
 

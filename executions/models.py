@@ -191,6 +191,8 @@ class WorkflowExecution(Execution):
     def check_documents(self) -> None:
         """Raises ValidationError for a known key of context or metadata of the wrong type too, path first."""
         super().check_documents()
+        if "metadata" in self.__dict__:
+            self.metadata = context.with_names(self.metadata)
         for field in ("context", "metadata"):
             if field in self.__dict__:
                 context.check(field, self.__dict__[field])

@@ -15,7 +15,7 @@ from workflows.base import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import may_see_all
 
-from . import acting, bounded, heads, lines, partitions, reports, vault
+from . import acting, bounded, context, heads, lines, partitions, reports, vault
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
@@ -58,6 +58,8 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
         for name, value in said.items():
             if isinstance(self.model._meta.get_field(name), models.JSONField):
                 storable.check(name, value)
+            if name == "metadata":
+                said[name] = changes[name] = context.with_names(value)
         if said:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
             changes |= vault.guard_same(said, runs, self.db)

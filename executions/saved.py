@@ -13,8 +13,10 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from workflows import names
 from workflows.base import Identified, Index, json_value
 from workflows.exceptions import violated
+from workflows.fields import NameField
 
 MOST = 100  # of one owner
 LONGEST = 2_000  # characters of all filters of one view
@@ -54,7 +56,7 @@ class SavedView(Identified):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("owner")
     )
-    name = models.CharField(_("name"), max_length=100)
+    name = NameField(_("name"), max_length=100)
     filters = models.JSONField(_("filters"), default=dict, db_default=json_value({}), blank=True)
     is_shared = models.BooleanField(_("shared"), default=False, db_default=False)
     is_default = models.BooleanField(_("default of its owner"), default=False, db_default=False)
@@ -77,6 +79,7 @@ class SavedView(Identified):
                 condition=Q(is_default_for_all=False) | Q(is_shared=True), name="saved_view_for_all_is_shared"
             ),
             models.CheckConstraint(condition=~Q(name=""), name="saved_view_has_a_name"),
+            names.constraint("name", "saved_view_name_clean"),
             models.CheckConstraint(condition=Exact(JSON_TYPE, Value("object")), name="saved_view_filters_known"),
         ]
         indexes = [Index(fields=["name", "id"], name="idx_saved_views_shared", condition=Q(is_shared=True))]

@@ -20,7 +20,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from pastetrader.postgres.prepared import Prepared
+from workflows import names
 from workflows.base import Identified
+from workflows.fields import NameField
 
 NOTED_EVERY = timedelta(minutes=1)
 KEPT = timedelta(hours=24)
@@ -74,7 +76,7 @@ class Token(Identified):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens", verbose_name=_("user")
     )
-    name = models.CharField(_("name"), max_length=255)
+    name = NameField(_("name"), max_length=255)
     digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=50, choices=Scope), verbose_name=_("scopes"))
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
@@ -99,6 +101,7 @@ class Token(Identified):
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(condition=Q(scopes__contained_by=Scope.values), name="token_scopes_known"),
+            names.constraint("name", "token_name_clean"),
         ]
 
     def __str__(self) -> str:

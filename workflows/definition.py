@@ -21,6 +21,7 @@ from . import graph
 from .exceptions import CyclicGraph
 from .fields import DefinitionField
 from .models import Edge, Graph, Node, Workflow
+from .names import nfc
 
 # kind ("nodes", "edges") → place in the list → field → sentences
 type Faults = dict[str, dict[int, dict[str, list[str]]]]
@@ -202,6 +203,6 @@ def _of[M: Node | Edge](workflow: Workflow, rows: list[M]) -> list[M]:
 
 
 def _finder(nodes: list[Node]) -> Callable[[str], UUID | None]:
-    by_name = {node.name: node.pk for node in nodes}
+    by_name = {nfc(node.name): node.pk for node in nodes}
     by_id = {str(node.pk): node.pk for node in nodes}
-    return lambda text: by_id.get(text.lower()) or by_name.get(text)
+    return lambda text: by_id.get(text.lower()) or by_name.get(nfc(text))

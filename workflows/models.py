@@ -13,10 +13,10 @@ from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from . import graph, storable
+from . import graph, names, storable
 from .base import Identified, Versioned, json_value, uuid7
 from .exceptions import CyclicGraph, HasHistory
-from .fields import DefinitionField, SchemaField
+from .fields import DefinitionField, NameField, SchemaField
 from .querysets import NodeQuerySet, WorkflowQuerySet
 from .storable import is_whole
 
@@ -49,7 +49,7 @@ class Workflow(Versioned):
         related_name="workflows",
         verbose_name=_("owner"),
     )
-    name = models.CharField(_("name"), max_length=MAX_NAME)
+    name = NameField(_("name"), max_length=MAX_NAME)
     description = models.TextField(_("description"), blank=True, default="", db_default="")
     config = DefinitionField(_("config"), default=dict, db_default=json_value({}), blank=True)
     variables = DefinitionField(_("variables"), default=dict, db_default=json_value({}), blank=True)
@@ -63,6 +63,7 @@ class Workflow(Versioned):
         verbose_name = _("workflow")
         verbose_name_plural = _("workflows")
         ordering = ["name", "id"]
+        constraints = [names.constraint("name", "workflow_name_clean")]
 
     def __str__(self) -> str:
         return self.name
@@ -73,6 +74,7 @@ class Workflow(Versioned):
 
     def save(self, **kwargs: Any) -> None:
         """Raises ValidationError for what cannot be stored, before a statement is sent; else as Versioned.save()."""
+        names.check("name", self.name)
         for name in ("description", "config", "variables"):
             storable.check(name, self.__dict__.get(name))
         super().save(**kwargs)
@@ -122,7 +124,7 @@ class Node(Identified):
     workflow = models.ForeignKey(
         Workflow, on_delete=models.DB_CASCADE, related_name="nodes", verbose_name=_("workflow"), db_index=False
     )
-    name = models.CharField(_("name"), max_length=255)
+    name = NameField(_("name"), max_length=MAX_NAME)
     node_type = models.CharField(_("type"), max_length=50, choices=NodeType)
     position_x = models.FloatField(_("position x"), default=0, db_default=0)
     position_y = models.FloatField(_("position y"), default=0, db_default=0)
@@ -156,6 +158,7 @@ class Node(Identified):
             # Gives the edges' foreign key (workflow, node) something to point at.
             models.UniqueConstraint(fields=["workflow", "id"], name="node_of_workflow"),
             models.CheckConstraint(condition=Q(node_type__in=NodeType.values), name="node_type_known"),
+            names.constraint("name", "node_name_clean"),
         ]
 
     def __str__(self) -> str:
@@ -196,7 +199,7 @@ class Edge(Identified):
     target_handle = models.CharField(_("target handle"), max_length=255, null=True, blank=True)  # noqa: DJ001  # the contract's NULL
     condition = DefinitionField(_("condition"), null=True, blank=True)
     priority = models.IntegerField(_("priority"), default=0, db_default=0)
-    label = models.CharField(_("label"), max_length=255, blank=True, default="", db_default="")
+    label = NameField(_("label"), max_length=MAX_NAME, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 
     class Meta:
@@ -219,6 +222,7 @@ class Edge(Identified):
                 name="edge_unique",
                 violation_error_message=_("The same edge exists already: remove one of the two."),
             ),
+            names.constraint("label", "edge_label_clean"),
         ]
         indexes = [models.Index(fields=["workflow"], name="idx_edges_workflow")]
 

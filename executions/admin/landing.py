@@ -1,5 +1,7 @@
 """One box for every id: what is pasted there leads to the page that has it."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,6 +15,7 @@ from django.urls import reverse
 
 from executions.models import Deletion, ExecutionLog, NodeExecution, WorkflowExecution
 from workflows.base import parse_uuid
+from workflows.names import forms
 
 CORRELATION_ID = "metadata__correlation_id"
 
@@ -52,11 +55,12 @@ def _by_id(site: AdminSite, request: HttpRequest, pk: UUID) -> list[Any]:
 
 def named(text: str) -> Q:
     """Return which runs have `text` as correlation id or tag, which the index on metadata answers."""
-    return Q(metadata__contains={"correlation_id": text}) | Q(metadata__contains={"tags": [text]})
+    held = [{key: value} for form in forms(text) for key, value in (("correlation_id", form), ("tags", [form]))]
+    return reduce(or_, (Q(metadata__contains=each) for each in held))
 
 
 def _by_correlation_id(user: Any, text: str) -> list[Any]:
     """Where runs have it as a tag too, the list shows them all."""
     found = WorkflowExecution.objects.visible_to(user).filter(named(text)).annotate(id_named=KT(CORRELATION_ID))
     rows = list(found.only("pk").order_by()[:2])
-    return [row for row in rows if row.id_named == text] if len(rows) == 1 else rows
+    return [row for row in rows if row.id_named in forms(text)] if len(rows) == 1 else rows

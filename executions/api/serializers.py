@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from rest_framework import serializers
 
-from executions import graphs, heads, partitions
+from executions import context, graphs, heads, partitions
 from executions.models import (
     ExecutionLog,
     ExecutionStatus,
@@ -98,6 +98,10 @@ class WorkflowExecutionSerializer(StrictTypes, LeanSerializer, Rows[WorkflowExec
             if start:
                 run.start()
         return run
+
+    def validate_metadata(self, metadata: Any) -> Any:
+        """As it will be stored: a repeated request is compared with the row."""
+        return context.with_names(metadata)
 
     def validate_workflow(self, workflow: Workflow) -> Workflow:
         if not workflow.is_active:

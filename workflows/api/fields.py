@@ -8,7 +8,7 @@ from uuid import RFC_4122, UUID
 from django.db.models import JSONField, Model
 from rest_framework import serializers
 
-from workflows import storable
+from workflows import fields, names, storable
 
 LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 NOT_A_UUID: dict[str, Any] = {"invalid": "Expected a UUID."}
@@ -40,11 +40,24 @@ class DocumentField(serializers.JSONField):
         return super().to_internal_value(data)
 
 
+class NameField(serializers.CharField):
+    """A name, in Unicode NFC."""
+
+    def to_internal_value(self, data: Any) -> str:
+        name = names.nfc(super().to_internal_value(data))
+        if fault := names.fault(name):
+            raise serializers.ValidationError(fault, "not_a_name")
+        return name
+
+
 class Rows[M: Model](serializers.ModelSerializer[M]):
     """A ModelSerializer of these fields."""
 
     serializer_choice_field = ChoiceField
-    serializer_field_mapping = serializers.ModelSerializer.serializer_field_mapping | {JSONField: DocumentField}
+    serializer_field_mapping = serializers.ModelSerializer.serializer_field_mapping | {
+        JSONField: DocumentField,
+        fields.NameField: NameField,
+    }
 
 
 class UUID7Field(serializers.UUIDField):

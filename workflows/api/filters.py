@@ -1,10 +1,10 @@
 """What the list of workflows may be asked for."""
 
-import unicodedata
 from typing import Any
 
 import django_filters as df
 
+from workflows import names
 from workflows.models import MAX_NAME
 
 
@@ -17,4 +17,4 @@ class WorkflowFilters(df.FilterSet):  # type: ignore[misc]  # django-filter is u
 
 def normalized(name: str) -> str:
     """Return a name as it is stored: in Unicode NFC, without the spaces around it."""
-    return unicodedata.normalize("NFC", name[: 4 * MAX_NAME].strip())
+    return names.nfc(name[: names.LONGEST].strip())

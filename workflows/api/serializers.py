@@ -11,7 +11,7 @@ from rest_framework import serializers
 from workflows.definition import Definition, differs, too_many
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 
-from .fields import ObjectField, Rows, UUID7Field
+from .fields import NameField, ObjectField, Rows, UUID7Field
 from .strict import StrictTypes
 
 SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]
@@ -135,7 +135,7 @@ def _anew(workflow: Workflow) -> Workflow:
 
 
 class DuplicateSerializer(StrictTypes, serializers.Serializer[Any]):
-    name = serializers.CharField(required=False, max_length=MAX_NAME)
+    name = NameField(required=False, max_length=MAX_NAME)
 
 
 class GraphNodeSerializer(serializers.Serializer[Any]):

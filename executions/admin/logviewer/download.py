@@ -13,6 +13,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 
+from workflows.names import holding
+
 from . import windows
 from .asked import Asked
 from .windows import ORDER
@@ -25,7 +27,7 @@ COLUMNS = (*ORDER, "level", "node_execution_id", "message")
 def response(request: HttpRequest, run: Any, lines: Any, asked: Asked, kind: str) -> StreamingHttpResponse:
     """Of `lines` those that hold what `asked` looks for. `kind` is one of TYPES."""
     names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node__name"))
-    parts = _parts(lines.filter(message__icontains=asked.q) if asked.q else lines, names, kind)
+    parts = _parts(lines.filter(holding("message", asked.q)) if asked.q else lines, names, kind)
     ending, content_type = TYPES[kind]
     # What is sent by a server that is asynchronous would else be collected first.
     content: Any = _apart(parts) if isinstance(request, ASGIRequest) else parts

@@ -9,6 +9,7 @@ from django.db.models import BooleanField, Case, F, Q, StringAgg, Value, When
 from django.db.models.functions import Left, Mod
 
 from executions.models import LogLevel
+from workflows import names
 
 from .windows import ORDER, PLACE
 
@@ -96,7 +97,7 @@ def _levels(lines: Any) -> str:
 def _matches(lines: Any, q: str) -> list[int]:
     """One more than MATCHES where there are more. The places are among all lines, so that the search may not narrow
     what is counted: for Django that is so where it stands beside the number in one OR."""
-    hit = Case(When(message__icontains=q, then=True), default=False, output_field=BooleanField())
+    hit = Case(When(names.holding("message", q), then=True), default=False, output_field=BooleanField())
     counted = lines.order_by().annotate(number=PLACE, hit=hit)
     found = counted.filter(Q(hit=True) | Q(number=0), number__lte=MOST).order_by("number")
     return [number - 1 for number in found.values_list("number", flat=True)[: MATCHES + 1]]

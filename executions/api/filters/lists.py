@@ -12,9 +12,10 @@ from executions import keys
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
 from workflows.api.query import BadQuery
 from workflows.models import Node
+from workflows.names import forms
 
 from .owners import hidden, sees_all
-from .values import Flag, Id, Key, Moment, Seconds, Several, Text, execution_id, name_or_number, only
+from .values import Flag, Id, Key, Moment, Seconds, Several, Words, execution_id, name_or_number, only
 
 MAX_PERIOD = timedelta(days=31)
 PERIOD_NEEDED = {
@@ -40,10 +41,10 @@ class WorkflowExecutionFilters(AskedFilters):
     status = Several(ExecutionStatus.choices)
     workflow = Id(method="of_workflow")
     trigger_type = Several(TriggerType.choices)
-    tag = Key("metadata", "tags", lambda text: [[text]])
-    correlation_id = Key("metadata", "correlation_id")
-    triggered_by = Key("metadata", "triggered_by")
-    schedule_id = Key("metadata", "schedule_id")
+    tag = Key("metadata", "tags", lambda text: [[form] for form in forms(text)])
+    correlation_id = Key("metadata", "correlation_id", forms)
+    triggered_by = Key("metadata", "triggered_by", forms)
+    schedule_id = Key("metadata", "schedule_id", forms)
     priority = Key("metadata", "priority", name_or_number)
     parent = Key("context", "parent_execution_id", execution_id)
     created_after = Moment(field_name="created_at", lookup_expr="gte")
@@ -56,7 +57,7 @@ class WorkflowExecutionFilters(AskedFilters):
     duration_max = Seconds(method="as_short")
     has_error = Flag(field_name="error_message", lookup_expr="isnull", exclude=True)
     has_failed_nodes = Flag(method="with_failed_nodes")
-    q = Text(field_name="error_message", lookup_expr="icontains", min_length=3)  # shorter ones have no trigram
+    q = Words(field_name="error_message", min_length=3)  # shorter ones have no trigram
 
     def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
         return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
@@ -121,7 +122,7 @@ class LogsOfExecutionFilters(LevelFilters):
     """`node` is a node or a node execution; `q` is looked for in the lines of this one run."""
 
     node = Id(method="of_node")
-    q = Text(field_name="message", lookup_expr="icontains")
+    q = Words(field_name="message")
     after = Moment(field_name="timestamp", lookup_expr="gte")
     before = Moment(field_name="timestamp", lookup_expr="lt")
 

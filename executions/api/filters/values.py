@@ -10,7 +10,7 @@ import django_filters as df
 from django import forms
 from django.db.models import Q
 
-from workflows import storable
+from workflows import names, storable
 from workflows.api.query import BadQuery
 from workflows.base import parse_uuid
 
@@ -97,6 +97,13 @@ class Id(df.UUIDFilter):  # type: ignore[misc]  # untyped
 class Text(df.CharFilter):  # type: ignore[misc]  # untyped
     def __init__(self, **more: Any) -> None:
         super().__init__(strip=False, max_length=1000, **more)
+
+
+class Words(Text):
+    """Words in a text, which may be written in either form of Unicode."""
+
+    def filter(self, qs: Any, value: Any) -> Any:
+        return qs.filter(names.holding(self.field_name, value)) if value else qs
 
 
 class Key(Text):

@@ -1,0 +1,17 @@
+"""Names in Unicode NFC, without control and bidirectional formatting characters: those that are there are made so."""
+
+from typing import ClassVar
+
+from django.db import migrations
+from django.db.migrations.operations.base import Operation
+
+from workflows import names
+
+
+class Migration(migrations.Migration):
+    dependencies: ClassVar = [("executions", "0017_guards")]
+
+    operations: ClassVar[list[Operation]] = [
+        migrations.RunSQL(names.cleaned("saved_views", "name", "unnamed", "owner_id", most=93), migrations.RunSQL.noop),
+        migrations.AddConstraint("savedview", names.constraint("name", "saved_view_name_clean")),
+    ]

@@ -1,0 +1,17 @@
+"""Names in Unicode NFC, without control and bidirectional formatting characters: those that are there are made so."""
+
+from typing import ClassVar
+
+from django.db import migrations
+from django.db.migrations.operations.base import Operation
+
+from workflows import names
+
+
+class Migration(migrations.Migration):
+    dependencies: ClassVar = [("tokens", "0005_token_used_guard")]
+
+    operations: ClassVar[list[Operation]] = [
+        migrations.RunSQL(names.cleaned("tokens", "name", "unnamed"), migrations.RunSQL.noop),
+        migrations.AddConstraint("token", names.constraint("name", "token_name_clean")),
+    ]

@@ -1,0 +1,98 @@
+"""Names: of workflows, nodes, edges, tags, saved views and tokens. They are stored in Unicode NFC, can be seen, and
+hold nothing that ends a line or turns the text around it."""
+
+import unicodedata
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Func
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+LONGEST = 1_020  # characters that are normalised, which takes a time of their square; a name has a quarter of them
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+ENDING = frozenset({"Cc", "Cs", "Zl", "Zp"})  # categories: control characters, halves of pairs, ends of lines
+# Letters and signs that are drawn as nothing. Characters of category Cf, such as U+200B, are too; a joiner inside a
+# word or an emoji stands beside what can be seen.
+UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | {
+    chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+}
+# The same in PostgreSQL's words, for constraints.
+REFUSED = r"[\u0001-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+CLEAN = """coalesce(
+    nullif(btrim(left(normalize(regexp_replace({row}.{field}, '{refused}', '', 'g'), NFC), {most})), ''), '{fallback}'
+)"""
+CLEANED = """
+UPDATE {table} AS mine SET {field} = {mine} || CASE WHEN EXISTS (
+    SELECT FROM {table} AS other WHERE other.id <> mine.id AND {same} AND {other} = {mine}
+) THEN ' ' || right(mine.id::text, 6) ELSE '' END
+WHERE mine.{field} IS NOT NFC NORMALIZED OR mine.{field} ~ '{refused}'
+"""
+
+NOT_IN_A_NAME = _("{character} cannot stand in a name: leave out the character in place {place}.")
+INVISIBLE = _("nothing of this name can be seen: choose one with a letter, a digit or a sign.")
+
+
+class IsNFC(Func):
+    template = "%(expressions)s IS NFC NORMALIZED"
+    output_field = models.BooleanField()
+
+
+def nfc(text: str) -> str:
+    """Return the text as names are stored and compared. One that is too long for a name stays as it is."""
+    return text if text.isascii() or len(text) > LONGEST else unicodedata.normalize("NFC", text)
+
+
+def forms(text: str) -> list[str]:
+    """Return the ways in which a text of the same look may be stored: as it is, in NFC, in NFD."""
+    if text.isascii() or len(text) > LONGEST:
+        return [text]
+    return list(dict.fromkeys([text, nfc(text), unicodedata.normalize("NFD", text)]))
+
+
+def holding(field: str, text: str) -> models.Q:
+    """Return the condition that a text holds another one, in whatever form and case."""
+    return reduce(or_, (models.Q(**{f"{field}__icontains": form}) for form in forms(text)))
+
+
+def fault(name: str) -> Any:
+    """Return a sentence for what makes a text no name; else nothing. Whether it may be empty is for the caller."""
+    for place, character in enumerate(name, 1):
+        if character in BIDI or unicodedata.category(character) in ENDING:
+            return format_lazy(NOT_IN_A_NAME, character=_called(character), place=place)
+    return INVISIBLE if name and not any(map(_is_seen, name)) else ""
+
+
+def check(field: str, name: Any) -> None:
+    """Raises ValidationError on `field` for what fault() finds."""
+    if isinstance(name, str) and (found := fault(name)):
+        raise ValidationError({field: f"{field}: {found}"})
+
+
+def constraint(field: str, name: str) -> models.CheckConstraint:
+    """Return what the database holds of a name: its form, and that it has none of the characters that are refused."""
+    return models.CheckConstraint(
+        condition=models.Q(IsNFC(models.F(field))) & ~models.Q(**{f"{field}__regex": REFUSED}), name=name
+    )
+
+
+def cleaned(table: str, field: str, fallback: str, *beside: str, most: int = 248) -> str:
+    """Return SQL that makes the names of a table hold its constraint. `beside` are columns within which a name is
+    unique: one that would be there twice then ends with a part of its id."""
+    mine, other = (
+        CLEAN.format(row=row, field=field, fallback=fallback, refused=REFUSED, most=most) for row in ("mine", "other")
+    )
+    same = " AND ".join([f"other.{name} IS NOT DISTINCT FROM mine.{name}" for name in beside] or ["false"])
+    return CLEANED.format(table=table, field=field, mine=mine, other=other, same=same, refused=REFUSED)
+
+
+def _called(character: str) -> str:
+    name = unicodedata.name(character, "")
+    return f"U+{ord(character):04X} {name}".rstrip() if name else f"U+{ord(character):04X}"
+
+
+def _is_seen(character: str) -> bool:
+    return not (character.isspace() or character in UNSEEN or unicodedata.category(character) == "Cf")
