@@ -20,11 +20,12 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, models, transaction
 from django.db.models import F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from pastetrader.postgres.idle import release
 from pastetrader.postgres.prepared import Prepared
 from workflows.base import parse_uuid
 from workflows.storable import as_text
 
-from . import reasons, reports, secret_bounds
+from . import masked_bodies, reasons, reports, secret_bounds
 from .exceptions import SecretsUnknown
 from .sealed import ExecutionSecrets, extra_keys, is_over, scrubber_of, seal, unseal
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
@@ -78,6 +79,7 @@ def guard(
     extra = extra_keys()
     found: dict[UUID, set[str]] = defaultdict(set)
     places: dict[UUID, str] = {}
+    taken: set[UUID] = set()
     for piece in pieces:
         for name, value in piece.fields.items():
             if not isinstance(value, str) and (secret := values_in(value, extra)):
@@ -86,6 +88,10 @@ def guard(
                 places.setdefault(piece.run, name)
         if piece.found:
             found[piece.run] |= piece.found
+        if piece.run not in taken and (of_body := masked_bodies.found_in(piece.fields.values())):
+            taken.add(piece.run)
+            found[piece.run] |= of_body
+            places.setdefault(piece.run, next(iter(piece.fields)))
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # lines come by the thousand, and of one run
     known = ({} if new else _known(runs, act, using)) if came is None else came
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
@@ -100,6 +106,30 @@ def guard(
         for piece in of_run:
             _scrub(piece.fields, scrubber)
     return more, known
+
+
+def mask_body(body: Any, run: UUID | None) -> Any:
+    """The body of a request about a run, None of a new one, clear of what the run knows and of what stands in the body
+    itself; what guard() has to know of it is remembered for the request. The connection is given back meanwhile.
+    Raises what guard() raises for secrets that are too long or too many."""
+    extra = extra_keys()
+    found: set[str] = set()
+    for item in body if isinstance(body, list) else [body]:
+        for name, value in item.items() if isinstance(item, dict) else ():
+            if secrets := values_in(value, extra):
+                secret_bounds.check_lengths(name, value, secrets, extra)
+                found |= secrets
+    try:
+        known = _known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
+    except SecretsUnknown:  # guard() says so, of the row that it refuses
+        return body
+    release()
+    if found - known.values:
+        secret_bounds.check_number("body", known.values, found)
+    scrubber = Scrubber(known.values | found, extra)
+    clean = scrubber.document(body)
+    masked_bodies.remember(body, clean, scrubber, frozenset(found))
+    return clean
 
 
 def guard_rows(
@@ -199,11 +229,14 @@ def as_stored(row: Any, fields: dict[str, Any], cut: Cut = lambda fields: fields
     held another row's secret counts as other content.
     """
     extra = extra_keys()
+    sent, fields = fields, masked_bodies.as_sent(fields)
     found = {value for document in fields.values() for value in values_in(document, extra)}
     try:
         known = _known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
     except SecretsUnknown:
         known = frozenset(found)
+    if sent is not fields:
+        release()
     if not known >= {*Scrubber(found).values}:
         return
     now, first = Scrubber(known, extra), Scrubber(found, extra)
@@ -292,8 +325,9 @@ def _scrub(fields: dict[str, Any], scrubber: Scrubber) -> None:
         if not value or hasattr(value, "resolve_expression"):
             continue
         if name in reports.ERRORS and isinstance(value, str):
-            fields[name] = reports.fitted(name, scrubber.text(as_text(value)))
-        else:
+            text = as_text(value)
+            fields[name] = reports.fitted(name, text if masked_bodies.is_clear(text, scrubber) else scrubber.text(text))
+        elif not masked_bodies.is_clear(value, scrubber):
             fields[name] = scrubber.document(value)
 
 

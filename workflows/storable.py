@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+LARGE = 65_536  # bytes of a body: less is parsed and masked in a few milliseconds
 MAX_DEPTH = 64
 MAX_POINTER = 1_000  # characters of a place in a document: keys may be as long as the document
 SURROGATES = re.compile("[\ud800-\udfff]")

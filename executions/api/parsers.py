@@ -11,7 +11,8 @@ from rest_framework.parsers import JSONParser
 
 from executions import reports
 from pastetrader.charsets import UTF8
-from workflows.storable import MAX_DEPTH, faults, has_more_elements
+from pastetrader.postgres.idle import release
+from workflows.storable import LARGE, MAX_DEPTH, faults, has_more_elements
 
 
 class BadBody(ValidationError):
@@ -41,12 +42,15 @@ class StorableJSONParser(JSONParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         _check_charset(media_type or "")
         body = stream.read()
+        if is_large := len(body) > LARGE:
+            release()
         if has_more_elements(body, settings.MAX_BODY_ELEMENTS):  # before it is parsed: each costs a hundred bytes
             raise TooManyElements
         data = reports.visible(_read(_text(body)))
         for pointer, fault in faults(data):
             raise BadBody(pointer, fault)
-        return data
+        mask = getattr((parser_context or {}).get("view"), "masked_body", None)
+        return mask(data) if is_large and mask else data
 
 
 def _check_charset(media_type: str) -> None:

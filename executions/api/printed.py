@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import Error, connection
 from rest_framework.request import Request
 
-from executions import vault
+from executions import masked_bodies, vault
 from executions.models import NodeExecution
 from executions.secrets import Scrubber, values_in
 
@@ -19,7 +19,7 @@ def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
     extra = tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA)
     said = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
     body = getattr(request, "_full_data", None)  # `data` would read it now, which may be what broke down
-    return Scrubber(values_in([said, body], extra) | _known(kwargs), extra)
+    return Scrubber(values_in([said, body], extra) | masked_bodies.found() | _known(kwargs), extra)
 
 
 def _known(kwargs: dict[str, Any]) -> frozenset[str]:

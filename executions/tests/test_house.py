@@ -26,7 +26,7 @@ LADDER = [
         "graphs",
         "acting",
     ],
-    ["secret_bounds", "sealed"],
+    ["masked_bodies", "secret_bounds", "sealed"],
     ["partitions", "vault", "lines"],
     ["querysets"],
     ["execution", "log", "history", "saved"],

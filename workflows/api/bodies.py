@@ -9,6 +9,8 @@ from django.core.exceptions import RequestDataTooBig
 from rest_framework import exceptions
 from rest_framework.request import Request
 
+from workflows.storable import LARGE
+
 WITH_BODY = {"POST", "PUT", "PATCH"}
 AS_IT_IS = {"", "identity"}
 GZIP = {"gzip", "x-gzip"}
@@ -29,6 +31,8 @@ class BodyMixin:
         if request.method in WITH_BODY and _length(request):
             _check_type(request)
             _unpack(request)
+            if _length(request) > LARGE:  # parsed now: before a transaction begins
+                request.data  # noqa: B018  # REST framework parses it when it is first asked for
 
     def handle_exception(self, exc: Exception) -> Any:
         """A 415 says what would be taken; Accept-Encoding only where that is the matter (RFC 7694, 3)."""

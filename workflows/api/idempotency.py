@@ -59,15 +59,12 @@ class ReliableMixin(BodyMixin):
                 self._keep(self.key, response.render())
             return response
 
-    def perform_authentication(self, request: Request) -> None:
-        """The transaction begins afterwards: it would keep the note of the token's use to itself until its end, and
-        whoever revokes the token waiting."""
-        super().perform_authentication(request)  # type: ignore[misc]
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """The transaction begins once it is known who asks, and what: it would keep the note of the token's use to
+        itself until its end, and a connection while a large body is parsed and masked."""
+        super().initial(request, *args, **kwargs)
         if "If-Match" in request.headers or (request.method == "POST" and HEADER in request.headers):
             self.work.enter_context(transaction.atomic())
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
         if request.method == "POST" and HEADER in request.headers:
             self.key = self._begin(request)
 

@@ -57,6 +57,10 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
             nodes = self._for_verb(visible, "workflow_execution__")
         return within(nodes, self.request, OF_RUN)
 
+    def _run_of_address(self) -> Any:
+        id = super()._run_of_address()
+        return NodeExecution.objects.filter(pk=id).values_list("workflow_execution", flat=True).first() if id else None
+
     def get_object(self) -> Any:
         """The name of the node, and how often it may be retried, are the node's: it may have changed since."""
         row = super().get_object()

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions import acting, keys
+from executions import acting, keys, masked_bodies, vault
 from executions.api.filters import PAGING, QueryFilters, Several, check_names, words
 from executions.models import WorkflowExecution
 from tokens.api import within
@@ -96,7 +96,23 @@ class QueryMixin(GenericViewSet[Any]):
         return {**super().get_serializer_context(), "fields": self.fields}
 
 
-class VerbsMixin(ReliableMixin, PreconditionsMixin, QueryMixin):
+class MaskedBodyMixin:
+    """For views of a run and of what belongs to it: large bodies are masked as they are read."""
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        with masked_bodies.forgotten_afterwards():
+            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
+
+    def masked_body(self, body: Any) -> Any:
+        return vault.mask_body(body, self._run_of_address())
+
+    def _run_of_address(self) -> Any:
+        """None where the address names none, as for one that is made."""
+        kwargs: dict[str, Any] = self.kwargs  # type: ignore[attr-defined]
+        return kwargs.get("execution_id") or kwargs.get("pk")
+
+
+class VerbsMixin(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin):
     """`serializer_classes` names the serializer of each action that does not use `serializer_class`."""
 
     lookup_value_converter = "uuid"
@@ -150,7 +166,7 @@ def visible_run(request: Request, id: Any) -> Any:
     return get_object_or_404(visible.select_related("workflow").without_payload(), pk=id)
 
 
-class OfExecution(ReliableMixin, PreconditionsMixin, QueryMixin):
+class OfExecution(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin):
     """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
     write may name its version by If-Match."""
 

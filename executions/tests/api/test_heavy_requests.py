@@ -1,0 +1,147 @@
+"""Heavy requests: no connection is held while Python works on them, and others are answered."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+
+from executions import masked_bodies, vault
+from executions.models import ExecutionLog, ExecutionSecrets, WorkflowExecution
+from executions.secrets import MASK, Scrubber
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+
+RUNS = "/api/v1/executions/"
+SECRET = "swordfish-99"
+WORST = "\\%25&amp;\n" * 8_000
+WHOLE_LINE = {"level": "info", "message": f"{WORST} {SECRET}", "data": {"token": "brought-by-this-line"}}
+
+
+@pytest.fixture
+def client(api: Any, owner: Any) -> Any:
+    return api(owner)
+
+
+@pytest.fixture
+def run(workflow: Any) -> WorkflowExecution:
+    return in_state(WorkflowExecutionFactory(workflow=workflow, context={"secrets": {"a": SECRET}}), "running")
+
+
+@pytest.fixture
+def held(monkeypatch: Any) -> list[bool]:
+    """Whether a connection was held, at each masking of a large text."""
+    found: list[bool] = []
+    part = Scrubber._part
+
+    def watched(self: Scrubber, text: str) -> str:
+        if len(text) > 50_000:
+            found.append(connection.connection is not None)
+        return part(self, text)
+
+    monkeypatch.setattr(Scrubber, "_part", watched)
+    return found
+
+
+def post(client: Any, url: str, body: Any, **headers: str) -> Any:
+    return client.post(f"{RUNS}{url}", body, format="json", headers=headers)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestConnections:
+    @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}, {"If-Match": "*"}])
+    def test_none_is_held_while_a_large_body_is_masked(
+        self, client: Any, run: WorkflowExecution, held: list[bool], headers: dict[str, str]
+    ) -> None:
+        node = in_state(NodeExecutionFactory(workflow_execution=run), "running")
+        assert post(client, f"{run.pk}/logs/", [WHOLE_LINE], **headers).status_code == 201
+        error = {"error_message": SECRET, "error_traceback": f"{WORST} {SECRET}"}
+        url = f"/api/v1/node-executions/{node.pk}/fail/"
+        if "Idempotency-Key" in headers:
+            headers = {"Idempotency-Key": "other"}
+        assert client.post(url, error, format="json", headers=headers).status_code == 200
+        assert held
+        assert not any(held)
+        (line,) = ExecutionLog.objects.all()
+        node.refresh_from_db()
+        assert (line.data, node.error_message) == ({"token": MASK}, MASK)
+        assert SECRET not in line.message + str(node.error_traceback)
+
+    def test_none_is_held_while_a_large_run_is_masked(self, client: Any, workflow: Any, held: list[bool]) -> None:
+        body = {"workflow": str(workflow.pk), "trigger_type": "manual", "context": {"secrets": {"a": SECRET}}}
+        answer = client.post(RUNS, body | {"input_data": {"a": f"{WORST} {SECRET}"}}, format="json")
+        assert answer.status_code == 201
+        assert held
+        assert not any(held)
+        assert SECRET not in json.dumps(WorkflowExecution.objects.get().input_data)
+        assert vault.unseal(str(ExecutionSecrets.objects.get().sealed)) == {SECRET}
+
+    def test_what_came_after_a_large_body_was_masked_is_masked_too(
+        self, client: Any, run: WorkflowExecution, monkeypatch: Any
+    ) -> None:
+        remember = masked_bodies.remember
+
+        def overtaken(*given: Any) -> None:
+            remember(*given)
+            elsewhere(
+                lambda: ExecutionLog.objects.create(
+                    workflow_execution_id=run.pk, level="info", message="x", data={"token": "came-since-then"}
+                )
+            )
+
+        monkeypatch.setattr(masked_bodies, "remember", overtaken)
+        assert post(client, f"{run.pk}/fail/", {"error_message": f"came-since-then {WORST}"}).status_code == 200
+        run.refresh_from_db()
+        assert str(run.error_message).startswith(MASK)
+
+    def test_what_a_large_body_brings_is_known_from_then_on_and_compared(self, client: Any, run: Any) -> None:
+        line = WHOLE_LINE | {"id": str(run.pk)}
+        assert post(client, f"{run.pk}/logs/", line).status_code == 201
+        assert post(client, f"{run.pk}/logs/", line).status_code == 200
+        other = line | {"data": {"token": "another-token-than-before"}}
+        assert post(client, f"{run.pk}/logs/", other).status_code == 409
+        late = post(client, f"{run.pk}/logs/", {"level": "info", "message": "brought-by-this-line"})
+        assert late.json()["message"] == MASK
+
+
+def elsewhere(act: Callable[[], Any]) -> None:
+    """In a thread with a connection of its own."""
+
+    def work() -> None:
+        try:
+            act()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+HEAVY: dict[str, Any] = {
+    "escapes": {"message": WORST * 5},
+    "secrets between masks": {"message": f"{SECRET}***masked***" * 40_000},
+    "names": {"message": 'password="' * 100_000},
+    "values": {"message": "x", "data": [[]] * 400_000},
+    "secrets": {"message": "x", "data": {"secrets": [f"secret-{n:06}" for n in range(50_000)]}},
+    "marks": {"message": "x", "data": {"secret": "a" + "\u0300\u0316" * 100_000}},
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("heavy", HEAVY)
+def test_a_bystander_is_answered_within_a_second(client: Any, api: Any, owner: Any, run: Any, heavy: str) -> None:
+    others, bystander, waited = api(owner), api(owner), []
+    thread = threading.Thread(
+        target=elsewhere, args=[lambda: post(others, f"{run.pk}/logs/", HEAVY[heavy] | {"level": "info"})]
+    )
+    bystander.get(f"{RUNS}{run.pk}/")
+    thread.start()
+    while thread.is_alive():
+        begin = time.monotonic()
+        assert bystander.get(f"{RUNS}{run.pk}/").status_code == 200
+        waited.append(time.monotonic() - begin)
+    thread.join()
+    assert max(waited) < 1
