@@ -11,7 +11,7 @@ from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.models import Workflow
 
-MARK = ", 1 node failed"
+MARK = "1 node failed</span>"
 
 
 def completed_with_failure(workflow: Workflow, failed: int = 1) -> WorkflowExecution:

@@ -43,7 +43,8 @@ def test_a_stream_tells_state_lines_and_the_end_and_closes(
         async with opened(token[1], address(run)) as reader:
             assert await reader.next() == "retry: 2000"
             assert (await reader.event("node"))["status"] == "pending"
-            assert (await reader.event("execution"))["status"] == "running"
+            told = await reader.event("execution")
+            assert (told["status"], told["failed_nodes"]) == ("running", 0)
             await aside(log, run, "one", "two")
             assert [line["message"] for line in await reader.event("logs")] == ["one", "two"]
             await aside(node.start)
