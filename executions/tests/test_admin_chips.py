@@ -1,14 +1,19 @@
 """Which filters are in use stands above each list, and each of them can be taken away there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from executions.admin import attempts, family, nodes, run_filters, saved_views
+from executions.admin import attempts, family, nodes, run_filters, run_list, saved_views
 from executions.admin.filters import WORKFLOWS_OFFERED
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from pastetrader.postgres.limits import TookTooLong
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
@@ -161,6 +166,24 @@ def test_a_search_looks_inside_the_filters(client: Client) -> None:
     newest = client.get(f"{RUNS}?q=nightly").context["cl"]
     assert [run.pk for run in newest.result_list] == sorted((run.pk for run in newest.result_list), reverse=True)
     assert newest.older_link
+
+
+def test_a_search_that_only_old_runs_answer_is_not_a_walk_along_all(client: Client, monkeypatch: Any) -> None:
+    runs = [WorkflowExecutionFactory(metadata={"tags": ["old"]}).pk for _ in range(60)]
+
+    @contextmanager
+    def too_long(milliseconds: int) -> Iterator[None]:
+        raise TookTooLong
+        yield
+
+    monkeypatch.setattr(run_list, "at_most", too_long)
+    with CaptureQueriesContext(connection) as queries:
+        first = client.get(f"{RUNS}?q=old").context["cl"]
+    assert any('("workflow_executions"."created_at" + ' in query["sql"] for query in queries)
+    assert [run.pk for run in first.result_list] == runs[:9:-1]
+    second = client.get(RUNS + first.older_link).context["cl"]
+    assert [run.pk for run in second.result_list] == runs[9::-1]
+    assert [run.pk for run in client.get(RUNS + second.newer_link).context["cl"].result_list] == runs[:9:-1]
 
 
 def test_a_correlation_id_that_is_a_tag_too_leads_to_the_list(client: Client) -> None:
