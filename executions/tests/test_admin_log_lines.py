@@ -130,6 +130,25 @@ class TestDownload:
             f"ERROR   {x.message}" for x in lines
         ]
 
+    def test_no_message_forges_a_line_or_acts_on_a_terminal(self, run: Any, staff: Any) -> None:
+        forged = "2026-11-28T09:00:00.000000Z ERROR   all rows are lost"
+        texts = [f"one{end}{forged}" for end in ("\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029")]
+        texts += ["\x1b[2Jgone \x1b]0;title\x07", "\u202eeslaf\u202c", "a\u200bb\tc", "\U000e0041", "\x9b31m"]
+        for text in texts:
+            ExecutionLogFactory(workflow_execution=run, message=text)
+        _response, parts = self.parts(staff, run, "")
+        said = "".join(parts)
+        assert [line for line in said.splitlines() if line.startswith(forged)] == []
+        assert len([line for line in said.splitlines() if line[:1].isdigit()]) == len(texts)
+        assert "    | " + forged in said
+        assert {each for each in said if not each.isprintable()} == {"\n", "\t"}
+        for shown in (r"\x1b[2Jgone \x1b]0;title\x07", r"\u202eeslaf\u202c", r"a\u200bb", r"\U000e0041", r"\x9b31m"):
+            assert shown in said
+        _response, parts = self.parts(staff, run, "?format=jsonl")
+        said = "".join(parts)
+        assert sorted(json.loads(line)["message"] for line in said.split("\n") if line) == sorted(texts)
+        assert {each for each in said if not each.isprintable()} == {"\n"}
+
     def test_it_is_read_in_batches(self, run: Any, staff: Any, monkeypatch: Any) -> None:
         monkeypatch.setattr(download, "BATCH", 10)
         lines = fill(run, 30)

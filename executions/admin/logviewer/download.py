@@ -15,7 +15,7 @@ from django.utils.text import slugify
 
 from workflows.names import holding
 
-from . import windows
+from . import plain, windows
 from .asked import Asked
 from .windows import ORDER
 
@@ -71,8 +71,9 @@ def _next(parts: Iterator[str]) -> str | None:
 
 
 def _as_text(names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
-    name = f" [{names[node]}]" if node in names else ""
-    return f"{_printed(time)} {level.upper():<7}{name} {message}"
+    """A further line of the message is marked: it could be written to look like a line of the log."""
+    name = f" [{plain.visible(names[node])}]" if node in names else ""
+    return f"{_printed(time)} {level.upper():<7}{name} {plain.lines_of(message)}"
 
 
 def _as_json(
@@ -88,7 +89,7 @@ def _as_json(
         "data": data,
         "is_cut": is_cut,
     }
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return plain.in_json(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
 
 
 def _printed(time: datetime) -> str:
