@@ -31,7 +31,10 @@ class Feeder:
             line = {"level": LEVELS[verb], "message": what, "node_execution": self.nodes["Load"]}
             return self.post(f"executions/{self.run}/logs/", line)
         row = f"executions/{self.run}" if what == "run" else f"node-executions/{self.nodes[what]}"
-        return self.post(f"{row}/{verb}/", FAILED if verb == "fail" else {})
+        body = FAILED if verb == "fail" else {}
+        if what == "run":  # which takes no traceback
+            body = {name: value for name, value in body.items() if name != "error_traceback"}
+        return self.post(f"{row}/{verb}/", body)
 
     def post(self, path: str, body: Any) -> tuple[int, Any]:
         headers = {"Authorization": f"Token {self.token}", "Content-Type": "application/json"}

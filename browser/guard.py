@@ -23,11 +23,13 @@ addEventListener("load", () => setTimeout(() => {
 
 
 class Guard:
-    """Of one browser context. `expected` are the statuses of refusals that the test means to see."""
+    """Of one browser context. `expected` are the statuses of refusals that the test means to see, `expected_failures`
+    the reasons of requests without an answer."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.host, self.faults, self.assets = urlsplit(address).netloc, list[str](), dict[str, int]()
         self.expected: set[int] = set()
+        self.expected_failures = {"net::ERR_ABORTED"}
         context.expose_function("tellAssets", self._weigh)
         context.add_init_script(WATCH)
         context.on("console", self._hear)
@@ -41,6 +43,7 @@ class Guard:
 
     def _hear(self, message: ConsoleMessage) -> None:
         of_expected = any(f"status of {status} " in message.text for status in self.expected)
+        of_expected |= any(failure in message.text for failure in self.expected_failures)
         if message.type in {"error", "warning", "assert"} and not of_expected:
             self.faults.append(f"{message.type} on the console: {message.text} ({message.location})")
 
@@ -57,7 +60,7 @@ class Guard:
 
     def _lose(self, request: Request) -> None:
         # A request that a page gave up itself, as it was left or knew better, is nobody's fault.
-        if request.failure != "net::ERR_ABORTED":
+        if request.failure not in self.expected_failures:
             self.faults.append(f"{request.failure} for {request.url}")
 
     def _weigh(self, url: str, assets: list[dict[str, Any]]) -> None:

@@ -1,8 +1,11 @@
 """Pages that live: what another process does comes in by itself; what one found can be shared."""
 
+import os
 import re
+import signal
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, StorageState, expect
 
 from browser import screenshots
@@ -328,3 +331,45 @@ def test_the_head_of_a_log_follows_its_run_and_the_way_to_its_first_failure(
     engine("complete", "run")
     expect(page.get_by_text("The run has ended")).to_be_visible()
     expect(page.locator(".ledger-head .status")).to_have_text("completed")
+
+
+def test_a_page_says_that_the_server_is_silent_goes_on_trying_and_finds_it_again(
+    page: Page, site: Stage, engine: Engine, guards: list[Guard]
+) -> None:
+    engine("start", "run")
+    with page.expect_request(stream_of):
+        page.goto(site.url("/admin/"))
+    expect(page.locator("time.clock").first).to_be_visible()
+    os.kill(site.process.pid, signal.SIGSTOP)  # neither an answer nor an end: what a cut line looks like
+    try:
+        expect(lost(page, "server")).to_be_visible(timeout=10_000)
+        assert clock_stands(page)
+    finally:
+        os.kill(site.process.pid, signal.SIGCONT)
+    expect(lost(page, "server")).to_be_hidden()
+    page.route("**/stream/**", lambda route: route.abort("connectionrefused"))  # as where it is down
+    guards[0].expected_failures |= {"net::ERR_CONNECTION_REFUSED"}
+    os.kill(site.process.pid, signal.SIGSTOP)
+    try:
+        expect(lost(page, "server")).to_be_visible(timeout=10_000)
+    finally:
+        os.kill(site.process.pid, signal.SIGCONT)
+    page.unroute("**/stream/**")
+    expect(lost(page, "server")).to_be_hidden()
+    engine("fail", "run")
+    expect(page.locator('[data-live="failed"]')).to_contain_text("A page says that the server")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, "refused"), (404, "gone"), (429, "busy"), (503, "busy")])
+def test_a_page_says_what_an_answer_means(
+    page: Page, site: Stage, engine: Engine, guards: list[Guard], status: int, kind: str
+) -> None:
+    guards[0].expected = {status}
+    engine("start", "run")
+    engine("log", "a line")
+    page.route("**/stream/**", lambda route: route.fulfill(status=status))
+    page.goto(site.url(f"{RUNS}{engine.ids['run']}/logs/"))
+    expect(lost(page, kind)).to_be_visible(timeout=10_000)
+    if kind == "busy":
+        page.unroute("**/stream/**")
+        expect(lost(page, kind)).to_be_hidden()

@@ -29,7 +29,6 @@ CHECKED = 50.0  # seconds between two full checks of a reader for whom `rights` 
 STEPS = 10  # in one answer to a poll; the next poll goes on from there
 
 HEAD = f"retry: {RETRY}\n\n".encode()
-BEAT = b"event: heartbeat\ndata: {}\n\n"
 POLL = b"event: poll\ndata: {}\n\n"  # to who wanted a stream, where none can be held open: ask with wait=0 instead
 
 
@@ -37,7 +36,8 @@ POLL = b"event: poll\ndata: {}\n\n"  # to who wanted a stream, where none can be
 class Reader:
     """Who reads what from where. Readers of one `key` are sent the same bytes, which `render` makes of a step;
     `may_still()` says whether they still may, which rests on `grounds`. The stream ends after `wait` seconds; after
-    `heartbeat` seconds of silence it sends an event, which the script of a page sees, as against a comment."""
+    `heartbeat` seconds of silence it sends an event, which the script of a page sees, as against a comment.
+    Whoever said no id `is_new`."""
 
     source: Source
     begins: Cursor
@@ -48,6 +48,7 @@ class Reader:
     user: Hashable
     wait: float | None = None
     heartbeat: float | None = None
+    is_new: bool = False
 
 
 def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
@@ -79,13 +80,16 @@ def _as_stream[R: HttpResponseBase](response: R) -> R:
 
 
 def _news(reader: Reader) -> Iterable[bytes]:
-    cursor = reader.begins
+    cursor, told = reader.begins, False
     for _ in range(STEPS):
         step = reader.source.read(cursor)
-        yield reader.render(step)
+        yield (text := reader.render(step))
+        told = told or bool(text)
         cursor = step.after
         if not cursor.until:
-            return
+            break
+    if reader.is_new and not told:  # who said no id learns one, from which the next question goes on
+        yield event("heartbeat", "{}", cursor)
 
 
 async def _until_closed(reader: Reader, way: Way, give_back: Callable[[], None]) -> AsyncIterator[bytes]:
@@ -113,7 +117,7 @@ async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way, 
     """What `way` made of the texts. Raises Gone."""
     clock, cursor = here.loop.time, reader.begins
     spoken = clock()
-    silence, beat = (reader.heartbeat, BEAT) if reader.heartbeat else (HEARTBEAT, b": heartbeat\n\n")
+    silence = reader.heartbeat or HEARTBEAT
     ends = spoken + reader.wait if reader.wait is not None else float("inf")
     check = spoken + CHECKED * random.uniform(0.8, 1)  # noqa: S311  # so that not all are looked at together
     while not here.is_closed and clock() < ends:
@@ -127,7 +131,7 @@ async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way, 
             yield await topic.text_of(step, (reader.key, way.encoding), partial(_made, way.make, reader.render))
             spoken = clock()
         elif clock() >= spoken + silence:
-            yield way.make(beat)
+            yield way.make(event("heartbeat", "{}", cursor) if reader.heartbeat else b": heartbeat\n\n")
             spoken = clock()
         if step:
             cursor = step.after

@@ -36,7 +36,7 @@ SCHEMAS: dict[str, Schema] = {
                 "type": "string",
                 "enum": ["logs", "node", "execution", "deleted", "end", "poll", "heartbeat"],
             },
-            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`; `poll` and `heartbeat` have none."},
+            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`; only `poll` has none."},
             "data": _TEXT | {"contentMediaType": "application/json"},
         },
     },

@@ -57,6 +57,7 @@ class StreamMixin(QueryMixin):
         reader = stream.Reader(
             source,
             begins=self._cursor(request, source),
+            is_new=not _said(request),
             key=self.key(request),
             render=self.renderer(request),
             may_still=partial(may_still, type(self), request._request, self.kwargs, self.key(request)),
@@ -84,8 +85,7 @@ class StreamMixin(QueryMixin):
         raise NotImplementedError
 
     def _cursor(self, request: Request, source: Source) -> Cursor:
-        named = request.query_params.get("last_event_id")
-        said = request.headers.get(LAST_EVENT_ID) or named  # a browser that connects again says the newer one
+        said = _said(request)
         new = request.query_params.get("from", self.new)
         if new not in FROM:
             raise BadQuery("from", f"Expected one of: {', '.join(FROM)}.")
@@ -104,6 +104,11 @@ class StreamMixin(QueryMixin):
         if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= most):
             raise BadQuery(name, f"Expected a whole number of seconds from {least} to {most}.")
         return int(text)
+
+
+def _said(request: Request) -> str | None:
+    """The id of the last event. A browser that connects again says the newer one in the header."""
+    return request.headers.get(LAST_EVENT_ID) or request.query_params.get("last_event_id")
 
 
 class StreamOfExecution(StreamMixin):

@@ -4,6 +4,7 @@
 import { asked, isOver } from "./lost.js";
 
 const LEAST_MS = 3_000;
+const MOST_MS = 20_000; // also after an answer that was waited for while the server was away
 const JITTER_MS = 1_000;
 
 // Asks for the page at most every three seconds, and less often where the server is slow: `later()` wants it done.
@@ -30,7 +31,7 @@ export class Freshener {
             // lost.js says so; asked again at the next event
         }
         this.done = performance.now();
-        this.pause = Math.max(LEAST_MS, 10 * (this.done - began));
+        this.pause = Math.min(MOST_MS, Math.max(LEAST_MS, 10 * (this.done - began)));
         this.timer = undefined;
     }
 }

@@ -14,7 +14,7 @@ const STREAMS = 2;
 const POLL_MS = 3_000;
 const ENDED_MS = 60_000;
 const HEARTBEAT_S = 3; // of silence, after which the server shows that it is there
-const SILENCE_MS = 6_000; // after which it is asked whether it is
+const SILENCE_MS = 5_000; // after which it is asked whether it is
 const AGAIN_MS = 1_000; // at most, until it is asked why a stream broke: not by all of its readers at once
 const WITHOUT_MS = 60_000; // without a stream after one that told nothing; four times as long after the next such one
 const KINDS = ["execution", "node", "logs", "deleted", "end", "poll", "heartbeat"];
@@ -76,14 +76,14 @@ class Follower {
     this.hasHeard = false;
     this.source = new EventSource(this.address({ heartbeat: HEARTBEAT_S }));
     this.source.onopen = () => this.wait();
-    this.source.onerror = () => this.broken();
+    this.source.onerror = () => this.broken(AGAIN_MS * Math.random());
     for (const kind of KINDS) this.source.addEventListener(kind, (event) => this.hear(kind, event));
     this.wait();
   }
 
   wait() {
     clearTimeout(this.silence);
-    this.silence = setTimeout(() => this.broken(), SILENCE_MS);
+    this.silence = setTimeout(() => this.broken(0), SILENCE_MS);
   }
 
   hear(kind, { data, lastEventId }) {
@@ -94,14 +94,14 @@ class Follower {
   }
 
   // Why, a question tells: an EventSource knows no status, and would go on trying.
-  broken() {
+  broken(milliseconds) {
     if (!this.hasHeard) {
       this.streamsFrom = Date.now() + this.without;
       this.without *= 4;
     }
     this.pause();
     this.turn = {};
-    this.timer = setTimeout((turn) => this.poll(turn), AGAIN_MS * Math.random(), this.turn);
+    this.timer = setTimeout((turn) => this.poll(turn), milliseconds, this.turn);
   }
 
   take(kind, text, cursor) {

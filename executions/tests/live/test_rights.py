@@ -204,7 +204,7 @@ def test_a_beat_is_an_event_where_it_is_asked_for(run: Any, token: Any) -> None:
     async def scene() -> None:
         async with opened(token[1], address(run, "?heartbeat=1")) as reader:
             await reader.event("execution")
-            assert await reader.next(5) == "event: heartbeat\ndata: {}"
+            assert await reader.event("heartbeat", 5) == {}
 
     played(scene)
 
@@ -216,3 +216,14 @@ def test_a_token_that_expires_by_itself_is_noticed() -> None:
     before = rights.read([ground])
     time.sleep(0.4)
     assert rights.read([ground]) != before
+
+
+def test_who_polls_the_moves_without_an_id_learns_one_and_misses_nothing(run: Any, token: Any, client: Any) -> None:
+    headers = {"Authorization": f"Token {token[1]}"}
+    first = client.get(MOVES, {"wait": "0"}, headers=headers).text
+    assert "event: heartbeat" in first
+    id = first.split("id: ")[1].split("\n")[0]
+    run.complete()
+    told = client.get(MOVES, {"wait": "0", "last_event_id": id}, headers=headers).text
+    assert "event: execution" in told
+    assert str(run.pk) in told
