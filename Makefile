@@ -70,10 +70,12 @@ screenshots: setup ## take the pictures in docs/screenshots anew (ARGS="monitor 
 accessibility: setup ## every page by axe-core, light and dark, wide and on a phone, in English and Korean (ARGS="monitor run")
 	@$(BIN)/python -m browser.accessibility $(ARGS)
 
-requirements: setup ## compile the .in files anew, with the newest releases
-	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'for name in requirements requirements-dev; do \
-	  $(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-options --no-emit-index-url \
-	    --no-emit-find-links --no-emit-trusted-host --output-file $$name.txt $$name.in; done'
+# Hashes make pip refuse whatever was not there when they were taken. What constrains others may name no extras; in the
+# file of the tools they stay, for pip looks for the hash of what is asked for with them.
+requirements: setup ## compile the .in files anew, with the newest releases and their hashes
+	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'extras=--strip-extras; for name in requirements requirements-dev; do \
+	  $(BIN)/pip-compile --quiet --upgrade $$extras --generate-hashes --allow-unsafe --no-emit-options --no-emit-index-url \
+	    --no-emit-find-links --no-emit-trusted-host --output-file $$name.txt $$name.in; extras=--no-strip-extras; done'
 
 clean: ## remove .venv and caches; the data in .local stays
 	@rm -rf $(VENV) .coverage .hypothesis .schemathesis .mypy_cache .pytest_cache .ruff_cache

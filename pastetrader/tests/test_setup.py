@@ -1,6 +1,7 @@
 """`make` and `.ci/run` on a machine of their own making."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -83,3 +84,13 @@ def pretend(folder: Path, version: str) -> None:
         program = folder / name
         program.write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {version}.4 (Debian {version}.4-1)'\n")
         program.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_package_is_pinned_with_its_hashes_and_no_index_is_named(name: str) -> None:
+    text = (ROOT / name).read_text().replace(" \\\n", " ")
+    pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    assert len(pins) > 20
+    for pin in pins:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+( +--hash=sha256:[0-9a-f]{64})+", pin), pin
+    assert "://" not in text
