@@ -313,7 +313,7 @@ def test_how_long_ago_it_was_is_said_in_words_and_the_exact_time_is_there_on_hov
     html = shown(staff)
     assert "3\xa0hours ago</time>" in html
     assert f'title="{timezone.localtime(run.started_at):%Y-%m-%d %H:%M:%S}"' in html
-    assert ago(timezone.now() + timedelta(seconds=30)) == "0 s ago"
+    assert ago(timezone.now() + timedelta(seconds=30)) in {"in 29 s", "in 30 s"}
 
 
 def test_the_list_loads_nothing_inline_and_its_script_is_a_file(staff: Any) -> None:
