@@ -15,6 +15,8 @@ from whitenoise.responders import StaticFile
 
 from executions.api.errors import API, busy
 
+from . import signs
+
 
 class KeptByNobody:
     """No cache keeps an answer of the API, whatever it is, nor any other answer that does not say itself how long it
@@ -54,6 +56,23 @@ class Packed(GZipMiddleware):
         if response.streaming or not response.get("Content-Type", "").startswith("text/html"):
             return response
         return super().process_response(request, response)
+
+
+class VisibleSigns:
+    """Pages show characters that are no text, wherever they came from."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not response.streaming and response.get("Content-Type", "").startswith("text/html"):
+            html = response.content.decode(response.charset)
+            if signs.SIGN.search(html):
+                response.content = signs.on_page(html).encode(response.charset)
+                if "Content-Length" in response:
+                    response["Content-Length"] = str(len(response.content))
+        return response
 
 
 class Language(LocaleMiddleware):

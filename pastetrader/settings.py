@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "pastetrader.middleware.RefuseNul",
     "pastetrader.middleware.StaticFiles",
     "pastetrader.middleware.Packed",
+    "pastetrader.middleware.VisibleSigns",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "pastetrader.middleware.Language",
     "django.middleware.common.CommonMiddleware",

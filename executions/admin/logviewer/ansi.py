@@ -14,7 +14,7 @@ EXTENDED = {38, 48}  # colours by number, which follow as parameters: not shown
 NOT_TEXT = re.compile(
     r"\x1b\[(?P<style>[0-9;:]*)m"
     r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[()][0-9A-Za-z])"  # cursors, titles
-    r"|(?P<sign>[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069])"
+    r"|(?P<sign>[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])"
 )
 
 

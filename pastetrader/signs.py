@@ -1,0 +1,27 @@
+"""Characters that are no text, made visible: control characters, and those that turn the direction of the text around
+them. Every page passes here on its way out, so that no template has to think of them."""
+
+import re
+
+SIGNS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+SIGN = re.compile(SIGNS)
+# What a form sends back has to stay as it is.
+SENT_BACK = re.compile(rf'<textarea\b.*?</textarea>|\bvalue="[^"]*"|{SIGNS}', re.DOTALL)
+DELETE = 0x7F
+
+
+def visible(text: str) -> str:
+    """Return the text with each such character shown: as Unicode's picture of it, or by its number."""
+    return SIGN.sub(lambda found: shown(found[0]), text)
+
+
+def on_page(html: str) -> str:
+    """Return the page with them shown, but for what stands in the fields of its forms."""
+    return SENT_BACK.sub(lambda found: shown(found[0]) if len(found[0]) == 1 else found[0], html)
+
+
+def shown(sign: str) -> str:
+    code = ord(sign)
+    if code < ord(" "):
+        return chr(0x2400 + code)
+    return "\u2421" if code == DELETE else f"\u27e8U+{code:04X}\u27e9"
