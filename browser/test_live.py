@@ -373,3 +373,18 @@ def test_a_page_says_what_an_answer_means(
     if kind == "busy":
         page.unroute("**/stream/**")
         expect(lost(page, kind)).to_be_hidden()
+
+
+def test_the_page_of_a_workflow_follows_its_runs(page: Page, site: Stage, engine: Engine) -> None:
+    engine("start", "run")
+    engine("start", "Load")
+    page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    with page.expect_request(stream_of):
+        page.locator(".ledger-head").first.get_by_role("link").click()
+    last = page.locator(".workflow-facts .status").first
+    expect(last).to_have_text("running")
+    engine("fail", "run")
+    expect(last).to_have_text("failed")
+    expect(page.locator("time.clock")).to_have_count(0)
+    page.keyboard.press("j")
+    expect(page.locator(".grid a:focus")).to_have_count(1)
