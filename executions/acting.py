@@ -30,6 +30,7 @@ class Actor:
     user: Any = None
     token: Any = None
     request_id: str = ""
+    given_id: str = ""  # the same, where whoever asks chose it: it may hold a secret
     reason: str = ""
 
 
@@ -56,10 +57,20 @@ def reason() -> str:
     return _actor.get().reason
 
 
-def noted(act: str, reason: str = "") -> Func:
-    """Now, for `updated_at`: the statement that moves a row says by it what the history keeps. `reason` is masked."""
+def given_id() -> str:
+    return _actor.get().given_id
+
+
+def noted(act: str, reason: str = "", request_id: str | None = None) -> Func:
+    """Now, for `updated_at`: the statement that moves a row says by it what the history keeps. `reason` is masked,
+    and so is `request_id`, which is the actor's unless it is given."""
     actor = _actor.get()
-    note = {"act": act, "through": str(actor.through), "reason": reason, "request_id": actor.request_id}
+    note = {
+        "act": act,
+        "through": str(actor.through),
+        "reason": reason,
+        "request_id": actor.request_id if request_id is None else request_id,
+    }
     if actor.user is not None and actor.user.pk is not None:
         note |= {"user_id": str(actor.user.pk), "username": actor.user.get_username()}
     if actor.token is not None:

@@ -168,7 +168,7 @@ class Execution(Versioned, Timed):
         for _try in range(TRIES):
             # Before the row is locked: what is found to be secret locks the run.
             said, clear_of = vault.guard_changes(self, changes, act)
-            known = given or clear_of or (vault.known_or_blind(self) if acting.reason() else None)
+            known = given or clear_of or (vault.known_or_blind(self) if acting.reason() or acting.given_id() else None)
             clear = Q() if known is None else self._clear_of(known.version)
             noted = self._noted(act, known)
             others = beside(noted) if beside else []
@@ -186,8 +186,12 @@ class Execution(Versioned, Timed):
     @staticmethod
     def _noted(act: str, known: vault.Known | None) -> Func:
         """Now, and with it what the history is told of the move."""
-        said = storable.as_text(acting.reason())
-        return acting.noted(act, reports.fitted("reason", known.scrubber.text(said)) if said and known else "")
+        if known is None:
+            return acting.noted(act)
+        said, given = (
+            text and known.scrubber.text(text) for text in (storable.as_text(acting.reason()), acting.given_id())
+        )
+        return acting.noted(act, reports.fitted("reason", said), given or None)
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""

@@ -8,7 +8,9 @@ from django.utils.functional import SimpleLazyObject
 
 from workflows.base import uuid7
 
+from . import patterns
 from .acting import Through, acting
+from .sealed import extra_keys
 
 HEADER = "X-Request-ID"
 SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,200}")
@@ -23,9 +25,11 @@ class Acting:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         said = request.headers.get(HEADER, "")
-        request_id = said if SANE.fullmatch(said) else str(uuid7())
+        given = said if SANE.fullmatch(said) and patterns.is_clear(said, extra_keys()) else ""
+        request_id = given or str(uuid7())
         through = Through.API if request.path_info.startswith("/api/") else Through.ADMIN
-        with acting(through=through, user=SimpleLazyObject(lambda: request.user), request_id=request_id):
+        user = SimpleLazyObject(lambda: request.user)
+        with acting(through=through, user=user, request_id=request_id, given_id=given):
             response = self.get_response(request)
         response[HEADER] = request_id
         return response

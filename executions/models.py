@@ -174,7 +174,7 @@ class WorkflowExecution(Execution):
         self.check_documents()
         found = vault.guard_rows([self], self.ACT, using, new=new)
         if new:
-            self.updated_at = acting.noted("create")
+            self.updated_at = acting.noted("create", request_id=vault.request_id_of_new(found.get(self.pk, ())))
         together = self.status == ExecutionStatus.RUNNING or (new and found)
         with self._one_running("save"), transaction.atomic(using=using) if together else nullcontext():
             super().save(**kwargs)

@@ -58,6 +58,10 @@ def may_hold(text: str, extra: tuple[str, ...] = ()) -> bool:
     return "earer " in text or "asic " in text or "ptl_" in text or "eyJ" in text
 
 
+def is_clear(text: str, extra: tuple[str, ...] = ()) -> bool:
+    return not (may_hold(text, extra) and any(True for _span in spans(text, extra)))
+
+
 def spans(text: str, extra: tuple[str, ...] = ()) -> Iterator[Span]:
     for match in SHAPES.finditer(text):
         if not (match["scheme"] and PROSE.fullmatch(match["scheme"])):

@@ -97,8 +97,9 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         objs = list(objs)
         for run in objs:
             run.check_documents()
-            run.updated_at = acting.noted("create")
         found = vault.guard_rows(objs, "create", self.db, new=True)
+        for run in objs:
+            run.updated_at = acting.noted("create", request_id=vault.request_id_of_new(found.get(run.pk, ())))
         with transaction.atomic(using=self.db) if found else nullcontext():
             created = super(ExecutionQuerySet, self).bulk_create(objs, *args, **kwargs)
             there = {pk: found[pk] for pk in self.using(self.db).filter(pk__in=found).values_list("pk", flat=True)}
@@ -115,19 +116,21 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """The database writes down who deletes each of them, and why (sql/deletions.sql). Without a reason that is one
         statement; with one the runs are locked before."""
-        with transaction.atomic(using=self.db) if acting.reason() else nullcontext():
-            noted = acting.noted("delete", self._reason())
+        told = acting.reason() or acting.given_id()
+        with transaction.atomic(using=self.db) if told else nullcontext():
+            noted = acting.noted("delete", *(self._told() if told else ()))
             return super(WorkflowExecutionQuerySet, self.filter(IsNull(noted, False))).delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    def _reason(self) -> str:
-        """Clear of every secret of these runs: they are locked, and learn no other before they are gone."""
-        if not (said := storable.as_text(acting.reason())):
-            return ""
+    def _told(self) -> tuple[str, str | None]:
+        """Reason and request id, clear of every secret of these runs: they are locked, and learn no other before they
+        are gone."""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
-        return reports.fitted("reason", str(vault.guard_same({"reason": said}, pks, self.db)["reason"]))
+        said = {"reason": storable.as_text(acting.reason()), "request_id": acting.given_id()}
+        clean = vault.guard_same(said, pks, self.db)
+        return reports.fitted("reason", str(clean["reason"])), clean["request_id"] or None
 
 
 class NodeExecutionQuerySet(ExecutionQuerySet[Any]):

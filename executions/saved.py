@@ -18,6 +18,9 @@ from workflows.base import Identified, Index, json_value
 from workflows.exceptions import violated
 from workflows.fields import NameField
 
+from .sealed import extra_keys
+from .secrets import Scrubber
+
 MOST = 100  # of one owner
 LONGEST = 2_000  # characters of all filters of one view
 JSON_TYPE = Func("filters", function="jsonb_typeof", output_field=models.TextField())
@@ -89,6 +92,8 @@ class SavedView(Identified):
 
     def clean(self) -> None:
         super().clean()
+        clear = Scrubber(extra=extra_keys())  # no run's: of what a word names a secret alone
+        self.name, self.filters = clear.document(self.name), clear.document(self.filters)
         self.is_shared = self.is_shared or self.is_default_for_all
         if any(not isinstance(each, str) for pair in self.filters.items() for each in pair):
             raise ValidationError(_("A filter of a view is a name and a value, both of them texts."))

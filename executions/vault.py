@@ -25,7 +25,7 @@ from pastetrader.postgres.prepared import Prepared
 from workflows.base import parse_uuid
 from workflows.storable import as_text
 
-from . import masked_bodies, reasons, reports, secret_bounds
+from . import acting, masked_bodies, reasons, reports, secret_bounds
 from .exceptions import SecretsUnknown
 from .sealed import ExecutionSecrets, extra_keys, is_over, scrubber_of, seal, unseal
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
@@ -191,6 +191,13 @@ def guarded(model: Any) -> frozenset[str]:
     """The fields of a model that may hold anything."""
     kinds = (models.JSONField, models.TextField)
     return frozenset(field.attname for field in model._meta.concrete_fields if isinstance(field, kinds))
+
+
+def request_id_of_new(found: Iterable[str]) -> str | None:
+    """The id that whoever makes a run gave the request, clear of the secrets that the run is made with; None where
+    none was given."""
+    given = acting.given_id()
+    return Scrubber(found, extra_keys()).text(given) if given else None
 
 
 def keep_of_new(found: Values, using: str | None = None) -> None:

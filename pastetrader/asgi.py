@@ -1,5 +1,6 @@
 """The ASGI application."""
 
+import logging
 import os
 import sys
 
@@ -14,12 +15,14 @@ from django.core.asgi import get_asgi_application  # noqa: E402  # models can be
 from pastetrader.bodies import BoundedBodies  # noqa: E402
 from pastetrader.charsets import PlainCharset  # noqa: E402
 from pastetrader.hangups import PatientRequests  # noqa: E402
+from pastetrader.logs import Access  # noqa: E402
 from pastetrader.startup import prepare  # noqa: E402
 
 # Seconds after which a thread that computes lets others go on who want to. A request waits for the database a dozen
 # times, and after each of them for whatever thread renders a page or a stream: by default 5 ms each time.
 sys.setswitchinterval(0.0005)
 
+logging.getLogger("uvicorn.access").addFilter(Access())
 prepare()  # before the application is made, whose middleware reads which static files there are
 django_application = PatientRequests(get_asgi_application())
 application = PlainCharset(

@@ -1,16 +1,56 @@
 """How a line of the server's own log is written."""
 
 import logging
+import re
+from functools import cache
+from typing import Any
 
-from executions.secrets import at_work
+from django.urls import get_resolver
+
+from executions.secrets import MASK, at_work
+
+SEGMENT = re.compile(r"[^/?\s]+")
+WORD = re.compile(r"[A-Za-z][\w.-]*")
+ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{1,10}")
 
 
 class Line(logging.Formatter):
-    """Clear of the secrets of the run that the thread works on, tracebacks included; and of what was sent with a
-    request of the API that broke down."""
+    """Clear of the secrets of the run that the thread works on, tracebacks included; of what was sent with a request of
+    the API that broke down; and of whatever in an address is no word of ours."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        for scrubber in (at_work.get(), getattr(getattr(record, "request", None), "scrubber", None)):
+        request = getattr(record, "request", None)
+        for scrubber in (at_work.get(), getattr(request, "scrubber", None)):
             text = scrubber.text(text) if scrubber else text
+        for path in filter(None, (getattr(request, "path", ""), getattr(request, "path_info", ""))):
+            text = text.replace(path, clear_path(path))
         return text
+
+
+class Access(logging.Filter):
+    """For uvicorn's log of requests, where it is on: the address without its parameters' values."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        arguments: Any = record.args
+        if isinstance(arguments, tuple) and len(arguments) > 2:  # client, method, address, ...
+            path, mark, _query = str(arguments[2]).partition("?")
+            record.args = (*arguments[:2], f"{clear_path(path)}{mark and '?…'}", *arguments[3:])
+        return True
+
+
+def clear_path(path: str) -> str:
+    """Return an address with a mask for each part that is neither an id nor a word of an address of ours."""
+    words = _words()
+    return SEGMENT.sub(lambda part: part[0] if part[0] in words or ID.fullmatch(part[0]) else MASK, path)
+
+
+@cache
+def _words() -> frozenset[str]:
+    found: set[str] = set()
+    waiting = list(get_resolver().url_patterns)
+    while waiting:
+        pattern: Any = waiting.pop()
+        found.update(WORD.findall(str(pattern.pattern)))
+        waiting += getattr(pattern, "url_patterns", ())
+    return frozenset(found)

@@ -12,6 +12,7 @@ from rest_framework.parsers import JSONParser
 from executions import reports
 from pastetrader.charsets import UTF8
 from pastetrader.postgres.idle import release
+from workflows.api.query import shown
 from workflows.storable import LARGE, MAX_DEPTH, faults, has_more_elements
 
 
@@ -89,7 +90,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = Counter(name for name, _value in pairs).most_common(1)[0][0]
-        raise ParseError(f"The name “{twice[:100]}” stands twice in one object of the body.")
+        raise ParseError(f"The name “{shown(twice)}” stands twice in one object of the body.")
     return found
 
 

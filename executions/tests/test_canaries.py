@@ -115,8 +115,12 @@ def with_headers(client: Any, run: WorkflowExecution) -> list[str]:
         Client().get(url, headers=headers | {"Authorization": f"Token {canary}"}),
         Client().get(url, headers=headers | {"Authorization": f"Bearer {plain}"}),
         client.get(f"{url}?fields={plain}", headers=headers),
+        client.get(f"{url}?{plain}=1"),
+        client.generic("POST", f"{url}logs/", f'{{"{plain}": 1, "{plain}": 2}}', content_type="application/json"),
+        Client().get(f"/api/v1/executions/{plain}/"),
     ]
-    assert [answer.status_code for answer in answers] == [201, 400, 401, 401, 400]
+    Client().get(f"/{plain}")  # a page that leads back to it; the server's log shows it not
+    assert [answer.status_code for answer in answers] == [201, 400, 401, 401, 400, 400, 400, 401]
     answers.append(broken(client, f"{url}logs/", line | {"message": EVERY}, headers | {"Idempotency-Key": "y"}))
     return [f"{answer.headers} {answer.content.decode()}" for answer in answers]
 

@@ -1,10 +1,18 @@
 """What a list may be asked for in its address, and how a wrong parameter is refused."""
 
+import re
 from typing import Any
 
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
+
+NAME = re.compile("[A-Za-z_]{1,40}")  # as names of fields and parameters are
+
+
+def shown(name: str) -> str:
+    """Return a name that somebody sent, for a refusal; what is no name of a field may be anything, a secret too."""
+    return name if NAME.fullmatch(name) else "…"
 
 
 class BadQuery(ValidationError):

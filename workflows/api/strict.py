@@ -10,6 +10,8 @@ from rest_framework import serializers
 
 from workflows.storable import is_whole
 
+from .query import shown
+
 type Kind = tuple[type[serializers.Field[Any, Any, Any, Any]], Callable[[Any], bool], str]
 
 # A field is of the first kind that fits. A whole number may be written 5.0, as JSON Schema has it.
@@ -26,7 +28,6 @@ KINDS: list[Kind] = [
 UNKNOWN = "Unknown field: this call takes {fields}."
 NO_FIELDS = "no fields"
 MOST_UNKNOWN = 20  # that one refusal lists of one object
-LONGEST_NAME = 200  # of an unknown field, in the refusal
 
 
 class StrictTypes(serializers.BaseSerializer[Any]):
@@ -44,7 +45,7 @@ class StrictTypes(serializers.BaseSerializer[Any]):
             return {}
         sentence = UNKNOWN.format(fields=", ".join(self._writable) or NO_FIELDS)
         unknown = (name for name in data if name not in self._taken)
-        return {name[:LONGEST_NAME]: [sentence] for name in islice(unknown, MOST_UNKNOWN)}
+        return {shown(name): [sentence] for name in islice(unknown, MOST_UNKNOWN)}
 
     def _mistyped(self, data: dict[str, Any]) -> dict[str, list[str]]:
         return {

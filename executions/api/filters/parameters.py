@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from rest_framework.request import Request
 
-from workflows.api.query import BadQuery
+from workflows.api.query import BadQuery, shown
 
 PAGING = ("cursor", "page_size")
 
@@ -15,7 +15,7 @@ def check_names(request: Request, known: Collection[str], several: Collection[st
     wrong: dict[str, list[str]] = {}
     for name, values in request.query_params.lists():
         if name not in known:
-            wrong[name] = [f"This parameter is not known here. Known are: {', '.join(sorted(known))}."]
+            wrong[shown(name)] = [f"This parameter is not known here. Known are: {', '.join(sorted(known))}."]
         elif "" in values:
             wrong[name] = ["Expected a value; leave the parameter out to ask for all."]
         elif len(values) > 1 and name not in several:

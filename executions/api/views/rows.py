@@ -124,7 +124,7 @@ class VerbsMixin(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin)
 
     def _for_verb(self, rows: Any, run: str = "") -> Any:
         """With what the verb, and the check whether it is allowed, would otherwise ask for by themselves."""
-        if self.action in TELLING:
+        if self.action in TELLING or acting.given_id():
             rows = rows.with_secrets()
         if self.request.user.is_staff and self.action in self.grants:
             rows = rows.annotate(owner_id=F(f"{run}workflow__owner_id"))
