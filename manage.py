@@ -11,9 +11,12 @@ def main() -> None:
     from django.core.management import execute_from_command_line  # noqa: PLC0415 - settings must be named first
 
     from pastetrader.command_errors import sentence  # noqa: PLC0415 - as above
+    from workflows.actor import Through, identify, system_user  # noqa: PLC0415 - as above
 
     # Ended politely, a command still gives back its lease on the embedded server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if sys.argv[1:2] != ["test"]:  # the suite says by itself who acts
+        identify(through=Through.COMMAND, name=system_user())
     try:
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:

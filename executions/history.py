@@ -4,34 +4,17 @@ sql/deletions.sql) and lets nobody change it."""
 from typing import Any
 
 from django.db import models
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from workflows.base import Identified, Index
+from workflows.base import Index
+from workflows.history import AuditFields
 
-from .acting import Through
 from .exceptions import ACTS
 from .querysets import DeletionQuerySet, HistoryQuerySet
 from .states import ExecutionStatus, TriggerType
 
 
-class Told(Identified):
-    """Who did it, through what, why and when. The names of user and token are what they were: both may be gone."""
-
-    through = models.CharField(_("through"), max_length=20, choices=Through)
-    user_id = models.TextField(_("user id"), db_default="")
-    username = models.TextField(_("user"), db_default="")
-    token_id = models.UUIDField(_("token id"), null=True)
-    token_name = models.TextField(_("token"), db_default="")
-    reason = models.TextField(_("reason"), db_default="")
-    request_id = models.TextField(_("request id"), db_default="")
-    happened_at = models.DateTimeField(_("time"), db_default=Now())
-
-    class Meta:
-        abstract = True
-
-
-class HistoryEntry(Told):
+class HistoryEntry(AuditFields):
     """One move."""
 
     workflow_execution = models.ForeignKey(
@@ -76,7 +59,7 @@ class HistoryEntry(Told):
         return f"{self.act}: {self.from_status} → {self.to_status}"
 
 
-class Deletion(Told):
+class Deletion(AuditFields):
     """What is left of a run that was deleted. Nothing here is a foreign key: it outlives whatever it names."""
 
     workflow_execution_id = models.UUIDField(_("workflow execution"))

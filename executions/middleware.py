@@ -29,7 +29,7 @@ class Acting:
         request_id = given or str(uuid7())
         through = Through.API if request.path_info.startswith("/api/") else Through.ADMIN
         user = SimpleLazyObject(lambda: request.user)
-        with acting(through=through, user=user, request_id=request_id, given_id=given):
+        with acting(through=through, user=user, request_id=request_id, given_id=given, name=""):
             response = self.get_response(request)
         response[HEADER] = request_id
         return response

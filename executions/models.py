@@ -51,8 +51,7 @@ __all__ = [
 ]
 
 ONE_RUNNING = "one_running_execution_per_workflow"
-# The states that a node's run must be in, for the verbs of a node that depend on it.
-RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}
+RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}  # for a node's verbs
 NEVER_SAVED = {"secrets_version", "failed_nodes"}
 
 
@@ -243,8 +242,14 @@ class WorkflowExecution(Execution):
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """With all that is its own, by one statement. That it was there, who deleted it and why stays (history.py)."""
-        done: tuple[int, dict[str, int]] = type(self).objects.using(using).filter(pk=self.pk).delete()
-        return done
+        return type(self).objects.using(using).filter(pk=self.pk).delete()
+
+    def delete_unless_running(self) -> None:
+        """Delete the run. Raise InvalidTransition while it is running: its engine would report to nothing."""
+        running = Q(status=ExecutionStatus.RUNNING)
+        rows = type(self).objects.filter(pk=self.pk)
+        if not rows.exclude(running).delete()[0] and rows.filter(running).exists():
+            raise InvalidTransition("delete", ExecutionStatus.RUNNING, reasons.CANCEL_FIRST, self.version)
 
     def add_node(self, node: Node, execution_order: int | None = None, **fields: Any) -> "NodeExecution":
         """A pending execution of `node` in this run; `execution_order` is the node's topological level unless given.

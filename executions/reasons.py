@@ -22,6 +22,7 @@ LOST = _(
     "its secrets cannot be decrypted, so they could not be masked; "
     "put the key that encrypted them back into EXECUTIONS_SECRETS_KEYS"
 )
+CANCEL_FIRST = _("cancel it first, so that its engine hears of its end")
 RUN_IS = _("its run is {state}")
 START_THE_RUN = _("its run has not started: start the run first")
 RETRY_THE_RUN = _("its run is {state}; retry the run, which retries its failed nodes too")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from executions.tests.api.recording import Answer
-from pastetrader.tests.site import ROOT
+from pastetrader.tests.site import ALL_SCOPES, ROOT
 
 
 class Ledger:
@@ -30,7 +30,7 @@ class Ledger:
         self.said = self._wait()
         self.address = re.findall(r"http://\S+:\d+", self.said)[0]
         self.password = re.findall(r"admin, password (\S+)", self.said)[0]
-        self.token = self.manage("create_token", "admin", "--name", name).strip()
+        self.token = self.manage("create_token", "admin", *ALL_SCOPES, "--name", name).strip()
 
     def _wait(self) -> str:
         assert self.process.stdout is not None

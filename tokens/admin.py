@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from workflows.admin.changes import ChangesMixin
 from workflows.admin.confirming import Question, ask, is_confirmed
 from workflows.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
 from workflows.models import Workflow
@@ -56,7 +57,7 @@ class TokenForm(ModelForm):
 
 
 @admin.register(Token)
-class TokenAdmin(StrictAdmin):
+class TokenAdmin(ChangesMixin, StrictAdmin):
     """Tokens are made and revoked. Only a superuser makes one for another user, as whom it speaks: with rows that this
     user does not own, its scopes let it do nothing that the user's own permissions do not."""
 

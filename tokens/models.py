@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from pastetrader.postgres.prepared import Prepared
 from workflows import names
-from workflows.base import Identified
+from workflows.base import Audited, AuditedQuerySet, Identified
 from workflows.fields import NameField
 
 NOTED_EVERY = timedelta(minutes=1)
@@ -41,7 +41,7 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-class TokenQuerySet(models.QuerySet["Token"]):
+class TokenQuerySet(AuditedQuerySet["Token"]):
     def usable(self) -> "TokenQuerySet":
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None, user__is_active=True)
 
@@ -72,7 +72,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
         return self.create(user=user, name=name, digest=digest(secret), **fields), secret
 
 
-class Token(Identified):
+class Token(Audited, Identified):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens", verbose_name=_("user")
     )

@@ -1,6 +1,6 @@
 """What every table of ours shares: an id that is a clock, a version that guards it, times from one clock."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from pastetrader.postgres.together import UpdateBeside
 
+from .actor import noted
 from .exceptions import StaleObject
 
 VERSIONLESS = _("Cannot save {kind} {id}: it was read without its version.")
@@ -74,6 +75,47 @@ class Identified(models.Model):
 
     class Meta:
         abstract = True
+
+
+class AuditedQuerySet[M: models.Model](models.QuerySet[M]):
+    """Of rows whose changes the database writes down, with who made them."""
+
+    def update(self, **changes: Any) -> int:
+        with noted(self.db):
+            return super().update(**changes)
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        objs = list(objs)
+        with noted(self.db) if objs else nullcontext():
+            return super().bulk_create(objs, *args, **kwargs)
+
+    def bulk_update(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> int:
+        objs = list(objs)
+        with noted(self.db) if objs else nullcontext():
+            return super().bulk_update(objs, *args, **kwargs)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        with noted(self.db):
+            return super().delete()
+
+    update.alters_data = True  # type: ignore[attr-defined]  # templates may not call it, as in Django's own
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+
+class Audited(models.Model):
+    """A row whose changes the database writes down, with who made them."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with noted(kwargs.get("using") or self._state.db):
+            super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        with noted(kwargs.get("using") or self._state.db):
+            return super().delete(*args, **kwargs)
 
 
 class VersionedQuerySet[M: models.Model](models.QuerySet[M]):

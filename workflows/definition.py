@@ -75,9 +75,9 @@ class Definition:
 
     def save(self, workflow: Workflow) -> None:
         """Inside the caller's transaction."""
-        if self.changed_edges:
-            kept = {edge.pk for edge in self.edges}
-            Edge.objects.filter(pk__in=[edge.pk for edge in self.old_edges if edge.pk not in kept]).delete()
+        gone_edges = {edge.pk for edge in self.old_edges} - {edge.pk for edge in self.edges}
+        if self.changed_edges and gone_edges:
+            Edge.objects.filter(pk__in=gone_edges).delete()
         if gone := self.there.keys() - {node.pk for node in self.nodes}:
             Node.objects.filter(pk__in=gone).leave()
         if self.changed_nodes:

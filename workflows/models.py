@@ -14,13 +14,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from . import graph, names, storable
-from .base import Identified, Versioned, json_value, uuid7
+from .base import Audited, AuditedQuerySet, Identified, Versioned, json_value, uuid7
 from .exceptions import CyclicGraph, HasHistory
 from .fields import DefinitionField, NameField, SchemaField
+from .history import DefinitionChange
 from .querysets import NodeQuerySet, WorkflowQuerySet
 from .storable import is_whole
 
-__all__ = ["Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config", "uuid7"]
+__all__ = ["DefinitionChange", "Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config", "uuid7"]
 
 MAX_RETRIES = 3
 MAX_NAME = 255
@@ -40,7 +41,7 @@ def default_retry_config() -> dict[str, int]:
     return {"max_retries": MAX_RETRIES, "delay": 1}
 
 
-class Workflow(Versioned):
+class Workflow(Audited, Versioned):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DB_SET_NULL,
@@ -120,7 +121,7 @@ class Workflow(Versioned):
         return new
 
 
-class Node(Identified):
+class Node(Audited, Identified):
     workflow = models.ForeignKey(
         Workflow, on_delete=models.DB_CASCADE, related_name="nodes", verbose_name=_("workflow"), db_index=False
     )
@@ -185,7 +186,7 @@ def retries_in(retry_config: Any) -> int:
     return int(retries) if is_whole(retries) else MAX_RETRIES
 
 
-class Edge(Identified):
+class Edge(Audited, Identified):
     workflow = models.ForeignKey(
         Workflow, on_delete=models.DB_CASCADE, related_name="edges", verbose_name=_("workflow"), db_index=False
     )
@@ -201,6 +202,8 @@ class Edge(Identified):
     priority = models.IntegerField(_("priority"), default=0, db_default=0)
     label = NameField(_("label"), max_length=MAX_NAME, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+
+    objects = AuditedQuerySet.as_manager()
 
     class Meta:
         db_table = "edges"

@@ -4,7 +4,7 @@ from django.db import models, transaction
 from django.db.models import Func
 from django.db.models.functions import Now
 
-from .base import VersionedQuerySet
+from .base import AuditedQuerySet, VersionedQuerySet
 from .exceptions import HasHistory
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _GuardedDelete[M: models.Model](models.QuerySet[M]):
 IDS = "(jsonb_path_query(%(expressions)s, '$[*].id') #>> '{}')::uuid"  # of the nodes of a graph
 
 
-class WorkflowQuerySet(_GuardedDelete[Any], VersionedQuerySet[Any]):  # type: ignore[override]  # as_manager() of each
+class WorkflowQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any], VersionedQuerySet[Any]):  # type: ignore[override]  # as_manager() of each
     def alive(self) -> "WorkflowQuerySet":
         """Those not soft-deleted."""
         return self.filter(deleted_at=None)
@@ -45,7 +45,7 @@ class WorkflowQuerySet(_GuardedDelete[Any], VersionedQuerySet[Any]):  # type: ig
         return self.filter(owner_id=user.pk) if user.pk else self.none()
 
 
-class NodeQuerySet(_GuardedDelete[Any]):
+class NodeQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any]):  # type: ignore[override]  # as above
     def current(self) -> "NodeQuerySet":
         """Those in the graph of their workflow, as against retired ones."""
         return self.filter(retired_at=None)

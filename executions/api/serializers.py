@@ -250,9 +250,15 @@ class NothingSerializer(StrictTypes, serializers.Serializer[Any]):
 
 
 class ReasonSerializer(StrictTypes, serializers.Serializer[Any]):
-    """`reason` is kept in the history of the run; where the run is deleted, by itself."""
+    """`reason` is kept in the history of the run."""
 
     reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
+
+
+class DeleteSerializer(StrictTypes, serializers.Serializer[Any]):
+    """`reason` is kept when the run is gone."""
+
+    reason = serializers.CharField()
 
 
 class CompleteSerializer(StrictTypes, serializers.Serializer[Any]):

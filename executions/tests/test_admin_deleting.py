@@ -7,7 +7,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 
 RUNS = "/admin/executions/workflowexecution/"
 
@@ -42,6 +42,24 @@ def test_one_run_is_deleted_with_all_that_is_its_own(staff: Any) -> None:
     assert [row.pk for row in WorkflowExecution.objects.all()] == [other.pk]
     assert not NodeExecution.objects.filter(workflow_execution=run.pk).exists()
     assert not ExecutionLog.objects.filter(workflow_execution=run.pk).exists()
+
+
+def test_a_running_run_is_deleted_neither_by_itself_nor_among_others(staff: Any) -> None:
+    running, ended = in_state(WorkflowExecutionFactory(), "running"), in_state(WorkflowExecutionFactory(), "failed")
+    client = signed_in(staff)
+    answers = [
+        client.post(f"{RUNS}{running.pk}/delete/", {"post": "yes", "reason": "noise"}, follow=True),
+        client.post(
+            RUNS,
+            {
+                "action": "delete_selected", "_selected_action": [running.pk, ended.pk], "post": "yes",
+                "reason": "noise",
+            },
+            follow=True,
+        ),
+    ]  # fmt: skip
+    assert all("Cannot delete execution in running state: cancel it first" in a.content.decode() for a in answers)
+    assert WorkflowExecution.objects.count() == 2
 
 
 def test_many_runs_are_deleted_by_one_statement(staff: Any) -> None:

@@ -158,12 +158,20 @@ class TestApi:
         kept = Deletion.objects.get()
         assert (kept.reason, kept.through, kept.username, kept.token_name) == ("a rehearsal", "api", "owner", "test")
 
-    def test_none_is_needed_there(self, api: Any, owner: Any, workflow: Any) -> None:
+    def test_without_one_nothing_is_deleted(self, api: Any, owner: Any, workflow: Any) -> None:
         run = WorkflowExecutionFactory(workflow=workflow)
-        assert api(owner).delete(f"/api/v1/executions/{run.pk}/").status_code == 204
-        assert Deletion.objects.get().reason == ""
+        response = api(owner).delete(f"/api/v1/executions/{run.pk}/")
+        assert (response.status_code, response.json()["errors"][0]["pointer"]) == (400, "/reason")
+        assert WorkflowExecution.objects.filter(pk=run.pk).exists()
 
-    @pytest.mark.parametrize("reason", [5, None, "x" * 1001])
+    def test_a_running_run_is_not_deleted(self, api: Any, owner: Any, workflow: Any) -> None:
+        run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+        response = api(owner).delete(f"/api/v1/executions/{run.pk}/", {"reason": "noise"}, format="json")
+        assert (response.status_code, response.json()["code"]) == (409, "invalid_transition")
+        assert response.json()["detail"].startswith("Cannot delete execution in running state: cancel it first")
+        assert WorkflowExecution.objects.filter(pk=run.pk).exists()
+
+    @pytest.mark.parametrize("reason", [5, None, ""])
     def test_one_that_is_none_is_refused_and_nothing_deleted(
         self, reason: Any, api: Any, owner: Any, workflow: Any
     ) -> None:

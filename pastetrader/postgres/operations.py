@@ -50,3 +50,23 @@ class CreatePartitionedModel(CreateModel):
 
     def describe(self) -> str:
         return f"{super().describe()}, partitioned by range of id"
+
+
+class TrackChanges(RunSQL):
+    """Write down what statements change of a table's rows (workflows/sql/definition_changes.sql), as of this `kind`."""
+
+    def __init__(self, table: str, kind: str) -> None:
+        self.table = table
+        new, old = "NEW TABLE AS after_rows", "OLD TABLE AS before_rows"
+        rows = {"INSERT": (new, "inserted"), "UPDATE": (f"{old} {new}", "updated"), "DELETE": (old, "deleted")}
+        super().__init__(
+            [
+                f"CREATE TRIGGER definition_{done} AFTER {event} ON {table} REFERENCING {tables}"
+                f" FOR EACH STATEMENT EXECUTE FUNCTION definition_{done}('{kind}')"
+                for event, (tables, done) in rows.items()
+            ],
+            [f"DROP TRIGGER definition_{done} ON {table}" for _tables, done in rows.values()],
+        )
+
+    def describe(self) -> str:
+        return f"Track changes of {self.table}"

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+ALL_SCOPES = [
+    f"--scope={scope}" for scope in ("executions:read", "executions:report", "executions:control", "workflows:write")
+]
 Serve = Callable[..., "Site"]
 
 

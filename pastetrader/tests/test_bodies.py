@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pastetrader.tests.conftest import manage
-from pastetrader.tests.site import Serve, Site
+from pastetrader.tests.site import ALL_SCOPES, Serve, Site
 
 LIMIT = 1_000_000
 WORKFLOWS = "/api/v1/workflows/"
@@ -29,7 +29,7 @@ def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 @pytest.fixture
 def token(site: Site, data_dir: Path) -> str:
-    done = manage("create_token", "admin", local=data_dir.parent)
+    done = manage("create_token", "admin", *ALL_SCOPES, local=data_dir.parent)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

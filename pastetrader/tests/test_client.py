@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from pastetrader.tests.conftest import manage
-from pastetrader.tests.site import ROOT, Site
+from pastetrader.tests.site import ALL_SCOPES, ROOT, Site
 from workflows.base import uuid7
 
 NAME = "generated_ledger_client"
@@ -47,7 +47,7 @@ def test_what_is_generated_is_typed_without_a_fault(generated: Path) -> None:
 
 @pytest.fixture(scope="module")
 def token(site: Site) -> str:
-    return manage("create_token", "admin", local=site.local).stdout.strip()
+    return manage("create_token", "admin", *ALL_SCOPES, local=site.local).stdout.strip()
 
 
 @pytest.fixture(scope="module")

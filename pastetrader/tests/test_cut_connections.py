@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pastetrader.tests.conftest import manage
-from pastetrader.tests.site import Site
+from pastetrader.tests.site import ALL_SCOPES, Site
 
 CUTS = 20  # of each kind of POST that makes something
 MOVES_CUT = 10  # of each transition
@@ -59,7 +59,7 @@ class Caller:
 
 @pytest.fixture
 def caller(site: Site) -> Caller:
-    return Caller(site, manage("create_token", "admin", local=site.local).stdout.strip())
+    return Caller(site, manage("create_token", "admin", *ALL_SCOPES, local=site.local).stdout.strip())
 
 
 def points(request: bytes, chance: random.Random) -> tuple[int, float]:

@@ -15,7 +15,7 @@ import pytest
 
 from pastetrader.tests.conftest import manage, postmaster
 from pastetrader.tests.events import Following
-from pastetrader.tests.site import Site
+from pastetrader.tests.site import ALL_SCOPES, Site
 
 LINES, WRITERS, CUTS = 10_000, 4, 50
 
@@ -25,7 +25,7 @@ class Ledger:
 
     def __init__(self, site: Site) -> None:
         self.address = f"{site.address}/api/v1/"
-        self.token = manage("create_token", "admin", "--name", "live", local=site.local).stdout.strip()
+        self.token = manage("create_token", "admin", *ALL_SCOPES, "--name", "live", local=site.local).stdout.strip()
         workflow = self.post("workflows/", {"name": "live"})
         new = {"workflow": workflow["id"], "trigger_type": "event", "start": True}
         self.run = self.post("executions/", new)["id"]

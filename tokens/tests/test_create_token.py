@@ -20,14 +20,22 @@ def test_the_command_prints_a_token_that_opens_the_api(api: Any, owner: Any) -> 
     client = api()
     client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
     assert client.get("/api/v1/executions/").status_code == 200
-    assert Token.objects.get().scopes == Scope.values
+    row = Token.objects.get()
+    assert row.scopes == ["executions:read", "executions:report"]
+    assert timedelta(days=89) < row.expires_at - timezone.now() < timedelta(days=91)
+
+
+def test_a_token_without_end_is_asked_for(owner: Any) -> None:
+    create_token("owner", "--expires", "never", *(f"--scope={scope}" for scope in Scope.values))
+    row = Token.objects.get()
+    assert (row.scopes, row.expires_at) == (Scope.values, None)
 
 
 def test_scopes_and_expiry_are_what_was_asked_for(owner: Any) -> None:
-    create_token("owner", "--scope", "executions:read", "--scope", "workflows:write", "--expires", "90d")
+    create_token("owner", "--scope", "executions:read", "--scope", "workflows:write", "--expires", "5d")
     row = Token.objects.get()
     assert row.scopes == ["executions:read", "workflows:write"]
-    assert timedelta(days=89) < row.expires_at - timezone.now() < timedelta(days=91)
+    assert timedelta(days=4) < row.expires_at - timezone.now() < timedelta(days=6)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from .changes import DefinitionChangeAdmin
 from .workflows import WorkflowAdmin
 
-__all__ = ["WorkflowAdmin"]
+__all__ = ["DefinitionChangeAdmin", "WorkflowAdmin"]

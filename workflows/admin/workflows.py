@@ -17,6 +17,7 @@ from workflows.exceptions import HasHistory, StaleObject
 from workflows.models import Edge, Node, NodeType, Workflow
 
 from . import graphtext
+from .changes import ChangesMixin
 from .confirming import Question, ask, is_confirmed
 from .fields import JSONMixin
 from .forms import WorkflowForm
@@ -68,7 +69,7 @@ class PagesChangeList(StrictChangeList):
 
 
 @admin.register(Workflow)
-class WorkflowAdmin(JSONMixin, StrictAdmin):
+class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     form = WorkflowForm
     list_display = ("name", "owner", "is_active", "version", "updated_at", "deleted_at")
     list_filter = (TrashFilter, ActiveFilter)

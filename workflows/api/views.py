@@ -10,6 +10,7 @@ from rest_framework.viewsets import ModelViewSet
 from pastetrader.postgres.locks import lock
 from tokens.api import within
 from tokens.models import Scope, Token
+from workflows.actor import identify
 from workflows.models import Workflow
 
 from .filters import WorkflowFilters, normalized
@@ -50,6 +51,10 @@ class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelView
         "partial_update": (WRITE, "workflows.change_workflow"),
         "destroy": (WRITE, "workflows.delete_workflow"),
     }
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        identify(user=request.user, token=request.auth)
 
     def get_queryset(self) -> Any:
         workflows = within(Workflow.objects.visible_to(self.request.user).alive(), self.request, "id")

@@ -10,6 +10,7 @@ from executions.api.creation import CreateMixin
 from executions.api.filters import WorkflowExecutionFilters, of_owner
 from executions.api.serializers import (
     CompleteSerializer,
+    DeleteSerializer,
     ExecutionLogSerializer,
     FailSerializer,
     GraphOfExecutionSerializer,
@@ -43,7 +44,7 @@ class WorkflowExecutionViewSet(
         "fail": FailSerializer,
         "cancel": ReasonSerializer,
         "retry": ReasonSerializer,
-        "destroy": ReasonSerializer,
+        "destroy": DeleteSerializer,
     }
     filterset_class = WorkflowExecutionFilters
     orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}
@@ -75,11 +76,14 @@ class WorkflowExecutionViewSet(
         return Response({**self.get_serializer(run).data, **expanded})
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """With a reason, if the body holds one."""
+        """For a reason, which outlives the run; refused while it is running."""
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        with acting.acting(reason=body.validated_data.get("reason") or ""):
+        with acting.acting(reason=body.validated_data["reason"]):
             return super().destroy(request, *args, **kwargs)
+
+    def perform_destroy(self, instance: WorkflowExecution) -> None:
+        instance.delete_unless_running()
 
     @action(detail=True)
     def graph(self, request: Request, pk: Any) -> Response:

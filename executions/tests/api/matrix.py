@@ -88,6 +88,7 @@ nobody
 # Which row {id} stands for: the name of one of the world's. Where nothing is said: of a noun, the first of these.
 NOUNS = {"workflows": "workflow", "executions": "running", "node-executions": "node running"}
 ROWS = {
+    "DELETE executions/{id}/": "failed",
     "POST executions/{id}/start/": "pending",
     "POST executions/{id}/retry/": "failed",
     "POST node-executions/{id}/start/": "node pending",
@@ -104,6 +105,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT workflows/{id}/": {"name": "another name"},
     "PATCH workflows/{id}/": {"description": "another one"},
     "POST executions/": {"workflow": "{workflow}", "trigger_type": "manual"},
+    "DELETE executions/{id}/": {"reason": "a rehearsal"},
     "POST executions/{id}/fail/": {"error_message": "went wrong"},
     "POST executions/{id}/nodes/": {"node": "unused"},
     "POST executions/{id}/logs/": {"level": "info", "message": "a line"},

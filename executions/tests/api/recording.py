@@ -130,7 +130,7 @@ def end(say: Recorder) -> None:
     say("getExecutionAttempt", "first", "GET", f"executions/{FAILED}/attempts/1/")
     say("cancelExecution", "run", "POST", f"executions/{CANCELLED}/cancel/", {"reason": "the exchange is closed"})
     say("listExecutionHistory", "cancelled", "GET", f"executions/{CANCELLED}/history/")
-    say("deleteExecution", "run", "DELETE", f"executions/{DELETED}/")
+    say("deleteExecution", "run", "DELETE", f"executions/{DELETED}/", {"reason": "A rehearsal."})
     say("deleteWorkflow", "workflow", "DELETE", f"workflows/{SPARE}/")
 
 

@@ -125,6 +125,7 @@ def test_a_token_can_do_no_more_than_its_user(api: Any, teammate: Any, workflow:
         ("post", urls[2]), ("post", urls[3]), ("patch", urls[0]), ("delete", urls[0]), ("post", "executions/"),
     ]  # fmt: skip
     bodies = {
+        urls[1]: {"reason": "noise"},
         urls[2]: {"node": "rank"},
         urls[3]: {"level": "info", "message": ""},
         "executions/": {"workflow": str(workflow.pk), "trigger_type": "manual"},

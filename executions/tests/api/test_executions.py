@@ -202,7 +202,7 @@ def test_deleting_a_run_takes_its_nodes_with_it(api: Any, owner: Any, workflow: 
     run = WorkflowExecutionFactory(workflow=workflow)
     NodeExecutionFactory(workflow_execution=run)
     client = api(owner)
-    assert client.delete(f"{RUNS}{run.pk}/").status_code == 204
+    assert client.delete(f"{RUNS}{run.pk}/", {"reason": "noise"}, format="json").status_code == 204
     assert client.get(f"{RUNS}{run.pk}/").status_code == 404
 
 

@@ -180,7 +180,8 @@ class TestVersions:
     def test_a_write_of_a_workflow_and_a_deletion_too(self, api: Any, owner: Any, workflow: Workflow) -> None:
         run, client = WorkflowExecutionFactory(workflow=workflow), api(owner)
         stale = {"If-Match": '"7"'}
-        assert client.delete(f"{RUNS}{run.pk}/", headers=stale).status_code == 412
+        body = {"reason": "noise"}
+        assert client.delete(f"{RUNS}{run.pk}/", body, format="json", headers=stale).status_code == 412
         url = f"/api/v1/workflows/{workflow.pk}/"
         assert client.patch(url, {"name": "new"}, format="json", headers=stale).status_code == 412
         assert client.patch(url, {"name": "new"}, format="json", headers={"If-Match": '"1"'}).status_code == 200

@@ -10,27 +10,41 @@ from django.utils import timezone
 from tokens.models import Scope, Token
 from workflows.models import Workflow
 
+DEFAULT_SCOPES = [Scope.EXECUTIONS_READ.value, Scope.EXECUTIONS_REPORT.value]  # what an engine needs
+DEFAULT_EXPIRY = "90d"
 
-def days(text: str) -> datetime:
-    """ "90d" as the moment 90 days from now."""
+
+def expiry(text: str) -> datetime | None:
+    """Return the moment so many days from now that "90d" means; None for "never"."""
+    if text == "never":
+        return None
     if not (text.endswith("d") and text[:-1].isdigit() and 0 < int(text[:-1]) <= 36500):
-        raise ArgumentTypeError(f"expected a number of days such as 90d, found {text!r}")
+        raise ArgumentTypeError(f"expected a number of days such as 90d, or never, found {text!r}")
     return timezone.now() + timedelta(days=int(text[:-1]))
 
 
 class Command(BaseCommand):
-    help = "Makes an API token and prints it: the only time that it can be seen."
+    help = "Make an API token and print it: the only time that it can be seen."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("user", help="the user name of whom the token speaks for")
         parser.add_argument("--name", default="command line", help="what it is for, as the admin lists it")
         parser.add_argument(
-            "--scope", action="append", choices=Scope.values, help="may be repeated; without it: all of them"
+            "--scope",
+            action="append",
+            choices=Scope.values,
+            help=f"may be repeated; without it: {', '.join(DEFAULT_SCOPES)}",
         )
         parser.add_argument(
             "--workflow", action="append", type=UUID, metavar="ID", help="only for this; may be repeated"
         )
-        parser.add_argument("--expires", type=days, metavar="90d", help="without it the token does not expire")
+        parser.add_argument(
+            "--expires",
+            type=expiry,
+            default=DEFAULT_EXPIRY,
+            metavar="90d",
+            help="when it ends; 90d unless given, or never",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = get_user_model().objects.filter(username=options["user"]).first()
@@ -38,7 +52,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"There is no user named {options['user']!r}. Make one in the admin or with createsuperuser."
             )
-        scopes = options["scope"] or list(Scope.values)
+        scopes = options["scope"] or DEFAULT_SCOPES
         bound_to = options["workflow"] or []
         if missing := set(bound_to) - set(Workflow.objects.filter(pk__in=bound_to).values_list("pk", flat=True)):
             raise CommandError(f"There is no workflow {min(missing)}. The admin lists workflows with their ids.")
