@@ -80,6 +80,7 @@ def guard(
     found: dict[UUID, set[str]] = defaultdict(set)
     places: dict[UUID, str] = {}
     taken: set[UUID] = set()
+    is_large = masked_bodies.is_any()
     for piece in pieces:
         for name, value in piece.fields.items():
             if not isinstance(value, str) and (secret := values_in(value, extra)):
@@ -88,7 +89,7 @@ def guard(
                 places.setdefault(piece.run, name)
         if piece.found:
             found[piece.run] |= piece.found
-        if piece.run not in taken and (of_body := masked_bodies.found_in(piece.fields.values())):
+        if is_large and piece.run not in taken and (of_body := masked_bodies.found_in(piece.fields.values())):
             taken.add(piece.run)
             found[piece.run] |= of_body
             places.setdefault(piece.run, next(iter(piece.fields)))
@@ -104,7 +105,7 @@ def guard(
     for run, of_run in groupby(pieces, RUN):
         scrubber = known.get(run, plain).scrubber
         for piece in of_run:
-            _scrub(piece.fields, scrubber)
+            _scrub(piece.fields, scrubber, is_large)
     return more, known
 
 
@@ -327,14 +328,17 @@ def _run_of(row: Any) -> UUID:
     return run if isinstance(run, UUID) else parse_uuid(run) or run
 
 
-def _scrub(fields: dict[str, Any], scrubber: Scrubber) -> None:
+def _scrub(fields: dict[str, Any], scrubber: Scrubber, is_large: bool = False) -> None:
+    """Where the request brought a large body, what of it is clear already is not masked again."""
     for name, value in fields.items():
-        if not value or hasattr(value, "resolve_expression"):
+        if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
             continue
         if name in reports.ERRORS and isinstance(value, str):
             text = as_text(value)
-            fields[name] = reports.fitted(name, text if masked_bodies.is_clear(text, scrubber) else scrubber.text(text))
-        elif not masked_bodies.is_clear(value, scrubber):
+            fields[name] = reports.fitted(
+                name, text if is_large and masked_bodies.is_clear(text, scrubber) else scrubber.text(text)
+            )
+        elif not (is_large and masked_bodies.is_clear(value, scrubber)):
             fields[name] = scrubber.document(value)
 
 
