@@ -5,8 +5,9 @@ import re
 
 SIGNS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 SIGN = re.compile(SIGNS)
-# What a form sends back has to stay as it is.
-SENT_BACK = re.compile(rf'<textarea\b.*?</textarea>|\bvalue="[^"]*"|{SIGNS}', re.DOTALL)
+# What a form sends back has to stay as it is: a value, and what stands between these two.
+VALUE_OR_SIGN = re.compile(rf'\bvalue="[^"]*"|{SIGNS}')
+BEGIN, END = "<textarea", "</textarea>"
 DELETE = 0x7F
 
 
@@ -17,7 +18,13 @@ def visible(text: str) -> str:
 
 def on_page(html: str) -> str:
     """Return the page with them shown, but for what stands in the fields of its forms."""
-    return SENT_BACK.sub(lambda found: shown(found[0]) if len(found[0]) == 1 else found[0], html)
+    return END.join(map(_around_a_field, html.split(END)))
+
+
+def _around_a_field(html: str) -> str:
+    before, begin, typed = html.partition(BEGIN)
+    shows = VALUE_OR_SIGN.sub(lambda found: shown(found[0]) if len(found[0]) == 1 else found[0], before)
+    return f"{shows}{begin}{typed}"
 
 
 def shown(sign: str) -> str:
