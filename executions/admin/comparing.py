@@ -5,31 +5,33 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, CharField, F, Func, IntegerField, TextField, When
-from django.db.models.functions import MD5, Cast
-from django.db.models.lookups import LessThan
+from django.db.models import TextField, Value
+from django.db.models.functions import MD5, Cast, Coalesce
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 
-from . import texts
+from . import difference, texts
+from .asking import asked
 from .attempts import with_duration
 from .difference import Difference, differences, parsed
 
 BACK = timedelta(days=90)  # so far a success is looked for
-NODES = 1_000
-LARGE = 100_000  # bytes as stored: a payload beyond is not read to be compared
+NODES = 10_000  # of each run are compared
+SHOWN = 1_000  # in the table of durations
+LIMIT_MS = 5_000  # for each statement: the database reads every document to compare it
 COLUMNS = ("status", "created_at", "started_at", "ended_at")
 PAYLOADS = ("input_data", "output_data")
+TEXTS = (*PAYLOADS, "error_message")
 
 
 @dataclass
 class Compared:
-    """One JSON field of both."""
+    """One field of both. `found` is None where the two differ and the places cannot be shown."""
 
     label: Any
-    found: list[Difference] | None  # None where it is too large
+    found: list[Difference] | None
     more: bool = False
 
 
@@ -46,7 +48,7 @@ class Pair:
     def differs(self) -> bool:
         if self.now is None or self.then is None or self.now.status != self.then.status:
             return True
-        return any(getattr(self.now, f"{name}_digest") != getattr(self.then, f"{name}_digest") for name in PAYLOADS)
+        return any(getattr(self.now, f"{name}_digest") != getattr(self.then, f"{name}_digest") for name in TEXTS)
 
     @property
     def slower(self) -> float | None:
@@ -69,6 +71,16 @@ class Comparison:
     run: Any
     then: Any
     pairs: list[Pair]
+    is_cut: bool  # whether one of the two has more nodes than were compared
+
+    @property
+    def shown(self) -> list[Pair]:
+        """The rows of the table: the first ones in the order of the nodes."""
+        return self.pairs[:SHOWN]
+
+    @cached_property
+    def differing_count(self) -> int:
+        return sum(pair.differs for pair in self.pairs)
 
     @cached_property
     def differing(self) -> Pair | None:
@@ -103,15 +115,22 @@ def successes(user: Any, run: Any) -> Any:
     return rows.only(*COLUMNS, "workflow").order_by("-created_at", "-id")
 
 
-def compared(user: Any, run: Any, then: Any) -> Comparison:
-    """In two queries, and four more for what the documents hold."""
-    now, before = _nodes(user, run.pk), _nodes(user, then.pk)
+def compared(user: Any, run: Any, then: Any) -> Comparison | None:
+    """Compare in two queries, and four more for what the documents hold. None where it takes too long."""
+    return asked("comparison", lambda: _compared_runs(user, run, then), LIMIT_MS)
+
+
+def _compared_runs(user: Any, run: Any, then: Any) -> Comparison:
+    now, now_is_cut = _nodes(user, run.pk)
+    before, before_is_cut = _nodes(user, then.pk)
     pairs = [Pair(row.node.name, row, before.pop(node, None)) for node, row in now.items()]
     pairs += [Pair(row.node.name, None, row) for row in before.values()]
     longest = max((_seconds(row) or 0.0 for pair in pairs for row in (pair.now, pair.then)), default=0.0)
     for pair in pairs:
         pair.longest = longest
-    return Comparison(run, then, pairs)
+    found = Comparison(run, then, pairs, now_is_cut or before_is_cut)
+    _ = found.of_runs, found.of_nodes  # read here, where the time is bounded
+    return found
 
 
 def change(slower: float | None) -> str:
@@ -124,26 +143,40 @@ def change(slower: float | None) -> str:
     return words % {"duration": texts.human(abs(slower))}
 
 
-def _nodes(user: Any, run: UUID) -> dict[UUID, Any]:
-    """The last execution of each node of a run, in their order, with a digest of what it took and gave."""
+def _nodes(user: Any, run: UUID) -> tuple[dict[UUID, Any], bool]:
+    """Return the last execution of each node of a run, in their order, with a digest of each text, and whether there
+    are more."""
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution=run).select_related("node")
-    rows = rows.only(*COLUMNS, "node__name").annotate(**{f"{name}_digest": _digest(name) for name in PAYLOADS})
-    return {row.node_id: with_duration(row) for row in rows.order_by("execution_order", "id")[:NODES]}
+    rows = rows.only(*COLUMNS, "node__name").annotate(**_digests(TEXTS))
+    found = list(rows.order_by("execution_order", "id")[: NODES + 1])
+    return {row.node_id: with_duration(row) for row in found[:NODES]}, len(found) > NODES
 
 
-def _digest(name: str) -> Case:
-    """Of what is small; equal documents have equal texts in the database. What is large counts as unchanged."""
-    stored = Func(F(name), function="pg_column_size", output_field=IntegerField())
-    return Case(When(LessThan(stored, LARGE), then=MD5(Cast(F(name), TextField()))), output_field=CharField())
+def _digests(names: tuple[str, ...]) -> dict[str, Any]:
+    """Equal documents have equal texts in the database: none is loaded to be compared, however large it is."""
+    return {
+        f"{name}_digest": MD5(Coalesce(Cast(name, TextField()), Value("null"), output_field=TextField()))
+        for name in names
+    }
 
 
 def _payloads(now: Any, then: Any) -> list[Compared]:
-    texts_now, _nothing = texts.payloads(now, *PAYLOADS)
-    texts_then, _nothing = texts.payloads(then, *PAYLOADS)
-    return [_compared(a, b) for a, b in zip(texts_then, texts_now, strict=True)]
+    error = {"error": texts.head("error_message", texts.LIMIT + 1), **_digests(TEXTS)}
+    now_shown, now_other = texts.payloads(now, *PAYLOADS, **error)
+    then_shown, then_other = texts.payloads(then, *PAYLOADS, **error)
+    same = {name: now_other[f"{name}_digest"] == then_other[f"{name}_digest"] for name in TEXTS}
+    found = [_compared(a, b, same[name]) for name, a, b in zip(PAYLOADS, then_shown, now_shown, strict=True)]
+    return found if same["error_message"] else [*found, _errors(then_other["error"], now_other["error"])]
 
 
-def _compared(then: texts.Payload, now: texts.Payload) -> Compared:
+def _errors(then: str | None, now: str | None) -> Compared:
+    found, _more = differences(*(difference.NOTHING if text is None else text for text in (then, now)))
+    return Compared(_("error message"), found or None)
+
+
+def _compared(then: texts.Payload, now: texts.Payload, same: bool) -> Compared:
+    if same:
+        return Compared(now.label, [])
     if then.too_long or now.too_long:
         return Compared(now.label, None)
     try:

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 MOST = 50  # places that are told
 CUT = 200  # characters of a value
+BEFORE = 40  # of these, ahead of the first one that differs
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ NOTHING = _Nothing()
 
 def differences(before: Any, after: Any) -> tuple[list[Difference], bool]:
     """The first ones in the order of the places, and whether there are more."""
-    found = [Difference(path, _told(a), _told(b)) for path, a, b in islice(_walk("", before, after), MOST + 1)]
+    found = [Difference(path, *_shown(a, b)) for path, a, b in islice(_walk("", before, after), MOST + 1)]
     return found[:MOST], len(found) > MOST
 
 
@@ -62,11 +63,18 @@ def _item(items: list[Any], index: int) -> Any:
     return items[index] if index < len(items) else NOTHING
 
 
-def _told(value: Any) -> str | None:
-    if value is NOTHING:
-        return None
-    text = _printed(value)
-    return text if len(text) <= CUT else f"{text[:CUT]}…"
+def _shown(before: Any, after: Any) -> tuple[str | None, str | None]:
+    """Return both values in print, of long ones the part around the first character that differs."""
+    printed = [None if value is NOTHING else _printed(value) for value in (before, after)]
+    long = any(text is not None and len(text) > CUT for text in printed)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(*(text or "" for text in printed), strict=False))
+    start = max(0, sum(1 for _ in same) - BEFORE) if long else 0
+    before_shown, after_shown = (None if text is None else _cut(text, start) for text in printed)
+    return before_shown, after_shown
+
+
+def _cut(text: str, start: int) -> str:
+    return f"{'…' if start else ''}{text[start : start + CUT]}{'…' if len(text) > start + CUT else ''}"
 
 
 def _printed(value: Any) -> str:

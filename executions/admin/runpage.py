@@ -58,13 +58,15 @@ def parts(request: HttpRequest, run: Any) -> dict[str, Any]:
     asked = request.GET.get("node", "")
     chosen = nodes.chosen(request, run, asked) if asked else None
     then = comparing.last_success(request.user, run)
-    comparison = comparing.compared(request.user, run, then) if then and "compare" in request.GET else None
+    compares = then is not None and "compare" in request.GET
+    comparison = comparing.compared(request.user, run, then) if compares else None
     return {
         "chosen": chosen,
         "chosen_id": chosen and chosen["node"].pk,
         "asked": asked,
         "then": then,
         "slower": comparing.change(_slower(run, then)) if then else None,
+        "compares": compares,
         "comparison": comparison,
     }
 

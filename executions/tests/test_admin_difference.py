@@ -53,3 +53,10 @@ class TestDifferences:
         long = "9" * 5_000
         found, _more = differences(parsed(f'{{"a": 0.10, "b": [{long}]}}'), parsed('{"a": 0.1, "b": [{"c": 1.50}]}'))
         assert [(each.path, each.after) for each in found] == [("a", "0.1"), ("b[0]", '{"c": 1.50}')]
+
+    def test_long_values_are_shown_from_where_they_differ(self) -> None:
+        (only,) = differences("x" * 1_000 + "this", "x" * 1_000 + "that")[0]
+        assert only.before is not None
+        assert only.before.endswith('this"')
+        assert only.after is not None
+        assert only.after.endswith('that"')
