@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionStatus, WorkflowExecution
 
-from . import cells, failures, health, presets, texts
+from . import cells, failures, health, presets, retried, texts
 from .asking import asked
 from .health import Count
 
@@ -25,7 +25,8 @@ COUNTED = 1_000
 
 ALONE = Q(metadata__contains={"allow_concurrent": True})
 FLAWED = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
-COLUMNS = ("status", "failed_nodes", "trigger_type", "created_at", "started_at", "ended_at", "workflow__name")
+TIMES = ("created_at", "started_at", "ended_at")
+COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflow__name")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,18 @@ def failed(user: Any) -> dict[str, Any]:
     runs = failures.recent(user)
     causes = failures.causes(runs)
     count = Count(len(runs), presets.runs(status="failed", ended="1"), is_more=len(runs) == failures.SHOWN)
-    return {"count": count, "causes": causes[:ROWS], "others": len(causes) - ROWS}
+    found = {"count": count, "causes": causes[:ROWS], "others": len(causes) - ROWS}
+    return found if causes else found | {"quiet": _why_nothing_failed(user)}
+
+
+def _why_nothing_failed(user: Any) -> str:
+    """Return "no runs", "none ended" (lately), "retried" (what had failed waits again), or "well"."""
+    seen = WorkflowExecution.objects.visible_to(user).order_by()
+    if not seen.exists():
+        return "no runs"
+    if seen.filter(status=ExecutionStatus.PENDING, attempt__gt=1).exists():
+        return "retried"
+    return "well" if seen.filter(ended_at__gte=timezone.now() - failures.PERIOD).exists() else "none ended"
 
 
 def flawed(user: Any) -> Count:
@@ -72,15 +84,17 @@ def running(user: Any) -> dict[str, Any]:
 
 
 def waiting(user: Any) -> dict[str, Any]:
-    """Oldest first, each with `reason`: "trash", "inactive", "another" with its id in `behind`, or "engine"."""
+    """Return the oldest first, each with `since`, `before` (see retried.with_failures()) and `reason`: "trash",
+    "inactive", "another" with its id in `behind`, or "engine"."""
     at_work = WorkflowExecution.objects.running().exclude(ALONE).filter(workflow=OuterRef("workflow")).values("pk")
     alone = ExpressionWrapper(ALONE, BooleanField())
     runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
     found = list(runs.annotate(behind=Subquery(at_work[:1]), alone=alone).order_by("created_at", "id")[:ROWS])
-    for run in found:
+    for run in retried.with_failures(user, found):
         run.reason = _reason(run)
-        run.shown_wait = texts.human(max(0.0, (timezone.now() - run.created_at).total_seconds()))
-    return {"count": _count_in(user, ExecutionStatus.PENDING), "runs": found}
+        run.shown_wait = texts.human(max(0.0, (timezone.now() - run.since).total_seconds()))
+    longest_first = sorted(found, key=lambda run: run.since)
+    return {"count": _count_in(user, ExecutionStatus.PENDING), "runs": longest_first}
 
 
 def _reason(run: Any) -> str:

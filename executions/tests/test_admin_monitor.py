@@ -182,7 +182,22 @@ class TestFailed:
 
     def test_what_failed_before_that_is_not_there(self, staff: Any) -> None:
         ended("failed", timedelta(hours=25))
-        assert "Nothing has failed in the last 24 hours." in shown(staff)
+        html = section(shown(staff), "failed")
+        assert "No run has ended in the last 24 hours." in html
+        assert "status-completed" not in html
+
+    def test_it_is_green_only_where_runs_ended(self, staff: Any) -> None:
+        ended("completed", timedelta(hours=1))
+        html = section(shown(staff), "failed")
+        assert "Nothing has failed in the last 24 hours." in html
+        assert "status-completed" in html
+
+    def test_without_any_run_it_says_how_to_make_the_first(self, staff: Any) -> None:
+        html = section(shown(staff), "failed")
+        assert "There is no run yet." in html
+        assert "manage.py demo" in html
+        assert 'href="/api/v1/docs/"' in html
+        assert "status-completed" not in html
 
     def test_of_more_than_ten_causes_the_others_are_counted(self, staff: Any) -> None:
         for name in "abcdefghijkl":
@@ -225,6 +240,29 @@ class TestWaiting:
         html = section(shown(staff), "waiting")
         assert "No engine has started it yet." in html
         assert re.search(r'<time class="clock"[^>]*>5 min \d s</time>', html)
+
+    def test_a_retried_failure_waits_with_what_it_failed_with(self, staff: Any) -> None:
+        flow = WorkflowFactory()
+        run = failed_at("load", "KeyError: 'close'", flow)
+        created = timezone.now() - timedelta(hours=3)
+        WorkflowExecution.objects.filter(pk=run.pk).update(created_at=created)
+        run.refresh_from_db()
+        run.retry()
+        html = shown(staff)
+        waiting, failed = section(html, "waiting"), section(html, "failed")
+        assert "Retried after the failure of load:" in waiting
+        assert "KeyError: &#x27;close&#x27;" in waiting
+        assert "No engine has started it yet." in waiting
+        assert re.search(r'<time class="clock"[^>]*>(\d ms|\d+ ms|\d\.\d s)</time>', waiting)  # since the retry
+        assert "Nothing has failed" not in failed
+        assert "What failed was retried" in failed
+
+    def test_a_retried_run_without_a_failed_node_says_its_own_error(self, staff: Any) -> None:
+        run = in_state(WorkflowExecutionFactory(), "failed")
+        run.retry()
+        waiting = section(shown(staff), "waiting")
+        assert "Retried after its failure:" in waiting
+        assert "went wrong" in waiting
 
 
 class TestRunning:
@@ -278,7 +316,7 @@ class TestStates:
     def test_an_empty_ledger_says_so_in_each_section(self, staff: Any) -> None:
         html = shown(staff)
         for text in (
-            "Nothing has failed in the last 24 hours.",
+            "There is no run yet.",
             "Nothing is running.",
             "Nothing is waiting.",
             "No run was completed or failed in the last 24 hours.",
