@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from executions.acting import acting
 from executions.exceptions import InvalidTransition, SecretsUnknown
 from executions.possible import refusal, refusals
-from executions.states import ExecutionStatus
+from executions.reasons import out_of_retries
+from executions.states import ACTIVE, ExecutionStatus
 from workflows.admin.confirming import MAX_REASON, Question, ask, is_confirmed, reason
 from workflows.admin.lists import EVERYWHERE, StrictAdmin
 
@@ -99,8 +100,10 @@ class Acts(StrictAdmin):
     def _offer(self, request: HttpRequest, row: Any, act: Any, no: InvalidTransition | None) -> Offer:
         if no is None:
             return Offer(act.name, act.description)
-        way, text = ("", "") if isinstance(no, SecretsUnknown) else way_out(request, row)
-        return Offer(act.name, act.description, no.reason, way, text)
+        if isinstance(no, SecretsUnknown):
+            return Offer(act.name, act.description, no.reason)
+        why = out_of_retries(row) if _is_spent(row) else no.reason
+        return Offer(act.name, act.description, why, *way_out(request, row))
 
     def _say(self, verb: str, request: HttpRequest, queryset: Any, *said: str) -> HttpResponse | None:
         """Ask, and do it once the page that asks was answered; ask again where nothing could be done."""
@@ -135,10 +138,17 @@ class Acts(StrictAdmin):
         return True
 
 
+def _is_spent(row: Any) -> bool:
+    """Whether the row is a failed node without a retry left. If its run failed too, retrying the run does not work
+    either, so the page says this first."""
+    run = getattr(row, "workflow_execution", row)
+    return run is not row and run.status in {*ACTIVE, ExecutionStatus.FAILED} and not row.can_retry
+
+
 def way_out(request: HttpRequest, row: Any) -> tuple[str, Any]:
     """Return where it can be mended that a failed row cannot be retried: the address and the text of the link."""
     run = getattr(row, "workflow_execution", row)
-    if run is not row and run.status == ExecutionStatus.FAILED:
+    if run is not row and run.status == ExecutionStatus.FAILED and not _is_spent(row):
         return reverse("admin:executions_workflowexecution_change", args=[run.pk]), _("To the run")
     if run.status in {ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED}:
         return "", ""

@@ -57,12 +57,12 @@ class TestAsking:
         assert "the feed is wrong</textarea>" in html
 
     def test_no_field_of_it_sends_it_by_enter(self, staff: Any) -> None:
-        run = run_in("running")
-        for action in ("cancel", "fail", "delete_selected"):
-            html = answered(staff, RUNS, action, run).content.decode()
+        run, ended = run_in("running"), run_in("failed")
+        for action, row in (("cancel", run), ("fail", run), ("delete_selected", ended)):
+            html = answered(staff, RUNS, action, row).content.decode()
             assert not TEXT_FIELDS.search(html[html.index("<form method") :].split("</form>")[-2])
             assert "<textarea" in html
-        html = signed_in(staff).get(f"{RUNS}{run.pk}/delete/").content.decode()
+        html = signed_in(staff).get(f"{RUNS}{ended.pk}/delete/").content.decode()
         assert '<input type="text"' not in html
         assert "Delete 1 workflow execution</button>" in html
 
@@ -87,6 +87,13 @@ class TestAsking:
         response = signed_in(staff).post(f"{RUNS}{run.pk}/change/", data)
         assert 'name="CHANGE_FORM-action" value="cancel"' in response.content.decode()
         assert status(run) == "running"
+
+    def test_without_a_selected_row_the_list_says_so(self, staff: Any) -> None:
+        run_in("running")
+        client = signed_in(staff)
+        assert '<input type="hidden" name="index" value="0">' in client.get(RUNS).content.decode()
+        response = client.post(RUNS, {"action": "cancel", "index": "0"}, follow=True)
+        assert any("Items must be selected" in each for each in told(response))
 
     def test_where_nothing_can_be_done_there_is_no_button(self, staff: Any) -> None:
         html = body(answered(staff, RUNS, "cancel", run_in("completed"), reason="too late").content.decode())
@@ -152,6 +159,16 @@ class TestWhatIsOffered:
         assert 'value="retry"' not in html
         assert "Retry is not possible: its run is failed; retry the run" in html
         assert f'<a href="{RUNS}{node.workflow_execution_id}/change/">To the run</a>' in html
+
+    def test_a_spent_node_of_a_failed_run_leads_to_the_definition_for_its_run_cannot_be_retried(
+        self, staff: Any
+    ) -> None:
+        node = spent(run_in("running"))
+        node.workflow_execution.fail("went wrong")
+        html = self.page(staff, node)
+        assert "Retry is not possible: it has used 0 of 0 retries" in html
+        assert "To the run" not in html
+        assert "To the definition" in html
 
     def test_a_run_with_a_node_that_has_no_retry_left_says_which(self, staff: Any) -> None:
         run = run_in("running")

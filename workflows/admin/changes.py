@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -39,6 +39,9 @@ class DefinitionChangeAdmin(StrictAdmin):
     search_help_text = _("A name, a user, or the id of a workflow or token")
     list_per_page = 50
     ordering = ("-happened_at", "-id")
+
+    class Media:
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if pk := parse_uuid(search_term.strip()):

@@ -45,6 +45,7 @@ OF_THE_API = (
     gettext_noop("Expected a UUID version 7, whose first 48 bits are the time."),
 )
 MORE = _("And %(count)d more.")
+HALF_AN_EDGE = _("A new edge needs both its ends: choose the other node too, or leave both empty.")
 
 
 class Lines(forms.CharField):
@@ -103,6 +104,8 @@ class WorkflowForm(ModelForm):
             raise ValidationError(self.refusal, code="stale")
         if self._stored and found.get("read_version") != self.instance.version:
             raise ValidationError(CHANGED_SINCE, code="stale")
+        if bool(self.data.get("add_source", "").strip()) != bool(self.data.get("add_target", "").strip()):
+            raise ValidationError(HALF_AN_EDGE, code="half")
         return found
 
     def clean_graph(self) -> str:

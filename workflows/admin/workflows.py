@@ -258,7 +258,7 @@ def with_additions(sent: QueryDict) -> QueryDict:
     more = {"nodes": [*graph["nodes"], *nodes], "edges": [*graph["edges"], *edges]}
     changed = sent.copy()
     changed["graph"] = graphtext.printed(more)
-    for field in ADDED:
+    for field in (ADDED[:2] if nodes else ()) + (ADDED[2:] if edges else ()):
         changed[field] = ""
     return changed
 

@@ -82,6 +82,15 @@ class TestMaking:
         assert edges_of(Workflow.objects.get()) == {"a → b"}
         assert Node.objects.get(name="a").node_type == "agent"
 
+    @pytest.mark.parametrize("more", [{}, {"add_name": "b"}, {"_preview": "1"}])
+    def test_half_an_edge_is_said_and_stays_as_it_was_typed(self, client: Client, more: Data) -> None:
+        data = as_sent(client.get(f"{LIST}add/")) | {"name": "new"}
+        data = add(data, "nodes", name="a", node_type="tool")
+        response = client.post(f"{LIST}add/", data | {"add_source": "a"} | more)
+        assert "A new edge needs both its ends" in sentences(response)
+        assert 'name="add_source" value="a"' in response.content.decode()
+        assert not Workflow.objects.exists()
+
     def test_two_nodes_of_one_name_are_a_sentence(self, client: Client) -> None:
         data = as_sent(client.get(f"{LIST}add/")) | {"name": "new"}
         for _ in range(2):
