@@ -37,6 +37,13 @@ PAGES = (
     View("workflow-edit", "/admin/workflows/workflow/{workflow}/change/", "#workflow_form", pictured=False),
     View("workflows", "/admin/workflows/workflow/", "#result_list tbody tr", pictured=False),
     View("tokens", "/admin/tokens/token/", "#result_list tbody tr", pictured=False),
+    View("token", "/admin/tokens/token/{token}/change/", "#content form", pictured=False),
+    View("deletions", "/admin/executions/deletion/", "#changelist", pictured=False),
+    View("changes", "/admin/workflows/definitionchange/", "#result_list tbody tr", pictured=False),
+    View("workflow-changes", "/admin/workflows/workflow/{workflow}/history/", ".ledger-table", pictured=False),
+    View("run-completed", f"{RUNS}{{good_run}}/change/", ".ledger-facts", pictured=False),
+    View("users", "/admin/auth/user/", "#result_list tbody tr", pictured=False),
+    View("password", "/admin/password_change/", "#content form", pictured=False),
     View("token-new", "/admin/tokens/token/add/", "#token_form"),
     View("api", "/api/v1/docs/", "#docs .opblock"),
 )

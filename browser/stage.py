@@ -13,7 +13,7 @@ from pathlib import Path
 from fuzz.ledger import Ledger
 from pastetrader.tests.site import ROOT
 
-SEED = ("--runs", "2000", "--workflows", "12", "--nodes", "16000", "--lines", "20000")
+SEED = ("--runs", "400", "--workflows", "12", "--nodes", "3200", "--lines", "4000")
 
 
 class Stage(Ledger):

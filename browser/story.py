@@ -28,6 +28,7 @@ from django.db import connection, transaction
 
 from executions import ingest, partitions
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, NodeExecutionAttempt, WorkflowExecution
+from tokens.models import Token
 from workflows.definition import Definition
 from workflows.models import Workflow
 
@@ -244,10 +245,12 @@ def tell(now: datetime) -> dict[str, str]:
             connection.check_constraints()  # no table is altered while a check of it is open
             cursor.execute("ALTER TABLE workflow_executions ENABLE TRIGGER history_insert")
     ids = runs[-1].ids
+    token = Token.objects.order_by("created_at").first()
     before = runs[-2].ids
     return {
         "workflow": str(workflow.pk), "failed_run": str(ids["run"]), "failed_node": str(ids[FAILING]),
         "line": str(ids["line"]), "good_run": str(before["run"]), "good_node": str(before[FAILING]),
+        "token": str(token.pk) if token else "",
     }  # fmt: skip
 
 

@@ -13,6 +13,9 @@ from workflows.admin.lists import SelectedAdmin
 # Django stores "Can add workflow" as a permission's name, in English.
 MAY = {"add": _("Add"), "change": _("Change"), "delete": _("Delete"), "view": _("View")}
 
+# Django's sidebar is opened by a script: every page would jump. base_site.html has the same links in a row.
+admin.site.enable_nav_sidebar = False
+
 for model in (User, Group):
     admin.site.unregister(model)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from executions.models import NodeExecution, WorkflowExecution
 
-from . import cells, presets, texts
+from . import ansi, cells, presets, texts
 
 PERIOD = timedelta(days=1)
 SHOWN = 1_000  # the newest failures of the period, among which causes are looked for
@@ -48,8 +48,8 @@ class Cause:
 
 
 def first_line(text: str | None) -> str:
-    """The first one that says something."""
-    return next((line.strip() for line in (text or "").splitlines() if line.strip()), "")
+    """Return the first line that says something, without colours."""
+    return next((line.strip() for line in ansi.plain(text or "").splitlines() if line.strip()), "")
 
 
 def kind(text: str | None) -> str:

@@ -14,7 +14,7 @@ from executions.querysets import may_see, sees
 from executions.states import LogLevel
 from workflows.base import parse_uuid
 
-from . import texts
+from . import ansi, texts
 from .filters import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
 from .ledger import LedgerAdmin, link, link_to_run
 
@@ -97,4 +97,4 @@ class ExecutionLogAdmin(LedgerAdmin):
     @admin.display(description=_("message"))
     def message_head(self, row: Any) -> str:
         cut = format_html(' <span class="quiet">{}</span>', gettext("cut")) if row.is_cut else ""
-        return format_html('<span class="message">{}</span>{}', row.text, cut)
+        return format_html('<span class="message">{}</span>{}', ansi.html(row.text), cut)

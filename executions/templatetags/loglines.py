@@ -6,7 +6,7 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
-from executions.admin.logviewer import ansi
+from executions.admin import ansi
 from executions.admin.logviewer.asked import Asked
 from executions.admin.logviewer.dressing import dressed
 from executions.admin.logviewer.rows import rows
@@ -19,6 +19,12 @@ def log_lines(lines: Iterable[Any], run: Any, asked: Any = None, before: Any = N
     """`{% log_lines lines run asked before at %}`; only `lines` and `run` are needed."""
     asked = asked or Asked()
     return rows(dressed(lines, run, asked, before or None, at or None), asked)
+
+
+@register.filter
+def uncoloured(text: str | None) -> str:
+    """A text of an engine in a cell of a table: without the colours that terminals know."""
+    return ansi.plain(text or "")
 
 
 @register.filter

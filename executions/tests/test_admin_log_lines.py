@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from executions.admin.logviewer import ansi, download, dressing, index, pages, places, windows
+from executions.admin import ansi
+from executions.admin.logviewer import download, dressing, index, pages, places, windows
 from executions.models import WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
 from executions.tests.test_admin_log import (

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from executions import lines, patterns, reports
-from executions.admin import difference
-from executions.admin.logviewer import ansi
+from executions.admin import ansi, difference
 from executions.api import creation, parsers
 from executions.needles import normal
 from executions.secrets import Scrubber, values_in

@@ -11,10 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from executions.admin import cells, texts
+from executions.admin import ansi, cells, texts
 from executions.states import LogLevel
 
-from . import ansi
 from .asked import Asked
 from .windows import MESSAGE
 

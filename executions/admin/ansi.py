@@ -26,6 +26,11 @@ def html(text: str, q: str = "") -> SafeString:
     return mark_safe("".join(_pieces(text, find)))  # noqa: S308  # as above
 
 
+def plain(text: str) -> str:
+    """Return the text without the sequences that colour it or move a cursor: for one line among others."""
+    return NOT_TEXT.sub(lambda found: found["sign"] or "", text) if "\x1b" in text else text
+
+
 def _pieces(text: str, find: re.Pattern[str] | None) -> Iterator[str]:
     styles: dict[str, str] = {}
     position = 0

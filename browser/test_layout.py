@@ -1,0 +1,87 @@
+"""Every page, at three widths: each link, button and field takes its own click, nothing moves while a page is loaded,
+and no page is wider than its window."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, StorageState, expect
+
+from browser.pages import PAGES, View
+from browser.stage import Stage
+
+WIDTHS = (1440, 1024, 390)
+VIEWS = [view for view in PAGES if view.name != "api"]  # Swagger UI's layout is not ours
+MOST_SHIFT = 0.05
+
+# Runs before the page's own scripts.
+WATCH_SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver(list => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
+# What covers what: for each element that takes clicks, the points at which another one would take them.
+PROBE = """
+() => {
+    const inset = 2, faults = [];
+    const takes = "a[href], button, input:not([type=hidden]), select, textarea, summary, [role=button]";
+    const words = element => (element.textContent || element.value || "").trim().slice(0, 30);
+    const named = element =>
+        `${element.tagName.toLowerCase()} ${element.id && "#" + element.id} ${element.className} "${words(element)}"`;
+    const clipped = element => {
+        for (let at = element.parentElement; at; at = at.parentElement)
+            if (getComputedStyle(at).clipPath !== "none" || at.matches(".visually-hidden")) return true;
+        return getComputedStyle(element).clipPath !== "none";
+    };
+    for (const element of document.querySelectorAll(takes)) {
+        if (!element.checkVisibility({visibilityProperty: true, opacityProperty: true}) || element.disabled) continue;
+        if (clipped(element) || element.matches(".skip-to-content-link")) continue;
+        element.scrollIntoView({block: "center", inline: "center"});
+        const boxes = [...element.getClientRects()].filter(box => Math.min(box.width, box.height) > 2 * inset);
+        const label = element.labels && element.labels[0];
+        for (const box of boxes.slice(0, 3)) {
+            const points = [
+                [(box.left + box.right) / 2, (box.top + box.bottom) / 2],
+                [box.left + inset, box.top + inset], [box.right - inset, box.top + inset],
+                [box.left + inset, box.bottom - inset], [box.right - inset, box.bottom - inset],
+            ];
+            for (const [x, y] of points) {
+                if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) continue;
+                const hit = document.elementFromPoint(x, y);
+                if (!hit || hit === element || element.contains(hit) || hit.contains(element)) continue;
+                if (label && (label === hit || label.contains(hit))) continue;
+                faults.push(`${named(element)} is covered by ${named(hit)} at ${Math.round(x)}, ${Math.round(y)}`);
+            }
+        }
+    }
+    return faults;
+}
+"""
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_takes_its_clicks_and_keeps_its_place(
+    width: int, opened: Callable[..., BrowserContext], session: StorageState, site: Stage
+) -> None:
+    size: Any = {"width": width, "height": 900}
+    faults: list[str] = []
+    for signed_in in (True, False):
+        context = opened(viewport=size, storage_state=session if signed_in else None)
+        context.add_init_script(WATCH_SHIFTS)
+        page = context.new_page()
+        for view in VIEWS:
+            if view.signed_in is signed_in:
+                faults += [f"{view.name}: {fault}" for fault in looked_at(page, view, site)]
+    assert not faults, "\n".join(faults)
+
+
+def looked_at(page: Page, view: View, site: Stage) -> list[str]:
+    page.goto(site.url(view.path))
+    expect(page.locator(view.shows).first).to_be_visible()
+    shift = page.evaluate("window.shifts")
+    faults = [f"it shifts by {shift:.3f}"] if shift > MOST_SHIFT else []
+    if (wider := page.evaluate(WIDER)) > 0:
+        faults.append(f"it is {wider} px wider than its window")
+    return faults + page.evaluate(PROBE)
