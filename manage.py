@@ -8,7 +8,10 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415 - settings must be named first
+    try:
+        from django.core.management import execute_from_command_line  # noqa: PLC0415 - settings must be named first
+    except ModuleNotFoundError:
+        sys.exit(f"{sys.executable} has no Django: `make setup` installs it, then call .venv/bin/python manage.py.")
 
     from pastetrader.command_errors import sentence  # noqa: PLC0415 - as above
     from workflows.actor import Through, identify, system_user  # noqa: PLC0415 - as above

@@ -37,7 +37,7 @@ def unreachable() -> str:
         # Not by the pool, which waits for DATABASE_POOL_TIMEOUT and does not say what was wrong.
         psycopg.connect(**{"connect_timeout": CONNECT_TIMEOUT} | connection.get_connection_params()).close()
     except psycopg.Error as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).rstrip(".?")
         return f"The database that DATABASE_URL names cannot be reached: {reason}. Start it, or mend DATABASE_URL."
     return ""
 

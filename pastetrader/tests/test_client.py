@@ -170,5 +170,6 @@ def test_the_client_of_the_readme_works_when_pasted(ledger: Any, site: Site, tok
         env=os.environ | {"API": f"{site.address}/api/v1", "TOKEN": token, "PATH": path},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"schema.yaml", ".local"}  # none for `make lint`
     completed = ledger.list_executions(status=[ledger.models.ExecutionStatus.COMPLETED], page_size=10).results
     assert done.stdout.splitlines()[-1] == str([run.id for run in completed])

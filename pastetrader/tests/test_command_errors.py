@@ -33,7 +33,17 @@ def test_a_database_that_does_not_answer(data_dir: Path) -> None:
     said = failed("serve", "--port", "0", local=data_dir.parent, DATABASE_URL=NOWHERE)
     assert "The database that DATABASE_URL names cannot be reached: " in said
     assert "port 1 failed: Connection refused" in said
+    assert said.endswith("accepting TCP/IP connections. Start it, or mend DATABASE_URL.\n")
     assert "hunter2pw" not in said
+
+
+def test_a_python_without_django(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", ROOT / "manage.py", "check"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(" has no Django: `make setup` installs it, then call .venv/bin/python manage.py.\n")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_any_other_command_names_the_reason_too(data_dir: Path) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.core.management import CommandError
 
+from pastetrader.management.commands.serve import _listen
 from pastetrader.postgres.address import socket_dir
 from pastetrader.tests.conftest import manage, postmaster
 from pastetrader.tests.site import ROOT, Serve
@@ -108,6 +110,12 @@ def test_a_taken_port_is_one_sentence_before_anything_is_done(data_dir: Path) ->
     assert len(done.stderr.splitlines()) == 1
     assert "make run PORT=" in done.stderr
     assert not data_dir.exists()
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 70_000])
+def test_a_port_that_does_not_exist_is_refused(port: int) -> None:
+    with pytest.raises(CommandError, match=f"There is no port {port}"):
+        _listen("127.0.0.1", port)
 
 
 @pytest.mark.usefixtures("ready")

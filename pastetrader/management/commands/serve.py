@@ -21,6 +21,7 @@ from pastetrader.slowness import Timed
 from pastetrader.static import collect_if_changed
 
 HOST = "127.0.0.1"
+MOST = 65_535  # the last port that there is
 TOO_EARLY = "2011-06-30"  # when no stock of the demo has the history that its market filter needs
 EMBEDDED = "EMBEDDED" in settings.DATABASES["default"]
 
@@ -117,12 +118,14 @@ def _free_name() -> str:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens. Raise CommandError where the port is taken, before anything else is done."""
+    if not 0 <= port <= MOST:  # getaddrinfo would take the rest of a division, another port
+        raise CommandError(f"There is no port {port}, they end at {MOST}. Choose another: make run PORT=8001")
     try:
         family, _kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
     except socket.gaierror as exc:
         raise CommandError(f"{host} is not an address of this machine ({exc}): make run HOST=127.0.0.1") from exc
-    except (OSError, OverflowError) as exc:
+    except OSError as exc:
         raise CommandError(f"Port {port} of {host} cannot be used ({exc}). Choose another: make run PORT=8001") from exc
 
 
