@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets accessibility screenshots requirements schema examples fuzz clean
+.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets accessibility screenshots requirements schema examples fuzz model clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -63,6 +63,9 @@ examples: setup ## record the schema's examples anew from the API
 
 fuzz: setup ## every check of schemathesis against a live server, 1,000 examples an operation (ARGS="-n 50")
 	@$(BIN)/python -m fuzz --max-examples 1000 $(ARGS)
+
+model: setup ## sequences of verbs against a model of the ledger, 200 of them; for a scheduler, every night
+	@MODEL_EXAMPLES=200 $(BIN)/python -m pytest -q -n 0 executions/tests/test_model_based.py $(ARGS)
 
 screenshots: setup ## take the pictures in docs/screenshots anew (ARGS="monitor run")
 	@$(BIN)/python -m browser.screenshots $(ARGS)

@@ -1,5 +1,6 @@
 """The ledger against a model of it in plain Python, driven by Hypothesis through any sequence of verbs."""
 
+import os
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ MOVES = {
 }
 ARGUMENTS: dict[str, tuple[Any, ...]] = {"fail": ("broke",), "complete": ({"done": True},)}
 MAX_RETRIES = 2
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "15"))  # `make model` tries more
 NODES = 3
 
 
@@ -125,7 +127,7 @@ def test_any_sequence_of_verbs_does_what_the_model_does() -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, derandomize=True,
+            max_examples=EXAMPLES, stateful_step_count=20, deadline=None, derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
