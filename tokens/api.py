@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import caches
 from rest_framework import authentication, exceptions, throttling
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
@@ -38,7 +39,8 @@ class TokenAuthentication(authentication.TokenAuthentication):
         except exceptions.AuthenticationFailed:
             tried.failed()
             raise
-        caches["failures"].set(_key(said), True, RIGHT)
+        if settings.TOKEN_FAILURES:
+            caches["failures"].set(_key(said), True, RIGHT)
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
