@@ -24,7 +24,7 @@ SILENT = "Failed without an error message."
 SILENT_CLASS = "{name} without an error message."
 # The last line of a traceback: the exception's class, with its modules, alone or before a message.
 RAISED = re.compile(r"((?:[^\W\d]\w*\.)*[^\W\d_]\w*)(?::.*)?", re.ASCII)
-LONGEST_LINE = 300
+LONGEST_LINE = 1_000
 
 
 def visible(body: Any) -> Any:
@@ -42,7 +42,7 @@ def error(message: Any, traceback: Any = None) -> tuple[str, str | None]:
     text = "" if message is None else as_text(message)
     if text.strip():
         return text, trace
-    name = type(message).__name__ if isinstance(message, BaseException) else _class_in(trace or "")
+    name = type(message).__name__ if isinstance(message, BaseException) else class_in(trace or "")
     return (SILENT_CLASS.format(name=name) if name else SILENT), trace
 
 
@@ -79,8 +79,9 @@ def _head(raw: bytes, room: int) -> str:
     return raw[: max(0, room)].decode("utf-8", "ignore")  # not half of a character
 
 
-def _class_in(traceback: str) -> str:
+def class_in(traceback: str) -> str:
+    """Return the name of the class that the last line of a traceback names, without its modules, or ""."""
     last = traceback.rstrip()[-LONGEST_LINE:].rpartition("\n")[2]
-    found = RAISED.fullmatch(last)
+    found = RAISED.fullmatch(last) if len(last) < LONGEST_LINE else None  # else maybe the end of a line
     name = found[1].rpartition(".")[2] if found else ""
     return name if name[:1].isupper() else ""

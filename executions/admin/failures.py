@@ -1,41 +1,50 @@
-"""What failed lately, and why: runs of one workflow that failed at one node with the same words have one cause."""
+"""What failed lately, and why: runs that failed of one cause stand together, whatever their workflow."""
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models.functions import Right
 from django.utils import timezone
 
+from executions import failure_causes
 from executions.models import NodeExecution, WorkflowExecution
+from executions.reports import LONGEST_LINE
 
 from . import ansi, cells, presets, texts
 
 PERIOD = timedelta(days=1)
 SHOWN = 1_000  # the newest failures of the period, among which causes are looked for
-
-QUOTED = re.compile(r"""(?<!\w)(?:'[^']*'|"[^"]*"|`[^`]*`)(?!\w)|“[^”]*”|‘[^’]*’|«[^»]*»""")
-# A word with a digit in it: a number, an id, a date, a piece of hex; also several of them with signs in between.
-COUNTED = re.compile(r"[+-]?\w*\d\w*(?:[.,:/+-]\w*\d\w*)*")
-HEX = re.compile(r"\b[0-9a-fA-F]{8}(?:(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?\b|\b[0-9a-fA-F]{8,}\b")
+PLACES = 3  # of one cause that are named
+END = LONGEST_LINE + 100  # characters of a traceback: its last line and blank ones
 
 
 @dataclass
-class Cause:
-    """`runs` are newest first."""
+class Group:
+    """Runs, the newest first, that a list shows under `key`."""
 
     key: str
-    workflow: Any
-    node: str | None
-    line: str
     runs: list[Any] = field(default_factory=list)
 
     @property
     def newest(self) -> Any:
         return self.runs[0]
+
+    @property
+    def line(self) -> str:
+        """The message of the newest, after the class of its exception."""
+        exception: str = self.newest.cause.exception
+        line: str = self.newest.line
+        if not exception or exception in line.partition(":")[0]:
+            return line
+        return f"{exception}: {line}" if line else exception
+
+    @property
+    def title(self) -> str:
+        return self.line
 
     @property
     def ago(self) -> str:
@@ -47,15 +56,46 @@ class Cause:
         return presets.runs(cause=self.key)
 
 
+@dataclass
+class Place(Group):
+    """Those that failed at one node of one workflow; where no node failed, `node` is None."""
+
+    @property
+    def workflow(self) -> Any:
+        return self.newest.workflow
+
+    @property
+    def node(self) -> str | None:
+        return self.newest.failure.node.name if self.newest.failure else None
+
+    @property
+    def title(self) -> str:
+        return ": ".join(filter(None, (self.workflow.name, self.node, self.line)))
+
+
+@dataclass
+class Cause(Group):
+    """Those that failed of one cause, and `places`, in the order of the newest failure, by their keys."""
+
+    places: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def first_places(self) -> list[Place]:
+        return list(self.places.values())[:PLACES]
+
+    @property
+    def other_places(self) -> int:
+        return max(0, len(self.places) - PLACES)
+
+    def add(self, run: Any) -> None:
+        self.runs.append(run)
+        key = _key(self.key, run.workflow_id, run.failure.node.name if run.failure else None)
+        self.places.setdefault(key, Place(key)).runs.append(run)
+
+
 def first_line(text: str | None) -> str:
     """Return the first line that says something, without colours."""
-    return next((line.strip() for line in ansi.plain(text or "").splitlines() if line.strip()), "")
-
-
-def kind(text: str | None) -> str:
-    """What is the same in two messages that differ by numbers, ids and what they quote."""
-    line = HEX.sub("#", QUOTED.sub("“…”", first_line(text)))
-    return " ".join(COUNTED.sub("#", line).split())
+    return failure_causes.first_line(ansi.plain(text or ""))
 
 
 def recent(user: Any) -> list[Any]:
@@ -63,7 +103,12 @@ def recent(user: Any) -> list[Any]:
     runs = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
     columns = ("status", "workflow__name", "created_at", "started_at", "ended_at")
     rows = runs.select_related("workflow").only(*columns).annotate(error=texts.head("error_message", texts.LINE))
-    return with_failures(user, list(rows.order_by("-ended_at", "-id")[:SHOWN]))
+    found = with_failures(user, list(rows.order_by("-ended_at", "-id")[:SHOWN]))
+    ends = _ends_of_tracebacks(run.failure.pk for run in found if run.failure)
+    for run in found:
+        end = ends.get(run.failure.pk) if run.failure else None
+        run.cause = failure_causes.cause(run.line, ansi.plain(end or ""))
+    return found
 
 
 def with_failures(user: Any, runs: list[Any]) -> list[Any]:
@@ -71,7 +116,8 @@ def with_failures(user: Any, runs: list[Any]) -> list[Any]:
     first = {row.workflow_execution_id: row for row in first_failed(user, [run.pk for run in runs])} if runs else {}
     for run in runs:
         run.failure = first.get(run.pk)
-        run.line = first_line(run.failure.error if run.failure else None) or first_line(run.error)
+        errors = (run.failure.error if run.failure else None, run.error)
+        run.line = next(filter(None, map(first_line, errors)), "")
     return runs
 
 
@@ -84,13 +130,24 @@ def first_failed(user: Any, runs: Iterable[UUID]) -> Any:
 
 
 def causes(runs: list[Any]) -> list[Cause]:
-    """In the order of `runs`."""
+    """Return the causes of recent() runs, in the order of the newest of each."""
     found: dict[str, Cause] = {}
     for run in runs:
-        node = run.failure.node.name if run.failure else None
-        key = _key(run.workflow_id, node, kind(run.line))
-        found.setdefault(key, Cause(key, run.workflow, node, run.line)).runs.append(run)
+        key = _key(run.cause.exception, run.cause.message)
+        found.setdefault(key, Cause(key)).add(run)
     return list(found.values())
+
+
+def of_key(user: Any, key: str) -> Group | None:
+    """Return the cause, or the place of a cause, that has this key now."""
+    groups = (group for cause in causes(recent(user)) for group in (cause, *cause.places.values()))
+    return next((group for group in groups if group.key == key), None)
+
+
+def _ends_of_tracebacks(failures: Iterable[UUID]) -> dict[UUID, str | None]:
+    """Return what the causes alone need; a list of runs does without."""
+    rows = NodeExecution.objects.filter(pk__in=list(failures)).order_by()
+    return dict(rows.values_list("pk", Right("error_traceback", END)))
 
 
 def _key(*parts: Any) -> str:

@@ -98,18 +98,17 @@ class OwnerFilter(ConstantFilter):
 
 
 class CauseFilter(LinkedFilter):
-    """Runs that failed lately for one cause, to which the monitor links."""
+    """Runs that failed lately of one cause, or of it at one node, to which the monitor links."""
 
     title = _("cause")
     parameter_name = "cause"
-    found: failures.Cause | None = None
+    found: failures.Group | None = None
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
-        causes = failures.causes(failures.recent(request.user))
-        self.found = next((cause for cause in causes if cause.key == value), None)
-        return [(value, self.found.line if self.found else _("Not seen in the last 24 hours"))]
+        self.found = failures.of_key(request.user, value)
+        return [(value, self.found.title if self.found else _("Not seen in the last 24 hours"))]
 
     def chosen(self, queryset: Any, value: str) -> Any:
         return queryset.filter(pk__in=[run.pk for run in self.found.runs] if self.found else [])

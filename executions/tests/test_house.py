@@ -26,7 +26,7 @@ LADDER = [
         "graphs",
         "acting",
     ],
-    ["masked_bodies", "secret_bounds", "sealed"],
+    ["failure_causes", "masked_bodies", "secret_bounds", "sealed"],
     ["partitions", "vault", "lines"],
     ["querysets"],
     ["execution", "log", "history", "saved"],

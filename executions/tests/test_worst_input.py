@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from executions import lines, patterns, reports
+from executions import failure_causes, lines, patterns, reports
 from executions.admin import ansi, difference
 from executions.api import creation, parsers
 from executions.needles import normal
@@ -66,6 +66,9 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "vowel signs that part in two": repeated("\u0f73"),
     "open titles": repeated("\x1b]0;"),
     "signs": repeated("\x00\u202e"),
+    "open quotations": repeated("“"),
+    "words and digits": repeated("a.1-"),
+    "paths": repeated(" /a:b/"),
 }
 DOCUMENTS: dict[str, Callable[[int], Any]] = {
     "empty lists": lambda size: [[] for _ in range(size // 20)],
@@ -112,6 +115,8 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "cut": lines.cut,
     "cut in the middle": lambda text: reports.fitted("error_traceback", text),
     "error": lambda text: reports.error(" ", text),
+    "cause": lambda text: failure_causes.cause(text, text),
+    "alike": failure_causes.alike,
     "faults": every_document,
     "colours": lambda text: ansi.html(text, "a"),
     "name of a key": names_secret.__wrapped__,
