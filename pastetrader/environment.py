@@ -7,6 +7,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from zoneinfo import available_timezones
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -43,6 +44,16 @@ def choice(name: str, default: str, choices: Collection[str]) -> str:
     value = text(name, default).upper()
     if value not in choices:
         raise ImproperlyConfigured(f"{name} is {text(name)!r}; it must be one of {', '.join(choices)}.")
+    return value
+
+
+def zone(name: str, default: str) -> str:
+    """Return the name of a time zone of the IANA database."""
+    value = text(name, default)
+    if value != "UTC" and value not in available_timezones():
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be the name of a time zone, such as UTC, Asia/Seoul or America/New_York."
+        )
     return value
 
 

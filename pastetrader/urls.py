@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from executions.admin import monitor, workflow_page
+from pastetrader import zones
 from pastetrader.logins import guarded, own_name, posted_name
 from pastetrader.redirects import checked
 
@@ -20,6 +21,7 @@ urlpatterns = [
     path("admin/password_change/", admin.site.admin_view(guarded(admin.site.password_change, own_name))),
     path("admin/logout/", checked(admin.site.admin_view(admin.site.logout))),
     path("admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.page), name="workflow_page"),
+    path("admin/time-zone/", checked(admin.site.admin_view(zones.choose)), name="time_zone"),
     path("admin/", admin.site.urls),
     path("i18n/setlang/", checked(set_language), name="set_language"),
     path("api/v1/", include("executions.api.urls")),

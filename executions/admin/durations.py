@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import log
 from statistics import median
 from typing import Any, Self
@@ -168,8 +168,13 @@ def moments(scale: timeline.Scale) -> list[tuple[datetime, str]]:
     midnight = timezone.localtime(scale.start).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     found, number = [], 0
     while (moment := timezone.make_aware(midnight + number * step)) <= scale.end:
-        if moment >= scale.start:
+        if moment >= scale.start and _exists(moment):
             is_day = step >= DAY or not (moment.hour or moment.minute)
             found.append((moment, f"{moment:%m-%d}" if is_day else f"{moment:%H:%M}"))
         number += 1
     return found
+
+
+def _exists(moment: datetime) -> bool:
+    """Return whether clocks there show it: where they are put forward they leave an hour out."""
+    return moment.astimezone(UTC).astimezone(moment.tzinfo).replace(tzinfo=None) == moment.replace(tzinfo=None)

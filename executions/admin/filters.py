@@ -1,7 +1,7 @@
 """Filters that offer constants, or rows of a small table: never what a look at the whole ledger would find."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -173,10 +173,10 @@ class NodeExecutionFilter(LinkedFilter):
 
 
 def _start(period: str) -> datetime:
-    now = timezone.localtime()
+    """Return the first midnight of the reader's day, or the moment so many times 24 hours ago, whatever clocks did."""
     if period == "today":
-        return now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return now - timedelta(days=int(period))
+        return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
+    return timezone.now() - timedelta(days=int(period))
 
 
 def _uuid(text: str) -> UUID:

@@ -48,6 +48,13 @@ class Bar:
     most: int  # of either in any bar of the chart
 
     @property
+    def clock(self) -> str:
+        """Return "01:00 – 02:00" as the reader's clock showed it; with its offsets where it was changed meanwhile."""
+        since, until = timezone.localtime(self.since), timezone.localtime(self.until)
+        shown = "%H:%M" if since.utcoffset() == until.utcoffset() else "%H:%M (UTC%:z)"
+        return f"{since:{shown}} – {until:{shown}}"
+
+    @property
     def up(self) -> float:
         return _height(self.completed.number, self.most)
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from workflows import storable
@@ -136,7 +137,14 @@ def between(since: datetime, until: datetime) -> str:
 def _times(text: str) -> tuple[datetime, datetime]:
     """Read two times which the database and the reader's clock can both show. Raises IncorrectLookupParameters."""
     try:
-        since, until = (timezone.localtime(storable.moment(each)) for each in text.split(BETWEEN))
+        since, until = (timezone.localtime(_moment(each)) for each in text.split(BETWEEN))
     except (ValueError, OverflowError):
         raise IncorrectLookupParameters from None
     return since, until
+
+
+def _moment(text: str) -> datetime:
+    """Read a time; without its zone it is the reader's. Raises ValueError, OverflowError."""
+    found = parse_datetime(text)
+    is_local = found is not None and found.tzinfo is None
+    return storable.moment(timezone.make_aware(found).isoformat() if found and is_local else text)

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from executions.live import stream
@@ -87,23 +87,27 @@ def _seen_by(request: HttpRequest, pk: UUID) -> WorkflowExecution:
     return run
 
 
-def _key(request: HttpRequest, run: WorkflowExecution) -> tuple[str, str, bool, bool]:
+type Key = tuple[str, str, str, bool, bool]  # a template, a language, a time zone, and what may be seen
+
+
+def _key(request: HttpRequest, run: WorkflowExecution) -> Key:
     """Who has the same one is sent the same."""
     lines = request.GET.get("lines", "")
-    return (PARTIALS.get(lines, PARTIALS[""]), translation.get_language(), *sees(request.user, run))
+    zone = str(timezone.get_current_timezone())
+    return (PARTIALS.get(lines, PARTIALS[""]), translation.get_language(), zone, *sees(request.user, run))
 
 
-def _may_still(request: HttpRequest, pk: UUID, key: tuple[str, str, bool, bool]) -> bool:
+def _may_still(request: HttpRequest, pk: UUID, key: Key) -> bool:
     came = as_it_came(request)
     try:
-        return admin.site.has_permission(came) and sees(came.user, _seen_by(came, pk)) == key[2:]
+        return admin.site.has_permission(came) and sees(came.user, _seen_by(came, pk)) == key[3:]
     except Http404:
         return False
 
 
-def as_html(key: tuple[str, str, bool, bool], step: Step) -> bytes:
-    partial_name, language, nodes, lines = key
-    with translation.override(language):
+def as_html(key: Key, step: Step) -> bytes:
+    partial_name, language, zone, nodes, lines = key
+    with translation.override(language), timezone.override(zone):
         return stream.events(
             step.without(nodes=not nodes, lines=not lines),
             lines=partial(_lines, partial_name, nodes),

@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 SHOWN = {"title", "aria-label", "placeholder", "alt", "data-label"}
-DATA = {"script", "style", "pre", "code", "textarea"}
+DATA = {"script", "style", "pre", "code", "textarea", "ins", "del"}
 # Pictures whose words Django does not translate.
 DJANGOS = ("admin/img/search.svg", "admin/img/icon-yes.svg", "admin/img/icon-no.svg")
 
@@ -23,7 +23,7 @@ class Spoken(HTMLParser):
             self.language = given.get("lang") or ""
         if tag == "a":
             self.links.append(given.get("href") or "")
-        if tag in DATA:
+        if tag in DATA or given.get("translate") == "no":
             self.quiet.append(tag)
         if not (given.get("src") or "").endswith(DJANGOS):
             self.said += [value for name, value in attrs if name in SHOWN and value]

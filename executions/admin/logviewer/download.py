@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 
@@ -27,7 +29,8 @@ COLUMNS = (*ORDER, "level", "node_execution_id", "message")
 def response(request: HttpRequest, run: Any, lines: Any, asked: Asked, kind: str) -> StreamingHttpResponse:
     """Of `lines` those that hold what `asked` looks for. `kind` is one of TYPES."""
     names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node__name"))
-    parts = _parts(lines.filter(holding("message", asked.q)) if asked.q else lines, names, kind)
+    zone = timezone.get_current_timezone()  # read now: what is sent is made after the request
+    parts = _parts(lines.filter(holding("message", asked.q)) if asked.q else lines, names, kind, zone)
     ending, content_type = TYPES[kind]
     # What is sent by a server that is asynchronous would else be collected first.
     content: Any = _apart(parts) if isinstance(request, ASGIRequest) else parts
@@ -46,9 +49,9 @@ def _name(run: Any, asked: Asked) -> str:
     return "-".join(filter(None, ["log", slugify(run.workflow.name)[:40], str(run.pk), level, node, q, start]))
 
 
-def _parts(lines: Any, names: dict[UUID, str], kind: str) -> Iterator[str]:
+def _parts(lines: Any, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
     """No objects and no joins: of 100,000 lines they cost more than the database and the network."""
-    printed: Callable[..., str] = _as_json if kind == "jsonl" else _as_text
+    printed: Callable[..., str] = _as_json if kind == "jsonl" else partial(_as_text, zone)
     columns = (*COLUMNS, "is_cut", "data") if kind == "jsonl" else COLUMNS
     rows = lines.values_list(*columns).order_by(*ORDER)
     found = list(rows[:BATCH])
@@ -70,10 +73,11 @@ def _next(parts: Iterator[str]) -> str | None:
         connection.close()
 
 
-def _as_text(names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
-    """A further line of the message is marked: it could be written to look like a line of the log."""
+def _as_text(zone: tzinfo, names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
+    """In the reader's zone, with its offset. A further line of the message is marked: it could be written to look like
+    a line of the log."""
     name = f" [{plain.visible(names[node])}]" if node in names else ""
-    return f"{_printed(time)} {level.upper():<7}{name} {plain.lines_of(message)}"
+    return f"{_printed(time, zone)} {level.upper():<7}{name} {plain.lines_of(message)}"
 
 
 def _as_json(
@@ -81,7 +85,7 @@ def _as_json(
 ) -> str:
     said = {
         "id": str(pk),
-        "timestamp": _printed(time),
+        "timestamp": _printed(time, UTC),
         "level": level,
         "node": names.get(node),
         "node_execution": str(node) if node else None,
@@ -92,5 +96,5 @@ def _as_json(
     return plain.in_json(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
 
 
-def _printed(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _printed(time: datetime, zone: tzinfo) -> str:
+    return time.astimezone(zone).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,95 @@
+"""The time zone that pages are shown in: the one that somebody chose on them, else `TIME_ZONE`. The API is in UTC."""
+
+from collections.abc import Callable
+from datetime import UTC, tzinfo
+from functools import cache
+from itertools import groupby
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from executions.api.errors import API
+
+COOKIE = "pastetrader_time_zone"
+NO_PLACES = {"Factory", "localtime", "posixrules"}  # of the machine's own database
+
+
+@cache
+def known() -> frozenset[str]:
+    return frozenset(available_timezones() - NO_PLACES | {"UTC"})
+
+
+@cache
+def by_region() -> list[tuple[str, list[str]]]:
+    """Return the names of all zones, by what stands before their first "/"; the others are under ""."""
+    names = sorted(known(), key=lambda name: (_region(name), name))
+    return [(region, list(found)) for region, found in groupby(names, _region)]
+
+
+def _region(name: str) -> str:
+    return name.rpartition("/")[0].partition("/")[0]
+
+
+def label(zone: tzinfo) -> str:
+    """Return "Asia/Seoul (UTC+09:00)", by what the clock there shows now; of UTC its name alone."""
+    offset = f"{timezone.localtime(timezone=zone):%:z}"
+    return str(zone) if str(zone) == "UTC" else f"{zone} (UTC{offset.replace('-', '−')})"
+
+
+class TimeZone:
+    """Activate the zone of the page's reader. What programs read is in UTC, whatever is set."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with timezone.override(_zone_of(request)):
+            return self.get_response(request)
+
+
+def _zone_of(request: HttpRequest) -> tzinfo | None:
+    """Return None for the one that is set."""
+    if request.path_info.startswith(API):
+        return UTC
+    chosen = request.COOKIES.get(COOKIE, "")
+    return ZoneInfo(chosen) if chosen in known() else None
+
+
+def choose(request: HttpRequest) -> HttpResponse:
+    """Show the zones, or keep the one that the form names, for a year; without a name none is kept."""
+    asked = request.POST if request.method == "POST" else request.GET
+    name, back = asked.get("time_zone", ""), asked.get("next", "")
+    is_wrong = name not in {"", *known()}
+    if request.method == "POST" and not is_wrong:
+        return _keep(HttpResponseRedirect(back or reverse("admin:index")), name)
+    context = {
+        "title": _("Time zone"),
+        "regions": by_region(),
+        "chosen": request.COOKIES.get(COOKIE, ""),
+        "default": label(timezone.get_default_timezone()),
+        "next": back,
+        "is_wrong": is_wrong,
+    }
+    status = 400 if is_wrong else 200
+    return render(request, "admin/time_zone.html", admin.site.each_context(request) | context, status=status)
+
+
+def _keep(answer: HttpResponse, name: str) -> HttpResponse:
+    if not name:
+        answer.delete_cookie(COOKIE, samesite="Lax")
+        return answer
+    answer.set_cookie(
+        COOKIE,
+        name,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        secure=settings.LANGUAGE_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return answer
