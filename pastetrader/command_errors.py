@@ -59,4 +59,6 @@ def _of_database(error: DatabaseError) -> str:
         return f"A statement took longer than DATABASE_STATEMENT_TIMEOUT_MS, {limit} ms: try again, or raise it."
     if isinstance(error, ProgrammingError) and isinstance(error.__cause__, postgres.UndefinedTable):
         return "The database has no tables of the ledger yet: run `manage.py migrate`."
+    if isinstance(error.__cause__, postgres.InsufficientPrivilege):
+        return f"The database refuses its role something: {error}. docs/security.md says what to grant."
     return unreachable() if isinstance(error, OperationalError) else ""

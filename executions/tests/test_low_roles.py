@@ -1,5 +1,6 @@
 """What a role of the database that was granted some tables can do by plain SQL, and what it cannot."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,9 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from executions.acting import acting
 from executions.models import Deletion, HistoryEntry, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from pastetrader.tests.site import ROOT
+from tokens.models import Token
+from workflows.history import DefinitionChange
 from workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db
@@ -100,10 +104,15 @@ def test_the_application_still_says_who_acts(staff: Any) -> None:
 
 
 def test_nor_need_the_application_be_the_owner(as_low: As, staff: Any) -> None:
-    """As docs/security.md says that it is granted."""
-    sql("GRANT EXECUTE ON FUNCTION ledger_noted(timestamptz, text), graph_of(uuid) TO low")
-    workflow = WorkflowFactory(chain=["a"])
+    """As docs/security.md says that it is granted, and nothing else."""
+    sql("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM low")
+    sql(re.findall(r"```sql\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)[0].replace("app;", "low;"))
     with as_low(), acting(user=staff):
+        Token.objects.of(Token.objects.issue(user=staff, name="engine", scopes=["executions:read"])[1])
+        workflow = WorkflowFactory(chain=["a"])
+        workflow.name = "Another"
+        workflow.save()
+        assert set(DefinitionChange.objects.values_list("username", flat=True)) == {"staff"}
         run = WorkflowExecution.objects.create(workflow=workflow, trigger_type="manual")
         run.start()
         run.add_node(workflow.nodes.get()).start()

@@ -118,6 +118,11 @@ def test_of_each_kind_of_error(error: Exception, said: str) -> None:
     [
         ("SELECT pg_sleep(9)", OperationalError, "A statement took longer than DATABASE_STATEMENT_TIMEOUT_MS"),
         ("SELECT * FROM no_such_table", ProgrammingError, "The database has no tables of the ledger yet"),
+        (
+            "SET LOCAL ROLE pg_monitor; SELECT ledger_noted(now(), '')",
+            ProgrammingError,
+            "The database refuses its role something: permission denied for function ledger_noted. docs/security.md",
+        ),
         ("SELECT 1/0 AS wrong", DataError, ""),
     ],
 )
