@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from django.core.management import CommandError
 
-from pastetrader.management.commands.serve import _listen
+from pastetrader.management.commands.serve import _address, _listen
 from pastetrader.postgres.address import socket_dir
 from pastetrader.tests.conftest import manage, postmaster
 from pastetrader.tests.site import ROOT, Serve
@@ -116,6 +117,20 @@ def test_a_taken_port_is_one_sentence_before_anything_is_done(data_dir: Path) ->
 def test_a_port_that_does_not_exist_is_refused(port: int) -> None:
     with pytest.raises(CommandError, match=f"There is no port {port}"):
         _listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "address"),
+    [
+        ("0.0.0.0", ["ledger.example", "127.0.0.1"], "http://ledger.example:"),
+        ("0.0.0.0", ["*", ".example"], "http://0.0.0.0:"),
+        ("127.0.0.1", ["ledger.example"], "http://127.0.0.1:"),
+    ],
+)
+def test_the_address_that_is_printed_answers(settings: Any, host: str, names: list[str], address: str) -> None:
+    settings.ALLOWED_HOSTS = names
+    with _listen(host, 0) as listener:
+        assert _address(listener).startswith(address)
 
 
 @pytest.mark.usefixtures("ready")

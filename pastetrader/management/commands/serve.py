@@ -21,6 +21,7 @@ from pastetrader.slowness import Timed
 from pastetrader.static import collect_if_changed
 
 HOST = "127.0.0.1"
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 MOST = 65_535  # the last port that there is
 TOO_EARLY = "2011-06-30"  # when no stock of the demo has the history that its market filter needs
 EMBEDDED = "EMBEDDED" in settings.DATABASES["default"]
@@ -130,7 +131,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _address(listener: socket.socket) -> str:
+    """Return an address that answers: of a server that listens everywhere, its first name in ALLOWED_HOSTS."""
     host, port = listener.getsockname()[:2]
+    if host in EVERYWHERE:
+        names = (name for name in settings.ALLOWED_HOSTS if name[0] not in "*.")
+        return f"http://{next(names, host)}:{port}"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
