@@ -19,7 +19,7 @@ STEMS = (
 SHORTEST = 8  # characters of a text that holds a name, a sign and a value of some length
 SHAPES = re.compile(
     r"\b(?:(?:bearer|basic)\s{1,4}(?P<scheme>[\w.~+/=-]{8,})"  # of HTTP's Authorization
-    r"|ptl_[\w-]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)",  # a token of the API, and a JSON Web Token
+    r"|ptl_[\w-]{20,}|(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]+)",  # a token of the API, and a JSON Web Token
     re.IGNORECASE,
 )
 USERINFO = re.compile(r"(?<=://)[^\s/:@?#\"'<>]{0,256}+:([^\s/?#\"'<>]{1,256})@")
@@ -30,9 +30,10 @@ KEYED = re.compile(
 WORD = re.compile(
     r"(?:(?:basic|bearer|token|digest|negotiate|apikey)\s{1,4}+)?[^\s,;&\"'<>(){}\[\]|\\]++", re.IGNORECASE
 )
-QUOTE = re.compile(r"(\\*+)([\"'])")
+QUOTE = re.compile(r"(?<!\\)(\\*+)([\"'])")
 END_OF_LINE = re.compile(r"[^\r\n]*+")
 HEADERS = {"authorization", "proxyauthorization", "cookie", "setcookie"}
+LONGEST_ORDINARY = 100  # characters; a longer word is masked whole, so none is read again for each key inside it
 NO_VALUES = {"none", "null", "true", "false", "nil", "undefined"}
 PROSE = re.compile(r"[A-Za-z]?[a-z]*[.!?:]*|[A-Z]+")  # such as: "password: invalid", "Unexpected token: EOF"
 
@@ -98,7 +99,9 @@ def _value(text: str, match: "re.Match[str]", line_ends: int) -> Span | None:
 
 
 def _is_ordinary(key: str, word: str, match: "re.Match[str]") -> bool:
-    if word.casefold() in NO_VALUES or plain(word[-100:].rpartition(".")[2]) == key:
+    if len(word) > LONGEST_ORDINARY:
+        return False
+    if word.casefold() in NO_VALUES or plain(word.rpartition(".")[2]) == key:
         return True
     if match["sign"] == ":" and not match["closing"] and PROSE.fullmatch(word):
         return True
