@@ -1,6 +1,6 @@
 """The graph of a run: the one that it remembers from the moment it was made, and what came into the run later."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,17 +11,20 @@ from workflows.models import Edge, Graph, Node, Workflow
 from workflows.names import nfc
 
 
-def of_run(run: Any, executed: Iterable[UUID] | None = None) -> Graph:
-    """Not stored. A node that was executed in the run though its graph has none such is added, with today's edges.
-    `executed` are these nodes, and maybe others, where the caller knows them."""
+def of_run(run: Any, executed: Mapping[UUID, str] | None = None) -> Graph:
+    """Not stored. A node that was executed in the run though its graph has none such is added, with today's edges and
+    the name that it had when it came into the run. `executed` has the names of these nodes, and maybe of others, where
+    the caller knows them."""
     remembered = run.graph or Graph()
     here = ids_in(run)
-    late = (
-        set(run.node_executions.order_by().values_list("node_id", flat=True) if executed is None else executed) - here
-    )
+    if executed is None:
+        executed = dict(run.node_executions.order_by().values_list("node_id", "node_name"))
+    late = executed.keys() - here
     if not late:
         return Graph(workflow_id=run.workflow_id, nodes=remembered.nodes, edges=remembered.edges)
-    nodes, edges = Node.objects.filter(pk__in=late).values(*Graph.NODE), _edges(late, here | late)
+    today = Node.objects.filter(pk__in=late).values(*Graph.NODE)
+    nodes = ({**node, "name": executed[node["id"]]} for node in today)
+    edges = _edges(late, here | late)
     return Graph(
         workflow_id=run.workflow_id,
         nodes=[*remembered.nodes, *map(Graph.stored, nodes)],
@@ -38,14 +41,16 @@ def remember(run: Any, node: UUID) -> None:
     """A node that comes into the run later: from now on the run remembers it too. Nobody else changes the run's row
     meanwhile; its version stays, for nothing is changed that somebody may have read.
 
-    Mostly it is a run that was made before its workflow's nodes, and today's graph is all that there is to remember.
+    Mostly it is a run that was made before its workflow's nodes, and today's graph is all that there is to remember;
+    but not where nodes of the run have other names by now.
     """
-    here = {each["id"] for each in run.graph.nodes} if run.graph else set()
+    here = {each["id"]: each["name"] for each in run.graph.nodes} if run.graph else {}
     if str(node) in here:
         return
     of_today = Func(F("pk"), function="graph_of", output_field=UUIDField())
     today = Graph.objects.get(pk=Workflow.objects.values_list(of_today, flat=True).get(pk=run.workflow_id))
-    if not here | {str(node)} <= {each["id"] for each in today.nodes}:
+    names = {each["id"]: each["name"] for each in today.nodes}
+    if str(node) not in names or not here.items() <= names.items():
         today = of_run(run)
         today.save()
     QuerySet(type(run)).filter(pk=run.pk).update(graph=today)

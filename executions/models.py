@@ -16,7 +16,6 @@ from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
 from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce, Upper
-from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from workflows.base import GinIndex, Index, json_value
@@ -324,6 +323,8 @@ class NodeExecution(Execution):
         related_name="executions",
         verbose_name=_("node"),
     )
+    # The database writes it, once (sql/node_names.sql): as the graph that the run remembers has it.
+    node_name = models.CharField(_("node name"), max_length=255, db_default="", editable=False)
     error_traceback = models.TextField(_("traceback"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
     retry_count = models.IntegerField(_("retries"), default=0, db_default=0)
     execution_order = models.IntegerField(_("order"))
@@ -353,7 +354,7 @@ class NodeExecution(Execution):
         ]
 
     def __str__(self) -> str:
-        return f"{self.node} · {self.id}"
+        return f"{self.node_name} · {self.id}"
 
     def clean(self) -> None:
         super().clean()
@@ -374,10 +375,6 @@ class NodeExecution(Execution):
         """What its node's retry_config allows."""
         known = vars(self).get(NODES_RETRY_CONFIG)
         return self.node.max_retries if known is None else retries_in(known)
-
-    @cached_property
-    def node_name(self) -> str:
-        return self.node.name
 
     def start(self) -> None:
         """pending → running. Refused unless its run is running."""

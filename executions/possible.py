@@ -67,7 +67,7 @@ def _of_node(node: Any) -> Any:
 def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, Any]:
     """Return why each of these failed runs cannot be retried: its first failed node that has no retry left."""
     failed = runs[0].node_executions.model.objects.failed().filter(workflow_execution__in=[run.pk for run in runs])
-    columns = ("workflow_execution_id", "node__name", "retry_count", "node__retry_config")
+    columns = ("workflow_execution_id", "node_name", "retry_count", "node__retry_config")
     said: dict[UUID, Any] = {}
     for run, name, used, config in failed.order_by("id").values_list(*columns).iterator():
         if used >= (most := retries_in(config)):

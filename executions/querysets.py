@@ -177,11 +177,10 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         return rows
 
     def listed(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
-        """With what a list shows of their nodes, and neither payloads nor the nodes: to make each of them, out of its
-        columns, would cost as much as to make the rows."""
+        """With how often a failed one may be retried, and neither payloads nor the nodes: to make each of them, out of
+        its columns, would cost as much as to make the rows."""
         failed = Case(When(status=ExecutionStatus.FAILED, then=F("node__retry_config")))
-        beside: dict[str, Any] = {"node_name": F("node__name"), NODES_RETRY_CONFIG: failed}
-        rows: NodeExecutionQuerySet = self.without_payload(errors=errors).annotate(**beside)
+        rows: NodeExecutionQuerySet = self.without_payload(errors=errors).annotate(**{NODES_RETRY_CONFIG: failed})
         return rows
 
 

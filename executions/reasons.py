@@ -51,7 +51,7 @@ def out_of_retries(node: Any) -> Any:
 
 def node_out_of_retries(node: Any) -> Any:
     """Of a node execution whose run is retried."""
-    return node_out_of(node.node, **_retries(node))
+    return node_out_of(node.node_name, **_retries(node))
 
 
 def node_out_of(name: Any, used: int, most: int) -> Any:

@@ -16,7 +16,7 @@ from .states import ExecutionStatus
 RETRIED_OR_RESET = (ExecutionStatus.FAILED, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
 NODE_RESET: dict[str, Any] = RESET | {"error_traceback": None, "settled": False}
 # Neither what went in nor the documents of the node: they may be megabytes.
-READ = ("node", "attempt", "retry_count", "settled", "node__name", "node__retry_config")
+READ = ("node", "attempt", "retry_count", "settled", "node_name", "node__retry_config")
 
 
 def beside(run: Any, kept: Any, known: vault.Known | None, noted: Func) -> list[Query]:
@@ -54,7 +54,7 @@ def _because_of(run: Any, failed: list[Any], found: list[Any]) -> list[Any]:
     others = [node for node in found if node.status in {ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED}]
     if all(node.settled for node in others):
         return others
-    pairs = graphs.of_run(run, [node.node_id for node in found]).pairs
+    pairs = graphs.of_run(run, {node.node_id: node.node_name for node in found}).pairs
     after = graph.descendants([node.node_id for node in failed], pairs)
     return [node for node in others if node.settled or node.node_id in after]
 

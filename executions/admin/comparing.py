@@ -123,8 +123,8 @@ def compared(user: Any, run: Any, then: Any) -> Comparison | None:
 def _compared_runs(user: Any, run: Any, then: Any) -> Comparison:
     now, now_is_cut = _nodes(user, run.pk)
     before, before_is_cut = _nodes(user, then.pk)
-    pairs = [Pair(row.node.name, row, before.pop(node, None)) for node, row in now.items()]
-    pairs += [Pair(row.node.name, None, row) for row in before.values()]
+    pairs = [Pair(row.node_name, row, before.pop(node, None)) for node, row in now.items()]
+    pairs += [Pair(row.node_name, None, row) for row in before.values()]
     longest = max((_seconds(row) or 0.0 for pair in pairs for row in (pair.now, pair.then)), default=0.0)
     for pair in pairs:
         pair.longest = longest
@@ -146,8 +146,8 @@ def change(slower: float | None) -> str:
 def _nodes(user: Any, run: UUID) -> tuple[dict[UUID, Any], bool]:
     """Return the last execution of each node of a run, in their order, with a digest of each text, and whether there
     are more."""
-    rows = NodeExecution.objects.visible_to(user).filter(workflow_execution=run).select_related("node")
-    rows = rows.only(*COLUMNS, "node__name").annotate(**_digests(TEXTS))
+    rows = NodeExecution.objects.visible_to(user).filter(workflow_execution=run)
+    rows = rows.only(*COLUMNS, "node_id", "node_name").annotate(**_digests(TEXTS))
     found = list(rows.order_by("execution_order", "id")[: NODES + 1])
     return {row.node_id: with_duration(row) for row in found[:NODES]}, len(found) > NODES
 

@@ -66,7 +66,7 @@ class Place(Group):
 
     @property
     def node(self) -> str | None:
-        return self.newest.failure.node.name if self.newest.failure else None
+        return self.newest.failure.node_name if self.newest.failure else None
 
     @property
     def title(self) -> str:
@@ -89,7 +89,7 @@ class Cause(Group):
 
     def add(self, run: Any) -> None:
         self.runs.append(run)
-        key = _key(self.key, run.workflow_id, run.failure.node.name if run.failure else None)
+        key = _key(self.key, run.workflow_id, run.failure.node_name if run.failure else None)
         self.places.setdefault(key, Place(key)).runs.append(run)
 
 
@@ -123,7 +123,7 @@ def with_failures(user: Any, runs: list[Any]) -> list[Any]:
 
 def first_failed(user: Any, runs: Iterable[UUID]) -> Any:
     failed = NodeExecution.objects.visible_to(user).failed().filter(workflow_execution__in=runs)
-    rows = failed.select_related("node").only("workflow_execution", "status", "node__name")
+    rows = failed.only("workflow_execution", "status", "node_name")
     rows = rows.annotate(error=texts.head("error_message", texts.LINE))
     in_order = rows.order_by("workflow_execution_id", "ended_at", "execution_order", "id")
     return in_order.distinct("workflow_execution_id")

@@ -11,9 +11,9 @@ SHOWN = 100
 def newest(run: Any, user: Any) -> tuple[list[Any], bool]:
     """The last entries, the oldest of them first, and whether there are more. The end of a run may settle hundreds of
     its nodes: those of the run itself are among them all the same, and are never more than its acts."""
-    entries = run.history.visible_to(user).select_related("node_execution__node").only(
+    entries = run.history.visible_to(user).select_related("node_execution").only(
         "act", "from_status", "to_status", "attempt", "through", "username", "token_name", "reason", "request_id",
-        "happened_at", "node_execution__node__name",
+        "happened_at", "node_execution__node_name",
     )  # fmt: skip
     entries = entries.order_by("-happened_at", "-id")
     last = list(entries[: SHOWN + 1])

@@ -20,12 +20,12 @@ from .ledger import LedgerAdmin, link, link_to_run
 
 LINES = 100  # of the log on the page of a run or of a node execution
 MESSAGE = 4_000
-COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node__name")
+COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node_name")
 
 
 def newest(lines: Any) -> list[ExecutionLog]:
     """The last of `lines`, the oldest of them first, as _log_rows.html shows them."""
-    rows = lines.select_related("node_execution__node").only(*COLUMNS)
+    rows = lines.select_related("node_execution").only(*COLUMNS)
     shown = {"text": texts.head("message", MESSAGE), "has_data": Q(data__isnull=False)}
     return worded(rows.annotate(**shown).newest(LINES))
 
@@ -52,7 +52,7 @@ class ExecutionLogAdmin(LedgerAdmin):
     list_display_links = ("time",)
     list_filter = (LevelFilter, LoggedFilter, LinesWorkflowFilter, RunFilter, NodeExecutionFilter)
     search_help_text = _("The id of a line, of a workflow execution or of a node execution")
-    related = ("workflow_execution__workflow", "node_execution__node")
+    related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
     columns = (*COLUMNS, "workflow_execution__workflow__name", "workflow_execution__workflow__owner")
 
@@ -92,7 +92,7 @@ class ExecutionLogAdmin(LedgerAdmin):
 
     @admin.display(description=_("node"))
     def node(self, row: Any) -> str:
-        return link(row.node_execution, row.node_execution.node) if row.node_execution else "–"
+        return link(row.node_execution, row.node_execution.node_name) if row.node_execution else "–"
 
     @admin.display(description=_("message"))
     def message_head(self, row: Any) -> str:

@@ -22,8 +22,8 @@ FAILED = 20
 def of_run(request: HttpRequest, run: Any) -> list[Any]:
     """The nodes of a run in their order, each with its node's `name` and the times of its earlier attempts. One more
     than SHOWN where there are more."""
-    rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node__name")])
-    rows = rows.annotate(name=F("node__name"), error=texts.head("error_message", texts.LINE))
+    rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node_name")])
+    rows = rows.annotate(name=F("node_name"), error=texts.head("error_message", texts.LINE))
     nodes = [attempts.with_duration(node) for node in rows.order_by("execution_order", "id")[: SHOWN + 1]]
     tries = _by_node(attempts.times(_earlier(nodes)))
     words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each row
@@ -98,7 +98,7 @@ COLUMNS = (
     "execution_order",
     "settled",
     "workflow_execution",
-    "node__name",
+    "node_name",
     "node__retry_config",
 )
 OF_ONE = (*COLUMNS, "version", "workflow_execution__status", "workflow_execution__failed_nodes")
@@ -148,7 +148,7 @@ class NodeExecutionAdmin(LedgerAdmin):
 
     @admin.display(description=_("node"))
     def node_name(self, row: Any) -> str:
-        return str(row.node)
+        return str(row.node_name)
 
     @admin.display(description=_("workflow execution"))
     def run(self, row: Any) -> str:

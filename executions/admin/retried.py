@@ -51,7 +51,7 @@ def _failed_nodes(user: Any, runs: list[Any]) -> Any:
     )
     replaced: Any = NodeExecutionAttempt.objects.filter(number=F("node_execution__attempt") - 1)
     rows = replaced.filter(node_execution__in=waiting.order_by())
-    columns = {"run": F("node_execution__workflow_execution"), "name": F("node_execution__node__name")}
+    columns = {"run": F("node_execution__workflow_execution"), "name": F("node_execution__node_name")}
     rows = rows.filter(status=ExecutionStatus.FAILED).only("node_execution").annotate(**columns)
     rows = rows.annotate(error=texts.head("error_message", texts.LINE))
     return rows.order_by("run", "ended_at", "id").distinct("run")

@@ -114,7 +114,7 @@ def _in_time(request: HttpRequest, run: Any, tries: list[Any], rows: list[Any], 
 def _graph(request: HttpRequest, run: Any, rows: list[Any] | None) -> Graph:
     """Empty for those who may not see what the run executed. `rows` are all executions; None if they are too many."""
     sees_nodes, _lines = sees(request.user, run)
-    executed = None if rows is None else {row.node_id for row in rows}
+    executed = None if rows is None else {row.node_id: row.name for row in rows}
     return graphs.of_run(run, executed) if sees_nodes else Graph()
 
 

@@ -150,7 +150,7 @@ class Row:
 
 def _rows(lines: list[dict[str, Any]], *, with_nodes: bool) -> list[Row]:
     """Of lines as the API prints them."""
-    executed = NodeExecution.objects.select_related("node").only("node__name")
+    executed = NodeExecution.objects.only("node_name")
     found = executed.in_bulk({line["node_execution"] for line in lines} - {None} if with_nodes else ())
     nodes = {str(pk): node for pk, node in found.items()}
     return [_row(line, nodes.get(line["node_execution"])) for line in lines]

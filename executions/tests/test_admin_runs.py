@@ -208,7 +208,7 @@ class TestFailures:
         run = failed_at(WorkflowExecutionFactory(), "second by name", "a first by name")
         (row,) = listed(staff)
         assert row.pk == run.pk
-        assert row.failure.node.name == "second by name"
+        assert row.failure.node_name == "second by name"
         html = shown(staff)
         assert "went wrong in second by name" in html
         assert "more" not in html.partition("result_list")[2].partition("</table>")[0]

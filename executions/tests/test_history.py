@@ -228,7 +228,7 @@ def test_a_runs_page_shows_its_history_in_one_query(
     assert len(history.newest(run, staff)[0]) == 5
     with django_assert_max_num_queries(1):
         entries, more = history.newest(run, staff)
-        assert [str(entry.node_execution and entry.node_execution.node.name) for entry in entries]
+        assert [str(entry.node_execution and entry.node_execution.node_name) for entry in entries]
     assert not more
 
 

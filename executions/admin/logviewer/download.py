@@ -28,7 +28,7 @@ COLUMNS = (*ORDER, "level", "node_execution_id", "message")
 
 def response(request: HttpRequest, run: Any, lines: Any, asked: Asked, kind: str) -> StreamingHttpResponse:
     """Of `lines` those that hold what `asked` looks for. `kind` is one of TYPES."""
-    names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node__name"))
+    names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node_name"))
     zone = timezone.get_current_timezone()  # read now: what is sent is made after the request
     parts = _parts(lines.filter(holding("message", asked.q)) if asked.q else lines, names, kind, zone)
     ending, content_type = TYPES[kind]

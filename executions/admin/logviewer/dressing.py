@@ -88,9 +88,9 @@ class _Dresser:
     def _node(self, line: Any) -> dict[str, Any]:
         if not line.node_execution_id:
             return {"node": "", "node_link": "", "shade": 0}
-        node = line.node_execution.node
+        node = line.node_execution
         link = f"{self.page}?node={line.node_execution_id}#node"
-        return {"node": node.name, "node_link": link, "shade": node.pk.int % SHADES}
+        return {"node": node.node_name, "node_link": link, "shade": node.node_id.int % SHADES}
 
     def _message(self, line: Any) -> dict[str, Any]:
         text = _text(line)

@@ -163,7 +163,7 @@ def _index(log: Log, pk: UUID | None) -> index.Index | None:
 
 
 def _choices(log: Log) -> dict[str, Any]:
-    rows = log.run.node_executions.visible_to(log.request.user).select_related("node").only("node__name")
+    rows = log.run.node_executions.visible_to(log.request.user).only("node_name")
     offered = list(rows.order_by("execution_order", "id")[: nodes.SHOWN + 1])
     more, offered = len(offered) > nodes.SHOWN, offered[: nodes.SHOWN]
     if more and log.asked.node not in {row.pk for row in offered}:

@@ -12,7 +12,7 @@ from executions.admin import texts
 
 MESSAGE = 4_000  # characters of one line that are shown at once
 ORDER = ("timestamp", "id")
-COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node__name")
+COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node", "node_execution__node_name")
 PLACE = Window(RowNumber(), order_by=list(ORDER))
 
 type Key = tuple[datetime, UUID]
@@ -91,7 +91,7 @@ def with_skipped(lines: list[Any], after: int = -1) -> list[Any]:
 
 
 def _shown(lines: Any) -> Any:
-    rows = lines.select_related("node_execution__node").only(*COLUMNS)
+    rows = lines.select_related("node_execution").only(*COLUMNS)
     return rows.annotate(text=texts.head("message", MESSAGE + 1), has_data=Q(data__isnull=False))
 
 

@@ -62,7 +62,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
         return NodeExecution.objects.filter(pk=id).values_list("workflow_execution", flat=True).first() if id else None
 
     def get_object(self) -> Any:
-        """The name of the node, and how often it may be retried, are the node's: it may have changed since."""
+        """How often it may be retried is the node's: that may have changed since."""
         row = super().get_object()
         self.shows_the_row_alone = row.node.updated_at <= row.updated_at
         return row

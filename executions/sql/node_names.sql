@@ -1,0 +1,54 @@
+-- A node execution keeps the name that its node has in the graph that the run remembers, whatever door it came in by:
+-- renaming a node later does not rewrite runs. A node that came into the run later has the name of that moment.
+--
+-- A current graph calls its nodes as the nodes are called now, which one row says; only older graphs are opened.
+CREATE FUNCTION name_of_node(run uuid, node uuid) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN graphs.is_current THEN nodes.name ELSE coalesce((
+        SELECT each ->> 'name' FROM jsonb_array_elements(graphs.nodes) AS each WHERE each ->> 'id' = nodes.id::text
+    ), nodes.name) END
+    FROM nodes
+    LEFT JOIN workflow_executions ON workflow_executions.id = run
+    LEFT JOIN graphs ON graphs.id = workflow_executions.graph_id
+    WHERE nodes.id = node
+$$;
+
+-- No value that a statement gives is taken. Without a node there is no row either: its foreign key refuses it.
+CREATE FUNCTION node_execution_named() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.node_id = OLD.node_id THEN
+        NEW.node_name := OLD.node_name;
+    ELSE
+        NEW.node_name := coalesce(name_of_node(NEW.workflow_execution_id, NEW.node_id), '');
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+-- Rows from before, in one pass: every graph is opened once.
+CREATE TEMPORARY TABLE names_in_graphs ON COMMIT DROP AS
+    SELECT graphs.id AS graph_id, (each ->> 'id')::uuid AS node_id, each ->> 'name' AS name
+    FROM graphs, jsonb_array_elements(graphs.nodes) AS each;
+UPDATE node_executions SET node_name = named.name
+FROM (
+    SELECT row.id, coalesce(names_in_graphs.name, nodes.name) AS name
+    FROM node_executions AS row
+    JOIN nodes ON nodes.id = row.node_id
+    JOIN workflow_executions AS run ON run.id = row.workflow_execution_id
+    LEFT JOIN names_in_graphs ON names_in_graphs.graph_id = run.graph_id AND names_in_graphs.node_id = row.node_id
+) AS named
+WHERE node_executions.id = named.id;
+DROP TABLE names_in_graphs;
+
+CREATE TRIGGER node_execution_named BEFORE INSERT OR UPDATE OF node_id, node_name ON node_executions
+    FOR EACH ROW EXECUTE FUNCTION node_execution_named();
+
+-- Who may write a node execution need not be allowed to read graphs.
+DO $do$
+BEGIN
+    EXECUTE format(
+        'ALTER FUNCTION node_execution_named() SECURITY DEFINER SET search_path = pg_catalog, %I, pg_temp',
+        current_schema()
+    );
+END
+$do$;
+REVOKE ALL ON FUNCTION node_execution_named(), name_of_node(uuid, uuid) FROM PUBLIC;
