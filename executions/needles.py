@@ -20,8 +20,8 @@ QUOTES = (("'", "''"), ('"', '""'), ("'", "'\"'\"'"), ("'", "'''"))
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 IN_RUN = bytes(ord("w") if byte in LETTERS else ord(" ") for byte in range(256))
 SIX_PAIRS = b"ww ww ww ww ww ww"
-PAIRS = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}(?:[ :.-][0-9A-Fa-f]{2}){5,}+")
-NO_DIGITS = str.maketrans("", "", " :.-")
+PAIRS = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}(?:[ :.=-][0-9A-Fa-f]{2}){5,}+")
+NO_DIGITS = str.maketrans("", "", " :.=-")
 REST = re.compile("[A-Za-z0-9+/_-]*={0,2}")
 PARTS = re.compile(r"[A-Za-z0-9+]*\Z")
 
@@ -63,7 +63,7 @@ class Needles:
                 yield begin, done
 
     def _pairs(self, text: str) -> Iterator[Span]:
-        """Hexadecimal digits in pairs, as `68 75 6e` or `68:75:6e`."""
+        """Hexadecimal digits in pairs, as `68 75 6e`, `68:75:6e` or `=68=75=6e` (quoted-printable)."""
         for match in PAIRS.finditer(text):
             if self.encoded.is_in(match[0].translate(NO_DIGITS)):
                 yield match.span()

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import quopri
+import re
 import shlex
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -64,6 +65,7 @@ WRITTEN: dict[str, Any] = {
     "shell": shlex.quote,
     "shell, by hand": lambda text: "'" + text.replace("'", "'\\''") + "'",
     "quoted-printable": lambda text: quopri.encodestring(text.encode()).decode(),
+    "quoted-printable, every byte": lambda text: re.sub("(..)", r"=\1", text.encode().hex().upper()),
     "hex in pairs": lambda text: text.encode().hex(" ").upper(),
     "hex with colons": lambda text: text.encode().hex(":"),
     "base32": lambda text: base64.b32encode(text.encode()).decode(),
