@@ -44,6 +44,7 @@ PAGES = (
     View("run-completed", f"{RUNS}{{good_run}}/change/", ".ledger-facts", pictured=False),
     View("users", "/admin/auth/user/", "#result_list tbody tr", pictured=False),
     View("password", "/admin/password_change/", "#content form", pictured=False),
+    View("time-zone", "/admin/time-zone/", "#time-zone", pictured=False),
     View("token-new", "/admin/tokens/token/add/", "#token_form"),
     View("api", "/api/v1/docs/", "#docs .opblock"),
 )
