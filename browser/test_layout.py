@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
+from browser.engine import Engine
 from browser.pages import PAGES, View
 from browser.stage import Stage
 
@@ -85,3 +86,31 @@ def looked_at(page: Page, view: View, site: Stage) -> list[str]:
     if (wider := page.evaluate(WIDER)) > 0:
         faults.append(f"it is {wider} px wider than its window")
     return faults + page.evaluate(PROBE)
+
+
+OUTSIDE = """
+() => [...document.querySelectorAll(".ledger-history td, .ledger-nodes td, #result_list td")]
+    .filter(cell => cell.checkVisibility() && cell.getBoundingClientRect().right > innerWidth)
+    .map(cell => `${cell.className} ${cell.textContent.slice(0, 30)}`)
+"""
+
+
+def test_a_name_of_one_long_word_makes_nothing_wide(
+    opened: Callable[..., BrowserContext], session: StorageState, site: Stage
+) -> None:
+    engine = Engine(site, "W" * 255)
+    engine("start", "run")
+    engine("start", "Load")
+    engine("fail", "Load")
+    engine.stop()
+    faults = []
+    for width in (390, 720, 1440):
+        page = opened(viewport={"width": width, "height": 900}, storage_state=session).new_page()
+        page.goto(site.url(f"/admin/executions/workflowexecution/{engine.ids['run']}/change/"))
+        workflow = page.locator(".ledger-head a").first.get_attribute("href")
+        paths = [page.url, site.url("/admin/executions/workflowexecution/"), site.url(str(workflow))]
+        for path in [*paths, site.url(f"/admin/executions/nodeexecution/{engine.ids['Load']}/change/")]:
+            page.goto(path)
+            faults += [f"{path} at {width}: {page.evaluate(WIDER)} px too wide"] if page.evaluate(WIDER) > 0 else []
+            faults += [f"{path} at {width}: {cell}" for cell in page.evaluate(OUTSIDE)]
+    assert not faults, "\n".join(faults)
