@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from workflows.secrets import MASK, NAMES, VALUES, hidden_in, hides, is_pair, names_secret, plain
+from workflows.secrets import LONGEST_KEPT, MASK, NAMES, VALUES, hidden_in, hides, is_pair, names_secret, plain
 
 from . import patterns
 from .decoding import readings
@@ -176,7 +176,7 @@ class Scrubber:
     def _is_innocent(self, key: Any) -> bool:
         """It names no secret and holds none. Keys are few, and each comes with every line."""
         innocent = isinstance(key, str) and not names_secret(key, self.named) and self._key(key, {}) == key
-        if innocent and len(self._innocent) < MANY:
+        if innocent and len(self._innocent) < MANY and len(key) <= LONGEST_KEPT:
             self._innocent.add(key)
         return innocent
 
@@ -197,7 +197,7 @@ class Scrubber:
         text = self._keys.get(written)  # keys are few, and each comes with every line
         if text is None:
             text = self.text(written)
-            if len(self._keys) < MANY:
+            if len(self._keys) < MANY and len(written) <= LONGEST_KEPT:
                 self._keys[written] = text
         if text == written or plain(written).removesuffix("s") in NAMES:
             return key  # the latter: a word that everybody knows, even where it is a value too

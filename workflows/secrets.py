@@ -22,6 +22,7 @@ COUNTS = re.compile("tokens|tokencount|tokenlimit|tokenusage|tokenbudget")
 # Of a pair: {"name": "DB_PASSWORD", "value": ...}.
 NAMING = ("name", "Name", "key", "Key", "header", "variable", "field", "id")
 VALUES = frozenset({"value", "Value", "values", "val", "content"})
+LONGEST_KEPT = 200  # characters of a key that is remembered: callers choose keys, and may make each a megabyte long
 BARE_WORD = re.compile("[A-Za-z_]{1,40}")
 
 # What a JSON Schema says of a property. What else it says there (`default`, `const`, `enum`, `examples`) are values.
@@ -32,9 +33,15 @@ DESCRIBING = {
 SCHEMAS = {"items", "prefixItems", "anyOf", "oneOf", "allOf", "not", "additionalProperties"}
 
 
-@lru_cache(4096)
 def names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
     """Whether a key names a secret, however it is written: `api_key`, `X-Api-Key`, `dbApiKey`."""
+    if len(key) > LONGEST_KEPT:
+        return bool(_names_secret.__wrapped__(key, extra))
+    return _names_secret(key, extra)
+
+
+@lru_cache(4096)
+def _names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
     bare = INNOCENT.sub("", plain(key))
     return any(name in bare for name in (*NAMES, *filter(None, map(plain, extra)))) or _ends_in_word(key, bare)
 

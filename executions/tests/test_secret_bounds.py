@@ -9,8 +9,9 @@ from django.core.exceptions import ValidationError
 
 from executions.api import parsers
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.secrets import MASK
+from executions.secrets import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from workflows.secrets import LONGEST_KEPT, _names_secret
 from workflows.storable import has_more_elements
 
 pytestmark = pytest.mark.django_db
@@ -98,3 +99,18 @@ def test_the_bound_leaves_room_for_ten_thousand_lines(settings: Any) -> None:
         "timestamp": "x",
     }
     assert not has_more_elements(json.dumps([line] * 10_000).encode(), settings.MAX_BODY_ELEMENTS)
+
+
+def test_keys_of_any_length_are_not_remembered() -> None:
+    scrubber = Scrubber(["hunter2pw"])
+    _names_secret.cache_clear()
+    for number in range(5):
+        key = f"{number}{'k' * LONGEST_KEPT}"
+        assert scrubber.document({key: 1, f"{key} hunter2pw": 2, f"{key}_password": "x"}) == {
+            key: 1,
+            f"{key} {MASK}": 2,
+            f"{key}_password": MASK,
+        }
+    assert not scrubber._keys
+    assert not scrubber._innocent
+    assert not _names_secret.cache_info().currsize

@@ -19,7 +19,7 @@ from executions.api import creation, parsers
 from executions.needles import normal
 from executions.secrets import Scrubber, values_in
 from workflows import storable
-from workflows.secrets import masked, masked_schema, names_secret
+from workflows.secrets import _names_secret, masked, masked_schema
 
 RATIO = 8  # times, for four times the size: linear is 4, quadratic is 16
 LONG_ENOUGH = 0.004  # seconds
@@ -122,7 +122,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "alike": failure_causes.alike,
     "faults": every_document,
     "colours": lambda text: ansi.html(text, "a"),
-    "name of a key": names_secret.__wrapped__,
+    "name of a key": _names_secret.__wrapped__,
     "parsed": parsed,
     "counted": lambda text: storable.has_more_elements(text.encode(), 10),
 }
@@ -145,7 +145,7 @@ WORST = [
 
 def seconds(work: Callable[[Any], Any], given: Any) -> float:
     """Of this thread's processor time. What was remembered of keys is forgotten: the smaller input would be known."""
-    names_secret.cache_clear()
+    _names_secret.cache_clear()
     gc.disable()  # it looks through all that there is, now and then
     begin = time.thread_time()
     work(given)
