@@ -1,7 +1,7 @@
 """What a page of the admin is told while it is open: the same partials that it was made of."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from executions.live import reading
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from pastetrader import zones
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,6 +63,18 @@ def test_the_page_and_its_tail_render_lines_alike(client: Any, page: str, run: A
     rows = lines["html"].strip().split("</tr>")
     assert [row.strip() in shown for row in rows] == [True] * 3
     assert lines["html"].count("<tr id=") == 2
+
+
+def test_lines_come_in_the_time_zone_of_their_page(client: Any, page: str, run: Any) -> None:
+    client.cookies[zones.COOKIE] = "Asia/Seoul"
+    addresses = [client.get(each).context["stream"] for each in (page, page.replace("change/", "logs/"))]
+    log(run, "late", timestamp=datetime(2026, 3, 7, 16, 30, tzinfo=UTC))
+    for address in addresses:
+        ((_, lines),) = told(client, address)
+        assert "2026-03-08 01:30:00.000" in lines["html"]
+    client.cookies[zones.COOKIE] = "UTC"
+    ((_, lines),) = told(client, addresses[0])
+    assert "2026-03-07 16:30:00.000" in lines["html"]
 
 
 def test_of_a_flood_the_page_of_a_run_is_told_the_newest_lines_and_its_log_all(
