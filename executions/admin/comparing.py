@@ -137,7 +137,7 @@ def change(slower: float | None) -> str:
     """ "1.2 s longer", "40 ms shorter", "as long"; nothing is said of what has not ended."""
     if slower is None:
         return "–"
-    if not slower:
+    if not round(slower * 1000):  # less than is shown
         return _("as long")
     words = _("%(duration)s longer") if slower > 0 else _("%(duration)s shorter")
     return words % {"duration": texts.human(abs(slower))}

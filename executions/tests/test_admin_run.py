@@ -271,6 +271,9 @@ class TestComparison:
         section = part(page(teammate, completed(workflow), "?compare=1"), 'id="compare"', "</section>")
         assert "Every node took and gave the same." in section
 
+    def test_what_is_shown_as_0_ms_is_as_long(self) -> None:
+        assert [comparing.change(each) for each in (0.0004, -0.0004, 0.002)] == ["as long", "as long", "2 ms longer"]
+
     def test_nodes_that_one_run_has_and_the_other_has_not_differ(self, workflow: Any, teammate: Any) -> None:
         completed(workflow)
         run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
