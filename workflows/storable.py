@@ -16,7 +16,7 @@ LARGE = 65_536  # bytes of a body: less is parsed and masked in a few millisecon
 MAX_DEPTH = 64
 MAX_POINTER = 1_000  # characters of a place in a document: keys may be as long as the document
 SURROGATES = re.compile("[\ud800-\udfff]")
-TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # one that does not end is read once: up to the end
 MAX_DIGITS = 4300  # of a whole number: more are no number to Python
 
 

@@ -62,6 +62,7 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "beginnings of a JWT after hyphens": repeated("-eyJaaaaaaaa"),
     "an open quote and backslashes": lambda size: "password='" + "\\" * size,
     "keys in one word that ends in a name": lambda size: repeated("password:")(size) + ".password",
+    "quotes in a text of JSON that does not end": lambda size: "[" * 20 + '"' + repeated('\\"')(size),
     "headers": repeated("cookie: "),
     "schemes": repeated("bearer "),
     "brackets": lambda size: '{"token": ' + "[" * size + "]" * size + "}",
