@@ -1,14 +1,14 @@
 """Every page, at three widths: each link, button and field takes its own click, nothing moves while a page is loaded,
 and no page is wider than its window."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
 from browser.engine import Engine
-from browser.pages import PAGES, View
+from browser.pages import PAGES, RUNS, View
 from browser.stage import Stage
 
 WIDTHS = (1440, 1024, 390)
@@ -62,6 +62,53 @@ PROBE = """
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
+LONG = "Lang" * 63 + "xyz"  # as long as a name may be, and no space in it
+OF_LONG = (
+    f"{RUNS}{{run}}/change/?node={{node}}", f"{RUNS}{{run}}/logs/", f"{RUNS}{{run}}/delete/", RUNS,
+    "/admin/executions/nodeexecution/{node}/change/", "/admin/executions/nodeexecution/",
+    "/admin/executions/executionlog/",
+    "/admin/workflows/workflow/{workflow}/", "/admin/workflows/workflow/{workflow}/change/",
+    "/admin/workflows/workflow/{workflow}/history/", "/admin/workflows/workflow/", "/admin/",
+)  # fmt: skip
+
+
+@pytest.fixture
+def long_names(site: Stage) -> Iterator[dict[str, str]]:
+    """The ids of a workflow, a node execution and a failed run whose names and texts are as long as they may be."""
+
+    def call(path: str, body: Any) -> Any:
+        status, told, _headers = site.call("POST", path, body, {})
+        assert status < 300, told
+        return told
+
+    definition = {"name": LONG, "nodes": [{"name": LONG, "node_type": "tool"}]}
+    workflow = call("workflows/", definition)["id"]
+    body = {"workflow": workflow, "trigger_type": "manual", "start": True, "metadata": {"tags": [LONG]}}
+    run = call("executions/", body)["id"]
+    node = call(f"executions/{run}/nodes/", {"node": LONG})["id"]
+    call(f"node-executions/{node}/start/", {})
+    call(f"executions/{run}/logs/", {"level": "error", "message": f"what happened: {LONG}", "node_execution": node})
+    call(f"node-executions/{node}/fail/", {"error_message": f"KeyError: {LONG}"})
+    call(f"executions/{run}/fail/", {"error_message": f"KeyError: {LONG}"})
+    yield {"workflow": workflow, "run": run, "node": node}
+    site.call("DELETE", f"executions/{run}/", {"reason": "a test"}, {})
+    site.call("DELETE", f"workflows/{workflow}/", None, {})
+
+
+def test_no_page_is_wider_than_its_window_for_a_long_name(
+    long_names: dict[str, str], opened: Callable[..., BrowserContext], session: StorageState, site: Stage
+) -> None:
+    page = opened(storage_state=session).new_page()
+    wider: dict[str, list[int]] = {}
+    for address in OF_LONG:
+        page.goto(site.address + address.format_map(long_names))
+        for width in (*WIDTHS, 720):  # the last is what 200 % zoom leaves of the first
+            page.set_viewport_size({"width": width, "height": 900})
+            if page.evaluate(WIDER) > 0:
+                wider.setdefault(address, []).append(width)
+    assert wider == {}
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_takes_its_clicks_and_keeps_its_place(
     width: int, opened: Callable[..., BrowserContext], session: StorageState, site: Stage
@@ -78,10 +125,17 @@ def test_every_page_takes_its_clicks_and_keeps_its_place(
     assert not faults, "\n".join(faults)
 
 
-def looked_at(page: Page, view: View, site: Stage) -> list[str]:
+def shift_of(page: Page, view: View, site: Stage) -> float:
     page.goto(site.url(view.path))
     expect(page.locator(view.shows).first).to_be_visible()
-    shift = page.evaluate("window.shifts")
+    return float(page.evaluate("window.shifts"))
+
+
+def looked_at(page: Page, view: View, site: Stage) -> list[str]:
+    shift = shift_of(page, view, site)
+    for _again in range(2):
+        if shift > MOST_SHIFT:  # a busy machine paints half a page; what a script moves, it moves each time
+            shift = min(shift, shift_of(page, view, site))
     faults = [f"it shifts by {shift:.3f}"] if shift > MOST_SHIFT else []
     if (wider := page.evaluate(WIDER)) > 0:
         faults.append(f"it is {wider} px wider than its window")
