@@ -43,6 +43,7 @@ PAGES = (
     View("workflow-changes", "/admin/workflows/workflow/{workflow}/history/", ".ledger-table", pictured=False),
     View("run-completed", f"{RUNS}{{good_run}}/change/", ".ledger-facts", pictured=False),
     View("users", "/admin/auth/user/", "#result_list tbody tr", pictured=False),
+    View("groups", "/admin/auth/group/", "#changelist", pictured=False),
     View("password", "/admin/password_change/", "#content form", pictured=False),
     View("time-zone", "/admin/time-zone/", "#time-zone", pictured=False),
     View("token-new", "/admin/tokens/token/add/", "#token_form"),
