@@ -290,6 +290,8 @@ def test_every_live_page_says_that_its_session_has_ended_and_asks_nothing_more(
     engine("log", "a line")
     context = opened(storage_state=screenshots.signed_in(browser, site))  # a session of its own, which ends here
     guards[0].expected = {401}
+    # A stream that the page opens anew just then is led to the login page, which Chromium calls an error.
+    guards[0].expected_failures |= {"EventSource's response has a MIME type"}
     run = RUN_PAGE.format(run=engine.ids["run"])
     addresses = ("/admin/", RUNS, run, f"{RUNS}{engine.ids['run']}/logs/", "/admin/workflows/workflow/{workflow}/")
     pages = [context.new_page() for _ in addresses]

@@ -112,6 +112,14 @@ def test_of_each_kind_of_error(error: Exception, said: str) -> None:
     assert sentence(error, "shell") == ""
 
 
+AS_ANOTHER_ROLE = """
+CREATE ROLE ledger_sentence;
+GRANT ledger_sentence TO CURRENT_USER;
+SET LOCAL ROLE ledger_sentence;
+SELECT ledger_noted(now(), '')
+"""
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("statement", "kind", "said"),
@@ -119,7 +127,7 @@ def test_of_each_kind_of_error(error: Exception, said: str) -> None:
         ("SELECT pg_sleep(9)", OperationalError, "A statement took longer than DATABASE_STATEMENT_TIMEOUT_MS"),
         ("SELECT * FROM no_such_table", ProgrammingError, "The database has no tables of the ledger yet"),
         (
-            "SET LOCAL ROLE pg_monitor; SELECT ledger_noted(now(), '')",
+            AS_ANOTHER_ROLE,
             ProgrammingError,
             "The database refuses its role something: permission denied for function ledger_noted. docs/security.md",
         ),

@@ -1,6 +1,7 @@
 """Who tries passwords or tokens: after how many they wait, and who else does not."""
 
 import logging
+import re
 from collections.abc import Iterator
 from threading import BoundedSemaphore
 from typing import Any
@@ -56,7 +57,7 @@ def test_after_wrong_passwords_the_right_one_is_refused_too(caplog: pytest.LogCa
     assert (answer.status_code, 890 <= int(answer["Retry-After"]) <= 900) == (429, True)
     assert "Try again in 15 minutes." in answer.content.decode()
     assert logged(caplog)[0] == "The login as 'staff' from '10.0.0.1' failed."
-    assert logged(caplog)[-1].endswith("failed. Others are refused for 900 seconds.")
+    assert re.search(r"failed\. Others are refused for (89\d|900) seconds\.$", logged(caplog)[-1])
     assert len(logged(caplog)) == 10
     assert "guess" not in "".join(logged(caplog))
 
@@ -117,9 +118,8 @@ def test_wrong_tokens_are_refused_by_address(api: Any, owner: Any, caplog: pytes
     assert answer["Content-Type"] == "application/problem+json"
     assert with_token(before).status_code == 200, "one that was right lately is not refused for what others do"
     assert with_token(after, address="10.0.0.2").status_code == 200
-    assert (
-        logged(caplog)[-1] == "A request with a wrong token from '10.0.0.1' failed. Others are refused for 60 seconds."
-    )
+    said = r"A request with a wrong token from '10\.0\.0\.1' failed\. Others are refused for (5\d|60) seconds\."
+    assert re.fullmatch(said, logged(caplog)[-1])
     assert "ptl_" not in "".join(logged(caplog))
 
 
