@@ -76,7 +76,7 @@ def _body(case: Any) -> None:
             case "createExecutionLogs":
                 body["node_execution"] = None
                 body.update({"id": str(uuid7())} if "id" in body else {})  # its time is within the last days
-            case "createWorkflow" | "replaceWorkflow" | "updateWorkflow":
+            case "createWorkflow" | "replaceWorkflow" | "updateWorkflow" | "ensureWorkflow":
                 _graph(body)
 
 

@@ -18,10 +18,19 @@ MOMENT: Schema = {"type": "string", "format": "date-time", "pattern": "^(19[7-9]
 OBJECT: Schema = {"type": "object", "additionalProperties": {}}
 MASKED: Schema = {"type": "string", "pattern": MASK.replace("*", r"\*")}
 
+# What workflows.names takes, as near as a pattern says it: no control or bidirectional characters, something to see.
+REFUSED = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+UNSEEN = (
+    r"\s\u00ad\u034f\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    r"\u200b-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+)
+NAME = f"[^{REFUSED}]*[^{REFUSED}{UNSEEN}][^{REFUSED}]*"
+NAMES = {"name", "label"}
+
 KINDS: dict[str, Schema] = {
     context.OBJECT[0]: OBJECT,
     context.STRING[0]: {"type": "string"},
-    context.STRINGS[0]: {"type": "array", "items": {"type": "string"}},
+    context.STRINGS[0]: {"type": "array", "items": {"type": "string", "maxLength": 255, "pattern": f"^({NAME})?$"}},
     context.BOOLEAN[0]: {"type": "boolean"},
     context.INTEGER[0]: {"type": "integer"},
     context.NUMBER[0]: {"type": "number"},
@@ -93,6 +102,8 @@ def _limits(field: Any) -> Schema:
             return UUID7
         case serializers.DateTimeField():
             return {"pattern": MOMENT["pattern"]}
+        case serializers.CharField() if field.field_name in NAMES:
+            return {"pattern": f"^({NAME})?$" if field.allow_blank else f"^{NAME}$"}
         case serializers.CharField() if field.trim_whitespace and not field.allow_blank:
             return {"pattern": r"\S"}
         case _:
