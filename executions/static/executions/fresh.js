@@ -17,10 +17,12 @@ export class Freshener {
 
     later() {
         if (isOver()) return;
+        if (this.isAsking) return void (this.isWanted = true); // the answer on its way may not know of it
         this.timer ??= setTimeout(() => this.#now(), Math.max(0, this.done + this.pause - performance.now()) + JITTER_MS * Math.random());
     }
 
     async #now() {
+        this.isAsking = true;
         const began = performance.now();
         const address = location.href;
         try {
@@ -33,6 +35,10 @@ export class Freshener {
         this.done = performance.now();
         this.pause = Math.min(MOST_MS, Math.max(LEAST_MS, 10 * (this.done - began)));
         this.timer = undefined;
+        this.isAsking = false;
+        if (!this.isWanted) return;
+        this.isWanted = false;
+        this.later();
     }
 }
 
