@@ -1,4 +1,4 @@
-"""Who acts on the ledger (workflows.actor), as the statement that moves a row says it."""
+"""The actor (workflows.actor) as an expression of the statement that moves a row."""
 
 import json
 

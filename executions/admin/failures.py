@@ -1,4 +1,4 @@
-"""What failed lately, and why: runs that failed of one cause stand together, whatever their workflow."""
+"""Failures of the last 24 hours, grouped by cause across workflows."""
 
 import hashlib
 from collections.abc import Iterable
@@ -58,7 +58,7 @@ class Group:
 
 @dataclass
 class Place(Group):
-    """Those that failed at one node of one workflow; where no node failed, `node` is None."""
+    """Runs that failed at one node of one workflow; where no node failed, `node` is None."""
 
     @property
     def workflow(self) -> Any:
@@ -75,7 +75,7 @@ class Place(Group):
 
 @dataclass
 class Cause(Group):
-    """Those that failed of one cause, and `places`, in the order of the newest failure, by their keys."""
+    """Runs that failed of one cause, and `places`, in the order of the newest failure, by their keys."""
 
     places: dict[str, Place] = field(default_factory=dict)
 

@@ -97,7 +97,7 @@ class WorkflowFilter(ConstantFilter):
         return (*super().parameters(), FIND)
 
     def has_output(self) -> bool:
-        """What is looked for may not be there: then this says so."""
+        """Say so where nothing was found."""
         return super().has_output() or bool(self.find)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:

@@ -35,7 +35,7 @@ class KeysetChangeList(StrictChangeList):
         return super().get_queryset(request, exclude_parameters)
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
-        """What was looked for among the workflows is over once a link is followed."""
+        """Leave the search among the workflows out of links."""
         return super().get_query_string(new_params, [FIND, *(remove or ())])
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:

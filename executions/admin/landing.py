@@ -60,7 +60,7 @@ def named(text: str) -> Q:
 
 
 def _by_correlation_id(user: Any, text: str) -> list[Any]:
-    """Where runs have it as a tag too, the list shows them all."""
+    """Show the list where runs have it as a tag too."""
     found = WorkflowExecution.objects.visible_to(user).filter(named(text)).annotate(id_named=KT(CORRELATION_ID))
     rows = list(found.only("pk").order_by()[:2])
     return [row for row in rows if row.id_named in forms(text)] if len(rows) == 1 else rows
