@@ -377,15 +377,25 @@ def test_a_page_says_what_an_answer_means(
         expect(lost(page, kind)).to_be_hidden()
 
 
-def test_the_page_of_a_workflow_follows_its_runs(page: Page, site: Stage, engine: Engine) -> None:
+def test_the_page_of_a_workflow_follows_its_runs_from_before_its_stream_is_open(
+    page: Page, site: Stage, engine: Engine
+) -> None:
     engine("start", "run")
     engine("start", "Load")
     page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
-    with page.expect_request(stream_of):
-        page.locator(".ledger-head").first.get_by_role("link").click()
+    opened: list[Route] = []
+
+    def hold(route: Route) -> None:
+        opened.append(route)
+
+    page.route("**/api/v1/executions/stream/**", hold)
+    page.locator(".ledger-head").first.get_by_role("link").click()
     last = page.locator(".workflow-facts .status").first
     expect(last).to_have_text("running")
     engine("fail", "run")
+    page.unroute("**/api/v1/executions/stream/**")
+    for route in opened:
+        route.continue_()
     expect(last).to_have_text("failed")
     expect(page.locator("time.clock")).to_have_count(0)
     page.keyboard.press("j")

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionStatus, WorkflowExecution
 
-from . import cells, failures, health, presets, retried, texts
+from . import cells, failures, health, presets, retried, streams, texts
 from .asking import asked
 from .health import Count
 
@@ -41,8 +41,9 @@ def front_page(request: HttpRequest) -> HttpResponse:
     runs = admin.site.get_model_admin(WorkflowExecution)
     if not runs.has_view_permission(request):
         return admin.site.index(request)
+    context = {"title": _("Monitor"), "clocks": cells.clocks(), "moves": streams.moves_address()}
     found = {name: section(name, request.user) for name in SECTIONS}
-    return admin.site.index(request, {"title": _("Monitor"), "monitor": found, "clocks": cells.clocks()})
+    return admin.site.index(request, context | {"monitor": found})
 
 
 def section(name: str, user: Any) -> Section:

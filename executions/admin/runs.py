@@ -65,6 +65,8 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         """With `?part=rows`, only the table, for list.js to put in its place."""
         part = run_list.part_of(request)
         chosen = {"presets": presets.shown(request.GET), "clocks": cells.clocks()}
+        if part != run_list.ROWS:
+            chosen["moves"] = streams.moves_address()
         response = super().changelist_view(request, chosen | (extra_context or {}))
         if not (isinstance(response, TemplateResponse) and "cl" in (response.context_data or {})):
             return response

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from executions.live import stream
 from executions.live.callers import as_it_came, grounds
 from executions.live.cursor import BadCursor, Cursor
-from executions.live.reading import Gone, Run, Step, going_on
+from executions.live.reading import Gone, Moves, Run, Step, going_on
 from executions.live.slots import TooManyStreams
 from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import sees
@@ -46,6 +46,12 @@ def address(run: WorkflowExecution, lines: str = "") -> str | None:
         return None
     rows = f"&lines={lines}" if lines else ""
     return f"{reverse('admin:executions_stream', args=[run.pk])}?last_event_id={position(run)}{rows}"
+
+
+def moves_address() -> str:
+    """Return the address of the stream of all runs for a page that reads its rows after this call: it goes on from
+    here, so that no change is lost between the page and the opening of its stream."""
+    return f"{reverse('execution-moves')}?last_event_id={Cursor.at(Moves().snapshot())}"
 
 
 def of_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:

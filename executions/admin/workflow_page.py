@@ -19,7 +19,7 @@ from executions.querysets import may_see
 from workflows.models import Graph, Workflow
 from workflows.querysets import may_see_all
 
-from . import cells, changes, drawing, durations, grid, health, newest, node_health, presets
+from . import cells, changes, drawing, durations, grid, health, newest, node_health, presets, streams
 from .asking import asked
 
 LIMIT_MS = 2_000  # for each statement of a section
@@ -36,8 +36,9 @@ def page(request: HttpRequest, pk: UUID) -> HttpResponse:
     if workflow is None:
         messages.warning(request, _("There is no workflow with the id %(id)s. Perhaps it was deleted.") % {"id": pk})
         return redirect("admin:index")
+    moves = streams.moves_address()
     sections = Sections(request, workflow)
-    context = {"workflow": workflow, "title": workflow.name, "runs_address": presets.runs(workflow=pk)}
+    context = {"moves": moves, "workflow": workflow, "title": workflow.name, "runs_address": presets.runs(workflow=pk)}
     if sections.runs is None:
         return _answer(request, "too_slow", context, status=503)
     return _answer(request, "page", context | sections.shown())

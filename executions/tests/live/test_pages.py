@@ -137,8 +137,32 @@ def test_any_number_of_lines_is_told_by_as_many_questions(client: Any, page: str
     assert counts[0] == counts[1]
 
 
-def test_the_monitor_knows_where_moves_are_told(client: Any, staff: Any) -> None:
+@pytest.fixture(params=["/admin/", "/admin/executions/workflowexecution/?all=1", "workflow"])
+def moving(request: Any, client: Any, staff: Any, workflow: Any) -> str:
+    """Return the address of a page that follows the moves of all runs."""
     client.force_login(staff)
-    text = client.get("/admin/").text
-    assert 'data-moves="/api/v1/executions/stream/"' in text
-    assert text.count("data-live=") == 6
+    return request.param if request.param != "workflow" else f"/admin/workflows/workflow/{workflow.pk}/"
+
+
+def test_what_happens_after_a_page_was_made_is_told_though_its_stream_opens_later(
+    client: Any, moving: str, run: Any
+) -> None:
+    address = client.get(moving).context["moves"]
+    assert told(client, address) == []
+    run.complete()
+    ((kind, state),) = told(client, address)
+    assert (kind, state["id"], state["status"]) == ("execution", str(run.pk), "completed")
+
+
+def test_a_page_goes_on_from_before_its_rows_were_read(client: Any, moving: str, run: Any) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        response = client.get(moving)
+    assert response.context["moves"] in response.text
+    texts = [query["sql"] for query in queries]
+    (snapshot,) = [place for place, text in enumerate(texts) if "pg_current_snapshot" in text]
+    assert snapshot < min(place for place, text in enumerate(texts) if 'FROM "workflow_executions"' in text)
+
+
+def test_the_monitor_has_six_live_parts(client: Any, staff: Any) -> None:
+    client.force_login(staff)
+    assert client.get("/admin/").text.count("data-live=") == 6
