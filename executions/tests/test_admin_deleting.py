@@ -1,13 +1,18 @@
 """Deleting runs: by those who may, with numbers on the page that asks, and by one statement."""
 
 from typing import Any
+from unittest import mock
 
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.reasons import CANCEL_FIRST
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.test_admin_actions import told
 
 RUNS = "/admin/executions/workflowexecution/"
 
@@ -44,33 +49,63 @@ def test_one_run_is_deleted_with_all_that_is_its_own(staff: Any) -> None:
     assert not ExecutionLog.objects.filter(workflow_execution=run.pk).exists()
 
 
-def test_a_running_run_is_deleted_neither_by_itself_nor_among_others(staff: Any) -> None:
-    running, ended = in_state(WorkflowExecutionFactory(), "running"), in_state(WorkflowExecutionFactory(), "failed")
-    client = signed_in(staff)
-    answers = [
-        client.post(f"{RUNS}{running.pk}/delete/", {"post": "yes", "reason": "noise"}, follow=True),
-        client.post(
-            RUNS,
-            {
-                "action": "delete_selected", "_selected_action": [running.pk, ended.pk], "post": "yes",
-                "reason": "noise",
-            },
-            follow=True,
-        ),
-    ]  # fmt: skip
-    assert all("Cannot delete execution in running state: cancel it first" in a.content.decode() for a in answers)
+def delete_many(user: Any, *runs: WorkflowExecution, **fields: str) -> Any:
+    data = {"action": "delete_selected", "_selected_action": [run.pk for run in runs]} | fields
+    return signed_in(user).post(RUNS, data)
+
+
+def test_a_running_run_is_not_deleted(staff: Any) -> None:
+    running = in_state(WorkflowExecutionFactory(), "running")
+    path = f"{RUNS}{running.pk}/delete/"
+    answer = signed_in(staff).post(path, {"post": "yes", "reason": "noise"}, follow=True)
+    assert "Cannot delete execution in running state: cancel it first" in answer.content.decode()
+    assert WorkflowExecution.objects.exists()
+
+
+def test_one_that_is_started_while_it_is_deleted_is_kept(staff: Any) -> None:
+    run = WorkflowExecutionFactory()
+    refusal = InvalidTransition("delete", "running", CANCEL_FIRST)
+    with mock.patch.object(WorkflowExecution, "delete_unless_running", side_effect=refusal):
+        answer = signed_in(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"}, follow=True)
+    assert "Cannot delete execution in running state: cancel it first" in answer.content.decode()
+
+
+def test_a_running_run_is_left_out_and_the_others_are_deleted(staff: Any) -> None:
+    running, ended = in_state(WorkflowExecutionFactory(), "running"), in_state(run_with_history(), "failed")
+    html = delete_many(staff, running, ended).content.decode()
+    assert "Delete 1 workflow execution</button>" in html
+    assert "1 is left out" in html
+    assert "Cancel it first, so that its engine hears of its end" in html
+    assert [f'value="{run.pk}"' in html for run in (running, ended)] == [False, True]
+    assert "node executions: 1, execution logs: 2." in html
     assert WorkflowExecution.objects.count() == 2
+    delete_many(staff, ended, confirmed="yes", reason="noise")
+    assert WorkflowExecution.objects.get() == running
+
+
+def test_one_that_started_meanwhile_is_kept_and_named(staff: Any) -> None:
+    running, ended = in_state(WorkflowExecutionFactory(), "running"), in_state(WorkflowExecutionFactory(), "failed")
+    said = told(delete_many(staff, running, ended, confirmed="yes", reason="noise"))
+    assert said[0].startswith(f"{running}: Cannot delete execution in running state: cancel it first")
+    assert said[1] == "Deleted 1 workflow execution."
+    assert WorkflowExecution.objects.get() == running
+    assert LogEntry.objects.get().object_id == str(ended.pk)
+
+
+def test_where_all_are_running_it_is_asked_again_with_what_was_typed(staff: Any) -> None:
+    running = in_state(WorkflowExecutionFactory(), "running")
+    html = delete_many(staff, running, confirmed="yes", reason="noise").content.decode()
+    assert "Nothing can be done" in html
+    assert "noise</textarea>" in html
 
 
 def test_many_runs_are_deleted_by_one_statement(staff: Any) -> None:
     runs = [run_with_history() for _ in range(5)]
-    data = {"action": "delete_selected", "_selected_action": [run.pk for run in runs]}
-    client = signed_in(staff)
-    assert "Execution logs: 10<" in client.post(RUNS, data | {"index": "0"}).content.decode()
+    assert "execution logs: 10." in delete_many(staff, *runs).content.decode()
     with CaptureQueriesContext(connection) as queries:
-        client.post(RUNS, data | {"post": "yes", "reason": "noise"})
+        delete_many(staff, *runs, confirmed="yes", reason="noise")
     assert not WorkflowExecution.objects.exists()
-    assert len([query for query in queries if query["sql"].startswith("DELETE")]) == 1
+    assert len([query for query in queries if query["sql"].startswith('DELETE FROM "workflow')]) == 1
 
 
 def test_who_may_not_delete_cannot(teammate: Any, newcomer: Any, stranger: Any, owner: Any) -> None:
@@ -78,7 +113,5 @@ def test_who_may_not_delete_cannot(teammate: Any, newcomer: Any, stranger: Any, 
     for user in (teammate, newcomer, stranger, owner):
         response = signed_in(user).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"})
         assert response.status_code in {302, 403}
-        signed_in(user).post(
-            RUNS, {"action": "delete_selected", "_selected_action": [run.pk], "post": "yes", "reason": "noise"}
-        )
+        delete_many(user, run, confirmed="yes", reason="noise")
     assert WorkflowExecution.objects.filter(pk=run.pk).exists()

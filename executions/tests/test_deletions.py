@@ -95,7 +95,7 @@ class TestAdmin:
         response = signed_in(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes"} | reason, follow=True)
         assert "Nothing was deleted: give a reason" in response.content.decode()
         assert 'name="reason"' in response.content.decode()
-        data = {"action": "delete_selected", "_selected_action": [run.pk], "post": "yes"} | reason
+        data = {"action": "delete_selected", "_selected_action": [run.pk], "confirmed": "yes"} | reason
         html = signed_in(staff).post(RUNS, data).content.decode()
         assert "Nothing was deleted: give a reason" in html
         assert f'<input type="hidden" name="_selected_action" value="{run.pk}">' in html
@@ -105,7 +105,7 @@ class TestAdmin:
         runs = WorkflowExecutionFactory.create_batch(2)
         data = {"action": "delete_selected", "_selected_action": [run.pk for run in runs], "reason": "noise"}
         assert ">noise</textarea>" in signed_in(staff).post(RUNS, data).content.decode()
-        signed_in(staff).post(RUNS, data | {"post": "yes"})
+        signed_in(staff).post(RUNS, data | {"confirmed": "yes"})
         assert [kept.reason for kept in Deletion.objects.all()] == ["noise", "noise"]
 
     def test_staff_read_the_deletions_newest_first(self, teammate: Any) -> None:

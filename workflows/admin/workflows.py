@@ -2,7 +2,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.actions import delete_selected as confirm_and_delete
 from django.contrib.admin.utils import model_ngettext
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -28,6 +27,8 @@ EXECUTED = _(
 )
 TRASH = _("Move %(count)d %(items)s to the trash")
 TRASH_EFFECT = _("The API does not find them any more, and their runs stay. They can be restored.")
+DELETE = _("Delete %(count)d %(items)s")
+DELETE_EFFECT = _("Their nodes and edges are deleted too. This cannot be undone.")
 RESTORE = _("Restore %(count)d %(items)s")
 IN_TRASH = _("It is in the trash already.")
 NOT_IN_TRASH = _("It is not in the trash.")
@@ -210,14 +211,14 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
 
     @admin.action(permissions=["delete"], description=_("Delete"))
     def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        try:
-            with transaction.atomic():
-                return confirm_and_delete(self, request, queryset)
-        except HasHistory as refusal:
-            return self._refused(request, refusal.sentence)
+        done = gettext("Deleted %(count)d %(items)s.")
+        rows = list(queryset)
+        executed = {row.pk: format_lazy(EXECUTED, workflow=row) for row in rows if row.executions.exists()}
+        question = Question("delete_selected", DELETE, DELETE_EFFECT, rows, executed, takes_reason=False)
+        return self._each(request, question, Workflow.delete, done)
 
     def _each(
-        self, request: HttpRequest, question: Question, act: Callable[[Workflow], None], done: str
+        self, request: HttpRequest, question: Question, act: Callable[[Workflow], Any], done: str
     ) -> HttpResponse | None:
         """Ask, and do it once the page that asks was answered."""
         if not is_confirmed(request) or (question.rows and not question.possible):
@@ -228,12 +229,15 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             self.message_user(request, done % {"count": count, "items": items}, messages.SUCCESS)
         return None
 
-    def _did(self, request: HttpRequest, row: Workflow, act: Callable[[Workflow], None]) -> bool:
+    def _did(self, request: HttpRequest, row: Workflow, act: Callable[[Workflow], Any]) -> bool:
         try:
             with transaction.atomic():
+                if act is Workflow.delete:
+                    self.log_deletions(request, Workflow.objects.filter(pk=row.pk))
+                else:
+                    self.log_change(request, row, act.__name__)
                 act(row)
-                self.log_change(request, row, act.__name__)
-        except StaleObject as refusal:
+        except (StaleObject, HasHistory) as refusal:
             self.message_user(request, f"{row}: {refusal.sentence}", messages.ERROR)
             return False
         return True
