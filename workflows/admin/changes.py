@@ -10,15 +10,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.base import parse_uuid
-from workflows.history import ChangedKind, DefinitionChange
+from workflows.history import ChangeAct, ChangedKind, DefinitionChange
+from workflows.models import Node
 
 from .lists import ConstantFilter, StrictAdmin
 
 SHOWN = 200  # changes on the page of one workflow or token, the newest
+ENDS = {"source_node_id": "source_node", "target_node_id": "target_node"}
 ROWS = 5  # rows of one change that are shown; the others are counted
 
 type Field = tuple[str, str, str]
@@ -86,7 +89,22 @@ class Shown:
         """Yield each row's name, where it is not the subject's own, and its fields with what was and what is."""
         for part in self.row.rows[:ROWS]:
             name = "" if part["name"] == self.row.subject_name else part["name"] or ""
-            yield name, [(field, *map(_text, values)) for field, values in part["fields"].items()]
+            yield name, [(field, _text(before), _text(after)) for field, (before, after) in self._fields(part)]
+
+    def _fields(self, part: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+        """Yield the fields that differ. The ends of an edge are nodes, shown by their names: of one that was made or
+        deleted the edge's own name says them."""
+        for field, values in part["fields"].items():
+            if field not in ENDS:
+                yield field, values
+            elif self.row.act == ChangeAct.CHANGE:
+                yield ENDS[field], [self._node_names.get(value, value) for value in values]
+
+    @cached_property
+    def _node_names(self) -> dict[str, str]:
+        """The names that the ends of moved edges have now, by their ids."""
+        ids = {value for part in self.row.rows[:ROWS] for end in ENDS for value in part["fields"].get(end, ())}
+        return {str(pk): name for pk, name in Node.objects.filter(pk__in=ids).values_list("pk", "name")}
 
 
 class ChangesMixin(StrictAdmin):

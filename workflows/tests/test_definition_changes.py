@@ -196,6 +196,21 @@ def test_the_history_pages_show_changes_by_the_api_too(api: Any, owner: Any, sta
     assert "create: token" in client.get(f"/admin/tokens/token/{token.pk}/history/").content.decode()
 
 
+def test_the_history_of_an_edge_names_its_nodes(staff: Any, client: Any) -> None:
+    workflow = WorkflowFactory(name="screen", chain=["load", "rank"])
+    report, edge = NodeFactory(workflow=workflow, name="report"), workflow.edges.get()
+    ids = [str(pk) for pk in workflow.nodes.values_list("pk", flat=True)]
+    Edge.objects.filter(pk=edge.pk).update(target_node=report)
+    edge.refresh_from_db()
+    edge.delete()
+    client.force_login(staff)
+    page = client.get(f"/admin/workflows/workflow/{workflow.pk}/history/").content.decode()
+    assert "load → rank" in page
+    assert "<code>target_node</code> <del><code>rank</code></del> <ins><code>report</code></ins>" in page
+    assert "load → report" in page
+    assert [pk for pk in ids if pk in page] == []
+
+
 def test_who_may_not_see_a_workflow_does_not_see_its_changes(stranger: Any, client: Any) -> None:
     workflow = WorkflowFactory()
     client.force_login(stranger)
