@@ -45,7 +45,7 @@ def _check(browser: Browser, site: Stage, cookies: StorageState, view: View, loc
     options: dict[str, Any] = {"storage_state": cookies} if view.signed_in else {}
     with browser.new_context(locale=locale, timezone_id="UTC", viewport=WIDE, **options) as context:
         page = context.new_page()
-        page.goto(site.url(view.path))
+        site.show(page, view)
         expect(page.locator(view.shows).first).to_be_visible(timeout=30_000)
         found = faults_of(page, WAYS)
     for fault in found:

@@ -15,6 +15,7 @@ class View(NamedTuple):
     signed_in: bool = True
     pictured: bool = True
     scroll_to: str = ""
+    action: str = ""  # of a list: the page that asks before it, of its first rows
 
 
 PAGES = (
@@ -27,6 +28,7 @@ PAGES = (
     View("run-node", f"{RUN}?node={{failed_node}}", ".node-panel", scroll_to="#node"),
     View("run-compared", f"{RUN}?compare=1", ".durations", scroll_to="#compare"),
     View("run-delete", f"{RUNS}{{failed_run}}/delete/", "#content form", pictured=False),
+    View("runs-confirm", RUNS, ".confirm-form", pictured=False, action="cancel"),
     View("node", "/admin/executions/nodeexecution/{failed_node}/change/", ".ledger-error"),
     View("nodes", "/admin/executions/nodeexecution/", "#result_list tbody tr", pictured=False),
     View("log", f"{RUNS}{{failed_run}}/logs/", ".log-lines li"),

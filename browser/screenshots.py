@@ -63,7 +63,7 @@ def shoot_all(browser: Browser, site: Stage, cookies: StorageState, views: list[
 
 def shoot(context: BrowserContext, site: Stage, view: View, variant: str) -> int:
     page, size = context.new_page(), VARIANTS[variant]["viewport"]
-    page.goto(site.url(view.path))
+    site.show(page, view)
     page.locator(view.shows).first.wait_for()
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(height, LONGEST[size["width"]]))})

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from playwright.sync_api import Page
+
+from browser.pages import View
 from fuzz.ledger import Ledger
 from pastetrader.tests.site import ROOT
 
+CHOSEN = 8  # rows for an action: some that it can work on, and some that are left out
 SEED = ("--runs", "400", "--workflows", "12", "--nodes", "3200", "--lines", "4000")
 
 
@@ -23,6 +27,14 @@ class Stage(Ledger):
 
     def fill(self, seed: tuple[str, ...]) -> None:
         self.ids = json.loads(self.python("-m", "browser.story", *seed).splitlines()[-1])
+
+    def show(self, page: Page, view: View) -> None:
+        """Open a view as a person does; wait for nothing."""
+        page.goto(self.url(view.path))
+        if view.action:
+            for box in page.locator(".action-select").all()[:CHOSEN]:
+                box.check()
+            page.locator(f'button[name="action"][value="{view.action}"]').click()
 
     def python(self, *arguments: str) -> str:
         """What a program says that works on this stage's database. Raises CalledProcessError."""

@@ -126,7 +126,7 @@ def test_every_page_takes_its_clicks_and_keeps_its_place(
 
 
 def shift_of(page: Page, view: View, site: Stage) -> float:
-    page.goto(site.url(view.path))
+    site.show(page, view)
     expect(page.locator(view.shows).first).to_be_visible()
     return float(page.evaluate("window.shifts"))
 

@@ -20,7 +20,7 @@ def test_a_page_violates_no_rule_of_wcag(
     view: View, opened: Callable[..., BrowserContext], session: StorageState, site: Stage
 ) -> None:
     page = opened(storage_state=session if view.signed_in else None).new_page()
-    page.goto(site.url(view.path))
+    site.show(page, view)
     expect(page.locator(view.shows).first).to_be_visible()
     check_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], "it scrolls sideways on a phone"
@@ -30,6 +30,6 @@ def test_a_page_violates_no_rule_of_wcag(
     "view", [view for view in PAGES if view.signed_in and view.name != "api"], ids=lambda view: view.name
 )
 def test_a_page_reads_without_javascript(view: View, plain: Page, site: Stage) -> None:
-    plain.goto(site.url(view.path))
+    site.show(plain, view)
     expect(plain.locator(view.shows).first).to_be_visible()
     expect(plain.locator("h1").first).not_to_be_empty()
