@@ -49,6 +49,11 @@ def test_a_workflow_is_found_by_its_name_and_its_chip_taken_away(page: Page, sit
     search = page.get_by_role("searchbox", name="Find a workflow by its name")
     expect(page.get_by_text("No workflow has “no such name” in its name.")).to_be_visible()
     search.fill("NIGHTLY pri")
+    place, address = page.evaluate("scrollY"), page.url
+    assert place > 0
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No workflow has “no such name” in its name.")).to_have_count(0)
+    assert (page.evaluate("scrollY"), page.url) == (place, address)
     page.locator("#changelist-filter").get_by_role("link", name="Nightly prices", exact=True).click()
     chips = page.get_by_role("list", name="Filters in use").get_by_role("listitem")
     expect(chips).to_have_text(["status: completed ✕", "workflow: Nightly prices ✕", "Clear all filters"])

@@ -101,6 +101,9 @@ class TestWorkflows:
         page = client.get(path).content.decode()
         assert "These are the first 30 by name: find any other by its name." in page
         assert 'name="find_workflow"' in page
+        assert (
+            'action="#find-workflow" id="find-workflow"' in page
+        )  # where the page begins after Enter, without scripts
 
     @pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
     def test_any_is_found_by_a_part_of_its_name_and_the_other_filters_stay(self, client: Client, path: str) -> None:

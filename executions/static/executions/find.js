@@ -9,16 +9,23 @@ for (const form of document.querySelectorAll("form.filter-search")) {
     clearTimeout(timer);
     timer = setTimeout(() => offer(form, ++newest, () => newest), PAUSE_MS);
   });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault(); // the page would begin at its top again
+    clearTimeout(timer);
+    if (!(await offer(form, ++newest, () => newest))) form.submit();
+  });
 }
 
-// What was asked for before the newest question is not shown any more, whenever it comes.
+// What was asked for before the newest question is not shown any more, whenever it comes. False without an answer.
 async function offer(form, number, newest) {
   const query = new URLSearchParams(new FormData(form));
   const found = await filterOf(`${location.pathname}?${query}`);
-  if (!found || number !== newest()) return;
+  if (!found) return false;
+  if (number !== newest()) return true;
   const filter = form.closest("details");
   for (const part of filter.querySelectorAll(PARTS)) part.remove();
   filter.append(...found.querySelectorAll(PARTS));
+  return true;
 }
 
 async function filterOf(address) {
