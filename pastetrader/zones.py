@@ -1,7 +1,7 @@
 """The time zone that pages are shown in: the one that somebody chose on them, else `TIME_ZONE`. The API is in UTC."""
 
 from collections.abc import Callable
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from itertools import groupby
 from zoneinfo import ZoneInfo, available_timezones
@@ -40,6 +40,13 @@ def label(zone: tzinfo) -> str:
     """Return "Asia/Seoul (UTC+09:00)", by what the clock there shows now; of UTC its name alone."""
     offset = f"{timezone.localtime(timezone=zone):%:z}"
     return str(zone) if str(zone) == "UTC" else f"{zone} (UTC{offset.replace('-', '−')})"
+
+
+def clock(time: datetime, precision: str = "seconds", zone: tzinfo | None = None) -> str:
+    """Return what the reader's clock showed, as "2026-10-25 02:30:00"; with the offset where it showed that twice."""
+    local = timezone.localtime(time, zone)
+    came_twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+    return (local if came_twice else local.replace(tzinfo=None)).isoformat(" ", precision)
 
 
 class TimeZone:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
+from pastetrader import zones
 from workflows import storable
 from workflows.admin.lists import ConstantFilter
 from workflows.models import Workflow
@@ -56,8 +57,7 @@ class EndedBetween(LinkedFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
-        shown = (f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}" for moment in _times(value))
-        return [(value, " – ".join(shown))]
+        return [(value, " – ".join(map(zones.clock, _times(value))))]
 
     def chosen(self, queryset: Any, value: str) -> Any:
         since, until = _times(value)

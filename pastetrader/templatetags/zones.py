@@ -1,4 +1,6 @@
-"""The name of the zone that a page is shown in."""
+"""The name of the zone that a page is shown in, and times in it."""
+
+from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -11,3 +13,9 @@ register = template.Library()
 @register.simple_tag
 def time_zone() -> str:
     return zones.label(timezone.get_current_timezone())
+
+
+@register.filter
+def clock(time: Any, precision: str = "seconds") -> str:
+    """Return the time as zones.clock() has it; nothing of none."""
+    return zones.clock(time, precision) if time else ""

@@ -18,7 +18,7 @@ from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFac
 from pastetrader import environment, zones
 from workflows.tests.factories import UserFactory
 
-SEOUL, NEW_YORK = "Asia/Seoul", "America/New_York"
+SEOUL, NEW_YORK, BERLIN = "Asia/Seoul", "America/New_York", "Europe/Berlin"
 RUNS = "/admin/executions/workflowexecution/"
 LATE = datetime(2026, 3, 7, 16, 30, tzinfo=UTC)  # half past one on 8 March in Seoul
 
@@ -96,6 +96,25 @@ class TestPages:
             html = page(seoul, address)
             assert "2026-03-08 01:" in html, address
             assert "2026-03-07 16:" not in html, address
+
+    @pytest.mark.parametrize(("hour", "offset"), [(0, "+02:00"), (1, "+01:00")])
+    def test_an_hour_that_came_twice_is_told_apart_by_its_offset(
+        self, client: Client, run: Any, hour: int, offset: str
+    ) -> None:
+        client.cookies[zones.COOKIE] = BERLIN
+        moment = datetime(2026, 10, 25, hour, 30, tzinfo=UTC)
+        WorkflowExecution.objects.filter(pk=run.pk).update(created_at=moment, started_at=moment, ended_at=moment)
+        line = ExecutionLogFactory(workflow_execution=run, timestamp=moment)
+        between = f"{moment:%Y-%m-%dT%H:%MZ}~2026-10-25T10:00Z"
+        for address, shown in (
+            (f"{RUNS}{run.pk}/change/", f"02:30:00{offset}"),
+            (f"{RUNS}{run.pk}/logs/", f"02:30:00.000{offset}"),
+            (f"{RUNS}?ended_between={between}", f"02:30:00{offset} – 2026-10-25 11:00:00<"),
+            ("/admin/executions/executionlog/", f"02:30:00{offset}"),
+            (f"/admin/executions/executionlog/{line.pk}/change/", f"02:30:00.000000{offset}"),
+            (f"/admin/workflows/workflow/{run.workflow_id}/", f"02:30:00{offset}"),
+        ):
+            assert f"2026-10-25 {shown}" in page(client, address), address
 
     def test_a_text_download_has_the_readers_time_with_its_offset(self, seoul: Client, run: Any) -> None:
         download = f"{RUNS}{run.pk}/logs/download/"

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from executions.admin import ansi, cells, texts
 from executions.states import LogLevel
+from pastetrader import zones
 
 from .asked import Asked
 from .windows import MESSAGE
@@ -128,7 +129,7 @@ def moment(time: datetime, run: Any, mode: str, zone: tzinfo) -> str:
         return cells.ago(time)
     if mode == "start":
         return since_start(time, run)
-    return time.astimezone(zone).isoformat(" ", "milliseconds")[:23]  # without the offset
+    return zones.clock(time, "milliseconds", zone)
 
 
 def since_start(time: datetime, run: Any) -> str:
