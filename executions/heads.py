@@ -1,7 +1,9 @@
 """The beginning of an error, which is all that a list shows of it; cut by the database, whatever its size there."""
 
+from itertools import accumulate
 from typing import Any
 
+from django.conf import settings
 from django.db.models.functions import Left
 
 from workflows.base import Octets
@@ -9,6 +11,7 @@ from workflows.base import Octets
 from . import reports
 
 MOST = 2_048  # bytes
+ROW = 640  # bytes of a row of a list beside its error
 START, SIZE = "error_start", "error_size"  # beside the columns of a row that was read so
 
 
@@ -16,6 +19,16 @@ def with_heads(rows: Any, *, wanted: bool = True) -> Any:
     """Return the same rows, with the beginning of their errors, where it is wanted, in place of the errors."""
     rows = rows.defer("error_message")
     return rows if not wanted else rows.annotate(**{START: Left("error_message", MOST), SIZE: Octets("error_message")})
+
+
+def first(rows: Any) -> tuple[list[Any], bool]:
+    """Return the first rows of a query that with_heads() made, as many as EXECUTIONS_MAX_PAGE_BYTES have room for and
+    at least one, and whether there are more."""
+    most = settings.EXECUTIONS_MAX_PAGE_BYTES
+    found = list(rows[: most // ROW + 1])
+    sizes = accumulate(ROW + min(vars(row)[SIZE] or 0, MOST) for row in found)
+    kept = [row for row, size in zip(found, sizes, strict=True) if size <= most] or found[:1]
+    return kept, len(kept) < len(found)
 
 
 def head(row: Any) -> str | None:

@@ -100,7 +100,10 @@ WORDS: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("execution", "retrieve"): (
         "Read a run",
-        "With `expand=nodes,logs` also all its node executions and its newest 200 log lines, the oldest of them first.",
+        (
+            "With `expand=nodes,logs` also its node executions, as many as one page has room for (where there are "
+            "more, `nodes_are_cut` is true), and its newest 200 log lines, the oldest of them first."
+        ),
     ),
     ("execution", "destroy"): (
         "Delete a run",

@@ -5,7 +5,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import acting
+from executions import acting, heads
 from executions.api.creation import CreateMixin
 from executions.api.filters import WorkflowExecutionFilters, of_owner
 from executions.api.serializers import (
@@ -70,10 +70,12 @@ class WorkflowExecutionViewSet(
         return self._for_verb(runs.select_related("graph") if self.action == "retry" else runs)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """With `?expand=nodes,logs` also every node, and the newest lines, oldest of them first."""
+        """With `?expand=nodes,logs` also its nodes, and the newest lines, oldest of them first."""
         run = self.get_object()
-        expanded = {name: getattr(self, f"_{name}")(run) for name in self.expand}
-        return Response({**self.get_serializer(run).data, **expanded})
+        answer = dict(self.get_serializer(run).data)
+        for name in self.expand:
+            answer |= getattr(self, f"_{name}")(run)
+        return Response(answer)
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """For a reason, which outlives the run; refused while it is running."""
@@ -115,8 +117,11 @@ class WorkflowExecutionViewSet(
         self.check_object_permissions(self.request, row)
         self.action = asked
 
-    def _nodes(self, run: WorkflowExecution) -> Any:
-        return NodeExecutionListSerializer(run.node_executions.visible_to(self.request.user).listed(), many=True).data
+    def _nodes(self, run: WorkflowExecution) -> dict[str, Any]:
+        rows, are_cut = heads.first(run.node_executions.visible_to(self.request.user).listed())
+        nodes = {"nodes": NodeExecutionListSerializer(rows, many=True).data}
+        return nodes | {"nodes_are_cut": True} if are_cut else nodes
 
-    def _logs(self, run: WorkflowExecution) -> Any:
-        return ExecutionLogSerializer(run.logs.visible_to(self.request.user).newest(EXPANDED_LINES), many=True).data
+    def _logs(self, run: WorkflowExecution) -> dict[str, Any]:
+        lines = run.logs.visible_to(self.request.user).newest(EXPANDED_LINES)
+        return {"logs": ExecutionLogSerializer(lines, many=True).data}

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from executions.live.reading import Run
-from executions.models import ExecutionLog
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from executions.models import ExecutionLog, NodeExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.models import Workflow
 
 API = "/api/v1/"
@@ -131,6 +132,26 @@ class TestPages:
         client = api(owner)
         with django_assert_num_queries(3):  # the token, the workflows of the owner, the runs
             assert len(client.get(f"{API}executions/").json()["results"]) == 5
+
+
+@pytest.mark.parametrize("error", ["x", LONG])
+def test_the_nodes_of_a_run_are_bounded_together_and_say_that_there_are_more(
+    api: Any, owner: Any, workflow: Workflow, error: str
+) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    node, now = workflow.nodes.first(), timezone.now()
+    stamps = {"status": "failed", "started_at": now, "ended_at": now, "error_message": error}
+    rows = [NodeExecution(workflow_execution=run, node=node, execution_order=n, **stamps) for n in range(200)]
+    NodeExecution.objects.bulk_create(rows)
+    client, url = api(owner), f"{API}executions/{run.pk}/?expand=nodes"
+    answer = client.get(url)
+    assert len(answer.content) < 1.1 * PAGE
+    few = [row["execution_order"] for row in answer.json()["nodes"]]
+    assert few == list(range(len(few)))
+    assert (len(answer.content) > 0.6 * PAGE, answer.json()["nodes_are_cut"]) == (True, True)
+    NodeExecution.objects.filter(execution_order__gte=len(few)).delete()
+    whole = client.get(url).json()
+    assert (len(whole["nodes"]), "nodes_are_cut" in whole) == (len(few), False)
 
 
 @pytest.mark.django_db
