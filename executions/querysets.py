@@ -63,7 +63,7 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
         if said:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
             changes |= vault.guard_same(said, runs, self.db)
-        return super().update(**changes)
+        return super().update(**reports.completed(changes))
 
     update.alters_data = True  # type: ignore[attr-defined]
 

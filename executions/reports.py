@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Case, Value, When
 
 from workflows.storable import as_text
+
+from .states import ExecutionStatus
 
 # The fields that report, of a row or at the top of a body of the API, and the settings that limit their bytes.
 LIMITS: Mapping[str, str] = {
@@ -44,6 +47,25 @@ def error(message: Any, traceback: Any = None) -> tuple[str, str | None]:
         return text, trace
     name = type(message).__name__ if isinstance(message, BaseException) else class_in(trace or "")
     return (SILENT_CLASS.format(name=name) if name else SILENT), trace
+
+
+def complete(row: Any) -> None:
+    """Give a failed row whose error says nothing a sentence, in place. NULL stays: it says that there is no error."""
+    values = vars(row)
+    told = values.get("error_message")
+    if values.get("status") == ExecutionStatus.FAILED and isinstance(told, str) and not told.strip():
+        row.error_message, _trace = error(told, values.get("error_traceback"))
+
+
+def completed(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return what update() is about to write to many rows, with a sentence for an empty error of those that failed."""
+    told = changes.get("error_message")
+    if not isinstance(told, str) or told.strip():
+        return changes
+    if changes.get("status") == ExecutionStatus.FAILED:
+        return changes | {"error_message": SILENT}
+    has_failed = When(status=ExecutionStatus.FAILED, then=Value(SILENT))
+    return changes | {"error_message": Case(has_failed, default=Value(told))}
 
 
 def fitted(name: str, text: str) -> str:

@@ -138,6 +138,8 @@ def guard_rows(
 ) -> Values:
     """guard() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
     and repeated finds only masks there."""
+    for row in rows:
+        reports.complete(row)
     models: set[Any] = set(map(type, rows))
     names = {model: guarded(model) for model in models}
     pieces = [_piece(row, names[type(row)]) for row in rows]

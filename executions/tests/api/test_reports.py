@@ -105,6 +105,31 @@ class TestEmptyErrors:
         run.fail(error)
         assert [told(node), told(run)] == [text, text]
 
+    @pytest.mark.parametrize("given", ["", " \n"])
+    def test_every_other_way_in_says_it_too(self, run: WorkflowExecution, node: NodeExecution, given: str) -> None:
+        node.fail("x", TRACE.format("TimeoutError"))
+        run.fail("x")
+        node.error_message = run.error_message = given
+        node.save()
+        run.save()
+        assert (told(node), told(run)) == ("TimeoutError without an error message.", "Failed without an error message.")
+        stamps = {"status": "failed", "started_at": run.started_at, "ended_at": run.ended_at, "error_message": given}
+        imported = WorkflowExecution(workflow=run.workflow, trigger_type="manual", **stamps)
+        WorkflowExecution.objects.bulk_create([imported])
+        WorkflowExecution.objects.filter(pk=run.pk).update(error_message=given)
+        WorkflowExecution.objects.create(workflow=run.workflow, trigger_type="manual", **stamps)
+        errors = WorkflowExecution.objects.failed().values_list("error_message", flat=True)
+        assert [*errors] == ["Failed without an error message."] * 3
+
+    def test_what_has_not_failed_may_have_an_empty_one_and_a_failure_none(self, run: WorkflowExecution) -> None:
+        WorkflowExecution.objects.filter(pk=run.pk).update(error_message="")
+        assert told(run) == ""
+        run.refresh_from_db()
+        run.fail("x")
+        run.error_message = None
+        run.save()
+        assert told(run) is None
+
 
 class TestLongTexts:
     def test_an_error_is_cut_with_a_mark(self, run: WorkflowExecution, node: NodeExecution, settings: Any) -> None:
