@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models.functions import Right
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from executions import failure_causes
 from executions.models import NodeExecution, WorkflowExecution
@@ -98,17 +100,19 @@ def first_line(text: str | None) -> str:
     return failure_causes.first_line(ansi.plain(text or ""))
 
 
-def recent(user: Any) -> list[Any]:
-    """The newest failed runs of the period, each with `failure`, the node execution that failed first, or None."""
+def recent(user: Any) -> tuple[list[Any], bool]:
+    """Return the newest failed runs of the period, each with `failure`, the node execution that failed first, or None;
+    and whether there are more than SHOWN."""
     runs = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
     columns = ("status", "workflow__name", "created_at", "started_at", "ended_at")
     rows = runs.select_related("workflow").only(*columns).annotate(error=texts.head("error_message", texts.LINE))
-    found = with_failures(user, list(rows.order_by("-ended_at", "-id")[:SHOWN]))
+    newest = list(rows.order_by("-ended_at", "-id")[: SHOWN + 1])
+    found = with_failures(user, newest[:SHOWN])
     ends = _ends_of_tracebacks(run.failure.pk for run in found if run.failure)
     for run in found:
         end = ends.get(run.failure.pk) if run.failure else None
         run.cause = failure_causes.cause(run.line, ansi.plain(end or ""))
-    return found
+    return found, len(newest) > SHOWN
 
 
 def with_failures(user: Any, runs: list[Any]) -> list[Any]:
@@ -138,10 +142,19 @@ def causes(runs: list[Any]) -> list[Cause]:
     return list(found.values())
 
 
-def of_key(user: Any, key: str) -> Group | None:
-    """Return the cause, or the place of a cause, that has this key now."""
-    groups = (group for cause in causes(recent(user)) for group in (cause, *cause.places.values()))
-    return next((group for group in groups if group.key == key), None)
+def of_key(user: Any, key: str) -> tuple[Group | None, bool]:
+    """Return the cause, or the place of a cause, that has this key now, and whether older failures were left out."""
+    runs, are_more = recent(user)
+    groups = (group for cause in causes(runs) for group in (cause, *cause.places.values()))
+    return next((group for group in groups if group.key == key), None), are_more
+
+
+def named(title: str, *, are_more: bool) -> str:
+    """Return the title of a group with the period, and the number, of the failures among which it was looked for."""
+    if are_more:
+        number = intcomma(SHOWN)
+        return _("%(cause)s (newest %(number)s failures of the last 24 hours)") % {"cause": title, "number": number}
+    return _("%(cause)s (last 24 hours)") % {"cause": title}
 
 
 def _ends_of_tracebacks(failures: Iterable[UUID]) -> dict[UUID, str | None]:

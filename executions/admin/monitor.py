@@ -53,9 +53,9 @@ def section(name: str, user: Any) -> Section:
 
 # --- the sections -----------------------------------------------------------
 def failed(user: Any) -> dict[str, Any]:
-    runs = failures.recent(user)
+    runs, are_more = failures.recent(user)
     causes = failures.causes(runs)
-    count = Count(len(runs), presets.runs(status="failed", ended="1"), is_more=len(runs) == failures.SHOWN)
+    count = Count(len(runs), presets.runs(status="failed", ended="1"), is_more=are_more)
     found = {"count": count, "causes": causes[:ROWS], "others": len(causes) - ROWS}
     return found if causes else found | {"quiet": _why_nothing_failed(user)}
 
@@ -85,16 +85,16 @@ def running(user: Any) -> dict[str, Any]:
 
 
 def waiting(user: Any) -> dict[str, Any]:
-    """Return the oldest first, each with `since`, `before` (see retried.with_failures()) and `reason`: "trash",
-    "inactive", "another" with its id in `behind`, or "engine"."""
+    """Return those that wait longest, longest first, each with `since`, `before` (see retried.with_failures())
+    and `reason`: "trash", "inactive", "another" with its id in `behind`, or "engine"."""
     at_work = WorkflowExecution.objects.running().exclude(ALONE).filter(workflow=OuterRef("workflow")).values("pk")
     alone = ExpressionWrapper(ALONE, BooleanField())
     runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
-    found = list(runs.annotate(behind=Subquery(at_work[:1]), alone=alone).order_by("created_at", "id")[:ROWS])
+    found = retried.longest_waiting(runs.annotate(behind=Subquery(at_work[:1]), alone=alone), ROWS)
     for run in retried.with_failures(user, found):
         run.reason = _reason(run)
         run.shown_wait = texts.human(max(0.0, (timezone.now() - run.since).total_seconds()))
-    longest_first = sorted(found, key=lambda run: run.since)
+    longest_first = sorted(found, key=lambda run: run.since)[:ROWS]
     return {"count": _count_in(user, ExecutionStatus.PENDING), "runs": longest_first}
 
 

@@ -29,6 +29,7 @@ def of_run(request: HttpRequest, run: Any) -> list[Any]:
     words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each row
     for node in nodes:
         node.tries, node.word = tries[node.pk], words[node.status]
+        node.replaced = node.attempt - 1  # of which `tries` may be the newest alone
     return nodes
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 
 from executions import partitions
 from executions.models import ExecutionStatus, NodeExecution, NodeExecutionAttempt, WorkflowExecutionAttempt
@@ -17,6 +17,15 @@ class Failure:
 
     node: str | None
     line: str
+
+
+def longest_waiting(runs: Any, number: int) -> list[Any]:
+    """Return those of the waiting runs that wait longest, in no order, and at most as many that were retried beside
+    them: the first ones to be created may have been retried a moment ago."""
+    new = runs.filter(attempt=1).order_by("created_at", "id")[:number]
+    kept: Any = WorkflowExecutionAttempt.objects.filter(workflow_execution=OuterRef("pk")).order_by("-number")
+    again = runs.filter(attempt__gt=1).alias(kept=Subquery(kept.values("pk")[:1]))
+    return [*new, *again.order_by(F("kept").asc(nulls_first=True), "id")[:number]]
 
 
 def with_failures(user: Any, runs: list[Any]) -> list[Any]:

@@ -108,8 +108,10 @@ class CauseFilter(LinkedFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
-        self.found = failures.of_key(request.user, value)
-        return [(value, self.found.title if self.found else _("Not seen in the last 24 hours"))]
+        self.found, are_more = failures.of_key(request.user, value)
+        if self.found is None:
+            return [(value, _("Not seen in the last 24 hours"))]
+        return [(value, failures.named(self.found.title, are_more=are_more))]
 
     def chosen(self, queryset: Any, value: str) -> Any:
         return queryset.filter(pk__in=[run.pk for run in self.found.runs] if self.found else [])

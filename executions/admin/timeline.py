@@ -94,6 +94,7 @@ class Timeline:
     scale: Scale
     run: Lane
     lanes: list[Lane]
+    undrawn: int  # earlier tries that were not given
 
     @property
     def ticks(self) -> list[Tick]:
@@ -109,13 +110,20 @@ class Timeline:
 
 def of_run(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now: datetime) -> Timeline | None:
     """`nodes` have their earlier tries as `tries`. None where nothing has started yet."""
+    tries_of_run = list(tries_of_run)
     whole = list(spans(run, tries_of_run, now))
     each = [(row, list(spans(row, row.tries, now))) for row in nodes]
     scale = scaled([*whole, *(span for _row, found in each for span in found)])
     if scale is None:
         return None
     each.sort(key=lambda lane: _first_start(lane[1], scale.end))
-    return Timeline(scale, Lane(run, whole, scale), [Lane(row, found, scale) for row, found in each])
+    undrawn = _undrawn(run, tries_of_run) + sum(_undrawn(row, row.tries) for row in nodes)
+    return Timeline(scale, Lane(run, whole, scale), [Lane(row, found, scale) for row, found in each], undrawn)
+
+
+def _undrawn(row: Any, tries: list[Any]) -> int:
+    earlier: int = row.attempt - 1
+    return max(0, earlier - len(tries))
 
 
 def spans(row: Any, tries: Iterable[Any], now: datetime) -> Iterator[Span]:

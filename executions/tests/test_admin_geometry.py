@@ -17,7 +17,9 @@ moments = st.integers(0, 100_000).map(lambda seconds: START + timedelta(seconds=
 
 
 def row(status: str, created: Any, started: Any = None, ended: Any = None, **more: Any) -> Any:
-    return SimpleNamespace(status=status, created_at=created, started_at=started, ended_at=ended, **more)
+    return SimpleNamespace(
+        status=status, created_at=created, started_at=started, ended_at=ended, **{"attempt": 1, **more}
+    )
 
 
 def at(seconds: float) -> datetime:
@@ -114,6 +116,13 @@ class TestSpans:
         drawn = timeline.of_run(row("completed", at(0), at(0), at(0)), [], [], at(0))
         assert drawn is not None
         assert [(bar.left, bar.width) for bar in drawn.run.bars] == [(0, timeline.THINNEST)]
+
+    def test_earlier_tries_that_it_was_not_given_are_counted(self) -> None:
+        tries = [row("failed", None, at(1), at(2))]
+        nodes = [row("running", at(0), at(3), attempt=5, tries=tries), row("pending", at(0), attempt=2, tries=[])]
+        drawn = timeline.of_run(row("running", at(0), at(0), attempt=3), tries, nodes, at(9))
+        assert drawn is not None
+        assert drawn.undrawn == 1 + 3 + 1
 
 
 class TestShownLanes:

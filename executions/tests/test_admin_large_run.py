@@ -145,6 +145,11 @@ def test_every_earlier_attempt_of_a_node_is_counted(client: Client, monkeypatch:
     assert "3 earlier attempts of a" in html
     assert "3 earlier attempts of b" in html
     assert html.count("with their tracebacks</a>") == 2
+    assert "not drawn here" not in html
+    monkeypatch.setattr(attempts, "DRAWN", 2)
+    html = shown(client, run)
+    assert "3 earlier attempts of b" in html
+    assert "4 earlier attempts are not drawn here; newer ones are." in html
 
 
 @pytest.mark.parametrize("asked", ["", "0", "-1", "151", "x", "1e3", "²", "9" * 5000])

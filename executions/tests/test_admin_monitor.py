@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from html import unescape
+from html import escape, unescape
 from random import Random
 from typing import Any
 
@@ -188,7 +188,21 @@ class TestFailed:
         for group, expected in ((cause, runs), (cause.first_places[0], runs[2:]), (cause.first_places[1], runs[:2])):
             response = client.get(group.address)
             assert {run.pk for run in response.context["cl"].result_list} == {run.pk for run in expected}
-            assert group.title in response.content.decode()
+            assert f"{escape(group.title)} (last 24 hours)" in response.content.decode()
+
+    def test_a_list_of_one_cause_says_among_how_many_failures_it_was_looked_for(
+        self, staff: Any, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(failures, "SHOWN", 2)
+        flow, client = WorkflowFactory(), signed_in(staff)
+        for _ in range(2):
+            failed_at("load", "page is gone", flow)
+        assert ">2</a>" in section(shown(staff), "failed")  # all that there are
+        failed_at("load", "page is gone", flow)
+        (cause,) = found(staff, "failed")["causes"]
+        page = client.get(cause.address)
+        assert len(page.context["cl"].result_list) == 2
+        assert "page is gone (newest 2 failures of the last 24 hours)" in page.content.decode()
 
     def test_places_beyond_the_first_are_counted(self, staff: Any) -> None:
         flow = WorkflowFactory()
@@ -258,6 +272,16 @@ class TestWaiting:
         html = section(shown(staff), "waiting")
         assert "No engine has started it yet." in html
         assert re.search(r'<time class="clock"[^>]*>5 min \d s</time>', html)
+
+    def test_those_that_wait_longest_are_chosen_whenever_they_were_created(self, staff: Any) -> None:
+        flow, long_ago = WorkflowFactory(), timezone.now() - timedelta(hours=3)
+        retried = [in_state(WorkflowExecutionFactory(workflow=flow), "failed") for _ in range(monitor.ROWS)]
+        WorkflowExecution.objects.filter(workflow=flow).update(created_at=long_ago)
+        waiting = [WorkflowExecutionFactory(workflow=flow).pk for _ in range(monitor.ROWS - 1)]
+        for run in retried:
+            run.refresh_from_db()
+            run.retry()
+        assert [run.pk for run in found(staff, "waiting")["runs"]] == [*waiting, retried[0].pk]
 
     def test_a_retried_failure_waits_with_what_it_failed_with(self, staff: Any) -> None:
         flow = WorkflowFactory()
@@ -402,7 +426,7 @@ class TestWhatItAsks:
         fill(20)
         with CaptureQueriesContext(connection) as many:
             client.get(FRONT)
-        assert len(many) == len(few) <= 44  # three of them for each section
+        assert len(many) == len(few) <= 45  # three of them for each section
 
     def test_no_payload_is_read_and_of_a_traceback_its_end_alone(self, staff: Any) -> None:
         failed_at("load", "went wrong", WorkflowFactory())
