@@ -13,17 +13,18 @@ from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from . import graph, names, storable
+from . import graph, names, retry_config, storable
 from .base import Audited, AuditedQuerySet, Identified, Versioned, json_value, uuid7
 from .exceptions import CyclicGraph, HasHistory
 from .fields import DefinitionField, NameField, SchemaField
 from .history import DefinitionChange
 from .querysets import NodeQuerySet, WorkflowQuerySet
-from .storable import is_whole
+from .retry_config import default_retry_config, retries_in
 
-__all__ = ["DefinitionChange", "Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config", "uuid7"]
+__all__ = [
+    "DefinitionChange", "Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config", "retries_in", "uuid7",
+]  # fmt: skip
 
-MAX_RETRIES = 3
 MAX_NAME = 255
 
 
@@ -35,10 +36,6 @@ class NodeType(models.TextChoices):
     ADAPTER = "adapter", _("adapter")
     PARALLEL = "parallel", _("parallel")
     AGGREGATOR = "aggregator", _("aggregator")
-
-
-def default_retry_config() -> dict[str, int]:
-    return {"max_retries": MAX_RETRIES, "delay": 1}
 
 
 class Workflow(Audited, Versioned):
@@ -166,9 +163,7 @@ class Node(Audited, Identified):
         return self.name
 
     def clean(self) -> None:
-        retries = self.retry_config.get("max_retries", MAX_RETRIES) if isinstance(self.retry_config, dict) else None
-        if not is_whole(retries) or retries < 0:
-            raise ValidationError({"retry_config": _("retry_config.max_retries: expected a whole number from 0.")})
+        retry_config.check(self.retry_config)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises HasHistory where it has been executed."""
@@ -179,11 +174,6 @@ class Node(Audited, Identified):
     def max_retries(self) -> int:
         """How often a failed execution of it may be retried: 3 where retry_config does not say."""
         return retries_in(self.retry_config)
-
-
-def retries_in(retry_config: Any) -> int:
-    retries = retry_config.get("max_retries", MAX_RETRIES) if isinstance(retry_config, dict) else MAX_RETRIES
-    return int(retries) if is_whole(retries) else MAX_RETRIES
 
 
 class Edge(Audited, Identified):

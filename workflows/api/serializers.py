@@ -8,12 +8,15 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from rest_framework import serializers
 
+from workflows import retry_config
 from workflows.definition import Definition, differs, too_many
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 
 from .fields import NameField, ObjectField, Rows, UUID7Field
+from .query import shown
 from .strict import StrictTypes
 
+UNKNOWN_KEY = "Unknown key: retry_config takes {keys}; keep others in the node's config."
 SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]
 
 
@@ -32,6 +35,9 @@ class NodeSerializer(StrictTypes, Rows[Node]):
         ]  # fmt: skip
 
     def validate_retry_config(self, value: Any) -> Any:
+        if unknown := list(retry_config.unknown_keys(value)):
+            sentence = UNKNOWN_KEY.format(keys=" and ".join(retry_config.KEYS))
+            raise serializers.ValidationError({shown(key): [sentence] for key in unknown})
         try:
             Node(retry_config=value).clean()
         except ValidationError as error:

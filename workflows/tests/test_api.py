@@ -41,6 +41,10 @@ def test_a_workflow_is_made_with_its_nodes_and_edges_in_one_call(api: Any, owner
             {"nodes": [{"name": "load", "node_type": "tool", "retry_config": {"max_retries": "3"}}]},
             "/nodes/0/retry_config",
         ),
+        (
+            {"nodes": [{"name": "load", "node_type": "tool", "retry_config": {"max_retry": 5}}]},
+            "/nodes/0/retry_config/max_retry",
+        ),
         ({"name": ""}, "/name"),
         ({"config": []}, "/config"),
         ({"nodes": {}}, "/nodes"),
@@ -53,6 +57,7 @@ def test_a_workflow_is_made_with_its_nodes_and_edges_in_one_call(api: Any, owner
         "double-name",
         "type",
         "retries",
+        "retry-key",
         "no-name",
         "config",
         "nodes",

@@ -61,6 +61,13 @@ def test_retries_are_a_whole_number_from_0(workflow: Workflow) -> None:
             NodeFactory.build(workflow=workflow, retry_config=config).full_clean()
 
 
+def test_a_key_of_retry_config_that_nothing_reads_is_refused(workflow: Workflow) -> None:
+    for config in ({}, {"delay": 0.5}, {"max_retries": 0}, {"max_retries": 2, "delay": 1}):
+        NodeFactory.build(workflow=workflow, retry_config=config).full_clean()
+    with pytest.raises(ValidationError, match=r"retry_config\.max_retry: there is no such key\. It takes max_retries"):
+        NodeFactory.build(workflow=workflow, retry_config={"max_retry": 5}).full_clean()
+
+
 def test_a_soft_deleted_workflow_is_out_of_use_and_still_there(workflow: Workflow) -> None:
     workflow.soft_delete()
     deleted = Workflow.objects.get()

@@ -64,7 +64,7 @@ def told(field: Any, schema: Schema, direction: str) -> Schema:
     if field.field_name in MEANINGS:
         schema["description"] = MEANINGS[field.field_name]
     if isinstance(field, serializers.JSONField):
-        return _document(field, schema)
+        return _document(field, schema, direction)
     return schema | _limits(field) if direction == "request" else schema
 
 
@@ -74,13 +74,15 @@ def document(field: Any) -> str:
     return name.capitalize() if isinstance(field, serializers.JSONField) and name in context.KNOWN else ""
 
 
-def _document(field: Any, schema: Schema) -> Schema:
+def _document(field: Any, schema: Schema, direction: str) -> Schema:
     kept = {key: value for key, value in schema.items() if key in {"description", "readOnly"}}
     if document(field):
         return kept | OBJECT | {"properties": _known(context.KNOWN[str(field.field_name)])}
     if not isinstance(field, ObjectField):
         return kept  # any JSON, null included
-    return kept | OBJECT | ({"properties": RETRIES} if field.field_name == "retry_config" else {})
+    if field.field_name != "retry_config":
+        return kept | OBJECT
+    return kept | OBJECT | {"properties": RETRIES} | ({"additionalProperties": False} if direction == "request" else {})
 
 
 def _known(kinds: Any, within: str = "") -> dict[str, Schema]:

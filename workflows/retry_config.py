@@ -1,0 +1,45 @@
+"""What a node's retry_config may say."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from .storable import is_whole
+
+MAX_RETRIES = 3
+KEYS = ("max_retries", "delay")
+MOST_UNKNOWN = 20  # that one refusal lists
+SHOWN = 40  # characters of a key
+NOT_WHOLE = _("retry_config.max_retries: expected a whole number from 0.")
+UNKNOWN = _("retry_config.%(key)s: there is no such key. It takes %(keys)s; use the node's config for others.")
+
+
+def default_retry_config() -> dict[str, int]:
+    return {"max_retries": MAX_RETRIES, "delay": 1}
+
+
+def retries_in(retry_config: Any) -> int:
+    """Return how often a failed execution may be retried; the default where that is not said."""
+    retries = retry_config.get("max_retries", MAX_RETRIES) if isinstance(retry_config, dict) else MAX_RETRIES
+    return int(retries) if is_whole(retries) else MAX_RETRIES
+
+
+def check(retry_config: Any) -> None:
+    """Raise ValidationError on `retry_config` for a key that nothing reads, and for a number that is none."""
+    known = retry_config if isinstance(retry_config, dict) else {"max_retries": None}
+    retries = known.get("max_retries", MAX_RETRIES)
+    faults = [] if is_whole(retries) and retries >= 0 else [ValidationError(NOT_WHOLE)]
+    faults += [ValidationError(UNKNOWN, params=_named(key)) for key in unknown_keys(known)]
+    if faults:
+        raise ValidationError({"retry_config": faults})
+
+
+def unknown_keys(retry_config: dict[Any, Any]) -> Iterator[str]:
+    unknown = (str(key) for key in retry_config if key not in KEYS)
+    return (key for _number, key in zip(range(MOST_UNKNOWN), unknown, strict=False))
+
+
+def _named(key: str) -> dict[str, str]:
+    return {"key": key[:SHOWN], "keys": ", ".join(KEYS)}
