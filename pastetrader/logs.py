@@ -2,15 +2,20 @@
 
 import logging
 import re
+from copy import copy
 from functools import cache
 from typing import Any
 
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
 from django.urls import get_resolver
 
 from executions.secrets import MASK, at_work
 
 SEGMENT = re.compile(r"[^/?\s]+")
 WORD = re.compile(r"[A-Za-z][\w.-]*")
+HASH = re.compile(r"\.[0-9a-f]{12}(?=\.|$)")  # in the name of a collected file
+FAILURE = 500  # the first status that says that the fault is ours
 ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{1,10}")
 
 
@@ -28,6 +33,17 @@ class Line(logging.Formatter):
         return text
 
 
+class ClientFaults(logging.Filter):
+    """Leave the traceback out of what Django logs of a request that it refuses: it shows where the refusal stands."""
+
+    def filter(self, record: logging.LogRecord) -> logging.LogRecord:
+        if not record.exc_info or getattr(record, "status_code", FAILURE) >= FAILURE:
+            return record
+        short = copy(record)
+        short.exc_info = short.exc_text = None
+        return short
+
+
 class Access(logging.Filter):
     """For uvicorn's log of requests, where it is on: the address without its parameters' values."""
 
@@ -40,9 +56,20 @@ class Access(logging.Filter):
 
 
 def clear_path(path: str) -> str:
-    """Return an address with a mask for each part that is neither an id nor a word of an address of ours."""
-    words = _words()
-    return SEGMENT.sub(lambda part: part[0] if part[0] in words or ID.fullmatch(part[0]) else MASK, path)
+    """Return an address with a mask for each part that is neither an id nor a word of an address of ours, nor, below
+    STATIC_URL, of the name of one of our files."""
+    known = _static_words() if path.startswith(settings.STATIC_URL) else _words()
+    return SEGMENT.sub(lambda part: part[0] if _is_known(part[0], known) else MASK, path)
+
+
+def _is_known(part: str, known: frozenset[str]) -> bool:
+    return part in known or HASH.sub("", part) in known or ID.fullmatch(part) is not None
+
+
+@cache
+def _static_words() -> frozenset[str]:
+    names = (path for finder in get_finders() for path, _storage in finder.list([]))
+    return frozenset(part for name in (settings.STATIC_URL, *names) for part in name.split("/"))
 
 
 @cache

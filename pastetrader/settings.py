@@ -203,6 +203,9 @@ TIMEOUT_HEADERS = env.number("TIMEOUT_HEADERS", 10, least=1, most=3_600)
 TIMEOUT_BODY = env.number("TIMEOUT_BODY", 60, least=1, most=3_600)
 TIMEOUT_IDLE = env.number("TIMEOUT_IDLE", 5, least=1, most=3_600)
 TIMEOUT_UNREAD = env.number("TIMEOUT_UNREAD", 60, least=1, most=3_600)
+# Connections that are open at once, of all clients and of one address, streams not counted. 0: any number.
+CONNECTIONS = env.number("CONNECTIONS", 2_000, most=1_000_000)
+CONNECTIONS_PER_ADDRESS = env.number("CONNECTIONS_PER_ADDRESS", 1_000, most=1_000_000)
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("MAX_BODY_BYTES", 10_000_000, least=1_000)
 # Values of JSON, objects and lists included: empty lists by the million are a few kilobytes of gzip.
@@ -221,7 +224,10 @@ LOGGING = {
             "style": "{",
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"client_faults": {"()": "pastetrader.logs.ClientFaults"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["client_faults"]},
+    },
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", LEVELS)},
     "loggers": dict.fromkeys(("pastetrader", "workflows", "executions", "tokens"), OUR_LEVEL),
 }

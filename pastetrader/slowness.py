@@ -6,23 +6,27 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # uvicorn has no public name for it
 
+from pastetrader.pipelines import Pipelined
 from pastetrader.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 
-LATE = b"The headers took too long: send them at once, or try again.\n"
-ANSWER = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: private, no-store\r\n"
-    b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(LATE), LATE)
-)
 
+def refusal(status: bytes, text: bytes, more: bytes = b"") -> bytes:
+    """Return an answer after which the connection ends. `more` is headers, each with its end of line."""
+    return (
+        b"HTTP/1.1 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: private, no-store\r\n%b"
+        b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (status, more, len(text), text)
+    )
+
+
+ANSWER = refusal(b"408 Request Timeout", b"The headers took too long: send them at once, or try again.\n")
 late = Seldom(logger, "A client took longer than %s seconds to send its headers, and was disconnected.")
 unread = Seldom(logger, "A client read nothing of its answer for %s seconds, and was disconnected.")
 
 
-class Timed(HttpToolsProtocol):
+class Timed(Pipelined):
     """uvicorn's, which limits how long a connection is idle between two requests, and nothing else."""
 
     _headers: asyncio.TimerHandle | None = None
@@ -36,7 +40,7 @@ class Timed(HttpToolsProtocol):
         """What comes between two requests ends the idle time. The headers have all of their time from then on, however
         much else comes."""
         super().data_received(data)
-        if not self._is_answering and not self.transport.is_closing():
+        if not self.is_answering and not self.transport.is_closing():
             self._await_headers()
 
     def on_headers_complete(self) -> None:
@@ -55,11 +59,6 @@ class Timed(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._stop_unread()
         super().resume_writing()
-
-    @property
-    def _is_answering(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request, which uvicorn's annotation leaves out
-        return cycle is not None and not cycle.response_complete
 
     def _await_headers(self) -> None:
         if self._headers is None:

@@ -1,6 +1,7 @@
 """The schema and its interactive docs. They name nothing of anybody's, so anybody may read them."""
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from django.conf import settings
@@ -48,7 +49,12 @@ class SchemaView(PublicView):
     renderer_classes = [OpenApiYamlRenderer, OpenApiYamlRenderer2, OpenApiJsonRenderer, OpenApiJsonRenderer2]
 
     def get(self, request: Request) -> HttpResponse:
-        return HttpResponse(_rendered(request.accepted_media_type), content_type=request.accepted_media_type)
+        # Not accepted_media_type: the client adds parameters to that as it likes.
+        media_type = request.accepted_renderer.media_type
+        return HttpResponse(_rendered(media_type), content_type=media_type)
+
+
+_one_at_a_time = Lock()
 
 
 @method_decorator(csp_override(DOCS_CSP), name="dispatch")
@@ -61,8 +67,14 @@ class DocsView(PublicView):
         return Response({"title": settings.SPECTACULAR_SETTINGS["TITLE"]}, template_name="api/docs.html")
 
 
-@cache
 def _rendered(media_type: str) -> str | bytes:
+    """One at a time: drf-spectacular loads its extensions with the first schema, and fails where two threads do so."""
+    with _one_at_a_time:
+        return _render(media_type)
+
+
+@cache
+def _render(media_type: str) -> str | bytes:
     """Once in a process: it takes a second or two."""
     renderer = next(known for known in SchemaView.renderer_classes if known.media_type == media_type)
     return renderer().render(SchemaGenerator().get_schema(public=True), renderer_context={})

@@ -149,6 +149,8 @@ def test_anybody_may_read_the_schema_and_it_is_the_one_of_the_repository(client:
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/vnd.oai.openapi")
     assert answer.content.decode() == SCHEMA.read_text()
     assert client.get("/api/v1/schema/", headers={"Accept": "application/json"}).json() == document
+    indented = client.get("/api/v1/schema/", headers={"Accept": "application/json; indent=4"})
+    assert (indented.json(), indented["Content-Type"]) == (document, "application/json"), "not as the client writes it"
 
 
 def test_the_docs_take_scripts_and_styles_from_us_alone(client: Any) -> None:

@@ -16,8 +16,8 @@ from django.core.management.base import CommandParser
 from executions.live import hub
 from executions.models import WorkflowExecution
 from pastetrader.command_errors import unreachable
+from pastetrader.connections import Counted, allow_files
 from pastetrader.postgres.lease import one_at_a_time
-from pastetrader.slowness import Timed
 from pastetrader.static import collect_if_changed
 
 HOST = "127.0.0.1"
@@ -94,6 +94,8 @@ class Command(BaseCommand):
         if not {listener.getsockname()[0], "*"} & {HOST, "::1", *settings.ALLOWED_HOSTS}:
             names = ", ".join(settings.ALLOWED_HOSTS)
             self._say(f"It answers to the names {names} only: set ALLOWED_HOSTS for others.")
+        if sentence := allow_files():
+            self._say(sentence)
         self._say(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops {stops}.")
         server.run(sockets=[listener])
         self._say("Stopped.")
@@ -142,7 +144,7 @@ def _address(listener: socket.socket) -> str:
 def _config() -> uvicorn.Config:
     return uvicorn.Config(
         "pastetrader.asgi:application",
-        http=Timed,
+        http=Counted,
         timeout_keep_alive=settings.TIMEOUT_IDLE,
         lifespan="off",
         log_config=None,

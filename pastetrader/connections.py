@@ -1,0 +1,124 @@
+"""How many connections `manage.py serve` keeps open: of all clients, and of one address."""
+
+import logging
+import resource
+from collections import Counter
+from typing import Any
+
+from django.conf import settings
+
+from pastetrader.failures import network_of
+from pastetrader.seldom import Seldom
+from pastetrader.slowness import Timed, refusal
+
+LINGERING = 100  # connections that are refused and still open, so that the refusal can be read
+LINGER = 1.0  # seconds that they stay
+OTHER_FILES = 256  # that a server has open: its database connections, logs, static files, the event loop
+RETRY_AFTER = 5
+STREAM = "/stream/"  # at the end of an address
+
+FULL = (
+    b"The server has too many open connections, of all clients or from your address: close some, or try again later.\n"
+)
+REFUSAL = refusal(b"503 Service Unavailable", FULL, b"retry-after: %d\r\n" % RETRY_AFTER)
+
+refused = Seldom(
+    logging.getLogger(__name__),
+    "A connection was refused: %s are open, of %s, the limit (CONNECTIONS, ..._PER_ADDRESS).",
+)
+
+
+class Open:
+    """What is open in this process: how many connections, how many of each network, how many that are refused."""
+
+    def __init__(self) -> None:
+        self.every, self.refused = 0, 0
+        self.by_network: Counter[str] = Counter()
+
+    def add(self, network: str) -> None:
+        self.every += 1
+        self.by_network[network] += 1
+
+    def remove(self, network: str) -> None:
+        self.every -= 1
+        self.by_network[network] -= 1
+        if not self.by_network[network]:
+            del self.by_network[network]
+
+    def excess(self, network: str) -> tuple[int, str] | None:
+        """Return how many are open, and whose, where a limit is reached. Behind a proxy no network is known."""
+        if settings.CONNECTIONS and self.every >= settings.CONNECTIONS:
+            return self.every, "all clients"
+        same = self.by_network[network]
+        if network and settings.CONNECTIONS_PER_ADDRESS and same >= settings.CONNECTIONS_PER_ADDRESS:
+            return same, network
+        return None
+
+
+opened = Open()
+
+
+class Counted(Timed):
+    """Answers 503 on a connection beyond CONNECTIONS or CONNECTIONS_PER_ADDRESS. One that carries a stream is not
+    counted, since streams have limits of their own."""
+
+    network = ""
+    is_counted = is_refused = False
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.network = network_of(self.client[0]) if self.client and not settings.PROXIES else ""
+        if excess := opened.excess(self.network):
+            self._refuse(*excess)
+        else:
+            self._count(True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._count(False)
+        opened.refused -= self.is_refused
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Drop what comes on a refused connection: closing it with data unread would take the refusal away."""
+        if not self.is_refused:
+            super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        self._count(True)
+        super().on_response_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._count(not cycle.scope["path"].endswith(STREAM))
+        super()._start_asgi_task(cycle, app)
+
+    def _count(self, is_counted: bool) -> None:
+        if is_counted != self.is_counted:
+            self.is_counted = is_counted
+            (opened.add if is_counted else opened.remove)(self.network)
+
+    def _refuse(self, count: int, whose: str) -> None:
+        refused(count, whose)
+        self.is_refused = True
+        opened.refused += 1
+        self._stop_waiting()
+        if opened.refused > LINGERING:
+            self.transport.abort()
+            return
+        self.transport.write(REFUSAL)
+        self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.abort)
+
+
+def allow_files() -> str:
+    """Let this process have as many files open as its limits need. Return a sentence where the system does not."""
+    needed = settings.CONNECTIONS + settings.EXECUTIONS_STREAMS + LINGERING + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return ""
+    most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most >= needed:
+        return ""
+    return (
+        f"A process may have {most} files open here, and {needed} may be needed: set CONNECTIONS lower, or allow more."
+    )
