@@ -16,7 +16,6 @@ STEMS = (
     "pass", "pwd", "token", "secret", "key", "auth", "cred", "cookie", "bearer", "jwt", "sessi", "otp", "pin", "sign",
     "dsn", "connection",
 )  # fmt: skip
-SHORTEST = 8  # characters of a text that holds a name, a sign and a value of some length
 SHAPES = re.compile(
     r"\b(?:(?:bearer|basic)\s{1,4}(?P<scheme>[\w.~+/=-]{8,})"  # of HTTP's Authorization
     r"|ptl_[\w-]{20,}|(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]+)",  # a token of the API, and a JSON Web Token
@@ -40,15 +39,13 @@ PROSE = re.compile(r"[A-Za-z]?[a-z]*[.!?:]*|[A-Z]+")  # such as: "password: inva
 
 @lru_cache(8)
 def _stems(extra: tuple[str, ...]) -> tuple[str, ...]:
-    """Of a setting's names the longest word, however a text parts the words."""
-    words = (max(re.findall(r"[^\W_]+", name.casefold()), key=len, default="") for name in extra)
-    return (*STEMS, *filter(None, words))
+    """Return STEMS and, of each of a setting's names, the longest row of letters, however a text parts the words."""
+    names = [name.casefold() for name in extra if plain(name)]
+    return (*STEMS, *(max(re.findall(r"[^\W\d_]+", name), key=len, default="") for name in names))
 
 
 def may_hold(text: str, extra: tuple[str, ...] = ()) -> bool:
-    """False for nearly every text, at little cost."""
-    if len(text) < SHORTEST:
-        return False
+    """Return False for nearly every text, at little cost. Digits in the text make no difference to the answer False."""
     if "=" in text or ":" in text:
         lowered = text.lower()
         for stem in _stems(extra) if extra else STEMS:  # any() takes twice as long

@@ -30,6 +30,9 @@ MANY = 1_000
 SHORT = 40  # characters of a text that comes with many lines, as the name of a host does
 ROUNDS = 3  # a mask beside other letters may read as another secret
 INSIDE = 1_000_000  # characters of JSON inside a string that are read as JSON
+SHAPES = 500  # of lines, kept until as many came
+DIGITS = b"0123456789"
+ATOMS = frozenset({bool, int, float, type(None)})
 
 SCHEME = re.compile(r"(?:basic|bearer|token|digest|negotiate|apikey)\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 NESTED = (dict, list, tuple)
@@ -71,6 +74,7 @@ class Scrubber:
         self._needles = Needles(self.values)
         self._few = self._needles.plain.roots  # none where there are many
         self._clean: set[str] = set()
+        self._shapes: set[bytes] = set()
         self._keys: dict[str, str] = {}
         self._innocent: set[Any] = set()
 
@@ -140,7 +144,21 @@ class Scrubber:
             or (self._needles.is_encoded_in(text) if self._few else self._needles.is_in(text))
         ):
             return True
-        return patterns.may_hold(text, self.named)
+        return self._may_name(text)
+
+    def _may_name(self, text: str) -> bool:
+        """Return patterns.may_hold() of the text without its digits: most lines of a log differ in these alone."""
+        if len(text) > LONGEST_KEPT:
+            return patterns.may_hold(text, self.named)
+        shape = text.encode("utf-8", "surrogatepass").translate(None, DIGITS)
+        if shape in self._shapes:
+            return False
+        if patterns.may_hold(shape.decode("utf-8", "surrogatepass"), self.named):
+            return True
+        if len(self._shapes) >= SHAPES:
+            self._shapes.clear()
+        self._shapes.add(shape)
+        return False
 
     def document(self, value: Any) -> Any:
         """A copy: masked under keys that name a secret, scrubbed everywhere else, in keys too."""
@@ -165,6 +183,8 @@ class Scrubber:
             if key in self._innocent or self._is_innocent(key):  # as nearly every one is
                 if more and key in more:
                     clean[key] = self._hidden(item)
+                elif item.__class__ in ATOMS and not self._in_numbers:
+                    clean[key] = item
                 else:
                     clean[key] = item if isinstance(item, str) and not self._is_suspect(item) else self.document(item)
             else:

@@ -221,6 +221,16 @@ def test_a_setting_adds_names() -> None:
     assert Scrubber(extra=("Konto-Nr",)).document({"kontoNr": "x", "other": "x"}) == {"kontoNr": MASK, "other": "x"}
 
 
+@pytest.mark.parametrize("extra", [(), ("2fa",), ("123",)])
+def test_a_line_like_one_before_it_but_for_its_digits_is_masked_all_the_same(extra: tuple[str, ...]) -> None:
+    scrubber = Scrubber(extra=extra)
+    assert scrubber.text("retry 1 of 3: page=1234") == "retry 1 of 3: page=1234"
+    assert scrubber.text("pa1ss1word=hunter2") == "pa1ss1word=hunter2"
+    for key in ("password", *extra):
+        assert scrubber.text(f"{key}=hunter2") == f"{key}={MASK}"
+    assert scrubber.text("otp=1234") == f"otp={MASK}"
+
+
 def test_a_number_of_tokens_is_not_a_token() -> None:
     assert Scrubber().document({"max_tokens": 4096, "token": 409600}) == {"max_tokens": 4096, "token": MASK}
 
