@@ -33,7 +33,7 @@ WHERE mine.{field} IS NOT NFC NORMALIZED OR mine.{field} ~ '{refused}'
 """
 
 NOT_IN_A_NAME = _("{character} cannot stand in a name: leave out the character in place {place}.")
-INVISIBLE = _("nothing of this name can be seen: choose one with a letter, a digit or a sign.")
+INVISIBLE = _("{character} cannot be seen, nor can anything else of this name: add a letter, a digit or a sign.")
 
 
 class IsNFC(Func):
@@ -63,7 +63,9 @@ def fault(name: str) -> Any:
     for place, character in enumerate(name, 1):
         if character in BIDI or unicodedata.category(character) in ENDING:
             return format_lazy(NOT_IN_A_NAME, character=_called(character), place=place)
-    return INVISIBLE if name and not any(map(_is_seen, name)) else ""
+    if not name or any(map(_is_seen, name)):
+        return ""
+    return format_lazy(INVISIBLE, character=_called((name.strip() or name)[0]))
 
 
 def check(field: str, name: Any) -> None:

@@ -11,8 +11,8 @@ from pastetrader import signs
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory
 
-TURNED = "see\u202exe.txt\u2066\x1b[31mred\x07\x85"
-RAW = ["\u202e", "\u2066", "\x07", "\x85", "\x1b"]
+TURNED = "see\u202exe.txt\u2066\x1b[31mred\x07\x85\u200b"
+RAW = ["\u200b", "\u202e", "\u2066", "\x07", "\x85", "\x1b"]
 
 
 @pytest.fixture
@@ -72,6 +72,8 @@ def test_what_a_form_sends_back_stays_as_it_is(staff_client: Client, workflow: W
         ("a\x1bb", "a\u241bb"),
         ("\x7f", "\u2421"),
         ("\u061c", "\u27e8U+061C\u27e9"),
+        ("\u200b\u2060\ufeff\u3164", "\u27e8U+200B\u27e9\u27e8U+2060\u27e9\u27e8U+FEFF\u27e9\u27e8U+3164\u27e9"),
+        ("\U0001f468\u200d\U0001f469", "\U0001f468\u200d\U0001f469"),
         ("a\tb\n", "a\tb\n"),
         ("한글", "한글"),
     ],

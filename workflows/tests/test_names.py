@@ -47,6 +47,8 @@ class TestFaults:
         said = "U+202E RIGHT-TO-LEFT OVERRIDE cannot stand in a name: leave out the character in place 3."
         assert str(names.fault("ab\u202e")) == said
         assert str(names.fault("\x01")).startswith("U+0001 cannot stand in a name")
+        assert str(names.fault(" \u200b ")).startswith("U+200B ZERO WIDTH SPACE cannot be seen")
+        assert str(names.fault(" ")).startswith("U+0020 SPACE cannot be seen")
 
 
 class TestEntrances:
