@@ -148,6 +148,15 @@ OUTSIDE = """
     .map(cell => `${cell.className} ${cell.textContent.slice(0, 30)}`)
 """
 
+# Messages that begin too far at the right to be read, or lose their spaces.
+MESSAGES = """
+() => [...document.querySelectorAll(".ledger-log .message, .log-text")]
+    .filter(each => each.checkVisibility())
+    .filter(each => each.getBoundingClientRect().left > innerWidth - 200
+        || !getComputedStyle(each).whiteSpace.startsWith("pre"))
+    .map(each => `the message ${each.textContent.slice(0, 30)}`)
+"""
+
 
 def test_a_name_of_one_long_word_makes_nothing_wide(
     opened: Callable[..., BrowserContext], session: StorageState, site: Stage
@@ -155,6 +164,7 @@ def test_a_name_of_one_long_word_makes_nothing_wide(
     engine = Engine(site, "W" * 255)
     engine("start", "run")
     engine("start", "Load")
+    engine("log", "price    volume")
     engine("fail", "Load")
     engine.stop()
     faults = []
@@ -162,9 +172,9 @@ def test_a_name_of_one_long_word_makes_nothing_wide(
         page = opened(viewport={"width": width, "height": 900}, storage_state=session).new_page()
         page.goto(site.url(f"/admin/executions/workflowexecution/{engine.ids['run']}/change/"))
         workflow = page.locator(".ledger-head a").first.get_attribute("href")
-        paths = [page.url, site.url("/admin/executions/workflowexecution/"), site.url(str(workflow))]
+        paths = [page.url, page.url.replace("change/", "logs/"), site.url(RUNS), site.url(str(workflow))]
         for path in [*paths, site.url(f"/admin/executions/nodeexecution/{engine.ids['Load']}/change/")]:
             page.goto(path)
             faults += [f"{path} at {width}: {page.evaluate(WIDER)} px too wide"] if page.evaluate(WIDER) > 0 else []
-            faults += [f"{path} at {width}: {cell}" for cell in page.evaluate(OUTSIDE)]
+            faults += [f"{path} at {width}: {cell}" for cell in (*page.evaluate(OUTSIDE), *page.evaluate(MESSAGES))]
     assert not faults, "\n".join(faults)
