@@ -1,9 +1,10 @@
 """Characters that are no text, made visible: control characters, those that turn the direction of the text around them,
-and those that take no room and join nothing. Every page passes here on its way out, so that no template has to think of them."""
+and those that take no room and join nothing. Every page passes here on its way out, so that no template has to think of
+them."""
 
 import re
 
-SIGNS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\u200b\ufeff\u3164\uffa0]"
+SIGNS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\u3164\ufeff\uffa0]"
 SIGN = re.compile(SIGNS)
 # What a form sends back has to stay as it is: a value, and what stands between these two.
 VALUE_OR_SIGN = re.compile(rf'\bvalue="[^"]*"|{SIGNS}')

@@ -29,6 +29,9 @@ def test_it_serves_the_admin_with_its_static_files_and_the_api(serve: Serve) -> 
     assert "Log in" in page
     style = re.findall(r'href="(/static/[^"]+\.css)"', page)[0]
     assert site.get(style)[0] == 200
+    for address in ("/", "/nowhere/", "/admin/%00", "/api/v1/docs/"):
+        icon = re.findall(r'rel="icon"[^>]*href="([^"]+)"', site.get(address)[1])[0]
+        assert site.get(icon)[0] == 200, address
     assert site.get("/api/v1/executions/")[0] == 401
     _, err = site.interrupt(signal.SIGTERM)
     assert "Warning" not in err

@@ -1,0 +1,54 @@
+"""Sentences of the README that can be tried."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executions.tests.factories import WorkflowExecutionFactory, in_state
+from pastetrader.tests.site import ROOT
+from workflows.models import Workflow
+
+README = (ROOT / "README.md").read_text()
+API = "/api/v1/"
+
+
+def test_the_layout_names_each_folder_of_the_repository_once() -> None:
+    layout = README.partition("## Layout")[2].partition("\n## ")[0]
+    named = re.findall(r"^    (\S+)/ ", layout, re.MULTILINE)
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert len(named) == len(set(named))
+    assert {name for name in named if not Path(ROOT, name).is_dir()} == set()
+    assert packages - set(named) == set()
+
+
+def test_every_document_is_linked() -> None:
+    linked = set(re.findall(r"\]\(docs/([a-z]+\.md)\)", README))
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - linked == set()
+
+
+@pytest.mark.django_db
+def test_which_lists_take_fields(api: Any, owner: Any, workflow: Workflow) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
+    assert "Every row and list but those of workflows takes `fields=id,status`" in README
+    lists = re.findall(r"^\| `(executions/[^`]*?|node-executions/)` \| [`–e]", README, re.MULTILINE)
+    lists = [path for path in lists if not path.endswith(("graph/", "stream/"))]
+    assert {"executions/", "executions/{id}/", "executions/{id}/nodes/", "node-executions/"} <= set(lists)
+    client = api(owner)
+    taken = {path: client.get(API + path.format(id=run.pk), {"fields": "id"}).status_code for path in lists}
+    assert set(taken.values()) == {200}, taken
+    assert client.get(f"{API}workflows/", {"fields": "id"}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_the_rule_of_one_run_at_a_time_and_what_its_refusal_advises(api: Any, owner: Any, workflow: Workflow) -> None:
+    assert "**One run of a workflow runs at a time.**" in README
+    client, body = api(owner), {"workflow": str(workflow.pk), "trigger_type": "manual"}
+    first, second = (client.post(f"{API}executions/", body, format="json").json()["id"] for _ in "ab")
+    client.post(f"{API}executions/{first}/start/")
+    refused = client.post(f"{API}executions/{second}/start/").json()
+    assert (refused["status"], refused["code"]) == (409, "concurrent_execution")
+    assert "create a new one with metadata.allow_concurrent true" in refused["detail"]
+    advised = body | {"metadata": {"allow_concurrent": True}, "start": True}
+    assert client.post(f"{API}executions/", advised, format="json").json()["status"] == "running"
