@@ -4,7 +4,10 @@ them."""
 
 import re
 
-SIGNS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\u3164\ufeff\uffa0]"
+SIGNS = (
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e"
+    r"\u2060-\u2064\u2066-\u2069\u3164\ufeff\uffa0]"
+)
 SIGN = re.compile(SIGNS)
 # What a form sends back has to stay as it is: a value, and what stands between these two.
 VALUE_OR_SIGN = re.compile(rf'\bvalue="[^"]*"|{SIGNS}')
