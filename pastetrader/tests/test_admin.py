@@ -19,7 +19,10 @@ def test_an_action_on_rows_asks_first_and_then_is_done(client: Any, staff: Any) 
     client.force_login(staff)
     group = Group.objects.create(name="engines")
     said = {"action": "delete_selected", "select_across": "0", "index": "0", "_selected_action": str(group.pk)}
-    assert "engines" in client.post("/admin/auth/group/", said).content.decode()
+    page = client.post("/admin/auth/group/", said).content.decode()
+    assert "engines" in page
+    assert 'value="Delete 1 group"' in page
+    assert 'value="Delete the group"' in client.get(f"/admin/auth/group/{group.pk}/delete/").content.decode()
     assert Group.objects.exists()
     assert client.post("/admin/auth/group/", said | {"post": "yes"}).status_code == 302
     assert not Group.objects.exists()

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
@@ -13,6 +15,8 @@ from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetW
 from django.core.exceptions import BadRequest, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
+
+from workflows.names import forms
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -121,6 +125,11 @@ class SelectedAdmin(ModelAdmin):
         except ValidationError as error:
             raise BadRequest(str(error)) from error
         return super().response_action(request, queryset, *args, **kwargs)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Find a text in whatever form of Unicode it is stored and typed."""
+        found = [super(SelectedAdmin, self).get_search_results(request, queryset, form) for form in forms(search_term)]
+        return reduce(or_, [rows for rows, _doubled in found]), any(doubled for _rows, doubled in found)
 
 
 class StrictAdmin(SelectedAdmin):

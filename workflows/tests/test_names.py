@@ -12,6 +12,7 @@ from executions.tests.factories import WorkflowExecutionFactory
 from tokens.models import Token
 from workflows import names
 from workflows.models import Node, NodeType, Workflow
+from workflows.tests.factories import UserFactory
 
 API = "/api/v1/"
 NFC = "\ud55c\uae00"  # as most keyboards write it
@@ -135,6 +136,17 @@ class TestForms:
                 assert len(client.get(f"{API}executions/", {name: text}).json()["results"]) == 1, (name, text)
             assert len(client.get(f"{API}executions/", {"q": f"before {text}"}).json()["results"]) == 1
             assert len(client.get(lines, {"q": text}).json()["results"]) == 1
+
+    @pytest.mark.parametrize("path", ["workflows/workflow", "workflows/definitionchange", "tokens/token", "auth/user"])
+    def test_every_search_of_the_admin_finds_either_form(self, client: Any, staff: Any, path: str) -> None:
+        client.force_login(staff)
+        Workflow(name=NFC, owner=staff).save()
+        Token.objects.issue(user=staff, name=NFC, scopes=["executions:read"])
+        UserFactory(username="kim", last_name=NFD)
+        counts = [
+            len(client.get(f"/admin/{path}/", {"q": text}).context["cl"].result_list) for text in (NFC, NFD, "nobody's")
+        ]
+        assert counts[0] == counts[1] > counts[2] == 0
 
     def test_a_repeated_request_with_tags_is_the_same_one(self, api: Any, owner: Any, workflow: Workflow) -> None:
         body = {"id": "01a22164-b72b-7239-8702-696f539639e0", "workflow": str(workflow.pk), "trigger_type": "manual"}
