@@ -1,4 +1,5 @@
 from copy import deepcopy
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -15,7 +16,7 @@ from workflows.admin.confirming import Question, ask, is_confirmed
 from workflows.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
 from workflows.models import Workflow
 
-from .models import Scope, Token
+from .models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Token]
@@ -92,9 +93,11 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         return self.get_fields(request, obj) if obj is not None else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """From the address, but for the time: its two boxes cannot show one text."""
-        initial = {"user": request.user.pk} | super().get_changeform_initial_data(request)
-        return {name: value for name, value in initial.items() if name != "expires_at"}
+        """What an engine needs, for a while, as create_token has it; from the address all but the time, whose two boxes
+        cannot show one text."""
+        ends = timezone.now().replace(microsecond=0) + timedelta(days=DEFAULT_DAYS)
+        asked = super().get_changeform_initial_data(request)
+        return {"user": request.user.pk, "scopes": DEFAULT_SCOPES} | asked | {"expires_at": ends}
 
     def has_change_permission(self, request: HttpRequest, obj: Token | None = None) -> bool:
         """In general: who may revoke. Of a row: nobody, no field is ever edited."""

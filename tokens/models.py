@@ -36,6 +36,10 @@ class Scope(models.TextChoices):
     WORKFLOWS_WRITE = "workflows:write", _("write workflows")
 
 
+DEFAULT_SCOPES = [Scope.EXECUTIONS_READ.value, Scope.EXECUTIONS_REPORT.value]  # what an engine needs
+DEFAULT_DAYS = 90
+
+
 def digest(token: str) -> str:
     """SHA-256 is enough: a token is 256 random bits, not a password that could be guessed."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -51,6 +51,14 @@ class TestMaking:
         for path in (LIST, f"{LIST}{token.pk}/change/", f"{LIST}{token.pk}/history/"):
             assert secret not in client.get(path).content.decode()
 
+    def test_the_form_offers_what_an_engine_needs_for_ninety_days(self, staff: Any) -> None:
+        html = signed_in(staff).get(f"{LIST}add/").content.decode()
+        assert re.findall(r'name="scopes" value="([a-z:]+)"[^>]*checked', html) == [
+            "executions:read",
+            "executions:report",
+        ]
+        assert f'name="expires_at_0" value="{timezone.now() + timedelta(days=90):%Y-%m-%d}"' in html
+
     def test_an_address_fills_the_form_in_but_for_what_it_cannot(self, staff: Any) -> None:
         response = signed_in(staff).get(f"{LIST}add/?name=engine&expires_at=abc")
         assert (response.status_code, 'value="engine"' in response.content.decode()) == (200, True)

@@ -7,11 +7,10 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from tokens.models import Scope, Token
+from tokens.models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token
 from workflows.models import Workflow
 
-DEFAULT_SCOPES = [Scope.EXECUTIONS_READ.value, Scope.EXECUTIONS_REPORT.value]  # what an engine needs
-DEFAULT_EXPIRY = "90d"
+DEFAULT_EXPIRY = f"{DEFAULT_DAYS}d"
 
 
 def expiry(text: str) -> datetime | None:
