@@ -7,34 +7,47 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from workflows.secrets import COUNTS, names_secret, plain
+from workflows.secrets import COUNTS, NO_VALUES, is_small, names_secret, plain
 
+from . import shapes
 from .matching import Span
 
 # Some of them stand in every name that workflows.secrets knows: `in` is faster than the patterns.
 STEMS = (
     "pass", "pwd", "token", "secret", "key", "auth", "cred", "cookie", "bearer", "jwt", "sessi", "otp", "pin", "sign",
-    "dsn", "connection",
+    "dsn", "connection", *shapes.COMMANDS,
 )  # fmt: skip
-SHAPES = re.compile(
-    r"\b(?:(?:bearer|basic)\s{1,4}(?P<scheme>[\w.~+/=-]{8,})"  # of HTTP's Authorization
-    r"|ptl_[\w-]{20,}|(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]+)",  # a token of the API, and a JSON Web Token
-    re.IGNORECASE,
-)
+KOREAN = ("비밀", "암호", "토큰", "인증키", "접속키")
+SCHEME = re.compile(r"\b(?:bearer|basic)\s{1,4}(?!--)([\w.~+/=-]{8,})", re.IGNORECASE)  # of HTTP's Authorization
+PLACE = re.compile(r"(?:next|page|다음)\s\Z", re.IGNORECASE)  # `next token: ...` is no secret, as `next_token` is none
 USERINFO = re.compile(r"(?<=://)[^\s/:@?#\"'<>]{0,256}+:([^\s/?#\"'<>]{1,256})@")
 KEYED = re.compile(
     r"(?<![\w.-])(?P<key>[\w.-]{2,80}+)(?P<closing>\\{0,16}+[\"'])?\s{0,8}+(?P<sign>=>|:=|=(?!=)|:(?![:/]))\s{0,8}+"
     r"(?P<quote>\\{0,16}+[\"'])?",
 )
+# The sign is the space after an option, as in `--password hunter2` and `["--password", "hunter2"]`.
+OPTION = re.compile(
+    r"(?<![\w-])--?(?P<key>[^\W\d_][\w.-]{1,80}+)(?P<closing>\\{0,16}+[\"'])?,?(?P<sign>[ \t])[ \t]{0,8}+"
+    r"(?P<quote>\\{0,16}+[\"'])?+(?!--|-[a-zA-Z]\b)"
+)
 WORD = re.compile(
-    r"(?:(?:basic|bearer|token|digest|negotiate|apikey)\s{1,4}+)?[^\s,;&\"'<>(){}\[\]|\\]++", re.IGNORECASE
+    r"(?:(?:basic|bearer|token|digest|negotiate|apikey)\s{1,4}+(?!-))?[^\s,;&\"'<>(){}\[\]|\\]++", re.IGNORECASE
 )
 QUOTE = re.compile(r"(?<!\\)(\\*+)([\"'])")
 END_OF_LINE = re.compile(r"[^\r\n]*+")
+PLACED = {"token", "tokens", "토큰"}
 HEADERS = {"authorization", "proxyauthorization", "cookie", "setcookie"}
 LONGEST_ORDINARY = 100  # characters; a longer word is masked whole, so none is read again for each key inside it
-NO_VALUES = {"none", "null", "true", "false", "nil", "undefined"}
-PROSE = re.compile(r"[A-Za-z]?[a-z]*[.!?:]*|[A-Z]+")  # such as: "password: invalid", "Unexpected token: EOF"
+# What follows an option in a sentence about it, and ways to log in.
+SENTENCE = re.compile(
+    r"(?:is|are|was|were|has|have|must|may|might|can|cannot|should|will|would|needs?|requires?|required|expects?|takes?|or"
+    r"|and|not|for|to|from|in|on|of|with|without|instead|option|flag|argument|parameter|value|given|missing|if|when|then"
+    r"|but|by|as|at|it|the|a|an|basic|bearer|digest|oauth2?)[.:!?]?",
+    re.IGNORECASE,
+)
+PROSE = re.compile(
+    r"[A-Za-z]?[a-z]*[.!?:]*|[A-Z]+|[가-힣]+[.!?:]*"
+)  # as in "password: invalid", "Unexpected token: EOF"
 
 
 @lru_cache(8)
@@ -46,14 +59,19 @@ def _stems(extra: tuple[str, ...]) -> tuple[str, ...]:
 
 def may_hold(text: str, extra: tuple[str, ...] = ()) -> bool:
     """Return False for nearly every text, at little cost. Digits in the text make no difference to the answer False."""
-    if "=" in text or ":" in text:
+    if "=" in text or ":" in text or "-" in text:
         lowered = text.lower()
         for stem in _stems(extra) if extra else STEMS:  # any() takes twice as long
             if stem in lowered:
                 return True
         if "://" in text and "@" in text:
             return True
-    return "earer " in text or "asic " in text or "ptl_" in text or "eyJ" in text
+    for start in shapes.STARTS:
+        if start in text:
+            return True
+    if "earer " in text or "asic " in text:
+        return True
+    return not text.isascii() and any(name in text for name in KOREAN)
 
 
 def is_clear(text: str, extra: tuple[str, ...] = ()) -> bool:
@@ -61,25 +79,33 @@ def is_clear(text: str, extra: tuple[str, ...] = ()) -> bool:
 
 
 def spans(text: str, extra: tuple[str, ...] = ()) -> Iterator[Span]:
-    for match in SHAPES.finditer(text):
-        if not (match["scheme"] and PROSE.fullmatch(match["scheme"])):
-            yield match.span("scheme") if match["scheme"] else match.span()
+    for match in SCHEME.finditer(text):
+        if not PROSE.fullmatch(match[1]):
+            yield match.span(1)
+    yield from shapes.spans(text)
     for match in USERINFO.finditer(text):
         yield match.span(1)
-    yield from _keyed(text, extra)
+    yield from _keyed(KEYED, text, extra)
+    if "-" in text:
+        yield from _keyed(OPTION, text, extra)
 
 
-def _keyed(text: str, extra: tuple[str, ...]) -> Iterator[Span]:
+def _keyed(pattern: re.Pattern[str], text: str, extra: tuple[str, ...]) -> Iterator[Span]:
     at, line_ends = 0, -1
-    while match := KEYED.search(text, at):
+    while match := pattern.search(text, at):
         at = max(match.end("sign"), at + 1)
-        if not names_secret(match["key"].lstrip("-"), extra):
+        if not names_secret(match["key"].lstrip("-"), extra) or _is_place(text, match):
             continue
         if line_ends < match.end():  # looked for once a line: there may be thousands of keys in one
             line_ends = END_OF_LINE.match(text, match.end()).end()  # type: ignore[union-attr]  # it matches nothing too
         if found := _value(text, match, line_ends):
             yield found
             at = found[1]
+
+
+def _is_place(text: str, match: "re.Match[str]") -> bool:
+    """Whether it is a token that tells where a list goes on."""
+    return plain(match["key"]) in PLACED and PLACE.search(text, max(0, match.start() - 8), match.start()) is not None
 
 
 def _value(text: str, match: "re.Match[str]", line_ends: int) -> Span | None:
@@ -98,9 +124,11 @@ def _value(text: str, match: "re.Match[str]", line_ends: int) -> Span | None:
 def _is_ordinary(key: str, word: str, match: "re.Match[str]") -> bool:
     if len(word) > LONGEST_ORDINARY:
         return False
-    if word.casefold() in NO_VALUES or plain(word.rpartition(".")[2]) == key:
+    if word.casefold() in NO_VALUES or is_small(word) or plain(word.rpartition(".")[2]) == key:
         return True
     if match["sign"] == ":" and not match["closing"] and PROSE.fullmatch(word):
+        return True
+    if match["sign"].isspace() and SENTENCE.fullmatch(word):
         return True
     return word.isdigit() and bool(COUNTS.search(key))
 

@@ -9,7 +9,7 @@ MASK = "***masked***"
 NAMES = (
     "password", "passwd", "passphrase", "passcode", "token", "apikey", "secret", "authorization", "privatekey",
     "credential", "accesskey", "signingkey", "encryptionkey", "cookie", "bearer", "sessionid", "sshkey", "authkey",
-    "connectionstring",
+    "connectionstring", "비밀번호", "암호", "토큰", "인증키", "비밀키", "접속키",
 )  # fmt: skip
 # These name one only as the last word of a key, as in `db_pwd`, `smtpPass` and `pin-code`: `author`, `pinned`,
 # `auth_url` and `pass_rate` name none.
@@ -17,7 +17,23 @@ WORDS = {"pwd", "auth", "jwt", "otp", "pin", "signature", "dsn"}
 LAST_OF_MANY = {"pass"}  # `pass` by itself is the opposite of `fail`
 FILLING = {"code", "value", "header", "string"}
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
-INNOCENT = re.compile("tokeni[sz]|secretar")
+INNOCENT = re.compile(
+    "tokeni[sz]|secretar|암호화(?!키)|(?:비밀번호|암호|토큰|인증키|비밀키|접속키)(?:수|개수|여부|길이|변경일시?|만료|만료일시?)$"
+)
+# A key that ends in one of them tells something about a secret, not the secret: `password_changed_at`, `token_count`.
+ABOUT = {
+    "at", "in", "time", "date", "timestamp", "age", "ttl", "expires", "expiry", "expiration", "expired",
+    "lifetime", "timeout", "ms", "seconds", "minutes", "hours", "days", "count", "counts", "limit", "limits",
+    "usage", "budget", "length", "size", "bytes", "rate", "type", "kind", "format", "name", "names", "label",
+    "url", "uri", "endpoint", "domain", "host", "port", "path", "file", "stdin", "ref", "policy", "rule",
+    "rules", "enabled", "disabled", "required", "valid", "invalid", "verified", "changed", "rotation",
+    "version", "status", "attempt", "attempts", "failures", "errors", "strength", "score", "bucket", "index",
+    "position", "offset", "field", "column", "table", "provider", "issuer", "audience", "scope", "scopes",
+    "method", "mode", "algorithm", "수", "개수", "여부", "길이", "만료", "만료일", "변경일",
+}  # fmt: skip
+PLACES = {"page", "next", "continuation", "continue", "pagination", "cursor", "sync", "다음", "페이지"}  # in a list
+NO_VALUES = {"none", "null", "true", "false", "nil", "undefined"}
+SMALL = 1_000  # a number below it is none that somebody would have to guess
 COUNTS = re.compile("tokens|tokencount|tokenlimit|tokenusage|tokenbudget")
 # Of a pair: {"name": "DB_PASSWORD", "value": ...}.
 NAMING = ("name", "Name", "key", "Key", "header", "variable", "field", "id")
@@ -42,8 +58,22 @@ def names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
 
 @lru_cache(4096)
 def _names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
+    if _is_extra(key, extra):
+        return True
     bare = INNOCENT.sub("", plain(key))
-    return any(name in bare for name in (*NAMES, *filter(None, map(plain, extra)))) or _ends_in_word(key, bare)
+    return (any(name in bare for name in NAMES) or _ends_in_word(key, bare)) and not _is_about(key)
+
+
+def _is_extra(key: str, extra: tuple[str, ...]) -> bool:
+    """Whether the key holds a name of the setting: who set it knows that every value under it is secret."""
+    return bool(extra) and any(name in plain(key) for name in filter(None, map(plain, extra)))
+
+
+def _is_about(key: str) -> bool:
+    words = [word.casefold() for word in WORD.findall(key[-200:])]
+    if len(words) < 2:
+        return False
+    return words[-1] in ABOUT or (words[-1] in {"token", "토큰"} and words[-2] in PLACES)
 
 
 def _ends_in_word(key: str, bare: str) -> bool:
@@ -58,24 +88,26 @@ def _ends_in_word(key: str, bare: str) -> bool:
 def hides(key: Any, item: Any, extra: tuple[str, ...] = ()) -> bool:
     if not (isinstance(key, str) and names_secret(key, extra)):
         return False
-    # `max_tokens` is a number of words, and `token` is a secret even where it is a number.
-    return not (isinstance(item, int | float | None) and (COUNTS.search(plain(key)) or _is_flag(key, item)))
-
-
-def _is_flag(key: str, item: Any) -> bool:
-    """`auth: true`, `last_pass: 12`."""
-    bare = plain(key)
-    if any(name in bare for name in NAMES) or not _ends_in_word(key, bare):
+    if item is None or _is_extra(key, extra):
+        return item is not None
+    if isinstance(item, bool) or (isinstance(item, str) and len(item) < 10 and item.casefold() in NO_VALUES):
         return False
-    return isinstance(item, bool) or bare.endswith("pass")
+    # `max_tokens` is a number of words, and `token` is a secret even where it is a number, if a large one.
+    return not isinstance(item, int | float) or not (abs(item) < SMALL or COUNTS.search(plain(key)))
+
+
+def is_small(word: str) -> bool:
+    return len(word) < len(str(SMALL)) and word.isdigit()
 
 
 def hidden_in(value: dict[Any, Any], extra: tuple[str, ...] = ()) -> frozenset[str]:
     """The keys of what is secret because another key of the same object names it."""
     if VALUES.isdisjoint(value):
         return frozenset()
-    named = any(isinstance(name := value.get(key), str) and names_secret(name[:200], extra) for key in NAMING)
-    return VALUES if named else frozenset()
+    names = [
+        name[:200] for key in NAMING if isinstance(name := value.get(key), str) and names_secret(name[:200], extra)
+    ]
+    return frozenset(key for key in VALUES & value.keys() if any(hides(name, value[key], extra) for name in names))
 
 
 def is_pair(items: Any, extra: tuple[str, ...] = ()) -> bool:

@@ -12,7 +12,8 @@ PACKAGES = ("workflows", "tokens", "executions", "pastetrader")
 # Each line may import from the lines above it only; what stands on one line may import each other.
 LADDER = [
     ["matching", "decoding"],
-    ["needles", "patterns"],
+    ["needles", "shapes"],
+    ["patterns"],
     [
         "states",
         "exceptions",

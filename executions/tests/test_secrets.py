@@ -154,7 +154,7 @@ def test_keys_that_name_none(key: str) -> None:
 PAIRS: list[tuple[Any, Any]] = [
     ({"name": "DB_PASSWORD", "value": "x"}, {"name": "DB_PASSWORD", "value": MASK}),
     ({"Name": "smtp_pass", "Value": ["x"]}, {"Name": "smtp_pass", "Value": [MASK]}),
-    ({"key": "jwt", "value": 7, "kind": "env"}, {"key": "jwt", "value": MASK, "kind": "env"}),
+    ({"key": "jwt", "value": 7_000, "kind": "env"}, {"key": "jwt", "value": MASK, "kind": "env"}),
     ({"name": "rows", "value": 7}, {"name": "rows", "value": 7}),
     ([["Authorization", "Bearer abc"], ["Host", "x"]], [["Authorization", MASK], ["Host", "x"]]),
     (("Cookie", "a=b"), ["Cookie", MASK]),

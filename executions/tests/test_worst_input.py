@@ -74,6 +74,27 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "words and digits": repeated("a.1-"),
     "paths": repeated(" /a:b/"),
 }
+OF_COMMANDS: dict[str, Callable[[int], str]] = {  # for what masks alone
+    "options without values": repeated("--password "),
+    "options with open quotes": repeated("--password 'x --token \"y "),
+    "options inside values": repeated("--token is.--token "),
+    "quotes of options that name nothing": repeated("--verbose \\\\'"),
+    "options of curl": repeated("curl -u a:b "),
+    "quotes of a command": lambda size: "curl " + repeated("-u 'x -U \"y ")(size),
+    "quoted backslashes of a command": lambda size: "curl " + repeated("-u \\\\\\\\")(size),
+    "values without a colon": lambda size: "curl " + repeated("-ux")(size) + " -u " + "x" * size,
+    "commands": repeated("sshpass mysql -p -p"),
+    "private keys that do not end": repeated("-----BEGIN PRIVATE KEY-----"),
+    "private keys that do not begin": lambda size: "-----BEGIN PRIVATE KEY-----" + repeated("-----END A B ")(size),
+    "beginnings of private keys": repeated("-----BEGIN RSA RSA RSA "),
+    "beginnings of tokens": repeated("ghp_aaaaaaaa.glpat-aaaa.xoxb-aaa.AKIAAAAAAAAA.AIzaaaaa.npm_aaaa.pypi-aaaa."),
+    "a long token": lambda size: "github_pat_" + "a_" * size,
+    "tokens after hyphens": repeated("-pypi-glpat-xoxb-"),
+    "names in Korean": repeated("비밀번호=토큰:"),
+    "a long name in Korean": lambda size: "토큰" * size + "=",
+    "places of a list": repeated("next token: "),
+    "words about a token": lambda size: repeated("token_count_")(size) + "=1",
+}
 DOCUMENTS: dict[str, Callable[[int], Any]] = {
     "empty lists": lambda size: [[] for _ in range(size // 20)],
     "keys that are masked alike": lambda size: {written_otherwise("hunter2pw", at): at for at in range(size // 40)},
@@ -138,7 +159,9 @@ OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
     "parsed": lambda document: parsed(json.dumps(document)),
     "compared": creation._as_jsonb,
 }
+MASKING = ("masked, few secrets", "masked, none", "patterns", "name of a key")
 WORST = [
+    *((of, name, OF_TEXT[of], make) for of in MASKING for name, make in OF_COMMANDS.items()),
     *((of, name, work, make) for of, work in OF_TEXT.items() for name, make in TEXTS.items()),
     *((of, name, work, make) for of, work in OF_DOCUMENT.items() for name, make in DOCUMENTS.items()),
 ]
