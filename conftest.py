@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 from django.conf import settings
+from django.core.management import get_commands
 
 from pastetrader.postgres.address import socket_dir
 from pastetrader.postgres.server import leave_all
@@ -36,6 +37,14 @@ def pytest_configure() -> None:
     # All tests come from one address, and many of them with a wrong token or password.
     settings.TOKEN_FAILURES = settings.LOGIN_FAILURES = 0
     settings.LOGIN_FAILURES_ADDRESS = settings.LOGIN_FAILURES_NAME = 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_are_emptied_quickly() -> None:
+    """After a test that commits Django calls the command of this name."""
+    from pastetrader.tests.emptying import Flush  # noqa: PLC0415  # models may be imported once the apps are loaded
+
+    get_commands()["flush"] = Flush()
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -70,3 +79,12 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     yield
     leave_all()
     shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def truncated(django_db_setup: None, django_db_blocker: Any) -> None:
+    """For tests of plans: PostgreSQL knows nothing yet of the sizes of tables."""
+    from pastetrader.tests.emptying import truncate  # noqa: PLC0415  # models may be imported once the apps are loaded
+
+    with django_db_blocker.unblock():
+        truncate()

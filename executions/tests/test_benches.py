@@ -52,6 +52,7 @@ def test_lines_are_written_by_every_side(post: Callable[..., Any], workflow: Wor
     assert ExecutionLog.objects.count() == 9
 
 
+@pytest.mark.usefixtures("truncated")
 def test_the_index_of_a_statement_is_named(workflow: Workflow) -> None:
     sql, params = NodeExecution.objects.filter(pk=workflow.pk).query.sql_with_params()
     assert lists.indexes(sql, params) == ["node_executions_pkey"]

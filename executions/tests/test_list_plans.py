@@ -45,7 +45,7 @@ RUNS = {
 
 
 @pytest.fixture
-def only(db: None) -> Iterator[Any]:
+def only(truncated: None, db: None) -> Iterator[Any]:
     """`only(table, index)` drops the table's other indexes: which of several that fit is the planner's affair."""
 
     def drop(table: str, index: str) -> None:

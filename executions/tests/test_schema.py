@@ -91,6 +91,7 @@ def test_models_and_migrations_agree() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("truncated")
 def test_the_newest_lines_of_a_run_come_from_its_index_in_their_order() -> None:
     with connection.cursor() as cursor:  # the tables of a test are too small for a planner to bother
         cursor.execute(

@@ -34,7 +34,8 @@ def give(connection: psycopg.Connection, name: str) -> None:
 
 
 def allow_tests(connection: psycopg.Connection) -> None:
-    """In the cluster of a test suite the role makes databases, and roles that it may become."""
+    """Let the role of a test suite's cluster make databases, become roles that it makes, and turn triggers off."""
     owner = sql.Identifier(OWNER)
     connection.execute(sql.SQL("ALTER ROLE {} CREATEDB CREATEROLE").format(owner))
+    connection.execute(sql.SQL("GRANT SET ON PARAMETER session_replication_role TO {}").format(owner))
     connection.execute(sql.SQL("ALTER ROLE {} SET createrole_self_grant = 'set, inherit'").format(owner))

@@ -237,6 +237,7 @@ def test_a_cursor_counts_no_transaction_as_seen_that_may_be_handed_out_again(run
     assert source(run).snapshot() != before
 
 
+@pytest.mark.usefixtures("truncated")
 @pytest.mark.parametrize(
     ("query", "index"), [("KNOWN_OF_RUN", "Index Only Scan Backward using execution_logs_"),
                          ("KNOWN_OF_MOVES", "Index Only Scan Backward using idx_execution_history_written_by")]

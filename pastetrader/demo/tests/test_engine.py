@@ -182,13 +182,19 @@ def test_an_engine_refuses_to_run_inside_a_transaction_that_its_threads_cannot_s
         execute(screen)
 
 
+def taken() -> int:
+    """How many connections of the pool are in use."""
+    wrapper: Any = connection
+    stats = wrapper.pool.get_stats()
+    return int(stats["pool_size"] - stats["pool_available"])
+
+
 def test_threads_leave_no_open_transaction_and_no_connection(screen: Workflow) -> None:
+    before = taken()
     runs = [execute(screen), execute(screen, failing(momentum=divide))]
     assert [run.status for run in runs] == ["completed", "failed"]
     assert idle_in_transaction() == 0
-    wrapper: Any = connection
-    stats = wrapper.pool.get_stats()
-    assert stats["pool_size"] - stats["pool_available"] == 1  # the one that this test holds
+    assert taken() <= before  # this test holds one; of an earlier one some may be on their way back
 
 
 def test_runs_of_two_workflows_at_once_keep_their_lines_apart(screen: Workflow) -> None:
