@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets accessibility screenshots requirements schema examples fuzz model clean
+.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -65,7 +65,10 @@ fuzz: setup ## every check of schemathesis against a live server, 1,000 examples
 	@$(BIN)/python -m fuzz --max-examples 1000 $(ARGS)
 
 model: setup ## sequences of verbs against a model of the ledger, 200 of them; for a scheduler, every night
-	@MODEL_EXAMPLES=200 $(BIN)/python -m pytest -q -n 0 executions/tests/test_model_based.py $(ARGS)
+	@PROOFS=1 $(BIN)/python -m pytest -q -n 0 executions/tests/test_model_based.py $(ARGS)
+
+proofs: setup ## the whole suite with its long forms: more cuts, sizes, sequences; for a scheduler, every night
+	@PROOFS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)
 
 screenshots: setup ## take the pictures in docs/screenshots anew (ARGS="monitor run")
 	@$(BIN)/python -m browser.screenshots $(ARGS)

@@ -1,6 +1,5 @@
 """The ledger against a model of it in plain Python, driven by Hypothesis through any sequence of verbs."""
 
-import os
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from executions.exceptions import InvalidTransition
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from pastetrader.tests.proofs import times
 from workflows.tests.factories import NodeFactory, WorkflowFactory
 
 ACTIVE = {"pending", "running"}
@@ -25,7 +25,7 @@ MOVES = {
 }
 ARGUMENTS: dict[str, tuple[Any, ...]] = {"fail": ("broke",), "complete": ({"done": True},)}
 MAX_RETRIES = 2
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "15"))  # `make model` tries more
+EXAMPLES = times(15, 200)
 NODES = 3
 
 

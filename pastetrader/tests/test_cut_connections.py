@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from pastetrader.tests.conftest import manage
+from pastetrader.tests.proofs import times
 from pastetrader.tests.site import ALL_SCOPES, Site
 
-CUTS = 20  # of each kind of POST that makes something
-MOVES_CUT = 10  # of each transition
+CUTS = times(8, 50)  # of each kind of POST that makes something
+MOVES_CUT = times(4, 20)  # of each transition
 
 
 class Caller:
