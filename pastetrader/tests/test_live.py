@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from executions.tests.api.test_heavy_requests import HEAVY, SECRET, WORST
+from executions.tests.api.test_heavy_requests import HEAVY, SECRET
 from pastetrader.tests.conftest import manage, postmaster
 from pastetrader.tests.events import Following
 from pastetrader.tests.site import ALL_SCOPES, Site
@@ -72,7 +72,8 @@ def in_background(work: Callable[..., None], *arguments: Any) -> threading.Threa
 
 
 LINE = {"level": "info", "message": "x"}
-AT_ONCE = {"nine of escapes": ({"message": WORST}, 9)} | {name: (body, 1) for name, body in HEAVY.items()}
+NINE = {"message": f"{SECRET}***masked***" * 5_500}, 9
+AT_ONCE = {"nine at once": NINE} | {name: (body, 1) for name, body in HEAVY.items()}
 
 
 def test_others_are_answered_within_a_second_while_a_heavy_body_is_worked_on(ledger: Ledger) -> None:
