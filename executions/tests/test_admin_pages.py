@@ -1,5 +1,6 @@
 """The page of a run, of a node execution and of a log line: error first, bounded in whatever they show, read-only."""
 
+import re
 from typing import Any
 
 import pytest
@@ -257,3 +258,24 @@ def test_pages_load_nothing_inline_and_nothing_from_elsewhere(run: Any, staff: A
 )  # fmt: skip
 def test_durations_read_as_people_say_them(seconds: float, words: str) -> None:
     assert texts.human(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("path", "ticks"),
+    [
+        ("/admin/", True),
+        ("/admin/executions/workflowexecution/", True),
+        ("/admin/workflows/workflow/{workflow}/", True),
+        ("/admin/executions/nodeexecution/", False),
+        ("/admin/executions/nodeexecution/{node}/change/", False),
+    ],
+)
+def test_a_clock_ticks_only_on_a_page_that_follows_what_runs(run: Any, staff: Any, path: str, ticks: bool) -> None:
+    """clocks.js lets the durations tick where it finds its words, which are #clocks."""
+    node = in_state(run.node_executions.first(), "running")
+    response = signed_in(staff).get(path.format(workflow=run.workflow_id, node=node.pk))
+    html = response.content.decode()
+    assert response.status_code == 200
+    assert ('class="clock"' in html, 'id="clocks"' in html) == (ticks, ticks)
+    follows = re.search(r'<script[^>]* src="[^"]*/(monitor_live|list|workflow_live)\.js"', html)
+    assert (follows is not None) is ticks
