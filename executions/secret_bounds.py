@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from workflows.secrets import hidden_in, hides, is_pair
+from workflows.secrets import hidden_in, hidden_items, hides
 
 from .secrets import NESTED
 
@@ -56,6 +56,6 @@ def _hidden_texts(document: Any, extra: tuple[str, ...], place: str, hidden: boo
                 item, extra, f"{place}.{str(key)[:100]}", hidden or key in more or hides(key, item, extra)
             )
     elif isinstance(document, NESTED):
-        pair = is_pair(document, extra)
+        places = hidden_items(document, extra)
         for index, item in enumerate(document):
-            yield from _hidden_texts(item, extra, f"{place}[{index}]", hidden or (pair and index == 1))
+            yield from _hidden_texts(item, extra, f"{place}[{index}]", hidden or index in places)

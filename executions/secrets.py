@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from workflows.secrets import LONGEST_KEPT, MASK, NAMES, VALUES, hidden_in, hides, is_pair, names_secret, plain
+from workflows.secrets import LONGEST_KEPT, MASK, NAMES, VALUES, hidden_in, hidden_items, hides, names_secret, plain
 
 from . import patterns
 from .decoding import readings
@@ -56,11 +56,11 @@ def _values_in(document: Any, extra: tuple[str, ...]) -> Iterator[str]:
             elif isinstance(item, NESTED):
                 yield from _values_in(item, extra)
         return
-    if is_pair(document, extra):
-        yield from _leaves(document[1])
-        return
-    for item in document:
-        if isinstance(item, NESTED):
+    places = hidden_items(document, extra)
+    for at, item in enumerate(document):
+        if at in places:
+            yield from _leaves(item)
+        elif isinstance(item, NESTED):
             yield from _values_in(item, extra)
 
 
@@ -167,8 +167,8 @@ class Scrubber:
         if isinstance(value, dict):
             return self._object(value)
         if isinstance(value, (list, tuple)):  # at a quarter of the price of list | tuple
-            if len(value) == 2 and is_pair(value, self.named):
-                return [self.document(value[0]), MASK]
+            if places := hidden_items(value, self.named):
+                return [MASK if at in places else self.document(item) for at, item in enumerate(value)]
             return [self.document(item) for item in value]
         if self._in_numbers and isinstance(value, int | float) and not isinstance(value, bool):
             written = repr(value)

@@ -119,6 +119,20 @@ def is_pair(items: Any, extra: tuple[str, ...] = ()) -> bool:
     return hides(items[0][:200], second, extra) and not (isinstance(second, str) and BARE_WORD.fullmatch(second))
 
 
+def hidden_items(items: Any, extra: tuple[str, ...] = ()) -> frozenset[int]:
+    """Return the places of what is secret because the item before it names it: in a pair, or as an option of a command,
+    as in `["tool", "--password", "x"]`."""
+    if is_pair(items, extra):
+        return frozenset({1})
+    options = [at for at, item in enumerate(items[:-1]) if isinstance(item, str) and item[:1] == "-"]
+    return frozenset(at + 1 for at in options if _is_value(items[at][:LONGEST_KEPT], items[at + 1], extra))
+
+
+def _is_value(option: str, item: Any, extra: tuple[str, ...]) -> bool:
+    is_option = isinstance(item, str) and item[:1] == "-"
+    return isinstance(item, str | int | float) and not is_option and hides(option, item, extra)
+
+
 def plain(key: str) -> str:
     return "".join(filter(str.isalnum, key.casefold()))
 
@@ -132,9 +146,8 @@ def masked(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any
             key: masked(item, extra, secret or key in more or hides(key, item, extra)) for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        if is_pair(value, extra):
-            return [masked(value[0], extra, secret), MASK]
-        return [masked(item, extra, secret) for item in value]
+        places = hidden_items(value, extra)
+        return [masked(item, extra, secret or at in places) for at, item in enumerate(value)]
     return MASK if secret and value is not None else value
 
 

@@ -160,6 +160,9 @@ PAIRS: list[tuple[Any, Any]] = [
     (("Cookie", "a=b"), ["Cookie", MASK]),
     (["password", "email"], ["password", "email"]),
     (["token", "a1", "b2"], ["token", "a1", "b2"]),
+    (["tool", "--password", "x1", "-v"], ["tool", "--password", MASK, "-v"]),
+    (["--token", "--verbose", "--max-tokens", 4096], ["--token", "--verbose", "--max-tokens", 4096]),
+    (["--token-file", "/run/x", "--api-key"], ["--token-file", "/run/x", "--api-key"]),
     ({"auth": True, "last_pass": 12, "signature": False}, {"auth": True, "last_pass": 12, "signature": False}),
 ]
 
@@ -171,8 +174,13 @@ def test_the_value_of_a_pair_is_secret_where_its_name_is_one(document: Any, clea
 
 
 def test_the_value_of_a_pair_is_found_in_texts_too() -> None:
-    values = values_in({"env": [{"name": "DB_PASSWORD", "value": "hunter2-and-more"}, ["Cookie", "id=swordfish"]]})
-    assert values == {"hunter2-and-more", "id=swordfish"}
+    values = values_in(
+        {
+            "env": [{"name": "DB_PASSWORD", "value": "hunter2-and-more"}, ["Cookie", "id=swordfish"]],
+            "args": ["-v", "--token", "abc-123"],
+        }
+    )
+    assert values == {"hunter2-and-more", "id=swordfish", "abc-123"}
 
 
 SAID = [

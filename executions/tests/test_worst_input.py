@@ -104,6 +104,7 @@ DOCUMENTS: dict[str, Callable[[int], Any]] = {
     "a long secret": lambda size: {"secret": "x\u0300\u0316y " * (size // 5)},
     "a secret of many lines": lambda size: {"secret": "a line of it\n" * (size // 12)},
     "pairs": lambda size: [["Authorization", "Bearer abcdefgh"]] * (size // 50),
+    "options": lambda size: ["--password", "x"] * (size // 20),
     "names and values": lambda size: [{"name": "DB_PASSWORD", "value": "x" * 20}] * (size // 50),
     "nested": lambda size: [json.loads("[" * 60 + "]" * 60)] * (size // 120),
     "JSON in JSON": lambda size: {"a": json.dumps({"token": ["a" * 20] * (size // 30)})},
