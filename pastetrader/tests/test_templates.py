@@ -27,6 +27,11 @@ def test_no_word_stands_outside_of_gettext(path: Path) -> None:
     assert bare(path.read_text()) == []
 
 
+def test_every_time_of_day_is_shown_by_the_filter_that_tells_doubled_hours_apart() -> None:
+    dated = re.compile(r'\|date:"[^"]*[HhGgisuPAa][^"]*"')
+    assert [path.name for path in TEMPLATES if dated.search(path.read_text())] == []
+
+
 @pytest.mark.parametrize(
     "template",
     [

@@ -1,16 +1,18 @@
 """What was changed of definitions and tokens: the list of all of it, and the history page of one workflow or token."""
 
 import json
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, NamedTuple
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,19 +20,44 @@ from workflows.base import parse_uuid
 from workflows.history import ChangeAct, ChangedKind, DefinitionChange
 from workflows.models import Node
 
-from .lists import ConstantFilter, StrictAdmin
+from .lists import ConstantFilter, StrictAdmin, StrictChangeList
 
 SHOWN = 200  # changes on the page of one workflow or token, the newest
-ENDS = {"source_node_id": "source_node", "target_node_id": "target_node"}
 ROWS = 5  # rows of one change that are shown; the others are counted
 
+User = get_user_model()
+
 type Field = tuple[str, str, str]
+
+
+class Reference(NamedTuple):
+    """A field that holds an id: how it is called on a page, and whose id it is."""
+
+    title: str
+    model: type[models.Model]
+
+
+REFERENCES = {
+    "source_node_id": Reference("source_node", Node),
+    "target_node_id": Reference("target_node", Node),
+    "owner_id": Reference("owner", User),
+    "user_id": Reference("user", User),
+}
 
 
 class KindFilter(ConstantFilter):
     title = _("kind")
     parameter_name = "kind"
     offered = tuple(ChangedKind.choices)
+
+
+class ChangesList(StrictChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """Look the names up for all rows of the page at once."""
+        super().get_results(request)
+        names = Names(self.result_list)
+        for row in self.result_list:
+            row.names = names
 
 
 @admin.register(DefinitionChange)
@@ -45,6 +72,9 @@ class DefinitionChangeAdmin(StrictAdmin):
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return ChangesList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if pk := parse_uuid(search_term.strip()):
@@ -65,8 +95,8 @@ class DefinitionChangeAdmin(StrictAdmin):
         return render_to_string("admin/changes/_time.html", {"change": row})
 
     @admin.display(description=_("what"))
-    def what(self, row: DefinitionChange) -> str:
-        return render_to_string("admin/changes/_what.html", {"change": Shown(row)})
+    def what(self, row: Any) -> str:
+        return render_to_string("admin/changes/_what.html", {"change": Shown(row, row.names)})
 
     @admin.display(description=_("who"))
     def who(self, row: DefinitionChange) -> str:
@@ -77,11 +107,31 @@ class DefinitionChangeAdmin(StrictAdmin):
         return row.reason or "–"
 
 
+class Names:
+    """What nodes and users are called today whose ids stand in these changes."""
+
+    def __init__(self, rows: Iterable[DefinitionChange]) -> None:
+        found: dict[type[models.Model], set[Any]] = defaultdict(set)
+        for field, values in (field for row in rows for part in row.rows[:ROWS] for field in part["fields"].items()):
+            if field in REFERENCES:
+                found[REFERENCES[field].model].update(value for value in values if value is not None)
+        named = {Node: "name", User: User.USERNAME_FIELD}
+        self._names = {
+            (model, str(pk)): name
+            for model, pks in found.items()
+            for pk, name in model._default_manager.filter(pk__in=pks).values_list("pk", named[model])
+        }
+
+    def of(self, field: str, value: Any) -> Any:
+        """Return the name of the row that a field points at; its id where it is gone."""
+        return self._names.get((REFERENCES[field].model, str(value)), value)
+
+
 class Shown:
     """A change as its row is shown."""
 
-    def __init__(self, row: DefinitionChange) -> None:
-        self.row = row
+    def __init__(self, row: DefinitionChange, names: Names) -> None:
+        self.row, self.names = row, names
         self.title = gettext("%(act)s: %(kind)s") % {"act": row.get_act_display(), "kind": row.get_kind_display()}
         self.more = max(len(row.rows) - ROWS, 0) + row.more
 
@@ -92,19 +142,12 @@ class Shown:
             yield name, [(field, _text(before), _text(after)) for field, (before, after) in self._fields(part)]
 
     def _fields(self, part: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-        """Yield the fields that differ. The ends of an edge are nodes, shown by their names: of one that was made or
-        deleted the edge's own name says them."""
+        """Yield the fields that differ. The ends of an edge that was made or deleted stand in its own name."""
         for field, values in part["fields"].items():
-            if field not in ENDS:
+            if field not in REFERENCES:
                 yield field, values
-            elif self.row.act == ChangeAct.CHANGE:
-                yield ENDS[field], [self._node_names.get(value, value) for value in values]
-
-    @cached_property
-    def _node_names(self) -> dict[str, str]:
-        """The names that the ends of moved edges have now, by their ids."""
-        ids = {value for part in self.row.rows[:ROWS] for end in ENDS for value in part["fields"].get(end, ())}
-        return {str(pk): name for pk, name in Node.objects.filter(pk__in=ids).values_list("pk", "name")}
+            elif self.row.kind != ChangedKind.EDGE or self.row.act == ChangeAct.CHANGE:
+                yield REFERENCES[field].title, [self.names.of(field, value) for value in values]
 
 
 class ChangesMixin(StrictAdmin):
@@ -116,10 +159,11 @@ class ChangesMixin(StrictAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]  # as Django's own does
         if not self.has_view_or_change_permission(request, subject):
             raise PermissionDenied
-        newest = DefinitionChange.of(subject)[: SHOWN + 1]
+        newest = list(DefinitionChange.of(subject)[: SHOWN + 1])
+        names = Names(newest)
         context = {
             "title": gettext("Changes of %(name)s") % {"name": subject},
-            "changes": [Shown(row) for row in newest[:SHOWN]],
+            "changes": [Shown(row, names) for row in newest[:SHOWN]],
             "is_cut": len(newest) > SHOWN,
             "shown": SHOWN,
             "object": subject,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from tokens.models import Token
 from workflows.actor import Through, acting, identify, system_user
@@ -209,6 +210,23 @@ def test_the_history_of_an_edge_names_its_nodes(staff: Any, client: Any) -> None
     assert "<code>target_node</code> <del><code>rank</code></del> <ins><code>report</code></ins>" in page
     assert "load → report" in page
     assert [pk for pk in ids if pk in page] == []
+
+
+def test_an_owner_is_named_and_all_names_are_looked_up_at_once(staff: Any, client: Any) -> None:
+    client.force_login(staff)
+    counts = []
+    for more in (1, 9):
+        for number in range(more):
+            workflow = WorkflowFactory(owner=UserFactory(username=f"owner {more}{number}"), chain=["load", "rank"])
+            workflow.edges.update(target_node=NodeFactory(workflow=workflow, name="report"))
+        with CaptureQueriesContext(connection) as queries:
+            every = client.get("/admin/workflows/definitionchange/").content.decode()
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    for page in (every, client.get(f"/admin/workflows/workflow/{workflow.pk}/history/").content.decode()):
+        assert "<code>owner</code> <ins><code>owner 98</code></ins>" in page
+    workflow.owner.delete()
+    assert "<code>owner</code> <del><code>" in client.get("/admin/workflows/definitionchange/").content.decode()
 
 
 def test_who_may_not_see_a_workflow_does_not_see_its_changes(stranger: Any, client: Any) -> None:
