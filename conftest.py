@@ -21,7 +21,7 @@ from pastetrader.tests.scheduling import Together
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 
-pytest_plugins = ["executions.tests.cast"]
+pytest_plugins = ["executions.tests.cast", "pastetrader.tests.prepared"]
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Threads that race hold a connection each; a stock server takes 100.

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +30,8 @@ def browser_path() -> str:
 
 
 @here
-def site(browser_path: str) -> Iterator[Stage]:
-    with stage() as made:
+def site(browser_path: str, prepared: Path) -> Iterator[Stage]:
+    with stage(prepared=prepared) as made:
         yield made
 
 

@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 
 from browser.pages import View
 from fuzz.ledger import Ledger
+from pastetrader.tests.prepared import copy
 from pastetrader.tests.site import ROOT
 
 CHOSEN = 8  # rows for an action: some that it can work on, and some that are left out
@@ -49,9 +50,12 @@ class Stage(Ledger):
 
 
 @contextmanager
-def stage(seed: tuple[str, ...] = SEED) -> Iterator[Stage]:
-    """Raises AssertionError where the server's log tells of a traceback."""
+def stage(seed: tuple[str, ...] = SEED, prepared: Path | None = None) -> Iterator[Stage]:
+    """Start a server, of a copy of the folder `prepared` if there is one, and fill its database. Raises AssertionError
+    where the server's log tells of a traceback."""
     home = Path(tempfile.mkdtemp(prefix="pastetrader-browser-")).resolve()
+    if prepared:
+        copy(prepared, home)
     made = Stage(home, "browser")
     try:
         made.fill(seed)

@@ -4,10 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,7 +13,7 @@ import pytest
 
 from pastetrader.postgres import processes
 from pastetrader.postgres.cluster import Cluster
-from pastetrader.postgres.lease import one_at_a_time
+from pastetrader.tests.prepared import copy, new_home
 from pastetrader.tests.site import ROOT, Serve, Site
 
 USER = """
@@ -54,53 +52,6 @@ class User:
     def kill(self) -> None:
         self.process.kill()
         self.process.communicate()
-
-
-@contextmanager
-def new_home() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="pastetrader-server-")).resolve()
-    try:
-        yield home
-    finally:
-        kill_all(home)
-        shutil.rmtree(home)
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `serve` makes in its folder before it serves: a database, migrated, and static files. No user yet."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all processes of this run
-    made = shared / "prepared"
-    with one_at_a_time(shared / "prepared.lock"):
-        if not made.exists():
-            with new_home() as home:
-                done = manage("shell", "--no-imports", "-c", PREPARE, local=home, PASTETRADER_DURABLE="0")
-                assert done.returncode == 0, done.stderr
-                copy_files(home, made)
-    return made
-
-
-PREPARE = """
-from django.core.management import call_command
-from pastetrader.static import collect_if_changed
-call_command("migrate", verbosity=0)
-collect_if_changed()
-"""
-
-
-def copy_files(source: Path, target: Path) -> None:
-    """With whose they are: the data belongs to the account that runs the database."""
-    subprocess.run(["cp", "-Rp", source, target], check=True)
-
-
-def copy(prepared: Path, home: Path) -> None:
-    """All but the static files, which are only read."""
-    for each in prepared.iterdir():
-        if each.name == "static":
-            (home / each.name).symlink_to(each)
-        else:
-            copy_files(each, home / each.name)
 
 
 @pytest.fixture
@@ -177,22 +128,3 @@ def kill(process: psutil.Process) -> None:
     deadline = time.monotonic() + 10
     while processes.is_alive(process) and time.monotonic() < deadline:
         time.sleep(0.01)
-
-
-def kill_all(home: Path) -> None:
-    """Whatever a failed test left running under its folder."""
-    for process in psutil.process_iter():
-        try:
-            if process.name() == "postgres" and Path(process.cwd()).is_relative_to(home):
-                process.kill()
-        except psutil.Error:
-            continue
-
-
-def manage(*arguments: str, local: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(local), **environment}, capture_output=True, text=True,
-        check=False, stdin=subprocess.DEVNULL, timeout=120,
-    )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pastetrader.tests.conftest import manage
+from pastetrader.tests.prepared import manage
 from pastetrader.tests.site import ALL_SCOPES, Serve, Site
 
 LIMIT = 1_000_000

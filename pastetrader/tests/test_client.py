@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from pastetrader.tests.conftest import manage
+from pastetrader.tests.prepared import manage
 from pastetrader.tests.site import ALL_SCOPES, ROOT, Site
 from workflows.base import uuid7
 

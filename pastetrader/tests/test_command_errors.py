@@ -14,7 +14,7 @@ from django.db import DataError, OperationalError, ProgrammingError, connection
 
 from pastetrader.command_errors import sentence, unreachable
 from pastetrader.postgres import account
-from pastetrader.tests.conftest import manage
+from pastetrader.tests.prepared import manage
 from pastetrader.tests.site import ROOT
 
 NOWHERE = "postgresql://someone:hunter2pw@127.0.0.1:1/ledger"

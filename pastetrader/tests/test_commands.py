@@ -8,7 +8,8 @@ from django.core.management import CommandError, call_command
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connection
 
-from pastetrader.tests.conftest import manage, postmaster
+from pastetrader.tests.conftest import postmaster
+from pastetrader.tests.prepared import manage
 
 
 @pytest.mark.parametrize("arguments", [("check",), ("--help",), ("migrate", "--help"), ("dbshell", "--help")])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pastetrader.tests.conftest import manage
+from pastetrader.tests.prepared import manage
 from pastetrader.tests.proofs import times
 from pastetrader.tests.site import ALL_SCOPES, Site
 

@@ -18,7 +18,8 @@ from pastetrader.postgres.cluster import Cluster
 from pastetrader.postgres.errors import EmbeddedServerError
 from pastetrader.postgres.ownership import OWNER
 from pastetrader.postgres.server import EmbeddedServer
-from pastetrader.tests.conftest import User, kill, kill_all, postmaster
+from pastetrader.tests.conftest import User, kill, postmaster
+from pastetrader.tests.prepared import kill_all
 
 Use = Callable[..., User]
 

@@ -9,7 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from pastetrader import environment as env
 from pastetrader.secret_key import read_or_make
-from pastetrader.tests.conftest import ROOT, manage
+from pastetrader.tests.prepared import manage
+from pastetrader.tests.site import ROOT
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from executions.tests.api.test_heavy_requests import HEAVY, SECRET
-from pastetrader.tests.conftest import manage, postmaster
+from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.events import Following
+from pastetrader.tests.prepared import manage
 from pastetrader.tests.site import ALL_SCOPES, Site
 
 LINES, WRITERS, CUTS = 10_000, 4, 50

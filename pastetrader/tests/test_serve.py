@@ -17,7 +17,8 @@ from django.core.management import CommandError
 
 from pastetrader.management.commands.serve import _address, _listen
 from pastetrader.postgres.address import socket_dir
-from pastetrader.tests.conftest import manage, postmaster
+from pastetrader.tests.conftest import postmaster
+from pastetrader.tests.prepared import manage
 from pastetrader.tests.site import ROOT, Serve
 
 

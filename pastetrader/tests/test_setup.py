@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pastetrader.tests.conftest import ROOT
+from pastetrader.tests.site import ROOT
 
 
 @pytest.fixture
