@@ -22,9 +22,11 @@ from .exceptions import CyclicGraph
 from .fields import DefinitionField
 from .models import Edge, Graph, Node, Workflow
 from .names import nfc
+from .plans import forget_plans
 
 # kind ("nodes", "edges") → place in the list → field → sentences
 type Faults = dict[str, dict[int, dict[str, list[str]]]]
+MANY = 500  # edges that are new at once
 BATCH = 200  # rows of one UPDATE: Django names each of them once a column
 TOO_MANY_NODES = _("A workflow has at most %(most)d nodes, and these are %(count)d: split it into several workflows.")
 TOO_MANY_EDGES = _("A workflow has at most %(most)d edges, and these are %(count)d: split it into several workflows.")
@@ -98,7 +100,10 @@ class Definition:
         there = {edge.pk for edge in self.old_edges}
         changed = [edge for edge in self.edges if edge.pk in self.changed]
         Edge.objects.bulk_update(changed, CHANGEABLE, batch_size=BATCH)
-        Edge.objects.bulk_create(_of(workflow, [edge for edge in self.edges if edge.pk not in there]))
+        new = [edge for edge in self.edges if edge.pk not in there]
+        if len(new) >= MANY:
+            forget_plans()
+        Edge.objects.bulk_create(_of(workflow, new))
 
     def _planned(self, nodes: list[dict[str, Any]]) -> list[Node]:
         by_name = {node.name: node for node in self.there.values()}

@@ -55,6 +55,7 @@ LADDER = [
 RANK = {f"executions.{name}": rank for rank, names in enumerate(LADDER) for name in names}
 RAW_SQL = {
     "workflows/actor.py",
+    "workflows/plans.py",
     "pastetrader/postgres",
     "executions/partitions.py",
     "executions/ingest.py",

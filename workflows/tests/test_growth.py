@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.db.models import F, Func, UUIDField
 
 from executions.admin import drawing
 from workflows import graph, layout
+from workflows.definition import Definition
 from workflows.exceptions import CyclicGraph
 from workflows.models import Edge, Graph, Node, Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -169,3 +170,29 @@ class TestTheLimits:
         settings.WORKFLOWS_MAX_NODES = 2
         nodes = [{"name": name, "node_type": "tool"} for name in "ab"]
         assert api(owner).post("/api/v1/workflows/", {"name": "ok", "nodes": nodes}, format="json").status_code == 201
+
+
+@pytest.mark.django_db
+def test_edges_of_a_large_graph_are_checked_by_index_though_the_tables_were_small(owner: Any) -> None:
+    """Counted are the rows of `nodes` that whole reads of the table have met, not the time."""
+    with connection.cursor() as cursor:  # plans that a connection makes and keeps where the tables are small
+        cursor.execute("DISCARD PLANS; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off")
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    _save_chain(owner, "small", 5)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_indexscan = on; SET LOCAL enable_bitmapscan = on")
+    before = _rows_read()
+    _save_chain(owner, "large", 1_000)
+    assert _rows_read() - before < 20 * 1_000
+
+
+def _save_chain(owner: Any, name: str, size: int) -> None:
+    nodes = [{"name": f"n{number}", "node_type": "tool"} for number in range(size)]
+    edges = [{"source_node_id": f"n{number}", "target_node_id": f"n{number + 1}"} for number in range(size - 1)]
+    Definition(None, nodes, edges).save(Workflow.objects.create(owner=owner, name=name))
+
+
+def _rows_read() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'nodes'")
+        return int(cursor.fetchone()[0])
