@@ -30,7 +30,7 @@ from . import logs
 from .drawing import SHAPES
 
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
-BEATS = 3  # seconds of silence after which a page hears that its stream is there
+BEATS = 2  # seconds of silence after which a page hears that its stream is there
 MOST = {PARTIALS["rows"]: logs.LINES}  # of a step; the page of a run shows the newest ones, and no more at first either
 
 

@@ -13,8 +13,8 @@ import { asked, isOver, whenOver } from "./lost.js";
 const STREAMS = 2;
 const POLL_MS = 3_000;
 const ENDED_MS = 60_000;
-const HEARTBEAT_S = 3; // of silence, after which the server shows that it is there
-const SILENCE_MS = 5_000; // after which it is asked whether it is
+const HEARTBEAT_S = 2; // of silence, after which the server shows that it is there
+const SILENCE_MS = 3_500; // after which it is asked whether it is: a heartbeat may be 1.5 s late
 const AGAIN_MS = 1_000; // at most, until it is asked why a stream broke: not by all of its readers at once
 const WITHOUT_MS = 60_000; // without a stream after one that told nothing; four times as long after the next such one
 const KINDS = ["execution", "node", "logs", "deleted", "end", "poll", "heartbeat"];

@@ -3,7 +3,7 @@
 
 const OVER = ["session", "refused", "gone"];
 const KINDS = [...OVER, "server", "busy"]; // the gravest first
-const PATIENCE_MS = 3_500; // for an answer, until the page says that it waits for one
+const PATIENCE_MS = 3_000; // for an answer, until the page says that it waits for one; with the silence before it less than 10 s, on a busy machine too
 const GIVEN_UP_MS = 30_000;
 const STATUSES = { 400: "gone", 401: "session", 403: "refused", 404: "gone", 410: "gone" };
 
