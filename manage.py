@@ -7,6 +7,8 @@ import sys
 
 
 def main() -> None:
+    if sys.version_info < (3, 12):  # noqa: UP036 - it is for a Python that is older than the code says
+        sys.exit(f"{sys.executable} is too old: Python 3.12 or newer is needed. Call .venv/bin/python manage.py.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415 - settings must be named first

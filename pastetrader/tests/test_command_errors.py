@@ -46,6 +46,16 @@ def test_a_python_without_django(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+OLD = "import runpy, sys; sys.version_info = (3, 11, 9); runpy.run_path('manage.py', run_name='__main__')"
+
+
+def test_an_old_python() -> None:
+    done = subprocess.run([sys.executable, "-c", OLD], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(" is too old: Python 3.12 or newer is needed. Call .venv/bin/python manage.py.\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_any_other_command_names_the_reason_too(data_dir: Path) -> None:
     done = manage("upkeep", local=data_dir.parent, DATABASE_URL=NOWHERE, DATABASE_POOL_TIMEOUT="1")
     assert "Traceback" not in done.stderr

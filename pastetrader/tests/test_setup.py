@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -42,6 +43,23 @@ def test_a_first_setup_shows_what_pip_does_and_a_second_one_is_silent(checkout: 
     assert "already satisfied" not in first.stdout
     second = make(checkout, "setup")
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+
+
+def test_without_a_python_that_is_new_enough_it_says_which_is_needed(checkout: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "make", "mkdir", "rm", "touch", "sed"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    old = tools / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")  # as an old one answers
+    old.chmod(0o755)
+    done = subprocess.run(
+        ["make", "setup"], cwd=checkout, env={"PATH": str(tools), "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    if "Making" in done.stdout:
+        pytest.skip("this machine has a newer Python in a place where it is looked for")
+    assert done.stderr.startswith("Python 3.12 or newer with its venv module is missing: install it, or name one")
 
 
 def test_a_setup_that_fails_says_why_and_is_tried_again(checkout: Path) -> None:
