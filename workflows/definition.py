@@ -8,7 +8,7 @@ An edge is a dict of its fields whose `source_node_id` and `target_node_id` are 
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,10 @@ MANY = 500  # edges that are new at once
 BATCH = 200  # rows of one UPDATE: Django names each of them once a column
 TOO_MANY_NODES = _("A workflow has at most %(most)d nodes, and these are %(count)d: split it into several workflows.")
 TOO_MANY_EDGES = _("A workflow has at most %(most)d edges, and these are %(count)d: split it into several workflows.")
+TOO_LARGE = _(
+    "The nodes and edges of a workflow have at most %(most)s bytes of JSON together (MAX_BODY_BYTES): "
+    "shorten this one, or split the workflow into several."
+)
 ENDS = ("source_node_id", "target_node_id")
 CHANGEABLE = ("condition", "priority", "label")  # of an edge that is still the same one
 
@@ -57,6 +61,8 @@ class Definition:
         self.changed_nodes, self.changed_edges = nodes is not None, edges is not None
         self.nodes = list(self.there.values()) if nodes is None else self._planned(nodes)
         self.edges = self._kept_edges() if edges is None else self._resolved(edges)
+        if not self.faults and (self.changed_nodes or self.changed_edges):
+            self._refuse_too_large()
         self.cycle = "" if self.faults else self._cycle()
 
     @property
@@ -118,6 +124,19 @@ class Definition:
     def _unnamed(self, fields: dict[str, Any], by_name: dict[str, Node]) -> Node:
         same = by_name.get(fields.get("name", "")) if "id" not in fields else None
         return same or Node()
+
+    def _refuse_too_large(self) -> None:
+        """Refuse the node or edge whose documents are the first that a body of the API has no room for: a field that is
+        left out keeps its value, and so a graph could grow by one body after the other."""
+        most = room = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        nodes = [("nodes", *each) for each in enumerate(self.nodes)] if self.changed_nodes else []
+        edges = [("edges", *each) for each in enumerate(self.edges)] if self.changed_edges else []
+        for kind, index, row in (*nodes, *edges):
+            for name, size in _sizes(row):
+                room -= size
+                if room < 0:
+                    return self._fault(kind, index, name, TOO_LARGE % {"most": f"{most:,}"})
+        return None
 
     def _kept_edges(self) -> list[Edge]:
         kept = {node.pk for node in self.nodes}
@@ -211,3 +230,11 @@ def _finder(nodes: list[Node]) -> Callable[[str], UUID | None]:
     by_name = {nfc(node.name): node.pk for node in nodes}
     by_id = {str(node.pk): node.pk for node in nodes}
     return lambda text: by_id.get(text.lower()) or by_name.get(nfc(text))
+
+
+def _sizes(row: Any) -> Iterator[tuple[str, int]]:
+    """Yield the name of each document of a node or an edge, and its bytes as JSON."""
+    for field in row._meta.concrete_fields:
+        if isinstance(field, DefinitionField) and (value := getattr(row, field.attname)):
+            written = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+            yield field.name, len(written.encode("utf-8", "surrogatepass"))

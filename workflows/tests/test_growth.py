@@ -166,6 +166,24 @@ class TestTheLimits:
         assert (error["pointer"], error["code"]) == (f"/{kind}", "too_many")
         assert f"at most 2 {kind}, and these are 3" in error["detail"]
 
+    def test_a_graph_does_not_grow_by_one_body_after_the_other(self, api: Any, owner: Any, settings: Any) -> None:
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000
+        client, names = api(owner), "abc"
+        new = {"name": "w", "nodes": [{"name": name, "node_type": "tool"} for name in names]}
+        made = client.post("/api/v1/workflows/", new, format="json").json()
+
+        def grown(name: str, size: int) -> Any:
+            nodes = [{"name": each, "node_type": "tool"} for each in names]
+            nodes[names.index(name)]["config"] = {"x": "é" * (size // 2)}
+            return client.patch(f"/api/v1/workflows/{made['id']}/", {"nodes": nodes}, format="json")
+
+        assert [grown(name, 4_000).status_code for name in "ab"] == [200, 200]
+        answer = grown("c", 4_000)
+        (error,) = answer.json()["errors"]
+        assert (answer.status_code, error["pointer"]) == (400, "/nodes/2/config")
+        assert "at most 10,000 bytes of JSON together (MAX_BODY_BYTES)" in error["detail"]
+        assert grown("b", 100).status_code == grown("c", 4_000).status_code == 200
+
     def test_as_many_as_a_workflow_may_have_are_taken(self, api: Any, owner: Any, settings: Any) -> None:
         settings.WORKFLOWS_MAX_NODES = 2
         nodes = [{"name": name, "node_type": "tool"} for name in "ab"]
