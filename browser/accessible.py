@@ -22,9 +22,9 @@ STILL = """async () => {
 WAYS: tuple[tuple[Any, ViewportSize], ...] = (("light", WIDE), ("dark", PHONE))
 
 
-def check_accessible(page: Page, *, but: tuple[str, ...] = ()) -> None:
+def check_accessible(page: Page, ways: Sequence[tuple[Any, ViewportSize]] = WAYS, *, but: tuple[str, ...] = ()) -> None:
     """The page as it stands now, not loaded anew. `but` names rules that are left out: say why where you call it."""
-    faults = faults_of(page, WAYS, but)
+    faults = faults_of(page, ways, but)
     assert not faults, f"{page.url}\n" + "\n".join(faults)
 
 
