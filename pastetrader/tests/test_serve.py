@@ -7,9 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -19,93 +18,73 @@ from pastetrader.management.commands.serve import _address, _listen
 from pastetrader.postgres.address import socket_dir
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.prepared import manage
-from pastetrader.tests.site import ROOT, Serve
+from pastetrader.tests.site import ROOT, Serve, Site
 
 
-@pytest.mark.usefixtures("ready")
-def test_it_serves_the_admin_with_its_static_files_and_the_api(serve: Serve) -> None:
-    site = serve()
+def test_a_first_start_prepares_everything_and_a_second_one_only_serves(serve: Serve, data_dir: Path) -> None:
+    """Two servers for all of it, from nothing: each start takes seconds."""
+    first = serve()
+    assert "Static files are collected." in first.said
+    shows_the_admin_with_its_static_files_and_the_api(first)
+    password = re.findall(r"password (\S+)", first.said)[0]
+    [(name, stored)] = query(data_dir, "SELECT username, password FROM auth_user")
+    assert (name, password in stored) == ("admin", False)
+    ends_in_silence(first, signal.SIGTERM, data_dir)
+
+    second = serve()
+    assert "Static files are collected." not in second.said
+    assert "password" not in second.said
+    ends_in_silence(second, signal.SIGINT, data_dir)
+
+
+def shows_the_admin_with_its_static_files_and_the_api(site: Site) -> None:
     status, page = site.get("/")
     assert status == 200
     assert "Log in" in page
     style = re.findall(r'href="(/static/[^"]+\.css)"', page)[0]
     assert site.get(style)[0] == 200
-    for address in ("/", "/nowhere/", "/admin/%00", "/api/v1/docs/"):
-        icon = re.findall(r'rel="icon"[^>]*href="([^"]+)"', site.get(address)[1])[0]
-        assert site.get(icon)[0] == 200, address
     assert site.get("/api/v1/executions/")[0] == 401
-    _, err = site.interrupt(signal.SIGTERM)
-    assert "Warning" not in err
 
 
-@pytest.mark.usefixtures("ready")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_server_and_database_without_a_traceback(
-    serve: Serve, data_dir: Path, sent: signal.Signals
-) -> None:
-    code, err = serve().interrupt(sent)
+def ends_in_silence(site: Site, sent: signal.Signals, data_dir: Path) -> None:
+    code, err = site.interrupt(sent)
     assert code in {0, 130}
     assert "Traceback" not in err
+    assert "Warning" not in err
     assert postmaster(data_dir) is None
 
 
-@pytest.mark.usefixtures("ready")
-def test_the_password_is_shown_once_and_only_its_hash_is_kept(serve: Serve, data_dir: Path) -> None:
-    first = serve()
-    password = re.findall(r"password (\S+)", first.said)[0]
+def query(data_dir: Path, statement: LiteralString) -> list[tuple[Any, ...]]:
     with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader") as connection:
-        stored = connection.execute("SELECT username, password FROM auth_user").fetchall()
-    assert [name for name, _ in stored] == ["admin"]
-    assert password not in stored[0][1]
-
-    first.interrupt(signal.SIGTERM)
-    assert "password" not in serve().said
+        return connection.execute(statement).fetchall()
 
 
 @pytest.mark.usefixtures("ready")
-def test_a_name_that_is_taken_is_not_given_to_the_first_staff_user(serve: Serve, data_dir: Path) -> None:
+def test_a_taken_name_the_demo_and_kill_9(serve: Serve, data_dir: Path) -> None:
+    """One ledger for all of it: a name that is taken is not given to the first staff user, the demo ends with a run
+    that fails, and after kill -9 nothing acknowledged is missing."""
     run("shell", "-c", "for name in ('admin', 'admin2'): User.objects.create_user(name)", local=data_dir.parent)
-    site = serve()
+    site = serve(demo=True)
     assert "Made the superuser admin3, password " in site.said
     assert "changepassword admin3" in site.said
-
-
-@pytest.mark.usefixtures("ready")
-def test_the_demo_ends_with_a_run_that_fails_and_the_site_is_served(serve: Serve, data_dir: Path) -> None:
-    site = serve(demo=True)
     assert "GOOG leads with" in site.said
     assert "As meant, it failed: Market filter: ValueError: No stock has a history long enough" in site.said
     assert site.get("/admin/login/")[0] == 200
-    with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader") as connection:
-        runs = connection.execute("SELECT status FROM workflow_executions ORDER BY id").fetchall()
-    assert runs == [("completed",), ("failed",)]
+    runs = "SELECT id, status FROM workflow_executions ORDER BY id"
+    before = query(data_dir, runs)
+    assert [status for _id, status in before] == ["completed", "failed"]
+    os.killpg(site.process.pid, signal.SIGKILL)
+
+    again = serve()
+    assert again.get("/admin/login/")[0] == 200
+    assert query(data_dir, runs) == before
+    again.interrupt(signal.SIGTERM)
+    assert postmaster(data_dir) is None
 
 
 def run(*arguments: str, local: Path) -> None:
     done = manage(*arguments, local=local)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.usefixtures("ready")
-def test_after_kill_9_it_serves_again_and_nothing_acknowledged_is_missing(serve: Serve, data_dir: Path) -> None:
-    first = serve()
-    with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader") as connection:
-        connection.execute("CREATE TABLE acknowledged AS SELECT 42 AS answer")
-    os.killpg(first.process.pid, signal.SIGKILL)
-
-    second = serve()
-    assert second.get("/admin/login/")[0] == 200
-    with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader") as connection:
-        assert connection.execute("SELECT answer FROM acknowledged").fetchone() == (42,)
-    second.interrupt(signal.SIGTERM)
-    assert postmaster(data_dir) is None
-
-
-def test_a_second_start_does_not_prepare_again_what_is_there(serve: Serve) -> None:
-    assert "Static files are collected." in serve().said
-    began = time.monotonic()
-    assert "Static files are collected." not in serve().said
-    assert time.monotonic() - began < 20
 
 
 def test_a_taken_port_is_one_sentence_before_anything_is_done(data_dir: Path) -> None:
