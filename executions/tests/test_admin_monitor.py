@@ -19,6 +19,7 @@ from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.test_admin_slow import locked
 from executions.tests.test_list_plans import only, plan, uses
+from pastetrader.tests.proofs import times
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
@@ -136,7 +137,10 @@ class TestNumbers:
             f"/admin/executions/workflowexecution/?{query}"
             for query in ("status=failed&ended=1", "status=running", "status=pending", "ended=1&status=completed")
         }
-        for address, number in dict(seen).items():
+        bars = {address: number for address, number in seen if "ended_between=" in address}
+        some = dict(list(bars.items())[:: times(4, 1)])
+        others = {address: number for address, number in seen if address not in bars}
+        for address, number in (others | some).items():
             assert count(client, address) == number, address
 
     def test_beyond_a_thousand_nobody_counts(self, staff: Any, monkeypatch: Any) -> None:

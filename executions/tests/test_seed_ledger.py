@@ -60,6 +60,7 @@ def rows() -> list[list[dict[str, Any]]]:
 
 
 def test_what_it_makes_could_have_happened() -> None:
+    """One ledger for all of it: making one of this size takes seconds."""
     said = seed(**SMALL)
     assert "rows/s" in said
     assert [model._default_manager.count() for model in MODELS[3:6]] == [1500, 9000, 9000]
@@ -78,10 +79,11 @@ def test_what_it_makes_could_have_happened() -> None:
     assert not NodeExecution.objects.exclude(node__workflow=F("workflow_execution__workflow")).exists()
     counts = WorkflowExecution.objects.values("workflow").annotate(runs=Count("id")).values_list("runs", flat=True)
     assert max(counts) > 3 * min(counts)
+    every_attempt_but_the_present_one_is_kept()
+    runs_of_a_workflow_do_not_overlap()
 
 
-def test_every_attempt_but_the_present_one_is_kept() -> None:
-    seed(**SMALL)
+def every_attempt_but_the_present_one_is_kept() -> None:
     for model in (WorkflowExecution, NodeExecution):
         retried = model.objects.annotate(kept=Count("attempts")).exclude(kept=0)
         assert retried.exists()
@@ -90,8 +92,7 @@ def test_every_attempt_but_the_present_one_is_kept() -> None:
     assert not NodeExecutionAttempt.objects.filter(ended_at__gt=F("node_execution__started_at")).exists()
 
 
-def test_runs_of_a_workflow_do_not_overlap() -> None:
-    seed(**SMALL)
+def runs_of_a_workflow_do_not_overlap() -> None:
     for workflow in Workflow.objects.all():
         runs = list(workflow.executions.exclude(started_at=None).order_by("started_at"))
         assert all(a.ended_at <= b.started_at for a, b in pairwise(runs) if b.attempt == 1)
