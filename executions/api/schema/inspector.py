@@ -18,7 +18,7 @@ from . import answers, examples, fields, parameters, security, words
 type Schema = dict[str, Any]
 
 EXPANDED = {"nodes": NodeExecutionListSerializer, "logs": ExecutionLogSerializer}
-CUT = {"nodes": "With `?expand=nodes`, where there are more, which `executions/{id}/nodes/` lists."}
+CUT = {"nodes": "With `?expand=nodes`, and true, where there are more, which `executions/{id}/nodes/` lists."}
 JSON = "application/json"
 SCHEMES = [security.BearerScheme, security.SessionScheme]  # drf-spectacular knows them once they are imported
 
@@ -144,7 +144,7 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
             item = self.resolve_serializer(EXPANDED[name], "response").ref
             schema["properties"][name] = {"type": "array", "items": item, "description": f"With `?expand={name}`."}
             if name in CUT:
-                schema["properties"][f"{name}_are_cut"] = {"const": True, "description": CUT[name]}
+                schema["properties"][f"{name}_are_cut"] = {"type": "boolean", "description": CUT[name]}
         return self._component(f"{row.name}Detail", schema)
 
     def _component(self, name: str, schema: Schema) -> Any:
