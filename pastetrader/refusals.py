@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from executions.api import errors
+from pastetrader.admin import permission_label
 
 ASKED = 3  # of those who can give a permission, by name
 NEEDED = {"changelist": "view", "change": "view", "history": "view", "add": "add", "delete": "delete"}
@@ -31,7 +32,9 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403: which permission is missing, and who can give it."""
     if request.path.startswith(errors.API):
         return errors.forbidden(str(exception))
-    words = {"permission": _missing(request, str(exception)), "administrators": _administrators(request)}
+    permission = _missing(request, str(exception))
+    name = permission_label(permission) if permission else ""
+    words = {"permission": permission, "permission_name": name, "administrators": _administrators(request)}
     return _page(request, "403.html", HTTPStatus.FORBIDDEN, _("You may not do this"), **words)
 
 
