@@ -66,6 +66,8 @@ class WorkflowExecution(Execution):
         related_name="executions",
         verbose_name=_("workflow"),
     )
+    # The database writes it, once (sql/workflow_names.sql).
+    workflow_name = models.CharField(_("workflow name"), max_length=255, db_default="", editable=False)
     trigger_type = models.CharField(_("trigger"), max_length=50, choices=TriggerType)
     # What the run remembers of its workflow; the database fills it in (sql/remember_graph.sql).
     graph = models.ForeignKey(
@@ -162,7 +164,7 @@ class WorkflowExecution(Execution):
         ]
 
     def __str__(self) -> str:
-        return f"{self.workflow} · {self.id}"
+        return f"{self.workflow_name} · {self.id}"
 
     def save(self, **kwargs: Any) -> None:
         """Raises ConcurrentExecution where it would be the second running one of its workflow, and what

@@ -63,8 +63,8 @@ class Place(Group):
     """Runs that failed at one node of one workflow; where no node failed, `node` is None."""
 
     @property
-    def workflow(self) -> Any:
-        return self.newest.workflow
+    def workflow_name(self) -> str:
+        return str(self.newest.workflow_name)
 
     @property
     def node(self) -> str | None:
@@ -72,7 +72,7 @@ class Place(Group):
 
     @property
     def title(self) -> str:
-        return ": ".join(filter(None, (self.workflow.name, self.node, self.line)))
+        return ": ".join(filter(None, (self.workflow_name, self.node, self.line)))
 
 
 @dataclass
@@ -104,8 +104,8 @@ def recent(user: Any) -> tuple[list[Any], bool]:
     """Return the newest failed runs of the period, each with `failure`, the node execution that failed first, or None;
     and whether there are more than SHOWN."""
     runs = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
-    columns = ("status", "workflow__name", "created_at", "started_at", "ended_at")
-    rows = runs.select_related("workflow").only(*columns).annotate(error=texts.head("error_message", texts.LINE))
+    columns = ("status", "workflow", "workflow_name", "created_at", "started_at", "ended_at")
+    rows = runs.only(*columns).annotate(error=texts.head("error_message", texts.LINE))
     newest = list(rows.order_by("-ended_at", "-id")[: SHOWN + 1])
     found = with_failures(user, newest[:SHOWN])
     ends = _ends_of_tracebacks(run.failure.pk for run in found if run.failure)

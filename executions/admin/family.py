@@ -6,7 +6,7 @@ from executions.models import WorkflowExecution
 from workflows.base import parse_uuid
 
 SHOWN = 20
-COLUMNS = ("status", "failed_nodes", "created_at", "started_at", "ended_at", "workflow__name")
+COLUMNS = ("status", "failed_nodes", "created_at", "started_at", "ended_at", "workflow", "workflow_name")
 
 
 def parent_of(user: Any, named: str | None) -> Any:
@@ -23,4 +23,4 @@ def children_of(user: Any, run: Any) -> tuple[list[Any], bool]:
 
 
 def _rows(user: Any) -> Any:
-    return WorkflowExecution.objects.visible_to(user).select_related("workflow").only(*COLUMNS)
+    return WorkflowExecution.objects.visible_to(user).only(*COLUMNS)

@@ -125,7 +125,7 @@ def drawn(user: Any, runs: list[Any], today: Graph, found: list[Change]) -> Grid
     executions = list(squares(user, runs)[: EXECUTIONS + 1])
     names = _names([*graphs.values(), today], {execution[1] for execution in executions})
     rows = _in_order(names, today, graphs.values())
-    told, columns = _told(executions), _columns(runs, found)
+    told, columns = _told(executions, names), _columns(runs, found)
     here = {node["id"] for node in today.nodes}
     has = {run.pk: {UUID(node["id"]) for node in graphs[run.graph_id].nodes} for run in runs if run.graph_id in graphs}
     shown = [
@@ -137,7 +137,9 @@ def drawn(user: Any, runs: list[Any], today: Graph, found: list[Change]) -> Grid
 
 def squares(user: Any, runs: Iterable[Any]) -> Any:
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution__in=[run.pk for run in runs]).order_by()
-    return rows.values_list("workflow_execution", "node", "id", "status", "attempt", "started_at", "ended_at")
+    return rows.values_list(
+        "workflow_execution", "node", "id", "status", "attempt", "started_at", "ended_at", "node_name"
+    )
 
 
 def _graphs(runs: list[Any]) -> dict[UUID, Graph]:
@@ -185,18 +187,18 @@ def _days(columns: list[Column]) -> list[Day]:
     return [Day(day, len(list(same))) for day, same in days]
 
 
-def _told(executions: list[Any]) -> dict[tuple[UUID, UUID], Square]:
-    """By run and node; of several executions of a node in a run the most telling one."""
+def _told(executions: list[Any], names: Mapping[UUID, str]) -> dict[tuple[UUID, UUID], Square]:
+    """By run and node; of several executions of a node in a run the most telling one. `names` are those of the rows."""
     found = defaultdict(list)
     for execution in executions:
         found[execution[:2]].append(execution)
     words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each square
-    return {key: _of_several(key[0], several, words) for key, several in found.items()}
+    return {key: _of_several(several, names[key[1]], words) for key, several in found.items()}
 
 
-def _of_several(run: UUID, several: list[Any], words: Mapping[str, str]) -> Square:
-    _run, _node, pk, status, attempt, start, end = min(several, key=lambda each: drawing.TELLING.index(each[3]))
-    parts = [words[status]]
+def _of_several(several: list[Any], row_name: str, words: Mapping[str, str]) -> Square:
+    run, _node, pk, status, attempt, start, end, name = min(several, key=lambda each: drawing.TELLING.index(each[3]))
+    parts = [words[status]] if name == row_name else [name, words[status]]
     if start and end:
         parts.append(texts.human((end - start).total_seconds()))
     if attempt > 1:

@@ -156,7 +156,7 @@ def link(row: Any, text: Any) -> str:
 def link_to_run(row: Any) -> str:
     """To the run of a node execution or a line; only its id for whoever may not see runs (`row.shows_run`)."""
     run = row.workflow_execution
-    return link(run, run.workflow) if row.shows_run else str(run.pk)
+    return link(run, run.workflow_name) if row.shows_run else str(run.pk)
 
 
 def _address(opts: Any, pk: Any) -> str:

@@ -54,7 +54,7 @@ class ExecutionLogAdmin(LedgerAdmin):
     search_help_text = _("The id of a line, of a workflow execution or of a node execution")
     related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
-    columns = (*COLUMNS, "workflow_execution__workflow__name", "workflow_execution__workflow__owner")
+    columns = (*COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(text=texts.head("message", texts.LINE))

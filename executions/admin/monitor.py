@@ -26,7 +26,7 @@ COUNTED = 1_000
 ALONE = Q(metadata__contains={"allow_concurrent": True})
 FLAWED = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
 TIMES = ("created_at", "started_at", "ended_at")
-COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflow__name")
+COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflow", "workflow_name")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _reason(run: Any) -> str:
 
 def _active(user: Any, status: ExecutionStatus, *columns: str) -> Any:
     runs = WorkflowExecution.objects.visible_to(user).filter(status=status)
-    return runs.select_related("workflow").only(*COLUMNS, *columns)
+    return (runs.select_related("workflow") if columns else runs).only(*COLUMNS, *columns)
 
 
 def _count_in(user: Any, status: ExecutionStatus) -> Count:

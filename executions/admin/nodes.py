@@ -125,7 +125,7 @@ class NodeExecutionAdmin(LedgerAdmin):
     columns = (
         *COLUMNS,
         "version",
-        "workflow_execution__workflow__name",
+        "workflow_execution__workflow_name",
         "workflow_execution__workflow__owner",
         "workflow_execution__status",
         "workflow_execution__failed_nodes",

@@ -36,7 +36,7 @@ PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/execution
 
 @admin.register(WorkflowExecution)
 class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
-    list_display = ("state", "workflow_name", "started", "duration", "details")
+    list_display = ("state", "named_workflow", "started", "duration", "details")
     list_display_links = ("state", "started")
     list_filter = run_filters.ALL
     everything = run_list.ALL
@@ -53,6 +53,7 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         "created_at",
         "started_at",
         "ended_at",
+        "workflow_name",
         "workflow__name",
         "workflow__owner",
     )
@@ -118,8 +119,8 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
         return runpage.of(request, row) | known | {"tags": _tags(row)}
 
     @admin.display(description=gettext_lazy("workflow"))
-    def workflow_name(self, row: Any) -> str:
-        return format_html('<a href="{}">{}</a>', reverse("workflow_page", args=[row.workflow_id]), row.workflow)
+    def named_workflow(self, row: Any) -> str:
+        return format_html('<a href="{}">{}</a>', reverse("workflow_page", args=[row.workflow_id]), row.workflow_name)
 
     @admin.display(description=gettext_lazy("started"))
     def started(self, row: Any) -> str:

@@ -70,7 +70,7 @@ class ErrorHeads(serializers.Serializer[Any]):
 class WorkflowExecutionListSerializer(LeanSerializer, ErrorHeads, Rows[WorkflowExecution]):
     class Meta:
         model = WorkflowExecution
-        fields = ["id", "workflow", "trigger_type", *LISTED, "failed_nodes", "metadata", *STAMPS]
+        fields = ["id", "workflow", "workflow_name", "trigger_type", *LISTED, "failed_nodes", "metadata", *STAMPS]
         read_only_fields = fields
 
 
@@ -85,10 +85,10 @@ class WorkflowExecutionSerializer(StrictTypes, LeanSerializer, Rows[WorkflowExec
     class Meta:
         model = WorkflowExecution
         fields = [
-            "id", "workflow", "trigger_type", "start", *MOVED, "failed_nodes", "input_data", "output_data", "context",
-            "metadata", *STAMPS,
+            "id", "workflow", "workflow_name", "trigger_type", "start", *MOVED, "failed_nodes", "input_data",
+            "output_data", "context", "metadata", *STAMPS,
         ]  # fmt: skip
-        read_only_fields = [*MOVED, "failed_nodes", "output_data", *STAMPS]
+        read_only_fields = ["workflow_name", *MOVED, "failed_nodes", "output_data", *STAMPS]
 
     def create(self, validated_data: dict[str, Any]) -> WorkflowExecution:
         """Pending, or running where `start` says so: then it is made only if it can be started."""

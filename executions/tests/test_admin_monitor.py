@@ -167,7 +167,7 @@ class TestFailed:
             [runs[1].pk, runs[0].pk, first.pk],
             [alone.pk],
         ]
-        places = [(each.workflow.name, each.node, len(each.runs)) for each in causes[0].first_places]
+        places = [(each.workflow_name, each.node, len(each.runs)) for each in causes[0].first_places]
         assert places == [("flow", "load", 2), ("other", "rank", 1)]
         for run in (*runs, alone):
             assert f"/admin/executions/workflowexecution/{run.pk}/change/" in html

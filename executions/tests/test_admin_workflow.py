@@ -129,7 +129,7 @@ class TestWaysThere:
     ) -> None:
         run = reported(workflow)
         text = signed_in(staff).get(RUNS).content.decode()
-        assert f'<td class="field-workflow_name"><a href="{address(workflow)}">momentum</a></td>' in text
+        assert f'<td class="field-named_workflow"><a href="{address(workflow)}">momentum</a></td>' in text
         assert re.search(rf'<th class="field-state"><a href="{RUNS}{run.pk}/change/">.*completed', text)
 
 

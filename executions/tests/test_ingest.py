@@ -47,7 +47,7 @@ def test_what_is_copied_is_masked_by_its_keys_and_lines_in_their_texts_too() -> 
     ingest.copy(WorkflowExecution, ("id", "workflow", "trigger_type", "context", "output_data"), rows)
     copied = WorkflowExecution.objects.get(pk=new)
     assert (copied.context, copied.output_data) == ({"secrets": {"a": MASK}}, {"list": [{"api_key": MASK}]})
-    line = ExecutionLog(workflow_execution=run, level="info", message=f"with {secret}", data=[secret, {"token": 1}])
+    line = ExecutionLog(workflow_execution=run, level="info", message=f"with {secret}", data=[secret, {"token": "1"}])
     ingest.write_lines([line])
     assert ExecutionLog.objects.values_list("message", "data").get() == (f"with {MASK}", [MASK, {"token": MASK}])
 

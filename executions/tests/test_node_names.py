@@ -125,3 +125,14 @@ def test_a_node_that_comes_later_renames_no_other(workflow: Workflow) -> None:
     names = {node["id"]: node["name"] for node in run.graph.nodes}
     assert names[str(extract.pk)] == "extract"
     assert "late" in names.values()
+
+
+def test_a_square_of_the_grid_says_the_name_that_the_node_had(workflow: Workflow, staff: Any) -> None:
+    row = failed(workflow).node_executions.get(status="failed")
+    swap(workflow)
+    client = Client()
+    client.force_login(staff)
+    text = client.get(reverse("workflow_page", args=[workflow.pk])).text
+    renamed = re.search(rf'<span class="grid-name">extract</span>.*?node={row.pk}#node" title="([^"]*)"', text)
+    assert renamed
+    assert renamed[1].startswith("load · failed")

@@ -46,7 +46,7 @@ def _name(run: Any, asked: Asked) -> str:
     level = f"{asked.level}-and-above" if asked.level else ""
     q = f"with-{slugify(asked.q, allow_unicode=True)[:40]}" if asked.q else ""
     start = f"from-{asked.start}" if asked.start else ""
-    return "-".join(filter(None, ["log", slugify(run.workflow.name)[:40], str(run.pk), level, node, q, start]))
+    return "-".join(filter(None, ["log", slugify(run.workflow_name)[:40], str(run.pk), level, node, q, start]))
 
 
 def _parts(lines: Any, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
