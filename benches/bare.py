@@ -19,7 +19,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
-from executions.models import ExecutionLog, ExecutionSecrets, WorkflowExecution
+from executions.models import ExecutionLog, WorkflowExecution
 from tokens.models import Token
 from workflows.base import uuid7
 from workflows.models import Workflow
@@ -97,7 +97,7 @@ def _lines(user: Any, told: Any, run: Any) -> list[dict[str, Any]]:
     row = WorkflowExecution.objects.visible_to(user).select_related("workflow").without_payload().get(pk=run)
     named = {line["node_execution"] for line in told}
     there = set(row.node_executions.filter(pk__in=named).values_list("id", flat=True))
-    ExecutionSecrets.objects.filter(pk=run).first()  # read, and not used: masking is the API's
+    WorkflowExecution.objects.values("encrypted_secrets").get(pk=run)  # read, and not used: masking is the API's
     new = [
         ExecutionLog(workflow_execution=row, node_execution_id=UUID(line.pop("node_execution")), **line)
         for line in told

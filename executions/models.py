@@ -31,13 +31,12 @@ from .log import ExecutionLog
 from .querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from .retries import NODE_RESET
 from .saved import SavedView
-from .sealed import ExecutionSecrets
+from .sealed import DELETED, seal
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
 
 __all__ = [
     "Deletion",
     "ExecutionLog",
-    "ExecutionSecrets",
     "ExecutionStatus",
     "HistoryEntry",
     "LogLevel",
@@ -51,7 +50,7 @@ __all__ = [
 
 ONE_RUNNING = "one_running_execution_per_workflow"
 RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}  # for a node's verbs
-NEVER_SAVED = {"secrets_version", "failed_nodes"}
+NEVER_SAVED = {"encrypted_secrets", "secrets_version", "failed_nodes"}
 
 
 class WorkflowExecution(Execution):
@@ -81,8 +80,10 @@ class WorkflowExecution(Execution):
         related_name="executions",
         verbose_name=_("graph"),
     )
-    # Rises when the run learns a secret; here, and not beside the values, as an UPDATE that has waited for a row sees
-    # that row anew and every other as it was before.
+    # The values of its secrets (sealed.py). In the run's own row, so that a statement that has waited for the row sees
+    # them as they are then.
+    encrypted_secrets = models.TextField(_("encrypted secrets"), null=True, editable=False)  # noqa: DJ001  # NULL is "none"
+    # Rises when the run learns a secret.
     secrets_version = models.PositiveIntegerField(_("version of its secrets"), default=0, db_default=0, editable=False)
     # Counted by the statement that ends the run, so that lists show it without reading nodes; a node that moves at the
     # same moment, and plain SQL, are corrected by triggers (sql/failed_nodes.sql).
@@ -156,6 +157,8 @@ class WorkflowExecution(Execution):
                 name="idx_workflow_executions_failed_nodes",
                 condition=Q(failed_nodes__gt=0),
             ),
+            # Read by sealed.purge(): few runs are under way, and many more were.
+            Index(fields=["ended_at"], name="idx_execution_secrets_kept", condition=Q(encrypted_secrets__gt=DELETED)),
             GinIndex(
                 OpClass(Upper("error_message"), "gin_trgm_ops"),
                 name="idx_workflow_executions_error_text",
@@ -175,14 +178,14 @@ class WorkflowExecution(Execution):
         found = vault.guard_rows([self], self.ACT, using, new=new)
         if new:
             self.updated_at = acting.noted("create", request_id=vault.request_id_of_new(found.get(self.pk, ())))
-        together = self.status == ExecutionStatus.RUNNING or (new and found)
-        with self._one_running("save"), transaction.atomic(using=using) if together else nullcontext():
+            if found:
+                self.encrypted_secrets = seal(found[self.pk])
+        running = self.status == ExecutionStatus.RUNNING
+        with self._one_running("save"), transaction.atomic(using=using) if running else nullcontext():
             super().save(**kwargs)
-            if new and found:
-                vault.keep_of_new(found, using)
 
     def _guard_secrets(self, using: str | None) -> None:
-        """Done already: a new run's are kept only once it is there."""
+        """Done already: a new run's are stored with it."""
 
     @property
     def run_id(self) -> UUID:

@@ -11,7 +11,7 @@ from workflows.models import retries_in
 
 from . import reasons
 from .exceptions import InvalidTransition, SecretsUnknown
-from .sealed import ExecutionSecrets, is_over, scrubber_of
+from .sealed import runs_with_secrets, scrubber_of
 from .states import ACTIVE, ExecutionStatus
 
 LEADS_TO = {
@@ -77,20 +77,17 @@ def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, Any]:
 
 def _without_secrets(act: str, rows: Sequence[Any]) -> Refusals:
     """Return the refusals of rows whose run had secrets that nobody can know any more."""
-    kept = ExecutionSecrets.objects.filter(pk__in={row.run_id for row in rows}).annotate(is_over=is_over())
-    lost = {
-        pk: reason
-        for pk, sealed, over in kept.values_list("pk", "sealed", "is_over")
-        if (reason := _lost(sealed, over))
-    }
+    runs = runs_with_secrets().filter(pk__in={row.run_id for row in rows})
+    kept = runs.values_list("pk", "encrypted_secrets", "is_over")
+    lost = {pk: reason for pk, encrypted, over in kept if (reason := _lost(encrypted, over))}
     return {row.pk: SecretsUnknown(act, row.status, lost[row.run_id]) for row in rows if row.run_id in lost}
 
 
-def _lost(sealed: str | None, over: bool) -> Any:
-    if over or sealed is None:
+def _lost(encrypted: str, over: bool) -> Any:
+    if over or not encrypted:
         return reasons.PURGED
     try:
-        scrubber_of(sealed)
+        scrubber_of(encrypted)
     except InvalidToken:
         return reasons.LOST
     return None

@@ -17,6 +17,7 @@ from workflows.querysets import may_see_all
 
 from . import acting, bounded, context, heads, lines, partitions, reports, vault
 from .exceptions import ImmutableLog
+from .sealed import seal
 from .states import ACTIVE, ENDED, ExecutionStatus
 
 NODES_RETRY_CONFIG = "nodes_retry_config"  # beside a failed row of a list
@@ -99,17 +100,20 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
             run.check_documents()
         found = vault.guard_rows(objs, "create", self.db, new=True)
         for run in objs:
-            run.updated_at = acting.noted("create", request_id=vault.request_id_of_new(found.get(run.pk, ())))
-        with transaction.atomic(using=self.db) if found else nullcontext():
+            values = found.get(run.pk, set())
+            run.encrypted_secrets = seal(values) if values else run.encrypted_secrets
+            run.updated_at = acting.noted("create", request_id=vault.request_id_of_new(values))
+        upsert = found and kwargs.get("update_conflicts")
+        with transaction.atomic(using=self.db) if upsert else nullcontext():
             created = super(ExecutionQuerySet, self).bulk_create(objs, *args, **kwargs)
-            there = {pk: found[pk] for pk in self.using(self.db).filter(pk__in=found).values_list("pk", flat=True)}
-            vault.keep(there, self.db)
+            if upsert:  # of rows that were there only the named fields are written
+                vault.keep(found, self.db)
         return created
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
         """For lists: neither input, output nor context, which may each be megabytes, and of an error its beginning."""
         rows: WorkflowExecutionQuerySet = heads.with_heads(
-            self.defer("input_data", "output_data", "context"), wanted=errors
+            self.defer("input_data", "output_data", "context", "encrypted_secrets"), wanted=errors
         )
         return rows
 

@@ -1,4 +1,7 @@
-"""What is kept of a run's secrets: their values, encrypted, until the run can write nothing more to find them in."""
+"""What is kept of a run's secrets: their values, encrypted, until the run can write nothing more to find them in.
+
+They stand in the run's own row, `encrypted_secrets`: NULL where the run has none, DELETED once they are.
+"""
 
 import json
 import logging
@@ -9,69 +12,56 @@ from functools import lru_cache
 from typing import Any
 
 from cryptography.fernet import Fernet, MultiFernet
+from django.apps import apps
 from django.conf import settings
-from django.db import DatabaseError, models, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils.translation import gettext_lazy as _
 
 from .secrets import Scrubber
 from .states import ExecutionStatus
 
+DELETED = ""  # in place of the encrypted text, which is never empty
 PURGED_AT_ONCE = 100
 PURGE_EVERY = 60  # seconds, of one process
 
 logger = logging.getLogger(__name__)
 
 
-class ExecutionSecretsQuerySet(models.QuerySet["ExecutionSecrets"]):
-    def over(self) -> "ExecutionSecretsQuerySet":
-        """Of runs whose time for late lines, or for a retry, has passed."""
-        return self.filter(is_over())
-
-    def purge(self, limit: int | None = None) -> int:
-        """Delete the values of those that are over; how many there were. Others may do the same meanwhile."""
-        with transaction.atomic(using=self.db):
-            due = self.over().filter(sealed__isnull=False).order_by()
-            pks = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
-            _scrubber.cache_clear()
-            return self.filter(pk__in=pks).update(sealed=None) if pks else 0
-
-
-class ExecutionSecrets(models.Model):
-    workflow_execution = models.OneToOneField(
-        "executions.WorkflowExecution", on_delete=models.DB_CASCADE, primary_key=True, related_name="+"
-    )
-    sealed = models.TextField(_("encrypted values"), null=True)  # noqa: DJ001  # NULL is "purged"
-
-    objects = ExecutionSecretsQuerySet.as_manager()
-
-    class Meta:
-        db_table = "execution_secrets"
-        verbose_name = _("secrets of a workflow execution")
-        verbose_name_plural = _("secrets of workflow executions")
-        indexes = [
-            # Read by purge(): few runs are under way, and many more were.
-            models.Index(
-                fields=["workflow_execution"], name="idx_execution_secrets_kept", condition=Q(sealed__isnull=False)
-            )
-        ]
-
-    def __str__(self) -> str:
-        return str(self.pk)
-
-
-def is_over(run: str = "workflow_execution__") -> Q:
-    """`run` leads to the run; it is "" from a run itself."""
+def is_over() -> Q:
+    """Return what matches runs whose time for late lines, or for a retry, has passed."""
 
     def ended(before: int) -> Any:
         return Now() - timedelta(seconds=before)
 
     final = [ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED]
     grace, failed = settings.EXECUTIONS_SECRETS_GRACE_SECONDS, settings.EXECUTIONS_SECRETS_FAILED_SECONDS
-    return Q(**{f"{run}status__in": final, f"{run}ended_at__lt": ended(grace)}) | Q(
-        **{f"{run}status": ExecutionStatus.FAILED, f"{run}ended_at__lt": ended(failed)}
-    )
+    return Q(status__in=final, ended_at__lt=ended(grace)) | Q(status=ExecutionStatus.FAILED, ended_at__lt=ended(failed))
+
+
+def run_rows(using: str | None = None) -> Any:
+    """Return all runs, by a queryset whose changes make no new version of a row."""
+    return apps.get_model("executions.WorkflowExecution")._base_manager.using(using)
+
+
+def runs_with_secrets(using: str | None = None) -> Any:
+    """Return the runs that have secrets, or had, each with whether the time to keep them has passed."""
+    return run_rows(using).filter(encrypted_secrets__isnull=False).annotate(is_over=is_over())
+
+
+def expired(using: str | None = None) -> Any:
+    """Return the runs whose secrets are kept although their time has passed."""
+    return run_rows(using).filter(is_over(), encrypted_secrets__gt=DELETED)
+
+
+def purge(using: str | None = None, limit: int | None = None) -> int:
+    """Delete the secrets of expired runs and return how many runs there were. Others may do the same meanwhile."""
+    due = expired(using)
+    with transaction.atomic(using=due.db):
+        locked = due.order_by().select_for_update(skip_locked=True, no_key=True)
+        pks = list(locked.values_list("pk", flat=True)[:limit])
+        _scrubber.cache_clear()
+        return int(due.filter(pk__in=pks).update(encrypted_secrets=DELETED)) if pks else 0
 
 
 def purge_now_and_then(using: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -81,7 +71,7 @@ def purge_now_and_then(using: str | None = None, clock: Callable[[], float] = ti
         return
     _purged_at = clock()
     try:
-        ExecutionSecrets.objects.using(using).purge(PURGED_AT_ONCE)
+        purge(using, PURGED_AT_ONCE)
     except DatabaseError as error:
         logger.warning("Expired secrets could not be deleted: %s. manage.py purge_secrets tries again.", error)
 

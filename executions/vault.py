@@ -1,7 +1,8 @@
 """How the values of a run's secrets are kept out of whatever is stored of it.
 
-Every way into the ledger passes `guard()`: save(), bulk_create(), update() and the verbs. A row without a value is what
-a purge leaves behind: the run had secrets, nobody knows them any more, and so nothing more is taken from it.
+Every way into the ledger passes `guard()`: save(), bulk_create(), update() and the verbs. The values stand encrypted in
+the run's own row (`sealed.py`). An empty text is what a purge leaves behind: the run had secrets, nobody knows them any
+more, and so nothing more is taken from it.
 """
 
 from collections import defaultdict
@@ -16,9 +17,8 @@ from uuid import UUID
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, models, transaction
-from django.db.models import F, OuterRef, Q, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db import DatabaseError, models, transaction
+from django.db.models import F, Q
 
 from pastetrader.postgres.idle import release
 from pastetrader.postgres.prepared import Prepared
@@ -27,15 +27,13 @@ from workflows.storable import as_text
 
 from . import acting, masked_bodies, reasons, reports, secret_bounds
 from .exceptions import SecretsUnknown
-from .sealed import ExecutionSecrets, extra_keys, is_over, scrubber_of, seal, unseal
+from .sealed import DELETED, extra_keys, is_over, run_rows, runs_with_secrets, scrubber_of, seal, unseal
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
 from .states import ACTIVE, ExecutionStatus
 
 type Values = Mapping[UUID, set[str]]
 type Fields = dict[str, Any]
 type Cut = Callable[[Fields], Fields]
-
-GONE = ""  # as no encrypted text is
 
 
 @dataclass(slots=True)
@@ -72,8 +70,8 @@ def guard(
     """Mask and scrub the fields of each piece, in place; what was found to be secret and was not known before, and all
     that is known then.
 
-    Of a `new` run nothing can be known yet, and the caller says keep_of_new() once the run is there; `came` is what
-    came with the rows. Raises SecretsUnknown where a run had secrets that cannot be known any more.
+    Of a `new` run nothing can be known yet, and the caller stores what was found with the run; `came` is what came with
+    the rows. Raises SecretsUnknown where a run had secrets that cannot be known any more.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
     extra = extra_keys()
@@ -172,14 +170,14 @@ def known_or_blind(row: Any) -> Known:
 
 def version_now(run: UUID) -> int | None:
     """Of what the run knows; None where it is gone."""
-    version: int | None = _runs().filter(pk=run).values_list("secrets_version", flat=True).first()
+    version: int | None = run_rows().filter(pk=run).values_list("secrets_version", flat=True).first()
     return version
 
 
 def guard_same(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
     """What rows of many runs, given as a query of their ids, are about to store alike: clear of the secrets of all."""
     if not any(values_in(value, extra_keys()) for value in fields.values()):
-        runs = ExecutionSecrets.objects.using(using).filter(pk__in=runs).values_list("pk", flat=True)
+        runs = runs_with_secrets(using).filter(pk__in=runs).values_list("pk", flat=True)
     pieces = [Piece(run, dict(fields)) for run in runs]
     guard(pieces, "update", using)
     fields = dict(fields)
@@ -193,7 +191,8 @@ def guard_same(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
 def guarded(model: Any) -> frozenset[str]:
     """The fields of a model that may hold anything."""
     kinds = (models.JSONField, models.TextField)
-    return frozenset(field.attname for field in model._meta.concrete_fields if isinstance(field, kinds))
+    names = (field.attname for field in model._meta.concrete_fields if isinstance(field, kinds))
+    return frozenset(names) - {"encrypted_secrets"}
 
 
 def request_id_of_new(found: Iterable[str]) -> str | None:
@@ -203,30 +202,18 @@ def request_id_of_new(found: Iterable[str]) -> str | None:
     return Scrubber(found, extra_keys()).text(given) if given else None
 
 
-def keep_of_new(found: Values, using: str | None = None) -> None:
-    """What guard() found in runs that have just been inserted."""
-    ExecutionSecrets.objects.using(using).bulk_create(
-        ExecutionSecrets(pk=run, sealed=seal(values)) for run, values in found.items()
-    )
-
-
 def keep(found: Values, using: str | None = None) -> KnownOf:
     """Beside what is kept of these runs already; what is known of them then."""
-    secrets = ExecutionSecrets.objects.using(using or DEFAULT_DB_ALIAS)
-    with transaction.atomic(using=secrets.db):
-        # First the run, as every verb does; and two that add to the same run come one after the other.
-        runs = _runs().using(secrets.db).filter(pk__in=found).order_by("pk")
-        there = dict(runs.select_for_update(no_key=True).values_list("pk", "secrets_version"))
-        kept = {row.pk: unseal(row.sealed) for row in secrets.filter(pk__in=there) if row.sealed}
-        every = {run: found[run] | kept.get(run, frozenset()) for run in there}
-        secrets.bulk_create(
-            [ExecutionSecrets(pk=run, sealed=seal(values)) for run, values in every.items()],
-            update_conflicts=True,
-            unique_fields=["workflow_execution"],
-            update_fields=["sealed"],
-        )
-        runs.update(secrets_version=F("secrets_version") + 1)
-    return {run: Known(Scrubber(values, extra_keys()), there[run] + 1) for run, values in every.items()}
+    rows = run_rows(using)
+    known: dict[UUID, Known] = {}
+    with transaction.atomic(using=rows.db):
+        # First the run, as every verb does, and of several in the order of their ids.
+        runs = rows.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
+        for run, sealed, version in list(runs.values_list("pk", "encrypted_secrets", "secrets_version")):
+            values = found[run] | (unseal(sealed) if sealed else frozenset())
+            rows.filter(pk=run).update(encrypted_secrets=seal(values), secrets_version=F("secrets_version") + 1)
+            known[run] = Known(Scrubber(values, extra_keys()), version + 1)
+    return known
 
 
 def as_stored(row: Any, fields: dict[str, Any], cut: Cut = lambda fields: fields) -> Iterator[tuple[Any, Fields]]:
@@ -277,10 +264,8 @@ CAME = ("came_sealed", "came_status", "came_version")
 def with_secrets(rows: Any, run: str) -> Any:
     """`rows` with what is kept of their runs; `run` leads there: "" from a run itself."""
     path = f"{run}__" if run else ""
-    kept = ExecutionSecrets.objects.filter(pk=OuterRef(f"{path}pk"))
-    sealed = kept.values(found=Coalesce("sealed", Value(GONE), output_field=models.TextField()))
     of_run = {"came_status": F(f"{path}status"), "came_version": F(f"{path}secrets_version")}
-    return rows.annotate(came_sealed=Subquery(sealed), **of_run)
+    return rows.annotate(came_sealed=F(f"{path}encrypted_secrets"), **of_run)
 
 
 def came_version(row: Any) -> int | None:
@@ -296,7 +281,7 @@ def pass_on(row: Any, other: Any) -> None:
 
 def take_of_failed(run: Any) -> tuple[Known, Q] | None:
     """What came with a failed run, and what the run must match for it to be used still; None as take() says it."""
-    still = Q() if vars(run).get(CAME[0]) is None else ~is_over("")
+    still = Q() if vars(run).get(CAME[0]) is None else ~is_over()
     came = take(run, *ACTIVE, ExecutionStatus.FAILED)
     return None if came is None else (came[_run_of(run)], still)
 
@@ -308,8 +293,8 @@ def take(row: Any, *states: ExecutionStatus) -> KnownOf | None:
     It may be out of date: whoever uses it has the statement that stores match the version (`Execution._move`).
     """
     values = vars(row)
-    sealed, state, version = (values.pop(name, GONE) for name in CAME)
-    if sealed == GONE or state not in (states or ACTIVE):
+    sealed, state, version = (values.pop(name, DELETED) for name in CAME)
+    if sealed == DELETED or state not in (states or ACTIVE):
         return None
     try:
         scrubber = Scrubber(extra=extra_keys()) if sealed is None else scrubber_of(sealed)
@@ -344,11 +329,6 @@ def _scrub(fields: dict[str, Any], scrubber: Scrubber, is_large: bool = False) -
             fields[name] = scrubber.document(value)
 
 
-def _runs() -> Any:
-    model: Any = ExecutionSecrets._meta.get_field("workflow_execution").related_model
-    return model._base_manager
-
-
 def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
     """Read anew every time: the values may have come by another connection a moment ago."""
     if not runs:
@@ -360,7 +340,7 @@ def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
         rows = list(_of_runs(pk__in=runs).using(using))
     known: dict[UUID, Known] = {}
     for run, sealed, over, state, row_version, version in rows:
-        if over or sealed is None:
+        if over or not sealed:
             raise SecretsUnknown(act, state, reasons.PURGED, row_version)
         try:
             known[run] = Known(scrubber_of(sealed), version)
@@ -370,9 +350,8 @@ def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
 
 
 def _of_runs(**runs: Any) -> Any:
-    of_run = [f"workflow_execution__{name}" for name in ("status", "version", "secrets_version")]
-    rows = ExecutionSecrets.objects.filter(**runs).annotate(is_over=is_over())
-    return rows.values_list("pk", "sealed", "is_over", *of_run)
+    columns = ("pk", "encrypted_secrets", "is_over", "status", "version", "secrets_version")
+    return runs_with_secrets().filter(**runs).values_list(*columns)
 
 
 @lru_cache(8)

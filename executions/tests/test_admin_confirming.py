@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions.exceptions import InvalidTransition
-from executions.models import ExecutionSecrets, NodeExecution, SavedView, WorkflowExecution
+from executions.models import NodeExecution, SavedView, WorkflowExecution
 from executions.possible import refusal
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -209,7 +209,7 @@ class TestWhatIsOffered:
         run = WorkflowExecutionFactory(context={"secrets": {"key": "hunter2-hunter2"}})
         in_state(run, "failed")
         if lost == "purged":
-            ExecutionSecrets.objects.update(sealed=None)
+            WorkflowExecution.objects.update(encrypted_secrets="")
         settings.EXECUTIONS_SECRETS_KEYS = [Fernet.generate_key().decode()]
         assert "Cannot retry execution in failed state: its secrets" in _foretold(run, "retry")
         assert _foretold(run, "retry") == _answer(run, "retry")

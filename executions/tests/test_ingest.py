@@ -8,7 +8,7 @@ from django.db import IntegrityError
 
 from executions import ingest, partitions
 from executions.management.seeding import FIELDS
-from executions.models import ExecutionLog, ExecutionSecrets, HistoryEntry, NodeExecution, WorkflowExecution
+from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from workflows.base import uuid7
@@ -111,6 +111,6 @@ def test_the_partition_of_an_old_line_is_made() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_emptying_leaves_nothing_of_the_named_tables() -> None:
     NodeExecutionFactory()
-    ingest.empty([*FIELDS, ExecutionSecrets, HistoryEntry])
+    ingest.empty([*FIELDS, HistoryEntry])
     assert not WorkflowExecution.objects.exists()
     assert not NodeExecution.objects.exists()

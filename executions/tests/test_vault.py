@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from executions import ingest, sealed
 from executions.exceptions import SecretsUnknown
-from executions.models import ExecutionLog, ExecutionSecrets, NodeExecution, WorkflowExecution
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 
@@ -42,19 +42,19 @@ def test_the_values_are_kept_encrypted_and_the_callers_own_document_stays_as_it_
     run = running()
     assert run.context == {"secrets": {"broker": MASK}}
     assert CONTEXT == {"secrets": {"broker": SECRET}}
-    assert SECRET not in ExecutionSecrets.objects.get().sealed
+    assert SECRET not in WorkflowExecution.objects.get().encrypted_secrets
 
 
 def test_a_run_without_secrets_keeps_nothing() -> None:
     running(context={"variables": {"a": "b"}}).complete({"a": "b"})
-    assert not ExecutionSecrets.objects.exists()
+    assert not WorkflowExecution.objects.filter(encrypted_secrets__isnull=False).exists()
 
 
 def test_saving_what_is_masked_keeps_the_values_and_adds_none() -> None:
     run = WorkflowExecution.objects.get(pk=running().pk)
-    sealed = ExecutionSecrets.objects.get().sealed
+    sealed = WorkflowExecution.objects.get().encrypted_secrets
     run.save()
-    assert (run.context, ExecutionSecrets.objects.get().sealed) == ({"secrets": {"broker": MASK}}, sealed)
+    assert (run.context, WorkflowExecution.objects.get().encrypted_secrets) == ({"secrets": {"broker": MASK}}, sealed)
     assert message(run) == f"with {MASK}"
 
 
@@ -180,7 +180,7 @@ def test_a_purge_deletes_what_is_over_and_nothing_else() -> None:
     assert [line.split("secrets of ")[1] for line in printed.getvalue().splitlines()] == [
         "1 executions would be deleted.", "1 executions.", "0 executions.",
     ]  # fmt: skip
-    assert {row.pk for row in ExecutionSecrets.objects.filter(sealed=None)} == {over.pk}
+    assert {row.pk for row in WorkflowExecution.objects.filter(encrypted_secrets="")} == {over.pk}
     assert message(open_) == message(ended) == f"with {MASK}"
     with pytest.raises(SecretsUnknown):
         message(over)
@@ -193,7 +193,7 @@ def test_a_verb_that_ends_a_run_purges_others_at_most_once_a_minute(django_captu
     sealed._purged_at = -1e9
     with django_capture_on_commit_callbacks(execute=True):
         running().cancel()
-    assert ExecutionSecrets.objects.get(pk=over.pk).sealed is None
+    assert WorkflowExecution.objects.get(pk=over.pk).encrypted_secrets == ""
     moment = sealed._purged_at
     sealed.purge_now_and_then(clock=lambda: moment + 59)
     assert sealed._purged_at == moment
@@ -231,7 +231,7 @@ def test_a_refused_line_is_409_over_the_api(api: Any, owner: Any, workflow: Any)
 
 def test_secrets_go_with_their_run() -> None:
     running().delete()
-    assert not ExecutionSecrets.objects.exists()
+    assert not WorkflowExecution.objects.filter(encrypted_secrets__isnull=False).exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -67,6 +67,8 @@ class WorkflowExecutionViewSet(
         runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         if self.action == "graph":
             return runs.select_related("graph", "workflow").without_payload()
+        if self.action == "retrieve":
+            return runs.defer("encrypted_secrets")
         return self._for_verb(runs.select_related("graph") if self.action == "retry" else runs)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, connections
 
 from executions import masked_bodies, vault
-from executions.models import ExecutionLog, ExecutionSecrets, WorkflowExecution
+from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 
@@ -76,7 +76,7 @@ class TestConnections:
         assert held
         assert not any(held)
         assert SECRET not in json.dumps(WorkflowExecution.objects.get().input_data)
-        assert vault.unseal(str(ExecutionSecrets.objects.get().sealed)) == {SECRET}
+        assert vault.unseal(str(WorkflowExecution.objects.get().encrypted_secrets)) == {SECRET}
 
     def test_what_came_after_a_large_body_was_masked_is_masked_too(
         self, client: Any, run: WorkflowExecution, monkeypatch: Any
