@@ -7,13 +7,12 @@ from uuid import UUID
 from django.db import models, transaction
 from django.db.models import F, Func, Q
 from django.db.models.functions import Greatest, Now
-from django.db.models.sql import Query
 from django.utils.translation import gettext_lazy as _
 
 from workflows import storable
 from workflows.base import Identified, Value, Versioned, json_value
 
-from . import acting, reasons, reports, sealed, vault
+from . import acting, reasons, sealed, vault
 from .exceptions import InvalidTransition, StaleExecution
 from .querysets import GuardedQuerySet
 from .states import ENDED, ExecutionStatus, Transitions, sources
@@ -23,7 +22,6 @@ from .states import ENDED, ExecutionStatus, Transitions, sources
 STARTED = Now()
 END = Greatest(Now(), F("started_at"))
 TRIES = 5  # at finding what a verb says clear of secrets that others bring meanwhile
-type Beside = Callable[[Func], list[Query]]  # given what `updated_at` becomes
 
 RESET: dict[str, Any] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
 
@@ -126,56 +124,49 @@ class Execution(Versioned, Timed):
         to: ExecutionStatus,
         then: Callable[[], object] | None = None,
         where: Q | None = None,
-        beside: Beside | None = None,
-        known: vault.Known | None = None,
         **changes: Any,
     ) -> None:
         """The only place where a verb changes `status`: one UPDATE that matches the states from which `to` may be
         reached, and the attempt that this object was read in. Of callers who race, the row lock lets one match; the
         next one's WHERE is evaluated again on the row as the first left it, matches nothing, and is refused.
 
-        `then` runs in the same transaction; if it raises, nothing has happened, to the row or to this object. What is
-        `beside` is written by the statement itself; `known` is of the run's secrets, where the caller knows them.
+        `then` runs in the same transaction; if it raises, nothing has happened, to the row or to this object.
         """
         rows = type(self).objects.filter(
             where or Q(), pk=self.pk, attempt=self.attempt, status__in=sources(self.TRANSITIONS, to)
         )
         storable.check("output_data", changes.get("output_data"))
         with transaction.atomic():
-            moved = self._moved(rows, act, {"status": to, **changes}, beside, known)
+            moved = self._moved(rows, act, {"status": to, **changes})
             if moved is None:
                 raise self._refusal(act, to)
             if then is not None:
                 then()
             if to in ENDED:
                 transaction.on_commit(sealed.purge_now_and_then, robust=True)
-        if moved["version"] != self.version + 1:
-            # Somebody changed other columns since this object was read: the move stands, and the object stays stale,
-            # so that save() does not write its old values over theirs.
-            del moved["version"]
-        for name, value in moved.items():
-            setattr(self, name, value)
+        self._take_over(moved)
 
-    def _moved(
-        self, rows: Any, act: str, changes: dict[str, Any], beside: Beside | None, known: vault.Known | None
-    ) -> dict[str, Any] | None:
+    def _take_over(self, moved: dict[str, Any]) -> None:
+        """Set what a move has changed in the row. Where somebody changed other columns since this object was read, the
+        move stands and the object stays stale, so that save() does not write its old values over theirs."""
+        for name, value in moved.items():
+            if name != "version" or value == self.version + 1:
+                setattr(self, name, value)
+
+    def _moved(self, rows: Any, act: str, changes: dict[str, Any]) -> dict[str, Any] | None:
         """What the row holds once it has moved; None where it does not match.
 
         The values of the run's secrets were read before, maybe long before, and the UPDATE may have to wait for
         somebody who brings another: it matches their version, and where that has risen they are read anew.
         """
-        given = known
         for _try in range(TRIES):
             # Before the row is locked: what is found to be secret locks the run.
             said, clear_of = vault.guard_changes(self, changes, act)
-            known = given or clear_of or (vault.known_or_blind(self) if acting.reason() or acting.given_id() else None)
+            known = clear_of or (vault.known_or_blind(self) if acting.reason() or acting.given_id() else None)
             clear = Q() if known is None else self._clear_of(known.version)
             noted = self._noted(act, known)
-            others = beside(noted) if beside else []
-            moved: dict[str, Any] | None = rows.filter(clear).update_returning(
-                others, **{"updated_at": noted} | changes | said
-            )
-            if moved is not None or known is None or beside or vault.version_now(self.run_id) == known.version:
+            moved: dict[str, Any] | None = rows.filter(clear).update_returning(**{"updated_at": noted} | changes | said)
+            if moved is not None or known is None or vault.version_now(self.run_id) == known.version:
                 return moved
         return None
 
@@ -186,12 +177,7 @@ class Execution(Versioned, Timed):
     @staticmethod
     def _noted(act: str, known: vault.Known | None) -> Func:
         """Now, and with it what the history is told of the move."""
-        if known is None:
-            return acting.noted(act)
-        said, given = (
-            text and known.scrubber.text(text) for text in (storable.as_text(acting.reason()), acting.given_id())
-        )
-        return acting.noted(act, reports.fitted("reason", said), given or None)
+        return acting.noted(act, *(() if known is None else vault.masked_reason(known.scrubber)))
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""

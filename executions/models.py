@@ -29,7 +29,6 @@ from .execution import END, RESET, STARTED, Attempt, Execution, state_constraint
 from .history import Deletion, HistoryEntry
 from .log import ExecutionLog
 from .querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet, WorkflowExecutionQuerySet
-from .retries import NODE_RESET
 from .saved import SavedView
 from .sealed import DELETED, seal
 from .states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
@@ -50,6 +49,7 @@ __all__ = [
 
 ONE_RUNNING = "one_running_execution_per_workflow"
 RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}  # for a node's verbs
+NODE_RESET: dict[str, Any] = RESET | {"error_traceback": None, "settled": False}
 NEVER_SAVED = {"encrypted_secrets", "secrets_version", "failed_nodes"}
 
 
@@ -225,24 +225,10 @@ class WorkflowExecution(Execution):
         """failed → pending. The failed attempt is kept, and its failed nodes are retried too: refused where one of them
         has no retry left. Nodes that were skipped or cancelled because of the failure are pending again, completed ones
         stay as they are."""
-        came = vault.take_of_failed(self)
-        if came is None or not self._retried_as_read(*came):
-            with transaction.atomic():
-                self._retry_as(self._locked("retry", ExecutionStatus.PENDING))
-
-    def _retried_as_read(self, known: vault.Known, still: Q) -> bool:
-        """False where the row has changed since it was read, or somebody else has just kept this attempt."""
-        try:
-            self._retry_as(self, known, still & Q(version=self.version))
-        except (StaleExecution, IntegrityError):
-            return False
-        return True
-
-    def _retry_as(self, row: "WorkflowExecution", known: vault.Known | None = None, where: Q | None = None) -> None:
-        """`row` tells what the attempt was, and is locked or else matched by `where`."""
-        beside = partial(retries.beside, self, row._kept(), known)
-        again: dict[str, Any] = RESET | {"attempt": F("attempt") + 1, "failed_nodes": 0}
-        self._move("retry", ExecutionStatus.PENDING, where=where, beside=beside, known=known, **again)
+        with transaction.atomic():
+            moved = retries.retry(self)
+        pending = {"status": ExecutionStatus.PENDING, "attempt": self.attempt + 1, "failed_nodes": 0}
+        self._take_over(RESET | pending | moved)
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """With all that is its own, by one statement. That it was there, who deleted it and why stays (history.py)."""

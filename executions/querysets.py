@@ -36,12 +36,6 @@ class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
         vault.guard_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
         return super().bulk_create(objs, *args, **kwargs)
 
-    def inserting(self, objs: list[M]) -> models.sql.Query:
-        """Not sent yet, to stand beside an UPDATE. The caller has masked them."""
-        query = models.sql.InsertQuery(self.model)
-        query.insert_values(self.model._meta.concrete_fields, [*objs])
-        return query
-
 
 class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
     RUN: str

@@ -18,7 +18,7 @@ from uuid import UUID
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import DatabaseError, models, transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from pastetrader.postgres.idle import release
 from pastetrader.postgres.prepared import Prepared
@@ -27,9 +27,9 @@ from workflows.storable import as_text
 
 from . import acting, masked_bodies, reasons, reports, secret_bounds
 from .exceptions import SecretsUnknown
-from .sealed import DELETED, extra_keys, is_over, run_rows, runs_with_secrets, scrubber_of, seal, unseal
+from .sealed import DELETED, extra_keys, run_rows, runs_with_secrets, scrubber_of, seal, unseal
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
-from .states import ACTIVE, ExecutionStatus
+from .states import ACTIVE
 
 type Values = Mapping[UUID, set[str]]
 type Fields = dict[str, Any]
@@ -159,6 +159,12 @@ def guard_changes(row: Any, changes: dict[str, Any], act: str) -> tuple[dict[str
     return said.fields, known.get(said.run, NONE)
 
 
+def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
+    """Return the actor's reason as it may be stored and, where the caller chose the request's id, that too."""
+    reason, given = (text and scrubber.text(text) for text in (as_text(acting.reason()), acting.given_id()))
+    return reports.fitted("reason", reason), given or None
+
+
 def known_or_blind(row: Any) -> Known:
     """For a word about the row's run that is never refused. The version is read first: what comes after it is known
     too, or more is looked for than the version says."""
@@ -279,22 +285,15 @@ def pass_on(row: Any, other: Any) -> None:
     vars(other).update({name: vars(row)[name] for name in CAME if name in vars(row)})
 
 
-def take_of_failed(run: Any) -> tuple[Known, Q] | None:
-    """What came with a failed run, and what the run must match for it to be used still; None as take() says it."""
-    still = Q() if vars(run).get(CAME[0]) is None else ~is_over()
-    came = take(run, *ACTIVE, ExecutionStatus.FAILED)
-    return None if came is None else (came[_run_of(run)], still)
-
-
-def take(row: Any, *states: ExecutionStatus) -> KnownOf | None:
+def take(row: Any) -> KnownOf | None:
     """What came with the row; None where nothing did, or where _known() has to tell whether it may still be used: that
-    it may in one of `states`, or else while the run is active, is sure.
+    it may while the run is active is sure.
 
     It may be out of date: whoever uses it has the statement that stores match the version (`Execution._move`).
     """
     values = vars(row)
     sealed, state, version = (values.pop(name, DELETED) for name in CAME)
-    if sealed == DELETED or state not in (states or ACTIVE):
+    if sealed == DELETED or state not in ACTIVE:
         return None
     try:
         scrubber = Scrubber(extra=extra_keys()) if sealed is None else scrubber_of(sealed)
@@ -340,13 +339,21 @@ def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
         rows = list(_of_runs(pk__in=runs).using(using))
     known: dict[UUID, Known] = {}
     for run, sealed, over, state, row_version, version in rows:
-        if over or not sealed:
-            raise SecretsUnknown(act, state, reasons.PURGED, row_version)
-        try:
-            known[run] = Known(scrubber_of(sealed), version)
-        except InvalidToken as error:
-            raise SecretsUnknown(act, state, reasons.LOST, row_version) from error
+        known[run] = Known(scrubber_of_row(act, sealed, over, state, row_version), version)
     return known
+
+
+def scrubber_of_row(act: str, encrypted: str | None, is_over: bool, status: str, version: int) -> Scrubber:
+    """Return what masks the secrets of a run by what was read of its row. Raise SecretsUnknown where they are deleted,
+    or will be any moment, or cannot be decrypted."""
+    if encrypted is None:
+        return Scrubber(extra=extra_keys())
+    if is_over or not encrypted:
+        raise SecretsUnknown(act, status, reasons.PURGED, version)
+    try:
+        return scrubber_of(encrypted)
+    except InvalidToken as error:
+        raise SecretsUnknown(act, status, reasons.LOST, version) from error
 
 
 def _of_runs(**runs: Any) -> Any:

@@ -1,6 +1,6 @@
 """What every table of ours shares: an id that is a clock, a version that guards it, times from one clock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
@@ -12,8 +12,6 @@ from django.db.models import F, Func
 from django.db.models.functions import Now
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-
-from pastetrader.postgres.together import UpdateBeside
 
 from .actor import noted
 from .exceptions import StaleObject
@@ -128,27 +126,19 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
 
     update.alters_data = True  # type: ignore[attr-defined]  # templates may not call it, as in Django's own
 
-    def update_returning(self, beside: Sequence[models.sql.Query] = (), **changes: Any) -> dict[str, Any] | None:
+    def update_returning(self, **changes: Any) -> dict[str, Any] | None:
         """Change at most one row in one statement; what it holds afterwards, or None where no row matched."""
         changes = {"version": F("version") + 1, "updated_at": Now()} | changes
-        rows = self.returning(list(changes), beside, **changes)
+        rows = self.returning(list(changes), **changes)
         return dict(zip(changes, rows[0], strict=True)) if rows else None
 
-    def returning(
-        self, names: list[str], beside: Sequence[models.sql.Query] = (), **changes: Any
-    ) -> list[tuple[Any, ...]]:
-        """Change every row in one statement; what each that was changed holds afterwards under these names. What
-        stands `beside` is written in that statement too."""
+    def returning(self, names: list[str], **changes: Any) -> list[tuple[Any, ...]]:
+        """Change every row in one statement; what each that was changed holds afterwards under these names."""
         fields = [self.model._meta.get_field(name) for name in names]
-        compiler: Any = UpdateBeside(self.updating(**changes), self.db, beside)
-        rows: list[tuple[Any, ...]] = compiler.execute_returning_sql(fields)
-        return rows
-
-    def updating(self, **changes: Any) -> models.sql.Query:
-        """The same change, not sent yet: to stand beside another."""
-        query: Any = self.query.chain(models.sql.UpdateQuery)
+        query: Any = self.query.chain(models.sql.UpdateQuery)  # as update() makes it, which returns no columns
         query.add_update_values({"version": F("version") + 1, "updated_at": Now()} | changes)
-        return query  # type: ignore[no-any-return]
+        rows: list[tuple[Any, ...]] = query.get_compiler(self.db).execute_returning_sql(fields)
+        return rows
 
 
 class Versioned(Identified):

@@ -59,6 +59,7 @@ RAW_SQL = {
     "pastetrader/postgres",
     "executions/partitions.py",
     "executions/ingest.py",
+    "executions/retries.py",
     "executions/live/reading.py",
     "executions/live/rights.py",
     "executions/live/waiting.py",

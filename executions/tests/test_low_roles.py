@@ -10,7 +10,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from executions.acting import acting
 from executions.models import Deletion, HistoryEntry, WorkflowExecution
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from pastetrader.tests.site import ROOT
 from tokens.models import Token
 from workflows.history import DefinitionChange
@@ -86,6 +86,21 @@ def test_it_cannot_call_what_a_verb_says_who_acts_by(as_low: As) -> None:
         )
 
 
+def test_nor_retry_a_run_by_the_function_of_the_verb(as_low: As) -> None:
+    run = in_state(WorkflowExecutionFactory(), "failed")
+    with as_low():
+        refused(
+            DatabaseError,
+            "permission denied for function ledger_noted",
+            f"SELECT retry_run('{run.pk}', '{{}}', '[]', '{{}}')",
+        )
+
+
+def test_nobody_retries_a_run_that_has_not_failed_by_that_function() -> None:
+    run = WorkflowExecutionFactory()
+    refused(IntegrityError, "Only a failed run is retried", f"SELECT retry_run('{run.pk}', '{{}}', '[]', '{{}}')")
+
+
 def test_nor_who_deletes(as_low: As) -> None:
     WorkflowExecutionFactory().delete()
     WorkflowExecutionFactory()
@@ -115,7 +130,11 @@ def test_nor_need_the_application_be_the_owner(as_low: As, staff: Any) -> None:
         assert set(DefinitionChange.objects.values_list("username", flat=True)) == {"staff"}
         run = WorkflowExecution.objects.create(workflow=workflow, trigger_type="manual")
         run.start()
-        run.add_node(workflow.nodes.get()).start()
+        node = run.add_node(workflow.nodes.get())
+        node.start()
+        node.fail("x")
+        run.fail("x")
+        run.retry()
         run.cancel()
         assert set(run.history.values_list("username", flat=True)) == {"staff"}
         run.delete()
