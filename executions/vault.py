@@ -16,12 +16,10 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.fernet import InvalidToken
-from django.conf import settings
 from django.db import DatabaseError, models, transaction
 from django.db.models import F
 
 from pastetrader.postgres.idle import release
-from pastetrader.postgres.prepared import Prepared
 from workflows.base import parse_uuid
 from workflows.storable import as_text
 
@@ -332,15 +330,9 @@ def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
     """Read anew every time: the values may have come by another connection a moment ago."""
     if not runs:
         return {}
-    if len(runs) == 1:
-        kept = _kept(settings.EXECUTIONS_SECRETS_GRACE_SECONDS, settings.EXECUTIONS_SECRETS_FAILED_SECONDS)
-        rows = kept(next(iter(runs)), using)
-    else:
-        rows = list(_of_runs(pk__in=runs).using(using))
-    known: dict[UUID, Known] = {}
-    for run, sealed, over, state, row_version, version in rows:
-        known[run] = Known(scrubber_of_row(act, sealed, over, state, row_version), version)
-    return known
+    columns = ("pk", "encrypted_secrets", "is_over", "status", "version", "secrets_version")
+    rows = runs_with_secrets(using).filter(pk__in=runs).values_list(*columns)
+    return {run: Known(scrubber_of_row(act, *of_run), version) for run, *of_run, version in rows}
 
 
 def scrubber_of_row(act: str, encrypted: str | None, is_over: bool, status: str, version: int) -> Scrubber:
@@ -354,14 +346,3 @@ def scrubber_of_row(act: str, encrypted: str | None, is_over: bool, status: str,
         return scrubber_of(encrypted)
     except InvalidToken as error:
         raise SecretsUnknown(act, status, reasons.LOST, version) from error
-
-
-def _of_runs(**runs: Any) -> Any:
-    columns = ("pk", "encrypted_secrets", "is_over", "status", "version", "secrets_version")
-    return runs_with_secrets().filter(**runs).values_list(*columns)
-
-
-@lru_cache(8)
-def _kept(_grace: int, _failed: int) -> Prepared:
-    """Of one run; what is_over() says stands in the compiled question."""
-    return Prepared(lambda run: _of_runs(pk=run))

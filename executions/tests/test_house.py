@@ -56,6 +56,7 @@ RANK = {f"executions.{name}": rank for rank, names in enumerate(LADDER) for name
 RAW_SQL = {
     "workflows/actor.py",
     "workflows/plans.py",
+    "tokens/models.py",
     "pastetrader/postgres",
     "executions/partitions.py",
     "executions/ingest.py",
