@@ -1,11 +1,11 @@
 """What a run and a node execution have in common: the state, its times, and the one statement that moves it."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import models, transaction
-from django.db.models import F, Func, Q
+from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
@@ -21,7 +21,6 @@ from .states import ENDED, ExecutionStatus, Transitions, sources
 # for, and clocks are set back now and then: the end is never before the start all the same.
 STARTED = Now()
 END = Greatest(Now(), F("started_at"))
-TRIES = 5  # at finding what a verb says clear of secrets that others bring meanwhile
 
 RESET: dict[str, Any] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
 
@@ -61,7 +60,7 @@ class Attempt(Identified, Timed):
         return f"{self.number} · {self.get_status_display()}"
 
     def save(self, **kwargs: Any) -> None:
-        vault.guard_rows([self], self.ACT, kwargs.get("using"), came=vault.take(self))
+        vault.guard_rows([self], self.ACT, kwargs.get("using"))
         super().save(**kwargs)
 
 
@@ -70,7 +69,6 @@ class Execution(Versioned, Timed):
 
     TRANSITIONS: ClassVar[Transitions]
     ACT: ClassVar[str] = "save"
-    KEPT: ClassVar[tuple[str, ...]] = ("status", "started_at", "ended_at", "output_data", "error_message")
 
     status = models.CharField(
         _("status"),
@@ -154,30 +152,38 @@ class Execution(Versioned, Timed):
                 setattr(self, name, value)
 
     def _moved(self, rows: Any, act: str, changes: dict[str, Any]) -> dict[str, Any] | None:
-        """What the row holds once it has moved; None where it does not match.
+        """Return what the row holds once it has moved; None where it does not match.
 
-        The values of the run's secrets were read before, maybe long before, and the UPDATE may have to wait for
-        somebody who brings another: it matches their version, and where that has risen they are read anew.
+        Texts are masked by the secrets that were read with the run, and the UPDATE matches these. Where the run has
+        others by now, it is locked, they are read, and the texts are masked anew.
         """
-        for _try in range(TRIES):
-            # Before the row is locked: what is found to be secret locks the run.
-            said, clear_of = vault.guard_changes(self, changes, act)
-            known = clear_of or (vault.known_or_blind(self) if acting.reason() or acting.given_id() else None)
-            clear = Q() if known is None else self._clear_of(known.version)
-            noted = self._noted(act, known)
-            moved: dict[str, Any] | None = rows.filter(clear).update_returning(**{"updated_at": noted} | changes | said)
-            if moved is not None or known is None or vault.version_now(self.run_id) == known.version:
-                return moved
-        return None
+        texts = vault.texts_in(self, changes)
+        if not (texts or acting.reason() or acting.given_id()):
+            moved: dict[str, Any] | None = rows.update_returning(**{"updated_at": acting.noted(act)} | changes)
+            return moved
+        read = vault.as_read(self._run_as_read())
+        moved = None if read is None else self._moved_masked(rows, act, changes, read)
+        if moved is None:
+            now = vault.lock(self.run_id, act, or_blind=not texts)
+            if read is None or now.encrypted != read.encrypted:
+                moved = self._moved_masked(rows, act, changes, now)
+        return moved
 
-    def _clear_of(self, version: int) -> Q:
-        """Of rows whose run has learnt no secret since this version, and learns none until the transaction ends."""
+    def _moved_masked(self, rows: Any, act: str, changes: dict[str, Any], known: vault.Known) -> dict[str, Any] | None:
+        masked, known = vault.guard_changes(self, changes, act, known)
+        if (run := self._run_as_read()) is not None:
+            run.encrypted_secrets = known.encrypted
+        changes = {"updated_at": acting.noted(act, *vault.masked_reason(known.scrubber))} | changes | masked
+        moved: dict[str, Any] | None = rows.filter(self._knows(known.encrypted)).update_returning(**changes)
+        return moved
+
+    def _run_as_read(self) -> Any:
+        """Return this object's run, None where it was not read."""
         raise NotImplementedError
 
-    @staticmethod
-    def _noted(act: str, known: vault.Known | None) -> Func:
-        """Now, and with it what the history is told of the move."""
-        return acting.noted(act, *(() if known is None else vault.masked_reason(known.scrubber)))
+    def _knows(self, encrypted: str | None) -> Q:
+        """Return what matches rows whose run has these secrets, and no other until the transaction ends."""
+        raise NotImplementedError
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""
@@ -186,21 +192,6 @@ class Execution(Versioned, Timed):
             return InvalidTransition(act, row.status, version=row.version)
         reason = reasons.replaced(self.attempt, row.attempt) if row.attempt != self.attempt else reasons.CHANGED
         return StaleExecution(act, row.status, reason, row.version)
-
-    def _locked(self, act: str, to: ExecutionStatus) -> Self:
-        """The row as it is now, locked until the transaction ends, if it may move to `to`."""
-        row: Self = type(self).objects.select_for_update(no_key=True).get(pk=self.pk)
-        if row.status not in sources(self.TRANSITIONS, to) or row.attempt != self.attempt:
-            raise self._refusal(act, to)
-        return row
-
-    def _kept(self) -> Any:
-        """What this attempt was, as a row of `attempts` that is not saved yet."""
-        attempts: Any = self.attempts  # type: ignore[attr-defined]
-        values = {name: getattr(self, name) for name in self.KEPT}
-        kept = attempts.model(**{attempts.field.name: self}, number=self.attempt, **values)
-        vault.pass_on(self, kept)
-        return kept
 
     def _read_as(self, values: list[Value]) -> dict[str, Any]:
         """save() writes data, never a move: where the status is among `values`, the row must hold that very one."""

@@ -24,7 +24,7 @@ from workflows.exceptions import violated
 from workflows.models import Graph, Node, Workflow, retries_in
 
 from . import acting, context, graphs, keys, reasons, reports, retries, states, vault
-from .exceptions import ConcurrentExecution, InvalidTransition, StaleExecution
+from .exceptions import ConcurrentExecution, InvalidTransition
 from .execution import END, RESET, STARTED, Attempt, Execution, state_constraints
 from .history import Deletion, HistoryEntry
 from .log import ExecutionLog
@@ -49,8 +49,7 @@ __all__ = [
 
 ONE_RUNNING = "one_running_execution_per_workflow"
 RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}  # for a node's verbs
-NODE_RESET: dict[str, Any] = RESET | {"error_traceback": None, "settled": False}
-NEVER_SAVED = {"encrypted_secrets", "secrets_version", "failed_nodes"}
+NEVER_SAVED = {"encrypted_secrets", "failed_nodes"}
 
 
 class WorkflowExecution(Execution):
@@ -83,8 +82,6 @@ class WorkflowExecution(Execution):
     # The values of its secrets (sealed.py). In the run's own row, so that a statement that has waited for the row sees
     # them as they are then.
     encrypted_secrets = models.TextField(_("encrypted secrets"), null=True, editable=False)  # noqa: DJ001  # NULL is "none"
-    # Rises when the run learns a secret.
-    secrets_version = models.PositiveIntegerField(_("version of its secrets"), default=0, db_default=0, editable=False)
     # Counted by the statement that ends the run, so that lists show it without reading nodes; a node that moves at the
     # same moment, and plain SQL, are corrected by triggers (sql/failed_nodes.sql).
     failed_nodes = models.PositiveIntegerField(
@@ -226,9 +223,8 @@ class WorkflowExecution(Execution):
         has no retry left. Nodes that were skipped or cancelled because of the failure are pending again, completed ones
         stay as they are."""
         with transaction.atomic():
-            moved = retries.retry(self)
-        pending = {"status": ExecutionStatus.PENDING, "attempt": self.attempt + 1, "failed_nodes": 0}
-        self._take_over(RESET | pending | moved)
+            moved = retries.retry_run(self)
+        self._take_over(RESET | {"status": ExecutionStatus.PENDING, "failed_nodes": 0} | moved)
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """With all that is its own, by one statement. That it was there, who deleted it and why stays (history.py)."""
@@ -266,8 +262,11 @@ class WorkflowExecution(Execution):
                 raise
             raise ConcurrentExecution(act, self.status, reasons.ANOTHER_RUNS, self.version) from error
 
-    def _clear_of(self, version: int) -> Q:
-        return Q(secrets_version=version)
+    def _run_as_read(self) -> "WorkflowExecution":
+        return self
+
+    def _knows(self, encrypted: str | None) -> Q:
+        return Q(encrypted_secrets=encrypted)
 
     def _stamped(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Any]]:
         """save() does not write back what vault.keep() alone changes, nor an older count of the failed nodes."""
@@ -296,7 +295,6 @@ def _ended() -> dict[str, Any]:
 
 class NodeExecution(Execution):
     TRANSITIONS = states.NODE_EXECUTION
-    KEPT = (*Execution.KEPT, "error_traceback")
 
     workflow_execution = models.ForeignKey(
         WorkflowExecution,
@@ -394,38 +392,16 @@ class NodeExecution(Execution):
     def retry(self) -> None:
         """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended: the
         retry of a failed run retries its failed nodes."""
-        version = vault.came_version(self)
-        if version is None or not self.can_retry:
-            with transaction.atomic():
-                self._retry_as(self._locked_with_run())
-            return
-        try:
-            self._retry_as(self, secrets_version=version)
-        except StaleExecution as refused:
-            if refused.version != self.version:
-                raise
-            vault.take(self)  # what came is out of date, and is read anew once the run is locked
-            self._retry_as(self)
+        with transaction.atomic():
+            moved = retries.retry_node(self)
+        self._take_over(RESET | {"status": ExecutionStatus.PENDING, "error_traceback": None, "settled": False} | moved)
 
-    def _retry_as(self, row: "NodeExecution", **run: Any) -> None:
-        """`row` tells what the attempt was: it is refused where the row has changed since, or its run is not `run`."""
-        again: dict[str, Any] = {"retry_count": F("retry_count") + 1, "attempt": F("attempt") + 1}
-        unchanged = Q(version=row.version) & self._behind_run(**run)
-        self._move("retry", ExecutionStatus.PENDING, row._kept().save, unchanged, **again, **NODE_RESET)
+    def _run_as_read(self) -> "WorkflowExecution | None":
+        is_read = NodeExecution.workflow_execution.is_cached(self)
+        return self.workflow_execution if is_read else None
 
-    def _locked_with_run(self) -> "NodeExecution":
-        self._lock_run("retry")
-        row = self._locked("retry", ExecutionStatus.PENDING)
-        if not row.can_retry:
-            raise InvalidTransition("retry", row.status, reasons.out_of_retries(row), row.version)
-        return row
-
-    def _behind_run(self, **run: Any) -> Q:
-        """Of rows whose run has not ended."""
-        return self._of_locked(status__in=ACTIVE, **run)
-
-    def _clear_of(self, version: int) -> Q:
-        return self._of_locked(secrets_version=version)
+    def _knows(self, encrypted: str | None) -> Q:
+        return self._of_locked(encrypted_secrets=encrypted)
 
     def _of_locked(self, **run: Any) -> Q:
         """Of rows whose run is so. The statement locks the run before the row, until the transaction ends: whoever

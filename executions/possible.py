@@ -5,13 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from cryptography.fernet import InvalidToken
-
 from workflows.models import retries_in
 
-from . import reasons
+from . import reasons, vault
 from .exceptions import InvalidTransition, SecretsUnknown
-from .sealed import runs_with_secrets, scrubber_of
+from .sealed import run_rows
 from .states import ACTIVE, ExecutionStatus
 
 LEADS_TO = {
@@ -77,17 +75,11 @@ def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, Any]:
 
 def _without_secrets(act: str, rows: Sequence[Any]) -> Refusals:
     """Return the refusals of rows whose run had secrets that nobody can know any more."""
-    runs = runs_with_secrets().filter(pk__in={row.run_id for row in rows})
-    kept = runs.values_list("pk", "encrypted_secrets", "is_over")
-    lost = {pk: reason for pk, encrypted, over in kept if (reason := _lost(encrypted, over))}
+    runs = run_rows().filter(pk__in={row.run_id for row in rows}, encrypted_secrets__isnull=False)
+    lost: dict[UUID, Any] = {}
+    for run, *columns in runs.values_list("pk", *vault.COLUMNS):
+        try:
+            vault.known_by(act, *columns)
+        except SecretsUnknown as refusal:
+            lost[run] = refusal.reason
     return {row.pk: SecretsUnknown(act, row.status, lost[row.run_id]) for row in rows if row.run_id in lost}
-
-
-def _lost(encrypted: str, over: bool) -> Any:
-    if over or not encrypted:
-        return reasons.PURGED
-    try:
-        scrubber_of(encrypted)
-    except InvalidToken:
-        return reasons.LOST
-    return None

@@ -1,13 +1,13 @@
-"""The retry of a failed run. Its attempt is kept; its failed nodes, and those that were skipped or cancelled because of
-them, are pending again. SQL locks and writes (sql/retry_run.sql), Python decides and masks."""
+"""The retry of a failed run, or of one failed node. Its attempt is kept; of a run the failed nodes, and those that were
+skipped or cancelled because of them, are pending again too. SQL locks and writes (sql/retry_run.sql), Python decides
+and masks: a run may have learnt secrets since its attempt was stored."""
 
 import json
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection
 
 from workflows import graph
@@ -15,7 +15,11 @@ from workflows.models import retries_in
 
 from . import acting, graphs, reasons, vault
 from .exceptions import InvalidTransition
-from .states import ExecutionStatus
+from .states import ACTIVE, ExecutionStatus
+
+TEXTS = ("output_data", "error_message", "error_traceback")
+
+type Texts = dict[str, Any]
 
 
 class Row(NamedTuple):
@@ -35,44 +39,56 @@ class Row(NamedTuple):
     error_message: str | None
     error_traceback: str | None
     encrypted_secrets: str | None
-    ended_for: timedelta
+    ended_at: datetime | None
 
     @property
     def has_failed(self) -> bool:
         return self.status == ExecutionStatus.FAILED
 
+    @property
+    def texts(self) -> Texts:
+        output = None if self.output_data is None else json.loads(self.output_data)
+        return dict(zip(TEXTS, (output, self.error_message, self.error_traceback), strict=True))
 
-def retry(run: Any) -> dict[str, Any]:
-    """Retry the run, within a transaction, and return the new version of its row and the time of it.
 
-    Raises InvalidTransition where it is not failed or a failed node has no retry left, SecretsUnknown.
+def retry_run(run: Any) -> dict[str, Any]:
+    """Retry a failed run, within a transaction, and return what of its row only the database knows.
+
+    Raise InvalidTransition where it is not failed or a failed node has no retry left, SecretsUnknown.
     """
-    rows = _locked(run)
+    rows = [Row(**row) for row in _rows("SELECT * FROM lock_for_retry(%s, %s)", run.pk, list(graphs.ids_in(run)))]
     if not rows or not rows[0].has_failed or rows[0].attempt != run.attempt:
         raise run._refusal("retry", ExecutionStatus.PENDING)
     found, *nodes = rows
     failed = [node for node in nodes if node.has_failed]
     _check_retries(found, failed)
     retried = [*failed, *_stopped_by(run, failed, nodes)]
-    scrubber = vault.scrubber_of_row("retry", found.encrypted_secrets, _is_over(found), found.status, found.version)
-    kept = _masked(run.pk, [found, *(node for node in retried if node.has_failed or node.has_started)], scrubber)
-    note = acting.note("retry", *vault.masked_reason(scrubber))
-    [(version, updated_at)] = _rows(
-        "SELECT * FROM retry_run(%s, %s, %s, %s)", run.pk, [node.id for node in retried], kept, note
-    )
-    return {"version": version, "updated_at": updated_at}
+    texts = {row.id: row.texts for row in (found, *retried) if row.has_failed or row.has_started}
+    kept, note = _masked(run.pk, texts, _known(found))
+    [moved] = _rows("SELECT * FROM retry_run(%s, %s, %s, %s)", run.pk, [node.id for node in retried], kept, note)
+    return moved
 
 
-def _locked(run: Any) -> list[Row]:
-    rows = _rows("SELECT * FROM lock_for_retry(%s, %s)", run.pk, list(graphs.ids_in(run)))
-    return [Row(*row) for row in rows]
+def retry_node(node: Any) -> dict[str, Any]:
+    """Retry a failed node of a run that has not ended, as retry_run() does it with a run."""
+    rows = type(node).objects.filter(pk=node.pk).with_run().select_related("node").defer("input_data")
+    found = rows.select_for_update(of=("workflow_execution", "self"), no_key=True).first()
+    if found is None or found.workflow_execution.status not in ACTIVE or found.attempt != node.attempt:
+        raise node._refusal("retry", ExecutionStatus.PENDING)
+    if not found.can_retry:
+        raise _no_retry(node, found)
+    texts = {found.pk: {name: getattr(found, name) for name in TEXTS}}
+    kept, note = _masked(found.run_id, texts, _known(found.workflow_execution))
+    [moved] = _rows("SELECT * FROM retry_nodes(%s, %s, %s)", [found.pk], kept, note)
+    return moved
 
 
-def _rows(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+def _rows(statement: str, *parameters: Any) -> list[dict[str, Any]]:
+    """Return the rows of a statement, by the names of its columns."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _check_retries(run: Row, failed: Sequence[Row]) -> None:
@@ -80,6 +96,13 @@ def _check_retries(run: Row, failed: Sequence[Row]) -> None:
         if node.retry_count >= (most := retries_in(json.loads(node.retry_config))):
             reason = reasons.node_out_of(node.node_name, node.retry_count, most)
             raise InvalidTransition("retry", run.status, reason, run.version)
+
+
+def _no_retry(node: Any, found: Any) -> InvalidTransition:
+    if found.status != ExecutionStatus.FAILED:
+        refusal: InvalidTransition = node._refusal("retry", ExecutionStatus.PENDING)
+        return refusal
+    return InvalidTransition("retry", found.status, reasons.out_of_retries(found), found.version)
 
 
 def _stopped_by(run: Any, failed: Sequence[Row], nodes: Sequence[Row]) -> list[Row]:
@@ -92,19 +115,13 @@ def _stopped_by(run: Any, failed: Sequence[Row], nodes: Sequence[Row]) -> list[R
     return [node for node in others if node.settled or node.node_id in after]
 
 
-def _is_over(run: Row) -> bool:
-    return run.ended_for > timedelta(seconds=settings.EXECUTIONS_SECRETS_FAILED_SECONDS)
+def _known(run: Any) -> vault.Known:
+    return vault.known_by("retry", *(getattr(run, name) for name in vault.COLUMNS))
 
 
-def _masked(run: UUID, rows: Sequence[Row], scrubber: Any) -> str:
-    """Return the texts of the attempts, as JSON for retry_run(), clear of what the run knows by now."""
-    texts = [
-        {
-            "output_data": None if row.output_data is None else json.loads(row.output_data),
-            "error_message": row.error_message,
-            "error_traceback": row.error_traceback,
-        }
-        for row in rows
-    ]
-    vault.guard([vault.Piece(run, fields) for fields in texts], "retry", came={run: vault.Known(scrubber)})
-    return json.dumps([{"id": str(row.id), **fields} for row, fields in zip(rows, texts, strict=True)])
+def _masked(run: UUID, texts: Mapping[UUID, Texts], known: vault.Known) -> tuple[str, str]:
+    """Return the texts of attempts, as JSON for the database, and the note for the history, clear of what is known."""
+    pieces = [vault.Piece(run, of_row) for of_row in texts.values()]
+    _more, now = vault.guard(pieces, "retry", known={run: known})
+    kept = json.dumps([{"id": str(id), **of_row} for id, of_row in texts.items()])
+    return kept, acting.note("retry", *vault.masked_reason(now[run].scrubber))

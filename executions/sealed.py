@@ -7,8 +7,9 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any
 
 from cryptography.fernet import Fernet, MultiFernet
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from .secrets import Scrubber
 from .states import ExecutionStatus
@@ -28,15 +30,17 @@ PURGE_EVERY = 60  # seconds, of one process
 logger = logging.getLogger(__name__)
 
 
-def is_over() -> Q:
-    """Return what matches runs whose time for late lines, or for a retry, has passed."""
+def _kept_for() -> dict[ExecutionStatus, timedelta]:
+    """Return how long the secrets of a run are kept once it has ended in a state: for late lines, or for a retry."""
+    grace = timedelta(seconds=settings.EXECUTIONS_SECRETS_GRACE_SECONDS)
+    failed = timedelta(seconds=settings.EXECUTIONS_SECRETS_FAILED_SECONDS)
+    return {ExecutionStatus.COMPLETED: grace, ExecutionStatus.CANCELLED: grace, ExecutionStatus.FAILED: failed}
 
-    def ended(before: int) -> Any:
-        return Now() - timedelta(seconds=before)
 
-    final = [ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED]
-    grace, failed = settings.EXECUTIONS_SECRETS_GRACE_SECONDS, settings.EXECUTIONS_SECRETS_FAILED_SECONDS
-    return Q(status__in=final, ended_at__lt=ended(grace)) | Q(status=ExecutionStatus.FAILED, ended_at__lt=ended(failed))
+def has_expired(status: str, ended_at: datetime | None) -> bool:
+    """Return whether the time to keep the secrets of such a run has passed."""
+    kept_for = _kept_for().get(ExecutionStatus(status))
+    return kept_for is not None and ended_at is not None and ended_at < timezone.now() - kept_for
 
 
 def run_rows(using: str | None = None) -> Any:
@@ -44,14 +48,10 @@ def run_rows(using: str | None = None) -> Any:
     return apps.get_model("executions.WorkflowExecution")._base_manager.using(using)
 
 
-def runs_with_secrets(using: str | None = None) -> Any:
-    """Return the runs that have secrets, or had, each with whether the time to keep them has passed."""
-    return run_rows(using).filter(encrypted_secrets__isnull=False).annotate(is_over=is_over())
-
-
 def expired(using: str | None = None) -> Any:
     """Return the runs whose secrets are kept although their time has passed."""
-    return run_rows(using).filter(is_over(), encrypted_secrets__gt=DELETED)
+    ended = [Q(status=status, ended_at__lt=Now() - kept_for) for status, kept_for in _kept_for().items()]
+    return run_rows(using).filter(reduce(or_, ended), encrypted_secrets__gt=DELETED)
 
 
 def purge(using: str | None = None, limit: int | None = None) -> int:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
@@ -17,7 +18,6 @@ from uuid import UUID
 
 from cryptography.fernet import InvalidToken
 from django.db import DatabaseError, models, transaction
-from django.db.models import F
 
 from pastetrader.postgres.idle import release
 from workflows.base import parse_uuid
@@ -25,7 +25,7 @@ from workflows.storable import as_text
 
 from . import acting, masked_bodies, reasons, reports, secret_bounds
 from .exceptions import SecretsUnknown
-from .sealed import DELETED, extra_keys, run_rows, runs_with_secrets, scrubber_of, seal, unseal
+from .sealed import extra_keys, has_expired, run_rows, scrubber_of, seal, unseal
 from .secrets import NOTHING, Blindfold, Scrubber, values_in
 from .states import ACTIVE
 
@@ -45,15 +45,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What masks the secrets of one run; `version` is its secrets_version, which rises with each that it learns."""
+    """What masks the secrets of one run, and the encrypted text that they were read from: no two are equal."""
 
     scrubber: Scrubber = NOTHING
-    version: int = 0
+    encrypted: str | None = None
 
 
 type KnownOf = Mapping[UUID, Known]
 
 NONE = Known()
+COLUMNS = ("encrypted_secrets", "status", "ended_at", "version")
 RUN = attrgetter("run")
 
 
@@ -63,13 +64,13 @@ def guard(
     using: str | None = None,
     *,
     new: bool = False,
-    came: KnownOf | None = None,
+    known: KnownOf | None = None,
 ) -> tuple[Values, KnownOf]:
     """Mask and scrub the fields of each piece, in place; what was found to be secret and was not known before, and all
     that is known then.
 
-    Of a `new` run nothing can be known yet, and the caller stores what was found with the run; `came` is what came with
-    the rows. Raises SecretsUnknown where a run had secrets that cannot be known any more.
+    Of a `new` run nothing can be known yet, and the caller stores what was found with the run; `known` is what the
+    caller has read already. Raises SecretsUnknown where a run had secrets that cannot be known any more.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
     extra = extra_keys()
@@ -90,7 +91,7 @@ def guard(
             found[piece.run] |= of_body
             places.setdefault(piece.run, next(iter(piece.fields)))
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # lines come by the thousand, and of one run
-    known = ({} if new else _known(runs, act, using)) if came is None else came
+    known = known if known is not None else {} if new else _known(runs, act, using)
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
     for run, values in more.items():
         secret_bounds.check_number(places.get(run, "context"), known.get(run, NONE).scrubber.values, values)
@@ -129,9 +130,7 @@ def mask_body(body: Any, run: UUID | None) -> Any:
     return clean
 
 
-def guard_rows(
-    rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False, came: KnownOf | None = None
-) -> Values:
+def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
     """guard() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
     and repeated finds only masks there."""
     for row in rows:
@@ -139,7 +138,7 @@ def guard_rows(
     models: set[Any] = set(map(type, rows))
     names = {model: guarded(model) for model in models}
     pieces = [_piece(row, names[type(row)]) for row in rows]
-    more, _known_now = guard(pieces, act, using, new=new, came=came)
+    more, _known_now = guard(pieces, act, using, new=new)
     for row, piece in zip(rows, pieces, strict=True):
         vars(row).update(piece.fields)
         if piece.found:
@@ -147,14 +146,43 @@ def guard_rows(
     return more
 
 
-def guard_changes(row: Any, changes: dict[str, Any], act: str) -> tuple[dict[str, Any], Known | None]:
-    """Those of the changes to a row that may hold anything, as they may be stored, and what they are clear of: None
-    where nothing is said. What came with the row is used once, and read anew then."""
-    said = Piece(_run_of(row), {name: changes[name] for name in guarded(row._meta.model) & set(changes)})
-    if not any(said.fields.values()):
-        return said.fields, None
-    _more, known = guard([said], act, came=take(row))
-    return said.fields, known.get(said.run, NONE)
+def as_read(run: Any) -> Known | None:
+    """Return what is known of the run's secrets by this object of it; None where that cannot be said: the secrets were
+    not read with it, or cannot be used any more.
+
+    They may be out of date: the statement that stores what was masked by them has to match the encrypted text.
+    """
+    if run is None or "encrypted_secrets" in run.get_deferred_fields() or run.status not in ACTIVE:
+        return None
+    try:
+        return known_by("", run.encrypted_secrets, run.status, None, run.version)
+    except SecretsUnknown:
+        return None
+
+
+def lock(run: UUID, act: str, *, or_blind: bool = False) -> Known:
+    """Lock the run's row until the transaction ends and return what is known of its secrets: nobody adds another.
+
+    Raise SecretsUnknown, or return what shows nothing, for a text that is never refused.
+    """
+    try:
+        return _read(run_rows().filter(pk=run).select_for_update(no_key=True), act).get(run, NONE)
+    except SecretsUnknown:
+        if or_blind:
+            return Known(Blindfold(), run_rows().values_list("encrypted_secrets", flat=True).get(pk=run))
+        raise
+
+
+def guard_changes(row: Any, changes: Fields, act: str, known: Known) -> tuple[Fields, Known]:
+    """Return those of the changes to a row that may hold anything, as they may be stored, and what is known then."""
+    said = Piece(_run_of(row), texts_in(row, changes))
+    _more, now = guard([said], act, known={said.run: known})
+    return said.fields, now.get(said.run, known)
+
+
+def texts_in(row: Any, changes: Fields) -> Fields:
+    """Return those of the changes to a row that may hold anything, and do hold something."""
+    return {name: changes[name] for name in guarded(row._meta.model) & set(changes) if changes[name]}
 
 
 def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
@@ -163,25 +191,11 @@ def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
     return reports.fitted("reason", reason), given or None
 
 
-def known_or_blind(row: Any) -> Known:
-    """For a word about the row's run that is never refused. The version is read first: what comes after it is known
-    too, or more is looked for than the version says."""
-    if (came := take(row)) is not None:
-        return came[_run_of(row)]
-    version = version_now(row.run_id)
-    return Known(scrubber(row.run_id), version or 0)
-
-
-def version_now(run: UUID) -> int | None:
-    """Of what the run knows; None where it is gone."""
-    version: int | None = run_rows().filter(pk=run).values_list("secrets_version", flat=True).first()
-    return version
-
-
 def guard_same(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
     """What rows of many runs, given as a query of their ids, are about to store alike: clear of the secrets of all."""
     if not any(values_in(value, extra_keys()) for value in fields.values()):
-        runs = runs_with_secrets(using).filter(pk__in=runs).values_list("pk", flat=True)
+        with_secrets = run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False)
+        runs = with_secrets.values_list("pk", flat=True)
     pieces = [Piece(run, dict(fields)) for run in runs]
     guard(pieces, "update", using)
     fields = dict(fields)
@@ -213,10 +227,11 @@ def keep(found: Values, using: str | None = None) -> KnownOf:
     with transaction.atomic(using=rows.db):
         # First the run, as every verb does, and of several in the order of their ids.
         runs = rows.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
-        for run, sealed, version in list(runs.values_list("pk", "encrypted_secrets", "secrets_version")):
-            values = found[run] | (unseal(sealed) if sealed else frozenset())
-            rows.filter(pk=run).update(encrypted_secrets=seal(values), secrets_version=F("secrets_version") + 1)
-            known[run] = Known(Scrubber(values, extra_keys()), version + 1)
+        for run, before in list(runs.values_list("pk", "encrypted_secrets")):
+            values = found[run] | (unseal(before) if before else frozenset())
+            encrypted = seal(values)
+            rows.filter(pk=run).update(encrypted_secrets=encrypted)
+            known[run] = Known(Scrubber(values, extra_keys()), encrypted)
     return known
 
 
@@ -260,46 +275,6 @@ def scrubber(run: UUID, using: str | None = None) -> Scrubber:
         return Blindfold()
 
 
-# --- Read together with a row ------------------------------------------------
-# A verb that is said of a row just read need not ask once more. Kept in the row under these names, and for one use.
-CAME = ("came_sealed", "came_status", "came_version")
-
-
-def with_secrets(rows: Any, run: str) -> Any:
-    """`rows` with what is kept of their runs; `run` leads there: "" from a run itself."""
-    path = f"{run}__" if run else ""
-    of_run = {"came_status": F(f"{path}status"), "came_version": F(f"{path}secrets_version")}
-    return rows.annotate(came_sealed=F(f"{path}encrypted_secrets"), **of_run)
-
-
-def came_version(row: Any) -> int | None:
-    """Of what came with the row; None where nothing did."""
-    version: int | None = vars(row).get("came_version")
-    return version
-
-
-def pass_on(row: Any, other: Any) -> None:
-    """To another row of the same run."""
-    vars(other).update({name: vars(row)[name] for name in CAME if name in vars(row)})
-
-
-def take(row: Any) -> KnownOf | None:
-    """What came with the row; None where nothing did, or where _known() has to tell whether it may still be used: that
-    it may while the run is active is sure.
-
-    It may be out of date: whoever uses it has the statement that stores match the version (`Execution._move`).
-    """
-    values = vars(row)
-    sealed, state, version = (values.pop(name, DELETED) for name in CAME)
-    if sealed == DELETED or state not in ACTIVE:
-        return None
-    try:
-        scrubber = Scrubber(extra=extra_keys()) if sealed is None else scrubber_of(sealed)
-    except InvalidToken:
-        return None
-    return {_run_of(row): Known(scrubber, version)}
-
-
 def _piece(row: Any, names: Iterable[str]) -> Piece:
     values = vars(row)
     fields = {name: value for name in names if (value := values.get(name))}
@@ -328,21 +303,21 @@ def _scrub(fields: dict[str, Any], scrubber: Scrubber, is_large: bool = False) -
 
 def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
     """Read anew every time: the values may have come by another connection a moment ago."""
-    if not runs:
-        return {}
-    columns = ("pk", "encrypted_secrets", "is_over", "status", "version", "secrets_version")
-    rows = runs_with_secrets(using).filter(pk__in=runs).values_list(*columns)
-    return {run: Known(scrubber_of_row(act, *of_run), version) for run, *of_run, version in rows}
+    return _read(run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False), act) if runs else {}
 
 
-def scrubber_of_row(act: str, encrypted: str | None, is_over: bool, status: str, version: int) -> Scrubber:
-    """Return what masks the secrets of a run by what was read of its row. Raise SecretsUnknown where they are deleted,
+def _read(rows: Any, act: str) -> dict[UUID, Known]:
+    return {run: known_by(act, *columns) for run, *columns in rows.values_list("pk", *COLUMNS)}
+
+
+def known_by(act: str, encrypted: str | None, status: str, ended_at: datetime | None, version: int) -> Known:
+    """Return what is known of a run's secrets by these COLUMNS of its row. Raise SecretsUnknown where they are deleted,
     or will be any moment, or cannot be decrypted."""
     if encrypted is None:
-        return Scrubber(extra=extra_keys())
-    if is_over or not encrypted:
+        return Known(Scrubber(extra=extra_keys()))
+    if not encrypted or has_expired(status, ended_at):
         raise SecretsUnknown(act, status, reasons.PURGED, version)
     try:
-        return scrubber_of(encrypted)
+        return Known(scrubber_of(encrypted), encrypted)
     except InvalidToken as error:
         raise SecretsUnknown(act, status, reasons.LOST, version) from error

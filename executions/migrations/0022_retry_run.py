@@ -17,6 +17,6 @@ class Migration(migrations.Migration):
     operations = [
         RunSQLFile(
             SQL / "retry_run.sql",
-            "DROP FUNCTION lock_for_retry(uuid, uuid[]), retry_run(uuid, uuid[], json, text)",
+            "DROP FUNCTION lock_for_retry(uuid, uuid[]), retry_run(uuid, uuid[], json, text), retry_nodes(uuid[], json, text)",
         ),
     ]

@@ -18,19 +18,19 @@ CREATE FUNCTION lock_for_retry(run uuid, remembered uuid[]) RETURNS TABLE (
     error_message text,
     error_traceback text,
     encrypted_secrets text,
-    ended_for interval
+    ended_at timestamptz
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
         SELECT id, NULL::uuid, NULL, status::text, attempt, version, started_at IS NOT NULL, NULL::boolean, NULL::integer,
-            NULL, output_data::text, error_message, NULL, encrypted_secrets, statement_timestamp() - ended_at
+            NULL, output_data::text, error_message, NULL, encrypted_secrets, ended_at
         FROM workflow_executions WHERE id = run
         FOR NO KEY UPDATE;
     RETURN QUERY
         SELECT execution.id, execution.node_id, node_name::text, status::text, attempt, execution.version,
             started_at IS NOT NULL, settled, retry_count, nodes.retry_config::text,
-            output_data::text, error_message, error_traceback, NULL, NULL::interval
+            output_data::text, error_message, error_traceback, NULL, NULL::timestamptz
         FROM node_executions AS execution JOIN nodes ON nodes.id = execution.node_id
         WHERE workflow_execution_id = run
             AND (status IN ('failed', 'skipped', 'cancelled') OR execution.node_id <> ALL (remembered))
@@ -39,24 +39,14 @@ BEGIN
 END
 $$;
 
--- Keep what the attempts of the run and of its nodes were, and make them pending again. `kept` has, by the ids of the
--- rows that were tried, the texts of the attempt as they may be stored; `retried` are the ids of the nodes.
-CREATE FUNCTION retry_run(run uuid, retried uuid[], kept json, note text)
-RETURNS TABLE (version integer, updated_at timestamptz) LANGUAGE plpgsql AS $$
+-- Keep what the attempts of these nodes were, and make them pending again: a failed one by a retry of its own, any other
+-- as if it had never begun. `kept` has, by the ids of the rows that were tried, the texts of their attempts as they may be
+-- stored; `note` is what the history keeps of who does it.
+CREATE FUNCTION retry_nodes(retried uuid[], kept json, note text)
+RETURNS TABLE (attempt integer, retry_count integer, version integer, updated_at timestamptz) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-    IF NOT EXISTS (SELECT FROM workflow_executions WHERE id = run AND status = 'failed') THEN
-        RAISE EXCEPTION 'Only a failed run is retried.'
-            USING ERRCODE = 'integrity_constraint_violation', TABLE = 'workflow_executions';
-    END IF;
     PERFORM ledger_noted(now(), note);
-
-    INSERT INTO workflow_execution_attempts
-        (workflow_execution_id, number, status, started_at, ended_at, output_data, error_message)
-    SELECT id, attempt, status, started_at, ended_at, masked.output_data, masked.error_message
-    FROM workflow_executions
-    JOIN json_to_recordset(kept) AS masked (id uuid, output_data jsonb, error_message text) USING (id)
-    WHERE id = run;
 
     INSERT INTO node_execution_attempts
         (node_execution_id, number, status, started_at, ended_at, output_data, error_message, error_traceback)
@@ -66,14 +56,35 @@ BEGIN
         USING (id)
     WHERE id = ANY (retried);
 
-    -- A failed node by a retry of its own, any other as if it had never begun.
-    UPDATE node_executions SET
-        status = 'pending',
-        retry_count = retry_count + (status = 'failed')::integer,
-        attempt = attempt + (status = 'failed' OR started_at IS NOT NULL)::integer,
-        started_at = NULL, ended_at = NULL, output_data = NULL, error_message = NULL, error_traceback = NULL,
-        settled = false, version = version + 1, updated_at = statement_timestamp()
-    WHERE id = ANY (retried);
+    RETURN QUERY
+        UPDATE node_executions SET
+            status = 'pending',
+            retry_count = retry_count + (status = 'failed')::integer,
+            attempt = attempt + (status = 'failed' OR started_at IS NOT NULL)::integer,
+            started_at = NULL, ended_at = NULL, output_data = NULL, error_message = NULL, error_traceback = NULL,
+            settled = false, version = version + 1, updated_at = statement_timestamp()
+        WHERE id = ANY (retried) AND status IN ('failed', 'skipped', 'cancelled')
+        RETURNING attempt, retry_count, version, updated_at;
+END
+$$;
+
+-- The same of a run, and of those of its nodes that are retried with it.
+CREATE FUNCTION retry_run(run uuid, retried uuid[], kept json, note text)
+RETURNS TABLE (attempt integer, version integer, updated_at timestamptz) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT EXISTS (SELECT FROM workflow_executions WHERE id = run AND status = 'failed') THEN
+        RAISE EXCEPTION 'Only a failed run is retried.'
+            USING ERRCODE = 'integrity_constraint_violation', TABLE = 'workflow_executions';
+    END IF;
+    PERFORM retry_nodes(retried, kept, note);
+
+    INSERT INTO workflow_execution_attempts
+        (workflow_execution_id, number, status, started_at, ended_at, output_data, error_message)
+    SELECT id, attempt, status, started_at, ended_at, masked.output_data, masked.error_message
+    FROM workflow_executions
+    JOIN json_to_recordset(kept) AS masked (id uuid, output_data jsonb, error_message text) USING (id)
+    WHERE id = run;
 
     RETURN QUERY
         UPDATE workflow_executions SET
@@ -81,6 +92,6 @@ BEGIN
             started_at = NULL, ended_at = NULL, output_data = NULL, error_message = NULL,
             failed_nodes = 0, version = version + 1, updated_at = statement_timestamp()
         WHERE id = run
-        RETURNING version, updated_at;
+        RETURNING attempt, version, updated_at;
 END
 $$;

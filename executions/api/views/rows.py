@@ -24,7 +24,7 @@ from workflows.api.query import BadQuery
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
 KEYS = {"by_start": keys.STARTED, "by_duration": keys.DURATION}
-TELLING = ("complete", "fail", "cancel", "retry")  # verbs with which something is stored that may hold a secret
+TELLING = ("complete", "fail", "cancel")  # verbs with which something is stored that may hold a secret
 OF_RUN = "workflow_execution__workflow_id"  # the way from what belongs to a run to its workflow
 
 
@@ -124,8 +124,8 @@ class VerbsMixin(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin)
 
     def _for_verb(self, rows: Any, run: str = "") -> Any:
         """With what the verb, and the check whether it is allowed, would otherwise ask for by themselves."""
-        if self.action in TELLING or acting.given_id():
-            rows = rows.with_secrets()
+        if run and (self.action in TELLING or acting.given_id()):
+            rows = rows.with_run()
         if self.request.user.is_staff and self.action in self.grants:
             rows = rows.annotate(owner_id=F(f"{run}workflow__owner_id"))
         return rows

@@ -1,0 +1,13 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    """What a verb matches is the encrypted text itself."""
+
+    dependencies = [
+        ("executions", "0022_retry_run"),
+    ]
+
+    operations = [
+        migrations.RemoveField(model_name="workflowexecution", name="secrets_version"),
+    ]
