@@ -1,13 +1,17 @@
-"""The actor (workflows.actor) as an expression of the statement that moves a row."""
+"""The actor (workflows.actor) of what is done to runs, for the triggers that write their history."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from django.db.models import DateTimeField, Func, Value
-from django.db.models.functions import Now
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from workflows.actor import Actor, Through, acting, current, given_id, identify, reason
 
 __all__ = ["Actor", "Through", "acting", "given_id", "identify", "note", "noted", "reason"]
+
+NOTE = "SELECT ledger_noted(now(), %s)"
 
 
 def note(act: str, reason: str = "", request_id: str | None = None) -> str:
@@ -19,6 +23,19 @@ def note(act: str, reason: str = "", request_id: str | None = None) -> str:
     return json.dumps(told)
 
 
-def noted(act: str, reason: str = "", request_id: str | None = None) -> Func:
-    """Return now, for `updated_at`: the statement that moves a row says by it what the history keeps."""
-    return Func(Now(), Value(note(act, reason, request_id)), function="ledger_noted", output_field=DateTimeField())
+@contextmanager
+def noted(note: str, using: str | None = None) -> Iterator[None]:
+    """Send the note with each statement within, in the same round trip: it counts until the transaction ends."""
+
+    def with_note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if params is None:  # of a savepoint
+            return execute(sql, params, many, context)
+        if context["connection"].settings_dict["OPTIONS"].get("server_side_binding"):  # takes one statement at a time
+            execute(NOTE, (note,), False, context)
+            return execute(sql, params, many, context)
+        done = execute(f"{NOTE}; {sql}", (note, *params), many, context)
+        context["cursor"].nextset()
+        return done
+
+    with connections[using or DEFAULT_DB_ALIAS].execute_wrapper(with_note):
+        yield

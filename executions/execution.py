@@ -159,8 +159,7 @@ class Execution(Versioned, Timed):
         """
         texts = vault.texts_in(self, changes)
         if not (texts or acting.reason() or acting.given_id()):
-            moved: dict[str, Any] | None = rows.update_returning(**{"updated_at": acting.noted(act)} | changes)
-            return moved
+            return _updated(rows, changes, acting.note(act))
         read = vault.as_read(self._run_as_read())
         moved = None if read is None else self._moved_masked(rows, act, changes, read)
         if moved is None:
@@ -173,9 +172,8 @@ class Execution(Versioned, Timed):
         masked, known = vault.guard_changes(self, changes, act, known)
         if (run := self._run_as_read()) is not None:
             run.encrypted_secrets = known.encrypted
-        changes = {"updated_at": acting.noted(act, *vault.masked_reason(known.scrubber))} | changes | masked
-        moved: dict[str, Any] | None = rows.filter(self._knows(known.encrypted)).update_returning(**changes)
-        return moved
+        note = acting.note(act, *vault.masked_reason(known.scrubber))
+        return _updated(rows.filter(self._knows(known.encrypted)), changes | masked, note)
 
     def _run_as_read(self) -> Any:
         """Return this object's run, None where it was not read."""
@@ -205,6 +203,12 @@ class Execution(Versioned, Timed):
         if row is not None:
             return InvalidTransition("save", row.status, reasons.VERBS_ALONE, row.version)
         return super()._unsaved(using)
+
+
+def _updated(rows: Any, changes: dict[str, Any], note: str) -> dict[str, Any] | None:
+    with acting.noted(note):
+        moved: dict[str, Any] | None = rows.update_returning(**changes)
+    return moved
 
 
 def state_constraints(prefix: str) -> list[models.CheckConstraint]:

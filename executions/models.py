@@ -6,7 +6,7 @@ lock. Locks are always taken from the run to its nodes, so verbs wait for each o
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
@@ -15,7 +15,7 @@ from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
 from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Coalesce, Upper
+from django.db.models.functions import Coalesce, Now, Upper
 from django.utils.translation import gettext_lazy as _
 
 from workflows.base import GinIndex, Index, json_value
@@ -173,12 +173,14 @@ class WorkflowExecution(Execution):
         new = kwargs.get("force_insert") or (self._state.adding and not kwargs.get("force_update"))
         self.check_documents()
         found = vault.guard_rows([self], self.ACT, using, new=new)
-        if new:
-            self.updated_at = acting.noted("create", request_id=vault.request_id_of_new(found.get(self.pk, ())))
-            if found:
-                self.encrypted_secrets = seal(found[self.pk])
-        running = self.status == ExecutionStatus.RUNNING
-        with self._one_running("save"), transaction.atomic(using=using) if running else nullcontext():
+        if new and found:
+            self.encrypted_secrets = seal(found[self.pk])
+        with self._one_running("save"), ExitStack() as around:
+            if self.status == ExecutionStatus.RUNNING:
+                around.enter_context(transaction.atomic(using=using))
+            if new:
+                self.updated_at = Now()
+                around.enter_context(acting.noted(vault.note_of_new(found.get(self.pk, ())), using))
             super().save(**kwargs)
 
     def _guard_secrets(self, using: str | None) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models, transaction
 from django.db.models import Case, F, Func, OuterRef, When
-from django.db.models.lookups import IsNull
+from django.db.models.functions import Now
 
 from workflows import storable
 from workflows.base import VersionedQuerySet
@@ -92,10 +92,12 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         for run in objs:
             values = found.get(run.pk, set())
             run.encrypted_secrets = seal(values) if values else run.encrypted_secrets
-            run.updated_at = acting.noted("create", request_id=vault.request_id_of_new(values))
+            run.updated_at = Now()
         upsert = found and kwargs.get("update_conflicts")
+        note = vault.note_of_new(value for values in found.values() for value in values)
         with transaction.atomic(using=self.db) if upsert else nullcontext():
-            created = super(ExecutionQuerySet, self).bulk_create(objs, *args, **kwargs)
+            with acting.noted(note, self.db):
+                created = super(ExecutionQuerySet, self).bulk_create(objs, *args, **kwargs)
             if upsert:  # of rows that were there only the named fields are written
                 vault.keep(found, self.db)
         return created
@@ -112,8 +114,9 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         statement; with one the runs are locked before."""
         told = acting.reason() or acting.given_id()
         with transaction.atomic(using=self.db) if told else nullcontext():
-            noted = acting.noted("delete", *(self._told() if told else ()))
-            return super(WorkflowExecutionQuerySet, self.filter(IsNull(noted, False))).delete()
+            note = acting.note("delete", *(self._told() if told else ()))
+            with acting.noted(note, self.db):
+                return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]

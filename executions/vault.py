@@ -213,11 +213,11 @@ def guarded(model: Any) -> frozenset[str]:
     return frozenset(names) - {"encrypted_secrets"}
 
 
-def request_id_of_new(found: Iterable[str]) -> str | None:
-    """The id that whoever makes a run gave the request, clear of the secrets that the run is made with; None where
-    none was given."""
+def note_of_new(found: Iterable[str]) -> str:
+    """Return the note of making runs. Where the caller chose the request's id, it is clear of the secrets that the runs
+    are made with."""
     given = acting.given_id()
-    return Scrubber(found, extra_keys()).text(given) if given else None
+    return acting.note("create", request_id=Scrubber(found, extra_keys()).text(given) if given else None)
 
 
 def keep(found: Values, using: str | None = None) -> KnownOf:

@@ -1,7 +1,7 @@
 -- What is left of a run that was deleted: one row, whatever door the deletion came in by, written by the statement that
 -- deletes. Its history goes with the run; that it was there, and who took it away and why, stays.
 --
--- The verb says who and why as every move does (history.sql): `DELETE ... WHERE ledger_noted(now(), ...) IS NOT NULL`.
+-- The verb says who and why as every move does (history.sql).
 -- What an earlier move of the same transaction said is not about the deletion.
 CREATE FUNCTION write_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

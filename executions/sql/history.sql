@@ -1,8 +1,8 @@
 -- The history of a run: one row for each move of it and of its nodes, whatever door the move came in by. It is written
 -- by the statement that moves the row, so that neither is ever there without the other.
 --
--- A verb says who acts, and why, in that same statement: `updated_at = ledger_noted(now(), '{"act": ...}')`. What moves
--- a row without a word is written down as plain SQL.
+-- A verb sends who acts, and why, before its statement and with it: `SELECT ledger_noted(now(), '{"act": ...}')`. What
+-- moves a row without it is written down as plain SQL.
 CREATE FUNCTION ledger_noted(moment timestamptz, note text) RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM set_config('ledger.note', note, true);

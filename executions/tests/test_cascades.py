@@ -28,7 +28,7 @@ def test_deleting_a_run_of_100_000_lines_is_one_statement_and_loads_none(django_
     write_lines(node, 100_000)
     with django_assert_num_queries(1) as captured:
         node.workflow_execution.delete()
-    assert captured[0]["sql"].startswith('DELETE FROM "workflow_executions"')
+    assert 'DELETE FROM "workflow_executions"' in captured[0]["sql"]
     assert list(ExecutionLog.objects.all()) == [other]
 
 

@@ -43,7 +43,7 @@ class TestWhatIsKept:
         runs = WorkflowExecutionFactory.create_batch(3)
         with acting(reason="doubles"), CaptureQueriesContext(connection) as queries:
             WorkflowExecution.objects.filter(pk__in=[run.pk for run in runs[:2]]).delete()
-        assert len([query for query in queries if query["sql"].startswith("DELETE")]) == 1
+        assert len([query for query in queries if "DELETE" in query["sql"]]) == 1
         assert {kept.workflow_execution_id for kept in Deletion.objects.filter(reason="doubles")} == {
             run.pk for run in runs[:2]
         }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from executions.acting import acting
 from executions.admin import history
@@ -253,3 +254,18 @@ def test_staff_who_may_not_see_nodes_do_not_see_what_happened_to_them(api: Any, 
     newcomer.user_permissions.set(permissions("view_workflowexecution"))
     entries = api(newcomer).get(f"{RUNS}{run.pk}/history/").json()["results"]
     assert [entry["act"] for entry in entries] == ["create", "start"]
+
+
+@pytest.mark.parametrize("server_side", [False, True])
+def test_the_note_goes_with_the_statement_in_one_round_trip_where_the_driver_can(
+    server_side: bool, monkeypatch: Any
+) -> None:
+    """Not where parameters are bound by the server: it takes one statement at a time."""
+    run = WorkflowExecutionFactory()
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "server_side_binding", server_side)
+    with acting(reason="100 % sure"), CaptureQueriesContext(connection) as captured:
+        run.start()
+    [update] = [query["sql"] for query in captured if "UPDATE" in query["sql"]]
+    assert ("ledger_noted" in update) is not server_side
+    entry = run.history.order_by("happened_at").last()
+    assert (entry.act, entry.reason, entry.through) == ("start", "100 % sure", "in_process")
