@@ -120,7 +120,7 @@ def test_an_update_of_many_rows_is_clear_of_the_secrets_of_all() -> None:
 
 def test_attempts_are_masked_too() -> None:
     node = in_state(NodeExecutionFactory(workflow_execution=running()), "failed")
-    attempt = node.attempts.create(number=9, status="failed", output_data={"token": 1}, error_message=SECRET)
+    attempt = node.attempts.create(number=9, status="failed", output_data={"token": 10_001}, error_message=SECRET)
     assert (attempt.output_data, attempt.error_message) == ({"token": MASK}, MASK)
 
 
