@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions import sealed
-from executions.models import ExecutionLog, WorkflowExecution
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Token
@@ -159,6 +159,23 @@ def test_a_retry_masks_what_the_run_has_learnt_since_and_costs_no_more(
     kept, of_node = run.attempts.get(), node.attempts.get()
     assert later not in f"{kept.error_message} {of_node.error_message} {of_node.error_traceback}"
     assert (kept.error_message, of_node.error_message) == ("***masked*** refused", "login with ***masked*** refused")
+
+
+def test_a_verb_whose_run_has_learnt_a_secret_since_it_was_read_locks_it_and_repeats_its_update(
+    run: WorkflowExecution,
+) -> None:
+    run.start()
+    node = in_state(run.node_executions.first(), "running")
+    for row, settled in ((NodeExecution.objects.with_run().get(pk=node.pk), 0), (run, 1)):
+        later = f"swordfish-{settled}"
+        ExecutionLog.objects.create(workflow_execution_id=run.pk, level="info", message="x", data={"password": later})
+        with CaptureQueriesContext(connection) as captured:
+            row.fail(f"login with {later} refused")
+        statements = [query["sql"] for query in captured if query["sql"] not in {"BEGIN", "COMMIT"}]
+        _missed, locks, _moved, *_settled = statements
+        assert locks.endswith("FOR NO KEY UPDATE")
+        assert len(statements) == 3 + settled
+        assert row.error_message == "login with ***masked*** refused"
 
 
 def test_a_key_adds_what_keeps_the_answer(api: Any, owner: Any, run: WorkflowExecution) -> None:
