@@ -163,7 +163,7 @@ class VerbsMixin(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin)
 def visible_run(request: Request, id: Any) -> Any:
     """Raises Http404 for a run that the caller may not see."""
     visible = within(WorkflowExecution.objects.visible_to(request.user), request)
-    return get_object_or_404(visible.select_related("workflow").without_payload(), pk=id)
+    return get_object_or_404(visible.select_related("workflow").without_payload(errors=False), pk=id)
 
 
 class OfExecution(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin):
