@@ -15,8 +15,8 @@ def main() -> None:
     except ModuleNotFoundError:
         sys.exit(f"{sys.executable} has no Django: `make setup` installs it, then call .venv/bin/python manage.py.")
 
+    from ledgerkit.db.audit import Through, identify, system_user  # noqa: PLC0415 - as above
     from pastetrader.command_errors import sentence  # noqa: PLC0415 - as above
-    from workflows.actor import Through, identify, system_user  # noqa: PLC0415 - as above
 
     # Ended politely, a command still gives back its lease on the embedded server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -38,8 +38,8 @@ from django.test import Client
 from benches import bare
 from executions import ingest
 from executions.models import WorkflowExecution
+from ledgerkit.db.models import uuid7
 from tokens.models import Scope, Token
-from workflows.base import uuid7
 from workflows.models import Node, Workflow
 
 CLIENTS = 8

@@ -20,8 +20,8 @@ from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
 from executions.models import ExecutionLog, WorkflowExecution
+from ledgerkit.db.models import uuid7
 from tokens.models import Token
-from workflows.base import uuid7
 from workflows.models import Workflow
 
 RUN, NEW = object(), object()

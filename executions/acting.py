@@ -1,4 +1,4 @@
-"""The actor (workflows.actor) of what is done to runs, for the triggers that write their history."""
+"""The actor (ledgerkit.db.audit) of what is done to runs, for the triggers that write their history."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from workflows.actor import Actor, Through, acting, current, given_id, identify, reason
+from ledgerkit.db.audit import Actor, Through, acting, current, given_id, identify, reason
 
 __all__ = ["Actor", "Through", "acting", "given_id", "identify", "note", "noted", "reason"]
 

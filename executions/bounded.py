@@ -11,7 +11,7 @@ from django.db.models import Case, Expression, F, JSONField, TextField, When
 from django.db.models.functions import Cast
 from django.db.models.lookups import LessThanOrEqual
 
-from workflows.base import Octets
+from ledgerkit.db.models import Octets
 
 LEAST = 1_024  # bytes of one field that are always sent along
 

@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from workflows import names
-from workflows.base import parse_uuid
-from workflows.storable import is_whole
+from ledgerkit.db import names
+from ledgerkit.db.json_validation import is_whole
+from ledgerkit.db.models import parse_uuid
 
 from .secrets import MASK
 

@@ -21,7 +21,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from workflows.exceptions import CyclicGraph, HasHistory, StaleObject, in_english
+from ledgerkit.db.exceptions import StaleObject, in_english
+from workflows.exceptions import CyclicGraph, HasHistory
 
 from .states import ExecutionStatus
 

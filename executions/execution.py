@@ -9,8 +9,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
-from workflows import storable
-from workflows.base import Identified, Value, Versioned, json_value
+from ledgerkit.db import json_validation
+from ledgerkit.db.models import Identified, Value, Versioned, json_value
 
 from . import acting, reasons, sealed, vault
 from .exceptions import InvalidTransition, StaleExecution
@@ -102,7 +102,7 @@ class Execution(Versioned, Timed):
         """Raises ValidationError, naming the place, for what is not JSON in any of its documents that were read."""
         for field in self._meta.concrete_fields:
             if isinstance(field, models.JSONField) and field.attname in self.__dict__:
-                storable.check(field.name, self.__dict__[field.attname])
+                json_validation.check(field.name, self.__dict__[field.attname])
 
     def _guard_secrets(self, using: str | None) -> None:
         vault.guard_rows([self], self.ACT, using)
@@ -133,7 +133,7 @@ class Execution(Versioned, Timed):
         rows = type(self).objects.filter(
             where or Q(), pk=self.pk, attempt=self.attempt, status__in=sources(self.TRANSITIONS, to)
         )
-        storable.check("output_data", changes.get("output_data"))
+        json_validation.check("output_data", changes.get("output_data"))
         with transaction.atomic():
             moved = self._moved(rows, act, {"status": to, **changes})
             if moved is None:

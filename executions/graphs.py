@@ -6,9 +6,9 @@ from uuid import UUID
 
 from django.db.models import F, Func, Q, QuerySet, UUIDField
 
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
+from ledgerkit.db.names import nfc
 from workflows.models import Edge, Graph, Node, Workflow
-from workflows.names import nfc
 
 
 def of_run(run: Any, executed: Mapping[UUID, str] | None = None) -> Graph:

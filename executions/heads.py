@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models.functions import Left
 
-from workflows.base import Octets
+from ledgerkit.db.models import Octets
 
 from . import reports
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from workflows.base import Index
+from ledgerkit.db.indexes import Index
 from workflows.history import AuditFields
 
 from .exceptions import ACTS

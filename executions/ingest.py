@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
-from pastetrader.postgres.limits import no_limit
+from ledgerkit.db.timeouts import no_limit
 
 from . import partitions
 from .lines import prepare

@@ -11,8 +11,9 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from workflows import storable
-from workflows.base import Identified, Index, Octets
+from ledgerkit.db import json_validation
+from ledgerkit.db.indexes import Index
+from ledgerkit.db.models import Identified, Octets
 
 from . import lines, partitions
 from .exceptions import ImmutableLog
@@ -91,9 +92,9 @@ class ExecutionLog(Identified):
     def clean_text(self) -> None:
         """A line is kept even if its message is not quite text. Raises ValidationError for data that is not JSON, and
         for a time that is not of the years 1970 to 9999."""
-        self.message = storable.as_text(self.message)
-        storable.check("data", self.data)
-        storable.check_moment("timestamp", self.timestamp)
+        self.message = json_validation.as_text(self.message)
+        json_validation.check("data", self.data)
+        json_validation.check_moment("timestamp", self.timestamp)
 
     def save(self, **kwargs: Any) -> None:
         """Raises ImmutableLog for a line that is saved already, ValidationError for an id that is not a UUIDv7."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 
 from . import patterns
 from .acting import Through, acting

@@ -18,9 +18,10 @@ from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce, Now, Upper
 from django.utils.translation import gettext_lazy as _
 
-from workflows.base import GinIndex, Index, json_value
-from workflows.base import Value as FieldValue
-from workflows.exceptions import violated
+from ledgerkit.db.exceptions import violated
+from ledgerkit.db.indexes import GinIndex, Index
+from ledgerkit.db.models import Value as FieldValue
+from ledgerkit.db.models import json_value
 from workflows.models import Graph, Node, Workflow, retries_in
 
 from . import acting, context, graphs, keys, reasons, reports, retries, states, vault

@@ -10,8 +10,8 @@ from django.db import models, transaction
 from django.db.models import Case, F, Func, OuterRef, When
 from django.db.models.functions import Now
 
-from workflows import storable
-from workflows.base import VersionedQuerySet
+from ledgerkit.db import json_validation
+from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import may_see_all
 
@@ -52,7 +52,7 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
         said = {name: changes[name] for name in vault.guarded(self.model) & set(changes) if changes[name]}
         for name, value in said.items():
             if isinstance(self.model._meta.get_field(name), models.JSONField):
-                storable.check(name, value)
+                json_validation.check(name, value)
             if name == "metadata":
                 said[name] = changes[name] = context.with_names(value)
         if said:
@@ -125,7 +125,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         """Reason and request id, clear of every secret of these runs: they are locked, and learn no other before they
         are gone."""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
-        said = {"reason": storable.as_text(acting.reason()), "request_id": acting.given_id()}
+        said = {"reason": json_validation.as_text(acting.reason()), "request_id": acting.given_id()}
         clean = vault.guard_same(said, pks, self.db)
         return reports.fitted("reason", str(clean["reason"])), clean["request_id"] or None
 

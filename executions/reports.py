@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Case, Value, When
 
-from workflows.storable import as_text
+from ledgerkit.db.json_validation import as_text
 
 from .states import ExecutionStatus
 

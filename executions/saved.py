@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from workflows import names
-from workflows.base import Identified, Index, json_value
-from workflows.exceptions import violated
-from workflows.fields import NameField
+from ledgerkit.db import names
+from ledgerkit.db.exceptions import violated
+from ledgerkit.db.fields import NameField
+from ledgerkit.db.indexes import Index
+from ledgerkit.db.models import Identified, json_value
 
 from .sealed import extra_keys
 from .secrets import Scrubber

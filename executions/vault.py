@@ -19,9 +19,9 @@ from uuid import UUID
 from cryptography.fernet import InvalidToken
 from django.db import DatabaseError, models, transaction
 
-from pastetrader.postgres.idle import release
-from workflows.base import parse_uuid
-from workflows.storable import as_text
+from ledgerkit.db.json_validation import as_text
+from ledgerkit.db.models import parse_uuid
+from ledgerkit.db.pool import release
 
 from . import acting, masked_bodies, reasons, reports, secret_bounds
 from .exceptions import SecretsUnknown

@@ -19,9 +19,9 @@ from django.db.models.functions import Concat, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from workflows import names
-from workflows.base import Audited, AuditedQuerySet, Identified
-from workflows.fields import NameField
+from ledgerkit.db import names
+from ledgerkit.db.fields import NameField
+from ledgerkit.db.models import Audited, AuditedQuerySet, Identified
 
 NOTED_EVERY = timedelta(minutes=1)
 KEPT = timedelta(hours=24)

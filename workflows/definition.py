@@ -17,11 +17,12 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ledgerkit.db.names import nfc
+
 from . import graph
 from .exceptions import CyclicGraph
 from .fields import DefinitionField
 from .models import Edge, Graph, Node, Workflow
-from .names import nfc
 from .plans import forget_plans
 
 # kind ("nodes", "edges") → place in the list → field → sentences

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.exceptions import ObjectNotUpdated
 from django.db import IntegrityError, models, transaction
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import override
 from psycopg.errors import ForeignKeyViolation, RestrictViolation
+
+from ledgerkit.db.exceptions import StaleObject, in_english
+
+__all__ = ["CyclicGraph", "HasHistory", "StaleObject"]
 
 EXECUTED = _(
     "This {kind} has been executed and its history is kept: it cannot be deleted. "
@@ -25,20 +27,6 @@ EXECUTED = _(
 )
 NAMED = 30  # nodes of a circle, in its sentence
 CIRCLE = _("The edges close a circle: {cycle}. Remove one of them.")
-
-
-def in_english(sentence: Any) -> str:
-    """What gettext_lazy() or format_lazy() made, untranslated."""
-    with override(None):
-        return str(sentence)
-
-
-class StaleObject(ObjectNotUpdated, ValueError):
-    """The row was changed or deleted since the object was read: read it again and repeat the change."""
-
-    def __init__(self, sentence: Any) -> None:
-        self.sentence = sentence
-        super().__init__(in_english(sentence))
 
 
 class HasHistory(models.ProtectedError):
@@ -62,12 +50,6 @@ class HasHistory(models.ProtectedError):
             if not isinstance(error.__cause__, ForeignKeyViolation | RestrictViolation):
                 raise
             raise cls(format_lazy(EXECUTED, kind=model._meta.verbose_name)) from error
-
-
-def violated(error: IntegrityError) -> str | None:
-    """The name of the constraint that the database held against a statement."""
-    diagnosis = getattr(error.__cause__, "diag", None)
-    return diagnosis.constraint_name if diagnosis else None
 
 
 class CyclicGraph(ValueError):

@@ -8,8 +8,9 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from .actor import Through
-from .base import Identified, Index
+from ledgerkit.db.audit import Through
+from ledgerkit.db.indexes import Index
+from ledgerkit.db.models import Identified
 
 
 class AuditFields(Identified):

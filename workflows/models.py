@@ -13,10 +13,13 @@ from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from . import graph, names, retry_config, storable
-from .base import Audited, AuditedQuerySet, Identified, Versioned, json_value, uuid7
+from ledgerkit.db import json_validation, names
+from ledgerkit.db.fields import NameField
+from ledgerkit.db.models import Audited, AuditedQuerySet, Identified, Versioned, json_value, uuid7
+
+from . import graph, retry_config
 from .exceptions import CyclicGraph, HasHistory
-from .fields import DefinitionField, NameField, SchemaField
+from .fields import DefinitionField, SchemaField
 from .history import DefinitionChange
 from .querysets import NodeQuerySet, WorkflowQuerySet
 from .retry_config import default_retry_config, retries_in
@@ -68,13 +71,13 @@ class Workflow(Audited, Versioned):
 
     def clean(self) -> None:
         super().clean()
-        storable.check("description", self.description)
+        json_validation.check("description", self.description)
 
     def save(self, **kwargs: Any) -> None:
         """Raises ValidationError for what cannot be stored, before a statement is sent; else as Versioned.save()."""
         names.check("name", self.name)
         for name in ("description", "config", "variables"):
-            storable.check(name, self.__dict__.get(name))
+            json_validation.check(name, self.__dict__.get(name))
         super().save(**kwargs)
 
     def soft_delete(self) -> None:

@@ -4,7 +4,8 @@ from django.db import models, transaction
 from django.db.models import Func
 from django.db.models.functions import Now
 
-from .base import AuditedQuerySet, VersionedQuerySet
+from ledgerkit.db.models import AuditedQuerySet, VersionedQuerySet
+
 from .exceptions import HasHistory
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from .storable import is_whole
+from ledgerkit.db.json_validation import is_whole
 
 MAX_RETRIES = 3
 KEYS = ("max_retries", "delay")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from django.db import DatabaseError
 
-from pastetrader.postgres.limits import TookTooLong, at_most
+from ledgerkit.db.timeouts import TookTooLong, at_most
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import Deletion
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 
 from . import texts
 from .filters import PeriodFilter

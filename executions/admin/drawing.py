@@ -11,7 +11,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from pastetrader.postgres.idle import release
+from ledgerkit.db.pool import release
 from workflows.layout import Layout, Spot, layered
 from workflows.models import Graph
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from executions.models import WorkflowExecution
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 
 SHOWN = 20
 COLUMNS = ("status", "failed_nodes", "created_at", "started_at", "ended_at", "workflow", "workflow_name")

@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
 from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowExecution
-from workflows import storable
+from ledgerkit.db import json_validation
+from ledgerkit.db.models import parse_uuid
 from workflows.admin.lists import ConstantFilter
-from workflows.base import parse_uuid
 from workflows.models import Node, Workflow
 
 from .keyset import FIND, NEWER, OLDER
@@ -89,7 +89,7 @@ class WorkflowFilter(ConstantFilter):
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
         self.kept = [(name, value) for name, value in request.GET.items() if name not in {FIND, OLDER, NEWER}]
-        self.find = storable.as_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
+        self.find = json_validation.as_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
         super().__init__(request, params, model, model_admin)
 
     @classmethod

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 from workflows.models import Graph, Node
 
 from . import drawing, durations, newest, texts

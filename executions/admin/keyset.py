@@ -10,7 +10,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Func, OuterRef, Q
 from django.http import HttpRequest
 
-from workflows import storable
+from ledgerkit.db import json_validation
 from workflows.admin.lists import StrictChangeList
 
 OLDER, NEWER = "older", "newer"  # than the row whose place is the value
@@ -23,9 +23,9 @@ class KeysetChangeList(StrictChangeList):
 
     PARSERS: ClassVar[dict[str, Any]] = {
         "id": UUID,
-        "created_at": storable.moment,
-        "timestamp": storable.moment,
-        "happened_at": storable.moment,
+        "created_at": json_validation.moment,
+        "timestamp": json_validation.moment,
+        "happened_at": json_validation.moment,
     }
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:

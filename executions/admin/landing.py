@@ -14,8 +14,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from executions.models import Deletion, ExecutionLog, NodeExecution, WorkflowExecution
-from workflows.base import parse_uuid
-from workflows.names import forms
+from ledgerkit.db.models import parse_uuid
+from ledgerkit.db.names import forms
 
 CORRELATION_ID = "metadata__correlation_id"
 

@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from psycopg.errors import QueryCanceled
 
-from pastetrader.postgres.limits import TookTooLong, at_most
+from ledgerkit.db.timeouts import TookTooLong, at_most
 
 from . import offered, texts
 from .acts import Acts

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from executions.models import ExecutionLog
 from executions.querysets import may_see, sees
 from executions.states import LogLevel
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 
 from . import ansi, texts
 from .filters import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter

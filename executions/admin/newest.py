@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.models import WorkflowExecution
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 from workflows.models import Workflow
 
 from .filters import LinkedFilter

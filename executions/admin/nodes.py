@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt
 from executions.querysets import may_see
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 
 from . import attempts, logs, texts
 from .filters import IdTimeFilter, NodeFilter, NodesTriggerFilter, NodesWorkflowFilter, RunFilter, StatusFilter

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
+from ledgerkit.db import json_validation
 from pastetrader import zones
-from workflows import storable
 from workflows.admin.lists import ConstantFilter
 from workflows.models import Workflow
 
@@ -149,4 +149,4 @@ def _moment(text: str) -> datetime:
     """Read a time; without its zone it is the reader's. Raises ValueError, OverflowError."""
     found = parse_datetime(text)
     is_local = found is not None and found.tzinfo is None
-    return storable.moment(timezone.make_aware(found).isoformat() if found and is_local else text)
+    return json_validation.moment(timezone.make_aware(found).isoformat() if found and is_local else text)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.db.models import F, Value
 from django.http import HttpRequest
 
-from pastetrader.postgres.limits import TookTooLong, at_most
+from ledgerkit.db.timeouts import TookTooLong, at_most
 
 from .keyset import KeysetChangeList
 from .presets import EVERYTHING, VIEW

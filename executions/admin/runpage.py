@@ -11,7 +11,7 @@ from django.utils import timezone
 from executions import graphs
 from executions.querysets import sees
 from executions.states import ExecutionStatus
-from pastetrader.postgres.unsorted import unsorted
+from ledgerkit.db.timeouts import unsorted
 from workflows.models import Graph
 
 from . import (

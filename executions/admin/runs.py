@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
 from executions.models import ExecutionStatus, WorkflowExecution
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 
 from . import (
     cells,

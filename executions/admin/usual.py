@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from executions.models import ExecutionStatus, WorkflowExecution
-from pastetrader.postgres.limits import TookTooLong, at_most
+from ledgerkit.db.timeouts import TookTooLong, at_most
 
 DAYS = 7
 LEAST = 20  # completed runs, or executions of a node: of fewer, none is the one in 20 that takes longer than p95

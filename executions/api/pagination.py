@@ -16,8 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import bounded
+from ledgerkit.db.json_validation import faults
 from workflows.api.query import BadQuery
-from workflows.storable import faults
 
 from .filters.parameters import PAGING, check_names
 

@@ -10,10 +10,10 @@ from rest_framework.exceptions import APIException, ParseError, UnsupportedMedia
 from rest_framework.parsers import JSONParser
 
 from executions import reports
+from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, faults, has_more_elements
+from ledgerkit.db.pool import release
 from pastetrader.charsets import UTF8
-from pastetrader.postgres.idle import release
 from workflows.api.query import shown
-from workflows.storable import LARGE, MAX_DEPTH, faults, has_more_elements
 
 
 class BadBody(ValidationError):

@@ -7,8 +7,8 @@ import django.db.models.functions.datetime
 import django.utils.timezone
 from django.db import migrations, models
 
-import workflows.base
-from pastetrader.postgres.operations import AddForeignKey, CreatePartitionedModel, RunSQLFile
+import ledgerkit.db.models
+from ledgerkit.db.operations import AddForeignKey, CreatePartitionedModel, RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 
@@ -33,8 +33,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -142,8 +142,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -248,8 +248,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -312,8 +312,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -364,8 +364,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -416,33 +416,35 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(fields=["workflow"], name="idx_workflow_executions_workflow"),
+            index=ledgerkit.db.indexes.Index(fields=["workflow"], name="idx_workflow_executions_workflow"),
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(fields=["status"], name="idx_workflow_executions_status"),
+            index=ledgerkit.db.indexes.Index(fields=["status"], name="idx_workflow_executions_status"),
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(fields=["workflow", "status"], name="idx_workflow_executions_workflow_status"),
+            index=ledgerkit.db.indexes.Index(
+                fields=["workflow", "status"], name="idx_workflow_executions_workflow_status"
+            ),
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(fields=["-created_at", "-id"], name="idx_workflow_executions_created"),
+            index=ledgerkit.db.indexes.Index(fields=["-created_at", "-id"], name="idx_workflow_executions_created"),
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(fields=["trigger_type", "status"], name="idx_workflow_executions_trigger"),
+            index=ledgerkit.db.indexes.Index(fields=["trigger_type", "status"], name="idx_workflow_executions_trigger"),
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.GinIndex(
+            index=ledgerkit.db.indexes.GinIndex(
                 fields=["context"], name="idx_workflow_executions_context", opclasses=["jsonb_path_ops"]
             ),
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.GinIndex(
+            index=ledgerkit.db.indexes.GinIndex(
                 fields=["metadata"], name="idx_workflow_executions_metadata", opclasses=["jsonb_path_ops"]
             ),
         ),
@@ -506,19 +508,21 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="nodeexecution",
-            index=workflows.base.Index(fields=["workflow_execution"], name="idx_node_executions_workflow_execution"),
+            index=ledgerkit.db.indexes.Index(
+                fields=["workflow_execution"], name="idx_node_executions_workflow_execution"
+            ),
         ),
         migrations.AddIndex(
             model_name="nodeexecution",
-            index=workflows.base.Index(fields=["node"], name="idx_node_executions_node"),
+            index=ledgerkit.db.indexes.Index(fields=["node"], name="idx_node_executions_node"),
         ),
         migrations.AddIndex(
             model_name="nodeexecution",
-            index=workflows.base.Index(fields=["status"], name="idx_node_executions_status"),
+            index=ledgerkit.db.indexes.Index(fields=["status"], name="idx_node_executions_status"),
         ),
         migrations.AddIndex(
             model_name="nodeexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 fields=["workflow_execution", "execution_order"], name="idx_node_executions_order"
             ),
         ),
@@ -577,13 +581,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="executionlog",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 fields=["workflow_execution", "timestamp", "id"], name="idx_execution_logs_workflow_execution"
             ),
         ),
         migrations.AddIndex(
             model_name="executionlog",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("node_execution__isnull", False)),
                 fields=["node_execution"],
                 name="idx_execution_logs_node_execution",
@@ -591,11 +595,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="executionlog",
-            index=workflows.base.Index(fields=["-timestamp"], name="idx_execution_logs_timestamp"),
+            index=ledgerkit.db.indexes.Index(fields=["-timestamp"], name="idx_execution_logs_timestamp"),
         ),
         migrations.AddIndex(
             model_name="executionlog",
-            index=workflows.base.Index(fields=["level", "-timestamp"], name="idx_execution_logs_level"),
+            index=ledgerkit.db.indexes.Index(fields=["level", "-timestamp"], name="idx_execution_logs_level"),
         ),
         migrations.AddConstraint(
             model_name="executionlog",

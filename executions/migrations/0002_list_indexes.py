@@ -9,7 +9,7 @@ import django.db.models.functions.text
 from django.contrib.postgres.operations import TrigramExtension
 from django.db import migrations, models
 
-import workflows.base
+import ledgerkit.db.models
 
 
 class Migration(migrations.Migration):
@@ -24,11 +24,11 @@ class Migration(migrations.Migration):
         TrigramExtension(),
         migrations.AddIndex(
             model_name="nodeexecution",
-            index=workflows.base.Index(fields=["-created_at", "-id"], name="idx_node_executions_created"),
+            index=ledgerkit.db.indexes.Index(fields=["-created_at", "-id"], name="idx_node_executions_created"),
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 django.db.models.functions.comparison.Coalesce(
                     "started_at",
                     models.Value(datetime.datetime(1, 1, 1, 0, 0, tzinfo=datetime.UTC)),
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 django.db.models.functions.comparison.Coalesce(
                     django.db.models.expressions.CombinedExpression(models.F("ended_at"), "-", models.F("started_at")),
                     models.Value(datetime.timedelta(days=-1, seconds=86399)),
@@ -52,11 +52,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(fields=["ended_at"], name="idx_workflow_executions_ended"),
+            index=ledgerkit.db.indexes.Index(fields=["ended_at"], name="idx_workflow_executions_ended"),
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("error_message__isnull", False)),
                 fields=["-created_at", "-id"],
                 name="idx_workflow_executions_error",
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.GinIndex(
+            index=ledgerkit.db.indexes.GinIndex(
                 django.contrib.postgres.indexes.OpClass(
                     django.db.models.functions.text.Upper("error_message"), "gin_trgm_ops"
                 ),

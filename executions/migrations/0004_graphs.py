@@ -5,7 +5,7 @@ from pathlib import Path
 import django.db.models.deletion
 from django.db import migrations, models
 
-from pastetrader.postgres.operations import AddForeignKey, RunSQLFile
+from ledgerkit.db.operations import AddForeignKey, RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 

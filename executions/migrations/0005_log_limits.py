@@ -4,7 +4,7 @@ import django.db.models.lookups
 from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
 
-import workflows.base
+import ledgerkit.db.models
 
 
 class Migration(migrations.Migration):
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         AddConstraintNotValid(
             model_name="executionlog",
             constraint=models.CheckConstraint(
-                condition=django.db.models.lookups.LessThanOrEqual(workflows.base.Octets("message"), 65536),
+                condition=django.db.models.lookups.LessThanOrEqual(ledgerkit.db.models.Octets("message"), 65536),
                 name="execution_log_message_length",
             ),
         ),

@@ -4,7 +4,7 @@ import django.db.models.expressions
 import django.db.models.functions.comparison
 from django.db import migrations, models
 
-import workflows.base
+import ledgerkit.db.models
 
 
 class Migration(migrations.Migration):
@@ -33,18 +33,18 @@ class Migration(migrations.Migration):
         migrations.RemoveIndex(model_name="workflowexecution", name="idx_workflow_executions_workflow"),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 fields=["workflow", "-created_at", "-id"], name="idx_workflow_executions_workflow"
             ),
         ),
         migrations.RemoveIndex(model_name="nodeexecution", name="idx_node_executions_node"),
         migrations.AddIndex(
             model_name="nodeexecution",
-            index=workflows.base.Index(fields=["node", "-created_at", "-id"], name="idx_node_executions_node"),
+            index=ledgerkit.db.indexes.Index(fields=["node", "-created_at", "-id"], name="idx_node_executions_node"),
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 models.F("workflow"),
                 django.db.models.functions.comparison.Coalesce(
                     django.db.models.expressions.CombinedExpression(models.F("ended_at"), "-", models.F("started_at")),

@@ -6,8 +6,8 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-import workflows.base
-from pastetrader.postgres.operations import RunSQLFile
+import ledgerkit.db.models
+from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 FUNCTIONS = (
@@ -33,8 +33,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -127,7 +127,7 @@ class Migration(migrations.Migration):
                 "db_table": "execution_history",
                 "ordering": ["happened_at", "id"],
                 "indexes": [
-                    workflows.base.Index(
+                    ledgerkit.db.indexes.Index(
                         fields=["workflow_execution", "happened_at", "id"],
                         name="idx_execution_history_workflow_execution",
                     )

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import workflows.base
+import ledgerkit.db.models
 
 
 class Migration(migrations.Migration):
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("ended_at__isnull", False)),
                 fields=["ended_at"],
                 include=("workflow", "status", "started_at"),
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("status", "pending")),
                 fields=["created_at", "id"],
                 name="idx_workflow_executions_waiting",

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import workflows.base
+import ledgerkit.db.models
 
 
 class Migration(migrations.Migration):
@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("error_message__isnull", True), ("status", "failed")),
                 fields=["-created_at", "-id"],
                 name="idx_workflow_executions_failed_untold",

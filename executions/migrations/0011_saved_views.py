@@ -5,7 +5,7 @@ import django.db.models.lookups
 from django.conf import settings
 from django.db import migrations, models
 
-import workflows.base
+import ledgerkit.db.models
 
 
 class Migration(migrations.Migration):
@@ -21,8 +21,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 "db_table": "saved_views",
                 "permissions": [("share_savedview", "Can share views of the list of runs with everybody")],
                 "indexes": [
-                    workflows.base.Index(
+                    ledgerkit.db.indexes.Index(
                         condition=models.Q(("is_shared", True)), fields=["name", "id"], name="idx_saved_views_shared"
                     )
                 ],

@@ -5,8 +5,8 @@ from pathlib import Path
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-import workflows.base
-from pastetrader.postgres.operations import RunSQLFile
+import ledgerkit.db.models
+from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 
@@ -25,8 +25,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -95,8 +95,8 @@ class Migration(migrations.Migration):
                 "ordering": ["-happened_at", "-id"],
                 "default_permissions": ("view",),
                 "indexes": [
-                    workflows.base.Index(fields=["-happened_at", "-id"], name="idx_execution_deletions_happened"),
-                    workflows.base.Index(
+                    ledgerkit.db.indexes.Index(fields=["-happened_at", "-id"], name="idx_execution_deletions_happened"),
+                    ledgerkit.db.indexes.Index(
                         fields=["workflow_execution_id"], name="idx_execution_deletions_workflow_execution"
                     ),
                 ],

@@ -2,8 +2,8 @@ from pathlib import Path
 
 from django.db import migrations, models
 
-import workflows.base
-from pastetrader.postgres.operations import RunSQLFile
+import ledgerkit.db.models
+from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 FUNCTIONS = ("count_failed_nodes(uuid)", "failed_nodes_of_run()", "failed_nodes_of_node()")
@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("failed_nodes__gt", 0)),
                 fields=["-created_at", "-id"],
                 name="idx_workflow_executions_failed_nodes",

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-import workflows.base
+import ledgerkit.db.models
 
 MOVE = """
 UPDATE workflow_executions SET encrypted_secrets = coalesce(sealed, '')
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         migrations.DeleteModel(name="ExecutionSecrets"),
         migrations.AddIndex(
             model_name="workflowexecution",
-            index=workflows.base.Index(
+            index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("encrypted_secrets__gt", "")),
                 fields=["ended_at"],
                 name="idx_execution_secrets_kept",

@@ -13,7 +13,7 @@ from executions.admin import attempts, family, nodes, run_filters, run_list, sav
 from executions.admin.filters import WORKFLOWS_OFFERED
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from pastetrader.postgres.limits import TookTooLong
+from ledgerkit.db.timeouts import TookTooLong
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 

@@ -15,7 +15,7 @@ from executions import ingest
 from executions.admin import attempts, logs, node_pages, nodes, timeline
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 from workflows.definition import Definition
 from workflows.tests.factories import UserFactory, WorkflowFactory
 

@@ -15,7 +15,7 @@ from executions.models import ExecutionLog, LogLevel, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.test_list_plans import only
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 
 __all__ = ["only"]  # a fixture
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

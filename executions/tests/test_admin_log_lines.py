@@ -26,7 +26,7 @@ from executions.tests.test_admin_log import (
 )
 from executions.tests.test_admin_slow import locked
 from executions.tests.test_list_plans import only, plan
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 from workflows.tests.factories import UserFactory
 
 __all__ = ["only", "run"]  # fixtures

@@ -12,7 +12,7 @@ from psycopg.errors import QueryCanceled
 from executions.admin import keyset, runpage
 from executions.models import WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 
 RUNS = "/admin/executions/workflowexecution/"
 NODES = "/admin/executions/nodeexecution/"

@@ -16,7 +16,7 @@ from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.test_admin_monitor import count, ended, signed_in
 from executions.tests.test_list_plans import only
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 from workflows.models import Edge, Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 

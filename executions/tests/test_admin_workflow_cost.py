@@ -14,7 +14,7 @@ from executions.tests.test_admin_monitor import signed_in
 from executions.tests.test_admin_slow import locked
 from executions.tests.test_admin_workflow import address, reported, section
 from executions.tests.test_list_plans import only, plan, uses
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 from workflows.models import Graph, Workflow
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 

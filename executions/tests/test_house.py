@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("workflows", "tokens", "executions", "pastetrader")
+PACKAGES = ("ledgerkit", "workflows", "tokens", "executions", "pastetrader")
 
 # Each line may import from the lines above it only; what stands on one line may import each other.
 LADDER = [
@@ -54,7 +54,7 @@ LADDER = [
 ]
 RANK = {f"executions.{name}": rank for rank, names in enumerate(LADDER) for name in names}
 RAW_SQL = {
-    "workflows/actor.py",
+    "ledgerkit/db",
     "workflows/plans.py",
     "tokens/models.py",
     "pastetrader/postgres",

@@ -11,7 +11,7 @@ from executions.management.seeding import FIELDS
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 
 pytestmark = pytest.mark.django_db
 

@@ -14,8 +14,8 @@ from executions.lines import MAX_MESSAGE, cut
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import WorkflowExecutionFactory
+from ledgerkit.db.models import uuid7
 from pastetrader.demo.log_handler import LedgerHandler, recorded
-from workflows.base import uuid7
 from workflows.models import Workflow
 
 LONG = "체결 " * 20_000  # 140,000 bytes

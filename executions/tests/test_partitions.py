@@ -13,7 +13,7 @@ from executions import partitions
 from executions.models import ExecutionLog
 from executions.partitions import Partition
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 
 NOW = datetime(2026, 11, 22, 23, 59, tzinfo=UTC)  # a Sunday
 LONG_AGO = UUID("0162c5a4-2c00-7000-8000-000000000000")

@@ -9,8 +9,8 @@ from executions import acting
 from executions.models import Deletion, HistoryEntry, SavedView, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import WorkflowExecutionFactory, in_state
+from ledgerkit.db.models import uuid7
 from pastetrader.logs import Access, Line, clear_path
-from workflows.base import uuid7
 
 pytestmark = pytest.mark.django_db
 RUNS = "/api/v1/executions/"

@@ -18,7 +18,7 @@ from executions.admin import ansi, difference
 from executions.api import creation, parsers
 from executions.needles import normal
 from executions.secrets import Scrubber, values_in
-from workflows import storable
+from ledgerkit.db import json_validation
 from workflows.secrets import _names_secret, masked, masked_schema
 
 RATIO = 8  # times, for four times the size: linear is 4, quadratic is 16
@@ -121,7 +121,7 @@ def written_otherwise(text: str, number: int) -> str:
 
 
 def every_document(value: Any) -> list[Any]:
-    return list(storable.faults(value))
+    return list(json_validation.faults(value))
 
 
 def parsed(text: str) -> None:
@@ -137,7 +137,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "patterns": lambda text: list(patterns.spans(text)),
     "secrets of its own": lambda text: Scrubber(values_in({"secret": text})),
     "normal forms": lambda text: normal("NFD", text),
-    "as text": storable.as_text,
+    "as text": json_validation.as_text,
     "cut": lines.cut,
     "cut in the middle": lambda text: reports.fitted("error_traceback", text),
     "error": lambda text: reports.error(" ", text),
@@ -147,7 +147,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "colours": lambda text: ansi.html(text, "a"),
     "name of a key": _names_secret.__wrapped__,
     "parsed": parsed,
-    "counted": lambda text: storable.has_more_elements(text.encode(), 10),
+    "counted": lambda text: json_validation.has_more_elements(text.encode(), 10),
 }
 OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
     "masked": FEW.document,

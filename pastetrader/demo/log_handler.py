@@ -12,7 +12,7 @@ from typing import Any
 from executions import vault
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
 from executions.secrets import at_work
-from workflows.storable import as_text
+from ledgerkit.db.json_validation import as_text
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 

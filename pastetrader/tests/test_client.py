@@ -14,9 +14,9 @@ from uuid import UUID
 
 import pytest
 
+from ledgerkit.db.models import uuid7
 from pastetrader.tests.prepared import manage
 from pastetrader.tests.site import ALL_SCOPES, ROOT, Site
-from workflows.base import uuid7
 
 NAME = "generated_ledger_client"
 CONFIG = "post_hooks: []\n"  # the generator's own formatter and linter: nobody reads the code

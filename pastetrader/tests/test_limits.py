@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection, transaction
 
-from pastetrader.postgres.limits import TookTooLong, at_most
+from ledgerkit.db.timeouts import TookTooLong, at_most
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ from django.db import connection, transaction
 
 from executions.models import ExecutionLog
 from executions.tests.factories import WorkflowExecutionFactory
-from pastetrader.postgres.unsorted import unsorted
+from ledgerkit.db.timeouts import unsorted
 
 pytestmark = pytest.mark.django_db
 

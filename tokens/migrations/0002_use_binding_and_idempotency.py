@@ -4,7 +4,7 @@ import django.contrib.postgres.fields
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-import workflows.base
+import ledgerkit.db.models
 
 
 class Migration(migrations.Migration):
@@ -38,8 +38,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,

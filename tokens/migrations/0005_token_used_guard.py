@@ -2,7 +2,7 @@ from pathlib import Path
 
 from django.db import migrations
 
-from pastetrader.postgres.operations import RunSQLFile
+from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 BACK = """

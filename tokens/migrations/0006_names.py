@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import migrations
 from django.db.migrations.operations.base import Operation
 
-from workflows import names
+from ledgerkit.db import names
 
 
 class Migration(migrations.Migration):

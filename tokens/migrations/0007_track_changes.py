@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from pastetrader.postgres.operations import TrackChanges
+from ledgerkit.db.operations import TrackChanges
 
 
 class Migration(migrations.Migration):

@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 from workflows.history import ChangeAct, ChangedKind, DefinitionChange
 from workflows.models import Node
 

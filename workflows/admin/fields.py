@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from workflows.storable import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, faults
+from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, faults
 
 
 class StorableJSONField(forms.JSONField):

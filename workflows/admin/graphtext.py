@@ -12,9 +12,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from workflows.base import parse_uuid
+from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, faults
+from ledgerkit.db.models import parse_uuid
 from workflows.models import Edge, Node, Workflow
-from workflows.storable import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, faults
 
 KINDS: dict[str, tuple[Any, tuple[str, ...], tuple[str, ...]]] = {  # model, fields that are always said, the others
     "nodes": (

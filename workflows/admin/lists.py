@@ -16,7 +16,7 @@ from django.core.exceptions import BadRequest, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from workflows.names import forms
+from ledgerkit.db.names import forms
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]

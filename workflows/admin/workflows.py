@@ -12,7 +12,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from workflows.exceptions import HasHistory, StaleObject
+from ledgerkit.db.exceptions import StaleObject
+from workflows.exceptions import HasHistory
 from workflows.models import Edge, Node, NodeType, Workflow
 
 from . import graphtext

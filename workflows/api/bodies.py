@@ -9,7 +9,7 @@ from django.core.exceptions import RequestDataTooBig
 from rest_framework import exceptions
 from rest_framework.request import Request
 
-from workflows.storable import LARGE
+from ledgerkit.db.json_validation import LARGE
 
 WITH_BODY = {"POST", "PUT", "PATCH"}
 AS_IT_IS = {"", "identity"}

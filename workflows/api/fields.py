@@ -8,7 +8,7 @@ from uuid import RFC_4122, UUID
 from django.db.models import JSONField, Model
 from rest_framework import serializers
 
-from workflows import fields, names, storable
+from ledgerkit.db import fields, json_validation, names
 
 LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 NOT_A_UUID: dict[str, Any] = {"invalid": "Expected a UUID."}
@@ -35,7 +35,7 @@ class DocumentField(serializers.JSONField):
     """Any JSON, up to the size of a document."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if too_large := storable.size_fault(data):
+        if too_large := json_validation.size_fault(data):
             raise serializers.ValidationError(too_large, "too_large")
         return super().to_internal_value(data)
 
@@ -78,11 +78,11 @@ class UUID7Field(serializers.UUIDField):
 
 
 class MomentField(serializers.DateTimeField):
-    default_error_messages = {"invalid": f"{storable.MOMENT}."}
+    default_error_messages = {"invalid": f"{json_validation.MOMENT}."}
 
     def to_internal_value(self, value: Any) -> datetime:
         try:
-            return storable.moment(value)
+            return json_validation.moment(value)
         except ValueError:
             self.fail("invalid")
 

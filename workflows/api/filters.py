@@ -4,7 +4,7 @@ from typing import Any
 
 import django_filters as df
 
-from workflows import names
+from ledgerkit.db import names
 from workflows.models import MAX_NAME
 
 

@@ -18,8 +18,8 @@ from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ledgerkit.db.locks import try_lock
 from pastetrader.charsets import UTF8
-from pastetrader.postgres.locks import try_lock
 from tokens.api import caller
 from tokens.models import IdempotencyKey
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from workflows.storable import is_whole
+from ledgerkit.db.json_validation import is_whole
 
 from .query import shown
 

@@ -7,10 +7,10 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
-from pastetrader.postgres.locks import lock
+from ledgerkit.db.audit import identify
+from ledgerkit.db.locks import lock
 from tokens.api import within
 from tokens.models import Scope, Token
-from workflows.actor import identify
 from workflows.models import Workflow
 
 from .filters import WorkflowFilters, normalized

@@ -7,8 +7,8 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-import workflows.base
-from pastetrader.postgres.operations import RunSQLFile
+import ledgerkit.db.models
+from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 FUNCTIONS = ("graph_changed()", "graph_of(uuid)", "node_retired()", "edge_in_graph()")
@@ -28,8 +28,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,

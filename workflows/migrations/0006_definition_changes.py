@@ -3,8 +3,8 @@ from pathlib import Path
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-import workflows.base
-from pastetrader.postgres.operations import RunSQLFile, TrackChanges
+import ledgerkit.db.models
+from ledgerkit.db.operations import RunSQLFile, TrackChanges
 
 SQL = Path(__file__).parents[1] / "sql"
 BACK = """
@@ -31,8 +31,8 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        db_default=workflows.base.DatabaseUUID7(),
-                        default=workflows.base.uuid7,
+                        db_default=ledgerkit.db.models.DatabaseUUID7(),
+                        default=ledgerkit.db.models.uuid7,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -91,8 +91,8 @@ class Migration(migrations.Migration):
                 "ordering": ["-happened_at", "-id"],
                 "default_permissions": ("view",),
                 "indexes": [
-                    workflows.base.Index(fields=["-happened_at", "-id"], name="idx_definition_changes_happened"),
-                    workflows.base.Index(
+                    ledgerkit.db.indexes.Index(fields=["-happened_at", "-id"], name="idx_definition_changes_happened"),
+                    ledgerkit.db.indexes.Index(
                         fields=["subject_id", "-happened_at", "-id"], name="idx_definition_changes_subject"
                     ),
                 ],

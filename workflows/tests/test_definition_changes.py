@@ -7,8 +7,8 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from ledgerkit.db.audit import Through, acting, identify, system_user
 from tokens.models import Token
-from workflows.actor import Through, acting, identify, system_user
 from workflows.definition import Definition
 from workflows.history import DefinitionChange
 from workflows.models import Edge, Node

@@ -9,8 +9,8 @@ from django.db import IntegrityError, connection, transaction
 from executions.models import WorkflowExecution
 from executions.saved import SavedView
 from executions.tests.factories import WorkflowExecutionFactory
+from ledgerkit.db import names
 from tokens.models import Token
-from workflows import names
 from workflows.models import Node, NodeType, Workflow
 from workflows.tests.factories import UserFactory
 

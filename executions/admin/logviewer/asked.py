@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import LogLevel
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 
 LEVELS = LogLevel.values  # from the quietest up
 ALL = "all"  # lines around a match

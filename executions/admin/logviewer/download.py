@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 
-from workflows.names import holding
+from ledgerkit.db.names import holding
 
 from . import plain, windows
 from .asked import Asked

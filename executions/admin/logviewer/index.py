@@ -9,7 +9,7 @@ from django.db.models import BooleanField, Case, F, Q, StringAgg, Value, When
 from django.db.models.functions import Left, Mod
 
 from executions.models import LogLevel
-from workflows import names
+from ledgerkit.db import names
 
 from .windows import ORDER, PLACE
 

@@ -16,8 +16,7 @@ from executions.admin import logs, nodes, streams
 from executions.models import LogLevel
 from executions.querysets import may_see
 from executions.states import ACTIVE
-from pastetrader.postgres.limits import TookTooLong, at_most
-from pastetrader.postgres.unsorted import unsorted
+from ledgerkit.db.timeouts import TookTooLong, at_most, unsorted
 
 from . import download, index, places, windows
 from .asked import ALL, CONTEXTS, TIMES, Asked, Unreadable

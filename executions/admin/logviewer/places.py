@@ -8,7 +8,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from executions.states import LogLevel
-from workflows.base import parse_uuid
+from ledgerkit.db.models import parse_uuid
 
 from . import windows
 from .asked import Asked, Unreadable

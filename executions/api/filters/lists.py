@@ -10,9 +10,9 @@ from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, 
 
 from executions import keys
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
+from ledgerkit.db.names import forms
 from workflows.api.query import BadQuery
 from workflows.models import Node
-from workflows.names import forms
 
 from .owners import hidden, sees_all
 from .values import Flag, Id, Key, Moment, Seconds, Several, Words, execution_id, name_or_number, only

@@ -10,21 +10,21 @@ import django_filters as df
 from django import forms
 from django.db.models import Q
 
-from workflows import names, storable
+from ledgerkit.db import json_validation, names
+from ledgerkit.db.models import parse_uuid
 from workflows.api.query import BadQuery
-from workflows.base import parse_uuid
 
 MAX_SECONDS = 10**10
 
 
 class MomentField(forms.Field):
-    default_error_messages = {"invalid": f"{storable.MOMENT} (in an address, + is written %2B)."}
+    default_error_messages = {"invalid": f"{json_validation.MOMENT} (in an address, + is written %2B)."}
 
     def to_python(self, value: Any) -> datetime | None:
         if value in self.empty_values:
             return None
         try:
-            return storable.moment(value)
+            return json_validation.moment(value)
         except ValueError:
             raise forms.ValidationError(self.error_messages["invalid"], "invalid") from None
 

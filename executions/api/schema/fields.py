@@ -18,7 +18,7 @@ MOMENT: Schema = {"type": "string", "format": "date-time", "pattern": "^(19[7-9]
 OBJECT: Schema = {"type": "object", "additionalProperties": {}}
 MASKED: Schema = {"type": "string", "pattern": MASK.replace("*", r"\*")}
 
-# What workflows.names takes, as near as a pattern says it: no control or bidirectional characters, something to see.
+# What ledgerkit.db.names takes, as near as a pattern says it: no control or bidirectional characters, something to see.
 REFUSED = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 UNSEEN = (
     r"\s\u00ad\u034f\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"

@@ -11,10 +11,10 @@ from executions.api.creation import CreateMixin
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, of_owner
 from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
+from ledgerkit.db.models import parse_uuid
 from tokens.api import within
 from tokens.models import Scope
 from workflows.api.preconditions import UnchangingMixin
-from workflows.base import parse_uuid
 
 from .rows import BY_TIME, OF_RUN, OfExecution, QueryMixin
 

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from executions import sealed
-from pastetrader.postgres.limits import no_limit
+from ledgerkit.db.timeouts import no_limit
 
 
 class Command(BaseCommand):

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from executions import ingest, partitions
 from executions.management.seeding import DEFINITION_FIELDS, FIELDS, MARK, Ledger, Plan
 from executions.models import WorkflowExecution
-from pastetrader.postgres.limits import no_limit
+from ledgerkit.db.timeouts import no_limit
 from workflows.models import Workflow
 
 WIDTH = 30

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from executions import partitions
-from pastetrader.postgres.limits import no_limit
+from ledgerkit.db.timeouts import no_limit
 from tokens.models import IdempotencyKey
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from executions.models import WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 from workflows.models import Node, Workflow
 
 RUNS = "/api/v1/executions/"

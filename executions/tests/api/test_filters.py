@@ -14,7 +14,7 @@ from executions.tests.factories import (
     WorkflowExecutionFactory,
     in_state,
 )
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 

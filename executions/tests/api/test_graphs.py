@@ -9,8 +9,8 @@ from django.db import IntegrityError, connection, transaction
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
-from workflows.base import uuid7
-from workflows.exceptions import violated
+from ledgerkit.db.exceptions import violated
+from ledgerkit.db.models import uuid7
 from workflows.models import Edge, Graph, Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 

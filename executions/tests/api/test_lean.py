@@ -11,7 +11,7 @@ from executions.api import serializers as ours
 from executions.api.lean import LeanSerializer
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 
 pytestmark = pytest.mark.django_db
 STATES = ["pending", "running", "completed", "failed", "cancelled"]

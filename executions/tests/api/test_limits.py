@@ -14,8 +14,8 @@ from rest_framework.exceptions import ParseError
 
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
+from ledgerkit.db.models import uuid7
 from workflows.api.bodies import unpacked
-from workflows.base import uuid7
 from workflows.models import Workflow
 
 RUNS = "/api/v1/executions/"

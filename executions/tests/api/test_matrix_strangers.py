@@ -9,7 +9,7 @@ from django.db import transaction
 
 from executions.api import filters
 from executions.api.filters.values import Id, Key, Text
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 
 from .matrix import API, METHODS, table
 from .world import World, digest, period

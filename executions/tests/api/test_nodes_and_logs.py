@@ -7,7 +7,7 @@ import pytest
 from executions import partitions
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 from workflows.models import Node, Workflow
 
 

@@ -9,8 +9,8 @@ from django.db import connection
 
 from executions.models import WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.db.models import uuid7
 from tokens.models import IdempotencyKey
-from workflows.base import uuid7
 from workflows.models import Workflow
 
 RUNS = "/api/v1/executions/"

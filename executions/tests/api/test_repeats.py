@@ -13,7 +13,7 @@ from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
 from executions.tests.test_races import race
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 from workflows.models import Workflow
 
 

@@ -21,7 +21,7 @@ from executions.live.cursor import BadCursor, Cursor
 from executions.live.reading import Moves, Run, Step, going_on, snapshot
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from workflows.base import uuid7
+from ledgerkit.db.models import uuid7
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.commands.migrate import Command as Migrate
 
-from pastetrader.postgres.limits import no_limit
+from ledgerkit.db.timeouts import no_limit
 
 
 class Command(Migrate):

@@ -16,10 +16,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from executions.acting import Through, acting
 from executions.exceptions import ConcurrentExecution
 from executions.models import ExecutionStatus, NodeExecution, TriggerType, WorkflowExecution
+from ledgerkit.db.models import uuid7
 from pastetrader.demo.engine import Engine
 from pastetrader.demo.nodes import FUNCTIONS
 from pastetrader.demo.workflow import get_or_make
-from workflows.base import uuid7
 from workflows.models import Workflow
 
 

@@ -6,14 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from django.contrib.postgres import indexes as postgres
 from django.db import models, transaction
 from django.db.models import F, Func
 from django.db.models.functions import Now
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .actor import noted
+from .audit import noted
 from .exceptions import StaleObject
 
 VERSIONLESS = _("Cannot save {kind} {id}: it was read without its version.")
@@ -56,16 +55,6 @@ class Octets(Func):
 
     function = "octet_length"
     output_field = models.IntegerField()
-
-
-class Index(models.Index):
-    """An index on PostgreSQL, where a name may have 63 characters (Django stops at 30 for Oracle's sake)."""
-
-    max_name_length = 63
-
-
-class GinIndex(postgres.GinIndex):
-    max_name_length = 63
 
 
 class Identified(models.Model):

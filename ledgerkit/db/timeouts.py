@@ -8,6 +8,8 @@ from psycopg.errors import QueryCanceled
 
 BEFORE = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
 AGAIN = "SELECT set_config('statement_timeout', %s, true)"
+SORT_OFF = "SELECT current_setting('enable_sort'), set_config('enable_sort', 'off', true)"
+SORT_BACK = "SELECT set_config('enable_sort', %s, true)"
 
 
 @contextmanager
@@ -40,3 +42,14 @@ def at_most(milliseconds: int, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
         if isinstance(error.__cause__, QueryCanceled):
             raise TookTooLong from error
         raise
+
+
+@contextmanager
+def unsorted(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """What is asked within is read off an index in its order, as far as it is needed. The planner by itself would
+    fetch and sort them all where it knows of few, and of rows that are being written it knows last. An error is for
+    the outermost transaction: there is no savepoint."""
+    with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
+        ((before, _off),) = cursor.execute(SORT_OFF)
+        yield
+        cursor.execute(SORT_BACK, [before])

@@ -1,0 +1,56 @@
+"""Model fields that every app uses."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.lookups import IContains
+
+from . import names
+
+if TYPE_CHECKING:
+    CharField = models.CharField[str, str]
+else:
+    CharField = models.CharField
+
+
+class NameField(CharField):
+    """A name, as `names` has it, whatever way it comes in by; it is looked for in the same form."""
+
+    def to_python(self, value: Any) -> Any:
+        found = super().to_python(value)
+        return names.nfc(found) if isinstance(found, str) else found
+
+    def validate(self, value: Any, model_instance: Any) -> None:
+        super().validate(value, model_instance)
+        if fault := names.fault(value or ""):
+            raise ValidationError(fault)
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """The object shows what is stored."""
+        value = super().pre_save(model_instance, add)
+        if isinstance(value, str):
+            setattr(model_instance, self.attname, value := names.nfc(value))
+        return value
+
+    def get_prep_value(self, value: Any) -> Any:
+        found = super().get_prep_value(value)
+        return names.nfc(found) if isinstance(found, str) else found
+
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        names.check(self.name, value)
+        return super().get_db_prep_save(value, connection)
+
+    def deconstruct(self) -> Any:
+        """To the database it is a text like any other."""
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
+
+
+@NameField.register_lookup
+class NameContains(IContains):
+    """Django's pattern lookups take the text as it is."""
+
+    def get_prep_lookup(self) -> Any:
+        found = super().get_prep_lookup()
+        return names.nfc(found) if isinstance(found, str) else found
