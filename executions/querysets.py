@@ -10,12 +10,12 @@ from django.db import models, transaction
 from django.db.models import Case, F, Func, OuterRef, When
 from django.db.models.functions import Now
 
-from ledgerkit.db import json_validation
+from ledgerkit.db import bounded_rows, json_validation
 from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import may_see_all
 
-from . import acting, bounded, context, heads, lines, partitions, reports, vault
+from . import acting, context, heads, lines, partitions, reports, vault
 from .exceptions import ImmutableLog
 from .sealed import seal
 from .states import ACTIVE, ENDED, ExecutionStatus
@@ -199,8 +199,8 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
     def newest(self, limit: int) -> "list[ExecutionLog]":
         """The last lines, oldest of them first: fewer where they are large."""
-        rows = bounded.light(self, limit).order_by("-timestamp", "-id")[:limit]
-        return bounded.read(rows, bounded.large_fields(self))[0][::-1]
+        rows = bounded_rows.light(self, limit).order_by("-timestamp", "-id")[:limit]
+        return bounded_rows.read(rows, bounded_rows.large_fields(self))[0][::-1]
 
     def update(self, **changes: Any) -> int:
         raise ImmutableLog

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from workflows.admin.lists import SelectedAdmin
+from ledgerkit.admin.lists import SelectedAdmin
 
 # Django stores "Can add workflow" as a permission's name, in English.
 MAY = {"add": _("Add"), "change": _("Change"), "delete": _("Delete"), "view": _("View")}

@@ -14,8 +14,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
 from executions.api.errors import API, busy
-
-from . import signs
+from ledgerkit import visible_text
 
 
 class KeptByNobody:
@@ -68,8 +67,8 @@ class VisibleSigns:
         response = self.get_response(request)
         if not response.streaming and response.get("Content-Type", "").startswith("text/html"):
             html = response.content.decode(response.charset)
-            if signs.SIGN.search(html):
-                response.content = signs.on_page(html).encode(response.charset)
+            if visible_text.SIGN.search(html):
+                response.content = visible_text.on_page(html).encode(response.charset)
                 if "Content-Length" in response:
                     response["Content-Length"] = str(len(response.content))
         return response

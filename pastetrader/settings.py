@@ -250,7 +250,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["tokens.api.MayDo"],
     "DEFAULT_THROTTLE_CLASSES": [f"tokens.api.{kind.title()}Throttle" for kind, rate in THROTTLES.items() if rate],
     "DEFAULT_THROTTLE_RATES": THROTTLES,
-    "DEFAULT_PAGINATION_CLASS": "executions.api.pagination.KeysetPagination",
+    "DEFAULT_PAGINATION_CLASS": "ledgerkit.rest.pagination.KeysetPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["executions.api.parsers.StorableJSONParser"],
     "DEFAULT_METADATA_CLASS": None,

@@ -4,7 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from pastetrader.charsets import plain_wsgi
+from ledgerkit.rest.charset import plain_wsgi
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 

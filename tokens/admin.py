@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ledgerkit.admin.confirmation import Question, ask, is_confirmed
+from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
 from workflows.admin.changes import ChangesMixin
-from workflows.admin.confirming import Question, ask, is_confirmed
-from workflows.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
 from workflows.models import Workflow
 
 from .models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token

@@ -19,8 +19,8 @@ from executions.exceptions import InvalidTransition, SecretsUnknown
 from executions.possible import refusal, refusals
 from executions.reasons import out_of_retries
 from executions.states import ACTIVE, ExecutionStatus
-from workflows.admin.confirming import MAX_REASON, Question, ask, is_confirmed, reason
-from workflows.admin.lists import EVERYWHERE, StrictAdmin
+from ledgerkit.admin.confirmation import MAX_REASON, Question, ask, is_confirmed, reason
+from ledgerkit.admin.lists import EVERYWHERE, StrictAdmin
 
 __all__ = ["MAX_REASON", "Acts", "Offer", "SelectedOnly", "reason"]
 

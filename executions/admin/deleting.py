@@ -16,7 +16,7 @@ from executions.acting import acting
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.reasons import CANCEL_FIRST
-from workflows.admin.confirming import Question, ask, is_confirmed
+from ledgerkit.admin.confirmation import Question, ask, is_confirmed
 
 from .acts import MAX_REASON, reason
 from .ledger import LedgerAdmin

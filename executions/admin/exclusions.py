@@ -7,7 +7,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from workflows.admin.lists import Chip, ConstantFilter
+from ledgerkit.admin.lists import Chip, ConstantFilter
 
 SEPARATOR = ","
 

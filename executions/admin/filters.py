@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
 from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowExecution
+from ledgerkit.admin.lists import ConstantFilter
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
-from workflows.admin.lists import ConstantFilter
 from workflows.models import Node, Workflow
 
 from .keyset import FIND, NEWER, OLDER

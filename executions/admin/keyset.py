@@ -10,8 +10,8 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Func, OuterRef, Q
 from django.http import HttpRequest
 
+from ledgerkit.admin.lists import StrictChangeList
 from ledgerkit.db import json_validation
-from workflows.admin.lists import StrictChangeList
 
 OLDER, NEWER = "older", "newer"  # than the row whose place is the value
 FIND = "find_workflow"  # among the workflows that a filter offers

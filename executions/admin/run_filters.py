@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
+from ledgerkit.admin.lists import ConstantFilter
 from ledgerkit.db import json_validation
 from pastetrader import zones
-from workflows.admin.lists import ConstantFilter
 from workflows.models import Workflow
 
 from . import failures, usual

@@ -19,8 +19,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from executions.models import SavedView
+from ledgerkit.admin.confirmation import is_confirmed
 from ledgerkit.db.models import parse_uuid
-from workflows.admin.confirming import is_confirmed
 
 from . import offered, presets
 from .presets import VIEW

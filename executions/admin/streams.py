@@ -24,7 +24,7 @@ from executions.live.slots import TooManyStreams
 from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import sees
 from executions.states import ENDED
-from pastetrader import signs
+from ledgerkit import visible_text
 
 from . import logs
 from .drawing import SHAPES
@@ -127,7 +127,7 @@ def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
     rows = _rows([json.loads(line.text) for line in step.lines[left_out:]], with_nodes=with_nodes)
     told = {
-        "html": signs.on_page(render_to_string(partial_name, {"lines": logs.worded(rows), "run": step.of})),
+        "html": visible_text.on_page(render_to_string(partial_name, {"lines": logs.worded(rows), "run": step.of})),
         "count": len(step.lines),
         "left_out": left_out,
         "last": rows[-1].id,

@@ -22,7 +22,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from executions import exceptions as ours
-from workflows.api.query import BadQuery
+from ledgerkit.rest.query_params import BadQuery
 
 from . import printed
 

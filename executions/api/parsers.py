@@ -12,8 +12,8 @@ from rest_framework.parsers import JSONParser
 from executions import reports
 from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, faults, has_more_elements
 from ledgerkit.db.pool import release
-from pastetrader.charsets import UTF8
-from workflows.api.query import shown
+from ledgerkit.rest.charset import UTF8
+from ledgerkit.rest.query_params import shown
 
 
 class BadBody(ValidationError):

@@ -19,10 +19,10 @@ from executions.models import (
     WorkflowExecutionAttempt,
 )
 from executions.querysets import sees
+from ledgerkit.rest.fields import DocumentField, MomentField, ObjectField, RelatedField, Rows, UUID7Field, UUIDField
+from ledgerkit.rest.strict_types import StrictTypes
 from tokens.api import within
-from workflows.api.fields import DocumentField, MomentField, ObjectField, RelatedField, Rows, UUID7Field, UUIDField
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, arranged
-from workflows.api.strict import StrictTypes
 from workflows.models import Graph, Node, Workflow
 
 from .lean import LeanSerializer

@@ -3,7 +3,7 @@
 from django.urls import include, path
 from rest_framework.routers import APIRootView, DefaultRouter, SimpleRouter
 
-from workflows.api.methods import METHODS
+from ledgerkit.rest.http_methods import METHODS
 from workflows.api.views import WorkflowViewSet
 
 from .schema.views import DocsView, SchemaView

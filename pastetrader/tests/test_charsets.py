@@ -7,7 +7,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 
-from pastetrader.charsets import plain, plain_wsgi
+from ledgerkit.rest.charset import plain, plain_wsgi
 
 MANY = [
     "hex", "zlib", "bz2", "rot13", "base64", "uu", "quopri", "idna", "punycode", "undefined", "utf-16", "utf_7",

@@ -16,11 +16,10 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ledgerkit.admin.lists import ConstantFilter, StrictAdmin, StrictChangeList
 from ledgerkit.db.models import parse_uuid
 from workflows.history import ChangeAct, ChangedKind, DefinitionChange
 from workflows.models import Node
-
-from .lists import ConstantFilter, StrictAdmin, StrictChangeList
 
 SHOWN = 200  # changes on the page of one workflow or token, the newest
 ROWS = 5  # rows of one change that are shown; the others are counted

@@ -12,16 +12,16 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ledgerkit.admin.confirmation import Question, ask, is_confirmed
+from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
 from ledgerkit.db.exceptions import StaleObject
 from workflows.exceptions import HasHistory
 from workflows.models import Edge, Node, NodeType, Workflow
 
 from . import graphtext
 from .changes import ChangesMixin
-from .confirming import Question, ask, is_confirmed
 from .fields import JSONMixin
 from .forms import WorkflowForm
-from .lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
 
 EXECUTED = _(
     "“{workflow}” has been executed and its history is kept: it cannot be deleted. Move it to the trash instead."

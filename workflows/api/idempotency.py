@@ -19,11 +19,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledgerkit.db.locks import try_lock
-from pastetrader.charsets import UTF8
+from ledgerkit.rest.charset import UTF8
+from ledgerkit.rest.request_body import BodyMixin
 from tokens.api import caller
 from tokens.models import IdempotencyKey
-
-from .bodies import BodyMixin
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255

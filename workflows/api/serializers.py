@@ -8,13 +8,12 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from rest_framework import serializers
 
+from ledgerkit.rest.fields import NameField, ObjectField, Rows, UUID7Field
+from ledgerkit.rest.query_params import shown
+from ledgerkit.rest.strict_types import StrictTypes
 from workflows import retry_config
 from workflows.definition import Definition, differs, too_many
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
-
-from .fields import NameField, ObjectField, Rows, UUID7Field
-from .query import shown
-from .strict import StrictTypes
 
 UNKNOWN_KEY = "Unknown key: retry_config takes {keys}; keep others in the node's config."
 SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]

@@ -9,15 +9,15 @@ from rest_framework.viewsets import ModelViewSet
 
 from ledgerkit.db.audit import identify
 from ledgerkit.db.locks import lock
+from ledgerkit.rest.http_methods import METHODS
+from ledgerkit.rest.preconditions import NewRowsMixin, PreconditionsMixin
+from ledgerkit.rest.query_params import QueryFilters
 from tokens.api import within
 from tokens.models import Scope, Token
 from workflows.models import Workflow
 
 from .filters import WorkflowFilters, normalized
 from .idempotency import ReliableMixin
-from .methods import METHODS
-from .preconditions import NewRowsMixin, PreconditionsMixin
-from .query import QueryFilters
 from .serializers import (
     DuplicateSerializer,
     EnsureSerializer,

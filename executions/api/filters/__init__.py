@@ -1,7 +1,9 @@
 """What a GET may ask for in its address: filters, the order, fewer fields. A parameter that is not known, is empty or
 makes no sense is refused by its name, with what is allowed there; and each filter is answered by an index."""
 
-from workflows.api.query import QueryFilters
+from ledgerkit.rest.filters import Several
+from ledgerkit.rest.parameter_names import PAGING, check_names, words
+from ledgerkit.rest.query_params import QueryFilters
 
 from .lists import (
     LogFilters,
@@ -10,8 +12,6 @@ from .lists import (
     WorkflowExecutionFilters,
 )
 from .owners import of_owner
-from .parameters import PAGING, check_names, words
-from .values import Several
 
 __all__ = [
     "PAGING",

@@ -11,11 +11,11 @@ from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, 
 from executions import keys
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
 from ledgerkit.db.names import forms
-from workflows.api.query import BadQuery
+from ledgerkit.rest.filters import Flag, Id, Key, Moment, Seconds, Several, Words, execution_id, name_or_number, only
+from ledgerkit.rest.query_params import BadQuery
 from workflows.models import Node
 
 from .owners import hidden, sees_all
-from .values import Flag, Id, Key, Moment, Seconds, Several, Words, execution_id, name_or_number, only
 
 MAX_PERIOD = timedelta(days=31)
 PERIOD_NEEDED = {

@@ -6,8 +6,8 @@ from rest_framework.permissions import SAFE_METHODS
 
 from executions.api.creation import CreateMixin
 from executions.states import ExecutionStatus
+from ledgerkit.rest.preconditions import PreconditionsMixin, UnchangingMixin
 from workflows.api.idempotency import ReliableMixin
-from workflows.api.preconditions import PreconditionsMixin, UnchangingMixin
 
 type Schema = dict[str, Any]
 

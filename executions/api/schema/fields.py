@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from executions import context
 from executions.secrets import MASK
-from workflows.api.fields import ObjectField, UUID7Field
+from ledgerkit.rest.fields import ObjectField, UUID7Field
 
 type Schema = dict[str, Any]
 

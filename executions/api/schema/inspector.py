@@ -11,7 +11,7 @@ from executions.api.serializers import ExecutionLogSerializer, NodeExecutionList
 from executions.api.views.logs import MAX_LINES, LogsOfExecutionViewSet
 from executions.api.views.streams import StreamMixin
 from executions.live.stream import TYPE
-from workflows.api.preconditions import PreconditionsMixin, UnchangingMixin
+from ledgerkit.rest.preconditions import PreconditionsMixin, UnchangingMixin
 
 from . import answers, examples, fields, parameters, security, words
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS
 
-from executions.api.filters.values import MAX_SECONDS, Flag, Id, Moment, Seconds, Several, execution_id
-from executions.api.pagination import KeysetPagination
 from executions.api.views.rows import OfExecution
 from executions.api.views.streams import FROM, LAST_EVENT_ID, SECONDS, StreamMixin
 from executions.states import ExecutionStatus, LogLevel, TriggerType
+from ledgerkit.rest.filters import MAX_SECONDS, Flag, Id, Moment, Seconds, Several, execution_id
+from ledgerkit.rest.pagination import KeysetPagination
+from ledgerkit.rest.preconditions import PreconditionsMixin
 from workflows.api.idempotency import HEADER, MAX_LENGTH, ReliableMixin
-from workflows.api.preconditions import PreconditionsMixin
 
 from .fields import MOMENT
 

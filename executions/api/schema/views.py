@@ -22,7 +22,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from workflows.api.methods import METHODS
+from ledgerkit.rest.http_methods import METHODS
 
 # The icons of Swagger UI's stylesheet are written into it.
 DOCS_CSP = settings.SECURE_CSP | {"img-src": [CSP.SELF, "data:"]}

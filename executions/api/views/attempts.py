@@ -11,8 +11,8 @@ from executions.api.serializers import (
     WorkflowExecutionAttemptSerializer,
 )
 from executions.models import NodeExecution
+from ledgerkit.rest.preconditions import UnchangingMixin
 from tokens.api import within
-from workflows.api.preconditions import UnchangingMixin
 
 from .rows import OF_RUN, OfExecution, QueryMixin
 

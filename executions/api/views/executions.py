@@ -22,9 +22,9 @@ from executions.api.serializers import (
 )
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionStatus, WorkflowExecution
+from ledgerkit.rest.preconditions import NewRowsMixin
 from tokens.api import within
 from tokens.models import Scope
-from workflows.api.preconditions import NewRowsMixin
 
 from .rows import NEWEST, VerbsMixin
 

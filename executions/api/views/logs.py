@@ -12,9 +12,9 @@ from executions.api.filters import LogFilters, LogsOfExecutionFilters, of_owner
 from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
 from ledgerkit.db.models import parse_uuid
+from ledgerkit.rest.preconditions import UnchangingMixin
 from tokens.api import within
 from tokens.models import Scope
-from workflows.api.preconditions import UnchangingMixin
 
 from .rows import BY_TIME, OF_RUN, OfExecution, QueryMixin
 

@@ -14,12 +14,12 @@ from rest_framework.viewsets import GenericViewSet
 from executions import acting, keys, masked_bodies, vault
 from executions.api.filters import PAGING, QueryFilters, Several, check_names, words
 from executions.models import WorkflowExecution
+from ledgerkit.rest.http_methods import METHODS
+from ledgerkit.rest.preconditions import PreconditionsMixin
+from ledgerkit.rest.query_params import BadQuery
 from tokens.api import within
 from tokens.models import Scope
 from workflows.api.idempotency import ReliableMixin
-from workflows.api.methods import METHODS
-from workflows.api.preconditions import PreconditionsMixin
-from workflows.api.query import BadQuery
 
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}

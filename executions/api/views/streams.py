@@ -21,9 +21,9 @@ from executions.live.reading import Gone, Moves, Renderer, Run, Source, Step, go
 from executions.live.slots import TooManyStreams
 from executions.models import WorkflowExecution
 from executions.querysets import sees
+from ledgerkit.rest.query_params import BadQuery
 from tokens.api import within
 from tokens.models import Token
-from workflows.api.query import BadQuery
 from workflows.models import Workflow
 from workflows.querysets import may_see_all
 

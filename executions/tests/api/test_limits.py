@@ -15,7 +15,7 @@ from rest_framework.exceptions import ParseError
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
-from workflows.api.bodies import unpacked
+from ledgerkit.rest.request_body import unpacked
 from workflows.models import Workflow
 
 RUNS = "/api/v1/executions/"

@@ -8,8 +8,8 @@ import pytest
 from django.db import transaction
 
 from executions.api import filters
-from executions.api.filters.values import Id, Key, Text
 from ledgerkit.db.models import uuid7
+from ledgerkit.rest.filters import Id, Key, Text
 
 from .matrix import API, METHODS, table
 from .world import World, digest, period

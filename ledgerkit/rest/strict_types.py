@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from ledgerkit.db.json_validation import is_whole
 
-from .query import shown
+from .query_params import shown
 
 type Kind = tuple[type[serializers.Field[Any, Any, Any, Any]], Callable[[Any], bool], str]
 

@@ -15,11 +15,11 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import bounded
+from ledgerkit.db import bounded_rows
 from ledgerkit.db.json_validation import faults
-from workflows.api.query import BadQuery
+from ledgerkit.rest.query_params import BadQuery
 
-from .filters.parameters import PAGING, check_names
+from .parameter_names import PAGING, check_names
 
 
 class KeysetPagination(BasePagination):
@@ -43,8 +43,8 @@ class KeysetPagination(BasePagination):
         size = self._size(request.query_params.get("page_size"))
         order = [_reversed(name) for name in self.ordering] if backwards else self.ordering
         after = queryset if cursor is None else queryset.filter(_beyond(order, cursor))
-        rows, is_full = bounded.read(
-            _first(bounded.light(after, size + 1), order, size + 1), bounded.large_fields(after)
+        rows, is_full = bounded_rows.read(
+            _first(bounded_rows.light(after, size + 1), order, size + 1), bounded_rows.large_fields(after)
         )
         more, rows = is_full or len(rows) > size, rows[:size]
         self.rows = rows[::-1] if backwards else rows

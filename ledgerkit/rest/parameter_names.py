@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from rest_framework.request import Request
 
-from workflows.api.query import BadQuery, shown
+from ledgerkit.rest.query_params import BadQuery, shown
 
 PAGING = ("cursor", "page_size")
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.models import parse_uuid
-from workflows.api.query import BadQuery
+from ledgerkit.rest.query_params import BadQuery
 
 MAX_SECONDS = 10**10
 

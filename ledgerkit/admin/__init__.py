@@ -1,0 +1,1 @@
+"""What the apps share of the admin, without domain."""

@@ -1,0 +1,1 @@
+"""What the apps share of HTTP, on Django REST framework, without domain."""
