@@ -13,8 +13,8 @@ import pytest
 from django.conf import settings
 from django.core.management import get_commands
 
-from pastetrader.postgres.address import socket_dir
-from pastetrader.postgres.server import leave_all
+from local_postgres.server import leave_all
+from local_postgres.socket_path import socket_dir
 from pastetrader.tests.scheduling import Together
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-SOURCES = ("ledgerkit", "pastetrader", "workflows", "executions", "tokens", "templates")
+SOURCES = ("ledgerkit", "local_postgres", "pastetrader", "workflows", "executions", "tokens", "templates")
 PO = Path("ko", "LC_MESSAGES", "django.po")
 TOOLS = ("xgettext", "msgmerge", "msguniq", "msgattrib", "msgfmt")
 EXTRACT = ("makemessages", "--locale=ko", "--no-obsolete", "--no-wrap", "--add-location=file", "--verbosity=0")

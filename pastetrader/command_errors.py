@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, OperationalError, ProgrammingError, connection
 from psycopg import errors as postgres
 
-from pastetrader.postgres.errors import EmbeddedServerError
+from local_postgres.exceptions import EmbeddedServerError
 
 WITH_TRACEBACK = {"shell", "shell_plus", "test"}  # commands of developers, who want to see where it happened
 FULL = {errno.ENOSPC, errno.EDQUOT}

@@ -8,9 +8,9 @@ from typing import Any
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
+from local_postgres.ownership import OWNER
+from local_postgres.socket_path import socket_dir
 from pastetrader import environment as env
-from pastetrader.postgres.address import socket_dir
-from pastetrader.postgres.ownership import OWNER
 from pastetrader.secret_key import read_or_make
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -148,7 +148,7 @@ def _database() -> dict[str, Any]:
     }
     return {
         **chosen,
-        "ENGINE": "pastetrader.postgres",
+        "ENGINE": "local_postgres",
         "OPTIONS": ours | chosen["OPTIONS"],
         "CONN_HEALTH_CHECKS": True,
     }

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from executions import partitions
-from pastetrader.postgres.lease import one_at_a_time
+from local_postgres.lease import one_at_a_time
 from pastetrader.static import collect_if_changed
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from django.urls import get_resolver
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.api.matrix import API, offered, views
 from executions.tests.api.world import period
-from pastetrader.postgres.cluster import program
+from local_postgres.cluster import program
 from workflows.models import Workflow
 
 OF_NOUN = {"workflows": Workflow, "executions": WorkflowExecution, "node-executions": NodeExecution}

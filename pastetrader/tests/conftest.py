@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pastetrader.postgres import processes
-from pastetrader.postgres.cluster import Cluster
+from local_postgres import processes
+from local_postgres.cluster import Cluster
 from pastetrader.tests.prepared import copy, new_home
 from pastetrader.tests.site import ROOT, Serve, Site
 

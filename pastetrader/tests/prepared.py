@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pastetrader.postgres.lease import one_at_a_time
+from local_postgres.lease import one_at_a_time
 from pastetrader.tests.site import ROOT
 
 

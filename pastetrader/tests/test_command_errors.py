@@ -12,8 +12,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DataError, OperationalError, ProgrammingError, connection
 
+from local_postgres import system_user
 from pastetrader.command_errors import sentence, unreachable
-from pastetrader.postgres import account
 from pastetrader.tests.prepared import manage
 from pastetrader.tests.site import ROOT
 
@@ -95,14 +95,14 @@ def test_useradd_is_found_without_the_folders_of_administrators_on_the_path(monk
     found = shutil.which("useradd")
     monkeypatch.setenv("PATH", "/nowhere")
     assert found
-    assert Path(account._useradd()).resolve() == Path(found).resolve()
+    assert Path(system_user._useradd()).resolve() == Path(found).resolve()
 
 
 def test_without_useradd_the_account_to_make_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account, "NAME", "no_such_account")
-    monkeypatch.setattr(account, "_useradd", lambda: "/nowhere/useradd")
+    monkeypatch.setattr(system_user, "NAME", "no_such_account")
+    monkeypatch.setattr(system_user, "_useradd", lambda: "/nowhere/useradd")
     with pytest.raises(OperationalError) as refusal:
-        account._entry()
+        system_user._entry()
     assert "Make a system account no_such_account, or work as an ordinary user." in sentence(refusal.value)
 
 

@@ -12,12 +12,12 @@ import psutil
 import psycopg
 import pytest
 
-from pastetrader.postgres import account, processes
-from pastetrader.postgres.address import SOCKET_NAME, socket_dir
-from pastetrader.postgres.cluster import Cluster
-from pastetrader.postgres.errors import EmbeddedServerError
-from pastetrader.postgres.ownership import OWNER
-from pastetrader.postgres.server import EmbeddedServer
+from local_postgres import processes, system_user
+from local_postgres.cluster import Cluster
+from local_postgres.exceptions import EmbeddedServerError
+from local_postgres.ownership import OWNER
+from local_postgres.server import EmbeddedServer
+from local_postgres.socket_path import SOCKET_NAME, socket_dir
 from pastetrader.tests.conftest import User, kill, postmaster
 from pastetrader.tests.prepared import kill_all
 
@@ -216,7 +216,7 @@ def test_what_a_stale_pid_file_says_stops_nobody(data_dir: Path, cluster: Cluste
     # The process id of someone alive who is no PostgreSQL: given again after the machine was restarted.
     file = data_dir / "postmaster.pid"
     file.write_text(text.format(self=os.getppid(), folder=data_dir))
-    account.own(file)
+    system_user.own(file)
 
     start(cluster)
     connect(data_dir).close()
@@ -327,7 +327,7 @@ def test_a_forked_child_does_not_end_the_lease_of_its_parent(data_dir: Path, use
 def test_only_its_owner_may_read_the_data(data_dir: Path, cluster: Cluster) -> None:
     start(cluster)
     assert data_dir.stat().st_mode & 0o777 == 0o700
-    assert data_dir.stat().st_uid == account.uid()
+    assert data_dir.stat().st_uid == system_user.uid()
     cluster.stop()
 
 

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from django.core.management import CommandError
 
+from local_postgres.socket_path import socket_dir
 from pastetrader.management.commands.serve import _address, _listen
-from pastetrader.postgres.address import socket_dir
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.prepared import manage
 from pastetrader.tests.site import ROOT, Serve, Site

@@ -15,9 +15,9 @@ from django.core.management.base import CommandParser
 
 from executions.live import hub
 from executions.models import WorkflowExecution
+from local_postgres.lease import one_at_a_time
 from pastetrader.command_errors import unreachable
 from pastetrader.connections import Counted, allow_files
-from pastetrader.postgres.lease import one_at_a_time
 from pastetrader.static import collect_if_changed
 
 HOST = "127.0.0.1"

@@ -18,9 +18,10 @@ from tempfile import mkdtemp
 import psutil
 import psycopg
 
-from pastetrader.postgres import account, lease, ownership, processes
-from pastetrader.postgres.address import SOCKET_NAME, socket_dir
-from pastetrader.postgres.errors import EmbeddedServerError
+from local_postgres.exceptions import EmbeddedServerError
+from local_postgres.socket_path import SOCKET_NAME, socket_dir
+
+from . import lease, ownership, processes, system_user
 
 SUPERUSER = "postgres"
 # Recovery after a crash replays what was written since the last checkpoint: minutes, on a slow disk.
@@ -65,7 +66,7 @@ class Cluster:
         self._remove_drafts()
         logger.info("Making a PostgreSQL database cluster in %s ...", self.data_dir)
         draft = Path(mkdtemp(prefix=self._draft_prefix, dir=self.data_dir.parent))
-        account.own(draft)
+        system_user.own(draft)
         self._run("initdb", *self._initdb_options(), "-D", str(draft))
         draft.rename(self.data_dir)
 
@@ -207,9 +208,9 @@ class Cluster:
             return
         if not self.socket_dir.exists():
             self.socket_dir.mkdir(mode=0o700)
-            account.own(self.socket_dir)
+            system_user.own(self.socket_dir)
         found = self.socket_dir.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid() or stat.S_IMODE(found.st_mode) != 0o700:
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != system_user.uid() or stat.S_IMODE(found.st_mode) != 0o700:
             raise EmbeddedServerError(f"{self.socket_dir} is not a folder that only we may enter. Remove it.")
 
     def _connect(self, database: str = "postgres") -> psycopg.Connection:
@@ -217,12 +218,12 @@ class Cluster:
 
     # --- programs ---
     def _run(self, name: str, *arguments: str, inherits: Sequence[int] = ()) -> str:
-        account.open_the_way_to(self.data_dir)
-        account.open_the_way_to(Path(program(name)))
+        system_user.open_the_way_to(self.data_dir)
+        system_user.open_the_way_to(Path(program(name)))
         command = [program(name), *arguments]
         done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own program, no shell
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            cwd="/", start_new_session=True, env=_environment(), pass_fds=inherits, **account.run_as(),
+            cwd="/", start_new_session=True, env=_environment(), pass_fds=inherits, **system_user.run_as(),
         )  # fmt: skip
         if done.returncode:
             raise self._failure(f"{name} ended with {done.returncode}", done.stdout)

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from pastetrader.postgres.errors import EmbeddedServerError
+from local_postgres.exceptions import EmbeddedServerError
 
 NAME = "embedded_postgres"
 logger = logging.getLogger(__name__)

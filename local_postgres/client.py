@@ -3,8 +3,9 @@ from typing import Any
 
 from django.db.backends.postgresql.client import DatabaseClient as PostgreSQLClient
 
-from pastetrader.postgres import server
-from pastetrader.postgres.cluster import program
+from local_postgres.cluster import program
+
+from . import server
 
 
 class DatabaseClient(PostgreSQLClient):

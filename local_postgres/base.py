@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQLWrapper
 
-from pastetrader.postgres.client import DatabaseClient
-from pastetrader.postgres.creation import DatabaseCreation
-from pastetrader.postgres.server import ensure, leave_all
+from local_postgres.client import DatabaseClient
+from local_postgres.creation import DatabaseCreation
+from local_postgres.server import ensure, leave_all
 
 
 class DatabaseWrapper(PostgreSQLWrapper):

@@ -6,9 +6,9 @@ from typing import Any
 
 import psutil
 
-from pastetrader.postgres.cluster import Cluster
-from pastetrader.postgres.errors import EmbeddedServerError
-from pastetrader.postgres.lease import Lease, one_at_a_time
+from local_postgres.cluster import Cluster
+from local_postgres.exceptions import EmbeddedServerError
+from local_postgres.lease import Lease, one_at_a_time
 
 
 class EmbeddedServer:

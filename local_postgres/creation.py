@@ -2,7 +2,7 @@ from typing import Any
 
 from django.db.backends.postgresql.creation import DatabaseCreation as PostgreSQLCreation
 
-from pastetrader.postgres.server import allow_tests
+from local_postgres.server import allow_tests
 
 
 class DatabaseCreation(PostgreSQLCreation):
