@@ -24,7 +24,7 @@ from django.db import connection, connections
 from benches.api import Ledger, out, scratch_database, served
 from benches.viewers import OF, Viewers, request_of
 from executions import ingest
-from executions.live import waiting
+from executions.live import listener
 from executions.models import ExecutionLog
 
 RATE, BATCH = 1_000, 100  # lines a second, and in a call
@@ -167,15 +167,15 @@ def notify(ledger: Ledger, seconds: float, rounds: int) -> None:
     other = ledger.running().pk
     sides = {"nobody watches": [], "another run is watched": [other], "watched": [ledger.run.pk], BUSY: [ledger.run.pk]}
     found: dict[str, list[float]] = {side: [] for side in sides}
-    seconds = min(seconds, waiting.QUIET)
+    seconds = min(seconds, listener.QUIET)
     for _ in range(rounds):
         for side, watched in sides.items():
             with connection.cursor() as cursor:
                 cursor.execute("DELETE FROM execution_watches")
             if watched:
-                waiting.watch(watched)
+                listener.watch(watched)
             if side == BUSY:
-                waiting.hush(ledger.run.pk)
+                listener.hush(ledger.run.pk)
             found[side].append(_commits(ledger, seconds))
     for side, rates in found.items():
         out(f"{side:<24}{statistics.median(rates):>8.0f} commits/s")

@@ -4,7 +4,7 @@ paths and what they quote. In time linear in the texts."""
 import re
 from dataclasses import dataclass
 
-from .reports import SILENT_CLASS, class_in
+from .report_texts import SILENT_CLASS, class_in
 
 # Classes that are raised for anything: the message tells their causes apart.
 GENERAL = {"BaseException", "Error", "Exception", "RuntimeError"}

@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from ledgerkit.db.timeouts import no_limit
 
 from . import partitions
-from .lines import prepare
+from .log_messages import prepare
 from .models import ExecutionLog
 from .secrets import Scrubber
 

@@ -8,9 +8,9 @@ from django.utils.functional import SimpleLazyObject
 
 from ledgerkit.db.models import uuid7
 
-from . import patterns
-from .acting import Through, acting
-from .sealed import extra_keys
+from . import secret_patterns
+from .audit import Through, acting
+from .encryption import extra_keys
 
 HEADER = "X-Request-ID"
 SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,200}")
@@ -25,7 +25,7 @@ class Acting:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         said = request.headers.get(HEADER, "")
-        given = said if SANE.fullmatch(said) and patterns.is_clear(said, extra_keys()) else ""
+        given = said if SANE.fullmatch(said) and secret_patterns.is_clear(said, extra_keys()) else ""
         request_id = given or str(uuid7())
         through = Through.API if request.path_info.startswith("/api/") else Through.ADMIN
         user = SimpleLazyObject(lambda: request.user)

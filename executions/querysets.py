@@ -15,17 +15,17 @@ from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import may_see_all
 
-from . import acting, context, heads, lines, partitions, reports, vault
+from . import audit, error_excerpts, log_messages, masking, partitions, report_texts, validators
+from .encryption import seal
 from .exceptions import ImmutableLog
-from .sealed import seal
 from .states import ACTIVE, ENDED, ExecutionStatus
 
 NODES_RETRY_CONFIG = "nodes_retry_config"  # beside a failed row of a list
 MERGED = 5_000  # rows that are looked at to find a page
 
 if TYPE_CHECKING:
-    from .log import ExecutionLog
     from .models import WorkflowExecution
+    from .models.log import ExecutionLog
 
 
 class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
@@ -33,7 +33,7 @@ class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         objs = list(objs)
-        vault.guard_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
+        masking.guard_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
         return super().bulk_create(objs, *args, **kwargs)
 
 
@@ -44,21 +44,21 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
         objs = list(objs)
         for row in objs:
             row.check_documents()  # type: ignore[attr-defined]
-        vault.guard_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
+        masking.guard_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
         return super().bulk_create(objs, *args, **kwargs)
 
     def update(self, **changes: Any) -> int:
         """Masked and scrubbed as save() does it, of the secrets of every run that has a row among these."""
-        said = {name: changes[name] for name in vault.guarded(self.model) & set(changes) if changes[name]}
+        said = {name: changes[name] for name in masking.guarded(self.model) & set(changes) if changes[name]}
         for name, value in said.items():
             if isinstance(self.model._meta.get_field(name), models.JSONField):
                 json_validation.check(name, value)
             if name == "metadata":
-                said[name] = changes[name] = context.with_names(value)
+                said[name] = changes[name] = validators.with_names(value)
         if said:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
-            changes |= vault.guard_same(said, runs, self.db)
-        return super().update(**reports.completed(changes))
+            changes |= masking.guard_same(said, runs, self.db)
+        return super().update(**report_texts.completed(changes))
 
     update.alters_data = True  # type: ignore[attr-defined]
 
@@ -88,23 +88,23 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         objs = list(objs)
         for run in objs:
             run.check_documents()
-        found = vault.guard_rows(objs, "create", self.db, new=True)
+        found = masking.guard_rows(objs, "create", self.db, new=True)
         for run in objs:
             values = found.get(run.pk, set())
             run.encrypted_secrets = seal(values) if values else run.encrypted_secrets
             run.updated_at = Now()
         upsert = found and kwargs.get("update_conflicts")
-        note = vault.note_of_new(value for values in found.values() for value in values)
+        note = masking.note_of_new(value for values in found.values() for value in values)
         with transaction.atomic(using=self.db) if upsert else nullcontext():
-            with acting.noted(note, self.db):
+            with audit.noted(note, self.db):
                 created = super(ExecutionQuerySet, self).bulk_create(objs, *args, **kwargs)
             if upsert:  # of rows that were there only the named fields are written
-                vault.keep(found, self.db)
+                masking.keep(found, self.db)
         return created
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
         """For lists: neither input, output nor context, which may each be megabytes, and of an error its beginning."""
-        rows: WorkflowExecutionQuerySet = heads.with_heads(
+        rows: WorkflowExecutionQuerySet = error_excerpts.with_heads(
             self.defer("input_data", "output_data", "context", "encrypted_secrets"), wanted=errors
         )
         return rows
@@ -112,10 +112,10 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """The database writes down who deletes each of them, and why (sql/deletions.sql). Without a reason that is one
         statement; with one the runs are locked before."""
-        told = acting.reason() or acting.given_id()
+        told = audit.reason() or audit.given_id()
         with transaction.atomic(using=self.db) if told else nullcontext():
-            note = acting.note("delete", *(self._told() if told else ()))
-            with acting.noted(note, self.db):
+            note = audit.note("delete", *(self._told() if told else ()))
+            with audit.noted(note, self.db):
                 return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -125,9 +125,9 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         """Reason and request id, clear of every secret of these runs: they are locked, and learn no other before they
         are gone."""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
-        said = {"reason": json_validation.as_text(acting.reason()), "request_id": acting.given_id()}
-        clean = vault.guard_same(said, pks, self.db)
-        return reports.fitted("reason", str(clean["reason"])), clean["request_id"] or None
+        said = {"reason": json_validation.as_text(audit.reason()), "request_id": audit.given_id()}
+        clean = masking.guard_same(said, pks, self.db)
+        return report_texts.fitted("reason", str(clean["reason"])), clean["request_id"] or None
 
 
 class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
@@ -146,7 +146,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         return rows
 
     def _documents_of_run(self) -> frozenset[str]:
-        return vault.guarded(self.model._meta.get_field("workflow_execution").related_model)
+        return masking.guarded(self.model._meta.get_field("workflow_execution").related_model)
 
     def of_nodes(self, nodes: Iterable[UUID]) -> "NodeExecutionQuerySet":
         rows = self.filter(node__in=nodes)
@@ -177,7 +177,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
 
     def without_payload(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
         """For lists: neither input, output nor traceback, and of an error its beginning."""
-        rows: NodeExecutionQuerySet = heads.with_heads(
+        rows: NodeExecutionQuerySet = error_excerpts.with_heads(
             self.defer("input_data", "output_data", "error_traceback"), wanted=errors
         )
         return rows
@@ -209,7 +209,7 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
     def bulk_create(self, objs: "Iterable[ExecutionLog]", *args: Any, **kwargs: Any) -> "list[ExecutionLog]":
         objs = list(objs)
-        lines.prepare(objs, self.db)
+        log_messages.prepare(objs, self.db)
         write = super().bulk_create
         return partitions.writing([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))
 

@@ -17,10 +17,10 @@ from urllib.parse import unquote, urlsplit
 
 from workflows.secrets import LONGEST_KEPT, MASK, NAMES, VALUES, hidden_in, hidden_items, hides, names_secret, plain
 
-from . import patterns
-from .decoding import readings
-from .matching import Span
-from .needles import Needles
+from . import secret_patterns
+from .secret_forms import Needles
+from .string_search import Span
+from .text_decoding import readings
 
 __all__ = ["MASK", "NOTHING", "Blindfold", "Scrubber", "at_work", "names_secret", "values_in"]
 
@@ -90,10 +90,10 @@ class Scrubber:
 
     def _part(self, text: str) -> str:
         """Of a text without masks."""
-        if patterns.may_hold(text, self.named):
+        if secret_patterns.may_hold(text, self.named):
             if (clean := self._json(text)) is not None:
                 return clean
-            spans = [*patterns.spans(text, self.named), *self._spans(text)]
+            spans = [*secret_patterns.spans(text, self.named), *self._spans(text)]
         else:
             spans = list(self._spans(text))
         return _replaced(text, spans) if spans else text
@@ -149,11 +149,11 @@ class Scrubber:
     def _may_name(self, text: str) -> bool:
         """Return patterns.may_hold() of the text without its digits: most lines of a log differ in these alone."""
         if len(text) > LONGEST_KEPT:
-            return patterns.may_hold(text, self.named)
+            return secret_patterns.may_hold(text, self.named)
         shape = text.encode("utf-8", "surrogatepass").translate(None, DIGITS)
         if shape in self._shapes:
             return False
-        if patterns.may_hold(shape.decode("utf-8", "surrogatepass"), self.named):
+        if secret_patterns.may_hold(shape.decode("utf-8", "surrogatepass"), self.named):
             return True
         if len(self._shapes) >= SHAPES:
             self._shapes.clear()

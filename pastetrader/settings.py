@@ -255,7 +255,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["executions.api.parsers.StorableJSONParser"],
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "executions.api.errors.handle",
-    "DEFAULT_SCHEMA_CLASS": "executions.api.schema.inspector.LedgerSchema",
+    "DEFAULT_SCHEMA_CLASS": "executions.api.schema.auto_schema.LedgerSchema",
 }
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
@@ -284,7 +284,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "executions.api.schema.hooks.complete",
+        "executions.api.schema.postprocessing.complete",
     ],
 }
 

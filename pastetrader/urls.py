@@ -6,7 +6,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from executions.admin import monitor, workflow_page
+from executions.admin.monitor import front_page
+from executions.admin.workflow import workflow_page
 from pastetrader import zones
 from pastetrader.logins import guarded, own_name, posted_name
 from pastetrader.redirects import checked
@@ -16,7 +17,7 @@ admin.site.index_title = _("Execution ledger")
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/", admin.site.admin_view(monitor.front_page), name="front_page"),
+    path("admin/", admin.site.admin_view(front_page.front_page), name="front_page"),
     path("admin/login/", guarded(checked(admin.site.login), posted_name)),
     path("admin/password_change/", admin.site.admin_view(guarded(admin.site.password_change, own_name))),
     path("admin/logout/", checked(admin.site.admin_view(admin.site.logout))),

@@ -24,7 +24,7 @@ from rest_framework.views import exception_handler
 from executions import exceptions as ours
 from ledgerkit.rest.query_params import BadQuery
 
-from . import printed
+from . import log_redaction
 
 API = "/api/"
 
@@ -66,7 +66,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         response = _domain(error)
         if response is None:
             request = context["request"]
-            request._request.scrubber = printed.scrubber(request, context["kwargs"])  # for the server's log
+            request._request.scrubber = log_redaction.scrubber(request, context["kwargs"])  # for the server's log
         return response
     detail = getattr(error, "detail", None) or drf.NotFound().detail
     if isinstance(error, drf.ValidationError):

@@ -9,7 +9,7 @@ from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
-from executions import reports
+from executions import report_texts
 from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, faults, has_more_elements
 from ledgerkit.db.pool import release
 from ledgerkit.rest.charset import UTF8
@@ -47,7 +47,7 @@ class StorableJSONParser(JSONParser):
             release()
         if has_more_elements(body, settings.MAX_BODY_ELEMENTS):  # before it is parsed: each costs a hundred bytes
             raise TooManyElements
-        data = reports.visible(_read(_text(body)))
+        data = report_texts.visible(_read(_text(body)))
         for pointer, fault in faults(data):
             raise BadBody(pointer, fault)
         mask = getattr((parser_context or {}).get("view"), "masked_body", None)

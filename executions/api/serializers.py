@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from rest_framework import serializers
 
-from executions import context, graphs, heads, partitions
+from executions import error_excerpts, partitions, run_graph, validators
 from executions.models import (
     ExecutionLog,
     ExecutionStatus,
@@ -25,7 +25,7 @@ from tokens.api import within
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, arranged
 from workflows.models import Graph, Node, Workflow
 
-from .lean import LeanSerializer
+from .fast_serializers import LeanSerializer
 
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
 LISTED = [*MOVED, "error_is_cut"]
@@ -49,7 +49,7 @@ class HeadField(serializers.CharField):
         super().__init__(source="*", read_only=True, allow_null=True)
 
     def to_representation(self, value: Any) -> str | None:  # type: ignore[override]  # REST framework's has no null
-        return heads.head(value)
+        return error_excerpts.head(value)
 
 
 class GoesOnField(serializers.BooleanField):
@@ -59,7 +59,7 @@ class GoesOnField(serializers.BooleanField):
         super().__init__(source="*", read_only=True)
 
     def to_representation(self, value: Any) -> bool:
-        return heads.goes_on(value)
+        return error_excerpts.goes_on(value)
 
 
 class ErrorHeads(serializers.Serializer[Any]):
@@ -101,7 +101,7 @@ class WorkflowExecutionSerializer(StrictTypes, LeanSerializer, Rows[WorkflowExec
 
     def validate_metadata(self, metadata: Any) -> Any:
         """As it will be stored: a repeated request is compared with the row."""
-        return context.with_names(metadata)
+        return validators.with_names(metadata)
 
     def validate_workflow(self, workflow: Workflow) -> Workflow:
         if not workflow.is_active:
@@ -128,7 +128,7 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
     def to_representation(self, instance: WorkflowExecution) -> dict[str, Any]:
         """What a Graph holds is JSON already. Empty for whoever may not see node executions."""
         sees_nodes, _lines = sees(self.context["request"].user, instance)
-        shown = arranged(graphs.of_run(instance) if sees_nodes else Graph(workflow_id=instance.workflow_id))
+        shown = arranged(run_graph.of_run(instance) if sees_nodes else Graph(workflow_id=instance.workflow_id))
         rows = instance.node_executions.all() if sees_nodes else instance.node_executions.none()
         done = {str(node): each for node, *each in rows.values_list("node_id", "id", "status")}
         for node in shown["nodes"]:
@@ -179,7 +179,7 @@ class NodeExecutionSerializer(StrictTypes, LeanSerializer, Rows[NodeExecution]):
         ]  # fmt: skip
 
     def validate_node(self, value: str) -> Node:
-        found = graphs.node_in(self.context["execution"], value)
+        found = run_graph.node_in(self.context["execution"], value)
         if found is None:
             raise serializers.ValidationError("The workflow of this execution has no node with this id or name.")
         return found

@@ -8,12 +8,12 @@ from workflows.api.views import WorkflowViewSet
 
 from .schema.views import DocsView, SchemaView
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
-from .views.executions import WorkflowExecutionViewSet
 from .views.history import HistoryOfExecutionViewSet
 from .views.logs import LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
-from .views.nowhere import not_found
 from .views.streams import stream_of_execution, stream_of_executions
+from .views.unknown_address import not_found
+from .views.workflow_executions import WorkflowExecutionViewSet
 
 
 class ContentsView(APIRootView):

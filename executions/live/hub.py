@@ -14,12 +14,12 @@ from weakref import WeakKeyDictionary
 
 from django.db import Error
 
-from .audience import Audience
 from .cursor import Cursor
-from .reading import Gone, Source, Step
+from .db_threads import TICKS, in_thread
+from .listener import QUIET, RENEWED, Listener, hush, renew, watch
+from .reader import Gone, Source, Step
 from .rights import Rights
-from .threads import TICKS, in_thread
-from .waiting import QUIET, RENEWED, Listener, hush, renew, watch
+from .waiters import Audience
 
 POLL = 5.0  # seconds: notifications are a courtesy, and a watch may be written down a moment too late
 POLL_UNHEARD = 1.0  # while nothing notifies

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from django.db import Error, connection
 
-from .threads import TICKS, in_thread
+from .db_threads import TICKS, in_thread
 
 EVERY = 2.0  # seconds between two looks; what is lost has to stop a stream within 5
 READ = (Path(__file__).parent / "sql" / "rights.sql").read_text()

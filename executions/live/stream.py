@@ -15,12 +15,12 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
-from . import hub, slots
+from . import hub, limits
+from .compression import Way, way_of
 from .cursor import Cursor
-from .packing import Way, way_of
-from .reading import Gone, Renderer, Source, Step
+from .db_threads import in_thread, let_go
+from .reader import Gone, Renderer, Source, Step
 from .rights import Ground, Held
-from .threads import in_thread, let_go
 
 TYPE = "text/event-stream"
 HEARTBEAT = 15.0  # seconds of silence after which a comment is sent: proxies close what is silent
@@ -63,7 +63,7 @@ def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     if reader.wait == 0 or not isinstance(request, ASGIRequest):
         asks_again = b"" if reader.wait == 0 else POLL
         return _as_stream(HttpResponse(HEAD + b"".join(_news(reader)) + asks_again, content_type=TYPE))
-    give_back = slots.take(reader.user)
+    give_back = limits.take(reader.user)
     way = way_of(request.headers.get("Accept-Encoding", ""))()
     response = StreamingHttpResponse(_until_closed(reader, way, give_back), content_type=TYPE)
     response._resource_closers.append(give_back)  # type: ignore[attr-defined]  # also where nobody comes to read it

@@ -1,4 +1,4 @@
--- The retry of a failed run (executions/retries.py): two functions that are called in one transaction. In between Python
+-- The retry of a failed run (executions/retry.py): two functions that are called in one transaction. In between Python
 -- decides which nodes are retried, and masks what is kept of the attempts: the run may have learnt secrets since.
 
 -- Lock the run, then its nodes in the order of their ids, and return them, the run first. Of the nodes those that failed,

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import template
 
-from executions.admin import drawing
+from executions.admin.charts import graph_chart
 from workflows.models import Graph
 
 register = template.Library()
@@ -13,4 +13,4 @@ register = template.Library()
 @register.inclusion_tag("admin/workflows/workflow/_preview.html")
 def graph_preview(graph: Graph) -> dict[str, Any]:
     """`{% graph_preview graph %}`; a graph that is too large is counted and not drawn."""
-    return {"drawing": drawing.drawn(graph, [], set()), "nodes": len(graph.nodes), "edges": len(graph.edges)}
+    return {"drawing": graph_chart.drawn(graph, [], set()), "nodes": len(graph.nodes), "edges": len(graph.edges)}

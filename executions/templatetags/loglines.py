@@ -6,10 +6,10 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
-from executions.admin import ansi
-from executions.admin.logviewer.asked import Asked
-from executions.admin.logviewer.dressing import dressed
-from executions.admin.logviewer.rows import rows
+from executions.admin.logs import ansi
+from executions.admin.logs.html import rows
+from executions.admin.logs.presenter import dressed
+from executions.admin.logs.query import Asked
 
 register = template.Library()
 

@@ -18,13 +18,14 @@ import pytest
 from django.contrib import admin
 from django.test import Client, RequestFactory
 
-from executions.admin import keyset, offered
+from executions.admin import pagination
+from executions.admin.filters import validation
 from executions.models import Deletion, SavedView, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 
 ROOT = Path(__file__).parents[2]
 OURS = ("executions", "workflows", "tokens")
-OF_LISTS = sorted(offered.OTHERS | {"q", "part", "_changelist_filters"})
+OF_LISTS = sorted(validation.OTHERS | {"q", "part", "_changelist_filters"})
 WHOLE = ("workflowexecution", "workflow")  # a list by keyset and one by pages: what all lists share is tried on these
 # Of all other pages, by the address; {run} and so on are ids.
 RUN = "/admin/executions/workflowexecution/{run}"
@@ -100,7 +101,8 @@ def test_lists(client: Client, model_admin: Any) -> None:
 @pytest.mark.parametrize("model_admin", ours(), ids=lambda each: each.opts.model_name)
 def test_a_wrong_value_of_a_filter_says_so(client: Client, model_admin: Any) -> None:
     for each in model_admin.list_filter:
-        for name in set(each.parameters()) - {keyset.FIND, "cause"}:  # a cause that has passed says so in its filter
+        # A cause that has passed says so in its filter.
+        for name in set(each.parameters()) - {pagination.FIND, "cause"}:
             answer = client.get(f"{address_of(model_admin)}?{name}=bogus")
             assert answer.status_code in {400, 302}, name
             assert answer.status_code == 400 or "e=1" in answer["Location"], name

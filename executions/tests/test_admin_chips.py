@@ -9,8 +9,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from executions.admin import attempts, family, nodes, run_filters, run_list, saved_views
-from executions.admin.filters import WORKFLOWS_OFFERED
+from executions.admin.filters import run_filters
+from executions.admin.filters.base import WORKFLOWS_OFFERED
+from executions.admin.nodes import node_admin
+from executions.admin.runs import changelist, earlier_attempts, related, saved_views
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.timeouts import TookTooLong
@@ -148,7 +150,7 @@ def test_the_newest_runs_are_those_that_the_other_filters_leave(
     row = make()
     run = row.workflow_execution
     for offered in ("NodesTriggerFilter", "LinesWorkflowFilter"):
-        monkeypatch.setattr(f"executions.admin.filters.{offered}.shown", 1)
+        monkeypatch.setattr(f"executions.admin.filters.base.{offered}.shown", 1)
     WorkflowExecutionFactory(workflow=run.workflow)
     if "workflow=" in query and path == NODES:
         run.workflow.executions.exclude(pk=run.pk).delete()
@@ -179,7 +181,7 @@ def test_a_search_that_only_old_runs_answer_is_not_a_walk_along_all(client: Clie
         raise TookTooLong
         yield
 
-    monkeypatch.setattr(run_list, "at_most", too_long)
+    monkeypatch.setattr(changelist, "at_most", too_long)
     with CaptureQueriesContext(connection) as queries:
         first = client.get(f"{RUNS}?q=old").context["cl"]
     assert any('("workflow_executions"."created_at" + ' in query["sql"] for query in queries)
@@ -200,10 +202,10 @@ class TestCuts:
     """What is cut says so, and is cut after the order and the filters."""
 
     def test_the_newest_children_are_shown(self, client: Client, monkeypatch: Any) -> None:
-        monkeypatch.setattr(family, "SHOWN", 2)
+        monkeypatch.setattr(related, "SHOWN", 2)
         parent = WorkflowExecutionFactory()
         children = [WorkflowExecutionFactory(context={"parent_execution_id": str(parent.pk)}) for _ in range(5)]
-        found, more = family.children_of(parent.workflow.owner, parent)
+        found, more = related.children_of(parent.workflow.owner, parent)
         assert (found, more) == ([], False)  # of workflows of others
         page = client.get(f"{RUNS}{parent.pk}/change/")
         assert [run.pk for run in page.context["children"]] == [run.pk for run in children[:-3:-1]]
@@ -226,7 +228,7 @@ class TestCuts:
     def test_the_log_offers_the_node_that_is_asked_for_beyond_those_that_fit(
         self, client: Client, workflow: Workflow, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(nodes, "SHOWN", 1)
+        monkeypatch.setattr(node_admin, "SHOWN", 1)
         run = WorkflowExecutionFactory(workflow=workflow)
         rows = [run.add_node(node) for node in workflow.nodes.all()]
         ExecutionLogFactory(workflow_execution=run, node_execution=rows[-1])
@@ -235,7 +237,7 @@ class TestCuts:
         assert "the first 1,000: of any other, open its page" in page
 
     def test_older_attempts_than_are_shown(self, client: Client, monkeypatch: Any) -> None:
-        monkeypatch.setattr(attempts, "SHOWN", 1)
+        monkeypatch.setattr(earlier_attempts, "SHOWN", 1)
         run = in_state(WorkflowExecutionFactory(), "failed")
         for _ in range(2):
             run.retry()

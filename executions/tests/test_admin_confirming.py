@@ -9,9 +9,9 @@ from cryptography.fernet import Fernet
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from executions.allowed_actions import refusal
 from executions.exceptions import InvalidTransition
 from executions.models import NodeExecution, SavedView, WorkflowExecution
-from executions.possible import refusal
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.test_admin_actions import (

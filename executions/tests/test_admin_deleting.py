@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.reasons import CANCEL_FIRST
+from executions.refusal_reasons import CANCEL_FIRST
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.test_admin_actions import told
 

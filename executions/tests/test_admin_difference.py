@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.admin import difference
-from executions.admin.difference import Difference, differences, parsed
+from executions.admin.runs import json_diff
+from executions.admin.runs.json_diff import Difference, differences, parsed
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -42,12 +42,12 @@ class TestDifferences:
 
     def test_the_first_50_are_told_and_that_there_are_more(self) -> None:
         found, more = differences(list(range(60)), [])
-        assert (len(found), more) == (difference.MOST, True)
+        assert (len(found), more) == (json_diff.MOST, True)
 
     def test_a_long_value_is_cut(self) -> None:
         (only,) = differences("x" * 1_000, None)[0]
         assert only.before is not None
-        assert len(only.before) == difference.CUT + 1
+        assert len(only.before) == json_diff.CUT + 1
 
     def test_numbers_stay_as_they_are_written(self) -> None:
         long = "9" * 5_000

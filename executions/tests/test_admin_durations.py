@@ -9,8 +9,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.admin import durations, timeline
-from executions.admin.usual import Usual
+from executions.admin.charts import durations, timeline
+from executions.admin.monitor.duration_percentiles import Usual
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 seconds = st.one_of(st.just(0.0), st.floats(0.0005, 1e8))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.admin import drawing, timeline
+from executions.admin.charts import graph_chart, timeline
 from workflows.models import Graph
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -155,26 +155,26 @@ class TestDrawing:
 
     @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda e: e[0] < e[1]), max_size=30))
     def test_boxes_do_not_touch_and_are_inside(self, edges: Any) -> None:
-        drawn = drawing.drawn(self.graph(edges), [], set())
+        drawn = graph_chart.drawn(self.graph(edges), [], set())
         assert drawn is not None
         for box in drawn.boxes:
-            assert 0 <= box.x <= drawn.width - drawing.WIDTH
-            assert 0 <= box.y <= drawn.height - drawing.HEIGHT
+            assert 0 <= box.x <= drawn.width - graph_chart.WIDTH
+            assert 0 <= box.y <= drawn.height - graph_chart.HEIGHT
         places = sorted((box.x, box.y) for box in drawn.boxes)
-        assert all(a[0] != b[0] or b[1] - a[1] > drawing.HEIGHT for a, b in pairwise(places))
+        assert all(a[0] != b[0] or b[1] - a[1] > graph_chart.HEIGHT for a, b in pairwise(places))
 
     def test_the_same_graph_is_laid_out_once(self) -> None:
-        drawing._plan.cache_clear()
+        graph_chart._plan.cache_clear()
         for _ in range(3):
-            drawing.drawn(self.graph([(0, 1), (1, 2)]), [], set())
-        assert drawing._plan.cache_info().misses == 1
+            graph_chart.drawn(self.graph([(0, 1), (1, 2)]), [], set())
+        assert graph_chart._plan.cache_info().misses == 1
 
     def test_too_many_nodes_are_not_drawn(self) -> None:
-        assert drawing.drawn(self.graph([], drawing.MOST + 1), [], set()) is None
-        assert drawing.drawn(self.graph([], 0), [], set()) is None
+        assert graph_chart.drawn(self.graph([], graph_chart.MOST + 1), [], set()) is None
+        assert graph_chart.drawn(self.graph([], 0), [], set()) is None
 
     @given(st.text(), st.integers(4, 40))
     def test_a_name_is_cut_to_its_width(self, name: str, letters: int) -> None:
-        shown = drawing.shortened(name, letters)
-        assert shown == name or drawing._wide(shown) <= letters
+        shown = graph_chart.shortened(name, letters)
+        assert shown == name or graph_chart._wide(shown) <= letters
         assert name.startswith(shown.partition("…")[0])

@@ -12,7 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions import ingest
-from executions.admin import attempts, logs, node_pages, nodes, timeline
+from executions.admin.charts import timeline
+from executions.admin.logs import log_admin
+from executions.admin.nodes import node_admin, paging
+from executions.admin.runs import earlier_attempts
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
@@ -72,8 +75,8 @@ def test_the_document_is_small_and_shows_every_node(client: Client) -> None:
     assert len(html.encode()) < BYTES
     assert html.count('<a class="box ') == NODES
     assert html.count('<a class="lane ') == timeline.LANES
-    assert len(table(html)) == node_pages.ROWS
-    assert html.count("line no. ") == logs.LINES
+    assert len(table(html)) == paging.ROWS
+    assert html.count("line no. ") == log_admin.LINES
 
 
 def test_it_takes_the_statements_of_a_small_run(client: Client) -> None:
@@ -103,7 +106,7 @@ def test_the_lane_of_the_chosen_node_is_drawn(client: Client) -> None:
 
 def test_the_table_goes_on_by_the_hundred(client: Client) -> None:
     run = large(150)
-    names = [row.name for row in nodes.of_run(client.get("/admin/").wsgi_request, run)]
+    names = [row.name for row in node_admin.of_run(client.get("/admin/").wsgi_request, run)]
     first, second = shown(client, run), shown(client, run, "?nodes=101")
     assert table(first) == names[:100]
     assert table(second) == names[100:]
@@ -122,11 +125,11 @@ def test_the_links_of_the_page_keep_what_was_chosen(client: Client) -> None:
 
 def test_of_more_nodes_than_are_shown_no_number_is_made_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     run = large(30)
-    monkeypatch.setattr(nodes, "SHOWN", 29)
+    monkeypatch.setattr(node_admin, "SHOWN", 29)
     html = shown(client, run)
     assert "more than 29 executions" in html
     assert "These are the first 29 nodes." in html
-    monkeypatch.setattr(nodes, "SHOWN", 30)
+    monkeypatch.setattr(node_admin, "SHOWN", 30)
     html = shown(client, run)
     assert "30 executions" in html
     assert "These are the first" not in html
@@ -140,13 +143,13 @@ def test_every_earlier_attempt_of_a_node_is_counted(client: Client, monkeypatch:
             row.start()
             row.fail("no row")
             row.retry()
-    monkeypatch.setattr(attempts, "SHOWN", 2)
+    monkeypatch.setattr(earlier_attempts, "SHOWN", 2)
     html = shown(client, run)
     assert "3 earlier attempts of a" in html
     assert "3 earlier attempts of b" in html
     assert html.count("with their tracebacks</a>") == 2
     assert "not drawn here" not in html
-    monkeypatch.setattr(attempts, "DRAWN", 2)
+    monkeypatch.setattr(earlier_attempts, "DRAWN", 2)
     html = shown(client, run)
     assert "3 earlier attempts of b" in html
     assert "4 earlier attempts are not drawn here; newer ones are." in html
@@ -154,20 +157,20 @@ def test_every_earlier_attempt_of_a_node_is_counted(client: Client, monkeypatch:
 
 @pytest.mark.parametrize("asked", ["", "0", "-1", "151", "x", "1e3", "²", "9" * 5000])
 def test_a_place_that_is_none_leads_to_the_first(asked: str) -> None:
-    page = node_pages.of(list(range(150)), asked)
+    page = paging.of(list(range(150)), asked)
     assert (page.first, page.last, page.before, page.after) == (1, 100, None, 101)
 
 
 def test_the_pages_of_a_table_leave_no_row_out() -> None:
     rows, seen, place = list(range(250)), [], "1"
     while place:
-        page = node_pages.of(rows, place)
+        page = paging.of(rows, place)
         seen += page.rows
         place = str(page.after or "")
     assert seen == rows
-    assert node_pages.of(rows, "51").before == 1
+    assert paging.of(rows, "51").before == 1
 
 
 def test_a_run_without_nodes_has_an_empty_table() -> None:
-    page = node_pages.of([], "1")
+    page = paging.of([], "1")
     assert (page.rows, page.before, page.after) == ([], None, None)

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from executions.admin.filters import LinesWorkflowFilter, NodesTriggerFilter
+from executions.admin.filters.base import LinesWorkflowFilter, NodesTriggerFilter
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import (

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from executions.admin.logviewer import index, places
+from executions.admin.logs import index, paging
 from executions.models import ExecutionLog, LogLevel, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -318,7 +318,7 @@ class TestSearch:
         lines = fill(run, 120)
         first = get(staff, run, "?q=message&context=0")
         second = get(staff, run, link(first, "next"))
-        assert rows(first) + rows(second) == ids(lines[: 2 * places.FOUND])
+        assert rows(first) + rows(second) == ids(lines[: 2 * paging.FOUND])
         assert rows(get(staff, run, link(second, "prev"))) == rows(first)
 
     def test_a_script_asks_for_the_same_lines_by_their_places(self, run: Any, staff: Any) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from executions.admin import ansi
-from executions.admin.logviewer import download, dressing, index, pages, places, windows
+from executions.admin.logs import ansi, download, index, paging, presenter, querysets, views
 from executions.models import WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
 from executions.tests.test_admin_log import (
@@ -78,7 +77,7 @@ class TestHowALineIsShown:
         assert " ago" in told(get(staff, run, "?time=relative"))
 
     def test_a_line_before_the_start_is_told_so(self, run: Any) -> None:
-        assert dressing.since_start(run.started_at - timedelta(seconds=61), run) == "−0:01:01.000"
+        assert presenter.since_start(run.started_at - timedelta(seconds=61), run) == "−0:01:01.000"
 
     def test_a_node_keeps_its_colour_and_says_its_name(self, run: Any, workflow: Any, staff: Any) -> None:
         node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="rank"))
@@ -100,9 +99,9 @@ class TestHowALineIsShown:
         """The stream has whole rows, with nothing annotated."""
         node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="rank"))
         ExecutionLogFactory(workflow_execution=run, node_execution=node, data={"a": 1}, message="a\nb" + "x" * 9_000)
-        shown = places.page(QueryDict(""), run.logs.all(), run.logs.all(), None).lines
+        shown = paging.page(QueryDict(""), run.logs.all(), run.logs.all(), None).lines
         whole = list(run.logs.select_related("node_execution__node"))
-        assert list(dressing.dressed(shown, run)) == list(dressing.dressed(whole, run))
+        assert list(presenter.dressed(shown, run)) == list(presenter.dressed(whole, run))
 
 
 class TestDownload:
@@ -175,12 +174,12 @@ class TestPlans:
 
     def test_a_window_is_read_off_the_index_of_the_run(self, lines: Any) -> None:
         key = (START, uuid7())
-        for bound in (windows.behind(key), windows.since(key)):
+        for bound in (querysets.behind(key), querysets.since(key)):
             self.reads_its_range(plan(lines.filter(bound).order_by("timestamp", "id")[:100]))
-        self.reads_its_range(plan(lines.filter(windows.before(key)).order_by("-timestamp", "-id")[:100]))
+        self.reads_its_range(plan(lines.filter(querysets.before(key)).order_by("-timestamp", "-id")[:100]))
 
     def test_places_are_counted_along_the_index_of_the_run(self, lines: Any) -> None:
-        found = plan(lines.order_by().annotate(number=windows.PLACE).values("pk", "number"))
+        found = plan(lines.order_by().annotate(number=querysets.PLACE).values("pk", "number"))
         assert "_workflow_execution_id_timesta_idx on" in found
         assert "Sort (cost" not in found
 
@@ -194,7 +193,7 @@ class TestPlans:
 class TestTooSlow:
     @pytest.mark.parametrize("part", ["", "lines/", "index/"])
     def test_lines_that_are_not_found_in_time_are_not_said_to_be_none(self, part: str, monkeypatch: Any) -> None:
-        monkeypatch.setattr(pages, "LIMIT_MS", 50)
+        monkeypatch.setattr(views, "LIMIT_MS", 50)
         run = WorkflowExecutionFactory()
         staff = UserFactory(is_staff=True, is_superuser=True)
         fill(run, 3)
@@ -214,7 +213,7 @@ class TestTooSlow:
 
         def slow(*args: Any) -> Any:
             monkeypatch.undo()
-            raise pages.TookTooLong
+            raise views.TookTooLong
 
         monkeypatch.setattr(index, "of", slow)
         html = get(staff, run)

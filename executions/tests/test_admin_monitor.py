@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from executions.admin import failures, health, monitor, usual
+from executions.admin.monitor import duration_percentiles, failures, front_page, health
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -144,7 +144,7 @@ class TestNumbers:
             assert count(client, address) == number, address
 
     def test_beyond_a_thousand_nobody_counts(self, staff: Any, monkeypatch: Any) -> None:
-        monkeypatch.setattr(monitor, "COUNTED", 2)
+        monkeypatch.setattr(front_page, "COUNTED", 2)
         monkeypatch.setattr(failures, "SHOWN", 2)
         flow = WorkflowFactory()
         for _ in range(3):
@@ -279,9 +279,9 @@ class TestWaiting:
 
     def test_those_that_wait_longest_are_chosen_whenever_they_were_created(self, staff: Any) -> None:
         flow, long_ago = WorkflowFactory(), timezone.now() - timedelta(hours=3)
-        retried = [in_state(WorkflowExecutionFactory(workflow=flow), "failed") for _ in range(monitor.ROWS)]
+        retried = [in_state(WorkflowExecutionFactory(workflow=flow), "failed") for _ in range(front_page.ROWS)]
         WorkflowExecution.objects.filter(workflow=flow).update(created_at=long_ago)
-        waiting = [WorkflowExecutionFactory(workflow=flow).pk for _ in range(monitor.ROWS - 1)]
+        waiting = [WorkflowExecutionFactory(workflow=flow).pk for _ in range(front_page.ROWS - 1)]
         for run in retried:
             run.refresh_from_db()
             run.retry()
@@ -314,7 +314,7 @@ class TestWaiting:
 class TestRunning:
     def test_the_longest_first_with_a_clock_and_a_word_where_it_is_slower_than_usual(self, staff: Any) -> None:
         flow = WorkflowFactory()
-        for _ in range(usual.LEAST):
+        for _ in range(duration_percentiles.LEAST):
             ended("completed", timedelta(hours=1), flow, seconds=60)
         young, old = (
             in_state(WorkflowExecutionFactory(workflow=flow, metadata=CONCURRENT), "running") for _ in range(2)
@@ -376,7 +376,7 @@ class TestStates:
         client = signed_in(UserFactory(is_staff=True, is_superuser=True))
         failed_at("load", "went wrong", WorkflowFactory())
         in_state(WorkflowExecutionFactory(workflow__name="still here"), "running")
-        monkeypatch.setattr(monitor, "LIMIT_MS", 100)
+        monkeypatch.setattr(front_page, "LIMIT_MS", 100)
         with locked("node_executions"):
             html = client.get(FRONT).content.decode()
         failed = section(html, "failed")
@@ -391,7 +391,7 @@ class TestStates:
         def broken(user: Any) -> Any:
             return list(WorkflowExecution.objects.extra(where=["nonsense"]))
 
-        monkeypatch.setitem(monitor.SECTIONS, "waiting", (broken, {"status": "pending"}))
+        monkeypatch.setitem(front_page.SECTIONS, "waiting", (broken, {"status": "pending"}))
         html = shown(staff)
         assert "could not be counted" in section(html, "waiting")
         assert "Nothing is running." in html
@@ -444,7 +444,7 @@ class TestWhatItAsks:
     @pytest.mark.parametrize(
         "question",
         [
-            lambda: usual.completed(workflow__in=[WorkflowFactory().pk]),
+            lambda: duration_percentiles.completed(workflow__in=[WorkflowFactory().pk]),
             lambda: health._by_workflow(UserFactory(is_superuser=True, is_staff=True), health._bounds(7, DAY)),
             lambda: _by_hour().values("place").annotate(**health.OF_STATUS),
         ],

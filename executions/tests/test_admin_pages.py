@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from executions.admin import texts
+from executions.admin import formatting
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -257,7 +257,7 @@ def test_pages_load_nothing_inline_and_nothing_from_elsewhere(run: Any, staff: A
     ],
 )  # fmt: skip
 def test_durations_read_as_people_say_them(seconds: float, words: str) -> None:
-    assert texts.human(seconds) == words
+    assert formatting.human(seconds) == words
 
 
 @pytest.mark.parametrize(

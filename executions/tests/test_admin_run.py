@@ -14,7 +14,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from executions.admin import comparing, drawing, family, nodes
+from executions.admin.charts import graph_chart
+from executions.admin.nodes import node_admin
+from executions.admin.runs import compare, related
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -83,7 +85,7 @@ class TestFailure:
         assert "1 more node failed" in error
 
     def test_of_many_failures_the_first_ones_are_shown_and_all_counted(self, workflow: Any, teammate: Any) -> None:
-        for i in range(nodes.FAILED + 3):
+        for i in range(node_admin.FAILED + 3):
             NodeFactory(workflow=workflow, name=f"shard {i}")
         run = reported(workflow)
         for node in run.node_executions.filter(node__name__startswith="shard"):
@@ -180,7 +182,7 @@ class TestGraph:
     def test_shapes_are_those_of_the_stylesheet(self) -> None:
         css = (Path(__file__).parents[1] / "static/executions/admin.css").read_text()
         found = dict(re.findall(r'\.status-(\w+) \{.*--shape: "(.)"', css))
-        assert found == drawing.SHAPES
+        assert found == graph_chart.SHAPES
 
     @pytest.mark.parametrize(
         ("name", "shown"),
@@ -190,7 +192,7 @@ class TestGraph:
         ],
     )  # fmt: skip
     def test_a_long_name_is_cut_in_its_middle(self, name: str, shown: str) -> None:
-        assert drawing.shortened(name, 22) == shown
+        assert graph_chart.shortened(name, 22) == shown
 
 
 class TestTimeline:
@@ -272,7 +274,7 @@ class TestComparison:
         assert "Every node took and gave the same." in section
 
     def test_what_is_shown_as_0_ms_is_as_long(self) -> None:
-        assert [comparing.change(each) for each in (0.0004, -0.0004, 0.002)] == ["as long", "as long", "2 ms longer"]
+        assert [compare.change(each) for each in (0.0004, -0.0004, 0.002)] == ["as long", "as long", "2 ms longer"]
 
     def test_nodes_that_one_run_has_and_the_other_has_not_differ(self, workflow: Any, teammate: Any) -> None:
         completed(workflow)
@@ -348,8 +350,8 @@ class TestComparison:
         completed(workflow)
         run = completed(workflow)
         slow = {"input_data_digest": Func(Value(2), function="pg_sleep", output_field=TextField())}
-        monkeypatch.setattr(comparing, "_digests", lambda _names: slow)
-        monkeypatch.setattr(comparing, "LIMIT_MS", 50)
+        monkeypatch.setattr(compare, "_digests", lambda _names: slow)
+        monkeypatch.setattr(compare, "LIMIT_MS", 50)
         assert "The two runs could not be compared in time." in page(teammate, run, "?compare=1")
 
     def test_numbers_that_python_refuses_and_nesting_are_no_500(self, workflow: Any, teammate: Any) -> None:
@@ -383,16 +385,16 @@ class TestFacts:
 
     def test_no_more_children_are_listed_than_are_read(self, workflow: Any, teammate: Any) -> None:
         parent = reported(workflow)
-        for _ in range(family.SHOWN + 2):
+        for _ in range(related.SHOWN + 2):
             WorkflowExecutionFactory(workflow=workflow, context={"parent_execution_id": str(parent.pk)})
         html = page(teammate, parent)
-        assert f"{family.SHOWN} children" in html
+        assert f"{related.SHOWN} children" in html
         assert "there are more" in html
 
     def test_children_are_found_by_the_index_on_context(self, only: Any, run: Any) -> None:
         only("workflow_executions", "idx_workflow_executions_context")
         found = WorkflowExecution.objects.filter(context__contains={"parent_execution_id": str(run.pk)})
-        assert uses(plan(found.order_by().values_list("pk")[: family.SHOWN + 1]), "idx_workflow_executions_context")
+        assert uses(plan(found.order_by().values_list("pk")[: related.SHOWN + 1]), "idx_workflow_executions_context")
 
     def test_a_parent_that_is_gone_is_named(self, workflow: Any, teammate: Any) -> None:
         gone = "0190f5e5-0000-7000-8000-000000000000"
@@ -438,11 +440,11 @@ def test_nothing_is_inline(run: Any, staff: Any) -> None:
 def test_the_last_success_is_looked_for_90_days_back(workflow: Workflow, staff: Any) -> None:
     then, run = completed(workflow), reported(workflow)
     WorkflowExecution.objects.filter(pk=then.pk).update(created_at=F("created_at") - timedelta(days=89))
-    assert comparing.last_success(staff, run) == then
+    assert compare.last_success(staff, run) == then
     WorkflowExecution.objects.filter(pk=then.pk).update(created_at=F("created_at") - timedelta(days=2))
-    assert comparing.last_success(staff, run) is None
+    assert compare.last_success(staff, run) is None
 
 
 def test_the_last_success_is_read_off_the_index_on_the_runs_of_a_workflow(only: Any, run: Any, staff: Any) -> None:
     only("workflow_executions", "idx_workflow_executions_workflow")
-    assert uses(plan(comparing.successes(staff, run)[:1]), "idx_workflow_executions_workflow")
+    assert uses(plan(compare.successes(staff, run)[:1]), "idx_workflow_executions_workflow")

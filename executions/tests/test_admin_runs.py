@@ -10,9 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from executions.admin import presets, usual
-from executions.admin.cells import Bar, ago
-from executions.admin.usual import Usual
+from executions.admin.filters import presets
+from executions.admin.list_cells import Bar, ago
+from executions.admin.monitor import duration_percentiles
+from executions.admin.monitor.duration_percentiles import Usual
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import (
@@ -95,7 +96,7 @@ class TestPresets:
 
     def test_slow_are_also_those_that_run_for_longer_already(self, staff: Any) -> None:
         workflow = WorkflowFactory()
-        for _ in range(usual.LEAST):
+        for _ in range(duration_percentiles.LEAST):
             ran(workflow, 60)
         young, old = (
             in_state(WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": True}), "running")
@@ -108,9 +109,9 @@ class TestPresets:
     def test_of_fewer_runs_than_tell_what_is_usual_none_is_slow(self, staff: Any) -> None:
         """Two runs of the demo called one of them slow."""
         workflow = WorkflowFactory()
-        for seconds in range(1, usual.LEAST):
+        for seconds in range(1, duration_percentiles.LEAST):
             ran(workflow, seconds)
-        assert usual.of([workflow.pk]) == {}
+        assert duration_percentiles.of([workflow.pk]) == {}
         assert listed(staff, "pace=slow") == []
         assert 'class="slow"' not in shown(staff)
         ran(workflow, 500)
@@ -181,11 +182,11 @@ class TestWhatIsUsual:
             ran(workflow, seconds)
         ran(workflow, 9_999, ended=timedelta(days=8))
         in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
-        assert usual.of([workflow.pk]) == {workflow.pk: Usual(51.0, 96.0)}
+        assert duration_percentiles.of([workflow.pk]) == {workflow.pk: Usual(51.0, 96.0)}
 
     def test_a_bar_is_drawn_against_it_and_says_it_in_words(self, staff: Any) -> None:
         workflow = WorkflowFactory()
-        for _ in range(usual.LEAST):
+        for _ in range(duration_percentiles.LEAST):
             ran(workflow, 10)
         html = shown(staff)
         assert "half took up to 10.0 s, and 95 of 100 up to 10.0 s" in html
@@ -296,7 +297,7 @@ def test_a_filter_of_the_list_is_answered_by_its_index(
     only: Any, query: str, index: str, condition: str, staff: Any
 ) -> None:
     workflow = WorkflowFactory(owner=staff)
-    for _ in range(usual.LEAST):
+    for _ in range(duration_percentiles.LEAST):
         ran(workflow, 10)
     client = signed_in(staff)
     only("workflow_executions", f"idx_workflow_executions_{index}")

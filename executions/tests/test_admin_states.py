@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from django.views import defaults
 from psycopg.errors import QueryCanceled
 
-from executions.admin import keyset, runpage
+from executions.admin import pagination
+from executions.admin.runs import run_page
 from executions.models import WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
@@ -71,7 +72,7 @@ class TestFailing:
         def broken(*args: Any) -> None:
             raise DatabaseError("index is corrupt")
 
-        monkeypatch.setattr(keyset.KeysetChangeList, "get_results", broken)
+        monkeypatch.setattr(pagination.KeysetChangeList, "get_results", broken)
         html = page(staff, f"{RUNS}?status=failed", status=503)
         assert "The database could not answer" in html
         assert "corrupt" not in html
@@ -82,7 +83,7 @@ class TestFailing:
         def slow(*args: Any) -> None:
             raise OperationalError("canceling statement") from QueryCanceled()
 
-        monkeypatch.setattr(runpage, "of", slow)
+        monkeypatch.setattr(run_page, "of", slow)
         html = page(staff, f"{RUNS}{WorkflowExecutionFactory().pk}/change/", status=503)
         assert "did not find all of this page in time" in html
 

@@ -10,7 +10,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from executions.admin import changes, grid, newest, node_health
+from executions.admin.charts import status_grid
+from executions.admin.filters import recent_runs
+from executions.admin.workflow import graph_changes, node_health
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -157,7 +159,7 @@ class TestGrid:
         NodeFactory(workflow=workflow, name="late")
         reported(workflow, "running")
         assert [square and square.kind for square in row(staff, workflow, "report").squares] == [
-            grid.UNREPORTED,
+            status_grid.UNREPORTED,
             "completed",
         ]
         assert [square and square.kind for square in row(staff, workflow, "late").squares] == [None, "completed"]
@@ -190,8 +192,8 @@ class TestGrid:
         assert str(again.pk) in square.address
 
     def test_older_and_newer_runs_are_pages_that_meet(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr(grid, "COLUMNS", 3)
-        monkeypatch.setattr(grid, "FEWEST", 1)
+        monkeypatch.setattr(status_grid, "COLUMNS", 3)
+        monkeypatch.setattr(status_grid, "FEWEST", 1)
         runs = [WorkflowExecutionFactory(workflow=workflow).pk for _ in range(8)]
         now = timezone.now()
         WorkflowExecution.objects.filter(pk__in=runs[3:6]).update(created_at=now)  # three of one time
@@ -221,13 +223,13 @@ class TestGrid:
             assert [each.pk for each in found.runs] == [run.pk]
 
     def test_many_nodes_leave_room_for_fewer_runs(self) -> None:
-        assert grid.columns_for(0) == grid.columns_for(10) == grid.COLUMNS
-        assert grid.columns_for(100) == grid.SQUARES // 100
-        assert grid.columns_for(10_000) == grid.FEWEST
+        assert status_grid.columns_for(0) == status_grid.columns_for(10) == status_grid.COLUMNS
+        assert status_grid.columns_for(100) == status_grid.SQUARES // 100
+        assert status_grid.columns_for(10_000) == status_grid.FEWEST
 
     def test_it_says_where_it_does_not_show_all(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr(grid, "ROWS", 2)
-        monkeypatch.setattr(grid, "EXECUTIONS", 2)
+        monkeypatch.setattr(status_grid, "ROWS", 2)
+        monkeypatch.setattr(status_grid, "EXECUTIONS", 2)
         reported(workflow)
         text = section(html(staff, workflow), "grid")
         assert "1 more node is not shown." in text
@@ -238,7 +240,7 @@ class TestNumbers:
     def test_each_is_the_length_of_the_list_that_it_leads_to(
         self, staff: Any, workflow: Workflow, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(newest, "RUNS", 9)
+        monkeypatch.setattr(recent_runs, "RUNS", 9)
         random = Random(2)
         for _ in range(14):  # more than are counted
             reported(workflow, "failed", **{random.choice(["fetch", "rank", "report"]): "failed"})
@@ -353,7 +355,7 @@ class TestChanges:
         assert "were all made with the same definition" in html(staff, workflow)
 
     def test_of_many_the_newest_are_told(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr(changes, "SHOWN", 1)
+        monkeypatch.setattr(graph_changes, "SHOWN", 1)
         for number in range(3):
             reported(workflow)
             NodeFactory(workflow=workflow, name=f"late {number}")
@@ -395,7 +397,7 @@ class TestStates:
         assert "Duration over time" in text
 
     def test_a_graph_too_large_to_be_drawn_is_a_table(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr("executions.admin.drawing.MOST", 2)
+        monkeypatch.setattr("executions.admin.charts.graph_chart.MOST", 2)
         text = section(html(staff, workflow), "graph")
         assert "A graph of 3 nodes is too large to be drawn" in text
         assert "<details open>" in text

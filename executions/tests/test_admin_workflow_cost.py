@@ -8,7 +8,9 @@ from django.db import connection
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
-from executions.admin import changes, grid, newest, node_health, workflow_page
+from executions.admin.charts import status_grid
+from executions.admin.filters import recent_runs
+from executions.admin.workflow import graph_changes, node_health, workflow_page
 from executions.models import WorkflowExecution
 from executions.tests.test_admin_monitor import signed_in
 from executions.tests.test_admin_slow import locked
@@ -74,11 +76,11 @@ class TestWhatItAsks:
         run = reported(workflow)
         only("workflow_executions", "idx_workflow_executions_workflow")
         for where, order in (
-            (Q(), newest.ORDER),
-            (grid.beyond(run, "lt"), newest.ORDER),
-            (grid.beyond(run, "gt"), ("created_at", "id")),
+            (Q(), recent_runs.ORDER),
+            (status_grid.beyond(run, "lt"), recent_runs.ORDER),
+            (status_grid.beyond(run, "gt"), ("created_at", "id")),
         ):
-            found = plan(newest.first(WorkflowExecution.objects.visible_to(staff), workflow.pk, where, order, 51))
+            found = plan(recent_runs.first(WorkflowExecution.objects.visible_to(staff), workflow.pk, where, order, 51))
             assert uses(found, "idx_workflow_executions_workflow")
             assert re.search(r"Index Cond: \(+workflow_id", found)
 
@@ -86,7 +88,7 @@ class TestWhatItAsks:
         run = reported(workflow)
         only("node_executions", "idx_node_executions_workflow_execution")
         for question in (
-            grid.squares(staff, [run]),
+            status_grid.squares(staff, [run]),
             node_health.executions(staff, node_health.Window(workflow.pk, [run.pk])),
         ):
             found = plan(question)
@@ -96,4 +98,4 @@ class TestWhatItAsks:
 def test_changes_are_told_from_runs_that_remember_a_graph() -> None:
     first, second = Graph(pk=uuid7()), Graph(pk=uuid7())
     runs = [WorkflowExecution(graph=graph) for graph in (second, second, None, first, first, second)]  # newest first
-    assert [(change.number, change.run) for change in changes.among(runs)] == [(2, runs[1]), (1, runs[4])]
+    assert [(change.number, change.run) for change in graph_changes.among(runs)] == [(2, runs[1]), (1, runs[4])]

@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from executions.acting import acting
+from executions.audit import acting
 from executions.models import Deletion, ExecutionStatus, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.test_list_plans import only, plan, uses

@@ -8,8 +8,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from executions.acting import acting
-from executions.admin import history
+from executions.admin.runs import history
+from executions.audit import acting
 from executions.exceptions import InvalidTransition
 from executions.models import HistoryEntry, NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions

@@ -8,8 +8,8 @@ from django.db import connection
 from django.db.models import Q
 from rest_framework.test import APIRequestFactory
 
-from executions import keys, partitions
-from executions.admin import landing
+from executions import partitions, sort_keys
+from executions.admin.runs import id_search
 from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
@@ -89,7 +89,7 @@ def test_a_filter_of_runs_is_answered_by_its_index(only: Any, query: str) -> Non
 def test_a_search_of_runs_is_answered_by_the_index_on_metadata(only: Any) -> None:
     run = WorkflowExecutionFactory(metadata={"tags": ["nightly"]})
     only("workflow_executions", "idx_workflow_executions_metadata")
-    found = plan(WorkflowExecution.objects.filter(landing.named("nightly") | Q(pk=run.pk)).order_by())
+    found = plan(WorkflowExecution.objects.filter(id_search.named("nightly") | Q(pk=run.pk)).order_by())
     assert uses(found, "idx_workflow_executions_metadata")
     assert "Filter" not in found
 
@@ -106,8 +106,8 @@ def test_every_filter_of_runs_has_its_plan_here() -> None:
     ("index", "name", "key"),
     [
         ("created", "created_at", None),
-        ("started", "by_start", keys.STARTED),
-        ("duration", "by_duration", keys.DURATION),
+        ("started", "by_start", sort_keys.STARTED),
+        ("duration", "by_duration", sort_keys.DURATION),
     ],
 )
 def test_an_order_of_runs_is_read_off_its_index(only: Any, index: str, name: str, key: Any, sign: str) -> None:
@@ -166,7 +166,7 @@ def test_the_longest_and_shortest_runs_of_a_workflow_are_read_off_its_index(only
     run = WorkflowExecutionFactory()
     only("workflow_executions", "idx_workflow_executions_workflow_duration")
     runs = asked(WorkflowExecutionFilters, WorkflowExecution.objects.all(), f"workflow={run.workflow_id}")
-    found = plan(runs.annotate(by_duration=keys.DURATION).order_by(f"{sign}by_duration", f"{sign}id")[:50])
+    found = plan(runs.annotate(by_duration=sort_keys.DURATION).order_by(f"{sign}by_duration", f"{sign}id")[:50])
     assert uses(found, "idx_workflow_executions_workflow_duration")
     assert "Sort" not in found
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from executions import ingest
-from executions.lines import MAX_MESSAGE, cut
+from executions.log_messages import MAX_MESSAGE, cut
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import WorkflowExecutionFactory

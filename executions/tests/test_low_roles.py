@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from executions.acting import acting
+from executions.audit import acting
 from executions.models import Deletion, HistoryEntry, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from pastetrader.tests.site import ROOT

@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from executions import graphs
-from executions.admin import comparing
+from executions import run_graph
+from executions.admin.runs import compare
 from executions.models import NodeExecution
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory, in_state
 from workflows.models import Node, Workflow
@@ -71,7 +71,7 @@ def test_a_renamed_node_keeps_its_name_in_old_runs(workflow: Workflow, staff: An
         in got("admin:executions_nodeexecution_changelist", query=f"?q={row.pk}").partition("field-node_name")[2][:200]
     )
     assert str(row).startswith("load")
-    assert {each["id"]: each["name"] for each in graphs.of_run(run).nodes}[str(row.node_id)] == "load"
+    assert {each["id"]: each["name"] for each in run_graph.of_run(run).nodes}[str(row.node_id)] == "load"
 
 
 def test_the_api_and_a_comparison_say_the_names_of_the_run(workflow: Workflow, staff: Any) -> None:
@@ -83,7 +83,7 @@ def test_the_api_and_a_comparison_say_the_names_of_the_run(workflow: Workflow, s
     assert client.get(f"/api/v1/node-executions/{row.pk}/").json()["node_name"] == "load"
     names = [each["node_name"] for each in client.get(f"/api/v1/executions/{run.pk}/nodes/").json()["results"]]
     assert names == ["extract", "load"]
-    compared = comparing.compared(staff, run, run)
+    compared = compare.compared(staff, run, run)
     assert compared is not None
     assert {pair.name: pair.now.pk for pair in compared.pairs}["load"] == row.pk
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from django.db import connection, transaction
 
-from executions import acting
+from executions import audit
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
@@ -332,7 +332,7 @@ def test_a_verb_that_waits_for_its_own_row_masks_what_that_brings(row: Any) -> N
 
 def test_the_reason_of_a_verb_that_waits_is_masked_too(row: Any) -> None:
     def cancel() -> None:
-        with acting.acting(reason=f"as {SECRET} was refused"):
+        with audit.acting(reason=f"as {SECRET} was refused"):
             mine.cancel()
 
     mine = type(row).objects.get(pk=row.pk)

@@ -10,8 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from executions import saved
-from executions.models import SavedView
+from executions.models import SavedView, saved_view
 from executions.tests.cast import permissions
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from executions.tests.test_list_plans import only, plan, uses
@@ -83,12 +82,12 @@ class TestSaving:
         assert [view.filters for view in SavedView.objects.all()] == [{"status": "failed"}, {"status": "failed"}]
 
     def test_so_many_and_no_more(self, teammate: Any, monkeypatch: Any) -> None:
-        monkeypatch.setattr(saved, "MOST", 1)
+        monkeypatch.setattr(saved_view, "MOST", 1)
         save(teammate)
         assert "You have 1 views" in said(save(teammate, name="Another"))
 
     def test_what_is_too_long_is_refused(self, teammate: Any) -> None:
-        assert "too long" in said(save(teammate, "q=" + "x" * saved.LONGEST))
+        assert "too long" in said(save(teammate, "q=" + "x" * saved_view.LONGEST))
 
 
 class TestChanging:
@@ -291,7 +290,7 @@ def test_the_page_asks_as_many_queries_for_many_views_as_for_one(teammate: Any, 
 class TestPlans:
     def test_own_views_come_by_the_index_of_their_names(self, only: Any, teammate: Any) -> None:
         only("saved_views", "")
-        assert uses(plan(SavedView.objects.of(teammate)), saved.ONE_NAME)
+        assert uses(plan(SavedView.objects.of(teammate)), saved_view.ONE_NAME)
 
     def test_shared_ones_come_by_an_index_that_holds_them_alone(self, only: Any, teammate: Any) -> None:
         only("saved_views", "idx_saved_views_shared")
@@ -300,4 +299,4 @@ class TestPlans:
     def test_the_default_comes_by_two_small_indexes(self, only: Any, teammate: Any) -> None:
         only("saved_views", "")
         own = SavedView.objects.filter(owner=teammate, is_default=True)
-        assert uses(plan(own), saved.ONE_DEFAULT) or uses(plan(own), saved.ONE_NAME)
+        assert uses(plan(own), saved_view.ONE_DEFAULT) or uses(plan(own), saved_view.ONE_NAME)

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from executions import ingest, sealed
+from executions import encryption, ingest
 from executions.exceptions import SecretsUnknown
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
@@ -190,13 +190,13 @@ def test_a_verb_that_ends_a_run_purges_others_at_most_once_a_minute(django_captu
     over = running()
     over.complete()
     long_ago(over, hours=2)
-    sealed._purged_at = -1e9
+    encryption._purged_at = -1e9
     with django_capture_on_commit_callbacks(execute=True):
         running().cancel()
     assert WorkflowExecution.objects.get(pk=over.pk).encrypted_secrets == ""
-    moment = sealed._purged_at
-    sealed.purge_now_and_then(clock=lambda: moment + 59)
-    assert sealed._purged_at == moment
+    moment = encryption._purged_at
+    encryption.purge_now_and_then(clock=lambda: moment + 59)
+    assert encryption._purged_at == moment
 
 
 def test_keys_rotate(settings: Any) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from executions import failure_causes, lines, patterns, reports
-from executions.admin import ansi, difference
-from executions.api import creation, parsers
-from executions.needles import normal
+from executions import failure_causes, log_messages, report_texts, secret_patterns
+from executions.admin.logs import ansi
+from executions.admin.runs import json_diff
+from executions.api import idempotent_create, parsers
+from executions.secret_forms import normal
 from executions.secrets import Scrubber, values_in
 from ledgerkit.db import json_validation
 from workflows.secrets import _names_secret, masked, masked_schema
@@ -134,13 +135,13 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "masked, many secrets": MANY.text,
     "masked, secrets within each other": NESTED.text,
     "masked, none": Scrubber().text,
-    "patterns": lambda text: list(patterns.spans(text)),
+    "patterns": lambda text: list(secret_patterns.spans(text)),
     "secrets of its own": lambda text: Scrubber(values_in({"secret": text})),
     "normal forms": lambda text: normal("NFD", text),
     "as text": json_validation.as_text,
-    "cut": lines.cut,
-    "cut in the middle": lambda text: reports.fitted("error_traceback", text),
-    "error": lambda text: reports.error(" ", text),
+    "cut": log_messages.cut,
+    "cut in the middle": lambda text: report_texts.fitted("error_traceback", text),
+    "error": lambda text: report_texts.error(" ", text),
     "cause": lambda text: failure_causes.cause(text, text),
     "alike": failure_causes.alike,
     "faults": every_document,
@@ -156,9 +157,9 @@ OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
     "values": values_in,
     "secrets of its own": lambda document: Scrubber(values_in(document)),
     "faults": every_document,
-    "difference": lambda document: difference.differences(document, {"other": document}),
+    "difference": lambda document: json_diff.differences(document, {"other": document}),
     "parsed": lambda document: parsed(json.dumps(document)),
-    "compared": creation._as_jsonb,
+    "compared": idempotent_create._as_jsonb,
 }
 MASKING = ("masked, few secrets", "masked, none", "patterns", "name of a key")
 WORST = [

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-from executions import vault
+from executions import masking
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
 from executions.secrets import at_work
 from ledgerkit.db.json_validation import as_text
@@ -58,7 +58,7 @@ class Recorder:
         """Whoever watches the console gets what the ledger did not, clear of the run's secrets."""
         if not self.lines:
             return
-        scrubber = vault.scrubber(self.run.pk)
+        scrubber = masking.scrubber(self.run.pk)
         for line in self.lines:
             unstored.error("%s %s: %s", line.timestamp.isoformat(), line.level, scrubber.text(line.message))
 
@@ -70,7 +70,7 @@ _current: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 def recorded(run: WorkflowExecution, node: NodeExecution | None = None) -> Iterator[Recorder]:
     """What this thread logs inside is stored as lines of the run, and of the node if one is given."""
     recorder = Recorder(run, node)
-    printed = at_work.set(vault.scrubber(run.pk))
+    printed = at_work.set(masking.scrubber(run.pk))
     token = _current.set(recorder)
     try:
         yield recorder

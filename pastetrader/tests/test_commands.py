@@ -47,7 +47,7 @@ def test_migrate_lifts_the_time_limit_and_puts_it_back(monkeypatch: pytest.Monke
     ("command", "step"),
     [
         ("upkeep", "executions.partitions.make_ahead"),
-        ("purge_secrets", "executions.sealed.purge"),
+        ("purge_secrets", "executions.encryption.purge"),
         ("seed_ledger", "executions.management.commands.seed_ledger.refuse_what_is_not_ours"),
     ],
 )

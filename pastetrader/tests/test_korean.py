@@ -15,8 +15,8 @@ from django.test import Client
 from django.urls import resolve, reverse
 from django.utils import timezone, translation
 
-from executions import reasons
-from executions.admin import cells, texts
+from executions import refusal_reasons
+from executions.admin import formatting, list_cells
 from executions.exceptions import ACTS, ImmutableLog, InvalidTransition
 from executions.models import ExecutionStatus, LogLevel, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -216,7 +216,7 @@ def test_a_status_has_one_word_everywhere() -> None:
 )
 def test_durations_are_korean(seconds: float, words: str) -> None:
     with translation.override("ko"):
-        assert texts.human(seconds) == words
+        assert formatting.human(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_durations_are_korean(seconds: float, words: str) -> None:
 )
 def test_relative_times_are_korean(passed: int, words: str) -> None:
     with translation.override("ko"):
-        assert cells.ago(timezone.now() - timedelta(seconds=passed)) == words
+        assert list_cells.ago(timezone.now() - timedelta(seconds=passed)) == words
 
 
 def test_the_clocks_of_a_page_tick_in_korean(client: Client) -> None:
@@ -258,7 +258,7 @@ class TestRefusals:
             assert str(CyclicGraph(["가", "나", "가"])) == "The edges close a circle: 가 → 나 → 가. Remove one of them."
 
     def test_their_reason_is_translated_with_them(self) -> None:
-        refusal = InvalidTransition("complete", ExecutionStatus.RUNNING, reasons.still_running(3))
+        refusal = InvalidTransition("complete", ExecutionStatus.RUNNING, refusal_reasons.still_running(3))
         assert str(refusal) == "Cannot complete execution in running state: 3 of its nodes are still running"
         with translation.override("ko"):
             assert str(refusal.sentence) == (

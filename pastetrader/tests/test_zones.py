@@ -11,8 +11,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from executions.admin import durations, filters, health, streams
-from executions.admin.timeline import Scale
+from executions.admin.charts import durations
+from executions.admin.charts.timeline import Scale
+from executions.admin.filters import base
+from executions.admin.monitor import health
+from executions.admin.runs import run_stream
 from executions.models import WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory, in_state
 from pastetrader import environment, zones
@@ -76,12 +79,12 @@ class TestToday:
     def test_a_midnight_that_came_twice_is_the_first(self, moved: Any) -> None:
         moved(datetime(2026, 11, 1, 5, 30, tzinfo=UTC))
         with timezone.override("America/Havana"):  # at 1:00 it was 0:00 again
-            assert filters._start("today") == datetime(2026, 11, 1, 4, tzinfo=UTC)
+            assert base._start("today") == datetime(2026, 11, 1, 4, tzinfo=UTC)
 
     def test_days_are_24_hours_across_a_change_of_clocks(self, moved: Any) -> None:
         moved(now := datetime(2026, 3, 8, 16, 30, tzinfo=UTC))
         with timezone.override(NEW_YORK):
-            assert filters._start("1").astimezone(UTC) == now - timedelta(hours=24)
+            assert base._start("1").astimezone(UTC) == now - timedelta(hours=24)
 
     def test_a_time_typed_without_its_zone_is_the_readers(self, seoul: Client, run: Any) -> None:
         assert self.listed(seoul, "ended_between=2026-03-08T01:00~2026-03-08T02:00") == [run.pk]
@@ -128,9 +131,10 @@ class TestPages:
             "id": str(run.pk), "level": "info", "timestamp": "2026-03-07T16:30:00Z", "message": "hello",
             "data": None, "is_cut": False, "node_execution": None,
         }  # fmt: skip
-        text = type("Line", (), {"text": streams.json.dumps(line), "id": str(run.pk), "moment": ""})()
+        text = type("Line", (), {"text": run_stream.json.dumps(line), "id": str(run.pk), "moment": ""})()
         with timezone.override(SEOUL):
-            shown = streams._lines(streams.PARTIALS["rows"], True, type("Step", (), {"lines": [text], "of": run})())
+            step = type("Step", (), {"lines": [text], "of": run})()
+            shown = run_stream._lines(run_stream.PARTIALS["rows"], True, step)
         assert "2026-03-08 01:30:00" in shown
 
     @pytest.mark.parametrize("address", ["/admin/", RUNS, f"{RUNS}{{run}}/change/", f"{RUNS}{{run}}/logs/",

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.db.models import F, Func, UUIDField
 
-from executions.admin import drawing
+from executions.admin.charts import graph_chart
 from workflows import graph, layout
 from workflows.definition import Definition
 from workflows.exceptions import CyclicGraph
@@ -96,23 +96,23 @@ def stored(size: int, pairs: Pairs) -> Graph:
 
 @pytest.mark.parametrize("shape", [to_the_end, far, two_columns], ids=lambda shape: shape.__name__)
 def test_a_drawing_is_of_a_size_that_a_page_can_carry(shape: Callable[[int], Pairs]) -> None:
-    drawn = drawing.drawn(stored(1_000, shape(1_000)), [], set())
+    drawn = graph_chart.drawn(stored(1_000, shape(1_000)), [], set())
     assert drawn is not None
     assert sum(map(len, drawn.lines)) + len(drawn.heads) < 500_000
     assert len(drawn.boxes) == 1_000
 
 
 def test_what_is_larger_is_not_drawn() -> None:
-    assert drawing.drawn(stored(drawing.MOST + 1, []), [], set()) is None
-    assert drawing.drawn(stored(200, [(a, b) for a in range(100) for b in range(100, 151)]), [], set()) is None
+    assert graph_chart.drawn(stored(graph_chart.MOST + 1, []), [], set()) is None
+    assert graph_chart.drawn(stored(200, [(a, b) for a in range(100) for b in range(100, 151)]), [], set()) is None
 
 
 def test_the_connection_is_not_held_while_a_graph_is_drawn(monkeypatch: Any) -> None:
     done: list[str] = []
-    monkeypatch.setattr(drawing, "release", lambda: done.append("released"))
-    monkeypatch.setattr(drawing, "layered", lambda *graph: done.append("drawn") or layout.layered(*graph))
-    drawing._plan.cache_clear()
-    drawing.drawn(stored(150, to_the_end(150)), [], set())
+    monkeypatch.setattr(graph_chart, "release", lambda: done.append("released"))
+    monkeypatch.setattr(graph_chart, "layered", lambda *graph: done.append("drawn") or layout.layered(*graph))
+    graph_chart._plan.cache_clear()
+    graph_chart.drawn(stored(150, to_the_end(150)), [], set())
     assert done == ["released", "drawn"]
 
 

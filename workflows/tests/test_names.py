@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from executions.models import WorkflowExecution
-from executions.saved import SavedView
+from executions.models.saved_view import SavedView
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db import names
 from tokens.models import Token

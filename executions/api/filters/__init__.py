@@ -5,13 +5,8 @@ from ledgerkit.rest.filters import Several
 from ledgerkit.rest.parameter_names import PAGING, check_names, words
 from ledgerkit.rest.query_params import QueryFilters
 
-from .lists import (
-    LogFilters,
-    LogsOfExecutionFilters,
-    NodeExecutionFilters,
-    WorkflowExecutionFilters,
-)
-from .owners import of_owner
+from .filtersets import LogFilters, LogsOfExecutionFilters, NodeExecutionFilters, WorkflowExecutionFilters
+from .visibility import of_owner
 
 __all__ = [
     "PAGING",

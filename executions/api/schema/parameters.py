@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS
 
-from executions.api.views.rows import OfExecution
+from executions.api.views.base import OfExecution
 from executions.api.views.streams import FROM, LAST_EVENT_ID, SECONDS, StreamMixin
 from executions.states import ExecutionStatus, LogLevel, TriggerType
 from ledgerkit.rest.filters import MAX_SECONDS, Flag, Id, Moment, Seconds, Several, execution_id
@@ -13,7 +13,7 @@ from ledgerkit.rest.pagination import KeysetPagination
 from ledgerkit.rest.preconditions import PreconditionsMixin
 from workflows.api.idempotency import HEADER, MAX_LENGTH, ReliableMixin
 
-from .fields import MOMENT
+from .field_schemas import MOMENT
 
 type Schema = dict[str, Any]
 

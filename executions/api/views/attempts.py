@@ -3,7 +3,7 @@ from typing import Any
 from django.shortcuts import get_object_or_404
 from rest_framework import mixins, serializers
 
-from executions import heads
+from executions import error_excerpts
 from executions.api.serializers import (
     NodeExecutionAttemptListSerializer,
     NodeExecutionAttemptSerializer,
@@ -14,7 +14,7 @@ from executions.models import NodeExecution
 from ledgerkit.rest.preconditions import UnchangingMixin
 from tokens.api import within
 
-from .rows import OF_RUN, OfExecution, QueryMixin
+from .base import OF_RUN, OfExecution, QueryMixin
 
 
 class AttemptsMixin(UnchangingMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
@@ -32,7 +32,7 @@ class AttemptsMixin(UnchangingMixin, mixins.ListModelMixin, mixins.RetrieveModel
         payloads = {"output_data", "error_traceback"} & {field.name for field in row.attempts.model._meta.fields}
         if self.action != "list":
             return row.attempts.all()
-        return heads.with_heads(row.attempts.defer(*payloads), wanted=self.shows_errors)
+        return error_excerpts.with_heads(row.attempts.defer(*payloads), wanted=self.shows_errors)
 
 
 class AttemptsOfExecutionViewSet(AttemptsMixin, OfExecution):

@@ -4,7 +4,7 @@ from rest_framework import mixins
 
 from executions.api.serializers import HistoryEntrySerializer
 
-from .rows import OfExecution
+from .base import OfExecution
 
 
 class HistoryOfExecutionViewSet(mixins.ListModelMixin, OfExecution):

@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import partitions
-from executions.api.creation import CreateMixin
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, of_owner
+from executions.api.idempotent_create import CreateMixin
 from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
 from ledgerkit.db.models import parse_uuid
@@ -16,7 +16,7 @@ from ledgerkit.rest.preconditions import UnchangingMixin
 from tokens.api import within
 from tokens.models import Scope
 
-from .rows import BY_TIME, OF_RUN, OfExecution, QueryMixin
+from .base import BY_TIME, OF_RUN, OfExecution, QueryMixin
 
 MAX_LINES = 10_000  # in one call; about a second's work
 

@@ -5,8 +5,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions.api.creation import CreateMixin
 from executions.api.filters import NodeExecutionFilters, of_owner
+from executions.api.idempotent_create import CreateMixin
 from executions.api.serializers import (
     CompleteSerializer,
     FailNodeSerializer,
@@ -19,7 +19,7 @@ from executions.models import NodeExecution
 from tokens.api import within
 from tokens.models import Scope
 
-from .rows import NEWEST, OF_RUN, OfExecution, VerbsMixin
+from .base import NEWEST, OF_RUN, OfExecution, VerbsMixin
 
 CHANGE = "executions.change_nodeexecution"
 

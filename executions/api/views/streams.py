@@ -15,10 +15,10 @@ from rest_framework.request import Request
 from executions.api.filters import check_names
 from executions.api.serializers import NodeExecutionListSerializer, WorkflowExecutionListSerializer
 from executions.live import stream
-from executions.live.callers import as_it_came, grounds
 from executions.live.cursor import BadCursor, Cursor
-from executions.live.reading import Gone, Moves, Renderer, Run, Source, Step, going_on
-from executions.live.slots import TooManyStreams
+from executions.live.limits import TooManyStreams
+from executions.live.reader import Gone, Moves, Renderer, Run, Source, Step, going_on
+from executions.live.reauthentication import as_it_came, grounds
 from executions.models import WorkflowExecution
 from executions.querysets import sees
 from ledgerkit.rest.query_params import BadQuery
@@ -27,7 +27,7 @@ from tokens.models import Token
 from workflows.models import Workflow
 from workflows.querysets import may_see_all
 
-from .rows import QueryMixin, visible_run
+from .base import QueryMixin, visible_run
 
 SECONDS = {"wait": (0, 3_600), "heartbeat": (1, 60)}  # that each may say
 LAST_EVENT_ID = "Last-Event-ID"

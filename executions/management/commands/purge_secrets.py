@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from executions import sealed
+from executions import encryption
 from ledgerkit.db.timeouts import no_limit
 
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
     @no_limit()
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"]:
-            count = sealed.expired().count()
+            count = encryption.expired().count()
             self.stdout.write(f"The secrets of {count} executions would be deleted.")
         else:
-            self.stdout.write(f"Deleted the secrets of {sealed.purge()} executions.")
+            self.stdout.write(f"Deleted the secrets of {encryption.purge()} executions.")

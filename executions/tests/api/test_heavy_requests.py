@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from executions import masked_bodies, vault
+from executions import body_masking, masking
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -76,12 +76,12 @@ class TestConnections:
         assert held
         assert not any(held)
         assert SECRET not in json.dumps(WorkflowExecution.objects.get().input_data)
-        assert vault.unseal(str(WorkflowExecution.objects.get().encrypted_secrets)) == {SECRET}
+        assert masking.unseal(str(WorkflowExecution.objects.get().encrypted_secrets)) == {SECRET}
 
     def test_what_came_after_a_large_body_was_masked_is_masked_too(
         self, client: Any, run: WorkflowExecution, monkeypatch: Any
     ) -> None:
-        remember = masked_bodies.remember
+        remember = body_masking.remember
 
         def overtaken(*given: Any) -> None:
             remember(*given)
@@ -91,7 +91,7 @@ class TestConnections:
                 )
             )
 
-        monkeypatch.setattr(masked_bodies, "remember", overtaken)
+        monkeypatch.setattr(body_masking, "remember", overtaken)
         assert post(client, f"{run.pk}/fail/", {"error_message": f"came-since-then {WORST}"}).status_code == 200
         run.refresh_from_db()
         assert str(run.error_message).startswith(MASK)

@@ -8,7 +8,7 @@ from django.utils import timezone as django_timezone
 from rest_framework import serializers
 
 from executions.api import serializers as ours
-from executions.api.lean import LeanSerializer
+from executions.api.fast_serializers import LeanSerializer
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from executions.live.reading import Run
+from executions.live.reader import Run
 from executions.models import ExecutionLog, NodeExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.models import Workflow

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from executions.acting import acting
+from executions.audit import acting
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from workflows.models import Workflow

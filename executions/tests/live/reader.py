@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection, connections
 from django.test import AsyncClient
 
-from executions.live import hub, slots, stream
+from executions.live import hub, limits, stream
 from executions.models import ExecutionLog, WorkflowExecution
 
 
@@ -76,7 +76,7 @@ def played(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
             hub.here().close()
 
     asyncio.run(whole())
-    assert slots.count() == 0
+    assert limits.count() == 0
     for threads in (stream.in_thread.__globals__["TICKS"], stream.in_thread.__globals__["VISITS"]):
         threads.submit(connections.close_all).result()
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from executions.live.audience import FEW, Audience
+from executions.live.waiters import FEW, Audience
 
 
 def played(scene: Callable[[Audience], Coroutine[Any, Any, None]]) -> None:

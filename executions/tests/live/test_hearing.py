@@ -7,7 +7,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from executions.live import hub, reading, waiting
+from executions.live import hub
+from executions.live import listener as waiting
+from executions.live import reader as reading
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from executions.tests.live.reader import address, aside, log, opened, played, until
 from tokens.models import Scope, Token

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.live.packing import Packed, Plain, way_of
+from executions.live.compression import Packed, Plain, way_of
 
 
 @given(st.lists(st.binary(max_size=3_000), max_size=6))

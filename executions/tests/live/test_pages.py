@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from executions.live import reading
+from executions.live import reader
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from pastetrader import zones
@@ -92,7 +92,7 @@ def test_of_a_flood_the_page_of_a_run_is_told_the_newest_lines_and_its_log_all(
 def test_the_end_is_told_and_an_ended_run_has_no_stream(
     client: Any, page: str, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "LINGER", timedelta())
+    monkeypatch.setattr(reader, "LINGER", timedelta())
     first = client.get(page)
     assert "run_live.js" in first.text
     run.complete()

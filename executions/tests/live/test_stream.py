@@ -12,7 +12,8 @@ import pytest
 from django.db import connection
 from django.test import AsyncClient
 
-from executions.live import hub, reading, slots, stream
+from executions.live import hub, limits, stream
+from executions.live import reader as reading
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory
 from executions.tests.live.reader import Reader, address, aside, log, opened, played
@@ -257,9 +258,9 @@ def test_one_user_may_open_so_many_streams_and_gets_a_place_back(run: Any, token
 def test_a_place_is_given_back_where_nobody_comes_to_read(run: Any, token: Any) -> None:
     async def scene() -> None:
         response = await AsyncClient().get(address(run), headers={"Authorization": f"Token {token[1]}"})
-        assert slots.count() == 1
+        assert limits.count() == 1
         await asyncio.to_thread(response.close)
-        assert slots.count() == 0
+        assert limits.count() == 0
 
     played(scene)
 

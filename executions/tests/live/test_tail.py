@@ -16,9 +16,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from executions import ingest
-from executions.live import reading, waiting
+from executions.live import listener, reader
 from executions.live.cursor import BadCursor, Cursor
-from executions.live.reading import Moves, Run, Step, going_on, snapshot
+from executions.live.reader import Moves, Run, Step, going_on, snapshot
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
@@ -121,7 +121,7 @@ def test_lines_of_one_step_are_in_the_ledgers_order(run: Any) -> None:
 def test_many_lines_are_cut_into_steps_and_each_cursor_goes_on_where_it_stands(
     run: Any, start: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MOST", 7)
+    monkeypatch.setattr(reader, "MOST", 7)
     cursor = Cursor() if start else Cursor.at(snapshot())
     at_once = timezone.now()
     for number in range(5):
@@ -169,8 +169,8 @@ def numbered(table: str, number: str) -> None:
 def test_what_a_dump_brought_from_a_database_that_was_further_on_is_told_from_the_start(
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "LINGER", timedelta())
-    monkeypatch.setattr(reading, "MOST", 2)
+    monkeypatch.setattr(reader, "LINGER", timedelta())
+    monkeypatch.setattr(reader, "MOST", 2)
     log(run, "one", "two", "three")
     run.complete()
     for table in ("execution_logs", "execution_history"):
@@ -202,7 +202,7 @@ def test_the_end_is_told_once_and_late_lines_are_waited_for(run: Any, monkeypatc
     (first,) = steps(Run(run.pk), Cursor())
     assert first.end is None
     assert 1 < first.wake_in <= 2
-    monkeypatch.setattr(reading, "LINGER", timedelta())
+    monkeypatch.setattr(reader, "LINGER", timedelta())
     log(run, "late")
     (second,) = steps(Run(run.pk), first.after)
     assert (messages([second]), second.end.status) == (["late"], "completed")
@@ -212,7 +212,7 @@ def test_the_end_is_told_once_and_late_lines_are_waited_for(run: Any, monkeypatc
 
 
 def test_the_end_waits_for_the_lines_that_were_committed_with_it(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "LINGER", timedelta())
+    monkeypatch.setattr(reader, "LINGER", timedelta())
     (first,) = steps(Run(run.pk), Cursor())
     before = snapshot()
     with transaction.atomic():
@@ -245,13 +245,13 @@ def test_a_cursor_counts_no_transaction_as_seen_that_may_be_handed_out_again(run
 def test_the_newest_transaction_that_a_cursor_knows_is_read_off_an_index(run: Any, query: str, index: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
-        cursor.execute(f"EXPLAIN {getattr(reading, query)}", {"run": run.pk})
+        cursor.execute(f"EXPLAIN {getattr(reader, query)}", {"run": run.pk})
         plan = " ".join(row for (row,) in cursor.fetchall())
     assert re.search(index, plan), plan
 
 
 def test_a_run_that_is_retried_after_its_end_is_told_again(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "LINGER", timedelta())
+    monkeypatch.setattr(reader, "LINGER", timedelta())
     run.fail("went wrong")
     (ended,) = steps(Run(run.pk), Cursor())
     assert ended.end is not None
@@ -261,7 +261,7 @@ def test_a_run_that_is_retried_after_its_end_is_told_again(run: Any, monkeypatch
 
 
 def test_the_moves_of_all_runs_are_told_each_run_once(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MOST", 2)
+    monkeypatch.setattr(reader, "MOST", 2)
     cursor = Moves().begin("now")
     (first,) = steps(Moves(), cursor)
     assert not first.tells
@@ -273,7 +273,7 @@ def test_the_moves_of_all_runs_are_told_each_run_once(run: Any, monkeypatch: pyt
 
 
 def test_runs_that_are_deleted_are_told_once_among_the_moves(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MOST", 2)
+    monkeypatch.setattr(reader, "MOST", 2)
     others = [WorkflowExecutionFactory(workflow=run.workflow) for _ in range(4)]
     cursor = Moves().begin("now")
     WorkflowExecution.objects.filter(pk__in=[other.pk for other in others]).delete()
@@ -294,16 +294,16 @@ def test_how_long_ago_a_run_has_ended_is_asked_of_the_clock_that_set_its_end(
             return datetime.now(tz) + timedelta(hours=1)
 
     run.complete()
-    monkeypatch.setattr(reading, "datetime", Ahead, raising=False)  # it has none, and needs none
+    monkeypatch.setattr(reader, "datetime", Ahead, raising=False)  # it has none, and needs none
     monkeypatch.setattr(timezone, "now", Ahead.now)
     (step,) = steps(Run(run.pk), Cursor())
     assert step.end is None
     assert step.wake_in is not None
-    assert 0 < step.wake_in <= reading.LINGER.total_seconds()
+    assert 0 < step.wake_in <= reader.LINGER.total_seconds()
 
 
 def test_who_may_write_but_not_read_who_watches_is_heard_all_the_same(run: Any) -> None:
-    waiting.watch([run.pk])
+    listener.watch([run.pk])
     with connection.cursor() as cursor:
         cursor.execute("CREATE ROLE writer_of_lines")
         cursor.execute("GRANT SELECT, INSERT ON execution_logs, execution_history TO writer_of_lines")
@@ -368,9 +368,9 @@ def test_a_cursor_of_a_run_begins_the_moves_of_all_runs_now(run: Any) -> None:
 
 
 def plan(run: Any, since: str) -> str:
-    place = dict(zip(("transaction", "moment", "id"), reading.BEGINNING, strict=True)) | {"run": run.pk, "most": 1000}
+    place = dict(zip(("transaction", "moment", "id"), reader.BEGINNING, strict=True)) | {"run": run.pk, "most": 1000}
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {reading.NEW_LINES}", place | {"since": since, "until": snapshot()})
+        cursor.execute(f"EXPLAIN {reader.NEW_LINES}", place | {"since": since, "until": snapshot()})
         return "\n".join(line for (line,) in cursor.fetchall())
 
 

@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from executions.acting import Through, acting
+from executions.audit import Through, acting
 from executions.exceptions import ConcurrentExecution
 from executions.models import ExecutionStatus, NodeExecution, TriggerType, WorkflowExecution
 from ledgerkit.db.models import uuid7

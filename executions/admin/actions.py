@@ -1,0 +1,157 @@
+"""Actions: each asks first, then says a verb to each row, in a transaction of its own, so that one refusal undoes no
+other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.utils import model_ngettext
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from executions.allowed_actions import refusal, refusals
+from executions.audit import acting
+from executions.exceptions import InvalidTransition, SecretsUnknown
+from executions.refusal_reasons import out_of_retries
+from executions.states import ACTIVE, ExecutionStatus
+from ledgerkit.admin.confirmation import MAX_REASON, Question, ask, is_confirmed, reason
+from ledgerkit.admin.lists import EVERYWHERE, StrictAdmin
+
+__all__ = ["MAX_REASON", "Acts", "Offer", "SelectedOnly", "reason"]
+
+DONE = {
+    "fail": _("Marked %(count)d %(items)s as failed."),
+    "cancel": _("Cancelled %(count)d %(items)s."),
+    "retry": _("Put %(count)d %(items)s back to pending."),
+    "skip": _("Skipped %(count)d %(items)s."),
+}
+VERBS = {
+    "fail": _("Mark %(count)d %(items)s as failed"),
+    "cancel": _("Cancel %(count)d %(items)s"),
+    "retry": _("Retry %(count)d %(items)s"),
+    "skip": _("Skip %(count)d %(items)s"),
+}
+# Of the model's name and the act. Where nothing stands here the verb says all.
+EFFECTS = {
+    ("workflowexecution", "cancel"): _("Their pending and running nodes are cancelled too. This cannot be undone."),
+    ("workflowexecution", "fail"): _(
+        "For runs whose engine is gone: their pending nodes are skipped, their running ones cancelled."
+    ),
+    ("workflowexecution", "retry"): _("Their failed nodes are retried too; what was completed stays as it is."),
+    ("nodeexecution", "cancel"): _("This cannot be undone."),
+    ("nodeexecution", "skip"): _("This cannot be undone."),
+}
+REASON_NEEDED = _("Nothing was marked as failed: give a reason, which becomes the error of the run.")
+GONE = _("It was deleted meanwhile.")
+
+
+class SelectedOnly(ActionForm):
+    """A list that does not count its rows cannot offer all of them either."""
+
+    def clean_select_across(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An action on the page of a row. With a `refusal` it is not offered: the page says why not, and leads `way`, the
+    address of the page that helps, by the text `way_text`."""
+
+    name: str
+    title: Any
+    refusal: Any = ""
+    way: str = ""
+    way_text: Any = ""
+
+
+class Acts(StrictAdmin):
+    action_form = SelectedOnly
+
+    @admin.action(permissions=["change"], description=_("Cancel"), location=EVERYWHERE)
+    def cancel(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        return self._say("cancel", request, queryset)
+
+    @admin.action(permissions=["change"], description=_("Retry"), location=EVERYWHERE)
+    def retry(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        return self._say("retry", request, queryset)
+
+    @admin.action(permissions=["change"], description=_("Skip"), location=EVERYWHERE)
+    def skip(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        return self._say("skip", request, queryset)
+
+    @admin.action(permissions=["change"], description=_("Mark as failed"), location=EVERYWHERE)
+    def fail(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        """The way out for a run whose engine is gone."""
+        if is_confirmed(request) and not reason(request):
+            return self._ask("fail", request, queryset, REASON_NEEDED)
+        return self._say("fail", request, queryset, reason(request))
+
+    def offers(self, request: HttpRequest, row: Any) -> list[Offer]:
+        """Return the actions that this user may take and that the row's state allows."""
+        acts: Any = self.get_actions(request, action_location=admin.ActionLocation.CHANGE_FORM).values()
+        found = [(act, refusal(act.name, row)) for act in acts]
+        return [self._offer(request, row, act, no) for act, no in found if no is None or no.reason]
+
+    def _offer(self, request: HttpRequest, row: Any, act: Any, no: InvalidTransition | None) -> Offer:
+        if no is None:
+            return Offer(act.name, act.description)
+        if isinstance(no, SecretsUnknown):
+            return Offer(act.name, act.description, no.reason)
+        why = out_of_retries(row) if _is_spent(row) else no.reason
+        return Offer(act.name, act.description, why, *way_out(request, row))
+
+    def _say(self, verb: str, request: HttpRequest, queryset: Any, *said: str) -> HttpResponse | None:
+        """Ask, and do it once the page that asks was answered; ask again where nothing could be done."""
+        if not is_confirmed(request):
+            return self._ask(verb, request, queryset)
+        pks = list(queryset.values_list("pk", flat=True))
+        with acting(reason=reason(request)):
+            done = [pk for pk in pks if self._said(verb, request, pk, *said)]
+        if done:
+            items = model_ngettext(self.opts, len(done))
+            self.message_user(request, DONE[verb] % {"count": len(done), "items": items}, messages.SUCCESS)
+        return None if done or not pks else self._ask(verb, request, queryset)
+
+    def _ask(self, verb: str, request: HttpRequest, queryset: Any, error: Any = "") -> HttpResponse:
+        rows: Sequence[Any] = list(queryset)
+        effect = EFFECTS.get((str(self.opts.model_name), verb), "")
+        refused = {pk: no.reason or no.sentence for pk, no in refusals(verb, rows).items()}
+        question = Question(verb, VERBS[verb], effect, rows, refused, needs_reason=verb == "fail")
+        return ask(self, request, question, error)
+
+    def _said(self, verb: str, request: HttpRequest, pk: Any, *said: str) -> bool:
+        row = None
+        try:
+            with transaction.atomic():
+                row = self.get_queryset(request).get(pk=pk)
+                getattr(row, verb)(*said)
+                self.log_change(request, row, verb)
+        except (InvalidTransition, ObjectDoesNotExist) as no:
+            sentence = getattr(no, "sentence", GONE)
+            self.message_user(request, f"{row or pk}: {sentence}", messages.ERROR)
+            return False
+        return True
+
+
+def _is_spent(row: Any) -> bool:
+    """Whether the row is a failed node without a retry left. If its run failed too, retrying the run does not work
+    either, so the page says this first."""
+    run = getattr(row, "workflow_execution", row)
+    return run is not row and run.status in {*ACTIVE, ExecutionStatus.FAILED} and not row.can_retry
+
+
+def way_out(request: HttpRequest, row: Any) -> tuple[str, Any]:
+    """Return where it can be mended that a failed row cannot be retried: the address and the text of the link."""
+    run = getattr(row, "workflow_execution", row)
+    if run is not row and run.status == ExecutionStatus.FAILED and not _is_spent(row):
+        return reverse("admin:executions_workflowexecution_change", args=[run.pk]), _("To the run")
+    if run.status in {ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED}:
+        return "", ""
+    if not request.user.has_perm("workflows.change_workflow"):
+        return "", ""
+    return reverse("admin:workflows_workflow_change", args=[run.workflow_id]), _("To the definition")

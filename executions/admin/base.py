@@ -1,0 +1,164 @@
+"""What the lists and pages of the ledger share: they are read; nothing is added, and no field is ever edited."""
+
+import logging
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
+from django.db import DatabaseError, OperationalError
+from django.forms import Script
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from psycopg.errors import QueryCanceled
+
+from ledgerkit.db.timeouts import TookTooLong, at_most
+
+from . import formatting
+from .actions import Acts
+from .filters import validation
+from .pagination import NEWER, OLDER, KeysetChangeList
+
+logger = logging.getLogger(__name__)
+
+LIMIT_MS = 5_000  # for each statement of a list
+
+
+class LedgerAdmin(Acts):
+    """`columns` is all that is read of a row, in lists and on pages, `related` what comes along, `keyset` its order."""
+
+    columns: ClassVar[tuple[str, ...]]
+    related: ClassVar[tuple[str, ...]]
+    keyset: ClassVar[tuple[str, ...]]
+
+    fieldsets = ((None, {"fields": ()}),)  # the page is our own template
+    list_per_page = 50
+    show_full_result_count = False
+    sortable_by = ()
+    everything: ClassVar[str] = "?"  # the list without any filter
+    search_fields = ("id",)  # shows the box; get_search_results() says what it finds
+
+    class Media:
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
+        js = (Script("executions/clocks.js", type="module"), Script("executions/find.js", type="module"))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows: Any = super().get_queryset(request)
+        return rows.visible_to(request.user).select_related(*(self.related or (None,))).only(*self.columns)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return KeysetChangeList
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """In general: who may take actions. Of a row: nobody, there is no form to save."""
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """A list that takes too long says so, and how to narrow it: it is never shown as an empty one."""
+        if request.method != "GET":
+            return super().changelist_view(request, extra_context)
+        try:
+            with at_most(LIMIT_MS):
+                response = self.elsewhere(request) or super().changelist_view(request, extra_context)
+        except TookTooLong:
+            return self.told(request, "too_slow", 503, title=_("This took too long"))
+        except DatabaseError:
+            logger.exception("The list of %s could not be read.", self.opts.model_name)
+            return self.told(request, "not_read", 503, title=_("This could not be read"))
+        # Django answers a filter that is none with the unfiltered list.
+        is_refused = response.get("Location") == f"{request.path}?{ERROR_FLAG}=1"
+        return self.not_offered(request) if is_refused else response
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except OperationalError as error:
+            if request.method != "GET" or not isinstance(error.__cause__, QueryCanceled):
+                raise
+            return self.told(request, "page_too_slow", 503, title=_("This took too long"))
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """The page of a run has its history: Django's own knows what forms changed, which is nothing here."""
+        return redirect(f"{_address(self.opts, object_id)}#history")
+
+    def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
+        """Says which filter is none; from a place that is none it leads to the start of the list."""
+        names = validation.refused(self, request, request.GET.dict())
+        kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
+        if not names:
+            return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
+        words = {"title": _("No such filter"), "refused": validation.named(self, names), "kept": urlencode(kept)}
+        return self.told(request, "not_offered", 400, **words | more)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Django's own leads to the front page, where nobody looks for it."""
+        return self.unknown(request, unquote(object_id))
+
+    def unknown(self, request: HttpRequest, id: str) -> HttpResponse:
+        return self.told(request, "unknown", 404, **{"title": _("Not found"), "id": id} | self.gone(request, id))
+
+    def gone(self, request: HttpRequest, id: str) -> dict[str, Any]:
+        """What is known of a row that is not there."""
+        return {}
+
+    def told(self, request: HttpRequest, page: str, status: int, **words: Any) -> HttpResponse:
+        """A page in place of the list, or of a row."""
+        everything = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist") + self.everything
+        context = self.admin_site.each_context(request) | {"opts": self.opts, "everything": everything} | words
+        return TemplateResponse(request, f"admin/executions/{page}.html", context, status=status)
+
+    def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
+        """The way to another page, where what is asked of the list has one of its own."""
+        return None
+
+    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Give the rows of one page of the list what comes from elsewhere, by as many queries as for one row."""
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        row = kwargs["obj"]
+        title = {"title": str(self.opts.verbose_name).capitalize(), "acts": self.offers(request, row)}
+        context.update(title | self.page(request, row))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the row's template shows."""
+        raise NotImplementedError  # abstract: runs, nodes and lines each have their own
+
+    @admin.display(description=_("duration"))
+    def duration(self, row: Any) -> str:
+        return formatting.duration(row)
+
+    @admin.display(description=_("status"))
+    def state(self, row: Any) -> str:
+        return render_to_string("admin/executions/_status.html", {"row": row})
+
+    @admin.display(description=_("started"))
+    def started(self, row: Any) -> str:
+        return formatting.moment(row.started_at)
+
+
+def link(row: Any, text: Any) -> str:
+    """To the row's page. `text` is escaped."""
+    return format_html('<a href="{}">{}</a>', _address(row._meta, row.pk), text)
+
+
+def link_to_run(row: Any) -> str:
+    """To the run of a node execution or a line; only its id for whoever may not see runs (`row.shows_run`)."""
+    run = row.workflow_execution
+    return link(run, run.workflow_name) if row.shows_run else str(run.pk)
+
+
+def _address(opts: Any, pk: Any) -> str:
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[pk])

@@ -1,0 +1,181 @@
+"""Durations of runs over time as dots, in parts of a hundred: to the right the start, upwards the duration."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import log
+from statistics import median
+from typing import Any, Self
+
+from django.utils import timezone
+
+from executions.admin import formatting, list_cells
+from executions.admin.monitor.duration_percentiles import Usual
+from executions.admin.workflow.graph_changes import Change
+from executions.states import ExecutionStatus
+
+from . import timeline
+
+SKEWED = 50  # the longest duration is so many times the middle one: only on a scale of powers are both seen
+LEAST = 0.001  # seconds: what took less, or no time, stands there on a scale of powers
+POWERS = (0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600, 6 * 3_600, 86_400, 10 * 86_400, 100 * 86_400, 1_000 * 86_400)
+HEADROOM = 1.06  # above the longest
+SIDES = 0.02  # of the span, left and right of it
+APART = 6  # of two labels, in parts of a hundred
+MOMENTS = 6  # at most so many steps of the axis of time
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+STEPS = (
+    MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
+    DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Of seconds, upwards; 0 at its foot, or on a scale of powers `least`."""
+
+    least: float
+    most: float
+    is_log: bool
+
+    @classmethod
+    def of(cls, seconds: Iterable[float]) -> Self:
+        """For durations of which there is at least one."""
+        found = sorted(max(each, LEAST) for each in seconds)
+        is_log = found[-1] > SKEWED * median(found)
+        return cls(found[0] / HEADROOM if is_log else 0.0, found[-1] * HEADROOM, is_log)
+
+    def at(self, seconds: float) -> float:
+        """From 0 to 100."""
+        if not self.is_log:
+            return round(min(100 * seconds / self.most, 100.0), 2)
+        above = log(max(seconds, self.least) / self.least) / log(self.most / self.least)
+        return round(min(100 * above, 100.0), 2)
+
+    @property
+    def marks(self) -> list[float]:
+        """Seconds, from the foot upwards."""
+        if not self.is_log:
+            return timeline.ticks(self.most)
+        return [power for power in POWERS if self.least <= power <= self.most]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Of an axis: its place from the left, or from the top, and what it says."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    x: float
+    y: float  # from the top
+    run: Any
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where the definition changed."""
+
+    x: float
+    change: Change
+
+
+@dataclass(frozen=True)
+class Band:
+    """From what 95 of 100 runs take at most down to what half of them take; places from the top."""
+
+    p95: float
+    p50: float
+
+    @property
+    def height(self) -> float:
+        return round(self.p50 - self.p95, 2)
+
+    @property
+    def p50_label(self) -> float:
+        """Where it is not over the other one."""
+        return max(self.p50, self.p95 + APART)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`waiting` runs have no duration yet, and no dot."""
+
+    axis: Axis
+    scale: timeline.Scale
+    dots: list[Dot]
+    lines: list[Line]
+    usual: Usual | None
+    waiting: int
+
+    @property
+    def heights(self) -> list[Mark]:
+        return [Mark(self.top(each), timeline.said(each)) for each in self.axis.marks]
+
+    @property
+    def moments(self) -> list[Mark]:
+        return [Mark(round(self.scale.at(moment), 2), label) for moment, label in moments(self.scale)]
+
+    @property
+    def band(self) -> Band | None:
+        return Band(self.top(self.usual.p95), self.top(self.usual.p50)) if self.usual else None
+
+    def top(self, seconds: float) -> float:
+        return round(100 - self.axis.at(seconds), 2)
+
+
+def chart(runs: list[Any], found: list[Change], usual: Usual | None) -> Chart | None:
+    """Of `runs`, newest first, each with its `seconds`, and the changes among them. None where nothing has started."""
+    started = [run for run in reversed(runs) if run.seconds is not None and run.started_at is not None]
+    axis = axis_of(started)
+    if axis is None:
+        return None
+    scale = scaled([run.started_at for run in started])
+    dots = [Dot(round(scale.at(run.started_at), 2), round(100 - axis.at(run.seconds), 2), run) for run in started]
+    lines = [Line(round(scale.at(each.run.started_at or each.run.created_at), 2), each) for each in found]
+    return Chart(axis, scale, dots, lines, usual, len(runs) - len(started))
+
+
+def axis_of(runs: Iterable[Any]) -> Axis | None:
+    """By those that have ended: what still runs, maybe for days, does not press the others flat."""
+    known = [run for run in runs if run.seconds is not None]
+    ended = [run.seconds for run in known if run.status != ExecutionStatus.RUNNING]
+    found = ended or [run.seconds for run in known]
+    return Axis.of(found) if found else None
+
+
+def timed(runs: list[Any]) -> list[Any]:
+    """The same runs, each with its `seconds`, its `shown_duration` and the `word` for how it ended."""
+    for run in runs:
+        run.seconds = list_cells.seconds(run)
+        run.shown_duration = formatting.duration(run)
+        run.word = formatting.status(run)
+    return runs
+
+
+def scaled(found: list[datetime]) -> timeline.Scale:
+    first, last = min(found), max(found)
+    aside = max((last - first) * SIDES, MINUTE / 2)
+    return timeline.Scale(first - aside, last + aside)
+
+
+def moments(scale: timeline.Scale) -> list[tuple[datetime, str]]:
+    """Marks of the axis of time, at whole hours and days of the reader's clock."""
+    span = scale.end - scale.start
+    step = next((step for step in STEPS if span / step <= MOMENTS), (span / MOMENTS // DAY + 1) * DAY)
+    midnight = timezone.localtime(scale.start).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    found, number = [], 0
+    while (moment := timezone.make_aware(midnight + number * step)) <= scale.end:
+        if moment >= scale.start and _exists(moment):
+            is_day = step >= DAY or not (moment.hour or moment.minute)
+            found.append((moment, f"{moment:%m-%d}" if is_day else f"{moment:%H:%M}"))
+        number += 1
+    return found
+
+
+def _exists(moment: datetime) -> bool:
+    """Return whether clocks there show it: where they are put forward they leave an hour out."""
+    return moment.astimezone(UTC).astimezone(moment.tzinfo).replace(tzinfo=None) == moment.replace(tzinfo=None)

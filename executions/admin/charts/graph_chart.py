@@ -1,0 +1,213 @@
+"""The graph of a run as boxes and lines of an SVG, in pixels, for _graph.html."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
+from unicodedata import east_asian_width
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from executions.admin import formatting
+from ledgerkit.db.pool import release
+from workflows.layout import Layout, Spot, layered
+from workflows.models import Graph
+
+WIDTH, HEIGHT = 188, 44  # of a box
+PITCH = 58  # from the middle of a box to that of the next below
+CHANNEL = 60  # between two columns, for the lines
+MARGIN, HEAD = 8, 7  # HEAD is the length of an arrow's
+LETTERS = 21  # of a name that fit into a box
+CAPITAL = 1.25  # times as wide as another letter
+MOST, MOST_EDGES = 1_000, 5_000  # beyond, a drawing tells nobody anything
+QUICK = 200  # nodes and edges are drawn in a few milliseconds
+NAMED = 3  # nodes before one, in what a screen reader says
+FITS = range(700, 1_400)  # widths that are shrunk to the page, and can still be read
+# The most telling of several executions of one node, first.
+TELLING = ("failed", "running", "pending", "cancelled", "completed", "skipped")
+# As admin.css has them; an SVG's text has no ::before.
+SHAPES = {"pending": "○", "running": "▶", "completed": "✓", "failed": "✕", "skipped": "»", "cancelled": "■"}
+
+
+@dataclass
+class Box:
+    x: int
+    y: int
+    name: str
+    row: Any  # the node execution that it shows, or None
+    count: int = 0  # how many executions of the node there are
+    before: list[str] = field(default_factory=list)  # names of the nodes that lead to it
+
+    @cached_property
+    def label(self) -> str:
+        return shortened(self.name)
+
+    @property
+    def time(self) -> str:
+        """There is no room for "so far"."""
+        if self.row.status != "running":
+            return str(self.row.shown_duration)
+        seconds = formatting.seconds(self.row)
+        return "–" if seconds is None else formatting.human(seconds)
+
+    @property
+    def said(self) -> str:
+        """By a screen reader."""
+        if self.row is None:
+            return _("%(name)s: not reported") % {"name": self.name}
+        values = {"name": self.name, "status": self.row.word, "duration": self.row.shown_duration}
+        if not self.before:
+            return _("%(name)s: %(status)s, %(duration)s") % values
+        return _("%(name)s: %(status)s, %(duration)s; after %(before)s") % (values | {"before": self._named()})
+
+    def _named(self) -> str:
+        names, more = ", ".join(self.before[:NAMED]), len(self.before) - NAMED
+        if more <= 0:
+            return names
+        return ngettext("%(names)s and %(count)d more", "%(names)s and %(count)d more", more) % {
+            "names": names,
+            "count": more,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of a drawing that follows from the graph alone."""
+
+    width: int
+    height: int
+    places: list[tuple[int, int]]  # of the boxes, as their upper left corners
+    lines: dict[UUID, str]  # those out of each node, as what an SVG path's `d` holds
+    heads: str
+
+
+@dataclass
+class Drawing:
+    plan: Plan
+    boxes: list[Box]
+    ways: set[UUID]  # the nodes whose failure went on along their edges
+
+    @property
+    def width(self) -> int:
+        return self.plan.width
+
+    @property
+    def height(self) -> int:
+        return self.plan.height
+
+    @property
+    def heads(self) -> str:
+        return self.plan.heads
+
+    @property
+    def lines(self) -> list[str]:
+        return [d for node, d in self.plan.lines.items() if node not in self.ways]
+
+    @property
+    def fallen(self) -> list[str]:
+        """Lines along which a failure went on."""
+        return [d for node, d in self.plan.lines.items() if node in self.ways]
+
+    @property
+    def telling(self) -> Any:
+        """What the eye is led to: the first box that failed, else one that runs, as TELLING has it."""
+        rows = [box.row for box in self.boxes if box.row is not None and box.row.status in TELLING[:2]]
+        return min(rows, key=lambda row: (TELLING.index(row.status), row.ended_at or row.started_at), default=None)
+
+    @property
+    def fits(self) -> bool:
+        return self.width in FITS
+
+
+def drawn(graph: Graph, rows: Iterable[Any], ways: set[UUID]) -> Drawing | None:
+    """None for a graph of no nodes, or too large."""
+    if not 0 < len(graph.nodes) <= MOST or len(graph.edges) > MOST_EDGES:
+        return None
+    nodes = tuple(node["id"] for node in graph.nodes)
+    plan = _plan(nodes, tuple((edge["source_node"], edge["target_node"]) for edge in graph.edges))
+    return Drawing(plan, _boxes(graph, plan.places, rows), ways)
+
+
+def shortened(text: str, letters: int = LETTERS) -> str:
+    """`text`, cut in its middle so that it is no wider than so many Latin letters: names begin alike, and end
+    differently. A Korean letter is as wide as two."""
+    if _wide(text) <= letters:
+        return text
+    start, end = "", ""
+    for first, last in zip(text, reversed(text), strict=True):
+        if _wide(start + first + end) > letters - 1:
+            break
+        start += first
+        if _wide(start + last + end) > letters - 1:
+            break
+        end = last + end
+    return f"{start}…{end}"
+
+
+def _wide(text: str) -> float:
+    if text.isascii():
+        return len(text) + (CAPITAL - 1) * sum(map(str.isupper, text))
+    return sum(2 if east_asian_width(letter) in {"W", "F"} else CAPITAL if letter.isupper() else 1 for letter in text)
+
+
+@lru_cache(maxsize=32)
+def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Plan:
+    """Kept, since most runs of a workflow have the same graph, and one run is looked at again and again. No connection
+    is held meanwhile."""
+    if len(nodes) + len(edges) > QUICK:
+        release()
+    layout = layered(nodes, edges)
+    places = [_point(spot) for spot in layout.spots]
+    width = 2 * MARGIN + layout.columns * (WIDTH + CHANNEL) - CHANNEL
+    height = 2 * MARGIN + round(layout.rows * PITCH) - (PITCH - HEIGHT)
+    corners = [(x, y - HEIGHT // 2) for x, y in places[: len(layout.nodes)]]
+    return Plan(width, height, corners, _lines(layout, places), _heads(layout, places))
+
+
+def _point(spot: Spot) -> tuple[int, int]:
+    """The left end of a spot, half way down."""
+    return MARGIN + spot.column * (WIDTH + CHANNEL), MARGIN + round(spot.row * PITCH) - (PITCH - HEIGHT) // 2
+
+
+def _boxes(graph: Graph, places: list[tuple[int, int]], rows: Iterable[Any]) -> list[Box]:
+    names = {node["id"]: node["name"] for node in graph.nodes}
+    before = defaultdict(list)
+    for edge in graph.edges:
+        before[edge["target_node"]].append(names[edge["source_node"]])
+    found = defaultdict(list)
+    for row in rows:
+        found[str(row.node_id)].append(row)
+    boxes = []
+    for node, (x, y) in zip(dict.fromkeys(names), places, strict=True):
+        telling = min(found[node], key=lambda row: TELLING.index(row.status), default=None)
+        boxes.append(Box(x, y, names[node], telling, len(found[node]), before[node]))
+    return boxes
+
+
+def _lines(layout: Layout[str], places: list[tuple[int, int]]) -> dict[UUID, str]:
+    """The lines out of each node, all in one path."""
+    lines: dict[int, list[str]] = defaultdict(list)
+    for spot, (x, y) in zip(layout.spots, places, strict=True):
+        if spot.is_bend:
+            lines[spot.source].append(f"M{x} {y}h{WIDTH}")
+        for other in spot.after:
+            end = places[other][0] - (0 if layout.spots[other].is_bend else HEAD - 1)
+            lines[spot.source].append(_curve(x + WIDTH, y, end - x - WIDTH, places[other][1] - y))
+    for a, b in layout.direct:
+        (x, y), (end, below) = places[a], places[b]
+        lines[a].append(_curve(x + WIDTH, y, end - HEAD + 1 - x - WIDTH, below - y))
+    return {UUID(layout.nodes[source]): "".join(parts) for source, parts in lines.items()}
+
+
+def _curve(x: int, y: int, across: int, down: int) -> str:
+    middle = across // 2
+    return f"M{x} {y}" + (f"c{middle} 0 {middle} {down} {across} {down}" if down else f"h{across}")
+
+
+def _heads(layout: Layout[str], places: list[tuple[int, int]]) -> str:
+    led_to = {b for _a, b in layout.direct} | {place for place, spot in enumerate(layout.spots) if spot.before}
+    ends = [places[place] for place in sorted(led_to) if not layout.spots[place].is_bend]
+    return "".join(f"M{x} {y}l-{HEAD} -4v8z" for x, y in ends)

@@ -1,0 +1,219 @@
+"""Runs of a workflow as columns, its nodes as rows, and what became of each node in each run."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from executions.admin import formatting
+from executions.admin.filters import recent_runs
+from executions.admin.pagination import NEWER, OLDER
+from executions.admin.workflow.graph_changes import Change
+from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
+from ledgerkit.db.models import parse_uuid
+from workflows.models import Graph, Node
+
+from . import durations, graph_chart
+from .durations import Axis
+
+COLUMNS, FEWEST = 50, 10
+SQUARES = 3_000  # at about so many the browser is still quick
+ROWS = 400
+EXECUTIONS = 20_000  # read at most
+LETTERS = 34  # of a node's name
+UNREPORTED = "unreported"  # the run's graph has the node, and nobody has told of it
+
+
+@dataclass(frozen=True)
+class Page:
+    """`runs` are newest first; `older` and `newer` the ids of runs at its ends where there are more beyond them."""
+
+    runs: list[Any]
+    older: UUID | None = None
+    newer: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    run: Any
+    height: float  # of the bar of its duration, of 100
+    change: Change | None  # of the definition, that the run is the first of
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """`kind` is a status or UNREPORTED; `address` and `said` are empty for the latter."""
+
+    kind: str
+    word: str = ""
+    address: str = ""
+    said: str = ""
+    again: str = ""  # the mark of a retried one, or of several
+
+
+@dataclass(frozen=True)
+class Row:
+    node: UUID
+    name: str
+    is_retired: bool
+    squares: list[Square | None]  # None where the run never had the node
+
+    @property
+    def label(self) -> str:
+        return graph_chart.shortened(self.name, LETTERS)
+
+
+@dataclass(frozen=True)
+class Day:
+    day: date
+    columns: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    columns: list[Column]
+    days: list[Day]
+    rows: list[Row]
+    hidden_rows: int
+    is_cut: bool  # not all node executions were read
+
+
+# --- which runs -------------------------------------------------------------
+def columns_for(nodes: int) -> int:
+    """So many runs stand beside each other: fewer where there are many nodes."""
+    return min(COLUMNS, max(FEWEST, SQUARES // max(1, nodes)))
+
+
+def page(user: Any, workflow: UUID, query: Mapping[str, str], found: list[Any], number: int) -> Page:
+    """The newest ones are among `found`; others are asked for. A run that is gone leads to the newest ones."""
+    name = NEWER if NEWER in query else OLDER
+    seen, pk = WorkflowExecution.objects.visible_to(user), parse_uuid(query.get(name))
+    place = recent_runs.one(user, workflow, pk) if pk else None
+    if place is not None and name == OLDER:
+        runs = list(recent_runs.first(seen, workflow, beyond(place, "lt"), recent_runs.ORDER, number + 1))
+        return _page(runs[:number], older=len(runs) > number, newer=True)
+    if place is not None:
+        runs = list(recent_runs.first(seen, workflow, beyond(place, "gt"), ("created_at", "id"), number + 1))
+        if len(runs) > number:
+            return _page(runs[:number][::-1], older=True, newer=True)
+    return _page(found[:number], older=len(found) > number, newer=False)
+
+
+def _page(runs: list[Any], *, older: bool, newer: bool) -> Page:
+    return Page(runs, runs[-1].pk if runs and older else None, runs[0].pk if runs and newer else None)
+
+
+def beyond(run: Any, direction: str) -> Q:
+    """Bounded on the first column, so that its index is used; the second one parts equal times."""
+    same_or_before = {"lt": "gte", "gt": "lte"}[direction]
+    passed = Q(("created_at", run.created_at), (f"id__{same_or_before}", run.pk))
+    return Q((f"created_at__{direction}e", run.created_at)) & ~passed
+
+
+# --- what stands where ------------------------------------------------------
+def drawn(user: Any, runs: list[Any], today: Graph, found: list[Change]) -> Grid:
+    """`runs` are newest first and have their `seconds`; the columns are oldest first. By two questions, and a third
+    where a node was executed that no graph has."""
+    graphs = _graphs(runs)
+    executions = list(squares(user, runs)[: EXECUTIONS + 1])
+    names = _names([*graphs.values(), today], {execution[1] for execution in executions})
+    rows = _in_order(names, today, graphs.values())
+    told, columns = _told(executions, names), _columns(runs, found)
+    here = {node["id"] for node in today.nodes}
+    has = {run.pk: {UUID(node["id"]) for node in graphs[run.graph_id].nodes} for run in runs if run.graph_id in graphs}
+    shown = [
+        Row(node, names[node], str(node) not in here, [_square(told, has, column.run.pk, node) for column in columns])
+        for node in rows[:ROWS]
+    ]
+    return Grid(columns, _days(columns), shown, max(0, len(rows) - ROWS), len(executions) > EXECUTIONS)
+
+
+def squares(user: Any, runs: Iterable[Any]) -> Any:
+    rows = NodeExecution.objects.visible_to(user).filter(workflow_execution__in=[run.pk for run in runs]).order_by()
+    return rows.values_list(
+        "workflow_execution", "node", "id", "status", "attempt", "started_at", "ended_at", "node_name"
+    )
+
+
+def _graphs(runs: list[Any]) -> dict[UUID, Graph]:
+    wanted = {run.graph_id for run in runs} - {None}
+    return {graph.pk: graph for graph in Graph.objects.filter(pk__in=wanted).only("nodes", "edges")}
+
+
+def _names(graphs: Iterable[Graph], executed: set[UUID]) -> dict[UUID, str]:
+    """Of the nodes of all graphs, as the last of them calls them, and of those that were executed and are in none."""
+    names = {UUID(node["id"]): node["name"] for graph in graphs for node in graph.nodes}
+    if missing := executed - names.keys():
+        names |= dict(Node.objects.filter(pk__in=missing).values_list("pk", "name"))
+    return names
+
+
+def _in_order(names: Mapping[UUID, str], today: Graph, graphs: Iterable[Graph]) -> list[UUID]:
+    """By their level today, and of those that have left in the newest graph that has them."""
+    levels: dict[UUID, int] = {}
+    for graph in [*sorted(graphs, key=lambda graph: graph.pk), today]:
+        levels |= graph.levels()
+    return sorted(names, key=lambda node: (levels.get(node, 0), names[node], node))
+
+
+def _columns(runs: list[Any], found: list[Change]) -> list[Column]:
+    changed = {change.run.pk: change for change in found}
+    axis = durations.axis_of(runs)
+    return [Column(run, _height(axis, run.seconds), changed.get(run.pk), _said(run)) for run in reversed(runs)]
+
+
+def _height(axis: Axis | None, seconds: float | None) -> float:
+    """What took any time can be seen."""
+    return 0.0 if axis is None or seconds is None else max(4.0, axis.at(seconds))
+
+
+def _said(run: Any) -> str:
+    return _("%(start)s, %(status)s, %(duration)s") % {
+        "start": formatting.moment(run.started_at or run.created_at),
+        "status": formatting.status(run),
+        "duration": run.shown_duration,
+    }
+
+
+def _days(columns: list[Column]) -> list[Day]:
+    days = groupby(timezone.localdate(column.run.created_at) for column in columns)
+    return [Day(day, len(list(same))) for day, same in days]
+
+
+def _told(executions: list[Any], names: Mapping[UUID, str]) -> dict[tuple[UUID, UUID], Square]:
+    """By run and node; of several executions of a node in a run the most telling one. `names` are those of the rows."""
+    found = defaultdict(list)
+    for execution in executions:
+        found[execution[:2]].append(execution)
+    words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each square
+    return {key: _of_several(several, names[key[1]], words) for key, several in found.items()}
+
+
+def _of_several(several: list[Any], row_name: str, words: Mapping[str, str]) -> Square:
+    run, _node, pk, status, attempt, start, end, name = min(
+        several, key=lambda each: graph_chart.TELLING.index(each[3])
+    )
+    parts = [words[status]] if name == row_name else [name, words[status]]
+    if start and end:
+        parts.append(formatting.human((end - start).total_seconds()))
+    if attempt > 1:
+        parts.append(_("attempt %(number)d") % {"number": attempt})
+    if len(several) > 1:
+        parts.append(ngettext("%(count)d execution", "%(count)d executions", len(several)) % {"count": len(several)})
+    again = "×" if len(several) > 1 else "↻" if attempt > 1 else ""
+    return Square(status, words[status], f"{run}/change/?node={pk}#node", " · ".join(parts), again)
+
+
+def _square(
+    told: Mapping[tuple[UUID, UUID], Square], has: Mapping[UUID, set[UUID]], run: UUID, node: UUID
+) -> Square | None:
+    return told.get((run, node)) or (Square(UNREPORTED) if node in has.get(run, ()) else None)

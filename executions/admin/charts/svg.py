@@ -1,0 +1,99 @@
+"""What a run's page has for each of its nodes, a thousand times at most: a box of the graph and a lane of the timeline.
+
+A template takes ten times as long as these strings. What somebody said is escaped where it comes in. What all boxes
+have in common stands once, in _graph.html, and in run.css.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from .graph_chart import Box, Drawing
+from .timeline import Bar, Lane
+
+BOX = (
+    '<a class="box status-{status}"{anchor} href="?node={id}#node"{current} aria-label="{said}"'
+    ' transform="translate({x} {y})">{title}<use href="#box-{status}"/><text>{label}</text>'
+    '<text class="time">{time}</text></a>\n'
+)
+UNREPORTED = (
+    '<g class="box unreported" role="img" aria-label="{said}" transform="translate({x} {y})">{title}'
+    '<use href="#box"/><text>{label}</text><text class="box-state">{word}</text></g>\n'
+)
+LANE = (
+    '<li><a class="lane status-{status}" href="?node={id}#node"{current}{title}><span class="lane-name">'
+    '<span class="visually-hidden">{word}: </span>{label}</span>{bars}'
+    '<span class="lane-end">{again}{time}</span></a></li>\n'
+)
+BAR = '<rect class="bar bar-{kind}" x="{left}%" width="{width}%"><title>{label}</title></rect>'
+HATCH = '<rect class="bar hatch" x="{left}%" width="{width}%"/>'
+CURRENT = ' aria-current="true"'
+
+
+def boxes(drawn: Drawing, chosen: UUID | None) -> SafeString:
+    """Of the execution whose id is `chosen` the panel is shown. The box that tells most has an id to be found by."""
+    unreported, telling = escape(_("not reported")), drawn.telling
+    each = (_box(box, chosen, telling) if box.row else _missing(box, unreported) for box in drawn.boxes)
+    return SafeString("".join(each))
+
+
+def lanes(shown: Iterable[Lane], chosen: UUID | None) -> SafeString:
+    return SafeString("".join(_lane(lane, chosen) for lane in shown))
+
+
+def bars(found: list[Bar]) -> SafeString:
+    """A bar says how long it was, and which try, where there were several."""
+    inside = "".join(_bar(bar, several=found[-1].number > 1) for bar in found)
+    return SafeString(f'<svg class="bars" aria-hidden="true">{inside}</svg>')
+
+
+def _box(box: Box, chosen: UUID | None, telling: Any) -> str:
+    row = box.row
+    often = f"{box.count}× · " if box.count > 1 else f"↻ {row.attempt} · " if row.attempt > 1 else ""
+    return BOX.format(
+        id=row.pk,
+        status=row.status,
+        anchor=f' id="box-{row.pk}"' if row is telling else "",
+        current=CURRENT if row.pk == chosen else "",
+        time=often + escape(box.time),
+        **_said(box),
+    )
+
+
+def _missing(box: Box, word: str) -> str:
+    return UNREPORTED.format(word=word, **_said(box))
+
+
+def _said(box: Box) -> dict[str, Any]:
+    title = f"<title>{escape(box.name)}</title>" if box.label != box.name else ""
+    return {"x": box.x, "y": box.y, "said": escape(box.said), "label": escape(box.label), "title": title}
+
+
+def _lane(lane: Lane, chosen: UUID | None) -> str:
+    row = lane.row
+    return LANE.format(
+        id=row.pk,
+        status=row.status,
+        current=CURRENT if row.pk == chosen else "",
+        title=f' title="{escape(row.name)}"' if lane.label != row.name else "",
+        word=escape(row.word),
+        label=escape(lane.label),
+        bars=bars(lane.bars),
+        again=_again(row.attempt) if row.attempt > 1 else "",
+        time=escape(row.shown_duration),
+    )
+
+
+def _again(attempt: int) -> str:
+    title = escape(_("attempt %(number)d") % {"number": attempt})
+    return f'<span class="quiet" title="{title}">↻ {attempt}</span> '
+
+
+def _bar(bar: Bar, *, several: bool) -> str:
+    label = f"{bar.number} · {bar.label}" if several else bar.label
+    drawn = BAR.format(kind=bar.kind, left=bar.left, width=bar.width, label=escape(label))
+    return drawn + HATCH.format(left=bar.left, width=bar.width) if bar.kind == "failed" else drawn

@@ -1,0 +1,189 @@
+"""A run in time: a lane for each node execution, its tries and what it waited for them, in parts of a hundred."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from math import ceil
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from executions.admin import formatting
+from executions.states import ExecutionStatus
+
+from .graph_chart import shortened
+
+LETTERS = 24  # of a node's name
+LANES = 100  # of many: those that tell what happened, and the first of the others
+TELLING = (ExecutionStatus.FAILED, ExecutionStatus.RUNNING)
+TICKS = 4  # at most so many steps of the axis
+THINNEST = 0.25  # of a bar, in parts of a hundred: what took no time is seen all the same
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+STEPS = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30,
+    MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE,
+    HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY,
+)  # fmt: skip
+WAITING = "waiting"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A try, whose `kind` is its status, or the wait for one. `number` is the try's."""
+
+    kind: str
+    start: datetime
+    end: datetime
+    number: int
+
+
+@dataclass(frozen=True)
+class Scale:
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start).total_seconds()
+
+    def at(self, moment: datetime) -> float:
+        """From 0 to 100; what lies outside, at the edge."""
+        part = (moment - self.start).total_seconds() / self.seconds if self.seconds else 0.0
+        return min(max(part, 0.0), 1.0) * 100
+
+
+@dataclass
+class Bar:
+    kind: str
+    left: float
+    width: float
+    label: str
+    number: int
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.kind == WAITING
+
+
+@dataclass
+class Lane:
+    row: Any
+    found: list[Span]
+    scale: Scale
+
+    @cached_property
+    def bars(self) -> list[Bar]:
+        """A wait that was over before the drawing begins is not drawn."""
+        return [_bar(each, self.scale) for each in self.found if each.end > self.scale.start or each.kind != WAITING]
+
+    @cached_property
+    def label(self) -> str:
+        return shortened(self.row.name, LETTERS)
+
+
+@dataclass
+class Tick:
+    left: float
+    label: str
+
+
+@dataclass
+class Timeline:
+    scale: Scale
+    run: Lane
+    lanes: list[Lane]
+    undrawn: int  # earlier tries that were not given
+
+    @property
+    def ticks(self) -> list[Tick]:
+        return [Tick(100 * each / self.scale.seconds, said(each)) for each in ticks(self.scale.seconds)]
+
+    def shown(self, *chosen: UUID) -> list[Lane]:
+        """At most LANES: before others those that are `chosen`, that failed and that run; all in their order."""
+        if len(self.lanes) <= LANES:
+            return self.lanes
+        ranked = sorted(range(len(self.lanes)), key=lambda place: not _tells(self.lanes[place].row, chosen))
+        return [self.lanes[place] for place in sorted(ranked[:LANES])]
+
+
+def of_run(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now: datetime) -> Timeline | None:
+    """`nodes` have their earlier tries as `tries`. None where nothing has started yet."""
+    tries_of_run = list(tries_of_run)
+    whole = list(spans(run, tries_of_run, now))
+    each = [(row, list(spans(row, row.tries, now))) for row in nodes]
+    scale = scaled([*whole, *(span for _row, found in each for span in found)])
+    if scale is None:
+        return None
+    each.sort(key=lambda lane: _first_start(lane[1], scale.end))
+    undrawn = _undrawn(run, tries_of_run) + sum(_undrawn(row, row.tries) for row in nodes)
+    return Timeline(scale, Lane(run, whole, scale), [Lane(row, found, scale) for row, found in each], undrawn)
+
+
+def _undrawn(row: Any, tries: list[Any]) -> int:
+    earlier: int = row.attempt - 1
+    return max(0, earlier - len(tries))
+
+
+def spans(row: Any, tries: Iterable[Any], now: datetime) -> Iterator[Span]:
+    """The waits and the tries of a row, the present one last. What is open ends now; what is skipped waits for
+    nothing."""
+    since: datetime | None = row.created_at
+    for number, each in enumerate([*tries, row], start=1):
+        start, end = each.started_at, each.ended_at or now
+        is_skipped = each.status == ExecutionStatus.SKIPPED
+        if not is_skipped and since is not None and since < (until := start or end):
+            yield Span(WAITING, since, until, number)
+        if start is not None:
+            yield Span(each.status, start, max(start, end), number)
+        since = each.ended_at
+
+
+def scaled(found: list[Span]) -> Scale | None:
+    """From the first start to the last end; and from before it where the wait for it is shorter than what followed."""
+    starts = [span.start for span in found if span.kind != WAITING]
+    if not starts:
+        return None
+    first, end = min(starts), max(span.end for span in found)
+    earliest = min(span.start for span in found)
+    return Scale(earliest if first - earliest <= end - first else first, max(end, first + timedelta(milliseconds=1)))
+
+
+def ticks(seconds: float, most: int = TICKS) -> list[float]:
+    """Even marks from 0 on, none beyond `seconds` and the last less than a step before it: at most `most` + 1."""
+    step = next((step for step in STEPS if seconds / step <= most), None)
+    if step is None:
+        step = DAY * ceil(seconds / DAY / most)
+    return [step * count for count in range(int(seconds / step + 1e-9) + 1)]
+
+
+def said(seconds: float) -> str:
+    """A mark of the axis: "0", "20 ms", "1.5 s", "5 min", "1 h 30 min", "2 d 12 h"."""
+    if seconds < 1:
+        return _("%d ms") % round(seconds * 1_000) if seconds else "0"
+    if seconds < MINUTE:
+        return _("%g s") % seconds
+    units = (
+        (DAY, HOUR, _("%d d"), _("%d h")),
+        (HOUR, MINUTE, _("%d h"), _("%d min")),
+        (MINUTE, 1, _("%d min"), _("%d s")),
+    )
+    large, small, one, other = next(unit for unit in units if seconds >= unit[0])
+    count, rest = divmod(round(seconds), large)
+    return " ".join([one % count, *([other % (rest // small)] if rest // small else [])])
+
+
+def _first_start(found: list[Span], otherwise: datetime) -> datetime:
+    return min((span.start for span in found if span.kind != WAITING), default=otherwise + timedelta(days=1))
+
+
+def _tells(row: Any, chosen: tuple[UUID, ...]) -> bool:
+    return row.status in TELLING or row.pk in chosen
+
+
+def _bar(span: Span, scale: Scale) -> Bar:
+    left = min(scale.at(span.start), 100 - THINNEST)
+    width = max(scale.at(span.end) - left, THINNEST)
+    took = formatting.human((span.end - span.start).total_seconds())
+    return Bar(span.kind, round(left, 2), round(width, 2), took, span.number)

@@ -1,0 +1,184 @@
+"""Filters that offer constants, or rows of a small table: never what a look at the whole ledger would find."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from executions import partitions
+from executions.admin.pagination import FIND, NEWER, OLDER
+from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowExecution
+from ledgerkit.admin.lists import ConstantFilter
+from ledgerkit.db import json_validation
+from ledgerkit.db.models import parse_uuid
+from workflows.models import Node, Workflow
+
+WORKFLOWS_OFFERED = 30
+NAME_LENGTH = 255
+
+
+class StatusFilter(ConstantFilter):
+    title = _("status")
+    parameter_name = "status"
+    offered = ExecutionStatus.choices
+
+
+class TriggerFilter(ConstantFilter):
+    title = _("trigger")
+    parameter_name = "trigger_type"
+    offered = TriggerType.choices
+
+
+class LevelFilter(ConstantFilter):
+    title = _("level")
+    parameter_name = "level"
+    offered = LogLevel.choices
+
+
+class PeriodFilter(ConstantFilter):
+    """Of the time in `column`; an open range, which its index serves."""
+
+    title = _("date")
+    parameter_name = "period"
+    offered = (
+        ("today", _("Today")),
+        ("1", _("Last 24 hours")),
+        ("7", _("Last 7 days")),
+        ("30", _("Last 30 days")),
+        ("90", _("Last 90 days")),
+    )
+    column: ClassVar[str]
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(**{f"{self.column}__gte": self.bound(_start(value))})
+
+    def bound(self, moment: datetime) -> Any:
+        return moment
+
+
+class CreatedFilter(PeriodFilter):
+    column = "created_at"
+
+
+class LoggedFilter(PeriodFilter):
+    column = "timestamp"
+
+
+class IdTimeFilter(PeriodFilter):
+    """Node executions have no index by time, and an id that is one."""
+
+    column = "id"
+
+    def bound(self, moment: datetime) -> UUID:
+        return partitions.bound(moment)
+
+
+class WorkflowFilter(ConstantFilter):
+    """Offers the first workflows by name, of all or of those whose name has what `?find_workflow=` says; and the one
+    that the address names."""
+
+    title = _("workflow")
+    parameter_name = "workflow"
+    template = "admin/executions/workflow_filter.html"
+
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+        self.kept = [(name, value) for name, value in request.GET.items() if name not in {FIND, OLDER, NEWER}]
+        self.find = json_validation.as_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
+        super().__init__(request, params, model, model_admin)
+
+    @classmethod
+    def parameters(cls) -> Iterable[str]:
+        return (*super().parameters(), FIND)
+
+    def has_output(self) -> bool:
+        """Say so where nothing was found."""
+        return super().has_output() or bool(self.find)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        seen = Workflow.objects.visible_to(request.user)
+        possible = seen.alive().filter(name__icontains=self.find) if self.find else seen.alive()
+        rows = list(possible.order_by("name", "id").values_list("id", "name")[: WORKFLOWS_OFFERED + 1])
+        self.is_cut, self.is_empty = len(rows) > WORKFLOWS_OFFERED, not rows
+        offered = [(str(pk), name) for pk, name in rows[:WORKFLOWS_OFFERED]]
+        others = {_uuid(value) for value in self.wanted() if value not in dict(offered)}
+        named = seen.filter(pk__in=others).values_list("id", "name") if others else ()
+        return [*offered, *((str(pk), name) for pk, name in named)]
+
+    def wanted(self) -> list[str]:
+        """What the address names, offered or not."""
+        return [value] if (value := self.value()) is not None else []
+
+
+class NodesWorkflowFilter(WorkflowFilter):
+    def chosen(self, queryset: Any, value: str) -> Any:
+        # As a list of ids the planner knows how common each of them is; of a join it does not.
+        return queryset.filter(node__in=list(Node.objects.filter(workflow=UUID(value)).values_list("id", flat=True)))
+
+
+class OfNewestRuns(ConstantFilter):
+    """By what the rows' run is. No index holds them in the order of the list, so the list looks at the newest `shown`
+    runs alone, at each of them by itself (see KeysetChangeList): those that this user may see, and that the
+    other filters leave."""
+
+    NARROWING: ClassVar[dict[str, str]] = {"workflow": "workflow", "workflow_execution": "pk"}
+    shown: ClassVar[int]
+    runs: Any = None
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        asked = {name: parse_uuid(self.request.GET.get(name)) for name in self.NARROWING}
+        which = {self.NARROWING[name]: pk for name, pk in asked.items() if pk} | {str(self.parameter_name): value}
+        seen = WorkflowExecution.objects.visible_to(self.request.user)
+        runs = seen.filter(**which).order_by("-created_at", "-id")
+        self.runs = WorkflowExecution.objects.filter(pk__in=runs.values("pk")[: self.shown]).order_by()
+        return queryset
+
+
+class NodesTriggerFilter(OfNewestRuns, TriggerFilter):
+    title = _("trigger (its newest 1,000 executions)")
+    shown = 1_000
+
+
+class LinesWorkflowFilter(OfNewestRuns, WorkflowFilter):
+    title = _("workflow (its newest 100 executions)")
+    shown = 100
+
+
+class LinkedFilter(ConstantFilter):
+    """Comes by a link from another page, and shows only while it is in use."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        value = self.value()
+        return [] if value is None else [(value, str(_uuid(value)))]
+
+
+class RunFilter(LinkedFilter):
+    title = _("workflow execution")
+    parameter_name = "workflow_execution"
+
+
+class NodeFilter(LinkedFilter):
+    title = _("node")
+    parameter_name = "node"
+
+
+class NodeExecutionFilter(LinkedFilter):
+    title = _("node execution")
+    parameter_name = "node_execution"
+
+
+def _start(period: str) -> datetime:
+    """Return the first midnight of the reader's day, or the moment so many times 24 hours ago, whatever clocks did."""
+    if period == "today":
+        return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
+    return timezone.now() - timedelta(days=int(period))
+
+
+def _uuid(text: str) -> UUID:
+    if (found := parse_uuid(text)) is None:
+        raise IncorrectLookupParameters
+    return found

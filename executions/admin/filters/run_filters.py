@@ -1,0 +1,152 @@
+"""The filters of the list of runs. Each number that the monitor shows is what one set of these finds."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
+
+from executions.admin.monitor import duration_percentiles, failures
+from ledgerkit.admin.lists import ConstantFilter
+from ledgerkit.db import json_validation
+from pastetrader import zones
+from workflows.models import Workflow
+
+from .base import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter
+from .exclude import Excludable
+
+OWNED = 1_000  # workflows of one person that are listed to the planner
+BETWEEN = "~"
+
+
+class RunStatusFilter(Excludable, StatusFilter):
+    pass
+
+
+class RunTriggerFilter(Excludable, TriggerFilter):
+    pass
+
+
+class RunWorkflowFilter(Excludable, WorkflowFilter):
+    template = WorkflowFilter.template
+
+    def wanted(self) -> list[str]:
+        return [*super().wanted(), *self.excluded]
+
+
+class RunCreatedFilter(CreatedFilter):
+    title = _("time of creation")
+
+
+class EndedFilter(PeriodFilter):
+    title = _("time of the end")
+    parameter_name = "ended"
+    column = "ended_at"
+
+
+class EndedBetween(LinkedFilter):
+    """From one time until just before another, as a bar of a chart has them."""
+
+    title = _("exact time of the end")
+    parameter_name = "ended_between"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        if (value := self.value()) is None:
+            return []
+        return [(value, " – ".join(map(zones.clock, _times(value))))]
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        since, until = _times(value)
+        return queryset.filter(ended_at__gte=since, ended_at__lt=until)
+
+
+class FailedNodesFilter(ConstantFilter):
+    title = _("failed nodes")
+    parameter_name = "has_failed_nodes"
+    offered = (("true", _("With failed nodes")), ("false", _("Without")))
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(failed_nodes__gt=0) if value == "true" else queryset.filter(failed_nodes=0)
+
+
+class PaceFilter(ConstantFilter):
+    """Of the last days alone, which are what the rule is about."""
+
+    title = _("pace")
+    parameter_name = "pace"
+    offered = (("slow", _("Slower than 95 of 100 runs of its workflow (of the 200 busiest workflows)")),)
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(duration_percentiles.slow(), created_at__gte=duration_percentiles.since())
+
+
+class OwnerFilter(ConstantFilter):
+    title = _("owner of the workflow")
+    parameter_name = "owner"
+    offered = (("me", _("Me")),)
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        # As a list of ids the planner knows how common each of them is; of a join it does not.
+        mine = Workflow.objects.filter(owner=self.request.user.pk).order_by("-id").values_list("id", flat=True)
+        found = list(mine[: OWNED + 1])
+        if len(found) > OWNED:
+            return queryset.filter(workflow__owner=self.request.user.pk)
+        return queryset.filter(workflow__in=found)
+
+
+class CauseFilter(LinkedFilter):
+    """Runs that failed lately of one cause, or of it at one node, to which the monitor links."""
+
+    title = _("cause")
+    parameter_name = "cause"
+    found: failures.Group | None = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        if (value := self.value()) is None:
+            return []
+        self.found, are_more = failures.of_key(request.user, value)
+        if self.found is None:
+            return [(value, _("Not seen in the last 24 hours"))]
+        return [(value, failures.named(self.found.title, are_more=are_more))]
+
+    def chosen(self, queryset: Any, value: str) -> Any:
+        return queryset.filter(pk__in=[run.pk for run in self.found.runs] if self.found else [])
+
+
+ALL = (
+    RunStatusFilter,
+    RunTriggerFilter,
+    FailedNodesFilter,
+    RunCreatedFilter,
+    EndedFilter,
+    EndedBetween,
+    PaceFilter,
+    CauseFilter,
+    OwnerFilter,
+    RunWorkflowFilter,
+)
+
+
+def between(since: datetime, until: datetime) -> str:
+    """The value of EndedBetween."""
+    return f"{since.isoformat()}{BETWEEN}{until.isoformat()}"
+
+
+def _times(text: str) -> tuple[datetime, datetime]:
+    """Read two times which the database and the reader's clock can both show. Raises IncorrectLookupParameters."""
+    try:
+        since, until = (timezone.localtime(_moment(each)) for each in text.split(BETWEEN))
+    except (ValueError, OverflowError):
+        raise IncorrectLookupParameters from None
+    return since, until
+
+
+def _moment(text: str) -> datetime:
+    """Read a time; without its zone it is the reader's. Raises ValueError, OverflowError."""
+    found = parse_datetime(text)
+    is_local = found is not None and found.tzinfo is None
+    return json_validation.moment(timezone.make_aware(found).isoformat() if found and is_local else text)

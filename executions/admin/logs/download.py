@@ -1,0 +1,100 @@
+"""A log as a file, however long: it is read batch by batch while it is sent, and never whole in memory."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, tzinfo
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connection
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+from django.utils.text import slugify
+
+from ledgerkit.db.names import holding
+
+from . import plain_text, querysets
+from .query import Asked
+from .querysets import ORDER
+
+BATCH = 2_000  # lines
+TYPES = {"text": ("txt", "text/plain; charset=utf-8"), "jsonl": ("jsonl", "application/jsonl; charset=utf-8")}
+COLUMNS = (*ORDER, "level", "node_execution_id", "message")
+
+
+def response(request: HttpRequest, run: Any, lines: Any, asked: Asked, kind: str) -> StreamingHttpResponse:
+    """Of `lines` those that hold what `asked` looks for. `kind` is one of TYPES."""
+    names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node_name"))
+    zone = timezone.get_current_timezone()  # read now: what is sent is made after the request
+    parts = _parts(lines.filter(holding("message", asked.q)) if asked.q else lines, names, kind, zone)
+    ending, content_type = TYPES[kind]
+    # What is sent by a server that is asynchronous would else be collected first.
+    content: Any = _apart(parts) if isinstance(request, ASGIRequest) else parts
+    answer = StreamingHttpResponse(content, content_type=content_type)
+    answer["Content-Disposition"] = content_disposition_header(True, f"{_name(run, asked)}.{ending}") or ""
+    answer["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def _name(run: Any, asked: Asked) -> str:
+    """Tells the run, and what was left out."""
+    node = f"node-{asked.node}" if asked.node else ""
+    level = f"{asked.level}-and-above" if asked.level else ""
+    q = f"with-{slugify(asked.q, allow_unicode=True)[:40]}" if asked.q else ""
+    start = f"from-{asked.start}" if asked.start else ""
+    return "-".join(filter(None, ["log", slugify(run.workflow_name)[:40], str(run.pk), level, node, q, start]))
+
+
+def _parts(lines: Any, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
+    """No objects and no joins: of 100,000 lines they cost more than the database and the network."""
+    printed: Callable[..., str] = _as_json if kind == "jsonl" else partial(_as_text, zone)
+    columns = (*COLUMNS, "is_cut", "data") if kind == "jsonl" else COLUMNS
+    rows = lines.values_list(*columns).order_by(*ORDER)
+    found = list(rows[:BATCH])
+    while found:
+        yield "".join(f"{printed(names, *line)}\n" for line in found)
+        found = list(rows.filter(querysets.behind(found[-1][:2]))[:BATCH]) if len(found) == BATCH else []
+
+
+async def _apart(parts: Iterator[str]) -> AsyncIterator[str]:
+    while (part := await sync_to_async(_next)(parts)) is not None:
+        yield part
+
+
+def _next(parts: Iterator[str]) -> str | None:
+    """Whoever reads slowly holds no connection meanwhile."""
+    try:
+        return next(parts, None)
+    finally:
+        connection.close()
+
+
+def _as_text(zone: tzinfo, names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
+    """In the reader's zone, with its offset. A further line of the message is marked: it could be written to look like
+    a line of the log."""
+    name = f" [{plain_text.visible(names[node])}]" if node in names else ""
+    return f"{_printed(time, zone)} {level.upper():<7}{name} {plain_text.lines_of(message)}"
+
+
+def _as_json(
+    names: Any, time: datetime, pk: UUID, level: str, node: UUID | None, message: str, is_cut: bool, data: Any
+) -> str:
+    said = {
+        "id": str(pk),
+        "timestamp": _printed(time, UTC),
+        "level": level,
+        "node": names.get(node),
+        "node_execution": str(node) if node else None,
+        "message": message,
+        "data": data,
+        "is_cut": is_cut,
+    }
+    return plain_text.in_json(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
+
+
+def _printed(time: datetime, zone: tzinfo) -> str:
+    return time.astimezone(zone).isoformat(timespec="microseconds").replace("+00:00", "Z")

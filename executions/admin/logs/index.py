@@ -1,0 +1,103 @@
+"""What is where among the lines of a view, so that a scrollbar can be true: by two walks along one index range, and a
+third one where something is looked for."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db.models import BooleanField, Case, F, Q, StringAgg, Value, When
+from django.db.models.functions import Left, Mod
+
+from executions.models import LogLevel
+from ledgerkit.db import names
+
+from .querysets import ORDER, PLACE
+
+SIZE = 100  # lines from mark to mark
+MOST = 200_000  # lines that are counted; a longer view is said to be longer
+MATCHES = 10_000
+ERRORS = 2_000
+LETTERS = {level[0]: level for level in LogLevel.values}  # no two begin alike
+
+
+@dataclass(frozen=True)
+class Index:
+    """Places are counted from 0. `marks` are the ids of every SIZE-th line; `levels` has one letter for each line."""
+
+    levels: str
+    marks: list[UUID]
+    place: int | None = None  # of the line that was asked for
+    matches: list[int] | None = None  # None where nothing is looked for
+    counts: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        counts = {level: self.levels[:MOST].count(letter) for letter, level in LETTERS.items()}
+        object.__setattr__(self, "counts", {level: count for level, count in counts.items() if count})
+
+    @property
+    def count(self) -> int:
+        return min(len(self.levels), MOST)
+
+    @property
+    def is_more(self) -> bool:
+        return len(self.levels) > MOST
+
+    @property
+    def errors(self) -> list[int]:
+        places: list[int] = []
+        place = self.levels.find("e")
+        while place >= 0 and len(places) < ERRORS:
+            places.append(place)
+            place = self.levels.find("e", place + 1)
+        return places
+
+    @property
+    def found(self) -> int:
+        return min(len(self.matches or ()), MATCHES)
+
+    @property
+    def found_more(self) -> bool:
+        return len(self.matches or ()) > MATCHES
+
+    def for_script(self) -> dict[str, Any]:
+        return {
+            "size": SIZE,
+            "count": self.count,
+            "more": self.is_more,
+            "marks": [str(mark) for mark in self.marks],
+            "errors": self.errors,
+            "counts": self.counts,
+            "place": self.place,
+            "matches": None if self.matches is None else self.matches[:MATCHES],
+            "moreMatches": self.found_more,
+        }
+
+
+def of(lines: Any, q: str, pk: UUID | None = None) -> Index:
+    """Each walk stops behind MOST lines."""
+    marks = _marks(lines, pk)
+    place = next((number - 1 for mark, number in marks if mark == pk), None)
+    every = [mark for mark, number in marks if number % SIZE == 1]
+    return Index(_levels(lines), every, place, _matches(lines, q) if q else None)
+
+
+def _marks(lines: Any, pk: UUID | None) -> list[tuple[UUID, int]]:
+    counted = lines.order_by().annotate(number=PLACE).annotate(rest=Mod(F("number"), Value(SIZE)))
+    wanted = Q(rest=1) | Q(pk=pk) if pk else Q(rest=1)
+    return list(counted.filter(wanted, number__lte=MOST).values_list("pk", "number"))
+
+
+def _levels(lines: Any) -> str:
+    letter = Left("level", 1)
+    of_these = lines.order_by(*ORDER)[: MOST + 1]
+    joined = of_these.aggregate(levels=StringAgg(letter, Value(""), order_by=list(ORDER)))["levels"]
+    return joined or ""
+
+
+def _matches(lines: Any, q: str) -> list[int]:
+    """One more than MATCHES where there are more. The places are among all lines, so that the search may not narrow
+    what is counted: for Django that is so where it stands beside the number in one OR."""
+    hit = Case(When(names.holding("message", q), then=True), default=False, output_field=BooleanField())
+    counted = lines.order_by().annotate(number=PLACE, hit=hit)
+    found = counted.filter(Q(hit=True) | Q(number=0), number__lte=MOST).order_by("number")
+    return [number - 1 for number in found.values_list("number", flat=True)[: MATCHES + 1]]

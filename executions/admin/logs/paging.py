@@ -1,0 +1,144 @@
+"""Which lines a page or a window shows: around one, before or behind one, or those that a search found."""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.http import QueryDict
+
+from executions.states import LogLevel
+from ledgerkit.db.models import parse_uuid
+
+from . import querysets
+from .index import SIZE, Index
+from .query import Asked, Unreadable
+from .querysets import Range
+
+FOUND = 25  # matches on one page
+BEFORE = 20  # lines ahead of the one that the address asks for
+RANGES, WIDEST = 100, 2_000  # of one window of a search: ranges, and lines in all
+FIRST_ERROR, END = "error", "end"
+
+
+@dataclass
+class Shown:
+    """`older` and `newer` are the ids that the pages before and after this one are found by. `at` is the line that was
+    asked for, `is_missing` where the view has it not."""
+
+    lines: list[Any] = field(default_factory=list)
+    older: UUID | None = None
+    newer: UUID | None = None
+    at: UUID | None = None
+    is_missing: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+
+def asked_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
+    """The id in `at`, or that of the first error; and whether an error was asked for and there is none."""
+    value = query.get("at", "")
+    if value == FIRST_ERROR:
+        errors = lines.filter(level=LogLevel.ERROR).order_by(*querysets.ORDER)
+        found = errors.values_list("pk", flat=True).first()
+        return found, found is None
+    return id_of(query, "at", END), False
+
+
+def page(query: QueryDict, lines: Any, every_line: Any, at: UUID | None) -> Shown:
+    """`every_line` of the run is where a line is looked up that the filters leave out."""
+    if query.get("at") == END:
+        return _before(lines, None)
+    for name, found in (("after", _behind), ("before", _before)):
+        if pk := id_of(query, name):
+            return found(lines, _key(every_line, pk, name))
+    return _around(lines, every_line, at) if at else _behind(lines, None)
+
+
+def found_page(query: QueryDict, lines: Any, index: Index) -> Shown:
+    """The matches from the line on that `at`, `after` or `before` names, with the lines around them."""
+    matches = (index.matches or [])[: index.count]
+    place = index.place or 0
+    start = bisect_right(matches, place) if "after" in query else bisect_left(matches, place)
+    if "before" in query:
+        start = max(0, start - FOUND)
+    shown = matches[start : start + FOUND]
+    if not shown:
+        return Shown()
+    asked = Asked.read(query)
+    rows = querysets.with_skipped(querysets.at(lines, querysets.around(shown, asked.around, index.count)))
+    ids = {row.place: row.pk for row in rows}
+    more = len(matches) > start + FOUND
+    return Shown(rows, ids.get(shown[0]) if start else None, ids.get(shown[-1]) if more else None)
+
+
+def window(query: QueryDict, lines: Any) -> list[Any]:
+    """What the page's script asks for: the lines from one mark until the next, those behind a line, or the lines at
+    `places`, counted from the `mark` at the place `base`; `skip` is the last place before them that is shown."""
+    if "places" in query:
+        mark, base = id_of(query, "mark"), _number(query, "base")
+        rows = querysets.at(lines, _ranges(query), _key(lines, mark, "mark") if mark else None, base)
+        return querysets.with_skipped(rows, _number(query, "skip") - 1)
+    if after := id_of(query, "after"):
+        return querysets.first(lines.filter(querysets.behind(_key(lines, after, "after"))), 2 * SIZE)
+    if mark := id_of(query, "mark"):
+        lines = lines.filter(querysets.since(_key(lines, mark, "mark")))
+    if until := id_of(query, "until"):
+        lines = lines.filter(querysets.before(_key(lines, until, "until")))
+    return querysets.first(lines, 2 * SIZE)
+
+
+def _behind(lines: Any, key: Any) -> Shown:
+    found = querysets.first(lines.filter(querysets.behind(key)) if key else lines, SIZE + 1)
+    rows = found[:SIZE]
+    return Shown(rows, rows[0].pk if key and rows else None, rows[-1].pk if len(found) > SIZE else None)
+
+
+def _before(lines: Any, key: Any) -> Shown:
+    found = querysets.last(lines.filter(querysets.before(key)) if key else lines, SIZE + 1)
+    rows = found[-SIZE:]
+    return Shown(rows, rows[0].pk if len(found) > SIZE else None, rows[-1].pk if key and rows else None)
+
+
+def _around(lines: Any, every_line: Any, at: UUID) -> Shown:
+    if (key := querysets.key_of(every_line, at)) is None:
+        return Shown(at=at, is_missing=True)
+    ahead = querysets.last(lines.filter(querysets.before(key)), BEFORE + 1)
+    behind = querysets.first(lines.filter(querysets.since(key)), SIZE - BEFORE + 1)
+    rows = [*ahead[-BEFORE:], *behind[: SIZE - BEFORE]]
+    older = rows[0].pk if len(ahead) > BEFORE else None
+    newer = rows[-1].pk if len(behind) > SIZE - BEFORE else None
+    return Shown(rows, older, newer, at, is_missing=not (behind and behind[0].pk == at))
+
+
+def _ranges(query: QueryDict) -> list[Range]:
+    text = query.get("places", "")
+    try:
+        ranges = [(int(start), int(end)) for start, end in (each.split("-") for each in text.split(","))]
+    except ValueError:
+        raise Unreadable("places", text) from None
+    ends = [place for each in ranges for place in each]
+    if len(ranges) > RANGES or ends != sorted(ends) or ends[-1] >= 2**31 or sum(b - a + 1 for a, b in ranges) > WIDEST:
+        raise Unreadable("places", text)
+    return ranges
+
+
+def _number(query: QueryDict, name: str) -> int:
+    text = query.get(name, "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise Unreadable(name, text)
+    return int(text)
+
+
+def id_of(query: QueryDict, name: str, *words: str) -> UUID | None:
+    value = query.get(name, "")
+    if value and value not in words and parse_uuid(value) is None:
+        raise Unreadable(name, value)
+    return parse_uuid(value)
+
+
+def _key(lines: Any, pk: UUID, name: str) -> querysets.Key:
+    if (key := querysets.key_of(lines, pk)) is None:
+        raise Unreadable(name, str(pk))
+    return key

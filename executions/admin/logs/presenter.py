@@ -1,0 +1,147 @@
+"""Lines as _lines.html shows them, whatever door they came in by: a window, a search, or the stream."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from executions.admin import formatting, list_cells
+from executions.states import LogLevel
+from pastetrader import zones
+
+from . import ansi
+from .query import Asked
+from .querysets import MESSAGE
+
+SHADES = 10  # classes of colours for nodes, in logs.css
+NOBODY = UUID(int=0)
+PAUSE = timedelta(seconds=60)  # between two lines, that is shown
+
+
+@dataclass(frozen=True)
+class Line:
+    """`moment` is the time for programs; `later` says how long nothing came before it, `skipped` how many lines are
+    left out there; `is_open` a search found it by what may stand below its first row."""
+
+    pk: str
+    moment: str
+    shown_time: str
+    level: str
+    word: str
+    node: str
+    node_link: str
+    shade: int
+    html: SafeString
+    more_lines: int
+    is_long: bool
+    is_open: bool
+    is_cut: bool
+    has_data: bool
+    is_asked_for: bool
+    later: str
+    skipped: int
+    place: int | None
+    link: str
+
+
+@dataclass(frozen=True)
+class _Dresser:
+    """What all lines of one answer have in common."""
+
+    run: Any
+    asked: Asked
+    at: UUID | None
+    page: str  # of the run
+    words: dict[str, str]
+
+    def line(self, line: Any, before: datetime | None) -> Line:
+        return Line(
+            pk=(pk := str(line.pk)),
+            moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
+            shown_time=moment(line.timestamp, self.run, self.asked.time, self._zone),
+            level=line.level,
+            word=self.words[line.level],
+            is_cut=line.is_cut,
+            has_data=line.has_data if hasattr(line, "has_data") else line.data is not None,
+            is_asked_for=line.pk == self.at,
+            later=_later(line.timestamp, before),
+            skipped=getattr(line, "skipped", 0),
+            place=getattr(line, "place", None),
+            link=f"{self._at}{pk}",
+            **self._node(line),
+            **self._message(line),
+        )
+
+    @cached_property
+    def _at(self) -> str:
+        """What the address of a line begins with."""
+        return self.asked.query(at=NOBODY).removesuffix(str(NOBODY))
+
+    @cached_property
+    def _zone(self) -> tzinfo:
+        return timezone.get_current_timezone()
+
+    def _node(self, line: Any) -> dict[str, Any]:
+        if not line.node_execution_id:
+            return {"node": "", "node_link": "", "shade": 0}
+        node = line.node_execution
+        link = f"{self.page}?node={line.node_execution_id}#node"
+        return {"node": node.node_name, "node_link": link, "shade": node.node_id.int % SHADES}
+
+    def _message(self, line: Any) -> dict[str, Any]:
+        text = _text(line)
+        shown = text[:MESSAGE].rstrip("\n")
+        html = ansi.html(shown, self.asked.q)
+        return {
+            "html": html,
+            "more_lines": shown.count("\n"),
+            "is_long": len(text) > MESSAGE,
+            "is_open": hasattr(line, "place") and "<mark>" in html and "\n" in shown,
+        }
+
+
+def dressed(
+    lines: Iterable[Any], run: Any, asked: Asked | None = None, before: datetime | None = None, at: UUID | None = None
+) -> Iterator[Line]:
+    """`before` is the time of the line ahead of the first, `at` the id of the one that the address asks for."""
+    words = {level: str(word) for level, word in LogLevel.choices}
+    page = reverse("admin:executions_workflowexecution_change", args=[run.pk])
+    dresser = _Dresser(run, asked or Asked(), at, page, words)
+    for line in lines:
+        yield dresser.line(line, before)
+        before = line.timestamp
+
+
+def _text(line: Any) -> str:
+    """A window reads the beginning of a message; a line that comes with all of it is shown as far. A carriage return
+    ends a line here too: what it would have written over was said."""
+    text: str = line.text if hasattr(line, "text") else line.message[: MESSAGE + 1]
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def moment(time: datetime, run: Any, mode: str, zone: tzinfo) -> str:
+    if mode == "relative":
+        return list_cells.ago(time)
+    if mode == "start":
+        return since_start(time, run)
+    return zones.clock(time, "milliseconds", zone)
+
+
+def since_start(time: datetime, run: Any) -> str:
+    """ "+0:01:02.345" since the run was started, or since it was made; "−" before that."""
+    passed = (time - (run.started_at or run.created_at)) // timedelta(milliseconds=1)
+    seconds, thousandths = divmod(abs(passed), 1000)
+    minutes, seconds = divmod(seconds, 60)
+    sign = "−" if passed < 0 else "+"
+    return f"{sign}{minutes // 60}:{minutes % 60:02d}:{seconds:02d}.{thousandths:03d}"
+
+
+def _later(time: datetime, before: datetime | None) -> str:
+    passed = time - before if before else timedelta()
+    return formatting.human(passed.total_seconds()) if passed >= PAUSE else ""

@@ -1,0 +1,100 @@
+"""Lines by their key, a time and an id: a window begins behind a line, never behind a number of lines."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, Window
+from django.db.models.functions import RowNumber
+
+from executions.admin import formatting
+
+MESSAGE = 4_000  # characters of one line that are shown at once
+ORDER = ("timestamp", "id")
+COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node", "node_execution__node_name")
+PLACE = Window(RowNumber(), order_by=list(ORDER))
+
+type Key = tuple[datetime, UUID]
+type Range = tuple[int, int]  # places, from 0, both included
+
+
+def key_of(lines: Any, pk: UUID) -> Key | None:
+    """By the primary key; None for what is no line of these."""
+    found: Key | None = lines.filter(pk=pk).order_by().values_list(*ORDER).first()
+    return found
+
+
+def behind(key: Key) -> Q:
+    """Bounded on the time, so that the index is used; the id parts equal times."""
+    return Q(timestamp__gte=key[0]) & ~Q(timestamp=key[0], id__lte=key[1])
+
+
+def before(key: Key) -> Q:
+    return Q(timestamp__lte=key[0]) & ~Q(timestamp=key[0], id__gte=key[1])
+
+
+def since(key: Key) -> Q:
+    """The line itself, too."""
+    return Q(timestamp__gte=key[0]) & ~Q(timestamp=key[0], id__lt=key[1])
+
+
+def first(lines: Any, number: int) -> list[Any]:
+    return list(_shown(lines).order_by(*ORDER)[:number])
+
+
+def last(lines: Any, number: int) -> list[Any]:
+    """The oldest of them first."""
+    return list(_shown(lines).order_by("-timestamp", "-id")[:number])[::-1]
+
+
+def time_before(lines: Any, line: Any) -> datetime | None:
+    """Of the line that comes before `line`: what passed in between is shown with it."""
+    earlier = lines.filter(before((line.timestamp, line.pk))).order_by("-timestamp", "-id")
+    found: datetime | None = earlier.values_list("timestamp", flat=True).first()
+    return found
+
+
+def at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[Any]:
+    """The lines at these places, each with its `place`. They are counted from `mark`, a line at the place `base`, or
+    from the first line: only what lies between is read."""
+    counted = (lines.filter(since(mark)) if mark else lines).order_by().annotate(number=PLACE)
+    wanted = Q()
+    for start, end in ranges:
+        wanted |= Q(number__range=(start - base + 1, end - base + 1))
+    # The upper bound by itself is one at which the database stops counting.
+    stop = max(end for _start, end in ranges) - base + 1
+    found = {
+        pk: base + number - 1 for pk, number in counted.filter(wanted, number__lte=stop).values_list("pk", "number")
+    }
+    rows = _shown(lines.filter(pk__in=found)).order_by(*ORDER)
+    return [_placed(row, found[row.pk]) for row in rows]
+
+
+def around(places: Iterable[int], number: int, count: int) -> list[Range]:
+    """`number` lines before and after each of `places`, where they touch as one range; of `count` lines in all."""
+    ranges: list[Range] = []
+    for place in places:
+        start, end = max(0, place - number), min(count - 1, place + number)
+        if ranges and start <= ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], end)
+        else:
+            ranges.append((start, end))
+    return ranges
+
+
+def with_skipped(lines: list[Any], after: int = -1) -> list[Any]:
+    """The same lines; each has in `skipped` how many are left out before it, counted from the place `after`."""
+    for line in lines:
+        line.skipped, after = line.place - after - 1, line.place
+    return lines
+
+
+def _shown(lines: Any) -> Any:
+    rows = lines.select_related("node_execution").only(*COLUMNS)
+    return rows.annotate(text=formatting.head("message", MESSAGE + 1), has_data=Q(data__isnull=False))
+
+
+def _placed(line: Any, place: int) -> Any:
+    line.place = place
+    return line

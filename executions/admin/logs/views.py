@@ -1,0 +1,237 @@
+"""The addresses of a run's log: the page, its windows, what is where in it, and the download."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
+
+from executions.admin.nodes import node_admin
+from executions.admin.runs import run_stream
+from executions.models import LogLevel
+from executions.querysets import may_see
+from executions.states import ACTIVE
+from ledgerkit.db.timeouts import TookTooLong, at_most, unsorted
+
+from . import download, index, log_admin, paging, querysets
+from .query import ALL, CONTEXTS, TIMES, Asked, Unreadable
+from .script_texts import words
+
+TROUBLE = {LogLevel.WARNING, LogLevel.ERROR}
+
+LIMIT_MS = 5_000  # for each statement
+FOLDER = "admin/executions/logs"
+
+type View = Callable[..., HttpResponseBase]
+
+
+def urls(admin: Any) -> list[URLPattern]:
+    """For the admin of runs, ahead of its own."""
+    views: dict[str, tuple[str, Any]] = {
+        "logs": ("", page),
+        "log_window": ("lines/", window),
+        "log_index": ("index/", places_of),
+        "log_download": ("download/", downloaded),
+    }
+    return [
+        path(f"<uuid:pk>/logs/{end}", admin.admin_site.admin_view(_of_run(admin, view)), name=f"executions_{name}")
+        for name, (end, view) in views.items()
+    ]
+
+
+class Log:
+    """What one request asks of the log of one run."""
+
+    def __init__(self, admin: Any, request: HttpRequest, run: Any) -> None:
+        self.admin, self.request, self.run = admin, request, run
+        self.asked = Asked.read(request.GET)
+        self.every_line = run.logs.visible_to(request.user)
+        self.lines = self.asked.lines(run, request.user)
+
+    @property
+    def view(self) -> Any:
+        """From the line on that the view begins with."""
+        key = querysets.key_of(self.every_line, self.asked.start) if self.asked.start else None
+        return self.lines.filter(querysets.since(key)) if key else self.lines
+
+    def dressing(self, lines: list[Any], at: UUID | None = None) -> dict[str, Any]:
+        """What _lines.html asks for."""
+        before = querysets.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
+        log_admin.named_for(self.request.user, self.run, lines)
+        return {"lines": lines, "run": self.run, "asked": self.asked, "before": before, "at": at}
+
+
+def _of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
+    """For GET alone, for whoever may see the run and its lines."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+        if (run := _run(admin, request, pk)) is None:
+            gone: HttpResponse = admin.unknown(request, str(pk))
+            return gone
+        if not may_see(request.user, "executionlog", run.workflow.owner_id):
+            return _said(admin, request, run, "forbidden", 403)
+        return _answer(admin, view, request, run)
+
+    return checked
+
+
+def _answer(admin: Any, view: Callable[[Log], HttpResponseBase], request: HttpRequest, run: Any) -> HttpResponseBase:
+    """Each statement takes at most LIMIT_MS."""
+    try:
+        with at_most(LIMIT_MS):
+            return _rendered(view(Log(admin, request, run)))
+    except Unreadable as wrong:
+        return _said(admin, request, run, "unreadable", 400, wrong=wrong)
+    except TookTooLong:
+        return _said(admin, request, run, "too_slow", 503, asked=Asked.read(request.GET))
+
+
+def _rendered(answer: HttpResponseBase) -> HttpResponseBase:
+    """Within the limit, where templates ask the last questions."""
+    return answer.render() if isinstance(answer, TemplateResponse) else answer
+
+
+def _run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
+    if not admin.has_view_permission(request):
+        raise PermissionDenied
+    return admin.get_queryset(request).only(*admin.columns, "workflow__owner").filter(pk=pk).first()
+
+
+def _said(admin: Any, request: HttpRequest, run: Any, state: str, status: int, **more: Any) -> HttpResponse:
+    """A page that says why there are no lines on it; a script gets the sentences alone."""
+    context = _frame(admin, request, run) | more | {"state": state}
+    template = "_state.html" if "fragment" in request.GET else "page.html"
+    return TemplateResponse(request, f"{FOLDER}/{template}", context, status=status)
+
+
+def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, Any]:
+    site: dict[str, Any] = admin.admin_site.each_context(request)
+    return site | {"opts": admin.opts, "run": run, "title": _("Log")}
+
+
+# --- the page -----------------------------------------------------------------
+def page(log: Log) -> HttpResponse:
+    stream = run_stream.address(log.run)  # before any line is read: what comes meanwhile is told by it
+    at, no_error = paging.asked_line(log.request.GET, log.view)
+    counted = _index(log, _named(log.request.GET) or at)
+    if counted is None and log.asked.shows_matches_only:
+        raise TookTooLong
+    shown = _shown(log, counted, at)
+    context = log.dressing(shown.lines, shown.at) | _choices(log) | _links(log.asked, shown)
+    context |= {"index": counted, "script": counted and counted.for_script(), "shown": shown}
+    context |= {"no_error": no_error, "is_active": log.run.status in ACTIVE, "stream": stream}
+    if not shown:
+        context["state"] = _why_empty(log)
+    return TemplateResponse(log.request, f"{FOLDER}/page.html", _frame(log.admin, log.request, log.run) | context)
+
+
+def _named(query: Any) -> UUID | None:
+    """The line that a page of matches begins behind, or ends before."""
+    return paging.id_of(query, "after") or paging.id_of(query, "before")
+
+
+def _shown(log: Log, counted: index.Index | None, at: UUID | None) -> paging.Shown:
+    if counted and log.asked.shows_matches_only:
+        return paging.found_page(log.request.GET, log.view, counted)
+    with _walk(log):
+        return paging.page(log.request.GET, log.view, log.every_line, at)
+
+
+def _walk(log: Log) -> AbstractContextManager[None]:
+    """All lines stand in the order of an index, and so do nearly all. What a node or a level of trouble leaves, and
+    lines at places, are found by another one, and are few."""
+    is_narrowed = log.asked.node or log.asked.level in TROUBLE or "places" in log.request.GET
+    return nullcontext() if is_narrowed else unsorted()
+
+
+def _index(log: Log, pk: UUID | None) -> index.Index | None:
+    """None where it could not be counted in time: the lines themselves are shown all the same."""
+    try:
+        with at_most(LIMIT_MS):
+            return index.of(log.view, log.asked.q, pk)
+    except TookTooLong:
+        return None
+
+
+def _choices(log: Log) -> dict[str, Any]:
+    rows = log.run.node_executions.visible_to(log.request.user).only("node_name")
+    offered = list(rows.order_by("execution_order", "id")[: node_admin.SHOWN + 1])
+    more, offered = len(offered) > node_admin.SHOWN, offered[: node_admin.SHOWN]
+    if more and log.asked.node not in {row.pk for row in offered}:
+        offered += rows.filter(pk=log.asked.node)
+    return {
+        "levels": LogLevel.choices[1:],  # the quietest and above are all
+        "node_executions": offered,
+        "more_node_executions": more,
+        "contexts": [each for each in CONTEXTS if each != ALL],
+        "times": TIMES.items(),
+        "words": words(),
+    }
+
+
+def _links(asked: Asked, shown: paging.Shown) -> dict[str, str]:
+    everything = asked.without("level", "node", "q", "start")
+    links = {
+        "first_link": asked.query(),
+        "end_link": asked.query(at=paging.END),
+        "error_link": asked.without("q").query(at=paging.FIRST_ERROR),
+        "older_link": asked.query(before=shown.older) if shown.older else "",
+        "newer_link": asked.query(after=shown.newer) if shown.newer else "",
+    }
+    for name, what in (("this", asked), ("all", everything)):
+        for kind, word in (("text", "text"), ("jsonl", "json")):
+            links[f"{name}_{word}"] = "download/" + what.query(format=kind)
+    return links
+
+
+def _why_empty(log: Log) -> str:
+    query = log.request.GET
+    if not log.every_line.exists():
+        return "silent" if log.run.status in ACTIVE else "said_nothing"
+    if "after" in query or "before" in query:
+        return "no_more"
+    return "no_such_line" if "at" in query and not log.asked.is_narrowed else "no_match"
+
+
+# --- what the page's script asks for --------------------------------------------
+def window(log: Log) -> HttpResponse:
+    """With `whole`, the message of one line in full."""
+    if (pk := paging.id_of(log.request.GET, "whole")) is not None:
+        return TemplateResponse(
+            log.request, f"{FOLDER}/_whole.html", {"message": _message(log, pk), "asked": log.asked}
+        )
+    with _walk(log):
+        rows = paging.window(log.request.GET, log.view)
+    answer = TemplateResponse(log.request, f"{FOLDER}/_lines.html", log.dressing(rows))
+    answer["X-Lines"] = str(len(rows))
+    return answer
+
+
+def _message(log: Log, pk: UUID) -> str:
+    found: str | None = log.every_line.filter(pk=pk).values_list("message", flat=True).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def places_of(log: Log) -> HttpResponse:
+    at, _none = paging.asked_line(log.request.GET, log.view)
+    return JsonResponse(index.of(log.view, log.asked.q, at).for_script())
+
+
+# --- the download -----------------------------------------------------------------
+def downloaded(log: Log) -> HttpResponseBase:
+    """`format` is text or jsonl."""
+    kind = log.request.GET.get("format", "text")
+    if kind not in download.TYPES:
+        raise Unreadable("format", kind)
+    return download.response(log.request, log.run, log.view, log.asked, kind)

@@ -1,5 +1,0 @@
-"""The log of one run as a page of its own: any number of lines, read by windows, searched, followed and downloaded."""
-
-from .pages import urls
-
-__all__ = ["urls"]

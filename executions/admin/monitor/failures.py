@@ -1,0 +1,169 @@
+"""Failures of the last 24 hours, grouped by cause across workflows."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.db.models.functions import Right
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from executions import failure_causes
+from executions.admin import formatting, list_cells
+from executions.admin.filters import presets
+from executions.admin.logs import ansi
+from executions.models import NodeExecution, WorkflowExecution
+from executions.report_texts import LONGEST_LINE
+
+PERIOD = timedelta(days=1)
+SHOWN = 1_000  # the newest failures of the period, among which causes are looked for
+PLACES = 3  # of one cause that are named
+END = LONGEST_LINE + 100  # characters of a traceback: its last line and blank ones
+
+
+@dataclass
+class Group:
+    """Runs, the newest first, that a list shows under `key`."""
+
+    key: str
+    runs: list[Any] = field(default_factory=list)
+
+    @property
+    def newest(self) -> Any:
+        return self.runs[0]
+
+    @property
+    def line(self) -> str:
+        """The message of the newest, after the class of its exception."""
+        exception: str = self.newest.cause.exception
+        line: str = self.newest.line
+        if not exception or exception in line.partition(":")[0]:
+            return line
+        return f"{exception}: {line}" if line else exception
+
+    @property
+    def title(self) -> str:
+        return self.line
+
+    @property
+    def ago(self) -> str:
+        return list_cells.ago(self.newest.ended_at)
+
+    @property
+    def address(self) -> str:
+        """Of the list of its runs."""
+        return presets.runs(cause=self.key)
+
+
+@dataclass
+class Place(Group):
+    """Runs that failed at one node of one workflow; where no node failed, `node` is None."""
+
+    @property
+    def workflow_name(self) -> str:
+        return str(self.newest.workflow_name)
+
+    @property
+    def node(self) -> str | None:
+        return self.newest.failure.node_name if self.newest.failure else None
+
+    @property
+    def title(self) -> str:
+        return ": ".join(filter(None, (self.workflow_name, self.node, self.line)))
+
+
+@dataclass
+class Cause(Group):
+    """Runs that failed of one cause, and `places`, in the order of the newest failure, by their keys."""
+
+    places: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def first_places(self) -> list[Place]:
+        return list(self.places.values())[:PLACES]
+
+    @property
+    def other_places(self) -> int:
+        return max(0, len(self.places) - PLACES)
+
+    def add(self, run: Any) -> None:
+        self.runs.append(run)
+        key = _key(self.key, run.workflow_id, run.failure.node_name if run.failure else None)
+        self.places.setdefault(key, Place(key)).runs.append(run)
+
+
+def first_line(text: str | None) -> str:
+    """Return the first line that says something, without colours."""
+    return failure_causes.first_line(ansi.plain(text or ""))
+
+
+def recent(user: Any) -> tuple[list[Any], bool]:
+    """Return the newest failed runs of the period, each with `failure`, the node execution that failed first, or None;
+    and whether there are more than SHOWN."""
+    runs = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
+    columns = ("status", "workflow", "workflow_name", "created_at", "started_at", "ended_at")
+    rows = runs.only(*columns).annotate(error=formatting.head("error_message", formatting.LINE))
+    newest = list(rows.order_by("-ended_at", "-id")[: SHOWN + 1])
+    found = with_failures(user, newest[:SHOWN])
+    ends = _ends_of_tracebacks(run.failure.pk for run in found if run.failure)
+    for run in found:
+        end = ends.get(run.failure.pk) if run.failure else None
+        run.cause = failure_causes.cause(run.line, ansi.plain(end or ""))
+    return found, len(newest) > SHOWN
+
+
+def with_failures(user: Any, runs: list[Any]) -> list[Any]:
+    """The same runs; the first failed node of all of them comes by one question."""
+    first = {row.workflow_execution_id: row for row in first_failed(user, [run.pk for run in runs])} if runs else {}
+    for run in runs:
+        run.failure = first.get(run.pk)
+        errors = (run.failure.error if run.failure else None, run.error)
+        run.line = next(filter(None, map(first_line, errors)), "")
+    return runs
+
+
+def first_failed(user: Any, runs: Iterable[UUID]) -> Any:
+    failed = NodeExecution.objects.visible_to(user).failed().filter(workflow_execution__in=runs)
+    rows = failed.only("workflow_execution", "status", "node_name")
+    rows = rows.annotate(error=formatting.head("error_message", formatting.LINE))
+    in_order = rows.order_by("workflow_execution_id", "ended_at", "execution_order", "id")
+    return in_order.distinct("workflow_execution_id")
+
+
+def causes(runs: list[Any]) -> list[Cause]:
+    """Return the causes of recent() runs, in the order of the newest of each."""
+    found: dict[str, Cause] = {}
+    for run in runs:
+        key = _key(run.cause.exception, run.cause.message)
+        found.setdefault(key, Cause(key)).add(run)
+    return list(found.values())
+
+
+def of_key(user: Any, key: str) -> tuple[Group | None, bool]:
+    """Return the cause, or the place of a cause, that has this key now, and whether older failures were left out."""
+    runs, are_more = recent(user)
+    groups = (group for cause in causes(runs) for group in (cause, *cause.places.values()))
+    return next((group for group in groups if group.key == key), None), are_more
+
+
+def named(title: str, *, are_more: bool) -> str:
+    """Return the title of a group with the period, and the number, of the failures among which it was looked for."""
+    if are_more:
+        number = intcomma(SHOWN)
+        return _("%(cause)s (newest %(number)s failures of the last 24 hours)") % {"cause": title, "number": number}
+    return _("%(cause)s (last 24 hours)") % {"cause": title}
+
+
+def _ends_of_tracebacks(failures: Iterable[UUID]) -> dict[UUID, str | None]:
+    """Return what the causes alone need; a list of runs does without."""
+    rows = NodeExecution.objects.filter(pk__in=list(failures)).order_by()
+    return dict(rows.values_list("pk", Right("error_traceback", END)))
+
+
+def _key(*parts: Any) -> str:
+    """Stands in an address."""
+    return hashlib.blake2s("\0".join(map(str, parts)).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,134 @@
+"""The front page of those who may see runs: what failed and why, what runs, what waits and for what, how it has been.
+
+Each section is asked by itself, and may fail by itself. Every number is a link to the list that it counts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from executions.admin import formatting, list_cells
+from executions.admin.filters import presets
+from executions.admin.runs import run_stream
+from executions.admin.timeouts import asked
+from executions.models import ExecutionStatus, WorkflowExecution
+
+from . import failures, health, retried
+from .health import Count
+
+LIMIT_MS = 1_000  # for each statement of a section
+ROWS = 10  # of each section
+COUNTED = 1_000
+
+ALONE = Q(metadata__contains={"allow_concurrent": True})
+FLAWED = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
+TIMES = ("created_at", "started_at", "ended_at")
+COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflow", "workflow_name")
+
+
+@dataclass(frozen=True)
+class Section:
+    """`found` is None where it could not be asked in time."""
+
+    found: Any
+    address: str  # of a list that has the same, to be narrowed there
+
+
+def front_page(request: HttpRequest) -> HttpResponse:
+    runs = admin.site.get_model_admin(WorkflowExecution)
+    if not runs.has_view_permission(request):
+        return admin.site.index(request)
+    context = {"title": _("Monitor"), "clocks": list_cells.clocks(), "moves": run_stream.moves_address()}
+    found = {name: section(name, request.user) for name in SECTIONS}
+    return admin.site.index(request, context | {"monitor": found})
+
+
+def section(name: str, user: Any) -> Section:
+    ask, filters = SECTIONS[name]
+    return Section(asked(name, lambda: ask(user), LIMIT_MS), presets.runs(**filters))
+
+
+# --- the sections -----------------------------------------------------------
+def failed(user: Any) -> dict[str, Any]:
+    runs, are_more = failures.recent(user)
+    causes = failures.causes(runs)
+    count = Count(len(runs), presets.runs(status="failed", ended="1"), is_more=are_more)
+    found = {"count": count, "causes": causes[:ROWS], "others": len(causes) - ROWS}
+    return found if causes else found | {"quiet": _why_nothing_failed(user)}
+
+
+def _why_nothing_failed(user: Any) -> str:
+    """Return "no runs", "none ended" (lately), "retried" (what had failed waits again), or "well"."""
+    seen = WorkflowExecution.objects.visible_to(user).order_by()
+    if not seen.exists():
+        return "no runs"
+    if seen.filter(status=ExecutionStatus.PENDING, attempt__gt=1).exists():
+        return "retried"
+    return "well" if seen.filter(ended_at__gte=timezone.now() - failures.PERIOD).exists() else "none ended"
+
+
+def flawed(user: Any) -> Count:
+    """Count the runs that were completed lately though nodes of them failed."""
+    lately = timezone.now() - failures.PERIOD
+    runs = WorkflowExecution.objects.visible_to(user).filter(
+        status=ExecutionStatus.COMPLETED, failed_nodes__gt=0, ended_at__gte=lately
+    )
+    return _count(runs, FLAWED)
+
+
+def running(user: Any) -> dict[str, Any]:
+    runs = _active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")
+    return {"count": _count_in(user, ExecutionStatus.RUNNING), "runs": list_cells.with_usual(list(runs[:ROWS]))}
+
+
+def waiting(user: Any) -> dict[str, Any]:
+    """Return those that wait longest, longest first, each with `since`, `before` (see retried.with_failures())
+    and `reason`: "trash", "inactive", "another" with its id in `behind`, or "engine"."""
+    at_work = WorkflowExecution.objects.running().exclude(ALONE).filter(workflow=OuterRef("workflow")).values("pk")
+    alone = ExpressionWrapper(ALONE, BooleanField())
+    runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
+    found = retried.longest_waiting(runs.annotate(behind=Subquery(at_work[:1]), alone=alone), ROWS)
+    for run in retried.with_failures(user, found):
+        run.reason = _reason(run)
+        run.shown_wait = formatting.human(max(0.0, (timezone.now() - run.since).total_seconds()))
+    longest_first = sorted(found, key=lambda run: run.since)[:ROWS]
+    return {"count": _count_in(user, ExecutionStatus.PENDING), "runs": longest_first}
+
+
+def _reason(run: Any) -> str:
+    if run.workflow.deleted_at is not None:
+        return "trash"
+    if not run.workflow.is_active:
+        return "inactive"
+    return "another" if run.behind and not run.alone else "engine"
+
+
+def _active(user: Any, status: ExecutionStatus, *columns: str) -> Any:
+    runs = WorkflowExecution.objects.visible_to(user).filter(status=status)
+    return (runs.select_related("workflow") if columns else runs).only(*COLUMNS, *columns)
+
+
+def _count_in(user: Any, status: ExecutionStatus) -> Count:
+    return _count(WorkflowExecution.objects.visible_to(user).filter(status=status), {"status": status})
+
+
+def _count(runs: Any, filters: dict[str, str]) -> Count:
+    """Up to COUNTED: beyond that nobody counts on the front page either."""
+    number = runs.order_by()[: COUNTED + 1].count()
+    return Count(min(number, COUNTED), presets.runs(**filters), is_more=number > COUNTED)
+
+
+SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
+    "failed": (failed, {"status": "failed", "ended": "1"}),
+    "flawed": (flawed, FLAWED),
+    "running": (running, {"status": "running"}),
+    "waiting": (waiting, {"status": "pending"}),
+    "throughput": (health.throughput, {"ended": "1"}),
+    "workflows": (health.busiest, {"ended": "7"}),
+}

@@ -1,0 +1,191 @@
+"""How it has been: runs that ended, by the hour and by workflow. All of it is counted in one index, on `ended_at`."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Count as CountOf
+from django.db.models import DateTimeField, F, Func, IntegerField, Q, Value
+from django.utils import timezone
+
+from executions.admin import formatting
+from executions.admin.filters import presets
+from executions.admin.filters.run_filters import between
+from executions.models import ExecutionStatus, WorkflowExecution
+
+from .duration_percentiles import DURATION, Percentiles, Usual
+
+HOURS = 24
+DAYS = 7
+WORKFLOWS = 10  # the busiest
+COMPLETED, FAILED = ExecutionStatus.COMPLETED, ExecutionStatus.FAILED
+OF_STATUS = {
+    "completed": CountOf("status", filter=Q(status=COMPLETED)),  # not of the id, which the index does not have
+    "failed": CountOf("status", filter=Q(status=FAILED)),
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many runs the list at `address` has; `is_more` than `number` where it was not counted to the end."""
+
+    number: int
+    address: str
+    is_more: bool = False
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What ended from `since` until just before `until`: completed upwards from the axis, failed downwards."""
+
+    place: int
+    since: datetime
+    until: datetime
+    completed: Count
+    failed: Count
+    most: int  # of either in any bar of the chart
+
+    @property
+    def clock(self) -> str:
+        """Return "01:00 – 02:00" as the reader's clock showed it; with its offsets where it was changed meanwhile."""
+        since, until = timezone.localtime(self.since), timezone.localtime(self.until)
+        shown = "%H:%M" if since.utcoffset() == until.utcoffset() else "%H:%M (UTC%:z)"
+        return f"{since:{shown}} – {until:{shown}}"
+
+    @property
+    def up(self) -> float:
+        return _height(self.completed.number, self.most)
+
+    @property
+    def top(self) -> float:
+        return round(100 - self.up, 1)
+
+    @property
+    def down(self) -> float:
+        return _height(self.failed.number, self.most)
+
+
+@dataclass(frozen=True)
+class Chart:
+    bars: list[Bar]
+    completed: Count
+    failed: Count
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.completed.number or self.failed.number)
+
+    @property
+    def height(self) -> float:
+        """100 above the axis, and as much below it as is needed."""
+        return 106 + max(bar.down for bar in self.bars)
+
+
+@dataclass(frozen=True)
+class Health:
+    """Of one workflow."""
+
+    workflow_id: UUID
+    name: str
+    chart: Chart
+    ended: Count
+    usual: Usual | None
+
+    @property
+    def success(self) -> float | None:
+        return percent(self.chart.completed.number, self.chart.failed.number)
+
+    @property
+    def p50(self) -> str:
+        return formatting.human(self.usual.p50) if self.usual else "–"
+
+    @property
+    def p95(self) -> str:
+        return formatting.human(self.usual.p95) if self.usual else "–"
+
+
+def percent(completed: int, failed: int) -> float | None:
+    """Of those that were completed or failed, never rounded up to all; None where there are none."""
+    if not completed + failed:
+        return None
+    found = round(100 * completed / (completed + failed), 1)
+    return min(found, 99.9) if failed else found
+
+
+def throughput(user: Any) -> Chart:
+    """Of the last 24 hours, counted from now."""
+    bounds = _bounds(HOURS, timedelta(hours=1))
+    counts = {each["place"]: each for each in _counted(user, bounds).values("place").annotate(**OF_STATUS)}
+    return _chart(counts, bounds, {"ended": "1"})
+
+
+def busiest(user: Any) -> list[Health]:
+    """Of the last 7 days, of the workflows that ended most runs in them."""
+    bounds = _bounds(DAYS, timedelta(days=1))
+    by_day: dict[UUID, dict[int, Any]] = defaultdict(dict)
+    names = {each["workflow"]: each for each in _by_workflow(user, bounds)}
+    for each in _counted(user, bounds).filter(workflow__in=names).values("workflow", "place").annotate(**OF_STATUS):
+        by_day[each["workflow"]][each["place"]] = each
+    return [_health(each, by_day[pk], bounds) for pk, each in names.items()]
+
+
+def of_workflow(user: Any, workflow: UUID) -> Health | None:
+    """As busiest() has it; None where no run of the workflow ended in these days."""
+    bounds = _bounds(DAYS, timedelta(days=1))
+    if not (found := list(_by_workflow(user, bounds, workflow=workflow))):
+        return None
+    days = _counted(user, bounds).filter(workflow=workflow).values("place").annotate(**OF_STATUS)
+    return _health(found[0], {each["place"]: each for each in days}, bounds)
+
+
+def _by_workflow(user: Any, bounds: list[datetime], **which: Any) -> Any:
+    runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0], **which).order_by()
+    took = Percentiles(DURATION, filter=Q(status=COMPLETED))
+    found = runs.values("workflow", "workflow__name").annotate(ended=CountOf("status"), percentiles=took)
+    return found.order_by("-ended", "workflow")[:WORKFLOWS]
+
+
+def _counted(user: Any, bounds: list[datetime]) -> Any:
+    """Runs with the `place` among `bounds` at which they ended, from 1."""
+    starts = Value(bounds[:-1], output_field=ArrayField(DateTimeField()))
+    place = Func(F("ended_at"), starts, function="WIDTH_BUCKET", output_field=IntegerField())
+    runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0])
+    return runs.order_by().annotate(place=place)
+
+
+def _bounds(number: int, step: timedelta) -> list[datetime]:
+    """The starts of `number` steps until now, and the end of the last one: what ends from now on is in it too."""
+    now = timezone.now()
+    return [now - step * (number - index) for index in range(number)] + [now + step]
+
+
+def _health(row: dict[str, Any], days: dict[int, Any], bounds: list[datetime]) -> Health:
+    filters = {"workflow": row["workflow"], "ended": str(DAYS)}
+    usual = Usual.read(row["percentiles"], sum(day["completed"] for day in days.values()))
+    ended = Count(row["ended"], presets.runs(**filters))
+    return Health(row["workflow"], row["workflow__name"], _chart(days, bounds, filters), ended, usual)
+
+
+def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, Any]) -> Chart:
+    """`counts` by place, of runs that `filters` leave."""
+    numbers = [{name: counts.get(place, {}).get(name, 0) for name in OF_STATUS} for place in range(1, len(bounds))]
+    most = max(max(each.values()) for each in numbers)
+    bars = [_bar(place, each, bounds, filters, most) for place, each in enumerate(numbers)]
+    totals = {name: sum(each[name] for each in numbers) for name in OF_STATUS}
+    return Chart(bars, **{name: Count(n, presets.runs(**filters, status=name)) for name, n in totals.items()})
+
+
+def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: dict[str, Any], most: int) -> Bar:
+    since, until = bounds[place], bounds[place + 1]
+    within = {name: value for name, value in filters.items() if name != "ended"}
+    within["ended_between"] = between(since, until)
+    counts = {name: Count(number, presets.runs(**within, status=name)) for name, number in numbers.items()}
+    return Bar(place, since, until, most=most, **counts)
+
+
+def _height(number: int, most: int) -> float:
+    """Of 100; what is there can be seen."""
+    return max(4.0, round(100 * number / most, 1)) if number else 0.0

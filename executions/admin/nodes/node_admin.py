@@ -1,0 +1,168 @@
+from collections import defaultdict
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, Q
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from executions.admin import formatting
+from executions.admin.base import LedgerAdmin, link_to_run
+from executions.admin.filters.base import (
+    IdTimeFilter,
+    NodeFilter,
+    NodesTriggerFilter,
+    NodesWorkflowFilter,
+    RunFilter,
+    StatusFilter,
+)
+from executions.admin.filters.recent_runs import NewestRunsFilter
+from executions.admin.logs import log_admin
+from executions.admin.runs import earlier_attempts
+from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt
+from executions.querysets import may_see
+from ledgerkit.db.models import parse_uuid
+
+SHOWN = 1_000  # on a run's page
+FAILED = 20
+
+
+def of_run(request: HttpRequest, run: Any) -> list[Any]:
+    """The nodes of a run in their order, each with its node's `name` and the times of its earlier attempts. One more
+    than SHOWN where there are more."""
+    rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node_name")])
+    rows = rows.annotate(name=F("node_name"), error=formatting.head("error_message", formatting.LINE))
+    nodes = [earlier_attempts.with_duration(node) for node in rows.order_by("execution_order", "id")[: SHOWN + 1]]
+    tries = _by_node(earlier_attempts.times(_earlier(nodes)))
+    words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each row
+    for node in nodes:
+        node.tries, node.word = tries[node.pk], words[node.status]
+        node.replaced = node.attempt - 1  # of which `tries` may be the newest alone
+    return nodes
+
+
+def with_attempts(nodes: list[Any]) -> list[Any]:
+    """The same, each with its earlier attempts as _node_row.html shows them."""
+    earlier = _by_node(earlier_attempts.newest(_earlier(nodes), formatting.SHORT))
+    for node in nodes:
+        node.earlier = earlier[node.pk]
+    return nodes
+
+
+def failed_of_run(request: HttpRequest, run: Any) -> list[Any]:
+    """Those that failed, the first one first, with error and traceback."""
+    rows = run.node_executions.visible_to(request.user).failed().select_related("node").only(*COLUMNS)
+    errors = {
+        "error": formatting.head("error_message", formatting.SHORT),
+        "traceback": formatting.tail("error_traceback", formatting.TRACEBACK),
+    }
+    return [earlier_attempts.with_duration(row) for row in rows.annotate(**errors).order_by("ended_at", "id")[:FAILED]]
+
+
+def details(user: Any, row: Any) -> dict[str, Any]:
+    """All of a node execution that its own page and a run's page show."""
+    errors = {
+        "error": formatting.head("error_message", formatting.LIMIT),
+        "traceback": formatting.tail("error_traceback", formatting.LIMIT),
+    }
+    payloads, others = formatting.payloads(row, "input_data", "output_data", **errors)
+    lines = ExecutionLog.objects.filter(workflow_execution=row.workflow_execution_id, node_execution=row)
+    return others | {
+        "node": earlier_attempts.with_duration(row),
+        "run": row.workflow_execution,
+        "payloads": payloads,
+        "attempts": earlier_attempts.newest(row.attempts),
+        "lines": log_admin.newest(lines.visible_to(user)),
+        "lines_shown": log_admin.LINES,
+    }
+
+
+def chosen(request: HttpRequest, run: Any, asked: str) -> dict[str, Any] | None:
+    """The details of the run's node execution of the id `asked`; None where it has none that the user may see."""
+    if (pk := parse_uuid(asked)) is None:
+        return None
+    rows = NodeExecution.objects.visible_to(request.user).filter(workflow_execution=run.pk, pk=pk)
+    row = rows.select_related("node", "workflow_execution").only(*OF_ONE).first()
+    return details(request.user, row) if row else None
+
+
+def _earlier(nodes: list[Any]) -> Any:
+    return NodeExecutionAttempt.objects.filter(node_execution__in=[node for node in nodes if node.attempt > 1])
+
+
+def _by_node(found: list[Any]) -> defaultdict[Any, list[Any]]:
+    tries = defaultdict(list)
+    for each in found:
+        tries[each.node_execution_id].append(each)
+    return tries
+
+
+COLUMNS = (
+    "status",
+    "attempt",
+    "created_at",
+    "started_at",
+    "ended_at",
+    "retry_count",
+    "execution_order",
+    "settled",
+    "workflow_execution",
+    "node_name",
+    "node__retry_config",
+)
+OF_ONE = (*COLUMNS, "version", "workflow_execution__status", "workflow_execution__failed_nodes")
+
+
+@admin.register(NodeExecution)
+class NodeExecutionAdmin(LedgerAdmin):
+    list_display = ("state", "node_name", "run", "trigger", "execution_order", "started", "duration", "retry_count")
+    list_display_links = ("node_name",)
+    list_filter = (
+        StatusFilter,
+        IdTimeFilter,
+        NodesTriggerFilter,
+        NodesWorkflowFilter,
+        RunFilter,
+        NodeFilter,
+        NewestRunsFilter,
+    )
+    search_help_text = _("The id of a node execution or of its workflow execution")
+    actions = ("retry", "cancel", "skip")
+    related = ("node", "workflow_execution__workflow")
+    keyset = ("id",)
+    columns = (
+        *COLUMNS,
+        "version",
+        "workflow_execution__workflow_name",
+        "workflow_execution__workflow__owner",
+        "workflow_execution__status",
+        "workflow_execution__failed_nodes",
+        "workflow_execution__trigger_type",
+    )
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        if not search_term.strip():
+            return queryset, False
+        pk = parse_uuid(search_term.strip())
+        return queryset.filter(Q(pk=pk) | Q(workflow_execution=pk)) if pk else queryset.none(), False
+
+    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+        for row in rows:
+            owner = row.workflow_execution.workflow.owner_id
+            row.shows_run = may_see(request.user, "workflowexecution", owner)
+
+    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        self.dress(request, [row])
+        return details(request.user, row)
+
+    @admin.display(description=_("node"))
+    def node_name(self, row: Any) -> str:
+        return str(row.node_name)
+
+    @admin.display(description=_("workflow execution"))
+    def run(self, row: Any) -> str:
+        return link_to_run(row)
+
+    @admin.display(description=_("trigger"))
+    def trigger(self, row: Any) -> str:
+        return str(row.workflow_execution.get_trigger_type_display()) if row.shows_run else "–"

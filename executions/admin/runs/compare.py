@@ -1,0 +1,190 @@
+"""A run beside the last success of its workflow before it: what took longer, and where the two begin to differ."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import TextField, Value
+from django.db.models.functions import MD5, Cast, Coalesce
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+
+from executions.admin import formatting
+from executions.admin.timeouts import asked
+from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
+
+from . import json_diff
+from .earlier_attempts import with_duration
+from .json_diff import Difference, differences, parsed
+
+BACK = timedelta(days=90)  # so far a success is looked for
+NODES = 10_000  # of each run are compared
+SHOWN = 1_000  # in the table of durations
+LIMIT_MS = 5_000  # for each statement: the database reads every document to compare it
+COLUMNS = ("status", "created_at", "started_at", "ended_at")
+PAYLOADS = ("input_data", "output_data")
+TEXTS = (*PAYLOADS, "error_message")
+
+
+@dataclass
+class Compared:
+    """One field of both. `found` is None where the two differ and the places cannot be shown."""
+
+    label: Any
+    found: list[Difference] | None
+    more: bool = False
+
+
+@dataclass
+class Pair:
+    """The executions of one node in both runs; one of them may be None. `longest` is that of all, in seconds."""
+
+    name: str
+    now: Any
+    then: Any
+    longest: float = 0.0
+
+    @property
+    def differs(self) -> bool:
+        if self.now is None or self.then is None or self.now.status != self.then.status:
+            return True
+        return any(getattr(self.now, f"{name}_digest") != getattr(self.then, f"{name}_digest") for name in TEXTS)
+
+    @property
+    def slower(self) -> float | None:
+        """Seconds more than then; None where one of the two did not end."""
+        now, then = _seconds(self.now), _seconds(self.then)
+        return None if now is None or then is None else now - then
+
+    @property
+    def change(self) -> str:
+        return change(self.slower)
+
+    @property
+    def bars(self) -> list[float]:
+        """Now and then, in parts of a hundred."""
+        return [round(100 * (_seconds(row) or 0) / (self.longest or 1), 2) for row in (self.now, self.then)]
+
+
+@dataclass
+class Comparison:
+    run: Any
+    then: Any
+    pairs: list[Pair]
+    is_cut: bool  # whether one of the two has more nodes than were compared
+
+    @property
+    def shown(self) -> list[Pair]:
+        """The rows of the table: the first ones in the order of the nodes."""
+        return self.pairs[:SHOWN]
+
+    @cached_property
+    def differing_count(self) -> int:
+        return sum(pair.differs for pair in self.pairs)
+
+    @cached_property
+    def differing(self) -> Pair | None:
+        """The first node, in the order of the nodes, that did not do the same."""
+        return next((pair for pair in self.pairs if pair.differs), None)
+
+    @cached_property
+    def of_runs(self) -> list[Compared]:
+        return _payloads(self.run, self.then)
+
+    @cached_property
+    def of_nodes(self) -> list[Compared]:
+        """What the first node that differs took and gave."""
+        pair = self.differing
+        return _payloads(pair.now, pair.then) if pair and pair.now and pair.then else []
+
+
+def last_success(user: Any, run: Any) -> Any:
+    """The newest completed run of the workflow that was made before this one, or None."""
+    found = successes(user, run).first()
+    return with_duration(found) if found else None
+
+
+def successes(user: Any, run: Any) -> Any:
+    """The newest first, by the index on the runs of a workflow."""
+    rows = WorkflowExecution.objects.visible_to(user).filter(
+        workflow=run.workflow_id,
+        status=ExecutionStatus.COMPLETED,
+        created_at__lt=run.created_at,
+        created_at__gte=run.created_at - BACK,
+    )
+    return rows.only(*COLUMNS, "workflow").order_by("-created_at", "-id")
+
+
+def compared(user: Any, run: Any, then: Any) -> Comparison | None:
+    """Compare in two queries, and four more for what the documents hold. None where it takes too long."""
+    return asked("comparison", lambda: _compared_runs(user, run, then), LIMIT_MS)
+
+
+def _compared_runs(user: Any, run: Any, then: Any) -> Comparison:
+    now, now_is_cut = _nodes(user, run.pk)
+    before, before_is_cut = _nodes(user, then.pk)
+    pairs = [Pair(row.node_name, row, before.pop(node, None)) for node, row in now.items()]
+    pairs += [Pair(row.node_name, None, row) for row in before.values()]
+    longest = max((_seconds(row) or 0.0 for pair in pairs for row in (pair.now, pair.then)), default=0.0)
+    for pair in pairs:
+        pair.longest = longest
+    found = Comparison(run, then, pairs, now_is_cut or before_is_cut)
+    _ = found.of_runs, found.of_nodes  # read here, where the time is bounded
+    return found
+
+
+def change(slower: float | None) -> str:
+    """ "1.2 s longer", "40 ms shorter", "as long"; nothing is said of what has not ended."""
+    if slower is None:
+        return "–"
+    if not round(slower * 1000):  # less than is shown
+        return _("as long")
+    words = _("%(duration)s longer") if slower > 0 else _("%(duration)s shorter")
+    return words % {"duration": formatting.human(abs(slower))}
+
+
+def _nodes(user: Any, run: UUID) -> tuple[dict[UUID, Any], bool]:
+    """Return the last execution of each node of a run, in their order, with a digest of each text, and whether there
+    are more."""
+    rows = NodeExecution.objects.visible_to(user).filter(workflow_execution=run)
+    rows = rows.only(*COLUMNS, "node_id", "node_name").annotate(**_digests(TEXTS))
+    found = list(rows.order_by("execution_order", "id")[: NODES + 1])
+    return {row.node_id: with_duration(row) for row in found[:NODES]}, len(found) > NODES
+
+
+def _digests(names: tuple[str, ...]) -> dict[str, Any]:
+    """Equal documents have equal texts in the database: none is loaded to be compared, however large it is."""
+    return {
+        f"{name}_digest": MD5(Coalesce(Cast(name, TextField()), Value("null"), output_field=TextField()))
+        for name in names
+    }
+
+
+def _payloads(now: Any, then: Any) -> list[Compared]:
+    error = {"error": formatting.head("error_message", formatting.LIMIT + 1), **_digests(TEXTS)}
+    now_shown, now_other = formatting.payloads(now, *PAYLOADS, **error)
+    then_shown, then_other = formatting.payloads(then, *PAYLOADS, **error)
+    same = {name: now_other[f"{name}_digest"] == then_other[f"{name}_digest"] for name in TEXTS}
+    found = [_compared(a, b, same[name]) for name, a, b in zip(PAYLOADS, then_shown, now_shown, strict=True)]
+    return found if same["error_message"] else [*found, _errors(then_other["error"], now_other["error"])]
+
+
+def _errors(then: str | None, now: str | None) -> Compared:
+    found, _more = differences(*(json_diff.NOTHING if text is None else text for text in (then, now)))
+    return Compared(_("error message"), found or None)
+
+
+def _compared(then: formatting.Payload, now: formatting.Payload, same: bool) -> Compared:
+    if same:
+        return Compared(now.label, [])
+    if then.too_long or now.too_long:
+        return Compared(now.label, None)
+    try:
+        return Compared(now.label, *differences(parsed(then.text or "null"), parsed(now.text or "null")))
+    except RecursionError:  # deeper than anybody reads
+        return Compared(now.label, None)
+
+
+def _seconds(row: Any) -> float | None:
+    return None if row is None else row.duration_seconds

@@ -1,0 +1,63 @@
+"""The runs that were deleted: who did it, through what, when and why. Nobody changes this list, whoever looks at it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from executions.admin import formatting
+from executions.admin.base import LedgerAdmin
+from executions.admin.filters.base import PeriodFilter
+from executions.models import Deletion
+from ledgerkit.db.models import parse_uuid
+
+
+class DeletedFilter(PeriodFilter):
+    title = _("time of the deletion")
+    column = "happened_at"
+
+
+@admin.register(Deletion)
+class DeletionAdmin(LedgerAdmin):
+    list_display = ("time", "state", "run", "who", "why")
+    list_display_links = None
+    list_filter = (DeletedFilter,)
+    search_help_text = _("The id of the run that was deleted")
+    related = ()
+    keyset = ("happened_at", "id")
+    columns = (
+        "happened_at", "status", "workflow_name", "workflow_execution_id", "made_at", "username", "token_name",
+        "through", "reason", "request_id",
+    )  # fmt: skip
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        if not (term := search_term.strip()):
+            return queryset, False
+        return queryset.filter(workflow_execution_id=parse_uuid(term)), False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """A row says all there is."""
+        return redirect(reverse(f"{self.admin_site.name}:executions_deletion_changelist"))
+
+    @admin.display(description=_("time"))
+    def time(self, row: Deletion) -> str:
+        return formatting.moment(row.happened_at)
+
+    @admin.display(description=_("workflow execution"))
+    def run(self, row: Deletion) -> str:
+        return render_to_string("admin/executions/deletion/_run.html", {"deletion": row})
+
+    @admin.display(description=_("who"))
+    def who(self, row: Deletion) -> str:
+        return render_to_string("admin/executions/deletion/_who.html", {"deletion": row})
+
+    @admin.display(description=_("reason"))
+    def why(self, row: Deletion) -> str:
+        return row.reason or "–"

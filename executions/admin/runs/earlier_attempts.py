@@ -1,0 +1,32 @@
+"""Earlier attempts of a row, without what they put out."""
+
+from typing import Any
+
+from executions.admin import formatting
+from executions.models import NodeExecutionAttempt
+
+SHOWN = 100
+DRAWN = 2_000
+
+
+def newest(attempts: Any, traceback: int = formatting.TRACEBACK) -> list[Any]:
+    """The last of `attempts`, the oldest of them first, with so many letters of each traceback."""
+    columns = {"error": formatting.head("error_message", formatting.SHORT)}
+    names = ["number", "status", "started_at", "ended_at"]
+    if attempts.model is NodeExecutionAttempt:
+        columns["traceback"] = formatting.tail("error_traceback", traceback)
+        names.append("node_execution")
+    found = attempts.only(*names).annotate(**columns).order_by("-id")[:SHOWN]
+    return [with_duration(attempt) for attempt in sorted(found, key=lambda attempt: attempt.number)]
+
+
+def times(attempts: Any) -> list[Any]:
+    """When each of `attempts` was, and how it ended, in their order."""
+    found = attempts.only("number", "status", "started_at", "ended_at", "node_execution").order_by("-id")[:DRAWN]
+    return sorted(found, key=lambda attempt: attempt.number)
+
+
+def with_duration(row: Any) -> Any:
+    """The same row, for a template that cannot call texts.duration()."""
+    row.shown_duration = formatting.duration(row)
+    return row

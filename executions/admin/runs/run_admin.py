@@ -1,0 +1,130 @@
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.db.models import F, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy
+
+from executions.admin import formatting, list_cells, logs
+from executions.admin.base import LedgerAdmin
+from executions.admin.filters import presets, run_filters
+from executions.admin.monitor import failures
+from executions.models import ExecutionStatus, WorkflowExecution
+from ledgerkit.db.models import parse_uuid
+
+from . import changelist, history, id_search, run_page, run_stream, saved_views
+from .delete import Deletes
+
+PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/executions/_comparison.html"}
+
+
+@admin.register(WorkflowExecution)
+class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
+    list_display = ("state", "named_workflow", "started", "duration", "details")
+    list_display_links = ("state", "started")
+    list_filter = run_filters.ALL
+    everything = changelist.ALL
+    search_help_text = gettext_lazy("The id of a run, a node execution or a line; a correlation id; a tag, in full")
+    actions = ("cancel", "retry", "fail", "delete_selected")
+    related = ("workflow",)
+    keyset = ("created_at", "id")
+    columns = (
+        "status",
+        "failed_nodes",
+        "trigger_type",
+        "attempt",
+        "version",
+        "created_at",
+        "started_at",
+        "ended_at",
+        "workflow_name",
+        "workflow__name",
+        "workflow__owner",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        shown = {"tag_list": F("metadata__tags"), "error": formatting.head("error_message", formatting.LINE)}
+        return super().get_queryset(request).annotate(**shown)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """With `?part=rows`, only the table, for list.js to put in its place."""
+        part = changelist.part_of(request)
+        chosen = {"presets": presets.shown(request.GET), "clocks": list_cells.clocks()}
+        if part != changelist.ROWS:
+            chosen["moves"] = run_stream.moves_address()
+        response = super().changelist_view(request, chosen | (extra_context or {}))
+        if not (isinstance(response, TemplateResponse) and "cl" in (response.context_data or {})):
+            return response
+        if part == changelist.ROWS:
+            return TemplateResponse(request, "admin/executions/workflowexecution/_rows.html", response.context_data)
+        response.context_data |= saved_views.shown(request)  # type: ignore[operator]  # it is a dict
+        return response
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return changelist.RunChangeList
+
+    def get_urls(self) -> list[Any]:
+        stream = path("<uuid:pk>/stream/", self.admin_site.admin_view(run_stream.of_run), name="executions_stream")
+        return [stream, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
+
+    def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
+        address = id_search.address(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
+        address = address or (saved_views.landing(request) if self.has_view_permission(request) else None)
+        return redirect(address) if address else None
+
+    def gone(self, request: HttpRequest, id: str) -> dict[str, Any]:
+        return {"deletion": id_search.deletion(self.admin_site, request, id)}
+
+    def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
+        return super().not_offered(request, view=saved_views.looked_at(request))
+
+    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+        failed = [run for run in rows if run.status == ExecutionStatus.FAILED or run.failed_nodes]
+        failures.with_failures(request.user, failed)
+        list_cells.with_usual(rows)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        if not (term := search_term.strip()):
+            return queryset, False
+        # Beside the filters in one question, so that nothing is cut before them. What few runs have is found by the
+        # index on metadata, what many have along the order of the list, until a page is full.
+        return queryset.filter(id_search.named(term) | Q(pk=parse_uuid(term))), False
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """With `?part=...`, only that part of the page, for run.js to put in its place."""
+        if (part := request.GET.get("part")) in PARTS:
+            parts = run_page.parts(request, kwargs["obj"])
+            return TemplateResponse(request, PARTS[part], {"run": kwargs["obj"], **parts})
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        entries, more = history.newest(row, request.user)
+        known = {"history": entries, "more_history": more, "history_shown": history.SHOWN}
+        return run_page.of(request, row) | known | {"tags": _tags(row)}
+
+    @admin.display(description=gettext_lazy("workflow"))
+    def named_workflow(self, row: Any) -> str:
+        return format_html('<a href="{}">{}</a>', reverse("workflow_page", args=[row.workflow_id]), row.workflow_name)
+
+    @admin.display(description=gettext_lazy("started"))
+    def started(self, row: Any) -> str:
+        """One that has not started yet was created, and has been waiting since."""
+        return render_to_string("admin/executions/_started.html", {"run": row})
+
+    @admin.display(description=gettext_lazy("duration"))
+    def duration(self, row: Any) -> str:
+        return render_to_string("admin/executions/_duration.html", {"run": row})
+
+    @admin.display(description=gettext_lazy("failure and tags"))
+    def details(self, row: Any) -> str:
+        return render_to_string("admin/executions/_details.html", {"run": row, "tags": _tags(row)})
+
+
+def _tags(run: Any) -> list[str]:
+    return [tag for tag in run.tag_list if isinstance(tag, str)] if isinstance(run.tag_list, list) else []

@@ -1,0 +1,121 @@
+"""All that a run's page shows: each part by few queries, whatever the number of its nodes and lines."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models.fields.json import KT
+from django.db.models.functions import Left
+from django.http import HttpRequest
+from django.utils import timezone
+
+from executions import run_graph
+from executions.admin import formatting
+from executions.admin.charts import graph_chart, svg, timeline
+from executions.admin.logs import log_admin
+from executions.admin.nodes import node_admin, paging
+from executions.querysets import sees
+from executions.states import ExecutionStatus
+from ledgerkit.db.timeouts import unsorted
+from workflows.models import Graph
+
+from . import compare, earlier_attempts, failure_cascade, related, run_stream
+
+PAYLOADS = ("input_data", "output_data", "context", "metadata")
+NAMED = {
+    "parent_id": Left(KT("context__parent_execution_id"), formatting.LINE),
+    "triggered_by": Left(KT("metadata__triggered_by"), formatting.LINE),
+    "correlation_id": Left(KT("metadata__correlation_id"), formatting.LINE),
+}
+
+
+def of(request: HttpRequest, run: Any) -> dict[str, Any]:
+    error = formatting.head("error_message", formatting.LIMIT)
+    payloads, others = formatting.payloads(run, *PAYLOADS, error=error, **NAMED)
+    shown = {
+        "stream": run_stream.address(run, "rows"),
+        "run": earlier_attempts.with_duration(run),
+        "payloads": payloads,
+        "attempts": earlier_attempts.newest(run.attempts),
+        "lines": _lines(request, run),
+        "lines_shown": log_admin.LINES,
+        "statuses": [(status, graph_chart.SHAPES[status], word) for status, word in ExecutionStatus.choices],
+    }
+    asked = parts(request, run)
+    of_nodes = _nodes(request, run, shown["attempts"], asked["chosen_id"])
+    return others | shown | asked | of_nodes | _family(request, run, others)
+
+
+def parts(request: HttpRequest, run: Any) -> dict[str, Any]:
+    """What depends on the query: the node that was chosen, and the comparison once it is asked for."""
+    asked = request.GET.get("node", "")
+    chosen = node_admin.chosen(request, run, asked) if asked else None
+    then = compare.last_success(request.user, run)
+    compares = then is not None and "compare" in request.GET
+    comparison = compare.compared(request.user, run, then) if compares else None
+    return {
+        "chosen": chosen,
+        "chosen_id": chosen and chosen["node"].pk,
+        "asked": asked,
+        "then": then,
+        "slower": compare.change(_slower(run, then)) if then else None,
+        "compares": compares,
+        "comparison": comparison,
+    }
+
+
+def _lines(request: HttpRequest, run: Any) -> list[Any]:
+    """As many are read as are shown, however many lines the run has, and while it writes them."""
+    with unsorted():
+        lines = log_admin.newest(run.logs.visible_to(request.user))
+    return log_admin.named_for(request.user, run, lines)
+
+
+def _nodes(request: HttpRequest, run: Any, tries: list[Any], chosen: UUID | None) -> dict[str, Any]:
+    """The same rows four times: as what went wrong, as graph, in time, and as a table."""
+    found, failures = node_admin.of_run(request, run), node_admin.failed_of_run(request, run)
+    rows, more = found[: node_admin.SHOWN], len(found) > node_admin.SHOWN
+    graph = _graph(request, run, None if more else rows)
+    pairs = graph.pairs if failures else ()
+    went_wrong = failure_cascade.of(failures, rows, pairs, has_failed=run.status == ExecutionStatus.FAILED)
+    page = paging.of(rows, request.GET.get("nodes", ""))
+    node_admin.with_attempts(page.rows)
+    shown = {"node_page": page, "nodes_shown": node_admin.SHOWN, "more_nodes": more}
+    shown |= {"cascade": went_wrong, "graph_nodes": len(graph.nodes)}
+    return shown | _drawn(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
+
+
+def _drawn(graph: Graph, rows: list[Any], ways: set[UUID], chosen: UUID | None) -> dict[str, Any]:
+    drawn = graph_chart.drawn(graph, rows, ways)
+    return {"drawing": drawn, "boxes": svg.boxes(drawn, chosen) if drawn else ""}
+
+
+def _in_time(request: HttpRequest, run: Any, tries: list[Any], rows: list[Any], chosen: UUID | None) -> dict[str, Any]:
+    """All lanes where they are asked for."""
+    in_time = timeline.of_run(run, tries, rows, timezone.now())
+    if in_time is None:
+        return {}
+    shown = in_time.lanes if "lanes" in request.GET else in_time.shown(*filter(None, [chosen]))
+    return {
+        "timeline": in_time,
+        "whole": svg.bars(in_time.run.bars),
+        "lanes": svg.lanes(shown, chosen),
+        "more_lanes": len(in_time.lanes) - len(shown),
+    }
+
+
+def _graph(request: HttpRequest, run: Any, rows: list[Any] | None) -> Graph:
+    """Empty for those who may not see what the run executed. `rows` are all executions; None if they are too many."""
+    sees_nodes, _lines = sees(request.user, run)
+    executed = None if rows is None else {row.node_id: row.name for row in rows}
+    return run_graph.of_run(run, executed) if sees_nodes else Graph()
+
+
+def _family(request: HttpRequest, run: Any, named: dict[str, Any]) -> dict[str, Any]:
+    children, more = related.children_of(request.user, run)
+    return {"parent": related.parent_of(request.user, named["parent_id"]), "children": children, "more_children": more}
+
+
+def _slower(run: Any, then: Any) -> float | None:
+    if run.duration_seconds is None or then.duration_seconds is None:
+        return None
+    return float(run.duration_seconds - then.duration_seconds)

@@ -1,0 +1,186 @@
+"""What the page of a run, and that of its log, are told while it runs: the stream of the API, its lines and words as
+the pages show them. `?lines=rows` renders the lines for the table of the run's page, else they are those of its log."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from executions.admin.charts.graph_chart import SHAPES
+from executions.admin.logs import log_admin
+from executions.live import stream
+from executions.live.cursor import BadCursor, Cursor
+from executions.live.limits import TooManyStreams
+from executions.live.reader import Gone, Moves, Run, Step, going_on
+from executions.live.reauthentication import as_it_came, grounds
+from executions.models import NodeExecution, WorkflowExecution
+from executions.querysets import sees
+from executions.states import ENDED
+from ledgerkit import visible_text
+
+PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
+BEATS = 2  # seconds of silence after which a page hears that its stream is there
+# Of a step: the page of a run shows the newest lines, and no more at first either.
+MOST = {PARTIALS["rows"]: log_admin.LINES}
+
+
+def position(run: WorkflowExecution) -> str:
+    """The cursor from which a page goes on that is read after this call: it may be told what it has read already, which
+    it knows by the ids of its lines, and misses nothing."""
+    return str(Cursor.at(Run(run.pk).snapshot()))
+
+
+def address(run: WorkflowExecution, lines: str = "") -> str | None:
+    """Of the stream that a page made after this call follows; None where the run has ended."""
+    if run.status in ENDED:
+        return None
+    rows = f"&lines={lines}" if lines else ""
+    return f"{reverse('admin:executions_stream', args=[run.pk])}?last_event_id={position(run)}{rows}"
+
+
+def moves_address() -> str:
+    """Return the address of the stream of all runs for a page that reads its rows after this call: it goes on from
+    here, so that no change is lost between the page and the opening of its stream."""
+    return f"{reverse('execution-moves')}?last_event_id={Cursor.at(Moves().snapshot())}"
+
+
+def of_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+    """For the admin's own door, which lets staff in."""
+    run = _seen_by(request, pk)
+    try:
+        return stream.respond(request, _reader(request, run))
+    except BadCursor:
+        return HttpResponse(_("This is not the id of an event. Load the page again."), status=400)
+    except TooManyStreams as full:
+        return HttpResponse(str(full), status=429, headers={"Retry-After": str(full.WAIT)})
+    except Gone:
+        raise Http404 from None
+
+
+def _reader(request: HttpRequest, run: WorkflowExecution) -> stream.Reader:
+    """Raises BadCursor, TooManyStreams, Gone."""
+    said = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
+    source, key = Run(run.pk), _key(request, run)
+    return stream.Reader(
+        source,
+        begins=going_on(said) if said else source.begin("now"),
+        key=key,
+        render=partial(as_html, key),
+        may_still=partial(_may_still, request, run.pk, key),
+        grounds=grounds(request, run=run.pk),
+        user=request.user.pk,
+        wait=0 if request.GET.get("wait") == "0" else None,
+        heartbeat=BEATS,
+    )
+
+
+def _seen_by(request: HttpRequest, pk: UUID) -> WorkflowExecution:
+    """Raises Http404."""
+    if not admin.site.get_model_admin(WorkflowExecution).has_view_permission(request):
+        raise Http404
+    runs = WorkflowExecution.objects.visible_to(request.user).select_related("workflow").without_payload()
+    run: WorkflowExecution = get_object_or_404(runs, pk=pk)
+    return run
+
+
+type Key = tuple[str, str, str, bool, bool]  # a template, a language, a time zone, and what may be seen
+
+
+def _key(request: HttpRequest, run: WorkflowExecution) -> Key:
+    """Who has the same one is sent the same."""
+    lines = request.GET.get("lines", "")
+    zone = str(timezone.get_current_timezone())
+    return (PARTIALS.get(lines, PARTIALS[""]), translation.get_language(), zone, *sees(request.user, run))
+
+
+def _may_still(request: HttpRequest, pk: UUID, key: Key) -> bool:
+    came = as_it_came(request)
+    try:
+        return admin.site.has_permission(came) and sees(came.user, _seen_by(came, pk)) == key[3:]
+    except Http404:
+        return False
+
+
+def as_html(key: Key, step: Step) -> bytes:
+    partial_name, language, zone, nodes, lines = key
+    with translation.override(language), timezone.override(zone):
+        return stream.events(
+            step.without(nodes=not nodes, lines=not lines),
+            lines=partial(_lines, partial_name, nodes),
+            node=_state,
+            run=lambda run: _state(run) | {"said": _("The run: %(status)s") % {"status": run.get_status_display()}},
+        )
+
+
+def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
+    """`left_out` are the first of `count` lines, of which there is no HTML."""
+    left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
+    rows = _rows([json.loads(line.text) for line in step.lines[left_out:]], with_nodes=with_nodes)
+    told = {
+        "html": visible_text.on_page(render_to_string(partial_name, {"lines": log_admin.worded(rows), "run": step.of})),
+        "count": len(step.lines),
+        "left_out": left_out,
+        "last": rows[-1].id,
+    }
+    return stream.as_json(told)
+
+
+@dataclass(slots=True)
+class Row:
+    """A line as a list has it. It is not made a model's, which would take as long as to write its HTML."""
+
+    pk: UUID
+    level: str
+    timestamp: datetime
+    text: str
+    has_data: bool
+    is_cut: bool
+    node_execution_id: UUID | None
+    node_execution: NodeExecution | None
+    word: str = ""
+
+    @property
+    def id(self) -> UUID:
+        return self.pk
+
+
+def _rows(lines: list[dict[str, Any]], *, with_nodes: bool) -> list[Row]:
+    """Of lines as the API prints them."""
+    executed = NodeExecution.objects.only("node_name")
+    found = executed.in_bulk({line["node_execution"] for line in lines} - {None} if with_nodes else ())
+    nodes = {str(pk): node for pk, node in found.items()}
+    return [_row(line, nodes.get(line["node_execution"])) for line in lines]
+
+
+def _row(line: dict[str, Any], node: NodeExecution | None) -> Row:
+    return Row(
+        pk=UUID(line["id"]),
+        level=line["level"],
+        timestamp=datetime.fromisoformat(line["timestamp"]),
+        text=line["message"][: log_admin.MESSAGE + 1],  # one more says that it goes on
+        has_data=line["data"] is not None,
+        is_cut=line["is_cut"],
+        node_execution_id=node.pk if node else None,
+        node_execution=node,
+    )
+
+
+def _state(row: Any) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "status": row.status,
+        "word": row.get_status_display(),
+        "shape": SHAPES[row.status],
+        "sign": render_to_string("admin/executions/_status.html", {"row": row}),
+        "attempt": row.attempt,
+    }

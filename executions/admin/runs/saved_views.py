@@ -1,0 +1,215 @@
+"""Saved views of the list of runs: shown above it, kept, changed and taken away from there, opened by an address."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from executions.admin.filters import presets, validation
+from executions.admin.filters.presets import VIEW
+from executions.models import SavedView
+from ledgerkit.admin.confirmation import is_confirmed
+from ledgerkit.db.models import parse_uuid
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[SavedView]
+else:
+    ModelForm = forms.ModelForm
+
+SHARED_SHOWN = 50
+NOT_KEPT = validation.OTHERS - {SEARCH_VAR}
+SHARE = "executions.share_savedview"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A view in the list of them. Its `owner` is None where that is whoever looks."""
+
+    view: SavedView
+    owner: Any
+    is_chosen: bool
+
+    @property
+    def address(self) -> str:
+        return address(self.view)
+
+
+class ViewForm(ModelForm):
+    """Only its owner makes a view a default, and who may not share has no such boxes."""
+
+    class Meta:
+        model = SavedView
+        fields = ("name", "is_default", "is_shared", "is_default_for_all")
+
+    def __init__(self, user: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.owner_id != user.pk:
+            del self.fields["is_default"]
+        if not user.has_perm(SHARE):
+            del self.fields["is_shared"], self.fields["is_default_for_all"]
+
+    def validate_constraints(self) -> None:
+        """The view that is the default by now gives way: put() takes care of it, and the database of the rest."""
+
+    def sentences(self) -> list[str]:
+        labels = {name: f"{field.label}: " for name, field in self.fields.items()}
+        return [f"{labels.get(name, '')}{error}" for name, errors in self.errors.items() for error in errors]
+
+
+# --- the list ---------------------------------------------------------------
+def filters_of(query: QueryDict) -> dict[str, str]:
+    """What of an address is kept in a view."""
+    return {name: str(value) for name, value in sorted(query.items()) if name not in NOT_KEPT and value}
+
+
+def address(view: SavedView) -> str:
+    """Of the list as the view has it. It says which view that is, so that this can be changed there."""
+    return presets.runs(**view.filters, **{VIEW: str(view.pk)})
+
+
+def landing(request: HttpRequest) -> str | None:
+    """Where the bare address of the list leads."""
+    view = None if request.GET else SavedView.objects.default_of(request.user)
+    return address(view) if view else None
+
+
+def shown(request: HttpRequest) -> dict[str, Any]:
+    """For the list's template: the views that this user has, which of them is looked at, and what may be done."""
+    own = list(SavedView.objects.of(request.user))
+    shared = list(SavedView.objects.shared_with(request.user)[: SHARED_SHOWN + 1])
+    more, shared = len(shared) > SHARED_SHOWN, shared[:SHARED_SHOWN]
+    view, now = _looked_at(request, [*own, *shared]), filters_of(request.GET)
+    return {
+        "views": [Shown(each, None, each == view) for each in own],
+        "shared_views": [Shown(each, each.owner, each == view) for each in shared],
+        "more_shared_views": more,
+        "view": view,
+        "view_is_unknown": view is None and request.GET.get(VIEW, "") not in {"", presets.EVERYTHING[VIEW]},
+        "view_is_changed": view is not None and view.filters != now,
+        "view_form": ViewForm(request.user, instance=view) if view and _may(request, view, "change") else None,
+        "may_delete_view": view is not None and _may(request, view, "delete"),
+        "new_view_form": ViewForm(request.user, instance=_new(request), prefix="new"),
+        "kept_filters": urlencode(now),
+    }
+
+
+def looked_at(request: HttpRequest) -> SavedView | None:
+    """The view that the address names; None also for one that is not shared with this user."""
+    pk = parse_uuid(request.GET.get(VIEW))
+    return SavedView.objects.visible_to(request.user).filter(pk=pk).first() if pk else None
+
+
+def _looked_at(request: HttpRequest, known: list[SavedView]) -> SavedView | None:
+    pk = parse_uuid(request.GET.get(VIEW))
+    return next((view for view in known if view.pk == pk), None) or looked_at(request)
+
+
+def _may(request: HttpRequest, view: SavedView, act: str) -> bool:
+    return view.owner_id == request.user.pk or request.user.has_perm(f"executions.{act}_savedview")
+
+
+def _new(request: HttpRequest) -> SavedView:
+    return SavedView(owner=request.user)  # type: ignore[misc]  # the admin lets nobody else in
+
+
+# --- the addresses ----------------------------------------------------------
+def urls(model_admin: Any) -> list[Any]:
+    def at(route: str, view: Callable[..., HttpResponse], name: str) -> Any:
+        return path(route, model_admin.admin_site.admin_view(partial(view, model_admin)), name=name)
+
+    return [
+        at("views/", _posted(_add), "executions_savedview_add"),
+        at("views/<uuid:pk>/", _open, "executions_savedview"),
+        at("views/<uuid:pk>/change/", _posted(_change), "executions_savedview_change"),
+        at("views/<uuid:pk>/delete/", _posted(_delete), "executions_savedview_delete"),
+    ]
+
+
+def _posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """What only a form does."""
+
+    def posted(model_admin: Any, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        return require_POST(partial(view, model_admin))(request, **kwargs)
+
+    return posted
+
+
+def _open(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
+    """The address to be shared: it leads to what the view is by then."""
+    return redirect(address(_found(model_admin, request, pk)))
+
+
+def _add(model_admin: Any, request: HttpRequest) -> HttpResponse:
+    _found(model_admin, request)
+    now = filters_of(QueryDict(request.POST.get("filters", "")))
+    form = ViewForm(request.user, request.POST, instance=_new(request), prefix="new")
+    return _put(model_admin, request, form, now, back=presets.runs(**now or presets.EVERYTHING))
+
+
+def _change(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
+    view = _found(model_admin, request, pk, "change")
+    now = filters_of(QueryDict(request.POST.get("filters", "")))
+    replaced = now if "replace" in request.POST else None
+    form = ViewForm(request.user, request.POST, instance=view)
+    return _put(model_admin, request, form, replaced, back=presets.runs(**now, **{VIEW: str(pk)}))
+
+
+def _delete(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
+    view = _found(model_admin, request, pk, "delete")
+    if not is_confirmed(request):
+        context = model_admin.admin_site.each_context(request) | {"view": view, "back": address(view)}
+        titled = {"title": _("Delete the view “%(name)s”") % {"name": view.name}, "opts": model_admin.opts}
+        return TemplateResponse(request, "admin/executions/view_delete.html", context | titled)
+    view.delete()
+    messages.success(request, _("The view “%(name)s” is deleted; no run is.") % {"name": view.name})
+    return redirect(presets.runs(**presets.EVERYTHING))
+
+
+def _found(model_admin: Any, request: HttpRequest, pk: Any = None, act: str = "view") -> Any:
+    """Raises PermissionDenied for who may not see runs, or may not do this to the view, and Http404."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied("executions.view_workflowexecution")
+    if pk is None:
+        return None
+    view = SavedView.objects.visible_to(request.user).filter(pk=pk).first()
+    if view is None:
+        raise Http404(_("There is no such view, or its owner does not share it."))
+    if act != "view" and not _may(request, view, act):
+        raise PermissionDenied(f"executions.{act}_savedview")
+    return view
+
+
+def _put(model_admin: Any, request: HttpRequest, form: ViewForm, filters: Any, back: str) -> HttpResponse:
+    """Keeps the view as the form has it, with `filters` unless they are None; or says why not, and goes `back`."""
+    try:
+        if filters is not None:
+            form.instance.filters = _checked(model_admin, request, filters)
+        if not form.is_valid():
+            raise ValidationError(form.sentences())
+        form.instance.put()
+    except ValidationError as error:
+        for sentence in error.messages:
+            messages.error(request, sentence)
+        return redirect(back)
+    messages.success(request, _("The view “%(name)s” is saved.") % {"name": form.instance.name})
+    return redirect(address(form.instance))
+
+
+def _checked(model_admin: Any, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
+    if unknown := validation.refused(model_admin, request, filters):
+        names = get_text_list(validation.named(model_admin, unknown), _("and"))
+        raise ValidationError(_("The list cannot be filtered so, and nothing was saved: %(names)s.") % {"names": names})
+    return filters

@@ -1,0 +1,140 @@
+"""How the nodes of a workflow fared in its newest runs. Each number is the length of the list that it links to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import Count as CountOf
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from executions.admin import formatting
+from executions.admin.charts import graph_chart
+from executions.admin.filters import recent_runs
+from executions.admin.monitor.duration_percentiles import DURATION, Percentiles, Usual
+from executions.admin.monitor.health import COMPLETED, OF_STATUS, Count, percent
+from executions.models import NodeExecution
+from workflows.models import Graph
+
+WORST = 3
+OFTEN = 90  # percent: below, many failed
+RATES = {
+    "all": gettext_lazy("all completed"),
+    "some": gettext_lazy("some failed"),
+    "many": gettext_lazy("many failed"),
+    "none": gettext_lazy("no result yet"),
+}
+SHAPES = {"all": "✓", "some": "!", "many": "✕", "none": "○"}
+
+
+@dataclass(frozen=True)
+class NodeHealth:
+    every: Count
+    completed: Count
+    failed: Count
+    usual: Usual | None
+
+    @property
+    def success(self) -> float | None:
+        """As Health.success."""
+        return percent(self.completed.number, self.failed.number)
+
+    @property
+    def rate(self) -> str:
+        """A key of RATES."""
+        if self.success is None:
+            return "none"
+        return "all" if not self.failed.number else "some" if self.success >= OFTEN else "many"
+
+    @property
+    def word(self) -> str:
+        return str(RATES[self.rate])
+
+    @property
+    def shape(self) -> str:
+        return SHAPES[self.rate]
+
+    @property
+    def p50(self) -> str:
+        return formatting.human(self.usual.p50) if self.usual else "–"
+
+    @property
+    def p95(self) -> str:
+        return formatting.human(self.usual.p95) if self.usual else "–"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The runs in which is counted."""
+
+    workflow: UUID
+    runs: list[UUID]
+
+    @property
+    def number(self) -> int:
+        return len(self.runs)
+
+    def address(self, node: UUID, **filters: str) -> str:
+        """Of the list of a node's executions in these runs."""
+        query = {"node": str(node), "newest_runs": recent_runs.value(self.workflow, max(1, self.number))} | filters
+        return f"{reverse('admin:executions_nodeexecution_changelist')}?{urlencode(query)}"
+
+    def health(self, node: UUID, row: dict[str, Any]) -> NodeHealth:
+        """`row` may be empty."""
+        counts = {name: Count(row.get(name, 0), self.address(node, status=name)) for name in OF_STATUS}
+        usual = Usual.read(row.get("percentiles"), row.get("completed", 0))
+        return NodeHealth(Count(row.get("every", 0), self.address(node)), **counts, usual=usual)
+
+
+@dataclass(frozen=True)
+class NodeBox:
+    """A node of the drawing."""
+
+    node: UUID
+    box: graph_chart.Box
+    health: NodeHealth
+
+    @cached_property
+    def said(self) -> str:
+        """By a screen reader, and in a tooltip."""
+        health = self.health
+        values = {"name": self.box.name, "word": health.word, "success": formatting.percent(health.success)}
+        counted = {"number": health.completed.number, "p95": health.p95}
+        if health.success is None:
+            return _("%(name)s: %(word)s") % values
+        return _("%(name)s: %(word)s; success %(success)s, %(number)d completed, p95 %(p95)s") % (values | counted)
+
+
+def of(user: Any, window: Window, nodes: Iterable[UUID]) -> dict[UUID, NodeHealth]:
+    """Of each of `nodes`, by one question."""
+    found = {row.pop("node"): row for row in executions(user, window)}
+    return {node: window.health(node, found.get(node, {})) for node in nodes}
+
+
+def executions(user: Any, window: Window) -> Any:
+    rows = NodeExecution.objects.visible_to(user).filter(workflow_execution__in=window.runs).order_by()
+    took = Percentiles(DURATION, filter=Q(status=COMPLETED))
+    return rows.values("node").annotate(**OF_STATUS, every=CountOf("status"), percentiles=took)
+
+
+def in_order(graph: Graph, found: dict[UUID, NodeHealth]) -> list[tuple[str, NodeHealth]]:
+    """With their names, what may run first before what comes after it."""
+    names, levels = {UUID(node["id"]): node["name"] for node in graph.nodes}, graph.levels()
+    return [(names[node], found[node]) for node in sorted(names, key=lambda node: (levels[node], names[node]))]
+
+
+def worst(rows: list[tuple[str, NodeHealth]]) -> list[tuple[str, NodeHealth]]:
+    """Those that failed in most of their executions."""
+    failed = [row for row in rows if row[1].failed.number]
+    return sorted(failed, key=lambda row: (row[1].success, -row[1].failed.number))[:WORST]
+
+
+def boxes(graph: Graph, drawn: graph_chart.Drawing, found: dict[UUID, NodeHealth]) -> list[NodeBox]:
+    """In the order of the graph's nodes, which is that of the drawing's boxes."""
+    nodes = [UUID(pk) for pk in dict.fromkeys(node["id"] for node in graph.nodes)]
+    return [NodeBox(node, box, found[node]) for node, box in zip(nodes, drawn.boxes, strict=True)]

@@ -1,0 +1,160 @@
+"""The page of a workflow: how it has been, its newest runs as a grid, its graph with how each node fared, durations
+over time, and changes of its definition. It is for whoever may see runs; the definition is changed on the stock form.
+
+Each section is asked by itself, and may fail by itself.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+
+from executions.admin import list_cells
+from executions.admin.charts import durations, graph_chart, status_grid
+from executions.admin.filters import presets, recent_runs
+from executions.admin.monitor import health
+from executions.admin.runs import run_stream
+from executions.admin.timeouts import asked
+from executions.models import ExecutionStatus, WorkflowExecution
+from executions.querysets import may_see
+from workflows.models import Graph, Workflow
+from workflows.querysets import may_see_all
+
+from . import graph_changes, node_health
+
+LIMIT_MS = 2_000  # for each statement of a section
+DOTS = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED, ExecutionStatus.RUNNING)
+VIEWS = ("grid", "graph")
+FOLDER = "admin/executions/workflow"
+COLUMNS = ("name", "description", "is_active", "deleted_at", "version", "created_at", "updated_at", "owner__username")
+
+
+def page(request: HttpRequest, pk: UUID) -> HttpResponse:
+    if not admin.site.get_model_admin(WorkflowExecution).has_view_permission(request):
+        return _answer(request, "forbidden", {"title": _("No access")}, status=403)
+    workflow = visible(request.user).select_related("owner").only(*COLUMNS).filter(pk=pk).first()
+    if workflow is None:
+        messages.warning(request, _("There is no workflow with the id %(id)s. Perhaps it was deleted.") % {"id": pk})
+        return redirect("admin:index")
+    moves = run_stream.moves_address()
+    sections = Sections(request, workflow)
+    context = {"moves": moves, "workflow": workflow, "title": workflow.name, "runs_address": presets.runs(workflow=pk)}
+    if sections.runs is None:
+        return _answer(request, "too_slow", context, status=503)
+    return _answer(request, "page", context | sections.shown())
+
+
+def visible(user: Any) -> Any:
+    """Whoever may see every run may see what the runs were of."""
+    seen = Workflow.objects.all()
+    return seen if may_see_all(user, "executions.view_workflowexecution") else seen.visible_to(user)
+
+
+def _answer(request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    everywhere = admin.site.each_context(request) | {"opts": Workflow._meta}
+    return TemplateResponse(request, f"{FOLDER}/{name}.html", everywhere | context, status=status)
+
+
+class Sections:
+    """Each is None where it could not be asked in time."""
+
+    def __init__(self, request: HttpRequest, workflow: Workflow) -> None:
+        self.request, self.user, self.workflow = request, request.user, workflow
+
+    @cached_property
+    def may_see_nodes(self) -> bool:
+        return may_see(self.user, "nodeexecution", self.workflow.owner_id)
+
+    @cached_property
+    def runs(self) -> list[Any] | None:
+        """The newest ones, each with its `seconds`."""
+        return asked("runs", lambda: durations.timed(recent_runs.of(self.user, self.workflow.pk)), LIMIT_MS)
+
+    @cached_property
+    def changes(self) -> list[graph_changes.Change]:
+        return graph_changes.among(self.runs or [])
+
+    @cached_property
+    def today(self) -> Graph | None:
+        return asked("graph", self.workflow.graph_now, LIMIT_MS)
+
+    @cached_property
+    def health(self) -> list[health.Health] | None:
+        """One, or none where no run ended lately."""
+
+        def question() -> list[health.Health]:
+            found = health.of_workflow(self.user, self.workflow.pk)
+            return [found] if found else []
+
+        return asked("health", question, LIMIT_MS)
+
+    def shown(self) -> dict[str, Any]:
+        runs, view = self.runs or [], self.request.GET.get("view", "")
+        usual = self.health[0].usual if self.health else None
+        return {
+            "view": view if view in VIEWS else VIEWS[0],
+            "health": self.health,
+            "runs": runs,
+            "last": self._last(),
+            "last_success": next((run for run in runs if run.status == ExecutionStatus.COMPLETED), None),
+            "chart": durations.chart(runs, self.changes, usual),
+            "statuses": ExecutionStatus.choices,
+            "dot_statuses": [(status, status.label) for status in DOTS],
+            "clocks": list_cells.clocks(),
+            "may_see_nodes": self.may_see_nodes,
+        } | (self._of_nodes() if self.may_see_nodes else {})
+
+    def _last(self) -> Any:
+        last = next(iter(self.runs or []), None)
+        if last is not None:
+            last.ago = list_cells.ago(last.started_at or last.created_at)
+        return last
+
+    def _of_nodes(self) -> dict[str, Any]:
+        found = asked("changes", lambda: graph_changes.told(self.changes, graph_changes.graphs(self.changes)), LIMIT_MS)
+        return {
+            "changes": found,
+            "more_changes": len(self.changes) - graph_changes.SHOWN,
+            "graph": self._graph(),
+            "grid": self._grid(),
+            "today": self.today,
+        }
+
+    def _graph(self) -> dict[str, Any] | None:
+        """Its nodes with how each of them fared; `drawing` is None where the graph is too large to be drawn."""
+        if (today := self.today) is None:
+            return None
+        nodes = [UUID(node["id"]) for node in today.nodes]
+        runs = [run.pk for run in (self.runs or [])[: recent_runs.counted(len(nodes))]]
+        window = node_health.Window(self.workflow.pk, runs)
+        found = asked("nodes", lambda: node_health.of(self.user, window, nodes), LIMIT_MS)
+        return None if found is None else _fared(today, found) | {"number": window.number}
+
+    def _grid(self) -> dict[str, Any] | None:
+        if (today := self.today) is None:
+            return None
+        return asked("grid", lambda: self._drawn(today), LIMIT_MS)
+
+    def _drawn(self, today: Graph) -> dict[str, Any]:
+        number = status_grid.columns_for(len(today.nodes))
+        found = status_grid.page(self.user, self.workflow.pk, self.request.GET, self.runs or [], number)
+        known = graph_changes.among(found.runs) if found.newer else self.changes
+        drawn = status_grid.drawn(self.user, durations.timed(found.runs), today, known)
+        return {"page": found, "drawn": drawn}
+
+
+def _fared(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> dict[str, Any]:
+    plan, rows = graph_chart.drawn(today, [], set()), node_health.in_order(today, found)
+    return {
+        "drawing": plan,
+        "boxes": node_health.boxes(today, plan, found) if plan else [],
+        "rows": rows,
+        "worst": node_health.worst(rows),
+        "rates": [(rate, node_health.SHAPES[rate], word) for rate, word in node_health.RATES.items()],
+        "often": node_health.OFTEN,
+    }

@@ -1,0 +1,85 @@
+"""Whether a verb would be refused, found out without saying it: pages offer only what can work. The verb still decides
+by itself, for a row may change in between."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from workflows.models import retries_in
+
+from . import masking, refusal_reasons
+from .encryption import run_rows
+from .exceptions import InvalidTransition, SecretsUnknown
+from .states import ACTIVE, ExecutionStatus
+
+LEADS_TO = {
+    "cancel": ExecutionStatus.CANCELLED,
+    "fail": ExecutionStatus.FAILED,
+    "retry": ExecutionStatus.PENDING,
+    "skip": ExecutionStatus.SKIPPED,
+}
+STORING = ("fail", "retry")  # these store texts, in which the run's secrets have to be masked
+
+type Refusals = dict[UUID, InvalidTransition]
+
+
+def refusals(act: str, rows: Iterable[Any]) -> Refusals:
+    """Return what each row would answer to the act, by the row's id; a row that the act can work on is left out."""
+    rows = list(rows)
+    found = {row.pk: InvalidTransition(act, row.status) for row in rows if not _allows(row, act)}
+    rest = [row for row in rows if row.pk not in found]
+    if act == "retry":
+        found |= _without_retry(rest)
+    if act in STORING:
+        found |= _without_secrets(act, [row for row in rest if row.pk not in found])
+    return found
+
+
+def refusal(act: str, row: Any) -> InvalidTransition | None:
+    """Return what the row would answer to the act; None where the act can work."""
+    return refusals(act, [row]).get(row.pk)
+
+
+def _allows(row: Any, act: str) -> bool:
+    return LEADS_TO[act] in row.TRANSITIONS[row.status]
+
+
+def _without_retry(rows: Sequence[Any]) -> Refusals:
+    if not rows:
+        return {}
+    said = _spent_nodes(rows) if hasattr(rows[0], "node_executions") else _of_nodes(rows)
+    return {pk: InvalidTransition("retry", ExecutionStatus.FAILED, reason) for pk, reason in said.items()}
+
+
+def _of_nodes(nodes: Sequence[Any]) -> dict[UUID, Any]:
+    return {node.pk: reason for node in nodes if (reason := _of_node(node))}
+
+
+def _of_node(node: Any) -> Any:
+    state = ExecutionStatus(node.workflow_execution.status)
+    if state not in ACTIVE:
+        return refusal_reasons.run_is(state, "retry")
+    return None if node.can_retry else refusal_reasons.out_of_retries(node)
+
+
+def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, Any]:
+    """Return why each of these failed runs cannot be retried: its first failed node that has no retry left."""
+    failed = runs[0].node_executions.model.objects.failed().filter(workflow_execution__in=[run.pk for run in runs])
+    columns = ("workflow_execution_id", "node_name", "retry_count", "node__retry_config")
+    said: dict[UUID, Any] = {}
+    for run, name, used, config in failed.order_by("id").values_list(*columns).iterator():
+        if used >= (most := retries_in(config)):
+            said.setdefault(run, refusal_reasons.node_out_of(name, used, most))
+    return said
+
+
+def _without_secrets(act: str, rows: Sequence[Any]) -> Refusals:
+    """Return the refusals of rows whose run had secrets that nobody can know any more."""
+    runs = run_rows().filter(pk__in={row.run_id for row in rows}, encrypted_secrets__isnull=False)
+    lost: dict[UUID, Any] = {}
+    for run, *columns in runs.values_list("pk", *masking.COLUMNS):
+        try:
+            masking.known_by(act, *columns)
+        except SecretsUnknown as refusal:
+            lost[run] = refusal.reason
+    return {row.pk: SecretsUnknown(act, row.status, lost[row.run_id]) for row in rows if row.run_id in lost}

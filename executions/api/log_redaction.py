@@ -1,0 +1,34 @@
+"""What the server's log may not show of a request that broke down: an error repeats whatever it was given."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import Error, connection
+from rest_framework.request import Request
+
+from executions import body_masking, masking
+from executions.models import NodeExecution
+from executions.secrets import Scrubber, values_in
+
+KEY = "Idempotency-Key"
+
+
+def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
+    """Knows the values under keys that name a secret in the headers, the cookies and the body, as far as it was read,
+    and those of the run that the address names."""
+    extra = tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA)
+    said = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
+    body = getattr(request, "_full_data", None)  # `data` would read it now, which may be what broke down
+    return Scrubber(values_in([said, body], extra) | body_masking.found() | _known(kwargs), extra)
+
+
+def _known(kwargs: dict[str, Any]) -> frozenset[str]:
+    """Nothing where the database does not answer: what it was told last was clear of secrets before."""
+    id = kwargs.get("execution_id") or kwargs.get("node_execution_id") or kwargs.get("pk")
+    if connection.needs_rollback or id is None:
+        return frozenset()
+    try:
+        run = NodeExecution.objects.filter(pk=id).values_list("workflow_execution", flat=True).first()
+        return masking.scrubber(run or id).values
+    except Error:
+        return frozenset()

@@ -1,0 +1,173 @@
+"""drf-spectacular's view of a view, made as exact as ours are."""
+
+from copy import deepcopy
+from typing import Any
+
+import uritemplate
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent, force_instance
+
+from executions.api.serializers import ExecutionLogSerializer, NodeExecutionListSerializer
+from executions.api.views.logs import MAX_LINES, LogsOfExecutionViewSet
+from executions.api.views.streams import StreamMixin
+from executions.live.stream import TYPE
+from ledgerkit.rest.preconditions import PreconditionsMixin, UnchangingMixin
+
+from . import descriptions, examples, extensions, field_schemas, parameters, responses
+
+type Schema = dict[str, Any]
+
+EXPANDED = {"nodes": NodeExecutionListSerializer, "logs": ExecutionLogSerializer}
+CUT = {"nodes": "With `?expand=nodes`, and true, where there are more, which `executions/{id}/nodes/` lists."}
+JSON = "application/json"
+SCHEMES = [extensions.BearerScheme, extensions.SessionScheme]  # drf-spectacular knows them once they are imported
+
+
+class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not followed
+    view: Any
+
+    def is_excluded(self) -> bool:
+        return not hasattr(self.view, "basename")  # addresses without rows: the catch-all
+
+    # --- its name and words -------------------------------------------------
+    def get_operation_id(self) -> str:
+        return descriptions.operation_id(self.view.basename, self.view.action, self.method)
+
+    def get_summary(self) -> str:
+        return descriptions.words(self.view.basename, self.view.action)[0]
+
+    def get_description(self) -> str:
+        _summary, text = descriptions.words(self.view.basename, self.view.action)
+        return f"{text}\n\n{descriptions.needed(self.view, self.method)}"
+
+    def get_tags(self) -> list[str]:
+        return [descriptions.noun(self.view.basename).tag]
+
+    # --- what it is asked ---------------------------------------------------
+    def _get_parameters(self) -> list[Schema]:
+        fields = {} if self._is_stream else self._row().fields
+        shown = [name for name, field in fields.items() if not field.write_only]
+        return [
+            *parameters.in_path(list(uritemplate.variables(self.path)), self.view),
+            *(parameters.in_query(self.view, shown) if self.method == "GET" else []),
+            *parameters.in_headers(self.view, self.method, versioned=self._is_versioned()),
+        ]
+
+    def _get_request_body(self, direction: str = "request") -> Schema | None:
+        if not responses.takes_body(self.view, self.method) or not (asked := self._asked()):
+            return None
+        one = asked.ref
+        content: Schema = {"schema": self._one_or_many(one)}
+        if shown := examples.requests(self.get_operation_id()):
+            content["examples"] = shown
+        required = self.method == "PUT" or bool(asked.schema.get("required"))
+        return {"content": {JSON: content}} | ({"required": True} if required else {})
+
+    def _asked(self) -> Any:
+        serializer = self.get_request_serializer()
+        if not force_instance(serializer).fields:
+            return None
+        if self.method == "PATCH":
+            serializer = type(force_instance(serializer))(partial=True)
+        return self.resolve_serializer(serializer, "request")
+
+    def _one_or_many(self, one: Schema) -> Schema:
+        if not isinstance(self.view, LogsOfExecutionViewSet) or self.method != "POST":
+            return one
+        return {"anyOf": [one, {"type": "array", "items": one, "maxItems": MAX_LINES}]}
+
+    # --- what it answers ----------------------------------------------------
+    def _get_response_bodies(self, direction: str = "response") -> Schema:
+        statuses = responses.statuses(self.view, versioned=self._is_versioned())
+        successes = {status: self._success(status) for status in statuses}
+        return successes | responses.refusals(self.view, self.method, self.path)
+
+    def _success(self, status: str) -> Schema:
+        told = responses.described(self.view, self.method, status, versioned=self._is_versioned())
+        if status in {"204", "304"}:
+            return told
+        if self._is_stream:
+            shown = examples.events(self.get_operation_id())
+            return told | {"content": {TYPE: {"schema": responses.EVENTS, "examples": shown}}}
+        content: Schema = {"schema": self._answer()}
+        if shown := examples.answers(self.get_operation_id(), status):
+            content["examples"] = shown
+        return told | {"content": {JSON: content}}
+
+    @property
+    def _is_stream(self) -> bool:
+        return isinstance(self.view, StreamMixin)
+
+    def _answer(self) -> Schema:
+        row = self.resolve_serializer(self._row(), "response")
+        if self.view.action == "list":
+            return self._whole_or_some(self._page(row), self._page(self._some_of(row)))
+        if self.view.action == "retrieve":
+            row = self._expanded(row)
+            return self._whole_or_some(row, self._some_of(row))
+        return self._one_or_many(row.ref)
+
+    def _row(self) -> Any:
+        """What is answered: after a move or a creation the whole row, and not what was asked."""
+        reads = self.method == "GET"
+        kind = self.view.get_serializer_class() if reads else self._whole_class()
+        return kind(context=self.view.get_serializer_context())
+
+    def _is_versioned(self) -> bool:
+        """One row is answered, which has an ETag."""
+        if self.view.action == "list" or self._is_stream:
+            return False
+        is_guarded = issubclass(type(self.view), PreconditionsMixin) and "version" in self._row().fields
+        return is_guarded or issubclass(type(self.view), UnchangingMixin)
+
+    def _whole_class(self) -> Any:
+        return self.view.serializer_class or self.view.get_serializer_class()
+
+    def _whole_or_some(self, whole: Any, some: Any) -> Schema:
+        """With `?fields=` some fields are missing."""
+        return {"anyOf": [whole.ref, some.ref]} if hasattr(self.view, "expandable") else whole.ref
+
+    def _page(self, row: Any) -> Any:
+        rows = {"type": "array", "items": row.ref}
+        return self._component(f"{row.name}Page", self._get_paginator().get_paginated_response_schema(rows))
+
+    def _some_of(self, row: Any) -> Any:
+        schema = {name: deepcopy(value) for name, value in row.schema.items() if name != "required"}
+        return self._component(f"SomeOf{row.name}", schema | {"description": "Fewer fields, as `?fields=` asked for."})
+
+    def _expanded(self, row: Any) -> Any:
+        names = getattr(self.view, "expandable", ())
+        if not names:
+            return row
+        schema = deepcopy(row.schema)
+        for name in names:
+            item = self.resolve_serializer(EXPANDED[name], "response").ref
+            schema["properties"][name] = {"type": "array", "items": item, "description": f"With `?expand={name}`."}
+            if name in CUT:
+                schema["properties"][f"{name}_are_cut"] = {"type": "boolean", "description": CUT[name]}
+        return self._component(f"{row.name}Detail", schema)
+
+    def _component(self, name: str, schema: Schema) -> Any:
+        component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=name)
+        self.registry.register_on_missing(component)
+        return component
+
+    # --- rows and their fields ----------------------------------------------
+    def _get_serializer_name(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> str:
+        name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
+        return name.removesuffix("List") + "Summary" if name.endswith("List") else name
+
+    def _map_serializer(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> Schema:
+        schema: Schema = super()._map_serializer(serializer, direction, bypass_extensions)
+        if direction == "response" or not vars(type(force_instance(serializer))).get("__doc__"):
+            schema.pop("description", None)  # inherited, or about what it takes
+        if direction == "request" and "properties" in schema:
+            schema["additionalProperties"] = False
+        if direction == "response":
+            schema["required"] = sorted(schema.get("properties", {}))  # a row is shown with all of its fields
+        return schema
+
+    def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Schema:
+        mapped = super()._map_serializer_field(field, direction, bypass_extensions)
+        schema = field_schemas.told(field, mapped, direction)
+        return self._component(name, schema).ref if (name := field_schemas.document(field)) else schema

@@ -1,0 +1,112 @@
+"""What a value in a body may be, where the serializer's field says more than its type."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from executions import validators
+from executions.secrets import MASK
+from ledgerkit.rest.fields import ObjectField, UUID7Field
+
+type Schema = dict[str, Any]
+
+# The first 48 bits are a time, which ends with the year 9999; the pattern stops forty days before.
+UNTIL_9999 = "([0-9a-d][0-9a-f]{7}|e[0-5][0-9a-f]{6}|e6[0-6][0-9a-f]{5}|e67[0-6][0-9a-f]{4})"
+UUID7_PATTERN = f"^{UNTIL_9999}-[0-9a-f]{{4}}-7[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}$"
+UUID7: Schema = {"type": "string", "format": "uuid", "pattern": UUID7_PATTERN}
+MOMENT: Schema = {"type": "string", "format": "date-time", "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-"}
+OBJECT: Schema = {"type": "object", "additionalProperties": {}}
+MASKED: Schema = {"type": "string", "pattern": MASK.replace("*", r"\*")}
+
+# What ledgerkit.db.names takes, as near as a pattern says it: no control or bidirectional characters, something to see.
+REFUSED = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+UNSEEN = (
+    r"\s\u00ad\u034f\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    r"\u200b-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+)
+NAME = f"[^{REFUSED}]*[^{REFUSED}{UNSEEN}][^{REFUSED}]*"
+NAMES = {"name", "label"}
+
+KINDS: dict[str, Schema] = {
+    validators.OBJECT[0]: OBJECT,
+    validators.STRING[0]: {"type": "string"},
+    validators.STRINGS[0]: {"type": "array", "items": {"type": "string", "maxLength": 255, "pattern": f"^({NAME})?$"}},
+    validators.BOOLEAN[0]: {"type": "boolean"},
+    validators.INTEGER[0]: {"type": "integer"},
+    validators.NUMBER[0]: {"type": "number"},
+    validators.NAME[0]: {"type": ["string", "integer"]},
+    validators.ID[0]: {"type": "string", "format": "uuid"},
+}
+RETRIES = {"max_retries": {"type": "integer", "minimum": 0, "default": 3}, "delay": {}}
+
+# Of fields, whatever row they are of: what their name does not say.
+MEANINGS = {
+    "attempt": "Which try of it this is, from 1.",
+    "execution_order": "Topological level; nodes that may run in parallel share one.",
+    "version": "Raised by every change; the ETag of the row.",
+    "number": "Which try it was, from 1.",
+    "retry_count": "How often it was retried.",
+    "timeout_seconds": "How long an engine lets the node run.",
+    "metadata": "Known keys have a type; others are kept as they are.",
+    "context": "Known keys have a type; others are kept as they are. What stands under `secrets` is never shown.",
+    "error_is_cut": "The error goes on: a list shows its first 2 KiB, the row all of it.",
+    "is_cut": "The message was longer than a line may be and was cut; a mark at its end says so.",
+    "message": "What is longer than 64 KiB is cut, with a mark.",
+}
+
+
+def told(field: Any, schema: Schema, direction: str) -> Schema:
+    """`schema`, as drf-spectacular reads it off `field`, made as exact as the API is."""
+    schema.pop("title", None)  # the admin's label
+    if direction == "response":
+        schema.pop("readOnly", None)  # requests have schemas of their own
+        schema.pop("default", None)
+    if field.field_name in MEANINGS:
+        schema["description"] = MEANINGS[field.field_name]
+    if isinstance(field, serializers.JSONField):
+        return _document(field, schema, direction)
+    return schema | _limits(field) if direction == "request" else schema
+
+
+def document(field: Any) -> str:
+    """The name of a document whose keys are known, which has a schema of its own."""
+    name = str(field.field_name)
+    return name.capitalize() if isinstance(field, serializers.JSONField) and name in validators.KNOWN else ""
+
+
+def _document(field: Any, schema: Schema, direction: str) -> Schema:
+    kept = {key: value for key, value in schema.items() if key in {"description", "readOnly"}}
+    if document(field):
+        return kept | OBJECT | {"properties": _known(validators.KNOWN[str(field.field_name)])}
+    if not isinstance(field, ObjectField):
+        return kept  # any JSON, null included
+    if field.field_name != "retry_config":
+        return kept | OBJECT
+    return kept | OBJECT | {"properties": RETRIES} | ({"additionalProperties": False} if direction == "request" else {})
+
+
+def _known(kinds: Any, within: str = "") -> dict[str, Schema]:
+    """The known keys of a document; each may be null, or hold a mask."""
+    here = {path.removeprefix(within): kind for path, kind in kinds.items() if path.startswith(within)}
+    return {key: _known_as(kinds, f"{within}{key}", expected) for key, (expected, _) in here.items() if "." not in key}
+
+
+def _known_as(kinds: Any, path: str, expected: str) -> Schema:
+    inner = _known(kinds, f"{path}.")
+    kind = KINDS[expected] | ({"properties": inner} if inner else {})
+    is_text = "string" in kind["type"] and "format" not in kind
+    return {"anyOf": [kind, {"type": "null"}, *([] if is_text else [MASKED])]}
+
+
+def _limits(field: Any) -> Schema:
+    match field:
+        case UUID7Field():
+            return UUID7
+        case serializers.DateTimeField():
+            return {"pattern": MOMENT["pattern"]}
+        case serializers.CharField() if field.field_name in NAMES:
+            return {"pattern": f"^({NAME})?$" if field.allow_blank else f"^{NAME}$"}
+        case serializers.CharField() if field.trim_whitespace and not field.allow_blank:
+            return {"pattern": r"\S"}
+        case _:
+            return {}

@@ -1,0 +1,171 @@
+"""What an operation answers, and what it refuses: each refusal is a Problem."""
+
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS
+
+from executions.api.idempotent_create import CreateMixin
+from executions.states import ExecutionStatus
+from ledgerkit.rest.preconditions import PreconditionsMixin, UnchangingMixin
+from workflows.api.idempotency import ReliableMixin
+
+type Schema = dict[str, Any]
+
+PROBLEM_TYPE = "application/problem+json"
+
+_TEXT = {"type": "string"}
+# What reads events checks each of them; what does not takes the whole as text.
+EVENTS: Schema = {"anyOf": [{"$ref": "#/components/schemas/StreamEvent"}, _TEXT]}
+SCHEMAS: dict[str, Schema] = {
+    "FieldProblem": {
+        "type": "object",
+        "description": "What is wrong at one place of a request.",
+        "required": ["pointer", "code", "detail"],
+        "properties": {
+            "pointer": _TEXT | {"description": "A JSON pointer into the body, or `?name` for a parameter."},
+            "code": _TEXT,
+            "detail": _TEXT,
+        },
+    },
+    "StreamEvent": {
+        "type": "object",
+        "description": "One of the Server-sent events that a stream is made of.",
+        "required": ["event", "data"],
+        "properties": {
+            "event": {
+                "type": "string",
+                "enum": ["logs", "node", "execution", "deleted", "end", "poll", "heartbeat"],
+            },
+            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`; only `poll` has none."},
+            "data": _TEXT | {"contentMediaType": "application/json"},
+        },
+    },
+    "Problem": {
+        "type": "object",
+        "description": "A refusal, as in RFC 9457.",
+        "required": ["type", "title", "status", "detail", "code"],
+        "properties": {
+            "type": _TEXT | {"description": "`urn:pastetrader:problem:` and the code."},
+            "title": _TEXT | {"description": "The name of the status."},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": _TEXT | {"description": "What is wrong and what to do about it, for a person."},
+            "code": _TEXT | {"description": "What is wrong, for a program."},
+            "errors": {
+                "type": "array",
+                "description": "Of bad input: each fault with its place.",
+                "items": {"$ref": "#/components/schemas/FieldProblem"},
+            },
+            "current_state": {
+                "type": "string",
+                "description": "Of a refused move: the state that was found.",
+                "enum": ExecutionStatus.values,
+            },
+            "version": {
+                "type": ["integer", "null"],
+                "description": "Of a refused move: the version that was found.",
+            },
+        },
+    },
+}
+
+_SECONDS = {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 0}}
+_LATER = {"Retry-After": _SECONDS}
+_CHALLENGE = {"WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": _TEXT}}
+_REPLAYED = {
+    "description": "`true` where this is the first answer to the Idempotency-Key again.",
+    "schema": {"type": "string", "enum": ["true"]},
+}
+_ETAG = {"description": "The version of the row, for If-Match and If-None-Match.", "schema": _TEXT}
+_ETAG_OF_ONE = {"description": "Of the one row that is answered; it never changes.", "schema": _TEXT}
+
+# status → (name, what it means, headers).
+REFUSALS: dict[str, tuple[str, str, Schema]] = {
+    "400": ("BadRequest", "The request has errors; each is listed with its place.", {}),
+    "401": ("Unauthorized", "No token or session, or one that is unknown, expired or revoked.", _CHALLENGE),
+    "403": ("Forbidden", "The token lacks the scope, or the account the permission.", {}),
+    "404": ("NotFound", "It does not exist, or is not for the caller to see.", {}),
+    "406": ("NotAcceptable", "The API answers in JSON; its streams in text/event-stream.", {}),
+    "409": ("Conflict", "What is there does not allow it; of a move, `current_state` and `version` tell it.", {}),
+    "412": ("PreconditionFailed", "The row has changed since the version named by If-Match.", {}),
+    "413": ("TooLarge", "The body is larger than the server takes.", {}),
+    "415": ("UnsupportedMediaType", "The API takes JSON only.", {}),
+    "422": ("KeyReused", "The Idempotency-Key was sent with another request.", {}),
+    "429": ("TooManyRequests", "More calls, or more open streams, than this server allows.", _LATER),
+    "500": ("ServerError", "Something went wrong that is not the caller's fault. It has been logged.", {}),
+    "503": ("Busy", "The database is busy; try again in a moment.", _LATER),
+}  # fmt: skip
+
+
+def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
+    """What this operation can refuse, and nothing else."""
+    always = {"400", "401", "403", "406", "429", "500", "503"}
+    found = {"404"} if "{" in path else set()
+    writes = set() if method in SAFE_METHODS else {"409"}
+    sized = {"413", "415"} if takes_body(view, method) else set()
+    keyed = {"422"} if method == "POST" and isinstance(view, ReliableMixin) else set()
+    guarded = {"412"} if writes and isinstance(view, PreconditionsMixin) else set()
+    return {
+        status: {"$ref": f"#/components/responses/{REFUSALS[status][0]}"}
+        for status in sorted(always | found | writes | sized | keyed | guarded)
+    }
+
+
+def takes_body(view: Any, method: str) -> bool:
+    """Of those that delete only one whose reason is asked for."""
+    asks = "destroy" in getattr(view, "serializer_classes", {})
+    return method in {"POST", "PUT", "PATCH"} or (method == "DELETE" and asks)
+
+
+def statuses(view: Any, *, versioned: bool) -> list[str]:
+    """Of success."""
+    match view.action:
+        case "destroy":
+            return ["204"]
+        case "create" | "ensure":
+            return ["200", "201"] if isinstance(view, CreateMixin) or view.action == "ensure" else ["201"]
+        case "duplicate":
+            return ["201"]
+        case "stream":
+            return ["200", "204"]
+        case "retrieve" | "graph" if versioned:
+            return ["200", "304"]
+        case _:
+            return ["200"]
+
+
+DESCRIPTIONS = {
+    "200": "Done.",
+    "201": "Made.",
+    "204": "Deleted.",
+    "304": "The row is still the one that If-None-Match names.",
+}
+
+
+def described(view: Any, method: str, status: str, *, versioned: bool) -> Schema:
+    """Everything of a success but its content."""
+    etag = _ETAG_OF_ONE if isinstance(view, UnchangingMixin) else _ETAG
+    headers = {"ETag": etag} if versioned and status != "204" else {}
+    if method == "POST" and isinstance(view, ReliableMixin):
+        headers |= {"Idempotent-Replayed": _REPLAYED}
+    there = status == "200" and view.action == "create"
+    told = {"description": "It was there already." if there else DESCRIPTIONS[status]}
+    if status == "204" and method in SAFE_METHODS:
+        told = {"description": "The end has been told already."}
+    return told | ({"headers": headers} if headers else {})
+
+
+def responses(examples: Schema) -> dict[str, Schema]:
+    """The refusals, for `components`; `examples` holds real ones by status."""
+    return {
+        name: {
+            "description": text,
+            **({"headers": headers} if headers else {}),
+            "content": {
+                PROBLEM_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {code: {"value": value} for code, value in examples.get(status, {}).items()},
+                }
+            },
+        }
+        for status, (name, text, headers) in REFUSALS.items()
+    }

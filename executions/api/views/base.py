@@ -1,0 +1,180 @@
+"""What the views share: what a GET may ask for, the verbs of a row, the rows of one run."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+from django.db.models import F, JSONField, TextField
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from executions import audit, body_masking, masking, sort_keys
+from executions.api.filters import PAGING, QueryFilters, Several, check_names, words
+from executions.models import WorkflowExecution
+from ledgerkit.rest.http_methods import METHODS
+from ledgerkit.rest.preconditions import PreconditionsMixin
+from ledgerkit.rest.query_params import BadQuery
+from tokens.api import within
+from tokens.models import Scope
+from workflows.api.idempotency import ReliableMixin
+
+NEWEST = ("-created_at", "-id")
+BY_TIME = {"timestamp": ("timestamp", "id")}
+KEYS = {"by_start": sort_keys.STARTED, "by_duration": sort_keys.DURATION}
+TELLING = ("complete", "fail", "cancel")  # verbs with which something is stored that may hold a secret
+OF_RUN = "workflow_execution__workflow_id"  # the way from what belongs to a run to its workflow
+
+
+class QueryMixin(GenericViewSet[Any]):
+    """What a GET may ask for: `filterset_class`, an order out of `orderings`, `?fields=` and, of one row, `?expand=`.
+
+    `orderings` names keysets, `ordering` is the one without a wish.
+    """
+
+    http_method_names = METHODS
+    filter_backends = [QueryFilters]
+    reads = Scope.EXECUTIONS_READ
+    filterset_class: Any = None
+    orderings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    expandable: ClassVar[tuple[str, ...]] = ()
+    ordering: tuple[str, ...] = ()
+    fields: list[str] | None = None
+    expand: Collection[str] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        audit.identify(user=request.user, token=request.auth)
+        if self.action in {"list", "retrieve"}:
+            self._read_query(request)
+
+    def _read_query(self, request: Request) -> None:
+        filters = getattr(self.filterset_class, "base_filters", {}) if self.action == "list" else {}
+        several = [name for name, offered in filters.items() if isinstance(offered, Several)]
+        check_names(request, ["fields", *self._own_names(), *filters], ["fields", "expand", *several])
+        allowed = self.get_serializer_class().Meta.fields  # type: ignore[attr-defined]
+        self.fields = words(request, "fields", allowed)
+        self.expand = words(request, "expand", self.expandable) or ()
+        if wish := request.query_params.get("ordering"):
+            self.ordering = self._keyset(wish)
+
+    def _own_names(self) -> list[str]:
+        if self.action == "list":
+            return [*PAGING, "ordering"] if self.orderings else [*PAGING]
+        return ["expand"] if self.expandable else []
+
+    def _keyset(self, wish: str) -> tuple[str, ...]:
+        keyset = self.orderings.get(wish.removeprefix("-"))
+        if keyset is None:
+            allowed = ", ".join(f"{name}, -{name}" for name in self.orderings)
+            raise BadQuery("ordering", f"Expected one of: {allowed}.")
+        return tuple(f"-{name}" for name in keyset) if wish.startswith("-") else keyset
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        rows = super().filter_queryset(queryset)
+        if self.action not in {"list", "retrieve"}:
+            return rows
+        ordering = {name.removeprefix("-") for name in self.ordering}
+        return self._lean(rows.annotate(**{name: key for name, key in KEYS.items() if name in ordering}))
+
+    def _lean(self, rows: Any) -> Any:
+        """Payloads that `?fields=` leaves out are not read either."""
+        if self.fields is None:
+            return rows
+        payloads = [
+            field.name for field in rows.model._meta.concrete_fields if isinstance(field, JSONField | TextField)
+        ]
+        return rows.defer(*(name for name in payloads if name not in self.fields))
+
+    @property
+    def shows_errors(self) -> bool:
+        return self.fields is None or not {"error_message", "error_is_cut"}.isdisjoint(self.fields)
+
+    def get_serializer_context(self) -> Any:
+        return {**super().get_serializer_context(), "fields": self.fields}
+
+
+class MaskedBodyMixin:
+    """For views of a run and of what belongs to it: large bodies are masked as they are read."""
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        with body_masking.forgotten_afterwards():
+            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
+
+    def masked_body(self, body: Any) -> Any:
+        return masking.mask_body(body, self._run_of_address())
+
+    def _run_of_address(self) -> Any:
+        """None where the address names none, as for one that is made."""
+        kwargs: dict[str, Any] = self.kwargs  # type: ignore[attr-defined]
+        return kwargs.get("execution_id") or kwargs.get("pk")
+
+
+class VerbsMixin(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin):
+    """`serializer_classes` names the serializer of each action that does not use `serializer_class`."""
+
+    lookup_value_converter = "uuid"
+    grants: ClassVar[Mapping[str, tuple[str, str]]]
+    serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
+        return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]
+
+    def _for_verb(self, rows: Any, run: str = "") -> Any:
+        """With what the verb, and the check whether it is allowed, would otherwise ask for by themselves."""
+        if run and (self.action in TELLING or audit.given_id()):
+            rows = rows.with_run()
+        if self.request.user.is_staff and self.action in self.grants:
+            rows = rows.annotate(owner_id=F(f"{run}workflow__owner_id"))
+        return rows
+
+    def _say(self, request: Request) -> Response:
+        """The verb that the action is named after, with what the body holds; the row as it is afterwards."""
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        row = self.get_object()
+        with audit.acting(reason=body.validated_data.pop("reason", None) or ""):
+            getattr(row, self.action)(**body.validated_data)
+        return Response(self.serializer_class(row, context=self.get_serializer_context()).data)  # type: ignore[misc]
+
+    @action(detail=True, methods=["post"])
+    def start(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+    @action(detail=True, methods=["post"])
+    def complete(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+    @action(detail=True, methods=["post"])
+    def fail(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: Any) -> Response:
+        return self._say(request)
+
+
+def visible_run(request: Request, id: Any) -> Any:
+    """Raises Http404 for a run that the caller may not see."""
+    visible = within(WorkflowExecution.objects.visible_to(request.user), request)
+    return get_object_or_404(visible.select_related("workflow").without_payload(errors=False), pk=id)
+
+
+class OfExecution(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin):
+    """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
+    write may name its version by If-Match."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.execution = visible_run(request, self.kwargs["execution_id"])
+        if self.action == "create" and (expected := request.headers.get("If-Match")) is not None:
+            self._check(self.execution, expected)
+
+    def get_serializer_context(self) -> Any:
+        return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}

@@ -1,0 +1,129 @@
+from typing import Any
+
+from rest_framework import mixins
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from executions import audit, error_excerpts
+from executions.api.filters import WorkflowExecutionFilters, of_owner
+from executions.api.idempotent_create import CreateMixin
+from executions.api.serializers import (
+    CompleteSerializer,
+    DeleteSerializer,
+    ExecutionLogSerializer,
+    FailSerializer,
+    GraphOfExecutionSerializer,
+    NodeExecutionListSerializer,
+    NothingSerializer,
+    ReasonSerializer,
+    WorkflowExecutionListSerializer,
+    WorkflowExecutionSerializer,
+)
+from executions.exceptions import InvalidTransition
+from executions.models import ExecutionStatus, WorkflowExecution
+from ledgerkit.rest.preconditions import NewRowsMixin
+from tokens.api import within
+from tokens.models import Scope
+
+from .base import NEWEST, VerbsMixin
+
+EXPANDED_LINES = 200
+CHANGE = "executions.change_workflowexecution"
+
+
+class WorkflowExecutionViewSet(
+    NewRowsMixin, CreateMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, VerbsMixin
+):
+    serializer_class = WorkflowExecutionSerializer
+    serializer_classes = {
+        "list": WorkflowExecutionListSerializer,
+        "graph": GraphOfExecutionSerializer,
+        "start": NothingSerializer,
+        "complete": CompleteSerializer,
+        "fail": FailSerializer,
+        "cancel": ReasonSerializer,
+        "retry": ReasonSerializer,
+        "destroy": DeleteSerializer,
+    }
+    filterset_class = WorkflowExecutionFilters
+    orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}
+    ordering = NEWEST
+    expandable = ("nodes", "logs")
+    grants = {
+        "create": (Scope.EXECUTIONS_REPORT, "executions.add_workflowexecution"),
+        "start": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "complete": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "fail": (Scope.EXECUTIONS_REPORT, CHANGE),
+        "cancel": (Scope.EXECUTIONS_CONTROL, CHANGE),
+        "retry": (Scope.EXECUTIONS_CONTROL, CHANGE),
+        "destroy": (Scope.EXECUTIONS_CONTROL, "executions.delete_workflowexecution"),
+    }
+
+    def get_queryset(self) -> Any:
+        if self.action == "list":
+            runs = of_owner(WorkflowExecution.objects.without_payload(errors=self.shows_errors), self.request.user)
+            return within(runs, self.request)
+        runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
+        if self.action == "graph":
+            return runs.select_related("graph", "workflow").without_payload()
+        if self.action == "retrieve":
+            return runs.defer("encrypted_secrets")
+        return self._for_verb(runs.select_related("graph") if self.action == "retry" else runs)
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """With `?expand=nodes,logs` also its nodes, and the newest lines, oldest of them first."""
+        run = self.get_object()
+        answer = dict(self.get_serializer(run).data)
+        for name in self.expand:
+            answer |= getattr(self, f"_{name}")(run)
+        return Response(answer)
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """For a reason, which outlives the run; refused while it is running."""
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        with audit.acting(reason=body.validated_data["reason"]):
+            return super().destroy(request, *args, **kwargs)
+
+    def perform_destroy(self, instance: WorkflowExecution) -> None:
+        instance.delete_unless_running()
+
+    @action(detail=True)
+    def graph(self, request: Request, pk: Any) -> Response:
+        """The nodes that the run was made with, their levels and what became of each, and the edges between them."""
+        return Response(self.get_serializer(self.get_object()).data)
+
+    def save(self, serializer: Any) -> None:
+        if serializer.validated_data.get("start"):
+            self._check_may("start", serializer.validated_data["workflow"])
+        super().save(serializer)
+
+    def found(self, row: WorkflowExecution, content: dict[str, Any]) -> None:
+        """Who asks for a run that is started takes it for running: one that is there and pending, made without `start`
+        or retried since, is started now. Raises what start() raises, unless somebody else has just started it."""
+        if not content.get("start") or row.status != ExecutionStatus.PENDING:
+            return
+        self._check_may("start", content["workflow"])
+        try:
+            row.start()
+        except InvalidTransition:
+            row.refresh_from_db()
+            if row.status == ExecutionStatus.PENDING:
+                raise
+
+    def _check_may(self, action: str, row: Any) -> None:
+        """What another action needs too."""
+        self.action, asked = action, self.action
+        self.check_permissions(self.request)
+        self.check_object_permissions(self.request, row)
+        self.action = asked
+
+    def _nodes(self, run: WorkflowExecution) -> dict[str, Any]:
+        rows, are_cut = error_excerpts.first(run.node_executions.visible_to(self.request.user).listed())
+        nodes = {"nodes": NodeExecutionListSerializer(rows, many=True).data}
+        return nodes | {"nodes_are_cut": True} if are_cut else nodes
+
+    def _logs(self, run: WorkflowExecution) -> dict[str, Any]:
+        lines = run.logs.visible_to(self.request.user).newest(EXPANDED_LINES)
+        return {"logs": ExecutionLogSerializer(lines, many=True).data}

@@ -1,0 +1,44 @@
+"""The beginning of an error, which is all that a list shows of it; cut by the database, whatever its size there."""
+
+from itertools import accumulate
+from typing import Any
+
+from django.conf import settings
+from django.db.models.functions import Left
+
+from ledgerkit.db.models import Octets
+
+from . import report_texts
+
+MOST = 2_048  # bytes
+ROW = 640  # bytes of a row of a list beside its error
+START, SIZE = "error_start", "error_size"  # beside the columns of a row that was read so
+
+
+def with_heads(rows: Any, *, wanted: bool = True) -> Any:
+    """Return the same rows, with the beginning of their errors, where it is wanted, in place of the errors."""
+    rows = rows.defer("error_message")
+    return rows if not wanted else rows.annotate(**{START: Left("error_message", MOST), SIZE: Octets("error_message")})
+
+
+def first(rows: Any) -> tuple[list[Any], bool]:
+    """Return the first rows of a query that with_heads() made, as many as EXECUTIONS_MAX_PAGE_BYTES have room for and
+    at least one, and whether there are more."""
+    most = settings.EXECUTIONS_MAX_PAGE_BYTES
+    found = list(rows[: most // ROW + 1])
+    sizes = accumulate(ROW + min(vars(row)[SIZE] or 0, MOST) for row in found)
+    kept = [row for row, size in zip(found, sizes, strict=True) if size <= most] or found[:1]
+    return kept, len(kept) < len(found)
+
+
+def head(row: Any) -> str | None:
+    """Return the error of a row, or as much of its beginning as a list shows, with a mark."""
+    error: str | None = getattr(row, START if START in vars(row) else "error_message")
+    return None if error is None else report_texts.cut(error, MOST, vars(row).get(SIZE))
+
+
+def goes_on(row: Any) -> bool:
+    """Return whether there is more of the error than head() shows."""
+    if START in vars(row):
+        return (vars(row)[SIZE] or 0) > MOST
+    return len((row.error_message or "").encode()) > MOST

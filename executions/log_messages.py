@@ -1,0 +1,35 @@
+"""What every log line goes through before it is stored, by whatever door: made text, masked, cut where it is long."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from . import masking, report_texts
+
+ADD_LINE = "add a line to"
+MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database takes; the setting may ask for less
+
+
+def prepare(lines: Sequence[Any], using: str | None = None) -> None:
+    """In place, all of them or none. Raises what ExecutionLog.clean_text() raises, and SecretsUnknown.
+
+    Masked first and cut then: half of a secret would be found by nobody.
+    """
+    for line in lines:
+        line.clean_text()
+    masking.guard_rows(lines, ADD_LINE, using)
+    for line in lines:
+        message = cut(line.message)
+        if message is not line.message:
+            line.message, line.is_cut = message, True
+
+
+def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[Any, masking.Fields]]:
+    """As those of other rows, and cut."""
+    return masking.as_stored(
+        line, fields, lambda stored: {name: cut(text) if name == "message" else text for name, text in stored.items()}
+    )
+
+
+def cut(message: str) -> str:
+    """Return the message within its limit, the same object where it is short enough."""
+    return report_texts.fitted("message", message)

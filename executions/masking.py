@@ -1,0 +1,323 @@
+"""How the values of a run's secrets are kept out of whatever is stored of it.
+
+Every way into the ledger passes `guard()`: save(), bulk_create(), update() and the verbs. The values stand encrypted in
+the run's own row (`sealed.py`). An empty text is what a purge leaves behind: the run had secrets, nobody knows them any
+more, and so nothing more is taken from it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from cryptography.fernet import InvalidToken
+from django.db import DatabaseError, models, transaction
+
+from ledgerkit.db.json_validation import as_text
+from ledgerkit.db.models import parse_uuid
+from ledgerkit.db.pool import release
+
+from . import audit, body_masking, refusal_reasons, report_texts, secret_limits
+from .encryption import extra_keys, has_expired, run_rows, scrubber_of, seal, unseal
+from .exceptions import SecretsUnknown
+from .secrets import NOTHING, Blindfold, Scrubber, values_in
+from .states import ACTIVE
+
+type Values = Mapping[UUID, set[str]]
+type Fields = dict[str, Any]
+type Cut = Callable[[Fields], Fields]
+
+
+@dataclass(slots=True)
+class Piece:
+    """What one row of a run is about to store, by the names of its fields; and what was found secret in it before."""
+
+    run: UUID
+    fields: dict[str, Any]
+    found: Set[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What masks the secrets of one run, and the encrypted text that they were read from: no two are equal."""
+
+    scrubber: Scrubber = NOTHING
+    encrypted: str | None = None
+
+
+type KnownOf = Mapping[UUID, Known]
+
+NONE = Known()
+COLUMNS = ("encrypted_secrets", "status", "ended_at", "version")
+RUN = attrgetter("run")
+
+
+def guard(
+    pieces: Iterable[Piece],
+    act: str,
+    using: str | None = None,
+    *,
+    new: bool = False,
+    known: KnownOf | None = None,
+) -> tuple[Values, KnownOf]:
+    """Mask and scrub the fields of each piece, in place; what was found to be secret and was not known before, and all
+    that is known then.
+
+    Of a `new` run nothing can be known yet, and the caller stores what was found with the run; `known` is what the
+    caller has read already. Raises SecretsUnknown where a run had secrets that cannot be known any more.
+    """
+    pieces = [piece for piece in pieces if any(piece.fields.values())]
+    extra = extra_keys()
+    found: dict[UUID, set[str]] = defaultdict(set)
+    places: dict[UUID, str] = {}
+    taken: set[UUID] = set()
+    is_large = body_masking.is_any()
+    for piece in pieces:
+        for name, value in piece.fields.items():
+            if not isinstance(value, str) and (secret := values_in(value, extra)):
+                secret_limits.check_lengths(name, value, secret, extra)
+                piece.found = piece.found | secret
+                places.setdefault(piece.run, name)
+        if piece.found:
+            found[piece.run] |= piece.found
+        if is_large and piece.run not in taken and (of_body := body_masking.found_in(piece.fields.values())):
+            taken.add(piece.run)
+            found[piece.run] |= of_body
+            places.setdefault(piece.run, next(iter(piece.fields)))
+    runs = {run for run, _pieces in groupby(pieces, RUN)}  # lines come by the thousand, and of one run
+    known = known if known is not None else {} if new else _known(runs, act, using)
+    more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
+    for run, values in more.items():
+        secret_limits.check_number(places.get(run, "context"), known.get(run, NONE).scrubber.values, values)
+    known = {**known, **{run: Known(Scrubber(values, extra)) for run, values in more.items()}}
+    if more and not new:
+        known |= keep(more, using)
+    plain = Known(Scrubber(extra=extra))
+    for run, of_run in groupby(pieces, RUN):
+        scrubber = known.get(run, plain).scrubber
+        for piece in of_run:
+            _scrub(piece.fields, scrubber, is_large)
+    return more, known
+
+
+def mask_body(body: Any, run: UUID | None) -> Any:
+    """The body of a request about a run, None of a new one, clear of what the run knows and of what stands in the body
+    itself; what guard() has to know of it is remembered for the request. The connection is given back meanwhile.
+    Raises what guard() raises for secrets that are too long or too many."""
+    extra = extra_keys()
+    found: set[str] = set()
+    for item in body if isinstance(body, list) else [body]:
+        for name, value in item.items() if isinstance(item, dict) else ():
+            if secrets := values_in(value, extra):
+                secret_limits.check_lengths(name, value, secrets, extra)
+                found |= secrets
+    try:
+        known = _known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
+    except SecretsUnknown:  # guard() says so, of the row that it refuses
+        return body
+    release()
+    if found - known.values:
+        secret_limits.check_number("body", known.values, found)
+    scrubber = Scrubber(known.values | found, extra)
+    clean = scrubber.document(body)
+    body_masking.remember(body, clean, scrubber, frozenset(found))
+    return clean
+
+
+def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
+    """guard() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
+    and repeated finds only masks there."""
+    for row in rows:
+        report_texts.complete(row)
+    models: set[Any] = set(map(type, rows))
+    names = {model: guarded(model) for model in models}
+    pieces = [_piece(row, names[type(row)]) for row in rows]
+    more, _known_now = guard(pieces, act, using, new=new)
+    for row, piece in zip(rows, pieces, strict=True):
+        vars(row).update(piece.fields)
+        if piece.found:
+            row._found_secret = piece.found
+    return more
+
+
+def as_read(run: Any) -> Known | None:
+    """Return what is known of the run's secrets by this object of it; None where that cannot be said: the secrets were
+    not read with it, or cannot be used any more.
+
+    They may be out of date: the statement that stores what was masked by them has to match the encrypted text.
+    """
+    if run is None or "encrypted_secrets" in run.get_deferred_fields() or run.status not in ACTIVE:
+        return None
+    try:
+        return known_by("", run.encrypted_secrets, run.status, None, run.version)
+    except SecretsUnknown:
+        return None
+
+
+def lock(run: UUID, act: str, *, or_blind: bool = False) -> Known:
+    """Lock the run's row until the transaction ends and return what is known of its secrets: nobody adds another.
+
+    Raise SecretsUnknown, or return what shows nothing, for a text that is never refused.
+    """
+    try:
+        return _read(run_rows().filter(pk=run).select_for_update(no_key=True), act).get(run, NONE)
+    except SecretsUnknown:
+        if or_blind:
+            return Known(Blindfold(), run_rows().values_list("encrypted_secrets", flat=True).get(pk=run))
+        raise
+
+
+def guard_changes(row: Any, changes: Fields, act: str, known: Known) -> tuple[Fields, Known]:
+    """Return those of the changes to a row that may hold anything, as they may be stored, and what is known then."""
+    said = Piece(_run_of(row), texts_in(row, changes))
+    _more, now = guard([said], act, known={said.run: known})
+    return said.fields, now.get(said.run, known)
+
+
+def texts_in(row: Any, changes: Fields) -> Fields:
+    """Return those of the changes to a row that may hold anything, and do hold something."""
+    return {name: changes[name] for name in guarded(row._meta.model) & set(changes) if changes[name]}
+
+
+def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
+    """Return the actor's reason as it may be stored and, where the caller chose the request's id, that too."""
+    reason, given = (text and scrubber.text(text) for text in (as_text(audit.reason()), audit.given_id()))
+    return report_texts.fitted("reason", reason), given or None
+
+
+def guard_same(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
+    """What rows of many runs, given as a query of their ids, are about to store alike: clear of the secrets of all."""
+    if not any(values_in(value, extra_keys()) for value in fields.values()):
+        with_secrets = run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False)
+        runs = with_secrets.values_list("pk", flat=True)
+    pieces = [Piece(run, dict(fields)) for run in runs]
+    guard(pieces, "update", using)
+    fields = dict(fields)
+    plain = Known(Scrubber(extra=extra_keys()))
+    for known in (*_known({piece.run for piece in pieces}, "update", using).values(), plain):
+        _scrub(fields, known.scrubber)
+    return fields
+
+
+@lru_cache(32)
+def guarded(model: Any) -> frozenset[str]:
+    """The fields of a model that may hold anything."""
+    kinds = (models.JSONField, models.TextField)
+    names = (field.attname for field in model._meta.concrete_fields if isinstance(field, kinds))
+    return frozenset(names) - {"encrypted_secrets"}
+
+
+def note_of_new(found: Iterable[str]) -> str:
+    """Return the note of making runs. Where the caller chose the request's id, it is clear of the secrets that the runs
+    are made with."""
+    given = audit.given_id()
+    return audit.note("create", request_id=Scrubber(found, extra_keys()).text(given) if given else None)
+
+
+def keep(found: Values, using: str | None = None) -> KnownOf:
+    """Beside what is kept of these runs already; what is known of them then."""
+    rows = run_rows(using)
+    known: dict[UUID, Known] = {}
+    with transaction.atomic(using=rows.db):
+        # First the run, as every verb does, and of several in the order of their ids.
+        runs = rows.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
+        for run, before in list(runs.values_list("pk", "encrypted_secrets")):
+            values = found[run] | (unseal(before) if before else frozenset())
+            encrypted = seal(values)
+            rows.filter(pk=run).update(encrypted_secrets=encrypted)
+            known[run] = Known(Scrubber(values, extra_keys()), encrypted)
+    return known
+
+
+def as_stored(row: Any, fields: dict[str, Any], cut: Cut = lambda fields: fields) -> Iterator[tuple[Any, Fields]]:
+    """Pairs of a stored row, or a copy, and of fields that somebody sends for it, each as they are once stored: the row
+    was made of these fields where the two are alike in one of the pairs. No pair where the fields hold a secret that
+    the run does not know: the row was made of others. `cut` is what else storing does to them.
+
+    What is not kept cannot be compared: values shorter than are looked for; which of the run's values it was; and once
+    the run's secrets are deleted, or cannot be decrypted, any value at all. Then the masks alone are, and a text that
+    held another row's secret counts as other content.
+    """
+    extra = extra_keys()
+    sent, fields = fields, body_masking.as_sent(fields)
+    found = {value for document in fields.values() for value in values_in(document, extra)}
+    try:
+        known = _known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
+    except SecretsUnknown:
+        known = frozenset(found)
+    if sent is not fields:
+        release()
+    if not known >= {*Scrubber(found).values}:
+        return
+    now, first = Scrubber(known, extra), Scrubber(found, extra)
+    yield row, cut(_clear(fields, now))
+    # The run may have learnt since what then stood readable in both.
+    today = copy(row)
+    vars(today).update(_clear({name: getattr(row, name) for name in fields}, now))
+    yield today, _clear(cut(_clear(fields, first)), now)
+
+
+def _clear(fields: Fields, scrubber: Scrubber) -> Fields:
+    return {name: scrubber.document(document) for name, document in fields.items()}
+
+
+def scrubber(run: UUID, using: str | None = None) -> Scrubber:
+    """For what is printed about a run and not stored; it shows nothing where the secrets cannot be known."""
+    try:
+        return _known({run}, "print", using).get(run, NONE).scrubber
+    except (SecretsUnknown, DatabaseError):
+        return Blindfold()
+
+
+def _piece(row: Any, names: Iterable[str]) -> Piece:
+    values = vars(row)
+    fields = {name: value for name in names if (value := values.get(name))}
+    return Piece(_run_of(row), fields, values.get("_found_secret", frozenset()))
+
+
+def _run_of(row: Any) -> UUID:
+    """Ids may be assigned as text, which what is kept would not be found by; what is no id the database refuses."""
+    run = row.run_id
+    return run if isinstance(run, UUID) else parse_uuid(run) or run
+
+
+def _scrub(fields: dict[str, Any], scrubber: Scrubber, is_large: bool = False) -> None:
+    """Where the request brought a large body, what of it is clear already is not masked again."""
+    for name, value in fields.items():
+        if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
+            continue
+        if name in report_texts.ERRORS and isinstance(value, str):
+            text = as_text(value)
+            fields[name] = report_texts.fitted(
+                name, text if is_large and body_masking.is_clear(text, scrubber) else scrubber.text(text)
+            )
+        elif not (is_large and body_masking.is_clear(value, scrubber)):
+            fields[name] = scrubber.document(value)
+
+
+def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
+    """Read anew every time: the values may have come by another connection a moment ago."""
+    return _read(run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False), act) if runs else {}
+
+
+def _read(rows: Any, act: str) -> dict[UUID, Known]:
+    return {run: known_by(act, *columns) for run, *columns in rows.values_list("pk", *COLUMNS)}
+
+
+def known_by(act: str, encrypted: str | None, status: str, ended_at: datetime | None, version: int) -> Known:
+    """Return what is known of a run's secrets by these COLUMNS of its row. Raise SecretsUnknown where they are deleted,
+    or will be any moment, or cannot be decrypted."""
+    if encrypted is None:
+        return Known(Scrubber(extra=extra_keys()))
+    if not encrypted or has_expired(status, ended_at):
+        raise SecretsUnknown(act, status, refusal_reasons.PURGED, version)
+    try:
+        return Known(scrubber_of(encrypted), encrypted)
+    except InvalidToken as error:
+        raise SecretsUnknown(act, status, refusal_reasons.LOST, version) from error

@@ -1,0 +1,105 @@
+"""A line of a run's log: a fact, written once and never changed."""
+
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import DEFAULT_DB_ALIAS, models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.db.models.lookups import LessThanOrEqual
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from executions import log_messages, partitions
+from executions.exceptions import ImmutableLog
+from executions.querysets import ExecutionLogQuerySet
+from executions.states import LogLevel
+from ledgerkit.db import json_validation
+from ledgerkit.db.indexes import Index
+from ledgerkit.db.models import Identified, Octets
+
+
+class ExecutionLog(Identified):
+    workflow_execution = models.ForeignKey(
+        "executions.WorkflowExecution",
+        on_delete=models.DB_CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="logs",
+        verbose_name=_("workflow execution"),
+    )
+    # The foreign keys are the migration's. The first is checked first, so that a new line locks as every verb does,
+    # from the run to its node; the second is of (workflow_execution, node_execution): a line's node belongs to its run.
+    node_execution = models.ForeignKey(
+        "executions.NodeExecution",
+        on_delete=models.DB_CASCADE,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
+        related_name="logs",
+        verbose_name=_("node execution"),
+    )
+    level = models.CharField(_("level"), max_length=20, choices=LogLevel)
+    message = models.TextField(_("message"))
+    data = models.JSONField(_("data"), null=True, blank=True)
+    timestamp = models.DateTimeField(_("time"), default=timezone.now, db_default=Now())
+    is_cut = models.BooleanField(
+        _("cut"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("The message was longer than a line may be: its end says how much is gone."),
+    )
+
+    objects = ExecutionLogQuerySet.as_manager()
+
+    class Meta:
+        db_table = "execution_logs"
+        verbose_name = _("execution log")
+        verbose_name_plural = _("execution logs")
+        ordering = ["timestamp", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(level__in=LogLevel.values), name="execution_log_level_known"),
+            models.CheckConstraint(
+                condition=LessThanOrEqual(Octets("message"), log_messages.MAX_MESSAGE),
+                name="execution_log_message_length",
+            ),
+        ]
+        indexes = [
+            Index(fields=["workflow_execution", "timestamp", "id"], name="idx_execution_logs_workflow_execution"),
+            Index(
+                fields=["node_execution"],
+                name="idx_execution_logs_node_execution",
+                condition=Q(node_execution__isnull=False),
+            ),
+            Index(fields=["-timestamp"], name="idx_execution_logs_timestamp"),
+            Index(fields=["level", "-timestamp"], name="idx_execution_logs_level"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_level_display()}: {self.message}"
+
+    def clean(self) -> None:
+        if self.node_execution and self.node_execution.workflow_execution_id != self.workflow_execution_id:
+            raise ValidationError({"node_execution": _("The node execution belongs to another run than the line.")})
+
+    @property
+    def run_id(self) -> UUID:
+        return self.workflow_execution_id
+
+    def clean_text(self) -> None:
+        """A line is kept even if its message is not quite text. Raises ValidationError for data that is not JSON, and
+        for a time that is not of the years 1970 to 9999."""
+        self.message = json_validation.as_text(self.message)
+        json_validation.check("data", self.data)
+        json_validation.check_moment("timestamp", self.timestamp)
+
+    def save(self, **kwargs: Any) -> None:
+        """Raises ImmutableLog for a line that is saved already, ValidationError for an id that is not a UUIDv7."""
+        if not self._state.adding:
+            raise ImmutableLog
+        using = kwargs.get("using") or DEFAULT_DB_ALIAS
+        log_messages.prepare([self], using)
+        partitions.writing([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))

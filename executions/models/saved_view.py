@@ -1,0 +1,127 @@
+"""Views of the list of runs that somebody saved: its filters under a name, for their owner or for everybody."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.db.models import Case, Func, Q, Value, When
+from django.db.models.lookups import Exact
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+from executions.encryption import extra_keys
+from executions.secrets import Scrubber
+from ledgerkit.db import names
+from ledgerkit.db.exceptions import violated
+from ledgerkit.db.fields import NameField
+from ledgerkit.db.indexes import Index
+from ledgerkit.db.models import Identified, json_value
+
+MOST = 100  # of one owner
+LONGEST = 2_000  # characters of all filters of one view
+JSON_TYPE = Func("filters", function="jsonb_typeof", output_field=models.TextField())
+
+ONE_NAME = "one_saved_view_of_a_name_per_owner"
+ONE_DEFAULT = "one_default_saved_view_per_owner"
+ONE_FOR_ALL = "one_default_saved_view_for_all"
+REFUSALS = {
+    ONE_NAME: _("You have a view of this name: choose another one, or replace that view."),
+    ONE_DEFAULT: _("Another view has become your default at this moment: try again."),
+    ONE_FOR_ALL: _("Another view has become everybody’s default at this moment: try again."),
+}
+
+
+class SavedViewQuerySet(models.QuerySet["SavedView"]):
+    def visible_to(self, user: Any) -> "SavedViewQuerySet":
+        return self.filter(Q(owner=user.pk) | Q(is_shared=True))
+
+    def of(self, user: Any) -> "SavedViewQuerySet":
+        return self.filter(owner=user.pk).order_by("name")
+
+    def shared_with(self, user: Any) -> "SavedViewQuerySet":
+        return self.filter(is_shared=True).exclude(owner=user.pk).select_related("owner").order_by("name", "id")
+
+    def default_of(self, user: Any) -> "SavedView | None":
+        """The user's own one, else everybody's."""
+        own = Q(owner=user.pk, is_default=True)
+        found = self.filter(own | Q(is_default_for_all=True)).order_by(Case(When(own, then=0), default=1))
+        return found.first()
+
+
+class SavedView(Identified):
+    """`filters` are the parameters of the list's address, each with its value. Whether the list has them, its filters
+    know (admin/saved_views.py): a view may be older than they are."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("owner")
+    )
+    name = NameField(_("name"), max_length=100)
+    filters = models.JSONField(_("filters"), default=dict, db_default=json_value({}), blank=True)
+    is_shared = models.BooleanField(_("shared"), default=False, db_default=False)
+    is_default = models.BooleanField(_("default of its owner"), default=False, db_default=False)
+    is_default_for_all = models.BooleanField(_("default for everybody"), default=False, db_default=False)
+
+    objects: ClassVar[Any] = SavedViewQuerySet.as_manager()
+
+    class Meta:
+        db_table = "saved_views"
+        verbose_name = _("saved view")
+        verbose_name_plural = _("saved views")
+        permissions = [("share_savedview", gettext_noop("Can share views of the list of runs with everybody"))]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name=ONE_NAME),
+            models.UniqueConstraint(fields=["owner"], condition=Q(is_default=True), name=ONE_DEFAULT),
+            models.UniqueConstraint(
+                fields=["is_default_for_all"], condition=Q(is_default_for_all=True), name=ONE_FOR_ALL
+            ),
+            models.CheckConstraint(
+                condition=Q(is_default_for_all=False) | Q(is_shared=True), name="saved_view_for_all_is_shared"
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="saved_view_has_a_name"),
+            names.constraint("name", "saved_view_name_clean"),
+            models.CheckConstraint(condition=Exact(JSON_TYPE, Value("object")), name="saved_view_filters_known"),
+        ]
+        indexes = [Index(fields=["name", "id"], name="idx_saved_views_shared", condition=Q(is_shared=True))]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        super().clean()
+        clear = Scrubber(extra=extra_keys())  # no run's: of what a word names a secret alone
+        self.name, self.filters = clear.document(self.name), clear.document(self.filters)
+        self.is_shared = self.is_shared or self.is_default_for_all
+        if any(not isinstance(each, str) for pair in self.filters.items() for each in pair):
+            raise ValidationError(_("A filter of a view is a name and a value, both of them texts."))
+        if sum(len(name) + len(value) for name, value in self.filters.items()) > LONGEST:
+            raise ValidationError(_("These filters are too long to be kept: leave some of them out."))
+        if self._state.adding and type(self).objects.filter(owner=self.owner_id).count() >= MOST:
+            raise ValidationError(_now("You have %(count)d views: delete one of them first.") % {"count": MOST})
+
+    def put(self) -> None:
+        """Saves it as it is now; where it is a default, the view that was it before no longer is. Raises
+        ValidationError, and nothing has changed, for what cannot be kept."""
+        self.clean()
+        with _refused():
+            views = type(self).objects.exclude(pk=self.pk)
+            if self.is_default:
+                views.filter(owner=self.owner_id, is_default=True).update(is_default=False)
+            if self.is_default_for_all:
+                views.filter(is_default_for_all=True).update(is_default_for_all=False)
+            self.save()
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """What the database refuses, as a sentence."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if (sentence := REFUSALS.get(violated(error) or "")) is None:
+            raise
+        raise ValidationError(sentence) from error

@@ -1,0 +1,127 @@
+"""The retry of a failed run, or of one failed node. Its attempt is kept; of a run the failed nodes, and those that were
+skipped or cancelled because of them, are pending again too. SQL locks and writes (sql/retry_run.sql), Python decides
+and masks: a run may have learnt secrets since its attempt was stored."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+from workflows import graph
+from workflows.models import retries_in
+
+from . import audit, masking, refusal_reasons, run_graph
+from .exceptions import InvalidTransition
+from .states import ACTIVE, ExecutionStatus
+
+TEXTS = ("output_data", "error_message", "error_traceback")
+
+type Texts = dict[str, Any]
+
+
+class Row(NamedTuple):
+    """What lock_for_retry() returns of the run, or of one of its nodes."""
+
+    id: UUID
+    node_id: UUID
+    node_name: str
+    status: str
+    attempt: int
+    version: int
+    has_started: bool
+    settled: bool
+    retry_count: int
+    retry_config: str
+    output_data: str | None
+    error_message: str | None
+    error_traceback: str | None
+    encrypted_secrets: str | None
+    ended_at: datetime | None
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status == ExecutionStatus.FAILED
+
+    @property
+    def texts(self) -> Texts:
+        output = None if self.output_data is None else json.loads(self.output_data)
+        return dict(zip(TEXTS, (output, self.error_message, self.error_traceback), strict=True))
+
+
+def retry_run(run: Any) -> dict[str, Any]:
+    """Retry a failed run, within a transaction, and return what of its row only the database knows.
+
+    Raise InvalidTransition where it is not failed or a failed node has no retry left, SecretsUnknown.
+    """
+    rows = [Row(**row) for row in _rows("SELECT * FROM lock_for_retry(%s, %s)", run.pk, list(run_graph.ids_in(run)))]
+    if not rows or not rows[0].has_failed or rows[0].attempt != run.attempt:
+        raise run._refusal("retry", ExecutionStatus.PENDING)
+    found, *nodes = rows
+    failed = [node for node in nodes if node.has_failed]
+    _check_retries(found, failed)
+    retried = [*failed, *_stopped_by(run, failed, nodes)]
+    texts = {row.id: row.texts for row in (found, *retried) if row.has_failed or row.has_started}
+    kept, note = _masked(run.pk, texts, _known(found))
+    [moved] = _rows("SELECT * FROM retry_run(%s, %s, %s, %s)", run.pk, [node.id for node in retried], kept, note)
+    return moved
+
+
+def retry_node(node: Any) -> dict[str, Any]:
+    """Retry a failed node of a run that has not ended, as retry_run() does it with a run."""
+    rows = type(node).objects.filter(pk=node.pk).with_run().select_related("node").defer("input_data")
+    found = rows.select_for_update(of=("workflow_execution", "self"), no_key=True).first()
+    if found is None or found.workflow_execution.status not in ACTIVE or found.attempt != node.attempt:
+        raise node._refusal("retry", ExecutionStatus.PENDING)
+    if not found.can_retry:
+        raise _no_retry(node, found)
+    texts = {found.pk: {name: getattr(found, name) for name in TEXTS}}
+    kept, note = _masked(found.run_id, texts, _known(found.workflow_execution))
+    [moved] = _rows("SELECT * FROM retry_nodes(%s, %s, %s)", [found.pk], kept, note)
+    return moved
+
+
+def _rows(statement: str, *parameters: Any) -> list[dict[str, Any]]:
+    """Return the rows of a statement, by the names of its columns."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _check_retries(run: Row, failed: Sequence[Row]) -> None:
+    for node in failed:
+        if node.retry_count >= (most := retries_in(json.loads(node.retry_config))):
+            reason = refusal_reasons.node_out_of(node.node_name, node.retry_count, most)
+            raise InvalidTransition("retry", run.status, reason, run.version)
+
+
+def _no_retry(node: Any, found: Any) -> InvalidTransition:
+    if found.status != ExecutionStatus.FAILED:
+        refusal: InvalidTransition = node._refusal("retry", ExecutionStatus.PENDING)
+        return refusal
+    return InvalidTransition("retry", found.status, refusal_reasons.out_of_retries(found), found.version)
+
+
+def _stopped_by(run: Any, failed: Sequence[Row], nodes: Sequence[Row]) -> list[Row]:
+    """Return the nodes that the run's own end settled, or that edges lead to from a failed node."""
+    others = [node for node in nodes if node.status in {ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED}]
+    if all(node.settled for node in others):
+        return others
+    pairs = run_graph.of_run(run, {node.node_id: node.node_name for node in nodes}).pairs
+    after = graph.descendants([node.node_id for node in failed], pairs)
+    return [node for node in others if node.settled or node.node_id in after]
+
+
+def _known(run: Any) -> masking.Known:
+    return masking.known_by("retry", *(getattr(run, name) for name in masking.COLUMNS))
+
+
+def _masked(run: UUID, texts: Mapping[UUID, Texts], known: masking.Known) -> tuple[str, str]:
+    """Return the texts of attempts, as JSON for the database, and the note for the history, clear of what is known."""
+    pieces = [masking.Piece(run, of_row) for of_row in texts.values()]
+    _more, now = masking.guard(pieces, "retry", known={run: known})
+    kept = json.dumps([{"id": str(id), **of_row} for id, of_row in texts.items()])
+    return kept, audit.note("retry", *masking.masked_reason(now[run].scrubber))

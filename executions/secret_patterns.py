@@ -1,0 +1,141 @@
+"""What in a text is a secret by the words before it, as `password=...`, `"api_key": "..."`, `Bearer ...`. Pure.
+
+Each pattern begins where a word begins, and takes a bounded number of characters without coming back to them: one walk.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from workflows.secrets import COUNTS, NO_VALUES, is_small, names_secret, plain
+
+from . import secret_shapes
+from .string_search import Span
+
+# Some of them stand in every name that workflows.secrets knows: `in` is faster than the patterns.
+STEMS = (
+    "pass", "pwd", "token", "secret", "key", "auth", "cred", "cookie", "bearer", "jwt", "sessi", "otp", "pin", "sign",
+    "dsn", "connection", *secret_shapes.COMMANDS,
+)  # fmt: skip
+KOREAN = ("비밀", "암호", "토큰", "인증키", "접속키")
+SCHEME = re.compile(r"\b(?:bearer|basic)\s{1,4}(?!--)([\w.~+/=-]{8,})", re.IGNORECASE)  # of HTTP's Authorization
+PLACE = re.compile(r"(?:next|page|다음)\s\Z", re.IGNORECASE)  # `next token: ...` is no secret, as `next_token` is none
+USERINFO = re.compile(r"(?<=://)[^\s/:@?#\"'<>]{0,256}+:([^\s/?#\"'<>]{1,256})@")
+KEYED = re.compile(
+    r"(?<![\w.-])(?P<key>[\w.-]{2,80}+)(?P<closing>\\{0,16}+[\"'])?\s{0,8}+(?P<sign>=>|:=|=(?!=)|:(?![:/]))\s{0,8}+"
+    r"(?P<quote>\\{0,16}+[\"'])?",
+)
+# The sign is the space after an option, as in `--password hunter2` and `["--password", "hunter2"]`.
+OPTION = re.compile(
+    r"(?<![\w-])--?(?P<key>[^\W\d_][\w.-]{1,80}+)(?P<closing>\\{0,16}+[\"'])?,?(?P<sign>[ \t])[ \t]{0,8}+"
+    r"(?P<quote>\\{0,16}+[\"'])?+(?!--|-[a-zA-Z]\b)"
+)
+WORD = re.compile(
+    r"(?:(?:basic|bearer|token|digest|negotiate|apikey)\s{1,4}+(?!-))?[^\s,;&\"'<>(){}\[\]|\\]++", re.IGNORECASE
+)
+QUOTE = re.compile(r"(?<!\\)(\\*+)([\"'])")
+END_OF_LINE = re.compile(r"[^\r\n]*+")
+PLACED = {"token", "tokens", "토큰"}
+HEADERS = {"authorization", "proxyauthorization", "cookie", "setcookie"}
+LONGEST_ORDINARY = 100  # characters; a longer word is masked whole, so none is read again for each key inside it
+# What follows an option in a sentence about it, and ways to log in.
+SENTENCE = re.compile(
+    r"(?:is|are|was|were|has|have|must|may|might|can|cannot|should|will|would|needs?|requires?|required|expects?|takes?|or"
+    r"|and|not|for|to|from|in|on|of|with|without|instead|option|flag|argument|parameter|value|given|missing|if|when|then"
+    r"|but|by|as|at|it|the|a|an|basic|bearer|digest|oauth2?)[.:!?]?",
+    re.IGNORECASE,
+)
+PROSE = re.compile(
+    r"[A-Za-z]?[a-z]*[.!?:]*|[A-Z]+|[가-힣]+[.!?:]*"
+)  # as in "password: invalid", "Unexpected token: EOF"
+
+
+@lru_cache(8)
+def _stems(extra: tuple[str, ...]) -> tuple[str, ...]:
+    """Return STEMS and, of each of a setting's names, the longest row of letters, however a text parts the words."""
+    names = [name.casefold() for name in extra if plain(name)]
+    return (*STEMS, *(max(re.findall(r"[^\W\d_]+", name), key=len, default="") for name in names))
+
+
+def may_hold(text: str, extra: tuple[str, ...] = ()) -> bool:
+    """Return False for nearly every text, at little cost. Digits in the text make no difference to the answer False."""
+    if "=" in text or ":" in text or "-" in text:
+        lowered = text.lower()
+        for stem in _stems(extra) if extra else STEMS:  # any() takes twice as long
+            if stem in lowered:
+                return True
+        if "://" in text and "@" in text:
+            return True
+    for start in secret_shapes.STARTS:
+        if start in text:
+            return True
+    if "earer " in text or "asic " in text:
+        return True
+    return not text.isascii() and any(name in text for name in KOREAN)
+
+
+def is_clear(text: str, extra: tuple[str, ...] = ()) -> bool:
+    return not (may_hold(text, extra) and any(True for _span in spans(text, extra)))
+
+
+def spans(text: str, extra: tuple[str, ...] = ()) -> Iterator[Span]:
+    for match in SCHEME.finditer(text):
+        if not PROSE.fullmatch(match[1]):
+            yield match.span(1)
+    yield from secret_shapes.spans(text)
+    for match in USERINFO.finditer(text):
+        yield match.span(1)
+    yield from _keyed(KEYED, text, extra)
+    if "-" in text:
+        yield from _keyed(OPTION, text, extra)
+
+
+def _keyed(pattern: re.Pattern[str], text: str, extra: tuple[str, ...]) -> Iterator[Span]:
+    at, line_ends = 0, -1
+    while match := pattern.search(text, at):
+        at = max(match.end("sign"), at + 1)
+        if not names_secret(match["key"].lstrip("-"), extra) or _is_place(text, match):
+            continue
+        if line_ends < match.end():  # looked for once a line: there may be thousands of keys in one
+            line_ends = END_OF_LINE.match(text, match.end()).end()  # type: ignore[union-attr]  # it matches nothing too
+        if found := _value(text, match, line_ends):
+            yield found
+            at = found[1]
+
+
+def _is_place(text: str, match: "re.Match[str]") -> bool:
+    """Whether it is a token that tells where a list goes on."""
+    return plain(match["key"]) in PLACED and PLACE.search(text, max(0, match.start() - 8), match.start()) is not None
+
+
+def _value(text: str, match: "re.Match[str]", line_ends: int) -> Span | None:
+    """None where it is no secret: a number of tokens, or what a program calls it."""
+    if match["quote"]:
+        start, end = match.end(), _end_of_quoted(text, match, line_ends)
+        return (start, end) if start < end else None
+    key = plain(match["key"])
+    if key in HEADERS and match["sign"] == ":" and not match["closing"]:
+        return (match.end(), line_ends) if match.end() < line_ends else None
+    if (value := WORD.match(text, match.end())) is None or _is_ordinary(key, value[0], match):
+        return None
+    return value.span()
+
+
+def _is_ordinary(key: str, word: str, match: "re.Match[str]") -> bool:
+    if len(word) > LONGEST_ORDINARY:
+        return False
+    if word.casefold() in NO_VALUES or is_small(word) or plain(word.rpartition(".")[2]) == key:
+        return True
+    if match["sign"] == ":" and not match["closing"] and PROSE.fullmatch(word):
+        return True
+    if match["sign"].isspace() and SENTENCE.fullmatch(word):
+        return True
+    return word.isdigit() and bool(COUNTS.search(key))
+
+
+def _end_of_quoted(text: str, match: "re.Match[str]", line_ends: int) -> int:
+    """Where the same quote comes again, escaped no more often; else the end of the line: it may be cut off."""
+    for quote in QUOTE.finditer(text, match.end(), line_ends):
+        if quote[2] == match["quote"][-1] and len(quote[1]) < len(match["quote"]):
+            return quote.start()
+    return line_ends
