@@ -74,7 +74,7 @@ screenshots: setup ## take the pictures in docs/screenshots anew (ARGS="monitor 
 	@$(BIN)/python -m browser.screenshots $(ARGS)
 
 accessibility: setup ## every page by axe-core, light and dark, wide and on a phone, in English and Korean (ARGS="monitor run")
-	@$(BIN)/python -m browser.accessibility $(ARGS)
+	@$(BIN)/python -m browser.a11y_report $(ARGS)
 
 # Hashes make pip refuse whatever was not there when they were taken. What constrains others may name no extras; in the
 # file of the tools they stay, for pip looks for the hash of what is asked for with them.

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from playwright.sync_api import Browser, Page
 
 from browser import chromium
+from browser.live_site import Stage, stage
 from browser.pages import PAGES, RUNS, View
 from browser.screenshots import signed_in
-from browser.stage import Stage, stage
 
 SKIPPED = {"runs-confirm", "login", "run-delete", "token-new", "api", "tokens"}
 NODES, LINES = 500, 100_000

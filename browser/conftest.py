@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, StorageState, exp
 from browser import chromium, screenshots
 from browser.engine import Engine
 from browser.guard import Guard
-from browser.stage import Stage, stage
+from browser.live_site import Stage, stage
 
 expect.set_options(timeout=30_000)
 

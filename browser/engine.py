@@ -5,8 +5,8 @@ import subprocess
 import sys
 from typing import Any
 
-from browser.stage import Stage
-from pastetrader.tests.site import ROOT
+from browser.live_site import Stage
+from pastetrader.tests.live_server import ROOT
 
 
 class Engine:
@@ -14,7 +14,7 @@ class Engine:
 
     def __init__(self, site: Stage, name: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "browser.feeder", site.address, site.token, name],
+            [sys.executable, "-m", "browser.log_writer", site.address, site.token, name],
             cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         self.ids: dict[str, str] = self._hear()

@@ -11,9 +11,9 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState
 
 from browser import chromium
-from browser.accessible import PHONE, STILL, WIDE
+from browser.axe import PHONE, STILL, WIDE
+from browser.live_site import Stage, stage
 from browser.pages import PAGES, View
-from browser.stage import Stage, stage
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
 COLOURS = 128  # of a picture: it has a third of the bytes then, and no eye sees it

@@ -7,9 +7,9 @@ from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
 from browser.engine import Engine
 from browser.guard import Guard
+from browser.live_site import Stage
 from browser.pages import NODE_PAGE, RUN_PAGE, RUNS
 from browser.screenshots import log_in
-from browser.stage import Stage
 
 
 def test_staff_log_in_and_land_on_the_monitor(stranger: Page, site: Stage) -> None:

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
 from browser.engine import Engine
+from browser.live_site import Stage
 from browser.pages import PAGES, RUNS, View
-from browser.stage import Stage
 from pastetrader.tests import proofs
 
 WIDTHS = (1440, 1024, 390)

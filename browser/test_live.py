@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request,
 from browser import screenshots
 from browser.engine import Engine
 from browser.guard import Guard
+from browser.live_site import Stage
 from browser.pages import RUN_PAGE, RUNS
-from browser.stage import Stage
 
 
 def test_the_page_of_a_run_follows_its_engine_by_itself(page: Page, site: Stage, engine: Engine) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
-from browser.accessible import PHONE, WAYS, check_accessible
+from browser.axe import PHONE, WAYS, check_accessible
+from browser.live_site import Stage
 from browser.pages import PAGES, View
-from browser.stage import Stage
 from pastetrader.tests.proofs import LONG
 
 # Whole pages of which others show more; and Swagger UI, whose markup is not ours: its 39 texts of too little contrast

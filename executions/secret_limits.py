@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from workflows.secrets import hidden_in, hidden_items, hides
+from workflows.secret_keys import hidden_in, hidden_items, hides
 
 from .secrets import NESTED
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from workflows.secrets import COUNTS, NO_VALUES, is_small, names_secret, plain
+from workflows.secret_keys import COUNTS, NO_VALUES, is_small, names_secret, plain
 
 from . import secret_shapes
 from .string_search import Span
 
-# Some of them stand in every name that workflows.secrets knows: `in` is faster than the patterns.
+# Some of them stand in every name that workflows.secret_keys knows: `in` is faster than the patterns.
 STEMS = (
     "pass", "pwd", "token", "secret", "key", "auth", "cred", "cookie", "bearer", "jwt", "sessi", "otp", "pin", "sign",
     "dsn", "connection", *secret_shapes.COMMANDS,

@@ -1,5 +1,5 @@
 """Secrets in what is recorded: what their values are, and texts and documents without them. Pure. What names one is
-told in `workflows.secrets`, as definitions are masked by it too.
+told in `workflows.secret_keys`, as definitions are masked by it too.
 
 A value is looked for as it is and as programs write it elsewhere: escaped by JSON, Python, URLs or HTML, any of them
 inside another, over several lines, with colours inside, in hexadecimal, and in base64, alone or amid other bytes. What
@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from workflows.secrets import LONGEST_KEPT, MASK, NAMES, VALUES, hidden_in, hidden_items, hides, names_secret, plain
+from workflows.secret_keys import LONGEST_KEPT, MASK, NAMES, VALUES, hidden_in, hidden_items, hides, names_secret, plain
 
 from . import secret_patterns
 from .secret_forms import Needles

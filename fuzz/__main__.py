@@ -13,7 +13,7 @@ from pathlib import Path
 from executions.tests.api.recording import Recorder, play
 from fuzz.hooks import SCRATCH
 from fuzz.ledger import Ledger
-from pastetrader.tests.site import ROOT
+from pastetrader.tests.live_server import ROOT
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 

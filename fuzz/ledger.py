@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from executions.tests.api.recording import Answer
-from pastetrader.tests.site import ALL_SCOPES, ROOT
+from pastetrader.tests.live_server import ALL_SCOPES, ROOT
 
 
 class Ledger:

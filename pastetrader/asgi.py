@@ -13,9 +13,9 @@ django.setup(set_prefix=False)
 from django.core.asgi import get_asgi_application  # noqa: E402  # models can be imported from here on
 
 from ledgerkit.rest.charset import PlainCharset  # noqa: E402
-from pastetrader.bodies import BoundedBodies  # noqa: E402
-from pastetrader.hangups import PatientRequests  # noqa: E402
-from pastetrader.logs import Access  # noqa: E402
+from pastetrader.body_limit import BoundedBodies  # noqa: E402
+from pastetrader.disconnects import PatientRequests  # noqa: E402
+from pastetrader.log_format import Access  # noqa: E402
 from pastetrader.startup import prepare  # noqa: E402
 
 # Seconds after which a thread that computes lets others go on who want to. A request waits for the database a dozen

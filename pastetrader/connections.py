@@ -7,9 +7,9 @@ from typing import Any
 
 from django.conf import settings
 
-from pastetrader.failures import network_of
-from pastetrader.seldom import Seldom
-from pastetrader.slowness import Timed, refusal
+from ledgerkit.rare_logging import Seldom
+from pastetrader.slow_clients import Timed, refusal
+from tokens.failed_attempts import network_of
 
 LINGERING = 100  # connections that are refused and still open, so that the refusal can be read
 LINGER = 1.0  # seconds that they stay

@@ -10,8 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from local_postgres.ownership import OWNER
 from local_postgres.socket_path import socket_dir
-from pastetrader import environment as env
 from pastetrader.secret_key import read_or_make
+
+from . import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_DIR = Path(env.text("PASTETRADER_LOCAL", str(BASE_DIR / ".local"))).resolve()
@@ -53,7 +54,7 @@ MIDDLEWARE = [
     "pastetrader.middleware.VisibleSigns",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "pastetrader.middleware.Language",
-    "pastetrader.zones.TimeZone",
+    "pastetrader.time_zones.TimeZone",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -66,7 +67,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "pastetrader.urls"
 WSGI_APPLICATION = "pastetrader.wsgi.application"
 ASGI_APPLICATION = "pastetrader.asgi.application"
-TEST_RUNNER = "pastetrader.testing.PytestRunner"
+TEST_RUNNER = "pastetrader.test_runner.PytestRunner"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 TEMPLATES = [
@@ -171,7 +172,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
-CSRF_FAILURE_VIEW = "pastetrader.refusals.csrf_failed"
+CSRF_FAILURE_VIEW = "pastetrader.error_views.csrf_failed"
 SESSION_COOKIE_NAME = "pastetrader_session"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CSP = {
@@ -219,12 +220,12 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "pastetrader.logs.Line",
+            "()": "pastetrader.log_format.Line",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         }
     },
-    "filters": {"client_faults": {"()": "pastetrader.logs.ClientFaults"}},
+    "filters": {"client_faults": {"()": "pastetrader.log_format.ClientFaults"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["client_faults"]},
     },

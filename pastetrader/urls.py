@@ -8,9 +8,10 @@ from django.views.i18n import set_language
 
 from executions.admin.monitor import front_page
 from executions.admin.workflow import workflow_page
-from pastetrader import zones
-from pastetrader.logins import guarded, own_name, posted_name
+from pastetrader.login_throttle import guarded, own_name, posted_name
 from pastetrader.redirects import checked
+
+from . import time_zones
 
 admin.site.site_header = admin.site.site_title = "PasteTrader"
 admin.site.index_title = _("Execution ledger")
@@ -22,13 +23,13 @@ urlpatterns = [
     path("admin/password_change/", admin.site.admin_view(guarded(admin.site.password_change, own_name))),
     path("admin/logout/", checked(admin.site.admin_view(admin.site.logout))),
     path("admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.page), name="workflow_page"),
-    path("admin/time-zone/", checked(admin.site.admin_view(zones.choose)), name="time_zone"),
+    path("admin/time-zone/", checked(admin.site.admin_view(time_zones.choose)), name="time_zone"),
     path("admin/", admin.site.urls),
     path("i18n/setlang/", checked(set_language), name="set_language"),
     path("api/v1/", include("executions.api.urls")),
 ]
 
 handler400 = "executions.api.errors.bad_request"
-handler403 = "pastetrader.refusals.forbidden"
-handler404 = "pastetrader.refusals.not_found"
+handler403 = "pastetrader.error_views.forbidden"
+handler404 = "pastetrader.error_views.not_found"
 handler500 = "executions.api.errors.server_error"

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.admin.confirmation import Question, ask, is_confirmed
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
-from workflows.admin.changes import ChangesMixin
+from workflows.admin.definition_history import ChangesMixin
 from workflows.models import Workflow
 
 from .models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token

@@ -9,8 +9,7 @@ from rest_framework import authentication, exceptions, throttling
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
 
-from pastetrader import failures
-
+from . import failed_attempts
 from .models import Token
 
 RIGHT = 3_600  # seconds for which a token that was right is let through where others of its address are refused
@@ -31,7 +30,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
         said = authentication.get_authorization_header(request)
         if said.partition(b" ")[0].lower() != self.keyword.lower().encode():
             return None
-        tried = failures.token(request._request)
+        tried = failed_attempts.token(request._request)
         if (wait := tried.wait()) and not _was_right(said):
             raise exceptions.Throttled(wait, "Too many wrong tokens came from your address: check the token.")
         try:

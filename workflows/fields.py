@@ -10,7 +10,7 @@ from django.db import models
 
 from ledgerkit.db import json_validation
 
-from .secrets import masked, masked_schema
+from .secret_keys import masked, masked_schema
 
 
 class DefinitionField(models.JSONField):

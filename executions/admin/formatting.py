@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions.states import ExecutionStatus
-from pastetrader import zones
+from pastetrader import time_zones
 
 LIMIT = 200_000  # characters of one JSON field, or of one text on a page of its own
 SHORT = 2_000
@@ -63,7 +63,7 @@ def percent(value: float | None) -> str:
 
 
 def moment(time: Any) -> str:
-    return zones.clock(time) if time else "–"
+    return time_zones.clock(time) if time else "–"
 
 
 def head(name: str, size: int) -> Left:

@@ -12,10 +12,11 @@ from django.test import Client
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
-from executions.tests import exits
 from executions.tests.factories import in_state
-from pastetrader.logs import Line
+from pastetrader.log_format import Line
 from workflows.models import Workflow
+
+from . import outputs
 
 PLACES = ("context", "deep", "number", "environment", "input", "metadata", "node", "output", "data", "header", "config")
 CANARIES = {place: f"canary-{place}-\"ü'\\4711" for place in PLACES} | {"number": "471147114711"}
@@ -193,12 +194,12 @@ def test_no_canary_is_found_anywhere(workflow: Any, staff: Any, owner: Any, api:
     said += with_headers(api(owner), of_api)
     said += define(api(owner), staff)
     found = {
-        "answers": [*said, *exits.answers(api(staff))],
-        "pages": list(exits.pages(staff)),
-        "tables": exits.tables(),
-        "dump": exits.dump().splitlines(),
-        "copy": exits.copied().splitlines(),
-        "log": [*server_log.getvalue().splitlines(), *exits.database_log()],
+        "answers": [*said, *outputs.answers(api(staff))],
+        "pages": list(outputs.pages(staff)),
+        "tables": outputs.tables(),
+        "dump": outputs.dump().splitlines(),
+        "copy": outputs.copied().splitlines(),
+        "log": [*server_log.getvalue().splitlines(), *outputs.database_log()],
     }
     assert sum(text.count(MASK) for text in found["tables"]) > 100
     assert sum(MASK in line for line in found["dump"]) > 20

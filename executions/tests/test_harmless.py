@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from executions.secrets import MASK, Scrubber
-from workflows.secrets import masked
+from workflows.secret_keys import masked
 
 HARMLESS_TEXTS = [
     "next token: 42",

@@ -11,7 +11,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from executions.audit import acting
 from executions.models import Deletion, HistoryEntry, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from pastetrader.tests.site import ROOT
+from pastetrader.tests.live_server import ROOT
 from tokens.models import Token
 from workflows.history import DefinitionChange
 from workflows.tests.factories import WorkflowFactory

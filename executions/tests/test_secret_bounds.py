@@ -12,7 +12,7 @@ from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.db.json_validation import has_more_elements
-from workflows.secrets import LONGEST_KEPT, _names_secret
+from workflows.secret_keys import LONGEST_KEPT, _names_secret
 
 pytestmark = pytest.mark.django_db
 RUNS = "/api/v1/executions/"

@@ -10,7 +10,7 @@ from executions.models import Deletion, HistoryEntry, SavedView, WorkflowExecuti
 from executions.secrets import MASK
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
-from pastetrader.logs import Access, Line, clear_path
+from pastetrader.log_format import Access, Line, clear_path
 
 pytestmark = pytest.mark.django_db
 RUNS = "/api/v1/executions/"

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from executions.secrets import MASK, Blindfold, Scrubber, names_secret, values_in
-from workflows.secrets import masked
+from workflows.secret_keys import masked
 
 SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=6, max_size=30).filter(
     lambda text: text not in MASK and MASK not in text and not text.isspace()

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from executions.tests.api.world import period
+from executions.tests.api.fixtures import period
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory

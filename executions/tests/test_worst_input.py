@@ -20,7 +20,7 @@ from executions.api import idempotent_create, parsers
 from executions.secret_forms import normal
 from executions.secrets import Scrubber, values_in
 from ledgerkit.db import json_validation
-from workflows.secrets import _names_secret, masked, masked_schema
+from workflows.secret_keys import _names_secret, masked, masked_schema
 
 RATIO = 8  # times, for four times the size: linear is 4, quadratic is 16
 LONG_ENOUGH = 0.004  # seconds

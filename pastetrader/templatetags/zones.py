@@ -5,17 +5,17 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from pastetrader import zones
+from pastetrader import time_zones
 
 register = template.Library()
 
 
 @register.simple_tag
 def time_zone() -> str:
-    return zones.label(timezone.get_current_timezone())
+    return time_zones.label(timezone.get_current_timezone())
 
 
 @register.filter
 def clock(time: Any, precision: str = "seconds") -> str:
     """Return the time as zones.clock() has it; nothing of none."""
-    return zones.clock(time, precision) if time else ""
+    return time_zones.clock(time, precision) if time else ""

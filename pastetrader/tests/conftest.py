@@ -13,8 +13,8 @@ import pytest
 
 from local_postgres import processes
 from local_postgres.cluster import Cluster
+from pastetrader.tests.live_server import ROOT, Serve, Site
 from pastetrader.tests.prepared import copy, new_home
-from pastetrader.tests.site import ROOT, Serve, Site
 
 USER = """
 import sys

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from local_postgres.lease import one_at_a_time
-from pastetrader.tests.site import ROOT
+from pastetrader.tests.live_server import ROOT
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
+from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
 from pastetrader.tests.prepared import manage
-from pastetrader.tests.site import ALL_SCOPES, Serve, Site
 
 LIMIT = 1_000_000
 WORKFLOWS = "/api/v1/workflows/"

@@ -15,8 +15,8 @@ from uuid import UUID
 import pytest
 
 from ledgerkit.db.models import uuid7
+from pastetrader.tests.live_server import ALL_SCOPES, ROOT, Site
 from pastetrader.tests.prepared import manage
-from pastetrader.tests.site import ALL_SCOPES, ROOT, Site
 
 NAME = "generated_ledger_client"
 CONFIG = "post_hooks: []\n"  # the generator's own formatter and linter: nobody reads the code

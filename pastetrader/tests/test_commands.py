@@ -78,7 +78,7 @@ def test_production_settings_pass_djangos_own_check(data_dir: Path) -> None:
 
 
 def test_the_test_command_is_pytest_and_returns_its_exit_code(data_dir: Path) -> None:
-    suite = "pastetrader/tests/test_charsets.py"
+    suite = "pastetrader/tests/test_charset.py"
     nothing = manage("test", suite, "-k", "no_such_test", local=data_dir.parent)
     assert (nothing.returncode, " deselected" in nothing.stdout) == (5, True)
 

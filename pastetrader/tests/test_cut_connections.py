@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from pastetrader.tests.live_server import ALL_SCOPES, Site
 from pastetrader.tests.prepared import manage
 from pastetrader.tests.proofs import times
-from pastetrader.tests.site import ALL_SCOPES, Site
 
 CUTS = times(8, 50)  # of each kind of POST that makes something
 MOVES_CUT = times(4, 20)  # of each transition

@@ -25,7 +25,7 @@ from workflows.exceptions import CyclicGraph
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
-from . import spoken
+from . import untranslated_text
 
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # Names, and what is the same in every language. The switch of the language names each in its own words.
@@ -146,7 +146,7 @@ def _crawled(client: Client, world: dict[str, Any]) -> dict[str, str]:
         assert response.status_code in {200, 302}, address
         if response.status_code == 200 and response["Content-Type"].startswith("text/html"):
             pages[address] = response.content.decode()
-            for link in spoken.links(pages[address]):
+            for link in untranslated_text.links(pages[address]):
                 if link.startswith("/admin/") and (kind := _kind(link)) not in kinds:
                     kinds.add(kind)
                     waiting.append(link)
@@ -159,7 +159,10 @@ def _kind(address: str) -> str:
 
 def _latin(pages: dict[str, str]) -> str:
     """The Latin words of pages by address, a line each."""
-    found = {address: dict.fromkeys(spoken.latin(spoken.texts(html), KNOWN)) for address, html in pages.items()}
+    found = {
+        address: dict.fromkeys(untranslated_text.latin(untranslated_text.texts(html), KNOWN))
+        for address, html in pages.items()
+    }
     return "\n".join(f"{address}: {text}" for address, left in found.items() for text in left)
 
 
@@ -173,9 +176,9 @@ def test_no_english_word_is_left_on_a_korean_page(world: dict[str, Any], client:
 
 def test_a_page_says_which_language_it_is_in(client: Client, world: dict[str, Any]) -> None:
     html = _page(client, reverse("admin:index"))
-    assert spoken.language(html) == "ko"
+    assert untranslated_text.language(html) == "ko"
     client.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
-    assert spoken.language(_page(client, reverse("admin:index"))) == "en"
+    assert untranslated_text.language(_page(client, reverse("admin:index"))) == "en"
 
 
 def test_staff_choose_the_language_on_the_page_and_it_stays(client: Client) -> None:
@@ -183,7 +186,7 @@ def test_staff_choose_the_language_on_the_page_and_it_stays(client: Client) -> N
     answer = client.post(reverse("set_language"), {"language": "en", "next": runs})
     assert (answer.status_code, answer["Location"]) == (302, runs)
     html = _page(client, runs)
-    assert spoken.language(html) == "en"
+    assert untranslated_text.language(html) == "en"
     assert '<button type="submit" name="language" value="ko" lang="ko">한국어</button>' in html
 
 

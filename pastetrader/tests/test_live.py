@@ -17,8 +17,8 @@ import pytest
 from executions.tests.api.test_heavy_requests import HEAVY, SECRET
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.events import Following
+from pastetrader.tests.live_server import ALL_SCOPES, Site
 from pastetrader.tests.prepared import manage
-from pastetrader.tests.site import ALL_SCOPES, Site
 
 LINES, WRITERS, CUTS = 10_000, 4, 50
 

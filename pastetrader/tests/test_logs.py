@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from executions.secrets import MASK
-from pastetrader.logs import clear_path
+from pastetrader.log_format import clear_path
 
 RUNS = "/admin/executions/workflowexecution/"
 

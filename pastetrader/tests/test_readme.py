@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from executions.tests.factories import WorkflowExecutionFactory, in_state
-from pastetrader.tests.site import ROOT
+from pastetrader.tests.live_server import ROOT
 from workflows.models import Workflow
 
 README = (ROOT / "README.md").read_text()

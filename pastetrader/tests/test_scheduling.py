@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from xdist.workermanage import WorkerController
 
+from pastetrader.tests.live_server import ROOT
 from pastetrader.tests.scheduling import UNITS, Together
-from pastetrader.tests.site import ROOT
 
 SHARED = ["browser/test_a.py::test_1", "browser/test_b.py::test_2[x]", "browser/test_b.py::test_3[y@z]"]
 

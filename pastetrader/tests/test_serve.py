@@ -17,8 +17,8 @@ from django.core.management import CommandError
 from local_postgres.socket_path import socket_dir
 from pastetrader.management.commands.serve import _address, _listen
 from pastetrader.tests.conftest import postmaster
+from pastetrader.tests.live_server import ROOT, Serve, Site
 from pastetrader.tests.prepared import manage
-from pastetrader.tests.site import ROOT, Serve, Site
 
 
 def test_a_first_start_prepares_everything_and_a_second_one_only_serves(serve: Serve, data_dir: Path) -> None:

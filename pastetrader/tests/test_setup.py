@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pastetrader.tests.site import ROOT
+from pastetrader.tests.live_server import ROOT
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from . import spoken
+from . import untranslated_text
 
 TEMPLATES = sorted(Path(settings.BASE_DIR, "templates").rglob("*.html"))
 # Said by gettext, or no text: tags, variables, what is translated as a block, comments, and blocks of class names.
@@ -46,4 +46,4 @@ def test_a_bare_word_would_be_seen(template: str) -> None:
 
 
 def bare(template: str) -> list[str]:
-    return spoken.latin(spoken.texts(BLOCKS.sub("", template)), NAMES)
+    return untranslated_text.latin(untranslated_text.texts(BLOCKS.sub("", template)), NAMES)

@@ -1,4 +1,4 @@
-from .changes import DefinitionChangeAdmin
+from .definition_history import DefinitionChangeAdmin
 from .workflows import WorkflowAdmin
 
 __all__ = ["DefinitionChangeAdmin", "WorkflowAdmin"]

@@ -14,7 +14,7 @@ from workflows.api.serializers import WorkflowSerializer
 from workflows.definition import Definition
 from workflows.models import Graph, NodeType, Workflow
 
-from . import graphtext
+from . import graph_text
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Workflow]
@@ -88,7 +88,7 @@ class WorkflowForm(ModelForm):
             code = {"example": EXAMPLE, "types": ", ".join(NodeType.values)}
             marked = {name: format_html("<code>{}</code>", text) for name, text in code.items()}
             self.fields["graph"].help_text = format_html(str(HELP), **marked)
-            self.initial.setdefault("graph", graphtext.written(self._stored))
+            self.initial.setdefault("graph", graph_text.written(self._stored))
 
     def is_valid(self) -> bool:
         return super().is_valid() and not self.is_preview
@@ -113,8 +113,8 @@ class WorkflowForm(ModelForm):
         text = str(self.cleaned_data["graph"])
         if "graph" not in self.changed_data and self._stored:
             return text
-        graph = graphtext.read(text)
-        serializer = WorkflowSerializer(self._stored, data=graphtext.whole(graph), partial=True)
+        graph = graph_text.read(text)
+        serializer = WorkflowSerializer(self._stored, data=graph_text.whole(graph), partial=True)
         if not serializer.is_valid():
             raise ValidationError(list(_sentences(serializer.errors, graph)))
         self.definition = serializer.validated_data["definition"]
@@ -162,6 +162,6 @@ def _places(errors: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any
 def _place(path: tuple[Any, ...], graph: dict[str, Any]) -> str:
     kind, *rest = path
     pointer = "/" + "/".join(map(str, path))
-    if rest and isinstance(rest[0], int) and (called := graphtext.title(kind, graph[kind][rest[0]])):
+    if rest and isinstance(rest[0], int) and (called := graph_text.title(kind, graph[kind][rest[0]])):
         return f"{pointer} ({called})"
     return pointer

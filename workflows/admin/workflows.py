@@ -18,8 +18,8 @@ from ledgerkit.db.exceptions import StaleObject
 from workflows.exceptions import HasHistory
 from workflows.models import Edge, Node, NodeType, Workflow
 
-from . import graphtext
-from .changes import ChangesMixin
+from . import graph_text
+from .definition_history import ChangesMixin
 from .fields import JSONMixin
 from .forms import WorkflowForm
 
@@ -116,7 +116,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     @admin.display(description=_("graph"))
     def graph(self, row: Workflow) -> str:
         """For who may not change it."""
-        return format_html('<pre class="graph-text" tabindex="0">{}</pre>', graphtext.written(row))
+        return format_html('<pre class="graph-text" tabindex="0">{}</pre>', graph_text.written(row))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
@@ -253,7 +253,7 @@ def with_additions(sent: QueryDict) -> QueryDict:
     text has faults everything stays as it was typed."""
     name, kind, source, target = (sent.get(field, "").strip() for field in ADDED)
     try:
-        graph = graphtext.read(str(sent["graph"])) if name or (source and target) else None
+        graph = graph_text.read(str(sent["graph"])) if name or (source and target) else None
     except ValidationError:
         return sent
     if graph is None:
@@ -262,7 +262,7 @@ def with_additions(sent: QueryDict) -> QueryDict:
     edges = [{"source_node": source, "target_node": target}] if source and target else []
     more = {"nodes": [*graph["nodes"], *nodes], "edges": [*graph["edges"], *edges]}
     changed = sent.copy()
-    changed["graph"] = graphtext.printed(more)
+    changed["graph"] = graph_text.printed(more)
     for field in (ADDED[:2] if nodes else ()) + (ADDED[2:] if edges else ()):
         changed[field] = ""
     return changed

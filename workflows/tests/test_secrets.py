@@ -9,7 +9,7 @@ from django.core import serializers
 from executions.secrets import Scrubber
 from workflows.definition import Definition
 from workflows.models import Edge, Node, Workflow
-from workflows.secrets import MASK, masked, masked_schema
+from workflows.secret_keys import MASK, masked, masked_schema
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 
 SECRET = "hunter2-hunter2"

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from executions.admin.monitor import duration_percentiles, failures
 from ledgerkit.admin.lists import ConstantFilter
 from ledgerkit.db import json_validation
-from pastetrader import zones
+from pastetrader import time_zones
 from workflows.models import Workflow
 
 from .base import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter
@@ -57,7 +57,7 @@ class EndedBetween(LinkedFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
-        return [(value, " – ".join(map(zones.clock, _times(value))))]
+        return [(value, " – ".join(map(time_zones.clock, _times(value))))]
 
     def chosen(self, queryset: Any, value: str) -> Any:
         since, until = _times(value)

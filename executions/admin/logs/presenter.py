@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from executions.admin import formatting, list_cells
 from executions.states import LogLevel
-from pastetrader import zones
+from pastetrader import time_zones
 
 from . import ansi
 from .query import Asked
@@ -130,7 +130,7 @@ def moment(time: datetime, run: Any, mode: str, zone: tzinfo) -> str:
         return list_cells.ago(time)
     if mode == "start":
         return since_start(time, run)
-    return zones.clock(time, "milliseconds", zone)
+    return time_zones.clock(time, "milliseconds", zone)
 
 
 def since_start(time: datetime, run: Any) -> str:

@@ -12,7 +12,7 @@ from executions import exceptions
 from executions.api import errors
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
-from pastetrader.logs import Line
+from pastetrader.log_format import Line
 from workflows.models import Workflow
 
 REFUSALS = [kind for _, kind in inspect.getmembers(exceptions, inspect.isclass) if kind.__name__ in exceptions.__all__]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from .fixtures import World, digest
 from .matrix import METHODS, offered, table
-from .world import World, digest
 
 pytestmark = pytest.mark.django_db
 

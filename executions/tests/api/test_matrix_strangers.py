@@ -11,8 +11,8 @@ from executions.api import filters
 from ledgerkit.db.models import uuid7
 from ledgerkit.rest.filters import Id, Key, Text
 
+from .fixtures import World, digest, period
 from .matrix import API, METHODS, table
-from .world import World, digest, period
 
 pytestmark = pytest.mark.django_db
 

@@ -13,8 +13,8 @@ import executions.api.serializers as ours
 import workflows.api.serializers as theirs
 from executions.api import filters
 
+from .fixtures import World
 from .matrix import table
-from .world import World
 
 pytestmark = pytest.mark.django_db
 

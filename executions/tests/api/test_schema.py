@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 from executions.api.schema import descriptions, examples
 from executions.live.stream import POLL
 from executions.tests.api.recording import Recorder, play
-from pastetrader.tests.site import ROOT
+from pastetrader.tests.live_server import ROOT
 from tokens.models import Scope, Token
 from workflows.api.views import WorkflowViewSet
 

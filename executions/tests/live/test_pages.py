@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from executions.live import reader
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from pastetrader import zones
+from pastetrader import time_zones
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,13 +66,13 @@ def test_the_page_and_its_tail_render_lines_alike(client: Any, page: str, run: A
 
 
 def test_lines_come_in_the_time_zone_of_their_page(client: Any, page: str, run: Any) -> None:
-    client.cookies[zones.COOKIE] = "Asia/Seoul"
+    client.cookies[time_zones.COOKIE] = "Asia/Seoul"
     addresses = [client.get(each).context["stream"] for each in (page, page.replace("change/", "logs/"))]
     log(run, "late", timestamp=datetime(2026, 3, 7, 16, 30, tzinfo=UTC))
     for address in addresses:
         ((_, lines),) = told(client, address)
         assert "2026-03-08 01:30:00.000" in lines["html"]
-    client.cookies[zones.COOKIE] = "UTC"
+    client.cookies[time_zones.COOKIE] = "UTC"
     ((_, lines),) = told(client, addresses[0])
     assert "2026-03-07 16:30:00.000" in lines["html"]
 

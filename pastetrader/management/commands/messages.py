@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
-from pastetrader import catalogue
+from pastetrader import translations
 
 
 class Command(BaseCommand):
@@ -11,7 +11,9 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            catalogue.update()
-        except catalogue.ToolsMissing as error:
+            translations.update()
+        except translations.ToolsMissing as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"Wrote {catalogue.stored()} and compiled it. Translate what is empty or fuzzy, then again.")
+        self.stdout.write(
+            f"Wrote {translations.stored()} and compiled it. Translate what is empty or fuzzy, then again."
+        )

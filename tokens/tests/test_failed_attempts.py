@@ -11,8 +11,8 @@ from django.core.cache import caches
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 
-from pastetrader import failures
 from pastetrader import settings as defaults
+from tokens import failed_attempts
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/admin/login/"
@@ -37,7 +37,7 @@ def admin(staff: Any) -> Any:
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "pastetrader.failures"]
+    return [record.getMessage() for record in caplog.records if record.name == "tokens.failed_attempts"]
 
 
 def log_in(password: str, name: str = "staff", address: str = "10.0.0.1", **headers: str) -> Any:
@@ -138,18 +138,20 @@ def test_behind_proxies_the_address_is_the_one_that_they_saw(
 ) -> None:
     settings.PROXIES = proxies
     request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": header})
-    assert failures.address_of(request) == found
+    assert failed_attempts.address_of(request) == found
 
 
 def test_an_ipv6_customer_is_one() -> None:
-    assert failures.network_of("2001:db8::1") == failures.network_of("2001:db8::ffff:1") == "2001:db8::/64"
-    assert failures.network_of("10.0.0.1") == "10.0.0.1"
+    assert (
+        failed_attempts.network_of("2001:db8::1") == failed_attempts.network_of("2001:db8::ffff:1") == "2001:db8::/64"
+    )
+    assert failed_attempts.network_of("10.0.0.1") == "10.0.0.1"
 
 
 def test_no_more_passwords_are_checked_at_once_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "PATIENCE", 0.01)
-    monkeypatch.setattr(failures, "_turns", BoundedSemaphore(1))
-    with failures.turn() as is_ours:
+    monkeypatch.setattr(failed_attempts, "PATIENCE", 0.01)
+    monkeypatch.setattr(failed_attempts, "_turns", BoundedSemaphore(1))
+    with failed_attempts.turn() as is_ours:
         assert is_ours
         answer = log_in("any")
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")

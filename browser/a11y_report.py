@@ -1,4 +1,4 @@
-"""`python -m browser.accessibility [NAME ...]` checks each page by axe-core in every way that it is shown: light and
+"""`python -m browser.a11y_report [NAME ...]` checks each page by axe-core in every way that it is shown: light and
 dark, wide and on a phone, in English and in Korean. The suite checks two of these eight."""
 
 import sys
@@ -8,10 +8,10 @@ from typing import Any
 from playwright.sync_api import Browser, StorageState, expect
 
 from browser import chromium
-from browser.accessible import PHONE, WIDE, faults_of
+from browser.axe import PHONE, WIDE, faults_of
+from browser.live_site import Stage, stage
 from browser.pages import PAGES, RUNS, View
 from browser.screenshots import signed_in
-from browser.stage import Stage, stage
 
 LOCALES = ("en-GB", "ko-KR")
 WAYS = tuple(product(("light", "dark"), (WIDE, PHONE)))

@@ -10,8 +10,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from pastetrader.slowness import Timed
-from pastetrader.tests.site import Serve, Site
+from pastetrader.slow_clients import Timed
+from pastetrader.tests.live_server import Serve, Site
 
 SLOW = 60  # of each kind, at once
 LIMIT = 1  # second, for each of them

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from pastetrader import failures
+from tokens import failed_attempts
 
 BUSY = 5  # seconds after which to come back
 FOUND = 302  # where the password was right, both pages lead on
@@ -25,10 +25,10 @@ def guarded(view: View, name_of: Callable[[HttpRequest], str]) -> View:
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method != "POST":
             return view(request, *args, **kwargs)
-        tried = failures.login(request, name_of(request))
+        tried = failed_attempts.login(request, name_of(request))
         if wait := tried.wait():
             return _refused(view, request, _too_many(wait), 429, wait)
-        with failures.turn() as is_ours:
+        with failed_attempts.turn() as is_ours:
             if not is_ours:
                 return _refused(view, request, _("Many people log in just now. Try again in a moment."), 503, BUSY)
             if wait := tried.wait():  # by those who were before

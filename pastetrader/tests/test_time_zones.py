@@ -18,7 +18,7 @@ from executions.admin.monitor import health
 from executions.admin.runs import run_stream
 from executions.models import WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory, in_state
-from pastetrader import environment, zones
+from pastetrader import env, time_zones
 from workflows.tests.factories import UserFactory
 
 SEOUL, NEW_YORK, BERLIN = "Asia/Seoul", "America/New_York", "Europe/Berlin"
@@ -35,7 +35,7 @@ def client(db: None) -> Client:
 
 @pytest.fixture
 def seoul(client: Client) -> Client:
-    client.cookies[zones.COOKIE] = SEOUL
+    client.cookies[time_zones.COOKIE] = SEOUL
     return client
 
 
@@ -73,7 +73,7 @@ class TestToday:
     def test_of_another_reader_it_was_yesterday(self, seoul: Client, run: Any, moved: Any) -> None:
         moved(datetime(2026, 3, 8, 0, 30, tzinfo=UTC))
         assert self.listed(seoul, "status=failed&ended=today") == [run.pk]
-        del seoul.cookies[zones.COOKIE]
+        del seoul.cookies[time_zones.COOKIE]
         assert self.listed(seoul, "status=failed&ended=today") == []
 
     def test_a_midnight_that_came_twice_is_the_first(self, moved: Any) -> None:
@@ -89,7 +89,7 @@ class TestToday:
     def test_a_time_typed_without_its_zone_is_the_readers(self, seoul: Client, run: Any) -> None:
         assert self.listed(seoul, "ended_between=2026-03-08T01:00~2026-03-08T02:00") == [run.pk]
         assert self.listed(seoul, "ended_between=2026-03-07T16:00Z~2026-03-07T17:00Z") == [run.pk]
-        del seoul.cookies[zones.COOKIE]
+        del seoul.cookies[time_zones.COOKIE]
         assert self.listed(seoul, "ended_between=2026-03-08T01:00~2026-03-08T02:00") == []
 
 
@@ -104,7 +104,7 @@ class TestPages:
     def test_an_hour_that_came_twice_is_told_apart_by_its_offset(
         self, client: Client, run: Any, hour: int, offset: str
     ) -> None:
-        client.cookies[zones.COOKIE] = BERLIN
+        client.cookies[time_zones.COOKIE] = BERLIN
         moment = datetime(2026, 10, 25, hour, 30, tzinfo=UTC)
         WorkflowExecution.objects.filter(pk=run.pk).update(created_at=moment, started_at=moment, ended_at=moment)
         line = ExecutionLogFactory(workflow_execution=run, timestamp=moment)
@@ -170,7 +170,7 @@ class TestChoice:
         assert f'name="next" value="{RUNS}"' in form
         answer = client.post(reverse("time_zone"), {"time_zone": SEOUL, "next": back})
         assert (answer.status_code, answer["Location"]) == (302, back)
-        assert answer.cookies[zones.COOKIE]["max-age"] == 365 * 24 * 3600
+        assert answer.cookies[time_zones.COOKIE]["max-age"] == 365 * 24 * 3600
         assert "Times: Asia/Seoul (UTC+09:00)" in page(client, RUNS)
         assert "<option selected>Asia/Seoul</option>" in page(client, "/admin/time-zone/")
         client.post(reverse("time_zone"), {"time_zone": ""})
@@ -181,10 +181,10 @@ class TestChoice:
         answer = client.post(reverse("time_zone"), {"time_zone": name})
         assert answer.status_code == 400
         assert "This is not the name of a time zone." in answer.content.decode()
-        assert zones.COOKIE not in answer.cookies
+        assert time_zones.COOKIE not in answer.cookies
 
     def test_a_cookie_that_names_none_counts_for_nothing(self, client: Client) -> None:
-        client.cookies[zones.COOKIE] = "Asia/Atlantis"
+        client.cookies[time_zones.COOKIE] = "Asia/Atlantis"
         assert "Times: UTC<" in page(client, RUNS)
 
     def test_leads_to_no_other_site(self, client: Client) -> None:
@@ -193,7 +193,7 @@ class TestChoice:
 
     def test_is_for_staff(self, db: None) -> None:
         assert Client().post(reverse("time_zone"), {"time_zone": SEOUL}).status_code == 302
-        assert zones.COOKIE not in Client().post(reverse("time_zone"), {"time_zone": SEOUL}).cookies
+        assert time_zones.COOKIE not in Client().post(reverse("time_zone"), {"time_zone": SEOUL}).cookies
 
     def test_is_offered_in_korean(self, seoul: Client) -> None:
         seoul.defaults["HTTP_ACCEPT_LANGUAGE"] = "ko"
@@ -210,9 +210,9 @@ class TestSetting:
     def test_what_is_no_zone_stops_the_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TIME_ZONE", "Seoul")
         with pytest.raises(ImproperlyConfigured, match="TIME_ZONE is 'Seoul'; it must be the name of a time zone"):
-            environment.zone("TIME_ZONE", "UTC")
+            env.zone("TIME_ZONE", "UTC")
         monkeypatch.setenv("TIME_ZONE", SEOUL)
-        assert environment.zone("TIME_ZONE", "UTC") == SEOUL
+        assert env.zone("TIME_ZONE", "UTC") == SEOUL
 
     def test_the_api_is_in_utc_whatever_is_set_and_chosen(self, seoul: Client, run: Any, settings: Any) -> None:
         settings.TIME_ZONE = NEW_YORK
@@ -226,5 +226,5 @@ class TestSetting:
 
 def test_a_label_is_of_the_clock_that_is_there_now(moved: Any) -> None:
     moved(datetime(2026, 7, 1, tzinfo=UTC))
-    assert zones.label(ZoneInfo(NEW_YORK)) == "America/New_York (UTC−04:00)"
-    assert zones.label(ZoneInfo("UTC")) == "UTC"
+    assert time_zones.label(ZoneInfo(NEW_YORK)) == "America/New_York (UTC−04:00)"
+    assert time_zones.label(ZoneInfo("UTC")) == "UTC"

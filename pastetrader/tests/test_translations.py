@@ -11,9 +11,9 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 
-from pastetrader import catalogue
+from pastetrader import translations as catalogue
 
-from . import po
+from . import gettext_files
 
 PLACEHOLDERS = re.compile(r"%\(\w+\)[a-z]|%[.\d]*[a-z%]|\{\w*\}")
 TAGS = re.compile(r"</?[a-z][^>]*>")
@@ -23,8 +23,8 @@ SAME = {"API", "SQL", "JSON lines", "Id", "id", "%d ms", "p50:", "p95:", "over %
 
 
 @pytest.fixture(scope="module")
-def stored() -> list[po.Entry]:
-    return [*po.entries(catalogue.stored()), *po.entries(catalogue.of_scripts())]
+def stored() -> list[gettext_files.Entry]:
+    return [*gettext_files.entries(catalogue.stored()), *gettext_files.entries(catalogue.of_scripts())]
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +39,21 @@ def fresh() -> Iterator[Path]:
         pytest.skip(str(missing))
 
 
-def test_every_string_is_translated(stored: list[po.Entry]) -> None:
+def test_every_string_is_translated(stored: list[gettext_files.Entry]) -> None:
     assert [entry.key for entry in stored if not all(entry.translations)] == []
 
 
-def test_no_translation_is_a_guess(stored: list[po.Entry]) -> None:
+def test_no_translation_is_a_guess(stored: list[gettext_files.Entry]) -> None:
     assert [entry.key for entry in stored if "fuzzy" in entry.flags] == []
 
 
-def test_what_is_counted_has_its_plural_form(stored: list[po.Entry]) -> None:
+def test_what_is_counted_has_its_plural_form(stored: list[gettext_files.Entry]) -> None:
     """Korean has one."""
     assert [entry.key for entry in stored if entry.is_plural != ("msgstr[0]" in entry.said)] == []
     assert [entry.key for entry in stored if len(entry.translations) != 1] == []
 
 
-def test_a_translation_has_the_placeholders_of_its_original(stored: list[po.Entry]) -> None:
+def test_a_translation_has_the_placeholders_of_its_original(stored: list[gettext_files.Entry]) -> None:
     """Of a plural's too; in any order."""
 
     def found(text: str) -> list[str]:
@@ -62,29 +62,31 @@ def test_a_translation_has_the_placeholders_of_its_original(stored: list[po.Entr
     assert [e.key for e in stored if any(found(e.originals[-1]) != found(text) for text in e.translations)] == []
 
 
-def test_a_translation_has_the_tags_of_its_original(stored: list[po.Entry]) -> None:
+def test_a_translation_has_the_tags_of_its_original(stored: list[gettext_files.Entry]) -> None:
     def found(text: str) -> list[str]:
         return sorted(TAGS.findall(text))
 
     assert [e.key for e in stored if any(found(e.originals[-1]) != found(text) for text in e.translations)] == []
 
 
-def test_a_translation_is_korean(stored: list[po.Entry]) -> None:
+def test_a_translation_is_korean(stored: list[gettext_files.Entry]) -> None:
     """But for formats without a word of their own."""
     wordy = [entry for entry in stored if re.search("[A-Za-z]", PLACEHOLDERS.sub("", entry.said["msgid"]))]
     same = {entry.key[1] for entry in wordy if not HANGUL.search("".join(entry.translations))}
     assert same <= SAME, "translate these, or say in SAME that they are the same in both languages"
 
 
-def test_a_sentence_ends_as_its_original_does(stored: list[po.Entry]) -> None:
+def test_a_sentence_ends_as_its_original_does(stored: list[gettext_files.Entry]) -> None:
     """One that is a sentence in English is one in Korean too."""
     ends = [entry for entry in stored if entry.said["msgid"].endswith(".")]
     assert [e.key[1] for e in ends if not e.translations[0].endswith(".")] == []
 
 
-def test_the_catalogue_has_the_strings_of_the_sources_and_no_others(stored: list[po.Entry], fresh: Path) -> None:
-    there, wanted = {entry.key for entry in stored}, {entry.key for entry in po.entries(fresh)}
-    there -= {entry.key for entry in po.entries(catalogue.of_scripts())}
+def test_the_catalogue_has_the_strings_of_the_sources_and_no_others(
+    stored: list[gettext_files.Entry], fresh: Path
+) -> None:
+    there, wanted = {entry.key for entry in stored}, {entry.key for entry in gettext_files.entries(fresh)}
+    there -= {entry.key for entry in gettext_files.entries(catalogue.of_scripts())}
     assert wanted - there == set(), "run `make messages` and translate them"
     assert there - wanted == set(), "run `make messages`, which takes them out"
 
@@ -92,8 +94,8 @@ def test_the_catalogue_has_the_strings_of_the_sources_and_no_others(stored: list
 def test_what_django_s_own_scripts_say_is_korean_too(staff: Any, client: Client) -> None:
     """The picker of dates, and the note that the server's clock is another one."""
     theirs = Path(admin.__path__[0], "locale", *catalogue.PO.parts).with_name("djangojs.po")
-    lacking = {entry.said["msgid"] for entry in po.entries(theirs) if not all(entry.translations)}
-    assert lacking == {entry.said["msgid"] for entry in po.entries(catalogue.of_scripts())}
+    lacking = {entry.said["msgid"] for entry in gettext_files.entries(theirs) if not all(entry.translations)}
+    assert lacking == {entry.said["msgid"] for entry in gettext_files.entries(catalogue.of_scripts())}
     client.force_login(staff)
     spoken = client.get("/admin/jsi18n/", headers={"Accept-Language": "ko"}).content.decode()
     assert '"Today (%(date)s)": "\\uc624\\ub298 (%(date)s)"' in spoken
@@ -122,7 +124,7 @@ def _spoken(mo: Path) -> dict[Any, str]:
     ],
 )
 def test_a_fault_would_be_seen(english: str, korean: str, fault: str) -> None:
-    entry = po.Entry(said={"msgid": english, "msgstr": korean})
+    entry = gettext_files.Entry(said={"msgid": english, "msgstr": korean})
     check = globals()[f"test_a_translation_has_the_{fault}_of_its_original"]
     with pytest.raises(AssertionError):
         check([entry])

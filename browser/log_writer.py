@@ -1,4 +1,4 @@
-"""`python -m browser.feeder ADDRESS TOKEN NAME`: an engine in a process of its own, which knows nothing but the API.
+"""`python -m browser.log_writer ADDRESS TOKEN NAME`: an engine in a process of its own, which knows only the API.
 
 It makes a workflow NAME of two nodes, Load and Rank, and a run of it, then does what each line on stdin says: `start`,
 `complete` or `fail` with `run` or a node, or `log` or

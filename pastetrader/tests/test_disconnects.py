@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from pastetrader.hangups import PatientRequests
+from pastetrader.disconnects import PatientRequests
 
 WHOLE = {"type": "http.request", "body": b"", "more_body": False}
 HALF = {"type": "http.request", "body": b"a", "more_body": True}

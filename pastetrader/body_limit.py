@@ -5,7 +5,7 @@ import json
 import logging
 from typing import Any
 
-from pastetrader.seldom import Seldom
+from ledgerkit.rare_logging import Seldom
 
 LENGTH = b"content-length"
 API = "/api/"

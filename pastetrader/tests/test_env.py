@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from pastetrader import environment as env
+from pastetrader import env
 from pastetrader.secret_key import read_or_make
+from pastetrader.tests.live_server import ROOT
 from pastetrader.tests.prepared import manage
-from pastetrader.tests.site import ROOT
 
 
 @pytest.mark.parametrize(

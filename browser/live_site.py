@@ -14,20 +14,20 @@ from playwright.sync_api import Page
 
 from browser.pages import View
 from fuzz.ledger import Ledger
+from pastetrader.tests.live_server import ROOT
 from pastetrader.tests.prepared import copy
-from pastetrader.tests.site import ROOT
 
 CHOSEN = 8  # rows for an action: some that it can work on, and some that are left out
 SEED = ("--runs", "400", "--workflows", "12", "--nodes", "3200", "--lines", "4000")
 
 
 class Stage(Ledger):
-    """`ids` are those of last night's run (browser/story.py), as the addresses of pages name them."""
+    """`ids` are those of last night's run (browser/fixture_data.py), as the addresses of pages name them."""
 
     ids: dict[str, str]
 
     def fill(self, seed: tuple[str, ...]) -> None:
-        self.ids = json.loads(self.python("-m", "browser.story", *seed).splitlines()[-1])
+        self.ids = json.loads(self.python("-m", "browser.fixture_data", *seed).splitlines()[-1])
 
     def show(self, page: Page, view: View) -> None:
         """Open a view as a person does; wait for nothing."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
+from ledgerkit.rare_logging import Seldom
 from pastetrader.pipelines import Pipelined
-from pastetrader.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from django.test import Client
 from django.urls import get_resolver
 
 from executions.models import NodeExecution, WorkflowExecution
+from executions.tests.api.fixtures import period
 from executions.tests.api.matrix import API, offered, views
-from executions.tests.api.world import period
 from local_postgres.cluster import program
 from workflows.models import Workflow
 

@@ -1,5 +1,5 @@
-"""`python -m browser.story` fills an empty ledger: what `seed_ledger` makes (its options go on to it), the demo, and a
-nightly workflow that succeeded eleven nights long and failed last night, as its engine would have reported it then.
+"""`python -m browser.fixture_data` fills an empty ledger: what `seed_ledger` makes (its options go on to it), the demo,
+and a nightly workflow that succeeded eleven nights long and failed last night, as its engine would have reported it.
 
 Its last line is JSON: the ids by which tests and pictures find last night's run. The verbs know no time but now, so
 its rows are copied, and the history with them.
