@@ -8,10 +8,9 @@ from django.views.i18n import set_language
 
 from executions.admin.monitor import front_page
 from executions.admin.workflow import workflow_page
+from ledgerkit import time_zones
 from pastetrader.login_throttle import guarded, own_name, posted_name
 from pastetrader.redirects import checked
-
-from . import time_zones
 
 admin.site.site_header = admin.site.site_title = "PasteTrader"
 admin.site.index_title = _("Execution ledger")

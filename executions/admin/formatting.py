@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions.states import ExecutionStatus
-from pastetrader import time_zones
+from ledgerkit import time_zones
 
 LIMIT = 200_000  # characters of one JSON field, or of one text on a page of its own
 SHORT = 2_000

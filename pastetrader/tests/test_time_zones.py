@@ -18,7 +18,8 @@ from executions.admin.monitor import health
 from executions.admin.runs import run_stream
 from executions.models import WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory, in_state
-from pastetrader import env, time_zones
+from ledgerkit import time_zones
+from pastetrader import env
 from workflows.tests.factories import UserFactory
 
 SEOUL, NEW_YORK, BERLIN = "Asia/Seoul", "America/New_York", "Europe/Berlin"

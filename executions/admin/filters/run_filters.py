@@ -11,9 +11,9 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin.monitor import duration_percentiles, failures
+from ledgerkit import time_zones
 from ledgerkit.admin.lists import ConstantFilter
 from ledgerkit.db import json_validation
-from pastetrader import time_zones
 from workflows.models import Workflow
 
 from .base import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter

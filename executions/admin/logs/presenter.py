@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from executions.admin import formatting, list_cells
 from executions.states import LogLevel
-from pastetrader import time_zones
+from ledgerkit import time_zones
 
 from . import ansi
 from .query import Asked

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from executions.live import reader
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from pastetrader import time_zones
+from ledgerkit import time_zones
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from pastetrader import time_zones
+from ledgerkit import time_zones
 
 register = template.Library()
 
