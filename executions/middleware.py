@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from ledgerkit.db.models import uuid7
+from ledgerkit.rest.prefix import is_api
 
 from . import secret_patterns
 from .audit import Through, acting
@@ -27,7 +28,7 @@ class Acting:
         said = request.headers.get(HEADER, "")
         given = said if SANE.fullmatch(said) and secret_patterns.is_clear(said, extra_keys()) else ""
         request_id = given or str(uuid7())
-        through = Through.API if request.path_info.startswith("/api/") else Through.ADMIN
+        through = Through.API if is_api(request.path_info) else Through.ADMIN
         user = SimpleLazyObject(lambda: request.user)
         with acting(through=through, user=user, request_id=request_id, given_id=given, name=""):
             response = self.get_response(request)

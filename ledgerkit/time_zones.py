@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from executions.api.errors import API
+from ledgerkit.rest.prefix import is_api
 
 COOKIE = "pastetrader_time_zone"
 NO_PLACES = {"Factory", "localtime", "posixrules"}  # of the machine's own database
@@ -62,7 +62,7 @@ class TimeZone:
 
 def _zone_of(request: HttpRequest) -> tzinfo | None:
     """Return None for the one that is set."""
-    if request.path_info.startswith(API):
+    if is_api(request.path_info):
         return UTC
     chosen = request.COOKIES.get(COOKIE, "")
     return ZoneInfo(chosen) if chosen in known() else None

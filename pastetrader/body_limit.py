@@ -6,9 +6,9 @@ import logging
 from typing import Any
 
 from ledgerkit.rare_logging import Seldom
+from ledgerkit.rest.prefix import is_api
 
 LENGTH = b"content-length"
-API = "/api/"
 LATE = "The body took too long to arrive: send it at once, in several calls if it is large."
 late = Seldom(logging.getLogger(__name__), "A body did not arrive within %s seconds: %s %s.")
 
@@ -44,7 +44,7 @@ class BoundedBodies:
 def too_slow(path: str) -> list[dict[str, Any]]:
     """The messages of a 408, after which the server hangs up."""
     kind, content = b"text/plain; charset=utf-8", f"{LATE}\n"
-    if path.startswith(API):
+    if is_api(path):
         said = {"type": "urn:pastetrader:problem:too_slow", "title": "Request Timeout", "status": 408}
         kind, content = b"application/problem+json", json.dumps(said | {"detail": LATE, "code": "too_slow"})
     headers = [(b"content-type", kind), (b"cache-control", b"private, no-store"), (b"connection", b"close")]
@@ -93,7 +93,7 @@ class Body:
 
     def _is_nobodys(self) -> bool:
         names = {name for name, _value in self.scope["headers"]}
-        return self.scope["path"].startswith(API) and not names & {b"authorization", b"cookie"}
+        return is_api(self.scope["path"]) and not names & {b"authorization", b"cookie"}
 
     def _drop(self) -> Any:
         self.dropped = True

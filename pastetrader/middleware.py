@@ -13,8 +13,9 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from executions.api.errors import API, busy
+from executions.api.errors import busy
 from ledgerkit import visible_text
+from ledgerkit.rest.prefix import is_api
 
 
 class KeptByNobody:
@@ -26,7 +27,7 @@ class KeptByNobody:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if request.path_info.startswith(API) or "Cache-Control" not in response:
+        if is_api(request.path_info) or "Cache-Control" not in response:
             response["Cache-Control"] = "private, no-store"
         return response
 
@@ -79,14 +80,14 @@ class Language(LocaleMiddleware):
     branch on `code`, a `detail` ends in their logs, and an answer that is kept must suit whoever asks for it again."""
 
     def process_request(self, request: HttpRequest) -> None:
-        if not request.path_info.startswith(API):
+        if not is_api(request.path_info):
             return super().process_request(request)
         translation.activate("en")
         request.LANGUAGE_CODE = "en"
         return None
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if not request.path_info.startswith(API):
+        if not is_api(request.path_info):
             return super().process_response(request, response)
         response.headers.setdefault("Content-Language", "en")
         return response

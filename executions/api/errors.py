@@ -22,11 +22,10 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from executions import exceptions as ours
+from ledgerkit.rest.prefix import is_api
 from ledgerkit.rest.query_params import BadQuery
 
 from . import log_redaction
-
-API = "/api/"
 
 # What the ledger refuses, and the database where no rule of ours spoke first. The first class that fits counts.
 DOMAIN: list[tuple[type[Exception], int, str]] = [
@@ -127,7 +126,7 @@ def _within(pointer: str, key: Any) -> str:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400, which also speaks for the admin."""
-    if not request.path.startswith(API):
+    if not is_api(request.path):
         return defaults.bad_request(request, exception)
     return _plainly(problem(400, "invalid_request", str(exception) or "This request cannot be read."))
 
@@ -144,7 +143,7 @@ def forbidden(sentence: str) -> HttpResponse:
 
 def busy(request: HttpRequest) -> HttpResponse:
     """Where even the wait for a connection was too long, which also happens to the admin."""
-    if request.path.startswith(API):
+    if is_api(request.path):
         response = _plainly(problem(503, "busy", UNSPOKEN["busy"]))
     else:
         response = HttpResponse(f"{gettext(BUSY)}\n", status=503, content_type="text/plain; charset=utf-8")
@@ -154,7 +153,7 @@ def busy(request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, which also speaks for the admin."""
-    if not request.path.startswith(API):
+    if not is_api(request.path):
         return defaults.server_error(request)
     return _plainly(problem(500, "error", "Something went wrong here that is not your fault. It has been logged."))
 
