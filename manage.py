@@ -15,13 +15,13 @@ def main() -> None:
     except ModuleNotFoundError:
         sys.exit(f"{sys.executable} has no Django: `make setup` installs it, then call .venv/bin/python manage.py.")
 
-    from ledgerkit.db.audit import Through, identify, system_user  # noqa: PLC0415 - as above
+    from ledgerkit.db.audit import Through, set_actor, system_user  # noqa: PLC0415 - as above
     from pastetrader.command_errors import sentence  # noqa: PLC0415 - as above
 
     # Ended politely, a command still gives back its lease on the embedded server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if sys.argv[1:2] != ["test"]:  # the suite says by itself who acts
-        identify(through=Through.COMMAND, name=system_user())
+        set_actor(through=Through.COMMAND, name=system_user())
     try:
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:

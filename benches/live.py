@@ -175,7 +175,7 @@ def notify(ledger: Ledger, seconds: float, rounds: int) -> None:
             if watched:
                 listener.watch(watched)
             if side == BUSY:
-                listener.hush(ledger.run.pk)
+                listener.suppress_notifications(ledger.run.pk)
             found[side].append(_commits(ledger, seconds))
     for side, rates in found.items():
         out(f"{side:<24}{statistics.median(rates):>8.0f} commits/s")

@@ -56,7 +56,7 @@ def unmasked(rows: list[ExecutionLog]) -> None:
         row.clean_text()
         cut(row.message)
     write = models.QuerySet.bulk_create
-    partitions.writing([row.id for row in rows], "default", lambda: write(ExecutionLog.objects.all(), rows))
+    partitions.with_partitions([row.id for row in rows], "default", lambda: write(ExecutionLog.objects.all(), rows))
 
 
 def measure(write: Callable[[list[ExecutionLog]], None], rows: list[ExecutionLog]) -> tuple[float, float]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from ledgerkit.db.audit import Actor, Through, acting, current, given_id, identify, reason
+from ledgerkit.db.audit import Actor, Through, act_as, current, given_id, reason, set_actor
 
-__all__ = ["Actor", "Through", "acting", "given_id", "identify", "note", "noted", "reason"]
+__all__ = ["Actor", "Through", "act_as", "audit_note", "given_id", "note", "reason", "set_actor"]
 
 NOTE = "SELECT ledger_noted(now(), %s)"
 
@@ -24,7 +24,7 @@ def note(act: str, reason: str = "", request_id: str | None = None) -> str:
 
 
 @contextmanager
-def noted(note: str, using: str | None = None) -> Iterator[None]:
+def audit_note(note: str, using: str | None = None) -> Iterator[None]:
     """Send the note with each statement within, in the same round trip: it counts until the transaction ends."""
 
     def with_note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

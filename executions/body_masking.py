@@ -34,7 +34,7 @@ _masked: ContextVar[MaskedBody | None] = ContextVar("masked_body", default=None)
 
 
 @contextmanager
-def forgotten_afterwards() -> Iterator[None]:
+def forget_after_request() -> Iterator[None]:
     before = _masked.set(None)
     try:
         yield
@@ -59,7 +59,7 @@ def _items(body: Any) -> list[dict[str, Any]]:
     return [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, dict)]
 
 
-def as_sent(fields: dict[str, Any]) -> dict[str, Any]:
+def original_value(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields, with what was sent in place of what was masked of it; the same object where nothing was."""
     masked = _masked.get()
     if masked is None:

@@ -64,7 +64,7 @@ def purge(using: str | None = None, limit: int | None = None) -> int:
         return int(due.filter(pk__in=pks).update(encrypted_secrets=DELETED)) if pks else 0
 
 
-def purge_now_and_then(using: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+def purge_occasionally(using: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
     """A few of other runs, after a verb has ended one: at most once a minute in one process. Never raises."""
     global _purged_at  # noqa: PLW0603  # of the process, as its name says
     if clock() - _purged_at < PURGE_EVERY:
@@ -79,7 +79,7 @@ def purge_now_and_then(using: str | None = None, clock: Callable[[], float] = ti
 _purged_at = -float(PURGE_EVERY)
 
 
-def scrubber_of(sealed: str) -> Scrubber:
+def load_scrubber(sealed: str) -> Scrubber:
     """Raises InvalidToken where no key of the settings decrypts it."""
     return _scrubber(sealed, _keys(), extra_keys())
 
@@ -87,19 +87,19 @@ def scrubber_of(sealed: str) -> Scrubber:
 @lru_cache(64)
 def _scrubber(sealed: str, keys: tuple[str, ...], extra: tuple[str, ...]) -> Scrubber:
     """No two encryptions are equal: the text itself is the version of the row."""
-    return Scrubber(_unsealed(sealed, keys), extra)
+    return Scrubber(_decrypt_values(sealed, keys), extra)
 
 
-def seal(values: Iterable[str]) -> str:
+def encrypt(values: Iterable[str]) -> str:
     return _fernet(_keys()).encrypt(json.dumps(sorted(values)).encode()).decode()
 
 
-def unseal(sealed: str) -> frozenset[str]:
+def decrypt(sealed: str) -> frozenset[str]:
     """Raises InvalidToken where no key of the settings decrypts it."""
-    return _unsealed(sealed, _keys())
+    return _decrypt_values(sealed, _keys())
 
 
-def _unsealed(sealed: str, keys: tuple[str, ...]) -> frozenset[str]:
+def _decrypt_values(sealed: str, keys: tuple[str, ...]) -> frozenset[str]:
     return frozenset(json.loads(_fernet(keys).decrypt(sealed)))
 
 

@@ -37,7 +37,7 @@ def cause(message: str | None, traceback: str | None = None) -> Cause:
     line = first_line(message)
     named = NAMED.match(line)
     exception = class_in(traceback or "") or (named[1] if named else "")
-    return Cause(exception, alike(line) if exception in GENERAL or not exception else "")
+    return Cause(exception, normalize_message(line) if exception in GENERAL or not exception else "")
 
 
 def first_line(text: str | None) -> str:
@@ -45,11 +45,11 @@ def first_line(text: str | None) -> str:
     return next((line.strip() for line in (text or "").splitlines() if line.strip()), "")
 
 
-def alike(text: str | None) -> str:
+def normalize_message(text: str | None) -> str:
     """Return the first line without numbers, ids, paths and quotations."""
     line = HEX.sub("#", PATH.sub("/…", QUOTED.sub("“…”", first_line(text))))
-    return " ".join(COUNTED.sub("#", WORD.sub(_counted, line)).split())
+    return " ".join(COUNTED.sub("#", WORD.sub(_with_numbers_removed, line)).split())
 
 
-def _counted(word: re.Match[str]) -> str:
+def _with_numbers_removed(word: re.Match[str]) -> str:
     return "#" if DIGIT.search(word[0]) else word[0]

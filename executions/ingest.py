@@ -42,7 +42,7 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
     translated = connection.wrap_database_errors
     with transaction.atomic(using=using), connection.cursor() as cursor, translated, cursor.copy(statement) as lines:
         for row in rows:
-            lines.write_row(_encoded(row, documents, by_keys) if documents else row)
+            lines.write_row(_encode_row(row, documents, by_keys) if documents else row)
 
 
 def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) -> list[ExecutionLog]:
@@ -62,7 +62,9 @@ def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) ->
         )
         for line in lines
     ]
-    partitions.writing([line.id for line in lines], using, lambda: copy(ExecutionLog, (*LINE, "is_cut"), rows, using))
+    partitions.with_partitions(
+        [line.id for line in lines], using, lambda: copy(ExecutionLog, (*LINE, "is_cut"), rows, using)
+    )
     for line in lines:
         line._state.adding, line._state.db = False, using
     return lines
@@ -83,7 +85,7 @@ def empty(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -
         cursor.execute(f"TRUNCATE {names}")
 
 
-def _encoded(row: Row, documents: list[int], by_keys: Scrubber) -> Row:
+def _encode_row(row: Row, documents: list[int], by_keys: Scrubber) -> Row:
     values = list(row)
     for index in documents:
         value = values[index]

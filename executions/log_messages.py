@@ -16,7 +16,7 @@ def prepare(lines: Sequence[Any], using: str | None = None) -> None:
     """
     for line in lines:
         line.clean_text()
-    masking.guard_rows(lines, ADD_LINE, using)
+    masking.mask_rows(lines, ADD_LINE, using)
     for line in lines:
         message = cut(line.message)
         if message is not line.message:
@@ -32,4 +32,4 @@ def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[Any, masking.
 
 def cut(message: str) -> str:
     """Return the message within its limit, the same object where it is short enough."""
-    return report_texts.fitted("message", message)
+    return report_texts.cut_to_limits("message", message)

@@ -19,14 +19,14 @@ from uuid import UUID
 from cryptography.fernet import InvalidToken
 from django.db import DatabaseError, models, transaction
 
-from ledgerkit.db.json_validation import as_text
+from ledgerkit.db.json_validation import to_storable_text
 from ledgerkit.db.models import parse_uuid
-from ledgerkit.db.pool import release
+from ledgerkit.db.pool import release_connection
 
 from . import audit, body_masking, refusal_reasons, report_texts, secret_limits
-from .encryption import extra_keys, has_expired, run_rows, scrubber_of, seal, unseal
+from .encryption import decrypt, encrypt, extra_keys, has_expired, load_scrubber, run_rows
 from .exceptions import SecretsUnknown
-from .secrets import NOTHING, Blindfold, Scrubber, values_in
+from .secrets import NOTHING, RedactEverything, Scrubber, find_secret_values
 from .states import ACTIVE
 
 type Values = Mapping[UUID, set[str]]
@@ -35,7 +35,7 @@ type Cut = Callable[[Fields], Fields]
 
 
 @dataclass(slots=True)
-class Piece:
+class FieldValues:
     """What one row of a run is about to store, by the names of its fields; and what was found secret in it before."""
 
     run: UUID
@@ -44,22 +44,22 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RunSecrets:
     """What masks the secrets of one run, and the encrypted text that they were read from: no two are equal."""
 
     scrubber: Scrubber = NOTHING
     encrypted: str | None = None
 
 
-type KnownOf = Mapping[UUID, Known]
+type KnownOf = Mapping[UUID, RunSecrets]
 
-NONE = Known()
+NONE = RunSecrets()
 COLUMNS = ("encrypted_secrets", "status", "ended_at", "version")
 RUN = attrgetter("run")
 
 
-def guard(
-    pieces: Iterable[Piece],
+def mask(
+    pieces: Iterable[FieldValues],
     act: str,
     using: str | None = None,
     *,
@@ -80,7 +80,7 @@ def guard(
     is_large = body_masking.is_any()
     for piece in pieces:
         for name, value in piece.fields.items():
-            if not isinstance(value, str) and (secret := values_in(value, extra)):
+            if not isinstance(value, str) and (secret := find_secret_values(value, extra)):
                 secret_limits.check_lengths(name, value, secret, extra)
                 piece.found = piece.found | secret
                 places.setdefault(piece.run, name)
@@ -95,10 +95,10 @@ def guard(
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
     for run, values in more.items():
         secret_limits.check_number(places.get(run, "context"), known.get(run, NONE).scrubber.values, values)
-    known = {**known, **{run: Known(Scrubber(values, extra)) for run, values in more.items()}}
+    known = {**known, **{run: RunSecrets(Scrubber(values, extra)) for run, values in more.items()}}
     if more and not new:
-        known |= keep(more, using)
-    plain = Known(Scrubber(extra=extra))
+        known |= store_secrets(more, using)
+    plain = RunSecrets(Scrubber(extra=extra))
     for run, of_run in groupby(pieces, RUN):
         scrubber = known.get(run, plain).scrubber
         for piece in of_run:
@@ -114,14 +114,14 @@ def mask_body(body: Any, run: UUID | None) -> Any:
     found: set[str] = set()
     for item in body if isinstance(body, list) else [body]:
         for name, value in item.items() if isinstance(item, dict) else ():
-            if secrets := values_in(value, extra):
+            if secrets := find_secret_values(value, extra):
                 secret_limits.check_lengths(name, value, secrets, extra)
                 found |= secrets
     try:
         known = _known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
     except SecretsUnknown:  # guard() says so, of the row that it refuses
         return body
-    release()
+    release_connection()
     if found - known.values:
         secret_limits.check_number("body", known.values, found)
     scrubber = Scrubber(known.values | found, extra)
@@ -130,15 +130,15 @@ def mask_body(body: Any, run: UUID | None) -> Any:
     return clean
 
 
-def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
+def mask_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
     """guard() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
     and repeated finds only masks there."""
     for row in rows:
         report_texts.complete(row)
     models: set[Any] = set(map(type, rows))
-    names = {model: guarded(model) for model in models}
+    names = {model: maskable_fields(model) for model in models}
     pieces = [_piece(row, names[type(row)]) for row in rows]
-    more, _known_now = guard(pieces, act, using, new=new)
+    more, _known_now = mask(pieces, act, using, new=new)
     for row, piece in zip(rows, pieces, strict=True):
         vars(row).update(piece.fields)
         if piece.found:
@@ -146,7 +146,7 @@ def guard_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: 
     return more
 
 
-def as_read(run: Any) -> Known | None:
+def as_read(run: Any) -> RunSecrets | None:
     """Return what is known of the run's secrets by this object of it; None where that cannot be said: the secrets were
     not read with it, or cannot be used any more.
 
@@ -160,7 +160,7 @@ def as_read(run: Any) -> Known | None:
         return None
 
 
-def lock(run: UUID, act: str, *, or_blind: bool = False) -> Known:
+def lock(run: UUID, act: str, *, or_blind: bool = False) -> RunSecrets:
     """Lock the run's row until the transaction ends and return what is known of its secrets: nobody adds another.
 
     Raise SecretsUnknown, or return what shows nothing, for a text that is never refused.
@@ -169,44 +169,44 @@ def lock(run: UUID, act: str, *, or_blind: bool = False) -> Known:
         return _read(run_rows().filter(pk=run).select_for_update(no_key=True), act).get(run, NONE)
     except SecretsUnknown:
         if or_blind:
-            return Known(Blindfold(), run_rows().values_list("encrypted_secrets", flat=True).get(pk=run))
+            return RunSecrets(RedactEverything(), run_rows().values_list("encrypted_secrets", flat=True).get(pk=run))
         raise
 
 
-def guard_changes(row: Any, changes: Fields, act: str, known: Known) -> tuple[Fields, Known]:
+def mask_changes(row: Any, changes: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
     """Return those of the changes to a row that may hold anything, as they may be stored, and what is known then."""
-    said = Piece(_run_of(row), texts_in(row, changes))
-    _more, now = guard([said], act, known={said.run: known})
+    said = FieldValues(_run_of(row), texts_in(row, changes))
+    _more, now = mask([said], act, known={said.run: known})
     return said.fields, now.get(said.run, known)
 
 
 def texts_in(row: Any, changes: Fields) -> Fields:
     """Return those of the changes to a row that may hold anything, and do hold something."""
-    return {name: changes[name] for name in guarded(row._meta.model) & set(changes) if changes[name]}
+    return {name: changes[name] for name in maskable_fields(row._meta.model) & set(changes) if changes[name]}
 
 
 def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
     """Return the actor's reason as it may be stored and, where the caller chose the request's id, that too."""
-    reason, given = (text and scrubber.text(text) for text in (as_text(audit.reason()), audit.given_id()))
-    return report_texts.fitted("reason", reason), given or None
+    reason, given = (text and scrubber.text(text) for text in (to_storable_text(audit.reason()), audit.given_id()))
+    return report_texts.cut_to_limits("reason", reason), given or None
 
 
-def guard_same(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
+def mask_for_all_runs(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
     """What rows of many runs, given as a query of their ids, are about to store alike: clear of the secrets of all."""
-    if not any(values_in(value, extra_keys()) for value in fields.values()):
+    if not any(find_secret_values(value, extra_keys()) for value in fields.values()):
         with_secrets = run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False)
         runs = with_secrets.values_list("pk", flat=True)
-    pieces = [Piece(run, dict(fields)) for run in runs]
-    guard(pieces, "update", using)
+    pieces = [FieldValues(run, dict(fields)) for run in runs]
+    mask(pieces, "update", using)
     fields = dict(fields)
-    plain = Known(Scrubber(extra=extra_keys()))
+    plain = RunSecrets(Scrubber(extra=extra_keys()))
     for known in (*_known({piece.run for piece in pieces}, "update", using).values(), plain):
         _scrub(fields, known.scrubber)
     return fields
 
 
 @lru_cache(32)
-def guarded(model: Any) -> frozenset[str]:
+def maskable_fields(model: Any) -> frozenset[str]:
     """The fields of a model that may hold anything."""
     kinds = (models.JSONField, models.TextField)
     names = (field.attname for field in model._meta.concrete_fields if isinstance(field, kinds))
@@ -220,18 +220,18 @@ def note_of_new(found: Iterable[str]) -> str:
     return audit.note("create", request_id=Scrubber(found, extra_keys()).text(given) if given else None)
 
 
-def keep(found: Values, using: str | None = None) -> KnownOf:
+def store_secrets(found: Values, using: str | None = None) -> KnownOf:
     """Beside what is kept of these runs already; what is known of them then."""
     rows = run_rows(using)
-    known: dict[UUID, Known] = {}
+    known: dict[UUID, RunSecrets] = {}
     with transaction.atomic(using=rows.db):
         # First the run, as every verb does, and of several in the order of their ids.
         runs = rows.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
         for run, before in list(runs.values_list("pk", "encrypted_secrets")):
-            values = found[run] | (unseal(before) if before else frozenset())
-            encrypted = seal(values)
+            values = found[run] | (decrypt(before) if before else frozenset())
+            encrypted = encrypt(values)
             rows.filter(pk=run).update(encrypted_secrets=encrypted)
-            known[run] = Known(Scrubber(values, extra_keys()), encrypted)
+            known[run] = RunSecrets(Scrubber(values, extra_keys()), encrypted)
     return known
 
 
@@ -245,14 +245,14 @@ def as_stored(row: Any, fields: dict[str, Any], cut: Cut = lambda fields: fields
     held another row's secret counts as other content.
     """
     extra = extra_keys()
-    sent, fields = fields, body_masking.as_sent(fields)
-    found = {value for document in fields.values() for value in values_in(document, extra)}
+    sent, fields = fields, body_masking.original_value(fields)
+    found = {value for document in fields.values() for value in find_secret_values(document, extra)}
     try:
         known = _known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
     except SecretsUnknown:
         known = frozenset(found)
     if sent is not fields:
-        release()
+        release_connection()
     if not known >= {*Scrubber(found).values}:
         return
     now, first = Scrubber(known, extra), Scrubber(found, extra)
@@ -272,13 +272,13 @@ def scrubber(run: UUID, using: str | None = None) -> Scrubber:
     try:
         return _known({run}, "print", using).get(run, NONE).scrubber
     except (SecretsUnknown, DatabaseError):
-        return Blindfold()
+        return RedactEverything()
 
 
-def _piece(row: Any, names: Iterable[str]) -> Piece:
+def _piece(row: Any, names: Iterable[str]) -> FieldValues:
     values = vars(row)
     fields = {name: value for name in names if (value := values.get(name))}
-    return Piece(_run_of(row), fields, values.get("_found_secret", frozenset()))
+    return FieldValues(_run_of(row), fields, values.get("_found_secret", frozenset()))
 
 
 def _run_of(row: Any) -> UUID:
@@ -293,31 +293,31 @@ def _scrub(fields: dict[str, Any], scrubber: Scrubber, is_large: bool = False) -
         if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
             continue
         if name in report_texts.ERRORS and isinstance(value, str):
-            text = as_text(value)
-            fields[name] = report_texts.fitted(
+            text = to_storable_text(value)
+            fields[name] = report_texts.cut_to_limits(
                 name, text if is_large and body_masking.is_clear(text, scrubber) else scrubber.text(text)
             )
         elif not (is_large and body_masking.is_clear(value, scrubber)):
             fields[name] = scrubber.document(value)
 
 
-def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, Known]:
+def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, RunSecrets]:
     """Read anew every time: the values may have come by another connection a moment ago."""
     return _read(run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False), act) if runs else {}
 
 
-def _read(rows: Any, act: str) -> dict[UUID, Known]:
+def _read(rows: Any, act: str) -> dict[UUID, RunSecrets]:
     return {run: known_by(act, *columns) for run, *columns in rows.values_list("pk", *COLUMNS)}
 
 
-def known_by(act: str, encrypted: str | None, status: str, ended_at: datetime | None, version: int) -> Known:
+def known_by(act: str, encrypted: str | None, status: str, ended_at: datetime | None, version: int) -> RunSecrets:
     """Return what is known of a run's secrets by these COLUMNS of its row. Raise SecretsUnknown where they are deleted,
     or will be any moment, or cannot be decrypted."""
     if encrypted is None:
-        return Known(Scrubber(extra=extra_keys()))
+        return RunSecrets(Scrubber(extra=extra_keys()))
     if not encrypted or has_expired(status, ended_at):
         raise SecretsUnknown(act, status, refusal_reasons.PURGED, version)
     try:
-        return Known(scrubber_of(encrypted), encrypted)
+        return RunSecrets(load_scrubber(encrypted), encrypted)
     except InvalidToken as error:
         raise SecretsUnknown(act, status, refusal_reasons.LOST, version) from error

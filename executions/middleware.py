@@ -10,14 +10,14 @@ from ledgerkit.db.models import uuid7
 from ledgerkit.rest.prefix import is_api
 
 from . import secret_patterns
-from .audit import Through, acting
+from .audit import Through, act_as
 from .encryption import extra_keys
 
 HEADER = "X-Request-ID"
 SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,200}")
 
 
-class Acting:
+class ActorMiddleware:
     """What the request moves is written down as its user's, and under the id that a proxy gave it, or a new one; the
     answer repeats it. The API says by itself which token it was."""
 
@@ -30,7 +30,7 @@ class Acting:
         request_id = given or str(uuid7())
         through = Through.API if is_api(request.path_info) else Through.ADMIN
         user = SimpleLazyObject(lambda: request.user)
-        with acting(through=through, user=user, request_id=request_id, given_id=given, name=""):
+        with act_as(through=through, user=user, request_id=request_id, given_id=given, name=""):
             response = self.get_response(request)
         response[HEADER] = request_id
         return response

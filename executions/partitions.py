@@ -99,7 +99,7 @@ def ensure(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> None:
         )
 
 
-def writing[T](ids: Sequence[UUID], using: str, write: Callable[[], T]) -> T:
+def with_partitions[T](ids: Sequence[UUID], using: str, write: Callable[[], T]) -> T:
     """What `write()` returns, which writes lines with these ids: their partitions are there. One that was known and has
     been dropped since is made again, unless a transaction of the caller's is lost by then."""
     ensure(ids, using)
@@ -154,27 +154,29 @@ def _make(moments: Iterable[datetime], using: str) -> Iterator[Partition]:
         # A copy: other threads learn of partitions meanwhile.
         held = _holding(moment, tuple(_known.get(using, ())))
         if held is None:
-            held, made = _patiently(moment, using)
+            held, made = _retry_on_lock_timeout(moment, using)
             if made:
                 yield held
 
 
-def _patiently(moment: datetime, using: str) -> tuple[Partition, bool]:
+def _retry_on_lock_timeout(moment: datetime, using: str) -> tuple[Partition, bool]:
     """ATTACH waits for every transaction that has written a run, and keeps new ones waiting behind it: outside of a
     transaction of the caller's it gives way after a second and tries again."""
     if connections[using].in_atomic_block:
-        return _settled(moment, using)
+        return _outside_broken_transaction(moment, using)
     for pause in PAUSES:
         try:
-            return _settled(moment, using, lock_timeout="1s")
+            return _outside_broken_transaction(moment, using, lock_timeout="1s")
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise
             time.sleep(pause)
-    return _settled(moment, using, lock_timeout="10s")
+    return _outside_broken_transaction(moment, using, lock_timeout="10s")
 
 
-def _settled(moment: datetime, using: str, lock_timeout: str | None = None) -> tuple[Partition, bool]:
+def _outside_broken_transaction(
+    moment: datetime, using: str, lock_timeout: str | None = None
+) -> tuple[Partition, bool]:
     with transaction.atomic(using=using):
         if lock_timeout:
             with connections[using].cursor() as cursor:

@@ -13,10 +13,10 @@ from django.db.models.functions import Now
 from ledgerkit.db import bounded_rows, json_validation
 from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
-from workflows.querysets import may_see_all
+from workflows.querysets import can_view_all
 
 from . import audit, error_excerpts, log_messages, masking, partitions, report_texts, validators
-from .encryption import seal
+from .encryption import encrypt
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
@@ -33,7 +33,7 @@ class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         objs = list(objs)
-        masking.guard_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
+        masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
         return super().bulk_create(objs, *args, **kwargs)
 
 
@@ -44,12 +44,12 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
         objs = list(objs)
         for row in objs:
             row.check_documents()  # type: ignore[attr-defined]
-        masking.guard_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
+        masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
         return super().bulk_create(objs, *args, **kwargs)
 
     def update(self, **changes: Any) -> int:
         """Masked and scrubbed as save() does it, of the secrets of every run that has a row among these."""
-        said = {name: changes[name] for name in masking.guarded(self.model) & set(changes) if changes[name]}
+        said = {name: changes[name] for name in masking.maskable_fields(self.model) & set(changes) if changes[name]}
         for name, value in said.items():
             if isinstance(self.model._meta.get_field(name), models.JSONField):
                 json_validation.check(name, value)
@@ -57,8 +57,8 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
                 said[name] = changes[name] = validators.with_names(value)
         if said:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
-            changes |= masking.guard_same(said, runs, self.db)
-        return super().update(**report_texts.completed(changes))
+            changes |= masking.mask_for_all_runs(said, runs, self.db)
+        return super().update(**report_texts.with_standard_errors(changes))
 
     update.alters_data = True  # type: ignore[attr-defined]
 
@@ -80,7 +80,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
 
     def visible_to(self, user: Any) -> "WorkflowExecutionQuerySet":
         """Those of workflows that the user owns; every one for staff who may view runs."""
-        if may_see_all(user, "executions.view_workflowexecution"):
+        if can_view_all(user, "executions.view_workflowexecution"):
             return self
         return self.filter(workflow__owner_id=user.pk) if user.pk else self.none()
 
@@ -88,18 +88,18 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         objs = list(objs)
         for run in objs:
             run.check_documents()
-        found = masking.guard_rows(objs, "create", self.db, new=True)
+        found = masking.mask_rows(objs, "create", self.db, new=True)
         for run in objs:
             values = found.get(run.pk, set())
-            run.encrypted_secrets = seal(values) if values else run.encrypted_secrets
+            run.encrypted_secrets = encrypt(values) if values else run.encrypted_secrets
             run.updated_at = Now()
         upsert = found and kwargs.get("update_conflicts")
         note = masking.note_of_new(value for values in found.values() for value in values)
         with transaction.atomic(using=self.db) if upsert else nullcontext():
-            with audit.noted(note, self.db):
+            with audit.audit_note(note, self.db):
                 created = super(ExecutionQuerySet, self).bulk_create(objs, *args, **kwargs)
             if upsert:  # of rows that were there only the named fields are written
-                masking.keep(found, self.db)
+                masking.store_secrets(found, self.db)
         return created
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
@@ -115,7 +115,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         told = audit.reason() or audit.given_id()
         with transaction.atomic(using=self.db) if told else nullcontext():
             note = audit.note("delete", *(self._told() if told else ()))
-            with audit.noted(note, self.db):
+            with audit.audit_note(note, self.db):
                 return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -125,9 +125,9 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         """Reason and request id, clear of every secret of these runs: they are locked, and learn no other before they
         are gone."""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
-        said = {"reason": json_validation.as_text(audit.reason()), "request_id": audit.given_id()}
-        clean = masking.guard_same(said, pks, self.db)
-        return report_texts.fitted("reason", str(clean["reason"])), clean["request_id"] or None
+        said = {"reason": json_validation.to_storable_text(audit.reason()), "request_id": audit.given_id()}
+        clean = masking.mask_for_all_runs(said, pks, self.db)
+        return report_texts.cut_to_limits("reason", str(clean["reason"])), clean["request_id"] or None
 
 
 class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
@@ -146,7 +146,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         return rows
 
     def _documents_of_run(self) -> frozenset[str]:
-        return masking.guarded(self.model._meta.get_field("workflow_execution").related_model)
+        return masking.maskable_fields(self.model._meta.get_field("workflow_execution").related_model)
 
     def of_nodes(self, nodes: Iterable[UUID]) -> "NodeExecutionQuerySet":
         rows = self.filter(node__in=nodes)
@@ -171,7 +171,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
 
     def visible_to(self, user: Any) -> "NodeExecutionQuerySet":
         """Those of runs that the user may see."""
-        if may_see_all(user, "executions.view_nodeexecution"):
+        if can_view_all(user, "executions.view_nodeexecution"):
             return self
         return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()
 
@@ -193,13 +193,13 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
 class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
     def visible_to(self, user: Any) -> "ExecutionLogQuerySet":
         """Those of runs that the user may see."""
-        if may_see_all(user, "executions.view_executionlog"):
+        if can_view_all(user, "executions.view_executionlog"):
             return self
         return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()
 
     def newest(self, limit: int) -> "list[ExecutionLog]":
         """The last lines, oldest of them first: fewer where they are large."""
-        rows = bounded_rows.light(self, limit).order_by("-timestamp", "-id")[:limit]
+        rows = bounded_rows.without_large_fields(self, limit).order_by("-timestamp", "-id")[:limit]
         return bounded_rows.read(rows, bounded_rows.large_fields(self))[0][::-1]
 
     def update(self, **changes: Any) -> int:
@@ -211,13 +211,13 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
         objs = list(objs)
         log_messages.prepare(objs, self.db)
         write = super().bulk_create
-        return partitions.writing([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))
+        return partitions.with_partitions([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))
 
 
 class DeletionQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> "DeletionQuerySet":
         """For staff who may view deletions: whose the runs were is gone with them."""
-        return self if may_see_all(user, "executions.view_deletion") else self.none()
+        return self if can_view_all(user, "executions.view_deletion") else self.none()
 
 
 class HistoryQuerySet(models.QuerySet[Any]):
@@ -226,19 +226,19 @@ class HistoryQuerySet(models.QuerySet[Any]):
         if user.pk is None:
             return self.none()
         own = models.Q(workflow_execution__workflow__owner_id=user.pk)
-        entries = self if may_see_all(user, "executions.view_workflowexecution") else self.filter(own)
-        if may_see_all(user, "executions.view_nodeexecution"):
+        entries = self if can_view_all(user, "executions.view_workflowexecution") else self.filter(own)
+        if can_view_all(user, "executions.view_nodeexecution"):
             return entries
         return entries.filter(own | models.Q(node_execution=None))
 
 
-def sees(user: Any, run: "WorkflowExecution") -> tuple[bool, bool]:
+def can_see_nodes_and_logs(user: Any, run: "WorkflowExecution") -> tuple[bool, bool]:
     """Whether the user, who may see the run, may see its node executions, and its lines."""
     owner = run.workflow.owner_id
-    return may_see(user, "nodeexecution", owner), may_see(user, "executionlog", owner)
+    return can_see(user, "nodeexecution", owner), can_see(user, "executionlog", owner)
 
 
-def may_see(user: Any, model: str, owner: Any) -> bool:
+def can_see(user: Any, model: str, owner: Any) -> bool:
     """Whether the user may see the rows of `model` (such as "nodeexecution") that belong to a workflow of `owner`.
     Whatever shows a row beside rows of another model asks this."""
-    return owner == user.pk or may_see_all(user, f"executions.view_{model}")
+    return owner == user.pk or can_view_all(user, f"executions.view_{model}")

@@ -59,7 +59,7 @@ def node_out_of(name: Any, used: int, most: int) -> Any:
     return format_lazy(NODE_OUT_OF_RETRIES, node=name, used=used, most=most)
 
 
-def replaced(ours: int, its: int) -> Any:
+def attempt_replaced(ours: int, its: int) -> Any:
     """The object is of the attempt `ours`, its row at a later one."""
     return format_lazy(REPLACED, ours=ours, its=its)
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Case, Value, When
 
-from ledgerkit.db.json_validation import as_text
+from ledgerkit.db.json_validation import to_storable_text
 
 from .states import ExecutionStatus
 
@@ -34,15 +34,19 @@ def visible(body: Any) -> Any:
     """Return a parsed body with the texts of its reports made storable, in place. Of a list, those of each item."""
     for item in body if isinstance(body, list) else [body]:
         if isinstance(item, dict):
-            item |= {name: as_text(item[name]) for name in LIMITS.keys() & item.keys() if isinstance(item[name], str)}
+            item |= {
+                name: to_storable_text(item[name])
+                for name in LIMITS.keys() & item.keys()
+                if isinstance(item[name], str)
+            }
     return body
 
 
 def error(message: Any, traceback: Any = None) -> tuple[str, str | None]:
     """Return the message and the traceback of a failure, as texts. `message` may be the exception itself, and a message
     that says nothing names the class of the exception where that is known."""
-    trace = None if traceback is None else as_text(traceback)
-    text = "" if message is None else as_text(message)
+    trace = None if traceback is None else to_storable_text(traceback)
+    text = "" if message is None else to_storable_text(message)
     if text.strip():
         return text, trace
     name = type(message).__name__ if isinstance(message, BaseException) else class_in(trace or "")
@@ -57,7 +61,7 @@ def complete(row: Any) -> None:
         row.error_message, _trace = error(told, values.get("error_traceback"))
 
 
-def completed(changes: dict[str, Any]) -> dict[str, Any]:
+def with_standard_errors(changes: dict[str, Any]) -> dict[str, Any]:
     """Return what update() is about to write to many rows, with a sentence for an empty error of those that failed."""
     told = changes.get("error_message")
     if not isinstance(told, str) or told.strip():
@@ -68,7 +72,7 @@ def completed(changes: dict[str, Any]) -> dict[str, Any]:
     return changes | {"error_message": Case(has_failed, default=Value(told))}
 
 
-def fitted(name: str, text: str) -> str:
+def cut_to_limits(name: str, text: str) -> str:
     """Return the text of the report `name` within its limit. A traceback keeps its end, which says what was raised."""
     most: int = getattr(settings, LIMITS[name])
     return cut_middle(text, most) if name == "error_traceback" else cut(text, most)

@@ -115,13 +115,13 @@ def _stopped_by(run: Any, failed: Sequence[Row], nodes: Sequence[Row]) -> list[R
     return [node for node in others if node.settled or node.node_id in after]
 
 
-def _known(run: Any) -> masking.Known:
+def _known(run: Any) -> masking.RunSecrets:
     return masking.known_by("retry", *(getattr(run, name) for name in masking.COLUMNS))
 
 
-def _masked(run: UUID, texts: Mapping[UUID, Texts], known: masking.Known) -> tuple[str, str]:
+def _masked(run: UUID, texts: Mapping[UUID, Texts], known: masking.RunSecrets) -> tuple[str, str]:
     """Return the texts of attempts, as JSON for the database, and the note for the history, clear of what is known."""
-    pieces = [masking.Piece(run, of_row) for of_row in texts.values()]
-    _more, now = masking.guard(pieces, "retry", known={run: known})
+    pieces = [masking.FieldValues(run, of_row) for of_row in texts.values()]
+    _more, now = masking.mask(pieces, "retry", known={run: known})
     kept = json.dumps([{"id": str(id), **of_row} for id, of_row in texts.items()])
     return kept, audit.note("retry", *masking.masked_reason(now[run].scrubber))

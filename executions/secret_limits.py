@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from workflows.secret_keys import hidden_in, hidden_items, hides
+from workflows.secret_keys import hidden_in, hidden_items, should_mask
 
 from .secrets import NESTED
 
@@ -53,7 +53,7 @@ def _hidden_texts(document: Any, extra: tuple[str, ...], place: str, hidden: boo
         more = hidden_in(document, extra)
         for key, item in document.items():
             yield from _hidden_texts(
-                item, extra, f"{place}.{str(key)[:100]}", hidden or key in more or hides(key, item, extra)
+                item, extra, f"{place}.{str(key)[:100]}", hidden or key in more or should_mask(key, item, extra)
             )
     elif isinstance(document, NESTED):
         places = hidden_items(document, extra)

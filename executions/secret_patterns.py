@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from workflows.secret_keys import COUNTS, NO_VALUES, is_small, names_secret, plain
+from workflows.secret_keys import COUNTS, NO_VALUES, is_small, names_secret, normalize_key
 
 from . import secret_shapes
 from .string_search import Span
@@ -53,7 +53,7 @@ PROSE = re.compile(
 @lru_cache(8)
 def _stems(extra: tuple[str, ...]) -> tuple[str, ...]:
     """Return STEMS and, of each of a setting's names, the longest row of letters, however a text parts the words."""
-    names = [name.casefold() for name in extra if plain(name)]
+    names = [name.casefold() for name in extra if normalize_key(name)]
     return (*STEMS, *(max(re.findall(r"[^\W\d_]+", name), key=len, default="") for name in names))
 
 
@@ -105,7 +105,10 @@ def _keyed(pattern: re.Pattern[str], text: str, extra: tuple[str, ...]) -> Itera
 
 def _is_place(text: str, match: "re.Match[str]") -> bool:
     """Whether it is a token that tells where a list goes on."""
-    return plain(match["key"]) in PLACED and PLACE.search(text, max(0, match.start() - 8), match.start()) is not None
+    return (
+        normalize_key(match["key"]) in PLACED
+        and PLACE.search(text, max(0, match.start() - 8), match.start()) is not None
+    )
 
 
 def _value(text: str, match: "re.Match[str]", line_ends: int) -> Span | None:
@@ -113,7 +116,7 @@ def _value(text: str, match: "re.Match[str]", line_ends: int) -> Span | None:
     if match["quote"]:
         start, end = match.end(), _end_of_quoted(text, match, line_ends)
         return (start, end) if start < end else None
-    key = plain(match["key"])
+    key = normalize_key(match["key"])
     if key in HEADERS and match["sign"] == ":" and not match["closing"]:
         return (match.end(), line_ends) if match.end() < line_ends else None
     if (value := WORD.match(text, match.end())) is None or _is_ordinary(key, value[0], match):
@@ -124,7 +127,7 @@ def _value(text: str, match: "re.Match[str]", line_ends: int) -> Span | None:
 def _is_ordinary(key: str, word: str, match: "re.Match[str]") -> bool:
     if len(word) > LONGEST_ORDINARY:
         return False
-    if word.casefold() in NO_VALUES or is_small(word) or plain(word.rpartition(".")[2]) == key:
+    if word.casefold() in NO_VALUES or is_small(word) or normalize_key(word.rpartition(".")[2]) == key:
         return True
     if match["sign"] == ":" and not match["closing"] and PROSE.fullmatch(word):
         return True

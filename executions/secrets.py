@@ -15,14 +15,24 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from workflows.secret_keys import LONGEST_KEPT, MASK, NAMES, VALUES, hidden_in, hidden_items, hides, names_secret, plain
+from workflows.secret_keys import (
+    LONGEST_KEPT,
+    MASK,
+    NAMES,
+    VALUES,
+    hidden_in,
+    hidden_items,
+    names_secret,
+    normalize_key,
+    should_mask,
+)
 
 from . import secret_patterns
 from .secret_forms import Needles
 from .string_search import Span
 from .text_decoding import readings
 
-__all__ = ["MASK", "NOTHING", "Blindfold", "Scrubber", "at_work", "names_secret", "values_in"]
+__all__ = ["MASK", "NOTHING", "RedactEverything", "Scrubber", "at_work", "find_secret_values", "names_secret"]
 
 SHORTEST = 6  # a shorter value would be found in words that mean something else
 LINE = 12  # of a value of several lines, a line by itself
@@ -42,7 +52,7 @@ NO_KEYS: frozenset[str] = frozenset()
 type Taken = dict[str, int]  # how often a name was given: so many keys that read alike take no longer each
 
 
-def values_in(document: Any, extra: tuple[str, ...] = ()) -> set[str]:
+def find_secret_values(document: Any, extra: tuple[str, ...] = ()) -> set[str]:
     """What stands under keys that name a secret, at any depth, long enough to be found again."""
     return set(_values_in(document, extra)) if isinstance(document, NESTED) else set()
 
@@ -51,7 +61,7 @@ def _values_in(document: Any, extra: tuple[str, ...]) -> Iterator[str]:
     if isinstance(document, dict):
         more = hidden_in(document, extra)
         for key, item in document.items():
-            if key in more or hides(key, item, extra):
+            if key in more or should_mask(key, item, extra):
                 yield from _leaves(item)
             elif isinstance(item, NESTED):
                 yield from _values_in(item, extra)
@@ -96,7 +106,7 @@ class Scrubber:
             spans = [*secret_patterns.spans(text, self.named), *self._spans(text)]
         else:
             spans = list(self._spans(text))
-        return _replaced(text, spans) if spans else text
+        return _replace_spans(text, spans) if spans else text
 
     def _json(self, text: str) -> str | None:
         """Masked by the keys in it, where the text is a document; None where it is none, or holds no such key."""
@@ -189,7 +199,7 @@ class Scrubber:
                     clean[key] = item if isinstance(item, str) and not self._is_suspect(item) else self.document(item)
             else:
                 name = self._key(key, taken, clean, value)
-                hidden = key in more or hides(key, item, self.named)
+                hidden = key in more or should_mask(key, item, self.named)
                 clean[name] = self._hidden(item) if hidden else self.document(item)
         return clean
 
@@ -219,7 +229,7 @@ class Scrubber:
             text = self.text(written)
             if len(self._keys) < MANY and len(written) <= LONGEST_KEPT:
                 self._keys[written] = text
-        if text == written or plain(written).removesuffix("s") in NAMES:
+        if text == written or normalize_key(written).removesuffix("s") in NAMES:
             return key  # the latter: a word that everybody knows, even where it is a value too
         name, count = text, taken.get(text, 1)
         while any(name in names for names in others):
@@ -229,7 +239,7 @@ class Scrubber:
         return name
 
 
-class Blindfold(Scrubber):
+class RedactEverything(Scrubber):
     """For texts of a run whose values cannot be known: nothing of them is shown."""
 
     def text(self, text: str) -> str:
@@ -277,16 +287,16 @@ def _parts(value: str) -> Iterator[str]:
         yield from (password, unquote(password))
 
 
-def _replaced(text: str, spans: Iterable[Span]) -> str:
+def _replace_spans(text: str, spans: Iterable[Span]) -> str:
     pieces: list[str] = []
     at = 0
-    for start, end in _merged(spans):
+    for start, end in _merge_spans(spans):
         pieces += [text[at:start], MASK]
         at = end
     return "".join(pieces) + text[at:]
 
 
-def _merged(spans: Iterable[Span]) -> Iterator[Span]:
+def _merge_spans(spans: Iterable[Span]) -> Iterator[Span]:
     ordered = sorted(spans)
     start, end = ordered[0]
     for left, right in ordered[1:]:

@@ -49,7 +49,7 @@ def readings(text: str) -> Iterator[Reading]:
     read first: a value may itself look like an escape of another kind, and JSON in HTML ends in both. Each of them
     also without the breaks of its lines and its colours."""
     bottom = Reading(text)
-    yield from _joined(bottom)
+    yield from _join_lines(bottom)
     if ("\\" in text or "%" in text or "&" in text) and ESCAPES.search(text):
         yield from _layers(bottom, [EVERY] * LAYERS)
         if sum(mark in text for mark in MARKS) > 1:
@@ -63,7 +63,7 @@ def _layers(reading: Reading | None, steps: "Sequence[Step]") -> Iterator[Readin
         if reading is None:
             return
         yield reading
-        yield from _joined(reading)
+        yield from _join_lines(reading)
         if (
             "\\" in reading.text
             and ("%" in reading.text or "&" in reading.text)
@@ -72,12 +72,12 @@ def _layers(reading: Reading | None, steps: "Sequence[Step]") -> Iterator[Readin
             yield other
 
 
-def _joined(reading: Reading) -> Iterator[Reading]:
+def _join_lines(reading: Reading) -> Iterator[Reading]:
     if ("\n" in reading.text or "\x1b" in reading.text) and (joined := reading.after(JOINED)):
         yield joined
 
 
-def _decoded(escape: re.Match[str]) -> str:
+def _decode_escapes(escape: re.Match[str]) -> str:
     kind = escape.lastindex or 0
     text = escape[kind]
     if kind == NAME:
@@ -89,14 +89,14 @@ def _decoded(escape: re.Match[str]) -> str:
 
 
 def _decoded_of(mark: str, escape: re.Match[str]) -> str:
-    return _decoded(escape) if escape[0].startswith(mark) else escape[0]
+    return _decode_escapes(escape) if escape[0].startswith(mark) else escape[0]
 
 
 def _nothing(_break: re.Match[str]) -> str:
     return ""
 
 
-EVERY: Step = (ESCAPES, _decoded)
+EVERY: Step = (ESCAPES, _decode_escapes)
 BACKSLASHED: Step = (ESCAPES, partial(_decoded_of, "\\"))
 JOINED: Step = (BREAKS, _nothing)
 

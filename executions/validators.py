@@ -11,7 +11,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import names
-from ledgerkit.db.json_validation import is_whole
+from ledgerkit.db.json_validation import is_integer
 from ledgerkit.db.models import parse_uuid
 
 from .secrets import MASK
@@ -27,9 +27,9 @@ OBJECT: Kind = ("an object", lambda value: isinstance(value, dict))
 STRING: Kind = ("a string", lambda value: isinstance(value, str))
 STRINGS: Kind = ("a list of strings", lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value))
 BOOLEAN: Kind = ("true or false", lambda value: isinstance(value, bool))
-INTEGER: Kind = ("a whole number", is_whole)
-NUMBER: Kind = ("a number", lambda value: is_whole(value) or isinstance(value, float))
-NAME: Kind = ("a string or a whole number", lambda value: isinstance(value, str) or is_whole(value))
+INTEGER: Kind = ("a whole number", is_integer)
+NUMBER: Kind = ("a number", lambda value: is_integer(value) or isinstance(value, float))
+NAME: Kind = ("a string or a whole number", lambda value: isinstance(value, str) or is_integer(value))
 ID: Kind = ("a UUID", lambda value: parse_uuid(value) is not None)
 
 KNOWN: Mapping[str, Mapping[str, Kind]] = {
@@ -85,7 +85,7 @@ def _faults_of_tags(field: str, value: dict[str, Any]) -> list[Any]:
 
 
 def _fault_of(tag: str) -> Any:
-    return format_lazy(LONG_TAG, most=MAX_TAG) if len(tag) > MAX_TAG else names.fault(tag)
+    return format_lazy(LONG_TAG, most=MAX_TAG) if len(tag) > MAX_TAG else names.find_error(tag)
 
 
 def _is_masked(value: Any) -> bool:

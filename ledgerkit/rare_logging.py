@@ -7,7 +7,7 @@ from typing import Any
 EVERY = 60.0  # seconds between two lines of one kind
 
 
-class Seldom:
+class RateLimitedLogger:
     """Logs that something happened, and within EVERY only how often it did again."""
 
     def __init__(self, logger: logging.Logger, sentence: str) -> None:

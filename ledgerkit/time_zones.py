@@ -21,14 +21,14 @@ NO_PLACES = {"Factory", "localtime", "posixrules"}  # of the machine's own datab
 
 
 @cache
-def known() -> frozenset[str]:
+def known_zones() -> frozenset[str]:
     return frozenset(available_timezones() - NO_PLACES | {"UTC"})
 
 
 @cache
-def by_region() -> list[tuple[str, list[str]]]:
+def zones_by_region() -> list[tuple[str, list[str]]]:
     """Return the names of all zones, by what stands before their first "/"; the others are under ""."""
-    names = sorted(known(), key=lambda name: (_region(name), name))
+    names = sorted(known_zones(), key=lambda name: (_region(name), name))
     return [(region, list(found)) for region, found in groupby(names, _region)]
 
 
@@ -36,7 +36,7 @@ def _region(name: str) -> str:
     return name.rpartition("/")[0].partition("/")[0]
 
 
-def label(zone: tzinfo) -> str:
+def zone_label(zone: tzinfo) -> str:
     """Return "Asia/Seoul (UTC+09:00)", by what the clock there shows now; of UTC its name alone."""
     offset = f"{timezone.localtime(timezone=zone):%:z}"
     return str(zone) if str(zone) == "UTC" else f"{zone} (UTC{offset.replace('-', '−')})"
@@ -65,21 +65,21 @@ def _zone_of(request: HttpRequest) -> tzinfo | None:
     if is_api(request.path_info):
         return UTC
     chosen = request.COOKIES.get(COOKIE, "")
-    return ZoneInfo(chosen) if chosen in known() else None
+    return ZoneInfo(chosen) if chosen in known_zones() else None
 
 
 def choose(request: HttpRequest) -> HttpResponse:
     """Show the zones, or keep the one that the form names, for a year; without a name none is kept."""
     asked = request.POST if request.method == "POST" else request.GET
     name, back = asked.get("time_zone", ""), asked.get("next", "")
-    is_wrong = name not in {"", *known()}
+    is_wrong = name not in {"", *known_zones()}
     if request.method == "POST" and not is_wrong:
         return _keep(HttpResponseRedirect(back or reverse("admin:index")), name)
     context = {
         "title": _("Time zone"),
-        "regions": by_region(),
+        "regions": zones_by_region(),
         "chosen": request.COOKIES.get(COOKIE, ""),
-        "default": label(timezone.get_default_timezone()),
+        "default": zone_label(timezone.get_default_timezone()),
         "next": back,
         "is_wrong": is_wrong,
     }

@@ -15,23 +15,23 @@ BEGIN, END = "<textarea", "</textarea>"
 DELETE = 0x7F
 
 
-def visible(text: str) -> str:
+def show_hidden_characters(text: str) -> str:
     """Return the text with each such character shown: as Unicode's picture of it, or by its number."""
-    return SIGN.sub(lambda found: shown(found[0]), text)
+    return SIGN.sub(lambda found: picture_of(found[0]), text)
 
 
-def on_page(html: str) -> str:
+def show_on_page(html: str) -> str:
     """Return the page with them shown, but for what stands in the fields of its forms."""
     return END.join(map(_around_a_field, html.split(END)))
 
 
 def _around_a_field(html: str) -> str:
     before, begin, typed = html.partition(BEGIN)
-    shows = VALUE_OR_SIGN.sub(lambda found: shown(found[0]) if len(found[0]) == 1 else found[0], before)
+    shows = VALUE_OR_SIGN.sub(lambda found: picture_of(found[0]) if len(found[0]) == 1 else found[0], before)
     return f"{shows}{begin}{typed}"
 
 
-def shown(sign: str) -> str:
+def picture_of(sign: str) -> str:
     code = ord(sign)
     if code < ord(" "):
         return chr(0x2400 + code)

@@ -12,7 +12,7 @@ django.setup(set_prefix=False)
 
 from django.core.asgi import get_asgi_application  # noqa: E402  # models can be imported from here on
 
-from ledgerkit.rest.charset import PlainCharset  # noqa: E402
+from ledgerkit.rest.charset import CharsetMiddleware  # noqa: E402
 from pastetrader.body_limit import BoundedBodies  # noqa: E402
 from pastetrader.disconnects import PatientRequests  # noqa: E402
 from pastetrader.log_format import Access  # noqa: E402
@@ -25,6 +25,6 @@ sys.setswitchinterval(0.0005)
 logging.getLogger("uvicorn.access").addFilter(Access())
 prepare()  # before the application is made, whose middleware reads which static files there are
 django_application = PatientRequests(get_asgi_application())
-application = PlainCharset(
+application = CharsetMiddleware(
     BoundedBodies(django_application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.TIMEOUT_BODY)
 )

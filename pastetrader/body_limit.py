@@ -5,12 +5,12 @@ import json
 import logging
 from typing import Any
 
-from ledgerkit.rare_logging import Seldom
+from ledgerkit.rare_logging import RateLimitedLogger
 from ledgerkit.rest.prefix import is_api
 
 LENGTH = b"content-length"
 LATE = "The body took too long to arrive: send it at once, in several calls if it is large."
-late = Seldom(logging.getLogger(__name__), "A body did not arrive within %s seconds: %s %s.")
+late = RateLimitedLogger(logging.getLogger(__name__), "A body did not arrive within %s seconds: %s %s.")
 
 
 class TooSlow(Exception):

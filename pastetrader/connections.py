@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from ledgerkit.rare_logging import Seldom
+from ledgerkit.rare_logging import RateLimitedLogger
 from pastetrader.slow_clients import Timed, refusal
 from tokens.failed_attempts import network_of
 
@@ -22,7 +22,7 @@ FULL = (
 )
 REFUSAL = refusal(b"503 Service Unavailable", FULL, b"retry-after: %d\r\n" % RETRY_AFTER)
 
-refused = Seldom(
+refused = RateLimitedLogger(
     logging.getLogger(__name__),
     "A connection was refused: %s are open, of %s, the limit (CONNECTIONS, ..._PER_ADDRESS).",
 )

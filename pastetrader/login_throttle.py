@@ -28,7 +28,7 @@ def guarded(view: View, name_of: Callable[[HttpRequest], str]) -> View:
         tried = failed_attempts.login(request, name_of(request))
         if wait := tried.wait():
             return _refused(view, request, _too_many(wait), 429, wait)
-        with failed_attempts.turn() as is_ours:
+        with failed_attempts.take_turn() as is_ours:
             if not is_ours:
                 return _refused(view, request, _("Many people log in just now. Try again in a moment."), 503, BUSY)
             if wait := tried.wait():  # by those who were before

@@ -69,7 +69,7 @@ class VisibleSigns:
         if not response.streaming and response.get("Content-Type", "").startswith("text/html"):
             html = response.content.decode(response.charset)
             if visible_text.SIGN.search(html):
-                response.content = visible_text.on_page(html).encode(response.charset)
+                response.content = visible_text.show_on_page(html).encode(response.charset)
                 if "Content-Length" in response:
                     response["Content-Length"] = str(len(response.content))
         return response

@@ -61,7 +61,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "executions.middleware.Acting",
+    "executions.middleware.ActorMiddleware",
     "pastetrader.middleware.BusyDatabase",
 ]
 
@@ -249,15 +249,15 @@ REST_FRAMEWORK = {
         "tokens.api.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["tokens.api.MayDo"],
+    "DEFAULT_PERMISSION_CLASSES": ["tokens.api.ScopePermission"],
     "DEFAULT_THROTTLE_CLASSES": [f"tokens.api.{kind.title()}Throttle" for kind, rate in THROTTLES.items() if rate],
     "DEFAULT_THROTTLE_RATES": THROTTLES,
     "DEFAULT_PAGINATION_CLASS": "ledgerkit.rest.pagination.KeysetPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["executions.api.parsers.StorableJSONParser"],
     "DEFAULT_METADATA_CLASS": None,
-    "EXCEPTION_HANDLER": "executions.api.errors.handle",
-    "DEFAULT_SCHEMA_CLASS": "executions.api.schema.auto_schema.LedgerSchema",
+    "EXCEPTION_HANDLER": "executions.api.errors.exception_handler_with_problems",
+    "DEFAULT_SCHEMA_CLASS": "executions.api.schema.auto_schema.LedgerAutoSchema",
 }
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from ledgerkit.rare_logging import Seldom
+from ledgerkit.rare_logging import RateLimitedLogger
 from pastetrader.pipelines import Pipelined
 
 logger = logging.getLogger(__name__)
@@ -22,8 +22,8 @@ def refusal(status: bytes, text: bytes, more: bytes = b"") -> bytes:
 
 
 ANSWER = refusal(b"408 Request Timeout", b"The headers took too long: send them at once, or try again.\n")
-late = Seldom(logger, "A client took longer than %s seconds to send its headers, and was disconnected.")
-unread = Seldom(logger, "A client read nothing of its answer for %s seconds, and was disconnected.")
+late = RateLimitedLogger(logger, "A client took longer than %s seconds to send its headers, and was disconnected.")
+unread = RateLimitedLogger(logger, "A client read nothing of its answer for %s seconds, and was disconnected.")
 
 
 class Timed(Pipelined):

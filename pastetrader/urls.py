@@ -21,7 +21,9 @@ urlpatterns = [
     path("admin/login/", guarded(checked(admin.site.login), posted_name)),
     path("admin/password_change/", admin.site.admin_view(guarded(admin.site.password_change, own_name))),
     path("admin/logout/", checked(admin.site.admin_view(admin.site.logout))),
-    path("admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.page), name="workflow_page"),
+    path(
+        "admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.workflow_page), name="workflow_page"
+    ),
     path("admin/time-zone/", checked(admin.site.admin_view(time_zones.choose)), name="time_zone"),
     path("admin/", admin.site.urls),
     path("i18n/setlang/", checked(set_language), name="set_language"),

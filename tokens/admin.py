@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ledgerkit.admin.confirmation import Question, ask, is_confirmed
+from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
 from workflows.admin.definition_history import ChangesMixin
 from workflows.models import Workflow
@@ -135,7 +135,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         revoked = {token.pk: _("It is revoked already.") for token in rows if token.revoked_at}
         question = Question("revoke", REVOKE, REVOKE_EFFECT, rows, revoked, takes_reason=False)
         if not is_confirmed(request) or (rows and not question.possible):
-            return ask(self, request, question)
+            return confirmation_page(self, request, question)
         for token in question.possible:
             token.revoke()
             self.log_change(request, token, "revoke")

@@ -31,7 +31,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
         if said.partition(b" ")[0].lower() != self.keyword.lower().encode():
             return None
         tried = failed_attempts.token(request._request)
-        if (wait := tried.wait()) and not _was_right(said):
+        if (wait := tried.wait()) and not _was_valid_lately(said):
             raise exceptions.Throttled(wait, "Too many wrong tokens came from your address: check the token.")
         try:
             found = super().authenticate(request)
@@ -51,7 +51,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
         return token.user, token
 
 
-def _was_right(said: bytes) -> bool:
+def _was_valid_lately(said: bytes) -> bool:
     """Lately: an engine is not refused for what another one of its address does. It is looked up all the same."""
     return bool(caches["failures"].get(_key(said)))
 
@@ -66,7 +66,7 @@ class BearerAuthentication(TokenAuthentication):
     keyword = "Bearer"
 
 
-def caller(request: Request) -> str:
+def caller_id(request: Request) -> str:
     """A token is a caller of its own, whoever else it belongs to."""
     auth = request.auth
     return f"token:{auth.pk}" if isinstance(auth, Token) else f"user:{request.user.pk}"
@@ -82,7 +82,7 @@ class WriteThrottle(throttling.SimpleRateThrottle):
         return method not in SAFE_METHODS
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
-        ident = caller(request)
+        ident = caller_id(request)
         return self.cache_format % {"scope": self.scope, "ident": ident} if self.applies(request.method) else None
 
 
@@ -93,13 +93,13 @@ class ReadThrottle(WriteThrottle):
         return method in SAFE_METHODS
 
 
-def within(rows: Any, request: Request, path: str = "workflow_id") -> Any:
+def limit_to_token(rows: Any, request: Request, path: str = "workflow_id") -> Any:
     """Of `rows`, those of the workflows that the request's token is bound to, if it is; `path` leads to their id."""
     bound_to = request.auth.bound_to if isinstance(request.auth, Token) else []
     return rows.filter(**{f"{path}__in": bound_to}) if bound_to else rows
 
 
-class MayDo(IsAuthenticated):
+class ScopePermission(IsAuthenticated):
     """What a caller may do at all; which rows it may see is the view's queryset.
 
     A view says in `reads` which scope a token needs to read, where a session's user needs none; and in `grants` for

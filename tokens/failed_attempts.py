@@ -117,7 +117,7 @@ _turns = BoundedSemaphore(settings.LOGINS_AT_ONCE)
 
 
 @contextmanager
-def turn() -> Iterator[bool]:
+def take_turn() -> Iterator[bool]:
     """Checking a password keeps a processor busy for half a second: few are checked at once, and those who wait hold
     nothing. Whether it is one's turn within PATIENCE."""
     is_ours = _turns.acquire(timeout=PATIENCE)

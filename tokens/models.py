@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import names
 from ledgerkit.db.fields import NameField
-from ledgerkit.db.models import Audited, AuditedQuerySet, Identified
+from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model
 
 NOTED_EVERY = timedelta(minutes=1)
 KEPT = timedelta(hours=24)
@@ -77,7 +77,7 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
         return self.create(user=user, name=name, digest=digest(secret), **fields), secret
 
 
-class Token(Audited, Identified):
+class Token(AuditedModel, UUID7Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens", verbose_name=_("user")
     )
@@ -166,7 +166,7 @@ class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
         return self.filter(created_at__lt=timezone.now() - KEPT)
 
 
-class IdempotencyKey(Identified):
+class IdempotencyKey(UUID7Model):
     """The answer that a caller got to a request, for as long as sending it again gives the same one."""
 
     caller = models.CharField(max_length=50)

@@ -10,11 +10,11 @@ from django.db import models
 
 from ledgerkit.db import json_validation
 
-from .secret_keys import masked, masked_schema
+from .secret_keys import mask_document, mask_schema
 
 
 class DefinitionField(models.JSONField):
-    mask: Callable[..., Any] = staticmethod(masked)
+    mask: Callable[..., Any] = staticmethod(mask_document)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         """The object shows what is stored, as a row that is read anew does."""
@@ -44,4 +44,4 @@ class DefinitionField(models.JSONField):
 
 
 class SchemaField(DefinitionField):
-    mask = staticmethod(masked_schema)
+    mask = staticmethod(mask_schema)

@@ -10,10 +10,10 @@ from django.utils.translation import pgettext_lazy
 
 from ledgerkit.db.audit import Through
 from ledgerkit.db.indexes import Index
-from ledgerkit.db.models import Identified
+from ledgerkit.db.models import UUID7Model
 
 
-class AuditFields(Identified):
+class AuditFields(UUID7Model):
     """Who did it, through what, why and when. The names of user and token are what they were: both may be gone."""
 
     through = models.CharField(_("through"), max_length=20, choices=Through)

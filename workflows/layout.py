@@ -67,7 +67,7 @@ class Layout[K: Hashable]:
         return spot.column, spot.row
 
 
-def layered[K: Hashable](nodes: Iterable[K], edges: Iterable[graph.Pair[K]]) -> Layout[K]:
+def layered_layout[K: Hashable](nodes: Iterable[K], edges: Iterable[graph.Pair[K]]) -> Layout[K]:
     """Edges to unknown nodes are left out. An edge that closes a circle is drawn as if it led the other way."""
     known = list(dict.fromkeys(nodes))
     places = {node: place for place, node in enumerate(known)}
@@ -76,9 +76,9 @@ def layered[K: Hashable](nodes: Iterable[K], edges: Iterable[graph.Pair[K]]) -> 
     levels, pairs = _levels(joined, sorted(pairs))
     spots = [Spot(levels.get(place, 0), place) for place in range(len(known))]
     direct = _join(spots, pairs)
-    order = _untangled(spots, joined)
+    order = _reduce_crossings(spots, joined)
     _straighten(spots, order)
-    _shelve(spots, joined, sorted(set(places.values()) - set(joined)))
+    _pack_rows(spots, joined, sorted(set(places.values()) - set(joined)))
     return Layout(known, spots, direct)
 
 
@@ -155,7 +155,7 @@ def _link(spots: list[Spot], a: int, b: int) -> None:
     spots[b].before.append(a)
 
 
-def _untangled(spots: list[Spot], joined: list[int]) -> Order:
+def _reduce_crossings(spots: list[Spot], joined: list[int]) -> Order:
     """The best order that sweeping to and fro found, after exchanges of neighbours."""
     order = best = _first_order(spots, joined)
     fewest, waited, steps = crossings(spots, order), 0, 0
@@ -163,7 +163,7 @@ def _untangled(spots: list[Spot], joined: list[int]) -> Order:
     for sweep in range(SWEEPS):
         if not fewest or waited == PATIENCE or steps > STEPS:
             break
-        order = _swept(spots, order, forward=sweep % 2 == 0)
+        order = _barycenter_sweep(spots, order, forward=sweep % 2 == 0)
         found, steps = crossings(spots, order), steps + 10 * cost
         best, fewest, waited = (order, found, 0) if found < fewest else (best, fewest, waited + 1)
     return _exchanged(spots, best) if fewest else best
@@ -182,7 +182,7 @@ def _first_order(spots: list[Spot], joined: list[int]) -> Order:
     return order
 
 
-def _swept(spots: list[Spot], order: Order, *, forward: bool) -> Order:
+def _barycenter_sweep(spots: list[Spot], order: Order, *, forward: bool) -> Order:
     """Each column sorted by the mean place of what its items are joined to in the column before, or after."""
     new = [list(column) for column in order]
     at = _positions(new)
@@ -247,18 +247,18 @@ def _positions(order: Order) -> dict[int, int]:
 def _straighten(spots: list[Spot], order: Order) -> None:
     """Rows: each item as near as can be to what it is joined to, none over another."""
     for column in order:
-        _settle(spots, column, [0.0] * len(column))
+        _balance(spots, column, [0.0] * len(column))
     for _ in range(STRAIGHTENINGS):
         for forward in (True, False):
             for column in order if forward else reversed(order):
-                _settle(spots, column, [_wanted(spots, place, forward=forward) for place in column])
+                _balance(spots, column, [_median_positions(spots, place, forward=forward) for place in column])
     top = min((spots[place].row - spots[place].height / 2 for column in order for place in column), default=0.0)
     for column in order:
         for place in column:
             spots[place].row -= top
 
 
-def _wanted(spots: list[Spot], place: int, *, forward: bool) -> float:
+def _median_positions(spots: list[Spot], place: int, *, forward: bool) -> float:
     spot = spots[place]
     near = (spot.before if forward else spot.after) or spot.after or spot.before
     if not near:  # it has direct edges alone
@@ -266,7 +266,7 @@ def _wanted(spots: list[Spot], place: int, *, forward: bool) -> float:
     return sum(spots[other].row for other in near) / len(near)
 
 
-def _settle(spots: list[Spot], column: list[int], wanted: list[float]) -> None:
+def _balance(spots: list[Spot], column: list[int], wanted: list[float]) -> None:
     """The rows nearest to the wanted ones by least squares that keep the order and the heights: neighbours that would
     meet move as one block, to the mean of what they want."""
     blocks: list[tuple[float, float, int]] = []  # mean, weight, how many
@@ -291,7 +291,7 @@ def _offsets(spots: list[Spot], column: list[int]) -> list[float]:
     return offsets
 
 
-def _shelve(spots: list[Spot], joined: list[int], loose: list[int]) -> None:
+def _pack_rows(spots: list[Spot], joined: list[int], loose: list[int]) -> None:
     """Nodes without any edge have no order: they fill rows of their own below the rest."""
     placed = [*(spots[place] for place in joined), *(spot for spot in spots if spot.is_bend)]
     top = max((spot.row + spot.height / 2 for spot in placed), default=0.0)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.fields import NameField
-from ledgerkit.db.models import Audited, AuditedQuerySet, Identified, Versioned, json_value, uuid7
+from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model, VersionedModel, json_value, uuid7
 
 from . import graph, retry_config
 from .exceptions import CyclicGraph, HasHistory
@@ -41,7 +41,7 @@ class NodeType(models.TextChoices):
     AGGREGATOR = "aggregator", _("aggregator")
 
 
-class Workflow(Audited, Versioned):
+class Workflow(AuditedModel, VersionedModel):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DB_SET_NULL,
@@ -121,7 +121,7 @@ class Workflow(Audited, Versioned):
         return new
 
 
-class Node(Audited, Identified):
+class Node(AuditedModel, UUID7Model):
     workflow = models.ForeignKey(
         Workflow, on_delete=models.DB_CASCADE, related_name="nodes", verbose_name=_("workflow"), db_index=False
     )
@@ -179,7 +179,7 @@ class Node(Audited, Identified):
         return retries_in(self.retry_config)
 
 
-class Edge(Audited, Identified):
+class Edge(AuditedModel, UUID7Model):
     workflow = models.ForeignKey(
         Workflow, on_delete=models.DB_CASCADE, related_name="edges", verbose_name=_("workflow"), db_index=False
     )
@@ -256,7 +256,7 @@ class Edge(Audited, Identified):
             raise ValidationError(error.sentence, code="cycle") from error
 
 
-class Graph(Identified):
+class Graph(UUID7Model):
     """A graph as runs remember it: what nodes and edges were when the first of these runs was made. The database stores
     it, with the run (`graph_of()` in sql/graphs.sql), so that every door of a run is covered."""
 

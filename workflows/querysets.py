@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser, AnonymousUser
 
 
-def may_see_all(user: "AbstractUser | AnonymousUser", permission: str) -> bool:
+def can_view_all(user: "AbstractUser | AnonymousUser", permission: str) -> bool:
     """Staff who hold the view permission see every owner's; all others see their own."""
     return user.is_active and user.is_staff and user.has_perm(permission)
 
@@ -41,7 +41,7 @@ class WorkflowQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any], VersionedQuery
         return self.prefetch_related(models.Prefetch("nodes", nodes), "edges")
 
     def visible_to(self, user: Any) -> "WorkflowQuerySet":
-        if may_see_all(user, "workflows.view_workflow"):
+        if can_view_all(user, "workflows.view_workflow"):
             return self
         return self.filter(owner_id=user.pk) if user.pk else self.none()
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from ledgerkit.db.json_validation import is_whole
+from ledgerkit.db.json_validation import is_integer
 
 MAX_RETRIES = 3
 KEYS = ("max_retries", "delay")
@@ -23,15 +23,15 @@ def default_retry_config() -> dict[str, int]:
 def retries_in(retry_config: Any) -> int:
     """Return how often a failed execution may be retried; the default where that is not said."""
     retries = retry_config.get("max_retries", MAX_RETRIES) if isinstance(retry_config, dict) else MAX_RETRIES
-    return int(retries) if is_whole(retries) else MAX_RETRIES
+    return int(retries) if is_integer(retries) else MAX_RETRIES
 
 
 def check(retry_config: Any) -> None:
     """Raise ValidationError on `retry_config` for a key that nothing reads, and for a number that is none."""
     known = retry_config if isinstance(retry_config, dict) else {"max_retries": None}
     retries = known.get("max_retries", MAX_RETRIES)
-    faults = [] if is_whole(retries) and retries >= 0 else [ValidationError(NOT_WHOLE)]
-    faults += [ValidationError(UNKNOWN, params=_named(key)) for key in unknown_keys(known)]
+    faults = [] if is_integer(retries) and retries >= 0 else [ValidationError(NOT_WHOLE)]
+    faults += [ValidationError(UNKNOWN, params=_name_keys(key)) for key in unknown_keys(known)]
     if faults:
         raise ValidationError({"retry_config": faults})
 
@@ -41,5 +41,5 @@ def unknown_keys(retry_config: dict[Any, Any]) -> Iterator[str]:
     return (key for _number, key in zip(range(MOST_UNKNOWN), unknown, strict=False))
 
 
-def _named(key: str) -> dict[str, str]:
+def _name_keys(key: str) -> dict[str, str]:
     return {"key": key[:SHOWN], "keys": ", ".join(KEYS)}

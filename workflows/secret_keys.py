@@ -60,13 +60,13 @@ def names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
 def _names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
     if _is_extra(key, extra):
         return True
-    bare = INNOCENT.sub("", plain(key))
+    bare = INNOCENT.sub("", normalize_key(key))
     return (any(name in bare for name in NAMES) or _ends_in_word(key, bare)) and not _is_about(key)
 
 
 def _is_extra(key: str, extra: tuple[str, ...]) -> bool:
     """Whether the key holds a name of the setting: who set it knows that every value under it is secret."""
-    return bool(extra) and any(name in plain(key) for name in filter(None, map(plain, extra)))
+    return bool(extra) and any(name in normalize_key(key) for name in filter(None, map(normalize_key, extra)))
 
 
 def _is_about(key: str) -> bool:
@@ -85,7 +85,7 @@ def _ends_in_word(key: str, bare: str) -> bool:
     return bool(words) and (words[-1] in WORDS or (len(words) > 1 and words[-1] in LAST_OF_MANY))
 
 
-def hides(key: Any, item: Any, extra: tuple[str, ...] = ()) -> bool:
+def should_mask(key: Any, item: Any, extra: tuple[str, ...] = ()) -> bool:
     if not (isinstance(key, str) and names_secret(key, extra)):
         return False
     if item is None or _is_extra(key, extra):
@@ -93,7 +93,7 @@ def hides(key: Any, item: Any, extra: tuple[str, ...] = ()) -> bool:
     if isinstance(item, bool) or (isinstance(item, str) and len(item) < 10 and item.casefold() in NO_VALUES):
         return False
     # `max_tokens` is a number of words, and `token` is a secret even where it is a number, if a large one.
-    return not isinstance(item, int | float) or not (abs(item) < SMALL or COUNTS.search(plain(key)))
+    return not isinstance(item, int | float) or not (abs(item) < SMALL or COUNTS.search(normalize_key(key)))
 
 
 def is_small(word: str) -> bool:
@@ -107,7 +107,9 @@ def hidden_in(value: dict[Any, Any], extra: tuple[str, ...] = ()) -> frozenset[s
     names = [
         name[:200] for key in NAMING if isinstance(name := value.get(key), str) and names_secret(name[:200], extra)
     ]
-    return frozenset(key for key in VALUES & value.keys() if any(hides(name, value[key], extra) for name in names))
+    return frozenset(
+        key for key in VALUES & value.keys() if any(should_mask(name, value[key], extra) for name in names)
+    )
 
 
 def is_pair(items: Any, extra: tuple[str, ...] = ()) -> bool:
@@ -116,7 +118,7 @@ def is_pair(items: Any, extra: tuple[str, ...] = ()) -> bool:
     if len(items) != 2 or not isinstance(items[0], str) or not isinstance(items[1], str | int | float):
         return False
     second = items[1]
-    return hides(items[0][:200], second, extra) and not (isinstance(second, str) and BARE_WORD.fullmatch(second))
+    return should_mask(items[0][:200], second, extra) and not (isinstance(second, str) and BARE_WORD.fullmatch(second))
 
 
 def hidden_items(items: Any, extra: tuple[str, ...] = ()) -> frozenset[int]:
@@ -130,41 +132,42 @@ def hidden_items(items: Any, extra: tuple[str, ...] = ()) -> frozenset[int]:
 
 def _is_value(option: str, item: Any, extra: tuple[str, ...]) -> bool:
     is_option = isinstance(item, str) and item[:1] == "-"
-    return isinstance(item, str | int | float) and not is_option and hides(option, item, extra)
+    return isinstance(item, str | int | float) and not is_option and should_mask(option, item, extra)
 
 
-def plain(key: str) -> str:
+def normalize_key(key: str) -> str:
     return "".join(filter(str.isalnum, key.casefold()))
 
 
-def masked(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any:
+def mask_document(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any:
     """A copy with the mask in place of each value under a key that names a secret; the keys there stay readable. All
     of it where it is `secret` itself."""
     if isinstance(value, dict):
         more = hidden_in(value, extra)
         return {
-            key: masked(item, extra, secret or key in more or hides(key, item, extra)) for key, item in value.items()
+            key: mask_document(item, extra, secret or key in more or should_mask(key, item, extra))
+            for key, item in value.items()
         }
     if isinstance(value, list | tuple):
         places = hidden_items(value, extra)
-        return [masked(item, extra, secret or at in places) for at, item in enumerate(value)]
+        return [mask_document(item, extra, secret or at in places) for at, item in enumerate(value)]
     return MASK if secret and value is not None else value
 
 
-def masked_schema(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any:
+def mask_schema(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any:
     """masked() of a JSON Schema, whose keys name properties: what it says of one stays, a value that it gives goes."""
     if isinstance(value, list | tuple):
-        return [masked_schema(item, extra, secret) for item in value]
+        return [mask_schema(item, extra, secret) for item in value]
     if isinstance(value, dict):
         return {key: _masked_keyword(key, item, extra, secret) for key, item in value.items()}
-    return value if isinstance(value, bool) else masked(value, extra, secret)
+    return value if isinstance(value, bool) else mask_document(value, extra, secret)
 
 
 def _masked_keyword(key: Any, item: Any, extra: tuple[str, ...], secret: bool) -> Any:
     if not secret:
-        return masked_schema(item, extra, hides(key, item, extra))
+        return mask_schema(item, extra, should_mask(key, item, extra))
     if isinstance(item, bool) or (key in DESCRIBING and not isinstance(item, dict)):
         return item
     if key == "properties" and isinstance(item, dict):
-        return {name: masked_schema(schema, extra, secret) for name, schema in item.items()}
-    return masked_schema(item, extra, secret) if key in SCHEMAS else masked(item, extra, secret)
+        return {name: mask_schema(schema, extra, secret) for name, schema in item.items()}
+    return mask_schema(item, extra, secret) if key in SCHEMAS else mask_document(item, extra, secret)

@@ -15,14 +15,14 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from executions.allowed_actions import refusal, refusals
-from executions.audit import acting
+from executions.audit import act_as
 from executions.exceptions import InvalidTransition, SecretsUnknown
 from executions.refusal_reasons import out_of_retries
 from executions.states import ACTIVE, ExecutionStatus
-from ledgerkit.admin.confirmation import MAX_REASON, Question, ask, is_confirmed, reason
+from ledgerkit.admin.confirmation import MAX_REASON, Question, confirmation_page, is_confirmed, reason
 from ledgerkit.admin.lists import EVERYWHERE, StrictAdmin
 
-__all__ = ["MAX_REASON", "Acts", "Offer", "SelectedOnly", "reason"]
+__all__ = ["MAX_REASON", "NoSelectAcrossForm", "Offer", "TransitionActionsMixin", "reason"]
 
 DONE = {
     "fail": _("Marked %(count)d %(items)s as failed."),
@@ -50,7 +50,7 @@ REASON_NEEDED = _("Nothing was marked as failed: give a reason, which becomes th
 GONE = _("It was deleted meanwhile.")
 
 
-class SelectedOnly(ActionForm):
+class NoSelectAcrossForm(ActionForm):
     """A list that does not count its rows cannot offer all of them either."""
 
     def clean_select_across(self) -> bool:
@@ -69,8 +69,8 @@ class Offer:
     way_text: Any = ""
 
 
-class Acts(StrictAdmin):
-    action_form = SelectedOnly
+class TransitionActionsMixin(StrictAdmin):
+    action_form = NoSelectAcrossForm
 
     @admin.action(permissions=["change"], description=_("Cancel"), location=EVERYWHERE)
     def cancel(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
@@ -103,14 +103,14 @@ class Acts(StrictAdmin):
         if isinstance(no, SecretsUnknown):
             return Offer(act.name, act.description, no.reason)
         why = out_of_retries(row) if _is_spent(row) else no.reason
-        return Offer(act.name, act.description, why, *way_out(request, row))
+        return Offer(act.name, act.description, why, *suggest_retry_of_run(request, row))
 
     def _say(self, verb: str, request: HttpRequest, queryset: Any, *said: str) -> HttpResponse | None:
         """Ask, and do it once the page that asks was answered; ask again where nothing could be done."""
         if not is_confirmed(request):
             return self._ask(verb, request, queryset)
         pks = list(queryset.values_list("pk", flat=True))
-        with acting(reason=reason(request)):
+        with act_as(reason=reason(request)):
             done = [pk for pk in pks if self._said(verb, request, pk, *said)]
         if done:
             items = model_ngettext(self.opts, len(done))
@@ -122,7 +122,7 @@ class Acts(StrictAdmin):
         effect = EFFECTS.get((str(self.opts.model_name), verb), "")
         refused = {pk: no.reason or no.sentence for pk, no in refusals(verb, rows).items()}
         question = Question(verb, VERBS[verb], effect, rows, refused, needs_reason=verb == "fail")
-        return ask(self, request, question, error)
+        return confirmation_page(self, request, question, error)
 
     def _said(self, verb: str, request: HttpRequest, pk: Any, *said: str) -> bool:
         row = None
@@ -145,7 +145,7 @@ def _is_spent(row: Any) -> bool:
     return run is not row and run.status in {*ACTIVE, ExecutionStatus.FAILED} and not row.can_retry
 
 
-def way_out(request: HttpRequest, row: Any) -> tuple[str, Any]:
+def suggest_retry_of_run(request: HttpRequest, row: Any) -> tuple[str, Any]:
     """Return where it can be mended that a failed row cannot be retried: the address and the text of the link."""
     run = getattr(row, "workflow_execution", row)
     if run is not row and run.status == ExecutionStatus.FAILED and not _is_spent(row):

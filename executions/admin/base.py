@@ -18,10 +18,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from psycopg.errors import QueryCanceled
 
-from ledgerkit.db.timeouts import TookTooLong, at_most
+from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 from . import formatting
-from .actions import Acts
+from .actions import TransitionActionsMixin
 from .filters import validation
 from .pagination import NEWER, OLDER, KeysetChangeList
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 LIMIT_MS = 5_000  # for each statement of a list
 
 
-class LedgerAdmin(Acts):
+class ReadOnlyAdmin(TransitionActionsMixin):
     """`columns` is all that is read of a row, in lists and on pages, `related` what comes along, `keyset` its order."""
 
     columns: ClassVar[tuple[str, ...]]
@@ -70,9 +70,9 @@ class LedgerAdmin(Acts):
         if request.method != "GET":
             return super().changelist_view(request, extra_context)
         try:
-            with at_most(LIMIT_MS):
+            with statement_timeout(LIMIT_MS):
                 response = self.elsewhere(request) or super().changelist_view(request, extra_context)
-        except TookTooLong:
+        except StatementTimeout:
             return self.told(request, "too_slow", 503, title=_("This took too long"))
         except DatabaseError:
             logger.exception("The list of %s could not be read.", self.opts.model_name)
@@ -95,11 +95,11 @@ class LedgerAdmin(Acts):
 
     def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
         """Says which filter is none; from a place that is none it leads to the start of the list."""
-        names = validation.refused(self, request, request.GET.dict())
+        names = validation.invalid_parameters(self, request, request.GET.dict())
         kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
         if not names:
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
-        words = {"title": _("No such filter"), "refused": validation.named(self, names), "kept": urlencode(kept)}
+        words = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
         return self.told(request, "not_offered", 400, **words | more)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
@@ -146,10 +146,10 @@ class LedgerAdmin(Acts):
 
     @admin.display(description=_("started"))
     def started(self, row: Any) -> str:
-        return formatting.moment(row.started_at)
+        return formatting.format_datetime(row.started_at)
 
 
-def link(row: Any, text: Any) -> str:
+def link_to(row: Any, text: Any) -> str:
     """To the row's page. `text` is escaped."""
     return format_html('<a href="{}">{}</a>', _address(row._meta, row.pk), text)
 
@@ -157,7 +157,7 @@ def link(row: Any, text: Any) -> str:
 def link_to_run(row: Any) -> str:
     """To the run of a node execution or a line; only its id for whoever may not see runs (`row.shows_run`)."""
     run = row.workflow_execution
-    return link(run, run.workflow_name) if row.shows_run else str(run.pk)
+    return link_to(run, run.workflow_name) if row.shows_run else str(run.pk)
 
 
 def _address(opts: Any, pk: Any) -> str:

@@ -22,8 +22,8 @@ LINE = 300
 def duration(row: Any) -> str:
     """Of a run, a node execution or an attempt; of one that runs, the time until now."""
     if (known := row.duration_seconds) is None and (running := seconds(row)) is not None:
-        return _("%(duration)s so far") % {"duration": human(running)}
-    return "–" if known is None else human(known)
+        return _("%(duration)s so far") % {"duration": format_duration(running)}
+    return "–" if known is None else format_duration(known)
 
 
 def seconds(row: Any) -> float | None:
@@ -33,7 +33,7 @@ def seconds(row: Any) -> float | None:
     return row.duration_seconds  # type: ignore[no-any-return]  # of any row that has times
 
 
-def human(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """ "40 ms", "1.2 s", "3 min 4 s", "2 h 5 min", "3 d 4 h": two units at most."""
     if seconds < 0.9995:  # noqa: PLR2004  # rounds up to a second
         return _("%d ms") % round(seconds * 1000)
@@ -62,15 +62,15 @@ def percent(value: float | None) -> str:
     return "–" if value is None else _("%(number)s %%") % {"number": localize(value)}
 
 
-def moment(time: Any) -> str:
+def format_datetime(time: Any) -> str:
     return time_zones.clock(time) if time else "–"
 
 
-def head(name: str, size: int) -> Left:
+def first_characters(name: str, size: int) -> Left:
     return Left(F(name), size)
 
 
-def tail(name: str, size: int) -> Right:
+def last_characters(name: str, size: int) -> Right:
     """The end of a traceback says what went wrong."""
     return Right(F(name), size)
 
@@ -97,7 +97,7 @@ class Payload:
 
 def payloads(row: Any, *names: str, **others: Any) -> tuple[list[Payload], dict[str, Any]]:
     """The row's JSON fields, printed by the database; and `others`, expressions, from the same query."""
-    printed = {f"{name}_printed": _printed(name) for name in names}
+    printed = {f"{name}_printed": _format_json(name) for name in names}
     found = type(row)._default_manager.filter(pk=row.pk).values(**printed, **others).first()
     values: dict[str, Any] = found or dict.fromkeys([*printed, *others])
     labels = {name: row._meta.get_field(name).verbose_name for name in names}
@@ -105,5 +105,5 @@ def payloads(row: Any, *names: str, **others: Any) -> tuple[list[Payload], dict[
     return shown, {name: values[name] for name in others}
 
 
-def _printed(name: str) -> Left:
+def _format_json(name: str) -> Left:
     return Left(Func(F(name), function="jsonb_pretty", output_field=TextField()), Value(LIMIT + 1))

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from . import formatting
 from .monitor import duration_percentiles
-from .monitor.duration_percentiles import Usual
+from .monitor.duration_percentiles import WorkflowPercentiles
 
 AHEAD = timedelta(seconds=2)
 WIDTH = 100  # of the bar, in units of its viewBox
@@ -22,7 +22,7 @@ class Bar:
     """A duration, in seconds, against what is usual."""
 
     seconds: float
-    usual: Usual
+    usual: WorkflowPercentiles
 
     def _at(self, seconds: float) -> float:
         return round(min(WIDTH, seconds / self.usual.p95 * P95_AT), 1) if self.usual.p95 else WIDTH
@@ -45,19 +45,19 @@ class Bar:
 
     @property
     def words(self) -> str:
-        known = {"p50": formatting.human(self.usual.p50), "p95": formatting.human(self.usual.p95)}
+        known = {"p50": formatting.format_duration(self.usual.p50), "p95": formatting.format_duration(self.usual.p95)}
         return _("Of this workflow’s last 7 days, half took up to %(p50)s, and 95 of 100 up to %(p95)s.") % known
 
 
-def with_usual(runs: list[Any]) -> list[Any]:
+def with_duration_bars(runs: list[Any]) -> list[Any]:
     """The same runs, each with its `bar`, or None where nothing is known of what is usual; by one question."""
-    known = duration_percentiles.of({run.workflow_id for run in runs})
+    known = duration_percentiles.get_percentiles({run.workflow_id for run in runs})
     for run in runs:
         run.seconds = seconds(run)
         of_workflow = known.get(run.workflow_id)
         run.bar = Bar(run.seconds, of_workflow) if of_workflow and run.seconds is not None else None
-        run.shown_duration = "–" if run.seconds is None else formatting.human(run.seconds)
-        run.ago = ago(run.started_at or run.created_at)
+        run.shown_duration = "–" if run.seconds is None else formatting.format_duration(run.seconds)
+        run.ago = format_ago(run.started_at or run.created_at)
     return runs
 
 
@@ -69,7 +69,7 @@ def seconds(run: Any) -> Any:
     return found
 
 
-def ago(moment: datetime) -> str:
+def format_ago(moment: datetime) -> str:
     """ "12 s ago", "3 minutes ago", "2 days ago", and "in 2 days"; what one clock may be ahead of another is now."""
     passed = timezone.now() - moment
     if passed < -AHEAD:
@@ -82,7 +82,7 @@ def _span(length: timedelta, words: str) -> str:
     return _("%(seconds)d s") % {"seconds": length.total_seconds()} if length < timedelta(minutes=1) else words
 
 
-def clocks() -> dict[str, str]:
+def clock_texts() -> dict[str, str]:
     """The words of texts.human() for clocks.js, and the server's own time, by which they tick."""
     return {
         "now": timezone.now().isoformat(),

@@ -23,9 +23,9 @@ class KeysetChangeList(StrictChangeList):
 
     PARSERS: ClassVar[dict[str, Any]] = {
         "id": UUID,
-        "created_at": json_validation.moment,
-        "timestamp": json_validation.moment,
-        "happened_at": json_validation.moment,
+        "created_at": json_validation.parse_utc_datetime,
+        "timestamp": json_validation.parse_utc_datetime,
+        "happened_at": json_validation.parse_utc_datetime,
     }
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:

@@ -5,17 +5,17 @@ from collections.abc import Callable
 
 from django.db import DatabaseError
 
-from ledgerkit.db.timeouts import TookTooLong, at_most
+from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 logger = logging.getLogger(__name__)
 
 
-def asked[T](name: str, question: Callable[[], T], milliseconds: int) -> T | None:
+def query_or_none[T](name: str, question: Callable[[], T], milliseconds: int) -> T | None:
     """The answer, or None where there was none in time."""
     try:
-        with at_most(milliseconds):
+        with statement_timeout(milliseconds):
             return question()
-    except TookTooLong:
+    except StatementTimeout:
         logger.warning("The section %s took longer than %s ms.", name, milliseconds)
     except DatabaseError:
         logger.exception("The section %s could not be asked.", name)

@@ -56,7 +56,7 @@ UNSPOKEN = {
 NOWHERE = "There is nothing at this address. Addresses end with a slash, and ids are UUIDs in lower case."
 
 
-def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler_with_problems(error: Exception, context: dict[str, Any]) -> Response | None:
     """REST framework's EXCEPTION_HANDLER. None, and so a 500, for what nobody expected."""
     if isinstance(error, DjangoValidationError):
         error = drf.ValidationError(get_error_detail(error))
@@ -69,11 +69,11 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         return response
     detail = getattr(error, "detail", None) or drf.NotFound().detail
     if isinstance(error, drf.ValidationError):
-        errors = list(places(detail, "?" if isinstance(error, BadQuery) else getattr(error, "pointer", "")))
+        errors = list(flatten_errors(detail, "?" if isinstance(error, BadQuery) else getattr(error, "pointer", "")))
         body = problem(400, "invalid", "The request has errors; each is listed with its place.", errors=errors)
     else:
         body = problem(response.status_code, getattr(detail, "code", "error"), str(detail))
-    return answer(body, headers=dict(response.items()))
+    return problem_response(body, headers=dict(response.items()))
 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -87,19 +87,21 @@ def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+def problem_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
     return Response(body, status=body["status"], headers=kept, content_type="application/problem+json")
 
 
-def places(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
+def flatten_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
     """REST framework's nested error details, flattened."""
     if isinstance(detail, dict):
         for key, value in detail.items():
-            yield from places(value, pointer if key == api_settings.NON_FIELD_ERRORS_KEY else _within(pointer, key))
+            yield from flatten_errors(
+                value, pointer if key == api_settings.NON_FIELD_ERRORS_KEY else _within(pointer, key)
+            )
     elif isinstance(detail, list) and not all(isinstance(item, str) for item in detail):
         for index, item in enumerate(detail):
-            yield from places(item, f"{pointer}/{index}")
+            yield from flatten_errors(item, f"{pointer}/{index}")
     else:
         for item in detail if isinstance(detail, list) else [detail]:
             yield {"pointer": pointer, "code": getattr(item, "code", "invalid"), "detail": str(item)}
@@ -110,7 +112,7 @@ def _domain(error: Exception) -> Response | None:
         if isinstance(error, kind):
             more = _state(error) if isinstance(error, ours.InvalidTransition) else {}
             headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-            return answer(problem(status, code, UNSPOKEN.get(code) or str(error), **more), headers)
+            return problem_response(problem(status, code, UNSPOKEN.get(code) or str(error), **more), headers)
     return None
 
 
@@ -128,23 +130,23 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400, which also speaks for the admin."""
     if not is_api(request.path):
         return defaults.bad_request(request, exception)
-    return _plainly(problem(400, "invalid_request", str(exception) or "This request cannot be read."))
+    return _json_response(problem(400, "invalid_request", str(exception) or "This request cannot be read."))
 
 
 def not_found() -> HttpResponse:
     """For addresses that no pattern of ours matches: with a newline in it, or beside `v1/`."""
-    return _plainly(problem(404, "not_found", NOWHERE))
+    return _json_response(problem(404, "not_found", NOWHERE))
 
 
 def forbidden(sentence: str) -> HttpResponse:
     """For what is refused before a view of the API speaks."""
-    return _plainly(problem(403, "permission_denied", sentence or "This is not allowed."))
+    return _json_response(problem(403, "permission_denied", sentence or "This is not allowed."))
 
 
 def busy(request: HttpRequest) -> HttpResponse:
     """Where even the wait for a connection was too long, which also happens to the admin."""
     if is_api(request.path):
-        response = _plainly(problem(503, "busy", UNSPOKEN["busy"]))
+        response = _json_response(problem(503, "busy", UNSPOKEN["busy"]))
     else:
         response = HttpResponse(f"{gettext(BUSY)}\n", status=503, content_type="text/plain; charset=utf-8")
     response["Retry-After"] = "5"
@@ -155,8 +157,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, which also speaks for the admin."""
     if not is_api(request.path):
         return defaults.server_error(request)
-    return _plainly(problem(500, "error", "Something went wrong here that is not your fault. It has been logged."))
+    return _json_response(
+        problem(500, "error", "Something went wrong here that is not your fault. It has been logged.")
+    )
 
 
-def _plainly(body: dict[str, Any]) -> HttpResponse:
+def _json_response(body: dict[str, Any]) -> HttpResponse:
     return JsonResponse(body, status=body["status"], content_type="application/problem+json")

@@ -18,7 +18,7 @@ from executions.models import ExecutionLog
 UNTOLD = {"id", "start", "timestamp", "execution_order"}
 
 
-class OtherContent(exceptions.APIException):
+class IdTaken(exceptions.APIException):
     status_code = status.HTTP_409_CONFLICT
     default_detail = "A row with this id exists and has other content: choose another id, or send its content."
     default_code = "exists_with_other_content"
@@ -69,8 +69,8 @@ class CreateMixin:
         chosen = {content["id"]: content for content in contents if "id" in content}
         found = {row.pk: row for row in view.get_queryset().filter(pk__in=chosen)} if chosen else {}
         left_out = _defaults(view.get_serializer(), view.get_queryset().model) if found else {}
-        if any(not _is_made_of(row, left_out | _stored(chosen[pk])) for pk, row in found.items()):
-            raise OtherContent
+        if any(not _matches(row, left_out | _stored(chosen[pk])) for pk, row in found.items()):
+            raise IdTaken
         return found
 
 
@@ -86,8 +86,8 @@ def _defaults(serializer: Any, model: Any) -> dict[str, Any]:
     return {name: model._meta.get_field(name).get_default() for name in optional}
 
 
-def _is_made_of(row: Any, content: dict[str, Any]) -> bool:
-    texts = {name: content[name] for name in masking.guarded(row._meta.model) & set(content)}
+def _matches(row: Any, content: dict[str, Any]) -> bool:
+    texts = {name: content[name] for name in masking.maskable_fields(row._meta.model) & set(content)}
     as_stored = log_messages.as_stored if isinstance(row, ExecutionLog) else masking.as_stored
     return any(
         all(_holds(there, name, value) for name, value in (content | stored).items())

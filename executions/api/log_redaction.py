@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from executions import body_masking, masking
 from executions.models import NodeExecution
-from executions.secrets import Scrubber, values_in
+from executions.secrets import Scrubber, find_secret_values
 
 KEY = "Idempotency-Key"
 
@@ -19,7 +19,7 @@ def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
     extra = tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA)
     said = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
     body = getattr(request, "_full_data", None)  # `data` would read it now, which may be what broke down
-    return Scrubber(values_in([said, body], extra) | body_masking.found() | _known(kwargs), extra)
+    return Scrubber(find_secret_values([said, body], extra) | body_masking.found() | _known(kwargs), extra)
 
 
 def _known(kwargs: dict[str, Any]) -> frozenset[str]:

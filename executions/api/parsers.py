@@ -10,10 +10,10 @@ from rest_framework.exceptions import APIException, ParseError, UnsupportedMedia
 from rest_framework.parsers import JSONParser
 
 from executions import report_texts
-from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, faults, has_more_elements
-from ledgerkit.db.pool import release
+from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, has_more_elements, iter_errors
+from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.charset import UTF8
-from ledgerkit.rest.query_params import shown
+from ledgerkit.rest.query_params import safe_name
 
 
 class BadBody(ValidationError):
@@ -44,11 +44,11 @@ class StorableJSONParser(JSONParser):
         _check_charset(media_type or "")
         body = stream.read()
         if is_large := len(body) > LARGE:
-            release()
+            release_connection()
         if has_more_elements(body, settings.MAX_BODY_ELEMENTS):  # before it is parsed: each costs a hundred bytes
             raise TooManyElements
         data = report_texts.visible(_read(_text(body)))
-        for pointer, fault in faults(data):
+        for pointer, fault in iter_errors(data):
             raise BadBody(pointer, fault)
         mask = getattr((parser_context or {}).get("view"), "masked_body", None)
         return mask(data) if is_large and mask else data
@@ -90,7 +90,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = Counter(name for name, _value in pairs).most_common(1)[0][0]
-        raise ParseError(f"The name “{shown(twice)}” stands twice in one object of the body.")
+        raise ParseError(f"The name “{safe_name(twice)}” stands twice in one object of the body.")
     return found
 
 

@@ -18,11 +18,19 @@ from executions.models import (
     WorkflowExecution,
     WorkflowExecutionAttempt,
 )
-from executions.querysets import sees
-from ledgerkit.rest.fields import DocumentField, MomentField, ObjectField, RelatedField, Rows, UUID7Field, UUIDField
+from executions.querysets import can_see_nodes_and_logs
+from ledgerkit.rest.fields import (
+    DocumentField,
+    MomentField,
+    ObjectField,
+    RelatedField,
+    StrictModelSerializer,
+    UUID7Field,
+    UUIDField,
+)
 from ledgerkit.rest.strict_types import StrictTypes
-from tokens.api import within
-from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, arranged
+from tokens.api import limit_to_token
+from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, graph_with_levels
 from workflows.models import Graph, Node, Workflow
 
 from .fast_serializers import LeanSerializer
@@ -39,7 +47,7 @@ class OwnWorkflowField(RelatedField):
         request = self.context.get("request")
         if request is None:
             return Workflow.objects.none()
-        return within(Workflow.objects.visible_to(request.user).alive(), request, "id")
+        return limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id")
 
 
 class HeadField(serializers.CharField):
@@ -67,14 +75,14 @@ class ErrorHeads(serializers.Serializer[Any]):
     error_is_cut = GoesOnField()
 
 
-class WorkflowExecutionListSerializer(LeanSerializer, ErrorHeads, Rows[WorkflowExecution]):
+class WorkflowExecutionListSerializer(LeanSerializer, ErrorHeads, StrictModelSerializer[WorkflowExecution]):
     class Meta:
         model = WorkflowExecution
         fields = ["id", "workflow", "workflow_name", "trigger_type", *LISTED, "failed_nodes", "metadata", *STAMPS]
         read_only_fields = fields
 
 
-class WorkflowExecutionSerializer(StrictTypes, LeanSerializer, Rows[WorkflowExecution]):
+class WorkflowExecutionSerializer(StrictTypes, LeanSerializer, StrictModelSerializer[WorkflowExecution]):
     id = UUID7Field(required=False)
     workflow = OwnWorkflowField()
     start = serializers.BooleanField(required=False, write_only=True, help_text="Start it at once.")
@@ -127,8 +135,8 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
 
     def to_representation(self, instance: WorkflowExecution) -> dict[str, Any]:
         """What a Graph holds is JSON already. Empty for whoever may not see node executions."""
-        sees_nodes, _lines = sees(self.context["request"].user, instance)
-        shown = arranged(run_graph.of_run(instance) if sees_nodes else Graph(workflow_id=instance.workflow_id))
+        sees_nodes, _lines = can_see_nodes_and_logs(self.context["request"].user, instance)
+        shown = graph_with_levels(run_graph.of_run(instance) if sees_nodes else Graph(workflow_id=instance.workflow_id))
         rows = instance.node_executions.all() if sees_nodes else instance.node_executions.none()
         done = {str(node): each for node, *each in rows.values_list("node_id", "id", "status")}
         for node in shown["nodes"]:
@@ -137,7 +145,7 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
         return {"workflow_execution": str(instance.pk), "workflow": str(instance.workflow_id), **shown}
 
 
-class HistoryEntrySerializer(LeanSerializer, Rows[HistoryEntry]):
+class HistoryEntrySerializer(LeanSerializer, StrictModelSerializer[HistoryEntry]):
     class Meta:
         model = HistoryEntry
         fields = [
@@ -147,7 +155,7 @@ class HistoryEntrySerializer(LeanSerializer, Rows[HistoryEntry]):
         read_only_fields = fields
 
 
-class NodeExecutionListSerializer(LeanSerializer, ErrorHeads, Rows[NodeExecution]):
+class NodeExecutionListSerializer(LeanSerializer, ErrorHeads, StrictModelSerializer[NodeExecution]):
     node_name = serializers.CharField(read_only=True)
 
     class Meta:
@@ -159,7 +167,7 @@ class NodeExecutionListSerializer(LeanSerializer, ErrorHeads, Rows[NodeExecution
         read_only_fields = fields
 
 
-class NodeExecutionSerializer(StrictTypes, LeanSerializer, Rows[NodeExecution]):
+class NodeExecutionSerializer(StrictTypes, LeanSerializer, StrictModelSerializer[NodeExecution]):
     """Takes, for a new one, `node` by its id or its name; `execution_order` is its topological level unless given."""
 
     id = UUID7Field(required=False)
@@ -190,35 +198,37 @@ class NodeExecutionSerializer(StrictTypes, LeanSerializer, Rows[NodeExecution]):
         return run.add_node(node, **validated_data)
 
 
-class WorkflowExecutionAttemptListSerializer(LeanSerializer, ErrorHeads, Rows[WorkflowExecutionAttempt]):
+class WorkflowExecutionAttemptListSerializer(
+    LeanSerializer, ErrorHeads, StrictModelSerializer[WorkflowExecutionAttempt]
+):
     class Meta:
         model = WorkflowExecutionAttempt
         fields = ["id", "number", *LISTED]
         read_only_fields = fields
 
 
-class WorkflowExecutionAttemptSerializer(LeanSerializer, Rows[WorkflowExecutionAttempt]):
+class WorkflowExecutionAttemptSerializer(LeanSerializer, StrictModelSerializer[WorkflowExecutionAttempt]):
     class Meta:
         model = WorkflowExecutionAttempt
         fields = ["id", "number", *MOVED, "output_data"]
         read_only_fields = fields
 
 
-class NodeExecutionAttemptListSerializer(LeanSerializer, ErrorHeads, Rows[NodeExecutionAttempt]):
+class NodeExecutionAttemptListSerializer(LeanSerializer, ErrorHeads, StrictModelSerializer[NodeExecutionAttempt]):
     class Meta:
         model = NodeExecutionAttempt
         fields = ["id", "number", *LISTED]
         read_only_fields = fields
 
 
-class NodeExecutionAttemptSerializer(LeanSerializer, Rows[NodeExecutionAttempt]):
+class NodeExecutionAttemptSerializer(LeanSerializer, StrictModelSerializer[NodeExecutionAttempt]):
     class Meta:
         model = NodeExecutionAttempt
         fields = ["id", "number", *MOVED, "output_data", "error_traceback"]
         read_only_fields = fields
 
 
-class ExecutionLogSerializer(StrictTypes, LeanSerializer, Rows[ExecutionLog]):
+class ExecutionLogSerializer(StrictTypes, LeanSerializer, StrictModelSerializer[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` is now unless given. The time inside an `id` decides on the
     partition, so it may not lie anywhere."""
 

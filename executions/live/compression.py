@@ -17,7 +17,7 @@ ONE, X, POLYNOMIAL = 1 << 31, 1 << 30, 0xEDB88320  # of CRC-32, the lowest power
 
 
 @dataclass(frozen=True)
-class Piece:
+class GzipMember:
     """`packed` is of a text with the checksum `crc`; `shift` is x to its length in bits."""
 
     packed: bytes
@@ -26,13 +26,13 @@ class Piece:
     length: int
 
 
-def pack(text: bytes) -> Piece:
+def pack(text: bytes) -> GzipMember:
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     packed = packer.compress(text) + packer.flush(zlib.Z_FULL_FLUSH)
-    return Piece(packed, zlib.crc32(text), _power(8 * len(text)), len(text))
+    return GzipMember(packed, zlib.crc32(text), _power(8 * len(text)), len(text))
 
 
-class Plain:
+class PlainBody:
     """The way of one reader's stream who takes no gzip."""
 
     encoding: ClassVar[str | None] = None
@@ -48,7 +48,7 @@ class Plain:
         return sent
 
 
-class Packed:
+class GzipBody:
     """The way of one reader's stream who takes gzip."""
 
     encoding: ClassVar[str | None] = "gzip"
@@ -58,7 +58,7 @@ class Packed:
     def __init__(self) -> None:
         self.crc = self.length = 0
 
-    def sent(self, piece: Piece) -> bytes:
+    def sent(self, piece: GzipMember) -> bytes:
         self.crc = _product(piece.shift, self.crc) ^ piece.crc
         self.length += piece.length
         return piece.packed
@@ -68,14 +68,14 @@ class Packed:
         return EMPTY + struct.pack("<LL", self.crc, self.length % 2**32)
 
 
-type Way = Plain | Packed
+type Way = PlainBody | GzipBody
 
 
-def way_of(accepted: str) -> type[Way]:
+def encoding_for(accepted: str) -> type[Way]:
     """By the Accept-Encoding of a request."""
     wishes = [wish.replace(" ", "").lower().partition(";q=") for wish in accepted.split(",")]
     quality = next((quality or "1" for name, _mark, quality in wishes if name == "gzip"), "0")
-    return Packed if quality.strip("0.") else Plain
+    return GzipBody if quality.strip("0.") else PlainBody
 
 
 def _power(exponent: int) -> int:

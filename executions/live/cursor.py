@@ -82,7 +82,7 @@ def _place(*after: str) -> tuple[str, ...]:
     return transaction, read.astimezone(UTC).isoformat() if moment else "", str(UUID(id))
 
 
-def up_to(snapshot: str, newest: int) -> str:
+def clamp_snapshot(snapshot: str, newest: int) -> str:
     """What it says of transactions up to `newest`; those after it count as not begun.
 
     Numbers are handed out in memory. After a crash PostgreSQL goes on behind the last that it finds on disk, and gives

@@ -27,7 +27,7 @@ def _alone[T](work: Callable[[], T]) -> T:
         connections.close_all()
 
 
-async def let_go() -> None:
+async def release_connection() -> None:
     """Of what Django holds for a request until the end of its answer: its connection to the database and its thread.
     Whatever is asked of that thread later is given a new one."""
     await sync_to_async(connections.close_all)()

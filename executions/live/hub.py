@@ -16,10 +16,10 @@ from django.db import Error
 
 from .cursor import Cursor
 from .db_threads import TICKS, in_thread
-from .listener import QUIET, RENEWED, Listener, hush, renew, watch
-from .reader import Gone, Source, Step
+from .listener import QUIET, RENEWED, Listener, renew_watches, suppress_notifications, watch
+from .reader import RunDeleted, Source, Step
 from .rights import Rights
-from .waiters import Audience
+from .waiters import Waiters
 
 POLL = 5.0  # seconds: notifications are a courtesy, and a watch may be written down a moment too late
 POLL_UNHEARD = 1.0  # while nothing notifies
@@ -43,7 +43,7 @@ class Topic:
         self.steps: deque[Step] = deque(maxlen=KEPT)
         self.wake = asyncio.Event()
         self.news = hub.loop.create_future()
-        self.audience = Audience(hub.loop)
+        self.audience = Waiters(hub.loop)
         self.begun = self.done = 0
         self.is_gone = False
         self.wake_in = POLL
@@ -56,7 +56,7 @@ class Topic:
         if self.position is not None and cursor == self.position:
             await self.audience.wait(due)
         if self.is_gone:
-            raise Gone
+            raise RunDeleted
         if step := next((step for step in self.steps if step.before == cursor), None):
             return step
         return None if cursor == self.position else await self._read_on(cursor)
@@ -105,7 +105,7 @@ class Topic:
                     is_watched = True
                 await self._woken()
                 await self._tick()
-            except Gone:
+            except RunDeleted:
                 self.is_gone = True
             except Error as error:
                 logger.warning("A stream could not be read; it tries again: %s", str(error).strip())
@@ -130,7 +130,7 @@ class Topic:
         self.busy_until = now + QUIET + MARGIN
         if now - self.hushed_at > QUIET / 2:
             self.hushed_at = now
-            await in_thread(partial(hush, self.source.watch), TICKS)
+            await in_thread(partial(suppress_notifications, self.source.watch), TICKS)
 
     async def _woken(self) -> None:
         poll = POLL if self.hub.listener.is_listening else POLL_UNHEARD
@@ -249,7 +249,7 @@ class Hub:
             await asyncio.sleep(RENEWED)
             ids = {topic.source.watch for topic in self.topics.values()}
             try:
-                await in_thread(partial(renew, ids), TICKS)
+                await in_thread(partial(renew_watches, ids), TICKS)
             except Error as error:
                 logger.warning("The watches could not be renewed; streams poll: %s", str(error).strip())
 
@@ -257,7 +257,7 @@ class Hub:
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 
-def here() -> Hub:
+def get_hub() -> Hub:
     """The running event loop's."""
     loop = asyncio.get_running_loop()
     if loop not in _hubs:

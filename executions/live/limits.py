@@ -19,7 +19,7 @@ class TooManyStreams(Exception):  # a refusal, which the entrance words in its o
         return f"{self.args[0]} Close one, or read with ?wait=0, which gives what is new and ends."
 
 
-def take(user: Hashable) -> Callable[[], None]:
+def acquire(user: Hashable) -> Callable[[], None]:
     """A place; call what is returned, once or more often, to give it back. Raises TooManyStreams."""
     with _lock:
         if _open[user] >= settings.EXECUTIONS_STREAMS_PER_USER:
@@ -27,10 +27,10 @@ def take(user: Hashable) -> Callable[[], None]:
         if _open.total() >= settings.EXECUTIONS_STREAMS:
             raise TooManyStreams("This server has as many streams open as it may.")
         _open[user] += 1
-    return _giving_back(user)
+    return _release_once(user)
 
 
-def _giving_back(user: Hashable) -> Callable[[], None]:
+def _release_once(user: Hashable) -> Callable[[], None]:
     held = [user]
 
     def give_back() -> None:

@@ -51,20 +51,20 @@ def watch(ids: Collection[UUID]) -> bool:
         return any(is_quiet for (is_quiet,) in cursor.fetchall())
 
 
-def hush(id: UUID) -> None:
+def suppress_notifications(id: UUID) -> None:
     """For the next QUIET seconds nothing is heard of this run: it is read all the time, and each commit that notifies
     would take its turn behind all others."""
     with connection.cursor() as cursor:
         cursor.execute(HUSH, [QUIET, id])
 
 
-def renew(ids: Collection[UUID]) -> None:
+def renew_watches(ids: Collection[UUID]) -> None:
     watch(ids)
     with connection.cursor() as cursor:
         cursor.execute(FORGET)
 
 
-class Unheard(psycopg.OperationalError):
+class ListenerDown(psycopg.OperationalError):
     """Where connections are shared by the transaction, LISTEN is accepted and nothing ever comes."""
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except Unheard as error:
+            except ListenerDown as error:
                 logger.warning("Streams poll, as the database does not notify: %s", error)
                 await asyncio.sleep(UNHEARD)
             except (psycopg.Error, Error, OSError) as error:
@@ -122,7 +122,7 @@ async def _prove(listening: psycopg.AsyncConnection[Any]) -> None:
     async for notice in listening.notifies(timeout=PROVED):
         if notice.payload == mark:
             return
-    raise Unheard
+    raise ListenerDown
 
 
 def _parameters() -> dict[str, Any]:

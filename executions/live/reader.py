@@ -26,7 +26,7 @@ from django.db import connection
 from executions.models import NodeExecution, WorkflowExecution
 from executions.states import ENDED
 
-from .cursor import NOTHING, BadCursor, Cursor, up_to
+from .cursor import NOTHING, BadCursor, Cursor, clamp_snapshot
 
 MOST = 2_000  # lines, or moves of runs, in one step
 LINGER = timedelta(seconds=2)  # after the end of a run: its last lines often come late
@@ -88,7 +88,7 @@ class Step:
         return bool(self.run or self.lines or self.nodes or self.runs or self.deleted or self.end)
 
 
-class Gone(Exception):  # not an error: the run was deleted, and with it all that could be told of it
+class RunDeleted(Exception):  # not an error: the run was deleted, and with it all that could be told of it
     pass
 
 
@@ -97,7 +97,7 @@ def snapshot() -> str:
     return str(_rows("SELECT pg_current_snapshot()::text", {})[0][0])
 
 
-def going_on(text: str) -> Cursor:
+def parse_cursor(text: str) -> Cursor:
     """The cursor that `text` is. Raises BadCursor."""
     cursor = Cursor.read(text)
     if not cursor.is_older_than(snapshot()):
@@ -105,7 +105,7 @@ def going_on(text: str) -> Cursor:
     return cursor
 
 
-class Run:
+class RunReader:
     """What can be followed of one run."""
 
     pause: ClassVar[float] = 0.25  # seconds between two steps, where there are few readers
@@ -134,7 +134,7 @@ class Run:
         ordered = sorted(lines, key=lambda line: (line.moment, line.id))
         run = _listed_runs([self.id]).first()
         if run is None:
-            raise Gone
+            raise RunDeleted
         step = Step(before, after, run, lines=ordered)
         return step if after.until else self._with_states(step, until, run)
 
@@ -188,7 +188,7 @@ class Run:
         return None if has_moved else LINGER.total_seconds() - float(ago)
 
 
-class Moves:
+class AllRunsReader:
     """The moves of all runs: each run that has moved, as it is now, and those that were deleted. Who may see it is for
     the renderer."""
 
@@ -229,7 +229,7 @@ def _listed_runs(ids: Sequence[UUID]) -> Any:
 
 def _known(query: str, values: dict[str, Any]) -> str:
     snapshot, newest = _rows(query, values)[0]
-    return up_to(snapshot, int(newest or 0))
+    return clamp_snapshot(snapshot, int(newest or 0))
 
 
 def _rows(query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -238,5 +238,5 @@ def _rows(query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-type Source = Run | Moves
+type Source = RunReader | AllRunsReader
 type Renderer = Callable[[Step], bytes]

@@ -11,20 +11,20 @@ from django.http import HttpRequest, HttpResponse
 from .rights import Ground
 
 
-def as_it_came(request: HttpRequest) -> HttpRequest:
+def reauthenticated_request(request: HttpRequest) -> HttpRequest:
     """Without what the middleware found out about its caller back then."""
     came = copy(request)
     vars(came).pop("_cached_user", None)
-    SessionMiddleware(_unanswered).process_request(came)
-    AuthenticationMiddleware(_unanswered).process_request(came)
+    SessionMiddleware(_copy_request).process_request(came)
+    AuthenticationMiddleware(_copy_request).process_request(came)
     return came
 
 
-def _unanswered(_request: HttpRequest) -> HttpResponse:
+def _copy_request(_request: HttpRequest) -> HttpResponse:
     raise NotImplementedError  # a copy is only asked for its user
 
 
-def grounds(request: HttpRequest, token: Any = None, run: UUID | None = None) -> tuple[Ground, ...]:
+def permission_grounds(request: HttpRequest, token: Any = None, run: UUID | None = None) -> tuple[Ground, ...]:
     """Return the rows that the caller's right to follow rests on: with a token, its session does not count."""
     session = None if token else request.session.session_key
     named = {"user": request.user.pk, "token": token and token.pk, "session": session, "run": run}

@@ -16,10 +16,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils.cache import patch_vary_headers
 
 from . import hub, limits
-from .compression import Way, way_of
+from .compression import Way, encoding_for
 from .cursor import Cursor
-from .db_threads import in_thread, let_go
-from .reader import Gone, Renderer, Source, Step
+from .db_threads import in_thread, release_connection
+from .reader import Renderer, RunDeleted, Source, Step
 from .rights import Ground, Held
 
 TYPE = "text/event-stream"
@@ -51,7 +51,7 @@ class Reader:
     is_new: bool = False
 
 
-def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
+def stream_response(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     """The stream; or, where none can be held open or none is wanted, what is new. 204 where the reader has been told
     the end already, after which a browser does not ask again. Raises TooManyStreams, Gone."""
     if reader.begins.ended:
@@ -63,8 +63,8 @@ def respond(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     if reader.wait == 0 or not isinstance(request, ASGIRequest):
         asks_again = b"" if reader.wait == 0 else POLL
         return _as_stream(HttpResponse(HEAD + b"".join(_news(reader)) + asks_again, content_type=TYPE))
-    give_back = limits.take(reader.user)
-    way = way_of(request.headers.get("Accept-Encoding", ""))()
+    give_back = limits.acquire(reader.user)
+    way = encoding_for(request.headers.get("Accept-Encoding", ""))()
     response = StreamingHttpResponse(_until_closed(reader, way, give_back), content_type=TYPE)
     response._resource_closers.append(give_back)  # type: ignore[attr-defined]  # also where nobody comes to read it
     weakref.finalize(response, give_back).atexit = False  # or closes it, as where a middleware fails on its way out
@@ -89,18 +89,18 @@ def _news(reader: Reader) -> Iterable[bytes]:
         if not cursor.until:
             break
     if reader.is_new and not told:  # who said no id learns one, from which the next question goes on
-        yield event("heartbeat", "{}", cursor)
+        yield format_event("heartbeat", "{}", cursor)
 
 
 async def _until_closed(reader: Reader, way: Way, give_back: Callable[[], None]) -> AsyncIterator[bytes]:
-    here = hub.here()
+    here = hub.get_hub()
     topic = held = None
     try:
-        await let_go()
+        await release_connection()
         yield way.begin + way.sent(way.make(HEAD))
         topic = here.join(reader.source)
         held = here.rights.hold(topic, reader.grounds)
-        with suppress(Gone):  # who asks again is told
+        with suppress(RunDeleted):  # who asks again is told
             async for piece in follow(here, topic, reader, way, held):
                 yield way.sent(piece)
         if way.end:
@@ -128,10 +128,10 @@ async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way, 
                 return
             check = clock() + CHECKED
         if step and step.tells:
-            yield await topic.text_of(step, (reader.key, way.encoding), partial(_made, way.make, reader.render))
+            yield await topic.text_of(step, (reader.key, way.encoding), partial(_encode, way.make, reader.render))
             spoken = clock()
         elif clock() >= spoken + silence:
-            yield way.make(event("heartbeat", "{}", cursor) if reader.heartbeat else b": heartbeat\n\n")
+            yield way.make(format_event("heartbeat", "{}", cursor) if reader.heartbeat else b": heartbeat\n\n")
             spoken = clock()
         if step:
             cursor = step.after
@@ -139,7 +139,7 @@ async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way, 
                 return
 
 
-def _made(make: Callable[[bytes], Any], render: Renderer, step: Step) -> Any:
+def _encode(make: Callable[[bytes], Any], render: Renderer, step: Step) -> Any:
     return make(render(step))
 
 
@@ -153,7 +153,7 @@ async def _may(reader: Reader, held: Held) -> bool:
         return True
 
 
-def events(
+def format_events(
     step: Step,
     *,
     lines: Callable[[Step], str],
@@ -162,18 +162,18 @@ def events(
 ) -> bytes:
     """The events of a step as text; `lines` gives its data in JSON. They come first and move the cursor by themselves:
     where the connection is cut between two events, a state may be told again, a line is not."""
-    told = [event("logs", lines(step), step.after_lines)] if step.lines else []
+    told = [format_event("logs", lines(step), step.after_lines)] if step.lines else []
     states = [("node", node(row)) for row in step.nodes]
     states += [("execution", run(row)) for row in (*step.runs, *([step.run] if step.run else []))]
     states += [("deleted", {"id": str(gone.run)}) for gone in step.deleted]
     if step.end:
         states.append(("end", {"id": str(step.end.pk), "status": step.end.status, "attempt": step.end.attempt}))
     for place, (kind, data) in enumerate(states, 1):
-        told.append(event(kind, as_json(data), step.after if place == len(states) else step.after_lines))
+        told.append(format_event(kind, as_json(data), step.after if place == len(states) else step.after_lines))
     return b"".join(told)
 
 
-def event(kind: str, text: str, cursor: Cursor) -> bytes:
+def format_event(kind: str, text: str, cursor: Cursor) -> bytes:
     return f"event: {kind}\nid: {cursor}\ndata: {text}\n\n".encode()
 
 

@@ -8,7 +8,7 @@ GAP = 0.01  # seconds between ten and the next ten: sent to all at once, the lin
 NEVER = float("inf")
 
 
-class Audience:
+class Waiters:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.waiting: list[tuple[float, asyncio.Future[None]]] = []

@@ -12,6 +12,8 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("executions", "0017_guards")]
 
     operations: ClassVar[list[Operation]] = [
-        migrations.RunSQL(names.cleaned("saved_views", "name", "unnamed", "owner_id", most=93), migrations.RunSQL.noop),
+        migrations.RunSQL(
+            names.cleaning_sql("saved_views", "name", "unnamed", "owner_id", most=93), migrations.RunSQL.noop
+        ),
         migrations.AddConstraint("savedview", names.constraint("name", "saved_view_name_clean")),
     ]

@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce, Now, Upper
 from django.utils.translation import gettext_lazy as _
 
 from executions import audit, masking, refusal_reasons, report_texts, retry, run_graph, sort_keys, states, validators
-from executions.encryption import DELETED, seal
+from executions.encryption import DELETED, encrypt
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from executions.states import ACTIVE, ExecutionStatus, LogLevel, TriggerType
@@ -173,15 +173,15 @@ class WorkflowExecution(Execution):
         using = kwargs.get("using") or self._state.db or DEFAULT_DB_ALIAS
         new = kwargs.get("force_insert") or (self._state.adding and not kwargs.get("force_update"))
         self.check_documents()
-        found = masking.guard_rows([self], self.ACT, using, new=new)
+        found = masking.mask_rows([self], self.ACT, using, new=new)
         if new and found:
-            self.encrypted_secrets = seal(found[self.pk])
+            self.encrypted_secrets = encrypt(found[self.pk])
         with self._one_running("save"), ExitStack() as around:
             if self.status == ExecutionStatus.RUNNING:
                 around.enter_context(transaction.atomic(using=using))
             if new:
                 self.updated_at = Now()
-                around.enter_context(audit.noted(masking.note_of_new(found.get(self.pk, ())), using))
+                around.enter_context(audit.audit_note(masking.note_of_new(found.get(self.pk, ())), using))
             super().save(**kwargs)
 
     def _guard_secrets(self, using: str | None) -> None:

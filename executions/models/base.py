@@ -14,7 +14,7 @@ from executions.exceptions import InvalidTransition, StaleExecution
 from executions.querysets import GuardedQuerySet
 from executions.states import ENDED, ExecutionStatus, Transitions, sources
 from ledgerkit.db import json_validation
-from ledgerkit.db.models import Identified, Value, Versioned, json_value
+from ledgerkit.db.models import UUID7Model, Value, VersionedModel, json_value
 
 # Both times come from the database's clock. A statement that waited for a row lock is older than the change it waited
 # for, and clocks are set back now and then: the end is never before the start all the same.
@@ -39,7 +39,7 @@ class Timed(models.Model):
         return (self.ended_at - self.started_at).total_seconds()
 
 
-class Attempt(Identified, Timed):
+class Attempt(UUID7Model, Timed):
     """What one try was that a retry has replaced; the try that counts now is the row itself."""
 
     ACT: ClassVar[str] = "retry"
@@ -59,11 +59,11 @@ class Attempt(Identified, Timed):
         return f"{self.number} · {self.get_status_display()}"
 
     def save(self, **kwargs: Any) -> None:
-        masking.guard_rows([self], self.ACT, kwargs.get("using"))
+        masking.mask_rows([self], self.ACT, kwargs.get("using"))
         super().save(**kwargs)
 
 
-class Execution(Versioned, Timed):
+class Execution(VersionedModel, Timed):
     """Subclasses give `TRANSITIONS` and, as the related name `attempts`, a model of what earlier attempts were."""
 
     TRANSITIONS: ClassVar[Transitions]
@@ -104,7 +104,7 @@ class Execution(Versioned, Timed):
                 json_validation.check(field.name, self.__dict__[field.attname])
 
     def _guard_secrets(self, using: str | None) -> None:
-        masking.guard_rows([self], self.ACT, using)
+        masking.mask_rows([self], self.ACT, using)
 
     @property
     def run_id(self) -> UUID:
@@ -140,7 +140,7 @@ class Execution(Versioned, Timed):
             if then is not None:
                 then()
             if to in ENDED:
-                transaction.on_commit(encryption.purge_now_and_then, robust=True)
+                transaction.on_commit(encryption.purge_occasionally, robust=True)
         self._take_over(moved)
 
     def _take_over(self, moved: dict[str, Any]) -> None:
@@ -168,9 +168,9 @@ class Execution(Versioned, Timed):
         return moved
 
     def _moved_masked(
-        self, rows: Any, act: str, changes: dict[str, Any], known: masking.Known
+        self, rows: Any, act: str, changes: dict[str, Any], known: masking.RunSecrets
     ) -> dict[str, Any] | None:
-        masked, known = masking.guard_changes(self, changes, act, known)
+        masked, known = masking.mask_changes(self, changes, act, known)
         if (run := self._run_as_read()) is not None:
             run.encrypted_secrets = known.encrypted
         note = audit.note(act, *masking.masked_reason(known.scrubber))
@@ -190,7 +190,7 @@ class Execution(Versioned, Timed):
         if row.status not in sources(self.TRANSITIONS, to):
             return InvalidTransition(act, row.status, version=row.version)
         is_replaced = row.attempt != self.attempt
-        reason = refusal_reasons.replaced(self.attempt, row.attempt) if is_replaced else refusal_reasons.CHANGED
+        reason = refusal_reasons.attempt_replaced(self.attempt, row.attempt) if is_replaced else refusal_reasons.CHANGED
         return StaleExecution(act, row.status, reason, row.version)
 
     def _read_as(self, values: list[Value]) -> dict[str, Any]:
@@ -208,7 +208,7 @@ class Execution(Versioned, Timed):
 
 
 def _updated(rows: Any, changes: dict[str, Any], note: str) -> dict[str, Any] | None:
-    with audit.noted(note):
+    with audit.audit_note(note):
         moved: dict[str, Any] | None = rows.update_returning(**changes)
     return moved
 

@@ -17,10 +17,10 @@ from executions.querysets import ExecutionLogQuerySet
 from executions.states import LogLevel
 from ledgerkit.db import json_validation
 from ledgerkit.db.indexes import Index
-from ledgerkit.db.models import Identified, Octets
+from ledgerkit.db.models import Octets, UUID7Model
 
 
-class ExecutionLog(Identified):
+class ExecutionLog(UUID7Model):
     workflow_execution = models.ForeignKey(
         "executions.WorkflowExecution",
         on_delete=models.DB_CASCADE,
@@ -92,7 +92,7 @@ class ExecutionLog(Identified):
     def clean_text(self) -> None:
         """A line is kept even if its message is not quite text. Raises ValidationError for data that is not JSON, and
         for a time that is not of the years 1970 to 9999."""
-        self.message = json_validation.as_text(self.message)
+        self.message = json_validation.to_storable_text(self.message)
         json_validation.check("data", self.data)
         json_validation.check_moment("timestamp", self.timestamp)
 
@@ -102,4 +102,4 @@ class ExecutionLog(Identified):
             raise ImmutableLog
         using = kwargs.get("using") or DEFAULT_DB_ALIAS
         log_messages.prepare([self], using)
-        partitions.writing([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))
+        partitions.with_partitions([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))

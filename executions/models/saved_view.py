@@ -19,7 +19,7 @@ from ledgerkit.db import names
 from ledgerkit.db.exceptions import violated
 from ledgerkit.db.fields import NameField
 from ledgerkit.db.indexes import Index
-from ledgerkit.db.models import Identified, json_value
+from ledgerkit.db.models import UUID7Model, json_value
 
 MOST = 100  # of one owner
 LONGEST = 2_000  # characters of all filters of one view
@@ -52,7 +52,7 @@ class SavedViewQuerySet(models.QuerySet["SavedView"]):
         return found.first()
 
 
-class SavedView(Identified):
+class SavedView(UUID7Model):
     """`filters` are the parameters of the list's address, each with its value. Whether the list has them, its filters
     know (admin/saved_views.py): a view may be older than they are."""
 

@@ -13,4 +13,4 @@ register = template.Library()
 @register.inclusion_tag("admin/workflows/workflow/_preview.html")
 def graph_preview(graph: Graph) -> dict[str, Any]:
     """`{% graph_preview graph %}`; a graph that is too large is counted and not drawn."""
-    return {"drawing": graph_chart.drawn(graph, [], set()), "nodes": len(graph.nodes), "edges": len(graph.edges)}
+    return {"drawing": graph_chart.draw_graph(graph, [], set()), "nodes": len(graph.nodes), "edges": len(graph.edges)}

@@ -7,9 +7,9 @@ from django import template
 from django.utils.safestring import SafeString
 
 from executions.admin.logs import ansi
-from executions.admin.logs.html import rows
-from executions.admin.logs.presenter import dressed
-from executions.admin.logs.query import Asked
+from executions.admin.logs.html import render_rows
+from executions.admin.logs.presenter import present
+from executions.admin.logs.query import LogQuery
 
 register = template.Library()
 
@@ -17,17 +17,17 @@ register = template.Library()
 @register.simple_tag
 def log_lines(lines: Iterable[Any], run: Any, asked: Any = None, before: Any = None, at: Any = None) -> SafeString:
     """`{% log_lines lines run asked before at %}`; only `lines` and `run` are needed."""
-    asked = asked or Asked()
-    return rows(dressed(lines, run, asked, before or None, at or None), asked)
+    asked = asked or LogQuery()
+    return render_rows(present(lines, run, asked, before or None, at or None), asked)
 
 
 @register.filter
 def uncoloured(text: str | None) -> str:
     """A text of an engine in a cell of a table: without the colours that terminals know."""
-    return ansi.plain(text or "")
+    return ansi.strip_ansi(text or "")
 
 
 @register.filter
 def said(message: str, q: str = "") -> SafeString:
     """A message as it is shown in a line."""
-    return ansi.html(message.replace("\r\n", "\n").replace("\r", "\n"), q)
+    return ansi.to_html(message.replace("\r\n", "\n").replace("\r", "\n"), q)

@@ -15,7 +15,7 @@ from executions.admin.nodes import node_admin
 from executions.admin.runs import changelist, earlier_attempts, related, saved_views
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from ledgerkit.db.timeouts import TookTooLong
+from ledgerkit.db.timeouts import StatementTimeout
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
@@ -178,10 +178,10 @@ def test_a_search_that_only_old_runs_answer_is_not_a_walk_along_all(client: Clie
 
     @contextmanager
     def too_long(milliseconds: int) -> Iterator[None]:
-        raise TookTooLong
+        raise StatementTimeout
         yield
 
-    monkeypatch.setattr(changelist, "at_most", too_long)
+    monkeypatch.setattr(changelist, "statement_timeout", too_long)
     with CaptureQueriesContext(connection) as queries:
         first = client.get(f"{RUNS}?q=old").context["cl"]
     assert any('("workflow_executions"."created_at" + ' in query["sql"] for query in queries)
@@ -205,7 +205,7 @@ class TestCuts:
         monkeypatch.setattr(related, "SHOWN", 2)
         parent = WorkflowExecutionFactory()
         children = [WorkflowExecutionFactory(context={"parent_execution_id": str(parent.pk)}) for _ in range(5)]
-        found, more = related.children_of(parent.workflow.owner, parent)
+        found, more = related.get_children(parent.workflow.owner, parent)
         assert (found, more) == ([], False)  # of workflows of others
         page = client.get(f"{RUNS}{parent.pk}/change/")
         assert [run.pk for run in page.context["children"]] == [run.pk for run in children[:-3:-1]]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executions.admin.runs import json_diff
-from executions.admin.runs.json_diff import Difference, differences, parsed
+from executions.admin.runs.json_diff import Difference, differences, parse
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -51,7 +51,7 @@ class TestDifferences:
 
     def test_numbers_stay_as_they_are_written(self) -> None:
         long = "9" * 5_000
-        found, _more = differences(parsed(f'{{"a": 0.10, "b": [{long}]}}'), parsed('{"a": 0.1, "b": [{"c": 1.50}]}'))
+        found, _more = differences(parse(f'{{"a": 0.10, "b": [{long}]}}'), parse('{"a": 0.1, "b": [{"c": 1.50}]}'))
         assert [(each.path, each.after) for each in found] == [("a", "0.1"), ("b[0]", '{"c": 1.50}')]
 
     def test_long_values_are_shown_from_where_they_differ(self) -> None:

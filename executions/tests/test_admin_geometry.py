@@ -29,7 +29,7 @@ def at(seconds: float) -> datetime:
 class TestTicks:
     @given(st.floats(0.001, 4e8))
     def test_they_begin_at_0_are_even_and_cover_the_span(self, seconds: float) -> None:
-        found = timeline.ticks(seconds)
+        found = timeline.build_ticks(seconds)
         steps = {round(b - a, 6) for a, b in pairwise(found)}
         assert found[0] == 0
         assert len(steps) <= 1
@@ -39,7 +39,7 @@ class TestTicks:
 
     @given(st.floats(0.001, 4e8))
     def test_each_says_something_else(self, seconds: float) -> None:
-        found = [timeline.said(tick) for tick in timeline.ticks(seconds)]
+        found = [timeline.label_of(tick) for tick in timeline.build_ticks(seconds)]
         assert len(set(found)) == len(found)
 
     @pytest.mark.parametrize(
@@ -50,43 +50,45 @@ class TestTicks:
         ],
     )  # fmt: skip
     def test_they_are_said_without_what_is_nothing(self, seconds: float, said: str) -> None:
-        assert timeline.said(seconds) == said
+        assert timeline.label_of(seconds) == said
 
 
 class TestSpans:
     def test_a_row_waits_from_its_creation_to_its_start(self) -> None:
-        found = list(timeline.spans(row("completed", at(0), at(2), at(5)), [], at(9)))
+        found = list(timeline.spans_of(row("completed", at(0), at(2), at(5)), [], at(9)))
         assert [(span.kind, span.start, span.end) for span in found] == [
             ("waiting", at(0), at(2)),
             ("completed", at(2), at(5)),
         ]
 
     def test_what_runs_and_what_waits_is_open_until_now(self) -> None:
-        running = list(timeline.spans(row("running", at(0), at(2)), [], at(9)))
-        waiting = list(timeline.spans(row("pending", at(0)), [], at(9)))
+        running = list(timeline.spans_of(row("running", at(0), at(2)), [], at(9)))
+        waiting = list(timeline.spans_of(row("pending", at(0)), [], at(9)))
         assert running[-1].end == at(9)
         assert [(span.kind, span.end) for span in waiting] == [("waiting", at(9))]
 
     def test_what_is_skipped_waited_for_nothing(self) -> None:
         earlier = [row("failed", None, at(1), at(2))]
-        skipped = list(timeline.spans(row("skipped", at(0), None, at(3)), [], at(9)))
-        again = list(timeline.spans(row("skipped", at(0), None, at(6)), earlier, at(9)))
+        skipped = list(timeline.spans_of(row("skipped", at(0), None, at(3)), [], at(9)))
+        again = list(timeline.spans_of(row("skipped", at(0), None, at(6)), earlier, at(9)))
         assert skipped == []
         assert [span.kind for span in again] == ["waiting", "failed"]
 
     def test_tries_stand_one_behind_the_other_with_the_waits_between(self) -> None:
         earlier = [row("failed", None, at(1), at(2)), row("failed", None, at(4), at(5))]
-        found = list(timeline.spans(row("completed", at(0), at(7), at(9)), earlier, at(20)))
+        found = list(timeline.spans_of(row("completed", at(0), at(7), at(9)), earlier, at(20)))
         assert [span.kind for span in found] == ["waiting", "failed", "waiting", "failed", "waiting", "completed"]
         assert [span.number for span in found] == [1, 1, 2, 2, 3, 3]
 
     def test_a_row_that_was_reported_after_it_ran_waited_for_nothing(self) -> None:
-        assert [span.kind for span in timeline.spans(row("completed", at(9), at(2), at(5)), [], at(9))] == ["completed"]
+        assert [span.kind for span in timeline.spans_of(row("completed", at(9), at(2), at(5)), [], at(9))] == [
+            "completed"
+        ]
 
     @given(st.lists(st.tuples(moments, moments, moments), min_size=1, max_size=8), moments)
     def test_every_bar_is_inside_of_the_drawing(self, times: Any, now: datetime) -> None:
         rows = [row("completed", *sorted(each), tries=[]) for each in times]
-        drawn = timeline.of_run(row("running", START, START), [], rows, max(now, at(100_000)))
+        drawn = timeline.build_timeline(row("running", START, START), [], rows, max(now, at(100_000)))
         assert drawn is not None
         assert len(drawn.lanes) == len(rows)
         for lane in [drawn.run, *drawn.lanes]:
@@ -95,32 +97,32 @@ class TestSpans:
     @given(st.lists(st.tuples(moments, moments, moments), min_size=1, max_size=8))
     def test_lanes_stand_in_the_order_of_their_starts(self, times: Any) -> None:
         rows = [row("completed", *sorted(each), tries=[]) for each in times]
-        drawn = timeline.of_run(row("running", START, START), [], rows, at(100_000))
+        drawn = timeline.build_timeline(row("running", START, START), [], rows, at(100_000))
         assert drawn is not None
         starts = [lane.row.started_at for lane in drawn.lanes]
         assert starts == sorted(starts)
 
     def test_nodes_that_never_started_stand_last(self) -> None:
         rows = [row("skipped", at(0), None, at(3), tries=[]), row("completed", at(0), at(1), at(2), tries=[])]
-        drawn = timeline.of_run(row("failed", at(0), at(1), at(3)), [], rows, at(3))
+        drawn = timeline.build_timeline(row("failed", at(0), at(1), at(3)), [], rows, at(3))
         assert drawn is not None
         assert [lane.row.status for lane in drawn.lanes] == ["completed", "skipped"]
 
     def test_a_wait_that_would_dwarf_the_run_is_left_out(self) -> None:
-        drawn = timeline.of_run(row("completed", at(0), at(3600), at(3610)), [], [], at(4000))
+        drawn = timeline.build_timeline(row("completed", at(0), at(3600), at(3610)), [], [], at(4000))
         assert drawn is not None
         assert drawn.scale == timeline.Scale(at(3600), at(3610))
         assert [bar.kind for bar in drawn.run.bars] == ["completed"]
 
     def test_a_run_that_took_no_time_is_drawn(self) -> None:
-        drawn = timeline.of_run(row("completed", at(0), at(0), at(0)), [], [], at(0))
+        drawn = timeline.build_timeline(row("completed", at(0), at(0), at(0)), [], [], at(0))
         assert drawn is not None
         assert [(bar.left, bar.width) for bar in drawn.run.bars] == [(0, timeline.THINNEST)]
 
     def test_earlier_tries_that_it_was_not_given_are_counted(self) -> None:
         tries = [row("failed", None, at(1), at(2))]
         nodes = [row("running", at(0), at(3), attempt=5, tries=tries), row("pending", at(0), attempt=2, tries=[])]
-        drawn = timeline.of_run(row("running", at(0), at(0), attempt=3), tries, nodes, at(9))
+        drawn = timeline.build_timeline(row("running", at(0), at(0), attempt=3), tries, nodes, at(9))
         assert drawn is not None
         assert drawn.undrawn == 1 + 3 + 1
 
@@ -130,7 +132,7 @@ class TestShownLanes:
         rows = [
             row(status, at(place), at(place), at(place), tries=[], pk=place) for place, status in enumerate(statuses)
         ]
-        drawn = timeline.of_run(row("running", at(0), at(0)), [], rows, at(9))
+        drawn = timeline.build_timeline(row("running", at(0), at(0)), [], rows, at(9))
         assert drawn is not None
         return drawn
 
@@ -155,7 +157,7 @@ class TestDrawing:
 
     @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda e: e[0] < e[1]), max_size=30))
     def test_boxes_do_not_touch_and_are_inside(self, edges: Any) -> None:
-        drawn = graph_chart.drawn(self.graph(edges), [], set())
+        drawn = graph_chart.draw_graph(self.graph(edges), [], set())
         assert drawn is not None
         for box in drawn.boxes:
             assert 0 <= box.x <= drawn.width - graph_chart.WIDTH
@@ -166,15 +168,15 @@ class TestDrawing:
     def test_the_same_graph_is_laid_out_once(self) -> None:
         graph_chart._plan.cache_clear()
         for _ in range(3):
-            graph_chart.drawn(self.graph([(0, 1), (1, 2)]), [], set())
+            graph_chart.draw_graph(self.graph([(0, 1), (1, 2)]), [], set())
         assert graph_chart._plan.cache_info().misses == 1
 
     def test_too_many_nodes_are_not_drawn(self) -> None:
-        assert graph_chart.drawn(self.graph([], graph_chart.MOST + 1), [], set()) is None
-        assert graph_chart.drawn(self.graph([], 0), [], set()) is None
+        assert graph_chart.draw_graph(self.graph([], graph_chart.MOST + 1), [], set()) is None
+        assert graph_chart.draw_graph(self.graph([], 0), [], set()) is None
 
     @given(st.text(), st.integers(4, 40))
     def test_a_name_is_cut_to_its_width(self, name: str, letters: int) -> None:
-        shown = graph_chart.shortened(name, letters)
+        shown = graph_chart.shorten(name, letters)
         assert shown == name or graph_chart._wide(shown) <= letters
         assert name.startswith(shown.partition("…")[0])

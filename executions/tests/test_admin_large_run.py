@@ -106,7 +106,7 @@ def test_the_lane_of_the_chosen_node_is_drawn(client: Client) -> None:
 
 def test_the_table_goes_on_by_the_hundred(client: Client) -> None:
     run = large(150)
-    names = [row.name for row in node_admin.of_run(client.get("/admin/").wsgi_request, run)]
+    names = [row.name for row in node_admin.nodes_of_run(client.get("/admin/").wsgi_request, run)]
     first, second = shown(client, run), shown(client, run, "?nodes=101")
     assert table(first) == names[:100]
     assert table(second) == names[100:]
@@ -157,20 +157,20 @@ def test_every_earlier_attempt_of_a_node_is_counted(client: Client, monkeypatch:
 
 @pytest.mark.parametrize("asked", ["", "0", "-1", "151", "x", "1e3", "²", "9" * 5000])
 def test_a_place_that_is_none_leads_to_the_first(asked: str) -> None:
-    page = paging.of(list(range(150)), asked)
+    page = paging.node_page(list(range(150)), asked)
     assert (page.first, page.last, page.before, page.after) == (1, 100, None, 101)
 
 
 def test_the_pages_of_a_table_leave_no_row_out() -> None:
     rows, seen, place = list(range(250)), [], "1"
     while place:
-        page = paging.of(rows, place)
+        page = paging.node_page(rows, place)
         seen += page.rows
         place = str(page.after or "")
     assert seen == rows
-    assert paging.of(rows, "51").before == 1
+    assert paging.node_page(rows, "51").before == 1
 
 
 def test_a_run_without_nodes_has_an_empty_table() -> None:
-    page = paging.of([], "1")
+    page = paging.node_page([], "1")
     assert (page.rows, page.before, page.after) == ([], None, None)

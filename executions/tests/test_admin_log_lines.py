@@ -40,17 +40,17 @@ class TestHowALineIsShown:
 
     def test_colours_of_a_terminal_become_classes_and_other_sequences_go(self) -> None:
         said = "\x1b[1;31mbad\x1b[0m \x1b[2K\x1b]0;title\x07\x1b[38;5;9mplain\x1b[39m"
-        assert ansi.html(said) == '<span class="ansi-bold ansi-red">bad</span> plain'
+        assert ansi.to_html(said) == '<span class="ansi-bold ansi-red">bad</span> plain'
 
     def test_control_characters_and_turned_text_are_made_visible(self) -> None:
-        assert "␇" in ansi.html("ring \x07")
-        assert "U+202E" in ansi.html("\u202eevil")
-        assert "\u202e" not in ansi.html("\u202eevil")
+        assert "␇" in ansi.to_html("ring \x07")
+        assert "U+202E" in ansi.to_html("\u202eevil")
+        assert "\u202e" not in ansi.to_html("\u202eevil")
 
     @pytest.mark.parametrize("said", ["\x1b[", "\x1b]", "\x1b[999999999999m", "\x1b[;;m", "\x1b[31", "\x1b[" * 5000])
     def test_a_broken_sequence_breaks_nothing(self, said: str) -> None:
-        assert "\x1b" not in ansi.html(said + "\n<b>")
-        assert ansi.html(said + "\n<b>").endswith("\n&lt;b&gt;")
+        assert "\x1b" not in ansi.to_html(said + "\n<b>")
+        assert ansi.to_html(said + "\n<b>").endswith("\n&lt;b&gt;")
 
     def test_a_long_message_is_cut_and_given_whole_on_demand(self, run: Any, staff: Any) -> None:
         line = ExecutionLogFactory(workflow_execution=run, message="x" * 60_000 + "END")
@@ -99,9 +99,9 @@ class TestHowALineIsShown:
         """The stream has whole rows, with nothing annotated."""
         node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="rank"))
         ExecutionLogFactory(workflow_execution=run, node_execution=node, data={"a": 1}, message="a\nb" + "x" * 9_000)
-        shown = paging.page(QueryDict(""), run.logs.all(), run.logs.all(), None).lines
+        shown = paging.first_page(QueryDict(""), run.logs.all(), run.logs.all(), None).lines
         whole = list(run.logs.select_related("node_execution__node"))
-        assert list(presenter.dressed(shown, run)) == list(presenter.dressed(whole, run))
+        assert list(presenter.present(shown, run)) == list(presenter.present(whole, run))
 
 
 class TestDownload:
@@ -213,9 +213,9 @@ class TestTooSlow:
 
         def slow(*args: Any) -> Any:
             monkeypatch.undo()
-            raise views.TookTooLong
+            raise views.StatementTimeout
 
-        monkeypatch.setattr(index, "of", slow)
+        monkeypatch.setattr(index, "build_index", slow)
         html = get(staff, run)
         assert "could not be counted in time" in html
         assert len(rows(html)) == 3

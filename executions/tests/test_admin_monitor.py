@@ -444,7 +444,7 @@ class TestWhatItAsks:
     @pytest.mark.parametrize(
         "question",
         [
-            lambda: duration_percentiles.completed(workflow__in=[WorkflowFactory().pk]),
+            lambda: duration_percentiles.completed_runs(workflow__in=[WorkflowFactory().pk]),
             lambda: health._by_workflow(UserFactory(is_superuser=True, is_staff=True), health._bounds(7, DAY)),
             lambda: _by_hour().values("place").annotate(**health.OF_STATUS),
         ],
@@ -477,4 +477,4 @@ DAY = timedelta(days=1)
 
 
 def _by_hour() -> Any:
-    return health._counted(UserFactory(is_superuser=True, is_staff=True), health._bounds(24, timedelta(hours=1)))
+    return health._count_statuses(UserFactory(is_superuser=True, is_staff=True), health._bounds(24, timedelta(hours=1)))

@@ -257,7 +257,7 @@ def test_pages_load_nothing_inline_and_nothing_from_elsewhere(run: Any, staff: A
     ],
 )  # fmt: skip
 def test_durations_read_as_people_say_them(seconds: float, words: str) -> None:
-    assert formatting.human(seconds) == words
+    assert formatting.format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(

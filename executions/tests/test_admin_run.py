@@ -192,7 +192,7 @@ class TestGraph:
         ],
     )  # fmt: skip
     def test_a_long_name_is_cut_in_its_middle(self, name: str, shown: str) -> None:
-        assert graph_chart.shortened(name, 22) == shown
+        assert graph_chart.shorten(name, 22) == shown
 
 
 class TestTimeline:
@@ -274,7 +274,11 @@ class TestComparison:
         assert "Every node took and gave the same." in section
 
     def test_what_is_shown_as_0_ms_is_as_long(self) -> None:
-        assert [compare.change(each) for each in (0.0004, -0.0004, 0.002)] == ["as long", "as long", "2 ms longer"]
+        assert [compare.describe_change(each) for each in (0.0004, -0.0004, 0.002)] == [
+            "as long",
+            "as long",
+            "2 ms longer",
+        ]
 
     def test_nodes_that_one_run_has_and_the_other_has_not_differ(self, workflow: Any, teammate: Any) -> None:
         completed(workflow)
@@ -447,4 +451,4 @@ def test_the_last_success_is_looked_for_90_days_back(workflow: Workflow, staff: 
 
 def test_the_last_success_is_read_off_the_index_on_the_runs_of_a_workflow(only: Any, run: Any, staff: Any) -> None:
     only("workflow_executions", "idx_workflow_executions_workflow")
-    assert uses(plan(compare.successes(staff, run)[:1]), "idx_workflow_executions_workflow")
+    assert uses(plan(compare.successful_runs(staff, run)[:1]), "idx_workflow_executions_workflow")

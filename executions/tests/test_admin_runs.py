@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions.admin.filters import presets
-from executions.admin.list_cells import Bar, ago
+from executions.admin.list_cells import Bar, format_ago
 from executions.admin.monitor import duration_percentiles
-from executions.admin.monitor.duration_percentiles import Usual
+from executions.admin.monitor.duration_percentiles import WorkflowPercentiles
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import (
@@ -111,7 +111,7 @@ class TestPresets:
         workflow = WorkflowFactory()
         for seconds in range(1, duration_percentiles.LEAST):
             ran(workflow, seconds)
-        assert duration_percentiles.of([workflow.pk]) == {}
+        assert duration_percentiles.get_percentiles([workflow.pk]) == {}
         assert listed(staff, "pace=slow") == []
         assert 'class="slow"' not in shown(staff)
         ran(workflow, 500)
@@ -126,7 +126,7 @@ class TestPresets:
     def test_each_is_an_address_that_says_it_is_chosen_there(
         self, title: Any, filters: dict[str, str], staff: Any
     ) -> None:
-        html = signed_in(staff).get(presets.runs(**filters)).content.decode()
+        html = signed_in(staff).get(presets.runs_url(**filters)).content.decode()
         assert f'aria-current="page">{title}</a>' in html
 
 
@@ -182,7 +182,7 @@ class TestWhatIsUsual:
             ran(workflow, seconds)
         ran(workflow, 9_999, ended=timedelta(days=8))
         in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
-        assert duration_percentiles.of([workflow.pk]) == {workflow.pk: Usual(51.0, 96.0)}
+        assert duration_percentiles.get_percentiles([workflow.pk]) == {workflow.pk: WorkflowPercentiles(51.0, 96.0)}
 
     def test_a_bar_is_drawn_against_it_and_says_it_in_words(self, staff: Any) -> None:
         workflow = WorkflowFactory()
@@ -193,11 +193,11 @@ class TestWhatIsUsual:
         assert 'class="slow"' not in html
 
     def test_a_bar_beyond_it_is_called_slow(self) -> None:
-        usual_here = Usual(10, 20)
+        usual_here = WorkflowPercentiles(10, 20)
         assert not Bar(20, usual_here).is_slow
         assert Bar(21, usual_here).is_slow
         assert Bar(20, usual_here).length == Bar(20, usual_here).p95_at < Bar(1e9, usual_here).length == 100
-        assert Bar(0, Usual(0, 0)).length == 100
+        assert Bar(0, WorkflowPercentiles(0, 0)).length == 100
 
     def test_a_workflow_without_completed_runs_has_no_bar(self, staff: Any) -> None:
         in_state(WorkflowExecutionFactory(), "failed")
@@ -314,7 +314,7 @@ def test_how_long_ago_it_was_is_said_in_words_and_the_exact_time_is_there_on_hov
     html = shown(staff)
     assert "3\xa0hours ago</time>" in html
     assert f'title="{timezone.localtime(run.started_at):%Y-%m-%d %H:%M:%S}"' in html
-    assert ago(timezone.now() + timedelta(seconds=30)) in {"in 29 s", "in 30 s"}
+    assert format_ago(timezone.now() + timedelta(seconds=30)) in {"in 29 s", "in 30 s"}
 
 
 def test_the_list_loads_nothing_inline_and_its_script_is_a_file(staff: Any) -> None:

@@ -83,7 +83,7 @@ class TestFailing:
         def slow(*args: Any) -> None:
             raise OperationalError("canceling statement") from QueryCanceled()
 
-        monkeypatch.setattr(run_page, "of", slow)
+        monkeypatch.setattr(run_page, "page_context", slow)
         html = page(staff, f"{RUNS}{WorkflowExecutionFactory().pk}/change/", status=503)
         assert "did not find all of this page in time" in html
 

@@ -77,10 +77,12 @@ class TestWhatItAsks:
         only("workflow_executions", "idx_workflow_executions_workflow")
         for where, order in (
             (Q(), recent_runs.ORDER),
-            (status_grid.beyond(run, "lt"), recent_runs.ORDER),
-            (status_grid.beyond(run, "gt"), ("created_at", "id")),
+            (status_grid.keyset_condition(run, "lt"), recent_runs.ORDER),
+            (status_grid.keyset_condition(run, "gt"), ("created_at", "id")),
         ):
-            found = plan(recent_runs.first(WorkflowExecution.objects.visible_to(staff), workflow.pk, where, order, 51))
+            found = plan(
+                recent_runs.first_rows(WorkflowExecution.objects.visible_to(staff), workflow.pk, where, order, 51)
+            )
             assert uses(found, "idx_workflow_executions_workflow")
             assert re.search(r"Index Cond: \(+workflow_id", found)
 
@@ -88,7 +90,7 @@ class TestWhatItAsks:
         run = reported(workflow)
         only("node_executions", "idx_node_executions_workflow_execution")
         for question in (
-            status_grid.squares(staff, [run]),
+            status_grid.node_executions_of(staff, [run]),
             node_health.executions(staff, node_health.Window(workflow.pk, [run.pk])),
         ):
             found = plan(question)
@@ -98,4 +100,4 @@ class TestWhatItAsks:
 def test_changes_are_told_from_runs_that_remember_a_graph() -> None:
     first, second = Graph(pk=uuid7()), Graph(pk=uuid7())
     runs = [WorkflowExecution(graph=graph) for graph in (second, second, None, first, first, second)]  # newest first
-    assert [(change.number, change.run) for change in graph_changes.among(runs)] == [(2, runs[1]), (1, runs[4])]
+    assert [(change.number, change.run) for change in graph_changes.find_changes(runs)] == [(2, runs[1]), (1, runs[4])]

@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from executions.audit import acting
+from executions.audit import act_as
 from executions.models import Deletion, ExecutionStatus, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.test_list_plans import only, plan, uses
@@ -29,7 +29,7 @@ def signed_in(user: Any) -> Client:
 class TestWhatIsKept:
     def test_it_is_the_run_and_who_deleted_it_and_why(self, owner: Any) -> None:
         run = in_state(WorkflowExecutionFactory(workflow__name="momentum"), "failed")
-        with acting(user=owner, reason="a test of the feed"):
+        with act_as(user=owner, reason="a test of the feed"):
             run.delete()
         kept = Deletion.objects.get()
         assert (kept.workflow_execution_id, kept.workflow_id, kept.workflow_name) == (
@@ -41,7 +41,7 @@ class TestWhatIsKept:
 
     def test_many_at_once_leave_one_each_by_one_statement(self) -> None:
         runs = WorkflowExecutionFactory.create_batch(3)
-        with acting(reason="doubles"), CaptureQueriesContext(connection) as queries:
+        with act_as(reason="doubles"), CaptureQueriesContext(connection) as queries:
             WorkflowExecution.objects.filter(pk__in=[run.pk for run in runs[:2]]).delete()
         assert len([query for query in queries if "DELETE" in query["sql"]]) == 1
         assert {kept.workflow_execution_id for kept in Deletion.objects.filter(reason="doubles")} == {
@@ -51,7 +51,7 @@ class TestWhatIsKept:
 
     def test_a_deletion_by_plain_sql_is_written_down_as_such(self) -> None:
         run = WorkflowExecutionFactory()
-        with acting(reason="because"):
+        with act_as(reason="because"):
             run.cancel()  # what was said of this is not about the deletion
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM workflow_executions")
@@ -59,7 +59,7 @@ class TestWhatIsKept:
 
     def test_a_secret_of_the_run_is_not_kept_in_the_reason(self) -> None:
         run = WorkflowExecutionFactory(context={"secrets": {"key": "hunter2hunter2"}})
-        with acting(reason="it shows hunter2hunter2"):
+        with act_as(reason="it shows hunter2hunter2"):
             run.delete()
         assert Deletion.objects.get().reason == "it shows ***masked***"
 
@@ -110,7 +110,7 @@ class TestAdmin:
 
     def test_staff_read_the_deletions_newest_first(self, teammate: Any) -> None:
         for reason in ("the first", "the <last>"):
-            with acting(reason=reason):
+            with act_as(reason=reason):
                 NodeExecutionFactory(workflow_execution__workflow__name="momentum").workflow_execution.delete()
         html = signed_in(teammate).get(DELETIONS).content.decode()
         assert html.index("the &lt;last&gt;") < html.index("the first")

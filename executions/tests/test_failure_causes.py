@@ -50,7 +50,7 @@ def test_the_cause_is_the_class_of_the_exception_else_the_message(
     ],
 )  # fmt: skip
 def test_messages_that_differ_by_numbers_ids_and_quotations_are_of_one_kind(one: str, other: str) -> None:
-    assert failure_causes.alike(one) == failure_causes.alike(other) != ""
+    assert failure_causes.normalize_message(one) == failure_causes.normalize_message(other) != ""
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,13 @@ def test_messages_that_differ_by_numbers_ids_and_quotations_are_of_one_kind(one:
     ],
 )
 def test_messages_that_differ_by_words_are_not(one: str, other: str) -> None:
-    assert failure_causes.alike(one) != failure_causes.alike(other)
+    assert failure_causes.normalize_message(one) != failure_causes.normalize_message(other)
 
 
 def test_no_message_is_a_kind_too() -> None:
-    assert failure_causes.alike(None) == failure_causes.alike("") == failure_causes.alike(" \n ") == ""
+    assert (
+        failure_causes.normalize_message(None)
+        == failure_causes.normalize_message("")
+        == failure_causes.normalize_message(" \n ")
+        == ""
+    )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from executions.secrets import MASK, Scrubber
-from workflows.secret_keys import masked
+from workflows.secret_keys import mask_document
 
 HARMLESS_TEXTS = [
     "next token: 42",
@@ -142,15 +142,19 @@ def test_of_a_line_with_a_secret_the_secret_goes(text: str, secret: str) -> None
 @pytest.mark.parametrize("document", HARMLESS, ids=str)
 def test_a_harmless_key_or_value_stays(document: dict[str, Any]) -> None:
     assert Scrubber().document(document) == document
-    assert masked(document) == document
+    assert mask_document(document) == document
 
 
 @pytest.mark.parametrize("key", SECRET_KEYS)
 def test_a_key_that_names_a_secret_hides_it(key: str) -> None:
     for value in ("hunter2", "4711", 4711, ["x"]):
-        assert Scrubber().document({key: value}) == masked({key: value}) == {key: [MASK] if value == ["x"] else MASK}
+        assert (
+            Scrubber().document({key: value})
+            == mask_document({key: value})
+            == {key: [MASK] if value == ["x"] else MASK}
+        )
     pair = {"name": key, "value": "x"}
-    assert Scrubber().document(pair) == masked(pair) == pair | {"value": MASK}
+    assert Scrubber().document(pair) == mask_document(pair) == pair | {"value": MASK}
 
 
 def test_a_name_of_the_setting_is_secret_whatever_it_ends_in() -> None:

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from executions.admin.runs import history
-from executions.audit import acting
+from executions.audit import act_as
 from executions.exceptions import InvalidTransition
 from executions.models import HistoryEntry, NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
@@ -65,7 +65,7 @@ def test_the_retry_of_a_run_is_written_down_for_each_node_that_it_resets() -> No
     node.start()
     node.fail("no")
     run.fail("no")
-    with acting(reason="the exchange is back"):
+    with act_as(reason="the exchange is back"):
         run.retry()
     last = run.history.filter(node_execution=node).last()
     assert (last.act, last.from_status, last.to_status, last.attempt) == ("retry", "failed", "pending", 2)
@@ -132,7 +132,7 @@ def test_the_history_goes_with_its_run_and_not_with_a_node() -> None:
 
 def test_a_secret_in_a_reason_is_masked() -> None:
     run = WorkflowExecutionFactory(context={"secrets": {"key": "sesame-open"}})
-    with acting(reason="try sesame-open again"):
+    with act_as(reason="try sesame-open again"):
         run.cancel()
     assert run.history.last().reason == "try ***masked*** again"
 
@@ -226,9 +226,9 @@ def test_a_runs_page_shows_its_history_in_one_query(
     run.start()
     for node in run.workflow.nodes.all():
         run.add_node(node).start()
-    assert len(history.newest(run, staff)[0]) == 5
+    assert len(history.newest_entries(run, staff)[0]) == 5
     with django_assert_max_num_queries(1):
-        entries, more = history.newest(run, staff)
+        entries, more = history.newest_entries(run, staff)
         assert [str(entry.node_execution and entry.node_execution.node_name) for entry in entries]
     assert not more
 
@@ -240,7 +240,7 @@ def test_what_was_done_to_the_run_is_shown_however_many_nodes_were_settled_by_it
     for node in run.workflow.nodes.all():
         run.add_node(node)
     run.cancel()
-    entries, more = history.newest(run, staff)
+    entries, more = history.newest_entries(run, staff)
     assert more
     assert [entry.act for entry in entries if entry.node_execution_id is None] == ["create", "start", "cancel"]
     assert len(entries) == history.SHOWN + 3
@@ -263,7 +263,7 @@ def test_the_note_goes_with_the_statement_in_one_round_trip_where_the_driver_can
     """Not where parameters are bound by the server: it takes one statement at a time."""
     run = WorkflowExecutionFactory()
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "server_side_binding", server_side)
-    with acting(reason="100 % sure"), CaptureQueriesContext(connection) as captured:
+    with act_as(reason="100 % sure"), CaptureQueriesContext(connection) as captured:
         run.start()
     [update] = [query["sql"] for query in captured if "UPDATE" in query["sql"]]
     assert ("ledger_noted" in update) is not server_side

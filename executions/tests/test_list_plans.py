@@ -89,7 +89,9 @@ def test_a_filter_of_runs_is_answered_by_its_index(only: Any, query: str) -> Non
 def test_a_search_of_runs_is_answered_by_the_index_on_metadata(only: Any) -> None:
     run = WorkflowExecutionFactory(metadata={"tags": ["nightly"]})
     only("workflow_executions", "idx_workflow_executions_metadata")
-    found = plan(WorkflowExecution.objects.filter(id_search.named("nightly") | Q(pk=run.pk)).order_by())
+    found = plan(
+        WorkflowExecution.objects.filter(id_search.by_correlation_id_or_tag("nightly") | Q(pk=run.pk)).order_by()
+    )
     assert uses(found, "idx_workflow_executions_metadata")
     assert "Filter" not in found
 

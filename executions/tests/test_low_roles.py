@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from executions.audit import acting
+from executions.audit import act_as
 from executions.models import Deletion, HistoryEntry, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from pastetrader.tests.live_server import ROOT
@@ -113,7 +113,7 @@ def test_nor_who_deletes(as_low: As) -> None:
 
 def test_the_application_still_says_who_acts(staff: Any) -> None:
     run = WorkflowExecutionFactory()
-    with acting(user=staff):
+    with act_as(user=staff):
         run.start()
     assert run.history.values_list("through", "username", "act").last() == ("in_process", "staff", "start")
 
@@ -122,7 +122,7 @@ def test_nor_need_the_application_be_the_owner(as_low: As, staff: Any) -> None:
     """As docs/security.md says that it is granted, and nothing else."""
     sql("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM low")
     sql(re.findall(r"```sql\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)[0].replace("app;", "low;"))
-    with as_low(), acting(user=staff):
+    with as_low(), act_as(user=staff):
         Token.objects.of(Token.objects.issue(user=staff, name="engine", scopes=["executions:read"])[1])
         workflow = WorkflowFactory(chain=["a"])
         workflow.name = "Another"

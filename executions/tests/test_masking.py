@@ -195,7 +195,7 @@ def test_a_verb_that_ends_a_run_purges_others_at_most_once_a_minute(django_captu
         running().cancel()
     assert WorkflowExecution.objects.get(pk=over.pk).encrypted_secrets == ""
     moment = encryption._purged_at
-    encryption.purge_now_and_then(clock=lambda: moment + 59)
+    encryption.purge_occasionally(clock=lambda: moment + 59)
     assert encryption._purged_at == moment
 
 

@@ -83,7 +83,7 @@ def test_the_api_and_a_comparison_say_the_names_of_the_run(workflow: Workflow, s
     assert client.get(f"/api/v1/node-executions/{row.pk}/").json()["node_name"] == "load"
     names = [each["node_name"] for each in client.get(f"/api/v1/executions/{run.pk}/nodes/").json()["results"]]
     assert names == ["extract", "load"]
-    compared = compare.compared(staff, run, run)
+    compared = compare.compare_with(staff, run, run)
     assert compared is not None
     assert {pair.name: pair.now.pk for pair in compared.pairs}["load"] == row.pk
 

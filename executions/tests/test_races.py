@@ -332,7 +332,7 @@ def test_a_verb_that_waits_for_its_own_row_masks_what_that_brings(row: Any) -> N
 
 def test_the_reason_of_a_verb_that_waits_is_masked_too(row: Any) -> None:
     def cancel() -> None:
-        with audit.acting(reason=f"as {SECRET} was refused"):
+        with audit.act_as(reason=f"as {SECRET} was refused"):
             mine.cancel()
 
     mine = type(row).objects.get(pk=row.pk)

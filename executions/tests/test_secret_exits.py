@@ -24,10 +24,10 @@ def test_the_id_of_a_request_is_clear_of_the_secrets_of_its_run(api: Any, owner:
     run = client.post(RUNS, body, format="json").json()["id"]
     assert client.post(f"{RUNS}{run}/start/").status_code == 200
     assert client.post(f"{RUNS}{run}/fail/", {"error_message": "x"}, format="json").status_code == 200
-    with audit.acting(request_id=SECRET, given_id=SECRET, reason=f"as {SECRET} leaked"):
+    with audit.act_as(request_id=SECRET, given_id=SECRET, reason=f"as {SECRET} leaked"):
         WorkflowExecution.objects.get(pk=run).retry()
     assert {entry.request_id for entry in HistoryEntry.objects.all()} == {f"for:{MASK}", MASK}
-    with audit.acting(request_id=SECRET, given_id=SECRET):
+    with audit.act_as(request_id=SECRET, given_id=SECRET):
         WorkflowExecution.objects.get(pk=run).delete()
     assert Deletion.objects.get().request_id == MASK
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from executions.secrets import MASK, Blindfold, Scrubber, names_secret, values_in
-from workflows.secret_keys import masked
+from executions.secrets import MASK, RedactEverything, Scrubber, find_secret_values, names_secret
+from workflows.secret_keys import mask_document
 
 SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=6, max_size=30).filter(
     lambda text: text not in MASK and MASK not in text and not text.isspace()
@@ -113,7 +113,7 @@ def test_no_value_stays_anywhere_in_a_document(secrets: list[str], document: Any
 @given(document=JSON, text=TEXTS)
 def test_what_holds_no_secret_is_unchanged(document: Any, text: str) -> None:
     scrubber = Scrubber(["hunter2-hunter2-hunter2", "correct horse battery"])
-    assume(masked(document) == document)  # `{"secret": false}` has no value to find, and is masked
+    assume(mask_document(document) == document)  # `{"secret": false}` has no value to find, and is masked
     assert scrubber.text(text) == text
     assert scrubber.document({"a": document}) == {"a": document}
 
@@ -121,7 +121,7 @@ def test_what_holds_no_secret_is_unchanged(document: Any, text: str) -> None:
 @given(document=JSON)
 def test_what_is_masked_already_names_no_new_value(document: Any) -> None:
     masked = Scrubber().document({"secrets": document})
-    assert values_in(masked) == set()
+    assert find_secret_values(masked) == set()
     assert Scrubber().document(masked) == masked
 
 
@@ -170,11 +170,11 @@ PAIRS: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(("document", "clean"), PAIRS)
 def test_the_value_of_a_pair_is_secret_where_its_name_is_one(document: Any, clean: Any) -> None:
     assert Scrubber().document({"a": document}) == {"a": clean}
-    assert masked({"a": document}) == {"a": clean}
+    assert mask_document({"a": document}) == {"a": clean}
 
 
 def test_the_value_of_a_pair_is_found_in_texts_too() -> None:
-    values = values_in(
+    values = find_secret_values(
         {
             "env": [{"name": "DB_PASSWORD", "value": "hunter2-and-more"}, ["Cookie", "id=swordfish"]],
             "args": ["-v", "--token", "abc-123"],
@@ -250,11 +250,11 @@ def test_the_keys_under_a_secret_stay_readable_and_what_is_null_stays_null() -> 
 
 
 def test_values_shorter_than_six_are_masked_by_their_key_alone() -> None:
-    assert values_in({"password": "12345", "token": 123456, "secret": "******"}) == {"123456", "******"}
+    assert find_secret_values({"password": "12345", "token": 123456, "secret": "******"}) == {"123456", "******"}
 
 
 def test_a_number_is_found_as_a_number_and_as_text() -> None:
-    scrubber = Scrubber(values_in({"pin": {"secret": 12345678}}))
+    scrubber = Scrubber(find_secret_values({"pin": {"secret": 12345678}}))
     assert scrubber.document({"a": 12345678, "b": "no. 12345678."}) == {"a": MASK, "b": f"no. {MASK}."}
 
 
@@ -287,7 +287,7 @@ def test_a_document_keeps_the_number_of_its_keys(secrets: list[str], data: Any) 
 
 def test_a_word_that_everybody_knows_stays_a_key() -> None:
     document = {"secrets": {"password": "password"}}
-    assert Scrubber(values_in(document)).document(document) == {"secrets": {"password": MASK}}
+    assert Scrubber(find_secret_values(document)).document(document) == {"secrets": {"password": MASK}}
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_word_that_everybody_knows_stays_a_key() -> None:
     ],
 )
 def test_a_part_that_is_secret_by_itself_is_found_by_itself(value: str, alone: str) -> None:
-    assert Scrubber(values_in({"authorization": value})).text(f"sent {alone} off") == f"sent {MASK} off"
+    assert Scrubber(find_secret_values({"authorization": value})).text(f"sent {alone} off") == f"sent {MASK} off"
 
 
 def test_a_long_text_of_escapes_takes_no_time_to_speak_of() -> None:
@@ -308,4 +308,4 @@ def test_a_long_text_of_escapes_takes_no_time_to_speak_of() -> None:
 
 
 def test_who_is_blindfolded_shows_nothing() -> None:
-    assert Blindfold().document({"a": ["b"], "c": "d"}) == {"a": [MASK], "c": MASK}
+    assert RedactEverything().document({"a": ["b"], "c": "d"}) == {"a": [MASK], "c": MASK}

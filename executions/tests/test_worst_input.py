@@ -18,9 +18,9 @@ from executions.admin.logs import ansi
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create, parsers
 from executions.secret_forms import normal
-from executions.secrets import Scrubber, values_in
+from executions.secrets import Scrubber, find_secret_values
 from ledgerkit.db import json_validation
-from workflows.secret_keys import _names_secret, masked, masked_schema
+from workflows.secret_keys import _names_secret, mask_document, mask_schema
 
 RATIO = 8  # times, for four times the size: linear is 4, quadratic is 16
 LONG_ENOUGH = 0.004  # seconds
@@ -122,7 +122,7 @@ def written_otherwise(text: str, number: int) -> str:
 
 
 def every_document(value: Any) -> list[Any]:
-    return list(json_validation.faults(value))
+    return list(json_validation.iter_errors(value))
 
 
 def parsed(text: str) -> None:
@@ -136,26 +136,26 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "masked, secrets within each other": NESTED.text,
     "masked, none": Scrubber().text,
     "patterns": lambda text: list(secret_patterns.spans(text)),
-    "secrets of its own": lambda text: Scrubber(values_in({"secret": text})),
+    "secrets of its own": lambda text: Scrubber(find_secret_values({"secret": text})),
     "normal forms": lambda text: normal("NFD", text),
-    "as text": json_validation.as_text,
+    "as text": json_validation.to_storable_text,
     "cut": log_messages.cut,
-    "cut in the middle": lambda text: report_texts.fitted("error_traceback", text),
+    "cut in the middle": lambda text: report_texts.cut_to_limits("error_traceback", text),
     "error": lambda text: report_texts.error(" ", text),
     "cause": lambda text: failure_causes.cause(text, text),
-    "alike": failure_causes.alike,
+    "alike": failure_causes.normalize_message,
     "faults": every_document,
-    "colours": lambda text: ansi.html(text, "a"),
+    "colours": lambda text: ansi.to_html(text, "a"),
     "name of a key": _names_secret.__wrapped__,
     "parsed": parsed,
     "counted": lambda text: json_validation.has_more_elements(text.encode(), 10),
 }
 OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
     "masked": FEW.document,
-    "masked by keys": masked,
-    "masked schema": masked_schema,
-    "values": values_in,
-    "secrets of its own": lambda document: Scrubber(values_in(document)),
+    "masked by keys": mask_document,
+    "masked schema": mask_schema,
+    "values": find_secret_values,
+    "secrets of its own": lambda document: Scrubber(find_secret_values(document)),
     "faults": every_document,
     "difference": lambda document: json_diff.differences(document, {"other": document}),
     "parsed": lambda document: parsed(json.dumps(document)),

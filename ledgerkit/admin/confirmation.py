@@ -52,7 +52,7 @@ def reason(request: HttpRequest) -> str:
     return next(filter(None, said), "")[:MAX_REASON]
 
 
-def ask(model_admin: Any, request: HttpRequest, question: Question, error: Any = "") -> HttpResponse:
+def confirmation_page(model_admin: Any, request: HttpRequest, question: Question, error: Any = "") -> HttpResponse:
     """Return the page that asks, with the reason that was typed already."""
     named = _named(model_admin.opts, question)
     possible, impossible = question.possible, question.impossible

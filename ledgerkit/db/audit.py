@@ -54,7 +54,7 @@ _actor: ContextVar[Actor] = ContextVar("actor", default=NOBODY)
 
 
 @contextmanager
-def acting(**changes: Any) -> Iterator[None]:
+def act_as(**changes: Any) -> Iterator[None]:
     """Change fields of the Actor for what is done within."""
     before = _actor.set(replace(_actor.get(), **changes))
     try:
@@ -63,7 +63,7 @@ def acting(**changes: Any) -> Iterator[None]:
         _actor.reset(before)
 
 
-def identify(**changes: Any) -> None:
+def set_actor(**changes: Any) -> None:
     """Change fields of the Actor from now on, within whatever acting() is around."""
     _actor.set(replace(_actor.get(), **changes))
 
@@ -89,7 +89,7 @@ def system_user() -> str:
 
 
 @contextmanager
-def noted(using: str | None = None) -> Iterator[None]:
+def audited(using: str | None = None) -> Iterator[None]:
     """Tell the database who acts, for what its triggers write down of the changes within: one transaction."""
     connection = connections[using or DEFAULT_DB_ALIAS]
     with nullcontext() if connection.in_atomic_block else transaction.atomic(using=using):

@@ -16,7 +16,7 @@ from ledgerkit.db.models import Octets
 LEAST = 1_024  # bytes of one field that are always sent along
 
 
-def light(rows: Any, most: int) -> Any:
+def without_large_fields(rows: Any, most: int) -> Any:
     """Return a query of the same rows for read(), of which at most `most` are going to be asked for."""
     names = large_fields(rows)
     share = max(LEAST, settings.EXECUTIONS_MAX_PAGE_BYTES // most)

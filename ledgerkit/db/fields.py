@@ -23,7 +23,7 @@ class NameField(CharField):
 
     def validate(self, value: Any, model_instance: Any) -> None:
         super().validate(value, model_instance)
-        if fault := names.fault(value or ""):
+        if fault := names.find_error(value or ""):
             raise ValidationError(fault)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:

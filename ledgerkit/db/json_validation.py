@@ -36,7 +36,7 @@ DOCUMENT = "EXECUTIONS_MAX_DOCUMENT_BYTES"
 SURROGATE = _("a lone surrogate (\\ud800 to \\udfff) is not text.")
 
 
-def as_text(text: object) -> str:
+def to_storable_text(text: object) -> str:
     """NUL and halves of surrogate pairs become visible escapes: an error is recorded even if it is not quite text."""
     return str(text).replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
@@ -51,14 +51,14 @@ def has_more_elements(body: bytes, most: int) -> bool:
     return count(body) > most and count(TEXTS.sub(b"", body)) > most
 
 
-def is_whole(value: object) -> TypeGuard[float]:
+def is_integer(value: object) -> TypeGuard[float]:
     """JSON has one kind of number: 3.0 is a whole one too, and true is none."""
     return type(value) is int or (isinstance(value, float) and value.is_integer())
 
 
 def check(field: str, value: Any) -> None:
     """Raises ValidationError on `field`, naming the place, for what faults() finds in it, and where it is too large."""
-    for pointer, fault in faults(value):
+    for pointer, fault in iter_errors(value):
         raise ValidationError({field: f"{field}{pointer.replace('/', '.')}: {fault}"})
     if too_large := size_fault(value):
         raise ValidationError({field: f"{field}: {too_large}"})
@@ -75,7 +75,7 @@ def size_fault(value: Any) -> Any:
     return format_lazy(TOO_LARGE, size=f"{size:,}", most=f"{most:,}", setting=DOCUMENT) if size > most else ""
 
 
-def moment(text: Any) -> datetime:
+def parse_utc_datetime(text: Any) -> datetime:
     """In UTC, which is also meant where the text names no zone. Raises ValueError for what is no time in ISO 8601, or
     one that is not of the years 1970 to 9999 in UTC."""
     found = parse_datetime(text) if isinstance(text, str) else None
@@ -103,7 +103,7 @@ def _in_utc(found: datetime) -> datetime:
     return utc
 
 
-def faults(value: Any, depth: int = 1) -> Iterator[tuple[str, Any]]:
+def iter_errors(value: Any, depth: int = 1) -> Iterator[tuple[str, Any]]:
     """NUL characters, lone surrogates, more than 64 levels, and numbers that JSON does not have (NaN, Infinity), each
     with the JSON pointer of its place. The pointer is made on the way back: there is none where there is no fault."""
     if isinstance(value, str):
@@ -124,11 +124,11 @@ def _inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> 
         if isinstance(key, str) and (fault := _text_fault(key)):
             yield "", format_lazy(IN_KEY, fault=fault)
         if not isinstance(item, bool | int | None):
-            for pointer, fault in faults(item, depth + 1):
-                yield f"/{_escaped(key)}{pointer}"[:MAX_POINTER], fault
+            for pointer, fault in iter_errors(item, depth + 1):
+                yield f"/{_escape_pointer(key)}{pointer}"[:MAX_POINTER], fault
 
 
-def _escaped(key: Any) -> Any:
+def _escape_pointer(key: Any) -> Any:
     return key[:MAX_POINTER].replace("~", "~0").replace("/", "~1") if isinstance(key, str) else key
 
 

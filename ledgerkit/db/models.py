@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .audit import noted
+from .audit import audited
 from .exceptions import StaleObject
 
 VERSIONLESS = _("Cannot save {kind} {id}: it was read without its version.")
@@ -57,7 +57,7 @@ class Octets(Func):
     output_field = models.IntegerField()
 
 
-class Identified(models.Model):
+class UUID7Model(models.Model):
     id = models.UUIDField(_("id"), primary_key=True, default=uuid7, db_default=DatabaseUUID7(), editable=False)
 
     class Meta:
@@ -68,21 +68,21 @@ class AuditedQuerySet[M: models.Model](models.QuerySet[M]):
     """Of rows whose changes the database writes down, with who made them."""
 
     def update(self, **changes: Any) -> int:
-        with noted(self.db):
+        with audited(self.db):
             return super().update(**changes)
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         objs = list(objs)
-        with noted(self.db) if objs else nullcontext():
+        with audited(self.db) if objs else nullcontext():
             return super().bulk_create(objs, *args, **kwargs)
 
     def bulk_update(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> int:
         objs = list(objs)
-        with noted(self.db) if objs else nullcontext():
+        with audited(self.db) if objs else nullcontext():
             return super().bulk_update(objs, *args, **kwargs)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        with noted(self.db):
+        with audited(self.db):
             return super().delete()
 
     update.alters_data = True  # type: ignore[attr-defined]  # templates may not call it, as in Django's own
@@ -90,18 +90,18 @@ class AuditedQuerySet[M: models.Model](models.QuerySet[M]):
     delete.queryset_only = True  # type: ignore[attr-defined]
 
 
-class Audited(models.Model):
+class AuditedModel(models.Model):
     """A row whose changes the database writes down, with who made them."""
 
     class Meta:
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        with noted(kwargs.get("using") or self._state.db):
+        with audited(kwargs.get("using") or self._state.db):
             super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        with noted(kwargs.get("using") or self._state.db):
+        with audited(kwargs.get("using") or self._state.db):
             return super().delete(*args, **kwargs)
 
 
@@ -130,7 +130,7 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
         return rows
 
 
-class Versioned(Identified):
+class VersionedModel(UUID7Model):
     """A row that a stale object cannot overwrite: save() matches the version that was read, and raises it by one.
 
     Raises StaleObject from save() where the row is newer or gone.

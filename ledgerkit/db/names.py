@@ -53,24 +53,24 @@ def forms(text: str) -> list[str]:
     return list(dict.fromkeys([text, nfc(text), unicodedata.normalize("NFD", text)]))
 
 
-def holding(field: str, text: str) -> models.Q:
+def contains(field: str, text: str) -> models.Q:
     """Return the condition that a text holds another one, in whatever form and case."""
     return reduce(or_, (models.Q(**{f"{field}__icontains": form}) for form in forms(text)))
 
 
-def fault(name: str) -> Any:
+def find_error(name: str) -> Any:
     """Return a sentence for what makes a text no name; else nothing. Whether it may be empty is for the caller."""
     for place, character in enumerate(name, 1):
         if character in BIDI or unicodedata.category(character) in ENDING:
-            return format_lazy(NOT_IN_A_NAME, character=_called(character), place=place)
+            return format_lazy(NOT_IN_A_NAME, character=_describe_character(character), place=place)
     if not name or any(map(_is_seen, name)):
         return ""
-    return format_lazy(INVISIBLE, character=_called((name.strip() or name)[0]))
+    return format_lazy(INVISIBLE, character=_describe_character((name.strip() or name)[0]))
 
 
 def check(field: str, name: Any) -> None:
     """Raises ValidationError on `field` for what fault() finds."""
-    if isinstance(name, str) and (found := fault(name)):
+    if isinstance(name, str) and (found := find_error(name)):
         raise ValidationError({field: f"{field}: {found}"})
 
 
@@ -81,7 +81,7 @@ def constraint(field: str, name: str) -> models.CheckConstraint:
     )
 
 
-def cleaned(table: str, field: str, fallback: str, *beside: str, most: int = 248) -> str:
+def cleaning_sql(table: str, field: str, fallback: str, *beside: str, most: int = 248) -> str:
     """Return SQL that makes the names of a table hold its constraint. `beside` are columns within which a name is
     unique: one that would be there twice then ends with a part of its id."""
     mine, other = (
@@ -91,7 +91,7 @@ def cleaned(table: str, field: str, fallback: str, *beside: str, most: int = 248
     return CLEANED.format(table=table, field=field, mine=mine, other=other, same=same, refused=REFUSED)
 
 
-def _called(character: str) -> str:
+def _describe_character(character: str) -> str:
     name = unicodedata.name(character, "")
     return f"U+{ord(character):04X} {name}".rstrip() if name else f"U+{ord(character):04X}"
 

@@ -24,12 +24,12 @@ def no_limit(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
                 cursor.execute("RESET statement_timeout")
 
 
-class TookTooLong(Exception):
+class StatementTimeout(Exception):
     """A statement was ended, and nothing is known of what it asked."""
 
 
 @contextmanager
-def at_most(milliseconds: int, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def statement_timeout(milliseconds: int, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """Each statement within takes at most so long. It is a transaction of its own, or a savepoint, so that what comes
     after it can be asked whether or not this could be answered. Raises TookTooLong."""
     try:
@@ -40,12 +40,12 @@ def at_most(milliseconds: int, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
             cursor.execute(AGAIN, [before])
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
-            raise TookTooLong from error
+            raise StatementTimeout from error
         raise
 
 
 @contextmanager
-def unsorted(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def no_sort(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """What is asked within is read off an index in its order, as far as it is needed. The planner by itself would
     fetch and sort them all where it knows of few, and of rows that are being written it knows last. An error is for
     the outermost transaction: there is no savepoint."""

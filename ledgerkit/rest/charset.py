@@ -13,7 +13,7 @@ UTF8 = {"utf-8", "utf8", "us-ascii", "ascii"}
 NAME = b"content-type"
 
 
-def plain(content_type: str) -> str:
+def normalize_content_type(content_type: str) -> str:
     """The same where it says UTF-8 or nothing; another charset becomes one that no codec is called, and what cannot be
     read nothing at all. Both are refused with a sentence where there is a body to be read."""
     try:
@@ -24,16 +24,16 @@ def plain(content_type: str) -> str:
     return content_type if charset in UTF8 else f"{kind}; charset=not-{re.sub('[^a-z0-9-]', '', charset)[:40]}"
 
 
-def plain_wsgi(app: Any) -> Any:
+def wsgi_charset_middleware(app: Any) -> Any:
     """A WSGI application that takes such requests, of one that breaks on them."""
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
-        return app(environ | {"CONTENT_TYPE": plain(environ.get("CONTENT_TYPE", ""))}, start_response)
+        return app(environ | {"CONTENT_TYPE": normalize_content_type(environ.get("CONTENT_TYPE", ""))}, start_response)
 
     return call
 
 
-class PlainCharset:
+class CharsetMiddleware:
     """The same for ASGI."""
 
     def __init__(self, app: Any) -> None:
@@ -47,4 +47,4 @@ class PlainCharset:
 
 
 def _plain(value: bytes) -> bytes:
-    return plain(value.decode("latin-1")).encode("latin-1")
+    return normalize_content_type(value.decode("latin-1")).encode("latin-1")

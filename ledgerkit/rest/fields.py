@@ -45,12 +45,12 @@ class NameField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         name = names.nfc(super().to_internal_value(data))
-        if fault := names.fault(name):
+        if fault := names.find_error(name):
             raise serializers.ValidationError(fault, "not_a_name")
         return name
 
 
-class Rows[M: Model](serializers.ModelSerializer[M]):
+class StrictModelSerializer[M: Model](serializers.ModelSerializer[M]):
     """A ModelSerializer of these fields."""
 
     serializer_choice_field = ChoiceField
@@ -82,7 +82,7 @@ class MomentField(serializers.DateTimeField):
 
     def to_internal_value(self, value: Any) -> datetime:
         try:
-            return json_validation.moment(value)
+            return json_validation.parse_utc_datetime(value)
         except ValueError:
             self.fail("invalid")
 

@@ -24,7 +24,7 @@ class MomentField(forms.Field):
         if value in self.empty_values:
             return None
         try:
-            return json_validation.moment(value)
+            return json_validation.parse_utc_datetime(value)
         except ValueError:
             raise forms.ValidationError(self.error_messages["invalid"], "invalid") from None
 
@@ -50,63 +50,63 @@ class FlagField(forms.Field):
         return bool(value == "true")
 
 
-class ManyWords(forms.SelectMultiple):
+class CommaSeparatedWidget(forms.SelectMultiple):
     """`?status=a,b` and `?status=a&status=b`."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         return [word for text in data.getlist(name) for word in text.split(",")]
 
 
-class SeveralField(df.fields.MultipleChoiceField):  # type: ignore[misc]  # django-filter is untyped
-    widget = ManyWords
+class MultiChoiceField(df.fields.MultipleChoiceField):  # type: ignore[misc]  # django-filter is untyped
+    widget = CommaSeparatedWidget
 
 
-class Several(df.MultipleChoiceFilter):  # type: ignore[misc]  # untyped
-    field_class = SeveralField
+class MultiChoiceFilter(df.MultipleChoiceFilter):  # type: ignore[misc]  # untyped
+    field_class = MultiChoiceField
 
     def __init__(self, choices: list[tuple[str, Any]], **more: Any) -> None:
-        super().__init__(choices=choices, error_messages=only(choices), **more)
+        super().__init__(choices=choices, error_messages=invalid_choice_messages(choices), **more)
 
     def filter(self, qs: Any, value: Any) -> Any:
         return qs.filter(**{f"{self.field_name}__in": value}) if value else qs
 
 
-class Moment(df.IsoDateTimeFilter):  # type: ignore[misc]  # untyped
+class DateTimeFilter(df.IsoDateTimeFilter):  # type: ignore[misc]  # untyped
     field_class = MomentField
 
 
-class Seconds(df.NumberFilter):  # type: ignore[misc]  # untyped
+class SecondsFilter(df.NumberFilter):  # type: ignore[misc]  # untyped
     field_class = SecondsField
 
     def get_max_validator(self) -> None:
         return None  # the field has its own
 
 
-class Flag(df.BooleanFilter):  # type: ignore[misc]  # untyped
+class BooleanFilter(df.BooleanFilter):  # type: ignore[misc]  # untyped
     field_class = FlagField
 
     def __init__(self, **more: Any) -> None:
         super().__init__(widget=forms.TextInput, **more)
 
 
-class Id(df.UUIDFilter):  # type: ignore[misc]  # untyped
+class UUIDFilter(df.UUIDFilter):  # type: ignore[misc]  # untyped
     def __init__(self, **more: Any) -> None:
         super().__init__(error_messages={"invalid": "Expected a UUID."}, **more)
 
 
-class Text(df.CharFilter):  # type: ignore[misc]  # untyped
+class TextFilter(df.CharFilter):  # type: ignore[misc]  # untyped
     def __init__(self, **more: Any) -> None:
         super().__init__(strip=False, max_length=1000, **more)
 
 
-class Words(Text):
+class ContainsFilter(TextFilter):
     """Words in a text, which may be written in either form of Unicode."""
 
     def filter(self, qs: Any, value: Any) -> Any:
-        return qs.filter(names.holding(self.field_name, value)) if value else qs
+        return qs.filter(names.contains(self.field_name, value)) if value else qs
 
 
-class Key(Text):
+class JSONKeyFilter(TextFilter):
     """A key of a JSON column by `@>`, which the column's GIN index answers. `as_held` says how a value may be held."""
 
     def __init__(self, field_name: str, key: str, as_held: Callable[[str], list[Any]] = lambda text: [text]) -> None:
@@ -120,7 +120,7 @@ class Key(Text):
         return qs.filter(reduce(or_, holds))
 
 
-def only(choices: list[tuple[str, Any]]) -> dict[str, str]:
+def invalid_choice_messages(choices: list[tuple[str, Any]]) -> dict[str, str]:
     allowed = ", ".join(value for value, _label in choices)
     return {"invalid_choice": f"Expected one of: {allowed}."}
 

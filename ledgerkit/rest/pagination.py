@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledgerkit.db import bounded_rows
-from ledgerkit.db.json_validation import faults
+from ledgerkit.db.json_validation import iter_errors
 from ledgerkit.rest.query_params import BadQuery
 
 from .parameter_names import PAGING, check_names
@@ -44,7 +44,8 @@ class KeysetPagination(BasePagination):
         order = [_reversed(name) for name in self.ordering] if backwards else self.ordering
         after = queryset if cursor is None else queryset.filter(_beyond(order, cursor))
         rows, is_full = bounded_rows.read(
-            _first(bounded_rows.light(after, size + 1), order, size + 1), bounded_rows.large_fields(after)
+            _first(bounded_rows.without_large_fields(after, size + 1), order, size + 1),
+            bounded_rows.large_fields(after),
         )
         more, rows = is_full or len(rows) > size, rows[:size]
         self.rows = rows[::-1] if backwards else rows
@@ -149,7 +150,7 @@ def _text(value: Any) -> str:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not any(faults(value))
+    return isinstance(value, str) and not any(iter_errors(value))
 
 
 def _bad_cursor() -> BadQuery:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from rest_framework.request import Request
 
-from ledgerkit.rest.query_params import BadQuery, shown
+from ledgerkit.rest.query_params import BadQuery, safe_name
 
 PAGING = ("cursor", "page_size")
 
@@ -15,7 +15,7 @@ def check_names(request: Request, known: Collection[str], several: Collection[st
     wrong: dict[str, list[str]] = {}
     for name, values in request.query_params.lists():
         if name not in known:
-            wrong[shown(name)] = [f"This parameter is not known here. Known are: {', '.join(sorted(known))}."]
+            wrong[safe_name(name)] = [f"This parameter is not known here. Known are: {', '.join(sorted(known))}."]
         elif "" in values:
             wrong[name] = ["Expected a value; leave the parameter out to ask for all."]
         elif len(values) > 1 and name not in several:
@@ -24,7 +24,7 @@ def check_names(request: Request, known: Collection[str], several: Collection[st
         raise BadQuery(wrong)
 
 
-def words(request: Request, name: str, allowed: Collection[str]) -> list[str] | None:
+def parse_name_list(request: Request, name: str, allowed: Collection[str]) -> list[str] | None:
     """The words of a list such as `?fields=id,status` or `?fields=id&fields=status`, all of them `allowed`; None where
     it is not asked for."""
     if name not in request.query_params:

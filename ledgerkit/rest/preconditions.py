@@ -51,12 +51,12 @@ class PreconditionsMixin:
             return response
         if response.status_code < status.HTTP_300_MULTIPLE_CHOICES and isinstance(body, dict) and "version" in body:
             response["ETag"] = etag(body)
-            if request.method in SAFE_METHODS and self.shows_the_row_alone and _seen(request, response["ETag"]):
+            if request.method in SAFE_METHODS and self.shows_the_row_alone and _client_has(request, response["ETag"]):
                 return _not_modified(response)
         return response
 
 
-def _seen(request: Request, current: str) -> bool:
+def _client_has(request: Request, current: str) -> bool:
     known = parse_etags(request.headers.get("If-None-Match", ""))
     return known == ["*"] or current in known or f"W/{current}" in known
 
@@ -67,7 +67,7 @@ def _not_modified(response: Response) -> Response:
     return response
 
 
-class NewRowsMixin:
+class RejectIfMatchOnCreateMixin:
     """For a view that makes rows. Of what is not there yet If-Match can name no version, `*` included (RFC 9110,
     13.1.1)."""
 
@@ -77,7 +77,7 @@ class NewRowsMixin:
             raise PreconditionFailed("Nothing is there yet that If-Match could name: leave it out to make a new row.")
 
 
-class UnchangingMixin:
+class ContentETagMixin:
     """For a view of rows that never change, and so have no version: the ETag is of what is shown."""
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
@@ -86,6 +86,6 @@ class UnchangingMixin:
         is_one = made_or_read and isinstance(getattr(response, "data", None), dict)  # the repeat of an answer has none
         if is_one and response.status_code < status.HTTP_300_MULTIPLE_CHOICES:
             response["ETag"] = quote_etag(sha256(JSONRenderer().render(response.data)).hexdigest()[:32])
-            if request.method in SAFE_METHODS and _seen(request, response["ETag"]):
+            if request.method in SAFE_METHODS and _client_has(request, response["ETag"]):
                 return _not_modified(response)
         return response

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 NAME = re.compile("[A-Za-z_]{1,40}")  # as names of fields and parameters are
 
 
-def shown(name: str) -> str:
+def safe_name(name: str) -> str:
     """Return a name that somebody sent, for a refusal; what is no name of a field may be anything, a secret too."""
     return name if NAME.fullmatch(name) else "…"
 
@@ -22,7 +22,7 @@ class BadQuery(ValidationError):
         super().__init__(name if isinstance(name, dict) else {name: [sentence]}, code)
 
 
-class QueryFilters(DjangoFilterBackend):  # type: ignore[misc]  # untyped
+class ListFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # untyped
     """django-filter's for lists alone: a verb finds its row by the address's path, whatever stands after it."""
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:

@@ -44,7 +44,7 @@ class BodyMixin:
         return response
 
 
-def unpacked(packed: bytes, limit: int) -> bytes:
+def gunzip(packed: bytes, limit: int) -> bytes:
     """What gzip packed. One member (RFC 1952) is taken, as programs write it: many empty ones would cost time without
     end. No more than `limit` is ever unpacked. Raises ParseError for what is no gzip, is cut off or goes on after its
     end, RequestDataTooBig for more than `limit` bytes."""
@@ -73,7 +73,7 @@ def _unpack(request: Request) -> None:
         raise UnsupportedEncoding(
             coding, "This Content-Encoding is not known here: send the body as it is, or in gzip."
         )
-    http._body = unpacked(http.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    http._body = gunzip(http.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     http._stream = BytesIO(http._body)
     http.META["CONTENT_LENGTH"] = str(len(http._body))
 

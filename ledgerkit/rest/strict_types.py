@@ -8,9 +8,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from ledgerkit.db.json_validation import is_whole
+from ledgerkit.db.json_validation import is_integer
 
-from .query_params import shown
+from .query_params import safe_name
 
 type Kind = tuple[type[serializers.Field[Any, Any, Any, Any]], Callable[[Any], bool], str]
 
@@ -18,7 +18,7 @@ type Kind = tuple[type[serializers.Field[Any, Any, Any, Any]], Callable[[Any], b
 KINDS: list[Kind] = [
     (serializers.CharField, lambda value: isinstance(value, str), "Expected a string."),
     (serializers.BooleanField, lambda value: isinstance(value, bool), "Expected true or false."),
-    (serializers.IntegerField, is_whole, "Expected a whole number."),
+    (serializers.IntegerField, is_integer, "Expected a whole number."),
     (serializers.UUIDField, lambda value: isinstance(value, str), "Expected a UUID."),
     (serializers.RelatedField, lambda value: isinstance(value, str), "Expected a UUID."),
     (serializers.FloatField, lambda value: type(value) in {int, float}, "Expected a number."),
@@ -45,7 +45,7 @@ class StrictTypes(serializers.BaseSerializer[Any]):
             return {}
         sentence = UNKNOWN.format(fields=", ".join(self._writable) or NO_FIELDS)
         unknown = (name for name in data if name not in self._taken)
-        return {shown(name): [sentence] for name in islice(unknown, MOST_UNKNOWN)}
+        return {safe_name(name): [sentence] for name in islice(unknown, MOST_UNKNOWN)}
 
     def _mistyped(self, data: dict[str, Any]) -> dict[str, list[str]]:
         return {

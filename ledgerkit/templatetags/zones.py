@@ -12,7 +12,7 @@ register = template.Library()
 
 @register.simple_tag
 def time_zone() -> str:
-    return time_zones.label(timezone.get_current_timezone())
+    return time_zones.zone_label(timezone.get_current_timezone())
 
 
 @register.filter

@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection, transaction
 
-from ledgerkit.db.timeouts import TookTooLong, at_most
+from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ def limit() -> str:
 
 def test_a_statement_that_takes_longer_is_ended_and_the_transaction_around_it_goes_on() -> None:
     before = limit()
-    with pytest.raises(TookTooLong), at_most(20):
+    with pytest.raises(StatementTimeout), statement_timeout(20):
         asked("SELECT pg_sleep(5)")
     assert asked("SELECT 1") == "1"
     assert limit() == before
@@ -29,16 +29,16 @@ def test_a_statement_that_takes_longer_is_ended_and_the_transaction_around_it_go
 def test_the_limit_holds_within_and_no_longer() -> None:
     before = limit()
     with transaction.atomic():
-        with at_most(700):
+        with statement_timeout(700):
             assert limit() == "700ms"
-            with at_most(200):
+            with statement_timeout(200):
                 assert limit() == "200ms"
             assert limit() == "700ms"
         assert limit() == before
 
 
 def test_another_error_stays_what_it_is() -> None:
-    with pytest.raises(ZeroDivisionError), at_most(700):
+    with pytest.raises(ZeroDivisionError), statement_timeout(700):
         raise ZeroDivisionError
     assert asked("SELECT 1") == "1"
 
@@ -46,6 +46,6 @@ def test_another_error_stays_what_it_is() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_outside_of_a_transaction_the_limit_ends_with_its_own() -> None:
     before = limit()
-    with at_most(700):
+    with statement_timeout(700):
         assert limit() == "700ms"
     assert limit() == before

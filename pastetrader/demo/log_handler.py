@@ -12,7 +12,7 @@ from typing import Any
 from executions import masking
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
 from executions.secrets import at_work
-from ledgerkit.db.json_validation import as_text
+from ledgerkit.db.json_validation import to_storable_text
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -113,9 +113,9 @@ def _message(record: logging.LogRecord) -> str:
 def _data(record: logging.LogRecord) -> dict[str, Any]:
     extra = {name: value for name, value in vars(record).items() if name not in STANDARD and _is_json(value)}
     if record.exc_info and record.exc_info[1]:
-        extra["traceback"] = as_text("".join(traceback.format_exception(record.exc_info[1])))
+        extra["traceback"] = to_storable_text("".join(traceback.format_exception(record.exc_info[1])))
     if record.stack_info:
-        extra["stack"] = as_text(record.stack_info)
+        extra["stack"] = to_storable_text(record.stack_info)
     return extra
 
 
@@ -124,4 +124,4 @@ def _is_json(value: Any) -> bool:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return False
-    return "\\u0000" not in text and as_text(text) == text
+    return "\\u0000" not in text and to_storable_text(text) == text

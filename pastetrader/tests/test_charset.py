@@ -7,7 +7,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 
-from ledgerkit.rest.charset import plain, plain_wsgi
+from ledgerkit.rest.charset import normalize_content_type, wsgi_charset_middleware
 
 MANY = [
     "hex", "zlib", "bz2", "rot13", "base64", "uu", "quopri", "idna", "punycode", "undefined", "utf-16", "utf_7",
@@ -17,7 +17,7 @@ MANY = [
 
 @pytest.mark.parametrize("charset", MANY)
 def test_another_charset_than_utf8_becomes_one_that_is_no_codec(charset: str) -> None:
-    found = plain(f"application/json; charset={charset}; boundary=x")
+    found = normalize_content_type(f"application/json; charset={charset}; boundary=x")
     assert found.startswith("application/json; charset=not-")
     with pytest.raises(LookupError):
         codecs.lookup(found.partition("charset=")[2])
@@ -34,11 +34,11 @@ def test_another_charset_than_utf8_becomes_one_that_is_no_codec(charset: str) ->
     ],
 )
 def test_what_says_utf8_or_nothing_stays_as_it_is(content_type: str) -> None:
-    assert plain(content_type) == content_type
+    assert normalize_content_type(content_type) == content_type
 
 
 def test_what_cannot_be_read_is_nothing() -> None:
-    assert plain("application/json; x=" + "y" * 20_000) == ""
+    assert normalize_content_type("application/json; x=" + "y" * 20_000) == ""
 
 
 @pytest.mark.django_db
@@ -48,5 +48,5 @@ def test_under_wsgi_too(charset: str) -> None:
     environ |= {"PATH_INFO": "/admin/", "QUERY_STRING": "q=%ff"}
     setup_testing_defaults(environ)
     said: list[str] = []
-    plain_wsgi(WSGIHandler())(environ, lambda status, _headers: said.append(status))
+    wsgi_charset_middleware(WSGIHandler())(environ, lambda status, _headers: said.append(status))
     assert said == ["302 Found"]

@@ -219,7 +219,7 @@ def test_a_status_has_one_word_everywhere() -> None:
 )
 def test_durations_are_korean(seconds: float, words: str) -> None:
     with translation.override("ko"):
-        assert formatting.human(seconds) == words
+        assert formatting.format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_durations_are_korean(seconds: float, words: str) -> None:
 )
 def test_relative_times_are_korean(passed: int, words: str) -> None:
     with translation.override("ko"):
-        assert list_cells.ago(timezone.now() - timedelta(seconds=passed)) == words
+        assert list_cells.format_ago(timezone.now() - timedelta(seconds=passed)) == words
 
 
 def test_the_clocks_of_a_page_tick_in_korean(client: Client) -> None:

@@ -158,7 +158,7 @@ class TestPages:
     def test_an_axis_of_time_leaves_out_the_hour_that_never_was(self) -> None:
         scale = Scale(datetime(2026, 3, 8, 5, 30, tzinfo=UTC), datetime(2026, 3, 8, 9, 30, tzinfo=UTC))
         with timezone.override(NEW_YORK):
-            marks = dict(durations.moments(scale))
+            marks = dict(durations.axis_times(scale))
         assert datetime(2026, 3, 8, 6, tzinfo=UTC) in marks
         assert not [text for text in marks.values() if text.startswith("02:")]
 
@@ -227,5 +227,5 @@ class TestSetting:
 
 def test_a_label_is_of_the_clock_that_is_there_now(moved: Any) -> None:
     moved(datetime(2026, 7, 1, tzinfo=UTC))
-    assert time_zones.label(ZoneInfo(NEW_YORK)) == "America/New_York (UTC−04:00)"
-    assert time_zones.label(ZoneInfo("UTC")) == "UTC"
+    assert time_zones.zone_label(ZoneInfo(NEW_YORK)) == "America/New_York (UTC−04:00)"
+    assert time_zones.zone_label(ZoneInfo("UTC")) == "UTC"

@@ -12,6 +12,6 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("tokens", "0005_token_used_guard")]
 
     operations: ClassVar[list[Operation]] = [
-        migrations.RunSQL(names.cleaned("tokens", "name", "unnamed"), migrations.RunSQL.noop),
+        migrations.RunSQL(names.cleaning_sql("tokens", "name", "unnamed"), migrations.RunSQL.noop),
         migrations.AddConstraint("token", names.constraint("name", "token_name_clean")),
     ]

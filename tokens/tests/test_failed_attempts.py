@@ -151,7 +151,7 @@ def test_an_ipv6_customer_is_one() -> None:
 def test_no_more_passwords_are_checked_at_once_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failed_attempts, "PATIENCE", 0.01)
     monkeypatch.setattr(failed_attempts, "_turns", BoundedSemaphore(1))
-    with failed_attempts.turn() as is_ours:
+    with failed_attempts.take_turn() as is_ours:
         assert is_ours
         answer = log_in("any")
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")

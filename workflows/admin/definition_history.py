@@ -95,7 +95,7 @@ class DefinitionChangeAdmin(StrictAdmin):
 
     @admin.display(description=_("what"))
     def what(self, row: Any) -> str:
-        return render_to_string("admin/changes/_what.html", {"change": Shown(row, row.names)})
+        return render_to_string("admin/changes/_what.html", {"change": ChangeView(row, row.names)})
 
     @admin.display(description=_("who"))
     def who(self, row: DefinitionChange) -> str:
@@ -126,7 +126,7 @@ class Names:
         return self._names.get((REFERENCES[field].model, str(value)), value)
 
 
-class Shown:
+class ChangeView:
     """A change as its row is shown."""
 
     def __init__(self, row: DefinitionChange, names: Names) -> None:
@@ -162,7 +162,7 @@ class ChangesMixin(StrictAdmin):
         names = Names(newest)
         context = {
             "title": gettext("Changes of %(name)s") % {"name": subject},
-            "changes": [Shown(row, names) for row in newest[:SHOWN]],
+            "changes": [ChangeView(row, names) for row in newest[:SHOWN]],
             "is_cut": len(newest) > SHOWN,
             "shown": SHOWN,
             "object": subject,

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, faults
+from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, iter_errors
 
 
 class StorableJSONField(forms.JSONField):
@@ -33,7 +33,7 @@ class StorableJSONField(forms.JSONField):
             raise self._refusal(format_lazy(TOO_DEEP, most=MAX_DEPTH)) from None
         except ValueError:
             raise self._refusal(format_lazy(TOO_LONG, most=MAX_DIGITS)) from None
-        for pointer, fault in faults(found):
+        for pointer, fault in iter_errors(found):
             raise self._refusal(f"{pointer}: {fault}" if pointer else fault)
         return found
 

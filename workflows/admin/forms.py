@@ -88,7 +88,7 @@ class WorkflowForm(ModelForm):
             code = {"example": EXAMPLE, "types": ", ".join(NodeType.values)}
             marked = {name: format_html("<code>{}</code>", text) for name, text in code.items()}
             self.fields["graph"].help_text = format_html(str(HELP), **marked)
-            self.initial.setdefault("graph", graph_text.written(self._stored))
+            self.initial.setdefault("graph", graph_text.write_graph(self._stored))
 
     def is_valid(self) -> bool:
         return super().is_valid() and not self.is_preview
@@ -113,7 +113,7 @@ class WorkflowForm(ModelForm):
         text = str(self.cleaned_data["graph"])
         if "graph" not in self.changed_data and self._stored:
             return text
-        graph = graph_text.read(text)
+        graph = graph_text.parse_graph(text)
         serializer = WorkflowSerializer(self._stored, data=graph_text.whole(graph), partial=True)
         if not serializer.is_valid():
             raise ValidationError(list(_sentences(serializer.errors, graph)))

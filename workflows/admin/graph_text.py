@@ -12,7 +12,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, faults
+from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, iter_errors
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Edge, Node, Workflow
 
@@ -38,37 +38,37 @@ TWICE = gettext_lazy("The name “%(name)s” stands twice in one object: leave 
 UNSTORABLE = gettext_lazy("%(place)s: this JSON cannot be stored: %(reason)s")
 
 
-def written(workflow: Workflow | None) -> str:
+def write_graph(workflow: Workflow | None) -> str:
     """Return the graph of the workflow as text, its nodes in the order in which they were made."""
     if workflow is None:
-        return printed(EMPTY)
+        return format_graph(EMPTY)
     nodes = list(workflow.nodes.current().order_by("id"))
-    named = {node.pk: _named(node) for node in nodes}
+    named = {node.pk: _node_names(node) for node in nodes}
     edges = workflow.edges.order_by("priority", "id")
     ends = [{"source_node": named[edge.source_node_id], "target_node": named[edge.target_node_id]} for edge in edges]
-    return printed(
+    return format_graph(
         {
-            "nodes": [_said("nodes", node, {"id": str(node.pk)}) for node in nodes],
-            "edges": [_said("edges", edge, ends) for edge, ends in zip(edges, ends, strict=True)],
+            "nodes": [_error("nodes", node, {"id": str(node.pk)}) for node in nodes],
+            "edges": [_error("edges", edge, ends) for edge, ends in zip(edges, ends, strict=True)],
         }
     )
 
 
-def printed(graph: dict[str, Any]) -> str:
+def format_graph(graph: dict[str, Any]) -> str:
     """Return the text of what read() returned, or of the same shape."""
     lists = [f'  "{kind}": [{_lines(graph.get(kind, []))}]' for kind in KINDS]
     return "{\n" + ",\n".join(lists) + "\n}"
 
 
-def read(text: str) -> dict[str, list[dict[str, Any]]]:
+def parse_graph(text: str) -> dict[str, list[dict[str, Any]]]:
     """Return what the text says. Raises ValidationError, which names the place, for what is no graph."""
-    found = _parsed(text) if text.strip() else EMPTY
+    found = _parse_json(text) if text.strip() else EMPTY
     if not isinstance(found, dict) or found.keys() - KINDS.keys():
         raise ValidationError(NOT_A_GRAPH)
     graph = EMPTY | found
     if not all(isinstance(rows, list) and all(isinstance(row, dict) for row in rows) for rows in graph.values()):
         raise ValidationError(NOT_A_GRAPH)
-    for pointer, fault in faults(graph):
+    for pointer, fault in iter_errors(graph):
         raise ValidationError(UNSTORABLE, params={"place": pointer, "reason": fault})
     if unknown := list(_unknown(graph)):
         raise ValidationError(unknown[:20])
@@ -89,12 +89,12 @@ def title(kind: str, row: Any) -> str:
     return " → ".join(name if len(name) <= AROUND else f"{name[:AROUND]}…" for name in names)
 
 
-def _named(node: Node) -> str:
+def _node_names(node: Node) -> str:
     """Return what an edge calls the node: its name, but for a name that could be an id."""
     return node.name if parse_uuid(node.name) is None else str(node.pk)
 
 
-def _said(kind: str, row: Any, given: dict[str, str]) -> dict[str, Any]:
+def _error(kind: str, row: Any, given: dict[str, str]) -> dict[str, Any]:
     _model, always, others = KINDS[kind]
     values = {name: given[name] if name in given else getattr(row, name) for name in always}
     defaults = _defaults(kind)
@@ -112,7 +112,7 @@ def _lines(rows: list[Any]) -> str:
     return "\n" + ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in rows) + "\n  "
 
 
-def _parsed(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:

@@ -12,7 +12,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ledgerkit.admin.confirmation import Question, ask, is_confirmed
+from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
 from ledgerkit.db.exceptions import StaleObject
 from workflows.exceptions import HasHistory
@@ -116,7 +116,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     @admin.display(description=_("graph"))
     def graph(self, row: Workflow) -> str:
         """For who may not change it."""
-        return format_html('<pre class="graph-text" tabindex="0">{}</pre>', graph_text.written(row))
+        return format_html('<pre class="graph-text" tabindex="0">{}</pre>', graph_text.write_graph(row))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
@@ -223,7 +223,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     ) -> HttpResponse | None:
         """Ask, and do it once the page that asks was answered."""
         if not is_confirmed(request) or (question.rows and not question.possible):
-            return ask(self, request, question)
+            return confirmation_page(self, request, question)
         count = sum(self._did(request, row, act) for row in question.possible)
         if count:
             items = model_ngettext(self.opts, count)
@@ -253,7 +253,7 @@ def with_additions(sent: QueryDict) -> QueryDict:
     text has faults everything stays as it was typed."""
     name, kind, source, target = (sent.get(field, "").strip() for field in ADDED)
     try:
-        graph = graph_text.read(str(sent["graph"])) if name or (source and target) else None
+        graph = graph_text.parse_graph(str(sent["graph"])) if name or (source and target) else None
     except ValidationError:
         return sent
     if graph is None:
@@ -262,7 +262,7 @@ def with_additions(sent: QueryDict) -> QueryDict:
     edges = [{"source_node": source, "target_node": target}] if source and target else []
     more = {"nodes": [*graph["nodes"], *nodes], "edges": [*graph["edges"], *edges]}
     changed = sent.copy()
-    changed["graph"] = graph_text.printed(more)
+    changed["graph"] = graph_text.format_graph(more)
     for field in (ADDED[:2] if nodes else ()) + (ADDED[2:] if edges else ()):
         changed[field] = ""
     return changed

@@ -12,9 +12,9 @@ class WorkflowFilters(df.FilterSet):  # type: ignore[misc]  # django-filter is u
     name = df.CharFilter(method="of_name", min_length=1, max_length=MAX_NAME)
 
     def of_name(self, queryset: Any, name: str, value: str) -> Any:
-        return queryset.filter(name=normalized(value))
+        return queryset.filter(name=normalize_name(value))
 
 
-def normalized(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Return a name as it is stored: in Unicode NFC, without the spaces around it."""
     return names.nfc(name[: names.LONGEST].strip())

@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from ledgerkit.db.locks import try_lock
 from ledgerkit.rest.charset import UTF8
 from ledgerkit.rest.request_body import BodyMixin
-from tokens.api import caller
+from tokens.api import caller_id
 from tokens.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
@@ -41,12 +41,12 @@ class KeyReused(exceptions.APIException):
     default_code = "idempotency_key_reused"
 
 
-class Answered(Exception):  # not an error: the way out of the view once the answer is known
+class ReplayedError(Exception):  # not an error: the way out of the view once the answer is known
     def __init__(self, first: IdempotencyKey) -> None:
         self.first = first
 
 
-class ReliableMixin(BodyMixin):
+class IdempotencyMixin(BodyMixin):
     """For every view that writes. Answers a repeated POST as the first one was answered."""
 
     key: IdempotencyKey | None = None
@@ -68,24 +68,26 @@ class ReliableMixin(BodyMixin):
             self.key = self._begin(request)
 
     def handle_exception(self, exc: Exception) -> Any:
-        if isinstance(exc, Answered):
-            return Repeated(exc.first)
+        if isinstance(exc, ReplayedError):
+            return ReplayedResponse(exc.first)
         return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(response, Repeated):
+        if isinstance(response, ReplayedResponse):
             return response
         return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
 
     def _begin(self, request: Request) -> IdempotencyKey:
         """Raises Answered where the answer is known, KeyReused, KeyInUse."""
-        key = IdempotencyKey(caller=caller(request), key=_digest(_key(request).encode()), request_hash=_hash(request))
+        key = IdempotencyKey(
+            caller=caller_id(request), key=_digest(_key(request).encode()), request_hash=_hash(request)
+        )
         if not try_lock(f"{key.caller} {key.key}"):
             raise KeyInUse
         mine = IdempotencyKey.objects.filter(caller=key.caller, key=key.key)
         mine.expired().delete()
         if first := mine.first():
-            raise Answered(first) if first.request_hash == key.request_hash else KeyReused
+            raise ReplayedError(first) if first.request_hash == key.request_hash else KeyReused
         return key
 
     @staticmethod
@@ -95,7 +97,7 @@ class ReliableMixin(BodyMixin):
         key.save(force_insert=True)
 
 
-class Repeated(HttpResponse):
+class ReplayedResponse(HttpResponse):
     def __init__(self, first: IdempotencyKey) -> None:
         super().__init__(first.body, status=first.status, headers=first.headers | {"Idempotent-Replayed": "true"})
 

@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from rest_framework import serializers
 
-from ledgerkit.rest.fields import NameField, ObjectField, Rows, UUID7Field
-from ledgerkit.rest.query_params import shown
+from ledgerkit.rest.fields import NameField, ObjectField, StrictModelSerializer, UUID7Field
+from ledgerkit.rest.query_params import safe_name
 from ledgerkit.rest.strict_types import StrictTypes
 from workflows import retry_config
 from workflows.definition import Definition, differs, too_many
@@ -19,7 +19,7 @@ UNKNOWN_KEY = "Unknown key: retry_config takes {keys}; keep others in the node's
 SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]
 
 
-class NodeSerializer(StrictTypes, Rows[Node]):
+class NodeSerializer(StrictTypes, StrictModelSerializer[Node]):
     id = UUID7Field(required=False)
     config = ObjectField(required=False)
     input_schema = ObjectField(required=False)
@@ -36,7 +36,7 @@ class NodeSerializer(StrictTypes, Rows[Node]):
     def validate_retry_config(self, value: Any) -> Any:
         if unknown := list(retry_config.unknown_keys(value)):
             sentence = UNKNOWN_KEY.format(keys=" and ".join(retry_config.KEYS))
-            raise serializers.ValidationError({shown(key): [sentence] for key in unknown})
+            raise serializers.ValidationError({safe_name(key): [sentence] for key in unknown})
         try:
             Node(retry_config=value).clean()
         except ValidationError as error:
@@ -44,7 +44,7 @@ class NodeSerializer(StrictTypes, Rows[Node]):
         return value
 
 
-class EdgeSerializer(StrictTypes, Rows[Edge]):
+class EdgeSerializer(StrictTypes, StrictModelSerializer[Edge]):
     source_node = serializers.CharField(source="source_node_id")
     target_node = serializers.CharField(source="target_node_id")
 
@@ -56,14 +56,14 @@ class EdgeSerializer(StrictTypes, Rows[Edge]):
         read_only_fields = ["id"]
 
 
-class WorkflowListSerializer(Rows[Workflow]):
+class WorkflowListSerializer(StrictModelSerializer[Workflow]):
     class Meta:
         model = Workflow
         fields = [*SCALARS, "owner"]
         read_only_fields = fields
 
 
-class WorkflowSerializer(StrictTypes, Rows[Workflow]):
+class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
     """Takes the whole graph in one call. In an update, `version` refuses the change where the workflow is newer, and
     `nodes` or `edges` left out leave them as they are."""
 
@@ -89,7 +89,7 @@ class WorkflowSerializer(StrictTypes, Rows[Workflow]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs["definition"] = wanted = Definition(self.instance, attrs.pop("nodes", None), attrs.pop("edges", None))
         if wanted.faults:
-            raise serializers.ValidationError({kind: _listed(faults) for kind, faults in wanted.faults.items()})
+            raise serializers.ValidationError({kind: _as_list(faults) for kind, faults in wanted.faults.items()})
         if wanted.cycle:
             raise serializers.ValidationError({"edges": wanted.cycle}, code="cycle")
         return attrs
@@ -99,7 +99,7 @@ class WorkflowSerializer(StrictTypes, Rows[Workflow]):
         with transaction.atomic():
             workflow = Workflow.objects.create(**validated_data)
             wanted.save(workflow)
-        return _anew(workflow)
+        return _reload(workflow)
 
     def update(self, instance: Workflow, validated_data: dict[str, Any]) -> Workflow:
         """Raises StaleObject where `version` is not the row's; the id is not changed."""
@@ -109,7 +109,7 @@ class WorkflowSerializer(StrictTypes, Rows[Workflow]):
         with transaction.atomic():
             instance.save()
             wanted.save(instance)
-        return _anew(instance)
+        return _reload(instance)
 
 
 class EnsureSerializer(WorkflowSerializer):
@@ -130,11 +130,11 @@ class EnsureSerializer(WorkflowSerializer):
         return not definition.is_new and not any(differs(instance, name, value) for name, value in wanted.items())
 
 
-def _listed(faults: dict[int, dict[str, list[str]]]) -> list[dict[str, list[str]]]:
+def _as_list(faults: dict[int, dict[str, list[str]]]) -> list[dict[str, list[str]]]:
     return [faults.get(index, {}) for index in range(max(faults) + 1)]
 
 
-def _anew(workflow: Workflow) -> Workflow:
+def _reload(workflow: Workflow) -> Workflow:
     anew: Workflow = Workflow.objects.with_graph().get(pk=workflow.pk)
     return anew
 
@@ -174,10 +174,14 @@ class GraphSerializer(serializers.Serializer[Any]):
 
     def to_representation(self, instance: Graph) -> dict[str, Any]:
         """What a Graph holds is JSON already."""
-        return {"workflow": str(instance.workflow_id), "version": instance.workflow.version, **arranged(instance)}
+        return {
+            "workflow": str(instance.workflow_id),
+            "version": instance.workflow.version,
+            **graph_with_levels(instance),
+        }
 
 
-def arranged(graph: Graph) -> dict[str, Any]:
+def graph_with_levels(graph: Graph) -> dict[str, Any]:
     level = {str(node): level for node, level in graph.levels().items()}
     nodes = [node | {"level": level[node["id"]]} for node in graph.nodes]
     nodes.sort(key=lambda node: (node["level"], node["name"]))

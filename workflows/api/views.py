@@ -7,17 +7,17 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
-from ledgerkit.db.audit import identify
+from ledgerkit.db.audit import set_actor
 from ledgerkit.db.locks import lock
 from ledgerkit.rest.http_methods import METHODS
-from ledgerkit.rest.preconditions import NewRowsMixin, PreconditionsMixin
-from ledgerkit.rest.query_params import QueryFilters
-from tokens.api import within
+from ledgerkit.rest.preconditions import PreconditionsMixin, RejectIfMatchOnCreateMixin
+from ledgerkit.rest.query_params import ListFilterBackend
+from tokens.api import limit_to_token
 from tokens.models import Scope, Token
 from workflows.models import Workflow
 
-from .filters import WorkflowFilters, normalized
-from .idempotency import ReliableMixin
+from .filters import WorkflowFilters, normalize_name
+from .idempotency import IdempotencyMixin
 from .serializers import (
     DuplicateSerializer,
     EnsureSerializer,
@@ -29,7 +29,7 @@ from .serializers import (
 WRITE = Scope.WORKFLOWS_WRITE
 
 
-class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelViewSet[Workflow]):
+class WorkflowViewSet(RejectIfMatchOnCreateMixin, IdempotencyMixin, PreconditionsMixin, ModelViewSet[Workflow]):
     http_method_names = METHODS
     lookup_value_converter = "uuid"
     serializer_class = WorkflowSerializer
@@ -39,7 +39,7 @@ class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelView
         "duplicate": DuplicateSerializer,
         "ensure": EnsureSerializer,
     }
-    filter_backends = [QueryFilters]
+    filter_backends = [ListFilterBackend]
     filterset_class = WorkflowFilters
     ordering = ("name", "id")
     reads = Scope.EXECUTIONS_READ
@@ -54,10 +54,10 @@ class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelView
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        identify(user=request.user, token=request.auth)
+        set_actor(user=request.user, token=request.auth)
 
     def get_queryset(self) -> Any:
-        workflows = within(Workflow.objects.visible_to(self.request.user).alive(), self.request, "id")
+        workflows = limit_to_token(Workflow.objects.visible_to(self.request.user).alive(), self.request, "id")
         return workflows.with_graph() if self.action == "retrieve" else workflows
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
@@ -112,10 +112,10 @@ class WorkflowViewSet(NewRowsMixin, ReliableMixin, PreconditionsMixin, ModelView
         name = body.get("name") if isinstance(body, dict) else None
         if not isinstance(name, str):
             return None  # which the serializer refuses
-        name = normalized(name)
+        name = normalize_name(name)
         lock(f"workflow {self.request.user.pk} {name}")
         own = Workflow.objects.filter(owner=self.request.user.pk, name=name).alive()
-        first: Workflow | None = within(own, self.request, "id").order_by("id").first()
+        first: Workflow | None = limit_to_token(own, self.request, "id").order_by("id").first()
         return first
 
     def _refuse_change(self, request: Request) -> None:

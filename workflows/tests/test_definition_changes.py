@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from ledgerkit.db.audit import Through, acting, identify, system_user
+from ledgerkit.db.audit import Through, act_as, set_actor, system_user
 from tokens.models import Token
 from workflows.definition import Definition
 from workflows.history import DefinitionChange
@@ -97,7 +97,7 @@ def test_a_workflow_that_is_deleted_leaves_one_row_for_all_of_it() -> None:
 def test_who_did_it_and_why_stays_when_the_user_is_gone() -> None:
     ada = UserFactory(username="ada")
     workflow = WorkflowFactory(owner=None)
-    with acting(through=Through.ADMIN, user=ada, request_id="r-1", reason="a better name"):
+    with act_as(through=Through.ADMIN, user=ada, request_id="r-1", reason="a better name"):
         workflow.name = "momentum"
         workflow.save()
     ada.delete()
@@ -169,8 +169,8 @@ def test_a_role_with_few_rights_says_nothing_of_who_it_is() -> None:
 
 
 def test_without_a_user_the_name_says_who_it_is() -> None:
-    with acting():
-        identify(through=Through.COMMAND, name=system_user())
+    with act_as():
+        set_actor(through=Through.COMMAND, name=system_user())
         workflow = WorkflowFactory()
     made = DefinitionChange.of(workflow).get()
     assert (made.through, made.username) == ("command", system_user())
@@ -178,7 +178,7 @@ def test_without_a_user_the_name_says_who_it_is() -> None:
 
 def test_a_token_of_a_command_names_it() -> None:
     UserFactory(username="ada")
-    with acting(through=Through.COMMAND, name="root"):
+    with act_as(through=Through.COMMAND, name="root"):
         call_command("create_token", "ada")
     assert DefinitionChange.objects.get(kind="token").username == "root"
 

@@ -70,7 +70,7 @@ def grown(work: Callable[[int], Any], size: int) -> float:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_a_layout_of_four_times_as_much_takes_less_than_eight_times_as_long(shape: Callable[[int], Pairs]) -> None:
-    assert grown(lambda size: layout.layered(range(size), shape(size)), 250) < MOST_TIMES
+    assert grown(lambda size: layout.layered_layout(range(size), shape(size)), 250) < MOST_TIMES
 
 
 @pytest.mark.parametrize("shape", SHAPES[:-1], ids=lambda shape: shape.__name__)
@@ -80,7 +80,7 @@ def test_levels_too(shape: Callable[[int], Pairs]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_the_spots_of_a_drawing_are_bounded(shape: Callable[[int], Pairs]) -> None:
-    drawn = layout.layered(range(1_000), shape(1_000))
+    drawn = layout.layered_layout(range(1_000), shape(1_000))
     assert len(drawn.spots) <= 1_000 * (1 + layout.BENDS)
     drawn_edges = sum(
         len(drawn.spots[b].after) >= 0 and not drawn.spots[b].is_bend for s in drawn.spots for b in s.after
@@ -96,23 +96,25 @@ def stored(size: int, pairs: Pairs) -> Graph:
 
 @pytest.mark.parametrize("shape", [to_the_end, far, two_columns], ids=lambda shape: shape.__name__)
 def test_a_drawing_is_of_a_size_that_a_page_can_carry(shape: Callable[[int], Pairs]) -> None:
-    drawn = graph_chart.drawn(stored(1_000, shape(1_000)), [], set())
+    drawn = graph_chart.draw_graph(stored(1_000, shape(1_000)), [], set())
     assert drawn is not None
     assert sum(map(len, drawn.lines)) + len(drawn.heads) < 500_000
     assert len(drawn.boxes) == 1_000
 
 
 def test_what_is_larger_is_not_drawn() -> None:
-    assert graph_chart.drawn(stored(graph_chart.MOST + 1, []), [], set()) is None
-    assert graph_chart.drawn(stored(200, [(a, b) for a in range(100) for b in range(100, 151)]), [], set()) is None
+    assert graph_chart.draw_graph(stored(graph_chart.MOST + 1, []), [], set()) is None
+    assert graph_chart.draw_graph(stored(200, [(a, b) for a in range(100) for b in range(100, 151)]), [], set()) is None
 
 
 def test_the_connection_is_not_held_while_a_graph_is_drawn(monkeypatch: Any) -> None:
     done: list[str] = []
-    monkeypatch.setattr(graph_chart, "release", lambda: done.append("released"))
-    monkeypatch.setattr(graph_chart, "layered", lambda *graph: done.append("drawn") or layout.layered(*graph))
+    monkeypatch.setattr(graph_chart, "release_connection", lambda: done.append("released"))
+    monkeypatch.setattr(
+        graph_chart, "layered_layout", lambda *graph: done.append("drawn") or layout.layered_layout(*graph)
+    )
     graph_chart._plan.cache_clear()
-    graph_chart.drawn(stored(150, to_the_end(150)), [], set())
+    graph_chart.draw_graph(stored(150, to_the_end(150)), [], set())
     assert done == ["released", "drawn"]
 
 

@@ -38,18 +38,18 @@ NODES = [{"name": NFC, "node_type": "tool"}, {"name": "b", "node_type": "tool"}]
 class TestFaults:
     @pytest.mark.parametrize("name", GOOD)
     def test_joiners_inside_words_and_emoji_are_fine(self, name: str) -> None:
-        assert names.fault(names.nfc(name)) == ""
+        assert names.find_error(names.nfc(name)) == ""
 
     @pytest.mark.parametrize("name", BAD)
     def test_what_cannot_be_seen_or_turns_the_text_is_refused(self, name: str) -> None:
-        assert str(names.fault(name))
+        assert str(names.find_error(name))
 
     def test_the_sentence_says_which_character_and_where(self) -> None:
         said = "U+202E RIGHT-TO-LEFT OVERRIDE cannot stand in a name: leave out the character in place 3."
-        assert str(names.fault("ab\u202e")) == said
-        assert str(names.fault("\x01")).startswith("U+0001 cannot stand in a name")
-        assert str(names.fault(" \u200b ")).startswith("U+200B ZERO WIDTH SPACE cannot be seen")
-        assert str(names.fault(" ")).startswith("U+0020 SPACE cannot be seen")
+        assert str(names.find_error("ab\u202e")) == said
+        assert str(names.find_error("\x01")).startswith("U+0001 cannot stand in a name")
+        assert str(names.find_error(" \u200b ")).startswith("U+200B ZERO WIDTH SPACE cannot be seen")
+        assert str(names.find_error(" ")).startswith("U+0020 SPACE cannot be seen")
 
 
 class TestEntrances:
@@ -163,6 +163,6 @@ def test_names_that_are_there_are_cleaned_and_stay_apart(workflow: Workflow) -> 
         cursor.execute("ALTER TABLE nodes DROP CONSTRAINT node_name_clean")
         for node, name in ((first, NFC), (second, NFD), (third, "\u202e")):
             cursor.execute("UPDATE nodes SET name = %s WHERE id = %s", [name, node.pk])
-        cursor.execute(names.cleaned("nodes", "name", "unnamed", "workflow_id", "retired_at"))
+        cursor.execute(names.cleaning_sql("nodes", "name", "unnamed", "workflow_id", "retired_at"))
     found = dict(Node.objects.filter(workflow=workflow).values_list("pk", "name"))
     assert found == {first.pk: NFC, second.pk: f"{NFC} {str(second.pk)[-6:]}", third.pk: "unnamed"}

@@ -9,7 +9,7 @@ from django.core import serializers
 from executions.secrets import Scrubber
 from workflows.definition import Definition
 from workflows.models import Edge, Node, Workflow
-from workflows.secret_keys import MASK, masked, masked_schema
+from workflows.secret_keys import MASK, mask_document, mask_schema
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 
 SECRET = "hunter2-hunter2"
@@ -23,9 +23,9 @@ def stored(row: Any) -> Any:
 
 def test_a_document_is_masked_by_its_keys_as_the_ledger_masks_it() -> None:
     for document in (DOCUMENT, {"secrets": {"a": [1, True, None, "b"]}}, {"tokens": 1}, [], "text", None):
-        assert masked(document) == Scrubber().document(document)
-    assert masked(DOCUMENT) == CLEAR
-    assert masked({"kontoNr": 1}, extra=("Konto-Nr",)) == {"kontoNr": MASK}
+        assert mask_document(document) == Scrubber().document(document)
+    assert mask_document(DOCUMENT) == CLEAR
+    assert mask_document({"kontoNr": 1}, extra=("Konto-Nr",)) == {"kontoNr": MASK}
 
 
 def test_a_schema_says_what_a_secret_is_like_and_not_what_it_is() -> None:
@@ -34,12 +34,12 @@ def test_a_schema_says_what_a_secret_is_like_and_not_what_it_is() -> None:
     hidden = {"default": MASK, "const": MASK, "enum": [MASK], "examples": [{"type": MASK}]}
     whole = {"type": "object", "required": ["password"], "properties": {"password": said | known, "n": {"default": 1}}}
     clear = {"type": "object", "required": ["password"], "properties": {"password": said | hidden, "n": {"default": 1}}}
-    assert masked_schema(whole) == clear
-    assert masked_schema({"credentials": {"properties": {"user": known}}}) == {
+    assert mask_schema(whole) == clear
+    assert mask_schema({"credentials": {"properties": {"user": known}}}) == {
         "credentials": {"properties": {"user": hidden}}
     }
-    assert masked_schema({"token": True, "pin": {"api_key": SECRET}}) == {"token": True, "pin": {"api_key": MASK}}
-    assert masked_schema({"tokens": {"items": [{"anyOf": [known]}]}}) == {"tokens": {"items": [{"anyOf": [hidden]}]}}
+    assert mask_schema({"token": True, "pin": {"api_key": SECRET}}) == {"token": True, "pin": {"api_key": MASK}}
+    assert mask_schema({"tokens": {"items": [{"anyOf": [known]}]}}) == {"tokens": {"items": [{"anyOf": [hidden]}]}}
 
 
 @pytest.mark.django_db

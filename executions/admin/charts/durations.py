@@ -10,7 +10,7 @@ from typing import Any, Self
 from django.utils import timezone
 
 from executions.admin import formatting, list_cells
-from executions.admin.monitor.duration_percentiles import Usual
+from executions.admin.monitor.duration_percentiles import WorkflowPercentiles
 from executions.admin.workflow.graph_changes import Change
 from executions.states import ExecutionStatus
 
@@ -56,7 +56,7 @@ class Axis:
     def marks(self) -> list[float]:
         """Seconds, from the foot upwards."""
         if not self.is_log:
-            return timeline.ticks(self.most)
+            return timeline.build_ticks(self.most)
         return [power for power in POWERS if self.least <= power <= self.most]
 
 
@@ -108,16 +108,16 @@ class Chart:
     scale: timeline.Scale
     dots: list[Dot]
     lines: list[Line]
-    usual: Usual | None
+    usual: WorkflowPercentiles | None
     waiting: int
 
     @property
     def heights(self) -> list[Mark]:
-        return [Mark(self.top(each), timeline.said(each)) for each in self.axis.marks]
+        return [Mark(self.top(each), timeline.label_of(each)) for each in self.axis.marks]
 
     @property
     def moments(self) -> list[Mark]:
-        return [Mark(round(self.scale.at(moment), 2), label) for moment, label in moments(self.scale)]
+        return [Mark(round(self.scale.at(moment), 2), label) for moment, label in axis_times(self.scale)]
 
     @property
     def band(self) -> Band | None:
@@ -127,19 +127,19 @@ class Chart:
         return round(100 - self.axis.at(seconds), 2)
 
 
-def chart(runs: list[Any], found: list[Change], usual: Usual | None) -> Chart | None:
+def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles | None) -> Chart | None:
     """Of `runs`, newest first, each with its `seconds`, and the changes among them. None where nothing has started."""
     started = [run for run in reversed(runs) if run.seconds is not None and run.started_at is not None]
-    axis = axis_of(started)
+    axis = build_axis(started)
     if axis is None:
         return None
-    scale = scaled([run.started_at for run in started])
+    scale = scale_chart([run.started_at for run in started])
     dots = [Dot(round(scale.at(run.started_at), 2), round(100 - axis.at(run.seconds), 2), run) for run in started]
     lines = [Line(round(scale.at(each.run.started_at or each.run.created_at), 2), each) for each in found]
     return Chart(axis, scale, dots, lines, usual, len(runs) - len(started))
 
 
-def axis_of(runs: Iterable[Any]) -> Axis | None:
+def build_axis(runs: Iterable[Any]) -> Axis | None:
     """By those that have ended: what still runs, maybe for days, does not press the others flat."""
     known = [run for run in runs if run.seconds is not None]
     ended = [run.seconds for run in known if run.status != ExecutionStatus.RUNNING]
@@ -147,7 +147,7 @@ def axis_of(runs: Iterable[Any]) -> Axis | None:
     return Axis.of(found) if found else None
 
 
-def timed(runs: list[Any]) -> list[Any]:
+def with_seconds(runs: list[Any]) -> list[Any]:
     """The same runs, each with its `seconds`, its `shown_duration` and the `word` for how it ended."""
     for run in runs:
         run.seconds = list_cells.seconds(run)
@@ -156,13 +156,13 @@ def timed(runs: list[Any]) -> list[Any]:
     return runs
 
 
-def scaled(found: list[datetime]) -> timeline.Scale:
+def scale_chart(found: list[datetime]) -> timeline.Scale:
     first, last = min(found), max(found)
     aside = max((last - first) * SIDES, MINUTE / 2)
     return timeline.Scale(first - aside, last + aside)
 
 
-def moments(scale: timeline.Scale) -> list[tuple[datetime, str]]:
+def axis_times(scale: timeline.Scale) -> list[tuple[datetime, str]]:
     """Marks of the axis of time, at whole hours and days of the reader's clock."""
     span = scale.end - scale.start
     step = next((step for step in STEPS if span / step <= MOMENTS), (span / MOMENTS // DAY + 1) * DAY)

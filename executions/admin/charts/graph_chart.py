@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions.admin import formatting
-from ledgerkit.db.pool import release
-from workflows.layout import Layout, Spot, layered
+from ledgerkit.db.pool import release_connection
+from workflows.layout import Layout, Spot, layered_layout
 from workflows.models import Graph
 
 WIDTH, HEIGHT = 188, 44  # of a box
@@ -43,7 +43,7 @@ class Box:
 
     @cached_property
     def label(self) -> str:
-        return shortened(self.name)
+        return shorten(self.name)
 
     @property
     def time(self) -> str:
@@ -51,7 +51,7 @@ class Box:
         if self.row.status != "running":
             return str(self.row.shown_duration)
         seconds = formatting.seconds(self.row)
-        return "–" if seconds is None else formatting.human(seconds)
+        return "–" if seconds is None else formatting.format_duration(seconds)
 
     @property
     def said(self) -> str:
@@ -122,7 +122,7 @@ class Drawing:
         return self.width in FITS
 
 
-def drawn(graph: Graph, rows: Iterable[Any], ways: set[UUID]) -> Drawing | None:
+def draw_graph(graph: Graph, rows: Iterable[Any], ways: set[UUID]) -> Drawing | None:
     """None for a graph of no nodes, or too large."""
     if not 0 < len(graph.nodes) <= MOST or len(graph.edges) > MOST_EDGES:
         return None
@@ -131,7 +131,7 @@ def drawn(graph: Graph, rows: Iterable[Any], ways: set[UUID]) -> Drawing | None:
     return Drawing(plan, _boxes(graph, plan.places, rows), ways)
 
 
-def shortened(text: str, letters: int = LETTERS) -> str:
+def shorten(text: str, letters: int = LETTERS) -> str:
     """`text`, cut in its middle so that it is no wider than so many Latin letters: names begin alike, and end
     differently. A Korean letter is as wide as two."""
     if _wide(text) <= letters:
@@ -158,8 +158,8 @@ def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Plan:
     """Kept, since most runs of a workflow have the same graph, and one run is looked at again and again. No connection
     is held meanwhile."""
     if len(nodes) + len(edges) > QUICK:
-        release()
-    layout = layered(nodes, edges)
+        release_connection()
+    layout = layered_layout(nodes, edges)
     places = [_point(spot) for spot in layout.spots]
     width = 2 * MARGIN + layout.columns * (WIDTH + CHANNEL) - CHANNEL
     height = 2 * MARGIN + round(layout.rows * PITCH) - (PITCH - HEIGHT)

@@ -69,7 +69,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        return graph_chart.shortened(self.name, LETTERS)
+        return graph_chart.shorten(self.name, LETTERS)
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,20 @@ def columns_for(nodes: int) -> int:
     return min(COLUMNS, max(FEWEST, SQUARES // max(1, nodes)))
 
 
-def page(user: Any, workflow: UUID, query: Mapping[str, str], found: list[Any], number: int) -> Page:
+def grid_page(user: Any, workflow: UUID, query: Mapping[str, str], found: list[Any], number: int) -> Page:
     """The newest ones are among `found`; others are asked for. A run that is gone leads to the newest ones."""
     name = NEWER if NEWER in query else OLDER
     seen, pk = WorkflowExecution.objects.visible_to(user), parse_uuid(query.get(name))
-    place = recent_runs.one(user, workflow, pk) if pk else None
+    place = recent_runs.get_run(user, workflow, pk) if pk else None
     if place is not None and name == OLDER:
-        runs = list(recent_runs.first(seen, workflow, beyond(place, "lt"), recent_runs.ORDER, number + 1))
+        runs = list(
+            recent_runs.first_rows(seen, workflow, keyset_condition(place, "lt"), recent_runs.ORDER, number + 1)
+        )
         return _page(runs[:number], older=len(runs) > number, newer=True)
     if place is not None:
-        runs = list(recent_runs.first(seen, workflow, beyond(place, "gt"), ("created_at", "id"), number + 1))
+        runs = list(
+            recent_runs.first_rows(seen, workflow, keyset_condition(place, "gt"), ("created_at", "id"), number + 1)
+        )
         if len(runs) > number:
             return _page(runs[:number][::-1], older=True, newer=True)
     return _page(found[:number], older=len(found) > number, newer=False)
@@ -112,7 +116,7 @@ def _page(runs: list[Any], *, older: bool, newer: bool) -> Page:
     return Page(runs, runs[-1].pk if runs and older else None, runs[0].pk if runs and newer else None)
 
 
-def beyond(run: Any, direction: str) -> Q:
+def keyset_condition(run: Any, direction: str) -> Q:
     """Bounded on the first column, so that its index is used; the second one parts equal times."""
     same_or_before = {"lt": "gte", "gt": "lte"}[direction]
     passed = Q(("created_at", run.created_at), (f"id__{same_or_before}", run.pk))
@@ -120,14 +124,14 @@ def beyond(run: Any, direction: str) -> Q:
 
 
 # --- what stands where ------------------------------------------------------
-def drawn(user: Any, runs: list[Any], today: Graph, found: list[Change]) -> Grid:
+def build_grid(user: Any, runs: list[Any], today: Graph, found: list[Change]) -> Grid:
     """`runs` are newest first and have their `seconds`; the columns are oldest first. By two questions, and a third
     where a node was executed that no graph has."""
     graphs = _graphs(runs)
-    executions = list(squares(user, runs)[: EXECUTIONS + 1])
+    executions = list(node_executions_of(user, runs)[: EXECUTIONS + 1])
     names = _names([*graphs.values(), today], {execution[1] for execution in executions})
     rows = _in_order(names, today, graphs.values())
-    told, columns = _told(executions, names), _columns(runs, found)
+    told, columns = _squares_by_run_and_node(executions, names), _columns(runs, found)
     here = {node["id"] for node in today.nodes}
     has = {run.pk: {UUID(node["id"]) for node in graphs[run.graph_id].nodes} for run in runs if run.graph_id in graphs}
     shown = [
@@ -137,7 +141,7 @@ def drawn(user: Any, runs: list[Any], today: Graph, found: list[Change]) -> Grid
     return Grid(columns, _days(columns), shown, max(0, len(rows) - ROWS), len(executions) > EXECUTIONS)
 
 
-def squares(user: Any, runs: Iterable[Any]) -> Any:
+def node_executions_of(user: Any, runs: Iterable[Any]) -> Any:
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution__in=[run.pk for run in runs]).order_by()
     return rows.values_list(
         "workflow_execution", "node", "id", "status", "attempt", "started_at", "ended_at", "node_name"
@@ -167,8 +171,8 @@ def _in_order(names: Mapping[UUID, str], today: Graph, graphs: Iterable[Graph]) 
 
 def _columns(runs: list[Any], found: list[Change]) -> list[Column]:
     changed = {change.run.pk: change for change in found}
-    axis = durations.axis_of(runs)
-    return [Column(run, _height(axis, run.seconds), changed.get(run.pk), _said(run)) for run in reversed(runs)]
+    axis = durations.build_axis(runs)
+    return [Column(run, _height(axis, run.seconds), changed.get(run.pk), _run_label(run)) for run in reversed(runs)]
 
 
 def _height(axis: Axis | None, seconds: float | None) -> float:
@@ -176,9 +180,9 @@ def _height(axis: Axis | None, seconds: float | None) -> float:
     return 0.0 if axis is None or seconds is None else max(4.0, axis.at(seconds))
 
 
-def _said(run: Any) -> str:
+def _run_label(run: Any) -> str:
     return _("%(start)s, %(status)s, %(duration)s") % {
-        "start": formatting.moment(run.started_at or run.created_at),
+        "start": formatting.format_datetime(run.started_at or run.created_at),
         "status": formatting.status(run),
         "duration": run.shown_duration,
     }
@@ -189,7 +193,7 @@ def _days(columns: list[Column]) -> list[Day]:
     return [Day(day, len(list(same))) for day, same in days]
 
 
-def _told(executions: list[Any], names: Mapping[UUID, str]) -> dict[tuple[UUID, UUID], Square]:
+def _squares_by_run_and_node(executions: list[Any], names: Mapping[UUID, str]) -> dict[tuple[UUID, UUID], Square]:
     """By run and node; of several executions of a node in a run the most telling one. `names` are those of the rows."""
     found = defaultdict(list)
     for execution in executions:
@@ -204,7 +208,7 @@ def _of_several(several: list[Any], row_name: str, words: Mapping[str, str]) -> 
     )
     parts = [words[status]] if name == row_name else [name, words[status]]
     if start and end:
-        parts.append(formatting.human((end - start).total_seconds()))
+        parts.append(formatting.format_duration((end - start).total_seconds()))
     if attempt > 1:
         parts.append(_("attempt %(number)d") % {"number": attempt})
     if len(several) > 1:

@@ -34,18 +34,18 @@ HATCH = '<rect class="bar hatch" x="{left}%" width="{width}%"/>'
 CURRENT = ' aria-current="true"'
 
 
-def boxes(drawn: Drawing, chosen: UUID | None) -> SafeString:
+def render_boxes(drawn: Drawing, chosen: UUID | None) -> SafeString:
     """Of the execution whose id is `chosen` the panel is shown. The box that tells most has an id to be found by."""
     unreported, telling = escape(_("not reported")), drawn.telling
     each = (_box(box, chosen, telling) if box.row else _missing(box, unreported) for box in drawn.boxes)
     return SafeString("".join(each))
 
 
-def lanes(shown: Iterable[Lane], chosen: UUID | None) -> SafeString:
+def render_lanes(shown: Iterable[Lane], chosen: UUID | None) -> SafeString:
     return SafeString("".join(_lane(lane, chosen) for lane in shown))
 
 
-def bars(found: list[Bar]) -> SafeString:
+def render_bars(found: list[Bar]) -> SafeString:
     """A bar says how long it was, and which try, where there were several."""
     inside = "".join(_bar(bar, several=found[-1].number > 1) for bar in found)
     return SafeString(f'<svg class="bars" aria-hidden="true">{inside}</svg>')
@@ -60,15 +60,15 @@ def _box(box: Box, chosen: UUID | None, telling: Any) -> str:
         anchor=f' id="box-{row.pk}"' if row is telling else "",
         current=CURRENT if row.pk == chosen else "",
         time=often + escape(box.time),
-        **_said(box),
+        **_label(box),
     )
 
 
 def _missing(box: Box, word: str) -> str:
-    return UNREPORTED.format(word=word, **_said(box))
+    return UNREPORTED.format(word=word, **_label(box))
 
 
-def _said(box: Box) -> dict[str, Any]:
+def _label(box: Box) -> dict[str, Any]:
     title = f"<title>{escape(box.name)}</title>" if box.label != box.name else ""
     return {"x": box.x, "y": box.y, "said": escape(box.said), "label": escape(box.label), "title": title}
 
@@ -82,7 +82,7 @@ def _lane(lane: Lane, chosen: UUID | None) -> str:
         title=f' title="{escape(row.name)}"' if lane.label != row.name else "",
         word=escape(row.word),
         label=escape(lane.label),
-        bars=bars(lane.bars),
+        bars=render_bars(lane.bars),
         again=_again(row.attempt) if row.attempt > 1 else "",
         time=escape(row.shown_duration),
     )

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from executions.admin import formatting
 from executions.states import ExecutionStatus
 
-from .graph_chart import shortened
+from .graph_chart import shorten
 
 LETTERS = 24  # of a node's name
 LANES = 100  # of many: those that tell what happened, and the first of the others
@@ -80,7 +80,7 @@ class Lane:
 
     @cached_property
     def label(self) -> str:
-        return shortened(self.row.name, LETTERS)
+        return shorten(self.row.name, LETTERS)
 
 
 @dataclass
@@ -98,22 +98,22 @@ class Timeline:
 
     @property
     def ticks(self) -> list[Tick]:
-        return [Tick(100 * each / self.scale.seconds, said(each)) for each in ticks(self.scale.seconds)]
+        return [Tick(100 * each / self.scale.seconds, label_of(each)) for each in build_ticks(self.scale.seconds)]
 
     def shown(self, *chosen: UUID) -> list[Lane]:
         """At most LANES: before others those that are `chosen`, that failed and that run; all in their order."""
         if len(self.lanes) <= LANES:
             return self.lanes
-        ranked = sorted(range(len(self.lanes)), key=lambda place: not _tells(self.lanes[place].row, chosen))
+        ranked = sorted(range(len(self.lanes)), key=lambda place: not _has_times(self.lanes[place].row, chosen))
         return [self.lanes[place] for place in sorted(ranked[:LANES])]
 
 
-def of_run(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now: datetime) -> Timeline | None:
+def build_timeline(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now: datetime) -> Timeline | None:
     """`nodes` have their earlier tries as `tries`. None where nothing has started yet."""
     tries_of_run = list(tries_of_run)
-    whole = list(spans(run, tries_of_run, now))
-    each = [(row, list(spans(row, row.tries, now))) for row in nodes]
-    scale = scaled([*whole, *(span for _row, found in each for span in found)])
+    whole = list(spans_of(run, tries_of_run, now))
+    each = [(row, list(spans_of(row, row.tries, now))) for row in nodes]
+    scale = scale_spans([*whole, *(span for _row, found in each for span in found)])
     if scale is None:
         return None
     each.sort(key=lambda lane: _first_start(lane[1], scale.end))
@@ -126,7 +126,7 @@ def _undrawn(row: Any, tries: list[Any]) -> int:
     return max(0, earlier - len(tries))
 
 
-def spans(row: Any, tries: Iterable[Any], now: datetime) -> Iterator[Span]:
+def spans_of(row: Any, tries: Iterable[Any], now: datetime) -> Iterator[Span]:
     """The waits and the tries of a row, the present one last. What is open ends now; what is skipped waits for
     nothing."""
     since: datetime | None = row.created_at
@@ -140,7 +140,7 @@ def spans(row: Any, tries: Iterable[Any], now: datetime) -> Iterator[Span]:
         since = each.ended_at
 
 
-def scaled(found: list[Span]) -> Scale | None:
+def scale_spans(found: list[Span]) -> Scale | None:
     """From the first start to the last end; and from before it where the wait for it is shorter than what followed."""
     starts = [span.start for span in found if span.kind != WAITING]
     if not starts:
@@ -150,7 +150,7 @@ def scaled(found: list[Span]) -> Scale | None:
     return Scale(earliest if first - earliest <= end - first else first, max(end, first + timedelta(milliseconds=1)))
 
 
-def ticks(seconds: float, most: int = TICKS) -> list[float]:
+def build_ticks(seconds: float, most: int = TICKS) -> list[float]:
     """Even marks from 0 on, none beyond `seconds` and the last less than a step before it: at most `most` + 1."""
     step = next((step for step in STEPS if seconds / step <= most), None)
     if step is None:
@@ -158,7 +158,7 @@ def ticks(seconds: float, most: int = TICKS) -> list[float]:
     return [step * count for count in range(int(seconds / step + 1e-9) + 1)]
 
 
-def said(seconds: float) -> str:
+def label_of(seconds: float) -> str:
     """A mark of the axis: "0", "20 ms", "1.5 s", "5 min", "1 h 30 min", "2 d 12 h"."""
     if seconds < 1:
         return _("%d ms") % round(seconds * 1_000) if seconds else "0"
@@ -178,12 +178,12 @@ def _first_start(found: list[Span], otherwise: datetime) -> datetime:
     return min((span.start for span in found if span.kind != WAITING), default=otherwise + timedelta(days=1))
 
 
-def _tells(row: Any, chosen: tuple[UUID, ...]) -> bool:
+def _has_times(row: Any, chosen: tuple[UUID, ...]) -> bool:
     return row.status in TELLING or row.pk in chosen
 
 
 def _bar(span: Span, scale: Scale) -> Bar:
     left = min(scale.at(span.start), 100 - THINNEST)
     width = max(scale.at(span.end) - left, THINNEST)
-    took = formatting.human((span.end - span.start).total_seconds())
+    took = formatting.format_duration((span.end - span.start).total_seconds())
     return Bar(span.kind, round(left, 2), round(width, 2), took, span.number)

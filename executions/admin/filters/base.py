@@ -88,7 +88,7 @@ class WorkflowFilter(ConstantFilter):
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
         self.kept = [(name, value) for name, value in request.GET.items() if name not in {FIND, OLDER, NEWER}]
-        self.find = json_validation.as_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
+        self.find = json_validation.to_storable_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
         super().__init__(request, params, model, model_admin)
 
     @classmethod

@@ -12,7 +12,7 @@ from ledgerkit.admin.lists import Chip, ConstantFilter
 SEPARATOR = ","
 
 
-class Excludable(ConstantFilter):
+class ExcludableFilterMixin(ConstantFilter):
     template = "admin/executions/filter.html"
     exclusion: ClassVar[str]
 

@@ -33,12 +33,12 @@ class Preset:
     is_chosen: bool
 
 
-def shown(query: QueryDict) -> list[Preset]:
+def visible_presets(query: QueryDict) -> list[Preset]:
     given = {name: value for name, value in query.items() if name not in {OLDER, NEWER}}
-    return [Preset(title, runs(**filters), (given or EVERYTHING) == filters) for title, filters in PRESETS]
+    return [Preset(title, runs_url(**filters), (given or EVERYTHING) == filters) for title, filters in PRESETS]
 
 
-def runs(**filters: Any) -> str:
+def runs_url(**filters: Any) -> str:
     """The address of the list of runs that `filters` leave."""
     query = urlencode(filters)
     return reverse("admin:executions_workflowexecution_changelist") + (f"?{query}" if query else "")

@@ -28,12 +28,12 @@ COLUMNS = (
 ORDER = ("-created_at", "-id")
 
 
-def of(user: Any, workflow: UUID) -> list[Any]:
+def newest_runs(user: Any, workflow: UUID) -> list[Any]:
     """Newest first."""
-    return list(first(WorkflowExecution.objects.visible_to(user), workflow, Q(), ORDER, RUNS))
+    return list(first_rows(WorkflowExecution.objects.visible_to(user), workflow, Q(), ORDER, RUNS))
 
 
-def first(seen: Any, workflow: UUID, where: Q, order: Sequence[str], number: int) -> Any:
+def first_rows(seen: Any, workflow: UUID, where: Q, order: Sequence[str], number: int) -> Any:
     """The first ones of `seen` in that order, read off the index on the runs of a workflow. Asked for the workflow
     outright, the planner may prefer to read the newest runs of all until it has met enough of these: where the
     workflow has stopped, that is nearly every run."""
@@ -43,12 +43,12 @@ def first(seen: Any, workflow: UUID, where: Q, order: Sequence[str], number: int
     return WorkflowExecution.objects.filter(pk__in=found).only(*COLUMNS).order_by(*order)
 
 
-def one(user: Any, workflow: UUID, pk: UUID) -> Any:
+def get_run(user: Any, workflow: UUID, pk: UUID) -> Any:
     """That run, or None where the workflow has none such that the user may see."""
     return WorkflowExecution.objects.visible_to(user).filter(workflow=workflow, pk=pk).only(*COLUMNS).first()
 
 
-def counted(nodes: int) -> int:
+def window_size(nodes: int) -> int:
     """In so many runs the executions of a workflow's nodes are counted: fewer where it has many nodes."""
     return min(RUNS, max(20, EXECUTIONS // max(1, nodes)))
 
@@ -63,21 +63,21 @@ class NewestRunsFilter(LinkedFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
-        workflow, number = _parsed(value)
+        workflow, number = _parse_value(value)
         return [(value, _("The newest %(number)d of %(workflow)s") % {"number": number, "workflow": workflow})]
 
     def chosen(self, queryset: Any, value: str) -> Any:
-        workflow, number = _parsed(value)
-        self.runs = first(WorkflowExecution.objects.all(), workflow, Q(), ORDER, number).order_by()
+        workflow, number = _parse_value(value)
+        self.runs = first_rows(WorkflowExecution.objects.all(), workflow, Q(), ORDER, number).order_by()
         return queryset
 
 
-def value(workflow: UUID, number: int) -> str:
+def format_value(workflow: UUID, number: int) -> str:
     """Of NewestRunsFilter."""
     return f"{workflow}{SEPARATOR}{number}"
 
 
-def _parsed(text: str) -> tuple[UUID, int]:
+def _parse_value(text: str) -> tuple[UUID, int]:
     named, _sign, digits = text.partition(SEPARATOR)
     workflow = parse_uuid(named)
     if workflow is None or not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:9]) <= RUNS:

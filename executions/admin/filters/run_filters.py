@@ -17,21 +17,21 @@ from ledgerkit.db import json_validation
 from workflows.models import Workflow
 
 from .base import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter
-from .exclude import Excludable
+from .exclude import ExcludableFilterMixin
 
 OWNED = 1_000  # workflows of one person that are listed to the planner
 BETWEEN = "~"
 
 
-class RunStatusFilter(Excludable, StatusFilter):
+class RunStatusFilter(ExcludableFilterMixin, StatusFilter):
     pass
 
 
-class RunTriggerFilter(Excludable, TriggerFilter):
+class RunTriggerFilter(ExcludableFilterMixin, TriggerFilter):
     pass
 
 
-class RunWorkflowFilter(Excludable, WorkflowFilter):
+class RunWorkflowFilter(ExcludableFilterMixin, WorkflowFilter):
     template = WorkflowFilter.template
 
     def wanted(self) -> list[str]:
@@ -81,7 +81,7 @@ class PaceFilter(ConstantFilter):
     offered = (("slow", _("Slower than 95 of 100 runs of its workflow (of the 200 busiest workflows)")),)
 
     def chosen(self, queryset: Any, value: str) -> Any:
-        return queryset.filter(duration_percentiles.slow(), created_at__gte=duration_percentiles.since())
+        return queryset.filter(duration_percentiles.is_slow(), created_at__gte=duration_percentiles.since())
 
 
 class OwnerFilter(ConstantFilter):
@@ -108,10 +108,10 @@ class CauseFilter(LinkedFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
-        self.found, are_more = failures.of_key(request.user, value)
+        self.found, are_more = failures.find_group(request.user, value)
         if self.found is None:
             return [(value, _("Not seen in the last 24 hours"))]
-        return [(value, failures.named(self.found.title, are_more=are_more))]
+        return [(value, failures.group_title(self.found.title, are_more=are_more))]
 
     def chosen(self, queryset: Any, value: str) -> Any:
         return queryset.filter(pk__in=[run.pk for run in self.found.runs] if self.found else [])
@@ -149,4 +149,4 @@ def _moment(text: str) -> datetime:
     """Read a time; without its zone it is the reader's. Raises ValueError, OverflowError."""
     found = parse_datetime(text)
     is_local = found is not None and found.tzinfo is None
-    return json_validation.moment(timezone.make_aware(found).isoformat() if found and is_local else text)
+    return json_validation.parse_utc_datetime(timezone.make_aware(found).isoformat() if found and is_local else text)

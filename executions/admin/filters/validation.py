@@ -14,23 +14,24 @@ from .presets import VIEW
 OTHERS = {*IGNORED_PARAMS, SEARCH_VAR, PAGE_VAR, ERROR_FLAG, OLDER, NEWER, FIND, VIEW}  # than filters
 
 
-def refused(model_admin: Any, request: HttpRequest, given: Mapping[str, str]) -> list[str]:
+def invalid_parameters(model_admin: Any, request: HttpRequest, given: Mapping[str, str]) -> list[str]:
     """The names of those in `given` that the list does not take, each tried by itself. No row is looked at."""
     filters = {name: each for each in model_admin.list_filter for name in each.parameters()}
     return [
         name
         for name, value in given.items()
-        if name not in OTHERS and (name not in filters or not _takes(filters[name], model_admin, request, name, value))
+        if name not in OTHERS
+        and (name not in filters or not _accepts(filters[name], model_admin, request, name, value))
     ]
 
 
-def named(model_admin: Any, names: Iterable[str]) -> list[str]:
+def describe(model_admin: Any, names: Iterable[str]) -> list[str]:
     """As the list calls its filters; one that it does not have, by its parameter."""
     titles = {name: str(each.title) for each in model_admin.list_filter for name in each.parameters()}
     return [titles.get(name, name) for name in names]
 
 
-def _takes(list_filter: Any, model_admin: Any, request: HttpRequest, name: str, value: str) -> bool:
+def _accepts(list_filter: Any, model_admin: Any, request: HttpRequest, name: str, value: str) -> bool:
     try:
         list_filter(request, {name: [value]}, model_admin.model, model_admin).queryset(
             request, model_admin.model.objects.none()

@@ -18,15 +18,15 @@ NOT_TEXT = re.compile(
 )
 
 
-def html(text: str, q: str = "") -> SafeString:
+def to_html(text: str, q: str = "") -> SafeString:
     """Safe, whatever the text. `q` is marked wherever it stands, in whatever case."""
     find = re.compile(re.escape(q), re.IGNORECASE) if q else None
     if not NOT_TEXT.search(text):
-        return mark_safe(_marked(text, find))  # noqa: S308  # escaped there
+        return mark_safe(_with_marks(text, find))  # noqa: S308  # escaped there
     return mark_safe("".join(_pieces(text, find)))  # noqa: S308  # as above
 
 
-def plain(text: str) -> str:
+def strip_ansi(text: str) -> str:
     """Return the text without the sequences that colour it or move a cursor: for one line among others."""
     return NOT_TEXT.sub(lambda found: found["sign"] or "", text) if "\x1b" in text else text
 
@@ -35,16 +35,16 @@ def _pieces(text: str, find: re.Pattern[str] | None) -> Iterator[str]:
     styles: dict[str, str] = {}
     position = 0
     for match in NOT_TEXT.finditer(text):
-        yield _styled(_marked(text[position : match.start()], find), styles)
+        yield _with_style(_with_marks(text[position : match.start()], find), styles)
         position = match.end()
         if match["style"] is not None:
             styles = _after(match["style"], styles)
         elif match["sign"]:
             yield _sign(match["sign"])
-    yield _styled(_marked(text[position:], find), styles)
+    yield _with_style(_with_marks(text[position:], find), styles)
 
 
-def _styled(piece: str, styles: dict[str, str]) -> str:
+def _with_style(piece: str, styles: dict[str, str]) -> str:
     return f'<span class="{" ".join(styles.values())}">{piece}</span>' if piece and styles else piece
 
 
@@ -65,7 +65,7 @@ def _after(codes: str, styles: dict[str, str]) -> dict[str, str]:
     return styles
 
 
-def _marked(text: str, find: re.Pattern[str] | None) -> str:
+def _with_marks(text: str, find: re.Pattern[str] | None) -> str:
     if find is None:
         return escape(text)
     pieces, position = [], 0

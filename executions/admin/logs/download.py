@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 
-from ledgerkit.db.names import holding
+from ledgerkit.db.names import contains
 
 from . import plain_text, querysets
-from .query import Asked
+from .query import LogQuery
 from .querysets import ORDER
 
 BATCH = 2_000  # lines
@@ -26,11 +26,11 @@ TYPES = {"text": ("txt", "text/plain; charset=utf-8"), "jsonl": ("jsonl", "appli
 COLUMNS = (*ORDER, "level", "node_execution_id", "message")
 
 
-def response(request: HttpRequest, run: Any, lines: Any, asked: Asked, kind: str) -> StreamingHttpResponse:
+def download_response(request: HttpRequest, run: Any, lines: Any, asked: LogQuery, kind: str) -> StreamingHttpResponse:
     """Of `lines` those that hold what `asked` looks for. `kind` is one of TYPES."""
     names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node_name"))
     zone = timezone.get_current_timezone()  # read now: what is sent is made after the request
-    parts = _parts(lines.filter(holding("message", asked.q)) if asked.q else lines, names, kind, zone)
+    parts = _parts(lines.filter(contains("message", asked.q)) if asked.q else lines, names, kind, zone)
     ending, content_type = TYPES[kind]
     # What is sent by a server that is asynchronous would else be collected first.
     content: Any = _apart(parts) if isinstance(request, ASGIRequest) else parts
@@ -40,7 +40,7 @@ def response(request: HttpRequest, run: Any, lines: Any, asked: Asked, kind: str
     return answer
 
 
-def _name(run: Any, asked: Asked) -> str:
+def _name(run: Any, asked: LogQuery) -> str:
     """Tells the run, and what was left out."""
     node = f"node-{asked.node}" if asked.node else ""
     level = f"{asked.level}-and-above" if asked.level else ""
@@ -76,8 +76,8 @@ def _next(parts: Iterator[str]) -> str | None:
 def _as_text(zone: tzinfo, names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
     """In the reader's zone, with its offset. A further line of the message is marked: it could be written to look like
     a line of the log."""
-    name = f" [{plain_text.visible(names[node])}]" if node in names else ""
-    return f"{_printed(time, zone)} {level.upper():<7}{name} {plain_text.lines_of(message)}"
+    name = f" [{plain_text.escape_controls(names[node])}]" if node in names else ""
+    return f"{_format_lines(time, zone)} {level.upper():<7}{name} {plain_text.split_lines(message)}"
 
 
 def _as_json(
@@ -85,7 +85,7 @@ def _as_json(
 ) -> str:
     said = {
         "id": str(pk),
-        "timestamp": _printed(time, UTC),
+        "timestamp": _format_lines(time, UTC),
         "level": level,
         "node": names.get(node),
         "node_execution": str(node) if node else None,
@@ -96,5 +96,5 @@ def _as_json(
     return plain_text.in_json(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
 
 
-def _printed(time: datetime, zone: tzinfo) -> str:
+def _format_lines(time: datetime, zone: tzinfo) -> str:
     return time.astimezone(zone).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -9,18 +9,18 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
-from .presenter import NOBODY, Line
-from .query import Asked
+from .presenter import NOBODY, LineRow
+from .query import LogQuery
 
 
-def rows(lines: Iterable[Line], asked: Asked) -> SafeString:
+def render_rows(lines: Iterable[LineRow], asked: LogQuery) -> SafeString:
     nobody = str(NOBODY)
     pages = reverse("admin:executions_executionlog_change", args=[nobody])
     made = (_row(line, asked, pages.replace(nobody, line.pk)) for line in lines)
     return mark_safe("".join(made))  # noqa: S308  # each part is escaped, or made of ids and numbers
 
 
-def _row(line: Line, asked: Asked, page: str) -> str:
+def _row(line: LineRow, asked: LogQuery, page: str) -> str:
     """With the gap ahead of it, where there is one."""
     gap = _gap(line.skipped, asked) if line.skipped > 0 else ""
     place = "" if line.place is None else f' data-place="{line.place}"'
@@ -33,23 +33,23 @@ def _row(line: Line, asked: Asked, page: str) -> str:
     )
 
 
-def _gap(skipped: int, asked: Asked) -> str:
+def _gap(skipped: int, asked: LogQuery) -> str:
     said = ngettext("… %(number)s line", "… %(number)s lines", skipped) % {"number": floatformat(skipped, "0g")}
     return f'<li class="log-gap"><a href="{escape(asked.without().query())}">{escape(said)}</a></li>'
 
 
-def _classes(line: Line) -> str:
+def _classes(line: LineRow) -> str:
     also = {"is-later": line.later, "is-open": line.is_open, "is-asked-for": line.is_asked_for}
     return " ".join(["log-line", f"line-{line.level}", *(name for name, is_so in also.items() if is_so)])
 
 
-def _node(line: Line) -> str:
+def _node(line: LineRow) -> str:
     if not line.node:
         return '<span class="log-node"></span>'
     return f'<a class="log-node shade-{line.shade}" href="{escape(line.node_link)}">{escape(line.node)}</a>'
 
 
-def _message(line: Line, page: str) -> str:
+def _message(line: LineRow, page: str) -> str:
     parts = [f'<span class="log-text">{line.html}</span>']
     if line.later:
         said = gettext("%(duration)s later") % {"duration": line.later}
@@ -63,7 +63,7 @@ def _message(line: Line, page: str) -> str:
     return " ".join(parts)
 
 
-def _more(line: Line, page: str) -> str:
+def _more(line: LineRow, page: str) -> str:
     count = line.more_lines
     said = ngettext("+%(counter)s line", "+%(counter)s lines", count) % {"counter": count}
     is_long = " data-long" if line.is_long else ""

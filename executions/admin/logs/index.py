@@ -73,7 +73,7 @@ class Index:
         }
 
 
-def of(lines: Any, q: str, pk: UUID | None = None) -> Index:
+def build_index(lines: Any, q: str, pk: UUID | None = None) -> Index:
     """Each walk stops behind MOST lines."""
     marks = _marks(lines, pk)
     place = next((number - 1 for mark, number in marks if mark == pk), None)
@@ -97,7 +97,7 @@ def _levels(lines: Any) -> str:
 def _matches(lines: Any, q: str) -> list[int]:
     """One more than MATCHES where there are more. The places are among all lines, so that the search may not narrow
     what is counted: for Django that is so where it stands beside the number in one OR."""
-    hit = Case(When(names.holding("message", q), then=True), default=False, output_field=BooleanField())
+    hit = Case(When(names.contains("message", q), then=True), default=False, output_field=BooleanField())
     counted = lines.order_by().annotate(number=PLACE, hit=hit)
     found = counted.filter(Q(hit=True) | Q(number=0), number__lte=MOST).order_by("number")
     return [number - 1 for number in found.values_list("number", flat=True)[: MATCHES + 1]]

@@ -10,10 +10,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin import formatting
-from executions.admin.base import LedgerAdmin, link, link_to_run
+from executions.admin.base import ReadOnlyAdmin, link_to, link_to_run
 from executions.admin.filters.base import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
 from executions.models import ExecutionLog
-from executions.querysets import may_see, sees
+from executions.querysets import can_see, can_see_nodes_and_logs
 from executions.states import LogLevel
 from ledgerkit.db.models import parse_uuid
 
@@ -24,22 +24,22 @@ MESSAGE = 4_000
 COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node_name")
 
 
-def newest(lines: Any) -> list[ExecutionLog]:
+def newest_lines(lines: Any) -> list[ExecutionLog]:
     """The last of `lines`, the oldest of them first, as _log_rows.html shows them."""
     rows = lines.select_related("node_execution").only(*COLUMNS)
-    shown = {"text": formatting.head("message", MESSAGE), "has_data": Q(data__isnull=False)}
-    return worded(rows.annotate(**shown).newest(LINES))
+    shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
+    return with_level_labels(rows.annotate(**shown).newest(LINES))
 
 
-def named_for(user: Any, run: Any, lines: list[Any]) -> list[Any]:
+def with_node_names(user: Any, run: Any, lines: list[Any]) -> list[Any]:
     """The same lines of `run`, without their nodes for whoever may not see these."""
-    if not sees(user, run)[0]:
+    if not can_see_nodes_and_logs(user, run)[0]:
         for line in lines:
             line.node_execution = None
     return lines
 
 
-def worded(lines: list[Any]) -> list[Any]:
+def with_level_labels(lines: list[Any]) -> list[Any]:
     """The same, each with the word for its level, which is looked up once and not for each line."""
     words = {level: str(word) for level, word in LogLevel.choices}
     for line in lines:
@@ -48,7 +48,7 @@ def worded(lines: list[Any]) -> list[Any]:
 
 
 @admin.register(ExecutionLog)
-class ExecutionLogAdmin(LedgerAdmin):
+class ExecutionLogAdmin(ReadOnlyAdmin):
     list_display = ("time", "severity", "run", "node", "message_head")
     list_display_links = ("time",)
     list_filter = (LevelFilter, LoggedFilter, LinesWorkflowFilter, RunFilter, NodeExecutionFilter)
@@ -58,7 +58,7 @@ class ExecutionLogAdmin(LedgerAdmin):
     columns = (*COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(text=formatting.head("message", formatting.LINE))
+        return super().get_queryset(request).annotate(text=formatting.first_characters("message", formatting.LINE))
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not search_term.strip():
@@ -68,20 +68,22 @@ class ExecutionLogAdmin(LedgerAdmin):
         return queryset.filter(found) if pk else queryset.none(), False
 
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        payloads, others = formatting.payloads(row, "data", whole=formatting.head("message", formatting.LIMIT))
+        payloads, others = formatting.payloads(
+            row, "data", whole=formatting.first_characters("message", formatting.LIMIT)
+        )
         self.dress(request, [row])
         return others | {"line": row, "payloads": payloads}
 
     def dress(self, request: HttpRequest, rows: list[Any]) -> None:
         for row in rows:
             owner = row.workflow_execution.workflow.owner_id
-            row.shows_run = may_see(request.user, "workflowexecution", owner)
-            if not may_see(request.user, "nodeexecution", owner):
+            row.shows_run = can_see(request.user, "workflowexecution", owner)
+            if not can_see(request.user, "nodeexecution", owner):
                 row.node_execution = None
 
     @admin.display(description=_("time"))
     def time(self, row: Any) -> str:
-        return formatting.moment(row.timestamp)
+        return formatting.format_datetime(row.timestamp)
 
     @admin.display(description=_("level"))
     def severity(self, row: Any) -> str:
@@ -93,9 +95,9 @@ class ExecutionLogAdmin(LedgerAdmin):
 
     @admin.display(description=_("node"))
     def node(self, row: Any) -> str:
-        return link(row.node_execution, row.node_execution.node_name) if row.node_execution else "–"
+        return link_to(row.node_execution, row.node_execution.node_name) if row.node_execution else "–"
 
     @admin.display(description=_("message"))
     def message_head(self, row: Any) -> str:
         cut = format_html(' <span class="quiet">{}</span>', gettext("cut")) if row.is_cut else ""
-        return format_html('<span class="message">{}</span>{}', ansi.html(row.text), cut)
+        return format_html('<span class="message">{}</span>{}', ansi.to_html(row.text), cut)

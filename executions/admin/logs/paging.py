@@ -12,7 +12,7 @@ from ledgerkit.db.models import parse_uuid
 
 from . import querysets
 from .index import SIZE, Index
-from .query import Asked, Unreadable
+from .query import InvalidLogQuery, LogQuery
 from .querysets import Range
 
 FOUND = 25  # matches on one page
@@ -22,7 +22,7 @@ FIRST_ERROR, END = "error", "end"
 
 
 @dataclass
-class Shown:
+class LogPage:
     """`older` and `newer` are the ids that the pages before and after this one are found by. `at` is the line that was
     asked for, `is_missing` where the view has it not."""
 
@@ -36,7 +36,7 @@ class Shown:
         return bool(self.lines)
 
 
-def asked_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
+def requested_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
     """The id in `at`, or that of the first error; and whether an error was asked for and there is none."""
     value = query.get("at", "")
     if value == FIRST_ERROR:
@@ -46,7 +46,7 @@ def asked_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
     return id_of(query, "at", END), False
 
 
-def page(query: QueryDict, lines: Any, every_line: Any, at: UUID | None) -> Shown:
+def first_page(query: QueryDict, lines: Any, every_line: Any, at: UUID | None) -> LogPage:
     """`every_line` of the run is where a line is looked up that the filters leave out."""
     if query.get("at") == END:
         return _before(lines, None)
@@ -56,7 +56,7 @@ def page(query: QueryDict, lines: Any, every_line: Any, at: UUID | None) -> Show
     return _around(lines, every_line, at) if at else _behind(lines, None)
 
 
-def found_page(query: QueryDict, lines: Any, index: Index) -> Shown:
+def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
     """The matches from the line on that `at`, `after` or `before` names, with the lines around them."""
     matches = (index.matches or [])[: index.count]
     place = index.place or 0
@@ -65,12 +65,12 @@ def found_page(query: QueryDict, lines: Any, index: Index) -> Shown:
         start = max(0, start - FOUND)
     shown = matches[start : start + FOUND]
     if not shown:
-        return Shown()
-    asked = Asked.read(query)
+        return LogPage()
+    asked = LogQuery.read(query)
     rows = querysets.with_skipped(querysets.at(lines, querysets.around(shown, asked.around, index.count)))
     ids = {row.place: row.pk for row in rows}
     more = len(matches) > start + FOUND
-    return Shown(rows, ids.get(shown[0]) if start else None, ids.get(shown[-1]) if more else None)
+    return LogPage(rows, ids.get(shown[0]) if start else None, ids.get(shown[-1]) if more else None)
 
 
 def window(query: QueryDict, lines: Any) -> list[Any]:
@@ -89,27 +89,27 @@ def window(query: QueryDict, lines: Any) -> list[Any]:
     return querysets.first(lines, 2 * SIZE)
 
 
-def _behind(lines: Any, key: Any) -> Shown:
+def _behind(lines: Any, key: Any) -> LogPage:
     found = querysets.first(lines.filter(querysets.behind(key)) if key else lines, SIZE + 1)
     rows = found[:SIZE]
-    return Shown(rows, rows[0].pk if key and rows else None, rows[-1].pk if len(found) > SIZE else None)
+    return LogPage(rows, rows[0].pk if key and rows else None, rows[-1].pk if len(found) > SIZE else None)
 
 
-def _before(lines: Any, key: Any) -> Shown:
+def _before(lines: Any, key: Any) -> LogPage:
     found = querysets.last(lines.filter(querysets.before(key)) if key else lines, SIZE + 1)
     rows = found[-SIZE:]
-    return Shown(rows, rows[0].pk if len(found) > SIZE else None, rows[-1].pk if key and rows else None)
+    return LogPage(rows, rows[0].pk if len(found) > SIZE else None, rows[-1].pk if key and rows else None)
 
 
-def _around(lines: Any, every_line: Any, at: UUID) -> Shown:
+def _around(lines: Any, every_line: Any, at: UUID) -> LogPage:
     if (key := querysets.key_of(every_line, at)) is None:
-        return Shown(at=at, is_missing=True)
+        return LogPage(at=at, is_missing=True)
     ahead = querysets.last(lines.filter(querysets.before(key)), BEFORE + 1)
     behind = querysets.first(lines.filter(querysets.since(key)), SIZE - BEFORE + 1)
     rows = [*ahead[-BEFORE:], *behind[: SIZE - BEFORE]]
     older = rows[0].pk if len(ahead) > BEFORE else None
     newer = rows[-1].pk if len(behind) > SIZE - BEFORE else None
-    return Shown(rows, older, newer, at, is_missing=not (behind and behind[0].pk == at))
+    return LogPage(rows, older, newer, at, is_missing=not (behind and behind[0].pk == at))
 
 
 def _ranges(query: QueryDict) -> list[Range]:
@@ -117,28 +117,28 @@ def _ranges(query: QueryDict) -> list[Range]:
     try:
         ranges = [(int(start), int(end)) for start, end in (each.split("-") for each in text.split(","))]
     except ValueError:
-        raise Unreadable("places", text) from None
+        raise InvalidLogQuery("places", text) from None
     ends = [place for each in ranges for place in each]
     if len(ranges) > RANGES or ends != sorted(ends) or ends[-1] >= 2**31 or sum(b - a + 1 for a, b in ranges) > WIDEST:
-        raise Unreadable("places", text)
+        raise InvalidLogQuery("places", text)
     return ranges
 
 
 def _number(query: QueryDict, name: str) -> int:
     text = query.get(name, "0")
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise Unreadable(name, text)
+        raise InvalidLogQuery(name, text)
     return int(text)
 
 
 def id_of(query: QueryDict, name: str, *words: str) -> UUID | None:
     value = query.get(name, "")
     if value and value not in words and parse_uuid(value) is None:
-        raise Unreadable(name, value)
+        raise InvalidLogQuery(name, value)
     return parse_uuid(value)
 
 
 def _key(lines: Any, pk: UUID, name: str) -> querysets.Key:
     if (key := querysets.key_of(lines, pk)) is None:
-        raise Unreadable(name, str(pk))
+        raise InvalidLogQuery(name, str(pk))
     return key

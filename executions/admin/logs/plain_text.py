@@ -13,14 +13,14 @@ BREAK = re.compile(r"\r\n|[\n\r]")  # what ends a line of a message; others are 
 CONTINUED = "    | "  # ahead of each further line of a message: no line of the log begins with a space
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     r"""Return `text` with what cannot be seen as its escape, such as \x1b or \u202e. Tabs stay."""
     return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def lines_of(text: str) -> str:
+def split_lines(text: str) -> str:
     """Return a message as lines of a file, of which only the first may look like a line of the log."""
-    return f"\n{CONTINUED}".join(visible(line) for line in BREAK.split(text))
+    return f"\n{CONTINUED}".join(escape_controls(line) for line in BREAK.split(text))
 
 
 def in_json(text: str) -> str:

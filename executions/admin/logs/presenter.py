@@ -16,7 +16,7 @@ from executions.states import LogLevel
 from ledgerkit import time_zones
 
 from . import ansi
-from .query import Asked
+from .query import LogQuery
 from .querysets import MESSAGE
 
 SHADES = 10  # classes of colours for nodes, in logs.css
@@ -25,7 +25,7 @@ PAUSE = timedelta(seconds=60)  # between two lines, that is shown
 
 
 @dataclass(frozen=True)
-class Line:
+class LineRow:
     """`moment` is the time for programs; `later` says how long nothing came before it, `skipped` how many lines are
     left out there; `is_open` a search found it by what may stand below its first row."""
 
@@ -51,17 +51,17 @@ class Line:
 
 
 @dataclass(frozen=True)
-class _Dresser:
+class _LinePresenter:
     """What all lines of one answer have in common."""
 
     run: Any
-    asked: Asked
+    asked: LogQuery
     at: UUID | None
     page: str  # of the run
     words: dict[str, str]
 
-    def line(self, line: Any, before: datetime | None) -> Line:
-        return Line(
+    def line(self, line: Any, before: datetime | None) -> LineRow:
+        return LineRow(
             pk=(pk := str(line.pk)),
             moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
             shown_time=moment(line.timestamp, self.run, self.asked.time, self._zone),
@@ -97,7 +97,7 @@ class _Dresser:
     def _message(self, line: Any) -> dict[str, Any]:
         text = _text(line)
         shown = text[:MESSAGE].rstrip("\n")
-        html = ansi.html(shown, self.asked.q)
+        html = ansi.to_html(shown, self.asked.q)
         return {
             "html": html,
             "more_lines": shown.count("\n"),
@@ -106,13 +106,17 @@ class _Dresser:
         }
 
 
-def dressed(
-    lines: Iterable[Any], run: Any, asked: Asked | None = None, before: datetime | None = None, at: UUID | None = None
-) -> Iterator[Line]:
+def present(
+    lines: Iterable[Any],
+    run: Any,
+    asked: LogQuery | None = None,
+    before: datetime | None = None,
+    at: UUID | None = None,
+) -> Iterator[LineRow]:
     """`before` is the time of the line ahead of the first, `at` the id of the one that the address asks for."""
     words = {level: str(word) for level, word in LogLevel.choices}
     page = reverse("admin:executions_workflowexecution_change", args=[run.pk])
-    dresser = _Dresser(run, asked or Asked(), at, page, words)
+    dresser = _LinePresenter(run, asked or LogQuery(), at, page, words)
     for line in lines:
         yield dresser.line(line, before)
         before = line.timestamp
@@ -127,7 +131,7 @@ def _text(line: Any) -> str:
 
 def moment(time: datetime, run: Any, mode: str, zone: tzinfo) -> str:
     if mode == "relative":
-        return list_cells.ago(time)
+        return list_cells.format_ago(time)
     if mode == "start":
         return since_start(time, run)
     return time_zones.clock(time, "milliseconds", zone)
@@ -144,4 +148,4 @@ def since_start(time: datetime, run: Any) -> str:
 
 def _later(time: datetime, before: datetime | None) -> str:
     passed = time - before if before else timedelta()
-    return formatting.human(passed.total_seconds()) if passed >= PAUSE else ""
+    return formatting.format_duration(passed.total_seconds()) if passed >= PAUSE else ""

@@ -19,7 +19,7 @@ TIMES = {"absolute": _("date and time"), "relative": _("how long ago"), "start":
 LONGEST = 200  # characters that are looked for
 
 
-class Unreadable(ValueError):
+class InvalidLogQuery(ValueError):
     """The address asks for what there is not; `name` is the parameter, `value` what it says."""
 
     def __init__(self, name: str, value: str) -> None:
@@ -28,7 +28,7 @@ class Unreadable(ValueError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class LogQuery:
     """`level` and what is above it; `node` is one of the run's node executions; `q` is looked for in messages, and
     `context` lines around each match are shown with it, or all; `start` is the line that the view begins with."""
 
@@ -41,7 +41,7 @@ class Asked:
     start: UUID | None = None
 
     @classmethod
-    def read(cls, query: QueryDict) -> "Asked":
+    def read(cls, query: QueryDict) -> "LogQuery":
         """Raises Unreadable."""
         return cls(
             level=_one_of(query, "level", LEVELS),
@@ -84,8 +84,8 @@ class Asked:
         said |= {"time": self.time if self.time != "absolute" else "", "wrap": "1" if self.wrap else ""}
         return "?" + urlencode({name: str(value) for name, value in (said | others).items() if value})
 
-    def without(self, *names: str) -> "Asked":
-        plain = Asked()
+    def without(self, *names: str) -> "LogQuery":
+        plain = LogQuery()
         return replace(self, **{name: getattr(plain, name) for name in names})
 
     @property
@@ -97,12 +97,12 @@ class Asked:
 def _one_of(query: QueryDict, name: str, offered: Any) -> str:
     value = query.get(name, "")
     if value and value not in offered:
-        raise Unreadable(name, value)
+        raise InvalidLogQuery(name, value)
     return str(value)
 
 
 def _id(query: QueryDict, name: str) -> UUID | None:
     value = query.get(name, "")
     if value and parse_uuid(value) is None:
-        raise Unreadable(name, value)
+        raise InvalidLogQuery(name, value)
     return parse_uuid(value)

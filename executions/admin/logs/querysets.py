@@ -40,12 +40,12 @@ def since(key: Key) -> Q:
 
 
 def first(lines: Any, number: int) -> list[Any]:
-    return list(_shown(lines).order_by(*ORDER)[:number])
+    return list(_select_columns(lines).order_by(*ORDER)[:number])
 
 
 def last(lines: Any, number: int) -> list[Any]:
     """The oldest of them first."""
-    return list(_shown(lines).order_by("-timestamp", "-id")[:number])[::-1]
+    return list(_select_columns(lines).order_by("-timestamp", "-id")[:number])[::-1]
 
 
 def time_before(lines: Any, line: Any) -> datetime | None:
@@ -67,8 +67,8 @@ def at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) 
     found = {
         pk: base + number - 1 for pk, number in counted.filter(wanted, number__lte=stop).values_list("pk", "number")
     }
-    rows = _shown(lines.filter(pk__in=found)).order_by(*ORDER)
-    return [_placed(row, found[row.pk]) for row in rows]
+    rows = _select_columns(lines.filter(pk__in=found)).order_by(*ORDER)
+    return [_with_position(row, found[row.pk]) for row in rows]
 
 
 def around(places: Iterable[int], number: int, count: int) -> list[Range]:
@@ -90,11 +90,11 @@ def with_skipped(lines: list[Any], after: int = -1) -> list[Any]:
     return lines
 
 
-def _shown(lines: Any) -> Any:
+def _select_columns(lines: Any) -> Any:
     rows = lines.select_related("node_execution").only(*COLUMNS)
-    return rows.annotate(text=formatting.head("message", MESSAGE + 1), has_data=Q(data__isnull=False))
+    return rows.annotate(text=formatting.first_characters("message", MESSAGE + 1), has_data=Q(data__isnull=False))
 
 
-def _placed(line: Any, place: int) -> Any:
+def _with_position(line: Any, place: int) -> Any:
     line.place = place
     return line

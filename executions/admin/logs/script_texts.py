@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext, ngettext
 
 
-def words() -> dict[str, Any]:
+def script_texts() -> dict[str, Any]:
     """Forms to be filled in: those that count, for one and for more."""
     return {
         "new": [ngettext("%(count)s new line", "%(count)s new lines", count) for count in (1, 2)],

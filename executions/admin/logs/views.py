@@ -15,13 +15,13 @@ from django.utils.translation import gettext_lazy as _
 from executions.admin.nodes import node_admin
 from executions.admin.runs import run_stream
 from executions.models import LogLevel
-from executions.querysets import may_see
+from executions.querysets import can_see
 from executions.states import ACTIVE
-from ledgerkit.db.timeouts import TookTooLong, at_most, unsorted
+from ledgerkit.db.timeouts import StatementTimeout, no_sort, statement_timeout
 
 from . import download, index, log_admin, paging, querysets
-from .query import ALL, CONTEXTS, TIMES, Asked, Unreadable
-from .script_texts import words
+from .query import ALL, CONTEXTS, TIMES, InvalidLogQuery, LogQuery
+from .script_texts import script_texts
 
 TROUBLE = {LogLevel.WARNING, LogLevel.ERROR}
 
@@ -36,8 +36,8 @@ def urls(admin: Any) -> list[URLPattern]:
     views: dict[str, tuple[str, Any]] = {
         "logs": ("", page),
         "log_window": ("lines/", window),
-        "log_index": ("index/", places_of),
-        "log_download": ("download/", downloaded),
+        "log_index": ("index/", index_view),
+        "log_download": ("download/", download_view),
     }
     return [
         path(f"<uuid:pk>/logs/{end}", admin.admin_site.admin_view(_of_run(admin, view)), name=f"executions_{name}")
@@ -50,7 +50,7 @@ class Log:
 
     def __init__(self, admin: Any, request: HttpRequest, run: Any) -> None:
         self.admin, self.request, self.run = admin, request, run
-        self.asked = Asked.read(request.GET)
+        self.asked = LogQuery.read(request.GET)
         self.every_line = run.logs.visible_to(request.user)
         self.lines = self.asked.lines(run, request.user)
 
@@ -63,7 +63,7 @@ class Log:
     def dressing(self, lines: list[Any], at: UUID | None = None) -> dict[str, Any]:
         """What _lines.html asks for."""
         before = querysets.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
-        log_admin.named_for(self.request.user, self.run, lines)
+        log_admin.with_node_names(self.request.user, self.run, lines)
         return {"lines": lines, "run": self.run, "asked": self.asked, "before": before, "at": at}
 
 
@@ -77,8 +77,8 @@ def _of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
         if (run := _run(admin, request, pk)) is None:
             gone: HttpResponse = admin.unknown(request, str(pk))
             return gone
-        if not may_see(request.user, "executionlog", run.workflow.owner_id):
-            return _said(admin, request, run, "forbidden", 403)
+        if not can_see(request.user, "executionlog", run.workflow.owner_id):
+            return _problem_page(admin, request, run, "forbidden", 403)
         return _answer(admin, view, request, run)
 
     return checked
@@ -87,15 +87,15 @@ def _of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
 def _answer(admin: Any, view: Callable[[Log], HttpResponseBase], request: HttpRequest, run: Any) -> HttpResponseBase:
     """Each statement takes at most LIMIT_MS."""
     try:
-        with at_most(LIMIT_MS):
-            return _rendered(view(Log(admin, request, run)))
-    except Unreadable as wrong:
-        return _said(admin, request, run, "unreadable", 400, wrong=wrong)
-    except TookTooLong:
-        return _said(admin, request, run, "too_slow", 503, asked=Asked.read(request.GET))
+        with statement_timeout(LIMIT_MS):
+            return _render_lines(view(Log(admin, request, run)))
+    except InvalidLogQuery as wrong:
+        return _problem_page(admin, request, run, "unreadable", 400, wrong=wrong)
+    except StatementTimeout:
+        return _problem_page(admin, request, run, "too_slow", 503, asked=LogQuery.read(request.GET))
 
 
-def _rendered(answer: HttpResponseBase) -> HttpResponseBase:
+def _render_lines(answer: HttpResponseBase) -> HttpResponseBase:
     """Within the limit, where templates ask the last questions."""
     return answer.render() if isinstance(answer, TemplateResponse) else answer
 
@@ -106,7 +106,7 @@ def _run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
     return admin.get_queryset(request).only(*admin.columns, "workflow__owner").filter(pk=pk).first()
 
 
-def _said(admin: Any, request: HttpRequest, run: Any, state: str, status: int, **more: Any) -> HttpResponse:
+def _problem_page(admin: Any, request: HttpRequest, run: Any, state: str, status: int, **more: Any) -> HttpResponse:
     """A page that says why there are no lines on it; a script gets the sentences alone."""
     context = _frame(admin, request, run) | more | {"state": state}
     template = "_state.html" if "fragment" in request.GET else "page.html"
@@ -120,12 +120,12 @@ def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, Any]:
 
 # --- the page -----------------------------------------------------------------
 def page(log: Log) -> HttpResponse:
-    stream = run_stream.address(log.run)  # before any line is read: what comes meanwhile is told by it
-    at, no_error = paging.asked_line(log.request.GET, log.view)
-    counted = _index(log, _named(log.request.GET) or at)
+    stream = run_stream.stream_url(log.run)  # before any line is read: what comes meanwhile is told by it
+    at, no_error = paging.requested_line(log.request.GET, log.view)
+    counted = _index(log, _node_names(log.request.GET) or at)
     if counted is None and log.asked.shows_matches_only:
-        raise TookTooLong
-    shown = _shown(log, counted, at)
+        raise StatementTimeout
+    shown = _page_context(log, counted, at)
     context = log.dressing(shown.lines, shown.at) | _choices(log) | _links(log.asked, shown)
     context |= {"index": counted, "script": counted and counted.for_script(), "shown": shown}
     context |= {"no_error": no_error, "is_active": log.run.status in ACTIVE, "stream": stream}
@@ -134,31 +134,31 @@ def page(log: Log) -> HttpResponse:
     return TemplateResponse(log.request, f"{FOLDER}/page.html", _frame(log.admin, log.request, log.run) | context)
 
 
-def _named(query: Any) -> UUID | None:
+def _node_names(query: Any) -> UUID | None:
     """The line that a page of matches begins behind, or ends before."""
     return paging.id_of(query, "after") or paging.id_of(query, "before")
 
 
-def _shown(log: Log, counted: index.Index | None, at: UUID | None) -> paging.Shown:
+def _page_context(log: Log, counted: index.Index | None, at: UUID | None) -> paging.LogPage:
     if counted and log.asked.shows_matches_only:
-        return paging.found_page(log.request.GET, log.view, counted)
+        return paging.search_page(log.request.GET, log.view, counted)
     with _walk(log):
-        return paging.page(log.request.GET, log.view, log.every_line, at)
+        return paging.first_page(log.request.GET, log.view, log.every_line, at)
 
 
 def _walk(log: Log) -> AbstractContextManager[None]:
     """All lines stand in the order of an index, and so do nearly all. What a node or a level of trouble leaves, and
     lines at places, are found by another one, and are few."""
     is_narrowed = log.asked.node or log.asked.level in TROUBLE or "places" in log.request.GET
-    return nullcontext() if is_narrowed else unsorted()
+    return nullcontext() if is_narrowed else no_sort()
 
 
 def _index(log: Log, pk: UUID | None) -> index.Index | None:
     """None where it could not be counted in time: the lines themselves are shown all the same."""
     try:
-        with at_most(LIMIT_MS):
-            return index.of(log.view, log.asked.q, pk)
-    except TookTooLong:
+        with statement_timeout(LIMIT_MS):
+            return index.build_index(log.view, log.asked.q, pk)
+    except StatementTimeout:
         return None
 
 
@@ -174,11 +174,11 @@ def _choices(log: Log) -> dict[str, Any]:
         "more_node_executions": more,
         "contexts": [each for each in CONTEXTS if each != ALL],
         "times": TIMES.items(),
-        "words": words(),
+        "words": script_texts(),
     }
 
 
-def _links(asked: Asked, shown: paging.Shown) -> dict[str, str]:
+def _links(asked: LogQuery, shown: paging.LogPage) -> dict[str, str]:
     everything = asked.without("level", "node", "q", "start")
     links = {
         "first_link": asked.query(),
@@ -223,15 +223,15 @@ def _message(log: Log, pk: UUID) -> str:
     return found
 
 
-def places_of(log: Log) -> HttpResponse:
-    at, _none = paging.asked_line(log.request.GET, log.view)
-    return JsonResponse(index.of(log.view, log.asked.q, at).for_script())
+def index_view(log: Log) -> HttpResponse:
+    at, _none = paging.requested_line(log.request.GET, log.view)
+    return JsonResponse(index.build_index(log.view, log.asked.q, at).for_script())
 
 
 # --- the download -----------------------------------------------------------------
-def downloaded(log: Log) -> HttpResponseBase:
+def download_view(log: Log) -> HttpResponseBase:
     """`format` is text or jsonl."""
     kind = log.request.GET.get("format", "text")
     if kind not in download.TYPES:
-        raise Unreadable("format", kind)
-    return download.response(log.request, log.run, log.view, log.asked, kind)
+        raise InvalidLogQuery("format", kind)
+    return download.download_response(log.request, log.run, log.view, log.asked, kind)

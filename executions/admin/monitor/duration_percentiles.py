@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from executions.models import ExecutionStatus, WorkflowExecution
-from ledgerkit.db.timeouts import TookTooLong, at_most
+from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 DAYS = 7
 LEAST = 20  # completed runs, or executions of a node: of fewer, none is the one in 20 that takes longer than p95
@@ -30,7 +30,7 @@ class Percentiles(Aggregate):
 
 
 @dataclass(frozen=True)
-class Usual:
+class WorkflowPercentiles:
     """What half of the runs take at most, and 95 of 100; in seconds."""
 
     p50: float
@@ -48,7 +48,7 @@ def since() -> datetime:
     return timezone.now() - timedelta(days=DAYS)
 
 
-def completed(**which: Any) -> Any:
+def completed_runs(**which: Any) -> Any:
     """Workflow, number and percentiles of the runs that were completed lately, where they are enough to tell what is
     usual; all from one index, no row is read."""
     runs = WorkflowExecution.objects.filter(status=ExecutionStatus.COMPLETED, ended_at__gte=since(), **which)
@@ -56,21 +56,22 @@ def completed(**which: Any) -> Any:
     return found.filter(runs__gte=LEAST)
 
 
-def of(workflows: Collection[UUID]) -> dict[UUID, Usual]:
+def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentiles]:
     """Of each of `workflows` that completed enough runs lately; of none where that could not be told in time."""
     try:
-        with at_most(LIMIT_MS):
+        with statement_timeout(LIMIT_MS):
             found = [
-                (each, Usual.read(each["percentiles"], each["runs"])) for each in completed(workflow__in=workflows)
+                (each, WorkflowPercentiles.read(each["percentiles"], each["runs"]))
+                for each in completed_runs(workflow__in=workflows)
             ]
             return {each["workflow"]: known for each, known in found if known}
-    except TookTooLong:
+    except StatementTimeout:
         return {}
 
 
-def slow() -> Q:
+def is_slow() -> Q:
     """Runs that took, or have taken so far, longer than 95 of 100 of their workflow."""
-    busiest = completed().order_by("-runs")[:WORKFLOWS]
+    busiest = completed_runs().order_by("-runs")[:WORKFLOWS]
     limits = [When(workflow=each["workflow"], then=Value(each["percentiles"][1], DurationField())) for each in busiest]
     if not limits:
         return Q(pk__in=[])

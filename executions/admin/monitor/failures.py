@@ -51,12 +51,12 @@ class Group:
 
     @property
     def ago(self) -> str:
-        return list_cells.ago(self.newest.ended_at)
+        return list_cells.format_ago(self.newest.ended_at)
 
     @property
     def address(self) -> str:
         """Of the list of its runs."""
-        return presets.runs(cause=self.key)
+        return presets.runs_url(cause=self.key)
 
 
 @dataclass
@@ -98,21 +98,21 @@ class Cause(Group):
 
 def first_line(text: str | None) -> str:
     """Return the first line that says something, without colours."""
-    return failure_causes.first_line(ansi.plain(text or ""))
+    return failure_causes.first_line(ansi.strip_ansi(text or ""))
 
 
-def recent(user: Any) -> tuple[list[Any], bool]:
+def recent_failures(user: Any) -> tuple[list[Any], bool]:
     """Return the newest failed runs of the period, each with `failure`, the node execution that failed first, or None;
     and whether there are more than SHOWN."""
     runs = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
     columns = ("status", "workflow", "workflow_name", "created_at", "started_at", "ended_at")
-    rows = runs.only(*columns).annotate(error=formatting.head("error_message", formatting.LINE))
+    rows = runs.only(*columns).annotate(error=formatting.first_characters("error_message", formatting.LINE))
     newest = list(rows.order_by("-ended_at", "-id")[: SHOWN + 1])
     found = with_failures(user, newest[:SHOWN])
     ends = _ends_of_tracebacks(run.failure.pk for run in found if run.failure)
     for run in found:
         end = ends.get(run.failure.pk) if run.failure else None
-        run.cause = failure_causes.cause(run.line, ansi.plain(end or ""))
+        run.cause = failure_causes.cause(run.line, ansi.strip_ansi(end or ""))
     return found, len(newest) > SHOWN
 
 
@@ -129,12 +129,12 @@ def with_failures(user: Any, runs: list[Any]) -> list[Any]:
 def first_failed(user: Any, runs: Iterable[UUID]) -> Any:
     failed = NodeExecution.objects.visible_to(user).failed().filter(workflow_execution__in=runs)
     rows = failed.only("workflow_execution", "status", "node_name")
-    rows = rows.annotate(error=formatting.head("error_message", formatting.LINE))
+    rows = rows.annotate(error=formatting.first_characters("error_message", formatting.LINE))
     in_order = rows.order_by("workflow_execution_id", "ended_at", "execution_order", "id")
     return in_order.distinct("workflow_execution_id")
 
 
-def causes(runs: list[Any]) -> list[Cause]:
+def group_by_cause(runs: list[Any]) -> list[Cause]:
     """Return the causes of recent() runs, in the order of the newest of each."""
     found: dict[str, Cause] = {}
     for run in runs:
@@ -143,14 +143,14 @@ def causes(runs: list[Any]) -> list[Cause]:
     return list(found.values())
 
 
-def of_key(user: Any, key: str) -> tuple[Group | None, bool]:
+def find_group(user: Any, key: str) -> tuple[Group | None, bool]:
     """Return the cause, or the place of a cause, that has this key now, and whether older failures were left out."""
-    runs, are_more = recent(user)
-    groups = (group for cause in causes(runs) for group in (cause, *cause.places.values()))
+    runs, are_more = recent_failures(user)
+    groups = (group for cause in group_by_cause(runs) for group in (cause, *cause.places.values()))
     return next((group for group in groups if group.key == key), None), are_more
 
 
-def named(title: str, *, are_more: bool) -> str:
+def group_title(title: str, *, are_more: bool) -> str:
     """Return the title of a group with the period, and the number, of the failures among which it was looked for."""
     if are_more:
         number = intcomma(SHOWN)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from executions.admin import formatting, list_cells
 from executions.admin.filters import presets
 from executions.admin.runs import run_stream
-from executions.admin.timeouts import asked
+from executions.admin.timeouts import query_or_none
 from executions.models import ExecutionStatus, WorkflowExecution
 
 from . import failures, health, retried
@@ -44,21 +44,21 @@ def front_page(request: HttpRequest) -> HttpResponse:
     runs = admin.site.get_model_admin(WorkflowExecution)
     if not runs.has_view_permission(request):
         return admin.site.index(request)
-    context = {"title": _("Monitor"), "clocks": list_cells.clocks(), "moves": run_stream.moves_address()}
-    found = {name: section(name, request.user) for name in SECTIONS}
+    context = {"title": _("Monitor"), "clocks": list_cells.clock_texts(), "moves": run_stream.all_runs_stream_url()}
+    found = {name: build_section(name, request.user) for name in SECTIONS}
     return admin.site.index(request, context | {"monitor": found})
 
 
-def section(name: str, user: Any) -> Section:
+def build_section(name: str, user: Any) -> Section:
     ask, filters = SECTIONS[name]
-    return Section(asked(name, lambda: ask(user), LIMIT_MS), presets.runs(**filters))
+    return Section(query_or_none(name, lambda: ask(user), LIMIT_MS), presets.runs_url(**filters))
 
 
 # --- the sections -----------------------------------------------------------
-def failed(user: Any) -> dict[str, Any]:
-    runs, are_more = failures.recent(user)
-    causes = failures.causes(runs)
-    count = Count(len(runs), presets.runs(status="failed", ended="1"), is_more=are_more)
+def failed_section(user: Any) -> dict[str, Any]:
+    runs, are_more = failures.recent_failures(user)
+    causes = failures.group_by_cause(runs)
+    count = Count(len(runs), presets.runs_url(status="failed", ended="1"), is_more=are_more)
     found = {"count": count, "causes": causes[:ROWS], "others": len(causes) - ROWS}
     return found if causes else found | {"quiet": _why_nothing_failed(user)}
 
@@ -73,7 +73,7 @@ def _why_nothing_failed(user: Any) -> str:
     return "well" if seen.filter(ended_at__gte=timezone.now() - failures.PERIOD).exists() else "none ended"
 
 
-def flawed(user: Any) -> Count:
+def completed_with_failed_nodes(user: Any) -> Count:
     """Count the runs that were completed lately though nodes of them failed."""
     lately = timezone.now() - failures.PERIOD
     runs = WorkflowExecution.objects.visible_to(user).filter(
@@ -82,12 +82,12 @@ def flawed(user: Any) -> Count:
     return _count(runs, FLAWED)
 
 
-def running(user: Any) -> dict[str, Any]:
+def running_section(user: Any) -> dict[str, Any]:
     runs = _active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")
-    return {"count": _count_in(user, ExecutionStatus.RUNNING), "runs": list_cells.with_usual(list(runs[:ROWS]))}
+    return {"count": _count_in(user, ExecutionStatus.RUNNING), "runs": list_cells.with_duration_bars(list(runs[:ROWS]))}
 
 
-def waiting(user: Any) -> dict[str, Any]:
+def waiting_section(user: Any) -> dict[str, Any]:
     """Return those that wait longest, longest first, each with `since`, `before` (see retried.with_failures())
     and `reason`: "trash", "inactive", "another" with its id in `behind`, or "engine"."""
     at_work = WorkflowExecution.objects.running().exclude(ALONE).filter(workflow=OuterRef("workflow")).values("pk")
@@ -96,7 +96,7 @@ def waiting(user: Any) -> dict[str, Any]:
     found = retried.longest_waiting(runs.annotate(behind=Subquery(at_work[:1]), alone=alone), ROWS)
     for run in retried.with_failures(user, found):
         run.reason = _reason(run)
-        run.shown_wait = formatting.human(max(0.0, (timezone.now() - run.since).total_seconds()))
+        run.shown_wait = formatting.format_duration(max(0.0, (timezone.now() - run.since).total_seconds()))
     longest_first = sorted(found, key=lambda run: run.since)[:ROWS]
     return {"count": _count_in(user, ExecutionStatus.PENDING), "runs": longest_first}
 
@@ -121,14 +121,14 @@ def _count_in(user: Any, status: ExecutionStatus) -> Count:
 def _count(runs: Any, filters: dict[str, str]) -> Count:
     """Up to COUNTED: beyond that nobody counts on the front page either."""
     number = runs.order_by()[: COUNTED + 1].count()
-    return Count(min(number, COUNTED), presets.runs(**filters), is_more=number > COUNTED)
+    return Count(min(number, COUNTED), presets.runs_url(**filters), is_more=number > COUNTED)
 
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
-    "failed": (failed, {"status": "failed", "ended": "1"}),
-    "flawed": (flawed, FLAWED),
-    "running": (running, {"status": "running"}),
-    "waiting": (waiting, {"status": "pending"}),
-    "throughput": (health.throughput, {"ended": "1"}),
-    "workflows": (health.busiest, {"ended": "7"}),
+    "failed": (failed_section, {"status": "failed", "ended": "1"}),
+    "flawed": (completed_with_failed_nodes, FLAWED),
+    "running": (running_section, {"status": "running"}),
+    "waiting": (waiting_section, {"status": "pending"}),
+    "throughput": (health.count_ended_runs, {"ended": "1"}),
+    "workflows": (health.busiest_workflows, {"ended": "7"}),
 }

@@ -16,7 +16,7 @@ from executions.admin.filters import presets
 from executions.admin.filters.run_filters import between
 from executions.models import ExecutionStatus, WorkflowExecution
 
-from .duration_percentiles import DURATION, Percentiles, Usual
+from .duration_percentiles import DURATION, Percentiles, WorkflowPercentiles
 
 HOURS = 24
 DAYS = 7
@@ -92,7 +92,7 @@ class Health:
     name: str
     chart: Chart
     ended: Count
-    usual: Usual | None
+    usual: WorkflowPercentiles | None
 
     @property
     def success(self) -> float | None:
@@ -100,11 +100,11 @@ class Health:
 
     @property
     def p50(self) -> str:
-        return formatting.human(self.usual.p50) if self.usual else "–"
+        return formatting.format_duration(self.usual.p50) if self.usual else "–"
 
     @property
     def p95(self) -> str:
-        return formatting.human(self.usual.p95) if self.usual else "–"
+        return formatting.format_duration(self.usual.p95) if self.usual else "–"
 
 
 def percent(completed: int, failed: int) -> float | None:
@@ -115,29 +115,31 @@ def percent(completed: int, failed: int) -> float | None:
     return min(found, 99.9) if failed else found
 
 
-def throughput(user: Any) -> Chart:
+def count_ended_runs(user: Any) -> Chart:
     """Of the last 24 hours, counted from now."""
     bounds = _bounds(HOURS, timedelta(hours=1))
-    counts = {each["place"]: each for each in _counted(user, bounds).values("place").annotate(**OF_STATUS)}
+    counts = {each["place"]: each for each in _count_statuses(user, bounds).values("place").annotate(**OF_STATUS)}
     return _chart(counts, bounds, {"ended": "1"})
 
 
-def busiest(user: Any) -> list[Health]:
+def busiest_workflows(user: Any) -> list[Health]:
     """Of the last 7 days, of the workflows that ended most runs in them."""
     bounds = _bounds(DAYS, timedelta(days=1))
     by_day: dict[UUID, dict[int, Any]] = defaultdict(dict)
     names = {each["workflow"]: each for each in _by_workflow(user, bounds)}
-    for each in _counted(user, bounds).filter(workflow__in=names).values("workflow", "place").annotate(**OF_STATUS):
+    for each in (
+        _count_statuses(user, bounds).filter(workflow__in=names).values("workflow", "place").annotate(**OF_STATUS)
+    ):
         by_day[each["workflow"]][each["place"]] = each
     return [_health(each, by_day[pk], bounds) for pk, each in names.items()]
 
 
-def of_workflow(user: Any, workflow: UUID) -> Health | None:
+def workflow_health(user: Any, workflow: UUID) -> Health | None:
     """As busiest() has it; None where no run of the workflow ended in these days."""
     bounds = _bounds(DAYS, timedelta(days=1))
     if not (found := list(_by_workflow(user, bounds, workflow=workflow))):
         return None
-    days = _counted(user, bounds).filter(workflow=workflow).values("place").annotate(**OF_STATUS)
+    days = _count_statuses(user, bounds).filter(workflow=workflow).values("place").annotate(**OF_STATUS)
     return _health(found[0], {each["place"]: each for each in days}, bounds)
 
 
@@ -148,7 +150,7 @@ def _by_workflow(user: Any, bounds: list[datetime], **which: Any) -> Any:
     return found.order_by("-ended", "workflow")[:WORKFLOWS]
 
 
-def _counted(user: Any, bounds: list[datetime]) -> Any:
+def _count_statuses(user: Any, bounds: list[datetime]) -> Any:
     """Runs with the `place` among `bounds` at which they ended, from 1."""
     starts = Value(bounds[:-1], output_field=ArrayField(DateTimeField()))
     place = Func(F("ended_at"), starts, function="WIDTH_BUCKET", output_field=IntegerField())
@@ -164,8 +166,8 @@ def _bounds(number: int, step: timedelta) -> list[datetime]:
 
 def _health(row: dict[str, Any], days: dict[int, Any], bounds: list[datetime]) -> Health:
     filters = {"workflow": row["workflow"], "ended": str(DAYS)}
-    usual = Usual.read(row["percentiles"], sum(day["completed"] for day in days.values()))
-    ended = Count(row["ended"], presets.runs(**filters))
+    usual = WorkflowPercentiles.read(row["percentiles"], sum(day["completed"] for day in days.values()))
+    ended = Count(row["ended"], presets.runs_url(**filters))
     return Health(row["workflow"], row["workflow__name"], _chart(days, bounds, filters), ended, usual)
 
 
@@ -175,14 +177,14 @@ def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, An
     most = max(max(each.values()) for each in numbers)
     bars = [_bar(place, each, bounds, filters, most) for place, each in enumerate(numbers)]
     totals = {name: sum(each[name] for each in numbers) for name in OF_STATUS}
-    return Chart(bars, **{name: Count(n, presets.runs(**filters, status=name)) for name, n in totals.items()})
+    return Chart(bars, **{name: Count(n, presets.runs_url(**filters, status=name)) for name, n in totals.items()})
 
 
 def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: dict[str, Any], most: int) -> Bar:
     since, until = bounds[place], bounds[place + 1]
     within = {name: value for name, value in filters.items() if name != "ended"}
     within["ended_between"] = between(since, until)
-    counts = {name: Count(number, presets.runs(**within, status=name)) for name, number in numbers.items()}
+    counts = {name: Count(number, presets.runs_url(**within, status=name)) for name, number in numbers.items()}
     return Bar(place, since, until, most=most, **counts)
 
 

@@ -50,7 +50,7 @@ def _failure(attempt: Any, node: Any) -> Failure:
 def _attempts(runs: list[Any]) -> Any:
     """Return the newest attempt of each. Its id says when it was kept, which is when the run was retried."""
     rows: Any = WorkflowExecutionAttempt.objects.filter(workflow_execution__in=runs).only("workflow_execution")
-    rows = rows.annotate(error=formatting.head("error_message", formatting.LINE))
+    rows = rows.annotate(error=formatting.first_characters("error_message", formatting.LINE))
     return rows.order_by("workflow_execution_id", "-number").distinct("workflow_execution_id")
 
 
@@ -63,5 +63,5 @@ def _failed_nodes(user: Any, runs: list[Any]) -> Any:
     rows = replaced.filter(node_execution__in=waiting.order_by())
     columns = {"run": F("node_execution__workflow_execution"), "name": F("node_execution__node_name")}
     rows = rows.filter(status=ExecutionStatus.FAILED).only("node_execution").annotate(**columns)
-    rows = rows.annotate(error=formatting.head("error_message", formatting.LINE))
+    rows = rows.annotate(error=formatting.first_characters("error_message", formatting.LINE))
     return rows.order_by("run", "ended_at", "id").distinct("run")

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin import formatting
-from executions.admin.base import LedgerAdmin, link_to_run
+from executions.admin.base import ReadOnlyAdmin, link_to_run
 from executions.admin.filters.base import (
     IdTimeFilter,
     NodeFilter,
@@ -20,20 +20,20 @@ from executions.admin.filters.recent_runs import NewestRunsFilter
 from executions.admin.logs import log_admin
 from executions.admin.runs import earlier_attempts
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt
-from executions.querysets import may_see
+from executions.querysets import can_see
 from ledgerkit.db.models import parse_uuid
 
 SHOWN = 1_000  # on a run's page
 FAILED = 20
 
 
-def of_run(request: HttpRequest, run: Any) -> list[Any]:
+def nodes_of_run(request: HttpRequest, run: Any) -> list[Any]:
     """The nodes of a run in their order, each with its node's `name` and the times of its earlier attempts. One more
     than SHOWN where there are more."""
     rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node_name")])
-    rows = rows.annotate(name=F("node_name"), error=formatting.head("error_message", formatting.LINE))
+    rows = rows.annotate(name=F("node_name"), error=formatting.first_characters("error_message", formatting.LINE))
     nodes = [earlier_attempts.with_duration(node) for node in rows.order_by("execution_order", "id")[: SHOWN + 1]]
-    tries = _by_node(earlier_attempts.times(_earlier(nodes)))
+    tries = _by_node(earlier_attempts.attempt_times(_earlier(nodes)))
     words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each row
     for node in nodes:
         node.tries, node.word = tries[node.pk], words[node.status]
@@ -43,27 +43,27 @@ def of_run(request: HttpRequest, run: Any) -> list[Any]:
 
 def with_attempts(nodes: list[Any]) -> list[Any]:
     """The same, each with its earlier attempts as _node_row.html shows them."""
-    earlier = _by_node(earlier_attempts.newest(_earlier(nodes), formatting.SHORT))
+    earlier = _by_node(earlier_attempts.newest_attempts(_earlier(nodes), formatting.SHORT))
     for node in nodes:
         node.earlier = earlier[node.pk]
     return nodes
 
 
-def failed_of_run(request: HttpRequest, run: Any) -> list[Any]:
+def failed_nodes_of_run(request: HttpRequest, run: Any) -> list[Any]:
     """Those that failed, the first one first, with error and traceback."""
     rows = run.node_executions.visible_to(request.user).failed().select_related("node").only(*COLUMNS)
     errors = {
-        "error": formatting.head("error_message", formatting.SHORT),
-        "traceback": formatting.tail("error_traceback", formatting.TRACEBACK),
+        "error": formatting.first_characters("error_message", formatting.SHORT),
+        "traceback": formatting.last_characters("error_traceback", formatting.TRACEBACK),
     }
     return [earlier_attempts.with_duration(row) for row in rows.annotate(**errors).order_by("ended_at", "id")[:FAILED]]
 
 
-def details(user: Any, row: Any) -> dict[str, Any]:
+def node_details(user: Any, row: Any) -> dict[str, Any]:
     """All of a node execution that its own page and a run's page show."""
     errors = {
-        "error": formatting.head("error_message", formatting.LIMIT),
-        "traceback": formatting.tail("error_traceback", formatting.LIMIT),
+        "error": formatting.first_characters("error_message", formatting.LIMIT),
+        "traceback": formatting.last_characters("error_traceback", formatting.LIMIT),
     }
     payloads, others = formatting.payloads(row, "input_data", "output_data", **errors)
     lines = ExecutionLog.objects.filter(workflow_execution=row.workflow_execution_id, node_execution=row)
@@ -71,19 +71,19 @@ def details(user: Any, row: Any) -> dict[str, Any]:
         "node": earlier_attempts.with_duration(row),
         "run": row.workflow_execution,
         "payloads": payloads,
-        "attempts": earlier_attempts.newest(row.attempts),
-        "lines": log_admin.newest(lines.visible_to(user)),
+        "attempts": earlier_attempts.newest_attempts(row.attempts),
+        "lines": log_admin.newest_lines(lines.visible_to(user)),
         "lines_shown": log_admin.LINES,
     }
 
 
-def chosen(request: HttpRequest, run: Any, asked: str) -> dict[str, Any] | None:
+def selected_node(request: HttpRequest, run: Any, asked: str) -> dict[str, Any] | None:
     """The details of the run's node execution of the id `asked`; None where it has none that the user may see."""
     if (pk := parse_uuid(asked)) is None:
         return None
     rows = NodeExecution.objects.visible_to(request.user).filter(workflow_execution=run.pk, pk=pk)
     row = rows.select_related("node", "workflow_execution").only(*OF_ONE).first()
-    return details(request.user, row) if row else None
+    return node_details(request.user, row) if row else None
 
 
 def _earlier(nodes: list[Any]) -> Any:
@@ -114,7 +114,7 @@ OF_ONE = (*COLUMNS, "version", "workflow_execution__status", "workflow_execution
 
 
 @admin.register(NodeExecution)
-class NodeExecutionAdmin(LedgerAdmin):
+class NodeExecutionAdmin(ReadOnlyAdmin):
     list_display = ("state", "node_name", "run", "trigger", "execution_order", "started", "duration", "retry_count")
     list_display_links = ("node_name",)
     list_filter = (
@@ -149,11 +149,11 @@ class NodeExecutionAdmin(LedgerAdmin):
     def dress(self, request: HttpRequest, rows: list[Any]) -> None:
         for row in rows:
             owner = row.workflow_execution.workflow.owner_id
-            row.shows_run = may_see(request.user, "workflowexecution", owner)
+            row.shows_run = can_see(request.user, "workflowexecution", owner)
 
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         self.dress(request, [row])
-        return details(request.user, row)
+        return node_details(request.user, row)
 
     @admin.display(description=_("node"))
     def node_name(self, row: Any) -> str:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from executions.admin.filters.presets import EVERYTHING, VIEW
 from executions.admin.pagination import KeysetChangeList
-from ledgerkit.db.timeouts import TookTooLong, at_most
+from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 ALL = f"?{urlencode(EVERYTHING)}"
 WALK_MS = 100
@@ -42,9 +42,9 @@ class RunChangeList(KeysetChangeList):
         if not self.query:
             return super()._first(rows)
         try:
-            with at_most(WALK_MS):
+            with statement_timeout(WALK_MS):
                 return super()._first(rows)
-        except TookTooLong:
+        except StatementTimeout:
             time, *others = rows.query.order_by
             moment = F(time.removeprefix("-")) + Value(timedelta(0))
             return super()._first(rows.order_by(moment.desc() if time.startswith("-") else moment.asc(), *others))

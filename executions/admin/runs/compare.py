@@ -11,12 +11,12 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions.admin import formatting
-from executions.admin.timeouts import asked
+from executions.admin.timeouts import query_or_none
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 
 from . import json_diff
 from .earlier_attempts import with_duration
-from .json_diff import Difference, differences, parsed
+from .json_diff import Difference, differences, parse
 
 BACK = timedelta(days=90)  # so far a success is looked for
 NODES = 10_000  # of each run are compared
@@ -28,7 +28,7 @@ TEXTS = (*PAYLOADS, "error_message")
 
 
 @dataclass
-class Compared:
+class ComparedValue:
     """One field of both. `found` is None where the two differ and the places cannot be shown."""
 
     label: Any
@@ -59,7 +59,7 @@ class Pair:
 
     @property
     def change(self) -> str:
-        return change(self.slower)
+        return describe_change(self.slower)
 
     @property
     def bars(self) -> list[float]:
@@ -89,11 +89,11 @@ class Comparison:
         return next((pair for pair in self.pairs if pair.differs), None)
 
     @cached_property
-    def of_runs(self) -> list[Compared]:
+    def of_runs(self) -> list[ComparedValue]:
         return _payloads(self.run, self.then)
 
     @cached_property
-    def of_nodes(self) -> list[Compared]:
+    def of_nodes(self) -> list[ComparedValue]:
         """What the first node that differs took and gave."""
         pair = self.differing
         return _payloads(pair.now, pair.then) if pair and pair.now and pair.then else []
@@ -101,11 +101,11 @@ class Comparison:
 
 def last_success(user: Any, run: Any) -> Any:
     """The newest completed run of the workflow that was made before this one, or None."""
-    found = successes(user, run).first()
+    found = successful_runs(user, run).first()
     return with_duration(found) if found else None
 
 
-def successes(user: Any, run: Any) -> Any:
+def successful_runs(user: Any, run: Any) -> Any:
     """The newest first, by the index on the runs of a workflow."""
     rows = WorkflowExecution.objects.visible_to(user).filter(
         workflow=run.workflow_id,
@@ -116,12 +116,12 @@ def successes(user: Any, run: Any) -> Any:
     return rows.only(*COLUMNS, "workflow").order_by("-created_at", "-id")
 
 
-def compared(user: Any, run: Any, then: Any) -> Comparison | None:
+def compare_with(user: Any, run: Any, then: Any) -> Comparison | None:
     """Compare in two queries, and four more for what the documents hold. None where it takes too long."""
-    return asked("comparison", lambda: _compared_runs(user, run, then), LIMIT_MS)
+    return query_or_none("comparison", lambda: _compare_runs(user, run, then), LIMIT_MS)
 
 
-def _compared_runs(user: Any, run: Any, then: Any) -> Comparison:
+def _compare_runs(user: Any, run: Any, then: Any) -> Comparison:
     now, now_is_cut = _nodes(user, run.pk)
     before, before_is_cut = _nodes(user, then.pk)
     pairs = [Pair(row.node_name, row, before.pop(node, None)) for node, row in now.items()]
@@ -134,14 +134,14 @@ def _compared_runs(user: Any, run: Any, then: Any) -> Comparison:
     return found
 
 
-def change(slower: float | None) -> str:
+def describe_change(slower: float | None) -> str:
     """ "1.2 s longer", "40 ms shorter", "as long"; nothing is said of what has not ended."""
     if slower is None:
         return "–"
     if not round(slower * 1000):  # less than is shown
         return _("as long")
     words = _("%(duration)s longer") if slower > 0 else _("%(duration)s shorter")
-    return words % {"duration": formatting.human(abs(slower))}
+    return words % {"duration": formatting.format_duration(abs(slower))}
 
 
 def _nodes(user: Any, run: UUID) -> tuple[dict[UUID, Any], bool]:
@@ -161,29 +161,29 @@ def _digests(names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _payloads(now: Any, then: Any) -> list[Compared]:
-    error = {"error": formatting.head("error_message", formatting.LIMIT + 1), **_digests(TEXTS)}
+def _payloads(now: Any, then: Any) -> list[ComparedValue]:
+    error = {"error": formatting.first_characters("error_message", formatting.LIMIT + 1), **_digests(TEXTS)}
     now_shown, now_other = formatting.payloads(now, *PAYLOADS, **error)
     then_shown, then_other = formatting.payloads(then, *PAYLOADS, **error)
     same = {name: now_other[f"{name}_digest"] == then_other[f"{name}_digest"] for name in TEXTS}
-    found = [_compared(a, b, same[name]) for name, a, b in zip(PAYLOADS, then_shown, now_shown, strict=True)]
+    found = [_compare_values(a, b, same[name]) for name, a, b in zip(PAYLOADS, then_shown, now_shown, strict=True)]
     return found if same["error_message"] else [*found, _errors(then_other["error"], now_other["error"])]
 
 
-def _errors(then: str | None, now: str | None) -> Compared:
+def _errors(then: str | None, now: str | None) -> ComparedValue:
     found, _more = differences(*(json_diff.NOTHING if text is None else text for text in (then, now)))
-    return Compared(_("error message"), found or None)
+    return ComparedValue(_("error message"), found or None)
 
 
-def _compared(then: formatting.Payload, now: formatting.Payload, same: bool) -> Compared:
+def _compare_values(then: formatting.Payload, now: formatting.Payload, same: bool) -> ComparedValue:
     if same:
-        return Compared(now.label, [])
+        return ComparedValue(now.label, [])
     if then.too_long or now.too_long:
-        return Compared(now.label, None)
+        return ComparedValue(now.label, None)
     try:
-        return Compared(now.label, *differences(parsed(then.text or "null"), parsed(now.text or "null")))
+        return ComparedValue(now.label, *differences(parse(then.text or "null"), parse(now.text or "null")))
     except RecursionError:  # deeper than anybody reads
-        return Compared(now.label, None)
+        return ComparedValue(now.label, None)
 
 
 def _seconds(row: Any) -> float | None:

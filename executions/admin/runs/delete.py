@@ -13,12 +13,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.admin.actions import MAX_REASON, reason
-from executions.admin.base import LedgerAdmin
-from executions.audit import acting
+from executions.admin.base import ReadOnlyAdmin
+from executions.audit import act_as
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.refusal_reasons import CANCEL_FIRST
-from ledgerkit.admin.confirmation import Question, ask, is_confirmed
+from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed
 
 COUNTED = 1_000
 SHOWN = 10  # runs of which it is said that they cannot be deleted
@@ -29,16 +29,16 @@ DELETED = gettext_lazy("Deleted %(count)d %(items)s.")
 REASON_NEEDED = gettext_lazy("Nothing was deleted: give a reason, which is kept when the run is gone.")
 
 
-class Deletes(LedgerAdmin):
+class DeleteRunMixin(ReadOnlyAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super(LedgerAdmin, self).has_delete_permission(request, obj)
+        return super(ReadOnlyAdmin, self).has_delete_permission(request, obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """The runs by name, and how much goes with them; Django's would load every line of their logs to list it."""
         pks = [run.pk for run in objs]
         counts: dict[str, int | str] = {str(self.opts.verbose_name_plural): len(pks)}
         for model in OWN:
-            counts[str(model._meta.verbose_name_plural)] = _counted(model, pks)
+            counts[str(model._meta.verbose_name_plural)] = _count_rows(model, pks)
         return [str(run) for run in objs], counts, set(), []
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -50,7 +50,7 @@ class Deletes(LedgerAdmin):
         if run is not None and run.status == ExecutionStatus.RUNNING:
             return self._to_page(request, object_id, InvalidTransition("delete", run.status, CANCEL_FIRST))
         try:
-            with acting(reason=said):
+            with act_as(reason=said):
                 return super().delete_view(request, object_id, shown)
         except InvalidTransition as refusal:  # it was started meanwhile
             return self._to_page(request, object_id, refusal)
@@ -64,8 +64,10 @@ class Deletes(LedgerAdmin):
         """Ask, and once the page that asks was answered, delete those that are not running."""
         runs = list(queryset)
         if not is_confirmed(request) or not reason(request):
-            return ask(self, request, self._question(runs), REASON_NEEDED if is_confirmed(request) else "")
-        with transaction.atomic(), acting(reason=reason(request)):
+            return confirmation_page(
+                self, request, self._question(runs), REASON_NEEDED if is_confirmed(request) else ""
+            )
+        with transaction.atomic(), act_as(reason=reason(request)):
             WorkflowExecution.objects.filter(pk__in=[run.pk for run in runs]).exclude(IS_RUNNING).delete()
             left = list(WorkflowExecution.objects.filter(pk__in=[run.pk for run in runs]))
             gone = [run for run in runs if run.pk not in {each.pk for each in left}]
@@ -74,13 +76,13 @@ class Deletes(LedgerAdmin):
         if gone:
             items = model_ngettext(self.opts, len(gone))
             self.message_user(request, DELETED % {"count": len(gone), "items": items}, messages.SUCCESS)
-        return ask(self, request, self._question(left)) if left and not gone else None
+        return confirmation_page(self, request, self._question(left)) if left and not gone else None
 
     def _question(self, runs: list[WorkflowExecution]) -> Question:
         """Ask about all of them, and say of those that are running why they are left out."""
         refused = {run.pk: CANCEL_FIRST for run in runs if run.status == ExecutionStatus.RUNNING}
         pks = [run.pk for run in runs if run.pk not in refused]
-        what = ", ".join(f"{model._meta.verbose_name_plural}: {_counted(model, pks)}" for model in OWN)
+        what = ", ".join(f"{model._meta.verbose_name_plural}: {_count_rows(model, pks)}" for model in OWN)
         effect = gettext_lazy("All that is their own is deleted with them: %(what)s.") % {"what": what}
         return Question("delete_selected", DELETE, effect, runs, refused, needs_reason=True)
 
@@ -94,6 +96,6 @@ class Deletes(LedgerAdmin):
             self.message_user(request, f"{run}: {refusal.sentence}", messages.ERROR)
 
 
-def _counted(model: Any, pks: list[UUID]) -> int | str:
+def _count_rows(model: Any, pks: list[UUID]) -> int | str:
     count = model.objects.filter(workflow_execution__in=pks)[: COUNTED + 1].count()
     return count if count <= COUNTED else _("more than %(count)d") % {"count": COUNTED}

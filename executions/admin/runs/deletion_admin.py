@@ -10,22 +10,22 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin import formatting
-from executions.admin.base import LedgerAdmin
+from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters.base import PeriodFilter
 from executions.models import Deletion
 from ledgerkit.db.models import parse_uuid
 
 
-class DeletedFilter(PeriodFilter):
+class DeletedAtFilter(PeriodFilter):
     title = _("time of the deletion")
     column = "happened_at"
 
 
 @admin.register(Deletion)
-class DeletionAdmin(LedgerAdmin):
+class DeletionAdmin(ReadOnlyAdmin):
     list_display = ("time", "state", "run", "who", "why")
     list_display_links = None
-    list_filter = (DeletedFilter,)
+    list_filter = (DeletedAtFilter,)
     search_help_text = _("The id of the run that was deleted")
     related = ()
     keyset = ("happened_at", "id")
@@ -48,7 +48,7 @@ class DeletionAdmin(LedgerAdmin):
 
     @admin.display(description=_("time"))
     def time(self, row: Deletion) -> str:
-        return formatting.moment(row.happened_at)
+        return formatting.format_datetime(row.happened_at)
 
     @admin.display(description=_("workflow execution"))
     def run(self, row: Deletion) -> str:

@@ -9,18 +9,18 @@ SHOWN = 100
 DRAWN = 2_000
 
 
-def newest(attempts: Any, traceback: int = formatting.TRACEBACK) -> list[Any]:
+def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> list[Any]:
     """The last of `attempts`, the oldest of them first, with so many letters of each traceback."""
-    columns = {"error": formatting.head("error_message", formatting.SHORT)}
+    columns = {"error": formatting.first_characters("error_message", formatting.SHORT)}
     names = ["number", "status", "started_at", "ended_at"]
     if attempts.model is NodeExecutionAttempt:
-        columns["traceback"] = formatting.tail("error_traceback", traceback)
+        columns["traceback"] = formatting.last_characters("error_traceback", traceback)
         names.append("node_execution")
     found = attempts.only(*names).annotate(**columns).order_by("-id")[:SHOWN]
     return [with_duration(attempt) for attempt in sorted(found, key=lambda attempt: attempt.number)]
 
 
-def times(attempts: Any) -> list[Any]:
+def attempt_times(attempts: Any) -> list[Any]:
     """When each of `attempts` was, and how it ended, in their order."""
     found = attempts.only("number", "status", "started_at", "ended_at", "node_execution").order_by("-id")[:DRAWN]
     return sorted(found, key=lambda attempt: attempt.number)

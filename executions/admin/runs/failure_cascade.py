@@ -24,7 +24,9 @@ class Cascade:
         return all(row.status == ExecutionStatus.SKIPPED for row in self.fallen)
 
 
-def of(failures: list[Any], nodes: list[Any], pairs: Iterable[tuple[UUID, UUID]], *, has_failed: bool) -> Cascade:
+def summarize_failure(
+    failures: list[Any], nodes: list[Any], pairs: Iterable[tuple[UUID, UUID]], *, has_failed: bool
+) -> Cascade:
     """`failures` are the first of the failed ones among `nodes`, in the order in which they failed. A run's own end
     settles nodes too: of one that `has_failed`, those fell with it."""
     failed = [row.node_id for row in nodes if row.status == ExecutionStatus.FAILED]

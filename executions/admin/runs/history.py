@@ -8,7 +8,7 @@ from executions.states import ExecutionStatus
 SHOWN = 100
 
 
-def newest(run: Any, user: Any) -> tuple[list[Any], bool]:
+def newest_entries(run: Any, user: Any) -> tuple[list[Any], bool]:
     """The last entries, the oldest of them first, and whether there are more. The end of a run may settle hundreds of
     its nodes: those of the run itself are among them all the same, and are never more than its acts."""
     entries = run.history.visible_to(user).select_related("node_execution").only(
@@ -20,10 +20,10 @@ def newest(run: Any, user: Any) -> tuple[list[Any], bool]:
     more = len(last) > SHOWN
     of_run = entries.filter(node_execution=None)[:SHOWN] if more else ()
     found = {entry.pk: entry for entry in (*last[:SHOWN], *of_run)}
-    return _with_words(sorted(found.values(), key=lambda entry: (entry.happened_at, entry.pk))), more
+    return _with_labels(sorted(found.values(), key=lambda entry: (entry.happened_at, entry.pk))), more
 
 
-def _with_words(entries: list[Any]) -> list[Any]:
+def _with_labels(entries: list[Any]) -> list[Any]:
     """The same, in words that are looked up once and not for each entry."""
     statuses = {status: str(word) for status, word in ExecutionStatus.choices}
     ways = {way: str(word) for way, word in Through.choices}

@@ -20,7 +20,7 @@ from ledgerkit.db.names import forms
 CORRELATION_ID = "metadata__correlation_id"
 
 
-def address(site: AdminSite, request: HttpRequest, text: str) -> str | None:
+def find_url(site: AdminSite, request: HttpRequest, text: str) -> str | None:
     """Of the one run, node execution or line that `text` is the id of, or of the one run whose correlation id it is; of
     its deletion, where it was that of a run. None for every other text, and for what this user may not see."""
     if not text:
@@ -28,14 +28,14 @@ def address(site: AdminSite, request: HttpRequest, text: str) -> str | None:
     rows = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
     rows = rows or _by_correlation_id(request.user, text)
     if not rows:
-        return deletion(site, request, text)
+        return find_deletion(site, request, text)
     if len(rows) > 1:
         return None
     (row,) = rows
     return reverse(f"{site.name}:executions_{row._meta.model_name}_change", args=[row.pk])
 
 
-def deletion(site: AdminSite, request: HttpRequest, text: str) -> str | None:
+def find_deletion(site: AdminSite, request: HttpRequest, text: str) -> str | None:
     """Of the run whose id `text` was: the address of the line that tells who deleted it."""
     if (pk := parse_uuid(text)) is None or not site.get_model_admin(Deletion).has_view_permission(request):
         return None
@@ -53,7 +53,7 @@ def _by_id(site: AdminSite, request: HttpRequest, pk: UUID) -> list[Any]:
     return []
 
 
-def named(text: str) -> Q:
+def by_correlation_id_or_tag(text: str) -> Q:
     """Return which runs have `text` as correlation id or tag, which the index on metadata answers."""
     held = [{key: value} for form in forms(text) for key, value in (("correlation_id", form), ("tags", [form]))]
     return reduce(or_, (Q(metadata__contains=each) for each in held))
@@ -61,6 +61,10 @@ def named(text: str) -> Q:
 
 def _by_correlation_id(user: Any, text: str) -> list[Any]:
     """Show the list where runs have it as a tag too."""
-    found = WorkflowExecution.objects.visible_to(user).filter(named(text)).annotate(id_named=KT(CORRELATION_ID))
+    found = (
+        WorkflowExecution.objects.visible_to(user)
+        .filter(by_correlation_id_or_tag(text))
+        .annotate(id_named=KT(CORRELATION_ID))
+    )
     rows = list(found.only("pk").order_by()[:2])
     return [row for row in rows if row.id_named in forms(text)] if len(rows) == 1 else rows

@@ -29,11 +29,11 @@ NOTHING = _Nothing()
 
 def differences(before: Any, after: Any) -> tuple[list[Difference], bool]:
     """The first ones in the order of the places, and whether there are more."""
-    found = [Difference(path, *_shown(a, b)) for path, a, b in islice(_walk("", before, after), MOST + 1)]
+    found = [Difference(path, *_format_value(a, b)) for path, a, b in islice(_walk("", before, after), MOST + 1)]
     return found[:MOST], len(found) > MOST
 
 
-def parsed(text: str) -> Any:
+def parse(text: str) -> Any:
     """JSON as the database prints it. A number stays as it is written: none is rounded, none is too long."""
     return json.loads(text, parse_int=_Number, parse_float=_Number)
 
@@ -63,9 +63,9 @@ def _item(items: list[Any], index: int) -> Any:
     return items[index] if index < len(items) else NOTHING
 
 
-def _shown(before: Any, after: Any) -> tuple[str | None, str | None]:
+def _format_value(before: Any, after: Any) -> tuple[str | None, str | None]:
     """Return both values in print, of long ones the part around the first character that differs."""
-    printed = [None if value is NOTHING else _printed(value) for value in (before, after)]
+    printed = [None if value is NOTHING else _dump(value) for value in (before, after)]
     long = any(text is not None and len(text) > CUT for text in printed)
     same = takewhile(lambda pair: pair[0] == pair[1], zip(*(text or "" for text in printed), strict=False))
     start = max(0, sum(1 for _ in same) - BEFORE) if long else 0
@@ -77,11 +77,11 @@ def _cut(text: str, start: int) -> str:
     return f"{'…' if start else ''}{text[start : start + CUT]}{'…' if len(text) > start + CUT else ''}"
 
 
-def _printed(value: Any) -> str:
+def _dump(value: Any) -> str:
     if isinstance(value, _Number):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_printed(key)}: {_printed(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{_dump(key)}: {_dump(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_printed, value)) + "]"
+        return "[" + ", ".join(map(_dump, value)) + "]"
     return json.dumps(value, ensure_ascii=False)

@@ -9,13 +9,13 @@ SHOWN = 20
 COLUMNS = ("status", "failed_nodes", "created_at", "started_at", "ended_at", "workflow", "workflow_name")
 
 
-def parent_of(user: Any, named: str | None) -> Any:
+def get_parent(user: Any, named: str | None) -> Any:
     """The run of that id, or None where there is none that the user may see."""
     pk = parse_uuid(named) if named else None
     return _rows(user).filter(pk=pk).first() if pk else None
 
 
-def children_of(user: Any, run: Any) -> tuple[list[Any], bool]:
+def get_children(user: Any, run: Any) -> tuple[list[Any], bool]:
     """The newest ones, and whether there may be more."""
     found = _rows(user).filter(context__contains={"parent_execution_id": str(run.pk)})
     rows = list(found.order_by("-created_at", "-id")[: SHOWN + 1])

@@ -12,20 +12,20 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
 from executions.admin import formatting, list_cells, logs
-from executions.admin.base import LedgerAdmin
+from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters import presets, run_filters
 from executions.admin.monitor import failures
 from executions.models import ExecutionStatus, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
 from . import changelist, history, id_search, run_page, run_stream, saved_views
-from .delete import Deletes
+from .delete import DeleteRunMixin
 
 PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/executions/_comparison.html"}
 
 
 @admin.register(WorkflowExecution)
-class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
+class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     list_display = ("state", "named_workflow", "started", "duration", "details")
     list_display_links = ("state", "started")
     list_filter = run_filters.ALL
@@ -49,64 +49,69 @@ class WorkflowExecutionAdmin(Deletes, LedgerAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        shown = {"tag_list": F("metadata__tags"), "error": formatting.head("error_message", formatting.LINE)}
+        shown = {
+            "tag_list": F("metadata__tags"),
+            "error": formatting.first_characters("error_message", formatting.LINE),
+        }
         return super().get_queryset(request).annotate(**shown)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """With `?part=rows`, only the table, for list.js to put in its place."""
         part = changelist.part_of(request)
-        chosen = {"presets": presets.shown(request.GET), "clocks": list_cells.clocks()}
+        chosen = {"presets": presets.visible_presets(request.GET), "clocks": list_cells.clock_texts()}
         if part != changelist.ROWS:
-            chosen["moves"] = run_stream.moves_address()
+            chosen["moves"] = run_stream.all_runs_stream_url()
         response = super().changelist_view(request, chosen | (extra_context or {}))
         if not (isinstance(response, TemplateResponse) and "cl" in (response.context_data or {})):
             return response
         if part == changelist.ROWS:
             return TemplateResponse(request, "admin/executions/workflowexecution/_rows.html", response.context_data)
-        response.context_data |= saved_views.shown(request)  # type: ignore[operator]  # it is a dict
+        response.context_data |= saved_views.visible_views(request)  # type: ignore[operator]  # it is a dict
         return response
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return changelist.RunChangeList
 
     def get_urls(self) -> list[Any]:
-        stream = path("<uuid:pk>/stream/", self.admin_site.admin_view(run_stream.of_run), name="executions_stream")
+        stream = path(
+            "<uuid:pk>/stream/", self.admin_site.admin_view(run_stream.run_stream_view), name="executions_stream"
+        )
         return [stream, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
 
     def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
-        address = id_search.address(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
-        address = address or (saved_views.landing(request) if self.has_view_permission(request) else None)
+        address = id_search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
+        address = address or (saved_views.default_view_url(request) if self.has_view_permission(request) else None)
         return redirect(address) if address else None
 
     def gone(self, request: HttpRequest, id: str) -> dict[str, Any]:
-        return {"deletion": id_search.deletion(self.admin_site, request, id)}
+        return {"deletion": id_search.find_deletion(self.admin_site, request, id)}
 
     def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
-        return super().not_offered(request, view=saved_views.looked_at(request))
+        return super().not_offered(request, view=saved_views.current_view(request))
 
     def dress(self, request: HttpRequest, rows: list[Any]) -> None:
         failed = [run for run in rows if run.status == ExecutionStatus.FAILED or run.failed_nodes]
         failures.with_failures(request.user, failed)
-        list_cells.with_usual(rows)
+        list_cells.with_duration_bars(rows)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not (term := search_term.strip()):
             return queryset, False
         # Beside the filters in one question, so that nothing is cut before them. What few runs have is found by the
         # index on metadata, what many have along the order of the list, until a page is full.
-        return queryset.filter(id_search.named(term) | Q(pk=parse_uuid(term))), False
+        return queryset.filter(id_search.by_correlation_id_or_tag(term) | Q(pk=parse_uuid(term))), False
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """With `?part=...`, only that part of the page, for run.js to put in its place."""
         if (part := request.GET.get("part")) in PARTS:
-            parts = run_page.parts(request, kwargs["obj"])
+            parts = run_page.part_context(request, kwargs["obj"])
             return TemplateResponse(request, PARTS[part], {"run": kwargs["obj"], **parts})
         return super().render_change_form(request, context, *args, **kwargs)
 
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        entries, more = history.newest(row, request.user)
+        entries, more = history.newest_entries(row, request.user)
         known = {"history": entries, "more_history": more, "history_shown": history.SHOWN}
-        return run_page.of(request, row) | known | {"tags": _tags(row)}
+        return run_page.page_context(request, row) | known | {"tags": _tags(row)}
 
     @admin.display(description=gettext_lazy("workflow"))
     def named_workflow(self, row: Any) -> str:

@@ -13,9 +13,9 @@ from executions.admin import formatting
 from executions.admin.charts import graph_chart, svg, timeline
 from executions.admin.logs import log_admin
 from executions.admin.nodes import node_admin, paging
-from executions.querysets import sees
+from executions.querysets import can_see_nodes_and_logs
 from executions.states import ExecutionStatus
-from ledgerkit.db.timeouts import unsorted
+from ledgerkit.db.timeouts import no_sort
 from workflows.models import Graph
 
 from . import compare, earlier_attempts, failure_cascade, related, run_stream
@@ -28,36 +28,36 @@ NAMED = {
 }
 
 
-def of(request: HttpRequest, run: Any) -> dict[str, Any]:
-    error = formatting.head("error_message", formatting.LIMIT)
+def page_context(request: HttpRequest, run: Any) -> dict[str, Any]:
+    error = formatting.first_characters("error_message", formatting.LIMIT)
     payloads, others = formatting.payloads(run, *PAYLOADS, error=error, **NAMED)
     shown = {
-        "stream": run_stream.address(run, "rows"),
+        "stream": run_stream.stream_url(run, "rows"),
         "run": earlier_attempts.with_duration(run),
         "payloads": payloads,
-        "attempts": earlier_attempts.newest(run.attempts),
+        "attempts": earlier_attempts.newest_attempts(run.attempts),
         "lines": _lines(request, run),
         "lines_shown": log_admin.LINES,
         "statuses": [(status, graph_chart.SHAPES[status], word) for status, word in ExecutionStatus.choices],
     }
-    asked = parts(request, run)
+    asked = part_context(request, run)
     of_nodes = _nodes(request, run, shown["attempts"], asked["chosen_id"])
-    return others | shown | asked | of_nodes | _family(request, run, others)
+    return others | shown | asked | of_nodes | _related_runs(request, run, others)
 
 
-def parts(request: HttpRequest, run: Any) -> dict[str, Any]:
+def part_context(request: HttpRequest, run: Any) -> dict[str, Any]:
     """What depends on the query: the node that was chosen, and the comparison once it is asked for."""
     asked = request.GET.get("node", "")
-    chosen = node_admin.chosen(request, run, asked) if asked else None
+    chosen = node_admin.selected_node(request, run, asked) if asked else None
     then = compare.last_success(request.user, run)
     compares = then is not None and "compare" in request.GET
-    comparison = compare.compared(request.user, run, then) if compares else None
+    comparison = compare.compare_with(request.user, run, then) if compares else None
     return {
         "chosen": chosen,
         "chosen_id": chosen and chosen["node"].pk,
         "asked": asked,
         "then": then,
-        "slower": compare.change(_slower(run, then)) if then else None,
+        "slower": compare.describe_change(_slower(run, then)) if then else None,
         "compares": compares,
         "comparison": comparison,
     }
@@ -65,54 +65,56 @@ def parts(request: HttpRequest, run: Any) -> dict[str, Any]:
 
 def _lines(request: HttpRequest, run: Any) -> list[Any]:
     """As many are read as are shown, however many lines the run has, and while it writes them."""
-    with unsorted():
-        lines = log_admin.newest(run.logs.visible_to(request.user))
-    return log_admin.named_for(request.user, run, lines)
+    with no_sort():
+        lines = log_admin.newest_lines(run.logs.visible_to(request.user))
+    return log_admin.with_node_names(request.user, run, lines)
 
 
 def _nodes(request: HttpRequest, run: Any, tries: list[Any], chosen: UUID | None) -> dict[str, Any]:
     """The same rows four times: as what went wrong, as graph, in time, and as a table."""
-    found, failures = node_admin.of_run(request, run), node_admin.failed_of_run(request, run)
+    found, failures = node_admin.nodes_of_run(request, run), node_admin.failed_nodes_of_run(request, run)
     rows, more = found[: node_admin.SHOWN], len(found) > node_admin.SHOWN
     graph = _graph(request, run, None if more else rows)
     pairs = graph.pairs if failures else ()
-    went_wrong = failure_cascade.of(failures, rows, pairs, has_failed=run.status == ExecutionStatus.FAILED)
-    page = paging.of(rows, request.GET.get("nodes", ""))
+    went_wrong = failure_cascade.summarize_failure(
+        failures, rows, pairs, has_failed=run.status == ExecutionStatus.FAILED
+    )
+    page = paging.node_page(rows, request.GET.get("nodes", ""))
     node_admin.with_attempts(page.rows)
     shown = {"node_page": page, "nodes_shown": node_admin.SHOWN, "more_nodes": more}
     shown |= {"cascade": went_wrong, "graph_nodes": len(graph.nodes)}
-    return shown | _drawn(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
+    return shown | _graph_context(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
 
 
-def _drawn(graph: Graph, rows: list[Any], ways: set[UUID], chosen: UUID | None) -> dict[str, Any]:
-    drawn = graph_chart.drawn(graph, rows, ways)
-    return {"drawing": drawn, "boxes": svg.boxes(drawn, chosen) if drawn else ""}
+def _graph_context(graph: Graph, rows: list[Any], ways: set[UUID], chosen: UUID | None) -> dict[str, Any]:
+    drawn = graph_chart.draw_graph(graph, rows, ways)
+    return {"drawing": drawn, "boxes": svg.render_boxes(drawn, chosen) if drawn else ""}
 
 
 def _in_time(request: HttpRequest, run: Any, tries: list[Any], rows: list[Any], chosen: UUID | None) -> dict[str, Any]:
     """All lanes where they are asked for."""
-    in_time = timeline.of_run(run, tries, rows, timezone.now())
+    in_time = timeline.build_timeline(run, tries, rows, timezone.now())
     if in_time is None:
         return {}
     shown = in_time.lanes if "lanes" in request.GET else in_time.shown(*filter(None, [chosen]))
     return {
         "timeline": in_time,
-        "whole": svg.bars(in_time.run.bars),
-        "lanes": svg.lanes(shown, chosen),
+        "whole": svg.render_bars(in_time.run.bars),
+        "lanes": svg.render_lanes(shown, chosen),
         "more_lanes": len(in_time.lanes) - len(shown),
     }
 
 
 def _graph(request: HttpRequest, run: Any, rows: list[Any] | None) -> Graph:
     """Empty for those who may not see what the run executed. `rows` are all executions; None if they are too many."""
-    sees_nodes, _lines = sees(request.user, run)
+    sees_nodes, _lines = can_see_nodes_and_logs(request.user, run)
     executed = None if rows is None else {row.node_id: row.name for row in rows}
     return run_graph.of_run(run, executed) if sees_nodes else Graph()
 
 
-def _family(request: HttpRequest, run: Any, named: dict[str, Any]) -> dict[str, Any]:
-    children, more = related.children_of(request.user, run)
-    return {"parent": related.parent_of(request.user, named["parent_id"]), "children": children, "more_children": more}
+def _related_runs(request: HttpRequest, run: Any, named: dict[str, Any]) -> dict[str, Any]:
+    children, more = related.get_children(request.user, run)
+    return {"parent": related.get_parent(request.user, named["parent_id"]), "children": children, "more_children": more}
 
 
 def _slower(run: Any, then: Any) -> float | None:

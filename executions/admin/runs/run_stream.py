@@ -21,10 +21,10 @@ from executions.admin.logs import log_admin
 from executions.live import stream
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
-from executions.live.reader import Gone, Moves, Run, Step, going_on
-from executions.live.reauthentication import as_it_came, grounds
+from executions.live.reader import AllRunsReader, RunDeleted, RunReader, Step, parse_cursor
+from executions.live.reauthentication import permission_grounds, reauthenticated_request
 from executions.models import NodeExecution, WorkflowExecution
-from executions.querysets import sees
+from executions.querysets import can_see_nodes_and_logs
 from executions.states import ENDED
 from ledgerkit import visible_text
 
@@ -34,57 +34,57 @@ BEATS = 2  # seconds of silence after which a page hears that its stream is ther
 MOST = {PARTIALS["rows"]: log_admin.LINES}
 
 
-def position(run: WorkflowExecution) -> str:
+def current_cursor(run: WorkflowExecution) -> str:
     """The cursor from which a page goes on that is read after this call: it may be told what it has read already, which
     it knows by the ids of its lines, and misses nothing."""
-    return str(Cursor.at(Run(run.pk).snapshot()))
+    return str(Cursor.at(RunReader(run.pk).snapshot()))
 
 
-def address(run: WorkflowExecution, lines: str = "") -> str | None:
+def stream_url(run: WorkflowExecution, lines: str = "") -> str | None:
     """Of the stream that a page made after this call follows; None where the run has ended."""
     if run.status in ENDED:
         return None
     rows = f"&lines={lines}" if lines else ""
-    return f"{reverse('admin:executions_stream', args=[run.pk])}?last_event_id={position(run)}{rows}"
+    return f"{reverse('admin:executions_stream', args=[run.pk])}?last_event_id={current_cursor(run)}{rows}"
 
 
-def moves_address() -> str:
+def all_runs_stream_url() -> str:
     """Return the address of the stream of all runs for a page that reads its rows after this call: it goes on from
     here, so that no change is lost between the page and the opening of its stream."""
-    return f"{reverse('execution-moves')}?last_event_id={Cursor.at(Moves().snapshot())}"
+    return f"{reverse('execution-moves')}?last_event_id={Cursor.at(AllRunsReader().snapshot())}"
 
 
-def of_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+def run_stream_view(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """For the admin's own door, which lets staff in."""
-    run = _seen_by(request, pk)
+    run = _get_visible_run(request, pk)
     try:
-        return stream.respond(request, _reader(request, run))
+        return stream.stream_response(request, _reader(request, run))
     except BadCursor:
         return HttpResponse(_("This is not the id of an event. Load the page again."), status=400)
     except TooManyStreams as full:
         return HttpResponse(str(full), status=429, headers={"Retry-After": str(full.WAIT)})
-    except Gone:
+    except RunDeleted:
         raise Http404 from None
 
 
 def _reader(request: HttpRequest, run: WorkflowExecution) -> stream.Reader:
     """Raises BadCursor, TooManyStreams, Gone."""
     said = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
-    source, key = Run(run.pk), _key(request, run)
+    source, key = RunReader(run.pk), _key(request, run)
     return stream.Reader(
         source,
-        begins=going_on(said) if said else source.begin("now"),
+        begins=parse_cursor(said) if said else source.begin("now"),
         key=key,
         render=partial(as_html, key),
         may_still=partial(_may_still, request, run.pk, key),
-        grounds=grounds(request, run=run.pk),
+        grounds=permission_grounds(request, run=run.pk),
         user=request.user.pk,
         wait=0 if request.GET.get("wait") == "0" else None,
         heartbeat=BEATS,
     )
 
 
-def _seen_by(request: HttpRequest, pk: UUID) -> WorkflowExecution:
+def _get_visible_run(request: HttpRequest, pk: UUID) -> WorkflowExecution:
     """Raises Http404."""
     if not admin.site.get_model_admin(WorkflowExecution).has_view_permission(request):
         raise Http404
@@ -100,13 +100,20 @@ def _key(request: HttpRequest, run: WorkflowExecution) -> Key:
     """Who has the same one is sent the same."""
     lines = request.GET.get("lines", "")
     zone = str(timezone.get_current_timezone())
-    return (PARTIALS.get(lines, PARTIALS[""]), translation.get_language(), zone, *sees(request.user, run))
+    return (
+        PARTIALS.get(lines, PARTIALS[""]),
+        translation.get_language(),
+        zone,
+        *can_see_nodes_and_logs(request.user, run),
+    )
 
 
 def _may_still(request: HttpRequest, pk: UUID, key: Key) -> bool:
-    came = as_it_came(request)
+    came = reauthenticated_request(request)
     try:
-        return admin.site.has_permission(came) and sees(came.user, _seen_by(came, pk)) == key[3:]
+        return (
+            admin.site.has_permission(came) and can_see_nodes_and_logs(came.user, _get_visible_run(came, pk)) == key[3:]
+        )
     except Http404:
         return False
 
@@ -114,7 +121,7 @@ def _may_still(request: HttpRequest, pk: UUID, key: Key) -> bool:
 def as_html(key: Key, step: Step) -> bytes:
     partial_name, language, zone, nodes, lines = key
     with translation.override(language), timezone.override(zone):
-        return stream.events(
+        return stream.format_events(
             step.without(nodes=not nodes, lines=not lines),
             lines=partial(_lines, partial_name, nodes),
             node=_state,
@@ -127,7 +134,9 @@ def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
     rows = _rows([json.loads(line.text) for line in step.lines[left_out:]], with_nodes=with_nodes)
     told = {
-        "html": visible_text.on_page(render_to_string(partial_name, {"lines": log_admin.worded(rows), "run": step.of})),
+        "html": visible_text.show_on_page(
+            render_to_string(partial_name, {"lines": log_admin.with_level_labels(rows), "run": step.of})
+        ),
         "count": len(step.lines),
         "left_out": left_out,
         "last": rows[-1].id,

@@ -35,7 +35,7 @@ SHARE = "executions.share_savedview"
 
 
 @dataclass(frozen=True)
-class Shown:
+class SavedViewLink:
     """A view in the list of them. Its `owner` is None where that is whoever looks."""
 
     view: SavedView
@@ -44,7 +44,7 @@ class Shown:
 
     @property
     def address(self) -> str:
-        return address(self.view)
+        return view_url(self.view)
 
 
 class ViewForm(ModelForm):
@@ -75,26 +75,26 @@ def filters_of(query: QueryDict) -> dict[str, str]:
     return {name: str(value) for name, value in sorted(query.items()) if name not in NOT_KEPT and value}
 
 
-def address(view: SavedView) -> str:
+def view_url(view: SavedView) -> str:
     """Of the list as the view has it. It says which view that is, so that this can be changed there."""
-    return presets.runs(**view.filters, **{VIEW: str(view.pk)})
+    return presets.runs_url(**view.filters, **{VIEW: str(view.pk)})
 
 
-def landing(request: HttpRequest) -> str | None:
+def default_view_url(request: HttpRequest) -> str | None:
     """Where the bare address of the list leads."""
     view = None if request.GET else SavedView.objects.default_of(request.user)
-    return address(view) if view else None
+    return view_url(view) if view else None
 
 
-def shown(request: HttpRequest) -> dict[str, Any]:
+def visible_views(request: HttpRequest) -> dict[str, Any]:
     """For the list's template: the views that this user has, which of them is looked at, and what may be done."""
     own = list(SavedView.objects.of(request.user))
     shared = list(SavedView.objects.shared_with(request.user)[: SHARED_SHOWN + 1])
     more, shared = len(shared) > SHARED_SHOWN, shared[:SHARED_SHOWN]
-    view, now = _looked_at(request, [*own, *shared]), filters_of(request.GET)
+    view, now = _current_view(request, [*own, *shared]), filters_of(request.GET)
     return {
-        "views": [Shown(each, None, each == view) for each in own],
-        "shared_views": [Shown(each, each.owner, each == view) for each in shared],
+        "views": [SavedViewLink(each, None, each == view) for each in own],
+        "shared_views": [SavedViewLink(each, each.owner, each == view) for each in shared],
         "more_shared_views": more,
         "view": view,
         "view_is_unknown": view is None and request.GET.get(VIEW, "") not in {"", presets.EVERYTHING[VIEW]},
@@ -106,15 +106,15 @@ def shown(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def looked_at(request: HttpRequest) -> SavedView | None:
+def current_view(request: HttpRequest) -> SavedView | None:
     """The view that the address names; None also for one that is not shared with this user."""
     pk = parse_uuid(request.GET.get(VIEW))
     return SavedView.objects.visible_to(request.user).filter(pk=pk).first() if pk else None
 
 
-def _looked_at(request: HttpRequest, known: list[SavedView]) -> SavedView | None:
+def _current_view(request: HttpRequest, known: list[SavedView]) -> SavedView | None:
     pk = parse_uuid(request.GET.get(VIEW))
-    return next((view for view in known if view.pk == pk), None) or looked_at(request)
+    return next((view for view in known if view.pk == pk), None) or current_view(request)
 
 
 def _may(request: HttpRequest, view: SavedView, act: str) -> bool:
@@ -131,14 +131,14 @@ def urls(model_admin: Any) -> list[Any]:
         return path(route, model_admin.admin_site.admin_view(partial(view, model_admin)), name=name)
 
     return [
-        at("views/", _posted(_add), "executions_savedview_add"),
+        at("views/", _form_of(_add), "executions_savedview_add"),
         at("views/<uuid:pk>/", _open, "executions_savedview"),
-        at("views/<uuid:pk>/change/", _posted(_change), "executions_savedview_change"),
-        at("views/<uuid:pk>/delete/", _posted(_delete), "executions_savedview_delete"),
+        at("views/<uuid:pk>/change/", _form_of(_change), "executions_savedview_change"),
+        at("views/<uuid:pk>/delete/", _form_of(_delete), "executions_savedview_delete"),
     ]
 
 
-def _posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def _form_of(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """What only a form does."""
 
     def posted(model_admin: Any, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -149,36 +149,36 @@ def _posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 def _open(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
     """The address to be shared: it leads to what the view is by then."""
-    return redirect(address(_found(model_admin, request, pk)))
+    return redirect(view_url(_get_view(model_admin, request, pk)))
 
 
 def _add(model_admin: Any, request: HttpRequest) -> HttpResponse:
-    _found(model_admin, request)
+    _get_view(model_admin, request)
     now = filters_of(QueryDict(request.POST.get("filters", "")))
     form = ViewForm(request.user, request.POST, instance=_new(request), prefix="new")
-    return _put(model_admin, request, form, now, back=presets.runs(**now or presets.EVERYTHING))
+    return _save(model_admin, request, form, now, back=presets.runs_url(**now or presets.EVERYTHING))
 
 
 def _change(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
-    view = _found(model_admin, request, pk, "change")
+    view = _get_view(model_admin, request, pk, "change")
     now = filters_of(QueryDict(request.POST.get("filters", "")))
     replaced = now if "replace" in request.POST else None
     form = ViewForm(request.user, request.POST, instance=view)
-    return _put(model_admin, request, form, replaced, back=presets.runs(**now, **{VIEW: str(pk)}))
+    return _save(model_admin, request, form, replaced, back=presets.runs_url(**now, **{VIEW: str(pk)}))
 
 
 def _delete(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
-    view = _found(model_admin, request, pk, "delete")
+    view = _get_view(model_admin, request, pk, "delete")
     if not is_confirmed(request):
-        context = model_admin.admin_site.each_context(request) | {"view": view, "back": address(view)}
+        context = model_admin.admin_site.each_context(request) | {"view": view, "back": view_url(view)}
         titled = {"title": _("Delete the view “%(name)s”") % {"name": view.name}, "opts": model_admin.opts}
         return TemplateResponse(request, "admin/executions/view_delete.html", context | titled)
     view.delete()
     messages.success(request, _("The view “%(name)s” is deleted; no run is.") % {"name": view.name})
-    return redirect(presets.runs(**presets.EVERYTHING))
+    return redirect(presets.runs_url(**presets.EVERYTHING))
 
 
-def _found(model_admin: Any, request: HttpRequest, pk: Any = None, act: str = "view") -> Any:
+def _get_view(model_admin: Any, request: HttpRequest, pk: Any = None, act: str = "view") -> Any:
     """Raises PermissionDenied for who may not see runs, or may not do this to the view, and Http404."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied("executions.view_workflowexecution")
@@ -192,11 +192,11 @@ def _found(model_admin: Any, request: HttpRequest, pk: Any = None, act: str = "v
     return view
 
 
-def _put(model_admin: Any, request: HttpRequest, form: ViewForm, filters: Any, back: str) -> HttpResponse:
+def _save(model_admin: Any, request: HttpRequest, form: ViewForm, filters: Any, back: str) -> HttpResponse:
     """Keeps the view as the form has it, with `filters` unless they are None; or says why not, and goes `back`."""
     try:
         if filters is not None:
-            form.instance.filters = _checked(model_admin, request, filters)
+            form.instance.filters = _check(model_admin, request, filters)
         if not form.is_valid():
             raise ValidationError(form.sentences())
         form.instance.put()
@@ -205,11 +205,11 @@ def _put(model_admin: Any, request: HttpRequest, form: ViewForm, filters: Any, b
             messages.error(request, sentence)
         return redirect(back)
     messages.success(request, _("The view “%(name)s” is saved.") % {"name": form.instance.name})
-    return redirect(address(form.instance))
+    return redirect(view_url(form.instance))
 
 
-def _checked(model_admin: Any, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
-    if unknown := validation.refused(model_admin, request, filters):
-        names = get_text_list(validation.named(model_admin, unknown), _("and"))
+def _check(model_admin: Any, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
+    if unknown := validation.invalid_parameters(model_admin, request, filters):
+        names = get_text_list(validation.describe(model_admin, unknown), _("and"))
         raise ValidationError(_("The list cannot be filtered so, and nothing was saved: %(names)s.") % {"names": names})
     return filters

@@ -45,36 +45,39 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Told:
+class ChangeDescription:
     change: Change
     words: list[Words]
 
 
-def among(runs: Iterable[Any]) -> list[Change]:
+def find_changes(runs: Iterable[Any]) -> list[Change]:
     """The newest first, as are `runs`. A run that remembers no graph tells nothing."""
     known = [run for run in reversed(list(runs)) if run.graph_id is not None]
     found = [(run, before.graph_id) for before, run in pairwise(known) if before.graph_id != run.graph_id]
     return [Change(number, run, before, run.graph_id) for number, (run, before) in enumerate(found, start=1)][::-1]
 
 
-def graphs(found: list[Change]) -> dict[UUID, Graph]:
+def load_graphs(found: list[Change]) -> dict[UUID, Graph]:
     """What told() needs, by one question."""
     wanted = {pk for change in found[:SHOWN] for pk in (change.before, change.after)}
     return {graph.pk: graph for graph in Graph.objects.filter(pk__in=wanted).only("nodes", "edges")}
 
 
-def told(found: list[Change], known: Mapping[UUID, Graph]) -> list[Told]:
-    return [Told(change, words(known[change.before], known[change.after])) for change in found[:SHOWN]]
+def describe_changes(found: list[Change], known: Mapping[UUID, Graph]) -> list[ChangeDescription]:
+    return [
+        ChangeDescription(change, describe_difference(known[change.before], known[change.after]))
+        for change in found[:SHOWN]
+    ]
 
 
-def words(before: Graph, after: Graph) -> list[Words]:
+def describe_difference(before: Graph, after: Graph) -> list[Words]:
     """Empty where only the places of nodes in an editor changed."""
     old, new = _nodes(before), _nodes(after)
     found = [
         (ADDED, [node["name"] for pk, node in new.items() if pk not in old]),
         (RETIRED, [node["name"] for pk, node in old.items() if pk not in new]),
         (RENAMED, [f"{a['name']} → {b['name']}" for a, b in _both(old, new) if a["name"] != b["name"]]),
-        (TYPED, [_typed(a, b) for a, b in _both(old, new) if a["node_type"] != b["node_type"]]),
+        (TYPED, [_with_type(a, b) for a, b in _both(old, new) if a["node_type"] != b["node_type"]]),
         *_of_edges(before, after, _name_of(old, new)),
     ]
     return [Words(title, names[:NAMED], max(0, len(names) - NAMED)) for title, names in found if names]
@@ -108,7 +111,7 @@ def _name_of(old: Rows, new: Rows) -> Callable[[str], str]:
     return lambda pk: str((new.get(pk) or old[pk])["name"])
 
 
-def _typed(before: dict[str, Any], after: dict[str, Any]) -> str:
+def _with_type(before: dict[str, Any], after: dict[str, Any]) -> str:
     return _("%(name)s: %(before)s → %(after)s") % {
         "name": after["name"],
         "before": before["node_type"],

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from executions.admin import formatting
 from executions.admin.charts import graph_chart
 from executions.admin.filters import recent_runs
-from executions.admin.monitor.duration_percentiles import DURATION, Percentiles, Usual
+from executions.admin.monitor.duration_percentiles import DURATION, Percentiles, WorkflowPercentiles
 from executions.admin.monitor.health import COMPLETED, OF_STATUS, Count, percent
 from executions.models import NodeExecution
 from workflows.models import Graph
@@ -37,7 +37,7 @@ class NodeHealth:
     every: Count
     completed: Count
     failed: Count
-    usual: Usual | None
+    usual: WorkflowPercentiles | None
 
     @property
     def success(self) -> float | None:
@@ -61,11 +61,11 @@ class NodeHealth:
 
     @property
     def p50(self) -> str:
-        return formatting.human(self.usual.p50) if self.usual else "–"
+        return formatting.format_duration(self.usual.p50) if self.usual else "–"
 
     @property
     def p95(self) -> str:
-        return formatting.human(self.usual.p95) if self.usual else "–"
+        return formatting.format_duration(self.usual.p95) if self.usual else "–"
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,16 @@ class Window:
 
     def address(self, node: UUID, **filters: str) -> str:
         """Of the list of a node's executions in these runs."""
-        query = {"node": str(node), "newest_runs": recent_runs.value(self.workflow, max(1, self.number))} | filters
+        query = {
+            "node": str(node),
+            "newest_runs": recent_runs.format_value(self.workflow, max(1, self.number)),
+        } | filters
         return f"{reverse('admin:executions_nodeexecution_changelist')}?{urlencode(query)}"
 
     def health(self, node: UUID, row: dict[str, Any]) -> NodeHealth:
         """`row` may be empty."""
         counts = {name: Count(row.get(name, 0), self.address(node, status=name)) for name in OF_STATUS}
-        usual = Usual.read(row.get("percentiles"), row.get("completed", 0))
+        usual = WorkflowPercentiles.read(row.get("percentiles"), row.get("completed", 0))
         return NodeHealth(Count(row.get("every", 0), self.address(node)), **counts, usual=usual)
 
 
@@ -110,7 +113,7 @@ class NodeBox:
         return _("%(name)s: %(word)s; success %(success)s, %(number)d completed, p95 %(p95)s") % (values | counted)
 
 
-def of(user: Any, window: Window, nodes: Iterable[UUID]) -> dict[UUID, NodeHealth]:
+def get_node_health(user: Any, window: Window, nodes: Iterable[UUID]) -> dict[UUID, NodeHealth]:
     """Of each of `nodes`, by one question."""
     found = {row.pop("node"): row for row in executions(user, window)}
     return {node: window.health(node, found.get(node, {})) for node in nodes}
@@ -134,7 +137,7 @@ def worst(rows: list[tuple[str, NodeHealth]]) -> list[tuple[str, NodeHealth]]:
     return sorted(failed, key=lambda row: (row[1].success, -row[1].failed.number))[:WORST]
 
 
-def boxes(graph: Graph, drawn: graph_chart.Drawing, found: dict[UUID, NodeHealth]) -> list[NodeBox]:
+def build_boxes(graph: Graph, drawn: graph_chart.Drawing, found: dict[UUID, NodeHealth]) -> list[NodeBox]:
     """In the order of the graph's nodes, which is that of the drawing's boxes."""
     nodes = [UUID(pk) for pk in dict.fromkeys(node["id"] for node in graph.nodes)]
     return [NodeBox(node, box, found[node]) for node, box in zip(nodes, drawn.boxes, strict=True)]

@@ -19,11 +19,11 @@ from executions.admin.charts import durations, graph_chart, status_grid
 from executions.admin.filters import presets, recent_runs
 from executions.admin.monitor import health
 from executions.admin.runs import run_stream
-from executions.admin.timeouts import asked
+from executions.admin.timeouts import query_or_none
 from executions.models import ExecutionStatus, WorkflowExecution
-from executions.querysets import may_see
+from executions.querysets import can_see
 from workflows.models import Graph, Workflow
-from workflows.querysets import may_see_all
+from workflows.querysets import can_view_all
 
 from . import graph_changes, node_health
 
@@ -34,25 +34,30 @@ FOLDER = "admin/executions/workflow"
 COLUMNS = ("name", "description", "is_active", "deleted_at", "version", "created_at", "updated_at", "owner__username")
 
 
-def page(request: HttpRequest, pk: UUID) -> HttpResponse:
+def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     if not admin.site.get_model_admin(WorkflowExecution).has_view_permission(request):
         return _answer(request, "forbidden", {"title": _("No access")}, status=403)
-    workflow = visible(request.user).select_related("owner").only(*COLUMNS).filter(pk=pk).first()
+    workflow = visible_workflows(request.user).select_related("owner").only(*COLUMNS).filter(pk=pk).first()
     if workflow is None:
         messages.warning(request, _("There is no workflow with the id %(id)s. Perhaps it was deleted.") % {"id": pk})
         return redirect("admin:index")
-    moves = run_stream.moves_address()
+    moves = run_stream.all_runs_stream_url()
     sections = Sections(request, workflow)
-    context = {"moves": moves, "workflow": workflow, "title": workflow.name, "runs_address": presets.runs(workflow=pk)}
+    context = {
+        "moves": moves,
+        "workflow": workflow,
+        "title": workflow.name,
+        "runs_address": presets.runs_url(workflow=pk),
+    }
     if sections.runs is None:
         return _answer(request, "too_slow", context, status=503)
     return _answer(request, "page", context | sections.shown())
 
 
-def visible(user: Any) -> Any:
+def visible_workflows(user: Any) -> Any:
     """Whoever may see every run may see what the runs were of."""
     seen = Workflow.objects.all()
-    return seen if may_see_all(user, "executions.view_workflowexecution") else seen.visible_to(user)
+    return seen if can_view_all(user, "executions.view_workflowexecution") else seen.visible_to(user)
 
 
 def _answer(request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
@@ -68,30 +73,32 @@ class Sections:
 
     @cached_property
     def may_see_nodes(self) -> bool:
-        return may_see(self.user, "nodeexecution", self.workflow.owner_id)
+        return can_see(self.user, "nodeexecution", self.workflow.owner_id)
 
     @cached_property
     def runs(self) -> list[Any] | None:
         """The newest ones, each with its `seconds`."""
-        return asked("runs", lambda: durations.timed(recent_runs.of(self.user, self.workflow.pk)), LIMIT_MS)
+        return query_or_none(
+            "runs", lambda: durations.with_seconds(recent_runs.newest_runs(self.user, self.workflow.pk)), LIMIT_MS
+        )
 
     @cached_property
     def changes(self) -> list[graph_changes.Change]:
-        return graph_changes.among(self.runs or [])
+        return graph_changes.find_changes(self.runs or [])
 
     @cached_property
     def today(self) -> Graph | None:
-        return asked("graph", self.workflow.graph_now, LIMIT_MS)
+        return query_or_none("graph", self.workflow.graph_now, LIMIT_MS)
 
     @cached_property
     def health(self) -> list[health.Health] | None:
         """One, or none where no run ended lately."""
 
         def question() -> list[health.Health]:
-            found = health.of_workflow(self.user, self.workflow.pk)
+            found = health.workflow_health(self.user, self.workflow.pk)
             return [found] if found else []
 
-        return asked("health", question, LIMIT_MS)
+        return query_or_none("health", question, LIMIT_MS)
 
     def shown(self) -> dict[str, Any]:
         runs, view = self.runs or [], self.request.GET.get("view", "")
@@ -102,21 +109,25 @@ class Sections:
             "runs": runs,
             "last": self._last(),
             "last_success": next((run for run in runs if run.status == ExecutionStatus.COMPLETED), None),
-            "chart": durations.chart(runs, self.changes, usual),
+            "chart": durations.build_chart(runs, self.changes, usual),
             "statuses": ExecutionStatus.choices,
             "dot_statuses": [(status, status.label) for status in DOTS],
-            "clocks": list_cells.clocks(),
+            "clocks": list_cells.clock_texts(),
             "may_see_nodes": self.may_see_nodes,
         } | (self._of_nodes() if self.may_see_nodes else {})
 
     def _last(self) -> Any:
         last = next(iter(self.runs or []), None)
         if last is not None:
-            last.ago = list_cells.ago(last.started_at or last.created_at)
+            last.ago = list_cells.format_ago(last.started_at or last.created_at)
         return last
 
     def _of_nodes(self) -> dict[str, Any]:
-        found = asked("changes", lambda: graph_changes.told(self.changes, graph_changes.graphs(self.changes)), LIMIT_MS)
+        found = query_or_none(
+            "changes",
+            lambda: graph_changes.describe_changes(self.changes, graph_changes.load_graphs(self.changes)),
+            LIMIT_MS,
+        )
         return {
             "changes": found,
             "more_changes": len(self.changes) - graph_changes.SHOWN,
@@ -130,29 +141,29 @@ class Sections:
         if (today := self.today) is None:
             return None
         nodes = [UUID(node["id"]) for node in today.nodes]
-        runs = [run.pk for run in (self.runs or [])[: recent_runs.counted(len(nodes))]]
+        runs = [run.pk for run in (self.runs or [])[: recent_runs.window_size(len(nodes))]]
         window = node_health.Window(self.workflow.pk, runs)
-        found = asked("nodes", lambda: node_health.of(self.user, window, nodes), LIMIT_MS)
-        return None if found is None else _fared(today, found) | {"number": window.number}
+        found = query_or_none("nodes", lambda: node_health.get_node_health(self.user, window, nodes), LIMIT_MS)
+        return None if found is None else _with_node_health(today, found) | {"number": window.number}
 
     def _grid(self) -> dict[str, Any] | None:
         if (today := self.today) is None:
             return None
-        return asked("grid", lambda: self._drawn(today), LIMIT_MS)
+        return query_or_none("grid", lambda: self._drawn(today), LIMIT_MS)
 
     def _drawn(self, today: Graph) -> dict[str, Any]:
         number = status_grid.columns_for(len(today.nodes))
-        found = status_grid.page(self.user, self.workflow.pk, self.request.GET, self.runs or [], number)
-        known = graph_changes.among(found.runs) if found.newer else self.changes
-        drawn = status_grid.drawn(self.user, durations.timed(found.runs), today, known)
+        found = status_grid.grid_page(self.user, self.workflow.pk, self.request.GET, self.runs or [], number)
+        known = graph_changes.find_changes(found.runs) if found.newer else self.changes
+        drawn = status_grid.build_grid(self.user, durations.with_seconds(found.runs), today, known)
         return {"page": found, "drawn": drawn}
 
 
-def _fared(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> dict[str, Any]:
-    plan, rows = graph_chart.drawn(today, [], set()), node_health.in_order(today, found)
+def _with_node_health(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> dict[str, Any]:
+    plan, rows = graph_chart.draw_graph(today, [], set()), node_health.in_order(today, found)
     return {
         "drawing": plan,
-        "boxes": node_health.boxes(today, plan, found) if plan else [],
+        "boxes": node_health.build_boxes(today, plan, found) if plan else [],
         "rows": rows,
         "worst": node_health.worst(rows),
         "rates": [(rate, node_health.SHAPES[rate], word) for rate, word in node_health.RATES.items()],

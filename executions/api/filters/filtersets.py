@@ -11,7 +11,18 @@ from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, 
 from executions import sort_keys
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
 from ledgerkit.db.names import forms
-from ledgerkit.rest.filters import Flag, Id, Key, Moment, Seconds, Several, Words, execution_id, name_or_number, only
+from ledgerkit.rest.filters import (
+    BooleanFilter,
+    ContainsFilter,
+    DateTimeFilter,
+    JSONKeyFilter,
+    MultiChoiceFilter,
+    SecondsFilter,
+    UUIDFilter,
+    execution_id,
+    invalid_choice_messages,
+    name_or_number,
+)
 from ledgerkit.rest.query_params import BadQuery
 from workflows.models import Node
 
@@ -24,7 +35,7 @@ PERIOD_NEEDED = {
 LEVELS = LogLevel.values  # from the quietest up
 
 
-class AskedFilters(df.FilterSet):  # type: ignore[misc]  # untyped
+class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
     """Of the filters offered only those that are asked for, or have to be, are made: a form of twenty costs more than
     the query."""
 
@@ -37,27 +48,27 @@ class AskedFilters(df.FilterSet):  # type: ignore[misc]  # untyped
         super().__init__(data, *args, **more)
 
 
-class WorkflowExecutionFilters(AskedFilters):
-    status = Several(ExecutionStatus.choices)
-    workflow = Id(method="of_workflow")
-    trigger_type = Several(TriggerType.choices)
-    tag = Key("metadata", "tags", lambda text: [[form] for form in forms(text)])
-    correlation_id = Key("metadata", "correlation_id", forms)
-    triggered_by = Key("metadata", "triggered_by", forms)
-    schedule_id = Key("metadata", "schedule_id", forms)
-    priority = Key("metadata", "priority", name_or_number)
-    parent = Key("context", "parent_execution_id", execution_id)
-    created_after = Moment(field_name="created_at", lookup_expr="gte")
-    created_before = Moment(field_name="created_at", lookup_expr="lt")
-    started_after = Moment(method="from_start")
-    started_before = Moment(method="until_start")
-    ended_after = Moment(field_name="ended_at", lookup_expr="gte")
-    ended_before = Moment(field_name="ended_at", lookup_expr="lt")
-    duration_min = Seconds(method="as_long")
-    duration_max = Seconds(method="as_short")
-    has_error = Flag(field_name="error_message", lookup_expr="isnull", exclude=True)
-    has_failed_nodes = Flag(method="with_failed_nodes")
-    q = Words(field_name="error_message", min_length=3)  # shorter ones have no trigram
+class WorkflowExecutionFilters(StrictFilterSet):
+    status = MultiChoiceFilter(ExecutionStatus.choices)
+    workflow = UUIDFilter(method="of_workflow")
+    trigger_type = MultiChoiceFilter(TriggerType.choices)
+    tag = JSONKeyFilter("metadata", "tags", lambda text: [[form] for form in forms(text)])
+    correlation_id = JSONKeyFilter("metadata", "correlation_id", forms)
+    triggered_by = JSONKeyFilter("metadata", "triggered_by", forms)
+    schedule_id = JSONKeyFilter("metadata", "schedule_id", forms)
+    priority = JSONKeyFilter("metadata", "priority", name_or_number)
+    parent = JSONKeyFilter("context", "parent_execution_id", execution_id)
+    created_after = DateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt")
+    started_after = DateTimeFilter(method="from_start")
+    started_before = DateTimeFilter(method="until_start")
+    ended_after = DateTimeFilter(field_name="ended_at", lookup_expr="gte")
+    ended_before = DateTimeFilter(field_name="ended_at", lookup_expr="lt")
+    duration_min = SecondsFilter(method="as_long")
+    duration_max = SecondsFilter(method="as_short")
+    has_error = BooleanFilter(field_name="error_message", lookup_expr="isnull", exclude=True)
+    has_failed_nodes = BooleanFilter(method="with_failed_nodes")
+    q = ContainsFilter(field_name="error_message", min_length=3)  # shorter ones have no trigram
 
     def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
         return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
@@ -83,12 +94,12 @@ class WorkflowExecutionFilters(AskedFilters):
         )
 
 
-class NodeExecutionFilters(AskedFilters):
-    status = Several(ExecutionStatus.choices)
-    node = Id(method="of_node")
-    workflow = Id(method="of_workflow")
-    created_after = Moment(field_name="created_at", lookup_expr="gte")
-    created_before = Moment(field_name="created_at", lookup_expr="lt")
+class NodeExecutionFilters(StrictFilterSet):
+    status = MultiChoiceFilter(ExecutionStatus.choices)
+    node = UUIDFilter(method="of_node")
+    workflow = UUIDFilter(method="of_workflow")
+    created_after = DateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt")
 
     def of_node(self, queryset: Any, name: str, value: UUID) -> Any:
         if hidden(self.request, queryset, nodes=value):
@@ -110,9 +121,11 @@ class NodeExecutionFilters(AskedFilters):
         return rows.unmerged() if status and ExecutionStatus.COMPLETED not in status else rows
 
 
-class LevelFilters(AskedFilters):
-    level = Several(LogLevel.choices)
-    level_min = df.ChoiceFilter(choices=LogLevel.choices, error_messages=only(LogLevel.choices), method="from_level")
+class LevelFilters(StrictFilterSet):
+    level = MultiChoiceFilter(LogLevel.choices)
+    level_min = df.ChoiceFilter(
+        choices=LogLevel.choices, error_messages=invalid_choice_messages(LogLevel.choices), method="from_level"
+    )
 
     def from_level(self, queryset: Any, name: str, value: str) -> Any:
         return queryset.filter(level__in=LEVELS[LEVELS.index(value) :])
@@ -121,10 +134,10 @@ class LevelFilters(AskedFilters):
 class LogsOfExecutionFilters(LevelFilters):
     """`node` is a node or a node execution; `q` is looked for in the lines of this one run."""
 
-    node = Id(method="of_node")
-    q = Words(field_name="message")
-    after = Moment(field_name="timestamp", lookup_expr="gte")
-    before = Moment(field_name="timestamp", lookup_expr="lt")
+    node = UUIDFilter(method="of_node")
+    q = ContainsFilter(field_name="message")
+    after = DateTimeFilter(field_name="timestamp", lookup_expr="gte")
+    before = DateTimeFilter(field_name="timestamp", lookup_expr="lt")
 
     def of_node(self, queryset: Any, name: str, value: UUID) -> Any:
         run = self.request.parser_context["kwargs"]["execution_id"]
@@ -136,8 +149,8 @@ class LogFilters(LevelFilters):
     """Across runs, only within a period."""
 
     needed = ("after", "before")
-    after = Moment(field_name="timestamp", lookup_expr="gte", required=True, error_messages=PERIOD_NEEDED)
-    before = Moment(field_name="timestamp", lookup_expr="lt", required=True, error_messages=PERIOD_NEEDED)
+    after = DateTimeFilter(field_name="timestamp", lookup_expr="gte", required=True, error_messages=PERIOD_NEEDED)
+    before = DateTimeFilter(field_name="timestamp", lookup_expr="lt", required=True, error_messages=PERIOD_NEEDED)
 
     def filter_queryset(self, queryset: Any) -> Any:
         after, before = self.form.cleaned_data["after"], self.form.cleaned_data["before"]

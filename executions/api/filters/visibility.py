@@ -6,12 +6,12 @@ from uuid import UUID
 from rest_framework.request import Request
 
 from workflows.models import Workflow
-from workflows.querysets import may_see_all
+from workflows.querysets import can_view_all
 
 MAX_IDS = 2000
 
 
-def of_owner(rows: Any, user: Any, path: str = "workflow", *, by_node: bool = False) -> Any:
+def limit_to_owner(rows: Any, user: Any, path: str = "workflow", *, by_node: bool = False) -> Any:
     """What `visible_to` finds by a join, of which the planner knows nothing and may read the whole ledger for nobody's
     rows: by a list of ids it knows how many rows each has. `path` leads to the workflow; `by_node` looks for the rows'
     nodes too, where nothing narrower is asked for."""
@@ -31,7 +31,7 @@ def hidden(request: Request, rows: Any, **workflow: UUID) -> bool:
 
 
 def sees_all(rows: Any, user: Any) -> bool:
-    return may_see_all(user, f"executions.view_{rows.model._meta.model_name}")
+    return can_view_all(user, f"executions.view_{rows.model._meta.model_name}")
 
 
 def _owned(user: Any) -> Any:

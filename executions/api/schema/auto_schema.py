@@ -11,7 +11,7 @@ from executions.api.serializers import ExecutionLogSerializer, NodeExecutionList
 from executions.api.views.logs import MAX_LINES, LogsOfExecutionViewSet
 from executions.api.views.streams import StreamMixin
 from executions.live.stream import TYPE
-from ledgerkit.rest.preconditions import PreconditionsMixin, UnchangingMixin
+from ledgerkit.rest.preconditions import ContentETagMixin, PreconditionsMixin
 
 from . import descriptions, examples, extensions, field_schemas, parameters, responses
 
@@ -23,7 +23,7 @@ JSON = "application/json"
 SCHEMES = [extensions.BearerScheme, extensions.SessionScheme]  # drf-spectacular knows them once they are imported
 
 
-class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not followed
+class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not followed
     view: Any
 
     def is_excluded(self) -> bool:
@@ -83,7 +83,7 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
         return successes | responses.refusals(self.view, self.method, self.path)
 
     def _success(self, status: str) -> Schema:
-        told = responses.described(self.view, self.method, status, versioned=self._is_versioned())
+        told = responses.describe_response(self.view, self.method, status, versioned=self._is_versioned())
         if status in {"204", "304"}:
             return told
         if self._is_stream:
@@ -118,7 +118,7 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
         if self.view.action == "list" or self._is_stream:
             return False
         is_guarded = issubclass(type(self.view), PreconditionsMixin) and "version" in self._row().fields
-        return is_guarded or issubclass(type(self.view), UnchangingMixin)
+        return is_guarded or issubclass(type(self.view), ContentETagMixin)
 
     def _whole_class(self) -> Any:
         return self.view.serializer_class or self.view.get_serializer_class()
@@ -169,5 +169,5 @@ class LedgerSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not 
 
     def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Schema:
         mapped = super()._map_serializer_field(field, direction, bypass_extensions)
-        schema = field_schemas.told(field, mapped, direction)
+        schema = field_schemas.complete_schema(field, mapped, direction)
         return self._component(name, schema).ref if (name := field_schemas.document(field)) else schema

@@ -11,24 +11,24 @@ type Examples = dict[str, Any]
 
 
 @cache
-def recorded() -> Examples:
+def recorded_examples() -> Examples:
     """`{"operations": {id: {"request": {name: body}, status: {name: body}}}, "problems": {status: {name: body}}}`"""
     examples: Examples = json.loads(FILE.read_text())
     return examples
 
 
 def requests(operation_id: str) -> Examples:
-    return _named(recorded()["operations"].get(operation_id, {}).get("request", {}))
+    return _named(recorded_examples()["operations"].get(operation_id, {}).get("request", {}))
 
 
 def answers(operation_id: str, status: str) -> Examples:
-    return _named(recorded()["operations"].get(operation_id, {}).get(status, {}))
+    return _named(recorded_examples()["operations"].get(operation_id, {}).get(status, {}))
 
 
 def events(operation_id: str) -> Examples:
     """Of a stream: the first of each kind."""
     found: Examples = {}
-    for text in recorded()["operations"].get(operation_id, {}).get("200", {}).values():
+    for text in recorded_examples()["operations"].get(operation_id, {}).get("200", {}).values():
         for block in text.split("\n\n"):
             event = dict(line.split(": ", 1) for line in block.splitlines())
             if "data" in event:
@@ -37,7 +37,7 @@ def events(operation_id: str) -> Examples:
 
 
 def problems() -> Examples:
-    found: Examples = recorded()["problems"]
+    found: Examples = recorded_examples()["problems"]
     return found
 
 

@@ -55,7 +55,7 @@ MEANINGS = {
 }
 
 
-def told(field: Any, schema: Schema, direction: str) -> Schema:
+def complete_schema(field: Any, schema: Schema, direction: str) -> Schema:
     """`schema`, as drf-spectacular reads it off `field`, made as exact as the API is."""
     schema.pop("title", None)  # the admin's label
     if direction == "response":

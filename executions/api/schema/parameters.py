@@ -5,13 +5,21 @@ from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS
 
-from executions.api.views.base import OfExecution
+from executions.api.views.base import RunChildView
 from executions.api.views.streams import FROM, LAST_EVENT_ID, SECONDS, StreamMixin
 from executions.states import ExecutionStatus, LogLevel, TriggerType
-from ledgerkit.rest.filters import MAX_SECONDS, Flag, Id, Moment, Seconds, Several, execution_id
+from ledgerkit.rest.filters import (
+    MAX_SECONDS,
+    BooleanFilter,
+    DateTimeFilter,
+    MultiChoiceFilter,
+    SecondsFilter,
+    UUIDFilter,
+    execution_id,
+)
 from ledgerkit.rest.pagination import KeysetPagination
 from ledgerkit.rest.preconditions import PreconditionsMixin
-from workflows.api.idempotency import HEADER, MAX_LENGTH, ReliableMixin
+from workflows.api.idempotency import HEADER, MAX_LENGTH, IdempotencyMixin
 
 from .field_schemas import MOMENT
 
@@ -21,9 +29,9 @@ UUID = {"type": "string", "format": "uuid"}
 PATH: dict[str, Schema] = {"uuid": UUID, "int": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}}
 
 KINDS: dict[type, Schema] = {
-    Moment: MOMENT,
-    Seconds: {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
-    Flag: {"type": "boolean"},
+    DateTimeFilter: MOMENT,
+    SecondsFilter: {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+    BooleanFilter: {"type": "boolean"},
 }
 
 # Enumerations that rows have too, by the name that the settings give them.
@@ -90,7 +98,7 @@ def in_query(view: Any, fields: list[str]) -> Iterator[Schema]:
         return
     if view.action == "list":
         for name, offered in getattr(getattr(view, "filterset_class", None), "base_filters", {}).items():
-            yield _query(name, _told(name), _value(offered), required=offered.field.required)
+            yield _query(name, _parameter(name), _value(offered), required=offered.field.required)
         yield from _paging(view)
     if view.action not in {"list", "retrieve"} or not hasattr(view, "expandable"):
         return
@@ -101,7 +109,7 @@ def in_query(view: Any, fields: list[str]) -> Iterator[Schema]:
 
 
 def in_headers(view: Any, method: str, *, versioned: bool) -> Iterator[Schema]:
-    if method == "POST" and isinstance(view, ReliableMixin):
+    if method == "POST" and isinstance(view, IdempotencyMixin):
         key = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"}
         text = "The same key with the same request gets the first answer again for 24 hours, and does the work once."
         yield _header(HEADER, text, key)
@@ -111,7 +119,7 @@ def in_headers(view: Any, method: str, *, versioned: bool) -> Iterator[Schema]:
         yield _header(LAST_EVENT_ID, "The `id` of the last event that was read: what came after it is told.")
     if method in SAFE_METHODS:
         return
-    if isinstance(view, OfExecution):
+    if isinstance(view, RunChildView):
         yield _header("If-Match", "The ETag of the execution that this is added to: 412 where it is newer.")
     elif issubclass(type(view), PreconditionsMixin) and view.detail:
         yield _header("If-Match", "The ETag that the change is meant for: 412 where the row is newer.")
@@ -131,8 +139,8 @@ def _value(offered: Any) -> Schema:
     field = offered.field
     if choices := [value for value, _label in getattr(field, "choices", ()) if value]:
         word = ENUMS.get(frozenset(choices)) or {"type": "string", "enum": choices}
-        return _several(word) if isinstance(offered, Several) else word
-    if isinstance(offered, Id) or getattr(offered, "as_held", None) is execution_id:
+        return _several(word) if isinstance(offered, MultiChoiceFilter) else word
+    if isinstance(offered, UUIDFilter) or getattr(offered, "as_held", None) is execution_id:
         return UUID
     for kind, schema in KINDS.items():
         if isinstance(offered, kind):
@@ -140,7 +148,7 @@ def _value(offered: Any) -> Schema:
     return _text(field.min_length or 1, field.max_length)
 
 
-def _told(name: str) -> str:
+def _parameter(name: str) -> str:
     """Raises LookupError, saying where to add what is missing."""
     what, _, side = name.rpartition("_")
     if side in PERIODS and what:

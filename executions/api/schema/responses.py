@@ -6,8 +6,8 @@ from rest_framework.permissions import SAFE_METHODS
 
 from executions.api.idempotent_create import CreateMixin
 from executions.states import ExecutionStatus
-from ledgerkit.rest.preconditions import PreconditionsMixin, UnchangingMixin
-from workflows.api.idempotency import ReliableMixin
+from ledgerkit.rest.preconditions import ContentETagMixin, PreconditionsMixin
+from workflows.api.idempotency import IdempotencyMixin
 
 type Schema = dict[str, Any]
 
@@ -102,7 +102,7 @@ def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
     found = {"404"} if "{" in path else set()
     writes = set() if method in SAFE_METHODS else {"409"}
     sized = {"413", "415"} if takes_body(view, method) else set()
-    keyed = {"422"} if method == "POST" and isinstance(view, ReliableMixin) else set()
+    keyed = {"422"} if method == "POST" and isinstance(view, IdempotencyMixin) else set()
     guarded = {"412"} if writes and isinstance(view, PreconditionsMixin) else set()
     return {
         status: {"$ref": f"#/components/responses/{REFUSALS[status][0]}"}
@@ -141,11 +141,11 @@ DESCRIPTIONS = {
 }
 
 
-def described(view: Any, method: str, status: str, *, versioned: bool) -> Schema:
+def describe_response(view: Any, method: str, status: str, *, versioned: bool) -> Schema:
     """Everything of a success but its content."""
-    etag = _ETAG_OF_ONE if isinstance(view, UnchangingMixin) else _ETAG
+    etag = _ETAG_OF_ONE if isinstance(view, ContentETagMixin) else _ETAG
     headers = {"ETag": etag} if versioned and status != "204" else {}
-    if method == "POST" and isinstance(view, ReliableMixin):
+    if method == "POST" and isinstance(view, IdempotencyMixin):
         headers |= {"Idempotent-Replayed": _REPLAYED}
     there = status == "200" and view.action == "create"
     told = {"description": "It was there already." if there else DESCRIPTIONS[status]}

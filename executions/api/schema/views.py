@@ -51,7 +51,7 @@ class SchemaView(PublicView):
     def get(self, request: Request) -> HttpResponse:
         # Not accepted_media_type: the client adds parameters to that as it likes.
         media_type = request.accepted_renderer.media_type
-        return HttpResponse(_rendered(media_type), content_type=media_type)
+        return HttpResponse(_rendered_schema(media_type), content_type=media_type)
 
 
 _one_at_a_time = Lock()
@@ -67,7 +67,7 @@ class DocsView(PublicView):
         return Response({"title": settings.SPECTACULAR_SETTINGS["TITLE"]}, template_name="api/docs.html")
 
 
-def _rendered(media_type: str) -> str | bytes:
+def _rendered_schema(media_type: str) -> str | bytes:
     """One at a time: drf-spectacular loads its extensions with the first schema, and fails where two threads do so."""
     with _one_at_a_time:
         return _render(media_type)

@@ -11,13 +11,13 @@ from executions.api.serializers import (
     WorkflowExecutionAttemptSerializer,
 )
 from executions.models import NodeExecution
-from ledgerkit.rest.preconditions import UnchangingMixin
-from tokens.api import within
+from ledgerkit.rest.preconditions import ContentETagMixin
+from tokens.api import limit_to_token
 
-from .base import OF_RUN, OfExecution, QueryMixin
+from .base import OF_RUN, QueryMixin, RunChildView
 
 
-class AttemptsMixin(UnchangingMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
+class AttemptsMixin(ContentETagMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
     """What a row was before its retries, by number; the try that counts now is the row itself."""
 
     lookup_field = "number"
@@ -35,7 +35,7 @@ class AttemptsMixin(UnchangingMixin, mixins.ListModelMixin, mixins.RetrieveModel
         return error_excerpts.with_heads(row.attempts.defer(*payloads), wanted=self.shows_errors)
 
 
-class AttemptsOfExecutionViewSet(AttemptsMixin, OfExecution):
+class AttemptsOfExecutionViewSet(AttemptsMixin, RunChildView):
     serializer_class = WorkflowExecutionAttemptSerializer
     list_class = WorkflowExecutionAttemptListSerializer
 
@@ -48,5 +48,7 @@ class AttemptsOfNodeExecutionViewSet(AttemptsMixin):
     list_class = NodeExecutionAttemptListSerializer
 
     def get_queryset(self) -> Any:
-        nodes = within(NodeExecution.objects.visible_to(self.request.user), self.request, OF_RUN).without_payload()
+        nodes = limit_to_token(
+            NodeExecution.objects.visible_to(self.request.user), self.request, OF_RUN
+        ).without_payload()
         return self.attempts_of(get_object_or_404(nodes, pk=self.kwargs["node_execution_id"]))

@@ -12,14 +12,14 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, body_masking, masking, sort_keys
-from executions.api.filters import PAGING, QueryFilters, Several, check_names, words
+from executions.api.filters import PAGING, ListFilterBackend, MultiChoiceFilter, check_names, parse_name_list
 from executions.models import WorkflowExecution
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.preconditions import PreconditionsMixin
 from ledgerkit.rest.query_params import BadQuery
-from tokens.api import within
+from tokens.api import limit_to_token
 from tokens.models import Scope
-from workflows.api.idempotency import ReliableMixin
+from workflows.api.idempotency import IdempotencyMixin
 
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
@@ -35,7 +35,7 @@ class QueryMixin(GenericViewSet[Any]):
     """
 
     http_method_names = METHODS
-    filter_backends = [QueryFilters]
+    filter_backends = [ListFilterBackend]
     reads = Scope.EXECUTIONS_READ
     filterset_class: Any = None
     orderings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -46,17 +46,17 @@ class QueryMixin(GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        audit.identify(user=request.user, token=request.auth)
+        audit.set_actor(user=request.user, token=request.auth)
         if self.action in {"list", "retrieve"}:
             self._read_query(request)
 
     def _read_query(self, request: Request) -> None:
         filters = getattr(self.filterset_class, "base_filters", {}) if self.action == "list" else {}
-        several = [name for name, offered in filters.items() if isinstance(offered, Several)]
+        several = [name for name, offered in filters.items() if isinstance(offered, MultiChoiceFilter)]
         check_names(request, ["fields", *self._own_names(), *filters], ["fields", "expand", *several])
         allowed = self.get_serializer_class().Meta.fields  # type: ignore[attr-defined]
-        self.fields = words(request, "fields", allowed)
-        self.expand = words(request, "expand", self.expandable) or ()
+        self.fields = parse_name_list(request, "fields", allowed)
+        self.expand = parse_name_list(request, "expand", self.expandable) or ()
         if wish := request.query_params.get("ordering"):
             self.ordering = self._keyset(wish)
 
@@ -100,7 +100,7 @@ class MaskedBodyMixin:
     """For views of a run and of what belongs to it: large bodies are masked as they are read."""
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        with body_masking.forgotten_afterwards():
+        with body_masking.forget_after_request():
             return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
 
     def masked_body(self, body: Any) -> Any:
@@ -112,7 +112,7 @@ class MaskedBodyMixin:
         return kwargs.get("execution_id") or kwargs.get("pk")
 
 
-class VerbsMixin(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin):
+class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMixin, QueryMixin):
     """`serializer_classes` names the serializer of each action that does not use `serializer_class`."""
 
     lookup_value_converter = "uuid"
@@ -135,7 +135,7 @@ class VerbsMixin(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin)
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         row = self.get_object()
-        with audit.acting(reason=body.validated_data.pop("reason", None) or ""):
+        with audit.act_as(reason=body.validated_data.pop("reason", None) or ""):
             getattr(row, self.action)(**body.validated_data)
         return Response(self.serializer_class(row, context=self.get_serializer_context()).data)  # type: ignore[misc]
 
@@ -160,19 +160,19 @@ class VerbsMixin(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin)
         return self._say(request)
 
 
-def visible_run(request: Request, id: Any) -> Any:
+def get_visible_run(request: Request, id: Any) -> Any:
     """Raises Http404 for a run that the caller may not see."""
-    visible = within(WorkflowExecution.objects.visible_to(request.user), request)
+    visible = limit_to_token(WorkflowExecution.objects.visible_to(request.user), request)
     return get_object_or_404(visible.select_related("workflow").without_payload(errors=False), pk=id)
 
 
-class OfExecution(MaskedBodyMixin, ReliableMixin, PreconditionsMixin, QueryMixin):
+class RunChildView(MaskedBodyMixin, IdempotencyMixin, PreconditionsMixin, QueryMixin):
     """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
     write may name its version by If-Match."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self.execution = visible_run(request, self.kwargs["execution_id"])
+        self.execution = get_visible_run(request, self.kwargs["execution_id"])
         if self.action == "create" and (expected := request.headers.get("If-Match")) is not None:
             self._check(self.execution, expected)
 

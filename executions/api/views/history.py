@@ -4,10 +4,10 @@ from rest_framework import mixins
 
 from executions.api.serializers import HistoryEntrySerializer
 
-from .base import OfExecution
+from .base import RunChildView
 
 
-class HistoryOfExecutionViewSet(mixins.ListModelMixin, OfExecution):
+class HistoryOfExecutionViewSet(mixins.ListModelMixin, RunChildView):
     """Every move of a run and of its nodes: who, through what, from where to where, and why."""
 
     serializer_class = HistoryEntrySerializer

@@ -7,21 +7,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import partitions
-from executions.api.filters import LogFilters, LogsOfExecutionFilters, of_owner
+from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
 from ledgerkit.db.models import parse_uuid
-from ledgerkit.rest.preconditions import UnchangingMixin
-from tokens.api import within
+from ledgerkit.rest.preconditions import ContentETagMixin
+from tokens.api import limit_to_token
 from tokens.models import Scope
 
-from .base import BY_TIME, OF_RUN, OfExecution, QueryMixin
+from .base import BY_TIME, OF_RUN, QueryMixin, RunChildView
 
 MAX_LINES = 10_000  # in one call; about a second's work
 
 
-class LogsOfExecutionViewSet(UnchangingMixin, CreateMixin, mixins.ListModelMixin, OfExecution):
+class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixin, RunChildView):
     """Lines are taken after the end of the run as well: the last ones often come late."""
 
     serializer_class = ExecutionLogSerializer
@@ -83,4 +83,6 @@ class LogViewSet(mixins.ListModelMixin, QueryMixin):
     ordering = ("-timestamp", "-id")
 
     def get_queryset(self) -> Any:
-        return within(of_owner(ExecutionLog.objects.all(), self.request.user, OF_RUN), self.request, OF_RUN)
+        return limit_to_token(
+            limit_to_owner(ExecutionLog.objects.all(), self.request.user, OF_RUN), self.request, OF_RUN
+        )

@@ -5,7 +5,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions.api.filters import NodeExecutionFilters, of_owner
+from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.serializers import (
     CompleteSerializer,
@@ -16,15 +16,15 @@ from executions.api.serializers import (
     ReasonSerializer,
 )
 from executions.models import NodeExecution
-from tokens.api import within
+from tokens.api import limit_to_token
 from tokens.models import Scope
 
-from .base import NEWEST, OF_RUN, OfExecution, VerbsMixin
+from .base import NEWEST, OF_RUN, RunChildView, TransitionActionsMixin
 
 CHANGE = "executions.change_nodeexecution"
 
 
-class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, VerbsMixin):
+class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TransitionActionsMixin):
     serializer_class = NodeExecutionSerializer
     serializer_classes = {
         "list": NodeExecutionListSerializer,
@@ -51,11 +51,11 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
             listed = NodeExecution.objects.listed(errors=self.shows_errors)
-            nodes = of_owner(listed, self.request.user, OF_RUN, by_node=not narrower)
+            nodes = limit_to_owner(listed, self.request.user, OF_RUN, by_node=not narrower)
         else:
             visible = NodeExecution.objects.visible_to(self.request.user).select_related("node")
             nodes = self._for_verb(visible, "workflow_execution__")
-        return within(nodes, self.request, OF_RUN)
+        return limit_to_token(nodes, self.request, OF_RUN)
 
     def _run_of_address(self) -> Any:
         id = super()._run_of_address()
@@ -72,7 +72,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ver
         return self._say(request)
 
 
-class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, OfExecution):
+class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, RunChildView):
     ordering = ("execution_order", "id")
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_nodeexecution")}
 

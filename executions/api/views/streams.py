@@ -17,17 +17,17 @@ from executions.api.serializers import NodeExecutionListSerializer, WorkflowExec
 from executions.live import stream
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
-from executions.live.reader import Gone, Moves, Renderer, Run, Source, Step, going_on
-from executions.live.reauthentication import as_it_came, grounds
+from executions.live.reader import AllRunsReader, Renderer, RunDeleted, RunReader, Source, Step, parse_cursor
+from executions.live.reauthentication import permission_grounds, reauthenticated_request
 from executions.models import WorkflowExecution
-from executions.querysets import sees
+from executions.querysets import can_see_nodes_and_logs
 from ledgerkit.rest.query_params import BadQuery
-from tokens.api import within
+from tokens.api import limit_to_token
 from tokens.models import Token
 from workflows.models import Workflow
-from workflows.querysets import may_see_all
+from workflows.querysets import can_view_all
 
-from .base import QueryMixin, visible_run
+from .base import QueryMixin, get_visible_run
 
 SECONDS = {"wait": (0, 3_600), "heartbeat": (1, 60)}  # that each may say
 LAST_EVENT_ID = "Last-Event-ID"
@@ -57,20 +57,20 @@ class StreamMixin(QueryMixin):
         reader = stream.Reader(
             source,
             begins=self._cursor(request, source),
-            is_new=not _said(request),
+            is_new=not _last_event_id(request),
             key=self.key(request),
             render=self.renderer(request),
-            may_still=partial(may_still, type(self), request._request, self.kwargs, self.key(request)),
+            may_still=partial(may_still_follow, type(self), request._request, self.kwargs, self.key(request)),
             user=request.user.pk,
-            grounds=grounds(request._request, request.auth, self.run_id),
+            grounds=permission_grounds(request._request, request.auth, self.run_id),
             wait=self._seconds(request, "wait"),
             heartbeat=self._seconds(request, "heartbeat"),
         )
         try:
-            return stream.respond(request._request, reader)
+            return stream.stream_response(request._request, reader)
         except TooManyStreams as full:
             raise Throttled(full.WAIT, str(full)) from None
-        except Gone:
+        except RunDeleted:
             raise Http404 from None
 
     def source(self) -> Source:
@@ -85,12 +85,12 @@ class StreamMixin(QueryMixin):
         raise NotImplementedError
 
     def _cursor(self, request: Request, source: Source) -> Cursor:
-        said = _said(request)
+        said = _last_event_id(request)
         new = request.query_params.get("from", self.new)
         if new not in FROM:
             raise BadQuery("from", f"Expected one of: {', '.join(FROM)}.")
         try:
-            return going_on(said) if said else source.begin(new)
+            return parse_cursor(said) if said else source.begin(new)
         except BadCursor:
             raise BadQuery(
                 "last_event_id", "This is not the id of an event of this ledger. Leave it out to begin anew."
@@ -106,7 +106,7 @@ class StreamMixin(QueryMixin):
         return int(text)
 
 
-def _said(request: Request) -> str | None:
+def _last_event_id(request: Request) -> str | None:
     """The id of the last event. A browser that connects again says the newer one in the header."""
     return request.headers.get(LAST_EVENT_ID) or request.query_params.get("last_event_id")
 
@@ -116,23 +116,23 @@ class StreamOfExecution(StreamMixin):
     parameters = ("from", *StreamMixin.parameters)
     new = "start"
 
-    def source(self) -> Run:
-        self.execution = visible_run(self.request, self.kwargs["execution_id"])
+    def source(self) -> RunReader:
+        self.execution = get_visible_run(self.request, self.kwargs["execution_id"])
         self.run_id = self.execution.pk
-        return Run(self.execution.pk)
+        return RunReader(self.execution.pk)
 
     def key(self, request: Request) -> Any:
-        return ("json", *sees(request.user, self.execution))
+        return ("json", *can_see_nodes_and_logs(request.user, self.execution))
 
     def renderer(self, request: Request) -> Renderer:
-        return partial(as_json, *sees(request.user, self.execution))
+        return partial(as_json, *can_see_nodes_and_logs(request.user, self.execution))
 
 
 class StreamOfExecutions(StreamMixin):
     basename = "execution"
 
-    def source(self) -> Moves:
-        return Moves()
+    def source(self) -> AllRunsReader:
+        return AllRunsReader()
 
     def moves(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         return self.stream(request, **kwargs)
@@ -141,18 +141,18 @@ class StreamOfExecutions(StreamMixin):
         """Each sees their own."""
         user, token = request.user, request.auth
         bound = (token.pk, *token.bound_to) if isinstance(token, Token) else None
-        return ("json", user.pk, bound, may_see_all(user, "executions.view_workflowexecution"))
+        return ("json", user.pk, bound, can_view_all(user, "executions.view_workflowexecution"))
 
     def renderer(self, request: Request) -> Renderer:
-        sees_all = may_see_all(request.user, "executions.view_workflowexecution")
+        sees_all = can_view_all(request.user, "executions.view_workflowexecution")
         of = Workflow.objects.all() if sees_all else Workflow.objects.filter(owner=request.user.pk)
-        runs = within(WorkflowExecution.objects.visible_to(request.user), request)
-        return partial(visible_as_json, runs, within(of, request, "id"))
+        runs = limit_to_token(WorkflowExecution.objects.visible_to(request.user), request)
+        return partial(visible_as_json, runs, limit_to_token(of, request, "id"))
 
 
 def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
     """Runs, nodes and lines as their lists print them."""
-    return stream.events(
+    return stream.format_events(
         step.without(nodes=not nodes, lines=not lines),
         lines=lambda step: f"[{','.join(line.text for line in step.lines)}]",
         node=lambda node: NodeExecutionListSerializer(node).data,
@@ -172,10 +172,10 @@ def _among(visible: Any, ids: set[UUID]) -> set[UUID]:
     return set(visible.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
 
 
-def may_still(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, Any], key: Any) -> bool:
+def may_still_follow(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, Any], key: Any) -> bool:
     """Who asked is found out once more, and whether they may: a token may have been revoked, a permission taken."""
     view = view_class(kwargs=kwargs, action_map={"get": "stream"}, request=None)  # which names the action
-    again = view.request = view.initialize_request(as_it_came(request))
+    again = view.request = view.initialize_request(reauthenticated_request(request))
     try:
         view.perform_authentication(again)
         view.check_permissions(again)
@@ -185,7 +185,7 @@ def may_still(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[
         return False
 
 
-def _awaited(view: Any) -> Any:
+def _as_async_view(view: Any) -> Any:
     @wraps(view)
     async def awaited(request: HttpRequest, **kwargs: Any) -> Any:
         return await sync_to_async(view)(request, **kwargs)
@@ -193,5 +193,5 @@ def _awaited(view: Any) -> Any:
     return awaited
 
 
-stream_of_execution = _awaited(StreamOfExecution.as_view({"get": "stream"}, basename="execution"))
-stream_of_executions = _awaited(StreamOfExecutions.as_view({"get": "moves"}, basename="execution"))
+stream_of_execution = _as_async_view(StreamOfExecution.as_view({"get": "stream"}, basename="execution"))
+stream_of_executions = _as_async_view(StreamOfExecutions.as_view({"get": "moves"}, basename="execution"))

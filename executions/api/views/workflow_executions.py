@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import audit, error_excerpts
-from executions.api.filters import WorkflowExecutionFilters, of_owner
+from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.serializers import (
     CompleteSerializer,
@@ -22,18 +22,23 @@ from executions.api.serializers import (
 )
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionStatus, WorkflowExecution
-from ledgerkit.rest.preconditions import NewRowsMixin
-from tokens.api import within
+from ledgerkit.rest.preconditions import RejectIfMatchOnCreateMixin
+from tokens.api import limit_to_token
 from tokens.models import Scope
 
-from .base import NEWEST, VerbsMixin
+from .base import NEWEST, TransitionActionsMixin
 
 EXPANDED_LINES = 200
 CHANGE = "executions.change_workflowexecution"
 
 
 class WorkflowExecutionViewSet(
-    NewRowsMixin, CreateMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, VerbsMixin
+    RejectIfMatchOnCreateMixin,
+    CreateMixin,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.DestroyModelMixin,
+    TransitionActionsMixin,
 ):
     serializer_class = WorkflowExecutionSerializer
     serializer_classes = {
@@ -62,9 +67,11 @@ class WorkflowExecutionViewSet(
 
     def get_queryset(self) -> Any:
         if self.action == "list":
-            runs = of_owner(WorkflowExecution.objects.without_payload(errors=self.shows_errors), self.request.user)
-            return within(runs, self.request)
-        runs = within(WorkflowExecution.objects.visible_to(self.request.user), self.request)
+            runs = limit_to_owner(
+                WorkflowExecution.objects.without_payload(errors=self.shows_errors), self.request.user
+            )
+            return limit_to_token(runs, self.request)
+        runs = limit_to_token(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         if self.action == "graph":
             return runs.select_related("graph", "workflow").without_payload()
         if self.action == "retrieve":
@@ -83,7 +90,7 @@ class WorkflowExecutionViewSet(
         """For a reason, which outlives the run; refused while it is running."""
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        with audit.acting(reason=body.validated_data["reason"]):
+        with audit.act_as(reason=body.validated_data["reason"]):
             return super().destroy(request, *args, **kwargs)
 
     def perform_destroy(self, instance: WorkflowExecution) -> None:

@@ -76,7 +76,7 @@ class TestConnections:
         assert held
         assert not any(held)
         assert SECRET not in json.dumps(WorkflowExecution.objects.get().input_data)
-        assert masking.unseal(str(WorkflowExecution.objects.get().encrypted_secrets)) == {SECRET}
+        assert masking.decrypt(str(WorkflowExecution.objects.get().encrypted_secrets)) == {SECRET}
 
     def test_what_came_after_a_large_body_was_masked_is_masked_too(
         self, client: Any, run: WorkflowExecution, monkeypatch: Any

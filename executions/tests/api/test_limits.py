@@ -15,7 +15,7 @@ from rest_framework.exceptions import ParseError
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
-from ledgerkit.rest.request_body import unpacked
+from ledgerkit.rest.request_body import gunzip
 from workflows.models import Workflow
 
 RUNS = "/api/v1/executions/"
@@ -257,7 +257,7 @@ class TestGzip:
         tracemalloc.start()
         try:
             with pytest.raises(RequestDataTooBig):
-                unpacked(bomb, 100_000)
+                gunzip(bomb, 100_000)
             assert tracemalloc.get_traced_memory()[1] < 1_000_000
         finally:
             tracemalloc.stop()
@@ -267,10 +267,10 @@ class TestGzip:
 
     def test_any_part_of_one_is_refused(self) -> None:
         whole = packed(LINE)
-        assert unpacked(whole, 1_000) == LINE
+        assert gunzip(whole, 1_000) == LINE
         for end in range(len(whole)):
             with pytest.raises(ParseError):
-                unpacked(whole[:end], 1_000)
+                gunzip(whole[:end], 1_000)
 
     def test_a_key_is_of_what_was_packed_however_it_was(self, api: Any, owner: Any, logs: str) -> None:
         client, body = api(owner), json.dumps({"id": str(uuid7()), "level": "info", "message": "x"}).encode()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from executions.live.reader import Run
+from executions.live.reader import RunReader
 from executions.models import ExecutionLog, NodeExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.models import Workflow
@@ -161,7 +161,7 @@ def test_a_step_of_a_stream_ends_early_and_the_next_goes_on(workflow: Workflow) 
         ExecutionLog(workflow_execution=run, level="info", message=str(n), data={"x": "y" * 40_000}) for n in range(7)
     ]
     ExecutionLog.objects.bulk_create(lines)
-    source = Run(run.pk)
+    source = RunReader(run.pk)
     cursor, told = source.begin("start"), []
     for _ in range(7):
         step = source.read(cursor)

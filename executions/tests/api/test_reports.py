@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from executions.audit import acting
+from executions.audit import act_as
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from workflows.models import Workflow
@@ -163,7 +163,7 @@ class TestLongTexts:
         body = {"reason": "x" * 9_000}
         assert post(api(owner), f"executions/{run.pk}/cancel/", body).status_code == 200
         assert HistoryEntry.objects.get(act="cancel").reason.endswith("of 9,000 bytes]")
-        with acting(reason="y" * 9_000):
+        with act_as(reason="y" * 9_000):
             run.delete()
         assert len(HistoryEntry.objects.filter(act="cancel")) == 0
 

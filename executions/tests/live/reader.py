@@ -73,7 +73,7 @@ def played(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await scene()
         finally:
-            hub.here().close()
+            hub.get_hub().close()
 
     asyncio.run(whole())
     assert limits.count() == 0

@@ -25,9 +25,9 @@ def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch
     async def scene() -> None:
         async with opened(token[1], address(run)) as reader:
             await reader.event("execution")
-            for task in hub.here().tasks:
+            for task in hub.get_hub().tasks:
                 task.cancel()
-            hub.here().listener.is_listening = False
+            hub.get_hub().listener.is_listening = False
             await aside(log, run, "all the same")
             assert await reader.event("logs")
 
@@ -38,7 +38,7 @@ def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch
 def test_the_writers_of_a_busy_run_need_not_notify(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, pause: float, row: float
 ) -> None:
-    monkeypatch.setattr(reading.Run, "pause", pause)
+    monkeypatch.setattr(reading.RunReader, "pause", pause)
     monkeypatch.setattr(hub, "ROW", row)
     heard: list[Any] = []
     monkeypatch.setattr(
@@ -84,7 +84,7 @@ def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: An
             await aside(log, run, "meanwhile")
             assert await reader.event("logs")
             for _ in range(100):
-                if hub.here().listener.is_listening:
+                if hub.get_hub().listener.is_listening:
                     return
                 await asyncio.sleep(0.05)
             raise AssertionError
@@ -127,7 +127,7 @@ def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
         async with opened(token[1], address(run)) as reader:
             await reader.event("execution")
             await asyncio.sleep(0.5)
-            assert not hub.here().listener.is_listening
+            assert not hub.get_hub().listener.is_listening
             await aside(log, run, "one")
             assert [line["message"] for line in await reader.event("logs")] == ["one"]
 
@@ -149,7 +149,7 @@ def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, to
         async with opened(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(until, lambda: listeners() == 1)
-            listener = hub.here().listener
+            listener = hub.get_hub().listener
             await aside(until, lambda: listener.is_listening)  # it is not left in the middle of its connecting
 
     played(scene)

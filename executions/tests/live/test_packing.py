@@ -7,36 +7,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.live.compression import Packed, Plain, way_of
+from executions.live.compression import GzipBody, PlainBody, encoding_for
 
 
 @given(st.lists(st.binary(max_size=3_000), max_size=6))
 def test_pieces_are_unpacked_after_any_others_and_the_sum_at_the_end_is_right(texts: list[bytes]) -> None:
-    pieces = {text: Packed.make(text) for text in texts}
+    pieces = {text: GzipBody.make(text) for text in texts}
     for order in (texts, texts[::-1], texts[1:]):
-        way = Packed()
+        way = GzipBody()
         sent = way.begin + b"".join(way.sent(pieces[text]) for text in order)
         assert gzip.decompress(sent + way.end) == b"".join(order)
 
 
 def test_what_was_sent_so_far_can_be_unpacked_so_far() -> None:
-    way, reader = Packed(), zlib.decompressobj(16 + zlib.MAX_WBITS)
+    way, reader = GzipBody(), zlib.decompressobj(16 + zlib.MAX_WBITS)
     reader.decompress(way.begin)
     for text in (b"data: one\n\n", b": heartbeat\n\n", b"data: two\n\n"):
-        assert reader.decompress(way.sent(Packed.make(text))) == text
+        assert reader.decompress(way.sent(GzipBody.make(text))) == text
 
 
 @pytest.mark.parametrize(
     ("accepted", "way"),
     [
-        ("gzip, deflate, br, zstd", Packed),
-        ("br;q=1.0, GZIP ; q=0.5", Packed),
-        ("", Plain),
-        ("identity", Plain),
-        ("gzip;q=0", Plain),
-        ("gzip;q=0.000, br", Plain),
-        ("x-gzip2", Plain),
+        ("gzip, deflate, br, zstd", GzipBody),
+        ("br;q=1.0, GZIP ; q=0.5", GzipBody),
+        ("", PlainBody),
+        ("identity", PlainBody),
+        ("gzip;q=0", PlainBody),
+        ("gzip;q=0.000, br", PlainBody),
+        ("x-gzip2", PlainBody),
     ],
 )
 def test_gzip_is_sent_to_those_who_take_it(accepted: str, way: type) -> None:
-    assert way_of(accepted) is way
+    assert encoding_for(accepted) is way

@@ -167,10 +167,10 @@ def test_many_readers_are_served_by_one_reading_and_a_slow_one_holds_up_nobody(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     monkeypatch.setattr(hub, "KEPT", 2)
-    monkeypatch.setattr(reading.Run, "pause", 0.01)
+    monkeypatch.setattr(reading.RunReader, "pause", 0.01)
     reads = []
-    read = reading.Run.read
-    monkeypatch.setattr(reading.Run, "read", lambda *arguments: reads.append(1) or read(*arguments))
+    read = reading.RunReader.read
+    monkeypatch.setattr(reading.RunReader, "read", lambda *arguments: reads.append(1) or read(*arguments))
 
     async def scene() -> None:
         async with opened(token[1], address(run)) as slow:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from executions import ingest
 from executions.live import listener, reader
 from executions.live.cursor import BadCursor, Cursor
-from executions.live.reader import Moves, Run, Step, going_on, snapshot
+from executions.live.reader import AllRunsReader, RunReader, Step, parse_cursor, snapshot
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
@@ -77,44 +77,44 @@ class Writer(threading.Thread):
 
 @pytest.mark.parametrize("saved", [False, True], ids=["plainly", "behind a savepoint"])
 def test_a_line_whose_transaction_commits_after_a_younger_one_is_told_too(run: Any, saved: bool) -> None:
-    (first,) = steps(Run(run.pk), Cursor())
+    (first,) = steps(RunReader(run.pk), Cursor())
     older = Writer(run, "older", saved=saved)
     log(run, "younger")
-    (second,) = steps(Run(run.pk), first.after)
+    (second,) = steps(RunReader(run.pk), first.after)
     assert messages([second]) == ["younger"]
     log(run, "youngest")
     older.end()
-    third = list(steps(Run(run.pk), second.after))
+    third = list(steps(RunReader(run.pk), second.after))
     assert messages(third) == ["older", "youngest"]
-    assert messages(list(steps(Run(run.pk), third[-1].after))) == []
+    assert messages(list(steps(RunReader(run.pk), third[-1].after))) == []
 
 
 def test_nobody_waits_for_a_transaction_that_stays_open(run: Any) -> None:
     idle = Writer(WorkflowExecutionFactory(), "of another run")
-    (first,) = steps(Run(run.pk), Cursor())
+    (first,) = steps(RunReader(run.pk), Cursor())
     for number in range(3):
         log(run, f"line {number}")
-        (first,) = steps(Run(run.pk), first.after)
+        (first,) = steps(RunReader(run.pk), first.after)
         assert messages([first]) == [f"line {number}"]
     idle.end()
 
 
 def test_what_is_rolled_back_is_not_told(run: Any) -> None:
-    (first,) = steps(Run(run.pk), Cursor())
+    (first,) = steps(RunReader(run.pk), Cursor())
     writer = Writer(run, "never")
     log(run, "told")
-    (second,) = steps(Run(run.pk), first.after)
+    (second,) = steps(RunReader(run.pk), first.after)
     writer.end(rolls_back=True)
-    assert messages([second, *steps(Run(run.pk), second.after)]) == ["told"]
+    assert messages([second, *steps(RunReader(run.pk), second.after)]) == ["told"]
 
 
 def test_lines_of_one_step_are_in_the_ledgers_order(run: Any) -> None:
-    (first,) = steps(Run(run.pk), Cursor())
+    (first,) = steps(RunReader(run.pk), Cursor())
     now = timezone.now()
     log(run, "third", timestamp=now)
     log(run, "first", timestamp=now - timedelta(hours=1))
     log(run, "second", timestamp=now - timedelta(minutes=1))
-    assert messages(list(steps(Run(run.pk), first.after))) == ["first", "second", "third"]
+    assert messages(list(steps(RunReader(run.pk), first.after))) == ["first", "second", "third"]
 
 
 @pytest.mark.parametrize("start", [True, False], ids=["from the start", "from a cursor"])
@@ -126,26 +126,26 @@ def test_many_lines_are_cut_into_steps_and_each_cursor_goes_on_where_it_stands(
     at_once = timezone.now()
     for number in range(5):
         log(run, *[f"{number} {index}" for index in range(random.Random(number).randint(1, 15))], timestamp=at_once)
-    told = list(steps(Run(run.pk), cursor))
+    told = list(steps(RunReader(run.pk), cursor))
     assert len(told) > 3
     log(run, "late")  # not yet there for those who are on their way
     for place, step in enumerate(told):
-        again = list(steps(Run(run.pk), step.before))
+        again = list(steps(RunReader(run.pk), step.before))
         until = [one for one in again if one.before.until or not place][: len(told) - place]
         assert messages(until)[: len(messages(told[place:]))] == messages(told[place:])
     assert sorted(messages(told)) == sorted(run.logs.exclude(message="late").values_list("message", flat=True))
-    assert messages(list(steps(Run(run.pk), told[-1].after))) == ["late"]
+    assert messages(list(steps(RunReader(run.pk), told[-1].after))) == ["late"]
 
 
 def test_lines_by_copy_and_by_plain_sql_are_told(run: Any) -> None:
-    (first,) = steps(Run(run.pk), Cursor())
+    (first,) = steps(RunReader(run.pk), Cursor())
     ingest.write_lines([ExecutionLog(workflow_execution=run, level="info", message="by COPY")])
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO execution_logs (id, workflow_execution_id, level, message) VALUES (%s, %s, 'info', 'by SQL')",
             [uuid7(), run.pk],
         )
-    assert messages(list(steps(Run(run.pk), first.after))) == ["by COPY", "by SQL"]
+    assert messages(list(steps(RunReader(run.pk), first.after))) == ["by COPY", "by SQL"]
 
 
 def test_lines_from_before_the_column_are_told_from_the_start_and_never_again(run: Any) -> None:
@@ -154,9 +154,9 @@ def test_lines_from_before_the_column_are_told_from_the_start_and_never_again(ru
         cursor.execute("ALTER TABLE execution_logs DISABLE TRIGGER execution_logs_immutable")
         cursor.execute("UPDATE execution_logs SET written_by = NULL")
         cursor.execute("ALTER TABLE execution_logs ENABLE TRIGGER execution_logs_immutable")
-    (first,) = steps(Run(run.pk), Cursor())
+    (first,) = steps(RunReader(run.pk), Cursor())
     assert messages([first]) == ["old"]
-    assert messages(list(steps(Run(run.pk), first.after))) == []
+    assert messages(list(steps(RunReader(run.pk), first.after))) == []
 
 
 def numbered(table: str, number: str) -> None:
@@ -175,56 +175,56 @@ def test_what_a_dump_brought_from_a_database_that_was_further_on_is_told_from_th
     run.complete()
     for table in ("execution_logs", "execution_history"):
         numbered(table, "900000000000")
-    told = list(steps(Run(run.pk), Cursor()))
+    told = list(steps(RunReader(run.pk), Cursor()))
     assert (messages(told), told[-1].end.status) == (["one", "two", "three"], "completed")
     log(run, "four")
-    assert messages(list(steps(Run(run.pk), told[-1].after))) == ["four"]
+    assert messages(list(steps(RunReader(run.pk), told[-1].after))) == ["four"]
 
 
 def test_moves_of_the_run_and_its_nodes_are_told_as_they_are_now(run: Any) -> None:
     node = NodeExecutionFactory(workflow_execution=run)
-    (first,) = steps(Run(run.pk), Cursor())
+    (first,) = steps(RunReader(run.pk), Cursor())
     assert (first.run.status, [row.pk for row in first.nodes]) == ("running", [node.pk])
-    (second,) = steps(Run(run.pk), first.after)
+    (second,) = steps(RunReader(run.pk), first.after)
     assert not second.tells
     node.start()
     new = NodeExecutionFactory(workflow_execution=run, execution_order=1)
-    (third,) = steps(Run(run.pk), second.after)
+    (third,) = steps(RunReader(run.pk), second.after)
     assert third.run is None
     assert [(row.pk, row.status) for row in third.nodes] == [(node.pk, "running"), (new.pk, "pending")]
     run.fail("went wrong")
-    (fourth,) = steps(Run(run.pk), third.after)
+    (fourth,) = steps(RunReader(run.pk), third.after)
     assert (fourth.run.status, [row.status for row in fourth.nodes]) == ("failed", ["cancelled", "skipped"])
 
 
 def test_the_end_is_told_once_and_late_lines_are_waited_for(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run.complete()
-    (first,) = steps(Run(run.pk), Cursor())
+    (first,) = steps(RunReader(run.pk), Cursor())
     assert first.end is None
     assert 1 < first.wake_in <= 2
     monkeypatch.setattr(reader, "LINGER", timedelta())
     log(run, "late")
-    (second,) = steps(Run(run.pk), first.after)
+    (second,) = steps(RunReader(run.pk), first.after)
     assert (messages([second]), second.end.status) == (["late"], "completed")
-    (third,) = steps(Run(run.pk), second.after)
+    (third,) = steps(RunReader(run.pk), second.after)
     assert not third.tells
     assert third.after.ended
 
 
 def test_the_end_waits_for_the_lines_that_were_committed_with_it(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "LINGER", timedelta())
-    (first,) = steps(Run(run.pk), Cursor())
+    (first,) = steps(RunReader(run.pk), Cursor())
     before = snapshot()
     with transaction.atomic():
         log(run, "last")
         run.complete()
-    second = Run(run.pk).read(first.after, before)
+    second = RunReader(run.pk).read(first.after, before)
     assert (messages([second]), second.end, second.after.ended) == ([], None, False)
-    (third,) = steps(Run(run.pk), second.after)
+    (third,) = steps(RunReader(run.pk), second.after)
     assert (messages([third]), third.end.status) == (["last"], "completed")
 
 
-@pytest.mark.parametrize("source", [lambda run: Run(run.pk), lambda _run: Moves()], ids=["run", "moves"])
+@pytest.mark.parametrize("source", [lambda run: RunReader(run.pk), lambda _run: AllRunsReader()], ids=["run", "moves"])
 def test_a_cursor_counts_no_transaction_as_seen_that_may_be_handed_out_again(run: Any, source: Any) -> None:
     """After a crash the numbers go on behind the last on disk: behind that of the newest row at the earliest."""
     before = source(run).snapshot()
@@ -253,36 +253,36 @@ def test_the_newest_transaction_that_a_cursor_knows_is_read_off_an_index(run: An
 def test_a_run_that_is_retried_after_its_end_is_told_again(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "LINGER", timedelta())
     run.fail("went wrong")
-    (ended,) = steps(Run(run.pk), Cursor())
+    (ended,) = steps(RunReader(run.pk), Cursor())
     assert ended.end is not None
     run.retry()
-    (again,) = steps(Run(run.pk), ended.after)
+    (again,) = steps(RunReader(run.pk), ended.after)
     assert (again.run.status, again.end, again.after.ended) == ("pending", None, False)
 
 
 def test_the_moves_of_all_runs_are_told_each_run_once(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MOST", 2)
-    cursor = Moves().begin("now")
-    (first,) = steps(Moves(), cursor)
+    cursor = AllRunsReader().begin("now")
+    (first,) = steps(AllRunsReader(), cursor)
     assert not first.tells
     others = [in_state(WorkflowExecutionFactory(), "running") for _ in range(3)]
     run.complete()
-    told = list(steps(Moves(), first.after))
+    told = list(steps(AllRunsReader(), first.after))
     assert {row.pk for step in told for row in step.runs} == {run.pk, *(row.pk for row in others)}
-    assert [step.tells for step in steps(Moves(), told[-1].after)] == [False]
+    assert [step.tells for step in steps(AllRunsReader(), told[-1].after)] == [False]
 
 
 def test_runs_that_are_deleted_are_told_once_among_the_moves(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MOST", 2)
     others = [WorkflowExecutionFactory(workflow=run.workflow) for _ in range(4)]
-    cursor = Moves().begin("now")
+    cursor = AllRunsReader().begin("now")
     WorkflowExecution.objects.filter(pk__in=[other.pk for other in others]).delete()
     run.complete()
-    told = list(steps(Moves(), cursor))
+    told = list(steps(AllRunsReader(), cursor))
     assert {gone for step in told for gone in step.deleted} == {(other.pk, run.workflow_id) for other in others}
     assert sum(len(step.deleted) for step in told) == len(others)
     assert [row.pk for step in told for row in step.runs] == [run.pk]
-    assert [step.tells for step in steps(Moves(), told[-1].after)] == [False]
+    assert [step.tells for step in steps(AllRunsReader(), told[-1].after)] == [False]
 
 
 def test_how_long_ago_a_run_has_ended_is_asked_of_the_clock_that_set_its_end(
@@ -296,7 +296,7 @@ def test_how_long_ago_a_run_has_ended_is_asked_of_the_clock_that_set_its_end(
     run.complete()
     monkeypatch.setattr(reader, "datetime", Ahead, raising=False)  # it has none, and needs none
     monkeypatch.setattr(timezone, "now", Ahead.now)
-    (step,) = steps(Run(run.pk), Cursor())
+    (step,) = steps(RunReader(run.pk), Cursor())
     assert step.end is None
     assert step.wake_in is not None
     assert 0 < step.wake_in <= reader.LINGER.total_seconds()
@@ -326,10 +326,10 @@ def test_who_may_write_but_not_read_who_watches_is_heard_all_the_same(run: Any) 
 
 def test_a_cursor_that_is_none_or_comes_from_elsewhere_is_refused() -> None:
     older, newer = snapshot(), str(Cursor.at("900000000000:900000000000:"))
-    going_on(str(Cursor.at(older)))
+    parse_cursor(str(Cursor.at(older)))
     for text in ("", "x", "W10=", newer, str(Cursor.at("5:3:")), str(Cursor.at("1:5:7")), str(Cursor("a b", "1:1:"))):
         with pytest.raises(BadCursor):
-            going_on(text)
+            parse_cursor(text)
 
 
 @pytest.mark.parametrize(
@@ -346,15 +346,15 @@ def test_a_cursor_that_is_none_or_comes_from_elsewhere_is_refused() -> None:
         ["5"],
     ],
 )
-@pytest.mark.parametrize("source", [Run, Moves])
+@pytest.mark.parametrize("source", [RunReader, AllRunsReader])
 def test_a_made_up_place_is_refused_or_read_as_python_reads_it(run: Any, source: Any, after: Any) -> None:
     place = [snapshot(), snapshot(), "", after, False]
     log(run, "new")
     try:
-        cursor = going_on(base64.urlsafe_b64encode(json.dumps(place).encode()).decode())
+        cursor = parse_cursor(base64.urlsafe_b64encode(json.dumps(place).encode()).decode())
     except BadCursor:
         return
-    (source(run.pk) if source is Run else source()).read(cursor)
+    (source(run.pk) if source is RunReader else source()).read(cursor)
 
 
 def test_digits_of_other_scripts_are_no_snapshot() -> None:
@@ -363,7 +363,7 @@ def test_digits_of_other_scripts_are_no_snapshot() -> None:
 
 
 def test_a_cursor_of_a_run_begins_the_moves_of_all_runs_now(run: Any) -> None:
-    (step,) = steps(Moves(), Cursor())
+    (step,) = steps(AllRunsReader(), Cursor())
     assert not step.tells
 
 

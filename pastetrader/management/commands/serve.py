@@ -108,7 +108,7 @@ class Command(BaseCommand):
 class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """It waits for every answer to end: streams do so when they are told."""
-        hub.here().close()
+        hub.get_hub().close()
         await super().shutdown(sockets)
 
 

@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from executions.audit import Through, acting
+from executions.audit import Through, act_as
 from executions.exceptions import ConcurrentExecution
 from executions.models import ExecutionStatus, NodeExecution, TriggerType, WorkflowExecution
 from ledgerkit.db.models import uuid7
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         workflow = get_or_make(user)
         self._say(f"Running {workflow.name} ...")
         try:
-            with _quiet_console(), acting(through=Through.COMMAND, user=user):
+            with _quiet_console(), act_as(through=Through.COMMAND, user=user):
                 run = Engine(FUNCTIONS, self._progress).execute(workflow, **_values(workflow, user, as_of))
         except ConcurrentExecution as error:
             runs = ", ".join(map(str, workflow.executions.running().values_list("pk", flat=True)))
