@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets measure accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -53,6 +53,9 @@ bench-secrets: setup ## 10,000 log lines with and without masking, in a database
 
 bench-live: setup ## what 200 open streams of a run cost those who write 1,000 lines/s to it, in a database of its own
 	@$(BIN)/python -m benches.live $(ARGS)
+
+measure: setup ## how the code reads: openings of docstrings, names, comments, sizes (ARGS="--list")
+	@$(BIN)/python -m benches.measure $(ARGS)
 
 schema: setup ## write schema.yaml, the API as OpenAPI 3.1
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file schema.yaml
