@@ -1,5 +1,5 @@
-"""Actions: each asks first, then says a verb to each row, in a transaction of its own, so that one refusal undoes no
-other."""
+"""Admin actions cancel, retry, skip and fail: each shows a confirmation page, then changes every row in a transaction
+of its own, so that one refused row does not roll back the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ VERBS = {
     "retry": _("Retry %(count)d %(items)s"),
     "skip": _("Skip %(count)d %(items)s"),
 }
-# Of the model's name and the act. Where nothing stands here the verb says all.
+# Text on the confirmation page, by model name and action. An action without side effects has none.
 EFFECTS = {
     ("workflowexecution", "cancel"): _("Their pending and running nodes are cancelled too. This cannot be undone."),
     ("workflowexecution", "fail"): _(
@@ -51,7 +51,7 @@ GONE = _("It was deleted meanwhile.")
 
 
 class NoSelectAcrossForm(ActionForm):
-    """A list that does not count its rows cannot offer all of them either."""
+    """Action form without "select all": the list does not count its rows."""
 
     def clean_select_across(self) -> bool:
         return False
@@ -59,8 +59,8 @@ class NoSelectAcrossForm(ActionForm):
 
 @dataclass(frozen=True)
 class Offer:
-    """An action on the page of a row. With a `refusal` it is not offered: the page says why not, and leads `way`, the
-    address of the page that helps, by the text `way_text`."""
+    """An action on a row's page. With a `refusal` the page shows this reason in place of the button, and a link with
+    the URL `way` and the text `way_text` to the page where the user can change that."""
 
     name: str
     title: Any
@@ -86,13 +86,13 @@ class TransitionActionsMixin(StrictAdmin):
 
     @admin.action(permissions=["change"], description=_("Mark as failed"), location=EVERYWHERE)
     def fail(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        """The way out for a run whose engine is gone."""
+        """Mark runs as failed whose engine is gone. A reason is required."""
         if is_confirmed(request) and not reason(request):
             return self._ask("fail", request, queryset, REASON_NEEDED)
         return self._say("fail", request, queryset, reason(request))
 
     def offers(self, request: HttpRequest, row: Any) -> list[Offer]:
-        """Return the actions that this user may take and that the row's state allows."""
+        """Return the actions that the user may run on the row, allowed ones and those refused with a reason."""
         acts: Any = self.get_actions(request, action_location=admin.ActionLocation.CHANGE_FORM).values()
         found = [(act, refusal(act.name, row)) for act in acts]
         return [self._offer(request, row, act, no) for act, no in found if no is None or no.reason]
@@ -106,7 +106,7 @@ class TransitionActionsMixin(StrictAdmin):
         return Offer(act.name, act.description, why, *suggest_retry_of_run(request, row))
 
     def _say(self, verb: str, request: HttpRequest, queryset: Any, *said: str) -> HttpResponse | None:
-        """Ask, and do it once the page that asks was answered; ask again where nothing could be done."""
+        """Render the confirmation page; once confirmed, change each row. Render it again if no row was changed."""
         if not is_confirmed(request):
             return self._ask(verb, request, queryset)
         pks = list(queryset.values_list("pk", flat=True))
@@ -139,14 +139,14 @@ class TransitionActionsMixin(StrictAdmin):
 
 
 def _is_spent(row: Any) -> bool:
-    """Whether the row is a failed node without a retry left. If its run failed too, retrying the run does not work
-    either, so the page says this first."""
+    """Return whether the row is a node without a retry left. Retrying its failed run would be refused for the same
+    reason, so the page shows this reason first."""
     run = getattr(row, "workflow_execution", row)
     return run is not row and run.status in {*ACTIVE, ExecutionStatus.FAILED} and not row.can_retry
 
 
 def suggest_retry_of_run(request: HttpRequest, row: Any) -> tuple[str, Any]:
-    """Return where it can be mended that a failed row cannot be retried: the address and the text of the link."""
+    """Return URL and text of the link to the page on which a retry becomes possible; empty if there is none."""
     run = getattr(row, "workflow_execution", row)
     if run is not row and run.status == ExecutionStatus.FAILED and not _is_spent(row):
         return reverse("admin:executions_workflowexecution_change", args=[run.pk]), _("To the run")

@@ -1,4 +1,4 @@
-"""What the lists and pages of the ledger share: they are read; nothing is added, and no field is ever edited."""
+"""Base of the ledger's model admins: read-only lists and pages; rows change through actions alone."""
 
 import logging
 from typing import Any, ClassVar
@@ -31,7 +31,8 @@ LIMIT_MS = 5_000  # for each statement of a list
 
 
 class ReadOnlyAdmin(TransitionActionsMixin):
-    """`columns` is all that is read of a row, in lists and on pages, `related` what comes along, `keyset` its order."""
+    """Read-only model admin. `columns` are the only columns loaded, `related` is passed to select_related(), and
+    `keyset` is the order of the list."""
 
     columns: ClassVar[tuple[str, ...]]
     related: ClassVar[tuple[str, ...]]
@@ -41,8 +42,8 @@ class ReadOnlyAdmin(TransitionActionsMixin):
     list_per_page = 50
     show_full_result_count = False
     sortable_by = ()
-    everything: ClassVar[str] = "?"  # the list without any filter
-    search_fields = ("id",)  # shows the box; get_search_results() says what it finds
+    everything: ClassVar[str] = "?"  # query string of the unfiltered list
+    search_fields = ("id",)  # shows the search box; get_search_results() does the search
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
@@ -59,14 +60,14 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """In general: who may take actions. Of a row: nobody, there is no form to save."""
+        """Return whether the user may run actions; False for a single row, whose page has no form to save."""
         return obj is None and super().has_change_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """A list that takes too long says so, and how to narrow it: it is never shown as an empty one."""
+        """Render 503 with advice on filters when the list times out, so that it never looks empty."""
         if request.method != "GET":
             return super().changelist_view(request, extra_context)
         try:
@@ -77,7 +78,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         except DatabaseError:
             logger.exception("The list of %s could not be read.", self.opts.model_name)
             return self.told(request, "not_read", 503, title=_("This could not be read"))
-        # Django answers a filter that is none with the unfiltered list.
+        # Django redirects an invalid filter to the unfiltered list, whose rows would look like the filtered ones.
         is_refused = response.get("Location") == f"{request.path}?{ERROR_FLAG}=1"
         return self.not_offered(request) if is_refused else response
 
@@ -90,11 +91,11 @@ class ReadOnlyAdmin(TransitionActionsMixin):
             return self.told(request, "page_too_slow", 503, title=_("This took too long"))
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """The page of a run has its history: Django's own knows what forms changed, which is nothing here."""
+        """Redirect to the history on the row's page: Django's own view lists changes by forms, and there are none."""
         return redirect(f"{_address(self.opts, object_id)}#history")
 
     def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
-        """Says which filter is none; from a place that is none it leads to the start of the list."""
+        """Render 400 naming the invalid filters. If only the cursor is invalid, redirect to the first page."""
         names = validation.invalid_parameters(self, request, request.GET.dict())
         kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
         if not names:
@@ -103,28 +104,28 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         return self.told(request, "not_offered", 400, **words | more)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
-        """Django's own leads to the front page, where nobody looks for it."""
+        """Render 404 in place of Django's redirect to the front page."""
         return self.unknown(request, unquote(object_id))
 
     def unknown(self, request: HttpRequest, id: str) -> HttpResponse:
         return self.told(request, "unknown", 404, **{"title": _("Not found"), "id": id} | self.gone(request, id))
 
     def gone(self, request: HttpRequest, id: str) -> dict[str, Any]:
-        """What is known of a row that is not there."""
+        """Return template context about a deleted row; by default there is none."""
         return {}
 
     def told(self, request: HttpRequest, page: str, status: int, **words: Any) -> HttpResponse:
-        """A page in place of the list, or of a row."""
+        """Render a message in place of the list or of a row's page."""
         everything = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist") + self.everything
         context = self.admin_site.each_context(request) | {"opts": self.opts, "everything": everything} | words
         return TemplateResponse(request, f"admin/executions/{page}.html", context, status=status)
 
     def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
-        """The way to another page, where what is asked of the list has one of its own."""
+        """Return a redirect if the request of the list has a page of its own, such as a search for an id."""
         return None
 
     def dress(self, request: HttpRequest, rows: list[Any]) -> None:
-        """Give the rows of one page of the list what comes from elsewhere, by as many queries as for one row."""
+        """Set attributes from other tables on the rows of a page, with as many queries as for one row."""
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs["obj"]
@@ -133,8 +134,8 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """What the row's template shows."""
-        raise NotImplementedError  # abstract: runs, nodes and lines each have their own
+        """Return the context of the row's template."""
+        raise NotImplementedError  # runs, node executions and log lines each implement it
 
     @admin.display(description=_("duration"))
     def duration(self, row: Any) -> str:
@@ -150,12 +151,12 @@ class ReadOnlyAdmin(TransitionActionsMixin):
 
 
 def link_to(row: Any, text: Any) -> str:
-    """To the row's page. `text` is escaped."""
+    """Return a link to the row's page. `text` is escaped."""
     return format_html('<a href="{}">{}</a>', _address(row._meta, row.pk), text)
 
 
 def link_to_run(row: Any) -> str:
-    """To the run of a node execution or a line; only its id for whoever may not see runs (`row.shows_run`)."""
+    """Return a link to the run of a node execution or log line, or only its id if the user may not see it."""
     run = row.workflow_execution
     return link_to(run, run.workflow_name) if row.shows_run else str(run.pk)
 

@@ -1,4 +1,4 @@
-"""What rows say on a page: durations for people, and texts cut in the database, whatever their size there."""
+"""Text of durations, times and payloads. Long texts are cut in the database, so that no page loads all of them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,21 +20,21 @@ LINE = 300
 
 
 def duration(row: Any) -> str:
-    """Of a run, a node execution or an attempt; of one that runs, the time until now."""
+    """Return the duration of a run, node execution or attempt as text; of a running one, the time so far."""
     if (known := row.duration_seconds) is None and (running := seconds(row)) is not None:
         return _("%(duration)s so far") % {"duration": format_duration(running)}
     return "–" if known is None else format_duration(known)
 
 
 def seconds(row: Any) -> float | None:
-    """As duration(); None of what has not started, and of what has been given an end only."""
+    """Return the seconds from start to end, or to now if running; None if it never started."""
     if row.started_at is not None and row.status == "running":
         return float((timezone.now() - row.started_at).total_seconds())
     return row.duration_seconds  # type: ignore[no-any-return]  # of any row that has times
 
 
 def format_duration(seconds: float) -> str:
-    """ "40 ms", "1.2 s", "3 min 4 s", "2 h 5 min", "3 d 4 h": two units at most."""
+    """Return "40 ms", "1.2 s", "3 min 4 s", "2 h 5 min" or "3 d 4 h": at most two units."""
     if seconds < 0.9995:  # noqa: PLR2004  # rounds up to a second
         return _("%d ms") % round(seconds * 1000)
     if seconds < 59.95:  # noqa: PLR2004  # rounds up to a minute
@@ -49,7 +49,7 @@ def format_duration(seconds: float) -> str:
 
 
 def status(run: Any) -> str:
-    """Return the word for a run's status; of one that was completed all the same, also how many of its nodes failed."""
+    """Return the label of a run's status; for a completed run with failed nodes, also their number."""
     word = str(run.get_status_display())
     if run.status != ExecutionStatus.COMPLETED or not run.failed_nodes:
         return word
@@ -58,7 +58,7 @@ def status(run: Any) -> str:
 
 
 def percent(value: float | None) -> str:
-    """ "98.5 %"; of nothing "–"."""
+    """Return "98.5 %", or "–" for None."""
     return "–" if value is None else _("%(number)s %%") % {"number": localize(value)}
 
 
@@ -71,13 +71,13 @@ def first_characters(name: str, size: int) -> Left:
 
 
 def last_characters(name: str, size: int) -> Right:
-    """The end of a traceback says what went wrong."""
+    """Return the last `size` characters, as for a traceback, whose end names the exception."""
     return Right(F(name), size)
 
 
 @dataclass
 class Payload:
-    """One JSON field, ready to be read."""
+    """One JSON field as indented text, cut after LIMIT characters."""
 
     label: Any
     text: str | None
@@ -96,7 +96,7 @@ class Payload:
 
 
 def payloads(row: Any, *names: str, **others: Any) -> tuple[list[Payload], dict[str, Any]]:
-    """The row's JSON fields, printed by the database; and `others`, expressions, from the same query."""
+    """Return the JSON fields, formatted by PostgreSQL, and the values of the expressions `others`, in one query."""
     printed = {f"{name}_printed": _format_json(name) for name in names}
     found = type(row)._default_manager.filter(pk=row.pk).values(**printed, **others).first()
     values: dict[str, Any] = found or dict.fromkeys([*printed, *others])

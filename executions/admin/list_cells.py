@@ -1,4 +1,4 @@
-"""What a run shows in a list: how long ago it was, and its duration beside what is usual of its workflow."""
+"""Cells of the lists of runs: the time since start, and the duration as a bar against the workflow's p50 and p95."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,14 +12,14 @@ from . import formatting
 from .monitor import duration_percentiles
 from .monitor.duration_percentiles import WorkflowPercentiles
 
-AHEAD = timedelta(seconds=2)
+AHEAD = timedelta(seconds=2)  # clock skew that still counts as now
 WIDTH = 100  # of the bar, in units of its viewBox
-P95_AT = 70  # what is longer than usual has room beyond
+P95_AT = 70  # leaves space for longer runs
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A duration, in seconds, against what is usual."""
+    """A duration in seconds, and its workflow's percentiles, in units of the SVG's viewBox."""
 
     seconds: float
     usual: WorkflowPercentiles
@@ -50,7 +50,7 @@ class Bar:
 
 
 def with_duration_bars(runs: list[Any]) -> list[Any]:
-    """The same runs, each with its `bar`, or None where nothing is known of what is usual; by one question."""
+    """Set on each run its duration, age and `bar` (None without percentiles) with one query; return the runs."""
     known = duration_percentiles.get_percentiles({run.workflow_id for run in runs})
     for run in runs:
         run.seconds = seconds(run)
@@ -62,7 +62,7 @@ def with_duration_bars(runs: list[Any]) -> list[Any]:
 
 
 def seconds(run: Any) -> Any:
-    """Of one that runs, until now; None of one that has not started."""
+    """Return the run's seconds, until now if it is running; None if it has not started."""
     if run.duration_seconds is None and run.started_at and run.status == "running":
         return max(0.0, (timezone.now() - run.started_at).total_seconds())
     found: float | None = run.duration_seconds
@@ -70,7 +70,7 @@ def seconds(run: Any) -> Any:
 
 
 def format_ago(moment: datetime) -> str:
-    """ "12 s ago", "3 minutes ago", "2 days ago", and "in 2 days"; what one clock may be ahead of another is now."""
+    """Return "12 s ago", "3 minutes ago" or "in 2 days". A time at most AHEAD in the future counts as now."""
     passed = timezone.now() - moment
     if passed < -AHEAD:
         return _("in %(duration)s") % {"duration": _span(-passed, timeuntil(moment, depth=1))}
@@ -78,12 +78,12 @@ def format_ago(moment: datetime) -> str:
 
 
 def _span(length: timedelta, words: str) -> str:
-    """Django's words begin at a minute."""
+    """Return seconds below one minute, where Django's timesince() has none; otherwise its text."""
     return _("%(seconds)d s") % {"seconds": length.total_seconds()} if length < timedelta(minutes=1) else words
 
 
 def clock_texts() -> dict[str, str]:
-    """The words of texts.human() for clocks.js, and the server's own time, by which they tick."""
+    """Return the formats of format_duration() for clocks.js, and the server's time, from which its clocks count."""
     return {
         "now": timezone.now().isoformat(),
         "seconds": _("%(seconds)d s"),

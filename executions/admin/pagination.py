@@ -1,4 +1,4 @@
-"""Lists of any length, newest first: a page is found by the last row of the one before it, nothing is ever counted."""
+"""Keyset pagination of the admin lists: a page starts after the last row of the previous one, without a COUNT."""
 
 import json
 from datetime import datetime
@@ -13,13 +13,13 @@ from django.http import HttpRequest
 from ledgerkit.admin.lists import StrictChangeList
 from ledgerkit.db import json_validation
 
-OLDER, NEWER = "older", "newer"  # than the row whose place is the value
-FIND = "find_workflow"  # among the workflows that a filter offers
+OLDER, NEWER = "older", "newer"  # parameters; the value is the key of a row, see _format_key()
+FIND = "find_workflow"  # parameter: searches among the workflows of a filter
 SEPARATOR = "~"
 
 
 class KeysetChangeList(StrictChangeList):
-    """Ordered by the model admin's `keyset` alone: a time and the id, or the id, which is a clock too."""
+    """Change list ordered by the model admin's `keyset`: a time and the id, or the id alone (UUIDv7 sorts by time)."""
 
     PARSERS: ClassVar[dict[str, Any]] = {
         "id": UUID,
@@ -35,7 +35,7 @@ class KeysetChangeList(StrictChangeList):
         return super().get_queryset(request, exclude_parameters)
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
-        """Leave the search among the workflows out of links."""
+        """Omit the search among the workflows from links."""
         return super().get_query_string(new_params, [FIND, *(remove or ())])
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
@@ -43,8 +43,8 @@ class KeysetChangeList(StrictChangeList):
 
     @property
     def keyset(self) -> tuple[str, ...]:
-        # The stubs know a ModelAdmin here; ours has a keyset.
-        return self.model_admin.keyset  # type: ignore[attr-defined,no-any-return]  # as the line above says
+        # django-stubs types this as a plain ModelAdmin, without a keyset.
+        return self.model_admin.keyset  # type: ignore[attr-defined,no-any-return]  # see above
 
     def get_results(self, request: HttpRequest) -> None:
         self.older_link, self.newer_link = "", ""
@@ -52,17 +52,17 @@ class KeysetChangeList(StrictChangeList):
             self.result_list = self._newer_than(request.GET[NEWER])
         else:
             self.result_list = self._older_than(request.GET.get(OLDER))
-        self.model_admin.dress(request, self.result_list)  # type: ignore[attr-defined]  # as keyset: ours has it
+        self.model_admin.dress(request, self.result_list)  # type: ignore[attr-defined]  # defined by ReadOnlyAdmin
         self.estimate = self._estimate() if self.older_link or self.newer_link else None
-        # What Django's templates ask for.
+        # Attributes that Django's templates read.
         self.result_count = self.full_result_count = len(self.result_list)
         self.show_full_result_count, self.show_admin_actions = False, bool(self.result_list)
         self.can_show_all, self.multi_page = False, False
         self.paginator: Any = None
 
     def _estimate(self) -> int | None:
-        """What the planner takes the number of rows for, to two digits: nothing is counted. None where the filters say
-        less to it than they leave out."""
+        """Return the planner's estimate of the number of rows, to two digits. None if a filter selects runs
+        (OfNewestRuns): this condition is added in _first() and is missing from the plan."""
         if any(getattr(spec, "runs", None) is not None for spec in self.filter_specs):
             return None
         (plan,) = json.loads(self.queryset.order_by().explain(format="json"))
@@ -90,7 +90,7 @@ class KeysetChangeList(StrictChangeList):
         return shown
 
     def _first(self, rows: Any) -> list[Any]:
-        """Enough for a page, and one more."""
+        """Return the rows of a page, and one more to see whether a next page exists."""
         count = self.list_per_page + 1
         for spec in self.filter_specs:
             if (runs := getattr(spec, "runs", None)) is not None:
@@ -98,8 +98,8 @@ class KeysetChangeList(StrictChangeList):
         return list(rows[:count])
 
     def _first_of(self, runs: Any, rows: Any, count: int) -> list[UUID]:
-        """The first ones of each run, whose own index knows their order, hold the first ones of all. Those are found
-        here: the database, asked to sort and to limit, may prefer to walk the whole table in the order of the list."""
+        """Return the ids of the first rows of all `runs`, picked from the first rows of each run, which its own index
+        returns in order. Given one ORDER BY ... LIMIT, PostgreSQL may scan the whole table in the list's order."""
         each = ArraySubquery(rows.filter(workflow_execution=OuterRef("pk")).values("pk")[:count])
         found = rows.model.objects.filter(pk__in=runs.values(row=Func(each, function="unnest"))).order_by()
         places = sorted(found.values_list(*self.keyset), reverse=rows.query.order_by[0].startswith("-"))
@@ -110,7 +110,7 @@ class KeysetChangeList(StrictChangeList):
         return SEPARATOR.join(value.isoformat() if isinstance(value, datetime) else str(value) for value in values)
 
     def _beyond(self, place: str, direction: str) -> Q:
-        """Bounded on the first column, so that its index is used; the second one parts equal times."""
+        """Match rows beyond a key. Bounds the first column, so that its index is used; the second breaks ties."""
         first, *second = self._parsed(place)
         if not second:
             return Q((f"{self.keyset[0]}__{direction}", first))
@@ -119,7 +119,7 @@ class KeysetChangeList(StrictChangeList):
         return Q((f"{self.keyset[0]}__{direction}e", first)) & ~passed
 
     def _parsed(self, place: str) -> list[Any]:
-        """Read a place of the list. Raises IncorrectLookupParameters for a time that the database does not have too."""
+        """Parse a key. Raises IncorrectLookupParameters, also for a time outside PostgreSQL's range."""
         try:
             return [self.PARSERS[name](text) for name, text in zip(self.keyset, place.split(SEPARATOR), strict=True)]
         except ValueError:

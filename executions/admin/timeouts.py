@@ -1,4 +1,4 @@
-"""Questions of which a page has several, and each of which may fail by itself."""
+"""Queries of page sections: a section that fails or times out leaves the others on the page."""
 
 import logging
 from collections.abc import Callable
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 def query_or_none[T](name: str, question: Callable[[], T], milliseconds: int) -> T | None:
-    """The answer, or None where there was none in time."""
+    """Return the result of `question`; None, with a log line, if it timed out or the database failed."""
     try:
         with statement_timeout(milliseconds):
             return question()

@@ -1,4 +1,4 @@
-"""What the made-up ledger says: names, payloads, errors and lines, drawn from pools so that a million cost seconds."""
+"""Texts of the generated ledger: names, payloads, errors and log lines, drawn from pools for speed."""
 
 import json
 from itertools import accumulate
@@ -73,9 +73,9 @@ class Texts:
         return random.choices(LEVELS, cum_weights=LEVEL_WEIGHTS, k=count)
 
     def line(self, random: Random, level: LogLevel) -> tuple[str, Encoded | None]:
-        """A message, and data where it has some."""
+        """Return a message and its data; every seventh line has data."""
         message = self._lines[level][int(random.random() * POOL)]
-        data = int(random.random() * POOL * 7)  # every seventh line has some
+        data = int(random.random() * POOL * 7)
         return message, self._data[data] if data < POOL else None
 
 
@@ -92,7 +92,7 @@ def _input(random: Random) -> dict[str, Any]:
 
 
 def _output(random: Random) -> dict[str, Any]:
-    """Mostly some hundred bytes, now and then some thousand."""
+    """Return an output of mostly some hundred, sometimes some thousand bytes."""
     rows = min(150, int(random.lognormvariate(1.2, 1)))
     ranking = [{"ticker": random.choice(SYMBOLS), "score": round(random.gauss(0, 1), 6)} for _ in range(rows)]
     return {"rows": random.randrange(10_000), "ranking": ranking}

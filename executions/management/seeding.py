@@ -1,7 +1,7 @@
-"""A made-up ledger as life leaves it: few workflows have most of the runs, few runs fail, lines crowd on some of them.
+"""Generator of a lifelike ledger: few workflows have most of the runs, few runs fail, few have most lines.
 
-Every row follows from the plan, ids included: two ledgers of one plan are equal, byte by byte. What is made obeys the
-state machine: no active node in a run that has ended, at most one running run per workflow, attempts that number.
+Every row follows from the plan, ids included: two ledgers of one plan are equal, byte by byte. The rows obey the state
+machine: no active node in an ended run, at most one running run per workflow, attempts numbered without gaps.
 """
 
 import json
@@ -30,7 +30,7 @@ from workflows.models import Edge, Node, NodeType, Workflow
 
 from . import seed_texts as texts
 
-MARK = "seed_ledger"  # a key of the config of every workflow that was made here
+MARK = "seed_ledger"  # key in the config of every generated workflow
 PERIOD = timedelta(days=60)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000  # times are whole microseconds since 1970 until they are written
@@ -90,15 +90,15 @@ class Definition:
     id: str
     name: str
     schedule: str
-    seconds: float  # the median of what a run takes
+    seconds: float  # median duration of a run
     steps: list[Step] = field(default_factory=list)
     edges: list[tuple[Step, Step]] = field(default_factory=list)
-    free_at: int = 0  # its latest run ended then
+    free_at: int = 0  # end of its latest run: one run at a time
 
 
 @dataclass
 class Run:
-    """One run while its rows are made."""
+    """A run while its rows are generated."""
 
     id: str
     of: Definition
@@ -107,7 +107,7 @@ class Run:
     end: int
     status: ExecutionStatus
     steps: list[Step]
-    stop: int = 0  # the level at which it failed, was cancelled, or is now
+    stop: int = 0  # level at which it failed, was cancelled or is running
     retried: bool = False
     error: texts.Error | None = None
     started_nodes: list[tuple[str, int, int]] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Run:
 class Ledger:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.random = Random(plan.seed)  # noqa: S311  # the same every time is what is wanted
+        self.random = Random(plan.seed)  # noqa: S311  # reproducible on purpose
         self.first, self.last = _micro(plan.since), _micro(plan.until)
         self.texts = texts.Texts(self.random)
         weights = [1 / (rank + 1) ** 1.1 for rank in range(plan.workflows)]
@@ -140,7 +140,7 @@ class Ledger:
         }
 
     def batches(self) -> Iterator[Batch]:
-        """The rows of some thousand runs each, tables in the order in which they can be written."""
+        """Yield the rows of RUNS_IN_BATCH runs, tables in the order of their foreign keys."""
         created = self._times()
         counts = zip(self._node_counts(), self._line_counts(), strict=True)
         last_of = {id(definition): index for index, definition in enumerate(self.chosen)}
@@ -154,7 +154,7 @@ class Ledger:
                 self._add_lines(batch, run, lines)
             yield batch
 
-    # --- what there is to run -----------------------------------------------
+    # --- definitions -----------------------------------------------
     def _definition(self, rank: int, share: float) -> Definition:
         apart = PERIOD.total_seconds() / max(1.0, self.plan.runs * share)
         name = f"{texts.WORKFLOWS[rank % len(texts.WORKFLOWS)]} {rank + 1}"
@@ -165,7 +165,7 @@ class Ledger:
         return new
 
     def _add_step(self, definition: Definition) -> None:
-        """One more node: on the last level, or on the next one below what is there."""
+        """Add a node on the last level or on a new one below it."""
         steps, number = definition.steps, len(definition.steps)
         wide = number and sum(step.level == steps[-1].level for step in steps)
         level = 0 if not number else steps[-1].level + (self.random.random() * 4 < wide)
@@ -176,14 +176,14 @@ class Ledger:
         steps.append(step)
 
     def _grow(self) -> None:
-        """The runs that were drawn must have room for all nodes."""
+        """Add nodes to the definitions until the chosen runs can hold all planned node executions."""
         while sum(len(definition.steps) for definition in self.chosen) < self.plan.nodes:
             for definition in self.definitions:
                 self._add_step(definition)
 
-    # --- how much of it, and when -------------------------------------------
+    # --- times and counts -------------------------------------------
     def _times(self) -> list[int]:
-        """More by day than by night, more on weekdays; in order."""
+        """Return the sorted creation times: more by day than by night, more on weekdays."""
         hours = range(int(PERIOD / timedelta(hours=1)))
         starts = [self.plan.since + timedelta(hours=hour) for hour in hours]
         weights = list(accumulate((0.3 if s.weekday() > 4 else 1) * (1 if 13 <= s.hour < 21 else 0.35) for s in starts))
@@ -192,7 +192,7 @@ class Ledger:
         return sorted(self.first + each * hour + int(self.random.random() * hour) for each in drawn)
 
     def _node_counts(self) -> Iterator[int]:
-        """Of each run, at most as many as its workflow has; all together exactly as many as were asked for."""
+        """Yield the node executions of each run, at most one for each node; the sum is exactly `plan.nodes`."""
         left, room = self.plan.nodes, sum(len(definition.steps) for definition in self.chosen)
         for definition in self.chosen:
             size = len(definition.steps)
@@ -286,7 +286,7 @@ class Ledger:
             document["timeout_seconds"] = 900
         return ingest.Encoded(json.dumps(document))
 
-    # --- its nodes ----------------------------------------------------------
+    # --- node executions ----------------------------------------------------------
     def _add_nodes(self, batch: Batch, run: Run) -> None:
         failing = self._failing(run)
         start = _middle(run) + 1 if run.retried else run.start
@@ -339,7 +339,7 @@ class Ledger:
         )  # fmt: skip
 
     def _node_status(self, run: Run, step: Step, *, failing: bool) -> tuple[ExecutionStatus, bool]:
-        """And whether the end of its run settled it."""
+        """Return the status, and whether the end of the run set it."""
         if run.status == S.PENDING:
             return S.PENDING, False
         if not run.start:
@@ -366,7 +366,7 @@ class Ledger:
             (self._id(end), node, number, S.FAILED, _time(start), _time(end), error.message, error.traceback)
         )
 
-    # --- its lines ----------------------------------------------------------
+    # --- log lines ----------------------------------------------------------
     def _add_lines(self, batch: Batch, run: Run, count: int) -> None:
         random, append = self.random, batch[ExecutionLog].append
         if run.error and count:
@@ -387,7 +387,7 @@ class Ledger:
         return self.random.random() < of
 
     def _id(self, micro: int) -> str:
-        """A UUIDv7 of that moment, as PostgreSQL reads it."""
+        """Return a UUIDv7 of this time as 32 hexadecimal digits."""
         bits = self.random.getrandbits(74)
         return f"{micro // 1000 << 80 | 7 << 76 | bits >> 62 << 64 | 2 << 62 | bits & (1 << 62) - 1:032x}"
 
@@ -405,5 +405,5 @@ def _micro(moment: datetime) -> int:
 
 
 def _time(micro: int) -> datetime | None:
-    """None for "not yet"."""
+    """Convert microseconds to a datetime; 0 means "not yet" and gives None."""
     return EPOCH + timedelta(microseconds=micro) if micro else None

@@ -1,4 +1,4 @@
-"""For the form of a workflow, which shows the graph that it holds."""
+"""Template tag that draws a workflow's graph in its form."""
 
 from typing import Any
 
@@ -12,5 +12,5 @@ register = template.Library()
 
 @register.inclusion_tag("admin/workflows/workflow/_preview.html")
 def graph_preview(graph: Graph) -> dict[str, Any]:
-    """`{% graph_preview graph %}`; a graph that is too large is counted and not drawn."""
+    """Render `{% graph_preview graph %}`; of a graph that is too large to draw, only the counts."""
     return {"drawing": graph_chart.draw_graph(graph, [], set()), "nodes": len(graph.nodes), "edges": len(graph.edges)}

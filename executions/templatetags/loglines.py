@@ -1,4 +1,4 @@
-"""For _lines.html, which the page, its windows and the stream of a run render alike."""
+"""Template tags that render log lines, for the log page, its windows and the live stream."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,18 +16,18 @@ register = template.Library()
 
 @register.simple_tag
 def log_lines(lines: Iterable[Any], run: Any, asked: Any = None, before: Any = None, at: Any = None) -> SafeString:
-    """`{% log_lines lines run asked before at %}`; only `lines` and `run` are needed."""
+    """Render `{% log_lines lines run asked before at %}`; only `lines` and `run` are required."""
     asked = asked or LogQuery()
     return render_rows(present(lines, run, asked, before or None, at or None), asked)
 
 
 @register.filter
 def uncoloured(text: str | None) -> str:
-    """A text of an engine in a cell of a table: without the colours that terminals know."""
+    """Remove ANSI sequences from an error or other text shown in a table."""
     return ansi.strip_ansi(text or "")
 
 
 @register.filter
 def said(message: str, q: str = "") -> SafeString:
-    """A message as it is shown in a line."""
+    """Render a message as HTML, with ANSI colours and matches of `q`."""
     return ansi.to_html(message.replace("\r\n", "\n").replace("\r", "\n"), q)

@@ -1,4 +1,4 @@
-"""Filters that offer constants, or rows of a small table: never what a look at the whole ledger would find."""
+"""Filters of the admin lists. They offer constants or rows of a small table, and never scan the executions."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ class LevelFilter(ConstantFilter):
 
 
 class PeriodFilter(ConstantFilter):
-    """Of the time in `column`; an open range, which its index serves."""
+    """Filter by a lower bound of the time in `column`, which its index serves."""
 
     title = _("date")
     parameter_name = "period"
@@ -70,7 +70,7 @@ class LoggedFilter(PeriodFilter):
 
 
 class IdTimeFilter(PeriodFilter):
-    """Node executions have no index by time, and an id that is one."""
+    """Filter by the time in the UUIDv7 id: node executions have no index on a time column."""
 
     column = "id"
 
@@ -79,8 +79,8 @@ class IdTimeFilter(PeriodFilter):
 
 
 class WorkflowFilter(ConstantFilter):
-    """Offers the first workflows by name, of all or of those whose name has what `?find_workflow=` says; and the one
-    that the address names."""
+    """Filter by workflow. Offers the first workflows by name, optionally those containing `?find_workflow=`, and
+    always the selected one."""
 
     title = _("workflow")
     parameter_name = "workflow"
@@ -96,7 +96,7 @@ class WorkflowFilter(ConstantFilter):
         return (*super().parameters(), FIND)
 
     def has_output(self) -> bool:
-        """Say so where nothing was found."""
+        """Render the filter also when the search matched no workflow, with a message."""
         return super().has_output() or bool(self.find)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
@@ -110,20 +110,19 @@ class WorkflowFilter(ConstantFilter):
         return [*offered, *((str(pk), name) for pk, name in named)]
 
     def wanted(self) -> list[str]:
-        """What the address names, offered or not."""
+        """Return the selected ids, offered or not."""
         return [value] if (value := self.value()) is not None else []
 
 
 class NodesWorkflowFilter(WorkflowFilter):
     def chosen(self, queryset: Any, value: str) -> Any:
-        # As a list of ids the planner knows how common each of them is; of a join it does not.
+        # With a list of ids the planner knows how frequent each one is; with a join it does not.
         return queryset.filter(node__in=list(Node.objects.filter(workflow=UUID(value)).values_list("id", flat=True)))
 
 
 class OfNewestRuns(ConstantFilter):
-    """By what the rows' run is. No index holds them in the order of the list, so the list looks at the newest `shown`
-    runs alone, at each of them by itself (see KeysetChangeList): those that this user may see, and that the
-    other filters leave."""
+    """Filter rows by a column of their run. No index has them in the order of the list, so the list reads the newest
+    `shown` runs alone, one by one (see KeysetChangeList): those visible to the user that match the other filters."""
 
     NARROWING: ClassVar[dict[str, str]] = {"workflow": "workflow", "workflow_execution": "pk"}
     shown: ClassVar[int]
@@ -149,7 +148,7 @@ class LinesWorkflowFilter(OfNewestRuns, WorkflowFilter):
 
 
 class LinkedFilter(ConstantFilter):
-    """Comes by a link from another page, and shows only while it is in use."""
+    """Filter set by links from other pages; listed only while it is in use."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         value = self.value()
@@ -172,7 +171,7 @@ class NodeExecutionFilter(LinkedFilter):
 
 
 def _start(period: str) -> datetime:
-    """Return the first midnight of the reader's day, or the moment so many times 24 hours ago, whatever clocks did."""
+    """Return today's first midnight in the user's zone, or the time exactly that many times 24 hours ago."""
     if period == "today":
         return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
     return timezone.now() - timedelta(days=int(period))

@@ -1,4 +1,4 @@
-"""Filters each of whose choices can be left out too: `?not_status=completed,cancelled`."""
+"""Filters that can also exclude: `?not_status=completed,cancelled`."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
@@ -68,7 +68,7 @@ class ExcludableFilterMixin(ConstantFilter):
             }
 
     def _without(self, value: str) -> tuple[dict[str, Any], list[str]]:
-        """What the address gets and loses where this choice is left out, or taken in again."""
+        """Return the parameters to set and to remove in a link that toggles the exclusion of `value`."""
         kept = [each for each in self.excluded if each != value]
         left_out = kept if value in self.excluded else [*kept, value]
         added = {self.exclusion: SEPARATOR.join(left_out)} if left_out else {}

@@ -1,4 +1,4 @@
-"""What one looks for again and again in the list of runs: sets of its filters, and so addresses."""
+"""Presets of the list of runs: named sets of filters, shown as links."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.admin.pagination import NEWER, OLDER
 
-VIEW = "view"  # of the list: the id of a saved one
-EVERYTHING = {
-    VIEW: "all"
-}  # the list without any filter; its bare address leads to a saved view where one is the default
+VIEW = "view"  # parameter: the id of a saved view
+# The unfiltered list. Without parameters the list redirects to the user's default saved view, if there is one.
+EVERYTHING = {VIEW: "all"}
 
 PRESETS: tuple[tuple[Any, dict[str, str]], ...] = (
     (_("All"), EVERYTHING),
@@ -39,6 +38,6 @@ def visible_presets(query: QueryDict) -> list[Preset]:
 
 
 def runs_url(**filters: Any) -> str:
-    """The address of the list of runs that `filters` leave."""
+    """Return the URL of the list of runs with `filters`."""
     query = urlencode(filters)
     return reverse("admin:executions_workflowexecution_changelist") + (f"?{query}" if query else "")

@@ -1,4 +1,4 @@
-"""The newest runs of a workflow, which its page is about, and a filter that finds the same ones in a list."""
+"""Newest runs of a workflow, as its page shows them, and the filter that selects the same runs in a list."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from workflows.models import Workflow
 from .base import LinkedFilter
 
 RUNS = 200
-EXECUTIONS = 20_000  # of nodes, in about so many runs as are counted
+EXECUTIONS = 20_000  # node executions that are counted at most, approximately
 SEPARATOR = "~"
 COLUMNS = (
     "status", "failed_nodes", "trigger_type", "attempt", "created_at", "started_at", "ended_at", "graph", "workflow",
@@ -29,14 +29,14 @@ ORDER = ("-created_at", "-id")
 
 
 def newest_runs(user: Any, workflow: UUID) -> list[Any]:
-    """Newest first."""
+    """Return the newest RUNS visible runs of the workflow, newest first."""
     return list(first_rows(WorkflowExecution.objects.visible_to(user), workflow, Q(), ORDER, RUNS))
 
 
 def first_rows(seen: Any, workflow: UUID, where: Q, order: Sequence[str], number: int) -> Any:
-    """The first ones of `seen` in that order, read off the index on the runs of a workflow. Asked for the workflow
-    outright, the planner may prefer to read the newest runs of all until it has met enough of these: where the
-    workflow has stopped, that is nearly every run."""
+    """Return the first runs of `seen` in this order, from the index on the runs of a workflow. With a plain WHERE, the
+    planner may scan the newest runs of all workflows until enough match: for a workflow that has stopped, that is
+    nearly the whole table."""
     firsts = seen.filter(where, workflow=OuterRef("pk")).order_by(*order).values("pk")[:number]
     each = Func(ArraySubquery(firsts), function="unnest", output_field=UUIDField())
     found = Workflow.objects.filter(pk=workflow).values_list(each)
@@ -44,17 +44,17 @@ def first_rows(seen: Any, workflow: UUID, where: Q, order: Sequence[str], number
 
 
 def get_run(user: Any, workflow: UUID, pk: UUID) -> Any:
-    """That run, or None where the workflow has none such that the user may see."""
+    """Return the run; None if the workflow has no such run visible to the user."""
     return WorkflowExecution.objects.visible_to(user).filter(workflow=workflow, pk=pk).only(*COLUMNS).first()
 
 
 def window_size(nodes: int) -> int:
-    """In so many runs the executions of a workflow's nodes are counted: fewer where it has many nodes."""
+    """Return in how many runs node executions are counted; fewer for workflows with many nodes."""
     return min(RUNS, max(20, EXECUTIONS // max(1, nodes)))
 
 
 class NewestRunsFilter(LinkedFilter):
-    """Of the newest runs of a workflow; each of them is looked at by itself (see KeysetChangeList)."""
+    """Filter by the newest runs of a workflow, each read on its own (see KeysetChangeList)."""
 
     title = gettext_lazy("newest executions of a workflow")
     parameter_name = "newest_runs"
@@ -73,7 +73,7 @@ class NewestRunsFilter(LinkedFilter):
 
 
 def format_value(workflow: UUID, number: int) -> str:
-    """Of NewestRunsFilter."""
+    """Return the value of NewestRunsFilter in a link."""
     return f"{workflow}{SEPARATOR}{number}"
 
 

@@ -1,4 +1,4 @@
-"""The filters of the list of runs. Each number that the monitor shows is what one set of these finds."""
+"""Filters of the list of runs. Each number of the monitor is the length of a list with such filters."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,7 +19,7 @@ from workflows.models import Workflow
 from .base import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter
 from .exclude import ExcludableFilterMixin
 
-OWNED = 1_000  # workflows of one person that are listed to the planner
+OWNED = 1_000  # workflows of one user that are passed to the query as ids
 BETWEEN = "~"
 
 
@@ -49,7 +49,7 @@ class EndedFilter(PeriodFilter):
 
 
 class EndedBetween(LinkedFilter):
-    """From one time until just before another, as a bar of a chart has them."""
+    """Filter by an interval of the end, excluding its end, as for a bar of a chart."""
 
     title = _("exact time of the end")
     parameter_name = "ended_between"
@@ -74,7 +74,7 @@ class FailedNodesFilter(ConstantFilter):
 
 
 class PaceFilter(ConstantFilter):
-    """Of the last days alone, which are what the rule is about."""
+    """Filter slow runs, among those of the last days alone, from which the percentiles come."""
 
     title = _("pace")
     parameter_name = "pace"
@@ -90,7 +90,7 @@ class OwnerFilter(ConstantFilter):
     offered = (("me", _("Me")),)
 
     def chosen(self, queryset: Any, value: str) -> Any:
-        # As a list of ids the planner knows how common each of them is; of a join it does not.
+        # With a list of ids the planner knows how frequent each one is; with a join it does not.
         mine = Workflow.objects.filter(owner=self.request.user.pk).order_by("-id").values_list("id", flat=True)
         found = list(mine[: OWNED + 1])
         if len(found) > OWNED:
@@ -99,7 +99,7 @@ class OwnerFilter(ConstantFilter):
 
 
 class CauseFilter(LinkedFilter):
-    """Runs that failed lately of one cause, or of it at one node, to which the monitor links."""
+    """Filter recently failed runs by cause, or by cause and node; the monitor links to it."""
 
     title = _("cause")
     parameter_name = "cause"
@@ -132,12 +132,12 @@ ALL = (
 
 
 def between(since: datetime, until: datetime) -> str:
-    """The value of EndedBetween."""
+    """Return the value of EndedBetween in a link."""
     return f"{since.isoformat()}{BETWEEN}{until.isoformat()}"
 
 
 def _times(text: str) -> tuple[datetime, datetime]:
-    """Read two times which the database and the reader's clock can both show. Raises IncorrectLookupParameters."""
+    """Parse two times that PostgreSQL and the user's time zone can represent. Raises IncorrectLookupParameters."""
     try:
         since, until = (timezone.localtime(_moment(each)) for each in text.split(BETWEEN))
     except (ValueError, OverflowError):
@@ -146,7 +146,7 @@ def _times(text: str) -> tuple[datetime, datetime]:
 
 
 def _moment(text: str) -> datetime:
-    """Read a time; without its zone it is the reader's. Raises ValueError, OverflowError."""
+    """Parse a time; without an offset it is in the user's zone. Raises ValueError, OverflowError."""
     found = parse_datetime(text)
     is_local = found is not None and found.tzinfo is None
     return json_validation.parse_utc_datetime(timezone.make_aware(found).isoformat() if found and is_local else text)

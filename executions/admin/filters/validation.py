@@ -1,4 +1,4 @@
-"""Which parameters of an address a list takes: those of its filters, each with a value that the filter knows."""
+"""Validation of a list's query parameters: each must belong to a filter, with a value that the filter accepts."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from executions.admin.pagination import FIND, NEWER, OLDER
 
 from .presets import VIEW
 
-OTHERS = {*IGNORED_PARAMS, SEARCH_VAR, PAGE_VAR, ERROR_FLAG, OLDER, NEWER, FIND, VIEW}  # than filters
+OTHERS = {*IGNORED_PARAMS, SEARCH_VAR, PAGE_VAR, ERROR_FLAG, OLDER, NEWER, FIND, VIEW}  # parameters that are no filters
 
 
 def invalid_parameters(model_admin: Any, request: HttpRequest, given: Mapping[str, str]) -> list[str]:
-    """The names of those in `given` that the list does not take, each tried by itself. No row is looked at."""
+    """Return the names of the parameters that the list rejects, each tried on its own against an empty queryset."""
     filters = {name: each for each in model_admin.list_filter for name in each.parameters()}
     return [
         name
@@ -26,7 +26,7 @@ def invalid_parameters(model_admin: Any, request: HttpRequest, given: Mapping[st
 
 
 def describe(model_admin: Any, names: Iterable[str]) -> list[str]:
-    """As the list calls its filters; one that it does not have, by its parameter."""
+    """Return the titles of the filters with these parameters; an unknown parameter keeps its name."""
     titles = {name: str(each.title) for each in model_admin.list_filter for name in each.parameters()}
     return [titles.get(name, name) for name in names]
 

@@ -1,4 +1,4 @@
-"""The log of one run as a page of its own: any number of lines, read by windows, searched, followed and downloaded."""
+"""Log page of one run: loads lines in windows, searches, follows a running log and downloads it."""
 
 from .views import urls
 

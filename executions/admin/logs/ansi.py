@@ -1,4 +1,4 @@
-"""Messages as HTML: the colours that terminals know, everything else that is no text made visible, matches marked."""
+"""Convert log messages to HTML: ANSI colours become classes, control characters visible signs, matches <mark>."""
 
 import re
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"
 STYLES = {1: "bold", 2: "faint", 3: "italic", 4: "underline"}
 ENDS = {22: ("bold", "faint"), 23: ("italic",), 24: ("underline",)}
 DEFAULT_COLOUR = 39
-EXTENDED = {38, 48}  # colours by number, which follow as parameters: not shown
+EXTENDED = {38, 48}  # 256-colour and RGB sequences, whose parameters follow; ignored
 NOT_TEXT = re.compile(
     r"\x1b\[(?P<style>[0-9;:]*)m"
-    r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[()][0-9A-Za-z])"  # cursors, titles
+    r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[()][0-9A-Za-z])"  # moves, titles
     r"|(?P<sign>[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])"
 )
 
 
 def to_html(text: str, q: str = "") -> SafeString:
-    """Safe, whatever the text. `q` is marked wherever it stands, in whatever case."""
+    """Return `text` as escaped HTML, with each occurrence of `q` in <mark>, ignoring case."""
     find = re.compile(re.escape(q), re.IGNORECASE) if q else None
     if not NOT_TEXT.search(text):
         return mark_safe(_with_marks(text, find))  # noqa: S308  # escaped there
@@ -27,7 +27,7 @@ def to_html(text: str, q: str = "") -> SafeString:
 
 
 def strip_ansi(text: str) -> str:
-    """Return the text without the sequences that colour it or move a cursor: for one line among others."""
+    """Return the text without ANSI escape sequences."""
     return NOT_TEXT.sub(lambda found: found["sign"] or "", text) if "\x1b" in text else text
 
 
@@ -49,7 +49,7 @@ def _with_style(piece: str, styles: dict[str, str]) -> str:
 
 
 def _after(codes: str, styles: dict[str, str]) -> dict[str, str]:
-    """The styles that hold behind this sequence: at most one colour, and those of STYLES."""
+    """Return the CSS classes in effect after a sequence: at most one colour, and any of STYLES."""
     styles = dict(styles)
     for code in (int(each) if each.isdigit() and len(each) < 4 else 0 for each in codes.split(";")):
         if code in EXTENDED:
@@ -76,7 +76,7 @@ def _with_marks(text: str, find: re.Pattern[str] | None) -> str:
 
 
 def _sign(sign: str) -> str:
-    """Unicode has pictures of the oldest control characters; of the others, the number is shown."""
+    """Render a control character as its Unicode control picture, or as its code point if there is none."""
     code = ord(sign)
     picture = chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else f"U+{code:04X}"
     return f'<span class="log-sign" title="U+{code:04X}">{picture}</span>'

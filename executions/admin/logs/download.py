@@ -1,4 +1,4 @@
-"""A log as a file, however long: it is read batch by batch while it is sent, and never whole in memory."""
+"""Download of a log: lines are read in batches while the response is sent, so that memory stays constant."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,12 +27,12 @@ COLUMNS = (*ORDER, "level", "node_execution_id", "message")
 
 
 def download_response(request: HttpRequest, run: Any, lines: Any, asked: LogQuery, kind: str) -> StreamingHttpResponse:
-    """Of `lines` those that hold what `asked` looks for. `kind` is one of TYPES."""
+    """Stream those of `lines` that contain the search text. `kind` is a key of TYPES."""
     names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node_name"))
-    zone = timezone.get_current_timezone()  # read now: what is sent is made after the request
+    zone = timezone.get_current_timezone()  # the body is generated after the request, whose zone is reset
     parts = _parts(lines.filter(contains("message", asked.q)) if asked.q else lines, names, kind, zone)
     ending, content_type = TYPES[kind]
-    # What is sent by a server that is asynchronous would else be collected first.
+    # Under ASGI, Django reads a synchronous iterator to its end before it sends anything.
     content: Any = _apart(parts) if isinstance(request, ASGIRequest) else parts
     answer = StreamingHttpResponse(content, content_type=content_type)
     answer["Content-Disposition"] = content_disposition_header(True, f"{_name(run, asked)}.{ending}") or ""
@@ -41,7 +41,7 @@ def download_response(request: HttpRequest, run: Any, lines: Any, asked: LogQuer
 
 
 def _name(run: Any, asked: LogQuery) -> str:
-    """Tells the run, and what was left out."""
+    """Return the file name without extension: the workflow, the run and the filters."""
     node = f"node-{asked.node}" if asked.node else ""
     level = f"{asked.level}-and-above" if asked.level else ""
     q = f"with-{slugify(asked.q, allow_unicode=True)[:40]}" if asked.q else ""
@@ -50,7 +50,7 @@ def _name(run: Any, asked: LogQuery) -> str:
 
 
 def _parts(lines: Any, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
-    """No objects and no joins: of 100,000 lines they cost more than the database and the network."""
+    """Yield the file in batches, from tuples and without a join: at 100,000 lines, objects cost more than the query."""
     printed: Callable[..., str] = _as_json if kind == "jsonl" else partial(_as_text, zone)
     columns = (*COLUMNS, "is_cut", "data") if kind == "jsonl" else COLUMNS
     rows = lines.values_list(*columns).order_by(*ORDER)
@@ -66,7 +66,7 @@ async def _apart(parts: Iterator[str]) -> AsyncIterator[str]:
 
 
 def _next(parts: Iterator[str]) -> str | None:
-    """Whoever reads slowly holds no connection meanwhile."""
+    """Return the next batch and close the connection, so that a slow client holds none while it reads."""
     try:
         return next(parts, None)
     finally:
@@ -74,8 +74,8 @@ def _next(parts: Iterator[str]) -> str | None:
 
 
 def _as_text(zone: tzinfo, names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
-    """In the reader's zone, with its offset. A further line of the message is marked: it could be written to look like
-    a line of the log."""
+    """Format a line with its time in the user's zone. Marks the further lines of a message, which could otherwise be
+    written to look like a log line."""
     name = f" [{plain_text.escape_controls(names[node])}]" if node in names else ""
     return f"{_format_lines(time, zone)} {level.upper():<7}{name} {plain_text.split_lines(message)}"
 

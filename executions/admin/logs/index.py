@@ -1,5 +1,5 @@
-"""What is where among the lines of a view, so that a scrollbar can be true: by two walks along one index range, and a
-third one where something is looked for."""
+"""Index of the lines of a view, for an exact scrollbar: positions of lines, levels and matches. Takes two scans of one
+index range, and a third one for a search."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,21 +13,21 @@ from ledgerkit.db import names
 
 from .querysets import ORDER, PLACE
 
-SIZE = 100  # lines from mark to mark
-MOST = 200_000  # lines that are counted; a longer view is said to be longer
+SIZE = 100  # lines between two marks
+MOST = 200_000  # lines that are counted; `is_more` says that the view has more
 MATCHES = 10_000
 ERRORS = 2_000
-LETTERS = {level[0]: level for level in LogLevel.values}  # no two begin alike
+LETTERS = {level[0]: level for level in LogLevel.values}  # their first letters differ
 
 
 @dataclass(frozen=True)
 class Index:
-    """Places are counted from 0. `marks` are the ids of every SIZE-th line; `levels` has one letter for each line."""
+    """Positions count from 0. `marks` are the ids of every SIZE-th line; `levels` has one letter for each line."""
 
     levels: str
     marks: list[UUID]
-    place: int | None = None  # of the line that was asked for
-    matches: list[int] | None = None  # None where nothing is looked for
+    place: int | None = None  # of the requested line
+    matches: list[int] | None = None  # None without a search
     counts: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class Index:
 
 
 def build_index(lines: Any, q: str, pk: UUID | None = None) -> Index:
-    """Each walk stops behind MOST lines."""
+    """Build the index of at most MOST lines. `place` is the position of the line `pk`, if given."""
     marks = _marks(lines, pk)
     place = next((number - 1 for mark, number in marks if mark == pk), None)
     every = [mark for mark, number in marks if number % SIZE == 1]
@@ -95,8 +95,8 @@ def _levels(lines: Any) -> str:
 
 
 def _matches(lines: Any, q: str) -> list[int]:
-    """One more than MATCHES where there are more. The places are among all lines, so that the search may not narrow
-    what is counted: for Django that is so where it stands beside the number in one OR."""
+    """Return the positions of at most MATCHES + 1 matches, counted among all lines. The search must not restrict what
+    ROW_NUMBER() counts: ORed with the number, Django filters after the window function, in an outer query."""
     hit = Case(When(names.contains("message", q), then=True), default=False, output_field=BooleanField())
     counted = lines.order_by().annotate(number=PLACE, hit=hit)
     found = counted.filter(Q(hit=True) | Q(number=0), number__lte=MOST).order_by("number")

@@ -1,4 +1,4 @@
-"""Log lines: their list, the page of one, and how other pages show some."""
+"""Admin of log lines, and the newest lines of a log on other pages."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution
 
 
 def newest_lines(lines: Any) -> list[ExecutionLog]:
-    """The last of `lines`, the oldest of them first, as _log_rows.html shows them."""
+    """Return the newest LINES of `lines`, oldest first, with the attributes that _log_rows.html reads."""
     rows = lines.select_related("node_execution").only(*COLUMNS)
     shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
     return with_level_labels(rows.annotate(**shown).newest(LINES))
 
 
 def with_node_names(user: Any, run: Any, lines: list[Any]) -> list[Any]:
-    """The same lines of `run`, without their nodes for whoever may not see these."""
+    """Return the lines of `run`, with `node_execution` set to None if the user may not see node executions."""
     if not can_see_nodes_and_logs(user, run)[0]:
         for line in lines:
             line.node_execution = None
@@ -40,7 +40,7 @@ def with_node_names(user: Any, run: Any, lines: list[Any]) -> list[Any]:
 
 
 def with_level_labels(lines: list[Any]) -> list[Any]:
-    """The same, each with the word for its level, which is looked up once and not for each line."""
+    """Set `word`, the label of its level, on each line. Translates each level once instead of once a line."""
     words = {level: str(word) for level, word in LogLevel.choices}
     for line in lines:
         line.word = words[line.level]

@@ -1,4 +1,4 @@
-"""Which lines a page or a window shows: around one, before or behind one, or those that a search found."""
+"""Select the lines of a page or window: around, before or after a line, or around the matches of a search."""
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
@@ -16,15 +16,15 @@ from .query import InvalidLogQuery, LogQuery
 from .querysets import Range
 
 FOUND = 25  # matches on one page
-BEFORE = 20  # lines ahead of the one that the address asks for
-RANGES, WIDEST = 100, 2_000  # of one window of a search: ranges, and lines in all
+BEFORE = 20  # lines shown before the requested one
+RANGES, WIDEST = 100, 2_000  # limits of one window of a search: ranges, and lines in total
 FIRST_ERROR, END = "error", "end"
 
 
 @dataclass
 class LogPage:
-    """`older` and `newer` are the ids that the pages before and after this one are found by. `at` is the line that was
-    asked for, `is_missing` where the view has it not."""
+    """Lines of one page. `older` and `newer` are the ids that the links to the neighbouring pages carry; `at` is the
+    requested line, and `is_missing` says that the view does not contain it."""
 
     lines: list[Any] = field(default_factory=list)
     older: UUID | None = None
@@ -37,7 +37,7 @@ class LogPage:
 
 
 def requested_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
-    """The id in `at`, or that of the first error; and whether an error was asked for and there is none."""
+    """Return the id in `at`, or that of the first error, and whether the first error was requested but none exists."""
     value = query.get("at", "")
     if value == FIRST_ERROR:
         errors = lines.filter(level=LogLevel.ERROR).order_by(*querysets.ORDER)
@@ -47,7 +47,7 @@ def requested_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
 
 
 def first_page(query: QueryDict, lines: Any, every_line: Any, at: UUID | None) -> LogPage:
-    """`every_line` of the run is where a line is looked up that the filters leave out."""
+    """Return the page that the query names. Looks up its line in `every_line`, as the filters may exclude it."""
     if query.get("at") == END:
         return _before(lines, None)
     for name, found in (("after", _behind), ("before", _before)):
@@ -57,7 +57,7 @@ def first_page(query: QueryDict, lines: Any, every_line: Any, at: UUID | None) -
 
 
 def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
-    """The matches from the line on that `at`, `after` or `before` names, with the lines around them."""
+    """Return the matches starting at the line in `at`, `after` or `before`, with the lines around them."""
     matches = (index.matches or [])[: index.count]
     place = index.place or 0
     start = bisect_right(matches, place) if "after" in query else bisect_left(matches, place)
@@ -74,8 +74,9 @@ def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
 
 
 def window(query: QueryDict, lines: Any) -> list[Any]:
-    """What the page's script asks for: the lines from one mark until the next, those behind a line, or the lines at
-    `places`, counted from the `mark` at the place `base`; `skip` is the last place before them that is shown."""
+    """Return the lines that the script requests: those between two marks, those after a line, or those at the
+    positions `places`, counted from the line `mark` at position `base`. `skip` is the number of lines before them that
+    are already shown."""
     if "places" in query:
         mark, base = id_of(query, "mark"), _number(query, "base")
         rows = querysets.at(lines, _ranges(query), _key(lines, mark, "mark") if mark else None, base)

@@ -1,28 +1,27 @@
-"""Text for files that terminals and editors show: no character of a message acts on them, or can look like a new line
-of the log."""
+"""Escape messages for downloads: no character can control a terminal or editor, or imitate the start of a log line."""
 
 import json
 import re
 
-# Controls, and what turns, joins or hides the text around it: marks of direction, of no width, of lines, and tags.
+# Control characters, and format characters that reorder, join or hide text: bidi marks, zero-width, line marks, tags.
 UNSEEN = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
     "\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-BREAK = re.compile(r"\r\n|[\n\r]")  # what ends a line of a message; others are made visible
-CONTINUED = "    | "  # ahead of each further line of a message: no line of the log begins with a space
+BREAK = re.compile(r"\r\n|[\n\r]")  # line ends within a message; other line separators are escaped
+CONTINUED = "    | "  # prefix of the further lines of a message: no log line begins with a space
 
 
 def escape_controls(text: str) -> str:
-    r"""Return `text` with what cannot be seen as its escape, such as \x1b or \u202e. Tabs stay."""
+    r"""Return `text` with invisible characters escaped, such as \x1b or \u202e. Tabs stay."""
     return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def split_lines(text: str) -> str:
-    """Return a message as lines of a file, of which only the first may look like a line of the log."""
+    """Return a message whose further lines are prefixed with CONTINUED, so that none can look like a log line."""
     return f"\n{CONTINUED}".join(escape_controls(line) for line in BREAK.split(text))
 
 
 def in_json(text: str) -> str:
-    """Return JSON with what cannot be seen escaped: it stays the same JSON."""
+    """Return JSON text with invisible characters escaped, which parses to the same value."""
     return UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)

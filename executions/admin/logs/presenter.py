@@ -1,4 +1,4 @@
-"""Lines as _lines.html shows them, whatever door they came in by: a window, a search, or the stream."""
+"""Presenter of log lines, shared by the page, its windows, searches and the live stream."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from .querysets import MESSAGE
 
 SHADES = 10  # classes of colours for nodes, in logs.css
 NOBODY = UUID(int=0)
-PAUSE = timedelta(seconds=60)  # between two lines, that is shown
+PAUSE = timedelta(seconds=60)  # shortest time between two lines that is shown
 
 
 @dataclass(frozen=True)
 class LineRow:
-    """`moment` is the time for programs; `later` says how long nothing came before it, `skipped` how many lines are
-    left out there; `is_open` a search found it by what may stand below its first row."""
+    """A log line ready to render. `moment` is the ISO time; `later` is the pause before the line, `skipped` the number
+    of lines left out before it; `is_open` expands a match, which may be below the first line of the message."""
 
     pk: str
     moment: str
@@ -52,7 +52,7 @@ class LineRow:
 
 @dataclass(frozen=True)
 class _LinePresenter:
-    """What all lines of one answer have in common."""
+    """Values shared by all lines of a response."""
 
     run: Any
     asked: LogQuery
@@ -80,7 +80,7 @@ class _LinePresenter:
 
     @cached_property
     def _at(self) -> str:
-        """What the address of a line begins with."""
+        """Return the start of a line's URL, up to its id."""
         return self.asked.query(at=NOBODY).removesuffix(str(NOBODY))
 
     @cached_property
@@ -113,7 +113,7 @@ def present(
     before: datetime | None = None,
     at: UUID | None = None,
 ) -> Iterator[LineRow]:
-    """`before` is the time of the line ahead of the first, `at` the id of the one that the address asks for."""
+    """Yield a LineRow for each line. `before` is the time of the preceding line, `at` the id of the requested line."""
     words = {level: str(word) for level, word in LogLevel.choices}
     page = reverse("admin:executions_workflowexecution_change", args=[run.pk])
     dresser = _LinePresenter(run, asked or LogQuery(), at, page, words)
@@ -123,8 +123,8 @@ def present(
 
 
 def _text(line: Any) -> str:
-    """A window reads the beginning of a message; a line that comes with all of it is shown as far. A carriage return
-    ends a line here too: what it would have written over was said."""
+    """Return at most MESSAGE + 1 characters of the message, from the annotation `text` if the query cut it already. A
+    carriage return counts as a line end, so that text which a terminal would overwrite stays visible."""
     text: str = line.text if hasattr(line, "text") else line.message[: MESSAGE + 1]
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
@@ -138,7 +138,7 @@ def moment(time: datetime, run: Any, mode: str, zone: tzinfo) -> str:
 
 
 def since_start(time: datetime, run: Any) -> str:
-    """ "+0:01:02.345" since the run was started, or since it was made; "−" before that."""
+    """Return "+0:01:02.345", the time since the start of the run or, if pending, its creation; "−" if earlier."""
     passed = (time - (run.started_at or run.created_at)) // timedelta(milliseconds=1)
     seconds, thousandths = divmod(abs(passed), 1000)
     minutes, seconds = divmod(seconds, 60)

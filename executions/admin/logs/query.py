@@ -1,4 +1,4 @@
-"""What the address asks of a log: which lines, and how they are shown."""
+"""Query parameters of the log page: which lines it shows, and how."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,16 +11,16 @@ from django.utils.translation import gettext_lazy as _
 from executions.models import LogLevel
 from ledgerkit.db.models import parse_uuid
 
-LEVELS = LogLevel.values  # from the quietest up
+LEVELS = LogLevel.values  # from the least severe
 ALL = "all"  # lines around a match
 CONTEXTS = ("0", "3", "10", ALL)
 AROUND = "3"
 TIMES = {"absolute": _("date and time"), "relative": _("how long ago"), "start": _("since the start")}
-LONGEST = 200  # characters that are looked for
+LONGEST = 200  # characters of a search text
 
 
 class InvalidLogQuery(ValueError):
-    """The address asks for what there is not; `name` is the parameter, `value` what it says."""
+    """An unknown value of a query parameter; `name` is the parameter."""
 
     def __init__(self, name: str, value: str) -> None:
         self.name, self.value = name, value
@@ -29,8 +29,8 @@ class InvalidLogQuery(ValueError):
 
 @dataclass(frozen=True)
 class LogQuery:
-    """`level` and what is above it; `node` is one of the run's node executions; `q` is looked for in messages, and
-    `context` lines around each match are shown with it, or all; `start` is the line that the view begins with."""
+    """Parsed query. `level` is the lowest level shown, `node` a node execution of the run, `q` the search text,
+    `context` the number of lines around each match or ALL, and `start` the first line of the view."""
 
     level: str = ""
     node: UUID | None = None
@@ -42,7 +42,7 @@ class LogQuery:
 
     @classmethod
     def read(cls, query: QueryDict) -> "LogQuery":
-        """Raises Unreadable."""
+        """Parse the query string. Raises InvalidLogQuery."""
         return cls(
             level=_one_of(query, "level", LEVELS),
             node=_id(query, "node"),
@@ -55,7 +55,7 @@ class LogQuery:
 
     @property
     def is_narrowed(self) -> bool:
-        """Some lines may be left out."""
+        """Return whether the query may exclude lines."""
         return bool(self.level or self.node or self.q or self.start)
 
     @property
@@ -71,14 +71,14 @@ class LogQuery:
         return LEVELS[LEVELS.index(self.level) :] if self.level else LEVELS
 
     def lines(self, run: Any, user: Any) -> Any:
-        """Of the run, those that level and node leave; neither ordered nor searched."""
+        """Return the run's visible lines, filtered by level and node; neither ordered nor searched."""
         lines = run.logs.visible_to(user)
         if self.level and self.level != LEVELS[0]:
             lines = lines.filter(level__in=self.levels)
         return lines.filter(node_execution=self.node) if self.node else lines
 
     def query(self, **others: Any) -> str:
-        """The query string of this, with `others` beside it; of a line, `at`."""
+        """Return the query string of this query with the parameters `others`, such as `at` for the link to a line."""
         said = {"level": self.level, "node": self.node, "q": self.q, "start": self.start}
         said["context"] = self.context if self.q and self.context != AROUND else ""
         said |= {"time": self.time if self.time != "absolute" else "", "wrap": "1" if self.wrap else ""}
@@ -90,7 +90,7 @@ class LogQuery:
 
     @property
     def everything(self) -> str:
-        """The query string of all lines, shown in the same way."""
+        """Return the query string of all lines, with the same display options."""
         return self.without("level", "node", "q", "context", "start").query()
 
 

@@ -1,4 +1,4 @@
-"""Lines by their key, a time and an id: a window begins behind a line, never behind a number of lines."""
+"""Keyset queries on log lines: a window starts after the key (time, id) of a line, without an OFFSET."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,23 +10,23 @@ from django.db.models.functions import RowNumber
 
 from executions.admin import formatting
 
-MESSAGE = 4_000  # characters of one line that are shown at once
+MESSAGE = 4_000  # characters of a message that are shown at first
 ORDER = ("timestamp", "id")
 COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node", "node_execution__node_name")
 PLACE = Window(RowNumber(), order_by=list(ORDER))
 
 type Key = tuple[datetime, UUID]
-type Range = tuple[int, int]  # places, from 0, both included
+type Range = tuple[int, int]  # positions from 0, both included
 
 
 def key_of(lines: Any, pk: UUID) -> Key | None:
-    """By the primary key; None for what is no line of these."""
+    """Return the key of a line; None if `lines` does not contain it."""
     found: Key | None = lines.filter(pk=pk).order_by().values_list(*ORDER).first()
     return found
 
 
 def behind(key: Key) -> Q:
-    """Bounded on the time, so that the index is used; the id parts equal times."""
+    """Match lines after a key. Bounds the time, so that the index is used; the id breaks ties."""
     return Q(timestamp__gte=key[0]) & ~Q(timestamp=key[0], id__lte=key[1])
 
 
@@ -35,7 +35,7 @@ def before(key: Key) -> Q:
 
 
 def since(key: Key) -> Q:
-    """The line itself, too."""
+    """Match the line with this key and those after it."""
     return Q(timestamp__gte=key[0]) & ~Q(timestamp=key[0], id__lt=key[1])
 
 
@@ -44,25 +44,25 @@ def first(lines: Any, number: int) -> list[Any]:
 
 
 def last(lines: Any, number: int) -> list[Any]:
-    """The oldest of them first."""
+    """Return the last `number` lines, oldest first."""
     return list(_select_columns(lines).order_by("-timestamp", "-id")[:number])[::-1]
 
 
 def time_before(lines: Any, line: Any) -> datetime | None:
-    """Of the line that comes before `line`: what passed in between is shown with it."""
+    """Return the time of the line before `line`, from which the page computes the pause."""
     earlier = lines.filter(before((line.timestamp, line.pk))).order_by("-timestamp", "-id")
     found: datetime | None = earlier.values_list("timestamp", flat=True).first()
     return found
 
 
 def at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[Any]:
-    """The lines at these places, each with its `place`. They are counted from `mark`, a line at the place `base`, or
-    from the first line: only what lies between is read."""
+    """Return the lines at these positions, each with its `place`. Counts from the line `mark` at position `base`, or
+    from the first line, so that only the lines in between are read."""
     counted = (lines.filter(since(mark)) if mark else lines).order_by().annotate(number=PLACE)
     wanted = Q()
     for start, end in ranges:
         wanted |= Q(number__range=(start - base + 1, end - base + 1))
-    # The upper bound by itself is one at which the database stops counting.
+    # PostgreSQL stops ROW_NUMBER() early only at a plain upper bound, not at an OR of ranges.
     stop = max(end for _start, end in ranges) - base + 1
     found = {
         pk: base + number - 1 for pk, number in counted.filter(wanted, number__lte=stop).values_list("pk", "number")
@@ -72,7 +72,7 @@ def at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) 
 
 
 def around(places: Iterable[int], number: int, count: int) -> list[Range]:
-    """`number` lines before and after each of `places`, where they touch as one range; of `count` lines in all."""
+    """Return ranges of `number` lines around each of `places`, merged where they touch, within `count` lines."""
     ranges: list[Range] = []
     for place in places:
         start, end = max(0, place - number), min(count - 1, place + number)
@@ -84,7 +84,7 @@ def around(places: Iterable[int], number: int, count: int) -> list[Range]:
 
 
 def with_skipped(lines: list[Any], after: int = -1) -> list[Any]:
-    """The same lines; each has in `skipped` how many are left out before it, counted from the place `after`."""
+    """Set `skipped` on each line, the number of lines left out before it, counted from position `after`."""
     for line in lines:
         line.skipped, after = line.place - after - 1, line.place
     return lines

@@ -1,4 +1,4 @@
-"""What the page's script says."""
+"""Translated texts of logs.js."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.utils.translation import gettext, ngettext
 
 
 def script_texts() -> dict[str, Any]:
-    """Forms to be filled in: those that count, for one and for more."""
+    """Return the texts by name; those with a count as a pair of singular and plural."""
     return {
         "new": [ngettext("%(count)s new line", "%(count)s new lines", count) for count in (1, 2)],
         "lines": [ngettext("%(count)s line", "%(count)s lines", count) for count in (1, 2)],

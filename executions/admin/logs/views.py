@@ -1,4 +1,4 @@
-"""The addresses of a run's log: the page, its windows, what is where in it, and the download."""
+"""Views of a run's log: the page, windows of lines, the index for the scrollbar, and the download."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -32,7 +32,7 @@ type View = Callable[..., HttpResponseBase]
 
 
 def urls(admin: Any) -> list[URLPattern]:
-    """For the admin of runs, ahead of its own."""
+    """Return the URL patterns, which the admin of runs adds before its own."""
     views: dict[str, tuple[str, Any]] = {
         "logs": ("", page),
         "log_window": ("lines/", window),
@@ -46,7 +46,7 @@ def urls(admin: Any) -> list[URLPattern]:
 
 
 class Log:
-    """What one request asks of the log of one run."""
+    """A request for the log of a run, with the parsed query and the visible lines."""
 
     def __init__(self, admin: Any, request: HttpRequest, run: Any) -> None:
         self.admin, self.request, self.run = admin, request, run
@@ -56,19 +56,19 @@ class Log:
 
     @property
     def view(self) -> Any:
-        """From the line on that the view begins with."""
+        """Return the filtered lines from the view's first line on."""
         key = querysets.key_of(self.every_line, self.asked.start) if self.asked.start else None
         return self.lines.filter(querysets.since(key)) if key else self.lines
 
     def dressing(self, lines: list[Any], at: UUID | None = None) -> dict[str, Any]:
-        """What _lines.html asks for."""
+        """Return the context of _lines.html."""
         before = querysets.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
         log_admin.with_node_names(self.request.user, self.run, lines)
         return {"lines": lines, "run": self.run, "asked": self.asked, "before": before, "at": at}
 
 
 def _of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
-    """For GET alone, for whoever may see the run and its lines."""
+    """Wrap a view of Log: allow GET and HEAD alone, and check permission for the run and its log."""
 
     @wraps(view)
     def checked(request: HttpRequest, pk: UUID) -> HttpResponseBase:
@@ -85,7 +85,7 @@ def _of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
 
 
 def _answer(admin: Any, view: Callable[[Log], HttpResponseBase], request: HttpRequest, run: Any) -> HttpResponseBase:
-    """Each statement takes at most LIMIT_MS."""
+    """Call the view with a timeout of LIMIT_MS for each statement, and render its errors as pages."""
     try:
         with statement_timeout(LIMIT_MS):
             return _render_lines(view(Log(admin, request, run)))
@@ -96,7 +96,7 @@ def _answer(admin: Any, view: Callable[[Log], HttpResponseBase], request: HttpRe
 
 
 def _render_lines(answer: HttpResponseBase) -> HttpResponseBase:
-    """Within the limit, where templates ask the last questions."""
+    """Render a template response now: its last queries run while the statement timeout is set."""
     return answer.render() if isinstance(answer, TemplateResponse) else answer
 
 
@@ -107,7 +107,7 @@ def _run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
 
 
 def _problem_page(admin: Any, request: HttpRequest, run: Any, state: str, status: int, **more: Any) -> HttpResponse:
-    """A page that says why there are no lines on it; a script gets the sentences alone."""
+    """Render a page that explains why it has no lines; for a script only its fragment."""
     context = _frame(admin, request, run) | more | {"state": state}
     template = "_state.html" if "fragment" in request.GET else "page.html"
     return TemplateResponse(request, f"{FOLDER}/{template}", context, status=status)
@@ -120,7 +120,7 @@ def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, Any]:
 
 # --- the page -----------------------------------------------------------------
 def page(log: Log) -> HttpResponse:
-    stream = run_stream.stream_url(log.run)  # before any line is read: what comes meanwhile is told by it
+    stream = run_stream.stream_url(log.run)  # before any line is read: it sends what is added meanwhile
     at, no_error = paging.requested_line(log.request.GET, log.view)
     counted = _index(log, _node_names(log.request.GET) or at)
     if counted is None and log.asked.shows_matches_only:
@@ -135,7 +135,7 @@ def page(log: Log) -> HttpResponse:
 
 
 def _node_names(query: Any) -> UUID | None:
-    """The line that a page of matches begins behind, or ends before."""
+    """Return the line after which a page of matches starts, or before which it ends."""
     return paging.id_of(query, "after") or paging.id_of(query, "before")
 
 
@@ -147,14 +147,14 @@ def _page_context(log: Log, counted: index.Index | None, at: UUID | None) -> pag
 
 
 def _walk(log: Log) -> AbstractContextManager[None]:
-    """All lines stand in the order of an index, and so do nearly all. What a node or a level of trouble leaves, and
-    lines at places, are found by another one, and are few."""
+    """Disable sorts in the planner unless a filter leaves few lines. All lines, or nearly all, come in order from one
+    index; those of a node, of WARNING and above, or at given positions are few and come from another one."""
     is_narrowed = log.asked.node or log.asked.level in TROUBLE or "places" in log.request.GET
     return nullcontext() if is_narrowed else no_sort()
 
 
 def _index(log: Log, pk: UUID | None) -> index.Index | None:
-    """None where it could not be counted in time: the lines themselves are shown all the same."""
+    """Return the index; None if it times out, as the page can show lines without it."""
     try:
         with statement_timeout(LIMIT_MS):
             return index.build_index(log.view, log.asked.q, pk)
@@ -169,7 +169,7 @@ def _choices(log: Log) -> dict[str, Any]:
     if more and log.asked.node not in {row.pk for row in offered}:
         offered += rows.filter(pk=log.asked.node)
     return {
-        "levels": LogLevel.choices[1:],  # the quietest and above are all
+        "levels": LogLevel.choices[1:],  # without the lowest level, which would filter nothing
         "node_executions": offered,
         "more_node_executions": more,
         "contexts": [each for each in CONTEXTS if each != ALL],
@@ -202,9 +202,9 @@ def _why_empty(log: Log) -> str:
     return "no_such_line" if "at" in query and not log.asked.is_narrowed else "no_match"
 
 
-# --- what the page's script asks for --------------------------------------------
+# --- requests of the page's script --------------------------------------------
 def window(log: Log) -> HttpResponse:
-    """With `whole`, the message of one line in full."""
+    """Render a window of lines; with `whole`, the full message of one line."""
     if (pk := paging.id_of(log.request.GET, "whole")) is not None:
         return TemplateResponse(
             log.request, f"{FOLDER}/_whole.html", {"message": _message(log, pk), "asked": log.asked}
@@ -230,7 +230,7 @@ def index_view(log: Log) -> HttpResponse:
 
 # --- the download -----------------------------------------------------------------
 def download_view(log: Log) -> HttpResponseBase:
-    """`format` is text or jsonl."""
+    """Download the log; `format` is "text" or "jsonl"."""
     kind = log.request.GET.get("format", "text")
     if kind not in download.TYPES:
         raise InvalidLogQuery("format", kind)

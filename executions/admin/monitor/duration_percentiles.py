@@ -1,4 +1,4 @@
-"""How long the runs of a workflow usually take, and how a run compares with that."""
+"""Percentiles of the durations of a workflow's recent runs, and the runs that exceed them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from executions.models import ExecutionStatus, WorkflowExecution
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 DAYS = 7
-LEAST = 20  # completed runs, or executions of a node: of fewer, none is the one in 20 that takes longer than p95
+LEAST = 20  # completed runs or node executions needed: p95 separates one of 20
 LIMIT_MS = 500
-WORKFLOWS = 200  # the busiest; runs of others are never called slow
+WORKFLOWS = 200  # the busiest ones; is_slow() ignores the others
 DURATION = F("ended_at") - F("started_at")
 
 
 class Percentiles(Aggregate):
-    """The 50th and the 95th of a duration."""
+    """Aggregate of the 50th and 95th percentile of a duration."""
 
     function = "PERCENTILE_CONT"
     template = "%(function)s(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY %(expressions)s)%(filter)s"
@@ -31,14 +31,14 @@ class Percentiles(Aggregate):
 
 @dataclass(frozen=True)
 class WorkflowPercentiles:
-    """What half of the runs take at most, and 95 of 100; in seconds."""
+    """Median and 95th percentile of durations, in seconds."""
 
     p50: float
     p95: float
 
     @classmethod
     def read(cls, percentiles: list[timedelta] | None, number: int) -> Self | None:
-        """Return what Percentiles found of `number` durations; None of fewer than LEAST."""
+        """Convert the result of Percentiles over `number` durations; None if they are fewer than LEAST."""
         if not percentiles or number < LEAST:
             return None
         return cls(*(each.total_seconds() for each in percentiles))
@@ -49,15 +49,15 @@ def since() -> datetime:
 
 
 def completed_runs(**which: Any) -> Any:
-    """Workflow, number and percentiles of the runs that were completed lately, where they are enough to tell what is
-    usual; all from one index, no row is read."""
+    """Return workflow, number and percentiles of the runs completed in the last DAYS, for workflows with at least LEAST
+    of them. An index-only scan serves it."""
     runs = WorkflowExecution.objects.filter(status=ExecutionStatus.COMPLETED, ended_at__gte=since(), **which)
     found = runs.order_by().values("workflow").annotate(runs=Count("status"), percentiles=Percentiles(DURATION))
     return found.filter(runs__gte=LEAST)
 
 
 def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentiles]:
-    """Of each of `workflows` that completed enough runs lately; of none where that could not be told in time."""
+    """Return the percentiles of each workflow with enough completed runs; an empty dict if the query times out."""
     try:
         with statement_timeout(LIMIT_MS):
             found = [
@@ -70,7 +70,7 @@ def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentil
 
 
 def is_slow() -> Q:
-    """Runs that took, or have taken so far, longer than 95 of 100 of their workflow."""
+    """Return the condition of runs whose duration, or duration so far, exceeds the p95 of their workflow."""
     busiest = completed_runs().order_by("-runs")[:WORKFLOWS]
     limits = [When(workflow=each["workflow"], then=Value(each["percentiles"][1], DurationField())) for each in busiest]
     if not limits:

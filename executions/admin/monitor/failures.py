@@ -20,14 +20,14 @@ from executions.models import NodeExecution, WorkflowExecution
 from executions.report_texts import LONGEST_LINE
 
 PERIOD = timedelta(days=1)
-SHOWN = 1_000  # the newest failures of the period, among which causes are looked for
-PLACES = 3  # of one cause that are named
-END = LONGEST_LINE + 100  # characters of a traceback: its last line and blank ones
+SHOWN = 1_000  # newest failures of the period that are grouped
+PLACES = 3  # places listed for each cause
+END = LONGEST_LINE + 100  # characters of a traceback: its last line and blank lines
 
 
 @dataclass
 class Group:
-    """Runs, the newest first, that a list shows under `key`."""
+    """Failed runs, newest first; `key` selects them in the list of runs."""
 
     key: str
     runs: list[Any] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Group:
 
     @property
     def line(self) -> str:
-        """The message of the newest, after the class of its exception."""
+        """Return the message of the newest failure, with the class of its exception."""
         exception: str = self.newest.cause.exception
         line: str = self.newest.line
         if not exception or exception in line.partition(":")[0]:
@@ -55,13 +55,13 @@ class Group:
 
     @property
     def address(self) -> str:
-        """Of the list of its runs."""
+        """Return the URL of the list of these runs."""
         return presets.runs_url(cause=self.key)
 
 
 @dataclass
 class Place(Group):
-    """Runs that failed at one node of one workflow; where no node failed, `node` is None."""
+    """Runs that failed at the same node of the same workflow; `node` is None if no node failed."""
 
     @property
     def workflow_name(self) -> str:
@@ -78,7 +78,7 @@ class Place(Group):
 
 @dataclass
 class Cause(Group):
-    """Runs that failed of one cause, and `places`, in the order of the newest failure, by their keys."""
+    """Runs with the same cause of failure, and their `places` by key, ordered by the newest failure."""
 
     places: dict[str, Place] = field(default_factory=dict)
 
@@ -97,13 +97,13 @@ class Cause(Group):
 
 
 def first_line(text: str | None) -> str:
-    """Return the first line that says something, without colours."""
+    """Return the first line that is not blank, without ANSI sequences."""
     return failure_causes.first_line(ansi.strip_ansi(text or ""))
 
 
 def recent_failures(user: Any) -> tuple[list[Any], bool]:
-    """Return the newest failed runs of the period, each with `failure`, the node execution that failed first, or None;
-    and whether there are more than SHOWN."""
+    """Return the newest failed runs of the period and whether there are more than SHOWN. Each run has `failure`, the
+    node execution that failed first or None, and `cause`."""
     runs = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
     columns = ("status", "workflow", "workflow_name", "created_at", "started_at", "ended_at")
     rows = runs.only(*columns).annotate(error=formatting.first_characters("error_message", formatting.LINE))
@@ -117,7 +117,7 @@ def recent_failures(user: Any) -> tuple[list[Any], bool]:
 
 
 def with_failures(user: Any, runs: list[Any]) -> list[Any]:
-    """The same runs; the first failed node of all of them comes by one question."""
+    """Set `failure` and `line` on each run, with one query for all of them; return the runs."""
     first = {row.workflow_execution_id: row for row in first_failed(user, [run.pk for run in runs])} if runs else {}
     for run in runs:
         run.failure = first.get(run.pk)
@@ -135,7 +135,7 @@ def first_failed(user: Any, runs: Iterable[UUID]) -> Any:
 
 
 def group_by_cause(runs: list[Any]) -> list[Cause]:
-    """Return the causes of recent() runs, in the order of the newest of each."""
+    """Return the causes of recent_failures(), ordered by the newest run of each."""
     found: dict[str, Cause] = {}
     for run in runs:
         key = _key(run.cause.exception, run.cause.message)
@@ -144,14 +144,14 @@ def group_by_cause(runs: list[Any]) -> list[Cause]:
 
 
 def find_group(user: Any, key: str) -> tuple[Group | None, bool]:
-    """Return the cause, or the place of a cause, that has this key now, and whether older failures were left out."""
+    """Return the cause or place with this key, if it still exists, and whether older failures were left out."""
     runs, are_more = recent_failures(user)
     groups = (group for cause in group_by_cause(runs) for group in (cause, *cause.places.values()))
     return next((group for group in groups if group.key == key), None), are_more
 
 
 def group_title(title: str, *, are_more: bool) -> str:
-    """Return the title of a group with the period, and the number, of the failures among which it was looked for."""
+    """Return a group's title with the period, and the number if limited, of the failures that were grouped."""
     if are_more:
         number = intcomma(SHOWN)
         return _("%(cause)s (newest %(number)s failures of the last 24 hours)") % {"cause": title, "number": number}
@@ -159,11 +159,11 @@ def group_title(title: str, *, are_more: bool) -> str:
 
 
 def _ends_of_tracebacks(failures: Iterable[UUID]) -> dict[UUID, str | None]:
-    """Return what the causes alone need; a list of runs does without."""
+    """Return the last characters of each traceback. Only causes need them, so lists of runs do not load them."""
     rows = NodeExecution.objects.filter(pk__in=list(failures)).order_by()
     return dict(rows.values_list("pk", Right("error_traceback", END)))
 
 
 def _key(*parts: Any) -> str:
-    """Stands in an address."""
+    """Return a short hash that is safe in a URL."""
     return hashlib.blake2s("\0".join(map(str, parts)).encode(), digest_size=8).hexdigest()

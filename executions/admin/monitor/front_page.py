@@ -1,6 +1,6 @@
-"""The front page of those who may see runs: what failed and why, what runs, what waits and for what, how it has been.
+"""Monitor, the admin's front page for users who may view runs: failures by cause, running and waiting runs, throughput.
 
-Each section is asked by itself, and may fail by itself. Every number is a link to the list that it counts.
+Each section has its own queries and timeout, so that one may fail alone. Every number links to the list it counts.
 """
 
 from collections.abc import Callable
@@ -34,10 +34,10 @@ COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflo
 
 @dataclass(frozen=True)
 class Section:
-    """`found` is None where it could not be asked in time."""
+    """A section's result; `found` is None if its queries failed or timed out."""
 
     found: Any
-    address: str  # of a list that has the same, to be narrowed there
+    address: str  # URL of the list with the same runs
 
 
 def front_page(request: HttpRequest) -> HttpResponse:
@@ -64,7 +64,7 @@ def failed_section(user: Any) -> dict[str, Any]:
 
 
 def _why_nothing_failed(user: Any) -> str:
-    """Return "no runs", "none ended" (lately), "retried" (what had failed waits again), or "well"."""
+    """Return "no runs", "retried" (failed runs were put back to pending), "well", or "none ended" in the period."""
     seen = WorkflowExecution.objects.visible_to(user).order_by()
     if not seen.exists():
         return "no runs"
@@ -74,7 +74,7 @@ def _why_nothing_failed(user: Any) -> str:
 
 
 def completed_with_failed_nodes(user: Any) -> Count:
-    """Count the runs that were completed lately though nodes of them failed."""
+    """Count the recently completed runs with failed nodes."""
     lately = timezone.now() - failures.PERIOD
     runs = WorkflowExecution.objects.visible_to(user).filter(
         status=ExecutionStatus.COMPLETED, failed_nodes__gt=0, ended_at__gte=lately
@@ -88,8 +88,8 @@ def running_section(user: Any) -> dict[str, Any]:
 
 
 def waiting_section(user: Any) -> dict[str, Any]:
-    """Return those that wait longest, longest first, each with `since`, `before` (see retried.with_failures())
-    and `reason`: "trash", "inactive", "another" with its id in `behind`, or "engine"."""
+    """Return the number of waiting runs and those that wait longest, longest first. Each has `since` and `before` (see
+    retried.with_failures()) and `reason`: "trash", "inactive", "another" (its id is in `behind`) or "engine"."""
     at_work = WorkflowExecution.objects.running().exclude(ALONE).filter(workflow=OuterRef("workflow")).values("pk")
     alone = ExpressionWrapper(ALONE, BooleanField())
     runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
@@ -119,7 +119,7 @@ def _count_in(user: Any, status: ExecutionStatus) -> Count:
 
 
 def _count(runs: Any, filters: dict[str, str]) -> Count:
-    """Up to COUNTED: beyond that nobody counts on the front page either."""
+    """Count at most COUNTED runs, which bounds the cost of the query."""
     number = runs.order_by()[: COUNTED + 1].count()
     return Count(min(number, COUNTED), presets.runs_url(**filters), is_more=number > COUNTED)
 

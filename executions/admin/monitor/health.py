@@ -1,4 +1,4 @@
-"""How it has been: runs that ended, by the hour and by workflow. All of it is counted in one index, on `ended_at`."""
+"""Ended runs by hour and by workflow. All counts come from one index on `ended_at`."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ DAYS = 7
 WORKFLOWS = 10  # the busiest
 COMPLETED, FAILED = ExecutionStatus.COMPLETED, ExecutionStatus.FAILED
 OF_STATUS = {
-    "completed": CountOf("status", filter=Q(status=COMPLETED)),  # not of the id, which the index does not have
+    "completed": CountOf("status", filter=Q(status=COMPLETED)),  # not of the id, which the index does not contain
     "failed": CountOf("status", filter=Q(status=FAILED)),
 }
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many runs the list at `address` has; `is_more` than `number` where it was not counted to the end."""
+    """Number of runs in the list at the URL `address`. `is_more`: counting stopped at `number`."""
 
     number: int
     address: str
@@ -39,18 +39,18 @@ class Count:
 
 @dataclass(frozen=True)
 class Bar:
-    """What ended from `since` until just before `until`: completed upwards from the axis, failed downwards."""
+    """Runs that ended from `since` to before `until`: completed ones above the axis, failed ones below."""
 
     place: int
     since: datetime
     until: datetime
     completed: Count
     failed: Count
-    most: int  # of either in any bar of the chart
+    most: int  # largest count of the chart
 
     @property
     def clock(self) -> str:
-        """Return "01:00 – 02:00" as the reader's clock showed it; with its offsets where it was changed meanwhile."""
+        """Return "01:00 – 02:00" in the user's time zone; with UTC offsets if they differ (daylight saving)."""
         since, until = timezone.localtime(self.since), timezone.localtime(self.until)
         shown = "%H:%M" if since.utcoffset() == until.utcoffset() else "%H:%M (UTC%:z)"
         return f"{since:{shown}} – {until:{shown}}"
@@ -80,13 +80,13 @@ class Chart:
 
     @property
     def height(self) -> float:
-        """100 above the axis, and as much below it as is needed."""
+        """Return the height of the viewBox: 100 above the axis, and what the failed runs need below it."""
         return 106 + max(bar.down for bar in self.bars)
 
 
 @dataclass(frozen=True)
 class Health:
-    """Of one workflow."""
+    """Results of one workflow's recent runs."""
 
     workflow_id: UUID
     name: str
@@ -108,7 +108,7 @@ class Health:
 
 
 def percent(completed: int, failed: int) -> float | None:
-    """Of those that were completed or failed, never rounded up to all; None where there are none."""
+    """Return the share of completed runs in percent, at most 99.9 if any failed; None without runs."""
     if not completed + failed:
         return None
     found = round(100 * completed / (completed + failed), 1)
@@ -116,14 +116,14 @@ def percent(completed: int, failed: int) -> float | None:
 
 
 def count_ended_runs(user: Any) -> Chart:
-    """Of the last 24 hours, counted from now."""
+    """Return the chart of the last 24 hours."""
     bounds = _bounds(HOURS, timedelta(hours=1))
     counts = {each["place"]: each for each in _count_statuses(user, bounds).values("place").annotate(**OF_STATUS)}
     return _chart(counts, bounds, {"ended": "1"})
 
 
 def busiest_workflows(user: Any) -> list[Health]:
-    """Of the last 7 days, of the workflows that ended most runs in them."""
+    """Return the results of the last 7 days for the workflows with most ended runs."""
     bounds = _bounds(DAYS, timedelta(days=1))
     by_day: dict[UUID, dict[int, Any]] = defaultdict(dict)
     names = {each["workflow"]: each for each in _by_workflow(user, bounds)}
@@ -135,7 +135,7 @@ def busiest_workflows(user: Any) -> list[Health]:
 
 
 def workflow_health(user: Any, workflow: UUID) -> Health | None:
-    """As busiest() has it; None where no run of the workflow ended in these days."""
+    """Return the workflow's results of the last 7 days; None if none of its runs ended."""
     bounds = _bounds(DAYS, timedelta(days=1))
     if not (found := list(_by_workflow(user, bounds, workflow=workflow))):
         return None
@@ -151,7 +151,7 @@ def _by_workflow(user: Any, bounds: list[datetime], **which: Any) -> Any:
 
 
 def _count_statuses(user: Any, bounds: list[datetime]) -> Any:
-    """Runs with the `place` among `bounds` at which they ended, from 1."""
+    """Annotate runs with `place`, the interval of `bounds` in which they ended, from 1."""
     starts = Value(bounds[:-1], output_field=ArrayField(DateTimeField()))
     place = Func(F("ended_at"), starts, function="WIDTH_BUCKET", output_field=IntegerField())
     runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0])
@@ -159,7 +159,7 @@ def _count_statuses(user: Any, bounds: list[datetime]) -> Any:
 
 
 def _bounds(number: int, step: timedelta) -> list[datetime]:
-    """The starts of `number` steps until now, and the end of the last one: what ends from now on is in it too."""
+    """Return the starts of `number` steps up to now, and an end that includes runs ending during the request."""
     now = timezone.now()
     return [now - step * (number - index) for index in range(number)] + [now + step]
 
@@ -172,7 +172,7 @@ def _health(row: dict[str, Any], days: dict[int, Any], bounds: list[datetime]) -
 
 
 def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, Any]) -> Chart:
-    """`counts` by place, of runs that `filters` leave."""
+    """Build the chart from `counts` by place; `filters` lead to the list of the counted runs."""
     numbers = [{name: counts.get(place, {}).get(name, 0) for name in OF_STATUS} for place in range(1, len(bounds))]
     most = max(max(each.values()) for each in numbers)
     bars = [_bar(place, each, bounds, filters, most) for place, each in enumerate(numbers)]
@@ -189,5 +189,5 @@ def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: d
 
 
 def _height(number: int, most: int) -> float:
-    """Of 100; what is there can be seen."""
+    """Return a bar's height out of 100, at least 4 for any runs, so that it is visible."""
     return max(4.0, round(100 * number / most, 1)) if number else 0.0

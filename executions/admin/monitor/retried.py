@@ -1,4 +1,4 @@
-"""Runs that failed, were retried and wait again: since when, and the failure that they had."""
+"""Retried runs that wait again: since when, and the failure of the previous attempt."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +14,15 @@ from . import failures
 
 @dataclass(frozen=True)
 class Failure:
-    """What the newest attempt failed with, at the node that failed first, if any did."""
+    """Failure of the previous attempt: its error, and the node that failed first, if any."""
 
     node: str | None
     line: str
 
 
 def longest_waiting(runs: Any, number: int) -> list[Any]:
-    """Return those of the waiting runs that wait longest, in no order, and at most as many that were retried beside
-    them: the first ones to be created may have been retried a moment ago."""
+    """Return the `number` new and the `number` retried runs that wait longest, unordered. Retried runs are selected on
+    their own, as the oldest run may have been retried a moment ago."""
     new = runs.filter(attempt=1).order_by("created_at", "id")[:number]
     kept: Any = WorkflowExecutionAttempt.objects.filter(workflow_execution=OuterRef("pk")).order_by("-number")
     again = runs.filter(attempt__gt=1).alias(kept=Subquery(kept.values("pk")[:1]))
@@ -30,8 +30,8 @@ def longest_waiting(runs: Any, number: int) -> list[Any]:
 
 
 def with_failures(user: Any, runs: list[Any]) -> list[Any]:
-    """Return the same waiting runs, each with `since`, the time of its creation or of its newest retry, and `before`,
-    the failure that was retried, or None."""
+    """Set on each waiting run `since`, the time of creation or of the last retry, and `before`, the failure that was
+    retried, or None; return the runs."""
     again = [run.pk for run in runs if run.attempt > 1]
     attempts = {row.workflow_execution_id: row for row in _attempts(again)} if again else {}
     nodes = {row.run: row for row in _failed_nodes(user, again)} if again else {}
@@ -48,14 +48,14 @@ def _failure(attempt: Any, node: Any) -> Failure:
 
 
 def _attempts(runs: list[Any]) -> Any:
-    """Return the newest attempt of each. Its id says when it was kept, which is when the run was retried."""
+    """Return the newest archived attempt of each run. It is written by the retry, so its UUIDv7 is the time of that."""
     rows: Any = WorkflowExecutionAttempt.objects.filter(workflow_execution__in=runs).only("workflow_execution")
     rows = rows.annotate(error=formatting.first_characters("error_message", formatting.LINE))
     return rows.order_by("workflow_execution_id", "-number").distinct("workflow_execution_id")
 
 
 def _failed_nodes(user: Any, runs: list[Any]) -> Any:
-    """Return the attempt of each run's node that failed first among those which the retry has put back."""
+    """Return, for each run, the failed attempt that ended first among the nodes that the retry reset."""
     waiting = NodeExecution.objects.visible_to(user).filter(
         workflow_execution__in=runs, status=ExecutionStatus.PENDING, attempt__gt=1
     )

@@ -1,4 +1,4 @@
-"""Changes of a workflow's definition among its runs: where the graph that they remember changed, and in what."""
+"""Changes of a workflow's definition between its runs: differences between the graphs stored with them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy
 
 from workflows.models import Graph
 
-SHOWN = 20  # the newest changes; of those before it is only said that they were
-NAMED = 30  # names of one kind of difference
+SHOWN = 20  # newest changes that are described; older ones are only counted
+NAMED = 30  # names listed for one kind of difference
 
 type Rows = Mapping[Any, dict[str, Any]]
 
@@ -27,7 +27,7 @@ EDGED = gettext_lazy("Edges changed")
 
 @dataclass(frozen=True)
 class Words:
-    """One kind of difference: at most NAMED of what differs, and how many more there are."""
+    """One kind of difference: at most NAMED names, and the number of further ones."""
 
     title: Any
     names: list[str]
@@ -36,7 +36,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Change:
-    """`run` is the first that was made with the graph `after`. The newest change has the highest number."""
+    """A change of the graph. `run` is the first run with graph `after`; the newest change has the highest number."""
 
     number: int
     run: Any
@@ -51,14 +51,14 @@ class ChangeDescription:
 
 
 def find_changes(runs: Iterable[Any]) -> list[Change]:
-    """The newest first, as are `runs`. A run that remembers no graph tells nothing."""
+    """Return the changes among `runs`, newest first like the runs. Skips runs without a stored graph."""
     known = [run for run in reversed(list(runs)) if run.graph_id is not None]
     found = [(run, before.graph_id) for before, run in pairwise(known) if before.graph_id != run.graph_id]
     return [Change(number, run, before, run.graph_id) for number, (run, before) in enumerate(found, start=1)][::-1]
 
 
 def load_graphs(found: list[Change]) -> dict[UUID, Graph]:
-    """What told() needs, by one question."""
+    """Load the graphs for describe_changes() with one query."""
     wanted = {pk for change in found[:SHOWN] for pk in (change.before, change.after)}
     return {graph.pk: graph for graph in Graph.objects.filter(pk__in=wanted).only("nodes", "edges")}
 
@@ -71,7 +71,7 @@ def describe_changes(found: list[Change], known: Mapping[UUID, Graph]) -> list[C
 
 
 def describe_difference(before: Graph, after: Graph) -> list[Words]:
-    """Empty where only the places of nodes in an editor changed."""
+    """Return the differences; empty if only the positions of nodes in the editor changed."""
     old, new = _nodes(before), _nodes(after)
     found = [
         (ADDED, [node["name"] for pk, node in new.items() if pk not in old]),
@@ -98,7 +98,7 @@ def _nodes(graph: Graph) -> Rows:
 
 
 def _edges(graph: Graph) -> Rows:
-    """By what makes two edges the same one, as Edge.identity has it."""
+    """Return the edges by identity: their ends and handles, as in Edge.identity."""
     ends, handles = ("source_node", "target_node"), ("source_handle", "target_handle")
     return {(*(edge[end] for end in ends), *(edge[each] or "" for each in handles)): edge for edge in graph.edges}
 

@@ -1,4 +1,4 @@
-"""How the nodes of a workflow fared in its newest runs. Each number is the length of the list that it links to."""
+"""Results of a workflow's nodes in its newest runs. Each number is the length of the list that it links to."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from executions.models import NodeExecution
 from workflows.models import Graph
 
 WORST = 3
-OFTEN = 90  # percent: below, many failed
+OFTEN = 90  # percent; below it the rate is "many"
 RATES = {
     "all": gettext_lazy("all completed"),
     "some": gettext_lazy("some failed"),
@@ -41,12 +41,12 @@ class NodeHealth:
 
     @property
     def success(self) -> float | None:
-        """As Health.success."""
+        """Return the share of completed executions in percent, or None."""
         return percent(self.completed.number, self.failed.number)
 
     @property
     def rate(self) -> str:
-        """A key of RATES."""
+        """Return the node's key of RATES."""
         if self.success is None:
             return "none"
         return "all" if not self.failed.number else "some" if self.success >= OFTEN else "many"
@@ -70,7 +70,7 @@ class NodeHealth:
 
 @dataclass(frozen=True)
 class Window:
-    """The runs in which is counted."""
+    """Newest runs of a workflow, in which node executions are counted."""
 
     workflow: UUID
     runs: list[UUID]
@@ -80,7 +80,7 @@ class Window:
         return len(self.runs)
 
     def address(self, node: UUID, **filters: str) -> str:
-        """Of the list of a node's executions in these runs."""
+        """Return the URL of the list of a node's executions in these runs."""
         query = {
             "node": str(node),
             "newest_runs": recent_runs.format_value(self.workflow, max(1, self.number)),
@@ -88,7 +88,7 @@ class Window:
         return f"{reverse('admin:executions_nodeexecution_changelist')}?{urlencode(query)}"
 
     def health(self, node: UUID, row: dict[str, Any]) -> NodeHealth:
-        """`row` may be empty."""
+        """Build the results of a node from a row of executions(), which is empty for a node without any."""
         counts = {name: Count(row.get(name, 0), self.address(node, status=name)) for name in OF_STATUS}
         usual = WorkflowPercentiles.read(row.get("percentiles"), row.get("completed", 0))
         return NodeHealth(Count(row.get("every", 0), self.address(node)), **counts, usual=usual)
@@ -96,7 +96,7 @@ class Window:
 
 @dataclass(frozen=True)
 class NodeBox:
-    """A node of the drawing."""
+    """A node of the drawn graph."""
 
     node: UUID
     box: graph_chart.Box
@@ -104,7 +104,7 @@ class NodeBox:
 
     @cached_property
     def said(self) -> str:
-        """By a screen reader, and in a tooltip."""
+        """Return the text for screen readers and the tooltip."""
         health = self.health
         values = {"name": self.box.name, "word": health.word, "success": formatting.percent(health.success)}
         counted = {"number": health.completed.number, "p95": health.p95}
@@ -114,7 +114,7 @@ class NodeBox:
 
 
 def get_node_health(user: Any, window: Window, nodes: Iterable[UUID]) -> dict[UUID, NodeHealth]:
-    """Of each of `nodes`, by one question."""
+    """Return the results of each node, with one query."""
     found = {row.pop("node"): row for row in executions(user, window)}
     return {node: window.health(node, found.get(node, {})) for node in nodes}
 
@@ -126,18 +126,18 @@ def executions(user: Any, window: Window) -> Any:
 
 
 def in_order(graph: Graph, found: dict[UUID, NodeHealth]) -> list[tuple[str, NodeHealth]]:
-    """With their names, what may run first before what comes after it."""
+    """Return (name, results) pairs in topological order, by name within a level."""
     names, levels = {UUID(node["id"]): node["name"] for node in graph.nodes}, graph.levels()
     return [(names[node], found[node]) for node in sorted(names, key=lambda node: (levels[node], names[node]))]
 
 
 def worst(rows: list[tuple[str, NodeHealth]]) -> list[tuple[str, NodeHealth]]:
-    """Those that failed in most of their executions."""
+    """Return the WORST nodes with failures, lowest success first."""
     failed = [row for row in rows if row[1].failed.number]
     return sorted(failed, key=lambda row: (row[1].success, -row[1].failed.number))[:WORST]
 
 
 def build_boxes(graph: Graph, drawn: graph_chart.Drawing, found: dict[UUID, NodeHealth]) -> list[NodeBox]:
-    """In the order of the graph's nodes, which is that of the drawing's boxes."""
+    """Pair each node with its box; the drawing keeps the order of the graph's nodes."""
     nodes = [UUID(pk) for pk in dict.fromkeys(node["id"] for node in graph.nodes)]
     return [NodeBox(node, box, found[node]) for node, box in zip(nodes, drawn.boxes, strict=True)]

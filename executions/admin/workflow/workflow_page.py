@@ -1,7 +1,7 @@
-"""The page of a workflow: how it has been, its newest runs as a grid, its graph with how each node fared, durations
-over time, and changes of its definition. It is for whoever may see runs; the definition is changed on the stock form.
+"""Page of a workflow: recent results, its newest runs as a grid, its graph with the results of each node, durations
+over time, and changes of its definition. Requires permission to view runs; Django's form edits the definition.
 
-Each section is asked by itself, and may fail by itself.
+Each section has its own queries and timeout, so that one may fail alone.
 """
 
 from typing import Any
@@ -55,7 +55,7 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def visible_workflows(user: Any) -> Any:
-    """Whoever may see every run may see what the runs were of."""
+    """Return the workflows visible to the user; all of them for a user who may view every run."""
     seen = Workflow.objects.all()
     return seen if can_view_all(user, "executions.view_workflowexecution") else seen.visible_to(user)
 
@@ -66,7 +66,7 @@ def _answer(request: HttpRequest, name: str, context: dict[str, Any], status: in
 
 
 class Sections:
-    """Each is None where it could not be asked in time."""
+    """Sections of the page; each is None if its queries failed or timed out."""
 
     def __init__(self, request: HttpRequest, workflow: Workflow) -> None:
         self.request, self.user, self.workflow = request, request.user, workflow
@@ -77,7 +77,7 @@ class Sections:
 
     @cached_property
     def runs(self) -> list[Any] | None:
-        """The newest ones, each with its `seconds`."""
+        """Return the newest runs, each with its `seconds`."""
         return query_or_none(
             "runs", lambda: durations.with_seconds(recent_runs.newest_runs(self.user, self.workflow.pk)), LIMIT_MS
         )
@@ -92,7 +92,7 @@ class Sections:
 
     @cached_property
     def health(self) -> list[health.Health] | None:
-        """One, or none where no run ended lately."""
+        """Return a list of one Health, or an empty list if no run ended recently."""
 
         def question() -> list[health.Health]:
             found = health.workflow_health(self.user, self.workflow.pk)
@@ -137,7 +137,7 @@ class Sections:
         }
 
     def _graph(self) -> dict[str, Any] | None:
-        """Its nodes with how each of them fared; `drawing` is None where the graph is too large to be drawn."""
+        """Return the graph with the results of its nodes; `drawing` is None if it is too large to draw."""
         if (today := self.today) is None:
             return None
         nodes = [UUID(node["id"]) for node in today.nodes]

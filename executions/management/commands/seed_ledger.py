@@ -1,4 +1,4 @@
-"""Fills an empty ledger with a made-up one, large enough to measure on."""
+"""Fill an empty ledger with generated rows, for measurements."""
 
 import logging
 import time
@@ -40,7 +40,7 @@ def moment(text: str) -> datetime:
     except ValueError as error:
         raise ArgumentTypeError(f"expected a date such as 2026-09-30 or 2026-09-30T12:00Z, found {text!r}") from error
     parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    if not 1971 <= parsed.year <= 9000:  # room for the period, and for partitions
+    if not 1971 <= parsed.year <= 9000:  # leaves a margin for the period and for partitions
         raise ArgumentTypeError("expected a year from 1971 to 9000")
     return parsed
 
@@ -78,7 +78,7 @@ class Command(BaseCommand):
         )
 
     def _make_partitions(self, plan: Plan) -> None:
-        """Before the transaction of all rows: a new partition waits for whoever is writing."""
+        """Create the partitions before the transaction that writes all rows: DDL would wait for other writers."""
         length = plan.until - plan.since
         moments = [plan.since + timedelta(days=day) for day in range(length.days + 1)]
         before = set(partitions.existing())
@@ -91,7 +91,7 @@ class Command(BaseCommand):
     def _write(self, ledger: Ledger, owner: Any, *, reset: bool) -> int:
         if reset:
             ingest.empty(apps.get_app_config("executions").get_models())
-            refuse_what_is_not_ours(reset=True)  # nobody can have come between from here on
+            refuse_what_is_not_ours(reset=True)  # again, now under the lock of the truncated tables
             Workflow.objects.all().delete()
         for model, rows in ledger.definition_rows(owner).items():
             ingest.copy(model, DEFINITION_FIELDS[model], rows)
@@ -99,7 +99,7 @@ class Command(BaseCommand):
         for batch in ledger.batches():
             for model, rows in batch.items():
                 ingest.copy(model, FIELDS[model], rows)
-            connection.check_constraints()  # while the batch is in memory, not a million rows at the commit
+            connection.check_constraints()  # per batch, as deferred checks of a million rows at COMMIT are slow
             done += sum(map(len, batch.values()))
             self._show(done, plan.runs + plan.nodes + plan.lines, done / (time.perf_counter() - began))
         return done
@@ -135,14 +135,14 @@ def _user(name: str | None) -> Any:
 
 
 def _id_at(when: datetime) -> Any:
-    """A UUIDv7 of that moment."""
+    """Return the lowest valid UUIDv7 of this time."""
     lowest = partitions.bound(when)
     return type(lowest)(int=lowest.int | 7 << 76 | 2 << 62)
 
 
 @contextmanager
 def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Here a missing partition is no news of which each deserves a line."""
+    """Disable the logger: here every partition is missing, and a warning for each is noise."""
     logger.disabled = True
     try:
         yield
