@@ -6,11 +6,12 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets measure accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets measure accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -18,8 +19,14 @@ help: ## this list
 run: $(VENV)/run.stamp ## set up, migrate, serve (HOST=127.0.0.1 PORT=8000)
 	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
-test: setup ## set up and run the whole suite, a process for each core (ARGS="-k word" goes on to pytest, "-n 0" is one process)
-	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)
+test: setup ## set up and run the suite in process, on each core (ARGS="-k word" goes on to pytest, "-n 0" is one process)
+	@exec $(PYTEST) -m "not site" $(ARGS)
+
+test-site: setup ## what needs a server, a browser or pip in a process of its own
+	@exec $(PYTEST) -m site $(ARGS)
+
+test-all: setup ## both
+	@exec $(PYTEST) $(ARGS)
 
 setup: $(VENV)/dev.stamp ## make .venv with everything the product and its tests need
 	@:

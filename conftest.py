@@ -15,7 +15,7 @@ from django.core.management import get_commands
 
 from local_postgres.server import leave_all
 from local_postgres.socket_path import socket_dir
-from pastetrader.tests.scheduling import Together
+from pastetrader.tests.scheduling import SITE, Together
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -45,6 +45,12 @@ def tables_are_emptied_quickly() -> None:
     from pastetrader.tests.emptying import Flush  # noqa: PLC0415  # models may be imported once the apps are loaded
 
     get_commands()["flush"] = Flush()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(SITE):
+            item.add_marker("site")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

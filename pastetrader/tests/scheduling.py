@@ -11,6 +11,19 @@ UNITS = {"browser/": "browser"} | {
 }
 
 
+# Tests of real processes: servers, browsers, packaging. `make test-site` runs them, `make test` the others.
+SITE = (
+    "browser/",
+    *(
+        f"pastetrader/tests/test_{name}.py"
+        for name in (
+            "bodies", "client", "command_errors", "commands", "connections", "cut_connections", "embedded_server",
+            "env", "live", "serve", "setup", "slow_clients",
+        )
+    ),
+)  # fmt: skip
+
+
 class Together(LoadScopeScheduling):
     """A test that is in no unit is one by itself."""
 
