@@ -8,7 +8,8 @@ from django.conf import settings
 
 from . import untranslated_text
 
-TEMPLATES = sorted(Path(settings.BASE_DIR, "templates").rglob("*.html"))
+FOLDERS = [Path(settings.BASE_DIR, app, "templates") for app in ("", "executions", "workflows", "tokens", "ledgerkit")]
+TEMPLATES = sorted(path for folder in FOLDERS for path in folder.rglob("*.html"))
 # Said by gettext, or no text: tags, variables, what is translated as a block, comments, and blocks of class names.
 BLOCKS = re.compile(
     r"{% *(?P<block>blocktranslate|comment)\b.*?{% *end(?P=block) *%}"
@@ -22,7 +23,7 @@ ENGLISH = {"api/docs.html"}
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(settings.BASE_DIR)))
 def test_no_word_stands_outside_of_gettext(path: Path) -> None:
-    if str(path.relative_to(settings.BASE_DIR / "templates")) in ENGLISH:
+    if str(path).endswith(tuple(ENGLISH)):
         return
     assert bare(path.read_text()) == []
 
