@@ -24,13 +24,13 @@ from ledgerkit.admin.lists import EVERYWHERE, StrictAdmin
 
 __all__ = ["MAX_REASON", "NoSelectAcrossForm", "Offer", "TransitionActionsMixin", "reason"]
 
-DONE = {
+SUCCESS_TEXTS = {
     "fail": _("Marked %(count)d %(items)s as failed."),
     "cancel": _("Cancelled %(count)d %(items)s."),
     "retry": _("Put %(count)d %(items)s back to pending."),
     "skip": _("Skipped %(count)d %(items)s."),
 }
-VERBS = {
+CONFIRMATION_TEXTS = {
     "fail": _("Mark %(count)d %(items)s as failed"),
     "cancel": _("Cancel %(count)d %(items)s"),
     "retry": _("Retry %(count)d %(items)s"),
@@ -47,7 +47,7 @@ EFFECTS = {
     ("nodeexecution", "skip"): _("This cannot be undone."),
 }
 REASON_NEEDED = _("Nothing was marked as failed: give a reason, which becomes the error of the run.")
-GONE = _("It was deleted meanwhile.")
+DELETED = _("It was deleted meanwhile.")
 
 
 class NoSelectAcrossForm(ActionForm):
@@ -74,22 +74,22 @@ class TransitionActionsMixin(StrictAdmin):
 
     @admin.action(permissions=["change"], description=_("Cancel"), location=EVERYWHERE)
     def cancel(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        return self._say("cancel", request, queryset)
+        return self._run_action("cancel", request, queryset)
 
     @admin.action(permissions=["change"], description=_("Retry"), location=EVERYWHERE)
     def retry(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        return self._say("retry", request, queryset)
+        return self._run_action("retry", request, queryset)
 
     @admin.action(permissions=["change"], description=_("Skip"), location=EVERYWHERE)
     def skip(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        return self._say("skip", request, queryset)
+        return self._run_action("skip", request, queryset)
 
     @admin.action(permissions=["change"], description=_("Mark as failed"), location=EVERYWHERE)
     def fail(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         """Mark runs as failed whose engine is gone. A reason is required."""
         if is_confirmed(request) and not reason(request):
-            return self._ask("fail", request, queryset, REASON_NEEDED)
-        return self._say("fail", request, queryset, reason(request))
+            return self._confirmation_page("fail", request, queryset, REASON_NEEDED)
+        return self._run_action("fail", request, queryset, reason(request))
 
     def offers(self, request: HttpRequest, row: Any) -> list[Offer]:
         """Return the actions that the user may run on the row, allowed ones and those refused with a reason."""
@@ -105,34 +105,34 @@ class TransitionActionsMixin(StrictAdmin):
         why = out_of_retries(row) if _is_spent(row) else no.reason
         return Offer(act.name, act.description, why, *suggest_retry_of_run(request, row))
 
-    def _say(self, verb: str, request: HttpRequest, queryset: Any, *said: str) -> HttpResponse | None:
+    def _run_action(self, verb: str, request: HttpRequest, queryset: Any, *args: str) -> HttpResponse | None:
         """Render the confirmation page; once confirmed, change each row. Render it again if no row was changed."""
         if not is_confirmed(request):
-            return self._ask(verb, request, queryset)
+            return self._confirmation_page(verb, request, queryset)
         pks = list(queryset.values_list("pk", flat=True))
         with act_as(reason=reason(request)):
-            done = [pk for pk in pks if self._said(verb, request, pk, *said)]
+            done = [pk for pk in pks if self._apply(verb, request, pk, *args)]
         if done:
             items = model_ngettext(self.opts, len(done))
-            self.message_user(request, DONE[verb] % {"count": len(done), "items": items}, messages.SUCCESS)
-        return None if done or not pks else self._ask(verb, request, queryset)
+            self.message_user(request, SUCCESS_TEXTS[verb] % {"count": len(done), "items": items}, messages.SUCCESS)
+        return None if done or not pks else self._confirmation_page(verb, request, queryset)
 
-    def _ask(self, verb: str, request: HttpRequest, queryset: Any, error: Any = "") -> HttpResponse:
+    def _confirmation_page(self, verb: str, request: HttpRequest, queryset: Any, error: Any = "") -> HttpResponse:
         rows: Sequence[Any] = list(queryset)
         effect = EFFECTS.get((str(self.opts.model_name), verb), "")
         refused = {pk: no.reason or no.sentence for pk, no in refusals(verb, rows).items()}
-        question = Question(verb, VERBS[verb], effect, rows, refused, needs_reason=verb == "fail")
+        question = Question(verb, CONFIRMATION_TEXTS[verb], effect, rows, refused, needs_reason=verb == "fail")
         return confirmation_page(self, request, question, error)
 
-    def _said(self, verb: str, request: HttpRequest, pk: Any, *said: str) -> bool:
+    def _apply(self, verb: str, request: HttpRequest, pk: Any, *args: str) -> bool:
         row = None
         try:
             with transaction.atomic():
                 row = self.get_queryset(request).get(pk=pk)
-                getattr(row, verb)(*said)
+                getattr(row, verb)(*args)
                 self.log_change(request, row, verb)
         except (InvalidTransition, ObjectDoesNotExist) as no:
-            sentence = getattr(no, "sentence", GONE)
+            sentence = getattr(no, "sentence", DELETED)
             self.message_user(request, f"{row or pk}: {sentence}", messages.ERROR)
             return False
         return True

@@ -72,15 +72,15 @@ class ReadOnlyAdmin(TransitionActionsMixin):
             return super().changelist_view(request, extra_context)
         try:
             with statement_timeout(LIMIT_MS):
-                response = self.elsewhere(request) or super().changelist_view(request, extra_context)
+                response = self.redirect_from_list(request) or super().changelist_view(request, extra_context)
         except StatementTimeout:
-            return self.told(request, "too_slow", 503, title=_("This took too long"))
+            return self.render_message(request, "too_slow", 503, title=_("This took too long"))
         except DatabaseError:
             logger.exception("The list of %s could not be read.", self.opts.model_name)
-            return self.told(request, "not_read", 503, title=_("This could not be read"))
+            return self.render_message(request, "not_read", 503, title=_("This could not be read"))
         # Django redirects an invalid filter to the unfiltered list, whose rows would look like the filtered ones.
         is_refused = response.get("Location") == f"{request.path}?{ERROR_FLAG}=1"
-        return self.not_offered(request) if is_refused else response
+        return self.invalid_filter_response(request) if is_refused else response
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -88,58 +88,60 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         except OperationalError as error:
             if request.method != "GET" or not isinstance(error.__cause__, QueryCanceled):
                 raise
-            return self.told(request, "page_too_slow", 503, title=_("This took too long"))
+            return self.render_message(request, "page_too_slow", 503, title=_("This took too long"))
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Redirect to the history on the row's page: Django's own view lists changes by forms, and there are none."""
         return redirect(f"{_address(self.opts, object_id)}#history")
 
-    def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
+    def invalid_filter_response(self, request: HttpRequest, **more: Any) -> HttpResponse:
         """Render 400 naming the invalid filters. If only the cursor is invalid, redirect to the first page."""
         names = validation.invalid_parameters(self, request, request.GET.dict())
         kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
         if not names:
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
         words = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
-        return self.told(request, "not_offered", 400, **words | more)
+        return self.render_message(request, "not_offered", 400, **words | more)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """Render 404 in place of Django's redirect to the front page."""
-        return self.unknown(request, unquote(object_id))
+        return self.not_found_response(request, unquote(object_id))
 
-    def unknown(self, request: HttpRequest, id: str) -> HttpResponse:
-        return self.told(request, "unknown", 404, **{"title": _("Not found"), "id": id} | self.gone(request, id))
+    def not_found_response(self, request: HttpRequest, id: str) -> HttpResponse:
+        return self.render_message(
+            request, "unknown", 404, **{"title": _("Not found"), "id": id} | self.deleted_row_context(request, id)
+        )
 
-    def gone(self, request: HttpRequest, id: str) -> dict[str, Any]:
+    def deleted_row_context(self, request: HttpRequest, id: str) -> dict[str, Any]:
         """Return template context about a deleted row; by default there is none."""
         return {}
 
-    def told(self, request: HttpRequest, page: str, status: int, **words: Any) -> HttpResponse:
+    def render_message(self, request: HttpRequest, page: str, status: int, **words: Any) -> HttpResponse:
         """Render a message in place of the list or of a row's page."""
         everything = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist") + self.everything
         context = self.admin_site.each_context(request) | {"opts": self.opts, "everything": everything} | words
         return TemplateResponse(request, f"admin/executions/{page}.html", context, status=status)
 
-    def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
+    def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
         """Return a redirect if the request of the list has a page of its own, such as a search for an id."""
         return None
 
-    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+    def annotate_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         """Set attributes from other tables on the rows of a page, with as many queries as for one row."""
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs["obj"]
         title = {"title": str(self.opts.verbose_name).capitalize(), "acts": self.offers(request, row)}
-        context.update(title | self.page(request, row))
+        context.update(title | self.page_context(request, row))
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return the context of the row's template."""
         raise NotImplementedError  # runs, node executions and log lines each implement it
 
     @admin.display(description=_("duration"))
     def duration(self, row: Any) -> str:
-        return formatting.duration(row)
+        return formatting.duration_text(row)
 
     @admin.display(description=_("status"))
     def state(self, row: Any) -> str:

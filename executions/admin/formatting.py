@@ -19,14 +19,14 @@ TRACEBACK = 20_000
 LINE = 300
 
 
-def duration(row: Any) -> str:
+def duration_text(row: Any) -> str:
     """Return the duration of a run, node execution or attempt as text; of a running one, the time so far."""
-    if (known := row.duration_seconds) is None and (running := seconds(row)) is not None:
+    if (known := row.duration_seconds) is None and (running := elapsed_seconds(row)) is not None:
         return _("%(duration)s so far") % {"duration": format_duration(running)}
     return "–" if known is None else format_duration(known)
 
 
-def seconds(row: Any) -> float | None:
+def elapsed_seconds(row: Any) -> float | None:
     """Return the seconds from start to end, or to now if running; None if it never started."""
     if row.started_at is not None and row.status == "running":
         return float((timezone.now() - row.started_at).total_seconds())
@@ -48,7 +48,7 @@ def format_duration(seconds: float) -> str:
     return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
 
 
-def status(run: Any) -> str:
+def status_label(run: Any) -> str:
     """Return the label of a run's status; for a completed run with failed nodes, also their number."""
     word = str(run.get_status_display())
     if run.status != ExecutionStatus.COMPLETED or not run.failed_nodes:
@@ -57,7 +57,7 @@ def status(run: Any) -> str:
     return f"{word}, {failed % {'number': run.failed_nodes}}"
 
 
-def percent(value: float | None) -> str:
+def format_percent(value: float | None) -> str:
     """Return "98.5 %", or "–" for None."""
     return "–" if value is None else _("%(number)s %%") % {"number": localize(value)}
 

@@ -53,7 +53,7 @@ def with_duration_bars(runs: list[Any]) -> list[Any]:
     """Set on each run its duration, age and `bar` (None without percentiles) with one query; return the runs."""
     known = duration_percentiles.get_percentiles({run.workflow_id for run in runs})
     for run in runs:
-        run.seconds = seconds(run)
+        run.seconds = elapsed_seconds(run)
         of_workflow = known.get(run.workflow_id)
         run.bar = Bar(run.seconds, of_workflow) if of_workflow and run.seconds is not None else None
         run.shown_duration = "–" if run.seconds is None else formatting.format_duration(run.seconds)
@@ -61,7 +61,7 @@ def with_duration_bars(runs: list[Any]) -> list[Any]:
     return runs
 
 
-def seconds(run: Any) -> Any:
+def elapsed_seconds(run: Any) -> Any:
     """Return the run's seconds, until now if it is running; None if it has not started."""
     if run.duration_seconds is None and run.started_at and run.status == "running":
         return max(0.0, (timezone.now() - run.started_at).total_seconds())

@@ -52,7 +52,7 @@ class KeysetChangeList(StrictChangeList):
             self.result_list = self._newer_than(request.GET[NEWER])
         else:
             self.result_list = self._older_than(request.GET.get(OLDER))
-        self.model_admin.dress(request, self.result_list)  # type: ignore[attr-defined]  # defined by ReadOnlyAdmin
+        self.model_admin.annotate_rows(request, self.result_list)  # type: ignore[attr-defined]  # defined by ReadOnlyAdmin
         self.estimate = self._estimate() if self.older_link or self.newer_link else None
         # Attributes that Django's templates read.
         self.result_count = self.full_result_count = len(self.result_list)

@@ -33,7 +33,7 @@ FAULTS = (
     ("RateLimited", "429 Too Many Requests: retry after {n} s"),
     ("InsufficientData", "only {n} of 252 days have prices"),
 )
-SAID = {
+MESSAGES = {
     LogLevel.DEBUG: ("cache hit for {s}", "GET /v2/prices/{s}?page={n} 200", "window of {n} rows for {s}"),
     LogLevel.INFO: ("loaded {n} rows of {s}", "{s} scored {n}", "order for {n} {s} accepted", "체결 {n}주 {s}"),
     LogLevel.WARNING: ("{s}: {n} rows without a volume", "slow answer for {s}: {n} ms", "retrying {s}, try {n}"),
@@ -103,7 +103,7 @@ def _data(random: Random) -> dict[str, Any]:
 
 
 def _line(random: Random, level: LogLevel) -> str:
-    return random.choice(SAID[level]).format(n=random.randrange(1, 5_000), s=random.choice(SYMBOLS))
+    return random.choice(MESSAGES[level]).format(n=random.randrange(1, 5_000), s=random.choice(SYMBOLS))
 
 
 def _error(random: Random) -> Error:

@@ -117,7 +117,7 @@ class Ledger:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.random = Random(plan.seed)  # noqa: S311  # reproducible on purpose
-        self.first, self.last = _micro(plan.since), _micro(plan.until)
+        self.first, self.last = _to_microseconds(plan.since), _to_microseconds(plan.until)
         self.texts = texts.Texts(self.random)
         weights = [1 / (rank + 1) ** 1.1 for rank in range(plan.workflows)]
         self.definitions = [self._definition(rank, weight / sum(weights)) for rank, weight in enumerate(weights)]
@@ -243,18 +243,18 @@ class Ledger:
         moves = bool(started) + bool(ended)
         if run.retried:
             # The first attempt is the first half of the run's time, see _add_nodes.
-            middle = _middle(run)
+            middle = _midpoint(run)
             error = self.texts.error(self.random)
             batch[WorkflowExecutionAttempt].append(
-                (self._id(middle), run.id, 1, S.FAILED, _time(run.start), _time(middle), error.message)
+                (self._id(middle), run.id, 1, S.FAILED, _utc(run.start), _utc(middle), error.message)
             )
             started, moves = middle + 1, moves + 3
         random = self.random
         trigger = random.choices((TriggerType.SCHEDULE, TriggerType.EVENT, TriggerType.MANUAL), (70, 22, 8))[0]
         batch[WorkflowExecution].append(
             (
-                run.id, run.of.id, trigger, run.status, _time(run.created), _time(ended or started or run.created),
-                _time(started), _time(ended), 1 + moves, 2 if run.retried else 1, self.texts.input(random),
+                run.id, run.of.id, trigger, run.status, _utc(run.created), _utc(ended or started or run.created),
+                _utc(started), _utc(ended), 1 + moves, 2 if run.retried else 1, self.texts.input(random),
                 self.texts.output(random) if run.status == S.COMPLETED else None,
                 run.error.message if run.error else None, self._context(run), self._metadata(run, trigger),
             )
@@ -288,15 +288,15 @@ class Ledger:
 
     # --- node executions ----------------------------------------------------------
     def _add_nodes(self, batch: Batch, run: Run) -> None:
-        failing = self._failing(run)
-        start = _middle(run) + 1 if run.retried else run.start
+        failing = self._failing_step(run)
+        start = _midpoint(run) + 1 if run.retried else run.start
         width = (run.end - start) / (run.stop + 1)
         for step in run.steps:
             opens = int(start + width * step.level)
             closes = max(opens, min(run.end, int(opens + width)))
             self._add_node(batch, run, step, failing=step is failing, opens=opens, closes=closes)
 
-    def _failing(self, run: Run) -> Step | None:
+    def _failing_step(self, run: Run) -> Step | None:
         there = [step for step in run.steps if step.level == run.stop]
         return self.random.choice(there) if there and (run.status == S.FAILED or run.retried) else None
 
@@ -319,7 +319,7 @@ class Ledger:
             error, retries = run.error, random.choice((0, 1, 3, 3))
         elif run.retried and failing:
             retries = 1
-            self._add_attempt(batch, new, 1, run.start, _middle(run))
+            self._add_attempt(batch, new, 1, run.start, _midpoint(run))
         elif status == S.COMPLETED and self._chance(0.015):
             retries = random.choice((1, 1, 2))
         if retries and not (run.retried and failing):
@@ -331,8 +331,8 @@ class Ledger:
             run.started_nodes.append((new, started, ended or run.end))
         batch[NodeExecution].append(
             (
-                new, run.id, step.id, status, _time(run.created), _time(ended or started or run.created),
-                _time(started), _time(ended), 1 + moves + 3 * retries, 1 + retries, retries, step.level, settled,
+                new, run.id, step.id, status, _utc(run.created), _utc(ended or started or run.created),
+                _utc(started), _utc(ended), 1 + moves + 3 * retries, 1 + retries, retries, step.level, settled,
                 self.texts.input(random), self.texts.output(random) if status == S.COMPLETED else None,
                 error.message if error else None, error.traceback if error else None,
             )
@@ -348,12 +348,12 @@ class Ledger:
             skipped = run.status == S.COMPLETED and not failing and self._chance(0.03)
             return (S.SKIPPED if skipped else S.COMPLETED), False
         if run.status == S.FAILED:
-            return self._beside_the_failing(run, step, failing=failing)
+            return self._status_in_failed_run(run, step, failing=failing)
         if run.status == S.RUNNING:
             return (S.RUNNING if step.level == run.stop else S.PENDING), False
         return S.CANCELLED, True
 
-    def _beside_the_failing(self, run: Run, step: Step, *, failing: bool) -> tuple[ExecutionStatus, bool]:
+    def _status_in_failed_run(self, run: Run, step: Step, *, failing: bool) -> tuple[ExecutionStatus, bool]:
         if failing:
             return S.FAILED, False
         if step.level > run.stop:
@@ -363,7 +363,7 @@ class Ledger:
     def _add_attempt(self, batch: Batch, node: str, number: int, start: int, end: int) -> None:
         error = self.texts.error(self.random)
         batch[NodeExecutionAttempt].append(
-            (self._id(end), node, number, S.FAILED, _time(start), _time(end), error.message, error.traceback)
+            (self._id(end), node, number, S.FAILED, _utc(start), _utc(end), error.message, error.traceback)
         )
 
     # --- log lines ----------------------------------------------------------
@@ -371,7 +371,7 @@ class Ledger:
         random, append = self.random, batch[ExecutionLog].append
         if run.error and count:
             count -= 1
-            append((self._id(run.end), run.id, None, LogLevel.ERROR, run.error.message, None, _time(run.end)))
+            append((self._id(run.end), run.id, None, LogLevel.ERROR, run.error.message, None, _utc(run.end)))
         opens, closes = (run.start, run.end) if run.start and run.status != S.PENDING else (run.created, run.created)
         levels, nodes = self.texts.levels(random, count), run.started_nodes
         for level in levels:
@@ -380,7 +380,7 @@ class Ledger:
                 node, start, end = nodes[int(random.random() * len(nodes))]
             moment = start + int((end - start) * random.random())
             append(
-                (self._id(moment), run.id, node, level, *self.texts.line(random, level), _time(moment)),
+                (self._id(moment), run.id, node, level, *self.texts.line(random, level), _utc(moment)),
             )
 
     def _chance(self, of: float) -> bool:
@@ -392,7 +392,7 @@ class Ledger:
         return f"{micro // 1000 << 80 | 7 << 76 | bits >> 62 << 64 | 2 << 62 | bits & (1 << 62) - 1:032x}"
 
 
-def _middle(run: Run) -> int:
+def _midpoint(run: Run) -> int:
     return (run.start + run.end) // 2
 
 
@@ -400,10 +400,10 @@ def _type(name: str) -> str:
     return texts.TYPES.get(name.split(maxsplit=1)[0], NodeType.TOOL)
 
 
-def _micro(moment: datetime) -> int:
+def _to_microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
-def _time(micro: int) -> datetime | None:
+def _utc(micro: int) -> datetime | None:
     """Convert microseconds to a datetime; 0 means "not yet" and gives None."""
     return EPOCH + timedelta(microseconds=micro) if micro else None

@@ -15,19 +15,19 @@ register = template.Library()
 
 
 @register.simple_tag
-def log_lines(lines: Iterable[Any], run: Any, asked: Any = None, before: Any = None, at: Any = None) -> SafeString:
-    """Render `{% log_lines lines run asked before at %}`; only `lines` and `run` are required."""
-    asked = asked or LogQuery()
-    return render_rows(present(lines, run, asked, before or None, at or None), asked)
+def log_lines(lines: Iterable[Any], run: Any, log_query: Any = None, before: Any = None, at: Any = None) -> SafeString:
+    """Render `{% log_lines lines run log_query before at %}`; only `lines` and `run` are required."""
+    log_query = log_query or LogQuery()
+    return render_rows(present(lines, run, log_query, before or None, at or None), log_query)
 
 
 @register.filter
-def uncoloured(text: str | None) -> str:
+def strip_ansi(text: str | None) -> str:
     """Remove ANSI sequences from an error or other text shown in a table."""
     return ansi.strip_ansi(text or "")
 
 
 @register.filter
-def said(message: str, q: str = "") -> SafeString:
+def ansi_to_html(message: str, q: str = "") -> SafeString:
     """Render a message as HTML, with ANSI colours and matches of `q`."""
     return ansi.to_html(message.replace("\r\n", "\n").replace("\r", "\n"), q)

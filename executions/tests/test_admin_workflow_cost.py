@@ -91,7 +91,7 @@ class TestWhatItAsks:
         only("node_executions", "idx_node_executions_workflow_execution")
         for question in (
             status_grid.node_executions_of(staff, [run]),
-            node_health.executions(staff, node_health.Window(workflow.pk, [run.pk])),
+            node_health.count_executions(staff, node_health.Window(workflow.pk, [run.pk])),
         ):
             found = plan(question)
             assert "Index Cond: (workflow_execution_id" in found  # its own, or that of its unique constraint

@@ -150,9 +150,9 @@ def build_axis(runs: Iterable[Any]) -> Axis | None:
 def with_seconds(runs: list[Any]) -> list[Any]:
     """The same runs, each with its `seconds`, its `shown_duration` and the `word` for how it ended."""
     for run in runs:
-        run.seconds = list_cells.seconds(run)
-        run.shown_duration = formatting.duration(run)
-        run.word = formatting.status(run)
+        run.seconds = list_cells.elapsed_seconds(run)
+        run.shown_duration = formatting.duration_text(run)
+        run.word = formatting.status_label(run)
     return runs
 
 

@@ -50,7 +50,7 @@ class Box:
         """There is no room for "so far"."""
         if self.row.status != "running":
             return str(self.row.shown_duration)
-        seconds = formatting.seconds(self.row)
+        seconds = formatting.elapsed_seconds(self.row)
         return "–" if seconds is None else formatting.format_duration(seconds)
 
     @property

@@ -183,7 +183,7 @@ def _height(axis: Axis | None, seconds: float | None) -> float:
 def _run_label(run: Any) -> str:
     return _("%(start)s, %(status)s, %(duration)s") % {
         "start": formatting.format_datetime(run.started_at or run.created_at),
-        "status": formatting.status(run),
+        "status": formatting.status_label(run),
         "duration": run.shown_duration,
     }
 

@@ -55,7 +55,7 @@ class PeriodFilter(ConstantFilter):
     column: ClassVar[str]
 
     def chosen(self, queryset: Any, value: str) -> Any:
-        return queryset.filter(**{f"{self.column}__gte": self.bound(_start(value))})
+        return queryset.filter(**{f"{self.column}__gte": self.bound(_period_start(value))})
 
     def bound(self, moment: datetime) -> Any:
         return moment
@@ -105,7 +105,7 @@ class WorkflowFilter(ConstantFilter):
         rows = list(possible.order_by("name", "id").values_list("id", "name")[: WORKFLOWS_OFFERED + 1])
         self.is_cut, self.is_empty = len(rows) > WORKFLOWS_OFFERED, not rows
         offered = [(str(pk), name) for pk, name in rows[:WORKFLOWS_OFFERED]]
-        others = {_uuid(value) for value in self.wanted() if value not in dict(offered)}
+        others = {_parse_id(value) for value in self.wanted() if value not in dict(offered)}
         named = seen.filter(pk__in=others).values_list("id", "name") if others else ()
         return [*offered, *((str(pk), name) for pk, name in named)]
 
@@ -152,7 +152,7 @@ class LinkedFilter(ConstantFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         value = self.value()
-        return [] if value is None else [(value, str(_uuid(value)))]
+        return [] if value is None else [(value, str(_parse_id(value)))]
 
 
 class RunFilter(LinkedFilter):
@@ -170,14 +170,14 @@ class NodeExecutionFilter(LinkedFilter):
     parameter_name = "node_execution"
 
 
-def _start(period: str) -> datetime:
+def _period_start(period: str) -> datetime:
     """Return today's first midnight in the user's zone, or the time exactly that many times 24 hours ago."""
     if period == "today":
         return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
     return timezone.now() - timedelta(days=int(period))
 
 
-def _uuid(text: str) -> UUID:
+def _parse_id(text: str) -> UUID:
     if (found := parse_uuid(text)) is None:
         raise IncorrectLookupParameters
     return found

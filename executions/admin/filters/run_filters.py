@@ -57,10 +57,10 @@ class EndedBetween(LinkedFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
-        return [(value, " – ".join(map(time_zones.clock, _times(value))))]
+        return [(value, " – ".join(map(time_zones.clock, _parse_interval(value))))]
 
     def chosen(self, queryset: Any, value: str) -> Any:
-        since, until = _times(value)
+        since, until = _parse_interval(value)
         return queryset.filter(ended_at__gte=since, ended_at__lt=until)
 
 
@@ -131,21 +131,21 @@ ALL = (
 )
 
 
-def between(since: datetime, until: datetime) -> str:
+def format_interval(since: datetime, until: datetime) -> str:
     """Return the value of EndedBetween in a link."""
     return f"{since.isoformat()}{BETWEEN}{until.isoformat()}"
 
 
-def _times(text: str) -> tuple[datetime, datetime]:
+def _parse_interval(text: str) -> tuple[datetime, datetime]:
     """Parse two times that PostgreSQL and the user's time zone can represent. Raises IncorrectLookupParameters."""
     try:
-        since, until = (timezone.localtime(_moment(each)) for each in text.split(BETWEEN))
+        since, until = (timezone.localtime(_parse_time(each)) for each in text.split(BETWEEN))
     except (ValueError, OverflowError):
         raise IncorrectLookupParameters from None
     return since, until
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     """Parse a time; without an offset it is in the user's zone. Raises ValueError, OverflowError."""
     found = parse_datetime(text)
     is_local = found is not None and found.tzinfo is None

@@ -38,7 +38,7 @@ def _pieces(text: str, find: re.Pattern[str] | None) -> Iterator[str]:
         yield _with_style(_with_marks(text[position : match.start()], find), styles)
         position = match.end()
         if match["style"] is not None:
-            styles = _after(match["style"], styles)
+            styles = _styles_after(match["style"], styles)
         elif match["sign"]:
             yield _sign(match["sign"])
     yield _with_style(_with_marks(text[position:], find), styles)
@@ -48,7 +48,7 @@ def _with_style(piece: str, styles: dict[str, str]) -> str:
     return f'<span class="{" ".join(styles.values())}">{piece}</span>' if piece and styles else piece
 
 
-def _after(codes: str, styles: dict[str, str]) -> dict[str, str]:
+def _styles_after(codes: str, styles: dict[str, str]) -> dict[str, str]:
     """Return the CSS classes in effect after a sequence: at most one colour, and any of STYLES."""
     styles = dict(styles)
     for code in (int(each) if each.isdigit() and len(each) < 4 else 0 for each in codes.split(";")):

@@ -26,30 +26,32 @@ TYPES = {"text": ("txt", "text/plain; charset=utf-8"), "jsonl": ("jsonl", "appli
 COLUMNS = (*ORDER, "level", "node_execution_id", "message")
 
 
-def download_response(request: HttpRequest, run: Any, lines: Any, asked: LogQuery, kind: str) -> StreamingHttpResponse:
+def download_response(
+    request: HttpRequest, run: Any, lines: Any, log_query: LogQuery, kind: str
+) -> StreamingHttpResponse:
     """Stream those of `lines` that contain the search text. `kind` is a key of TYPES."""
     names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node_name"))
     zone = timezone.get_current_timezone()  # the body is generated after the request, whose zone is reset
-    parts = _parts(lines.filter(contains("message", asked.q)) if asked.q else lines, names, kind, zone)
+    parts = _batches(lines.filter(contains("message", log_query.q)) if log_query.q else lines, names, kind, zone)
     ending, content_type = TYPES[kind]
     # Under ASGI, Django reads a synchronous iterator to its end before it sends anything.
-    content: Any = _apart(parts) if isinstance(request, ASGIRequest) else parts
+    content: Any = _async_batches(parts) if isinstance(request, ASGIRequest) else parts
     answer = StreamingHttpResponse(content, content_type=content_type)
-    answer["Content-Disposition"] = content_disposition_header(True, f"{_name(run, asked)}.{ending}") or ""
+    answer["Content-Disposition"] = content_disposition_header(True, f"{_name(run, log_query)}.{ending}") or ""
     answer["X-Content-Type-Options"] = "nosniff"
     return answer
 
 
-def _name(run: Any, asked: LogQuery) -> str:
+def _name(run: Any, log_query: LogQuery) -> str:
     """Return the file name without extension: the workflow, the run and the filters."""
-    node = f"node-{asked.node}" if asked.node else ""
-    level = f"{asked.level}-and-above" if asked.level else ""
-    q = f"with-{slugify(asked.q, allow_unicode=True)[:40]}" if asked.q else ""
-    start = f"from-{asked.start}" if asked.start else ""
+    node = f"node-{log_query.node}" if log_query.node else ""
+    level = f"{log_query.level}-and-above" if log_query.level else ""
+    q = f"with-{slugify(log_query.q, allow_unicode=True)[:40]}" if log_query.q else ""
+    start = f"from-{log_query.start}" if log_query.start else ""
     return "-".join(filter(None, ["log", slugify(run.workflow_name)[:40], str(run.pk), level, node, q, start]))
 
 
-def _parts(lines: Any, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
+def _batches(lines: Any, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
     """Yield the file in batches, from tuples and without a join: at 100,000 lines, objects cost more than the query."""
     printed: Callable[..., str] = _as_json if kind == "jsonl" else partial(_as_text, zone)
     columns = (*COLUMNS, "is_cut", "data") if kind == "jsonl" else COLUMNS
@@ -57,15 +59,15 @@ def _parts(lines: Any, names: dict[UUID, str], kind: str, zone: tzinfo) -> Itera
     found = list(rows[:BATCH])
     while found:
         yield "".join(f"{printed(names, *line)}\n" for line in found)
-        found = list(rows.filter(querysets.behind(found[-1][:2]))[:BATCH]) if len(found) == BATCH else []
+        found = list(rows.filter(querysets.after_key(found[-1][:2]))[:BATCH]) if len(found) == BATCH else []
 
 
-async def _apart(parts: Iterator[str]) -> AsyncIterator[str]:
-    while (part := await sync_to_async(_next)(parts)) is not None:
+async def _async_batches(parts: Iterator[str]) -> AsyncIterator[str]:
+    while (part := await sync_to_async(_next_batch)(parts)) is not None:
         yield part
 
 
-def _next(parts: Iterator[str]) -> str | None:
+def _next_batch(parts: Iterator[str]) -> str | None:
     """Return the next batch and close the connection, so that a slow client holds none while it reads."""
     try:
         return next(parts, None)
@@ -77,7 +79,7 @@ def _as_text(zone: tzinfo, names: Any, time: datetime, _pk: UUID, level: str, no
     """Format a line with its time in the user's zone. Marks the further lines of a message, which could otherwise be
     written to look like a log line."""
     name = f" [{plain_text.escape_controls(names[node])}]" if node in names else ""
-    return f"{_format_lines(time, zone)} {level.upper():<7}{name} {plain_text.split_lines(message)}"
+    return f"{_format_time(time, zone)} {level.upper():<7}{name} {plain_text.split_lines(message)}"
 
 
 def _as_json(
@@ -85,7 +87,7 @@ def _as_json(
 ) -> str:
     said = {
         "id": str(pk),
-        "timestamp": _format_lines(time, UTC),
+        "timestamp": _format_time(time, UTC),
         "level": level,
         "node": names.get(node),
         "node_execution": str(node) if node else None,
@@ -96,5 +98,5 @@ def _as_json(
     return plain_text.in_json(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
 
 
-def _format_lines(time: datetime, zone: tzinfo) -> str:
+def _format_time(time: datetime, zone: tzinfo) -> str:
     return time.astimezone(zone).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -13,16 +13,16 @@ from .presenter import NOBODY, LineRow
 from .query import LogQuery
 
 
-def render_rows(lines: Iterable[LineRow], asked: LogQuery) -> SafeString:
+def render_rows(lines: Iterable[LineRow], log_query: LogQuery) -> SafeString:
     nobody = str(NOBODY)
     pages = reverse("admin:executions_executionlog_change", args=[nobody])
-    made = (_row(line, asked, pages.replace(nobody, line.pk)) for line in lines)
+    made = (_row(line, log_query, pages.replace(nobody, line.pk)) for line in lines)
     return mark_safe("".join(made))  # noqa: S308  # each part is escaped, or made of ids and numbers
 
 
-def _row(line: LineRow, asked: LogQuery, page: str) -> str:
+def _row(line: LineRow, log_query: LogQuery, page: str) -> str:
     """Render a line, after the gap of skipped lines before it, if any."""
-    gap = _gap(line.skipped, asked) if line.skipped > 0 else ""
+    gap = _gap(line.skipped, log_query) if line.skipped > 0 else ""
     place = "" if line.place is None else f' data-place="{line.place}"'
     return (
         f'{gap}<li id="line-{line.pk}" class="{_classes(line)}" data-row data-time="{line.moment}"{place}>'
@@ -33,9 +33,9 @@ def _row(line: LineRow, asked: LogQuery, page: str) -> str:
     )
 
 
-def _gap(skipped: int, asked: LogQuery) -> str:
+def _gap(skipped: int, log_query: LogQuery) -> str:
     said = ngettext("… %(number)s line", "… %(number)s lines", skipped) % {"number": floatformat(skipped, "0g")}
-    return f'<li class="log-gap"><a href="{escape(asked.without().query())}">{escape(said)}</a></li>'
+    return f'<li class="log-gap"><a href="{escape(log_query.without().query())}">{escape(said)}</a></li>'
 
 
 def _classes(line: LineRow) -> str:

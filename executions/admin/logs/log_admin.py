@@ -67,14 +67,14 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
         found = Q(pk=pk) | Q(workflow_execution=pk) | Q(node_execution=pk)
         return queryset.filter(found) if pk else queryset.none(), False
 
-    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         payloads, others = formatting.payloads(
             row, "data", whole=formatting.first_characters("message", formatting.LIMIT)
         )
-        self.dress(request, [row])
+        self.annotate_rows(request, [row])
         return others | {"line": row, "payloads": payloads}
 
-    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+    def annotate_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         for row in rows:
             owner = row.workflow_execution.workflow.owner_id
             row.shows_run = can_see(request.user, "workflowexecution", owner)

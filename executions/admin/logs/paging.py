@@ -49,11 +49,11 @@ def requested_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
 def first_page(query: QueryDict, lines: Any, every_line: Any, at: UUID | None) -> LogPage:
     """Return the page that the query names. Looks up its line in `every_line`, as the filters may exclude it."""
     if query.get("at") == END:
-        return _before(lines, None)
-    for name, found in (("after", _behind), ("before", _before)):
+        return _page_before(lines, None)
+    for name, found in (("after", _page_after), ("before", _page_before)):
         if pk := id_of(query, name):
             return found(lines, _key(every_line, pk, name))
-    return _around(lines, every_line, at) if at else _behind(lines, None)
+    return _page_around(lines, every_line, at) if at else _page_after(lines, None)
 
 
 def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
@@ -66,8 +66,9 @@ def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
     shown = matches[start : start + FOUND]
     if not shown:
         return LogPage()
-    asked = LogQuery.read(query)
-    rows = querysets.with_skipped(querysets.at(lines, querysets.around(shown, asked.around, index.count)))
+    log_query = LogQuery.read(query)
+    ranges = querysets.ranges_around(shown, log_query.around, index.count)
+    rows = querysets.with_skipped(querysets.lines_at(lines, ranges))
     ids = {row.place: row.pk for row in rows}
     more = len(matches) > start + FOUND
     return LogPage(rows, ids.get(shown[0]) if start else None, ids.get(shown[-1]) if more else None)
@@ -79,34 +80,34 @@ def window(query: QueryDict, lines: Any) -> list[Any]:
     are already shown."""
     if "places" in query:
         mark, base = id_of(query, "mark"), _number(query, "base")
-        rows = querysets.at(lines, _ranges(query), _key(lines, mark, "mark") if mark else None, base)
+        rows = querysets.lines_at(lines, _ranges(query), _key(lines, mark, "mark") if mark else None, base)
         return querysets.with_skipped(rows, _number(query, "skip") - 1)
     if after := id_of(query, "after"):
-        return querysets.first(lines.filter(querysets.behind(_key(lines, after, "after"))), 2 * SIZE)
+        return querysets.first_lines(lines.filter(querysets.after_key(_key(lines, after, "after"))), 2 * SIZE)
     if mark := id_of(query, "mark"):
-        lines = lines.filter(querysets.since(_key(lines, mark, "mark")))
+        lines = lines.filter(querysets.from_key(_key(lines, mark, "mark")))
     if until := id_of(query, "until"):
-        lines = lines.filter(querysets.before(_key(lines, until, "until")))
-    return querysets.first(lines, 2 * SIZE)
+        lines = lines.filter(querysets.before_key(_key(lines, until, "until")))
+    return querysets.first_lines(lines, 2 * SIZE)
 
 
-def _behind(lines: Any, key: Any) -> LogPage:
-    found = querysets.first(lines.filter(querysets.behind(key)) if key else lines, SIZE + 1)
+def _page_after(lines: Any, key: Any) -> LogPage:
+    found = querysets.first_lines(lines.filter(querysets.after_key(key)) if key else lines, SIZE + 1)
     rows = found[:SIZE]
     return LogPage(rows, rows[0].pk if key and rows else None, rows[-1].pk if len(found) > SIZE else None)
 
 
-def _before(lines: Any, key: Any) -> LogPage:
-    found = querysets.last(lines.filter(querysets.before(key)) if key else lines, SIZE + 1)
+def _page_before(lines: Any, key: Any) -> LogPage:
+    found = querysets.last_lines(lines.filter(querysets.before_key(key)) if key else lines, SIZE + 1)
     rows = found[-SIZE:]
     return LogPage(rows, rows[0].pk if len(found) > SIZE else None, rows[-1].pk if key and rows else None)
 
 
-def _around(lines: Any, every_line: Any, at: UUID) -> LogPage:
+def _page_around(lines: Any, every_line: Any, at: UUID) -> LogPage:
     if (key := querysets.key_of(every_line, at)) is None:
         return LogPage(at=at, is_missing=True)
-    ahead = querysets.last(lines.filter(querysets.before(key)), BEFORE + 1)
-    behind = querysets.first(lines.filter(querysets.since(key)), SIZE - BEFORE + 1)
+    ahead = querysets.last_lines(lines.filter(querysets.before_key(key)), BEFORE + 1)
+    behind = querysets.first_lines(lines.filter(querysets.from_key(key)), SIZE - BEFORE + 1)
     rows = [*ahead[-BEFORE:], *behind[: SIZE - BEFORE]]
     older = rows[0].pk if len(ahead) > BEFORE else None
     newer = rows[-1].pk if len(behind) > SIZE - BEFORE else None

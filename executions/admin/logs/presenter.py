@@ -55,7 +55,7 @@ class _LinePresenter:
     """Values shared by all lines of a response."""
 
     run: Any
-    asked: LogQuery
+    log_query: LogQuery
     at: UUID | None
     page: str  # of the run
     words: dict[str, str]
@@ -64,13 +64,13 @@ class _LinePresenter:
         return LineRow(
             pk=(pk := str(line.pk)),
             moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
-            shown_time=moment(line.timestamp, self.run, self.asked.time, self._zone),
+            shown_time=format_time(line.timestamp, self.run, self.log_query.time, self._zone),
             level=line.level,
             word=self.words[line.level],
             is_cut=line.is_cut,
             has_data=line.has_data if hasattr(line, "has_data") else line.data is not None,
             is_asked_for=line.pk == self.at,
-            later=_later(line.timestamp, before),
+            later=_format_pause(line.timestamp, before),
             skipped=getattr(line, "skipped", 0),
             place=getattr(line, "place", None),
             link=f"{self._at}{pk}",
@@ -81,7 +81,7 @@ class _LinePresenter:
     @cached_property
     def _at(self) -> str:
         """Return the start of a line's URL, up to its id."""
-        return self.asked.query(at=NOBODY).removesuffix(str(NOBODY))
+        return self.log_query.query(at=NOBODY).removesuffix(str(NOBODY))
 
     @cached_property
     def _zone(self) -> tzinfo:
@@ -97,7 +97,7 @@ class _LinePresenter:
     def _message(self, line: Any) -> dict[str, Any]:
         text = _text(line)
         shown = text[:MESSAGE].rstrip("\n")
-        html = ansi.to_html(shown, self.asked.q)
+        html = ansi.to_html(shown, self.log_query.q)
         return {
             "html": html,
             "more_lines": shown.count("\n"),
@@ -109,16 +109,16 @@ class _LinePresenter:
 def present(
     lines: Iterable[Any],
     run: Any,
-    asked: LogQuery | None = None,
+    log_query: LogQuery | None = None,
     before: datetime | None = None,
     at: UUID | None = None,
 ) -> Iterator[LineRow]:
     """Yield a LineRow for each line. `before` is the time of the preceding line, `at` the id of the requested line."""
     words = {level: str(word) for level, word in LogLevel.choices}
     page = reverse("admin:executions_workflowexecution_change", args=[run.pk])
-    dresser = _LinePresenter(run, asked or LogQuery(), at, page, words)
+    presenter = _LinePresenter(run, log_query or LogQuery(), at, page, words)
     for line in lines:
-        yield dresser.line(line, before)
+        yield presenter.line(line, before)
         before = line.timestamp
 
 
@@ -129,7 +129,7 @@ def _text(line: Any) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def moment(time: datetime, run: Any, mode: str, zone: tzinfo) -> str:
+def format_time(time: datetime, run: Any, mode: str, zone: tzinfo) -> str:
     if mode == "relative":
         return list_cells.format_ago(time)
     if mode == "start":
@@ -146,6 +146,6 @@ def since_start(time: datetime, run: Any) -> str:
     return f"{sign}{minutes // 60}:{minutes % 60:02d}:{seconds:02d}.{thousandths:03d}"
 
 
-def _later(time: datetime, before: datetime | None) -> str:
+def _format_pause(time: datetime, before: datetime | None) -> str:
     passed = time - before if before else timedelta()
     return formatting.format_duration(passed.total_seconds()) if passed >= PAUSE else ""

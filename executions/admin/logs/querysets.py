@@ -25,40 +25,40 @@ def key_of(lines: Any, pk: UUID) -> Key | None:
     return found
 
 
-def behind(key: Key) -> Q:
+def after_key(key: Key) -> Q:
     """Match lines after a key. Bounds the time, so that the index is used; the id breaks ties."""
     return Q(timestamp__gte=key[0]) & ~Q(timestamp=key[0], id__lte=key[1])
 
 
-def before(key: Key) -> Q:
+def before_key(key: Key) -> Q:
     return Q(timestamp__lte=key[0]) & ~Q(timestamp=key[0], id__gte=key[1])
 
 
-def since(key: Key) -> Q:
+def from_key(key: Key) -> Q:
     """Match the line with this key and those after it."""
     return Q(timestamp__gte=key[0]) & ~Q(timestamp=key[0], id__lt=key[1])
 
 
-def first(lines: Any, number: int) -> list[Any]:
+def first_lines(lines: Any, number: int) -> list[Any]:
     return list(_select_columns(lines).order_by(*ORDER)[:number])
 
 
-def last(lines: Any, number: int) -> list[Any]:
+def last_lines(lines: Any, number: int) -> list[Any]:
     """Return the last `number` lines, oldest first."""
     return list(_select_columns(lines).order_by("-timestamp", "-id")[:number])[::-1]
 
 
 def time_before(lines: Any, line: Any) -> datetime | None:
     """Return the time of the line before `line`, from which the page computes the pause."""
-    earlier = lines.filter(before((line.timestamp, line.pk))).order_by("-timestamp", "-id")
+    earlier = lines.filter(before_key((line.timestamp, line.pk))).order_by("-timestamp", "-id")
     found: datetime | None = earlier.values_list("timestamp", flat=True).first()
     return found
 
 
-def at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[Any]:
+def lines_at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[Any]:
     """Return the lines at these positions, each with its `place`. Counts from the line `mark` at position `base`, or
     from the first line, so that only the lines in between are read."""
-    counted = (lines.filter(since(mark)) if mark else lines).order_by().annotate(number=PLACE)
+    counted = (lines.filter(from_key(mark)) if mark else lines).order_by().annotate(number=PLACE)
     wanted = Q()
     for start, end in ranges:
         wanted |= Q(number__range=(start - base + 1, end - base + 1))
@@ -71,7 +71,7 @@ def at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) 
     return [_with_position(row, found[row.pk]) for row in rows]
 
 
-def around(places: Iterable[int], number: int, count: int) -> list[Range]:
+def ranges_around(places: Iterable[int], number: int, count: int) -> list[Range]:
     """Return ranges of `number` lines around each of `places`, merged where they touch, within `count` lines."""
     ranges: list[Range] = []
     for place in places:

@@ -34,13 +34,13 @@ type View = Callable[..., HttpResponseBase]
 def urls(admin: Any) -> list[URLPattern]:
     """Return the URL patterns, which the admin of runs adds before its own."""
     views: dict[str, tuple[str, Any]] = {
-        "logs": ("", page),
-        "log_window": ("lines/", window),
+        "logs": ("", log_page),
+        "log_window": ("lines/", log_window),
         "log_index": ("index/", index_view),
         "log_download": ("download/", download_view),
     }
     return [
-        path(f"<uuid:pk>/logs/{end}", admin.admin_site.admin_view(_of_run(admin, view)), name=f"executions_{name}")
+        path(f"<uuid:pk>/logs/{end}", admin.admin_site.admin_view(_view_of_run(admin, view)), name=f"executions_{name}")
         for name, (end, view) in views.items()
     ]
 
@@ -50,57 +50,57 @@ class Log:
 
     def __init__(self, admin: Any, request: HttpRequest, run: Any) -> None:
         self.admin, self.request, self.run = admin, request, run
-        self.asked = LogQuery.read(request.GET)
+        self.log_query = LogQuery.read(request.GET)
         self.every_line = run.logs.visible_to(request.user)
-        self.lines = self.asked.lines(run, request.user)
+        self.lines = self.log_query.lines(run, request.user)
 
     @property
     def view(self) -> Any:
         """Return the filtered lines from the view's first line on."""
-        key = querysets.key_of(self.every_line, self.asked.start) if self.asked.start else None
-        return self.lines.filter(querysets.since(key)) if key else self.lines
+        key = querysets.key_of(self.every_line, self.log_query.start) if self.log_query.start else None
+        return self.lines.filter(querysets.from_key(key)) if key else self.lines
 
-    def dressing(self, lines: list[Any], at: UUID | None = None) -> dict[str, Any]:
+    def lines_context(self, lines: list[Any], at: UUID | None = None) -> dict[str, Any]:
         """Return the context of _lines.html."""
         before = querysets.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
         log_admin.with_node_names(self.request.user, self.run, lines)
-        return {"lines": lines, "run": self.run, "asked": self.asked, "before": before, "at": at}
+        return {"lines": lines, "run": self.run, "log_query": self.log_query, "before": before, "at": at}
 
 
-def _of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
+def _view_of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
     """Wrap a view of Log: allow GET and HEAD alone, and check permission for the run and its log."""
 
     @wraps(view)
     def checked(request: HttpRequest, pk: UUID) -> HttpResponseBase:
         if request.method not in {"GET", "HEAD"}:
             return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
-        if (run := _run(admin, request, pk)) is None:
-            gone: HttpResponse = admin.unknown(request, str(pk))
+        if (run := _get_run(admin, request, pk)) is None:
+            gone: HttpResponse = admin.not_found_response(request, str(pk))
             return gone
         if not can_see(request.user, "executionlog", run.workflow.owner_id):
             return _problem_page(admin, request, run, "forbidden", 403)
-        return _answer(admin, view, request, run)
+        return _respond(admin, view, request, run)
 
     return checked
 
 
-def _answer(admin: Any, view: Callable[[Log], HttpResponseBase], request: HttpRequest, run: Any) -> HttpResponseBase:
+def _respond(admin: Any, view: Callable[[Log], HttpResponseBase], request: HttpRequest, run: Any) -> HttpResponseBase:
     """Call the view with a timeout of LIMIT_MS for each statement, and render its errors as pages."""
     try:
         with statement_timeout(LIMIT_MS):
-            return _render_lines(view(Log(admin, request, run)))
+            return _render(view(Log(admin, request, run)))
     except InvalidLogQuery as wrong:
         return _problem_page(admin, request, run, "unreadable", 400, wrong=wrong)
     except StatementTimeout:
-        return _problem_page(admin, request, run, "too_slow", 503, asked=LogQuery.read(request.GET))
+        return _problem_page(admin, request, run, "too_slow", 503, log_query=LogQuery.read(request.GET))
 
 
-def _render_lines(answer: HttpResponseBase) -> HttpResponseBase:
+def _render(answer: HttpResponseBase) -> HttpResponseBase:
     """Render a template response now: its last queries run while the statement timeout is set."""
     return answer.render() if isinstance(answer, TemplateResponse) else answer
 
 
-def _run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
+def _get_run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
     if not admin.has_view_permission(request):
         raise PermissionDenied
     return admin.get_queryset(request).only(*admin.columns, "workflow__owner").filter(pk=pk).first()
@@ -119,14 +119,14 @@ def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, Any]:
 
 
 # --- the page -----------------------------------------------------------------
-def page(log: Log) -> HttpResponse:
+def log_page(log: Log) -> HttpResponse:
     stream = run_stream.stream_url(log.run)  # before any line is read: it sends what is added meanwhile
     at, no_error = paging.requested_line(log.request.GET, log.view)
-    counted = _index(log, _node_names(log.request.GET) or at)
-    if counted is None and log.asked.shows_matches_only:
+    counted = _index_or_none(log, _boundary_id(log.request.GET) or at)
+    if counted is None and log.log_query.shows_matches_only:
         raise StatementTimeout
     shown = _page_context(log, counted, at)
-    context = log.dressing(shown.lines, shown.at) | _choices(log) | _links(log.asked, shown)
+    context = log.lines_context(shown.lines, shown.at) | _form_context(log) | _link_context(log.log_query, shown)
     context |= {"index": counted, "script": counted and counted.for_script(), "shown": shown}
     context |= {"no_error": no_error, "is_active": log.run.status in ACTIVE, "stream": stream}
     if not shown:
@@ -134,40 +134,40 @@ def page(log: Log) -> HttpResponse:
     return TemplateResponse(log.request, f"{FOLDER}/page.html", _frame(log.admin, log.request, log.run) | context)
 
 
-def _node_names(query: Any) -> UUID | None:
+def _boundary_id(query: Any) -> UUID | None:
     """Return the line after which a page of matches starts, or before which it ends."""
     return paging.id_of(query, "after") or paging.id_of(query, "before")
 
 
 def _page_context(log: Log, counted: index.Index | None, at: UUID | None) -> paging.LogPage:
-    if counted and log.asked.shows_matches_only:
+    if counted and log.log_query.shows_matches_only:
         return paging.search_page(log.request.GET, log.view, counted)
-    with _walk(log):
+    with _sort_setting(log):
         return paging.first_page(log.request.GET, log.view, log.every_line, at)
 
 
-def _walk(log: Log) -> AbstractContextManager[None]:
+def _sort_setting(log: Log) -> AbstractContextManager[None]:
     """Disable sorts in the planner unless a filter leaves few lines. All lines, or nearly all, come in order from one
     index; those of a node, of WARNING and above, or at given positions are few and come from another one."""
-    is_narrowed = log.asked.node or log.asked.level in TROUBLE or "places" in log.request.GET
+    is_narrowed = log.log_query.node or log.log_query.level in TROUBLE or "places" in log.request.GET
     return nullcontext() if is_narrowed else no_sort()
 
 
-def _index(log: Log, pk: UUID | None) -> index.Index | None:
+def _index_or_none(log: Log, pk: UUID | None) -> index.Index | None:
     """Return the index; None if it times out, as the page can show lines without it."""
     try:
         with statement_timeout(LIMIT_MS):
-            return index.build_index(log.view, log.asked.q, pk)
+            return index.build_index(log.view, log.log_query.q, pk)
     except StatementTimeout:
         return None
 
 
-def _choices(log: Log) -> dict[str, Any]:
+def _form_context(log: Log) -> dict[str, Any]:
     rows = log.run.node_executions.visible_to(log.request.user).only("node_name")
     offered = list(rows.order_by("execution_order", "id")[: node_admin.SHOWN + 1])
     more, offered = len(offered) > node_admin.SHOWN, offered[: node_admin.SHOWN]
-    if more and log.asked.node not in {row.pk for row in offered}:
-        offered += rows.filter(pk=log.asked.node)
+    if more and log.log_query.node not in {row.pk for row in offered}:
+        offered += rows.filter(pk=log.log_query.node)
     return {
         "levels": LogLevel.choices[1:],  # without the lowest level, which would filter nothing
         "node_executions": offered,
@@ -178,16 +178,16 @@ def _choices(log: Log) -> dict[str, Any]:
     }
 
 
-def _links(asked: LogQuery, shown: paging.LogPage) -> dict[str, str]:
-    everything = asked.without("level", "node", "q", "start")
+def _link_context(log_query: LogQuery, shown: paging.LogPage) -> dict[str, str]:
+    everything = log_query.without("level", "node", "q", "start")
     links = {
-        "first_link": asked.query(),
-        "end_link": asked.query(at=paging.END),
-        "error_link": asked.without("q").query(at=paging.FIRST_ERROR),
-        "older_link": asked.query(before=shown.older) if shown.older else "",
-        "newer_link": asked.query(after=shown.newer) if shown.newer else "",
+        "first_link": log_query.query(),
+        "end_link": log_query.query(at=paging.END),
+        "error_link": log_query.without("q").query(at=paging.FIRST_ERROR),
+        "older_link": log_query.query(before=shown.older) if shown.older else "",
+        "newer_link": log_query.query(after=shown.newer) if shown.newer else "",
     }
-    for name, what in (("this", asked), ("all", everything)):
+    for name, what in (("this", log_query), ("all", everything)):
         for kind, word in (("text", "text"), ("jsonl", "json")):
             links[f"{name}_{word}"] = "download/" + what.query(format=kind)
     return links
@@ -199,19 +199,19 @@ def _why_empty(log: Log) -> str:
         return "silent" if log.run.status in ACTIVE else "said_nothing"
     if "after" in query or "before" in query:
         return "no_more"
-    return "no_such_line" if "at" in query and not log.asked.is_narrowed else "no_match"
+    return "no_such_line" if "at" in query and not log.log_query.is_narrowed else "no_match"
 
 
 # --- requests of the page's script --------------------------------------------
-def window(log: Log) -> HttpResponse:
+def log_window(log: Log) -> HttpResponse:
     """Render a window of lines; with `whole`, the full message of one line."""
     if (pk := paging.id_of(log.request.GET, "whole")) is not None:
         return TemplateResponse(
-            log.request, f"{FOLDER}/_whole.html", {"message": _message(log, pk), "asked": log.asked}
+            log.request, f"{FOLDER}/_whole.html", {"message": _message(log, pk), "log_query": log.log_query}
         )
-    with _walk(log):
+    with _sort_setting(log):
         rows = paging.window(log.request.GET, log.view)
-    answer = TemplateResponse(log.request, f"{FOLDER}/_lines.html", log.dressing(rows))
+    answer = TemplateResponse(log.request, f"{FOLDER}/_lines.html", log.lines_context(rows))
     answer["X-Lines"] = str(len(rows))
     return answer
 
@@ -225,7 +225,7 @@ def _message(log: Log, pk: UUID) -> str:
 
 def index_view(log: Log) -> HttpResponse:
     at, _none = paging.requested_line(log.request.GET, log.view)
-    return JsonResponse(index.build_index(log.view, log.asked.q, at).for_script())
+    return JsonResponse(index.build_index(log.view, log.log_query.q, at).for_script())
 
 
 # --- the download -----------------------------------------------------------------
@@ -234,4 +234,4 @@ def download_view(log: Log) -> HttpResponseBase:
     kind = log.request.GET.get("format", "text")
     if kind not in download.TYPES:
         raise InvalidLogQuery("format", kind)
-    return download.download_response(log.request, log.run, log.view, log.asked, kind)
+    return download.download_response(log.request, log.run, log.view, log.log_query, kind)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from executions.admin import formatting
 from executions.admin.filters import presets
-from executions.admin.filters.run_filters import between
+from executions.admin.filters.run_filters import format_interval
 from executions.models import ExecutionStatus, WorkflowExecution
 
 from .duration_percentiles import DURATION, Percentiles, WorkflowPercentiles
@@ -96,7 +96,7 @@ class Health:
 
     @property
     def success(self) -> float | None:
-        return percent(self.chart.completed.number, self.chart.failed.number)
+        return success_percent(self.chart.completed.number, self.chart.failed.number)
 
     @property
     def p50(self) -> str:
@@ -107,7 +107,7 @@ class Health:
         return formatting.format_duration(self.usual.p95) if self.usual else "–"
 
 
-def percent(completed: int, failed: int) -> float | None:
+def success_percent(completed: int, failed: int) -> float | None:
     """Return the share of completed runs in percent, at most 99.9 if any failed; None without runs."""
     if not completed + failed:
         return None
@@ -183,7 +183,7 @@ def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, An
 def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: dict[str, Any], most: int) -> Bar:
     since, until = bounds[place], bounds[place + 1]
     within = {name: value for name, value in filters.items() if name != "ended"}
-    within["ended_between"] = between(since, until)
+    within["ended_between"] = format_interval(since, until)
     counts = {name: Count(number, presets.runs_url(**within, status=name)) for name, number in numbers.items()}
     return Bar(place, since, until, most=most, **counts)
 

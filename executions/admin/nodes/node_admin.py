@@ -146,13 +146,13 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         pk = parse_uuid(search_term.strip())
         return queryset.filter(Q(pk=pk) | Q(workflow_execution=pk)) if pk else queryset.none(), False
 
-    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+    def annotate_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         for row in rows:
             owner = row.workflow_execution.workflow.owner_id
             row.shows_run = can_see(request.user, "workflowexecution", owner)
 
-    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        self.dress(request, [row])
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        self.annotate_rows(request, [row])
         return node_details(request.user, row)
 
     @admin.display(description=_("node"))

@@ -28,5 +28,5 @@ def attempt_times(attempts: Any) -> list[Any]:
 
 def with_duration(row: Any) -> Any:
     """The same row, for a template that cannot call texts.duration()."""
-    row.shown_duration = formatting.duration(row)
+    row.shown_duration = formatting.duration_text(row)
     return row

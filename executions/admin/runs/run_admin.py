@@ -78,18 +78,18 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         )
         return [stream, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
 
-    def elsewhere(self, request: HttpRequest) -> HttpResponse | None:
+    def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
         address = id_search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
         address = address or (saved_views.default_view_url(request) if self.has_view_permission(request) else None)
         return redirect(address) if address else None
 
-    def gone(self, request: HttpRequest, id: str) -> dict[str, Any]:
+    def deleted_row_context(self, request: HttpRequest, id: str) -> dict[str, Any]:
         return {"deletion": id_search.find_deletion(self.admin_site, request, id)}
 
-    def not_offered(self, request: HttpRequest, **more: Any) -> HttpResponse:
-        return super().not_offered(request, view=saved_views.current_view(request))
+    def invalid_filter_response(self, request: HttpRequest, **more: Any) -> HttpResponse:
+        return super().invalid_filter_response(request, view=saved_views.current_view(request))
 
-    def dress(self, request: HttpRequest, rows: list[Any]) -> None:
+    def annotate_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         failed = [run for run in rows if run.status == ExecutionStatus.FAILED or run.failed_nodes]
         failures.with_failures(request.user, failed)
         list_cells.with_duration_bars(rows)
@@ -108,7 +108,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
             return TemplateResponse(request, PARTS[part], {"run": kwargs["obj"], **parts})
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         entries, more = history.newest_entries(row, request.user)
         known = {"history": entries, "more_history": more, "history_shown": history.SHOWN}
         return run_page.page_context(request, row) | known | {"tags": _tags(row)}

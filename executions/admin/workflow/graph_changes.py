@@ -26,7 +26,7 @@ EDGED = gettext_lazy("Edges changed")
 
 
 @dataclass(frozen=True)
-class Words:
+class Difference:
     """One kind of difference: at most NAMED names, and the number of further ones."""
 
     title: Any
@@ -47,7 +47,7 @@ class Change:
 @dataclass(frozen=True)
 class ChangeDescription:
     change: Change
-    words: list[Words]
+    words: list[Difference]
 
 
 def find_changes(runs: Iterable[Any]) -> list[Change]:
@@ -70,22 +70,22 @@ def describe_changes(found: list[Change], known: Mapping[UUID, Graph]) -> list[C
     ]
 
 
-def describe_difference(before: Graph, after: Graph) -> list[Words]:
+def describe_difference(before: Graph, after: Graph) -> list[Difference]:
     """Return the differences; empty if only the positions of nodes in the editor changed."""
     old, new = _nodes(before), _nodes(after)
     found = [
         (ADDED, [node["name"] for pk, node in new.items() if pk not in old]),
         (RETIRED, [node["name"] for pk, node in old.items() if pk not in new]),
-        (RENAMED, [f"{a['name']} → {b['name']}" for a, b in _both(old, new) if a["name"] != b["name"]]),
-        (TYPED, [_with_type(a, b) for a, b in _both(old, new) if a["node_type"] != b["node_type"]]),
-        *_of_edges(before, after, _name_of(old, new)),
+        (RENAMED, [f"{a['name']} → {b['name']}" for a, b in _common_rows(old, new) if a["name"] != b["name"]]),
+        (TYPED, [_with_type(a, b) for a, b in _common_rows(old, new) if a["node_type"] != b["node_type"]]),
+        *_edge_differences(before, after, _name_of(old, new)),
     ]
-    return [Words(title, names[:NAMED], max(0, len(names) - NAMED)) for title, names in found if names]
+    return [Difference(title, names[:NAMED], max(0, len(names) - NAMED)) for title, names in found if names]
 
 
-def _of_edges(before: Graph, after: Graph, name: Callable[[str], str]) -> list[tuple[Any, list[str]]]:
+def _edge_differences(before: Graph, after: Graph, name: Callable[[str], str]) -> list[tuple[Any, list[str]]]:
     old, new = _edges(before), _edges(after)
-    changed = [(b, differing) for a, b in _both(old, new) if (differing := _differing(a, b))]
+    changed = [(b, differing) for a, b in _common_rows(old, new) if (differing := _changed_fields(a, b))]
     return [
         (JOINED, [_arrow(edge, name) for key, edge in new.items() if key not in old]),
         (PARTED, [_arrow(edge, name) for key, edge in old.items() if key not in new]),
@@ -103,7 +103,7 @@ def _edges(graph: Graph) -> Rows:
     return {(*(edge[end] for end in ends), *(edge[each] or "" for each in handles)): edge for edge in graph.edges}
 
 
-def _both(old: Rows, new: Rows) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _common_rows(old: Rows, new: Rows) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return [(old[key], row) for key, row in new.items() if key in old]
 
 
@@ -123,6 +123,6 @@ def _arrow(edge: dict[str, Any], name: Callable[[str], str]) -> str:
     return f"{name(edge['source_node'])} → {name(edge['target_node'])}"
 
 
-def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def _changed_fields(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     labels = {"condition": _("condition"), "priority": _("priority"), "label": _("label")}
     return [label for field, label in labels.items() if before[field] != after[field]]

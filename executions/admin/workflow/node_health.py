@@ -17,7 +17,7 @@ from executions.admin import formatting
 from executions.admin.charts import graph_chart
 from executions.admin.filters import recent_runs
 from executions.admin.monitor.duration_percentiles import DURATION, Percentiles, WorkflowPercentiles
-from executions.admin.monitor.health import COMPLETED, OF_STATUS, Count, percent
+from executions.admin.monitor.health import COMPLETED, OF_STATUS, Count, success_percent
 from executions.models import NodeExecution
 from workflows.models import Graph
 
@@ -42,7 +42,7 @@ class NodeHealth:
     @property
     def success(self) -> float | None:
         """Return the share of completed executions in percent, or None."""
-        return percent(self.completed.number, self.failed.number)
+        return success_percent(self.completed.number, self.failed.number)
 
     @property
     def rate(self) -> str:
@@ -103,10 +103,10 @@ class NodeBox:
     health: NodeHealth
 
     @cached_property
-    def said(self) -> str:
+    def label(self) -> str:
         """Return the text for screen readers and the tooltip."""
         health = self.health
-        values = {"name": self.box.name, "word": health.word, "success": formatting.percent(health.success)}
+        values = {"name": self.box.name, "word": health.word, "success": formatting.format_percent(health.success)}
         counted = {"number": health.completed.number, "p95": health.p95}
         if health.success is None:
             return _("%(name)s: %(word)s") % values
@@ -115,23 +115,23 @@ class NodeBox:
 
 def get_node_health(user: Any, window: Window, nodes: Iterable[UUID]) -> dict[UUID, NodeHealth]:
     """Return the results of each node, with one query."""
-    found = {row.pop("node"): row for row in executions(user, window)}
+    found = {row.pop("node"): row for row in count_executions(user, window)}
     return {node: window.health(node, found.get(node, {})) for node in nodes}
 
 
-def executions(user: Any, window: Window) -> Any:
+def count_executions(user: Any, window: Window) -> Any:
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution__in=window.runs).order_by()
     took = Percentiles(DURATION, filter=Q(status=COMPLETED))
     return rows.values("node").annotate(**OF_STATUS, every=CountOf("status"), percentiles=took)
 
 
-def in_order(graph: Graph, found: dict[UUID, NodeHealth]) -> list[tuple[str, NodeHealth]]:
+def sort_topologically(graph: Graph, found: dict[UUID, NodeHealth]) -> list[tuple[str, NodeHealth]]:
     """Return (name, results) pairs in topological order, by name within a level."""
     names, levels = {UUID(node["id"]): node["name"] for node in graph.nodes}, graph.levels()
     return [(names[node], found[node]) for node in sorted(names, key=lambda node: (levels[node], names[node]))]
 
 
-def worst(rows: list[tuple[str, NodeHealth]]) -> list[tuple[str, NodeHealth]]:
+def worst_nodes(rows: list[tuple[str, NodeHealth]]) -> list[tuple[str, NodeHealth]]:
     """Return the WORST nodes with failures, lowest success first."""
     failed = [row for row in rows if row[1].failed.number]
     return sorted(failed, key=lambda row: (row[1].success, -row[1].failed.number))[:WORST]

@@ -36,7 +36,7 @@ COLUMNS = ("name", "description", "is_active", "deleted_at", "version", "created
 
 def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     if not admin.site.get_model_admin(WorkflowExecution).has_view_permission(request):
-        return _answer(request, "forbidden", {"title": _("No access")}, status=403)
+        return _render(request, "forbidden", {"title": _("No access")}, status=403)
     workflow = visible_workflows(request.user).select_related("owner").only(*COLUMNS).filter(pk=pk).first()
     if workflow is None:
         messages.warning(request, _("There is no workflow with the id %(id)s. Perhaps it was deleted.") % {"id": pk})
@@ -50,8 +50,8 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         "runs_address": presets.runs_url(workflow=pk),
     }
     if sections.runs is None:
-        return _answer(request, "too_slow", context, status=503)
-    return _answer(request, "page", context | sections.shown())
+        return _render(request, "too_slow", context, status=503)
+    return _render(request, "page", context | sections.context())
 
 
 def visible_workflows(user: Any) -> Any:
@@ -60,7 +60,7 @@ def visible_workflows(user: Any) -> Any:
     return seen if can_view_all(user, "executions.view_workflowexecution") else seen.visible_to(user)
 
 
-def _answer(request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+def _render(request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     everywhere = admin.site.each_context(request) | {"opts": Workflow._meta}
     return TemplateResponse(request, f"{FOLDER}/{name}.html", everywhere | context, status=status)
 
@@ -100,7 +100,7 @@ class Sections:
 
         return query_or_none("health", question, LIMIT_MS)
 
-    def shown(self) -> dict[str, Any]:
+    def context(self) -> dict[str, Any]:
         runs, view = self.runs or [], self.request.GET.get("view", "")
         usual = self.health[0].usual if self.health else None
         return {
@@ -114,7 +114,7 @@ class Sections:
             "dot_statuses": [(status, status.label) for status in DOTS],
             "clocks": list_cells.clock_texts(),
             "may_see_nodes": self.may_see_nodes,
-        } | (self._of_nodes() if self.may_see_nodes else {})
+        } | (self._node_sections() if self.may_see_nodes else {})
 
     def _last(self) -> Any:
         last = next(iter(self.runs or []), None)
@@ -122,7 +122,7 @@ class Sections:
             last.ago = list_cells.format_ago(last.started_at or last.created_at)
         return last
 
-    def _of_nodes(self) -> dict[str, Any]:
+    def _node_sections(self) -> dict[str, Any]:
         found = query_or_none(
             "changes",
             lambda: graph_changes.describe_changes(self.changes, graph_changes.load_graphs(self.changes)),
@@ -149,9 +149,9 @@ class Sections:
     def _grid(self) -> dict[str, Any] | None:
         if (today := self.today) is None:
             return None
-        return query_or_none("grid", lambda: self._drawn(today), LIMIT_MS)
+        return query_or_none("grid", lambda: self._build_grid(today), LIMIT_MS)
 
-    def _drawn(self, today: Graph) -> dict[str, Any]:
+    def _build_grid(self, today: Graph) -> dict[str, Any]:
         number = status_grid.columns_for(len(today.nodes))
         found = status_grid.grid_page(self.user, self.workflow.pk, self.request.GET, self.runs or [], number)
         known = graph_changes.find_changes(found.runs) if found.newer else self.changes
@@ -160,12 +160,12 @@ class Sections:
 
 
 def _with_node_health(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> dict[str, Any]:
-    plan, rows = graph_chart.draw_graph(today, [], set()), node_health.in_order(today, found)
+    plan, rows = graph_chart.draw_graph(today, [], set()), node_health.sort_topologically(today, found)
     return {
         "drawing": plan,
         "boxes": node_health.build_boxes(today, plan, found) if plan else [],
         "rows": rows,
-        "worst": node_health.worst(rows),
+        "worst": node_health.worst_nodes(rows),
         "rates": [(rate, node_health.SHAPES[rate], word) for rate, word in node_health.RATES.items()],
         "often": node_health.OFTEN,
     }

@@ -66,14 +66,14 @@ class Command(BaseCommand):
         asked = {name: options[name] for name in ("runs", "workflows", "nodes", "lines", "seed")}
         plan = Plan(until=options["until"] or datetime.now(UTC), **asked)
         user = _user(owner)
-        refuse_what_is_not_ours(reset=reset)
+        check_ledger_is_generated(reset=reset)
         self._make_partitions(plan)
         began = time.perf_counter()
         rows = self._write(Ledger(plan), user, reset=reset)
-        self._say(f"\n{rows:,} rows in {(took := time.perf_counter() - began):.0f} s: {rows / took:,.0f} rows/s")
+        self._print(f"\n{rows:,} rows in {(took := time.perf_counter() - began):.0f} s: {rows / took:,.0f} rows/s")
         ingest.vacuum([*DEFINITION_FIELDS, *FIELDS])
-        self._say(f"Vacuumed and analyzed in {time.perf_counter() - began - took:.0f} s.")
-        self._say(
+        self._print(f"Vacuumed and analyzed in {time.perf_counter() - began - took:.0f} s.")
+        self._print(
             f"The same ledger again: manage.py seed_ledger --reset --seed {plan.seed} --until {plan.until.isoformat()}"
         )
 
@@ -82,16 +82,16 @@ class Command(BaseCommand):
         length = plan.until - plan.since
         moments = [plan.since + timedelta(days=day) for day in range(length.days + 1)]
         before = set(partitions.existing())
-        with _quiet(partitions.logger):
+        with _disabled(partitions.logger):
             partitions.ensure(_id_at(each) for each in moments)
         if made := len(set(partitions.existing()) - before):
-            self._say(f"Made {made} partitions for log lines since {plan.since:%Y-%m-%d}.")
+            self._print(f"Made {made} partitions for log lines since {plan.since:%Y-%m-%d}.")
 
     @transaction.atomic
     def _write(self, ledger: Ledger, owner: Any, *, reset: bool) -> int:
         if reset:
             ingest.empty(apps.get_app_config("executions").get_models())
-            refuse_what_is_not_ours(reset=True)  # again, now under the lock of the truncated tables
+            check_ledger_is_generated(reset=True)  # again, now under the lock of the truncated tables
             Workflow.objects.all().delete()
         for model, rows in ledger.definition_rows(owner).items():
             ingest.copy(model, DEFINITION_FIELDS[model], rows)
@@ -101,21 +101,21 @@ class Command(BaseCommand):
                 ingest.copy(model, FIELDS[model], rows)
             connection.check_constraints()  # per batch, as deferred checks of a million rows at COMMIT are slow
             done += sum(map(len, batch.values()))
-            self._show(done, plan.runs + plan.nodes + plan.lines, done / (time.perf_counter() - began))
+            self._show_progress(done, plan.runs + plan.nodes + plan.lines, done / (time.perf_counter() - began))
         return done
 
-    def _show(self, done: int, expected: int, speed: float) -> None:
+    def _show_progress(self, done: int, expected: int, speed: float) -> None:
         part = min(1.0, done / expected)
         bar = f"[{'#' * round(part * WIDTH):<{WIDTH}}]"
         self.stdout.write(f"\r{bar} {part:4.0%} {done:>10,} rows {speed:>8,.0f} rows/s", ending="")
         self.stdout.flush()
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 
 
-def refuse_what_is_not_ours(*, reset: bool) -> None:
+def check_ledger_is_generated(*, reset: bool) -> None:
     if Workflow.objects.exclude(config__has_key=MARK).exists():
         raise CommandError(
             "This ledger holds workflows that seed_ledger did not make: seed an empty database. "
@@ -141,7 +141,7 @@ def _id_at(when: datetime) -> Any:
 
 
 @contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
+def _disabled(logger: logging.Logger) -> Iterator[None]:
     """Disable the logger: here every partition is missing, and a warning for each is noise."""
     logger.disabled = True
     try:
