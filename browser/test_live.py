@@ -151,8 +151,8 @@ def test_the_open_page_of_a_run_that_is_deleted_says_so(
         page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
     engine("fail", "run")
     expect(page.locator(".ledger-head").first).to_contain_text("failed")
-    delete(opened(storage_state=session).new_page(), site, engine.ids["run"])
     hide(page, hidden=True)
+    delete(opened(storage_state=session).new_page(), site, engine.ids["run"])
     hide(page, hidden=False)  # a run that has ended is asked for once a minute, and when it is looked at again
     expect(page.get_by_text("This run was deleted.")).to_be_visible()
 

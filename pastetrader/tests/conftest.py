@@ -19,7 +19,7 @@ from pastetrader.tests.prepared import copy, new_home
 USER = """
 import sys
 from pathlib import Path
-from pastetrader.postgres.base import ensure
+from local_postgres.base import ensure
 ensure({"EMBEDDED": {"data_dir": Path(sys.argv[1]), "durable": sys.argv[2] == "durable"}, "NAME": "pastetrader"})
 print("up", flush=True)
 sys.stdin.read()
