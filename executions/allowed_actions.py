@@ -1,5 +1,5 @@
-"""Whether a verb would be refused, found out without saying it: pages offer only what can work. The verb still decides
-by itself, for a row may change in between."""
+"""Find out whether a verb would be refused, without calling it: pages offer only what can work. The verb still decides,
+as a row may change in between."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

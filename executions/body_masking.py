@@ -68,7 +68,7 @@ def original_value(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_any() -> bool:
-    """Whether this request brought a large body: else nothing here need be asked, for each of thousands of lines."""
+    """Return whether this request has a large body; without one nothing else here needs to run for each log line."""
     return _masked.get() is not None
 
 
@@ -87,7 +87,7 @@ def found() -> frozenset[str]:
 
 
 def is_clear(value: Any, scrubber: Scrubber) -> bool:
-    """Whether the value is part of the request's body and was masked with all that `scrubber` knows."""
+    """Return whether the value is part of the request's body and was masked with all that `scrubber` knows."""
     masked = _masked.get()
     if masked is None or not masked.holds(value):
         return False

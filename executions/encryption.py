@@ -1,6 +1,7 @@
-"""What is kept of a run's secrets: their values, encrypted, until the run can write nothing more to find them in.
+"""Encryption of a run's secret values, and how long they are kept: until the run can write nothing more that may
+contain them.
 
-They stand in the run's own row, `encrypted_secrets`: NULL where the run has none, DELETED once they are.
+They are in the run's own row, `encrypted_secrets`: NULL where the run has none, DELETED once they were purged.
 """
 
 import json

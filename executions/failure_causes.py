@@ -25,8 +25,8 @@ COUNTED = re.compile(r"[+-]?#(?:[.,:/+-]#)*")
 
 @dataclass(frozen=True)
 class Cause:
-    """What failures have in common. `exception` is the name of a class without its modules, or empty; `message` is
-    empty where the class says enough."""
+    """The cause that failures have in common. `exception` is the name of a class without its modules, or empty;
+    `message` is empty where the class is enough."""
 
     exception: str
     message: str

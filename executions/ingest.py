@@ -71,8 +71,8 @@ def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) ->
 
 
 def vacuum(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -> None:
-    """What autovacuum would do to freshly filled tables some minutes later, and to a partitioned one never: statistics
-    for the planner, and pages marked as visible to all. Not within a transaction."""
+    """Update the planner's statistics and the visibility map of freshly filled tables, as autovacuum would minutes
+    later, and of a partitioned table never. Cannot run inside a transaction."""
     names = ", ".join(connections[using].ops.quote_name(table._meta.db_table) for table in tables)
     with no_limit(using), connections[using].cursor() as cursor:
         cursor.execute(f"VACUUM (ANALYZE) {names}")

@@ -1,4 +1,4 @@
-"""What every log line goes through before it is stored, by whatever door: made text, masked, cut where it is long."""
+"""Preparation of log lines before they are stored: converted to text, masked, cut to the maximum length."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,9 +10,9 @@ MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database takes; the setting may 
 
 
 def prepare(lines: Sequence[Any], using: str | None = None) -> None:
-    """In place, all of them or none. Raises what ExecutionLog.clean_text() raises, and SecretsUnknown.
+    """Prepare lines in place, all of them or none. Raises what ExecutionLog.clean_text() raises, and SecretsUnknown.
 
-    Masked first and cut then: half of a secret would be found by nobody.
+    Masks first and cuts then: nothing would find half of a secret.
     """
     for line in lines:
         line.clean_text()
@@ -24,7 +24,7 @@ def prepare(lines: Sequence[Any], using: str | None = None) -> None:
 
 
 def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[Any, masking.Fields]]:
-    """As those of other rows, and cut."""
+    """Return the texts masked with the secrets of the run, and cut."""
     return masking.as_stored(
         line, fields, lambda stored: {name: cut(text) if name == "message" else text for name, text in stored.items()}
     )

@@ -1,8 +1,8 @@
-"""How the values of a run's secrets are kept out of whatever is stored of it.
+"""Masking of a run's secret values in everything that is stored about the run.
 
-Every way into the ledger passes `guard()`: save(), bulk_create(), update() and the verbs. The values stand encrypted in
-the run's own row (`sealed.py`). An empty text is what a purge leaves behind: the run had secrets, nobody knows them any
-more, and so nothing more is taken from it.
+Every write passes `mask()`: save(), bulk_create(), update() and the verbs. The values are encrypted in the run's own
+row (`encryption.py`). An empty text is what a purge leaves behind: the run had secrets, nothing can be masked reliably
+any more, and so writes that carry text are refused.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ type Cut = Callable[[Fields], Fields]
 
 @dataclass(slots=True)
 class FieldValues:
-    """What one row of a run is about to store, by the names of its fields; and what was found secret in it before."""
+    """Values that one row of a run is about to store, by field name, and the secrets that were found in them before."""
 
     run: UUID
     fields: dict[str, Any]
@@ -45,7 +45,8 @@ class FieldValues:
 
 @dataclass(frozen=True, slots=True)
 class RunSecrets:
-    """What masks the secrets of one run, and the encrypted text that they were read from: no two are equal."""
+    """The scrubber of one run's secrets, and the encrypted text that they were read from: no two encrypted texts are
+    equal."""
 
     scrubber: Scrubber = NOTHING
     encrypted: str | None = None
@@ -192,7 +193,7 @@ def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
 
 
 def mask_for_all_runs(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
-    """What rows of many runs, given as a query of their ids, are about to store alike: clear of the secrets of all."""
+    """Mask one set of values for rows of many runs, given as a query of their ids, with the secrets of all of them."""
     if not any(find_secret_values(value, extra_keys()) for value in fields.values()):
         with_secrets = run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False)
         runs = with_secrets.values_list("pk", flat=True)
@@ -268,7 +269,8 @@ def _clear(fields: Fields, scrubber: Scrubber) -> Fields:
 
 
 def scrubber(run: UUID, using: str | None = None) -> Scrubber:
-    """For what is printed about a run and not stored; it shows nothing where the secrets cannot be known."""
+    """Return a scrubber for what is printed about a run and not stored. It redacts everything where the secrets are
+    unknown."""
     try:
         return _known({run}, "print", using).get(run, NONE).scrubber
     except (SecretsUnknown, DatabaseError):
@@ -288,7 +290,7 @@ def _run_of(row: Any) -> UUID:
 
 
 def _scrub(fields: dict[str, Any], scrubber: Scrubber, is_large: bool = False) -> None:
-    """Where the request brought a large body, what of it is clear already is not masked again."""
+    """Mask the fields. Parts of a large request body that are clear already are not masked again."""
     for name, value in fields.items():
         if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
             continue

@@ -18,8 +18,8 @@ SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,200}")
 
 
 class ActorMiddleware:
-    """What the request moves is written down as its user's, and under the id that a proxy gave it, or a new one; the
-    answer repeats it. The API says by itself which token it was."""
+    """Set the actor of a request for the history: its user, and the request id that a proxy sent or a new one, which
+    the response repeats. The API adds the token by itself."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

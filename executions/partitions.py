@@ -60,14 +60,15 @@ class Partition:
         return self.start <= moment < self.end
 
     def beside(self, others: Iterable["Partition"], moment: datetime) -> "Partition":
-        """As much of it around `moment` as `others` leave free: they may be of another length, set in earlier days."""
+        """Return the part of the period around `moment` that `others` leave free: they may have another length, set in
+        earlier days."""
         start = max([self.start, *(other.end for other in others if other.end <= moment)])
         end = min([self.end, *(other.start for other in others if other.start > moment)])
         return Partition(start, end)
 
 
 def plan(now: datetime | None = None) -> list[Partition]:
-    """Those that should be there: the present one and EXECUTIONS_LOG_PARTITIONS_AHEAD after it."""
+    """Return the partitions that should exist: the present one and EXECUTIONS_LOG_PARTITIONS_AHEAD after it."""
     now = now or datetime.now(UTC)
     length = timedelta(days=settings.EXECUTIONS_LOG_PARTITION_DAYS)
     return [Partition.at(now + length * i) for i in range(settings.EXECUTIONS_LOG_PARTITIONS_AHEAD + 1)]
@@ -100,8 +101,8 @@ def ensure(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> None:
 
 
 def with_partitions[T](ids: Sequence[UUID], using: str, write: Callable[[], T]) -> T:
-    """What `write()` returns, which writes lines with these ids: their partitions are there. One that was known and has
-    been dropped since is made again, unless a transaction of the caller's is lost by then."""
+    """Call `write()` after creating missing partitions for these ids. If one was dropped meanwhile, recreate it and
+    retry once, unless the caller's transaction is already broken."""
     ensure(ids, using)
     try:
         return write()
@@ -126,7 +127,7 @@ def existing(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
 
 
 def forget(using: str = DEFAULT_DB_ALIAS) -> None:
-    """What is known to be there may have been dropped by somebody else."""
+    """Forget which partitions exist: another process may have dropped one."""
     _known.pop(using, None)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
-    """Of rows that are masked before they are stored."""
+    """QuerySet of rows that are masked before they are stored."""
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         objs = list(objs)
@@ -79,7 +79,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
     RUN = "pk"
 
     def visible_to(self, user: Any) -> "WorkflowExecutionQuerySet":
-        """Those of workflows that the user owns; every one for staff who may view runs."""
+        """Filter to runs of workflows that the user owns; staff who may view runs see all."""
         if can_view_all(user, "executions.view_workflowexecution"):
             return self
         return self.filter(workflow__owner_id=user.pk) if user.pk else self.none()
@@ -103,7 +103,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         return created
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
-        """For lists: neither input, output nor context, which may each be megabytes, and of an error its beginning."""
+        """Defer input, output and context, which may each be megabytes, and select the beginning of an error only."""
         rows: WorkflowExecutionQuerySet = error_excerpts.with_heads(
             self.defer("input_data", "output_data", "context", "encrypted_secrets"), wanted=errors
         )
@@ -154,7 +154,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         return rows
 
     def unmerged(self) -> "NodeExecutionQuerySet":
-        """What first_of() finds is left to the planner."""
+        """Leave the query of first_of() to the planner."""
         rows = self.all()
         rows.merged = ()
         return rows
@@ -170,21 +170,21 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         return rows.filter(pk__in=Node.objects.filter(pk__in=self.merged).values_list(each))[:number]
 
     def visible_to(self, user: Any) -> "NodeExecutionQuerySet":
-        """Those of runs that the user may see."""
+        """Filter to rows of runs that the user may see."""
         if can_view_all(user, "executions.view_nodeexecution"):
             return self
         return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()
 
     def without_payload(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
-        """For lists: neither input, output nor traceback, and of an error its beginning."""
+        """Defer input, output and traceback, and select the beginning of an error only."""
         rows: NodeExecutionQuerySet = error_excerpts.with_heads(
             self.defer("input_data", "output_data", "error_traceback"), wanted=errors
         )
         return rows
 
     def listed(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
-        """With how often a failed one may be retried, and neither payloads nor the nodes: to make each of them, out of
-        its columns, would cost as much as to make the rows."""
+        """Annotate how often a failed node execution may be retried, without payloads and without nodes: building a
+        Node for each row would cost as much as building the rows."""
         failed = Case(When(status=ExecutionStatus.FAILED, then=F("node__retry_config")))
         rows: NodeExecutionQuerySet = self.without_payload(errors=errors).annotate(**{NODES_RETRY_CONFIG: failed})
         return rows
@@ -192,7 +192,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
 
 class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
     def visible_to(self, user: Any) -> "ExecutionLogQuerySet":
-        """Those of runs that the user may see."""
+        """Filter to rows of runs that the user may see."""
         if can_view_all(user, "executions.view_executionlog"):
             return self
         return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()
@@ -216,13 +216,15 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
 class DeletionQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> "DeletionQuerySet":
-        """For staff who may view deletions: whose the runs were is gone with them."""
+        """Filter to all for staff who may view deletions, else to none: the owner of a deleted run is not known any
+        more."""
         return self if can_view_all(user, "executions.view_deletion") else self.none()
 
 
 class HistoryQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> "HistoryQuerySet":
-        """That of runs that the user may see; of their nodes only for whoever may see these too."""
+        """Filter to the history of runs that the user may see, with entries of node executions only for users who may
+        see these."""
         if user.pk is None:
             return self.none()
         own = models.Q(workflow_execution__workflow__owner_id=user.pk)
@@ -233,12 +235,12 @@ class HistoryQuerySet(models.QuerySet[Any]):
 
 
 def can_see_nodes_and_logs(user: Any, run: "WorkflowExecution") -> tuple[bool, bool]:
-    """Whether the user, who may see the run, may see its node executions, and its lines."""
+    """Return whether the user, who may see the run, may see its node executions, and its log lines."""
     owner = run.workflow.owner_id
     return can_see(user, "nodeexecution", owner), can_see(user, "executionlog", owner)
 
 
 def can_see(user: Any, model: str, owner: Any) -> bool:
-    """Whether the user may see the rows of `model` (such as "nodeexecution") that belong to a workflow of `owner`.
-    Whatever shows a row beside rows of another model asks this."""
+    """Return whether the user may see the rows of `model` (such as "nodeexecution") that belong to a workflow of
+    `owner`. Used wherever a row is shown beside rows of another model."""
     return owner == user.pk or can_view_all(user, f"executions.view_{model}")

@@ -45,12 +45,12 @@ def still_running(nodes: int) -> Any:
 
 
 def out_of_retries(node: Any) -> Any:
-    """Of a node execution that is retried by itself."""
+    """Return the reason for a node execution that is retried by itself."""
     return format_lazy(OUT_OF_RETRIES, **_retries(node))
 
 
 def node_out_of_retries(node: Any) -> Any:
-    """Of a node execution whose run is retried."""
+    """Return the reason for a node execution whose run is retried."""
     return node_out_of(node.node_name, **_retries(node))
 
 

@@ -23,7 +23,7 @@ type Texts = dict[str, Any]
 
 
 class Row(NamedTuple):
-    """What lock_for_retry() returns of the run, or of one of its nodes."""
+    """Row of lock_for_retry(): the run, or one of its node executions."""
 
     id: UUID
     node_id: UUID

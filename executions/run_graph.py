@@ -33,7 +33,7 @@ def of_run(run: Any, executed: Mapping[UUID, str] | None = None) -> Graph:
 
 
 def ids_in(run: Any) -> set[UUID]:
-    """Of the nodes in the graph that it remembers."""
+    """Return the ids of the nodes in the graph that the run remembers."""
     return {UUID(node["id"]) for node in run.graph.nodes} if run.graph else set()
 
 

@@ -1,4 +1,4 @@
-"""What a secret value looks like in a text: as it is, and as programs write it. Pure."""
+"""The forms in which a secret value occurs in a text: as it is, and encoded as programs do. Pure."""
 
 import re
 import sys
@@ -27,7 +27,7 @@ PARTS = re.compile(r"[A-Za-z0-9+]*\Z")
 
 
 class Needles:
-    """What is looked for: the values themselves, and their encodings, which stand in a run of letters and digits."""
+    """The strings to search for: the values themselves, and their encodings inside runs of letters and digits."""
 
     def __init__(self, values: Iterable[str]) -> None:
         values = list(values)
@@ -54,7 +54,7 @@ class Needles:
             yield from self._pairs(text)
 
     def _whole(self, text: str) -> Iterator[Span]:
-        """With the letters before it that hold a part of the value too, and the rest of the run."""
+        """Extend a match to the letters before it that encode a part of the value too, and to the rest of the run."""
         done = 0
         for start, end in sorted(self.encoded.spans(text)):
             if end > done:

@@ -1,4 +1,4 @@
-"""How many secrets a run may have, and how long they may be: each text of the run is searched for all of them."""
+"""Limits on the number and length of a run's secrets: each text of the run is searched for all of them."""
 
 from collections.abc import Iterable, Iterator, Set
 from typing import Any
@@ -46,7 +46,7 @@ def check_number(field: str, known: Set[str], more: Set[str]) -> None:
 
 
 def _hidden_texts(document: Any, extra: tuple[str, ...], place: str, hidden: bool = False) -> Iterator[tuple[str, str]]:
-    """What stands under keys that name a secret, with the place of each."""
+    """Yield the texts under keys that name a secret, with the place of each."""
     if hidden and isinstance(document, str | int | float):
         yield place, str(document)
     elif isinstance(document, dict):

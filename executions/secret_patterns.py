@@ -1,6 +1,6 @@
-"""What in a text is a secret by the words before it, as `password=...`, `"api_key": "..."`, `Bearer ...`. Pure.
+"""Secrets in a text that the words before them reveal, as `password=...`, `"api_key": "..."`, `Bearer ...`. Pure.
 
-Each pattern begins where a word begins, and takes a bounded number of characters without coming back to them: one walk.
+Each pattern begins where a word begins, and takes a bounded number of characters without coming back to them: one pass.
 """
 
 import re
@@ -104,7 +104,7 @@ def _keyed(pattern: re.Pattern[str], text: str, extra: tuple[str, ...]) -> Itera
 
 
 def _is_place(text: str, match: "re.Match[str]") -> bool:
-    """Whether it is a token that tells where a list goes on."""
+    """Return whether the match is a pagination token, which is no secret."""
     return (
         normalize_key(match["key"]) in PLACED
         and PLACE.search(text, max(0, match.start() - 8), match.start()) is not None
@@ -112,7 +112,7 @@ def _is_place(text: str, match: "re.Match[str]") -> bool:
 
 
 def _value(text: str, match: "re.Match[str]", line_ends: int) -> Span | None:
-    """None where it is no secret: a number of tokens, or what a program calls it."""
+    """Return the span of the value, or None where it is no secret: a number of tokens, or the name of a variable."""
     if match["quote"]:
         start, end = match.end(), _end_of_quoted(text, match, line_ends)
         return (start, end) if start < end else None
@@ -137,7 +137,8 @@ def _is_ordinary(key: str, word: str, match: "re.Match[str]") -> bool:
 
 
 def _end_of_quoted(text: str, match: "re.Match[str]", line_ends: int) -> int:
-    """Where the same quote comes again, escaped no more often; else the end of the line: it may be cut off."""
+    """Return where the same quote occurs again, escaped no more often; else the end of the line, as the text may be cut
+    off."""
     for quote in QUOTE.finditer(text, match.end(), line_ends):
         if quote[2] == match["quote"][-1] and len(quote[1]) < len(match["quote"]):
             return quote.start()

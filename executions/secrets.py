@@ -53,7 +53,7 @@ type Taken = dict[str, int]  # how often a name was given: so many keys that rea
 
 
 def find_secret_values(document: Any, extra: tuple[str, ...] = ()) -> set[str]:
-    """What stands under keys that name a secret, at any depth, long enough to be found again."""
+    """Return the values under keys that name a secret, at any depth, that are long enough to be searched for."""
     return set(_values_in(document, extra)) if isinstance(document, NESTED) else set()
 
 
@@ -89,7 +89,7 @@ class Scrubber:
         self._innocent: set[Any] = set()
 
     def text(self, text: str) -> str:
-        """With the mask in place of each value; values that overlap become one."""
+        """Return the text with the mask in place of each value. Values that overlap become one mask."""
         for _round in range(ROUNDS):
             if not self._is_suspect(text):
                 break
@@ -99,7 +99,7 @@ class Scrubber:
         return text
 
     def _part(self, text: str) -> str:
-        """Of a text without masks."""
+        """Mask a text that contains no masks."""
         if secret_patterns.may_hold(text, self.named):
             if (clean := self._json(text)) is not None:
                 return clean
@@ -240,7 +240,7 @@ class Scrubber:
 
 
 class RedactEverything(Scrubber):
-    """For texts of a run whose values cannot be known: nothing of them is shown."""
+    """A scrubber for texts of a run whose secrets are unknown: it shows nothing of them."""
 
     def text(self, text: str) -> str:
         return MASK
@@ -272,8 +272,8 @@ def _is_findable(value: str) -> bool:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """What of a value is a secret by itself: without the spaces around it, each of its lines, the token after its
-    scheme, the password inside an address."""
+    """Return the parts of a value that are secret by themselves: the value without surrounding spaces, each of its
+    lines, the token after its scheme, the password inside an address."""
     yield value.strip()
     if len(lines := value.split("\n")) > 1:
         yield from (line.strip() for line in lines if len(line.strip()) >= LINE)

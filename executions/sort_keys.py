@@ -1,5 +1,5 @@
-"""What lists of runs are ordered by where a column may be null: each is the expression of an index and of the questions
-that it answers. A run without the value stands before any that has it, so a cursor is exact there too."""
+"""Expressions for ordering lists of runs by columns that may be NULL, each shared by an index and its queries. A run
+without the value sorts before all others, so that cursors are exact there too."""
 
 from datetime import UTC, datetime, timedelta
 

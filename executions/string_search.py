@@ -1,4 +1,4 @@
-"""Where any of many strings stands in a text, in time that grows with the text alone. Pure."""
+"""Search for many strings in a text at once, in time linear in the text (Aho-Corasick). Pure."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ class Matcher:
 
 
 def _roots(needles: list[str]) -> list[str]:
-    """Those, given by length, that hold none of the others."""
+    """Return those of the strings, given by length, that contain none of the others."""
     roots: list[str] = []
     for needle in needles:
         if not any(shorter in needle for shorter in roots):
@@ -87,7 +87,7 @@ class Automaton:
         self.longest[state] = len(needle)
 
     def _link(self, children: list[str]) -> None:
-        """To each state the one of the longest end of what was read that is a beginning of a needle too."""
+        """Link each state to the state of the longest proper suffix that is a prefix of a string too."""
         waiting = deque([ROOT])
         while waiting:
             state = waiting.popleft()

@@ -31,7 +31,7 @@ class Reading:
         self._offsets: Offsets | None = None
 
     def after(self, step: "Step") -> "Reading | None":
-        """None where the step changes nothing."""
+        """Return the decoded reading, or None where the step changes nothing."""
         text = step[0].sub(step[1], self.text)
         return None if text == self.text else Reading(text, self, step)
 
@@ -45,9 +45,9 @@ class Reading:
 
 
 def readings(text: str) -> Iterator[Reading]:
-    """What the text says once its escapes are read, one layer of them after the other; and where those of one kind are
-    read first: a value may itself look like an escape of another kind, and JSON in HTML ends in both. Each of them
-    also without the breaks of its lines and its colours."""
+    """Return the texts that result from decoding escapes, layer by layer, and with one kind of escape decoded first: a
+    value may look like an escape of another kind, and JSON in HTML ends in both. Each text comes also without line
+    breaks and colours."""
     bottom = Reading(text)
     yield from _join_lines(bottom)
     if ("\\" in text or "%" in text or "&" in text) and ESCAPES.search(text):

@@ -230,7 +230,8 @@ class WorkflowExecution(Execution):
         self._take_over(RESET | {"status": ExecutionStatus.PENDING, "failed_nodes": 0} | moved)
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
-        """With all that is its own, by one statement. That it was there, who deleted it and why stays (history.py)."""
+        """Delete the run and all rows that belong to it in one statement. A Deletion remains, with who deleted it and
+        why."""
         return type(self).objects.using(using).filter(pk=self.pk).delete()
 
     def delete_unless_running(self) -> None:
@@ -364,7 +365,7 @@ class NodeExecution(Execution):
 
     @property
     def max_retries(self) -> int:
-        """What its node's retry_config allows."""
+        """Return how many retries its node's retry_config allows."""
         known = vars(self).get(NODES_RETRY_CONFIG)
         return self.node.max_retries if known is None else retries_in(known)
 
@@ -407,8 +408,8 @@ class NodeExecution(Execution):
         return self._of_locked(encrypted_secrets=encrypted)
 
     def _of_locked(self, **run: Any) -> Q:
-        """Of rows whose run is so. The statement locks the run before the row, until the transaction ends: whoever
-        changes the run meanwhile goes first, and then it is not found, or waits."""
+        """Match the row only if its run matches `run`. The subquery locks the run first, so a concurrent change either
+        commits before we look, or waits for us."""
         runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.run_id, **run)
         return Q(workflow_execution__in=runs.values("pk"))
 

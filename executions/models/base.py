@@ -1,4 +1,4 @@
-"""What a run and a node execution have in common: the state, its times, and the one statement that moves it."""
+"""Shared parts of a run and a node execution: status, times, and the one statement that changes the status."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -40,7 +40,7 @@ class Timed(models.Model):
 
 
 class Attempt(UUID7Model, Timed):
-    """What one try was that a retry has replaced; the try that counts now is the row itself."""
+    """An attempt that a retry has replaced; the current attempt is the row itself."""
 
     ACT: ClassVar[str] = "retry"
 

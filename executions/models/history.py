@@ -1,5 +1,5 @@
-"""What happened to a run and its nodes, and that it was deleted. The database writes it (sql/history.sql,
-sql/deletions.sql) and lets nobody change it."""
+"""History of runs and their node executions, and of deletions. The database writes it (sql/history.sql,
+sql/deletions.sql) and nobody can change it."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ class HistoryEntry(AuditFields):
 
 
 class Deletion(AuditFields):
-    """What is left of a run that was deleted. Nothing here is a foreign key: it outlives whatever it names."""
+    """The record of a run that was deleted. It has no foreign key, so it outlives whatever it names."""
 
     workflow_execution_id = models.UUIDField(_("workflow execution"))
     workflow_id = models.UUIDField(_("workflow id"))

@@ -117,7 +117,7 @@ class SavedView(UUID7Model):
 
 @contextmanager
 def _refused() -> Iterator[None]:
-    """What the database refuses, as a sentence."""
+    """Turn the database's refusal into a sentence."""
     try:
         with transaction.atomic():
             yield
