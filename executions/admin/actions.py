@@ -93,17 +93,18 @@ class TransitionActionsMixin(StrictAdmin):
 
     def offers(self, request: HttpRequest, row: Any) -> list[Offer]:
         """Return the actions that the user may run on the row, allowed ones and those refused with a reason."""
-        acts: Any = self.get_actions(request, action_location=admin.ActionLocation.CHANGE_FORM).values()
-        found = [(act, refusal(act.name, row)) for act in acts]
-        return [self._offer(request, row, act, no) for act, no in found if no is None or no.reason]
+        actions: Any = self.get_actions(request, action_location=admin.ActionLocation.CHANGE_FORM).values()
+        found = [(action, refusal(action.name, row)) for action in actions]
+        # An error without a reason means that the status does not allow the action: it is not listed at all.
+        return [self._offer(request, row, action, error) for action, error in found if error is None or error.reason]
 
-    def _offer(self, request: HttpRequest, row: Any, act: Any, no: InvalidTransition | None) -> Offer:
-        if no is None:
-            return Offer(act.name, act.description)
-        if isinstance(no, SecretsUnknown):
-            return Offer(act.name, act.description, no.reason)
-        why = out_of_retries(row) if _is_spent(row) else no.reason
-        return Offer(act.name, act.description, why, *suggest_retry_of_run(request, row))
+    def _offer(self, request: HttpRequest, row: Any, action: Any, error: InvalidTransition | None) -> Offer:
+        if error is None:
+            return Offer(action.name, action.description)
+        if isinstance(error, SecretsUnknown):
+            return Offer(action.name, action.description, error.reason)
+        why = out_of_retries(row) if _is_spent(row) else error.reason
+        return Offer(action.name, action.description, why, *suggest_retry_of_run(request, row))
 
     def _run_action(self, verb: str, request: HttpRequest, queryset: Any, *args: str) -> HttpResponse | None:
         """Render the confirmation page; once confirmed, change each row. Render it again if no row was changed."""
@@ -117,22 +118,23 @@ class TransitionActionsMixin(StrictAdmin):
             self.message_user(request, SUCCESS_TEXTS[verb] % {"count": len(done), "items": items}, messages.SUCCESS)
         return None if done or not pks else self._confirmation_page(verb, request, queryset)
 
-    def _confirmation_page(self, verb: str, request: HttpRequest, queryset: Any, error: Any = "") -> HttpResponse:
+    def _confirmation_page(self, verb: str, request: HttpRequest, queryset: Any, message: Any = "") -> HttpResponse:
         rows: Sequence[Any] = list(queryset)
         effect = EFFECTS.get((str(self.opts.model_name), verb), "")
-        refused = {pk: no.reason or no.sentence for pk, no in refusals(verb, rows).items()}
+        refused = {pk: error.reason or error.sentence for pk, error in refusals(verb, rows).items()}
         question = Question(verb, CONFIRMATION_TEXTS[verb], effect, rows, refused, needs_reason=verb == "fail")
-        return confirmation_page(self, request, question, error)
+        return confirmation_page(self, request, question, message)
 
     def _apply(self, verb: str, request: HttpRequest, pk: Any, *args: str) -> bool:
         row = None
         try:
             with transaction.atomic():
+                # Read again: the row may have changed, or been deleted, since the confirmation page.
                 row = self.get_queryset(request).get(pk=pk)
                 getattr(row, verb)(*args)
                 self.log_change(request, row, verb)
-        except (InvalidTransition, ObjectDoesNotExist) as no:
-            sentence = getattr(no, "sentence", DELETED)
+        except (InvalidTransition, ObjectDoesNotExist) as error:
+            sentence = getattr(error, "sentence", DELETED)
             self.message_user(request, f"{row or pk}: {sentence}", messages.ERROR)
             return False
         return True

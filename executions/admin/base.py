@@ -100,8 +100,8 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
         if not names:
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
-        words = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
-        return self.render_message(request, "not_offered", 400, **words | more)
+        context = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
+        return self.render_message(request, "not_offered", 400, **context | more)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """Render 404 in place of Django's redirect to the front page."""
@@ -116,10 +116,10 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         """Return template context about a deleted row; by default there is none."""
         return {}
 
-    def render_message(self, request: HttpRequest, page: str, status: int, **words: Any) -> HttpResponse:
+    def render_message(self, request: HttpRequest, page: str, status: int, **extra: Any) -> HttpResponse:
         """Render a message in place of the list or of a row's page."""
         everything = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist") + self.everything
-        context = self.admin_site.each_context(request) | {"opts": self.opts, "everything": everything} | words
+        context = self.admin_site.each_context(request) | {"opts": self.opts, "everything": everything} | extra
         return TemplateResponse(request, f"admin/executions/{page}.html", context, status=status)
 
     def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:

@@ -50,11 +50,11 @@ def format_duration(seconds: float) -> str:
 
 def status_label(run: Any) -> str:
     """Return the label of a run's status; for a completed run with failed nodes, also their number."""
-    word = str(run.get_status_display())
+    label = str(run.get_status_display())
     if run.status != ExecutionStatus.COMPLETED or not run.failed_nodes:
-        return word
+        return label
     failed = ngettext("%(number)d node failed", "%(number)d nodes failed", run.failed_nodes)
-    return f"{word}, {failed % {'number': run.failed_nodes}}"
+    return f"{label}, {failed % {'number': run.failed_nodes}}"
 
 
 def format_percent(value: float | None) -> str:

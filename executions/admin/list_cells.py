@@ -29,7 +29,7 @@ class Bar:
 
     @property
     def length(self) -> float:
-        return max(1.5, self._at(self.seconds))
+        return max(1.5, self._at(self.seconds))  # visible for the shortest run too
 
     @property
     def median_at(self) -> float:
@@ -77,9 +77,9 @@ def format_ago(moment: datetime) -> str:
     return _("%(duration)s ago") % {"duration": _span(max(passed, timedelta()), timesince(moment, depth=1))}
 
 
-def _span(length: timedelta, words: str) -> str:
+def _span(length: timedelta, text: str) -> str:
     """Return seconds below one minute, where Django's timesince() has none; otherwise its text."""
-    return _("%(seconds)d s") % {"seconds": length.total_seconds()} if length < timedelta(minutes=1) else words
+    return _("%(seconds)d s") % {"seconds": length.total_seconds()} if length < timedelta(minutes=1) else text
 
 
 def clock_texts() -> dict[str, str]:

@@ -74,9 +74,9 @@ class KeysetChangeList(StrictChangeList):
         found = self._first(rows)
         shown = found[: self.list_per_page]
         if place is not None and shown:
-            self.newer_link = self.get_query_string({NEWER: self._place(shown[0])})
+            self.newer_link = self.get_query_string({NEWER: self._format_key(shown[0])})
         if len(found) > self.list_per_page:
-            self.older_link = self.get_query_string({OLDER: self._place(shown[-1])})
+            self.older_link = self.get_query_string({OLDER: self._format_key(shown[-1])})
         return shown
 
     def _newer_than(self, place: str) -> list[Any]:
@@ -85,8 +85,8 @@ class KeysetChangeList(StrictChangeList):
         if len(found) <= self.list_per_page:
             return self._older_than(None)
         shown = found[: self.list_per_page][::-1]
-        self.newer_link = self.get_query_string({NEWER: self._place(shown[0])})
-        self.older_link = self.get_query_string({OLDER: self._place(shown[-1])})
+        self.newer_link = self.get_query_string({NEWER: self._format_key(shown[0])})
+        self.older_link = self.get_query_string({OLDER: self._format_key(shown[-1])})
         return shown
 
     def _first(self, rows: Any) -> list[Any]:
@@ -105,20 +105,20 @@ class KeysetChangeList(StrictChangeList):
         places = sorted(found.values_list(*self.keyset), reverse=rows.query.order_by[0].startswith("-"))
         return [place[-1] for place in places[:count]]
 
-    def _place(self, row: Any) -> str:
+    def _format_key(self, row: Any) -> str:
         values = [getattr(row, name) for name in self.keyset]
         return SEPARATOR.join(value.isoformat() if isinstance(value, datetime) else str(value) for value in values)
 
     def _beyond(self, place: str, direction: str) -> Q:
         """Match rows beyond a key. Bounds the first column, so that its index is used; the second breaks ties."""
-        first, *second = self._parsed(place)
+        first, *second = self._parse_key(place)
         if not second:
             return Q((f"{self.keyset[0]}__{direction}", first))
         same_or_before = {"lt": "gte", "gt": "lte"}[direction]
         passed = Q((self.keyset[0], first), (f"{self.keyset[1]}__{same_or_before}", second[0]))
         return Q((f"{self.keyset[0]}__{direction}e", first)) & ~passed
 
-    def _parsed(self, place: str) -> list[Any]:
+    def _parse_key(self, place: str) -> list[Any]:
         """Parse a key. Raises IncorrectLookupParameters, also for a time outside PostgreSQL's range."""
         try:
             return [self.PARSERS[name](text) for name, text in zip(self.keyset, place.split(SEPARATOR), strict=True)]

@@ -18,5 +18,5 @@ def query_or_none[T](name: str, question: Callable[[], T], milliseconds: int) ->
     except StatementTimeout:
         logger.warning("The section %s took longer than %s ms.", name, milliseconds)
     except DatabaseError:
-        logger.exception("The section %s could not be asked.", name)
+        logger.exception("The section %s could not be loaded.", name)
     return None

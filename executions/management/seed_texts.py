@@ -40,8 +40,8 @@ MESSAGES = {
     LogLevel.ERROR: ("{s}: line {n} is cut off", "order for {n} {s} refused: limit exceeded"),
 }
 LEVELS = (LogLevel.INFO, LogLevel.DEBUG, LogLevel.WARNING, LogLevel.ERROR)
-LEVEL_WEIGHTS = tuple(accumulate((84, 8, 6, 2)))
-POOL = 2_000
+LEVEL_WEIGHTS = tuple(accumulate((84, 8, 6, 2)))  # percent
+POOL = 2_000  # texts of each kind; rows share them
 
 
 class Error(NamedTuple):
@@ -107,8 +107,8 @@ def _line(random: Random, level: LogLevel) -> str:
 
 
 def _error(random: Random) -> Error:
-    kind, said = random.choice(FAULTS)
-    message = f"{kind}: {said.format(n=random.randrange(1, 500))}"
+    kind, text = random.choice(FAULTS)
+    message = f"{kind}: {text.format(n=random.randrange(1, 500))}"
     frames = "".join(
         f'  File "/srv/engine/nodes/{random.choice(NODES).lower()}.py", line {random.randrange(10, 400)}, in run\n'
         f"    return self.{random.choice(NODES).lower()}(rows, window={random.randrange(300)})\n"

@@ -102,14 +102,15 @@ class WorkflowFilter(ConstantFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         seen = Workflow.objects.visible_to(request.user)
         possible = seen.alive().filter(name__icontains=self.find) if self.find else seen.alive()
+        # One more than is offered, to see whether the list is cut.
         rows = list(possible.order_by("name", "id").values_list("id", "name")[: WORKFLOWS_OFFERED + 1])
         self.is_cut, self.is_empty = len(rows) > WORKFLOWS_OFFERED, not rows
         offered = [(str(pk), name) for pk, name in rows[:WORKFLOWS_OFFERED]]
-        others = {_parse_id(value) for value in self.wanted() if value not in dict(offered)}
+        others = {_parse_id(value) for value in self.selected_ids() if value not in dict(offered)}
         named = seen.filter(pk__in=others).values_list("id", "name") if others else ()
         return [*offered, *((str(pk), name) for pk, name in named)]
 
-    def wanted(self) -> list[str]:
+    def selected_ids(self) -> list[str]:
         """Return the selected ids, offered or not."""
         return [value] if (value := self.value()) is not None else []
 
@@ -124,13 +125,14 @@ class OfNewestRuns(ConstantFilter):
     """Filter rows by a column of their run. No index has them in the order of the list, so the list reads the newest
     `shown` runs alone, one by one (see KeysetChangeList): those visible to the user that match the other filters."""
 
+    # Parameters of other filters that narrow the runs, with the field of the run.
     NARROWING: ClassVar[dict[str, str]] = {"workflow": "workflow", "workflow_execution": "pk"}
     shown: ClassVar[int]
     runs: Any = None
 
     def chosen(self, queryset: Any, value: str) -> Any:
-        asked = {name: parse_uuid(self.request.GET.get(name)) for name in self.NARROWING}
-        which = {self.NARROWING[name]: pk for name, pk in asked.items() if pk} | {str(self.parameter_name): value}
+        given = {name: parse_uuid(self.request.GET.get(name)) for name in self.NARROWING}
+        which = {self.NARROWING[name]: pk for name, pk in given.items() if pk} | {str(self.parameter_name): value}
         seen = WorkflowExecution.objects.visible_to(self.request.user)
         runs = seen.filter(**which).order_by("-created_at", "-id")
         self.runs = WorkflowExecution.objects.filter(pk__in=runs.values("pk")[: self.shown]).order_by()
@@ -173,6 +175,7 @@ class NodeExecutionFilter(LinkedFilter):
 def _period_start(period: str) -> datetime:
     """Return today's first midnight in the user's zone, or the time exactly that many times 24 hours ago."""
     if period == "today":
+        # fold=0: where clocks are set back at midnight, the day has two midnights.
         return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
     return timezone.now() - timedelta(days=int(period))
 

@@ -14,7 +14,7 @@ SEPARATOR = ","
 
 class ExcludableFilterMixin(ConstantFilter):
     template = "admin/executions/filter.html"
-    exclusion: ClassVar[str]
+    exclusion: ClassVar[str]  # the parameter that lists the excluded values
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -41,11 +41,11 @@ class ExcludableFilterMixin(ConstantFilter):
         return found.exclude(**{f"{self.parameter_name}__in": self.excluded})
 
     def chips(self, changelist: Any) -> list[Chip]:
-        words = dict(self.lookup_choices)
+        labels = dict(self.lookup_choices)
         left_out = [
             Chip(
                 self.title,
-                words.get(value, value),
+                labels.get(value, value),
                 changelist.get_query_string(*self._without(value)),
                 is_excluded=True,
             )

@@ -80,6 +80,7 @@ def format_value(workflow: UUID, number: int) -> str:
 def _parse_value(text: str) -> tuple[UUID, int]:
     named, _sign, digits = text.partition(SEPARATOR)
     workflow = parse_uuid(named)
+    # The slice bounds the work of int(), which is quadratic.
     if workflow is None or not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:9]) <= RUNS:
         raise IncorrectLookupParameters
     return workflow, int(digits[:9])

@@ -34,8 +34,8 @@ class RunTriggerFilter(ExcludableFilterMixin, TriggerFilter):
 class RunWorkflowFilter(ExcludableFilterMixin, WorkflowFilter):
     template = WorkflowFilter.template
 
-    def wanted(self) -> list[str]:
-        return [*super().wanted(), *self.excluded]
+    def selected_ids(self) -> list[str]:
+        return [*super().selected_ids(), *self.excluded]
 
 
 class RunCreatedFilter(CreatedFilter):
@@ -74,7 +74,7 @@ class FailedNodesFilter(ConstantFilter):
 
 
 class PaceFilter(ConstantFilter):
-    """Filter slow runs, among those of the last days alone, from which the percentiles come."""
+    """Filter slow runs among those of the last days, from which the percentiles come."""
 
     title = _("pace")
     parameter_name = "pace"

@@ -36,10 +36,10 @@ def download_response(
     ending, content_type = TYPES[kind]
     # Under ASGI, Django reads a synchronous iterator to its end before it sends anything.
     content: Any = _async_batches(parts) if isinstance(request, ASGIRequest) else parts
-    answer = StreamingHttpResponse(content, content_type=content_type)
-    answer["Content-Disposition"] = content_disposition_header(True, f"{_name(run, log_query)}.{ending}") or ""
-    answer["X-Content-Type-Options"] = "nosniff"
-    return answer
+    response = StreamingHttpResponse(content, content_type=content_type)
+    response["Content-Disposition"] = content_disposition_header(True, f"{_name(run, log_query)}.{ending}") or ""
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def _name(run: Any, log_query: LogQuery) -> str:
@@ -85,7 +85,7 @@ def _as_text(zone: tzinfo, names: Any, time: datetime, _pk: UUID, level: str, no
 def _as_json(
     names: Any, time: datetime, pk: UUID, level: str, node: UUID | None, message: str, is_cut: bool, data: Any
 ) -> str:
-    said = {
+    document = {
         "id": str(pk),
         "timestamp": _format_time(time, UTC),
         "level": level,
@@ -95,7 +95,7 @@ def _as_json(
         "data": data,
         "is_cut": is_cut,
     }
-    return plain_text.in_json(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
+    return plain_text.in_json(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
 
 
 def _format_time(time: datetime, zone: tzinfo) -> str:

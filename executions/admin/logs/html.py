@@ -9,15 +9,15 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
-from .presenter import NOBODY, LineRow
+from .presenter import PLACEHOLDER_ID, LineRow
 from .query import LogQuery
 
 
 def render_rows(lines: Iterable[LineRow], log_query: LogQuery) -> SafeString:
-    nobody = str(NOBODY)
-    pages = reverse("admin:executions_executionlog_change", args=[nobody])
-    made = (_row(line, log_query, pages.replace(nobody, line.pk)) for line in lines)
-    return mark_safe("".join(made))  # noqa: S308  # each part is escaped, or made of ids and numbers
+    placeholder = str(PLACEHOLDER_ID)  # reverse() once, not once a line
+    pages = reverse("admin:executions_executionlog_change", args=[placeholder])
+    rows = (_row(line, log_query, pages.replace(placeholder, line.pk)) for line in lines)
+    return mark_safe("".join(rows))  # noqa: S308  # each part is escaped, or made of ids and numbers
 
 
 def _row(line: LineRow, log_query: LogQuery, page: str) -> str:
@@ -28,19 +28,19 @@ def _row(line: LineRow, log_query: LogQuery, page: str) -> str:
         f'{gap}<li id="line-{line.pk}" class="{_classes(line)}" data-row data-time="{line.moment}"{place}>'
         f'<a class="log-time" href="{escape(line.link)}#line-{line.pk}"><time datetime="{line.moment}"'
         f' title="{line.moment}">{escape(line.shown_time)}</time></a> '
-        f'<span class="level level-{line.level}">{escape(line.word)}</span> {_node(line)} '
+        f'<span class="level level-{line.level}">{escape(line.label)}</span> {_node(line)} '
         f'<span class="log-message">{_message(line, page)}</span></li>\n'
     )
 
 
 def _gap(skipped: int, log_query: LogQuery) -> str:
-    said = ngettext("… %(number)s line", "… %(number)s lines", skipped) % {"number": floatformat(skipped, "0g")}
-    return f'<li class="log-gap"><a href="{escape(log_query.without().query())}">{escape(said)}</a></li>'
+    text = ngettext("… %(number)s line", "… %(number)s lines", skipped) % {"number": floatformat(skipped, "0g")}
+    return f'<li class="log-gap"><a href="{escape(log_query.without().query())}">{escape(text)}</a></li>'
 
 
 def _classes(line: LineRow) -> str:
-    also = {"is-later": line.later, "is-open": line.is_open, "is-asked-for": line.is_asked_for}
-    return " ".join(["log-line", f"line-{line.level}", *(name for name, is_so in also.items() if is_so)])
+    flags = {"is-later": line.later, "is-open": line.is_open, "is-asked-for": line.is_asked_for}
+    return " ".join(["log-line", f"line-{line.level}", *(name for name, is_set in flags.items() if is_set)])
 
 
 def _node(line: LineRow) -> str:
@@ -52,8 +52,8 @@ def _node(line: LineRow) -> str:
 def _message(line: LineRow, page: str) -> str:
     parts = [f'<span class="log-text">{line.html}</span>']
     if line.later:
-        said = gettext("%(duration)s later") % {"duration": line.later}
-        parts.insert(0, f'<span class="log-later">{escape(said)}</span>')
+        text = gettext("%(duration)s later") % {"duration": line.later}
+        parts.insert(0, f'<span class="log-later">{escape(text)}</span>')
     if line.more_lines or line.is_long:
         parts.append(_more(line, page))
     if line.is_cut:
@@ -65,7 +65,7 @@ def _message(line: LineRow, page: str) -> str:
 
 def _more(line: LineRow, page: str) -> str:
     count = line.more_lines
-    said = ngettext("+%(counter)s line", "+%(counter)s lines", count) % {"counter": count}
+    folded = ngettext("+%(counter)s line", "+%(counter)s lines", count) % {"counter": count}
     is_long = " data-long" if line.is_long else ""
-    text = escape(gettext("show all") if line.is_long else said)
+    text = escape(gettext("show all") if line.is_long else folded)
     return f'<a class="log-more" data-more="{line.pk}"{is_long} href="{page}">{text}</a>'

@@ -41,9 +41,9 @@ def with_node_names(user: Any, run: Any, lines: list[Any]) -> list[Any]:
 
 def with_level_labels(lines: list[Any]) -> list[Any]:
     """Set `word`, the label of its level, on each line. Translates each level once instead of once a line."""
-    words = {level: str(word) for level, word in LogLevel.choices}
+    labels = {level: str(label) for level, label in LogLevel.choices}
     for line in lines:
-        line.word = words[line.level]
+        line.word = labels[line.level]
     return lines
 
 

@@ -60,6 +60,7 @@ def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
     """Return the matches starting at the line in `at`, `after` or `before`, with the lines around them."""
     matches = (index.matches or [])[: index.count]
     place = index.place or 0
+    # `after` excludes the match at the place itself, `at` includes it.
     start = bisect_right(matches, place) if "after" in query else bisect_left(matches, place)
     if "before" in query:
         start = max(0, start - FOUND)
@@ -92,6 +93,7 @@ def window(query: QueryDict, lines: Any) -> list[Any]:
 
 
 def _page_after(lines: Any, key: Any) -> LogPage:
+    # One line more than the page has, to see whether another page follows.
     found = querysets.first_lines(lines.filter(querysets.after_key(key)) if key else lines, SIZE + 1)
     rows = found[:SIZE]
     return LogPage(rows, rows[0].pk if key and rows else None, rows[-1].pk if len(found) > SIZE else None)
@@ -133,9 +135,10 @@ def _number(query: QueryDict, name: str) -> int:
     return int(text)
 
 
-def id_of(query: QueryDict, name: str, *words: str) -> UUID | None:
+def id_of(query: QueryDict, name: str, *keywords: str) -> UUID | None:
+    """Return the id in a parameter; None if it is absent or a keyword. Raises InvalidLogQuery."""
     value = query.get(name, "")
-    if value and value not in words and parse_uuid(value) is None:
+    if value and value not in keywords and parse_uuid(value) is None:
         raise InvalidLogQuery(name, value)
     return parse_uuid(value)
 

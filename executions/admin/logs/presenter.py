@@ -20,7 +20,7 @@ from .query import LogQuery
 from .querysets import MESSAGE
 
 SHADES = 10  # classes of colours for nodes, in logs.css
-NOBODY = UUID(int=0)
+PLACEHOLDER_ID = UUID(int=0)
 PAUSE = timedelta(seconds=60)  # shortest time between two lines that is shown
 
 
@@ -33,7 +33,7 @@ class LineRow:
     moment: str
     shown_time: str
     level: str
-    word: str
+    label: str
     node: str
     node_link: str
     shade: int
@@ -58,7 +58,7 @@ class _LinePresenter:
     log_query: LogQuery
     at: UUID | None
     page: str  # of the run
-    words: dict[str, str]
+    labels: dict[str, str]  # of the levels
 
     def line(self, line: Any, before: datetime | None) -> LineRow:
         return LineRow(
@@ -66,7 +66,7 @@ class _LinePresenter:
             moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
             shown_time=format_time(line.timestamp, self.run, self.log_query.time, self._zone),
             level=line.level,
-            word=self.words[line.level],
+            label=self.labels[line.level],
             is_cut=line.is_cut,
             has_data=line.has_data if hasattr(line, "has_data") else line.data is not None,
             is_asked_for=line.pk == self.at,
@@ -81,7 +81,7 @@ class _LinePresenter:
     @cached_property
     def _at(self) -> str:
         """Return the start of a line's URL, up to its id."""
-        return self.log_query.query(at=NOBODY).removesuffix(str(NOBODY))
+        return self.log_query.query(at=PLACEHOLDER_ID).removesuffix(str(PLACEHOLDER_ID))
 
     @cached_property
     def _zone(self) -> tzinfo:
@@ -91,11 +91,12 @@ class _LinePresenter:
         if not line.node_execution_id:
             return {"node": "", "node_link": "", "shade": 0}
         node = line.node_execution
+        # The shade follows from the id of the node, so that it is the same in every run.
         link = f"{self.page}?node={line.node_execution_id}#node"
         return {"node": node.node_name, "node_link": link, "shade": node.node_id.int % SHADES}
 
     def _message(self, line: Any) -> dict[str, Any]:
-        text = _text(line)
+        text = _message_text(line)
         shown = text[:MESSAGE].rstrip("\n")
         html = ansi.to_html(shown, self.log_query.q)
         return {
@@ -114,15 +115,15 @@ def present(
     at: UUID | None = None,
 ) -> Iterator[LineRow]:
     """Yield a LineRow for each line. `before` is the time of the preceding line, `at` the id of the requested line."""
-    words = {level: str(word) for level, word in LogLevel.choices}
+    labels = {level: str(label) for level, label in LogLevel.choices}
     page = reverse("admin:executions_workflowexecution_change", args=[run.pk])
-    presenter = _LinePresenter(run, log_query or LogQuery(), at, page, words)
+    presenter = _LinePresenter(run, log_query or LogQuery(), at, page, labels)
     for line in lines:
         yield presenter.line(line, before)
         before = line.timestamp
 
 
-def _text(line: Any) -> str:
+def _message_text(line: Any) -> str:
     """Return at most MESSAGE + 1 characters of the message, from the annotation `text` if the query cut it already. A
     carriage return counts as a line end, so that text which a terminal would overwrite stays visible."""
     text: str = line.text if hasattr(line, "text") else line.message[: MESSAGE + 1]

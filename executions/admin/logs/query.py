@@ -79,10 +79,11 @@ class LogQuery:
 
     def query(self, **others: Any) -> str:
         """Return the query string of this query with the parameters `others`, such as `at` for the link to a line."""
-        said = {"level": self.level, "node": self.node, "q": self.q, "start": self.start}
-        said["context"] = self.context if self.q and self.context != AROUND else ""
-        said |= {"time": self.time if self.time != "absolute" else "", "wrap": "1" if self.wrap else ""}
-        return "?" + urlencode({name: str(value) for name, value in (said | others).items() if value})
+        # Defaults are omitted, so that equal views have equal URLs.
+        parameters = {"level": self.level, "node": self.node, "q": self.q, "start": self.start}
+        parameters["context"] = self.context if self.q and self.context != AROUND else ""
+        parameters |= {"time": self.time if self.time != "absolute" else "", "wrap": "1" if self.wrap else ""}
+        return "?" + urlencode({name: str(value) for name, value in (parameters | others).items() if value})
 
     def without(self, *names: str) -> "LogQuery":
         plain = LogQuery()

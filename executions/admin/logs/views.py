@@ -71,7 +71,7 @@ def _view_of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
     """Wrap a view of Log: allow GET and HEAD alone, and check permission for the run and its log."""
 
     @wraps(view)
-    def checked(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+    def view_of_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
         if request.method not in {"GET", "HEAD"}:
             return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
         if (run := _get_run(admin, request, pk)) is None:
@@ -81,7 +81,7 @@ def _view_of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
             return _problem_page(admin, request, run, "forbidden", 403)
         return _respond(admin, view, request, run)
 
-    return checked
+    return view_of_run
 
 
 def _respond(admin: Any, view: Callable[[Log], HttpResponseBase], request: HttpRequest, run: Any) -> HttpResponseBase:
@@ -123,6 +123,7 @@ def log_page(log: Log) -> HttpResponse:
     stream = run_stream.stream_url(log.run)  # before any line is read: it sends what is added meanwhile
     at, no_error = paging.requested_line(log.request.GET, log.view)
     counted = _index_or_none(log, _boundary_id(log.request.GET) or at)
+    # A page of matches needs the index; a page of lines does without it.
     if counted is None and log.log_query.shows_matches_only:
         raise StatementTimeout
     shown = _page_context(log, counted, at)
@@ -165,6 +166,7 @@ def _index_or_none(log: Log, pk: UUID | None) -> index.Index | None:
 def _form_context(log: Log) -> dict[str, Any]:
     rows = log.run.node_executions.visible_to(log.request.user).only("node_name")
     offered = list(rows.order_by("execution_order", "id")[: node_admin.SHOWN + 1])
+    # The selected node stays offered even if the list is cut before it.
     more, offered = len(offered) > node_admin.SHOWN, offered[: node_admin.SHOWN]
     if more and log.log_query.node not in {row.pk for row in offered}:
         offered += rows.filter(pk=log.log_query.node)
@@ -187,9 +189,9 @@ def _link_context(log_query: LogQuery, shown: paging.LogPage) -> dict[str, str]:
         "older_link": log_query.query(before=shown.older) if shown.older else "",
         "newer_link": log_query.query(after=shown.newer) if shown.newer else "",
     }
-    for name, what in (("this", log_query), ("all", everything)):
-        for kind, word in (("text", "text"), ("jsonl", "json")):
-            links[f"{name}_{word}"] = "download/" + what.query(format=kind)
+    for name, query in (("this", log_query), ("all", everything)):
+        for kind, suffix in (("text", "text"), ("jsonl", "json")):
+            links[f"{name}_{suffix}"] = "download/" + query.query(format=kind)
     return links
 
 

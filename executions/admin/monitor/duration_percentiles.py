@@ -75,6 +75,7 @@ def is_slow() -> Q:
     limits = [When(workflow=each["workflow"], then=Value(each["percentiles"][1], DurationField())) for each in busiest]
     if not limits:
         return Q(pk__in=[])
+    # For other workflows the limit is NULL, so that both comparisons are false.
     limit = Case(*limits, default=None, output_field=DurationField())
     ended = Q(ended_at__gt=F("started_at") + limit)
     return ended | Q(status=ExecutionStatus.RUNNING, started_at__lt=Now() - limit)

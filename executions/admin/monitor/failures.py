@@ -92,7 +92,7 @@ class Cause(Group):
 
     def add(self, run: Any) -> None:
         self.runs.append(run)
-        key = _key(self.key, run.workflow_id, run.failure.node_name if run.failure else None)
+        key = _group_key(self.key, run.workflow_id, run.failure.node_name if run.failure else None)
         self.places.setdefault(key, Place(key)).runs.append(run)
 
 
@@ -121,6 +121,7 @@ def with_failures(user: Any, runs: list[Any]) -> list[Any]:
     first = {row.workflow_execution_id: row for row in first_failed(user, [run.pk for run in runs])} if runs else {}
     for run in runs:
         run.failure = first.get(run.pk)
+        # The node's error first: it is the cause, and the run's error may be empty.
         errors = (run.failure.error if run.failure else None, run.error)
         run.line = next(filter(None, map(first_line, errors)), "")
     return runs
@@ -130,6 +131,7 @@ def first_failed(user: Any, runs: Iterable[UUID]) -> Any:
     failed = NodeExecution.objects.visible_to(user).failed().filter(workflow_execution__in=runs)
     rows = failed.only("workflow_execution", "status", "node_name")
     rows = rows.annotate(error=formatting.first_characters("error_message", formatting.LINE))
+    # DISTINCT ON keeps the first row of each run in this order.
     in_order = rows.order_by("workflow_execution_id", "ended_at", "execution_order", "id")
     return in_order.distinct("workflow_execution_id")
 
@@ -138,7 +140,7 @@ def group_by_cause(runs: list[Any]) -> list[Cause]:
     """Return the causes of recent_failures(), ordered by the newest run of each."""
     found: dict[str, Cause] = {}
     for run in runs:
-        key = _key(run.cause.exception, run.cause.message)
+        key = _group_key(run.cause.exception, run.cause.message)
         found.setdefault(key, Cause(key)).add(run)
     return list(found.values())
 
@@ -164,6 +166,6 @@ def _ends_of_tracebacks(failures: Iterable[UUID]) -> dict[UUID, str | None]:
     return dict(rows.values_list("pk", Right("error_traceback", END)))
 
 
-def _key(*parts: Any) -> str:
+def _group_key(*parts: Any) -> str:
     """Return a short hash that is safe in a URL."""
     return hashlib.blake2s("\0".join(map(str, parts)).encode(), digest_size=8).hexdigest()

@@ -26,8 +26,8 @@ LIMIT_MS = 1_000  # for each statement of a section
 ROWS = 10  # of each section
 COUNTED = 1_000
 
-ALONE = Q(metadata__contains={"allow_concurrent": True})
-FLAWED = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
+ALLOWS_CONCURRENCY = Q(metadata__contains={"allow_concurrent": True})
+WITH_FAILED_NODES = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
 TIMES = ("created_at", "started_at", "ended_at")
 COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflow", "workflow_name")
 
@@ -50,8 +50,8 @@ def front_page(request: HttpRequest) -> HttpResponse:
 
 
 def build_section(name: str, user: Any) -> Section:
-    ask, filters = SECTIONS[name]
-    return Section(query_or_none(name, lambda: ask(user), LIMIT_MS), presets.runs_url(**filters))
+    load, filters = SECTIONS[name]
+    return Section(query_or_none(name, lambda: load(user), LIMIT_MS), presets.runs_url(**filters))
 
 
 # --- the sections -----------------------------------------------------------
@@ -79,7 +79,7 @@ def completed_with_failed_nodes(user: Any) -> Count:
     runs = WorkflowExecution.objects.visible_to(user).filter(
         status=ExecutionStatus.COMPLETED, failed_nodes__gt=0, ended_at__gte=lately
     )
-    return _count(runs, FLAWED)
+    return _count(runs, WITH_FAILED_NODES)
 
 
 def running_section(user: Any) -> dict[str, Any]:
@@ -90,10 +90,16 @@ def running_section(user: Any) -> dict[str, Any]:
 def waiting_section(user: Any) -> dict[str, Any]:
     """Return the number of waiting runs and those that wait longest, longest first. Each has `since` and `before` (see
     retried.with_failures()) and `reason`: "trash", "inactive", "another" (its id is in `behind`) or "engine"."""
-    at_work = WorkflowExecution.objects.running().exclude(ALONE).filter(workflow=OuterRef("workflow")).values("pk")
-    alone = ExpressionWrapper(ALONE, BooleanField())
+    # A run that allows concurrency neither blocks others nor waits for them.
+    running = (
+        WorkflowExecution.objects.running()
+        .exclude(ALLOWS_CONCURRENCY)
+        .filter(workflow=OuterRef("workflow"))
+        .values("pk")
+    )
+    concurrent = ExpressionWrapper(ALLOWS_CONCURRENCY, BooleanField())
     runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
-    found = retried.longest_waiting(runs.annotate(behind=Subquery(at_work[:1]), alone=alone), ROWS)
+    found = retried.longest_waiting(runs.annotate(behind=Subquery(running[:1]), is_concurrent=concurrent), ROWS)
     for run in retried.with_failures(user, found):
         run.reason = _reason(run)
         run.shown_wait = formatting.format_duration(max(0.0, (timezone.now() - run.since).total_seconds()))
@@ -106,7 +112,7 @@ def _reason(run: Any) -> str:
         return "trash"
     if not run.workflow.is_active:
         return "inactive"
-    return "another" if run.behind and not run.alone else "engine"
+    return "another" if run.behind and not run.is_concurrent else "engine"
 
 
 def _active(user: Any, status: ExecutionStatus, *columns: str) -> Any:
@@ -126,7 +132,7 @@ def _count(runs: Any, filters: dict[str, str]) -> Count:
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
     "failed": (failed_section, {"status": "failed", "ended": "1"}),
-    "flawed": (completed_with_failed_nodes, FLAWED),
+    "flawed": (completed_with_failed_nodes, WITH_FAILED_NODES),
     "running": (running_section, {"status": "running"}),
     "waiting": (waiting_section, {"status": "pending"}),
     "throughput": (health.count_ended_runs, {"ended": "1"}),

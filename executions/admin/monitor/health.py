@@ -182,6 +182,7 @@ def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, An
 
 def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: dict[str, Any], most: int) -> Bar:
     since, until = bounds[place], bounds[place + 1]
+    # The interval of the bar replaces the period of the whole chart.
     within = {name: value for name, value in filters.items() if name != "ended"}
     within["ended_between"] = format_interval(since, until)
     counts = {name: Count(number, presets.runs_url(**within, status=name)) for name, number in numbers.items()}

@@ -24,6 +24,7 @@ def longest_waiting(runs: Any, number: int) -> list[Any]:
     """Return the `number` new and the `number` retried runs that wait longest, unordered. Retried runs are selected on
     their own, as the oldest run may have been retried a moment ago."""
     new = runs.filter(attempt=1).order_by("created_at", "id")[:number]
+    # The newest archived attempt: its UUIDv7 orders the runs by the time of their retry.
     kept: Any = WorkflowExecutionAttempt.objects.filter(workflow_execution=OuterRef("pk")).order_by("-number")
     again = runs.filter(attempt__gt=1).alias(kept=Subquery(kept.values("pk")[:1]))
     return [*new, *again.order_by(F("kept").asc(nulls_first=True), "id")[:number]]
@@ -59,6 +60,7 @@ def _failed_nodes(user: Any, runs: list[Any]) -> Any:
     waiting = NodeExecution.objects.visible_to(user).filter(
         workflow_execution__in=runs, status=ExecutionStatus.PENDING, attempt__gt=1
     )
+    # The attempt before the current one is the one that the retry replaced.
     replaced: Any = NodeExecutionAttempt.objects.filter(number=F("node_execution__attempt") - 1)
     rows = replaced.filter(node_execution__in=waiting.order_by())
     columns = {"run": F("node_execution__workflow_execution"), "name": F("node_execution__node_name")}

@@ -52,6 +52,7 @@ class ChangeDescription:
 
 def find_changes(runs: Iterable[Any]) -> list[Change]:
     """Return the changes among `runs`, newest first like the runs. Skips runs without a stored graph."""
+    # Oldest first, so that each run is compared with the one before it.
     known = [run for run in reversed(list(runs)) if run.graph_id is not None]
     found = [(run, before.graph_id) for before, run in pairwise(known) if before.graph_id != run.graph_id]
     return [Change(number, run, before, run.graph_id) for number, (run, before) in enumerate(found, start=1)][::-1]
@@ -77,8 +78,8 @@ def describe_difference(before: Graph, after: Graph) -> list[Difference]:
         (ADDED, [node["name"] for pk, node in new.items() if pk not in old]),
         (RETIRED, [node["name"] for pk, node in old.items() if pk not in new]),
         (RENAMED, [f"{a['name']} → {b['name']}" for a, b in _common_rows(old, new) if a["name"] != b["name"]]),
-        (TYPED, [_with_type(a, b) for a, b in _common_rows(old, new) if a["node_type"] != b["node_type"]]),
-        *_edge_differences(before, after, _name_of(old, new)),
+        (TYPED, [_describe_type(a, b) for a, b in _common_rows(old, new) if a["node_type"] != b["node_type"]]),
+        *_edge_differences(before, after, _name_lookup(old, new)),
     ]
     return [Difference(title, names[:NAMED], max(0, len(names) - NAMED)) for title, names in found if names]
 
@@ -87,9 +88,9 @@ def _edge_differences(before: Graph, after: Graph, name: Callable[[str], str]) -
     old, new = _edges(before), _edges(after)
     changed = [(b, differing) for a, b in _common_rows(old, new) if (differing := _changed_fields(a, b))]
     return [
-        (JOINED, [_arrow(edge, name) for key, edge in new.items() if key not in old]),
-        (PARTED, [_arrow(edge, name) for key, edge in old.items() if key not in new]),
-        (EDGED, [f"{_arrow(edge, name)} ({', '.join(fields)})" for edge, fields in changed]),
+        (JOINED, [_describe_edge(edge, name) for key, edge in new.items() if key not in old]),
+        (PARTED, [_describe_edge(edge, name) for key, edge in old.items() if key not in new]),
+        (EDGED, [f"{_describe_edge(edge, name)} ({', '.join(fields)})" for edge, fields in changed]),
     ]
 
 
@@ -107,11 +108,11 @@ def _common_rows(old: Rows, new: Rows) -> list[tuple[dict[str, Any], dict[str, A
     return [(old[key], row) for key, row in new.items() if key in old]
 
 
-def _name_of(old: Rows, new: Rows) -> Callable[[str], str]:
+def _name_lookup(old: Rows, new: Rows) -> Callable[[str], str]:
     return lambda pk: str((new.get(pk) or old[pk])["name"])
 
 
-def _with_type(before: dict[str, Any], after: dict[str, Any]) -> str:
+def _describe_type(before: dict[str, Any], after: dict[str, Any]) -> str:
     return _("%(name)s: %(before)s → %(after)s") % {
         "name": after["name"],
         "before": before["node_type"],
@@ -119,7 +120,7 @@ def _with_type(before: dict[str, Any], after: dict[str, Any]) -> str:
     }
 
 
-def _arrow(edge: dict[str, Any], name: Callable[[str], str]) -> str:
+def _describe_edge(edge: dict[str, Any], name: Callable[[str], str]) -> str:
     return f"{name(edge['source_node'])} → {name(edge['target_node'])}"
 
 

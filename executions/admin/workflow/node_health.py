@@ -81,6 +81,7 @@ class Window:
 
     def address(self, node: UUID, **filters: str) -> str:
         """Return the URL of the list of a node's executions in these runs."""
+        # The filter accepts no window of 0 runs.
         query = {
             "node": str(node),
             "newest_runs": recent_runs.format_value(self.workflow, max(1, self.number)),

@@ -41,6 +41,7 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     if workflow is None:
         messages.warning(request, _("There is no workflow with the id %(id)s. Perhaps it was deleted.") % {"id": pk})
         return redirect("admin:index")
+    # Before any query, so that the stream also sends changes made while the page is built.
     moves = run_stream.all_runs_stream_url()
     sections = Sections(request, workflow)
     context = {
@@ -154,6 +155,7 @@ class Sections:
     def _build_grid(self, today: Graph) -> dict[str, Any]:
         number = status_grid.columns_for(len(today.nodes))
         found = status_grid.grid_page(self.user, self.workflow.pk, self.request.GET, self.runs or [], number)
+        # An older page of the grid has runs whose changes are not among the newest ones.
         known = graph_changes.find_changes(found.runs) if found.newer else self.changes
         drawn = status_grid.build_grid(self.user, durations.with_seconds(found.runs), today, known)
         return {"page": found, "drawn": drawn}

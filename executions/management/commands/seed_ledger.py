@@ -63,8 +63,8 @@ class Command(BaseCommand):
 
     @no_limit()
     def handle(self, *args: Any, reset: bool, owner: str | None, **options: Any) -> None:
-        asked = {name: options[name] for name in ("runs", "workflows", "nodes", "lines", "seed")}
-        plan = Plan(until=options["until"] or datetime.now(UTC), **asked)
+        sizes = {name: options[name] for name in ("runs", "workflows", "nodes", "lines", "seed")}
+        plan = Plan(until=options["until"] or datetime.now(UTC), **sizes)
         user = _user(owner)
         check_ledger_is_generated(reset=reset)
         self._make_partitions(plan)
@@ -82,7 +82,7 @@ class Command(BaseCommand):
         length = plan.until - plan.since
         moments = [plan.since + timedelta(days=day) for day in range(length.days + 1)]
         before = set(partitions.existing())
-        with _disabled(partitions.logger):
+        with _without_logging(partitions.logger):
             partitions.ensure(_id_at(each) for each in moments)
         if made := len(set(partitions.existing()) - before):
             self._print(f"Made {made} partitions for log lines since {plan.since:%Y-%m-%d}.")
@@ -141,7 +141,7 @@ def _id_at(when: datetime) -> Any:
 
 
 @contextmanager
-def _disabled(logger: logging.Logger) -> Iterator[None]:
+def _without_logging(logger: logging.Logger) -> Iterator[None]:
     """Disable the logger: here every partition is missing, and a warning for each is noise."""
     logger.disabled = True
     try:
