@@ -68,7 +68,7 @@ def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
     if not shown:
         return LogPage()
     log_query = LogQuery.read(query)
-    ranges = querysets.ranges_around(shown, log_query.around, index.count)
+    ranges = querysets.ranges_around(shown, log_query.context_lines, index.count)
     rows = querysets.with_skipped(querysets.lines_at(lines, ranges))
     ids = {row.place: row.pk for row in rows}
     more = len(matches) > start + FOUND

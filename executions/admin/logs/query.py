@@ -63,7 +63,7 @@ class LogQuery:
         return bool(self.q) and self.context != ALL
 
     @property
-    def around(self) -> int:
+    def context_lines(self) -> int:
         return 0 if self.context == ALL else int(self.context)
 
     @property

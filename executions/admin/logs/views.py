@@ -75,8 +75,8 @@ def _view_of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
         if request.method not in {"GET", "HEAD"}:
             return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
         if (run := _get_run(admin, request, pk)) is None:
-            gone: HttpResponse = admin.not_found_response(request, str(pk))
-            return gone
+            response: HttpResponse = admin.not_found_response(request, str(pk))
+            return response
         if not can_see(request.user, "executionlog", run.workflow.owner_id):
             return _problem_page(admin, request, run, "forbidden", 403)
         return _respond(admin, view, request, run)
@@ -95,9 +95,9 @@ def _respond(admin: Any, view: Callable[[Log], HttpResponseBase], request: HttpR
         return _problem_page(admin, request, run, "too_slow", 503, log_query=LogQuery.read(request.GET))
 
 
-def _render(answer: HttpResponseBase) -> HttpResponseBase:
+def _render(response: HttpResponseBase) -> HttpResponseBase:
     """Render a template response now: its last queries run while the statement timeout is set."""
-    return answer.render() if isinstance(answer, TemplateResponse) else answer
+    return response.render() if isinstance(response, TemplateResponse) else response
 
 
 def _get_run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
@@ -213,9 +213,9 @@ def log_window(log: Log) -> HttpResponse:
         )
     with _sort_setting(log):
         rows = paging.window(log.request.GET, log.view)
-    answer = TemplateResponse(log.request, f"{FOLDER}/_lines.html", log.lines_context(rows))
-    answer["X-Lines"] = str(len(rows))
-    return answer
+    response = TemplateResponse(log.request, f"{FOLDER}/_lines.html", log.lines_context(rows))
+    response["X-Lines"] = str(len(rows))
+    return response
 
 
 def _message(log: Log, pk: UUID) -> str:

@@ -8,7 +8,7 @@ from ledgerkit.db.timeouts import no_limit
 
 
 class Command(BaseCommand):
-    help = "Deletes the encrypted secrets of executions that ended long enough ago; for a timer, such as cron's."
+    help = "Delete the encrypted secrets of executions whose retention has passed. Run it from a timer such as cron."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only print how many there are")

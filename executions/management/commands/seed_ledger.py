@@ -47,8 +47,8 @@ def moment(text: str) -> datetime:
 
 class Command(BaseCommand):
     help = (
-        "Fill an empty ledger with a made-up one of the 60 days before --until. The same seed and --until give the "
-        "same rows, ids included. Refuses a ledger that it did not make itself."
+        "Fill an empty ledger with generated rows of the 60 days before --until. The same seed and --until give the "
+        "same rows, ids included. Refuses a ledger that it did not generate."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -57,9 +57,9 @@ class Command(BaseCommand):
         parser.add_argument("--nodes", type=count, default=Plan.nodes, help="node executions")
         parser.add_argument("--lines", type=count, default=Plan.lines, help="log lines")
         parser.add_argument("--seed", type=count, default=Plan.seed)
-        parser.add_argument("--until", type=moment, help="the end of the period; without it: now")
-        parser.add_argument("--owner", metavar="NAME", help="whose workflows they are; else the first superuser's")
-        parser.add_argument("--reset", action="store_true", help="first remove what an earlier seed_ledger made")
+        parser.add_argument("--until", type=moment, help="end of the period; default: now")
+        parser.add_argument("--owner", metavar="NAME", help="owner of the workflows; default: the first superuser")
+        parser.add_argument("--reset", action="store_true", help="first delete the rows of an earlier seed_ledger")
 
     @no_limit()
     def handle(self, *args: Any, reset: bool, owner: str | None, **options: Any) -> None:

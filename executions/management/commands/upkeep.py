@@ -8,7 +8,7 @@ from tokens.models import IdempotencyKey
 
 
 class Command(BaseCommand):
-    help = "What a scheduler runs each day: makes partitions ahead, forgets answers that are kept no longer."
+    help = "Create log partitions ahead of time and delete expired idempotency keys. Run it daily, for instance from cron."
 
     @no_limit()
     def handle(self, *args: Any, **options: Any) -> None:
