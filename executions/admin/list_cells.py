@@ -12,7 +12,7 @@ from . import formatting
 from .monitor import duration_percentiles
 from .monitor.duration_percentiles import WorkflowPercentiles
 
-AHEAD = timedelta(seconds=2)  # clock skew that still counts as now
+CLOCK_SKEW = timedelta(seconds=2)  # clock skew that still counts as now
 WIDTH = 100  # of the bar, in units of its viewBox
 P95_AT = 70  # leaves space for longer runs
 
@@ -70,9 +70,9 @@ def elapsed_seconds(run: Any) -> Any:
 
 
 def format_ago(moment: datetime) -> str:
-    """Return "12 s ago", "3 minutes ago" or "in 2 days". A time at most AHEAD in the future counts as now."""
+    """Return "12 s ago", "3 minutes ago" or "in 2 days". A time at most CLOCK_SKEW in the future counts as now."""
     passed = timezone.now() - moment
-    if passed < -AHEAD:
+    if passed < -CLOCK_SKEW:
         return _("in %(duration)s") % {"duration": _span(-passed, timeuntil(moment, depth=1))}
     return _("%(duration)s ago") % {"duration": _span(max(passed, timedelta()), timesince(moment, depth=1))}
 

@@ -212,7 +212,7 @@ class TestCuts:
         assert "These are the newest 2; there are more." in page.content.decode()
 
     def test_mine_are_all_of_mine(self, client: Client, staff: Any, monkeypatch: Any) -> None:
-        monkeypatch.setattr(run_filters, "OWNED", 1)
+        monkeypatch.setattr(run_filters, "MAX_OWNED", 1)
         runs = [WorkflowExecutionFactory(workflow=WorkflowFactory(owner=staff)).pk for _ in range(3)]
         found = client.get(f"{RUNS}?owner=me").context["cl"].result_list
         assert [run.pk for run in found] == runs[::-1]

@@ -255,7 +255,7 @@ class TestIndexAndWindows:
 
     def test_more_lines_than_are_counted_are_said_to_be_more(self, run: Any, staff: Any, monkeypatch: Any) -> None:
         fill(run, 40)
-        monkeypatch.setattr(index, "MOST", 30)
+        monkeypatch.setattr(index, "MAX_LINES", 30)
         found = json.loads(get(staff, run, part="index/"))
         assert (found["count"], found["more"], sum(found["counts"].values())) == (30, True, 30)
         assert "more than 30 lines" in get(staff, run)
@@ -318,7 +318,7 @@ class TestSearch:
         lines = fill(run, 120)
         first = get(staff, run, "?q=message&context=0")
         second = get(staff, run, link(first, "next"))
-        assert rows(first) + rows(second) == ids(lines[: 2 * paging.FOUND])
+        assert rows(first) + rows(second) == ids(lines[: 2 * paging.MATCHES_PER_PAGE])
         assert rows(get(staff, run, link(second, "prev"))) == rows(first)
 
     def test_a_script_asks_for_the_same_lines_by_their_places(self, run: Any, staff: Any) -> None:
@@ -333,7 +333,7 @@ class TestSearch:
 
     def test_more_matches_than_are_kept_are_said_to_be_more(self, run: Any, staff: Any, monkeypatch: Any) -> None:
         fill(run, 12)
-        monkeypatch.setattr(index, "MATCHES", 10)
+        monkeypatch.setattr(index, "MAX_MATCHES", 10)
         assert "more than 10 matches" in told(get(staff, run, "?q=message"))
 
     def test_what_looks_like_a_pattern_is_looked_for_as_it_is(self, run: Any, staff: Any) -> None:

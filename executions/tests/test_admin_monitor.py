@@ -145,7 +145,7 @@ class TestNumbers:
 
     def test_beyond_a_thousand_nobody_counts(self, staff: Any, monkeypatch: Any) -> None:
         monkeypatch.setattr(front_page, "COUNTED", 2)
-        monkeypatch.setattr(failures, "SHOWN", 2)
+        monkeypatch.setattr(failures, "MAX_FAILURES", 2)
         flow = WorkflowFactory()
         for _ in range(3):
             WorkflowExecutionFactory(workflow=flow)
@@ -197,7 +197,7 @@ class TestFailed:
     def test_a_list_of_one_cause_says_among_how_many_failures_it_was_looked_for(
         self, staff: Any, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(failures, "SHOWN", 2)
+        monkeypatch.setattr(failures, "MAX_FAILURES", 2)
         flow, client = WorkflowFactory(), signed_in(staff)
         for _ in range(2):
             failed_at("load", "page is gone", flow)
@@ -214,7 +214,7 @@ class TestFailed:
             failed_at(name, "went wrong", flow)
         html = section(shown(staff), "failed")
         assert "and 2 more nodes</a>" in html
-        assert html.count(">1 failed</a>") == failures.PLACES
+        assert html.count(">1 failed</a>") == failures.MAX_PLACES
 
     def test_what_failed_before_that_is_not_there(self, staff: Any) -> None:
         ended("failed", timedelta(hours=25))
@@ -314,7 +314,7 @@ class TestWaiting:
 class TestRunning:
     def test_the_longest_first_with_a_clock_and_a_word_where_it_is_slower_than_usual(self, staff: Any) -> None:
         flow = WorkflowFactory()
-        for _ in range(duration_percentiles.LEAST):
+        for _ in range(duration_percentiles.MIN_RUNS):
             ended("completed", timedelta(hours=1), flow, seconds=60)
         young, old = (
             in_state(WorkflowExecutionFactory(workflow=flow, metadata=CONCURRENT), "running") for _ in range(2)
@@ -437,7 +437,7 @@ class TestWhatItAsks:
         with CaptureQueriesContext(connection) as queries:
             signed_in(staff).get(FRONT)
         sql = "\n".join(query["sql"] for query in queries)
-        assert f'RIGHT("node_executions"."error_traceback", {failures.END})' in sql
+        assert f'RIGHT("node_executions"."error_traceback", {failures.TRACEBACK_END})' in sql
         assert not re.search(r'input_data|output_data|(?<!RIGHT\("node_executions"\.")error_traceback', sql)
         assert '."context"' not in sql
 
@@ -462,7 +462,7 @@ class TestWhatItAsks:
         only("workflow_executions", "idx_workflow_executions_ended")
         since = timezone.now() - failures.PERIOD
         runs = WorkflowExecution.objects.failed().filter(ended_at__gte=since).order_by("-ended_at", "-id")
-        found = plan(runs[: failures.SHOWN])
+        found = plan(runs[: failures.MAX_FAILURES])
         assert uses(found, "idx_workflow_executions_ended")
         assert "Index Cond: (ended_at >=" in found
 

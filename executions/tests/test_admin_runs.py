@@ -96,7 +96,7 @@ class TestPresets:
 
     def test_slow_are_also_those_that_run_for_longer_already(self, staff: Any) -> None:
         workflow = WorkflowFactory()
-        for _ in range(duration_percentiles.LEAST):
+        for _ in range(duration_percentiles.MIN_RUNS):
             ran(workflow, 60)
         young, old = (
             in_state(WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": True}), "running")
@@ -109,7 +109,7 @@ class TestPresets:
     def test_of_fewer_runs_than_tell_what_is_usual_none_is_slow(self, staff: Any) -> None:
         """Two runs of the demo called one of them slow."""
         workflow = WorkflowFactory()
-        for seconds in range(1, duration_percentiles.LEAST):
+        for seconds in range(1, duration_percentiles.MIN_RUNS):
             ran(workflow, seconds)
         assert duration_percentiles.get_percentiles([workflow.pk]) == {}
         assert listed(staff, "pace=slow") == []
@@ -186,7 +186,7 @@ class TestWhatIsUsual:
 
     def test_a_bar_is_drawn_against_it_and_says_it_in_words(self, staff: Any) -> None:
         workflow = WorkflowFactory()
-        for _ in range(duration_percentiles.LEAST):
+        for _ in range(duration_percentiles.MIN_RUNS):
             ran(workflow, 10)
         html = shown(staff)
         assert "half took up to 10.0 s, and 95 of 100 up to 10.0 s" in html
@@ -297,7 +297,7 @@ def test_a_filter_of_the_list_is_answered_by_its_index(
     only: Any, query: str, index: str, condition: str, staff: Any
 ) -> None:
     workflow = WorkflowFactory(owner=staff)
-    for _ in range(duration_percentiles.LEAST):
+    for _ in range(duration_percentiles.MIN_RUNS):
         ran(workflow, 10)
     client = signed_in(staff)
     only("workflow_executions", f"idx_workflow_executions_{index}")

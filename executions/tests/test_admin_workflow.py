@@ -355,7 +355,7 @@ class TestChanges:
         assert "were all made with the same definition" in html(staff, workflow)
 
     def test_of_many_the_newest_are_told(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr(graph_changes, "SHOWN", 1)
+        monkeypatch.setattr(graph_changes, "MAX_CHANGES", 1)
         for number in range(3):
             reported(workflow)
             NodeFactory(workflow=workflow, name=f"late {number}")

@@ -19,7 +19,7 @@ from workflows.models import Workflow
 from .base import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter
 from .exclude import ExcludableFilterMixin
 
-OWNED = 1_000  # workflows of one user that are passed to the query as ids
+MAX_OWNED = 1_000  # workflows of one user that are passed to the query as ids
 BETWEEN = "~"
 
 
@@ -92,8 +92,8 @@ class OwnerFilter(ConstantFilter):
     def chosen(self, queryset: Any, value: str) -> Any:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
         mine = Workflow.objects.filter(owner=self.request.user.pk).order_by("-id").values_list("id", flat=True)
-        found = list(mine[: OWNED + 1])
-        if len(found) > OWNED:
+        found = list(mine[: MAX_OWNED + 1])
+        if len(found) > MAX_OWNED:
             return queryset.filter(workflow__owner=self.request.user.pk)
         return queryset.filter(workflow__in=found)
 

@@ -40,7 +40,7 @@ def _pieces(text: str, find: re.Pattern[str] | None) -> Iterator[str]:
         if match["style"] is not None:
             styles = _styles_after(match["style"], styles)
         elif match["sign"]:
-            yield _sign(match["sign"])
+            yield _render_sign(match["sign"])
     yield _with_style(_with_marks(text[position:], find), styles)
 
 
@@ -75,7 +75,7 @@ def _with_marks(text: str, find: re.Pattern[str] | None) -> str:
     return "".join([*pieces, escape(text[position:])])
 
 
-def _sign(sign: str) -> str:
+def _render_sign(sign: str) -> str:
     """Render a control character as its Unicode control picture, or as its code point if there is none."""
     code = ord(sign)
     picture = chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else f"U+{code:04X}"

@@ -14,9 +14,9 @@ from ledgerkit.db import names
 from .querysets import ORDER, PLACE
 
 SIZE = 100  # lines between two marks
-MOST = 200_000  # lines that are counted; `is_more` says that the view has more
-MATCHES = 10_000
-ERRORS = 2_000
+MAX_LINES = 200_000  # lines that are counted; `is_more` says that the view has more
+MAX_MATCHES = 10_000
+MAX_ERRORS = 2_000
 LETTERS = {level[0]: level for level in LogLevel.values}  # their first letters differ
 
 
@@ -31,33 +31,33 @@ class Index:
     counts: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        counts = {level: self.levels[:MOST].count(letter) for letter, level in LETTERS.items()}
+        counts = {level: self.levels[:MAX_LINES].count(letter) for letter, level in LETTERS.items()}
         object.__setattr__(self, "counts", {level: count for level, count in counts.items() if count})
 
     @property
     def count(self) -> int:
-        return min(len(self.levels), MOST)
+        return min(len(self.levels), MAX_LINES)
 
     @property
     def is_more(self) -> bool:
-        return len(self.levels) > MOST
+        return len(self.levels) > MAX_LINES
 
     @property
     def errors(self) -> list[int]:
         places: list[int] = []
         place = self.levels.find("e")
-        while place >= 0 and len(places) < ERRORS:
+        while place >= 0 and len(places) < MAX_ERRORS:
             places.append(place)
             place = self.levels.find("e", place + 1)
         return places
 
     @property
     def found(self) -> int:
-        return min(len(self.matches or ()), MATCHES)
+        return min(len(self.matches or ()), MAX_MATCHES)
 
     @property
     def found_more(self) -> bool:
-        return len(self.matches or ()) > MATCHES
+        return len(self.matches or ()) > MAX_MATCHES
 
     def for_script(self) -> dict[str, Any]:
         return {
@@ -68,13 +68,13 @@ class Index:
             "errors": self.errors,
             "counts": self.counts,
             "place": self.place,
-            "matches": None if self.matches is None else self.matches[:MATCHES],
+            "matches": None if self.matches is None else self.matches[:MAX_MATCHES],
             "moreMatches": self.found_more,
         }
 
 
 def build_index(lines: Any, q: str, pk: UUID | None = None) -> Index:
-    """Build the index of at most MOST lines. `place` is the position of the line `pk`, if given."""
+    """Build the index of at most MAX_LINES lines. `place` is the position of the line `pk`, if given."""
     marks = _marks(lines, pk)
     place = next((number - 1 for mark, number in marks if mark == pk), None)
     every = [mark for mark, number in marks if number % SIZE == 1]
@@ -84,20 +84,20 @@ def build_index(lines: Any, q: str, pk: UUID | None = None) -> Index:
 def _marks(lines: Any, pk: UUID | None) -> list[tuple[UUID, int]]:
     counted = lines.order_by().annotate(number=PLACE).annotate(rest=Mod(F("number"), Value(SIZE)))
     wanted = Q(rest=1) | Q(pk=pk) if pk else Q(rest=1)
-    return list(counted.filter(wanted, number__lte=MOST).values_list("pk", "number"))
+    return list(counted.filter(wanted, number__lte=MAX_LINES).values_list("pk", "number"))
 
 
 def _levels(lines: Any) -> str:
     letter = Left("level", 1)
-    of_these = lines.order_by(*ORDER)[: MOST + 1]
+    of_these = lines.order_by(*ORDER)[: MAX_LINES + 1]
     joined = of_these.aggregate(levels=StringAgg(letter, Value(""), order_by=list(ORDER)))["levels"]
     return joined or ""
 
 
 def _matches(lines: Any, q: str) -> list[int]:
-    """Return the positions of at most MATCHES + 1 matches, counted among all lines. The search must not restrict what
-    ROW_NUMBER() counts: ORed with the number, Django filters after the window function, in an outer query."""
+    """Return the positions of at most MAX_MATCHES + 1 matches, counted among all lines. The search must not restrict
+    what ROW_NUMBER() counts: ORed with the number, Django filters after the window function, in an outer query."""
     hit = Case(When(names.contains("message", q), then=True), default=False, output_field=BooleanField())
     counted = lines.order_by().annotate(number=PLACE, hit=hit)
-    found = counted.filter(Q(hit=True) | Q(number=0), number__lte=MOST).order_by("number")
-    return [number - 1 for number in found.values_list("number", flat=True)[: MATCHES + 1]]
+    found = counted.filter(Q(hit=True) | Q(number=0), number__lte=MAX_LINES).order_by("number")
+    return [number - 1 for number in found.values_list("number", flat=True)[: MAX_MATCHES + 1]]

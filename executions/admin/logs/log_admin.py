@@ -28,10 +28,10 @@ def newest_lines(lines: Any) -> list[ExecutionLog]:
     """Return the newest LINES of `lines`, oldest first, with the attributes that _log_rows.html reads."""
     rows = lines.select_related("node_execution").only(*COLUMNS)
     shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
-    return with_level_labels(rows.annotate(**shown).newest(LINES))
+    return add_level_labels(rows.annotate(**shown).newest(LINES))
 
 
-def with_node_names(user: Any, run: Any, lines: list[Any]) -> list[Any]:
+def hide_nodes(user: Any, run: Any, lines: list[Any]) -> list[Any]:
     """Return the lines of `run`, with `node_execution` set to None if the user may not see node executions."""
     if not can_see_nodes_and_logs(user, run)[0]:
         for line in lines:
@@ -39,7 +39,7 @@ def with_node_names(user: Any, run: Any, lines: list[Any]) -> list[Any]:
     return lines
 
 
-def with_level_labels(lines: list[Any]) -> list[Any]:
+def add_level_labels(lines: list[Any]) -> list[Any]:
     """Set `word`, the label of its level, on each line. Translates each level once instead of once a line."""
     labels = {level: str(label) for level, label in LogLevel.choices}
     for line in lines:

@@ -15,9 +15,9 @@ from .index import SIZE, Index
 from .query import InvalidLogQuery, LogQuery
 from .querysets import Range
 
-FOUND = 25  # matches on one page
-BEFORE = 20  # lines shown before the requested one
-RANGES, WIDEST = 100, 2_000  # limits of one window of a search: ranges, and lines in total
+MATCHES_PER_PAGE = 25  # matches on one page
+LINES_BEFORE = 20  # lines shown before the requested one
+MAX_RANGES, MAX_RANGE_LINES = 100, 2_000  # limits of one window of a search: ranges, and lines in total
 FIRST_ERROR, END = "error", "end"
 
 
@@ -63,15 +63,15 @@ def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
     # `after` excludes the match at the place itself, `at` includes it.
     start = bisect_right(matches, place) if "after" in query else bisect_left(matches, place)
     if "before" in query:
-        start = max(0, start - FOUND)
-    shown = matches[start : start + FOUND]
+        start = max(0, start - MATCHES_PER_PAGE)
+    shown = matches[start : start + MATCHES_PER_PAGE]
     if not shown:
         return LogPage()
     log_query = LogQuery.read(query)
     ranges = querysets.ranges_around(shown, log_query.context_lines, index.count)
     rows = querysets.with_skipped(querysets.lines_at(lines, ranges))
     ids = {row.place: row.pk for row in rows}
-    more = len(matches) > start + FOUND
+    more = len(matches) > start + MATCHES_PER_PAGE
     return LogPage(rows, ids.get(shown[0]) if start else None, ids.get(shown[-1]) if more else None)
 
 
@@ -108,11 +108,11 @@ def _page_before(lines: Any, key: Any) -> LogPage:
 def _page_around(lines: Any, every_line: Any, at: UUID) -> LogPage:
     if (key := querysets.key_of(every_line, at)) is None:
         return LogPage(at=at, is_missing=True)
-    ahead = querysets.last_lines(lines.filter(querysets.before_key(key)), BEFORE + 1)
-    behind = querysets.first_lines(lines.filter(querysets.from_key(key)), SIZE - BEFORE + 1)
-    rows = [*ahead[-BEFORE:], *behind[: SIZE - BEFORE]]
-    older = rows[0].pk if len(ahead) > BEFORE else None
-    newer = rows[-1].pk if len(behind) > SIZE - BEFORE else None
+    ahead = querysets.last_lines(lines.filter(querysets.before_key(key)), LINES_BEFORE + 1)
+    behind = querysets.first_lines(lines.filter(querysets.from_key(key)), SIZE - LINES_BEFORE + 1)
+    rows = [*ahead[-LINES_BEFORE:], *behind[: SIZE - LINES_BEFORE]]
+    older = rows[0].pk if len(ahead) > LINES_BEFORE else None
+    newer = rows[-1].pk if len(behind) > SIZE - LINES_BEFORE else None
     return LogPage(rows, older, newer, at, is_missing=not (behind and behind[0].pk == at))
 
 
@@ -123,7 +123,12 @@ def _ranges(query: QueryDict) -> list[Range]:
     except ValueError:
         raise InvalidLogQuery("places", text) from None
     ends = [place for each in ranges for place in each]
-    if len(ranges) > RANGES or ends != sorted(ends) or ends[-1] >= 2**31 or sum(b - a + 1 for a, b in ranges) > WIDEST:
+    if (
+        len(ranges) > MAX_RANGES
+        or ends != sorted(ends)
+        or ends[-1] >= 2**31
+        or sum(b - a + 1 for a, b in ranges) > MAX_RANGE_LINES
+    ):
         raise InvalidLogQuery("places", text)
     return ranges
 

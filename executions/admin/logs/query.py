@@ -16,7 +16,7 @@ ALL = "all"  # lines around a match
 CONTEXTS = ("0", "3", "10", ALL)
 AROUND = "3"
 TIMES = {"absolute": _("date and time"), "relative": _("how long ago"), "start": _("since the start")}
-LONGEST = 200  # characters of a search text
+MAX_SEARCH_LENGTH = 200  # characters of a search text
 
 
 class InvalidLogQuery(ValueError):
@@ -46,7 +46,7 @@ class LogQuery:
         return cls(
             level=_one_of(query, "level", LEVELS),
             node=_id(query, "node"),
-            q=query.get("q", "").strip()[:LONGEST],
+            q=query.get("q", "").strip()[:MAX_SEARCH_LENGTH],
             context=_one_of(query, "context", CONTEXTS) or AROUND,
             time=_one_of(query, "time", tuple(TIMES)) or "absolute",
             wrap=query.get("wrap", "") not in {"", "0"},

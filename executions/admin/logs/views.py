@@ -45,7 +45,7 @@ def urls(admin: Any) -> list[URLPattern]:
     ]
 
 
-class Log:
+class LogRequest:
     """A request for the log of a run, with the parsed query and the visible lines."""
 
     def __init__(self, admin: Any, request: HttpRequest, run: Any) -> None:
@@ -63,11 +63,11 @@ class Log:
     def lines_context(self, lines: list[Any], at: UUID | None = None) -> dict[str, Any]:
         """Return the context of _lines.html."""
         before = querysets.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
-        log_admin.with_node_names(self.request.user, self.run, lines)
+        log_admin.hide_nodes(self.request.user, self.run, lines)
         return {"lines": lines, "run": self.run, "log_query": self.log_query, "before": before, "at": at}
 
 
-def _view_of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
+def _view_of_run(admin: Any, view: Callable[[LogRequest], HttpResponseBase]) -> View:
     """Wrap a view of Log: allow GET and HEAD alone, and check permission for the run and its log."""
 
     @wraps(view)
@@ -84,11 +84,13 @@ def _view_of_run(admin: Any, view: Callable[[Log], HttpResponseBase]) -> View:
     return view_of_run
 
 
-def _respond(admin: Any, view: Callable[[Log], HttpResponseBase], request: HttpRequest, run: Any) -> HttpResponseBase:
+def _respond(
+    admin: Any, view: Callable[[LogRequest], HttpResponseBase], request: HttpRequest, run: Any
+) -> HttpResponseBase:
     """Call the view with a timeout of LIMIT_MS for each statement, and render its errors as pages."""
     try:
         with statement_timeout(LIMIT_MS):
-            return _render(view(Log(admin, request, run)))
+            return _render(view(LogRequest(admin, request, run)))
     except InvalidLogQuery as wrong:
         return _problem_page(admin, request, run, "unreadable", 400, wrong=wrong)
     except StatementTimeout:
@@ -119,7 +121,7 @@ def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, Any]:
 
 
 # --- the page -----------------------------------------------------------------
-def log_page(log: Log) -> HttpResponse:
+def log_page(log: LogRequest) -> HttpResponse:
     stream = run_stream.stream_url(log.run)  # before any line is read: it sends what is added meanwhile
     at, no_error = paging.requested_line(log.request.GET, log.view)
     counted = _index_or_none(log, _boundary_id(log.request.GET) or at)
@@ -140,21 +142,21 @@ def _boundary_id(query: Any) -> UUID | None:
     return paging.id_of(query, "after") or paging.id_of(query, "before")
 
 
-def _page_context(log: Log, counted: index.Index | None, at: UUID | None) -> paging.LogPage:
+def _page_context(log: LogRequest, counted: index.Index | None, at: UUID | None) -> paging.LogPage:
     if counted and log.log_query.shows_matches_only:
         return paging.search_page(log.request.GET, log.view, counted)
     with _sort_setting(log):
         return paging.first_page(log.request.GET, log.view, log.every_line, at)
 
 
-def _sort_setting(log: Log) -> AbstractContextManager[None]:
+def _sort_setting(log: LogRequest) -> AbstractContextManager[None]:
     """Disable sorts in the planner unless a filter leaves few lines. All lines, or nearly all, come in order from one
     index; those of a node, of WARNING and above, or at given positions are few and come from another one."""
     is_narrowed = log.log_query.node or log.log_query.level in TROUBLE or "places" in log.request.GET
     return nullcontext() if is_narrowed else no_sort()
 
 
-def _index_or_none(log: Log, pk: UUID | None) -> index.Index | None:
+def _index_or_none(log: LogRequest, pk: UUID | None) -> index.Index | None:
     """Return the index; None if it times out, as the page can show lines without it."""
     try:
         with statement_timeout(LIMIT_MS):
@@ -163,7 +165,7 @@ def _index_or_none(log: Log, pk: UUID | None) -> index.Index | None:
         return None
 
 
-def _form_context(log: Log) -> dict[str, Any]:
+def _form_context(log: LogRequest) -> dict[str, Any]:
     rows = log.run.node_executions.visible_to(log.request.user).only("node_name")
     offered = list(rows.order_by("execution_order", "id")[: node_admin.SHOWN + 1])
     # The selected node stays offered even if the list is cut before it.
@@ -195,7 +197,7 @@ def _link_context(log_query: LogQuery, shown: paging.LogPage) -> dict[str, str]:
     return links
 
 
-def _why_empty(log: Log) -> str:
+def _why_empty(log: LogRequest) -> str:
     query = log.request.GET
     if not log.every_line.exists():
         return "silent" if log.run.status in ACTIVE else "said_nothing"
@@ -205,7 +207,7 @@ def _why_empty(log: Log) -> str:
 
 
 # --- requests of the page's script --------------------------------------------
-def log_window(log: Log) -> HttpResponse:
+def log_window(log: LogRequest) -> HttpResponse:
     """Render a window of lines; with `whole`, the full message of one line."""
     if (pk := paging.id_of(log.request.GET, "whole")) is not None:
         return TemplateResponse(
@@ -218,20 +220,20 @@ def log_window(log: Log) -> HttpResponse:
     return response
 
 
-def _message(log: Log, pk: UUID) -> str:
+def _message(log: LogRequest, pk: UUID) -> str:
     found: str | None = log.every_line.filter(pk=pk).values_list("message", flat=True).first()
     if found is None:
         raise Http404
     return found
 
 
-def index_view(log: Log) -> HttpResponse:
+def index_view(log: LogRequest) -> HttpResponse:
     at, _none = paging.requested_line(log.request.GET, log.view)
     return JsonResponse(index.build_index(log.view, log.log_query.q, at).for_script())
 
 
 # --- the download -----------------------------------------------------------------
-def download_view(log: Log) -> HttpResponseBase:
+def download_view(log: LogRequest) -> HttpResponseBase:
     """Download the log; `format` is "text" or "jsonl"."""
     kind = log.request.GET.get("format", "text")
     if kind not in download.TYPES:

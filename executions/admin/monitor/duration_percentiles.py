@@ -15,9 +15,9 @@ from executions.models import ExecutionStatus, WorkflowExecution
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 DAYS = 7
-LEAST = 20  # completed runs or node executions needed: p95 separates one of 20
+MIN_RUNS = 20  # completed runs or node executions needed: p95 separates one of 20
 LIMIT_MS = 500
-WORKFLOWS = 200  # the busiest ones; is_slow() ignores the others
+MAX_WORKFLOWS = 200  # the busiest ones; is_slow() ignores the others
 DURATION = F("ended_at") - F("started_at")
 
 
@@ -38,8 +38,8 @@ class WorkflowPercentiles:
 
     @classmethod
     def read(cls, percentiles: list[timedelta] | None, number: int) -> Self | None:
-        """Convert the result of Percentiles over `number` durations; None if they are fewer than LEAST."""
-        if not percentiles or number < LEAST:
+        """Convert the result of Percentiles over `number` durations; None if they are fewer than MIN_RUNS."""
+        if not percentiles or number < MIN_RUNS:
             return None
         return cls(*(each.total_seconds() for each in percentiles))
 
@@ -49,11 +49,11 @@ def since() -> datetime:
 
 
 def completed_runs(**which: Any) -> Any:
-    """Return workflow, number and percentiles of the runs completed in the last DAYS, for workflows with at least LEAST
-    of them. An index-only scan serves it."""
+    """Return workflow, number and percentiles of the runs completed in the last DAYS, for workflows with at least
+    MIN_RUNS of them. An index-only scan serves it."""
     runs = WorkflowExecution.objects.filter(status=ExecutionStatus.COMPLETED, ended_at__gte=since(), **which)
     found = runs.order_by().values("workflow").annotate(runs=Count("status"), percentiles=Percentiles(DURATION))
-    return found.filter(runs__gte=LEAST)
+    return found.filter(runs__gte=MIN_RUNS)
 
 
 def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentiles]:
@@ -71,7 +71,7 @@ def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentil
 
 def is_slow() -> Q:
     """Return the condition of runs whose duration, or duration so far, exceeds the p95 of their workflow."""
-    busiest = completed_runs().order_by("-runs")[:WORKFLOWS]
+    busiest = completed_runs().order_by("-runs")[:MAX_WORKFLOWS]
     limits = [When(workflow=each["workflow"], then=Value(each["percentiles"][1], DurationField())) for each in busiest]
     if not limits:
         return Q(pk__in=[])

@@ -20,9 +20,9 @@ from executions.models import NodeExecution, WorkflowExecution
 from executions.report_texts import LONGEST_LINE
 
 PERIOD = timedelta(days=1)
-SHOWN = 1_000  # newest failures of the period that are grouped
-PLACES = 3  # places listed for each cause
-END = LONGEST_LINE + 100  # characters of a traceback: its last line and blank lines
+MAX_FAILURES = 1_000  # newest failures of the period that are grouped
+MAX_PLACES = 3  # places listed for each cause
+TRACEBACK_END = LONGEST_LINE + 100  # characters of a traceback: its last line and blank lines
 
 
 @dataclass
@@ -84,11 +84,11 @@ class Cause(Group):
 
     @property
     def first_places(self) -> list[Place]:
-        return list(self.places.values())[:PLACES]
+        return list(self.places.values())[:MAX_PLACES]
 
     @property
     def other_places(self) -> int:
-        return max(0, len(self.places) - PLACES)
+        return max(0, len(self.places) - MAX_PLACES)
 
     def add(self, run: Any) -> None:
         self.runs.append(run)
@@ -102,18 +102,18 @@ def first_line(text: str | None) -> str:
 
 
 def recent_failures(user: Any) -> tuple[list[Any], bool]:
-    """Return the newest failed runs of the period and whether there are more than SHOWN. Each run has `failure`, the
-    node execution that failed first or None, and `cause`."""
+    """Return the newest failed runs of the period and whether there are more than MAX_FAILURES. Each run has `failure`,
+    the node execution that failed first or None, and `cause`."""
     runs = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
     columns = ("status", "workflow", "workflow_name", "created_at", "started_at", "ended_at")
     rows = runs.only(*columns).annotate(error=formatting.first_characters("error_message", formatting.LINE))
-    newest = list(rows.order_by("-ended_at", "-id")[: SHOWN + 1])
-    found = with_failures(user, newest[:SHOWN])
+    newest = list(rows.order_by("-ended_at", "-id")[: MAX_FAILURES + 1])
+    found = with_failures(user, newest[:MAX_FAILURES])
     ends = _ends_of_tracebacks(run.failure.pk for run in found if run.failure)
     for run in found:
         end = ends.get(run.failure.pk) if run.failure else None
         run.cause = failure_causes.cause(run.line, ansi.strip_ansi(end or ""))
-    return found, len(newest) > SHOWN
+    return found, len(newest) > MAX_FAILURES
 
 
 def with_failures(user: Any, runs: list[Any]) -> list[Any]:
@@ -155,7 +155,7 @@ def find_group(user: Any, key: str) -> tuple[Group | None, bool]:
 def group_title(title: str, *, are_more: bool) -> str:
     """Return a group's title with the period, and the number if limited, of the failures that were grouped."""
     if are_more:
-        number = intcomma(SHOWN)
+        number = intcomma(MAX_FAILURES)
         return _("%(cause)s (newest %(number)s failures of the last 24 hours)") % {"cause": title, "number": number}
     return _("%(cause)s (last 24 hours)") % {"cause": title}
 
@@ -163,7 +163,7 @@ def group_title(title: str, *, are_more: bool) -> str:
 def _ends_of_tracebacks(failures: Iterable[UUID]) -> dict[UUID, str | None]:
     """Return the last characters of each traceback. Only causes need them, so lists of runs do not load them."""
     rows = NodeExecution.objects.filter(pk__in=list(failures)).order_by()
-    return dict(rows.values_list("pk", Right("error_traceback", END)))
+    return dict(rows.values_list("pk", Right("error_traceback", TRACEBACK_END)))
 
 
 def _group_key(*parts: Any) -> str:

@@ -67,7 +67,7 @@ def _lines(request: HttpRequest, run: Any) -> list[Any]:
     """As many are read as are shown, however many lines the run has, and while it writes them."""
     with no_sort():
         lines = log_admin.newest_lines(run.logs.visible_to(request.user))
-    return log_admin.with_node_names(request.user, run, lines)
+    return log_admin.hide_nodes(request.user, run, lines)
 
 
 def _nodes(request: HttpRequest, run: Any, tries: list[Any], chosen: UUID | None) -> dict[str, Any]:

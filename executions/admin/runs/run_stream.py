@@ -135,7 +135,7 @@ def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     rows = _rows([json.loads(line.text) for line in step.lines[left_out:]], with_nodes=with_nodes)
     told = {
         "html": visible_text.show_on_page(
-            render_to_string(partial_name, {"lines": log_admin.with_level_labels(rows), "run": step.of})
+            render_to_string(partial_name, {"lines": log_admin.add_level_labels(rows), "run": step.of})
         ),
         "count": len(step.lines),
         "left_out": left_out,

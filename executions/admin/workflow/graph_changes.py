@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy
 
 from workflows.models import Graph
 
-SHOWN = 20  # newest changes that are described; older ones are only counted
-NAMED = 30  # names listed for one kind of difference
+MAX_CHANGES = 20  # newest changes that are described; older ones are only counted
+MAX_NAMES = 30  # names listed for one kind of difference
 
 type Rows = Mapping[Any, dict[str, Any]]
 
@@ -27,7 +27,7 @@ EDGED = gettext_lazy("Edges changed")
 
 @dataclass(frozen=True)
 class Difference:
-    """One kind of difference: at most NAMED names, and the number of further ones."""
+    """One kind of difference: at most MAX_NAMES names, and the number of further ones."""
 
     title: Any
     names: list[str]
@@ -60,14 +60,14 @@ def find_changes(runs: Iterable[Any]) -> list[Change]:
 
 def load_graphs(found: list[Change]) -> dict[UUID, Graph]:
     """Load the graphs for describe_changes() with one query."""
-    wanted = {pk for change in found[:SHOWN] for pk in (change.before, change.after)}
+    wanted = {pk for change in found[:MAX_CHANGES] for pk in (change.before, change.after)}
     return {graph.pk: graph for graph in Graph.objects.filter(pk__in=wanted).only("nodes", "edges")}
 
 
 def describe_changes(found: list[Change], known: Mapping[UUID, Graph]) -> list[ChangeDescription]:
     return [
         ChangeDescription(change, describe_difference(known[change.before], known[change.after]))
-        for change in found[:SHOWN]
+        for change in found[:MAX_CHANGES]
     ]
 
 
@@ -81,7 +81,7 @@ def describe_difference(before: Graph, after: Graph) -> list[Difference]:
         (TYPED, [_describe_type(a, b) for a, b in _common_rows(old, new) if a["node_type"] != b["node_type"]]),
         *_edge_differences(before, after, _name_lookup(old, new)),
     ]
-    return [Difference(title, names[:NAMED], max(0, len(names) - NAMED)) for title, names in found if names]
+    return [Difference(title, names[:MAX_NAMES], max(0, len(names) - MAX_NAMES)) for title, names in found if names]
 
 
 def _edge_differences(before: Graph, after: Graph, name: Callable[[str], str]) -> list[tuple[Any, list[str]]]:

@@ -131,7 +131,7 @@ class Sections:
         )
         return {
             "changes": found,
-            "more_changes": len(self.changes) - graph_changes.SHOWN,
+            "more_changes": len(self.changes) - graph_changes.MAX_CHANGES,
             "graph": self._graph(),
             "grid": self._grid(),
             "today": self.today,

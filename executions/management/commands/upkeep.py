@@ -8,7 +8,7 @@ from tokens.models import IdempotencyKey
 
 
 class Command(BaseCommand):
-    help = "Create log partitions ahead of time and delete expired idempotency keys. Run it daily, for instance from cron."
+    help = "Create log partitions ahead of time and delete expired idempotency keys. Run it daily, such as by cron."
 
     @no_limit()
     def handle(self, *args: Any, **options: Any) -> None:
