@@ -134,17 +134,17 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found() -> HttpResponse:
-    """For addresses that no pattern of ours matches: with a newline in it, or beside `v1/`."""
+    """Return the 404 for addresses that no URL pattern matches: with a newline in it, or beside `v1/`."""
     return _json_response(problem(404, "not_found", NOWHERE))
 
 
 def forbidden(sentence: str) -> HttpResponse:
-    """For what is refused before a view of the API speaks."""
+    """Return the 403 for requests that are refused before a view of the API runs."""
     return _json_response(problem(403, "permission_denied", sentence or "This is not allowed."))
 
 
 def busy(request: HttpRequest) -> HttpResponse:
-    """Where even the wait for a connection was too long, which also happens to the admin."""
+    """Return the 503 for requests that got no database connection in time, those of the admin included."""
     if is_api(request.path):
         response = _json_response(problem(503, "busy", UNSPOKEN["busy"]))
     else:

@@ -21,7 +21,7 @@ class LeanSerializer(serializers.BaseSerializer[Any]):
     """Stands before a ModelSerializer. What its constraints forbid the ledger refuses, in its own words."""
 
     def get_fields(self) -> dict[str, Any]:
-        """Those that `?fields=` asks for, where the view puts it into the context."""
+        """Return the fields that `?fields=` names, where the view puts it into the context."""
         kind, wanted = type(self), self._context.get("fields")
         if kind not in _FIELDS:
             _FIELDS[kind] = super().get_fields()  # type: ignore[misc]  # of the serializer beside it
@@ -55,7 +55,7 @@ class LeanSerializer(serializers.BaseSerializer[Any]):
 
     @cached_property
     def _checks(self) -> list[tuple[str, str, bool, Reader]]:
-        """Of each field that may be sent: its name, what it is stored as, whether it counts unsent too, its check."""
+        """Return for each writable field its name, its source, whether it applies when omitted, and its check."""
         return [
             (name, field.source or name, field.required or field.default is not empty, self._check(name, field))
             for name, field in self._own_fields.items()
@@ -79,7 +79,7 @@ _FIELDS: dict[type, dict[str, Field]] = {}
 
 
 def _twin(field: Field) -> Field:
-    """As the field was before it was bound to a serializer. What both share nobody changes."""
+    """Copy the field as it was before it was bound to a serializer. The parts that both share never change."""
     if isinstance(field, serializers.BaseSerializer) or hasattr(field, "child"):
         return deepcopy(field)
     twin: Field = object.__new__(type(field))
@@ -88,7 +88,7 @@ def _twin(field: Field) -> Field:
 
 
 def _reader(field: Field) -> Reader:
-    """What the field shows of a row; by the shortest way where the field is of a kind that is known here."""
+    """Return a function that reads the field's value from a row, by the shortest way for known kinds of fields."""
     written = WRITTEN.get(type(field).to_representation)
     if written is None or type(field).get_attribute not in PLAIN:
         return _asked(field)

@@ -25,7 +25,7 @@ class IdTaken(exceptions.APIException):
 
 
 class CreateMixin:
-    """For a viewset; `belongs_to` tells whose permission counts."""
+    """Mixin that creates rows for a viewset; `belongs_to` returns the row whose permission counts."""
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         view: Any = self
@@ -40,7 +40,7 @@ class CreateMixin:
             serializer.save()
 
     def found(self, row: Any, content: dict[str, Any]) -> None:
-        """What a request wants of a row that is there; nothing, unless a view says more."""
+        """Handle a request for a row that exists. Does nothing unless a view overrides it."""
 
     def _made(self, serializer: Any) -> Response:
         try:
@@ -64,7 +64,7 @@ class CreateMixin:
         return self.execution if hasattr(self, "execution") else content["workflow"]
 
     def there(self, contents: list[dict[str, Any]]) -> dict[UUID, Any]:
-        """Of the rows to be made those that are there, by id. Raises OtherContent where one differs."""
+        """Return the rows that exist already, by id. Raises IdTaken where one differs."""
         view: Any = self
         chosen = {content["id"]: content for content in contents if "id" in content}
         found = {row.pk: row for row in view.get_queryset().filter(pk__in=chosen)} if chosen else {}
@@ -75,12 +75,12 @@ class CreateMixin:
 
 
 def _stored(content: dict[str, Any]) -> dict[str, Any]:
-    """Without what a request says to do with the new row."""
+    """Return the fields that are stored, without those that only say what to do with the new row."""
     return {name: value for name, value in content.items() if name != "start"}
 
 
 def _defaults(serializer: Any, model: Any) -> dict[str, Any]:
-    """What a field that is left out means, of those for which that is always the same."""
+    """Return the values of omitted fields, of those whose default is always the same."""
     fields = {name: field for name, field in serializer.fields.items() if name not in UNTOLD}
     optional = [field.source for field in fields.values() if not (field.read_only or field.required)]
     return {name: model._meta.get_field(name).get_default() for name in optional}
@@ -102,7 +102,8 @@ def _holds(row: Any, name: str, value: Any) -> bool:
 
 
 def _as_jsonb(value: Any) -> Any:
-    """What is equal where PostgreSQL's jsonb is: 1 and 1.0 are one number, as it reads the digits; true is none."""
+    """Return a value that compares as PostgreSQL's jsonb does: 1 and 1.0 are equal, as it compares digits; true is no
+    number."""
     match value:
         case dict():
             return {name: _as_jsonb(item) for name, item in value.items()}

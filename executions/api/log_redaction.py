@@ -1,4 +1,4 @@
-"""What the server's log may not show of a request that broke down: an error repeats whatever it was given."""
+"""Redaction of the server's log for a request that failed: an exception's text may repeat any input."""
 
 from typing import Any
 

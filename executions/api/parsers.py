@@ -17,7 +17,7 @@ from ledgerkit.rest.query_params import safe_name
 
 
 class BadBody(ValidationError):
-    """Of one place in the body, by its `pointer` (RFC 6901)."""
+    """Error at one place in the body, named by its `pointer` (RFC 6901)."""
 
     def __init__(self, pointer: str, sentence: str) -> None:
         super().__init__([sentence])
@@ -86,7 +86,7 @@ def _loaded(text: str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """What a name means that stands twice is up to each reader (RFC 8259, 4): some take the first, some the last."""
+    """Reject duplicate keys; RFC 8259, section 4, leaves their meaning open."""
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = Counter(name for name, _value in pairs).most_common(1)[0][0]

@@ -108,7 +108,7 @@ class WorkflowExecutionSerializer(StrictTypes, LeanSerializer, StrictModelSerial
         return run
 
     def validate_metadata(self, metadata: Any) -> Any:
-        """As it will be stored: a repeated request is compared with the row."""
+        """Return the metadata as it will be stored, so that a repeated request can be compared with the row."""
         return validators.with_names(metadata)
 
     def validate_workflow(self, workflow: Workflow) -> Workflow:
@@ -134,7 +134,7 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
     edges = GraphEdgeSerializer(many=True)
 
     def to_representation(self, instance: WorkflowExecution) -> dict[str, Any]:
-        """What a Graph holds is JSON already. Empty for whoever may not see node executions."""
+        """Return the graph, which is stored as JSON. Empty for users who may not see node executions."""
         sees_nodes, _lines = can_see_nodes_and_logs(self.context["request"].user, instance)
         shown = graph_with_levels(run_graph.of_run(instance) if sees_nodes else Graph(workflow_id=instance.workflow_id))
         rows = instance.node_executions.all() if sees_nodes else instance.node_executions.none()

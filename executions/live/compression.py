@@ -1,8 +1,8 @@
-"""What many readers are sent, packed once for all of them: a piece of gzip that can follow any other piece.
+"""Gzip compression that is done once for many readers: members that can follow any other member.
 
-A piece refers to nothing before it and ends at a whole byte (Z_FULL_FLUSH), so that readers who began at different
-places are sent the same bytes. Only the checksum at the end of a stream is a reader's own; it is put together from
-those of the pieces, as unpacked text of a megabyte a second would have to be summed up for each reader.
+A member refers to nothing before it and ends at a whole byte (Z_FULL_FLUSH), so that readers who began at different
+places receive the same bytes. Only the checksum at the end of a stream differs by reader; it is combined from those of
+the members, as summing up a megabyte of text a second for each reader would be too expensive.
 """
 
 import struct
@@ -40,7 +40,7 @@ class PlainBody:
 
     @staticmethod
     def make(text: bytes) -> Any:
-        """What `sent` takes; the same for all readers."""
+        """Return the member that `sent` takes; it is the same for all readers."""
         return text
 
     def sent(self, piece: Any) -> bytes:
@@ -72,7 +72,7 @@ type Way = PlainBody | GzipBody
 
 
 def encoding_for(accepted: str) -> type[Way]:
-    """By the Accept-Encoding of a request."""
+    """Return the body class for the Accept-Encoding of a request."""
     wishes = [wish.replace(" ", "").lower().partition(";q=") for wish in accepted.split(",")]
     quality = next((quality or "1" for name, _mark, quality in wishes if name == "gzip"), "0")
     return GzipBody if quality.strip("0.") else PlainBody
@@ -89,7 +89,7 @@ def _power(exponent: int) -> int:
 
 
 def _product(one: int, other: int) -> int:
-    """Of two polynomials, modulo that of CRC-32."""
+    """Multiply two polynomials modulo that of CRC-32."""
     product = 0
     while one:
         if one & ONE:

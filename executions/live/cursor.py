@@ -1,7 +1,7 @@
-"""How far a reader of a stream has come: the `id` of an event, and what `Last-Event-ID` gives back.
+"""Position of a reader in a stream: the `id` of an event, which `Last-Event-ID` sends back.
 
-It holds snapshots of PostgreSQL ("xmin:xmax:those in progress"), which say of every transaction whether its rows were
-visible. An id or a time could not: both are handed out before the commit, and an older transaction may commit last.
+It contains snapshots of PostgreSQL ("xmin:xmax:those in progress"), which tell of every transaction whether its rows
+were visible. An id or a time could not: both are assigned before the commit, and an older transaction may commit last.
 """
 
 import base64
@@ -71,7 +71,8 @@ class Cursor:
 
 
 def _place(*after: str) -> tuple[str, ...]:
-    """As the database reads it: Python takes more for a number, a time or an id. Raises ValueError, OverflowError."""
+    """Return the place as the database parses it: Python accepts more as a number, a time or an id. Raises ValueError,
+    OverflowError."""
     if not after:
         return ()
     transaction, moment, id = (str(value) for value in after)
@@ -83,11 +84,11 @@ def _place(*after: str) -> tuple[str, ...]:
 
 
 def clamp_snapshot(snapshot: str, newest: int) -> str:
-    """What it says of transactions up to `newest`; those after it count as not begun.
+    """Return the snapshot with every transaction after `newest` treated as not started.
 
-    Numbers are handed out in memory. After a crash PostgreSQL goes on behind the last that it finds on disk, and gives
-    out anew those of transactions that left nothing there: a cursor that had counted them as seen would pass over the
-    rows of their successors. Whoever wrote a row that somebody has seen is on disk, and all before are behind it.
+    Transaction ids are assigned in memory. After a crash PostgreSQL continues after the last one that it finds on disk,
+    and assigns again those of transactions that left nothing there: a cursor that had counted them as seen would skip
+    the rows of their successors. A transaction whose row somebody has seen is on disk, and so are all before it.
     """
     oldest, end, running = _numbers(snapshot)
     end = min(end, max(newest, FIRST) + 1)

@@ -1,6 +1,6 @@
-"""Where a stream asks the database: the event loop, which all streams share, may not wait for it.
+"""Database access of streams: the event loop, which all streams share, must not wait for it.
 
-A connection is given back as soon as the question is answered: an open stream holds none.
+A connection is given back as soon as the query is done: an open stream holds none.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ VISITS = ThreadPoolExecutor(2, thread_name_prefix="live-visit")
 
 
 async def in_thread[T](work: Callable[[], T], threads: ThreadPoolExecutor = VISITS) -> T:
-    """What `work()` returns."""
+    """Run `work()` in a thread and return its result."""
     return await asyncio.get_running_loop().run_in_executor(threads, _alone, work)
 
 
@@ -28,8 +28,8 @@ def _alone[T](work: Callable[[], T]) -> T:
 
 
 async def release_connection() -> None:
-    """Of what Django holds for a request until the end of its answer: its connection to the database and its thread.
-    Whatever is asked of that thread later is given a new one."""
+    """Release what Django holds for a request until the end of its response: its database connection and its thread.
+    Work that is sent to that thread later gets a new one."""
     await sync_to_async(connections.close_all)()
     context = SyncToAsync.thread_sensitive_context.get(None)
     threads = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None

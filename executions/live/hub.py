@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Topic:
-    """What the readers of one source share. All of it happens on the event loop; only reading and rendering do not."""
+    """Shared state of the readers of one source. It runs on the event loop, except for reading and rendering."""
 
     def __init__(self, hub: "Hub", source: Source) -> None:
         self.hub, self.source = hub, source
@@ -52,7 +52,8 @@ class Topic:
         self.task = hub.loop.create_task(self._run())
 
     async def next_for(self, cursor: Cursor, due: float) -> Step | None:
-        """What a reader at `cursor` is told next; None where there is nothing until `due`, or just now. Raises Gone."""
+        """Return the next step of a reader at `cursor`, or None where there is none until `due`, or just now. Raises
+        RunDeleted."""
         if self.position is not None and cursor == self.position:
             await self.audience.wait(due)
         if self.is_gone:
@@ -70,8 +71,8 @@ class Topic:
         return await asyncio.shield(step.texts[key])
 
     async def _read_on(self, cursor: Cursor) -> Step | None:
-        """To a snapshot that is one of the topic's, or leads there. It has to be a younger one than the cursor's, which
-        may come from a page made a moment ago: reading backwards would tell things twice."""
+        """Read up to a snapshot of the topic's, or one that leads there. It has to be younger than the cursor's, which
+        may come from a page rendered a moment ago: reading backwards would send events twice."""
         if (until := await self._fresh()) is None:
             return None
         if cursor not in self.reads:

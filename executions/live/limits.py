@@ -1,4 +1,4 @@
-"""How many streams may be open at once, of one user and in this process."""
+"""Limits on open streams, per user and in this process."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable

@@ -52,8 +52,8 @@ def watch(ids: Collection[UUID]) -> bool:
 
 
 def suppress_notifications(id: UUID) -> None:
-    """For the next QUIET seconds nothing is heard of this run: it is read all the time, and each commit that notifies
-    would take its turn behind all others."""
+    """Suppress notifications about this run for the next QUIET seconds: it is read all the time, and each commit that
+    notifies would queue behind all others."""
     with connection.cursor() as cursor:
         cursor.execute(HUSH, [QUIET, id])
 
@@ -65,7 +65,7 @@ def renew_watches(ids: Collection[UUID]) -> None:
 
 
 class ListenerDown(psycopg.OperationalError):
-    """Where connections are shared by the transaction, LISTEN is accepted and nothing ever comes."""
+    """No notification arrives. With transaction pooling LISTEN is accepted and nothing is ever delivered."""
 
     def __str__(self) -> str:
         return (
@@ -126,7 +126,7 @@ async def _prove(listening: psycopg.AsyncConnection[Any]) -> None:
 
 
 def _parameters() -> dict[str, Any]:
-    """In a thread: where the database is embedded, and not up, it is started."""
+    """Return the connection's parameters. Runs in a thread, as it starts an embedded server that is not up."""
     known = connection.get_connection_params()
     ours = {"pool", "cursor_factory", "context", "prepare_threshold", "server_side_binding"}
     return _past_the_pooler({name: value for name, value in known.items() if name not in ours})

@@ -1,15 +1,15 @@
-"""What has become visible since a cursor, cut into steps. No line is missed, and none is read twice:
+"""Reading what became visible since a cursor, in steps. No line is missed, and none is read twice:
 
-A row carries the number of the transaction that wrote it (`written_by`, 64 bits), and a snapshot
-says of each number whether that transaction had ended. So the rows between two snapshots are exactly those that the
-later one sees and the earlier one does not, however late a transaction commits after younger ones, and nobody has to
-wait for one that stays open. The later snapshot is taken first and the rows are read afterwards: by then all that it
-sees is committed. Of a transaction that was rolled back no row is visible to any statement. After a crash PostgreSQL
-may hand out again numbers of transactions that left nothing on disk: a cursor counts none of them as seen (`up_to`).
+A row carries the number of the transaction that wrote it (`written_by`, 64 bits), and a snapshot tells of each number
+whether that transaction had ended. So the rows between two snapshots are exactly those that the later one sees and the
+earlier one does not, however late a transaction commits after younger ones, and nobody has to wait for one that stays
+open. The later snapshot is taken first and the rows are read afterwards: by then all that it sees is committed. Rows of
+a rolled back transaction are visible to no statement. After a crash PostgreSQL may assign again numbers of transactions
+that left nothing on disk: a cursor counts none of them as seen (`clamp_snapshot`).
 
-Lines come in the ledger's order, (time, id), within each step. The first time all of a run's lines are in that order;
-later each step holds what was committed since the step before. What is more than MOST lines is cut by (transaction,
-time, id), which an index follows, so that a reader who was away for an hour is not sorted for anew at each step.
+Lines come in the order of the log, (time, id), within each step. The first step has all of a run's lines in that order;
+each later step has those that were committed since the step before. More than MOST lines are cut by (transaction, time,
+id), which an index follows, so that they are not sorted again at each step for a reader that was away for an hour.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,8 +61,8 @@ class Deleted(NamedTuple):
 
 @dataclass(eq=False)
 class Step:
-    """What a reader at `before` is told next, and the cursors that it reaches: `after_lines` with the lines, `after`
-    with the rest. `of` is the run that is followed, `run` the same where it was moved, `end` where it has ended."""
+    """The next events of a reader at `before`, and the cursors that it reaches: `after_lines` with the lines, `after`
+    with the rest. `of` is the run that is followed, `run` the same where it changed, `end` where it has ended."""
 
     before: Cursor
     after: Cursor
@@ -93,7 +93,7 @@ class RunDeleted(Exception):  # not an error: the run was deleted, and with it a
 
 
 def snapshot() -> str:
-    """What is visible now, of whatever."""
+    """Return a snapshot of now, for any source."""
     return str(_rows("SELECT pg_current_snapshot()::text", {})[0][0])
 
 
@@ -106,7 +106,7 @@ def parse_cursor(text: str) -> Cursor:
 
 
 class RunReader:
-    """What can be followed of one run."""
+    """Reader of one run's events."""
 
     pause: ClassVar[float] = 0.25  # seconds between two steps, where there are few readers
 
@@ -120,7 +120,7 @@ class RunReader:
         return hash((type(self), self.id))
 
     def snapshot(self) -> str:
-        """What of it is visible now."""
+        """Return a snapshot of now for this run."""
         return _known(KNOWN_OF_RUN, {"run": self.id})
 
     def begin(self, new: str) -> Cursor:

@@ -1,4 +1,4 @@
-"""Who asked for a stream, found out once more while it is open."""
+"""Authentication of a stream's request again while it is open."""
 
 from copy import copy
 from typing import Any
@@ -12,7 +12,7 @@ from .rights import Ground
 
 
 def reauthenticated_request(request: HttpRequest) -> HttpRequest:
-    """Without what the middleware found out about its caller back then."""
+    """Copy the request without what the middleware set for its caller."""
     came = copy(request)
     vars(came).pop("_cached_user", None)
     SessionMiddleware(_copy_request).process_request(came)

@@ -46,7 +46,7 @@ class Held:
 
 
 class Rights:
-    """Of the open streams of one event loop."""
+    """Permissions of the open streams of one event loop."""
 
     def __init__(self) -> None:
         self.held: set[Held] = set()

@@ -34,10 +34,10 @@ POLL = b"event: poll\ndata: {}\n\n"  # to who wanted a stream, where none can be
 
 @dataclass(frozen=True)
 class Reader:
-    """Who reads what from where. Readers of one `key` are sent the same bytes, which `render` makes of a step;
-    `may_still()` says whether they still may, which rests on `grounds`. The stream ends after `wait` seconds; after
-    `heartbeat` seconds of silence it sends an event, which the script of a page sees, as against a comment.
-    Whoever said no id `is_new`."""
+    """One reader: source, position and permissions. Readers of one `key` receive the same bytes, which `render` makes
+    of a step; `may_still()` checks the permission again, which rests on `grounds`. The stream ends after `wait`
+    seconds; after `heartbeat` seconds of silence it sends an event, which a page's script sees, unlike a comment.
+    `is_new` is set where no event id was sent."""
 
     source: Source
     begins: Cursor
@@ -114,7 +114,7 @@ async def _until_closed(reader: Reader, way: Way, give_back: Callable[[], None])
 
 
 async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way, held: Held) -> AsyncIterator[Any]:
-    """What `way` made of the texts. Raises Gone."""
+    """Yield the encoded texts of a topic. Raises RunDeleted."""
     clock, cursor = here.loop.time, reader.begins
     spoken = clock()
     silence = reader.heartbeat or HEARTBEAT
@@ -144,7 +144,8 @@ def _encode(make: Callable[[bytes], Any], render: Renderer, step: Step) -> Any:
 
 
 async def _may(reader: Reader, held: Held) -> bool:
-    """Where the database does not say, the doubt stays, and the next look wakes the reader again."""
+    """Return whether the reader still may read. If the database does not answer, the doubt stays and the next check
+    repeats it."""
     held.is_doubted = False
     try:
         return await in_thread(reader.may_still)

@@ -1,5 +1,5 @@
-"""Those who wait for the news of one topic, woken in turns and by a timer that all of them share: where there are 200,
-timers of their own would cost the event loop as much as sending to them does."""
+"""Waiting readers of a topic, woken in batches from one shared timer. With 200 readers, a timer each costs the event
+loop as much as the sending itself."""
 
 import asyncio
 

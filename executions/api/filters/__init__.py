@@ -1,5 +1,5 @@
-"""What a GET may ask for in its address: filters, the order, fewer fields. A parameter that is not known, is empty or
-makes no sense is refused by its name, with what is allowed there; and each filter is answered by an index."""
+"""Query parameters of a GET: filters, ordering, sparse fields. A parameter that is unknown, empty or invalid is refused
+by its name, with the allowed values; every filter is answered by an index."""
 
 from ledgerkit.rest.filters import MultiChoiceFilter
 from ledgerkit.rest.parameter_names import PAGING, check_names, parse_name_list

@@ -1,4 +1,4 @@
-"""What each list offers."""
+"""Filter sets of the lists."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -36,8 +36,8 @@ LEVELS = LogLevel.values  # from the quietest up
 
 
 class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
-    """Of the filters offered only those that are asked for, or have to be, are made: a form of twenty costs more than
-    the query."""
+    """FilterSet that builds only the filters that are given or required: a form of twenty fields costs more than the
+    query."""
 
     needed: ClassVar[tuple[str, ...]] = ()
     base_filters: dict[str, Any]

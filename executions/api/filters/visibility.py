@@ -1,4 +1,4 @@
-"""Whose rows a list holds."""
+"""Limits of lists to the rows of one owner."""
 
 from typing import Any
 from uuid import UUID
@@ -12,9 +12,9 @@ MAX_IDS = 2000
 
 
 def limit_to_owner(rows: Any, user: Any, path: str = "workflow", *, by_node: bool = False) -> Any:
-    """What `visible_to` finds by a join, of which the planner knows nothing and may read the whole ledger for nobody's
-    rows: by a list of ids it knows how many rows each has. `path` leads to the workflow; `by_node` looks for the rows'
-    nodes too, where nothing narrower is asked for."""
+    """Filter rows to an owner's by a list of workflow ids. `visible_to` does it by a join, for which the planner cannot
+    estimate the number of rows and may read the whole table. `path` leads to the workflow; `by_node` filters by the
+    rows' nodes too, where no narrower filter is given."""
     if sees_all(rows, user):
         return rows
     ids = _owned(user).order_by().values_list("id", *["nodes__id"] if by_node else [])

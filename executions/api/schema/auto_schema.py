@@ -108,7 +108,8 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         return self._one_or_many(row.ref)
 
     def _row(self) -> Any:
-        """What is answered: after a move or a creation the whole row, and not what was asked."""
+        """Return the serializer of the response: after a transition or a creation the whole row, not the request's
+        fields."""
         reads = self.method == "GET"
         kind = self.view.get_serializer_class() if reads else self._whole_class()
         return kind(context=self.view.get_serializer_context())
@@ -124,7 +125,7 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         return self.view.serializer_class or self.view.get_serializer_class()
 
     def _whole_or_some(self, whole: Any, some: Any) -> Schema:
-        """With `?fields=` some fields are missing."""
+        """Make fields optional: with `?fields=` some are missing."""
         return {"anyOf": [whole.ref, some.ref]} if hasattr(self.view, "expandable") else whole.ref
 
     def _page(self, row: Any) -> Any:

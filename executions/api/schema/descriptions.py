@@ -1,4 +1,4 @@
-"""What each operation is called and does, in sentences for users of the API: the one table to add a line to."""
+"""Names and descriptions of the operations, for users of the API: add a line here for a new one."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 
 class Noun(NamedTuple):
-    """How the rows of a viewset, known by the `basename` of its route, are called: in ids and under which tag."""
+    """Name of the rows of a viewset, by the `basename` of its route, for operation ids and tags."""
 
     one: str
     many: str
@@ -249,7 +249,7 @@ def operation_id(basename: str, action: str, method: str) -> str:
 
 
 def needed(view: Any, method: str) -> str:
-    """Who may: the scope that a token needs, the permission that a session's user needs."""
+    """Return who may call it: the scope that a token needs and the permission that a session's user needs."""
     if method in SAFE_METHODS:
         return f"A token needs the scope `{view.reads}`; a session reads what its user may see."
     scope, permission = view.grants[view.action]

@@ -26,7 +26,7 @@ def answers(operation_id: str, status: str) -> Examples:
 
 
 def events(operation_id: str) -> Examples:
-    """Of a stream: the first of each kind."""
+    """Return the first event of each kind of a recorded stream."""
     found: Examples = {}
     for text in recorded_examples()["operations"].get(operation_id, {}).get("200", {}).values():
         for block in text.split("\n\n"):

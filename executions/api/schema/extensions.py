@@ -1,4 +1,4 @@
-"""How a caller says who it is."""
+"""Authentication schemes for the schema."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a value in a body may be, where the serializer's field says more than its type."""
+"""Schemas of fields that say more than the serializer field's type."""
 
 from typing import Any
 

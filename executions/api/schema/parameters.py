@@ -1,4 +1,4 @@
-"""What may stand in an operation's address and in its headers."""
+"""Parameters of an operation: in the path, in the query and in headers."""
 
 from collections.abc import Iterator
 from typing import Any

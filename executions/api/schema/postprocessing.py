@@ -1,4 +1,4 @@
-"""What is added to the schema as a whole."""
+"""Post-processing of the whole schema."""
 
 from typing import Any
 

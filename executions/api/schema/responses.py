@@ -1,4 +1,4 @@
-"""What an operation answers, and what it refuses: each refusal is a Problem."""
+"""Responses of an operation; each refusal is a Problem."""
 
 from typing import Any
 
@@ -97,7 +97,7 @@ REFUSALS: dict[str, tuple[str, str, Schema]] = {
 
 
 def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
-    """What this operation can refuse, and nothing else."""
+    """Return the status codes with which this operation may be refused, and no others."""
     always = {"400", "401", "403", "406", "429", "500", "503"}
     found = {"404"} if "{" in path else set()
     writes = set() if method in SAFE_METHODS else {"409"}
@@ -111,13 +111,13 @@ def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
 
 
 def takes_body(view: Any, method: str) -> bool:
-    """Of those that delete only one whose reason is asked for."""
+    """Return whether the operation takes a body; of those that delete, only one that requires a reason does."""
     asks = "destroy" in getattr(view, "serializer_classes", {})
     return method in {"POST", "PUT", "PATCH"} or (method == "DELETE" and asks)
 
 
 def statuses(view: Any, *, versioned: bool) -> list[str]:
-    """Of success."""
+    """Return the status codes of success."""
     match view.action:
         case "destroy":
             return ["204"]

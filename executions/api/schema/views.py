@@ -44,7 +44,7 @@ class PublicView(APIView):
 
 
 class SchemaView(PublicView):
-    """As YAML, or as JSON where `Accept` prefers it."""
+    """The schema as YAML, or as JSON where `Accept` prefers it."""
 
     renderer_classes = [OpenApiYamlRenderer, OpenApiYamlRenderer2, OpenApiJsonRenderer, OpenApiJsonRenderer2]
 

@@ -18,7 +18,7 @@ from .base import OF_RUN, QueryMixin, RunChildView
 
 
 class AttemptsMixin(ContentETagMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
-    """What a row was before its retries, by number; the try that counts now is the row itself."""
+    """Earlier attempts of a row, by number; the current attempt is the row itself."""
 
     lookup_field = "number"
     lookup_value_converter = "int"

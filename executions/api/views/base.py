@@ -1,4 +1,4 @@
-"""What the views share: what a GET may ask for, the verbs of a row, the rows of one run."""
+"""Shared parts of the views: query parameters, transitions of a row, rows of one run."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
@@ -29,9 +29,9 @@ OF_RUN = "workflow_execution__workflow_id"  # the way from what belongs to a run
 
 
 class QueryMixin(GenericViewSet[Any]):
-    """What a GET may ask for: `filterset_class`, an order out of `orderings`, `?fields=` and, of one row, `?expand=`.
+    """Query parameters of a GET: `filterset_class`, one of `orderings`, `?fields=` and, for one row, `?expand=`.
 
-    `orderings` names keysets, `ordering` is the one without a wish.
+    `orderings` maps names to keysets, `ordering` is the default.
     """
 
     http_method_names = METHODS
@@ -97,7 +97,7 @@ class QueryMixin(GenericViewSet[Any]):
 
 
 class MaskedBodyMixin:
-    """For views of a run and of what belongs to it: large bodies are masked as they are read."""
+    """Mixin of views of a run and of its rows: large bodies are masked as they are read."""
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with body_masking.forget_after_request():
@@ -107,7 +107,7 @@ class MaskedBodyMixin:
         return masking.mask_body(body, self._run_of_address())
 
     def _run_of_address(self) -> Any:
-        """None where the address names none, as for one that is made."""
+        """Return the run's id in the address, or None where a run is created."""
         kwargs: dict[str, Any] = self.kwargs  # type: ignore[attr-defined]
         return kwargs.get("execution_id") or kwargs.get("pk")
 
@@ -123,7 +123,7 @@ class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMix
         return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]
 
     def _for_verb(self, rows: Any, run: str = "") -> Any:
-        """With what the verb, and the check whether it is allowed, would otherwise ask for by themselves."""
+        """Prefetch what the transition and the check of its permission would otherwise query by themselves."""
         if run and (self.action in TELLING or audit.given_id()):
             rows = rows.with_run()
         if self.request.user.is_staff and self.action in self.grants:
@@ -167,7 +167,7 @@ def get_visible_run(request: Request, id: Any) -> Any:
 
 
 class RunChildView(MaskedBodyMixin, IdempotencyMixin, PreconditionsMixin, QueryMixin):
-    """What belongs to one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
+    """Views of rows of one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
     write may name its version by If-Match."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -62,7 +62,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         return NodeExecution.objects.filter(pk=id).values_list("workflow_execution", flat=True).first() if id else None
 
     def get_object(self) -> Any:
-        """How often it may be retried is the node's: that may have changed since."""
+        """Return the row with the number of retries that its node allows now."""
         row = super().get_object()
         self.shows_the_row_alone = row.node.updated_at <= row.updated_at
         return row

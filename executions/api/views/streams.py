@@ -35,7 +35,7 @@ FROM = ("start", "now")
 
 
 class EventsRenderer(BaseRenderer):
-    """For what is asked for. What is refused is a problem in JSON, as everywhere."""
+    """Renderer of event streams, for content negotiation. Errors are problems in JSON, as everywhere."""
 
     media_type = stream.TYPE
     format = "events"
@@ -74,11 +74,11 @@ class StreamMixin(QueryMixin):
             raise Http404 from None
 
     def source(self) -> Source:
-        """What is followed. Raises Http404 where the caller may not see it."""
+        """Return the source to follow. Raises Http404 where the caller may not see it."""
         raise NotImplementedError
 
     def key(self, request: Request) -> Any:
-        """Who has the same one is sent the same."""
+        """Return a key; readers with equal keys receive the same bytes."""
         raise NotImplementedError
 
     def renderer(self, request: Request) -> Renderer:
@@ -161,7 +161,7 @@ def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
 
 
 def visible_as_json(runs: Any, workflows: Any, step: Step) -> bytes:
-    """Of a run that was deleted its workflow says who may have seen it."""
+    """Render a step for those who may see its rows; for a deleted run its workflow decides who may."""
     shown = _among(runs, {run.pk for run in step.runs})
     whose = _among(workflows, {gone.workflow for gone in step.deleted})
     left = [gone for gone in step.deleted if gone.workflow in whose]
@@ -173,7 +173,7 @@ def _among(visible: Any, ids: set[UUID]) -> set[UUID]:
 
 
 def may_still_follow(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, Any], key: Any) -> bool:
-    """Who asked is found out once more, and whether they may: a token may have been revoked, a permission taken."""
+    """Authenticate and authorize the request again: the token may have been revoked, a permission removed."""
     view = view_class(kwargs=kwargs, action_map={"get": "stream"}, request=None)  # which names the action
     again = view.request = view.initialize_request(reauthenticated_request(request))
     try:

@@ -10,5 +10,5 @@ from executions.api.errors import NOWHERE
 
 @api_view(["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
 def not_found(_request: Request, /, **_kwargs: Any) -> Response:
-    """For addresses under the API that nothing answers to."""
+    """Answer addresses below the API that no view serves."""
     raise NotFound(NOWHERE)

@@ -107,8 +107,8 @@ class WorkflowExecutionViewSet(
         super().save(serializer)
 
     def found(self, row: WorkflowExecution, content: dict[str, Any]) -> None:
-        """Who asks for a run that is started takes it for running: one that is there and pending, made without `start`
-        or retried since, is started now. Raises what start() raises, unless somebody else has just started it."""
+        """Start a run that exists, is pending and is sent again with `start: true`, also after a retry. Raises what
+        start() raises, unless somebody else has just started it."""
         if not content.get("start") or row.status != ExecutionStatus.PENDING:
             return
         self._check_may("start", content["workflow"])
@@ -120,7 +120,7 @@ class WorkflowExecutionViewSet(
                 raise
 
     def _check_may(self, action: str, row: Any) -> None:
-        """What another action needs too."""
+        """Check the permission of another action too."""
         self.action, asked = action, self.action
         self.check_permissions(self.request)
         self.check_object_permissions(self.request, row)
