@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class LedgerkitConfig(AppConfig):
-    """Installed for its template tags."""
+    """The app must be installed for its template tags."""
 
     name = "ledgerkit"

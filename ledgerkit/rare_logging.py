@@ -1,14 +1,14 @@
-"""What happens often is logged seldom."""
+"""Rate-limited logging of frequent events."""
 
 import logging
 import time
 from typing import Any
 
-EVERY = 60.0  # seconds between two lines of one kind
+EVERY = 60.0  # seconds between two log messages of one kind
 
 
 class RateLimitedLogger:
-    """Logs that something happened, and within EVERY only how often it did again."""
+    """Log an event at most once per EVERY, with the number of repetitions since the last message."""
 
     def __init__(self, logger: logging.Logger, sentence: str) -> None:
         self.logger, self.sentence = logger, sentence

@@ -1,4 +1,4 @@
-"""The time zone that pages are shown in: the one that somebody chose on them, else `TIME_ZONE`. The API is in UTC."""
+"""The time zone of pages: the reader's choice, else `TIME_ZONE`. The API is in UTC."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from ledgerkit.rest.prefix import is_api
 
 COOKIE = "pastetrader_time_zone"
-NO_PLACES = {"Factory", "localtime", "posixrules"}  # of the machine's own database
+NO_PLACES = {"Factory", "localtime", "posixrules"}  # names in the system's database that are not zones for people
 
 
 @cache
@@ -27,7 +27,7 @@ def known_zones() -> frozenset[str]:
 
 @cache
 def zones_by_region() -> list[tuple[str, list[str]]]:
-    """Return the names of all zones, by what stands before their first "/"; the others are under ""."""
+    """Return all zone names, grouped by the part before the first "/"; names without one are under ""."""
     names = sorted(known_zones(), key=lambda name: (_region(name), name))
     return [(region, list(found)) for region, found in groupby(names, _region)]
 
@@ -37,20 +37,21 @@ def _region(name: str) -> str:
 
 
 def zone_label(zone: tzinfo) -> str:
-    """Return "Asia/Seoul (UTC+09:00)", by what the clock there shows now; of UTC its name alone."""
+    """Return "Asia/Seoul (UTC+09:00)" with the current offset; for UTC the name alone."""
     offset = f"{timezone.localtime(timezone=zone):%:z}"
     return str(zone) if str(zone) == "UTC" else f"{zone} (UTC{offset.replace('-', '−')})"
 
 
 def clock(time: datetime, precision: str = "seconds", zone: tzinfo | None = None) -> str:
-    """Return what the reader's clock showed, as "2026-10-25 02:30:00"; with the offset where it showed that twice."""
+    """Format a time in the zone of the page as "2026-10-25 02:30:00". The offset is added where the local time is
+    ambiguous."""
     local = timezone.localtime(time, zone)
     came_twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
     return (local if came_twice else local.replace(tzinfo=None)).isoformat(" ", precision)
 
 
 class TimeZone:
-    """Activate the zone of the page's reader. What programs read is in UTC, whatever is set."""
+    """Middleware that activates the reader's time zone on pages. API responses are always in UTC."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -61,7 +62,7 @@ class TimeZone:
 
 
 def _zone_of(request: HttpRequest) -> tzinfo | None:
-    """Return None for the one that is set."""
+    """Return the reader's zone, or None for the default."""
     if is_api(request.path_info):
         return UTC
     chosen = request.COOKIES.get(COOKIE, "")
@@ -69,7 +70,7 @@ def _zone_of(request: HttpRequest) -> tzinfo | None:
 
 
 def choose(request: HttpRequest) -> HttpResponse:
-    """Show the zones, or keep the one that the form names, for a year; without a name none is kept."""
+    """Render the list of zones, or store the submitted zone in a cookie for a year. An empty name deletes it."""
     asked = request.POST if request.method == "POST" else request.GET
     name, back = asked.get("time_zone", ""), asked.get("next", "")
     is_wrong = name not in {"", *known_zones()}

@@ -1,6 +1,5 @@
-"""Characters that are no text, made visible: control characters, those that turn the direction of the text around them,
-and those that take no room and join nothing. Every page passes here on its way out, so that no template has to think of
-them."""
+"""Visible placeholders for control characters, bidirectional controls and invisible characters. Applied to every
+rendered page, so that templates need not handle them."""
 
 import re
 
@@ -9,19 +8,19 @@ SIGNS = (
     r"\u2060-\u2064\u2066-\u2069\u3164\ufeff\uffa0]"
 )
 SIGN = re.compile(SIGNS)
-# What a form sends back has to stay as it is: a value, and what stands between these two.
+# Form values must stay unchanged: value attributes and the content of textareas and options.
 VALUE_OR_SIGN = re.compile(rf'\bvalue="[^"]*"|{SIGNS}')
 BEGIN, END = "<textarea", "</textarea>"
 DELETE = 0x7F
 
 
 def show_hidden_characters(text: str) -> str:
-    """Return the text with each such character shown: as Unicode's picture of it, or by its number."""
+    """Return the text with each such character replaced by its Unicode picture or its code point."""
     return SIGN.sub(lambda found: picture_of(found[0]), text)
 
 
 def show_on_page(html: str) -> str:
-    """Return the page with them shown, but for what stands in the fields of its forms."""
+    """Return the HTML with hidden characters replaced, except in the values of form fields."""
     return END.join(map(_around_a_field, html.split(END)))
 
 

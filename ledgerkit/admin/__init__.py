@@ -1,1 +1,1 @@
-"""What the apps share of the admin, without domain."""
+"""Admin classes that the apps share, without domain logic."""

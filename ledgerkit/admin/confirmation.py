@@ -1,7 +1,7 @@
-"""Actions ask before they act: a page that counts and lists the rows, says which of them cannot be acted on and why,
-asks for a reason, and does it by a button that says what it does.
+"""Confirmation pages for admin actions.
 
-The reason is a text of several lines, so that Enter in it sends nothing.
+The page counts and lists the rows, gives the reason why a row cannot be acted on, and requires a reason in a text
+area, where Enter does not submit the form.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 CONFIRMED = "confirmed"
-SHOWN = 50  # rows of each kind: as many as a page of a list has
+SHOWN = 50  # rows listed of each kind: the page size of a changelist
 MAX_REASON = 1_000
-PREFIX = f"{admin.ActionLocation.CHANGE_FORM.value}-"  # Django's, of the fields of an action that a row's page sends
+PREFIX = f"{admin.ActionLocation.CHANGE_FORM.value}-"  # Django's prefix for the action fields of a change form
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of somebody who chose an action. `refused` says why rows cannot be acted on, by their ids."""
+    """The parameters of a confirmation page. `refused` maps the ids of rows that cannot be acted on to the reason."""
 
     action: str
-    verb: Any  # with places for count and items: the title, and the text of the button
+    verb: Any  # title and button text, with placeholders for count and items
     effect: Any = ""
     rows: Sequence[Any] = ()
     refused: Mapping[Any, Any] = field(default_factory=dict)
@@ -47,13 +47,13 @@ def is_confirmed(request: HttpRequest) -> bool:
 
 
 def reason(request: HttpRequest) -> str:
-    """Return what was typed as the reason, on one line."""
+    """Return the submitted reason as one line."""
     said = (" ".join(request.POST.get(name, "").split()) for name in ("reason", f"{PREFIX}reason"))
     return next(filter(None, said), "")[:MAX_REASON]
 
 
 def confirmation_page(model_admin: Any, request: HttpRequest, question: Question, error: Any = "") -> HttpResponse:
-    """Return the page that asks, with the reason that was typed already."""
+    """Render the confirmation page, with the reason that was already typed."""
     named = _named(model_admin.opts, question)
     possible, impossible = question.possible, question.impossible
     context = {
@@ -84,5 +84,5 @@ def _named(opts: Any, question: Question) -> Any:
 
 
 def _page(row: Any) -> str:
-    """Return the address of the row's own page."""
+    """Return the URL of the row's change page."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])

@@ -1,4 +1,4 @@
-"""Lists that take no other filter than those they offer, whatever stands in the query string."""
+"""Changelists that accept only the filters they declare."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 else:
     ModelAdmin = admin.ModelAdmin
 
-EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]  # of an action
+EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]  # form field of an action
 
 
 @dataclass(frozen=True)
 class Chip:
-    """One filter that is in use, as it stands above the table; `without` is the address of the list without it."""
+    """An active filter, displayed above the table. `without` is the URL of the list without it."""
 
     title: Any
     words: Any
@@ -37,7 +37,7 @@ class Chip:
 
 
 class ConstantFilter(admin.SimpleListFilter):
-    """Offers what `offered` says, without a look at the rows; anything else is refused."""
+    """A filter whose choices are the constant `offered`; needs no query. Any other value is rejected."""
 
     offered: ClassVar[Sequence[tuple[str, Any]]]
 
@@ -49,7 +49,7 @@ class ConstantFilter(admin.SimpleListFilter):
         return self.offered
 
     def has_output(self) -> bool:
-        """Django drops a filter that offers nothing, and with it the value that it was asked for."""
+        """Return True. Django drops a filter without choices, and with it the value that was requested."""
         return super().has_output() or self.value() is not None
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
@@ -61,7 +61,7 @@ class ConstantFilter(admin.SimpleListFilter):
         return self.chosen(queryset, value)
 
     def chips(self, changelist: ChangeList) -> list[Chip]:
-        """Return what stands above the table while the filter is in use."""
+        """Return the chips that are displayed above the table while the filter is active."""
         if (value := self.value()) is None:
             return []
         words = dict(self.lookup_choices).get(value, value)
@@ -72,8 +72,8 @@ class ConstantFilter(admin.SimpleListFilter):
 
 
 class StrictChangeList(ChangeList):
-    """Django's takes any field of the model as a filter (`?digest__startswith=a`); this one only those it offers, and
-    reads no more of a row than it shows."""
+    """A changelist that filters only by declared filters and reads only the columns that it displays. Django's accepts
+    lookups on any field of the model (`?digest__startswith=a`)."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
         rows = super().get_queryset(request, exclude_parameters)
@@ -81,13 +81,13 @@ class StrictChangeList(ChangeList):
         return rows.only(*columns) if columns else rows
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
-        """Django's removes every parameter that begins with a name: `node_execution` together with `node`."""
+        """Remove parameters by exact name. Django removes by prefix: `node_execution` together with `node`."""
         kept = {name: value for name, value in self.filter_params.items() if name not in set(remove or ())}
         return f"?{urlencode(sorted((kept | dict(new_params or {})).items()), doseq=True)}"
 
     @property
     def chips(self) -> list[Chip]:
-        """Return the search and the filters that are in use, in the order in which the list offers them."""
+        """Return the active search and filters, in the order of `list_filter`."""
         specs = [spec for spec in self.filter_specs if isinstance(spec, ConstantFilter)]
         found = [chip for spec in specs for chip in spec.chips(self)]
         if not self.query:
@@ -106,7 +106,8 @@ class StrictChangeList(ChangeList):
 
 
 class Autocomplete(AutocompleteSelect):
-    """Django's cannot show a form again that was sent with a value which is no key."""
+    """An autocomplete widget that renders an invalid primary key; Django's raises an error when such a form is shown
+    again."""
 
     def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
         try:
@@ -116,7 +117,7 @@ class Autocomplete(AutocompleteSelect):
 
 
 class SelectedAdmin(ModelAdmin):
-    """Django's looks for whatever was sent as the key of a selected row, and breaks on what is none."""
+    """A ModelAdmin that ignores selected values that are not primary keys. Django's raises an error for them."""
 
     def response_action(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> HttpResponse | None:
         try:
@@ -127,14 +128,18 @@ class SelectedAdmin(ModelAdmin):
         return super().response_action(request, queryset, *args, **kwargs)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """Find a text in whatever form of Unicode it is stored and typed."""
+        """Search for a text in each Unicode form in which it may be stored."""
         found = [super(SelectedAdmin, self).get_search_results(request, queryset, form) for form in forms(search_term)]
         return reduce(or_, [rows for rows, _doubled in found]), any(doubled for _rows, doubled in found)
 
 
 class StrictAdmin(SelectedAdmin):
-    """Its `list_filter` holds filter classes that name their `parameters()`, such as ConstantFilter; its `list_columns`
-    are all that the list reads of a row, where the admin's own queryset does not say so already."""
+    """A ModelAdmin with a strict changelist.
+
+    `list_filter` holds filter classes with a `parameters()` method, such as ConstantFilter. `list_columns` are the
+    columns
+    that the list reads, unless the queryset of the admin already limits them.
+    """
 
     list_columns: ClassVar[tuple[str, ...]] = ()
     show_facets = admin.ShowFacets.NEVER
@@ -143,24 +148,23 @@ class StrictAdmin(SelectedAdmin):
         return StrictChangeList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Django's title, "Select ... to change", is wrong of rows that are only looked at."""
+        """Set the title. Django's "Select ... to change" is wrong for read-only rows."""
         title = {"title": str(self.opts.verbose_name_plural).capitalize()}
         return super().changelist_view(request, title | (extra_context or {}))
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Offer only those actions that can work on this row."""
+        """Offer only the actions that are possible for this row."""
         if (form := context.get("action_form")) is not None:
             choices = form.fields["action"].choices
             form.fields["action"].choices = [each for each in choices if self.can_act(each[0], kwargs["obj"])]
         return super().render_change_form(request, context, *args, **kwargs)
 
     def can_act(self, action: str, row: Any) -> bool:
-        """Whether the action can work on the row as it is."""
+        """Return whether the action is possible in the row's current state."""
         return True
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Beside a field that names another row Django offers to change, and to delete, that row: one slip of the
-        mouse, in a form that is about something else."""
+        """Remove the links to change and delete the related object. One wrong click there would change another row."""
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
         if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
             for act in ("add", "change", "delete", "view"):
@@ -173,4 +177,4 @@ class StrictAdmin(SelectedAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return True  # StrictChangeList has the last word
+        return True  # StrictChangeList checks the lookups

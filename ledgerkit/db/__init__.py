@@ -1,1 +1,1 @@
-"""What the apps share of their database, without domain."""
+"""Database tools that the apps share, without domain logic."""

@@ -1,8 +1,7 @@
-"""Who acts, through what, and why: what is kept with each change of the ledger, of a definition and of a token.
+"""The actor of a change: who changes the ledger, a definition or a token, through which interface and why.
 
-Every entrance says it once, for whatever is changed after it: the middleware of requests, the API once it knows the
-caller's token, `manage.py` with the name of the operating system's user. Code in a process of its own says it with
-`acting(user=..., reason=...)`; else only that it was in process is known.
+The middleware, the API (once the token is known) and `manage.py` (with the name of the system user) set the actor once
+for all changes that follow. Other code uses `act_as(user=..., reason=...)`; without it, only "in process" is recorded.
 """
 
 import getpass
@@ -29,18 +28,18 @@ class Through(TextChoices):
 
 @dataclass(frozen=True)
 class Actor:
-    """`name` is who it is where there is no `user`, such as the operating system's user of a command."""
+    """The actor of a change. `name` identifies an actor without a `user`, such as the system user of a command."""
 
     through: Through = Through.IN_PROCESS
     user: Any = None
     token: Any = None
     request_id: str = ""
-    given_id: str = ""  # the same, where whoever asks chose it: it may hold a secret
+    given_id: str = ""  # the request id if the client chose it: it may contain a secret
     reason: str = ""
     name: str = ""
 
     def note(self) -> dict[str, str]:
-        """Return what is kept of the actor, without the reason."""
+        """Return the actor as a dict for the audit record, without the reason."""
         note = {"through": str(self.through), "request_id": self.request_id, "username": self.name}
         if self.user is not None and self.user.pk is not None:
             note |= {"user_id": str(self.user.pk), "username": self.user.get_username()}
@@ -55,7 +54,7 @@ _actor: ContextVar[Actor] = ContextVar("actor", default=NOBODY)
 
 @contextmanager
 def act_as(**changes: Any) -> Iterator[None]:
-    """Change fields of the Actor for what is done within."""
+    """Change fields of the current Actor within the block."""
     before = _actor.set(replace(_actor.get(), **changes))
     try:
         yield
@@ -64,7 +63,7 @@ def act_as(**changes: Any) -> Iterator[None]:
 
 
 def set_actor(**changes: Any) -> None:
-    """Change fields of the Actor from now on, within whatever acting() is around."""
+    """Change fields of the current Actor until the end of the enclosing act_as() block."""
     _actor.set(replace(_actor.get(), **changes))
 
 
@@ -81,7 +80,7 @@ def given_id() -> str:
 
 
 def system_user() -> str:
-    """Return the name of the operating system's user, or the number of one that has no name."""
+    """Return the name of the system user, or its number if it has no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -90,7 +89,7 @@ def system_user() -> str:
 
 @contextmanager
 def audited(using: str | None = None) -> Iterator[None]:
-    """Tell the database who acts, for what its triggers write down of the changes within: one transaction."""
+    """Pass the actor to the database for its audit triggers. The block is one transaction."""
     connection = connections[using or DEFAULT_DB_ALIAS]
     with nullcontext() if connection.in_atomic_block else transaction.atomic(using=using):
         with connection.cursor() as cursor:

@@ -1,7 +1,7 @@
-"""Rows read up to a number of bytes, whatever stands in their texts and documents.
+"""Read rows up to a total size in bytes.
 
-The database says of each text and document how large it is, and sends along what is small. What is large is read by a
-second statement, of those rows alone that there is room for: nobody reads a gigabyte to show four megabytes of it.
+The first query returns the size of each text and document, and the value itself if it is small. A second query reads
+the large values, only for the rows within the limit: a page of four megabytes never reads a gigabyte.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from django.db.models.lookups import LessThanOrEqual
 
 from ledgerkit.db.models import Octets
 
-LEAST = 1_024  # bytes of one field that are always sent along
+LEAST = 1_024  # bytes: a value of at most this size is always read by the first query
 
 
 def without_large_fields(rows: Any, most: int) -> Any:
-    """Return a query of the same rows for read(), of which at most `most` are going to be asked for."""
+    """Return a query for read() that defers large texts and documents. At most `most` rows will be read from it."""
     names = large_fields(rows)
     share = max(LEAST, settings.EXECUTIONS_MAX_PAGE_BYTES // most)
     beside: dict[str, Any] = {}
@@ -28,8 +28,8 @@ def without_large_fields(rows: Any, most: int) -> Any:
 
 
 def read(rows: Any, names: tuple[str, ...]) -> tuple[list[Any], bool]:
-    """Return the first rows of a query that light() made, whole, and whether there was no room for more of them. There
-    is always room for one."""
+    """Return the rows of a without_large_fields() query up to the size limit, complete, and whether rows were cut off.
+    The first row is always returned."""
     found = list(rows)
     if not names:
         return found, False
@@ -44,14 +44,14 @@ def read(rows: Any, names: tuple[str, ...]) -> tuple[list[Any], bool]:
 
 
 def large_fields(rows: Any) -> tuple[str, ...]:
-    """Return the names of the texts and documents that a query reads."""
-    named, are_left_out = rows.query.deferred_loading  # what defer() and only() have said is told nowhere else
+    """Return the names of the text and JSON fields that a query reads."""
+    named, are_left_out = rows.query.deferred_loading  # Django has no public API for defer() and only()
     fields = [field.name for field in rows.model._meta.concrete_fields if isinstance(field, JSONField | TextField)]
     return tuple(name for name in fields if (name in named) is not are_left_out)
 
 
 def _whole(rows: Any, kept: list[Any], names: tuple[str, ...]) -> list[Any]:
-    """In place. A row that was deleted meanwhile is left out."""
+    """Read the large fields into the rows, in place. Rows that were deleted since the first query are left out."""
     missing = [row.pk for row in kept if any(_is_missing(row, name) for name in names)]
     fields = rows.model._base_manager.using(rows.db).filter(pk__in=missing).values_list("pk", *names)
     there = {pk: values for pk, *values in fields} if missing else {}
@@ -63,7 +63,7 @@ def _whole(rows: Any, kept: list[Any], names: tuple[str, ...]) -> list[Any]:
 
 
 def _is_missing(row: Any, name: str) -> bool:
-    """JSON's null is none of these: it is small, and read as None."""
+    """Return whether the first query left the value out. A JSON null is small, and is read as None."""
     return vars(row)[_small(name)] is None and (vars(row)[_size_of(name)] or 0) > LEAST
 
 

@@ -1,4 +1,4 @@
-"""Errors of saving rows, and reading the errors of PostgreSQL."""
+"""Exceptions of saving rows, and helpers for PostgreSQL's errors."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from django.utils.translation import override
 
 
 def in_english(sentence: Any) -> str:
-    """What gettext_lazy() or format_lazy() made, untranslated."""
+    """Return a lazy translation untranslated."""
     with override(None):
         return str(sentence)
 
 
 class StaleObject(ObjectNotUpdated, ValueError):
-    """The row was changed or deleted since the object was read: read it again and repeat the change."""
+    """The row was changed or deleted since the object was read. Read it again and repeat the change."""
 
     def __init__(self, sentence: Any) -> None:
         self.sentence = sentence
@@ -22,6 +22,6 @@ class StaleObject(ObjectNotUpdated, ValueError):
 
 
 def violated(error: IntegrityError) -> str | None:
-    """The name of the constraint that the database held against a statement."""
+    """Return the name of the violated constraint, or None."""
     diagnosis = getattr(error.__cause__, "diag", None)
     return diagnosis.constraint_name if diagnosis else None

@@ -1,4 +1,4 @@
-"""Model fields that every app uses."""
+"""Model fields that the apps share."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ else:
 
 
 class NameField(CharField):
-    """A name, as `names` has it, whatever way it comes in by; it is looked for in the same form."""
+    """A name, stored and looked up in Unicode NFC (see `names`)."""
 
     def to_python(self, value: Any) -> Any:
         found = super().to_python(value)
@@ -27,7 +27,7 @@ class NameField(CharField):
             raise ValidationError(fault)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """The object shows what is stored."""
+        """Set the stored form on the object too."""
         value = super().pre_save(model_instance, add)
         if isinstance(value, str):
             setattr(model_instance, self.attname, value := names.nfc(value))
@@ -42,14 +42,14 @@ class NameField(CharField):
         return super().get_db_prep_save(value, connection)
 
     def deconstruct(self) -> Any:
-        """To the database it is a text like any other."""
+        """Deconstruct as a plain CharField: the database column is the same."""
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.CharField", args, kwargs
 
 
 @NameField.register_lookup
 class NameContains(IContains):
-    """Django's pattern lookups take the text as it is."""
+    """`icontains` for names. Django's pattern lookups do not call get_prep_value(), so it is normalised here."""
 
     def get_prep_lookup(self) -> Any:
         found = super().get_prep_lookup()

@@ -1,11 +1,11 @@
-"""Indexes whose names may have 63 characters."""
+"""Index classes for names of up to 63 characters."""
 
 from django.contrib.postgres import indexes as postgres
 from django.db import models
 
 
 class Index(models.Index):
-    """An index on PostgreSQL, where a name may have 63 characters (Django stops at 30 for Oracle's sake)."""
+    """An index with a name of up to 63 characters, PostgreSQL's limit. Django allows 30, Oracle's limit."""
 
     max_name_length = 63
 

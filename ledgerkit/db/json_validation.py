@@ -1,4 +1,4 @@
-"""What PostgreSQL, and other readers of JSON and of times, can keep."""
+"""Validation of JSON and times: only values that PostgreSQL and other readers can store."""
 
 import json
 import re
@@ -12,12 +12,13 @@ from django.utils.dateparse import parse_datetime
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-LARGE = 65_536  # bytes of a body: less is parsed and masked in a few milliseconds
+LARGE = 65_536  # bytes: a smaller body is parsed and masked in a few milliseconds
 MAX_DEPTH = 64
-MAX_POINTER = 1_000  # characters of a place in a document: keys may be as long as the document
+MAX_POINTER = 1_000  # characters of a JSON pointer in an error: keys may be as long as the document
 SURROGATES = re.compile("[\ud800-\udfff]")
-TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # one that does not end is read once: up to the end
-MAX_DIGITS = 4300  # of a whole number: more are no number to Python
+# An unterminated string matches up to the end, so that it is scanned once.
+TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+MAX_DIGITS = 4300  # digits of an integer: Python refuses to parse more
 
 
 MOMENT = "Expected a time as in ISO 8601, of the years 1970 to 9999, such as 2026-11-23T09:00:00Z"
@@ -37,13 +38,13 @@ SURROGATE = _("a lone surrogate (\\ud800 to \\udfff) is not text.")
 
 
 def to_storable_text(text: object) -> str:
-    """NUL and halves of surrogate pairs become visible escapes: an error is recorded even if it is not quite text."""
+    """Return a text with NUL and lone surrogates escaped, so that any error message can be stored."""
     return str(text).replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def has_more_elements(body: bytes, most: int) -> bool:
-    """Whether JSON holds more values than `most`, counted without parsing it: one for each comma and bracket that
-    stands in no text. What is no JSON is counted somehow."""
+    """Return whether JSON has more than `most` values, without parsing it: counts commas and brackets outside strings.
+    The count of invalid JSON is undefined."""
 
     def count(text: bytes) -> int:
         return text.count(b",") + text.count(b"[") + text.count(b"{")
@@ -52,12 +53,13 @@ def has_more_elements(body: bytes, most: int) -> bool:
 
 
 def is_integer(value: object) -> TypeGuard[float]:
-    """JSON has one kind of number: 3.0 is a whole one too, and true is none."""
+    """Return whether a JSON number is integral: 3.0 is, true is not."""
     return type(value) is int or (isinstance(value, float) and value.is_integer())
 
 
 def check(field: str, value: Any) -> None:
-    """Raises ValidationError on `field`, naming the place, for what faults() finds in it, and where it is too large."""
+    """Raise ValidationError on `field`, with the place of the first errors of iter_errors(), or if the value is too
+    large."""
     for pointer, fault in iter_errors(value):
         raise ValidationError({field: f"{field}{pointer.replace('/', '.')}: {fault}"})
     if too_large := size_fault(value):
@@ -65,7 +67,7 @@ def check(field: str, value: Any) -> None:
 
 
 def size_fault(value: Any) -> Any:
-    """Return a sentence for a document of more bytes, as JSON in UTF-8, than the setting allows; else nothing."""
+    """Return an error message if the value, as JSON in UTF-8, has more bytes than the setting allows; else nothing."""
     if not value or not isinstance(value, dict | list | tuple | str):
         return ""
     written = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
@@ -76,8 +78,8 @@ def size_fault(value: Any) -> Any:
 
 
 def parse_utc_datetime(text: Any) -> datetime:
-    """In UTC, which is also meant where the text names no zone. Raises ValueError for what is no time in ISO 8601, or
-    one that is not of the years 1970 to 9999 in UTC."""
+    """Parse an ISO 8601 time and return it in UTC, the default zone. Raises ValueError for other text and for years
+    outside 1970 to 9999 in UTC."""
     found = parse_datetime(text) if isinstance(text, str) else None
     if found is None:
         raise ValueError(MOMENT)
@@ -85,7 +87,7 @@ def parse_utc_datetime(text: Any) -> datetime:
 
 
 def check_moment(field: str, value: Any) -> None:
-    """Raises ValidationError on `field` for a time not of the years 1970 to 9999: some readers know no others."""
+    """Raise ValidationError on `field` for a time outside the years 1970 to 9999: some readers support no others."""
     try:
         if isinstance(value, datetime):
             _in_utc(value)
@@ -104,8 +106,8 @@ def _in_utc(found: datetime) -> datetime:
 
 
 def iter_errors(value: Any, depth: int = 1) -> Iterator[tuple[str, Any]]:
-    """NUL characters, lone surrogates, more than 64 levels, and numbers that JSON does not have (NaN, Infinity), each
-    with the JSON pointer of its place. The pointer is made on the way back: there is none where there is no fault."""
+    """Yield (JSON pointer, message) for NUL, lone surrogates, NaN, infinities and more than 64 levels of nesting.
+    Pointers are built while unwinding, so valid documents cost nothing."""
     if isinstance(value, str):
         if fault := _text_fault(value):
             yield "", fault

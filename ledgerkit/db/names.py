@@ -1,5 +1,5 @@
-"""Names: of workflows, nodes, edges, tags, saved views and tokens. They are stored in Unicode NFC, can be seen, and
-hold nothing that ends a line or turns the text around it."""
+"""Names of workflows, nodes, edges, tags, saved views and tokens: Unicode NFC, visible, without line breaks and
+bidirectional control characters."""
 
 import unicodedata
 from functools import reduce
@@ -12,15 +12,15 @@ from django.db.models import Func
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-LONGEST = 1_020  # characters that are normalised, which takes a time of their square; a name has a quarter of them
+LONGEST = 1_020  # longest text that is normalised, which takes quadratic time; the longest name has a quarter of it
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-ENDING = frozenset({"Cc", "Cs", "Zl", "Zp"})  # categories: control characters, halves of pairs, ends of lines
-# Letters and signs that are drawn as nothing. Characters of category Cf, such as U+200B, are too; a joiner inside a
-# word or an emoji stands beside what can be seen.
+ENDING = frozenset({"Cc", "Cs", "Zl", "Zp"})  # categories: control characters, surrogates, line separators
+# Letters and signs without a glyph. Category Cf, such as U+200B, is invisible too, but a joiner is valid between
+# visible characters, in a word or an emoji.
 UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | {
     chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 }
-# The same in PostgreSQL's words, for constraints.
+# The same as PostgreSQL regular expressions, for constraints.
 REFUSED = r"[\u0001-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 CLEAN = """coalesce(
     nullif(btrim(left(normalize(regexp_replace({row}.{field}, '{refused}', '', 'g'), NFC), {most})), ''), '{fallback}'
@@ -42,24 +42,25 @@ class IsNFC(Func):
 
 
 def nfc(text: str) -> str:
-    """Return the text as names are stored and compared. One that is too long for a name stays as it is."""
+    """Return the text in NFC, the form in which names are stored and compared. A text longer than any name is not
+    changed."""
     return text if text.isascii() or len(text) > LONGEST else unicodedata.normalize("NFC", text)
 
 
 def forms(text: str) -> list[str]:
-    """Return the ways in which a text of the same look may be stored: as it is, in NFC, in NFD."""
+    """Return the forms in which an equal-looking text may be stored: unchanged, NFC, NFD."""
     if text.isascii() or len(text) > LONGEST:
         return [text]
     return list(dict.fromkeys([text, nfc(text), unicodedata.normalize("NFD", text)]))
 
 
 def contains(field: str, text: str) -> models.Q:
-    """Return the condition that a text holds another one, in whatever form and case."""
+    """Return the condition that a field contains a text, in any Unicode form and case."""
     return reduce(or_, (models.Q(**{f"{field}__icontains": form}) for form in forms(text)))
 
 
 def find_error(name: str) -> Any:
-    """Return a sentence for what makes a text no name; else nothing. Whether it may be empty is for the caller."""
+    """Return the reason why a text is not a valid name; else nothing. The caller checks for an empty name."""
     for place, character in enumerate(name, 1):
         if character in BIDI or unicodedata.category(character) in ENDING:
             return format_lazy(NOT_IN_A_NAME, character=_describe_character(character), place=place)
@@ -69,21 +70,21 @@ def find_error(name: str) -> Any:
 
 
 def check(field: str, name: Any) -> None:
-    """Raises ValidationError on `field` for what fault() finds."""
+    """Raise ValidationError on `field` if find_error() returns an error."""
     if isinstance(name, str) and (found := find_error(name)):
         raise ValidationError({field: f"{field}: {found}"})
 
 
 def constraint(field: str, name: str) -> models.CheckConstraint:
-    """Return what the database holds of a name: its form, and that it has none of the characters that are refused."""
+    """Return a check constraint on a name: in NFC, without forbidden characters."""
     return models.CheckConstraint(
         condition=models.Q(IsNFC(models.F(field))) & ~models.Q(**{f"{field}__regex": REFUSED}), name=name
     )
 
 
 def cleaning_sql(table: str, field: str, fallback: str, *beside: str, most: int = 248) -> str:
-    """Return SQL that makes the names of a table hold its constraint. `beside` are columns within which a name is
-    unique: one that would be there twice then ends with a part of its id."""
+    """Return SQL that makes the names of a table satisfy its constraint. A name must be unique within the columns
+    `beside`: a duplicate gets a part of its id as suffix."""
     mine, other = (
         CLEAN.format(row=row, field=field, fallback=fallback, refused=REFUSED, most=most) for row in ("mine", "other")
     )

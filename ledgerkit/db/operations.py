@@ -1,4 +1,4 @@
-"""Migration operations for what PostgreSQL can and Django's own operations cannot say."""
+"""Migration operations for PostgreSQL features that Django's operations do not cover."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from django.db.migrations.operations import CreateModel, RunSQL
 
 
 class RunSQLFile(RunSQL):
-    """Runs a file of SQL; `reverse_sql` takes it back."""
+    """Run a file of SQL; `reverse_sql` reverts it."""
 
     def __init__(self, path: Path, reverse_sql: str) -> None:
         super().__init__(path.read_text(), reverse_sql)
@@ -19,9 +19,9 @@ class RunSQLFile(RunSQL):
 
 
 class AddForeignKey(RunSQL):
-    """A foreign key that Django's fields cannot declare: of several columns, or refusing at once (RESTRICT).
+    """Add a foreign key that Django cannot declare: on several columns, or with ON DELETE RESTRICT.
 
-    Never deferred: the error belongs to the statement that made it, not to the commit.
+    It is never deferred, so the statement that violates it fails, not the commit.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class AddForeignKey(RunSQL):
 
 
 class CreatePartitionedModel(CreateModel):
-    """CreateModel, its table partitioned by range of the primary key; it has no partition yet."""
+    """Create a model whose table is partitioned by range of the primary key, without partitions."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         schema_editor.sql_create_table += " PARTITION BY RANGE (id)"
@@ -53,7 +53,7 @@ class CreatePartitionedModel(CreateModel):
 
 
 class TrackChanges(RunSQL):
-    """Write down what statements change of a table's rows (workflows/sql/definition_changes.sql), as of this `kind`."""
+    """Add triggers that record the changes of a table under this `kind` (workflows/sql/definition_changes.sql)."""
 
     def __init__(self, table: str, kind: str) -> None:
         self.table = table

@@ -1,4 +1,4 @@
-"""Questions that may take only so long, whatever else the connection is allowed."""
+"""Statement timeouts and planner settings for a block of queries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ SORT_BACK = "SELECT set_config('enable_sort', %s, true)"
 
 @contextmanager
 def no_limit(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Let each statement within take as long as it takes: for commands that work on the whole ledger."""
+    """Disable the statement timeout within the block, for commands that process the whole ledger."""
     with connections[using].cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
         try:
@@ -25,18 +25,18 @@ def no_limit(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 
 
 class StatementTimeout(Exception):
-    """A statement was ended, and nothing is known of what it asked."""
+    """A statement was cancelled by its timeout; its result is unknown."""
 
 
 @contextmanager
 def statement_timeout(milliseconds: int, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Each statement within takes at most so long. It is a transaction of its own, or a savepoint, so that what comes
-    after it can be asked whether or not this could be answered. Raises TookTooLong."""
+    """Limit each statement in the block. The block is a transaction or a savepoint, so that queries after it still
+    work. Raises StatementTimeout."""
     try:
         with transaction.atomic(using=using), connections[using].cursor() as cursor:
             ((before, _set),) = cursor.execute(BEFORE, [str(milliseconds)])
             yield
-            # A savepoint that is released keeps what was set in it.
+            # Releasing a savepoint keeps its SET LOCAL, so it is reset here.
             cursor.execute(AGAIN, [before])
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
@@ -46,9 +46,9 @@ def statement_timeout(milliseconds: int, using: str = DEFAULT_DB_ALIAS) -> Itera
 
 @contextmanager
 def no_sort(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """What is asked within is read off an index in its order, as far as it is needed. The planner by itself would
-    fetch and sort them all where it knows of few, and of rows that are being written it knows last. An error is for
-    the outermost transaction: there is no savepoint."""
+    """Disable sorting within the block, so that an index returns the rows in order and only as many as needed. The
+    planner prefers to sort when it expects few rows, and its statistics lag behind new rows. There is no savepoint: an
+    error breaks the outer transaction."""
     with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
         ((before, _off),) = cursor.execute(SORT_OFF)
         yield

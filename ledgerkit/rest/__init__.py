@@ -1,1 +1,1 @@
-"""What the apps share of HTTP, on Django REST framework, without domain."""
+"""HTTP tools that the apps share, on Django REST framework, without domain logic."""

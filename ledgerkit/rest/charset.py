@@ -1,7 +1,7 @@
-"""The charset that a request's Content-Type names.
+"""Middleware that normalises the charset of a request's Content-Type.
 
-Django takes any codec that Python has for one, and reads the address by it before anybody can say no: it breaks on such
-as hex or punycode, and on a header that it cannot read. Here addresses, forms and JSON are in UTF-8.
+Django accepts every Python codec as charset and decodes the URL with it before any view runs: it raises an error for
+codecs such as hex or punycode and for a malformed header. URLs, forms and JSON are UTF-8 here.
 """
 
 import re
@@ -14,8 +14,8 @@ NAME = b"content-type"
 
 
 def normalize_content_type(content_type: str) -> str:
-    """The same where it says UTF-8 or nothing; another charset becomes one that no codec is called, and what cannot be
-    read nothing at all. Both are refused with a sentence where there is a body to be read."""
+    """Return the header unchanged if its charset is UTF-8 or missing. Another charset is replaced by an unknown one and
+    a malformed header by an empty one; both are rejected with a message if the request has a body."""
     try:
         kind, parameters = parse_header_parameters(content_type)
     except ValueError:
@@ -25,7 +25,7 @@ def normalize_content_type(content_type: str) -> str:
 
 
 def wsgi_charset_middleware(app: Any) -> Any:
-    """A WSGI application that takes such requests, of one that breaks on them."""
+    """Wrap a WSGI application so that it receives normalised Content-Type headers."""
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
         return app(environ | {"CONTENT_TYPE": normalize_content_type(environ.get("CONTENT_TYPE", ""))}, start_response)
@@ -34,7 +34,7 @@ def wsgi_charset_middleware(app: Any) -> Any:
 
 
 class CharsetMiddleware:
-    """The same for ASGI."""
+    """ASGI middleware that normalises the Content-Type header."""
 
     def __init__(self, app: Any) -> None:
         self.app = app

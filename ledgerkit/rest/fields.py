@@ -1,5 +1,5 @@
-"""Fields whose refusals say what is expected and do not repeat what was sent: it may be a secret in the wrong place,
-and a refusal is kept with its Idempotency-Key."""
+"""Serializer fields whose errors name the expected type and never repeat the value. It may be a misplaced secret, and
+the response is stored with its Idempotency-Key."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -61,7 +61,7 @@ class StrictModelSerializer[M: Model](serializers.ModelSerializer[M]):
 
 
 class UUID7Field(serializers.UUIDField):
-    """An id that the caller may choose, so that it is known before the row exists."""
+    """An id that the client may choose, so that it is known before the row exists."""
 
     default_error_messages = NOT_A_UUID | {
         "version": "Expected a UUID version 7, whose first 48 bits are the time.",

@@ -1,4 +1,4 @@
-"""Kinds of values that a filter takes, each with the sentence that says what is allowed."""
+"""Filters and form fields for query parameters, with error messages that list the allowed values."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -51,7 +51,7 @@ class FlagField(forms.Field):
 
 
 class CommaSeparatedWidget(forms.SelectMultiple):
-    """`?status=a,b` and `?status=a&status=b`."""
+    """Accept `?status=a,b` and `?status=a&status=b`."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         return [word for text in data.getlist(name) for word in text.split(",")]
@@ -100,14 +100,15 @@ class TextFilter(df.CharFilter):  # type: ignore[misc]  # untyped
 
 
 class ContainsFilter(TextFilter):
-    """Words in a text, which may be written in either form of Unicode."""
+    """Substring filter that matches either Unicode form."""
 
     def filter(self, qs: Any, value: Any) -> Any:
         return qs.filter(names.contains(self.field_name, value)) if value else qs
 
 
 class JSONKeyFilter(TextFilter):
-    """A key of a JSON column by `@>`, which the column's GIN index answers. `as_held` says how a value may be held."""
+    """Filter by a key of a JSON column with `@>`, which the GIN index of the column supports. `as_held` returns the
+    possible stored forms of a value."""
 
     def __init__(self, field_name: str, key: str, as_held: Callable[[str], list[Any]] = lambda text: [text]) -> None:
         super().__init__(field_name=field_name)

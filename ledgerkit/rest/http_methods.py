@@ -1,4 +1,4 @@
 from django.views.generic import View
 
-# Without OPTIONS: what an address takes is told by the schema, and `Allow` names nothing that would be answered 405.
+# Without OPTIONS: the OpenAPI schema documents the methods, and `Allow` names none that returns 405.
 METHODS = [name for name in View.http_method_names if name not in {"options", "trace"}]

@@ -1,4 +1,4 @@
-"""Keyset pagination: a page starts after a row, never after a number of rows, and nothing is counted."""
+"""Keyset pagination: a page starts after a row instead of at an offset, and rows are not counted."""
 
 import base64
 import binascii
@@ -23,20 +23,20 @@ from .parameter_names import PAGING, check_names
 
 
 class KeysetPagination(BasePagination):
-    """`{"next": url or null, "previous": url or null, "results": [...]}`, `page_size` up to 500. A page ends earlier
-    where its texts and documents are more than EXECUTIONS_MAX_PAGE_BYTES.
+    """`{"next": url or null, "previous": url or null, "results": [...]}`, `page_size` up to 500. A page is shorter if
+    its texts and documents exceed EXECUTIONS_MAX_PAGE_BYTES.
 
     The view's `ordering` names columns or annotations that are never null, the last one unique, all ascending or all
-    descending ("-"). The promise of a cursor: following `next` shows every row that was there when the first page was
-    read, still is, and kept its place in the order, once and in order, however many are inserted meanwhile; rows
-    inserted behind the cursor appear, rows inserted before it do not. A cursor belongs to the ordering it was made for.
+    descending ("-"). Guarantee: following `next` returns every row that existed when the first page was read, still
+    exists and kept its place in the order, once and in order, however many are inserted meanwhile. Rows inserted after
+    the cursor appear, rows inserted before it do not. A cursor is valid for its ordering only.
     """
 
     page_size = 50
     max_page_size = 500
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        if not hasattr(view, "orderings"):  # no QueryMixin has checked the names yet
+        if not hasattr(view, "orderings"):  # the view has no QueryMixin that checked the names
             check_names(request, [*PAGING, *getattr(getattr(view, "filterset_class", None), "base_filters", {})])
         self.request, self.ordering = request, list(view.ordering)
         cursor, backwards = self._read(queryset, request.query_params.get("cursor"))
@@ -106,7 +106,7 @@ class KeysetPagination(BasePagination):
 
 
 def _first(rows: Any, order: Sequence[str], number: int) -> Any:
-    """Some rows know a shorter way than to be ordered all."""
+    """Return the first rows. A queryset may implement a faster way than sorting all rows."""
     return rows.first_of(order, number) if hasattr(rows, "first_of") else rows.order_by(*order)[:number]
 
 
@@ -116,7 +116,8 @@ def _field(queryset: QuerySet[Any], name: str) -> Any:
 
 
 def _value(field: Any, text: str) -> Any:
-    """Raises ValueError for a time without its zone, OverflowError for one that no clock in UTC shows."""
+    """Parse a value of the cursor. Raises ValueError for a time without zone, OverflowError for one that UTC cannot
+    represent."""
     value = field.to_python(text)
     if not isinstance(value, datetime):
         return value
@@ -126,7 +127,8 @@ def _value(field: Any, text: str) -> Any:
 
 
 def _beyond(order: Sequence[str], cursor: Sequence[Any]) -> Q:
-    """The rows after `cursor`: for (a, b), `a >= x AND (a > x OR b > y)`, which an index on (a, b) answers."""
+    """Return the condition for rows after `cursor`: for (a, b), `a >= x AND (a > x OR b > y)`, which can use an index
+    on (a, b)."""
     name, value = order[0].removeprefix("-"), cursor[0]
     over = "lt" if order[0].startswith("-") else "gt"
     strictly = Q(**{f"{name}__{over}": value})

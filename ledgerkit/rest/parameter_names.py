@@ -1,4 +1,4 @@
-"""The names of an address's parameters."""
+"""Validation of query parameter names and of lists of names."""
 
 from collections.abc import Collection
 
@@ -10,8 +10,8 @@ PAGING = ("cursor", "page_size")
 
 
 def check_names(request: Request, known: Collection[str], several: Collection[str] = ()) -> None:
-    """Raises BadQuery, naming each, for parameters that are not `known`, are empty, or are given more than once though
-    they are not among the `several`."""
+    """Raise BadQuery, naming each, for parameters that are unknown, empty, or repeated without being among the
+    `several`."""
     wrong: dict[str, list[str]] = {}
     for name, values in request.query_params.lists():
         if name not in known:
@@ -25,8 +25,8 @@ def check_names(request: Request, known: Collection[str], several: Collection[st
 
 
 def parse_name_list(request: Request, name: str, allowed: Collection[str]) -> list[str] | None:
-    """The words of a list such as `?fields=id,status` or `?fields=id&fields=status`, all of them `allowed`; None where
-    it is not asked for."""
+    """Return the values of a list such as `?fields=id,status` or `?fields=id&fields=status`, or None if it is absent.
+    Raises BadQuery for a value that is not `allowed`."""
     if name not in request.query_params:
         return None
     found = [word for text in request.query_params.getlist(name) for word in text.split(",")]

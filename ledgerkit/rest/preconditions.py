@@ -1,5 +1,4 @@
-"""Versions of a row over HTTP (RFC 9110): `ETag`; `If-None-Match`, to save a reader the body; `If-Match`, to keep a
-writer from changing what it has not seen."""
+"""Conditional requests (RFC 9110): `ETag`, `If-None-Match` and `If-Match` from the version of a row."""
 
 from hashlib import sha256
 from typing import Any
@@ -23,13 +22,14 @@ def etag(row: Any) -> str:
 
 
 class PreconditionsMixin:
-    """For a view of single rows that have a `version`."""
+    """View mixin for single rows with a `version`."""
 
-    shows_the_row_alone = True  # else what belongs to another row may have changed: a reader is always shown it
+    # False if the response includes other rows: their changes do not change the version, so the body is always sent.
+    shows_the_row_alone = True
 
     def get_object(self) -> Any:
-        """Raises PreconditionFailed where If-Match names another version: the row is locked until the transaction ends,
-        so that it is still this one when it is changed."""
+        """Return the object, locked until the transaction ends if If-Match is given, so that no other writer changes it
+        meanwhile. Raises PreconditionFailed if If-Match names another version."""
         request: Any = self.request  # type: ignore[attr-defined]  # of the view that this is mixed into
         expected = request.headers.get("If-Match")
         row = super().get_object()  # type: ignore[misc]
@@ -41,13 +41,13 @@ class PreconditionsMixin:
         now = type(row)._default_manager.select_for_update(no_key=True).filter(pk=row.pk).values("version").first()
         if now is None or (expected.strip() != "*" and etag(now) not in parse_etags(expected)):
             raise PreconditionFailed
-        if row.version != now["version"]:  # it changed between the reading and the lock
+        if row.version != now["version"]:  # a writer may have changed it between the first read and the lock
             row.refresh_from_db()
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
         body = response.data
-        if request.query_params:  # with ?fields= or ?expand= it is not the row alone that is shown
+        if request.query_params:  # with ?fields= or ?expand= the response is not the row alone
             return response
         if response.status_code < status.HTTP_300_MULTIPLE_CHOICES and isinstance(body, dict) and "version" in body:
             response["ETag"] = etag(body)
@@ -68,8 +68,7 @@ def _not_modified(response: Response) -> Response:
 
 
 class RejectIfMatchOnCreateMixin:
-    """For a view that makes rows. Of what is not there yet If-Match can name no version, `*` included (RFC 9110,
-    13.1.1)."""
+    """View mixin that rejects If-Match, `*` included, on creation: a new row has no version (RFC 9110, 13.1.1)."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
@@ -78,12 +77,12 @@ class RejectIfMatchOnCreateMixin:
 
 
 class ContentETagMixin:
-    """For a view of rows that never change, and so have no version: the ETag is of what is shown."""
+    """View mixin for immutable rows without a version: the ETag is a hash of the response."""
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
         made_or_read = self.action in {"create", "retrieve"}  # type: ignore[attr-defined]
-        is_one = made_or_read and isinstance(getattr(response, "data", None), dict)  # the repeat of an answer has none
+        is_one = made_or_read and isinstance(getattr(response, "data", None), dict)  # a replayed response has none
         if is_one and response.status_code < status.HTTP_300_MULTIPLE_CHOICES:
             response["ETag"] = quote_etag(sha256(JSONRenderer().render(response.data)).hexdigest()[:32])
             if request.method in SAFE_METHODS and _client_has(request, response["ETag"]):

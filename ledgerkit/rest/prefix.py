@@ -1,4 +1,4 @@
-"""Where the API is: the paths below the setting `API_PREFIX` (default "/api/")."""
+"""The URL prefix of the API: the setting `API_PREFIX` (default "/api/")."""
 
 from django.conf import settings
 
@@ -6,5 +6,5 @@ DEFAULT = "/api/"
 
 
 def is_api(path: str) -> bool:
-    """Return whether a request's path belongs to the API, and is answered in JSON."""
+    """Return whether a path belongs to the API, so that its errors are JSON."""
     return path.startswith(getattr(settings, "API_PREFIX", DEFAULT))

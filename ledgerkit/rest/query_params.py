@@ -1,4 +1,4 @@
-"""What a list may be asked for in its address, and how a wrong parameter is refused."""
+"""Errors for query parameters, and the filter backend of lists."""
 
 import re
 from typing import Any
@@ -7,23 +7,23 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
-NAME = re.compile("[A-Za-z_]{1,40}")  # as names of fields and parameters are
+NAME = re.compile("[A-Za-z_]{1,40}")  # the pattern of field and parameter names
 
 
 def safe_name(name: str) -> str:
-    """Return a name that somebody sent, for a refusal; what is no name of a field may be anything, a secret too."""
+    """Return a client's parameter name for an error message. Invalid names are masked: the text may be a secret."""
     return name if NAME.fullmatch(name) else "…"
 
 
 class BadQuery(ValidationError):
-    """Of a parameter in the address; its place is `?name`. Takes one with its sentence, or several as a dict."""
+    """A validation error of query parameters, with the place `?name`. Takes one name and message, or a dict."""
 
     def __init__(self, name: str | dict[str, Any], sentence: str = "", code: str = "invalid") -> None:
         super().__init__(name if isinstance(name, dict) else {name: [sentence]}, code)
 
 
 class ListFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # untyped
-    """django-filter's for lists alone: a verb finds its row by the address's path, whatever stands after it."""
+    """Filter lists only. Detail routes look up their row by the path and ignore filters in the query string."""
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
         filters = self.get_filterset(request, queryset, view) if view.action == "list" else None

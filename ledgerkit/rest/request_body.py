@@ -1,4 +1,4 @@
-"""The body of a request as it was before it was packed: JSON, as it is or in gzip (RFC 9110, 8.4), up to a size."""
+"""Request bodies: JSON, plain or compressed with gzip (RFC 9110, 8.4), up to a size limit."""
 
 import zlib
 from io import BytesIO
@@ -14,7 +14,7 @@ from ledgerkit.db.json_validation import LARGE
 WITH_BODY = {"POST", "PUT", "PATCH"}
 AS_IT_IS = {"", "identity"}
 GZIP = {"gzip", "x-gzip"}
-OF_GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say: with a header and a checksum as gzip writes them
+OF_GZIP = 16 + zlib.MAX_WBITS  # zlib: expect a gzip header and checksum
 
 
 class UnsupportedEncoding(exceptions.UnsupportedMediaType):
@@ -22,20 +22,21 @@ class UnsupportedEncoding(exceptions.UnsupportedMediaType):
 
 
 class BodyMixin:
-    """For every view that writes. Whoever comes after it, Idempotency-Key included, sees the unpacked body: that of a
-    repeated request is the same even where it was packed anew, which may give other bytes."""
+    """View mixin that decompresses the body. Idempotency hashes see the decompressed bytes, because compressing the
+    same body again may give others."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Once it is known who asks: nobody else may have a body unpacked."""
+        """Decompress the body after authentication, so that anonymous clients cannot make the server decompress."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
         if request.method in WITH_BODY and _length(request):
             _check_type(request)
             _unpack(request)
-            if _length(request) > LARGE:  # parsed now: before a transaction begins
+            if _length(request) > LARGE:  # parse now, before a transaction begins
                 request.data  # noqa: B018  # REST framework parses it when it is first asked for
 
     def handle_exception(self, exc: Exception) -> Any:
-        """A 415 says what would be taken; Accept-Encoding only where that is the matter (RFC 7694, 3)."""
+        """Add the accepted media types to a 415 response; Accept-Encoding only if the encoding was the cause (RFC 7694,
+        3)."""
         response = super().handle_exception(exc)  # type: ignore[misc]
         if isinstance(exc, UnsupportedEncoding):
             response["Accept-Encoding"] = "gzip"
@@ -45,9 +46,8 @@ class BodyMixin:
 
 
 def gunzip(packed: bytes, limit: int) -> bytes:
-    """What gzip packed. One member (RFC 1952) is taken, as programs write it: many empty ones would cost time without
-    end. No more than `limit` is ever unpacked. Raises ParseError for what is no gzip, is cut off or goes on after its
-    end, RequestDataTooBig for more than `limit` bytes."""
+    """Decompress one gzip member (RFC 1952), at most `limit` bytes. Only one is accepted: many empty members would take
+    unbounded time. Raises ParseError for invalid, truncated or trailing data, RequestDataTooBig above `limit`."""
     unpacker = zlib.decompressobj(OF_GZIP)
     try:
         body = unpacker.decompress(packed, limit + 1)
@@ -85,7 +85,7 @@ def _check_type(request: Request) -> None:
 
 
 def _length(request: Request) -> int:
-    """0 where it is no number, as Django and REST framework take it too."""
+    """Return the Content-Length, 0 if it is not a number, as in Django and REST framework."""
     try:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:

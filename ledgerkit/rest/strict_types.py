@@ -1,5 +1,5 @@
-"""JSON says what is a text, a number or a flag. REST framework reads "5" as a number, 5 as a text or an id, 1 as a
-flag. A field that a call does not take is refused: whoever sends it believes that it is stored."""
+"""Strict JSON types. REST framework accepts "5" as a number, 5 as a text or an id, and 1 as a boolean; here they are
+errors. Unknown fields are errors too: a client that sends one expects it to be stored."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -14,7 +14,7 @@ from .query_params import safe_name
 
 type Kind = tuple[type[serializers.Field[Any, Any, Any, Any]], Callable[[Any], bool], str]
 
-# A field is of the first kind that fits. A whole number may be written 5.0, as JSON Schema has it.
+# The first matching field class wins. An integer may be written 5.0, as in JSON Schema.
 KINDS: list[Kind] = [
     (serializers.CharField, lambda value: isinstance(value, str), "Expected a string."),
     (serializers.BooleanField, lambda value: isinstance(value, bool), "Expected true or false."),
@@ -27,12 +27,12 @@ KINDS: list[Kind] = [
 
 UNKNOWN = "Unknown field: this call takes {fields}."
 NO_FIELDS = "no fields"
-MOST_UNKNOWN = 20  # that one refusal lists of one object
+MOST_UNKNOWN = 20  # unknown fields listed per object in one error
 
 
 class StrictTypes(serializers.BaseSerializer[Any]):
-    """Refuses a value of another JSON type than its field's and a field that the call does not take, together with
-    whatever else is wrong. An update takes the row as it was read: its read-only fields are ignored there."""
+    """Serializer mixin that rejects values of another JSON type and unknown fields, together with all other errors. An
+    update accepts the row as it was read: its read-only fields are ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
         faults = self._unknown(data) | self._mistyped(data) if isinstance(data, dict) else {}

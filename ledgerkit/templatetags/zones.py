@@ -1,4 +1,4 @@
-"""The name of the zone that a page is shown in, and times in it."""
+"""Template tags for the time zone of a page and times in it."""
 
 from typing import Any
 
@@ -17,5 +17,5 @@ def time_zone() -> str:
 
 @register.filter
 def clock(time: Any, precision: str = "seconds") -> str:
-    """Return the time as zones.clock() has it; nothing of none."""
+    """Format a time with time_zones.clock(); return "" for None."""
     return time_zones.clock(time, precision) if time else ""
