@@ -203,7 +203,7 @@ class Cluster:
             self._run("pg_ctl", "start", *where, "-w", "-s", "-t", str(START_TIMEOUT), "-o", options, inherits=[lock])
 
     def _make_socket_dir(self) -> None:
-        """In a folder that everyone may write to, a stranger may have been first."""
+        """Make the socket's folder. In a folder that everyone may write to, a stranger may have made it first."""
         if self.socket_dir == self.data_dir:
             return
         if not self.socket_dir.exists():
@@ -245,6 +245,6 @@ class Cluster:
 
 
 def _environment() -> dict[str, str]:
-    """Without PGPORT, PGDATA and the like, which would change what the programs do."""
+    """Return the environment without PGPORT, PGDATA and the like, which would change what the programs do."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
     return kept | {"LC_ALL": "C"}

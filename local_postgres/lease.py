@@ -1,4 +1,4 @@
-"""Who still needs the server: everyone who holds a shared lock. The kernel drops the locks of the dead."""
+"""Lease on the server: everyone who needs it holds a shared lock. The kernel drops the locks of dead processes."""
 
 import fcntl
 import os

@@ -1,4 +1,5 @@
-"""Whose the embedded databases are: a plain role's, as which the application connects. The superuser only makes it."""
+"""Ownership of the embedded databases by a plain role, as which the application connects. The superuser only creates
+it."""
 
 from pathlib import Path
 

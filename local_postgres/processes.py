@@ -1,4 +1,4 @@
-"""Which PostgreSQL processes work on a data folder. A process id alone proves nothing: it may have been given again."""
+"""PostgreSQL processes that work on a data folder. A process id alone proves nothing: it may have been reused."""
 
 import os
 import time

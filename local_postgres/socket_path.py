@@ -1,4 +1,4 @@
-"""Where the embedded server listens: known before it runs, so that settings can name it."""
+"""Path of the embedded server's socket: known before the server runs, so that settings can name it."""
 
 import hashlib
 from pathlib import Path

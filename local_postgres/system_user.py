@@ -1,4 +1,5 @@
-"""Who runs the embedded server: you, or, because PostgreSQL refuses to run as root, an account made for it."""
+"""System user that runs the embedded server: the current one, or, because PostgreSQL refuses to run as root, an account
+made for it."""
 
 import logging
 import os
@@ -24,7 +25,7 @@ def uid() -> int:
 
 
 def run_as() -> dict[str, Any]:
-    """What subprocess needs to run a program of the server."""
+    """Return the arguments with which subprocess runs a program of the server as its user."""
     if not is_needed():
         return {}
     entry = _entry()

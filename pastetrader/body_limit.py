@@ -1,4 +1,4 @@
-"""How much of a request's body the server takes in, and for how long it waits for it."""
+"""Limits on a request's body: its size, and the time that it may take."""
 
 import asyncio
 import json
@@ -101,7 +101,7 @@ class Body:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def _end(self) -> Any:
-        """Whatever else is sent; then that the caller has gone, for which Django waits."""
+        """Receive the rest, and then the disconnect, for which Django waits."""
         while (message := await self.next())["type"] == "http.request":
             pass
         return message

@@ -1,4 +1,4 @@
-"""How many connections `manage.py serve` keeps open: of all clients, and of one address."""
+"""Limits on the open connections of `manage.py serve`: of all clients, and of one address."""
 
 import logging
 import resource
@@ -29,7 +29,7 @@ refused = RateLimitedLogger(
 
 
 class Open:
-    """What is open in this process: how many connections, how many of each network, how many that are refused."""
+    """Open connections of this process: all, those of each network, and those that are refused."""
 
     def __init__(self) -> None:
         self.every, self.refused = 0, 0

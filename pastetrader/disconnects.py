@@ -1,7 +1,7 @@
-"""Whoever hangs up while their page is made: it is made to its end, and nobody gets it.
+"""Let a view finish after the client disconnects; nobody receives its response.
 
-Django cancels the request instead. The thread that makes the page goes on all the same, but what it opened is known to
-it alone by then: its connection to the database is never given back, and the pool is empty after as many as it has.
+Django cancels the request instead. The thread of the view goes on all the same, but what it opened is known to it alone
+by then: its database connection is never given back, and the pool is empty after as many as it has.
 """
 
 import asyncio

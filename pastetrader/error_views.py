@@ -1,4 +1,4 @@
-"""What the site says where it has no page to show: to people in the admin's clothes, to programs as the API does it."""
+"""Error pages: in the admin's layout for people, as problems in JSON for programs."""
 
 import re
 from http import HTTPStatus
@@ -50,7 +50,7 @@ def _page(request: HttpRequest, template: str, status: HTTPStatus, title: str, *
 
 
 def _missing(request: HttpRequest, said: str) -> Permission | None:
-    """What the refusal names, or what the page of the admin asks for."""
+    """Return the permission that the refusal names, or that the page of the admin requires."""
     if named := CODENAME.fullmatch(said):
         app, codename = named["app"], named["codename"]
     elif asked := OF_ADMIN.fullmatch((request.resolver_match and request.resolver_match.url_name) or ""):

@@ -1,4 +1,4 @@
-"""How a line of the server's own log is written."""
+"""Formatters of the server's own log."""
 
 import logging
 import re
@@ -45,7 +45,7 @@ class ClientFaults(logging.Filter):
 
 
 class Access(logging.Filter):
-    """For uvicorn's log of requests, where it is on: the address without its parameters' values."""
+    """Formatter of uvicorn's access log, where it is on: addresses without the values of their parameters."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         arguments: Any = record.args

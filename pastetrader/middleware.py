@@ -1,4 +1,4 @@
-"""What every request passes on its way in and out."""
+"""Middleware of the project."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Where an address or a form may send somebody: to a page of this site that exists."""
+"""Redirects to addresses that a request names: only to pages of this site that exist."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,7 +15,7 @@ type View = Callable[..., HttpResponseBase]
 
 
 def leads_here(request: HttpRequest, target: str) -> bool:
-    """Whether `target` is the address of a page of this site, by which nobody is led astray or into a 404."""
+    """Return whether `target` is the address of an existing page of this site."""
     if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
         return False
     path = urlsplit(target).path
@@ -23,7 +23,7 @@ def leads_here(request: HttpRequest, target: str) -> bool:
 
 
 def _name_of(path: str) -> str | None:
-    """None where nothing answers, and for the patterns that catch the rest: they have no name."""
+    """Return the name of the URL pattern, or None where nothing matches, or a catch-all pattern does."""
     try:
         return resolve(path).url_name
     except (Resolver404, ValueError):

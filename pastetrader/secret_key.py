@@ -15,7 +15,7 @@ def read_or_make(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Of two processes that make it at once, the first link wins and both read the same whole key."""
+    """Make the key. If two processes make it at once, the first link wins and both read the same whole key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile("w", dir=path.parent, prefix=".secret_key-") as draft:  # born 0600
         draft.write(get_random_secret_key())

@@ -1,5 +1,5 @@
-"""How long `manage.py serve` waits for whoever is slow: to send headers, or to read what is sent to them. Bodies are
-bodies.py's, whichever server it is."""
+"""Time limits of `manage.py serve` for slow clients: to send headers, and to read the response. Bodies are limited in
+body_limit.py, for any server."""
 
 import asyncio
 import logging
@@ -37,8 +37,7 @@ class Timed(Pipelined):
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:
-        """What comes between two requests ends the idle time. The headers have all of their time from then on, however
-        much else comes."""
+        """End the idle time. The headers have all of their time from then on, however much else arrives."""
         super().data_received(data)
         if not self.is_answering and not self.transport.is_closing():
             self._await_headers()

@@ -1,4 +1,4 @@
-"""What every server does before it serves, whichever server it is."""
+"""Preparation that every server runs before it serves."""
 
 import gc
 import logging
@@ -37,8 +37,8 @@ def _collect() -> None:
 
 
 def settle() -> None:
-    """What is loaded by now stays. Python's collector would look through all of it each time that it has a full round,
-    in the middle of some answer."""
+    """Exclude from garbage collection what is loaded by now. A full collection would look through all of it, in the
+    middle of some request."""
     gc.collect()
     gc.freeze()
 

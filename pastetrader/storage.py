@@ -1,4 +1,4 @@
-"""How static files are collected: each under a name with its hash, so that a browser may keep it for ever."""
+"""Storage of static files: each under a name with its hash, so that browsers may keep it for ever."""
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 

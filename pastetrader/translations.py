@@ -39,7 +39,7 @@ def stored() -> Path:
 
 
 def of_scripts() -> Path:
-    """What Django's own scripts say and its catalogue lacks; ours say nothing by themselves."""
+    """Return the catalogue of strings in Django's own scripts that Django's lacks; our scripts have no strings."""
     return stored().with_name("djangojs.po")
 
 
@@ -75,6 +75,6 @@ def require_tools() -> None:
 
 
 def _run(*command: str, folder: Path) -> None:
-    """Without our settings: makemessages then looks at nothing but `folder`."""
+    """Run a command without our settings: makemessages then reads nothing but `folder`."""
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     subprocess.run(command, cwd=folder, env=environment, check=True)  # noqa: S603  # no word of it comes from outside

@@ -112,7 +112,7 @@ class Engine:
             self._retry(execution)
 
     def _attempt(self, execution: NodeExecution, flush: Callable[[], None]) -> bool:
-        """Whether this was the last one."""
+        """Run one attempt. Return whether it was the last one."""
         execution.start()
         self.progress(execution)
         try:

@@ -1,4 +1,4 @@
-"""Where the prices come from: a vendor who delivers one ticker at a time, as bytes, and not always whole."""
+"""The source of the prices: a vendor who delivers one ticker at a time, as bytes, and not always whole."""
 
 import csv
 from collections import defaultdict

@@ -55,7 +55,7 @@ class Recorder:
             _current.reset(token)
 
     def give_up(self) -> None:
-        """Whoever watches the console gets what the ledger did not, clear of the run's secrets."""
+        """Print the lines that the ledger did not take to the console, clear of the run's secrets."""
         if not self.lines:
             return
         scrubber = masking.scrubber(self.run.pk)
@@ -68,7 +68,7 @@ _current: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 @contextmanager
 def recorded(run: WorkflowExecution, node: NodeExecution | None = None) -> Iterator[Recorder]:
-    """What this thread logs inside is stored as lines of the run, and of the node if one is given."""
+    """Store what this thread logs inside as log lines of the run, and of the node if one is given."""
     recorder = Recorder(run, node)
     printed = at_work.set(masking.scrubber(run.pk))
     token = _current.set(recorder)

@@ -1,4 +1,4 @@
-"""What each node of the momentum screen computes: pure functions of what they are given, and a few log lines."""
+"""Computations of the momentum screen's nodes: pure functions of their input, and a few log lines."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ def market_close(job: Job) -> Output:
 
 
 def load_prices(job: Job) -> Output:
-    """What the feed's catalogue lists of each stock, never looking past the day of the screen."""
+    """Return the prices of each stock in the feed's catalogue, up to the day of the screen."""
     given = job.merged
     prices = {ticker: _listed(ticker, date.fromisoformat(given["as_of"])) for ticker in given["tickers"]}
     return {"as_of": given["as_of"], "prices": prices}
@@ -103,7 +103,7 @@ def rank(job: Job) -> Output:
 
 
 def market_filter(job: Job) -> Output:
-    """Whether the equal-weight average of the stocks stands above its own mean of the trend days."""
+    """Return whether the equal-weight average of the stocks is above its own mean of the trend days."""
     trends = {o["ticker"]: o["trend"] for o in job.inputs.values() if o["trend"]}
     if not trends:
         raise ValueError("No stock has a history long enough for the market filter.")

@@ -1,1 +1,1 @@
-"""How moments are written, in each language: see FORMAT_MODULE_PATH."""
+"""Formats of dates and times by language: see FORMAT_MODULE_PATH."""

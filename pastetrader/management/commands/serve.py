@@ -1,4 +1,4 @@
-"""What `make run` runs: everything is made ready, then served, in one process that ends as one."""
+"""The command of `make run`: prepares everything, then serves, in one process."""
 
 import secrets
 import signal
@@ -113,7 +113,7 @@ class Server(uvicorn.Server):
 
 
 def _free_name() -> str:
-    """Whoever has the name admin already may be anybody: it is not for us to make them a superuser."""
+    """Return a user name that is free. An existing user called admin may be anybody and is not made a superuser."""
     taken = set(get_user_model().objects.values_list("username", flat=True).filter(username__startswith="admin"))
     names = ("admin" if number == 1 else f"admin{number}" for number in count(1))
     return next(name for name in names if name not in taken)

@@ -111,7 +111,7 @@ def _values(workflow: Workflow, user: User | None, as_of: str | None) -> dict[st
 
 @contextmanager
 def _quiet_console() -> Iterator[None]:
-    """What nodes log is in the ledger; on the console it would drown the progress."""
+    """Keep log lines of nodes off the console: they are in the ledger, and would drown the progress."""
     logger = logging.getLogger("pastetrader.demo")
     logger.propagate = False
     try:
