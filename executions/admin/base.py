@@ -94,14 +94,14 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         """Redirect to the history on the row's page: Django's own view lists changes by forms, and there are none."""
         return redirect(f"{_address(self.opts, object_id)}#history")
 
-    def invalid_filter_response(self, request: HttpRequest, **more: Any) -> HttpResponse:
+    def invalid_filter_response(self, request: HttpRequest, **extra: Any) -> HttpResponse:
         """Render 400 naming the invalid filters. If only the cursor is invalid, redirect to the first page."""
         names = validation.invalid_parameters(self, request, request.GET.dict())
         kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
         if not names:
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
         context = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
-        return self.render_message(request, "not_offered", 400, **context | more)
+        return self.render_message(request, "not_offered", 400, **context | extra)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """Render 404 in place of Django's redirect to the front page."""

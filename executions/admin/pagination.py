@@ -62,7 +62,7 @@ class KeysetChangeList(StrictChangeList):
 
     def _estimate(self) -> int | None:
         """Return the planner's estimate of the number of rows, to two digits. None if a filter selects runs
-        (OfNewestRuns): this condition is added in _first() and is missing from the plan."""
+        (RunFieldFilter): this condition is added in _first() and is missing from the plan."""
         if any(getattr(spec, "runs", None) is not None for spec in self.filter_specs):
             return None
         (plan,) = json.loads(self.queryset.order_by().explain(format="json"))

@@ -10,11 +10,11 @@ from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 logger = logging.getLogger(__name__)
 
 
-def query_or_none[T](name: str, question: Callable[[], T], milliseconds: int) -> T | None:
-    """Return the result of `question`; None, with a log line, if it timed out or the database failed."""
+def query_or_none[T](name: str, load: Callable[[], T], milliseconds: int) -> T | None:
+    """Return the result of `load()`; None, with a log line, if it timed out or the database failed."""
     try:
         with statement_timeout(milliseconds):
-            return question()
+            return load()
     except StatementTimeout:
         logger.warning("The section %s took longer than %s ms.", name, milliseconds)
     except DatabaseError:

@@ -144,7 +144,7 @@ class TestNumbers:
             assert count(client, address) == number, address
 
     def test_beyond_a_thousand_nobody_counts(self, staff: Any, monkeypatch: Any) -> None:
-        monkeypatch.setattr(front_page, "COUNTED", 2)
+        monkeypatch.setattr(front_page, "MAX_COUNT", 2)
         monkeypatch.setattr(failures, "MAX_FAILURES", 2)
         flow = WorkflowFactory()
         for _ in range(3):

@@ -121,7 +121,7 @@ class NodesWorkflowFilter(WorkflowFilter):
         return queryset.filter(node__in=list(Node.objects.filter(workflow=UUID(value)).values_list("id", flat=True)))
 
 
-class OfNewestRuns(ConstantFilter):
+class RunFieldFilter(ConstantFilter):
     """Filter rows by a column of their run. No index has them in the order of the list, so the list reads the newest
     `shown` runs alone, one by one (see KeysetChangeList): those visible to the user that match the other filters."""
 
@@ -139,12 +139,12 @@ class OfNewestRuns(ConstantFilter):
         return queryset
 
 
-class NodesTriggerFilter(OfNewestRuns, TriggerFilter):
+class NodesTriggerFilter(RunFieldFilter, TriggerFilter):
     title = _("trigger (its newest 1,000 executions)")
     shown = 1_000
 
 
-class LinesWorkflowFilter(OfNewestRuns, WorkflowFilter):
+class LinesWorkflowFilter(RunFieldFilter, WorkflowFilter):
     title = _("workflow (its newest 100 executions)")
     shown = 100
 

@@ -48,7 +48,7 @@ class EndedFilter(PeriodFilter):
     column = "ended_at"
 
 
-class EndedBetween(LinkedFilter):
+class EndedBetweenFilter(LinkedFilter):
     """Filter by an interval of the end, excluding its end, as for a bar of a chart."""
 
     title = _("exact time of the end")
@@ -123,7 +123,7 @@ ALL = (
     FailedNodesFilter,
     RunCreatedFilter,
     EndedFilter,
-    EndedBetween,
+    EndedBetweenFilter,
     PaceFilter,
     CauseFilter,
     OwnerFilter,
@@ -132,7 +132,7 @@ ALL = (
 
 
 def format_interval(since: datetime, until: datetime) -> str:
-    """Return the value of EndedBetween in a link."""
+    """Return the value of EndedBetweenFilter in a link."""
     return f"{since.isoformat()}{BETWEEN}{until.isoformat()}"
 
 

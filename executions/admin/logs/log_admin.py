@@ -32,7 +32,7 @@ def newest_lines(lines: Any) -> list[ExecutionLog]:
 
 
 def hide_nodes(user: Any, run: Any, lines: list[Any]) -> list[Any]:
-    """Return the lines of `run`, with `node_execution` set to None if the user may not see node executions."""
+    """Set `node_execution` to None on each line of `run` if the user may not see node executions; return the lines."""
     if not can_see_nodes_and_logs(user, run)[0]:
         for line in lines:
             line.node_execution = None

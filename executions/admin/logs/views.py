@@ -68,7 +68,7 @@ class LogRequest:
 
 
 def _view_of_run(admin: Any, view: Callable[[LogRequest], HttpResponseBase]) -> View:
-    """Wrap a view of Log: allow GET and HEAD alone, and check permission for the run and its log."""
+    """Wrap a view of LogRequest: allow GET and HEAD alone, and check permission for the run and its log."""
 
     @wraps(view)
     def view_of_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:

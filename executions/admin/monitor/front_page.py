@@ -24,7 +24,7 @@ from .health import Count
 
 LIMIT_MS = 1_000  # for each statement of a section
 ROWS = 10  # of each section
-COUNTED = 1_000
+MAX_COUNT = 1_000
 
 ALLOWS_CONCURRENCY = Q(metadata__contains={"allow_concurrent": True})
 WITH_FAILED_NODES = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
@@ -125,9 +125,9 @@ def _count_in(user: Any, status: ExecutionStatus) -> Count:
 
 
 def _count(runs: Any, filters: dict[str, str]) -> Count:
-    """Count at most COUNTED runs, which bounds the cost of the query."""
-    number = runs.order_by()[: COUNTED + 1].count()
-    return Count(min(number, COUNTED), presets.runs_url(**filters), is_more=number > COUNTED)
+    """Count at most MAX_COUNT runs, which bounds the cost of the query."""
+    number = runs.order_by()[: MAX_COUNT + 1].count()
+    return Count(min(number, MAX_COUNT), presets.runs_url(**filters), is_more=number > MAX_COUNT)
 
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {

@@ -89,7 +89,7 @@ class Window:
         return f"{reverse('admin:executions_nodeexecution_changelist')}?{urlencode(query)}"
 
     def health(self, node: UUID, row: dict[str, Any]) -> NodeHealth:
-        """Build the results of a node from a row of executions(), which is empty for a node without any."""
+        """Build the results of a node from a row of count_executions(), which is empty for a node without any."""
         counts = {name: Count(row.get(name, 0), self.address(node, status=name)) for name in OF_STATUS}
         usual = WorkflowPercentiles.read(row.get("percentiles"), row.get("completed", 0))
         return NodeHealth(Count(row.get("every", 0), self.address(node)), **counts, usual=usual)

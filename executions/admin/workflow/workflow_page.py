@@ -95,11 +95,11 @@ class Sections:
     def health(self) -> list[health.Health] | None:
         """Return a list of one Health, or an empty list if no run ended recently."""
 
-        def question() -> list[health.Health]:
+        def load() -> list[health.Health]:
             found = health.workflow_health(self.user, self.workflow.pk)
             return [found] if found else []
 
-        return query_or_none("health", question, LIMIT_MS)
+        return query_or_none("health", load, LIMIT_MS)
 
     def context(self) -> dict[str, Any]:
         runs, view = self.runs or [], self.request.GET.get("view", "")
