@@ -8,7 +8,7 @@ SIGNS = (
     r"\u2060-\u2064\u2066-\u2069\u3164\ufeff\uffa0]"
 )
 SIGN = re.compile(SIGNS)
-# Form values must stay unchanged: value attributes and the content of textareas and options.
+# Form values must stay unchanged: value attributes, and the content of a textarea.
 VALUE_OR_SIGN = re.compile(rf'\bvalue="[^"]*"|{SIGNS}')
 BEGIN, END = "<textarea", "</textarea>"
 DELETE = 0x7F

@@ -42,7 +42,7 @@ class TokenForm(ModelForm):
 
     bound_to = forms.ModelMultipleChoiceField(
         label=_("Bound to workflows"),
-        queryset=Workflow.objects.none(),  # TokenAdmin.get_form() knows whose
+        queryset=Workflow.objects.none(),  # set by TokenAdmin.get_form()
         required=False,
         help_text=_("The only workflows that this token is for; none: all that its user may see."),
     )
@@ -59,8 +59,8 @@ class TokenForm(ModelForm):
 
 @admin.register(Token)
 class TokenAdmin(ChangesMixin, StrictAdmin):
-    """Tokens are made and revoked. Only a superuser makes one for another user, as whom it speaks: with rows that this
-    user does not own, its scopes let it do nothing that the user's own permissions do not."""
+    """Admin to create and revoke tokens. Only a superuser may create a token for another user; its scopes never exceed
+    that user's own permissions on rows of other owners."""
 
     form = TokenForm
     list_display = ("name", "user", "scopes_shown", "created_at", "last_used_at", "expires_at", "revoked_at")
@@ -82,7 +82,8 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         return ("name", *(("user",) if request.user.is_superuser else ()), "scopes", "bound_to", "expires_at")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """Offers the workflows that this user may see. The field is copied: every request shares the class's own."""
+        """Offer only the workflows that this user may see, in a copy of the field: the class attribute is shared by all
+        requests."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         if "bound_to" in form.base_fields:
             field = form.base_fields["bound_to"] = deepcopy(form.base_fields["bound_to"])
@@ -93,14 +94,14 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         return self.get_fields(request, obj) if obj is not None else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """What an engine needs, for a while, as create_token has it; from the address all but the time, whose two boxes
-        cannot show one text."""
+        """Return defaults for an engine with a limited lifetime, as in create_token. The query string may set all
+        fields but the time, whose split widget cannot render one string."""
         ends = timezone.now().replace(microsecond=0) + timedelta(days=DEFAULT_DAYS)
         asked = super().get_changeform_initial_data(request)
         return {"user": request.user.pk, "scopes": DEFAULT_SCOPES} | asked | {"expires_at": ends}
 
     def has_change_permission(self, request: HttpRequest, obj: Token | None = None) -> bool:
-        """In general: who may revoke. Of a row: nobody, no field is ever edited."""
+        """Return the permission to revoke, without an object. For an object return False: tokens are never edited."""
         return obj is None and super().has_change_permission(request)
 
     def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
@@ -110,14 +111,14 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         )
         obj.pk = row.pk
         obj.refresh_from_db()
-        obj.secret = secret  # type: ignore[attr-defined]  # on its way to response_add(), and nowhere else
+        obj.secret = secret  # type: ignore[attr-defined]  # passed to response_add() only
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         only_save = {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, only_save | (extra_context or {}))
 
     def response_add(self, request: HttpRequest, obj: Token, post_url_continue: str | None = None) -> HttpResponse:
-        """A page of its own: a message on the next one would leave the secret in a cookie."""
+        """Render the secret on its own page: a message for the next page would store it in a cookie."""
         words = {"title": gettext("Token made"), "opts": self.opts, "token": obj, "scopes": self.scopes_shown(obj)}
         context = self.admin_site.each_context(request) | words
         return TemplateResponse(request, "admin/tokens/token/made.html", context, headers={"Cache-Control": "no-store"})

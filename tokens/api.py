@@ -1,4 +1,4 @@
-"""Who may speak to the API: `Authorization: Token ptl_...`, and what its scopes, or a session's permissions, allow."""
+"""Authentication and permissions of the API: `Authorization: Token ptl_...`, scopes of tokens, users' permissions."""
 
 import hashlib
 from typing import Any
@@ -12,21 +12,22 @@ from rest_framework.request import Request
 from . import failed_attempts
 from .models import Token
 
-RIGHT = 3_600  # seconds for which a token that was right is let through where others of its address are refused
+RIGHT = 3_600  # seconds for which a valid token is accepted although its address is throttled
 
 
 def owner_id(row: Any) -> Any:
-    """Of the workflow that a row is, or belongs to."""
+    """Return the owner's id of a workflow, or of the workflow that a row belongs to."""
     while not hasattr(row, "owner_id"):
         row = row.workflow_execution if hasattr(row, "workflow_execution") else row.workflow
     return row.owner_id
 
 
 class TokenAuthentication(authentication.TokenAuthentication):
-    """REST framework's header and words, our hashed tokens. `request.auth` is the Token."""
+    """REST framework's token authentication with hashed tokens. `request.auth` is the Token."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """Raises Throttled for a token that is not known to be right, where too many from its address were wrong."""
+        """Authenticate the request. Raises Throttled after too many wrong tokens from the address, unless this token
+        was valid recently."""
         said = authentication.get_authorization_header(request)
         if said.partition(b" ")[0].lower() != self.keyword.lower().encode():
             return None
@@ -52,7 +53,8 @@ class TokenAuthentication(authentication.TokenAuthentication):
 
 
 def _was_valid_lately(said: bytes) -> bool:
-    """Lately: an engine is not refused for what another one of its address does. It is looked up all the same."""
+    """Return whether the token was valid recently: an engine is not throttled for another one at its address. The token
+    is still checked."""
     return bool(caches["failures"].get(_key(said)))
 
 
@@ -61,20 +63,20 @@ def _key(said: bytes) -> str:
 
 
 class BearerAuthentication(TokenAuthentication):
-    """The same in the words of RFC 6750, which every generated client knows: `Authorization: Bearer ptl_...`."""
+    """Authenticate with the Bearer scheme of RFC 6750, which generated clients use: `Authorization: Bearer ptl_...`."""
 
     keyword = "Bearer"
 
 
 def caller_id(request: Request) -> str:
-    """A token is a caller of its own, whoever else it belongs to."""
+    """Return the id of the caller: a token counts separately from its user."""
     auth = request.auth
     return f"token:{auth.pk}" if isinstance(auth, Token) else f"user:{request.user.pk}"
 
 
 class WriteThrottle(throttling.SimpleRateThrottle):
-    """REST framework's, for each caller by itself. Whoever is none has been refused before; and a refused request has
-    not come to its Idempotency-Key, which remembers nothing of it."""
+    """Throttle write requests per caller. Anonymous requests were rejected before. A throttled request does not reach
+    the idempotency check, so nothing is stored for its key."""
 
     scope = "write"
 
@@ -94,22 +96,22 @@ class ReadThrottle(WriteThrottle):
 
 
 def limit_to_token(rows: Any, request: Request, path: str = "workflow_id") -> Any:
-    """Of `rows`, those of the workflows that the request's token is bound to, if it is; `path` leads to their id."""
+    """Filter `rows` by the workflows that the request's token is bound to, if any. `path` is the lookup of their id."""
     bound_to = request.auth.bound_to if isinstance(request.auth, Token) else []
     return rows.filter(**{f"{path}__in": bound_to}) if bound_to else rows
 
 
 class ScopePermission(IsAuthenticated):
-    """What a caller may do at all; which rows it may see is the view's queryset.
+    """Permission to use an action at all; the view's queryset limits the rows.
 
-    A view says in `reads` which scope a token needs to read, where a session's user needs none; and in `grants` for
-    each other action which scope a token needs and which permission a session's user.
+    `reads` of a view is the scope that a token needs to read; a session's user needs none. `grants` maps each other
+    action to the scope that a token needs and the permission that a session's user needs.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not super().has_permission(request, view):
             return False
-        if getattr(view, "action", None) is None:  # the table of contents, or a method that the view has not (405)
+        if getattr(view, "action", None) is None:  # the API root, or an unsupported method (405)
             return True
         scope, permission = self._grant(request, view)
         if isinstance(request.auth, Token):
@@ -121,10 +123,10 @@ class ScopePermission(IsAuthenticated):
         return not permission or request.user.has_perm(permission)
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
-        """A scope never exceeds its user: what somebody sees only because staff may, a token of theirs changes only as
-        their permissions allow. `obj` is the row itself or the one that a new row will belong to."""
+        """Return whether a token may change a row: a scope never exceeds the permissions of its user. Staff may see
+        rows of other owners without the permission to change them. `obj` is the row, or the parent of a new row."""
         if request.method in SAFE_METHODS or not isinstance(request.auth, Token) or not request.user.is_staff:
-            return True  # who is not staff sees nothing but their own
+            return True  # others see only their own rows
         _scope, permission = self._grant(request, view)
         self.message = f"This is not yours, and your account lacks the permission {permission} to change it."
         return request.user.has_perm(permission) or owner_id(obj) == request.user.pk

@@ -1,6 +1,6 @@
-"""How many wrong passwords and tokens are taken before whoever tries them has to wait.
+"""Throttling of wrong passwords and tokens.
 
-They are counted in the cache, so each process of a server counts for itself. Nothing is kept of a password or a token.
+Failures are counted in the cache, per server process. No password or token is stored.
 """
 
 import hashlib
@@ -19,19 +19,20 @@ from django.http import HttpRequest
 logger = logging.getLogger(__name__)
 
 LONGEST = 150  # characters of a name that are logged
-SITE = 64  # bits of an IPv6 address that name a customer, who has the rest of them
+SITE = 64  # prefix length of an IPv6 customer network
 
 
 def address_of(request: HttpRequest) -> str:
-    """Of the client: what the connection says, or, behind PASTETRADER_PROXIES proxies, what the outermost of them says
-    in X-Forwarded-For. Whatever stands before that in the header was written by the client."""
+    """Return the client's address: the connection's, or, behind PASTETRADER_PROXIES proxies, the one that the outermost
+    proxy added to X-Forwarded-For. Earlier entries of the header are under the client's control."""
     said = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     number = settings.PROXIES
     return said[-number] if 0 < number <= len(said) else str(request.META.get("REMOTE_ADDR", ""))
 
 
 def network_of(address: str) -> str:
-    """What is counted as one: of IPv6 the network of a customer. Text that is no address counts by itself."""
+    """Return the unit that is counted: an IPv4 address, or an IPv6 customer network. Text that is no address counts as
+    it is."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -41,8 +42,7 @@ def network_of(address: str) -> str:
 
 @dataclass(frozen=True)
 class Counter:
-    """Of what was wrong with the same `key`, since the first of it; at `most` in `seconds`, or any number where it is
-    0."""
+    """A counter of failures under `key`: `most` failures are allowed in `seconds` since the first; 0 disables it."""
 
     key: str
     most: int
@@ -53,7 +53,7 @@ class Counter:
         return cls(hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest(), most, seconds)
 
     def wait(self) -> int:
-        """Seconds until another try is taken; 0 for now."""
+        """Return the seconds until another attempt is accepted; 0 if it is accepted now."""
         cache = caches["failures"]
         if not self.most or cache.get(self.key, 0) < self.most:
             return 0
@@ -71,7 +71,7 @@ class Counter:
 
 
 class Tried:
-    """One try of `what` by somebody."""
+    """An attempt, described by `what` in the log."""
 
     def __init__(self, what: str, counters: Iterable[Counter]) -> None:
         self.what, self.counters = what, list(counters)
@@ -80,7 +80,7 @@ class Tried:
         return max(counter.wait() for counter in self.counters)
 
     def failed(self) -> None:
-        """Counts it, and logs it."""
+        """Count and log the failure."""
         for counter in self.counters:
             counter.add()
         wait = self.wait()
@@ -88,12 +88,12 @@ class Tried:
         logger.warning("%s failed.%s", self.what, then)
 
     def succeeded(self) -> None:
-        """The first counter is that of the one who succeeded; the others count what else is tried."""
+        """Reset the first counter, of this user at this address. The others also count attempts on other names."""
         self.counters[0].forget()
 
 
 def login(request: HttpRequest, name: str) -> Tried:
-    """Of one name from one address, of whatever names from that address, and of the name from wherever."""
+    """Return the attempt, counted per name and address, per address, and per name."""
     address, seconds = address_of(request), settings.LOGIN_WAIT_SECONDS
     network, who = network_of(address), name.casefold()
     limits = (
@@ -111,15 +111,15 @@ def token(request: HttpRequest) -> Tried:
     return Tried(f"A request with a wrong token from {address[:LONGEST]!r}", [counter])
 
 
-# --- Passwords, one after the other -----------------------------------------
-PATIENCE = 10.0  # seconds that a login waits for those before it
+# --- Concurrent password checks ---------------------------------------------
+PATIENCE = 10.0  # seconds that a login waits for a turn
 _turns = BoundedSemaphore(settings.LOGINS_AT_ONCE)
 
 
 @contextmanager
 def take_turn() -> Iterator[bool]:
-    """Checking a password keeps a processor busy for half a second: few are checked at once, and those who wait hold
-    nothing. Whether it is one's turn within PATIENCE."""
+    """Limit how many passwords are checked at once: a check takes half a second of CPU, and waiting logins hold no
+    other resource. Yields False after PATIENCE seconds without a turn."""
     is_ours = _turns.acquire(timeout=PATIENCE)
     try:
         yield is_ours

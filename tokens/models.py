@@ -1,4 +1,4 @@
-"""Tokens with which programs speak to the API. Only a digest is stored: the token is shown once, when it is made."""
+"""API tokens. Only a digest is stored: the token is displayed once, on creation."""
 
 import hashlib
 import secrets
@@ -25,8 +25,8 @@ from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model
 
 NOTED_EVERY = timedelta(minutes=1)
 KEPT = timedelta(hours=24)
-PREFIX = "ptl_"  # lets a leaked one be recognised
-MARK = "?" * 64  # no digest
+PREFIX = "ptl_"  # makes leaked tokens recognisable to secret scanners
+MARK = "?" * 64  # not a valid digest
 
 
 class Scope(models.TextChoices):
@@ -36,12 +36,12 @@ class Scope(models.TextChoices):
     WORKFLOWS_WRITE = "workflows:write", _("write workflows")
 
 
-DEFAULT_SCOPES = [Scope.EXECUTIONS_READ.value, Scope.EXECUTIONS_REPORT.value]  # what an engine needs
+DEFAULT_SCOPES = [Scope.EXECUTIONS_READ.value, Scope.EXECUTIONS_REPORT.value]  # the scopes of an engine
 DEFAULT_DAYS = 90
 
 
 def digest(token: str) -> str:
-    """SHA-256 is enough: a token is 256 random bits, not a password that could be guessed."""
+    """Return the SHA-256 of a token. It needs no salt or key stretching: a token is 256 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -50,8 +50,8 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None, user__is_active=True)
 
     def of(self, secret: str) -> "Token | None":
-        """Return the usable token with this secret, with its user and, of staff, the user's permissions; None without
-        one. The same statement notes, to the minute, that it is used."""
+        """Return the usable token with this secret, with its user and, for staff, the user's permissions; else None.
+        The same statement records the use, once a minute."""
         row = _find(digest(secret), self.db)
         if row is None:
             return None
@@ -59,7 +59,7 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
         token = self.model.from_db(self.db, names, row[: len(names)])
         token.user = get_user_model().from_db(self.db, of_user, row[len(names) : -2])
         if (permissions := row[-2]) is not None:
-            token.user._perm_cache = set(permissions)  # type: ignore[attr-defined]  # where ModelBackend looks first
+            token.user._perm_cache = set(permissions)  # type: ignore[attr-defined]  # the cache of ModelBackend
         return token
 
     def issue(
@@ -71,7 +71,7 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
         expires_at: datetime | None = None,
         bound_to: Iterable[UUID] = (),
     ) -> "tuple[Token, str]":
-        """The new row, and the token in clear: the only time that anyone sees it."""
+        """Return the new row and the token in clear text, which cannot be read again."""
         secret = PREFIX + secrets.token_urlsafe(32)
         fields = {"scopes": scopes, "expires_at": expires_at, "bound_to": list(bound_to)}
         return self.create(user=user, name=name, digest=digest(secret), **fields), secret
@@ -113,13 +113,13 @@ class Token(AuditedModel, UUID7Model):
         return self.name
 
     def revoke(self) -> None:
-        """It opens nothing any more, from the next request on; a second call changes nothing."""
+        """Revoke the token from the next request on. A second call changes nothing."""
         Token.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
         self.refresh_from_db(fields=["revoked_at"])
 
 
 def _find(wanted: str, using: str) -> tuple[Any, ...] | None:
-    """Return the columns of the token and of its user, the user's permissions, and whether this use was noted."""
+    """Return the columns of the token and of its user, the user's permissions, and whether this use was recorded."""
     statement, parameters = _lookup()
     with connections[using].cursor() as cursor:
         cursor.execute(statement, [wanted if value == MARK else value for value in parameters])
@@ -129,8 +129,8 @@ def _find(wanted: str, using: str) -> tuple[Any, ...] | None:
 
 @cache
 def _lookup() -> tuple[str, tuple[Any, ...]]:
-    """Return the statement of _find(), with MARK in place of the digest. Every call of the API asks it: the
-    ORM takes 3.5 ms to make it anew, and the rest of a transition 6 (docs/decisions.md)."""
+    """Return the statement of _find(), with MARK in place of the digest. Every API request runs it: the ORM takes 3.5
+    ms to build it, and the rest of a transition 6 ms (docs/decisions.md)."""
     names, of_user = _columns()
     columns = [*names, *(f"user__{name}" for name in of_user)]
     found = Token.objects.usable().filter(digest=MARK).values_list(*columns, _permissions(), _noted())
@@ -139,14 +139,14 @@ def _lookup() -> tuple[str, tuple[Any, ...]]:
 
 @cache
 def _columns() -> tuple[list[str], list[str]]:
-    """Of a token, and of its user all but the password."""
+    """Return the columns of a token, and of its user without the password."""
     user = get_user_model()._meta.concrete_fields
     names = [field.attname for field in user if field.name != "password"]
     return [field.attname for field in Token._meta.concrete_fields], names
 
 
 def _permissions() -> Case:
-    """Return the permissions of a token's user, where they count and are not just all."""
+    """Return the permissions of a token's staff user; superusers need none."""
     user = OuterRef("user")
     granted = Permission.objects.filter(Q(user=user) | Q(group__user=user)).order_by()
     named = granted.values(full=Concat("content_type__app_label", Value("."), "codename"))
@@ -154,8 +154,8 @@ def _permissions() -> Case:
 
 
 def _noted() -> Case:
-    """Whether the use is noted, which this does where the last was long enough ago (sql/token_used.sql): a busy token
-    does not write a row for each call."""
+    """Record the use if the last recorded one is old enough (sql/token_used.sql), and return whether it was recorded. A
+    busy token does not write a row per request."""
     until = Now() - NOTED_EVERY
     note = Func("pk", until, function="token_used", output_field=models.BooleanField())
     return Case(When(Q(last_used_at=None) | Q(last_used_at__lt=until), then=note), default=False)
@@ -167,7 +167,7 @@ class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
 
 
 class IdempotencyKey(UUID7Model):
-    """The answer that a caller got to a request, for as long as sending it again gives the same one."""
+    """The stored response to a request, replayed when the request is repeated."""
 
     caller = models.CharField(max_length=50)
     key = models.CharField(max_length=255)

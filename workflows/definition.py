@@ -1,8 +1,8 @@
-"""The whole graph of a workflow, as somebody wants it to be: checked as a whole, then saved as a whole.
+"""The graph of a workflow as submitted: validated as a whole, then saved as a whole.
 
-A node is a dict of its fields; one with the id, or else the name, of a node that the workflow has changes that one.
-A node that is left out leaves the graph; one with the id of a retired node brings it back. A field that is left out, of
-a node or an edge that is there, keeps its value. Only what changes is written.
+A node is a dict of its fields. It changes the existing node with its id, or else its name. A node that is left out is
+removed from the graph; the id of a retired node brings it back. A missing field of an existing node or edge keeps its
+value. Only changes are written.
 An edge is a dict of its fields whose `source_node_id` and `target_node_id` are ids or names of the nodes.
 """
 
@@ -25,10 +25,10 @@ from .fields import DefinitionField
 from .models import Edge, Graph, Node, Workflow
 from .plans import forget_plans
 
-# kind ("nodes", "edges") → place in the list → field → sentences
+# kind ("nodes", "edges") → index in the list → field → messages
 type Faults = dict[str, dict[int, dict[str, list[str]]]]
 MANY = 500  # edges that are new at once
-BATCH = 200  # rows of one UPDATE: Django names each of them once a column
+BATCH = 200  # rows per UPDATE: Django repeats each row for every column
 TOO_MANY_NODES = _("A workflow has at most %(most)d nodes, and these are %(count)d: split it into several workflows.")
 TOO_MANY_EDGES = _("A workflow has at most %(most)d edges, and these are %(count)d: split it into several workflows.")
 TOO_LARGE = _(
@@ -40,7 +40,7 @@ CHANGEABLE = ("condition", "priority", "label")  # of an edge that is still the 
 
 
 def too_many(kind: str, rows: Any) -> str:
-    """Return what is said of more nodes, or edges, than a workflow may have; "" where they are few enough."""
+    """Return the error for too many nodes or edges, "" if the number is allowed."""
     most = {"nodes": settings.WORKFLOWS_MAX_NODES, "edges": settings.WORKFLOWS_MAX_EDGES}[kind]
     if not isinstance(rows, list) or len(rows) <= most:
         return ""
@@ -52,7 +52,7 @@ class Definition:
     def __init__(
         self, workflow: Workflow | None, nodes: list[dict[str, Any]] | None, edges: list[dict[str, Any]] | None
     ) -> None:
-        """None leaves the nodes, or the edges, as they are."""
+        """Validate the submitted graph. `None` keeps the existing nodes, or edges."""
         self.changed: set[UUID] = set()  # ids of rows that are there, new ones among them
         self.faults: Faults = defaultdict(lambda: defaultdict(dict))
         every = list(Node.objects.filter(workflow=workflow)) if workflow else []
@@ -68,13 +68,13 @@ class Definition:
 
     @property
     def is_new(self) -> bool:
-        """Whether saving would change the graph: a node or an edge is added, changed, retired or brought back."""
+        """Return whether saving would add, change, retire or bring back a node or an edge."""
         stored = self.there.keys() | {edge.pk for edge in self.old_edges}
         wanted = {row.pk for row in (*self.nodes, *self.edges)}
         return stored != wanted or bool(self.changed & stored)
 
     def as_graph(self) -> Graph:
-        """Return the graph as runs would remember it. It is not stored."""
+        """Return the graph as a run would store it. It is not saved."""
         nodes = [{name: getattr(node, name) for name in Graph.NODE} for node in self.nodes]
         edges = [
             {name: getattr(edge, f"{name}_id" if f"{name}_id" in ENDS else name) for name in Graph.EDGE}
@@ -83,7 +83,7 @@ class Definition:
         return Graph(nodes=[*map(Graph.stored, nodes)], edges=[*map(Graph.stored, edges)])
 
     def save(self, workflow: Workflow) -> None:
-        """Inside the caller's transaction."""
+        """Save the differences, inside the caller's transaction."""
         gone_edges = {edge.pk for edge in self.old_edges} - {edge.pk for edge in self.edges}
         if self.changed_edges and gone_edges:
             Edge.objects.filter(pk__in=gone_edges).delete()
@@ -159,7 +159,7 @@ class Definition:
         return [self._same_or(edge, old.get(edge.identity), edges[i]) for i, edge in enumerate(resolved)]
 
     def _same_or(self, new: Edge, old: Edge | None, fields: dict[str, Any]) -> Edge:
-        """The same edge stays the same row."""
+        """Return the existing edge with the same identity, or a new one: the same edge keeps its row."""
         return new if old is None else self._filled(old, {name: fields[name] for name in CHANGEABLE if name in fields})
 
     def _filled[M: Node | Edge](self, row: M, fields: dict[str, Any]) -> M:
@@ -170,7 +170,7 @@ class Definition:
         return row
 
     def _require(self, nodes: list[dict[str, Any]]) -> None:
-        """In a partial update too, a node that is new here is a whole one."""
+        """Check that new nodes have all required fields, in a partial update too."""
         ids, names = self.there.keys() | self.retired.keys(), {node.name for node in self.there.values()}
         for index, fields in enumerate(nodes):
             is_new = fields["id"] not in ids if "id" in fields else fields.get("name") not in names
@@ -210,14 +210,14 @@ class Definition:
 
 
 def differs(row: Any, name: str, value: Any) -> bool:
-    """Return whether storing `value` would change the field: secrets are masked and keys have no order when stored."""
+    """Return whether storing `value` would change the field: secrets are masked and keys are unordered when stored."""
     field = row._meta.get_field(name)
     stored = field.as_stored(value) if isinstance(field, DefinitionField) else value
     return _text(getattr(row, name)) != _text(stored)
 
 
 def _text(value: Any) -> str:
-    """Return JSON, in which 1 and true differ, as they do not in Python."""
+    """Return the value as JSON, in which 1 and true differ; in Python they are equal."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
@@ -234,7 +234,7 @@ def _finder(nodes: list[Node]) -> Callable[[str], UUID | None]:
 
 
 def _sizes(row: Any) -> Iterator[tuple[str, int]]:
-    """Yield the name of each document of a node or an edge, and its bytes as JSON."""
+    """Yield the name and the size in bytes, as JSON, of each document of a node or an edge."""
     for field in row._meta.concrete_fields:
         if isinstance(field, DefinitionField) and (value := getattr(row, field.attname)):
             written = json.dumps(value, separators=(",", ":"), ensure_ascii=False)

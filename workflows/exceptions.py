@@ -1,11 +1,11 @@
-"""What can go wrong with a definition.
+"""Exceptions of definitions.
 
-Each says the same twice: `str(error)` in English, as programs and logs read it, `error.sentence` in the language of the
-page that shows it.
+`str(error)` is the message in English, for programs and logs; `error.sentence` is the message in the language of the
+page.
 
 StaleObject     the row is newer than the object (also a ValueError, and Django's ObjectNotUpdated)
-HasHistory      a definition that was run cannot be deleted (also Django's ProtectedError)
-CyclicGraph     the edges close a circle (also a ValueError)
+HasHistory      a definition that was executed cannot be deleted (also Django's ProtectedError)
+CyclicGraph     the edges form a cycle (also a ValueError)
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ EXECUTED = _(
     "This {kind} has been executed and its history is kept: it cannot be deleted. "
     "Deactivate the workflow, or soft-delete it, instead."
 )
-NAMED = 30  # nodes of a circle, in its sentence
+NAMED = 30  # nodes of a cycle named in the message
 CIRCLE = _("The edges close a circle: {cycle}. Remove one of them.")
 
 
 class HasHistory(models.ProtectedError):
-    """A workflow or node that executions point at is part of the history: deactivate it or soft-delete it instead."""
+    """A workflow or node that was executed belongs to the history: deactivate it or soft-delete it instead."""
 
     def __init__(self, sentence: Any) -> None:
         self.sentence = sentence
@@ -42,7 +42,7 @@ class HasHistory(models.ProtectedError):
     @classmethod
     @contextmanager
     def translated(cls, model: type[models.Model]) -> Iterator[None]:
-        """Turns the database's refusal to delete rows of `model` into this, the transaction around it unharmed."""
+        """Raise HasHistory when the database refuses to delete rows of `model`; the transaction stays usable."""
         try:
             with transaction.atomic():
                 yield
@@ -53,7 +53,7 @@ class HasHistory(models.ProtectedError):
 
 
 class CyclicGraph(ValueError):
-    """The edges close a circle; `cycle` holds the names or ids along it, the first one repeated at the end."""
+    """The edges form a cycle. `cycle` holds its names or ids, with the first repeated at the end."""
 
     def __init__(self, cycle: Sequence[object]) -> None:
         self.cycle = list(cycle)

@@ -1,5 +1,5 @@
-"""JSON columns of definitions. What they hold is masked where a column's value is on its way into the database: save(),
-bulk_create(), bulk_update() and update() all pass there, the admin, the API and loaddata behind them."""
+"""JSON columns of definitions that mask secrets on the way to the database, in save(), bulk_create(), bulk_update() and
+update(), and therefore in the admin, the API and loaddata."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The shape of a workflow, as pure functions over node keys and (source, target) pairs."""
+"""Graph algorithms: pure functions on node keys and (source, target) pairs."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
@@ -10,7 +10,7 @@ type Pair[K: Hashable] = tuple[K, K]  # source, target
 
 
 def levels[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> dict[K, int]:
-    """The topological level of each node: 0 for those nothing leads to, else one more than the highest before it.
+    """Return the topological level of each node: 0 without predecessors, else one more than the highest predecessor.
 
     Nodes that may run at the same time share a level. Raises CyclicGraph.
     """
@@ -22,12 +22,12 @@ def levels[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> dict[K,
 
 
 def check_acyclic[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> None:
-    """Raises CyclicGraph, which names the circle."""
+    """Raise CyclicGraph, which names the cycle, if there is one."""
     _sorted(_predecessors(nodes, edges))
 
 
 def descendants[K: Hashable](starts: Iterable[K], edges: Iterable[Pair[K]]) -> set[K]:
-    """Everything that edges lead to from `starts`, directly or not; the starts themselves only if led to."""
+    """Return all nodes reachable from `starts`; a start itself only if it is reachable."""
     after = defaultdict(set)
     for source, target in edges:
         after[source].add(target)
@@ -52,4 +52,4 @@ def _sorted[K: Hashable](before: dict[K, list[K]]) -> list[K]:
     try:
         return list(TopologicalSorter(before).static_order())
     except CycleError as error:
-        raise CyclicGraph(error.args[1]) from None  # each node in it leads to the next
+        raise CyclicGraph(error.args[1]) from None  # each node has an edge to the next

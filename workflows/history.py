@@ -1,5 +1,5 @@
-"""What was changed of workflows and of tokens, and by whom. The database writes it (sql/definition_changes.sql), by
-whatever way a change came, and lets nobody change it; it outlives what it names."""
+"""The audit history of workflows and tokens. Database triggers write it for every kind of change
+(sql/definition_changes.sql) and keep it immutable. It outlives the rows that it refers to."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from ledgerkit.db.models import UUID7Model
 
 
 class AuditFields(UUID7Model):
-    """Who did it, through what, why and when. The names of user and token are what they were: both may be gone."""
+    """The actor, interface, reason and time of a change. Names of user and token are copies: both may be deleted."""
 
     through = models.CharField(_("through"), max_length=20, choices=Through)
     user_id = models.TextField(_("user id"), db_default="")
@@ -43,10 +43,10 @@ class ChangeAct(models.TextChoices):
 
 
 class DefinitionChange(AuditFields):
-    """What one statement changed of the rows of one kind that belong to one workflow, or are one token.
+    """The changes that one statement made to rows of one kind, of one workflow or token.
 
-    `rows` is a list of {"name", "act", "fields": {name: [before, after]}}, of MAX_ROWS rows at most; `more` is how many
-    others there were. Long values are cut.
+    `rows` is a list of {"name", "act", "fields": {name: [before, after]}}, at most MAX_ROWS rows; `more` counts the
+    others. Long values are truncated.
     """
 
     kind = models.CharField(_("kind"), max_length=20, choices=ChangedKind)
@@ -72,5 +72,5 @@ class DefinitionChange(AuditFields):
 
     @classmethod
     def of(cls, subject: Any) -> models.QuerySet["DefinitionChange"]:
-        """Return the changes of a workflow, its nodes and edges included, or of a token; the newest first."""
+        """Return the changes of a workflow, with its nodes and edges, or of a token; newest first."""
         return cls._default_manager.filter(subject_id=subject.pk)

@@ -1,11 +1,11 @@
-"""Where the nodes of a graph stand when it is drawn in layers, from left to right: a column for each level, few
-crossings, straight long edges. Pure, and in units of a grid: a column, and the height of a box with its gap.
+"""Layered layout of a graph, from left to right: a column per level, few crossings, straight long edges. Pure
+functions, in units of a grid: a column, and the height of a box with its gap.
 
-A long edge passes each column on its way by a bend, which keeps boxes off it. The long edges of one node share their
-bends, as branches share a trunk: that is truer to what is drawn, and makes the work for them linear in the columns.
+A long edge has a bend in each column that it passes, which keeps boxes off it. The long edges of one node share their
+bends, as branches share a trunk. This matches the drawing and makes their cost linear in the columns.
 
-The work is linear in nodes and edges. Bends are what could grow by the square (a chain whose every node leads to its
-end): there are at most BENDS for each node, for the shortest of the long edges. The others are drawn straight across.
+The cost is linear in nodes and edges. Only the number of bends could grow quadratically (a chain whose every node leads
+to its end): there are at most BENDS per node, for the shortest long edges. The others are drawn straight across.
 """
 
 from bisect import bisect_left
@@ -23,14 +23,14 @@ PATIENCE = 6  # sweeps without a gain
 SWAPS = 8  # rounds of exchanging neighbours
 STRAIGHTENINGS = 6
 BEND = 0.45  # the height of a bend, where a box has 1
-STRAIGHT = 4  # a bend holds on to its place so many times stronger than a box
+STRAIGHT = 4  # weight of a bend's position, relative to a box
 STEPS = 2_000_000  # of work on crossings, about a second: a graph beyond that is drawn with more of them
 BENDS, FEW = 4, 2_000  # bends for each node, and how many there may be in any graph
 
 
 @dataclass
 class Spot:
-    """A node, or a bend of the long edges of one, and what it is joined to in the next column."""
+    """A node, or a bend of the long edges of one, with its neighbours in the next column."""
 
     column: int
     source: int  # the place of the node in the list of nodes; of a bend, of the node that it leads from
@@ -46,8 +46,8 @@ class Spot:
 
 @dataclass
 class Layout[K: Hashable]:
-    """`spots` has the nodes in their order and then the bends; a node's row is that of its middle, from 0.5. `direct`
-    are the long edges that have no bends, by the places of their ends."""
+    """`spots` are the nodes in their order and then the bends; the row of a node is that of its middle, from 0.5.
+    `direct` are the long edges without bends, as pairs of indices."""
 
     nodes: list[K]
     spots: list[Spot]
@@ -62,13 +62,13 @@ class Layout[K: Hashable]:
         return max((spot.row + spot.height / 2 for spot in self.spots), default=0.0)
 
     def place(self, node: K) -> tuple[int, float]:
-        """Column and row."""
+        """Return column and row."""
         spot = self.spots[self.nodes.index(node)]
         return spot.column, spot.row
 
 
 def layered_layout[K: Hashable](nodes: Iterable[K], edges: Iterable[graph.Pair[K]]) -> Layout[K]:
-    """Edges to unknown nodes are left out. An edge that closes a circle is drawn as if it led the other way."""
+    """Return the layout of a graph. Edges to unknown nodes are left out; an edge that closes a cycle is reversed."""
     known = list(dict.fromkeys(nodes))
     places = {node: place for place, node in enumerate(known)}
     pairs = {(places[a], places[b]) for a, b in edges if a in places and b in places and a != b}
@@ -83,13 +83,13 @@ def layered_layout[K: Hashable](nodes: Iterable[K], edges: Iterable[graph.Pair[K
 
 
 def crossings(spots: list[Spot], order: Order) -> int:
-    """How often lines between neighbouring columns cross."""
+    """Count the crossings of lines between neighbouring columns."""
     at = _positions(order)
     return sum(_inversions(sorted((at[a], at[b]) for a in column for b in spots[a].after)) for column in order)
 
 
 def _levels(nodes: list[int], pairs: list[graph.Pair[int]]) -> tuple[dict[int, int], set[graph.Pair[int]]]:
-    """Of each node, and the pairs to be drawn: what closes a circle is cut, and turned round."""
+    """Return the level of each node, and the pairs to draw: those that close a cycle are reversed."""
     cut = set(_closing(nodes, pairs))
     kept = set(pairs) - cut
     levels = graph.levels(nodes, sorted(kept))
@@ -97,7 +97,7 @@ def _levels(nodes: list[int], pairs: list[graph.Pair[int]]) -> tuple[dict[int, i
 
 
 def _closing(nodes: list[int], pairs: list[graph.Pair[int]]) -> Iterator[graph.Pair[int]]:
-    """Yield the pairs that lead back to where a walk along the arrows came from: without them there is no circle."""
+    """Yield the back edges of a depth-first search: without them there is no cycle."""
     after = defaultdict(list)
     for a, b in pairs:
         after[a].append(b)
@@ -126,7 +126,7 @@ def _leading_back(start: int, after: dict[int, list[int]], seen: set[int]) -> It
 
 
 def _join(spots: list[Spot], pairs: set[tuple[int, int]]) -> list[graph.Pair[int]]:
-    """Join each pair, through the bends on its way; return those for which there are no bends left."""
+    """Connect each pair through its bends. Return the pairs for which no bends are left."""
     ahead = sorted(pairs, key=lambda pair: (spots[pair[1]].column - spots[pair[0]].column, pair))
     trunks: dict[int, list[int]] = {}  # of each source: itself, and its bends in the columns behind it
     left, direct = max(FEW, BENDS * len(spots)), []
@@ -143,7 +143,7 @@ def _join(spots: list[Spot], pairs: set[tuple[int, int]]) -> list[graph.Pair[int
 
 
 def _grow(spots: list[Spot], trunk: list[int], wanted: int) -> None:
-    """Give the trunk, which begins with its source, bends until it is as long as wanted."""
+    """Extend the trunk, which begins with its source, with bends to the wanted length."""
     while len(trunk) < wanted:
         spots.append(Spot(spots[trunk[0]].column + len(trunk), trunk[0], is_bend=True))
         _link(spots, trunk[-1], len(spots) - 1)
@@ -156,7 +156,7 @@ def _link(spots: list[Spot], a: int, b: int) -> None:
 
 
 def _reduce_crossings(spots: list[Spot], joined: list[int]) -> Order:
-    """The best order that sweeping to and fro found, after exchanges of neighbours."""
+    """Return the best order found by barycenter sweeps in both directions and exchanges of neighbours."""
     order = best = _first_order(spots, joined)
     fewest, waited, steps = crossings(spots, order), 0, 0
     cost = sum(len(spot.after) for spot in spots) + len(spots)
@@ -170,7 +170,7 @@ def _reduce_crossings(spots: list[Spot], joined: list[int]) -> Order:
 
 
 def _first_order(spots: list[Spot], joined: list[int]) -> Order:
-    """As a walk along the arrows meets them, so that what belongs together starts together."""
+    """Return the order of a depth-first walk, so that connected items start next to each other."""
     order: Order = [[] for _ in range(max((spots[place].column + 1 for place in joined), default=0))]
     seen: set[int] = set()
     waiting = [place for place in reversed(joined) if not spots[place].before]
@@ -183,7 +183,7 @@ def _first_order(spots: list[Spot], joined: list[int]) -> Order:
 
 
 def _barycenter_sweep(spots: list[Spot], order: Order, *, forward: bool) -> Order:
-    """Each column sorted by the mean place of what its items are joined to in the column before, or after."""
+    """Sort each column by the mean position of its neighbours in the column before, or after."""
     new = [list(column) for column in order]
     at = _positions(new)
     for column in new[1:] if forward else new[-2::-1]:
@@ -205,7 +205,7 @@ def _exchanged(spots: list[Spot], order: Order) -> Order:
 
 
 def _exchange(spots: list[Spot], column: list[int], at: dict[int, int]) -> int:
-    """How many neighbours of the column changed places, each for fewer crossings."""
+    """Exchange neighbours in a column where this reduces crossings. Return the number of exchanges."""
     done = 0
     near = {p: (sorted(at[o] for o in spots[p].before), sorted(at[o] for o in spots[p].after)) for p in column}
     for upper in range(len(column) - 1):
@@ -219,12 +219,12 @@ def _exchange(spots: list[Spot], column: list[int], at: dict[int, int]) -> int:
 
 
 def _above(firsts: list[int], seconds: list[int]) -> int:
-    """The crossings of two items that stand in this order, by the sorted places that they are joined to."""
+    """Count the crossings of two items in this order, by the sorted positions of their neighbours."""
     return sum(bisect_left(seconds, place) for place in firsts)
 
 
 def _inversions(lines: list[tuple[int, int]]) -> int:
-    """Count the pairs of lines, sorted by their starts, whose ends stand the other way round, by a Fenwick tree."""
+    """Count the pairs of lines, sorted by their starts, whose ends are in reverse order, with a Fenwick tree."""
     size = max((end for _start, end in lines), default=0) + 2
     tree, found = [0] * size, 0
     for number, (_start, end) in enumerate(lines):
@@ -245,7 +245,7 @@ def _positions(order: Order) -> dict[int, int]:
 
 
 def _straighten(spots: list[Spot], order: Order) -> None:
-    """Rows: each item as near as can be to what it is joined to, none over another."""
+    """Assign rows: each item as near as possible to its neighbours, without overlap."""
     for column in order:
         _balance(spots, column, [0.0] * len(column))
     for _ in range(STRAIGHTENINGS):
@@ -267,8 +267,8 @@ def _median_positions(spots: list[Spot], place: int, *, forward: bool) -> float:
 
 
 def _balance(spots: list[Spot], column: list[int], wanted: list[float]) -> None:
-    """The rows nearest to the wanted ones by least squares that keep the order and the heights: neighbours that would
-    meet move as one block, to the mean of what they want."""
+    """Assign the rows nearest to the wanted ones by least squares, keeping order and heights: items that would overlap
+    move as one block, to the mean of their wanted rows."""
     blocks: list[tuple[float, float, int]] = []  # mean, weight, how many
     offsets = _offsets(spots, column)
     for place, want, offset in zip(column, wanted, offsets, strict=True):
@@ -283,7 +283,7 @@ def _balance(spots: list[Spot], column: list[int], wanted: list[float]) -> None:
 
 
 def _offsets(spots: list[Spot], column: list[int]) -> list[float]:
-    """Of each item from the first, where all stand as close as they can."""
+    """Return the offset of each item from the first in the closest packing."""
     offsets, height = [], 0.0
     for place in column:
         offsets.append(height + spots[place].height / 2)
@@ -292,7 +292,7 @@ def _offsets(spots: list[Spot], column: list[int]) -> list[float]:
 
 
 def _pack_rows(spots: list[Spot], joined: list[int], loose: list[int]) -> None:
-    """Nodes without any edge have no order: they fill rows of their own below the rest."""
+    """Place nodes without edges in rows of their own below the rest."""
     placed = [*(spots[place] for place in joined), *(spot for spot in spots if spot.is_bend)]
     top = max((spot.row + spot.height / 2 for spot in placed), default=0.0)
     widest = max((spot.column + 1 for spot in spots), default=1)

@@ -1,5 +1,4 @@
-"""The definitions that executions point at: Workflow, Node, Edge, and the graphs that runs remember. What is saved is
-always a DAG."""
+"""Definitions: Workflow, Node, Edge, and the immutable Graph that runs refer to. A saved graph is always a DAG."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -81,34 +80,34 @@ class Workflow(AuditedModel, VersionedModel):
         super().save(**kwargs)
 
     def soft_delete(self) -> None:
-        """Put it out of use; its history stays. A second call changes nothing."""
+        """Mark as deleted; the history is kept. A second call changes nothing."""
         if self.deleted_at is None:
             self.deleted_at = Now()
             self.save(update_fields=["deleted_at"])
 
     def restore(self) -> None:
-        """Take a soft-deleted one back into use."""
+        """Undo soft_delete()."""
         self.deleted_at = None
         self.save(update_fields=["deleted_at"])
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Raises HasHistory where it has been executed."""
+        """Delete the workflow. Raises HasHistory if it was executed."""
         with HasHistory.translated(Workflow):
             return super().delete(*args, **kwargs)
 
     def levels(self) -> dict[Any, int]:
-        """The topological level of each node, by the node's id: what `execution_order` is made of."""
+        """Return the topological level of each node by its id, the base of `execution_order`."""
         nodes = self.nodes.current().values_list("id", flat=True)
         return graph.levels(nodes, self.edges.values_list("source_node_id", "target_node_id"))
 
     def graph_now(self) -> "Graph":
-        """Its graph as it is today, not stored."""
+        """Return the current graph, not stored."""
         nodes, edges = self.nodes.current().values(*Graph.NODE), self.edges.values(*Graph.EDGE)
         return Graph(workflow=self, nodes=[*map(Graph.stored, nodes)], edges=[*map(Graph.stored, edges)])
 
     @transaction.atomic
     def duplicate(self, **fields: Any) -> "Workflow":
-        """A new workflow of the same definition, whose own `fields` may differ; the history stays with this one."""
+        """Return a new workflow with the same definition, except for `fields`. The history is not copied."""
         named = {"name": _copy_of(self.name), "owner": self.owner} | fields
         kept = {name: getattr(self, name) for name in ("description", "config", "variables", "is_active")}
         new: Workflow = Workflow.objects.create(**kept | named)
@@ -138,7 +137,7 @@ class Node(AuditedModel, UUID7Model):
     )
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     updated_at = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
-    # In no graph any more, and its edges with it; it stays for the runs that remember it.
+    # A retired node is in no graph and has no edges. It is kept for the runs that refer to it.
     retired_at = models.DateTimeField(_("retired"), null=True, blank=True, editable=False)
 
     objects = NodeQuerySet.as_manager()
@@ -152,11 +151,11 @@ class Node(AuditedModel, UUID7Model):
             models.UniqueConstraint(
                 fields=["workflow", "name", "retired_at"],
                 name="node_name_unique_in_workflow",
-                nulls_distinct=False,  # of those in the graph; a retired one's name is free again
+                nulls_distinct=False,  # among active nodes: the name of a retired one is free
                 deferrable=models.Deferrable.IMMEDIATE,  # checked after the statement: two nodes may swap their names
                 violation_error_message=_("Another node of this workflow has this name: choose a different one."),
             ),
-            # Gives the edges' foreign key (workflow, node) something to point at.
+            # The target of the edges' foreign key (workflow, node).
             models.UniqueConstraint(fields=["workflow", "id"], name="node_of_workflow"),
             models.CheckConstraint(condition=Q(node_type__in=NodeType.values), name="node_type_known"),
             names.constraint("name", "node_name_clean"),
@@ -169,13 +168,13 @@ class Node(AuditedModel, UUID7Model):
         retry_config.check(self.retry_config)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Raises HasHistory where it has been executed."""
+        """Delete the node. Raises HasHistory if it was executed."""
         with HasHistory.translated(Node):
             return super().delete(*args, **kwargs)
 
     @property
     def max_retries(self) -> int:
-        """How often a failed execution of it may be retried: 3 where retry_config does not say."""
+        """Return how often a failed execution may be retried: 3 unless retry_config sets it."""
         return retries_in(self.retry_config)
 
 
@@ -227,11 +226,11 @@ class Edge(AuditedModel, UUID7Model):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Two edges that share it are the same edge: no handle and the empty one count as equal."""
+        """Return the key of the edge: edges with the same key are the same. No handle equals the empty one."""
         return self.source_node_id, self.target_node_id, self.source_handle or "", self.target_handle or ""
 
     def clean(self) -> None:
-        """The rules that the database holds too, as sentences: both ends in the edge's workflow, no circle."""
+        """Validate with messages what the database enforces too: both ends in the edge's workflow, no cycle."""
         if self.source_node_id and self.target_node_id:
             self._check_ends()
             self._check_circle()
@@ -257,8 +256,8 @@ class Edge(AuditedModel, UUID7Model):
 
 
 class Graph(UUID7Model):
-    """A graph as runs remember it: what nodes and edges were when the first of these runs was made. The database stores
-    it, with the run (`graph_of()` in sql/graphs.sql), so that every door of a run is covered."""
+    """An immutable copy of a graph, shared by the runs that were created with it. The database stores it with the run
+    (`graph_of()` in sql/graphs.sql), so that runs inserted in any way have one."""
 
     NODE: ClassVar = ("id", "name", "node_type", "position_x", "position_y")
     EDGE: ClassVar = (
@@ -293,12 +292,12 @@ class Graph(UUID7Model):
         return [(UUID(edge["source_node"]), UUID(edge["target_node"])) for edge in self.edges]
 
     def levels(self) -> dict[UUID, int]:
-        """As Workflow.levels()."""
+        """Return the topological level of each node by its id."""
         return graph.levels([UUID(node["id"]) for node in self.nodes], self.pairs)
 
     @staticmethod
     def stored(values: dict[str, Any]) -> dict[str, Any]:
-        """A node's or an edge's as `nodes` and `edges` hold them."""
+        """Return the values of a node or edge as stored in `nodes` and `edges`."""
         return {name: str(value) if isinstance(value, UUID) else value for name, value in values.items()}
 
 
@@ -308,7 +307,7 @@ def _copy_of(name: str) -> str:
 
 
 def _again[M: Node | Edge](row: M, workflow: Workflow) -> M:
-    """A new row of the same content."""
+    """Return a new row with the same content."""
     left = {"id", "workflow", "created_at", "updated_at"}
     columns = [field.attname for field in row._meta.concrete_fields if field.name not in left]
     return type(row)(workflow=workflow, **{name: getattr(row, name) for name in columns})

@@ -1,10 +1,10 @@
-"""How PostgreSQL goes about what it checks for each row that is written."""
+"""Cached query plans of PostgreSQL's row checks."""
 
 from django.db import connection
 
 
 def forget_plans() -> None:
-    """Let PostgreSQL plan anew how it checks each edge. A connection keeps the plans of foreign keys and triggers until
-    the next ANALYZE; one that was made while `nodes` was small reads the whole table for each of them."""
+    """Make PostgreSQL plan the checks of each edge again. A connection keeps the plans of foreign keys and triggers
+    until the next ANALYZE; one planned while `nodes` was small scans the whole table per edge."""
     with connection.cursor() as cursor:
         cursor.execute("DISCARD PLANS")

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def can_view_all(user: "AbstractUser | AnonymousUser", permission: str) -> bool:
-    """Staff who hold the view permission see every owner's; all others see their own."""
+    """Return whether the user sees rows of all owners: staff with the view permission. Others see their own."""
     return user.is_active and user.is_staff and user.has_perm(permission)
 
 
 class _GuardedDelete[M: models.Model](models.QuerySet[M]):
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Raises HasHistory, and deletes nothing, where a run points at any of them."""
+        """Delete the rows. Raises HasHistory, and deletes nothing, if any of them was executed."""
         with HasHistory.translated(self.model):
             return super().delete()
 
@@ -32,11 +32,11 @@ IDS = "(jsonb_path_query(%(expressions)s, '$[*].id') #>> '{}')::uuid"  # of the 
 
 class WorkflowQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any], VersionedQuerySet[Any]):  # type: ignore[override]  # as_manager() of each
     def alive(self) -> "WorkflowQuerySet":
-        """Those not soft-deleted."""
+        """Filter by not soft-deleted."""
         return self.filter(deleted_at=None)
 
     def with_graph(self) -> "WorkflowQuerySet":
-        """With `nodes` and `edges` read, without retired nodes."""
+        """Prefetch `nodes` and `edges`, without retired nodes."""
         nodes = self.model._meta.get_field("nodes").related_model._default_manager.current()
         return self.prefetch_related(models.Prefetch("nodes", nodes), "edges")
 
@@ -48,18 +48,19 @@ class WorkflowQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any], VersionedQuery
 
 class NodeQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any]):  # type: ignore[override]  # as above
     def current(self) -> "NodeQuerySet":
-        """Those in the graph of their workflow, as against retired ones."""
+        """Exclude retired nodes."""
         return self.filter(retired_at=None)
 
     def remembered(self) -> "NodeQuerySet":
-        """Those in a graph that some run was made with, or executed. Each graph is read once, however many nodes."""
+        """Filter by nodes that were executed or are in the graph of a run. Each graph is read once."""
         graphs = self.model._meta.get_field("workflow").related_model._meta.get_field("graphs").related_model
         of_these = graphs._default_manager.using(self.db).filter(workflow__in=self.order_by().values("workflow"))
         held = set(of_these.values_list(Func("nodes", template=IDS, output_field=models.UUIDField()), flat=True))
         return self.filter(models.Q(pk__in=held) | models.Q(executions__isnull=False)).distinct()
 
     def leave(self) -> None:
-        """Take them out of their graphs, their edges with them: retired where a run may remember them, else deleted."""
+        """Remove the nodes from their graphs, with their edges: retire those that a run may refer to, delete the
+        others."""
         with transaction.atomic(using=self.db):
             all_of_them, kept = set(_keys(self)), set(_keys(self.remembered()))
             nodes = self.model._default_manager.using(self.db)

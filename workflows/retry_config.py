@@ -1,4 +1,4 @@
-"""What a node's retry_config may say."""
+"""Validation and defaults of a node's retry_config."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from ledgerkit.db.json_validation import is_integer
 
 MAX_RETRIES = 3
 KEYS = ("max_retries", "delay")
-MOST_UNKNOWN = 20  # that one refusal lists
+MOST_UNKNOWN = 20  # keys listed in one error
 SHOWN = 40  # characters of a key
 NOT_WHOLE = _("retry_config.max_retries: expected a whole number from 0.")
 UNKNOWN = _("retry_config.%(key)s: there is no such key. It takes %(keys)s; use the node's config for others.")
@@ -21,13 +21,13 @@ def default_retry_config() -> dict[str, int]:
 
 
 def retries_in(retry_config: Any) -> int:
-    """Return how often a failed execution may be retried; the default where that is not said."""
+    """Return the number of retries of a failed execution, or the default if it is not configured."""
     retries = retry_config.get("max_retries", MAX_RETRIES) if isinstance(retry_config, dict) else MAX_RETRIES
     return int(retries) if is_integer(retries) else MAX_RETRIES
 
 
 def check(retry_config: Any) -> None:
-    """Raise ValidationError on `retry_config` for a key that nothing reads, and for a number that is none."""
+    """Raise ValidationError on `retry_config` for an unknown key or an invalid number."""
     known = retry_config if isinstance(retry_config, dict) else {"max_retries": None}
     retries = known.get("max_retries", MAX_RETRIES)
     faults = [] if is_integer(retries) and retries >= 0 else [ValidationError(NOT_WHOLE)]

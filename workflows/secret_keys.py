@@ -1,4 +1,4 @@
-"""What names a secret in a document, and documents masked by their keys alone. Pure."""
+"""Key names of secrets in documents, and masking of documents by their keys. Pure functions."""
 
 import re
 from functools import lru_cache
@@ -33,7 +33,7 @@ ABOUT = {
 }  # fmt: skip
 PLACES = {"page", "next", "continuation", "continue", "pagination", "cursor", "sync", "다음", "페이지"}  # in a list
 NO_VALUES = {"none", "null", "true", "false", "nil", "undefined"}
-SMALL = 1_000  # a number below it is none that somebody would have to guess
+SMALL = 1_000  # a smaller number is easy to guess, and no secret
 COUNTS = re.compile("tokens|tokencount|tokenlimit|tokenusage|tokenbudget")
 # Of a pair: {"name": "DB_PASSWORD", "value": ...}.
 NAMING = ("name", "Name", "key", "Key", "header", "variable", "field", "id")
@@ -41,7 +41,7 @@ VALUES = frozenset({"value", "Value", "values", "val", "content"})
 LONGEST_KEPT = 200  # characters of a key that is remembered: callers choose keys, and may make each a megabyte long
 BARE_WORD = re.compile("[A-Za-z_]{1,40}")
 
-# What a JSON Schema says of a property. What else it says there (`default`, `const`, `enum`, `examples`) are values.
+# JSON Schema keywords that are kept. Others (`default`, `const`, `enum`, `examples`) hold values.
 DESCRIBING = {
     "type", "format", "title", "description", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems",
     "maxItems", "uniqueItems", "required", "$ref", "contentEncoding", "contentMediaType",
@@ -50,7 +50,7 @@ SCHEMAS = {"items", "prefixItems", "anyOf", "oneOf", "allOf", "not", "additional
 
 
 def names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
-    """Whether a key names a secret, however it is written: `api_key`, `X-Api-Key`, `dbApiKey`."""
+    """Return whether a key names a secret, in any spelling: `api_key`, `X-Api-Key`, `dbApiKey`."""
     if len(key) > LONGEST_KEPT:
         return bool(_names_secret.__wrapped__(key, extra))
     return _names_secret(key, extra)
@@ -65,7 +65,7 @@ def _names_secret(key: str, extra: tuple[str, ...] = ()) -> bool:
 
 
 def _is_extra(key: str, extra: tuple[str, ...]) -> bool:
-    """Whether the key holds a name of the setting: who set it knows that every value under it is secret."""
+    """Return whether the key contains a name from the setting; every value under such a key is secret."""
     return bool(extra) and any(name in normalize_key(key) for name in filter(None, map(normalize_key, extra)))
 
 
@@ -92,7 +92,7 @@ def should_mask(key: Any, item: Any, extra: tuple[str, ...] = ()) -> bool:
         return item is not None
     if isinstance(item, bool) or (isinstance(item, str) and len(item) < 10 and item.casefold() in NO_VALUES):
         return False
-    # `max_tokens` is a number of words, and `token` is a secret even where it is a number, if a large one.
+    # `max_tokens` is a count, but a large number under `token` is a secret.
     return not isinstance(item, int | float) or not (abs(item) < SMALL or COUNTS.search(normalize_key(key)))
 
 
@@ -101,7 +101,7 @@ def is_small(word: str) -> bool:
 
 
 def hidden_in(value: dict[Any, Any], extra: tuple[str, ...] = ()) -> frozenset[str]:
-    """The keys of what is secret because another key of the same object names it."""
+    """Return the keys whose values are secret because another key of the same object names the secret."""
     if VALUES.isdisjoint(value):
         return frozenset()
     names = [
@@ -113,8 +113,8 @@ def hidden_in(value: dict[Any, Any], extra: tuple[str, ...] = ()) -> frozenset[s
 
 
 def is_pair(items: Any, extra: tuple[str, ...] = ()) -> bool:
-    """Whether the second item is the value of a secret that the first one names, as in `["Authorization", "Bearer x"]`.
-    Of two bare words both may be names."""
+    """Return whether the second item is the value of a secret that the first one names, as in `["Authorization",
+    "Bearer x"]`. In a pair of bare words both may be names."""
     if len(items) != 2 or not isinstance(items[0], str) or not isinstance(items[1], str | int | float):
         return False
     second = items[1]
@@ -122,8 +122,8 @@ def is_pair(items: Any, extra: tuple[str, ...] = ()) -> bool:
 
 
 def hidden_items(items: Any, extra: tuple[str, ...] = ()) -> frozenset[int]:
-    """Return the places of what is secret because the item before it names it: in a pair, or as an option of a command,
-    as in `["tool", "--password", "x"]`."""
+    """Return the indices of items that are secret because the item before names them: in a pair, or as a command line
+    option, as in `["tool", "--password", "x"]`."""
     if is_pair(items, extra):
         return frozenset({1})
     options = [at for at, item in enumerate(items[:-1]) if isinstance(item, str) and item[:1] == "-"]
@@ -140,8 +140,7 @@ def normalize_key(key: str) -> str:
 
 
 def mask_document(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any:
-    """A copy with the mask in place of each value under a key that names a secret; the keys there stay readable. All
-    of it where it is `secret` itself."""
+    """Return a copy with each value under a secret key masked; the keys are kept. `secret` masks the whole value."""
     if isinstance(value, dict):
         more = hidden_in(value, extra)
         return {
@@ -155,7 +154,7 @@ def mask_document(value: Any, extra: tuple[str, ...] = (), secret: bool = False)
 
 
 def mask_schema(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any:
-    """masked() of a JSON Schema, whose keys name properties: what it says of one stays, a value that it gives goes."""
+    """Mask a JSON Schema, whose keys are property names: keywords are kept, values given by it are masked."""
     if isinstance(value, list | tuple):
         return [mask_schema(item, extra, secret) for item in value]
     if isinstance(value, dict):

@@ -45,7 +45,7 @@ def read(rows: Any, names: tuple[str, ...]) -> tuple[list[Any], bool]:
 
 def large_fields(rows: Any) -> tuple[str, ...]:
     """Return the names of the text and JSON fields that a query reads."""
-    named, are_left_out = rows.query.deferred_loading  # Django has no public API for defer() and only()
+    named, are_left_out = rows.query.deferred_loading  # Django has no public API to read what defer() and only() set
     fields = [field.name for field in rows.model._meta.concrete_fields if isinstance(field, JSONField | TextField)]
     return tuple(name for name in fields if (name in named) is not are_left_out)
 

@@ -1,4 +1,4 @@
-"""What was changed of definitions and tokens: the list of all of it, and the history page of one workflow or token."""
+"""Changes of definitions and tokens: the list of all, and the history page of one workflow or token."""
 
 import json
 from collections import defaultdict
@@ -21,8 +21,8 @@ from ledgerkit.db.models import parse_uuid
 from workflows.history import ChangeAct, ChangedKind, DefinitionChange
 from workflows.models import Node
 
-SHOWN = 200  # changes on the page of one workflow or token, the newest
-ROWS = 5  # rows of one change that are shown; the others are counted
+SHOWN = 200  # newest changes on the history page
+ROWS = 5  # displayed rows of one change; the others are counted
 
 User = get_user_model()
 
@@ -30,7 +30,7 @@ type Field = tuple[str, str, str]
 
 
 class Reference(NamedTuple):
-    """A field that holds an id: how it is called on a page, and whose id it is."""
+    """A field that holds an id: its label on a page, and its model."""
 
     title: str
     model: type[models.Model]
@@ -107,7 +107,7 @@ class DefinitionChangeAdmin(StrictAdmin):
 
 
 class Names:
-    """What nodes and users are called today whose ids stand in these changes."""
+    """The current names of nodes and users whose ids occur in these changes."""
 
     def __init__(self, rows: Iterable[DefinitionChange]) -> None:
         found: dict[type[models.Model], set[Any]] = defaultdict(set)
@@ -122,12 +122,12 @@ class Names:
         }
 
     def of(self, field: str, value: Any) -> Any:
-        """Return the name of the row that a field points at; its id where it is gone."""
+        """Return the name of the row that a field refers to, or its id if the row is deleted."""
         return self._names.get((REFERENCES[field].model, str(value)), value)
 
 
 class ChangeView:
-    """A change as its row is shown."""
+    """Presenter of a change."""
 
     def __init__(self, row: DefinitionChange, names: Names) -> None:
         self.row, self.names = row, names
@@ -141,7 +141,7 @@ class ChangeView:
             yield name, [(field, _text(before), _text(after)) for field, (before, after) in self._fields(part)]
 
     def _fields(self, part: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-        """Yield the fields that differ. The ends of an edge that was made or deleted stand in its own name."""
+        """Yield the fields that differ. The ends of a created or deleted edge are left out: its name contains them."""
         for field, values in part["fields"].items():
             if field not in REFERENCES:
                 yield field, values
@@ -150,7 +150,7 @@ class ChangeView:
 
 
 class ChangesMixin(StrictAdmin):
-    """Shows what was changed, by whatever way, where Django shows only what was done in the admin."""
+    """Show every recorded change on the history page. Django shows only changes made in the admin."""
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         subject = self.get_object(request, unquote(object_id))
@@ -173,7 +173,7 @@ class ChangesMixin(StrictAdmin):
 
 
 def _text(value: Any) -> str:
-    """Return a value as a person reads it: a text as it is, anything else as JSON, nothing for what was not there."""
+    """Return a value for display: a text unchanged, anything else as JSON, "" for a missing value."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

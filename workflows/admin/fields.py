@@ -1,4 +1,4 @@
-"""Form fields of a definition's page."""
+"""Form fields of the workflow form."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LO
 
 
 class StorableJSONField(forms.JSONField):
-    """JSON that PostgreSQL takes: no NUL, no half of a character, no NaN, no endless nesting. Left empty, it becomes
+    """JSON that PostgreSQL can store: no NUL, lone surrogate, NaN or unlimited nesting. An empty input becomes
     `empty()`."""
 
     default_error_messages = {"unstorable": _("This JSON cannot be stored: %(reason)s")}
@@ -52,7 +52,7 @@ class StorableJSONField(forms.JSONField):
 
 
 class JSONMixin:
-    """Small fields for JSON, which can be pulled larger."""
+    """Use small, resizable text areas for JSON fields."""
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if isinstance(db_field, models.JSONField):

@@ -1,4 +1,5 @@
-"""The form of a workflow: its own fields, and its graph as one text, so that its size does not grow with the graph."""
+"""The workflow form: its own fields, and the graph as one text, so that the number of inputs does not depend on the
+graph."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ HALF_AN_EDGE = _("A new edge needs both its ends: choose the other node too, or 
 
 
 class Lines(forms.CharField):
-    """Text of lines that end as they ended before: browsers send each of them with CR and LF."""
+    """A text field that keeps the stored line endings: browsers submit CR LF."""
 
     widget = forms.Textarea
 
@@ -68,7 +69,7 @@ def with_lf(text: str) -> str:
 
 
 class WorkflowForm(ModelForm):
-    """`definition` is the graph that is wanted, once the form was found to be valid; None where it is not changed."""
+    """`definition` is the submitted graph after validation; None if it is unchanged."""
 
     read_version = forms.IntegerField(label=_("version"), widget=forms.HiddenInput, required=False)
     description = Lines(label=_("description"), widget=forms.Textarea(attrs={"rows": 3, "cols": 80}))
@@ -94,7 +95,7 @@ class WorkflowForm(ModelForm):
         return super().is_valid() and not self.is_preview
 
     def clean_description(self) -> str:
-        """What is stored stays as it is, its ends of lines too, where nobody typed anything."""
+        """Return the stored text, with its line endings, if it was not edited."""
         is_changed = "description" in self.changed_data
         return str(self.cleaned_data["description"] if is_changed else self.instance.description)
 
@@ -109,7 +110,7 @@ class WorkflowForm(ModelForm):
         return found
 
     def clean_graph(self) -> str:
-        """Judge the text as the API judges its body."""
+        """Validate the text like the body of an API request."""
         text = str(self.cleaned_data["graph"])
         if "graph" not in self.changed_data and self._stored:
             return text
@@ -122,12 +123,12 @@ class WorkflowForm(ModelForm):
 
     @property
     def changes(self) -> bool:
-        """Whether there is anything to be saved."""
+        """Return whether there is anything to save."""
         typed = bool(set(self.changed_data) - {"read_version", "graph"})
         return typed or (self.definition is not None and self.definition.is_new)
 
     def drawn(self) -> Graph | None:
-        """Return the graph as it would be saved; None where what was typed has faults."""
+        """Return the graph as it would be saved; None if the text has errors."""
         if self.is_bound and self.definition is not None:
             return self.definition.as_graph()
         if self.is_bound and "graph" in self.errors:
@@ -140,7 +141,7 @@ class WorkflowForm(ModelForm):
 
 
 def _sentences(errors: Any, graph: dict[str, Any]) -> Iterator[str]:
-    """Yield the faults that the API would answer, each with its place and what stands there."""
+    """Yield the errors that the API would return, each with its place and the value there."""
     found = list(_places(errors))
     for path, sentence in found[:SHOWN]:
         yield f"{_place(path, graph)}: {gettext(sentence)}" if path else gettext(sentence)

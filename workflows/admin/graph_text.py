@@ -1,6 +1,6 @@
-"""A graph as a text that people read and write: JSON of the API's shape, a line for each node and each edge.
+"""A graph as editable text: JSON in the API's format, one line per node and edge.
 
-The text is the whole of the graph: a field that it leaves out has its default, so short lines say all.
+The text is the complete graph: a missing field has its default, so short lines are enough.
 """
 
 import json
@@ -16,7 +16,9 @@ from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LO
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Edge, Node, Workflow
 
-KINDS: dict[str, tuple[Any, tuple[str, ...], tuple[str, ...]]] = {  # model, fields that are always said, the others
+KINDS: dict[
+    str, tuple[Any, tuple[str, ...], tuple[str, ...]]
+] = {  # model, fields that are always written, other fields
     "nodes": (
         Node,
         ("id", "name", "node_type"),
@@ -39,7 +41,7 @@ UNSTORABLE = gettext_lazy("%(place)s: this JSON cannot be stored: %(reason)s")
 
 
 def write_graph(workflow: Workflow | None) -> str:
-    """Return the graph of the workflow as text, its nodes in the order in which they were made."""
+    """Return the graph of the workflow as text, its nodes in creation order."""
     if workflow is None:
         return format_graph(EMPTY)
     nodes = list(workflow.nodes.current().order_by("id"))
@@ -55,13 +57,13 @@ def write_graph(workflow: Workflow | None) -> str:
 
 
 def format_graph(graph: dict[str, Any]) -> str:
-    """Return the text of what read() returned, or of the same shape."""
+    """Return the text of a graph in the format of parse_graph()."""
     lists = [f'  "{kind}": [{_lines(graph.get(kind, []))}]' for kind in KINDS]
     return "{\n" + ",\n".join(lists) + "\n}"
 
 
 def parse_graph(text: str) -> dict[str, list[dict[str, Any]]]:
-    """Return what the text says. Raises ValidationError, which names the place, for what is no graph."""
+    """Return the parsed graph. Raises ValidationError, which names the place of the error."""
     found = _parse_json(text) if text.strip() else EMPTY
     if not isinstance(found, dict) or found.keys() - KINDS.keys():
         raise ValidationError(NOT_A_GRAPH)
@@ -76,13 +78,13 @@ def parse_graph(text: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def whole(graph: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the graph with the defaults of the fields that were left out."""
+    """Return the graph with defaults for missing fields."""
     defaults = {kind: _defaults(kind) for kind in KINDS}
     return {kind: [defaults[kind] | row for row in rows] for kind, rows in graph.items()}
 
 
 def title(kind: str, row: Any) -> str:
-    """Return how a node or an edge of the text is called by whoever reads it."""
+    """Return the label of a node or an edge for error messages."""
     if not isinstance(row, dict):
         return ""
     names = [str(row.get(name, "?")) for name in (("name",) if kind == "nodes" else ("source_node", "target_node"))]
@@ -90,7 +92,7 @@ def title(kind: str, row: Any) -> str:
 
 
 def _node_names(node: Node) -> str:
-    """Return what an edge calls the node: its name, but for a name that could be an id."""
+    """Return the reference to a node in an edge: its name, or its id if the name looks like an id."""
     return node.name if parse_uuid(node.name) is None else str(node.pk)
 
 

@@ -64,7 +64,7 @@ class ActiveFilter(ConstantFilter):
 
 
 class PagesChangeList(StrictChangeList):
-    """For whoever may see runs: a workflow's name leads to the page that shows them, not to the form."""
+    """Link a workflow's name to its page of runs instead of the form, if the user may see runs."""
 
     def url_for_result(self, result: Any) -> str:
         return reverse("workflow_page", args=[result.pk])
@@ -115,21 +115,21 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
 
     @admin.display(description=_("graph"))
     def graph(self, row: Workflow) -> str:
-        """For who may not change it."""
+        """Render the graph for users without the permission to change it."""
         return format_html('<pre class="graph-text" tabindex="0">{}</pre>', graph_text.write_graph(row))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """A class of its own for each request, which is told what the request is for."""
+        """Return a new class per request, which holds the request's parameters."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.is_preview = PREVIEW in request.POST
         form.refusal = getattr(request, "refusal", "")
         return form
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """What somebody else did between the check of the form and its saving gives the form back, as it was typed."""
+        """Render the form again, as it was typed, if another user saved a change between validation and saving."""
         if request.method == "POST" and "graph" in request.POST:
             request.POST = with_additions(request.POST)  # type: ignore[assignment]  # a QueryDict as well
         try:
@@ -152,7 +152,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Workflow, form: Any, change: bool) -> None:
-        """A form that changes nothing saves nothing, and the version stays."""
+        """Save only a form that changes something, so that the version is kept otherwise."""
         if change and not form.changes:
             return
         super().save_model(request, obj, form, change)
@@ -183,7 +183,8 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             return self._refused(request, refusal.sentence, request.path.removesuffix("delete/") + "change/")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Raises HasHistory for those that were executed. Django's would list every node and edge by itself."""
+        """Return the workflows to delete. Raises HasHistory if one was executed. Django's would list each node and
+        edge."""
         for row in objs:
             if row.executions.exists():
                 raise HasHistory(format_lazy(EXECUTED, workflow=row))
@@ -221,7 +222,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     def _each(
         self, request: HttpRequest, question: Question, act: Callable[[Workflow], Any], done: str
     ) -> HttpResponse | None:
-        """Ask, and do it once the page that asks was answered."""
+        """Render the confirmation page, or run the action on each row once it is confirmed."""
         if not is_confirmed(request) or (question.rows and not question.possible):
             return confirmation_page(self, request, question)
         count = sum(self._did(request, row, act) for row in question.possible)
@@ -249,8 +250,8 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
 
 
 def with_additions(sent: QueryDict) -> QueryDict:
-    """Return what was sent, with the node and the edge of its small fields added to the text of the graph. Where the
-    text has faults everything stays as it was typed."""
+    """Return the POST data with the node and edge of the small inputs added to the graph text. If the text has errors,
+    return the data unchanged."""
     name, kind, source, target = (sent.get(field, "").strip() for field in ADDED)
     try:
         graph = graph_text.parse_graph(str(sent["graph"])) if name or (source and target) else None
@@ -274,7 +275,7 @@ def _may_edit_graph(request: HttpRequest) -> bool:
 
 
 def _may_see_runs(request: HttpRequest) -> bool:
-    """As the admin of runs has it."""
+    """Return whether the user may see runs, by the rule of their admin."""
     return any(request.user.has_perm(f"executions.{act}_workflowexecution") for act in ("view", "change"))
 
 

@@ -1,4 +1,4 @@
-"""What the list of workflows may be asked for."""
+"""Filters of the list of workflows."""
 
 from typing import Any
 

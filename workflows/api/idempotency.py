@@ -1,10 +1,10 @@
-"""The same answer to the same request: `Idempotency-Key` on every POST.
+"""`Idempotency-Key` for every POST: a repeated request gets the stored response.
 
-The first answer to a key is kept with it for 24 hours, in the transaction that did the work: a crash between work and
-answer loses both or neither, so that sending the request again does the work once. A key belongs to its caller.
+The first response is stored for 24 hours, in the transaction of the work: a crash loses both or neither, so repeating
+the request does the work once. A key belongs to its caller.
 
-A 412 is not kept, as nothing was done: with another If-Match, which is no part of what the key stands for, the same
-request may be sent again under its key.
+A 412 is not stored, because nothing was done: the request may be repeated under its key with another If-Match, which is
+not part of the request's hash.
 """
 
 from contextlib import ExitStack
@@ -41,13 +41,13 @@ class KeyReused(exceptions.APIException):
     default_code = "idempotency_key_reused"
 
 
-class ReplayedError(Exception):  # not an error: the way out of the view once the answer is known
+class ReplayedError(Exception):  # not an error: leaves the view once the response is known
     def __init__(self, first: IdempotencyKey) -> None:
         self.first = first
 
 
 class IdempotencyMixin(BodyMixin):
-    """For every view that writes. Answers a repeated POST as the first one was answered."""
+    """View mixin that replays the stored response to a repeated POST."""
 
     key: IdempotencyKey | None = None
 
@@ -59,8 +59,8 @@ class IdempotencyMixin(BodyMixin):
             return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """The transaction begins once it is known who asks, and what: it would keep the note of the token's use to
-        itself until its end, and a connection while a large body is parsed and masked."""
+        """Begin the transaction after authentication and parsing. Earlier, the record of the token's use would stay
+        uncommitted until its end, and a connection would be held while a large body is parsed and masked."""
         super().initial(request, *args, **kwargs)
         if "If-Match" in request.headers or (request.method == "POST" and HEADER in request.headers):
             self.work.enter_context(transaction.atomic())
@@ -114,19 +114,19 @@ def _key(request: Request) -> str:
 
 
 def _hash(request: Request) -> str:
-    """Of what was asked, where, in which words. Of the unpacked body: sent again plain, or packed anew, it is the same
-    request."""
+    """Return the hash of method, path, content type and decompressed body: a request compressed in another way is the
+    same request."""
     asked = f"{request.method} {request.get_full_path()} {_content_type(request)}\n".encode()
     return _digest(asked + request.body)
 
 
 def _content_type(request: Request) -> str:
-    """The same however it is written; of JSON, which is UTF-8, it says nothing more to say so."""
+    """Return the normalised content type; for JSON without the charset, which is always UTF-8."""
     kind, parameters = parse_header_parameters(request.content_type)
     charset = parameters.get("charset", "utf-8").lower()
     return kind.lower() if charset in UTF8 else f"{kind.lower()}; charset={charset}"
 
 
 def _digest(said: bytes) -> str:
-    """Keyed, for there may be secrets in a body; and in a header too, where somebody makes keys of what they have."""
+    """Return a keyed digest: bodies, and keys made by clients from their data, may contain secrets."""
     return salted_hmac("idempotency", said, algorithm="sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""A workflow as JSON: its own fields, and its graph, whose edges name nodes by id or by name."""
+"""Serializers of workflows and their graphs, whose edges refer to nodes by id or name."""
 
 from itertools import groupby
 from operator import itemgetter
@@ -80,7 +80,7 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
         read_only_fields = ["owner", "created_at", "updated_at"]
 
     def to_internal_value(self, data: Any) -> Any:
-        """Count before each of them is looked at."""
+        """Check the number of nodes and edges before validating each."""
         kinds = ("nodes", "edges") if isinstance(data, dict) else ()
         if faults := {kind: [said] for kind in kinds if (said := too_many(kind, data.get(kind)))}:
             raise serializers.ValidationError(faults, code="too_many")
@@ -102,7 +102,7 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
         return _reload(workflow)
 
     def update(self, instance: Workflow, validated_data: dict[str, Any]) -> Workflow:
-        """Raises StaleObject where `version` is not the row's; the id is not changed."""
+        """Save the workflow; the id is not changed. Raises StaleObject if `version` is not the row's."""
         wanted, _id = validated_data.pop("definition"), validated_data.pop("id", None)
         for name, value in validated_data.items():
             setattr(instance, name, value)
@@ -119,7 +119,7 @@ class EnsureSerializer(WorkflowSerializer):
         read_only_fields = [*WorkflowSerializer.Meta.read_only_fields, "id", "version"]
 
     def update(self, instance: Workflow, validated_data: dict[str, Any]) -> Workflow:
-        """Write only a difference, so that the version rises only with one."""
+        """Write only differences, so that the version is incremented only by a change."""
         if self.is_unchanged(instance):
             return instance
         return super().update(instance, validated_data)
@@ -173,7 +173,7 @@ class GraphSerializer(serializers.Serializer[Any]):
     edges = GraphEdgeSerializer(many=True)
 
     def to_representation(self, instance: Graph) -> dict[str, Any]:
-        """What a Graph holds is JSON already."""
+        """Return the fields of a Graph, which are JSON already."""
         return {
             "workflow": str(instance.workflow_id),
             "version": instance.workflow.version,

@@ -103,7 +103,7 @@ class WorkflowViewSet(RejectIfMatchOnCreateMixin, IdempotencyMixin, Precondition
         return Response(WorkflowSerializer(shown, context=self.get_serializer_context()).data, status=201)
 
     def check_object_permissions(self, request: Request, obj: Any) -> None:
-        """A duplicate only reads the original: who may see it and make workflows may make this one."""
+        """Check the permissions; skip the object's for `duplicate`, which only reads the original."""
         if self.action != "duplicate":
             super().check_object_permissions(request, obj)
 
@@ -119,7 +119,7 @@ class WorkflowViewSet(RejectIfMatchOnCreateMixin, IdempotencyMixin, Precondition
         return first
 
     def _refuse_change(self, request: Request) -> None:
-        """A session needs the permission to change a workflow too: `ensure` asks for that to add one."""
+        """Reject a session's user without the permission to change workflows: `ensure` requires only the one to add."""
         _scope, permission = self.grants["update"]
         if not isinstance(request.auth, Token) and not request.user.has_perm(permission):
             self.permission_denied(request, message=f"Your account lacks the permission {permission}.")

@@ -14,7 +14,7 @@ DEFAULT_EXPIRY = f"{DEFAULT_DAYS}d"
 
 
 def expiry(text: str) -> datetime | None:
-    """Return the moment so many days from now that "90d" means; None for "never"."""
+    """Return the time that "90d" means, counted in days from now; None for "never"."""
     if text == "never":
         return None
     if not (text.endswith("d") and text[:-1].isdigit() and 0 < int(text[:-1]) <= 36500):
