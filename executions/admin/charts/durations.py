@@ -32,7 +32,7 @@ STEPS = (
 
 @dataclass(frozen=True)
 class Axis:
-    """Of seconds, upwards; 0 at its foot, or on a scale of powers `least`."""
+    """Axis of seconds, upwards; it begins at 0, or at `least` on a logarithmic scale."""
 
     least: float
     most: float
@@ -40,7 +40,7 @@ class Axis:
 
     @classmethod
     def of(cls, seconds: Iterable[float]) -> Self:
-        """For durations of which there is at least one."""
+        """Build the axis for at least one duration."""
         found = sorted(max(each, LEAST) for each in seconds)
         is_log = found[-1] > SKEWED * median(found)
         return cls(found[0] / HEADROOM if is_log else 0.0, found[-1] * HEADROOM, is_log)
@@ -62,7 +62,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Mark:
-    """Of an axis: its place from the left, or from the top, and what it says."""
+    """Mark of an axis: its distance from the left, or from the top, and its label."""
 
     at: float
     label: str
@@ -77,7 +77,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Line:
-    """Where the definition changed."""
+    """Line at a change of the definition."""
 
     x: float
     change: Change
@@ -96,7 +96,7 @@ class Band:
 
     @property
     def p50_label(self) -> float:
-        """Where it is not over the other one."""
+        """Return the place of the label, unless it would cover the other one."""
         return max(self.p50, self.p95 + APART)
 
 
@@ -128,7 +128,8 @@ class Chart:
 
 
 def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles | None) -> Chart | None:
-    """Of `runs`, newest first, each with its `seconds`, and the changes among them. None where nothing has started."""
+    """Build the chart of `runs`, newest first, each with its `seconds`, and of the changes among them. Return None
+    where nothing has started."""
     started = [run for run in reversed(runs) if run.seconds is not None and run.started_at is not None]
     axis = build_axis(started)
     if axis is None:
@@ -140,7 +141,7 @@ def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles
 
 
 def build_axis(runs: Iterable[Any]) -> Axis | None:
-    """By those that have ended: what still runs, maybe for days, does not press the others flat."""
+    """Scale the axis by the runs that have ended: one that has been running for days does not flatten the others."""
     known = [run for run in runs if run.seconds is not None]
     ended = [run.seconds for run in known if run.status != ExecutionStatus.RUNNING]
     found = ended or [run.seconds for run in known]

@@ -55,7 +55,7 @@ class Box:
 
     @property
     def said(self) -> str:
-        """By a screen reader."""
+        """Return the text for screen readers."""
         if self.row is None:
             return _("%(name)s: not reported") % {"name": self.name}
         values = {"name": self.name, "status": self.row.word, "duration": self.row.shown_duration}
@@ -113,7 +113,7 @@ class Drawing:
 
     @property
     def telling(self) -> Any:
-        """What the eye is led to: the first box that failed, else one that runs, as TELLING has it."""
+        """Return the box to scroll to: the first that failed, else one that runs, in the order of TELLING."""
         rows = [box.row for box in self.boxes if box.row is not None and box.row.status in TELLING[:2]]
         return min(rows, key=lambda row: (TELLING.index(row.status), row.ended_at or row.started_at), default=None)
 
@@ -123,7 +123,7 @@ class Drawing:
 
 
 def draw_graph(graph: Graph, rows: Iterable[Any], ways: set[UUID]) -> Drawing | None:
-    """None for a graph of no nodes, or too large."""
+    """Draw the graph. Return None for a graph without nodes, or one that is too large."""
     if not 0 < len(graph.nodes) <= MOST or len(graph.edges) > MOST_EDGES:
         return None
     nodes = tuple(node["id"] for node in graph.nodes)

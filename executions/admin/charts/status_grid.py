@@ -154,7 +154,7 @@ def _graphs(runs: list[Any]) -> dict[UUID, Graph]:
 
 
 def _names(graphs: Iterable[Graph], executed: set[UUID]) -> dict[UUID, str]:
-    """Of the nodes of all graphs, as the last of them calls them, and of those that were executed and are in none."""
+    """Return the names of the nodes of all graphs, by the newest graph, and of executed nodes that are in none."""
     names = {UUID(node["id"]): node["name"] for graph in graphs for node in graph.nodes}
     if missing := executed - names.keys():
         names |= dict(Node.objects.filter(pk__in=missing).values_list("pk", "name"))
@@ -162,7 +162,7 @@ def _names(graphs: Iterable[Graph], executed: set[UUID]) -> dict[UUID, str]:
 
 
 def _in_order(names: Mapping[UUID, str], today: Graph, graphs: Iterable[Graph]) -> list[UUID]:
-    """By their level today, and of those that have left in the newest graph that has them."""
+    """Sort nodes by their level in today's graph, retired ones by that in the newest graph that has them."""
     levels: dict[UUID, int] = {}
     for graph in [*sorted(graphs, key=lambda graph: graph.pk), today]:
         levels |= graph.levels()
@@ -176,7 +176,7 @@ def _columns(runs: list[Any], found: list[Change]) -> list[Column]:
 
 
 def _height(axis: Axis | None, seconds: float | None) -> float:
-    """What took any time can be seen."""
+    """Return the height of a bar. Any duration above zero is visible."""
     return 0.0 if axis is None or seconds is None else max(4.0, axis.at(seconds))
 
 
@@ -194,7 +194,8 @@ def _days(columns: list[Column]) -> list[Day]:
 
 
 def _squares_by_run_and_node(executions: list[Any], names: Mapping[UUID, str]) -> dict[tuple[UUID, UUID], Square]:
-    """By run and node; of several executions of a node in a run the most telling one. `names` are those of the rows."""
+    """Return squares by run and node; of several executions of a node in a run the most important one. `names` are
+    those of the rows."""
     found = defaultdict(list)
     for execution in executions:
         found[execution[:2]].append(execution)

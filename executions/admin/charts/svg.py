@@ -1,7 +1,7 @@
-"""What a run's page has for each of its nodes, a thousand times at most: a box of the graph and a lane of the timeline.
+"""SVG of a run's page for each of its nodes, up to a thousand: a box of the graph and a lane of the timeline.
 
-A template takes ten times as long as these strings. What somebody said is escaped where it comes in. What all boxes
-have in common stands once, in _graph.html, and in run.css.
+A template takes ten times as long as these strings. Texts are escaped where they are inserted. The parts that all boxes
+share are in _graph.html and in run.css.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ CURRENT = ' aria-current="true"'
 
 
 def render_boxes(drawn: Drawing, chosen: UUID | None) -> SafeString:
-    """Of the execution whose id is `chosen` the panel is shown. The box that tells most has an id to be found by."""
+    """Render the boxes. The panel shows the execution whose id is `chosen`. The box to scroll to has an id."""
     unreported, telling = escape(_("not reported")), drawn.telling
     each = (_box(box, chosen, telling) if box.row else _missing(box, unreported) for box in drawn.boxes)
     return SafeString("".join(each))

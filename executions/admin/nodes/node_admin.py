@@ -50,7 +50,7 @@ def with_attempts(nodes: list[Any]) -> list[Any]:
 
 
 def failed_nodes_of_run(request: HttpRequest, run: Any) -> list[Any]:
-    """Those that failed, the first one first, with error and traceback."""
+    """Return the failed node executions, the first failure first, with error and traceback."""
     rows = run.node_executions.visible_to(request.user).failed().select_related("node").only(*COLUMNS)
     errors = {
         "error": formatting.first_characters("error_message", formatting.SHORT),

@@ -20,7 +20,7 @@ class NodePage:
 
     @property
     def before(self) -> int | None:
-        """Where the page before this one begins."""
+        """Return where the previous page begins."""
         return max(1, self.first - ROWS) if self.first > 1 else None
 
     @property

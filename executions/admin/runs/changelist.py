@@ -17,7 +17,7 @@ PART, ROWS = "part", "rows"
 
 
 def part_of(request: HttpRequest) -> str | None:
-    """Which part of the page is asked for, taken out of the request: no link in it is to ask for that part again."""
+    """Take `part` out of the request and return it, so that no link of the part requests the part again."""
     if (part := request.GET.get(PART)) is None:
         return None
     query = request.GET.copy()
@@ -37,8 +37,9 @@ class RunChangeList(KeysetChangeList):
         return rows
 
     def _first(self, rows: Any) -> list[Any]:
-        """What many of the newest runs have is met along the order of the list. What only old ones have would be looked
-        for among all runs: ordered by what no index holds, they are found by the index on metadata, and sorted."""
+        """Return the first rows. What many of the newest runs have is found along the list's order. What only old ones
+        have would be searched through all runs: ordered by an expression without an index, they are found by the index
+        on metadata and sorted."""
         if not self.query:
             return super()._first(rows)
         try:

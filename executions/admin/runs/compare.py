@@ -94,7 +94,7 @@ class Comparison:
 
     @cached_property
     def of_nodes(self) -> list[ComparedValue]:
-        """What the first node that differs took and gave."""
+        """Return the input and output of the first node that differs."""
         pair = self.differing
         return _payloads(pair.now, pair.then) if pair and pair.now and pair.then else []
 

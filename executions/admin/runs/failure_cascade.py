@@ -1,4 +1,4 @@
-"""What went wrong in a run: the first failure, and what did not happen because of it."""
+"""Summary of a failed run: the first failure, and what did not run because of it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What happened to a run, for its page."""
+"""History of a run for its page."""
 
 from typing import Any
 

@@ -21,8 +21,9 @@ CORRELATION_ID = "metadata__correlation_id"
 
 
 def find_url(site: AdminSite, request: HttpRequest, text: str) -> str | None:
-    """Of the one run, node execution or line that `text` is the id of, or of the one run whose correlation id it is; of
-    its deletion, where it was that of a run. None for every other text, and for what this user may not see."""
+    """Return the URL of the one run, node execution or log line that has the id `text`, of the one run with that
+    correlation id, or of the deletion of a run that had it. Return None for any other text, and for rows that the user
+    may not see."""
     if not text:
         return None
     rows = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
@@ -36,7 +37,7 @@ def find_url(site: AdminSite, request: HttpRequest, text: str) -> str | None:
 
 
 def find_deletion(site: AdminSite, request: HttpRequest, text: str) -> str | None:
-    """Of the run whose id `text` was: the address of the line that tells who deleted it."""
+    """Return the URL of the deletion of the run that had the id `text`."""
     if (pk := parse_uuid(text)) is None or not site.get_model_admin(Deletion).has_view_permission(request):
         return None
     if not Deletion.objects.visible_to(request.user).filter(workflow_execution_id=pk).exists():

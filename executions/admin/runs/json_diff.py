@@ -1,4 +1,4 @@
-"""What differs between two JSON documents, place by place, for people to read."""
+"""Differences between two JSON documents, place by place, for people to read."""
 
 import json
 from collections.abc import Iterator

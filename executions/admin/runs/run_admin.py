@@ -56,7 +56,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         return super().get_queryset(request).annotate(**shown)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """With `?part=rows`, only the table, for list.js to put in its place."""
+        """Render the list; with `?part=rows` only the table, which the list's script replaces."""
         part = changelist.part_of(request)
         chosen = {"presets": presets.visible_presets(request.GET), "clocks": list_cells.clock_texts()}
         if part != changelist.ROWS:
@@ -102,7 +102,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         return queryset.filter(id_search.by_correlation_id_or_tag(term) | Q(pk=parse_uuid(term))), False
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        """With `?part=...`, only that part of the page, for run.js to put in its place."""
+        """Render the page; with `?part=...` only that part, which the page's script replaces."""
         if (part := request.GET.get("part")) in PARTS:
             parts = run_page.part_context(request, kwargs["obj"])
             return TemplateResponse(request, PARTS[part], {"run": kwargs["obj"], **parts})

@@ -46,7 +46,7 @@ def page_context(request: HttpRequest, run: Any) -> dict[str, Any]:
 
 
 def part_context(request: HttpRequest, run: Any) -> dict[str, Any]:
-    """What depends on the query: the node that was chosen, and the comparison once it is asked for."""
+    """Return the context that depends on the query: the selected node, and the comparison if it is requested."""
     asked = request.GET.get("node", "")
     chosen = node_admin.selected_node(request, run, asked) if asked else None
     then = compare.last_success(request.user, run)
@@ -64,7 +64,7 @@ def part_context(request: HttpRequest, run: Any) -> dict[str, Any]:
 
 
 def _lines(request: HttpRequest, run: Any) -> list[Any]:
-    """As many are read as are shown, however many lines the run has, and while it writes them."""
+    """Return the newest log lines. Only those that are shown are read, however many lines the run has."""
     with no_sort():
         lines = log_admin.newest_lines(run.logs.visible_to(request.user))
     return log_admin.hide_nodes(request.user, run, lines)

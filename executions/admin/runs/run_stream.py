@@ -1,5 +1,5 @@
-"""What the page of a run, and that of its log, are told while it runs: the stream of the API, its lines and words as
-the pages show them. `?lines=rows` renders the lines for the table of the run's page, else they are those of its log."""
+"""Event streams of a run's page and of its log page: the stream of the API, rendered as the pages show it.
+`?lines=rows` renders the log lines for the table of the run's page, else they are those of the log page."""
 
 import json
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def current_cursor(run: WorkflowExecution) -> str:
 
 
 def stream_url(run: WorkflowExecution, lines: str = "") -> str | None:
-    """Of the stream that a page made after this call follows; None where the run has ended."""
+    """Return the URL of the stream for a page that is rendered after this call; None where the run has ended."""
     if run.status in ENDED:
         return None
     rows = f"&lines={lines}" if lines else ""
@@ -55,7 +55,7 @@ def all_runs_stream_url() -> str:
 
 
 def run_stream_view(request: HttpRequest, pk: UUID) -> HttpResponseBase:
-    """For the admin's own door, which lets staff in."""
+    """Stream of one run for the admin (staff only)."""
     run = _get_visible_run(request, pk)
     try:
         return stream.stream_response(request, _reader(request, run))
@@ -97,7 +97,7 @@ type Key = tuple[str, str, str, bool, bool]  # a template, a language, a time zo
 
 
 def _key(request: HttpRequest, run: WorkflowExecution) -> Key:
-    """Who has the same one is sent the same."""
+    """Return a key; readers with equal keys receive the same bytes."""
     lines = request.GET.get("lines", "")
     zone = str(timezone.get_current_timezone())
     return (
@@ -164,7 +164,7 @@ class Row:
 
 
 def _rows(lines: list[dict[str, Any]], *, with_nodes: bool) -> list[Row]:
-    """Of lines as the API prints them."""
+    """Return rows of log lines as the API prints them."""
     executed = NodeExecution.objects.only("node_name")
     found = executed.in_bulk({line["node_execution"] for line in lines} - {None} if with_nodes else ())
     nodes = {str(pk): node for pk, node in found.items()}

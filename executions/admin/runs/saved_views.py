@@ -71,23 +71,23 @@ class ViewForm(ModelForm):
 
 # --- the list ---------------------------------------------------------------
 def filters_of(query: QueryDict) -> dict[str, str]:
-    """What of an address is kept in a view."""
+    """Return the parameters of a query that a view keeps."""
     return {name: str(value) for name, value in sorted(query.items()) if name not in NOT_KEPT and value}
 
 
 def view_url(view: SavedView) -> str:
-    """Of the list as the view has it. It says which view that is, so that this can be changed there."""
+    """Return the URL of the list with the view's filters. It names the view, so that the view can be changed there."""
     return presets.runs_url(**view.filters, **{VIEW: str(view.pk)})
 
 
 def default_view_url(request: HttpRequest) -> str | None:
-    """Where the bare address of the list leads."""
+    """Return the URL to which the list's bare address redirects."""
     view = None if request.GET else SavedView.objects.default_of(request.user)
     return view_url(view) if view else None
 
 
 def visible_views(request: HttpRequest) -> dict[str, Any]:
-    """For the list's template: the views that this user has, which of them is looked at, and what may be done."""
+    """Return the template context: the views that this user has, the current one, and what the user may do."""
     own = list(SavedView.objects.of(request.user))
     shared = list(SavedView.objects.shared_with(request.user)[: SHARED_SHOWN + 1])
     more, shared = len(shared) > SHARED_SHOWN, shared[:SHARED_SHOWN]
@@ -131,15 +131,15 @@ def urls(model_admin: Any) -> list[Any]:
         return path(route, model_admin.admin_site.admin_view(partial(view, model_admin)), name=name)
 
     return [
-        at("views/", _form_of(_add), "executions_savedview_add"),
+        at("views/", _post_only(_add), "executions_savedview_add"),
         at("views/<uuid:pk>/", _open, "executions_savedview"),
-        at("views/<uuid:pk>/change/", _form_of(_change), "executions_savedview_change"),
-        at("views/<uuid:pk>/delete/", _form_of(_delete), "executions_savedview_delete"),
+        at("views/<uuid:pk>/change/", _post_only(_change), "executions_savedview_change"),
+        at("views/<uuid:pk>/delete/", _post_only(_delete), "executions_savedview_delete"),
     ]
 
 
-def _form_of(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """What only a form does."""
+def _post_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Return the view for POST requests only."""
 
     def posted(model_admin: Any, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         return require_POST(partial(view, model_admin))(request, **kwargs)
