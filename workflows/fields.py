@@ -32,7 +32,7 @@ class DefinitionField(models.JSONField):
             raise ValidationError(too_large)
 
     def deconstruct(self) -> Any:
-        """To the database, and so to migrations, it is a JSON column like any other."""
+        """Deconstruct as a plain JSONField: the database column is the same."""
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.JSONField", args, kwargs
 

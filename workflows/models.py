@@ -73,7 +73,7 @@ class Workflow(AuditedModel, VersionedModel):
         json_validation.check("description", self.description)
 
     def save(self, **kwargs: Any) -> None:
-        """Raises ValidationError for what cannot be stored, before a statement is sent; else as Versioned.save()."""
+        """Validate and save. Raises ValidationError before any statement is sent; else as VersionedModel.save()."""
         names.check("name", self.name)
         for name in ("description", "config", "variables"):
             json_validation.check(name, self.__dict__.get(name))

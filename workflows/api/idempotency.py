@@ -78,7 +78,7 @@ class IdempotencyMixin(BodyMixin):
         return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
 
     def _begin(self, request: Request) -> IdempotencyKey:
-        """Raises Answered where the answer is known, KeyReused, KeyInUse."""
+        """Store the key, or raise ReplayedError if its response is known. Raises KeyReused, KeyInUse."""
         key = IdempotencyKey(
             caller=caller_id(request), key=_digest(_key(request).encode()), request_hash=_hash(request)
         )
