@@ -161,8 +161,8 @@ def test_a_refusal_is_a_problem_with_its_places(ledger: Any) -> None:
     assert ledger.get_execution(uuid7()).code == "not_found"
 
 
-def test_the_client_of_the_readme_works_when_pasted(ledger: Any, site: Site, token: str, tmp_path: Path) -> None:
-    pasted = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
+def test_the_client_of_the_api_reference_works_when_pasted(ledger: Any, site: Site, token: str, tmp_path: Path) -> None:
+    pasted = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE | re.DOTALL)[0]
     shutil.copy(ROOT / "schema.yaml", tmp_path)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
