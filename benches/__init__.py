@@ -1,1 +1,1 @@
-"""What the ledger costs, measured: `make bench-api`, `make bench-lists`, `make bench-secrets`."""
+"""Benchmarks of the ledger: `make bench-api`, `make bench-lists`, `make bench-secrets`."""

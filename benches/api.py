@@ -49,7 +49,7 @@ SIDES = ("api", "plain", "replay")  # the last two: see benches.bare
 
 
 class Ledger:
-    """What there is to talk about: a workflow, pending runs of it, one running with a node."""
+    """Rows that the calls use: a workflow, its pending runs, and a running run with one node."""
 
     def __init__(self) -> None:
         user = get_user_model().objects.create_user("bench")

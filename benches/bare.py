@@ -38,7 +38,7 @@ SEEN: dict[str, list[Statement]] = {}
 
 @contextmanager
 def record(kind: str, run: UUID | None = None) -> Iterator[list[Statement]]:
-    """What is executed meanwhile is what `kind` replays."""
+    """Record the statements that are executed in the block, for `replay` to execute for `kind`."""
     seen: list[Statement] = []
     began = time.time_ns() // 1_000_000
 

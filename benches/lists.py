@@ -1,6 +1,6 @@
-"""How long each list and filter of the API takes over the ledger that is there, and which index answers it.
+"""Time each list and filter of the API over the configured ledger, and name the index that answers it.
 
-`python -m benches.lists [--calls 30]` speaks to the API in process, as staff who see all and as owners. It
+`python -m benches.lists [--calls 30]` calls the API in process, as staff who see all and as owners. It
 reads the configured database; the user, the token and the ownership that it needs are rolled back.
 """
 
@@ -183,7 +183,7 @@ def _recorder(seen: list[tuple[str, Any]]) -> Callable[..., Any]:
 
 
 def indexes(sql: str, params: Any) -> list[str]:
-    """What answers a statement, by EXPLAIN; a scan of a large table is said aloud."""
+    """Return the indexes that EXPLAIN names for a statement, and its scans of large tables and its large sorts."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
         (found,) = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""What open streams cost a writer: one run is logged 1,000 lines a second, with and without 200 viewers, in turns.
+"""Measure what open streams cost a writer: 1,000 lines/s to one run, with and without 200 viewers, in turns.
 
 `python -m benches.live [--viewers 200] [--seconds 4] [--rounds 8] [--by api|copy] [--of api|log|page]` makes a database
 of its own beside the configured one and serves it. Writer, server and viewers are a process each. What is
@@ -36,7 +36,7 @@ type Figures = dict[str, float]
 
 
 def write(ledger: Ledger, port: int, by: str, seconds: float, told: Any) -> None:
-    """In a process of its own: sends into `told` the seconds that each call took, and the pace that was kept."""
+    """Run in a process of its own: send to `told` the seconds of each call, and the lines per second reached."""
     call = _by_api(ledger, port) if by == "api" else _by_copy(ledger)
     call()
     took, began = [], time.perf_counter()
@@ -88,7 +88,7 @@ def measure(ledger: Ledger, port: int, asked: argparse.Namespace, seconds: float
 
 
 def _busy(process: psutil.Process) -> float:
-    """Of it, of its children, and of those that it has had."""
+    """Return the CPU seconds of the process, of its children, and of children that have ended."""
     children = sum(sum(child.cpu_times()[:2]) for child in process.children())
     return sum(process.cpu_times()[:4]) + children
 

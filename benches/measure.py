@@ -1,4 +1,4 @@
-"""How the code reads and how long its ways are: `make measure`.
+"""Measures of the code's language and of its call paths: `make measure`.
 
 `python -m benches.measure [--list] [--root CHECKOUT]` prints the measures of the code; `--list` names each docstring
 and function that counts. It reads the files alone, also those of another checkout.

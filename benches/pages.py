@@ -1,4 +1,4 @@
-"""What the admin's pages cost in a real Chromium, over a seeded ledger, and a run of 500 nodes and 100,000 lines.
+"""Measure the admin's pages in Chromium, over a seeded ledger and a run of 500 nodes and 100,000 log lines.
 
 `python -m benches.pages [--runs 20000] [--rounds 5]` starts the product's own server over a database of its own. Of
 each page: milliseconds until the answer began, until the document was read and its scripts had run (from then on it

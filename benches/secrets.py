@@ -1,4 +1,4 @@
-"""What masking costs: 10,000 log lines of a run with five secrets, with it and without, in turns.
+"""Measure masking: 10,000 log lines of a run with five secrets, with it and without, in turns.
 
 `python -m benches.secrets [--lines 10000] [--rounds 5]` works in a database of its own beside the configured one. A
 line has a message of about a hundred characters with an address in it, and data of five keys.

@@ -48,7 +48,7 @@ class Viewers:
 
 
 def request_of(ledger: Ledger, of: str, *, gzip: bool) -> bytes:
-    """As a browser sends it, which takes gzip."""
+    """Return the bytes of the request for a stream, as a browser sends it; with `gzip` it accepts gzip."""
     if of == "api":
         address = f"/api/v1/executions/{ledger.run.pk}/stream/?from=now"
         who = f"Authorization: Token {ledger.secret}"

@@ -22,7 +22,7 @@ here = pytest.fixture(scope="package")
 
 @here
 def browser_path() -> str:
-    """Without one the tests are skipped, but not in CI."""
+    """Return Chromium's path. Without one, skip the tests; in CI, fail."""
     path = chromium.find()
     if path is None and os.environ.get("CI"):
         pytest.fail(chromium.MISSING)
@@ -49,7 +49,7 @@ def session(browser: Browser, site: Stage) -> StorageState:
 
 @pytest.fixture
 def guards() -> Iterator[list[Guard]]:
-    """Of all contexts of the test; what they caught fails it."""
+    """Yield the guards of all contexts of the test; a fault that one of them caught fails the test."""
     kept: list[Guard] = []
     yield kept
     for guard in kept:
@@ -74,19 +74,19 @@ def opened(browser: Browser, site: Stage, guards: list[Guard]) -> Iterator[Calla
 
 @pytest.fixture
 def page(opened: Callable[..., BrowserContext], session: StorageState) -> Page:
-    """Of admin, who is logged in."""
+    """Return a page of admin, who is logged in."""
     return opened(storage_state=session).new_page()
 
 
 @pytest.fixture
 def stranger(opened: Callable[..., BrowserContext]) -> Page:
-    """Of somebody who is not."""
+    """Return a page of an anonymous user."""
     return opened().new_page()
 
 
 @pytest.fixture
 def plain(opened: Callable[..., BrowserContext], session: StorageState) -> Page:
-    """Of admin, whose browser has no JavaScript."""
+    """Return a page of admin in a browser without JavaScript."""
     return opened(storage_state=session, java_script_enabled=False).new_page()
 
 
@@ -97,7 +97,7 @@ def guard(page: Page, guards: list[Guard]) -> Guard:
 
 @pytest.fixture
 def engine(site: Stage, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Of a workflow that is named after the test."""
+    """Yield an engine with a run of a workflow that is named after the test."""
     started = Engine(site, request.node.name.removeprefix("test_").replace("_", " ").capitalize())
     yield started
     started.stop()

@@ -1,4 +1,4 @@
-"""How a test orders a feeder about."""
+"""A client of browser.log_writer: starts it as a process and sends it commands."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ class Engine:
         self.ids: dict[str, str] = self._hear()
 
     def __call__(self, verb: str, what: str) -> tuple[int, Any]:
-        """The status and the body of the answer."""
+        """Send a command; return the status and the body of the response."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{verb} {what}\n")
         self.process.stdin.flush()

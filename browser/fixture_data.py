@@ -142,7 +142,7 @@ class Night:
             yield name, started, ended
 
     def _tries(self, started: datetime) -> tuple[datetime, datetime]:
-        """Of the last one."""
+        """Add all attempts but the last; return when the last one started and ended."""
         for number in range(1, TRIES + 1):
             ended = started + timedelta(seconds=19 + number)
             if number == TRIES:

@@ -1,4 +1,4 @@
-"""What holds for every page that any test visits: nothing on the console, no breach of the CSP, no other host, no
+"""Checks for every page that a test visits: nothing on the console, no breach of the CSP, no other host, no
 failed request, and no more than 300 KB of our own assets."""
 
 from typing import Any
@@ -23,8 +23,8 @@ addEventListener("load", () => setTimeout(() => {
 
 
 class Guard:
-    """Of one browser context. `expected` are the statuses of refusals that the test means to see, `expected_failures`
-    the reasons of requests without an answer."""
+    """Watch one browser context. `expected` are the error statuses that the test causes, `expected_failures` the
+    reasons of requests without a response."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.host, self.faults, self.assets = urlsplit(address).netloc, list[str](), dict[str, int]()

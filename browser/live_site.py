@@ -1,5 +1,5 @@
-"""What the browser looks at: the product's own server over a ledger that is filled the same way every time, but for the
-moments, which follow the clock: the monitor shows the last 24 hours."""
+"""The site under test: the product's own server over a ledger that is filled the same way every time. Only its
+timestamps follow the clock, because the monitor shows the last 24 hours."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ class Stage(Ledger):
             page.locator(f'button[name="action"][value="{view.action}"]').click()
 
     def python(self, *arguments: str) -> str:
-        """What a program says that works on this stage's database. Raises CalledProcessError."""
+        """Run a Python program on this site's database; return its stdout. Raises CalledProcessError."""
         done = subprocess.run(
             [sys.executable, *arguments], cwd=ROOT, env=self.env, stdout=subprocess.PIPE, text=True, check=True
         )

@@ -55,7 +55,7 @@ def log_in(page: Page, site: Stage) -> None:
 
 
 def shoot_all(browser: Browser, site: Stage, cookies: StorageState, views: list[View], variant: str) -> list[int]:
-    """How many bytes each picture has."""
+    """Take a picture of each view; return their sizes in bytes."""
     options: dict[str, Any] = VARIANTS[variant] | {"timezone_id": "UTC", "reduced_motion": "reduce"}
     with browser.new_context(storage_state=cookies, **options) as inside, browser.new_context(**options) as outside:
         return [shoot(inside if view.signed_in else outside, site, view, variant) for view in views]

@@ -1,4 +1,4 @@
-"""What staff come for, done as they would do it."""
+"""Journeys of staff through the admin."""
 
 import json
 from collections.abc import Callable

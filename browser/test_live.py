@@ -38,7 +38,7 @@ def stream_of(request: Request) -> bool:
 
 
 def hide(page: Page, *, hidden: bool) -> None:
-    """As if another tab was chosen, which a browser without windows does not have."""
+    """Make the page believe that another tab is active: a headless browser has none to switch to."""
     page.evaluate(
         """hidden => {
             Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
@@ -236,7 +236,7 @@ def lost(page: Page, kind: str) -> Locator:
 
 
 def clock_stands(page: Page) -> bool:
-    """Whether no running duration of the page changes for more than a second."""
+    """Return whether every running duration of the page stays the same for 2.2 seconds."""
     script = """async () => {
         const read = () => [...document.querySelectorAll("time.clock")].map((each) => each.textContent).join();
         const before = read();

@@ -1,5 +1,6 @@
-"""What a schema cannot say of data that is right: which rows there are, which names a graph has, how two values of one
-request belong together. Only what schemathesis means to be right is put right; wrong data is sent as it is."""
+"""Hooks that correct generated data where the schema cannot describe it: which rows exist, which names a graph has, how
+two values of one request depend on each other. Only data that schemathesis means to be valid is corrected; invalid
+data is sent unchanged."""
 
 import zlib
 from datetime import datetime, timedelta
@@ -35,7 +36,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
 
 
 def _headers(case: Any) -> None:
-    """Most writes mean whatever version is there, and most keys are new: else nearly all of them end at the door."""
+    """Let most writes match any version and use a new idempotency key: otherwise nearly all of them are refused."""
     case.headers.pop("Last-Event-ID", None)  # made by the API alone
     chance = next(CALLS) % 4
     if chance and "If-Match" in case.headers:
@@ -45,7 +46,7 @@ def _headers(case: Any) -> None:
 
 
 def _path(case: Any) -> None:
-    """Half of the ids are of rows that are there; what a deletion finds is left to the stateful phase."""
+    """Replace half of the ids by those of existing rows; deletions are left to the stateful phase."""
     ids = case.path_parameters
     writes_workflow = case.method in {"PUT", "PATCH", "DELETE"} and case.path.startswith("/api/v1/workflows/")
     if writes_workflow and ids["id"] == there.WORKFLOW:
@@ -81,7 +82,7 @@ def _body(case: Any) -> None:
 
 
 def _graph(body: dict[str, Any]) -> None:
-    """Nodes of different names, and a chain of edges between them."""
+    """Give the nodes different names, and connect them by a chain of edges."""
     nodes, edges = body.get("nodes", []), body.get("edges", [])
     for index, node in enumerate(nodes):
         node["name"] = f"{index}{node['name']}"[:255]

@@ -42,7 +42,7 @@ class Ledger:
         raise RuntimeError(said + self.log.read_text())
 
     def manage(self, *arguments: str) -> str:
-        """What a command of manage.py says. Raises CalledProcessError."""
+        """Run a command of manage.py; return its stdout. Raises CalledProcessError."""
         command = [sys.executable, "manage.py", *arguments]
         made = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=True)
         return made.stdout
@@ -61,7 +61,7 @@ class Ledger:
             return error.code, json.loads(error.read()), dict(error.headers)
 
     def stop(self) -> str:
-        """What it wrote to its log."""
+        """Stop the server; return its log."""
         self.process.terminate()
         self.process.communicate(timeout=60)
         return self.log.read_text()
