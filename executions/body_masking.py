@@ -1,6 +1,6 @@
 """A large body of a request, masked before the request has a connection or a transaction for what it stores.
 
-What is stored passes vault.guard() all the same: it finds here what was masked already, of which secrets, and masks
+What is stored passes masking.mask() all the same: it finds here what was masked already, of which secrets, and masks
 again only where the run has learnt more since.
 """
 

@@ -29,7 +29,7 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
     """Write `rows`, whose values stand in the order of `fields`; other columns take the database's defaults.
 
     Documents are masked by their keys. Else values are stored as they are, a secret inside a text too: this is for rows
-    that were made up, or made clear of secrets by `vault.guard_rows`. Of what verbs and serializers refuse, only what
+    that were made up, or made clear of secrets by `masking.mask_rows`. Of what verbs and serializers refuse, only what
     the database refuses too is refused here. The partitions of log lines have to be there (`partitions.ensure`).
     """
     columns: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]

@@ -109,8 +109,8 @@ def mask(
 
 def mask_body(body: Any, run: UUID | None) -> Any:
     """The body of a request about a run, None of a new one, clear of what the run knows and of what stands in the body
-    itself; what guard() has to know of it is remembered for the request. The connection is given back meanwhile.
-    Raises what guard() raises for secrets that are too long or too many."""
+    itself; what mask() has to know of it is remembered for the request. The connection is given back meanwhile.
+    Raises what mask() raises for secrets that are too long or too many."""
     extra = extra_keys()
     found: set[str] = set()
     for item in body if isinstance(body, list) else [body]:
@@ -120,7 +120,7 @@ def mask_body(body: Any, run: UUID | None) -> Any:
                 found |= secrets
     try:
         known = _known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
-    except SecretsUnknown:  # guard() says so, of the row that it refuses
+    except SecretsUnknown:  # mask() says so, of the row that it refuses
         return body
     release_connection()
     if found - known.values:
@@ -132,7 +132,7 @@ def mask_body(body: Any, run: UUID | None) -> Any:
 
 
 def mask_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
-    """guard() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
+    """mask() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
     and repeated finds only masks there."""
     for row in rows:
         report_texts.complete(row)

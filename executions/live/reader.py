@@ -128,7 +128,7 @@ class RunReader:
         return Cursor() if new == "start" else Cursor(lines=self.snapshot())
 
     def read(self, before: Cursor, until: str | None = None) -> Step:
-        """The next step on the way to the snapshot `until`, now unless given. Raises Gone."""
+        """The next step on the way to the snapshot `until`, now unless given. Raises RunDeleted."""
         until = before.until or until or self.snapshot()
         lines, after = self._lines(before, until)
         ordered = sorted(lines, key=lambda line: (line.moment, line.id))

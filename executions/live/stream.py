@@ -53,7 +53,7 @@ class Reader:
 
 def stream_response(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     """The stream; or, where none can be held open or none is wanted, what is new. 204 where the reader has been told
-    the end already, after which a browser does not ask again. Raises TooManyStreams, Gone."""
+    the end already, after which a browser does not ask again. Raises TooManyStreams, RunDeleted."""
     if reader.begins.ended:
         step = reader.source.read(reader.begins)
         if step.after.ended and not step.tells:

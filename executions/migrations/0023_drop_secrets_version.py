@@ -2,7 +2,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    """What a verb matches is the encrypted text itself."""
+    """Drop the version of the secrets: a verb matches the encrypted text itself."""
 
     dependencies = [
         ("executions", "0022_retry_run"),

@@ -80,8 +80,8 @@ class WorkflowExecution(Execution):
         related_name="executions",
         verbose_name=_("graph"),
     )
-    # The values of its secrets (sealed.py). In the run's own row, so that a statement that has waited for the row sees
-    # them as they are then.
+    # The values of its secrets (encryption.py), in the run's own row: a statement that has waited for the row sees them
+    # as they are then.
     encrypted_secrets = models.TextField(_("encrypted secrets"), null=True, editable=False)  # noqa: DJ001  # NULL is "none"
     # Counted by the statement that ends the run, so that lists show it without reading nodes; a node that moves at the
     # same moment, and plain SQL, are corrected by triggers (sql/failed_nodes.sql).
@@ -155,7 +155,7 @@ class WorkflowExecution(Execution):
                 name="idx_workflow_executions_failed_nodes",
                 condition=Q(failed_nodes__gt=0),
             ),
-            # Read by sealed.purge(): few runs are under way, and many more were.
+            # Read by encryption.purge(): few runs are under way, and many more were.
             Index(fields=["ended_at"], name="idx_execution_secrets_kept", condition=Q(encrypted_secrets__gt=DELETED)),
             GinIndex(
                 OpClass(Upper("error_message"), "gin_trgm_ops"),
@@ -273,7 +273,7 @@ class WorkflowExecution(Execution):
         return Q(encrypted_secrets=encrypted)
 
     def _stamped(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Any]]:
-        """save() does not write back what vault.keep() alone changes, nor an older count of the failed nodes."""
+        """Leave out what masking.store_secrets() alone changes, and an older count of the failed nodes."""
         return super()._stamped([value for value in values if value[0].name not in NEVER_SAVED])
 
     def _settle_completed(self) -> None:

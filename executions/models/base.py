@@ -108,7 +108,7 @@ class Execution(VersionedModel, Timed):
 
     @property
     def run_id(self) -> UUID:
-        raise NotImplementedError
+        raise NotImplementedError  # runs and node executions each implement it
 
     @property
     def is_terminal(self) -> bool:
@@ -178,11 +178,11 @@ class Execution(VersionedModel, Timed):
 
     def _run_as_read(self) -> Any:
         """Return this object's run, None where it was not read."""
-        raise NotImplementedError
+        raise NotImplementedError  # runs and node executions each implement it
 
     def _knows(self, encrypted: str | None) -> Q:
         """Return what matches rows whose run has these secrets, and no other until the transaction ends."""
-        raise NotImplementedError
+        raise NotImplementedError  # runs and node executions each implement it
 
     def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""

@@ -55,7 +55,7 @@ RAW_SQL = {
     "ledgerkit/db",
     "workflows/plans.py",
     "tokens/models.py",
-    "pastetrader/postgres",
+    "local_postgres",
     "executions/partitions.py",
     "executions/ingest.py",
     "executions/retry.py",

@@ -1,4 +1,4 @@
-"""What is masked, and what only looks like it: lines and keys as tools write them."""
+"""Lines and keys as tools write them: those that hold a secret are masked, those that only look so are not."""
 
 from typing import Any
 

@@ -399,7 +399,7 @@ def test_writers_who_bring_secrets_to_several_runs_at_once_do_not_deadlock(workf
 
 
 def read_with_secrets(row: Any) -> Any:
-    """As the API reads it for a verb."""
+    """Return the run with the columns that the API reads for a verb."""
     return (type(row).objects.with_run() if isinstance(row, NodeExecution) else type(row).objects).get(pk=row.pk)
 
 

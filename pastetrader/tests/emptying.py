@@ -1,4 +1,4 @@
-"""How the tables are emptied after a test that commits: by DELETE, which takes milliseconds where rows are few.
+"""Emptying of tables after a test that commits: by DELETE, which takes milliseconds where rows are few.
 
 Django's `flush` truncates every table, so that PostgreSQL replaces some 250 files, and makes content types and
 permissions anew: 0.3 s of waiting after each of 400 tests."""

@@ -28,7 +28,7 @@ def new_home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `serve` makes in its folder before it serves: a database, migrated, and static files. No user yet."""
+    """Return a folder as `serve` leaves it: with a migrated database and static files, and without users."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all processes of this run
     made = shared / "prepared"

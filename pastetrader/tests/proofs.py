@@ -1,4 +1,4 @@
-"""How often a test repeats what it proves: some times in the suite, many times with `make proofs`."""
+"""Number of repetitions in a test: few in the suite, many with `make proofs`."""
 
 import os
 

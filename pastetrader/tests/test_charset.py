@@ -1,4 +1,4 @@
-"""What a Content-Type may say about charsets; over a real server in test_bodies.py."""
+"""Charsets that a Content-Type may name; over a real server in test_bodies.py."""
 
 import codecs
 from typing import Any

@@ -1,7 +1,6 @@
 """The form of a workflow: made and edited with its nodes and edges as one text."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,16 +29,6 @@ from workflows.tests.pages import (
 @pytest.fixture
 def client(staff: Any) -> Client:
     return signed_in(staff)
-
-
-@pytest.fixture
-def page(client: Client, workflow: Workflow) -> Data:
-    return as_sent(client.get(address(workflow)))
-
-
-@pytest.fixture
-def node(workflow: Workflow) -> Callable[[str], Node]:
-    return lambda name: workflow.nodes.get(name=name)
 
 
 class TestMaking:

@@ -1,7 +1,6 @@
 """The rules of a DAG held for all that the form of a workflow is sent, also by two who edit at once."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -10,7 +9,7 @@ from django.test import Client
 
 from executions.tests.factories import NodeExecutionFactory
 from workflows.admin.workflows import WorkflowAdmin
-from workflows.models import Node, Workflow
+from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory
 from workflows.tests.pages import (
     Data,
@@ -29,16 +28,6 @@ from workflows.tests.pages import (
 @pytest.fixture
 def client(staff: Any) -> Client:
     return signed_in(staff)
-
-
-@pytest.fixture
-def page(client: Client, workflow: Workflow) -> Data:
-    return as_sent(client.get(address(workflow)))
-
-
-@pytest.fixture
-def node(workflow: Workflow) -> Callable[[str], Node]:
-    return lambda name: workflow.nodes.get(name=name)
 
 
 EDGE = {"source_node": "fetch", "target_node": "rank"}

@@ -75,14 +75,14 @@ class StreamMixin(QueryMixin):
 
     def source(self) -> Source:
         """Return the source to follow. Raises Http404 where the caller may not see it."""
-        raise NotImplementedError
+        raise NotImplementedError  # the stream of one run and that of all runs each implement it
 
     def key(self, request: Request) -> Any:
         """Return a key; readers with equal keys receive the same bytes."""
-        raise NotImplementedError
+        raise NotImplementedError  # the stream of one run and that of all runs each implement it
 
     def renderer(self, request: Request) -> Renderer:
-        raise NotImplementedError
+        raise NotImplementedError  # the stream of one run and that of all runs each implement it
 
     def _cursor(self, request: Request, source: Source) -> Cursor:
         said = _last_event_id(request)

@@ -183,7 +183,7 @@ def test_an_engine_refuses_to_run_inside_a_transaction_that_its_threads_cannot_s
 
 
 def taken() -> int:
-    """How many connections of the pool are in use."""
+    """Return the number of the pool's connections in use."""
     wrapper: Any = connection
     stats = wrapper.pool.get_stats()
     return int(stats["pool_size"] - stats["pool_available"])
