@@ -16,6 +16,7 @@ LINGER = 1.0  # seconds that they stay
 OTHER_FILES = 256  # that a server has open: its database connections, logs, static files, the event loop
 RETRY_AFTER = 5
 STREAM = "/stream/"  # at the end of an address
+BODY = {b"content-length", b"transfer-encoding"}
 
 FULL = (
     b"The server has too many open connections, of all clients or from your address: close some, or try again later.\n"
@@ -88,7 +89,7 @@ class Counted(Timed):
         super().on_response_complete()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._count(not cycle.scope["path"].endswith(STREAM))
+        self._count(not _is_stream(cycle.scope))
         super()._start_asgi_task(cycle, app)
 
     def _count(self, is_counted: bool) -> None:
@@ -107,6 +108,13 @@ class Counted(Timed):
         self.transport.write(REFUSAL)
         self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.abort)
+
+
+def _is_stream(scope: Any) -> bool:
+    """Return whether a request is for a stream. One with a body is not, whatever its address: while its body is awaited
+    no limit of streams holds for it."""
+    names = {name for name, _value in scope["headers"]}
+    return bool(scope["path"].endswith(STREAM) and scope["method"] == "GET" and not names & BODY)
 
 
 def allow_files() -> str:

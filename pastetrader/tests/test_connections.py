@@ -114,6 +114,26 @@ def test_what_cannot_be_read_does_not_overtake_the_answers_before_it() -> None:
     assert uvloop.run(play(unfinished)).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        STREAM.replace(b"GET", b"POST", 1),
+        STREAM.replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n"),
+        STREAM.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ],
+)
+def test_what_only_looks_like_a_stream_is_counted(said: bytes) -> None:
+    async def play() -> int:
+        app = App()
+        async with serving(app) as connect:
+            _reader, writer = await connect()
+            writer.write(said)
+            await app.asked.wait()
+            return connections.opened.every
+
+    assert uvloop.run(play()) == 1
+
+
 @pytest.mark.parametrize(("proxies", "limits"), [(0, (9, 3)), (0, (3, 0)), (1, (3, 1))])
 def test_one_connection_more_than_the_limit_is_503_and_streams_are_not_counted(
     settings: Any, proxies: int, limits: tuple[int, int]
