@@ -11,10 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import audit, encryption, masking, refusal_reasons
 from executions.exceptions import InvalidTransition, StaleExecution
-from executions.querysets import GuardedQuerySet
 from executions.states import ENDED, ExecutionStatus, Transitions, sources
 from ledgerkit.db import json_validation
-from ledgerkit.db.models import UUID7Model, Value, VersionedModel, json_value
+from ledgerkit.db.models import Value, VersionedModel, json_value
 
 # Both times come from the database's clock. A statement that waited for a row lock is older than the change it waited
 # for, and clocks are set back now and then: the end is never before the start all the same.
@@ -37,30 +36,6 @@ class Timed(models.Model):
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at).total_seconds()
-
-
-class Attempt(UUID7Model, Timed):
-    """An attempt that a retry has replaced; the current attempt is the row itself."""
-
-    ACT: ClassVar[str] = "retry"
-
-    number = models.PositiveIntegerField(_("number"))
-    status = models.CharField(_("status"), max_length=50, choices=ExecutionStatus)
-    output_data = models.JSONField(_("output"), null=True, blank=True)
-    error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error", as in its row
-
-    objects: ClassVar[Any] = GuardedQuerySet.as_manager()
-
-    class Meta:
-        abstract = True
-        ordering = ["number"]
-
-    def __str__(self) -> str:
-        return f"{self.number} · {self.get_status_display()}"
-
-    def save(self, **kwargs: Any) -> None:
-        masking.mask_rows([self], self.ACT, kwargs.get("using"))
-        super().save(**kwargs)
 
 
 class Execution(VersionedModel, Timed):

@@ -1,0 +1,281 @@
+"""WorkflowExecution: one execution of a workflow.
+
+A row changes its state by a verb (`start()`, `complete()`, ...), and every verb is one guarded UPDATE, `_move()`.
+Whatever else the verb has to do (settle the nodes, keep the attempt) is in the same transaction, behind the same row
+lock. Locks are always taken from the run to its nodes, so verbs wait for each other and do not deadlock.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+from django.contrib.postgres.indexes import OpClass
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
+from django.db.models import Case, Count, F, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce, Now, Upper
+from django.utils.translation import gettext_lazy as _
+
+from executions import audit, masking, refusal_reasons, report_texts, retry, run_graph, sort_keys, states, validators
+from executions.encryption import DELETED, encrypt
+from executions.exceptions import ConcurrentExecution, InvalidTransition
+from executions.querysets import WorkflowExecutionQuerySet
+from executions.states import ExecutionStatus, TriggerType
+from ledgerkit.db.exceptions import violated
+from ledgerkit.db.indexes import GinIndex, Index
+from ledgerkit.db.models import Value as FieldValue
+from ledgerkit.db.models import json_value
+from workflows.models import Graph, Node, Workflow
+
+from .base import END, RESET, STARTED, Execution, state_constraints
+
+if TYPE_CHECKING:
+    from .node_execution import NodeExecution
+
+
+ONE_RUNNING = "one_running_execution_per_workflow"
+NEVER_SAVED = {"encrypted_secrets", "failed_nodes"}
+
+
+class WorkflowExecution(Execution):
+    TRANSITIONS = states.WORKFLOW_EXECUTION
+
+    # ON DELETE RESTRICT, from the migration: a workflow that has runs cannot be deleted, by whatever door.
+    workflow = models.ForeignKey(
+        Workflow,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="executions",
+        verbose_name=_("workflow"),
+    )
+    # The database writes it, once (sql/workflow_names.sql).
+    workflow_name = models.CharField(_("workflow name"), max_length=255, db_default="", editable=False)
+    trigger_type = models.CharField(_("trigger"), max_length=50, choices=TriggerType)
+    # What the run remembers of its workflow; the database fills it in (sql/remember_graph.sql).
+    graph = models.ForeignKey(
+        Graph,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_default=models.Value(None, output_field=models.UUIDField()),
+        db_index=False,
+        editable=False,
+        null=True,
+        related_name="executions",
+        verbose_name=_("graph"),
+    )
+    # The values of its secrets (encryption.py), in the run's own row: a statement that has waited for the row sees them
+    # as they are then.
+    encrypted_secrets = models.TextField(_("encrypted secrets"), null=True, editable=False)  # noqa: DJ001  # NULL is "none"
+    # Counted by the statement that ends the run, so that lists show it without reading nodes; a node that moves at the
+    # same moment, and plain SQL, are corrected by triggers (sql/failed_nodes.sql).
+    failed_nodes = models.PositiveIntegerField(
+        _("failed nodes"),
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("How many of its node executions failed, counted when the run ends; 0 until then."),
+    )
+    context = models.JSONField(_("context"), default=dict, db_default=json_value({}), blank=True)
+    metadata = models.JSONField(_("metadata"), default=dict, db_default=json_value({}), blank=True)
+
+    objects: ClassVar[Any] = WorkflowExecutionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "workflow_executions"
+        verbose_name = _("workflow execution")
+        verbose_name_plural = _("workflow executions")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            *state_constraints("workflow_execution"),
+            models.CheckConstraint(
+                condition=Q(trigger_type__in=TriggerType.values), name="workflow_execution_trigger_known"
+            ),
+            # `@>` is false where the key is absent; `->` would be NULL, and the row would slip out of the index.
+            models.UniqueConstraint(
+                fields=["workflow"],
+                condition=Q(status=ExecutionStatus.RUNNING) & ~Q(metadata__contains={"allow_concurrent": True}),
+                name=ONE_RUNNING,
+            ),
+        ]
+        indexes = [
+            Index(fields=["workflow", "-created_at", "-id"], name="idx_workflow_executions_workflow"),
+            Index(fields=["status"], name="idx_workflow_executions_status"),
+            Index(fields=["workflow", "status"], name="idx_workflow_executions_workflow_status"),
+            Index(fields=["-created_at", "-id"], name="idx_workflow_executions_created"),
+            Index(fields=["trigger_type", "status"], name="idx_workflow_executions_trigger"),
+            GinIndex(fields=["context"], name="idx_workflow_executions_context", opclasses=["jsonb_path_ops"]),
+            GinIndex(fields=["metadata"], name="idx_workflow_executions_metadata", opclasses=["jsonb_path_ops"]),
+            # From here on for the API's filters and orderings.
+            Index(sort_keys.STARTED, F("id"), name="idx_workflow_executions_started"),
+            Index(sort_keys.DURATION, F("id"), name="idx_workflow_executions_duration"),
+            Index(F("workflow"), sort_keys.DURATION, F("id"), name="idx_workflow_executions_workflow_duration"),
+            # With all that is counted of a period: of runs that ended in it, by workflow, no row is read.
+            Index(
+                fields=["ended_at"],
+                name="idx_workflow_executions_ended",
+                include=["workflow", "status", "started_at"],
+                condition=Q(ended_at__isnull=False),
+            ),
+            # The oldest first. By the index on created_at that would be a walk along the whole history.
+            Index(
+                fields=["created_at", "id"],
+                name="idx_workflow_executions_waiting",
+                condition=Q(status=ExecutionStatus.PENDING),
+            ),
+            Index(
+                fields=["-created_at", "-id"],
+                name="idx_workflow_executions_error",
+                condition=Q(error_message__isnull=False),
+            ),
+            # Hardly any: by the order of the list they would be looked for among all runs.
+            Index(
+                fields=["-created_at", "-id"],
+                name="idx_workflow_executions_failed_untold",
+                condition=Q(status=ExecutionStatus.FAILED, error_message__isnull=True),
+            ),
+            Index(
+                fields=["-created_at", "-id"],
+                name="idx_workflow_executions_failed_nodes",
+                condition=Q(failed_nodes__gt=0),
+            ),
+            # Read by encryption.purge(): few runs are under way, and many more were.
+            Index(fields=["ended_at"], name="idx_execution_secrets_kept", condition=Q(encrypted_secrets__gt=DELETED)),
+            GinIndex(
+                OpClass(Upper("error_message"), "gin_trgm_ops"),
+                name="idx_workflow_executions_error_text",
+                condition=Q(error_message__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_name} · {self.id}"
+
+    def save(self, **kwargs: Any) -> None:
+        """Raises ConcurrentExecution where it would be the second running one of its workflow, and what
+        Execution.save() raises."""
+        using = kwargs.get("using") or self._state.db or DEFAULT_DB_ALIAS
+        new = kwargs.get("force_insert") or (self._state.adding and not kwargs.get("force_update"))
+        self.check_documents()
+        found = masking.mask_rows([self], self.ACT, using, new=new)
+        if new and found:
+            self.encrypted_secrets = encrypt(found[self.pk])
+        with self._one_running("save"), ExitStack() as around:
+            if self.status == ExecutionStatus.RUNNING:
+                around.enter_context(transaction.atomic(using=using))
+            if new:
+                self.updated_at = Now()
+                around.enter_context(audit.audit_note(masking.note_of_new(found.get(self.pk, ())), using))
+            super().save(**kwargs)
+
+    def _guard_secrets(self, using: str | None) -> None:
+        """Done already: a new run's are stored with it."""
+
+    @property
+    def run_id(self) -> UUID:
+        return self.pk
+
+    def check_documents(self) -> None:
+        """Raises ValidationError for a known key of context or metadata of the wrong type too, path first."""
+        super().check_documents()
+        if "metadata" in self.__dict__:
+            self.metadata = validators.with_names(self.metadata)
+        for field in ("context", "metadata"):
+            if field in self.__dict__:
+                validators.check(field, self.__dict__[field])
+
+    def start(self) -> None:
+        """pending → running. Raises ConcurrentExecution where another run of the workflow is running."""
+        with self._one_running("start"):
+            self._move("start", ExecutionStatus.RUNNING, started_at=STARTED)
+
+    def complete(self, output_data: Any = None) -> None:
+        """running → completed; pending nodes are skipped. Refused while nodes are running, and says how many."""
+        output = {} if output_data is None else {"output_data": output_data}
+        self._move("complete", ExecutionStatus.COMPLETED, self._settle_completed, **self._end_values(), **output)
+
+    def fail(self, error_message: object) -> None:
+        """running → failed; pending nodes are skipped, running ones cancelled. Takes the exception itself too."""
+        settle = partial(self._settle, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
+        error, _trace = report_texts.error(error_message)
+        self._move("fail", ExecutionStatus.FAILED, settle, **self._end_values(), error_message=error)
+
+    def cancel(self) -> None:
+        """pending or running → cancelled, and with it every pending or running node."""
+        settle = partial(self._settle, ExecutionStatus.CANCELLED, ExecutionStatus.CANCELLED)
+        self._move("cancel", ExecutionStatus.CANCELLED, settle, **self._end_values())
+
+    def retry(self) -> None:
+        """failed → pending. The failed attempt is kept, and its failed nodes are retried too: refused where one of them
+        has no retry left. Nodes that were skipped or cancelled because of the failure are pending again, completed ones
+        stay as they are."""
+        with transaction.atomic():
+            moved = retry.retry_run(self)
+        self._take_over(RESET | {"status": ExecutionStatus.PENDING, "failed_nodes": 0} | moved)
+
+    def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Delete the run and all rows that belong to it in one statement. A Deletion remains, with who deleted it and
+        why."""
+        return type(self).objects.using(using).filter(pk=self.pk).delete()
+
+    def delete_unless_running(self) -> None:
+        """Delete the run. Raise InvalidTransition while it is running: its engine would report to nothing."""
+        running = Q(status=ExecutionStatus.RUNNING)
+        rows = type(self).objects.filter(pk=self.pk)
+        if not rows.exclude(running).delete()[0] and rows.filter(running).exists():
+            raise InvalidTransition("delete", ExecutionStatus.RUNNING, refusal_reasons.CANCEL_FIRST, self.version)
+
+    def add_node(self, node: Node, execution_order: int | None = None, **fields: Any) -> "NodeExecution":
+        """A pending execution of `node` in this run; `execution_order` is the node's topological level unless given.
+
+        Raises InvalidTransition where the run has ended, ValidationError where the node is of another workflow.
+        """
+        if execution_order is None:
+            execution_order = run_graph.level_in(self, node.pk)
+        new = self.node_executions.model(workflow_execution=self, node=node, execution_order=execution_order, **fields)
+        new.clean()
+        with transaction.atomic():
+            new._lock_run("add a node to")
+            new.save(force_insert=True)
+            run_graph.remember(self, node.pk)
+        return new
+
+    @contextmanager
+    def _one_running(self, act: str) -> Iterator[None]:
+        """The database's refusal of a second running execution, as ours."""
+        try:
+            yield
+        except IntegrityError as error:
+            if violated(error) != ONE_RUNNING:
+                raise
+            raise ConcurrentExecution(act, self.status, refusal_reasons.ANOTHER_RUNS, self.version) from error
+
+    def _run_as_read(self) -> "WorkflowExecution":
+        return self
+
+    def _knows(self, encrypted: str | None) -> Q:
+        return Q(encrypted_secrets=encrypted)
+
+    def _stamped(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Any]]:
+        """Leave out what masking.store_secrets() alone changes, and an older count of the failed nodes."""
+        return super()._stamped([value for value in values if value[0].name not in NEVER_SAVED])
+
+    def _end_values(self) -> dict[str, Any]:
+        """Return what a run's end sets, whatever it ends as."""
+        failed = self.node_executions.failed().order_by()
+        number = failed.values("workflow_execution").annotate(number=Count("pk")).values("number")
+        return {"ended_at": END, "failed_nodes": Coalesce(Subquery(number), 0)}
+
+    def _settle_completed(self) -> None:
+        # No node can start meanwhile: that takes a lock on this run's row, which _move() holds. What is done to those
+        # that are running is taken back by the refusal.
+        if running := self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.RUNNING).count(ExecutionStatus.RUNNING):
+            reason = refusal_reasons.still_running(running)
+            raise InvalidTransition("complete", ExecutionStatus.RUNNING, reason, self.version)
+
+    def _settle(self, pending: ExecutionStatus, running: ExecutionStatus) -> list[str]:
+        """One statement for all nodes that are pending or running; what they are now."""
+        to = Case(When(status=ExecutionStatus.PENDING, then=Value(pending)), default=Value(running))
+        nodes = self.node_executions.active().returning(["status"], status=to, ended_at=END, settled=True)
+        return [status for (status,) in nodes]
