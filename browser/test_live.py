@@ -157,6 +157,33 @@ def test_the_open_page_of_a_run_that_is_deleted_says_so(
     expect(page.get_by_text("This run was deleted.")).to_be_visible()
 
 
+def test_the_page_of_a_deleted_run_says_so_also_where_it_is_refreshed_before_its_stream_ends(
+    page: Page,
+    opened: Callable[..., BrowserContext],
+    session: StorageState,
+    site: Stage,
+    engine: Engine,
+    guards: list[Guard],
+) -> None:
+    guards[0].expected = {404}
+    engine("start", "run")
+    address = site.url(RUN_PAGE.format(run=engine.ids["run"]))
+    with page.expect_request(stream_of):
+        page.goto(address)
+    refreshes: list[Route] = []
+    page.route(address, lambda route: refreshes.append(route) if is_fetch(route) else route.continue_())
+    with page.expect_request(lambda request: request.url == address):
+        engine("fail", "run")
+    page.route("**/stream/**", lambda _: None)  # never answered
+    delete(opened(storage_state=session).new_page(), site, engine.ids["run"])
+    refreshes[0].continue_()
+    expect(page.get_by_text("This run was deleted.")).to_be_visible()
+
+
+def is_fetch(route: Route) -> bool:
+    return route.request.resource_type == "fetch"
+
+
 def test_a_node_that_is_chosen_after_the_session_has_ended_leads_to_the_login(page: Page, site: Stage) -> None:
     page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
     page.context.clear_cookies()

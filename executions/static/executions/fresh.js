@@ -7,10 +7,12 @@ const LEAST_MS = 3_000;
 const MOST_MS = 20_000; // also after an answer that was waited for while the server was away
 const JITTER_MS = 1_000;
 
-// Asks for the page at most every three seconds, and less often where the server is slow: `later()` wants it done.
+// Requests the page at most every three seconds, and less often where the server is slow: `later()` schedules it. `gone` is
+// called where the answer is 404.
 export class Freshener {
-    constructor(skipped = () => false) {
+    constructor({ skipped = () => false, gone = () => {} } = {}) {
         this.skipped = skipped;
+        this.gone = gone;
         this.pause = LEAST_MS;
         this.done = performance.now();
     }
@@ -27,6 +29,7 @@ export class Freshener {
         const address = location.href;
         try {
             const answer = await asked(address, this, { headers: { Accept: "text/html" } });
+            if (answer.status === 404) this.gone();
             const isSame = answer.ok && !answer.redirected && address === location.href; // another node may be chosen by now
             if (isSame) put(new DOMParser().parseFromString(await answer.text(), "text/html"), this.skipped);
         } catch {

@@ -8,7 +8,8 @@ const STATUS = /\bstatus-\w+/;
 const live = document.getElementById("live");
 const said = live.querySelector("[data-said]");
 const table = () => document.querySelector('[data-live="log"] .ledger-log tbody');
-const fresh = new Freshener((part) => part.dataset.live === "log" && table());
+const gone = () => location.reload(); // deleted: the page that says so comes instead
+const fresh = new Freshener({ skipped: (part) => part.dataset.live === "log" && table(), gone });
 
 function paint(element, { status }) {
     if (!element) return;
@@ -46,6 +47,6 @@ follow(live.dataset.stream, {
     execution,
     logs,
     end: () => fresh.later(),
-    gone: () => location.reload(), // deleted: the page that says so comes instead
+    gone,
     back: () => fresh.later(),
 });
