@@ -4,6 +4,12 @@ from django.db.backends.postgresql.creation import DatabaseCreation as PostgreSQ
 
 from local_postgres.server import allow_tests
 
+# Not DROP DATABASE ... WITH (FORCE): where autovacuum works on the database, it needs the right to signal everybody.
+TERMINATE = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = %s AND usename = current_user AND pid <> pg_backend_pid()
+"""
+
 
 class DatabaseCreation(PostgreSQLCreation):
     def _execute_create_test_db(self, cursor: Any, parameters: Any, keepdb: bool = False) -> None:
@@ -15,5 +21,5 @@ class DatabaseCreation(PostgreSQLCreation):
         """A test's thread that died with a connection in its hands must not keep the test database."""
         self.connection.close_pool()
         with self._nodb_cursor() as cursor:  # type: ignore[attr-defined] # the stubs lack it
-            quoted = self.connection.ops.quote_name(test_database_name)
-            cursor.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+            cursor.execute(TERMINATE, [test_database_name])
+            cursor.execute(f"DROP DATABASE IF EXISTS {self.connection.ops.quote_name(test_database_name)}")
