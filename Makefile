@@ -61,7 +61,7 @@ bench-secrets: setup ## 10,000 log lines with and without masking, in a database
 bench-live: setup ## what 200 open streams of a run cost those who write 1,000 lines/s to it, in a database of its own
 	@$(BIN)/python -m benches.live $(ARGS)
 
-measure: setup ## how the code reads: openings of docstrings, names, comments, sizes (ARGS="--list")
+measure: setup ## how the code reads: openings of docstrings, names, comments, sizes, types, private API (ARGS="--list")
 	@$(BIN)/python -m benches.measure $(ARGS)
 
 schema: setup ## write schema.yaml, the API as OpenAPI 3.1

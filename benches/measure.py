@@ -1,7 +1,7 @@
 """Measures of the code's language and of its call paths: `make measure`.
 
-`python -m benches.measure [--list] [--root CHECKOUT]` prints the measures of the code; `--list` names each docstring
-and function that counts. It reads the files alone, also those of another checkout.
+`python -m benches.measure [--list] [--root CHECKOUT]` prints the measures of the code; `--list` names each place
+that counts but those of `Any`, which `--any` names. It reads the files alone, also those of another checkout.
 """
 
 import argparse
@@ -13,12 +13,16 @@ from benches import prose
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--list", action="store_true", help="name each docstring and function that counts")
+    options.add_argument("--list", action="store_true", help="name each place that counts")
+    options.add_argument("--any", action="store_true", help="name each use of Any")
     options.add_argument("--root", type=Path, default=prose.ROOT, help="another checkout")
     chosen = options.parse_args()
     found = prose.measure(chosen.root)
+    if chosen.any:
+        sys.stdout.write("\n".join(found.anys) + "\n")
     if chosen.list:
-        sys.stdout.write("\n".join([*found.fragments, *found.participles]) + "\n")
+        places = [*found.fragments, *found.participles, *found.private_uses, *found.long_modules]
+        sys.stdout.write("\n".join(places) + "\n")
     sys.stdout.write(prose.report(found) + "\n")
 
 

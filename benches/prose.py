@@ -1,6 +1,7 @@
-"""Measures of how the code reads: openings of docstrings, names of functions, comments, sizes.
+"""Measures of how the code reads: openings of docstrings, names of functions, comments, sizes, types, private API.
 
-Source: the measures of `make measure` are those that the project's goals name; tests and migrations are left out.
+The code is that of the PACKAGES without tests and migrations. `Any` is counted as a token of the source wherever it
+stands but in an import; how private API is counted, benches.private_api says.
 """
 
 import ast
@@ -11,6 +12,8 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from benches.private_api import find_private_uses
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pastetrader", "executions", "workflows", "tokens", "ledgerkit", "local_postgres")
@@ -30,15 +33,21 @@ class Measures:
     fragments: list[str] = field(default_factory=list)
     participles: list[str] = field(default_factory=list)
     functions: list[int] = field(default_factory=list)  # lines of each
-    modules: list[tuple[int, str]] = field(default_factory=list)  # lines of each, and its path
+    modules: list[int] = field(default_factory=list)  # lines of each that are not empty
+    long_modules: list[str] = field(default_factory=list)  # of more than LONG lines, the empty ones too
     comments: int = 0
+    anys: list[str] = field(default_factory=list)
+    private_uses: list[str] = field(default_factory=list)
 
 
 def measure(root: Path = ROOT) -> Measures:
     """Return the measures of a checkout. Packages that it does not have are passed over."""
     found = Measures()
+    trees: dict[str, ast.Module] = {}
     for path in _modules(root):
-        _measure_module(found, path, path.relative_to(root))
+        name = str(path.relative_to(root))
+        trees[name] = _measure_module(found, name, path.read_text())
+    found.private_uses = find_private_uses(trees)
     return found
 
 
@@ -49,11 +58,13 @@ def _modules(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def _measure_module(found: Measures, path: Path, name: Path) -> None:
-    source = path.read_text()
+def _measure_module(found: Measures, name: str, source: str) -> ast.Module:
     tree = ast.parse(source)
-    found.modules.append((len([line for line in source.splitlines() if line.strip()]), str(name)))
-    found.comments += _count_comments(source)
+    lines = source.splitlines()
+    found.modules.append(sum(bool(line.strip()) for line in lines))
+    if len(lines) > LONG:
+        found.long_modules.append(f"{name}: {len(lines)} lines")
+    _measure_tokens(found, name, source)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS)) and (text := ast.get_docstring(node)):
             found.docstrings += 1
@@ -63,23 +74,28 @@ def _measure_module(found: Measures, path: Path, name: Path) -> None:
             found.functions.append((node.end_lineno or node.lineno) - node.lineno + 1)
             if PARTICIPLE.fullmatch(node.name):
                 found.participles.append(f"{name}:{node.lineno}: {node.name}")
+    return tree
 
 
-def _count_comments(source: str) -> int:
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return len({token.start[0] for token in tokens if token.type == tokenize.COMMENT})
+def _measure_tokens(found: Measures, name: str, source: str) -> None:
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    found.comments += len({token.start[0] for token in tokens if token.type == tokenize.COMMENT})
+    named = [token for token in tokens if token.type == tokenize.NAME and token.string == "Any"]
+    found.anys += [f"{name}:{token.start[0]}: Any" for token in named if "import " not in token.line]
 
 
 def report(found: Measures) -> str:
-    lines = [count for count, _name in found.modules]
+    lines = found.modules
     share = 100 * len(found.fragments) / max(1, found.docstrings)
     middle, longest = statistics.median(found.functions), max(found.functions)
     rows = {
         "modules": f"{len(lines)}, {sum(lines):,} lines; median {statistics.median(lines):.0f}",
-        "modules of more than 300 lines": f"{sum(count > LONG for count in lines)}",
+        f"modules of more than {LONG} lines": f"{len(found.long_modules)}",
         "functions": f"{len(found.functions)}; median {middle:.0f} lines, longest {longest}",
         "docstrings": f"{found.docstrings}; {len(found.fragments)} open with a fragment ({share:.1f} %)",
         "functions named by a participle": f"{len(found.participles)}",
         "lines with a comment": f"{100 * found.comments / max(1, sum(lines)):.1f} of 100",
+        "uses of Any": f"{len(found.anys):,}",
+        "uses of private API": f"{len(found.private_uses)}",
     }
     return "\n".join(f"{name:32}{value}" for name, value in rows.items())
