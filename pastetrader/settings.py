@@ -245,12 +245,14 @@ CACHES = {
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "tokens.api.TokenAuthentication",
-        "tokens.api.BearerAuthentication",
+        "tokens.authentication.TokenAuthentication",
+        "tokens.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["tokens.api.ScopePermission"],
-    "DEFAULT_THROTTLE_CLASSES": [f"tokens.api.{kind.title()}Throttle" for kind, rate in THROTTLES.items() if rate],
+    "DEFAULT_PERMISSION_CLASSES": ["tokens.permissions.ScopePermission"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        f"tokens.throttling.{kind.title()}Throttle" for kind, rate in THROTTLES.items() if rate
+    ],
     "DEFAULT_THROTTLE_RATES": THROTTLES,
     "DEFAULT_PAGINATION_CLASS": "ledgerkit.rest.pagination.KeysetPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -281,7 +283,7 @@ SPECTACULAR_SETTINGS = {
         "NodeType": "workflows.models.NodeType",
     },
     "AUTHENTICATION_WHITELIST": [
-        "tokens.api.BearerAuthentication",
+        "tokens.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "POSTPROCESSING_HOOKS": [

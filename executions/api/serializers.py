@@ -29,7 +29,7 @@ from ledgerkit.rest.fields import (
     UUIDField,
 )
 from ledgerkit.rest.strict_types import StrictTypes
-from tokens.api import limit_to_token
+from tokens.permissions import limit_to_token
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, graph_with_levels
 from workflows.models import Graph, Node, Workflow
 

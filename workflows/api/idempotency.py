@@ -19,9 +19,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledgerkit.db.locks import try_lock
+from ledgerkit.rest.callers import caller_id
 from ledgerkit.rest.charset import UTF8
 from ledgerkit.rest.request_body import BodyMixin
-from tokens.api import caller_id
 from tokens.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"

@@ -12,8 +12,8 @@ from ledgerkit.db.locks import lock
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.preconditions import PreconditionsMixin, RejectIfMatchOnCreateMixin
 from ledgerkit.rest.query_params import ListFilterBackend
-from tokens.api import limit_to_token
 from tokens.models import Scope, Token
+from tokens.permissions import limit_to_token
 from workflows.models import Workflow
 
 from .filters import WorkflowFilters, normalize_name

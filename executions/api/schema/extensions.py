@@ -9,7 +9,7 @@ type Schema = dict[str, Any]
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # drf-spectacular is untyped
-    target_class = "tokens.api.BearerAuthentication"
+    target_class = "tokens.authentication.BearerAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> Schema:

@@ -12,7 +12,7 @@ from executions.api.serializers import (
 )
 from executions.models import NodeExecution
 from ledgerkit.rest.preconditions import ContentETagMixin
-from tokens.api import limit_to_token
+from tokens.permissions import limit_to_token
 
 from .base import OF_RUN, QueryMixin, RunChildView
 

@@ -17,8 +17,8 @@ from executions.models import WorkflowExecution
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.preconditions import PreconditionsMixin
 from ledgerkit.rest.query_params import BadQuery
-from tokens.api import limit_to_token
 from tokens.models import Scope
+from tokens.permissions import limit_to_token
 from workflows.api.idempotency import IdempotencyMixin
 
 NEWEST = ("-created_at", "-id")

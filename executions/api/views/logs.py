@@ -13,8 +13,8 @@ from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.preconditions import ContentETagMixin
-from tokens.api import limit_to_token
 from tokens.models import Scope
+from tokens.permissions import limit_to_token
 
 from .base import BY_TIME, OF_RUN, QueryMixin, RunChildView
 

@@ -16,8 +16,8 @@ from executions.api.serializers import (
     ReasonSerializer,
 )
 from executions.models import NodeExecution
-from tokens.api import limit_to_token
 from tokens.models import Scope
+from tokens.permissions import limit_to_token
 
 from .base import NEWEST, OF_RUN, RunChildView, TransitionActionsMixin
 

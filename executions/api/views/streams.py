@@ -22,8 +22,8 @@ from executions.live.reauthentication import permission_grounds, reauthenticated
 from executions.models import WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from ledgerkit.rest.query_params import BadQuery
-from tokens.api import limit_to_token
 from tokens.models import Token
+from tokens.permissions import limit_to_token
 from workflows.models import Workflow
 from workflows.querysets import can_view_all
 

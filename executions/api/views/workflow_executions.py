@@ -23,8 +23,8 @@ from executions.api.serializers import (
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionStatus, WorkflowExecution
 from ledgerkit.rest.preconditions import RejectIfMatchOnCreateMixin
-from tokens.api import limit_to_token
 from tokens.models import Scope
+from tokens.permissions import limit_to_token
 
 from .base import NEWEST, TransitionActionsMixin
 

@@ -9,7 +9,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from rest_framework.views import APIView
 
 from executions.models import WorkflowExecution
-from tokens.api import ReadThrottle, WriteThrottle
+from tokens.throttling import ReadThrottle, WriteThrottle
 from workflows.models import Workflow
 
 RUNS = "/api/v1/executions/"

@@ -1,0 +1,60 @@
+"""Authentication of the API by token: `Authorization: Token ptl_...`, or `Bearer` in its place."""
+
+import hashlib
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import caches
+from rest_framework import authentication, exceptions
+from rest_framework.request import Request
+
+from . import failed_attempts
+from .models import Token
+
+RIGHT = 3_600  # seconds for which a valid token is accepted although its address is throttled
+
+
+class TokenAuthentication(authentication.TokenAuthentication):
+    """REST framework's token authentication with hashed tokens. `request.auth` is the Token."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Authenticate the request. Raises Throttled after too many wrong tokens from the address, unless this token
+        was valid recently."""
+        said = authentication.get_authorization_header(request)
+        if said.partition(b" ")[0].lower() != self.keyword.lower().encode():
+            return None
+        tried = failed_attempts.token(request._request)
+        if (wait := tried.wait()) and not _was_valid_lately(said):
+            raise exceptions.Throttled(wait, "Too many wrong tokens came from your address: check the token.")
+        try:
+            found = super().authenticate(request)
+        except exceptions.AuthenticationFailed:
+            tried.failed()
+            raise
+        if settings.TOKEN_FAILURES:
+            caches["failures"].set(_key(said), True, RIGHT)
+        return found
+
+    def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
+        token = Token.objects.of(key)
+        if token is None:
+            raise exceptions.AuthenticationFailed(
+                "This token is unknown, expired or revoked. Ask an administrator for a new one."
+            )
+        return token.user, token
+
+
+def _was_valid_lately(said: bytes) -> bool:
+    """Return whether the token was valid recently: an engine is not throttled for another one at its address. The token
+    is still checked."""
+    return bool(caches["failures"].get(_key(said)))
+
+
+def _key(said: bytes) -> str:
+    return f"right:{hashlib.sha256(said).hexdigest()}"
+
+
+class BearerAuthentication(TokenAuthentication):
+    """Authenticate with the Bearer scheme of RFC 6750, which generated clients use: `Authorization: Bearer ptl_...`."""
+
+    keyword = "Bearer"

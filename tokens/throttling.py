@@ -1,0 +1,30 @@
+"""Rate limits of the API, for each caller."""
+
+from typing import Any
+
+from rest_framework import throttling
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+
+from ledgerkit.rest.callers import caller_id
+
+
+class WriteThrottle(throttling.SimpleRateThrottle):
+    """Throttle write requests per caller. Anonymous requests were rejected before. A throttled request does not reach
+    the idempotency check, so nothing is stored for its key."""
+
+    scope = "write"
+
+    def applies(self, method: str | None) -> bool:
+        return method not in SAFE_METHODS
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        ident = caller_id(request)
+        return self.cache_format % {"scope": self.scope, "ident": ident} if self.applies(request.method) else None
+
+
+class ReadThrottle(WriteThrottle):
+    scope = "read"
+
+    def applies(self, method: str | None) -> bool:
+        return method in SAFE_METHODS
