@@ -12,10 +12,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed
+from ledgerkit.admin.history import ChangesMixin
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
-from workflows.admin.definition_history import ChangesMixin
-from workflows.models import Workflow
 
+from . import bindings
 from .models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TokenForm(ModelForm):
 
     bound_to = forms.ModelMultipleChoiceField(
         label=_("Bound to workflows"),
-        queryset=Workflow.objects.none(),  # set by TokenAdmin.get_form()
+        queryset=Token.objects.none(),  # set by TokenAdmin.get_form()
         required=False,
         help_text=_("The only workflows that this token is for; none: all that its user may see."),
     )
@@ -85,9 +85,9 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         """Offer only the workflows that this user may see, in a copy of the field: the class attribute is shared by all
         requests."""
         form: Any = super().get_form(request, obj, change, **kwargs)
-        if "bound_to" in form.base_fields:
+        if "bound_to" in form.base_fields and (rows := bindings.visible_rows(request.user)) is not None:
             field = form.base_fields["bound_to"] = deepcopy(form.base_fields["bound_to"])
-            field.queryset = Workflow.objects.visible_to(request.user).alive()
+            field.queryset = rows
         return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:

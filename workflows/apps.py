@@ -5,3 +5,8 @@ from django.utils.translation import gettext_lazy as _
 class WorkflowsConfig(AppConfig):
     name = "workflows"
     verbose_name = _("workflows")
+
+    def ready(self) -> None:
+        from tokens import bindings  # noqa: PLC0415  # its models may be imported once all apps are loaded
+
+        bindings.register(self.get_model("Workflow"))

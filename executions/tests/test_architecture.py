@@ -109,6 +109,8 @@ def test_a_module_imports_only_from_below(path: Path) -> None:
             assert there <= here, f"{path} imports {name}"
         if path.parts[0] in {"workflows", "tokens"}:
             assert not name.startswith(("executions", "pastetrader.demo")), f"{path} imports {name}"
+        if path.parts[0] == "tokens":
+            assert not name.startswith("workflows"), f"{path} imports {name}"
         if name.startswith("rest_framework"):
             of_rest = {"api", "rest", "authentication", "permissions", "throttling"}
             assert of_rest & set(path.with_suffix("").parts), f"{path} imports {name}"

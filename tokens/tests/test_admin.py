@@ -174,3 +174,24 @@ def test_only_workflows_that_the_user_may_see_can_be_bound(newcomer: Any, staff:
     )
     assert answer.context["adminform"].form.errors["bound_to"]
     assert not Token.objects.filter(name="x").exists()
+
+
+def test_without_an_app_of_workflows_a_token_is_made_unbound(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokens.bindings._models", [])
+    page = admin_client.get("/admin/tokens/token/add/")
+    assert list(page.context["adminform"].form.fields["bound_to"].queryset) == []
+    admin_client.post(
+        "/admin/tokens/token/add/", {"name": "engine", "user": page.context["user"].pk, "scopes": "executions:read"}
+    )
+    assert Token.objects.get().bound_to == []
+
+
+def test_without_recorded_changes_the_history_page_is_the_admins_own(
+    admin_client: Client, token: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledgerkit.admin.history._readers", [])
+    page = admin_client.get(f"/admin/tokens/token/{Token.objects.get().pk}/history/")
+    assert page.status_code == 200
+    assert "admin/object_history.html" in [template.name for template in page.templates]

@@ -1,4 +1,4 @@
-"""Changes of definitions and tokens: the list of all, and the history page of one workflow or token."""
+"""Changes of definitions and tokens: the list of all, and what the history page of one workflow or token shows."""
 
 import json
 from collections import defaultdict
@@ -6,16 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ledgerkit.admin.history import register_history
 from ledgerkit.admin.lists import ConstantFilter, StrictAdmin, StrictChangeList
 from ledgerkit.db.models import parse_uuid
 from workflows.history import ChangeAct, ChangedKind, DefinitionChange
@@ -149,27 +147,16 @@ class ChangeView:
                 yield REFERENCES[field].title, [self.names.of(field, value) for value in values]
 
 
-class ChangesMixin(StrictAdmin):
-    """Show every recorded change on the history page. Django shows only changes made in the admin."""
-
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        subject = self.get_object(request, unquote(object_id))
-        if subject is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]  # as Django's own does
-        if not self.has_view_or_change_permission(request, subject):
-            raise PermissionDenied
-        newest = list(DefinitionChange.of(subject)[: SHOWN + 1])
-        names = Names(newest)
-        context = {
-            "title": gettext("Changes of %(name)s") % {"name": subject},
-            "changes": [ChangeView(row, names) for row in newest[:SHOWN]],
-            "is_cut": len(newest) > SHOWN,
-            "shown": SHOWN,
-            "object": subject,
-            "opts": self.opts,
-        }
-        context = self.admin_site.each_context(request) | context | (extra_context or {})
-        return TemplateResponse(request, "admin/changes/history.html", context)
+@register_history
+def read_newest(subject: models.Model) -> dict[str, Any]:
+    """Return the newest changes of a workflow or token, as admin/changes/history.html shows them."""
+    newest = list(DefinitionChange.of(subject)[: SHOWN + 1])
+    names = Names(newest)
+    return {
+        "changes": [ChangeView(row, names) for row in newest[:SHOWN]],
+        "is_cut": len(newest) > SHOWN,
+        "shown": SHOWN,
+    }
 
 
 def _text(value: Any) -> str:

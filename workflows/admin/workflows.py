@@ -13,13 +13,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed
+from ledgerkit.admin.history import ChangesMixin
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
 from ledgerkit.db.exceptions import StaleObject
 from workflows.exceptions import HasHistory
 from workflows.models import Edge, Node, NodeType, Workflow
 
 from . import graph_text
-from .definition_history import ChangesMixin
 from .fields import JSONMixin
 from .forms import WorkflowForm
 

@@ -7,8 +7,8 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from tokens import bindings
 from tokens.models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token
-from workflows.models import Workflow
 
 DEFAULT_EXPIRY = f"{DEFAULT_DAYS}d"
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             )
         scopes = options["scope"] or DEFAULT_SCOPES
         bound_to = options["workflow"] or []
-        if missing := set(bound_to) - set(Workflow.objects.filter(pk__in=bound_to).values_list("pk", flat=True)):
+        if missing := bindings.missing(bound_to):
             raise CommandError(f"There is no workflow {min(missing)}. The admin lists workflows with their ids.")
         _row, secret = Token.objects.issue(
             user=user, name=options["name"], scopes=scopes, expires_at=options["expires"], bound_to=bound_to
