@@ -47,7 +47,10 @@ class ReadOnlyAdmin(TransitionActionsMixin):
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
-        js = (Script("executions/clocks.js", type="module"), Script("executions/find.js", type="module"))
+        js = (
+            Script("executions/relative_time.js", type="module"),
+            Script("executions/workflow_search.js", type="module"),
+        )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: Any = super().get_queryset(request)
@@ -74,10 +77,10 @@ class ReadOnlyAdmin(TransitionActionsMixin):
             with statement_timeout(LIMIT_MS):
                 response = self.redirect_from_list(request) or super().changelist_view(request, extra_context)
         except StatementTimeout:
-            return self.render_message(request, "too_slow", 503, title=_("This took too long"))
+            return self.render_message(request, "list_timeout", 503, title=_("This took too long"))
         except DatabaseError:
             logger.exception("The list of %s could not be read.", self.opts.model_name)
-            return self.render_message(request, "not_read", 503, title=_("This could not be read"))
+            return self.render_message(request, "unavailable", 503, title=_("This could not be read"))
         # Django redirects an invalid filter to the unfiltered list, whose rows would look like the filtered ones.
         is_refused = response.get("Location") == f"{request.path}?{ERROR_FLAG}=1"
         return self.invalid_filter_response(request) if is_refused else response
@@ -88,7 +91,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         except OperationalError as error:
             if request.method != "GET" or not isinstance(error.__cause__, QueryCanceled):
                 raise
-            return self.render_message(request, "page_too_slow", 503, title=_("This took too long"))
+            return self.render_message(request, "page_timeout", 503, title=_("This took too long"))
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Redirect to the history on the row's page: Django's own view lists changes by forms, and there are none."""
@@ -101,7 +104,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         if not names:
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
         context = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
-        return self.render_message(request, "not_offered", 400, **context | extra)
+        return self.render_message(request, "invalid_filter", 400, **context | extra)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """Render 404 in place of Django's redirect to the front page."""
@@ -109,7 +112,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
 
     def not_found_response(self, request: HttpRequest, id: str) -> HttpResponse:
         return self.render_message(
-            request, "unknown", 404, **{"title": _("Not found"), "id": id} | self.deleted_row_context(request, id)
+            request, "not_found", 404, **{"title": _("Not found"), "id": id} | self.deleted_row_context(request, id)
         )
 
     def deleted_row_context(self, request: HttpRequest, id: str) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def _span(length: timedelta, text: str) -> str:
 
 
 def clock_texts() -> dict[str, str]:
-    """Return the formats of format_duration() for clocks.js, and the server's time, from which its clocks count."""
+    """Return the formats of format_duration() and the server's time, for relative_time.js."""
     return {
         "now": timezone.now().isoformat(),
         "seconds": _("%(seconds)d s"),

@@ -8,7 +8,7 @@ from django.test import Client
 
 from executions.tests.factories import NodeExecutionFactory
 
-MODULE = '<script type="module" src="/static/executions/keys.js">'
+MODULE = '<script type="module" src="/static/executions/shortcuts.js">'
 
 
 def page(user: Any, address: str) -> str:

@@ -271,11 +271,11 @@ def test_durations_read_as_people_say_them(seconds: float, words: str) -> None:
     ],
 )
 def test_a_clock_ticks_only_on_a_page_that_follows_what_runs(run: Any, staff: Any, path: str, ticks: bool) -> None:
-    """clocks.js lets the durations tick where it finds its words, which are #clocks."""
+    """relative_time.js updates durations where the page has its texts, #clocks."""
     node = in_state(run.node_executions.first(), "running")
     response = signed_in(staff).get(path.format(workflow=run.workflow_id, node=node.pk))
     html = response.content.decode()
     assert response.status_code == 200
     assert ('class="clock"' in html, 'id="clocks"' in html) == (ticks, ticks)
-    follows = re.search(r'<script[^>]* src="[^"]*/(monitor_live|list|workflow_live)\.js"', html)
+    follows = re.search(r'<script[^>]* src="[^"]*/(monitor_updates|run_list|workflow_updates)\.js"', html)
     assert (follows is not None) is ticks

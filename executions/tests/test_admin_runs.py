@@ -323,4 +323,4 @@ def test_the_list_loads_nothing_inline_and_its_script_is_a_file(staff: Any) -> N
     html = shown(staff)
     assert " style=" not in html
     assert "<script>" not in html
-    assert "executions/clocks.js" in html
+    assert "executions/relative_time.js" in html

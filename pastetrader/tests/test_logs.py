@@ -66,12 +66,12 @@ def test_a_failure_of_ours_keeps_its_traceback(log: io.StringIO) -> None:
 
 def test_addresses_of_static_files_show_the_names_of_our_files(log: io.StringIO, client: Client) -> None:
     for path in (
-        "/static/executions/lost.js",
-        "/static/executions/lost.0123456789ab.js",
+        "/static/executions/connection_notice.js",
+        "/static/executions/connection_notice.0123456789ab.js",
         "/static/admin/css/base.css",
     ):
         assert clear_path(path) == path
     assert clear_path("/static/executions/hunter2.js") == f"/static/executions/{MASK}"
-    assert clear_path("/lost.js") == f"/{MASK}"
-    assert client.get("/static/executions/lost.0123456789ab.js").status_code == 404
-    assert "Not Found: /static/executions/lost.0123456789ab.js" in log.getvalue()
+    assert clear_path("/connection_notice.js") == f"/{MASK}"
+    assert client.get("/static/executions/connection_notice.0123456789ab.js").status_code == 404
+    assert "Not Found: /static/executions/connection_notice.0123456789ab.js" in log.getvalue()

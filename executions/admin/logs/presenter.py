@@ -19,7 +19,7 @@ from . import ansi
 from .query import LogQuery
 from .querysets import MESSAGE
 
-SHADES = 10  # classes of colours for nodes, in logs.css
+SHADES = 10  # classes of colours for nodes, in log_page.css
 PLACEHOLDER_ID = UUID(int=0)
 PAUSE = timedelta(seconds=60)  # shortest time between two lines that is shown
 

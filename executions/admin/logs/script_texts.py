@@ -1,4 +1,4 @@
-"""Translated texts of logs.js."""
+"""Translated texts of log_page.js."""
 
 from typing import Any
 

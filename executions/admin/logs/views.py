@@ -211,7 +211,7 @@ def log_window(log: LogRequest) -> HttpResponse:
     """Render a window of lines; with `whole`, the full message of one line."""
     if (pk := paging.id_of(log.request.GET, "whole")) is not None:
         return TemplateResponse(
-            log.request, f"{FOLDER}/_whole.html", {"message": _message(log, pk), "log_query": log.log_query}
+            log.request, f"{FOLDER}/_whole_message.html", {"message": _message(log, pk), "log_query": log.log_query}
         )
     with _sort_setting(log):
         rows = paging.window(log.request.GET, log.view)

@@ -51,7 +51,7 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         "runs_address": presets.runs_url(workflow=pk),
     }
     if sections.runs is None:
-        return _render(request, "too_slow", context, status=503)
+        return _render(request, "timeout", context, status=503)
     return _render(request, "page", context | sections.context())
 
 

@@ -1,6 +1,6 @@
 "use strict";
 
-// A session of the admin may try what it may do; what writes needs the CSRF token beside it.
+// A session of the admin may send requests from this page; requests that write need the CSRF token.
 function withCsrfToken(request) {
   const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
   if (token && request.method !== "GET" && new URL(request.url, location.href).origin === location.origin) {

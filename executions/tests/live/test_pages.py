@@ -94,14 +94,14 @@ def test_the_end_is_told_and_an_ended_run_has_no_stream(
 ) -> None:
     monkeypatch.setattr(reader, "LINGER", timedelta())
     first = client.get(page)
-    assert "run_live.js" in first.text
+    assert "run_updates.js" in first.text
     run.complete()
     (execution, state), (end, _) = told(client, first.context["stream"])
     assert (execution, end, state["word"]) == ("execution", "end", "completed")
     assert 'class="status status-completed"' in state["sign"]
     after = client.get(page)
     assert after.context["stream"] is None
-    assert "run_live.js" not in after.text
+    assert "run_updates.js" not in after.text
 
 
 def test_only_who_may_see_the_run_is_told(client: Any, page: str, run: Any, owner: Any, newcomer: Any) -> None:

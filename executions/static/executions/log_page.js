@@ -1,12 +1,12 @@
-/* The log of a run, alive: any number of lines under one scrollbar, keys, and what is new as it comes. Without it, the
-   page is lines, links and a form; what it shows is rendered by the server in the same way. */
+/* The log of a run: any number of lines under one scrollbar, shortcuts, and new lines from the run's stream. Without
+   scripts the page is lines, links and a form, rendered by the server in the same way. */
 
-import { bind } from "./keys.js";
-import { LogList } from "./loglist.js";
-import { follow } from "./live.js";
-import { Tail } from "./logtail.js";
-import { checkOver } from "./lost.js";
-import { showState } from "./state.js";
+import { bind } from "./shortcuts.js";
+import { LogList } from "./virtual_log.js";
+import { follow } from "./event_stream.js";
+import { Tail } from "./log_tail.js";
+import { checkOver } from "./connection_notice.js";
+import { showState } from "./run_status.js";
 
 const scroller = document.getElementById("log");
 const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
@@ -27,7 +27,7 @@ export const counted = (forms, count) => forms[count === 1 ? 0 : 1].replace("%(c
 export const filled = (form, values) => form.replace(/%\((\w+)\)s/g, (_, name) => number.format(values[name]));
 export const say = (text) => (said.textContent = text);
 
-/* --- what is asked of the server ------------------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------------------------- */
 function query(more) {
     const all = new URLSearchParams(asked);
     for (const name of ["at", "after", "before", "context", "wrap"]) all.delete(name);
@@ -57,7 +57,7 @@ function everyLine({ marks, size, count }) {
     });
 }
 
-/* The places of `matches` and of the lines around them, as ranges. */
+/* Return the positions of `matches` and of the lines around them, as ranges. */
 function ranges(matches, count) {
     const found = [];
     for (const place of matches) {
@@ -70,7 +70,7 @@ function ranges(matches, count) {
 
 function foundLines({ matches, marks, size, count }) {
     const chunks = [];
-    let skip = 0; // the first place that has not been shown yet
+    let skip = 0; // the first position that has not been shown yet
     for (let at = 0; at < matches.length; at += FOUND) {
         const places = ranges(matches.slice(at, at + FOUND), count).map(([start, end]) => [Math.max(start, skip), end]).filter(([start, end]) => start <= end);
         if (!places.length) continue;
@@ -84,12 +84,12 @@ function foundLines({ matches, marks, size, count }) {
 }
 
 const list = new LogList(scroller, onlyMatches ? askMatches : askLines, words);
-list.drawn = (chunk) => { // a chunk that went and came back
+list.drawn = (chunk) => { // a chunk that is rendered again
     const row = current && chunk.list.querySelector(`#${current}`);
     if (row) mark(row, true);
 };
 
-/* --- lines that one is led to ------------------------------------------------------------------------------------- */
+/* --- jumping to a line ------------------------------------------------------------------------------------- */
 function point(row) {
     current = row?.id ?? null;
     for (const other of scroller.querySelectorAll(".is-asked-for")) mark(other, false);
@@ -109,7 +109,7 @@ async function lead(place) {
     return row;
 }
 
-/* The first of `places` beyond the one that was last led to, or else beyond the first line in sight. */
+/* Return the index of the first of `places` beyond the last jump, or else beyond the first line in sight. */
 function next(places, last, step) {
     if (last >= 0 && places[last] !== undefined) return (last + step + places.length) % places.length;
     const here = list.placeOf(list.top());
@@ -124,7 +124,7 @@ function toMatch(step) {
     lead(index.matches[match]);
 }
 
-/* To the first error, whatever is in sight; with `isOn`, from the one that was led to on to the next. */
+/* Jump to the first error, whatever is in sight; with `isOn`, from the last jump to the next. */
 function toError(isOn) {
     if (!index?.errors.length) return say(words.noError);
     if (onlyMatches) return document.querySelector('[data-to="error"]')?.click();
@@ -132,7 +132,7 @@ function toError(isOn) {
     lead(index.errors[error]);
 }
 
-/* --- how lines are shown ------------------------------------------------------------------------------------------ */
+/* --- display options ------------------------------------------------------------------------------------------ */
 function keep() {
     const now = new URLSearchParams(asked);
     history.replaceState(history.state, "", `${now.size ? `?${now}` : location.pathname}${location.hash}`);
@@ -208,13 +208,13 @@ function bindForm() {
     form.elements.wrap.addEventListener("change", () => wrap(form.elements.wrap.checked));
     form.elements.time.addEventListener("change", () => times(form.elements.time.value));
     for (const each of form.querySelectorAll("[data-now]")) each.addEventListener("change", () => form.requestSubmit());
-    form.addEventListener("submit", () => { // an address without what was left empty
+    form.addEventListener("submit", () => { // an address without empty fields
         for (const each of form.elements) if (each.name && (!each.value || (each.name === "time" && each.value === TIMES[0]) || (each.name === "context" && (!form.elements.q.value || each.value === "3")))) each.disabled = true;
     });
     addEventListener("pageshow", () => { for (const each of form.elements) each.disabled = false; });
 }
 
-/* Where the address leads to: a place, or none. */
+/* Return the position of the line that the address names, if any. */
 async function wanted() {
     const hash = location.hash.startsWith("#line-") ? location.hash.slice("#line-".length) : null;
     if (hash && hash !== asked.get("at")) return (await where({ at: hash }).catch(() => null))?.place ?? index.place;
@@ -230,7 +230,7 @@ async function begin() {
     const chunks = onlyMatches ? foundLines(index) : everyLine(index);
     const first = scroller.querySelector(".log-lines");
     const seed = place == null && !onlyMatches && !scroller.hasAttribute("data-partial") && !isLedSomewhere() && first?.children.length === chunks[0]?.count ? first : null;
-    if (!seed && chunks.length) await list.warm(chunks, place ?? chunks[0].first).catch(() => {}); // each chunk says so for itself
+    if (!seed && chunks.length) await list.warm(chunks, place ?? chunks[0].first).catch(() => {}); // each chunk shows its own failure
     list.build(chunks, seed);
     document.getElementById("content-main").classList.add("is-alive");
     fit();
@@ -240,14 +240,14 @@ async function begin() {
     } else if (index.matches?.length) toMatch(1);
 }
 
-/* As high as the window leaves room below it. */
+/* Set the height to the rest of the window. */
 function fit() {
     const top = scroller.getBoundingClientRect().top + scrollY;
     scroller.style.setProperty("--log-top", `${Math.round(Math.min(top, innerHeight / 2))}px`);
     list.setHeights();
 }
 
-const narrowing = ["level", "node", "q", "time", "start"]; // what the lines of the stream know nothing of
+const narrowing = ["level", "node", "q", "time", "start"]; // filters that the stream does not apply
 const page = { scroller, list, words, index, lines, where, everyLine, say, counted, isPlain: () => !narrowing.some((name) => asked.has(name)) };
 let tail = null;
 if (index && form) {
@@ -259,6 +259,6 @@ if (index && form) {
     bindKeys();
     begin().then(() => tail?.start(!isLedSomewhere() && !index.matches));
 } else if (!form && scroller?.querySelector("[data-silent]")) {
-    // Nothing has been said: the first line brings the page, and the end the one that says so.
+    // The log is empty: the first line reloads the page, and so does the end of the run.
     if (scroller.dataset.stream) follow(scroller.dataset.stream, { logs: () => location.reload(), end: () => location.reload(), execution: showState });
 }

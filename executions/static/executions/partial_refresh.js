@@ -1,14 +1,14 @@
-// Parts of a page made anew: what is marked data-live is taken out of the page as the server makes it now. A part under
-// the pointer stays until the pointer has gone; focus, folds and scroll positions are kept.
+// Refresh parts of a page: elements marked data-live are replaced from a new response of the selectorOf address. A part under
+// the pointer is replaced once the pointer has left it; focus, open details and scroll positions are kept.
 
-import { asked, isOver } from "./lost.js";
+import { watchedFetch, isOver } from "./connection_notice.js";
 
 const LEAST_MS = 3_000;
-const MOST_MS = 20_000; // also after an answer that was waited for while the server was away
+const MOST_MS = 20_000; // also after a response that took long because the server was away
 const JITTER_MS = 1_000;
 
 // Requests the page at most every three seconds, and less often where the server is slow: `later()` schedules it. `gone` is
-// called where the answer is 404.
+// called where the response is 404.
 export class Freshener {
     constructor({ skipped = () => false, gone = () => {} } = {}) {
         this.skipped = skipped;
@@ -19,26 +19,26 @@ export class Freshener {
 
     later() {
         if (isOver()) return;
-        if (this.isAsking) return void (this.isWanted = true); // the answer on its way may not know of it
+        if (this.isRequesting) return void (this.isWanted = true); // the response under way may be older than this event
         this.timer ??= setTimeout(() => this.#now(), Math.max(0, this.done + this.pause - performance.now()) + JITTER_MS * Math.random());
     }
 
     async #now() {
-        this.isAsking = true;
+        this.isRequesting = true;
         const began = performance.now();
         const address = location.href;
         try {
-            const answer = await asked(address, this, { headers: { Accept: "text/html" } });
-            if (answer.status === 404) this.gone();
-            const isSame = answer.ok && !answer.redirected && address === location.href; // another node may be chosen by now
-            if (isSame) put(new DOMParser().parseFromString(await answer.text(), "text/html"), this.skipped);
+            const response = await watchedFetch(address, this, { headers: { Accept: "text/html" } });
+            if (response.status === 404) this.gone();
+            const isSame = response.ok && !response.redirected && address === location.href; // another node may be selected by now
+            if (isSame) put(new DOMParser().parseFromString(await response.text(), "text/html"), this.skipped);
         } catch {
-            // lost.js says so; asked again at the next event
+            // connection_notice.js shows it; requested again at the next event
         }
         this.done = performance.now();
         this.pause = Math.min(MOST_MS, Math.max(LEAST_MS, 10 * (this.done - began)));
         this.timer = undefined;
-        this.isAsking = false;
+        this.isRequesting = false;
         if (!this.isWanted) return;
         this.isWanted = false;
         this.later();
@@ -70,10 +70,10 @@ function whenLeft(part, work) {
 
 function swap(old, fresh) {
     if (!old.isConnected) return;
-    const focused = old.contains(document.activeElement) ? same(document.activeElement) : null;
+    const focused = old.contains(document.activeElement) ? selectorOf(document.activeElement) : null;
     const folds = [...old.querySelectorAll("details")].map((each) => each.open);
     const scrolled = frames(old).map((each) => [each.scrollLeft, each.scrollTop]);
-    const chosen = [...old.querySelectorAll('a[aria-current]')].map(same);
+    const chosen = [...old.querySelectorAll('a[aria-current]')].map(selectorOf);
     fresh.querySelectorAll("details").forEach((each, index) => { each.open = folds[index] ?? each.open; });
     old.replaceChildren(...fresh.childNodes);
     frames(old).forEach((each, index) => { [each.scrollLeft, each.scrollTop] = scrolled[index] ?? [0, 0]; });
@@ -84,8 +84,8 @@ function swap(old, fresh) {
 
 const frames = (part) => [...part.querySelectorAll(".graph-scroll, .grid-scroll, .timeline-scroll, .nodes-scroll, .results")];
 
-// How to find the same element in the new part.
-function same(element) {
+// Return a selector of the selectorOf element in the new part.
+function selectorOf(element) {
     if (element.id) return `#${CSS.escape(element.id)}`;
     return element.hasAttribute("href") ? `[href="${CSS.escape(element.getAttribute("href"))}"]` : null;
 }

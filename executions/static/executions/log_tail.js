@@ -1,10 +1,10 @@
-/* The end of a log that grows. Lines come by the run's stream; whoever scrolls up pauses, and is told how many have come
-   since. */
-import { follow } from "./live.js";
-import { showState } from "./state.js";
+/* The end of a growing log. New lines come from the run's stream; scrolling up pauses following, and a button shows how
+   many lines have come since. */
+import { follow } from "./event_stream.js";
+import { showState } from "./run_status.js";
 
-const SOON = 1000; // ms: after the stream said that there is something for a view that is narrowed
-const REORDER = 5000; // ms at least between two looks at the whole order
+const SOON = 1000; // ms: from an event to a request, where the view is filtered
+const REORDER = 5000; // ms at least between two requests of the whole order
 const REMEMBERED = 5000;
 
 export class Tail {
@@ -24,7 +24,7 @@ export class Tail {
         this.#learn();
         if (follow) this.resume();
         this.#connect();
-        this.poll(); // what came between the page and the stream
+        this.poll(); // lines between the page's response and the stream
     }
 
     toggle() {
@@ -52,7 +52,7 @@ export class Tail {
                 if (found < 2 * this.index.size) break;
             }
         } catch {
-            // asked again soon
+            // requested again soon
         } finally {
             this.polling = false;
         }
@@ -89,7 +89,7 @@ export class Tail {
         this.say("");
     }
 
-    /* Lines at the end of those that are known; one that is older than the last is put where it belongs. How many. */
+    /* Append lines; one that is older than the last is inserted where it belongs. Return how many. */
     #append(html) {
         const rows = [...Object.assign(document.createElement("template"), { innerHTML: html }).content.querySelectorAll(".log-line")];
         const fresh = rows.filter((row) => !this.known.has(row.id));
@@ -117,7 +117,7 @@ export class Tail {
     #late(row) {
         const tail = this.list.tail;
         const behind = tail.isFull && [...tail.list.children].find((each) => each.dataset.time > row.dataset.time);
-        const isError = row.classList.contains("line-error"); // whose place, and those of later ones, the index knows
+        const isError = row.classList.contains("line-error"); // its position, and those of later errors, are in the index
         if (behind && behind !== tail.list.firstElementChild && !isError) this.#grow(tail, row, behind);
         else this.reorder ??= setTimeout(() => this.#reorder(), REORDER);
     }
@@ -132,7 +132,7 @@ export class Tail {
         } else chunk.list.style.height = `${chunk.rows * this.list.row}px`;
     }
 
-    /* Lines came that belong far above the end. */
+    /* Request the order again: lines came that belong far above the end. */
     async #reorder() {
         const found = await this.where({}).catch(() => null);
         this.reorder = null;
@@ -169,7 +169,7 @@ export class Tail {
         this.news.textContent = `↓ ${this.counted(this.words.new, this.fresh)}`;
     }
 
-    /* Of a line that is worth a look, for the head of the page. */
+    /* Count an error or warning for the head of the page. */
     #count(row) {
         const level = ["error", "warning"].find((each) => row.classList.contains(`line-${each}`));
         if (level) this.index.counts[level] = (this.index.counts[level] ?? 0) + 1;
@@ -189,7 +189,7 @@ export class Tail {
         shown.textContent = this.counted(this.words[`${level}s`], count);
     }
 
-    /* Upwards by hand pauses; down at the end goes on. */
+    /* Scrolling up pauses following. */
     #scrolled() {
         const at = this.scroller.scrollTop;
         if (this.isFollowing && at < (this.before ?? 0) - 2 && !this.list.isAtEnd) this.pause();

@@ -1,4 +1,4 @@
-// The state of a run in the head of a page, as its stream tells it: the sign, and how many nodes failed beside it.
+// Show the status of a run in the head of a page, as its stream sends it: the badge, and how many nodes failed.
 export function showState({ sign }) {
     const head = document.querySelector(".ledger-head");
     const status = head?.querySelector(".status");

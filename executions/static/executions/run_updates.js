@@ -1,7 +1,7 @@
-// The page of a run while it runs: states change where they stand, lines are added, the rest is made anew in between.
-import { follow } from "./live.js";
-import { Freshener } from "./fresh.js";
-import { showState } from "./state.js";
+// Live updates of the page of a run: statuses are changed in place, log lines are added, other parts are refreshed.
+import { follow } from "./event_stream.js";
+import { Freshener } from "./partial_refresh.js";
+import { showState } from "./run_status.js";
 
 const LINES = 1_000;
 const STATUS = /\bstatus-\w+/;

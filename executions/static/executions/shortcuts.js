@@ -1,7 +1,7 @@
-/* The keys of a page. `bind(key, words, handler)` gives a single key its meaning; "?" lists all that the page has. The
-   words are translated by the template: `words` names one of the data attributes of _keys.html, or is the text itself.
-   Nothing is bound while somebody types, none of the browser's own combinations is taken, and all of it can be turned
-   off in the list (WCAG 2.1.4). */
+/* Keyboard shortcuts of a page. `bind(key, label, handler)` registers a single key; "?" lists all of the page's. Labels are
+   translated by the template: `label` names a data attribute of _shortcuts.html, or is the text itself. Shortcuts are
+   ignored while somebody types, none of the browser's own combinations is used, and they can be turned off in the list
+   (WCAG 2.1.4). */
 
 const OFF = "pastetrader.keys";
 const TYPED_INTO = 'textarea, select, [contenteditable]:not([contenteditable="false"]), input:not([type="checkbox"], [type="radio"], [type="button"], [type="submit"], [type="reset"])';
@@ -11,17 +11,17 @@ const SEARCH = '[role="search"] input[type="text"], input[type="search"]:not(#na
 const bound = new Map();
 const dialog = document.getElementById("keys");
 
-/* The last one to bind a key has it. `handler` gets the event, whose default is prevented. */
-export function bind(key, words, handler) {
-    bound.set(key, { words: said(words), handler });
+/* The last binding of a key counts. `handler` gets the event, whose default is prevented. */
+export function bind(key, label, handler) {
+    bound.set(key, { label: translated(label), handler });
 }
 
-function said(words) {
-    return dialog?.dataset[words] ?? words;
+function translated(label) {
+    return dialog?.dataset[label] ?? label;
 }
 
 /* --- which key --------------------------------------------------------------------------------------------------- */
-/* By its place where the layout writes no Latin: a Korean keyboard says "ㅓ" where "j" is. */
+/* Return the key by its position where the layout writes no Latin: a Korean keyboard has "ㅓ" where "j" is. */
 function keyOf(event) {
     if (event.key.length === 1 && event.key > "~" && event.code.startsWith("Key")) return event.code.slice(3).toLowerCase();
     return event.key;
@@ -33,10 +33,10 @@ function isOurs(event) {
 }
 
 document.addEventListener("keydown", (event) => {
-    const found = isOn() && isOurs(event) && bound.get(keyOf(event));
-    if (!found?.handler) return;
+    const binding = isOn() && isOurs(event) && bound.get(keyOf(event));
+    if (!binding?.handler) return;
     event.preventDefault();
-    found.handler(event);
+    binding.handler(event);
 });
 
 /* --- what every page has ----------------------------------------------------------------------------------------- */
@@ -73,15 +73,15 @@ if (document.querySelector(ROWS)) {
 
 /* --- the list of them -------------------------------------------------------------------------------------------- */
 function show() {
-    dialog.querySelector("dl").replaceChildren(...[...bound].map(([key, { words }]) => described(key, words)));
+    dialog.querySelector("dl").replaceChildren(...[...bound].map(([key, { label }]) => describe(key, label)));
     dialog.querySelector("[data-switch]").checked = isOn();
     dialog.showModal();
 }
 
-function described(key, words) {
+function describe(key, label) {
     const [line, term, description] = ["div", "dt", "dd"].map((name) => document.createElement(name));
     term.append(Object.assign(document.createElement("kbd"), { textContent: key }));
-    description.textContent = words;
+    description.textContent = label;
     line.append(term, description);
     return line;
 }
@@ -89,7 +89,7 @@ function described(key, words) {
 function isOn() {
     try {
         return localStorage.getItem(OFF) !== "off";
-    } catch { // a browser that keeps nothing
+    } catch { // a browser without storage
         return true;
     }
 }
@@ -98,7 +98,7 @@ function turn(on) {
     try {
         if (on) localStorage.removeItem(OFF);
         else localStorage.setItem(OFF, "off");
-    } catch {} // as above: it counts for nothing, and the switch says so when the list is opened again
+    } catch {} // as above: the switch shows the old state when the list is opened again
 }
 
 if (dialog) {

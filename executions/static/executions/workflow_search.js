@@ -1,4 +1,4 @@
-// While a name is typed, the filter offers the workflows that have it. Without scripts the form does the same.
+// Show matching workflows in the filter while a name is typed. Without scripts the form does the same.
 const PAUSE_MS = 250;
 const PARTS = ":scope > ul, :scope > p";
 
@@ -7,17 +7,17 @@ for (const form of document.querySelectorAll("form.filter-search")) {
   let newest = 0;
   form.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => offer(form, ++newest, () => newest), PAUSE_MS);
+    timer = setTimeout(() => showMatches(form, ++newest, () => newest), PAUSE_MS);
   });
   form.addEventListener("submit", async (event) => {
-    event.preventDefault(); // the page would begin at its top again
+    event.preventDefault(); // the page would scroll to its top
     clearTimeout(timer);
-    if (!(await offer(form, ++newest, () => newest))) form.submit();
+    if (!(await showMatches(form, ++newest, () => newest))) form.submit();
   });
 }
 
-// What was asked for before the newest question is not shown any more, whenever it comes. False without an answer.
-async function offer(form, number, newest) {
+// Replace the filter's choices. A response that is older than the newest request is dropped. Returns false without a response.
+async function showMatches(form, number, newest) {
   const query = new URLSearchParams(new FormData(form));
   const found = await filterOf(`${location.pathname}?${query}`);
   if (!found) return false;
@@ -30,11 +30,11 @@ async function offer(form, number, newest) {
 
 async function filterOf(address) {
   try {
-    const answer = await fetch(address);
-    if (!answer.ok || answer.redirected) return null;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const response = await fetch(address);
+    if (!response.ok || response.redirected) return null;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
     return page.querySelector("form.filter-search")?.closest("details");
   } catch {
-    return null; // the button still asks
+    return null; // the button still submits the form
   }
 }

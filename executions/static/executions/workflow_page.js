@@ -1,12 +1,12 @@
 // The page of a workflow: g switches graph and grid, j, k, h, l and the arrows move among what is shown, Enter opens it.
-// Without this both are shown, one below the other, and every square is a link that can be reached by the tab key.
-import { bind } from "./keys.js";
+// Without scripts both are shown, one below the other, and every square is a link that the tab key reaches.
+import { bind } from "./shortcuts.js";
 
 const choices = [...document.querySelectorAll(".view-choice [data-view]")];
 const sections = [...document.querySelectorAll(".workflow-view")];
 const shown = () => sections.find((section) => section.classList.contains("is-chosen"));
 
-/* --- which of the two ---------------------------------------------------------------------------------------------- */
+/* --- graph or grid ---------------------------------------------------------------------------------------------- */
 function choose(name) {
     for (const section of sections) section.classList.toggle("is-chosen", section.dataset.shown === name);
     for (const choice of choices) {
@@ -35,9 +35,9 @@ for (const choice of choices) {
     });
 }
 
-/* --- moving in it -------------------------------------------------------------------------------------------------- */
-// Each line of the grid is a run of places, some of them empty; the boxes of the graph are one line, in their order.
-// They are looked up each time: while runs move, the page is made anew part by part.
+/* --- keyboard -------------------------------------------------------------------------------------------------- */
+// Each row of the grid is a list of cells, some of them empty; the boxes of the graph are one list, in their order.
+// They are queried each time, because parts of the page are refreshed.
 const view = document.getElementById("view");
 const lines = () => [...(view?.querySelectorAll(".grid [data-line]") ?? [])].map((row) => [...row.cells].map((cell) => cell.querySelector("a")));
 const boxes = () => [...(view?.querySelectorAll(".workflow-view .box") ?? [])].sort(inOrder);
@@ -65,7 +65,7 @@ function placeOf(all, link) {
     return [line, all[line]?.indexOf(link)];
 }
 
-// The next one in that direction that is there: a run that never had the node is passed over.
+// Return the next cell in that direction; a run that never had the node is skipped.
 function next(link, down, right) {
     const all = lines();
     let [line, column] = placeOf(all, link);
@@ -82,7 +82,7 @@ function move(down, right) {
     else focusOn(isGrid() ? next(link, down, right) : boxes()[boxes().indexOf(link) + (down || right)]);
 }
 
-/* For the tab key; the rest is reached by the other keys. */
+/* One element takes the tab key; the other keys reach the rest. */
 function oneStop() {
     for (const link of [...lines().flat().filter(Boolean), ...boxes()]) link.setAttribute("tabindex", "-1");
     for (const start of Object.values(firstOf)) start()?.setAttribute("tabindex", "0");
@@ -106,7 +106,7 @@ if (choices.length) {
     });
 }
 
-/* --- row and column of what is pointed at -------------------------------------------------------------------------- */
+/* --- row and column under the pointer -------------------------------------------------------------------------- */
 function light(target) {
     const cell = target.closest?.(".grid [data-line] > *");
     for (const lit of view.querySelectorAll(".lit")) lit.classList.remove("lit");

@@ -1,5 +1,5 @@
-// The page of a run, alive: a node that is chosen is shown beside the graph without a reload. Every link works without this too.
-import { bind } from "./keys.js";
+// The page of a run: a selected node is shown beside the graph without a reload. Every link works without scripts too.
+import { bind } from "./shortcuts.js";
 
 const view = document.querySelector(".run-view");
 const aside = view?.querySelector(".run-aside");
@@ -106,7 +106,7 @@ if (view) {
         if (event.target.open && link) compare(link.closest(".comparison"));
     });
     if (document.querySelector(".graph-scroll, .nodes-scroll")) bind("g", "nodes", other);
-    // A large graph opens where the eye is wanted.
+    // A large graph opens at the node that matters.
     const telling = document.querySelector("[data-focus]");
     const box = telling && document.getElementById(telling.hash.slice(1));
     const frame = view.querySelector(".graph-scroll");

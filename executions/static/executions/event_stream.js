@@ -1,22 +1,22 @@
-// Follow a stream of the ledger, or ask the same address with `wait=0`, which gives what is new and ends.
+// Follow an event stream of the ledger, or poll the same address with `wait=0`, which returns what is new and ends.
 //
 //   follow(url, {logs(data), end(data), execution(data), node(data), deleted(data), again(), gone(), back()}) → {close()}
 //
-// A browser opens six connections to a host, which all of its tabs share, and every open stream takes one. So only tabs
-// that are seen follow, and no more than STREAMS of them hold a stream; the others ask every few seconds, and take a
-// place once there is one. Where a stream cannot be had (a proxy that buffers, a server that holds none) it is asked too.
+// A browser opens six connections to a host, which all of its tabs share, and every open stream takes one. So only visible
+// tabs follow, and at most STREAMS of them hold a stream; the others poll every few seconds, and take over a stream once
+// one is free. Where a stream is not possible (a proxy that buffers, a server that holds none) the page polls too.
 //
-// What went wrong is said by lost.js. `back` is called when the server answers again. A run that has ended may be retried:
-// it is asked for now and then, and `again` is called before what came; `gone`, where it was deleted.
-import { asked, isOver, whenOver } from "./lost.js";
+// connection_notice.js shows failures. `back` is called when the server responds again. A run that has ended may be
+// retried: it is polled once a minute, and `again` is called before its new events; `gone`, where it was deleted.
+import { watchedFetch, isOver, onOver } from "./connection_notice.js";
 
 const STREAMS = 2;
 const POLL_MS = 3_000;
 const ENDED_MS = 60_000;
-const HEARTBEAT_S = 2; // of silence, after which the server shows that it is there
-const SILENCE_MS = 3_500; // after which it is asked whether it is: a heartbeat may be 1.5 s late
-const AGAIN_MS = 1_000; // at most, until it is asked why a stream broke: not by all of its readers at once
-const WITHOUT_MS = 60_000; // without a stream after one that told nothing; four times as long after the next such one
+const HEARTBEAT_S = 2; // of silence, after which the server sends a heartbeat
+const SILENCE_MS = 3_500; // until the page polls: a heartbeat may be 1.5 s late
+const AGAIN_MS = 1_000; // at most, until a poll after a broken stream: not by all readers at once
+const WITHOUT_MS = 60_000; // no stream after one that sent nothing; four times as long after the next such one
 const KINDS = ["execution", "node", "logs", "deleted", "end", "poll", "heartbeat"];
 
 export function follow(url, handlers) {
@@ -33,12 +33,12 @@ class Follower {
     this.isOver = false;
     this.isEnded = false;
     this.isMissed = false;
-    this.turn = null; // what is under way; what comes of an earlier turn is dropped
-    this.without = WITHOUT_MS;
+    this.turn = null; // the request under way; results of an earlier one are dropped
+    this.streamPause = WITHOUT_MS;
     this.streamsFrom = window.EventSource ? 0 : Infinity;
     this.seen = () => (document.hidden ? this.pause() : this.open());
     document.addEventListener("visibilitychange", this.seen);
-    whenOver(() => this.close());
+    onOver(() => this.close());
   }
 
   async open() {
@@ -46,7 +46,7 @@ class Follower {
     clearTimeout(this.timer);
     const turn = (this.turn = {});
     const wantsStream = !this.isEnded && !this.isMissed && Date.now() >= this.streamsFrom;
-    const release = wantsStream ? await place() : null;
+    const release = wantsStream ? await acquirePlace() : null;
     if (turn !== this.turn) return release?.();
     if (release) this.listen(release);
     else this.poll(turn);
@@ -73,11 +73,11 @@ class Follower {
 
   listen(release) {
     this.release = release;
-    this.hasHeard = false;
+    this.hasReceived = false;
     this.source = new EventSource(this.address({ heartbeat: HEARTBEAT_S }));
     this.source.onopen = () => this.wait();
     this.source.onerror = () => this.broken(AGAIN_MS * Math.random());
-    for (const kind of KINDS) this.source.addEventListener(kind, (event) => this.hear(kind, event));
+    for (const kind of KINDS) this.source.addEventListener(kind, (event) => this.receive(kind, event));
     this.wait();
   }
 
@@ -86,45 +86,45 @@ class Follower {
     this.silence = setTimeout(() => this.broken(0), SILENCE_MS);
   }
 
-  hear(kind, { data, lastEventId }) {
-    this.hasHeard = true;
-    this.without = WITHOUT_MS;
+  receive(kind, { data, lastEventId }) {
+    this.hasReceived = true;
+    this.streamPause = WITHOUT_MS;
     this.wait();
-    this.take(kind, data, lastEventId);
+    this.handle(kind, data, lastEventId);
   }
 
-  // Why, a question tells: an EventSource knows no status, and would go on trying.
+  // A poll finds the reason: an EventSource has no status, and would retry for ever.
   broken(milliseconds) {
-    if (!this.hasHeard) {
-      this.streamsFrom = Date.now() + this.without;
-      this.without *= 4;
+    if (!this.hasReceived) {
+      this.streamsFrom = Date.now() + this.streamPause;
+      this.streamPause *= 4;
     }
     this.pause();
     this.turn = {};
     this.timer = setTimeout((turn) => this.poll(turn), milliseconds, this.turn);
   }
 
-  take(kind, text, cursor) {
+  handle(kind, text, cursor) {
     if (this.isOver) return;
     if (cursor) this.cursor = cursor;
-    if (kind === "poll") this.instead();
-    if (kind === "end") this.rest();
-    if (kind === "execution") this.goOn();
+    if (kind === "poll") this.pollFromNowOn();
+    if (kind === "end") this.pollSlowly();
+    if (kind === "execution") this.resume();
     this.handlers[kind]?.(JSON.parse(text));
   }
 
-  // This server holds no stream open: to try again each time would be to lose it each time.
-  instead() {
+  // This server holds no stream open: another try would be cut each time.
+  pollFromNowOn() {
     this.streamsFrom = Infinity;
     this.later(POLL_MS);
   }
 
-  rest() {
+  pollSlowly() {
     this.isEnded = true;
     this.later(ENDED_MS);
   }
 
-  goOn() {
+  resume() {
     if (this.isEnded) this.handlers.again?.();
     this.isEnded = false;
   }
@@ -140,12 +140,12 @@ class Follower {
     const wasEnded = this.isEnded;
     let pause = POLL_MS;
     try {
-      const answer = await asked(this.address({ wait: 0 }), this);
-      if (answer.status === 404) this.handlers.gone?.();
-      const text = await answer.text();
-      if (turn !== this.turn) return; // the tab was hidden meanwhile, or it is over
-      if (answer.ok) this.came(answer, text);
-      else pause = this.missed(answer);
+      const response = await watchedFetch(this.address({ wait: 0 }), this);
+      if (response.status === 404) this.handlers.gone?.();
+      const text = await response.text();
+      if (turn !== this.turn) return; // the tab was hidden meanwhile, or following has ended
+      if (response.ok) this.applyResponse(response, text);
+      else pause = this.backOff(response);
     } catch {
       this.isMissed = true;
     }
@@ -154,22 +154,22 @@ class Follower {
     this.later(isRetried ? 0 : this.isEnded && !this.isMissed ? ENDED_MS : pause);
   }
 
-  came(answer, text) {
-    if (answer.status === 204) this.isEnded = true; // as it was told before
-    for (const event of events(text)) this.take(event.kind, event.data, event.id);
+  applyResponse(response, text) {
+    if (response.status === 204) this.isEnded = true; // an earlier response said so
+    for (const event of events(text)) this.handle(event.kind, event.data, event.id);
     if (this.isMissed) this.handlers.back?.();
     this.isMissed = false;
   }
 
-  missed(answer) {
+  backOff(response) {
     this.isMissed = true;
-    return 1000 * (answer.headers.get("Retry-After") || 0) || POLL_MS;
+    return 1000 * (response.headers.get("Retry-After") || 0) || POLL_MS;
   }
 }
 
-// How to give back one of the places for a stream; null where none is free, or where the browser keeps no count of them,
-// as over plain HTTP to another host.
-async function place() {
+// Return a function that releases one of the places for a stream; null where none is free, or where the browser has no
+// locks, as over plain HTTP to another host.
+async function acquirePlace() {
   if (!navigator.locks) return null;
   for (let number = 0; number < STREAMS; number += 1) {
     const release = await hold(`ledger-stream-${number}`);
@@ -185,7 +185,7 @@ function hold(name) {
   });
 }
 
-// The text of a stream, as EventSource would read it.
+// Yield the events of a stream's text, as EventSource would.
 function* events(text) {
   for (const block of text.split("\n\n")) {
     const fields = block.split("\n").map((line) => /^(\w+): ?(.*)$/.exec(line)).filter(Boolean);

@@ -1,19 +1,19 @@
-/* A list of any length in which only what is near the eye exists. It is cut into chunks: each is an <ol> as high as its
-   lines would be, filled as it comes near and emptied as it goes. A chunk is asked of the server by the id of its first
+/* A list of any length of which only the part near the viewport is rendered. It is cut into chunks: each is an <ol> as
+   high as its lines would be, filled as it comes near and emptied as it leaves. A chunk is requested by the id of its first
    line, so that lines which arrive elsewhere move nothing. */
 
 const NEAR = "1200px 0px";
 const KEPT = 40; // chunks whose HTML is remembered
-const PATIENCE = 60; // ms: what rushes by is not asked for
+const PATIENCE = 60; // ms: chunks that are scrolled past are not requested
 
 export class LogList {
-    /* `ask(chunk, signal)` gives the HTML of a chunk; `words` are the page's. */
+    /* `ask(chunk, signal)` returns the HTML of a chunk; `words` are the page's translated texts. */
     constructor(scroller, ask, words) {
         Object.assign(this, { scroller, ask, words, chunks: [], kept: new Map(), row: 0, drawn: () => {} });
         this.watch = new IntersectionObserver((entries) => entries.forEach((each) => this.#moved(each)), { root: scroller, rootMargin: NEAR });
     }
 
-    /* Each chunk: {first, count, rows, ...what ask() needs}; `first` is the place of its first line, `rows` how many
+    /* Each chunk: {first, count, rows, ...what ask() needs}; `first` is the position of its first line, `rows` how many
        it shows. `seed` is an <ol> that the server filled, and is chunk `at`. */
     build(chunks, seed = null, at = 0) {
         this.watch.disconnect();
@@ -26,7 +26,7 @@ export class LogList {
         chunks.forEach((chunk) => this.watch.observe(chunk.list));
     }
 
-    /* Before build(): what is in sight at first is there already when it takes the place of what the server showed. */
+    /* Load the chunks in sight before build(), so that the server's rows are replaced without a gap. */
     async warm(chunks, place) {
         this.kept.clear();
         this.chunks = chunks;
@@ -51,7 +51,7 @@ export class LogList {
         return this.tail ? this.tail.first + this.tail.count : 0;
     }
 
-    /* By bisection: chunks grow where late lines fall into them. */
+    /* Bisect: chunks grow where late lines are inserted. */
     chunkOf(place) {
         let [low, high] = [0, this.chunks.length - 1];
         while (low < high) {
@@ -66,7 +66,7 @@ export class LogList {
         return chunk.list.querySelector(`[data-place="${place}"]`) ?? chunk.list.children[place - chunk.first];
     }
 
-    /* Brings a line into sight, and gives its row. */
+    /* Scroll a line into sight and return its row. */
     async show(place, part = 0.3) {
         const chunk = this.chunkOf(place);
         if (!chunk) return null;
@@ -78,7 +78,7 @@ export class LogList {
         return row;
     }
 
-    /* `part` of the way down the scroller. */
+    /* Scroll it to `part` of the scroller's height. */
     #scrollTo(element, part, offset = 0) {
         const from = this.scroller.getBoundingClientRect().top + this.scroller.clientHeight * part;
         this.scroller.scrollTop += element.getBoundingClientRect().top + offset - from;
@@ -93,7 +93,7 @@ export class LogList {
         return scrollHeight - scrollTop - clientHeight < 2 * (this.row || 20);
     }
 
-    /* The first row in sight. */
+    /* Return the first row in sight. */
     top() {
         const edge = this.scroller.getBoundingClientRect().top;
         for (const chunk of this.chunks.filter((each) => each.isFull)) {
@@ -110,12 +110,12 @@ export class LogList {
         return chunk ? chunk.first + [...chunk.list.children].indexOf(row) : 0;
     }
 
-    /* After the rows have changed their height; what the eye is on stays where it is. */
     setHeights() {
         this.row = this.#rowHeight() || this.row;
         for (const chunk of this.chunks) this.#height(chunk);
     }
 
+    /* Run `change`, after which rows have other heights, and keep the first row in sight where it is. */
     keepingTop(change) {
         const row = this.top();
         const before = row?.getBoundingClientRect().top;
@@ -124,7 +124,7 @@ export class LogList {
         if (row?.isConnected) this.scroller.scrollTop += row.getBoundingClientRect().top - before;
     }
 
-    /* All lines are asked for anew. */
+    /* Request all lines again. */
     async refill() {
         this.kept.clear();
         const full = this.chunks.filter((chunk) => chunk.isFull);
@@ -169,7 +169,7 @@ export class LogList {
         this.drawn(chunk);
     }
 
-    /* Which of how many a line is, for those who hear it. */
+    /* Set position and number of lines for screen readers. */
     #number(chunk, rows) {
         let place = chunk.first;
         const count = this.count || -1;
@@ -220,7 +220,7 @@ export class LogList {
         if (!chunk.isFull) chunk.list.style.height = `${Math.round(chunk.rows * this.row)}px`;
     }
 
-    /* Of one line, on the average of those that are there. */
+    /* Return the mean height of the rendered lines, in pixels. */
     #rowHeight() {
         const lists = [...this.scroller.querySelectorAll(".log-lines")].filter((list) => list.children.length);
         const rows = lists.reduce((sum, list) => sum + list.children.length, 0);

@@ -1,7 +1,7 @@
-// The front page while runs move: made anew, part by part, soon after something happened, and each minute: what is told
-// of the last 24 hours, and how long ago things were, changes without that.
-import { follow } from "./live.js";
-import { Freshener } from "./fresh.js";
+// Live updates of the front page: its parts are refreshed soon after an event, and each minute, because numbers of the last
+// 24 hours and relative times change without one.
+import { follow } from "./event_stream.js";
+import { Freshener } from "./partial_refresh.js";
 
 const QUIET_MS = 60_000;
 const fresh = new Freshener();

@@ -1,13 +1,13 @@
-/* The list of runs, alive. What has changed is fetched as the list itself has it (the same address with part=rows), so
-   that what appears fits its filters. The rows that are shown change in their places; new ones wait behind a button, or
-   go in at once while nobody is at work in the table: nothing moves under a pointer. Without this, one reloads. */
-import { follow } from "./live.js";
-import { asked, isOver } from "./lost.js";
+/* Live updates of the list of runs. Changed rows are fetchRows from the list itself (the same address with part=rows), so
+   that they match its filters. Rows that are shown are updated in place; new ones wait behind a button, or are inserted at
+   once while nobody works in the table: nothing moves under a pointer. Without scripts the list changes on reload. */
+import { follow } from "./event_stream.js";
+import { watchedFetch, isOver } from "./connection_notice.js";
 
 const RETRY_MS = 10_000; // after a failure
-const QUIET_MS = 60_000; // while nothing moves: what is said of times gets old
+const QUIET_MS = 60_000; // without events: relative times get old
 const DEBOUNCE_MS = 1_000;
-const MOST = 300; // rows that are kept; older ones go as new ones come
+const MOST = 300; // rows; the oldest are removed as new ones are inserted
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 
 const news = document.getElementById("list-news");
@@ -21,10 +21,10 @@ const rowsOf = (of) => new Map([...(of?.rows ?? [])].map((row) => [idOf(row), ro
 let waiting = []; // rows that are new, the newest first
 let timer = null;
 let isUnderWay = false;
-let isSoon = false; // it is to be asked within DEBOUNCE_MS
-let isWanted = false; // something happened while an answer was awaited
+let isSoon = false; // a request follows within DEBOUNCE_MS
+let isWanted = false; // an event came during a request
 
-/* --- asking ------------------------------------------------------------------------------------------------------ */
+/* --- requests ------------------------------------------------------------------------------------------------------ */
 function later(milliseconds) {
     clearTimeout(timer);
     if (!document.hidden && !isOver()) timer = setTimeout(refresh, milliseconds);
@@ -33,10 +33,10 @@ function later(milliseconds) {
 async function refresh() {
     if (isUnderWay || isOver()) return;
     [isUnderWay, isSoon, isWanted] = [true, false, false];
-    let next = RETRY_MS; // lost.js says what is wrong
+    let next = RETRY_MS; // connection_notice.js shows the failure
     try {
-        take(await fetched());
-        tell();
+        take(await fetchRows());
+        showNotice();
         next = QUIET_MS;
     } catch {} finally {
         isUnderWay = false;
@@ -44,15 +44,15 @@ async function refresh() {
     }
 }
 
-async function fetched() {
+async function fetchRows() {
     const address = new URL(location.href);
     address.searchParams.set("part", "rows");
-    const response = await asked(address, "list", { headers: { Accept: "text/html" } });
+    const response = await watchedFetch(address, "list", { headers: { Accept: "text/html" } });
     if (!response.ok || response.redirected) throw new Error(`${response.status}`);
     return new DOMParser().parseFromString(await response.text(), "text/html").querySelector("#result_list tbody");
 }
 
-/* --- what has come ----------------------------------------------------------------------------------------------- */
+/* --- rows ----------------------------------------------------------------------------------------------- */
 function take(fresh) {
     const [shown, now] = [rowsOf(body()), rowsOf(fresh)];
     for (const [id, row] of shown) {
@@ -64,22 +64,22 @@ function take(fresh) {
     if (waiting.length && isAtRest()) put();
 }
 
-/* Cell by cell, but for the checkbox, which holds what one has chosen. A link that has the focus stays, with new words. */
+/* Cell by cell, except the checkbox, which holds a selection. A link with the focus stays, with its new text. */
 function renew(row, now) {
     [...row.cells].forEach((cell, place) => {
         const fresh = now.cells[place];
         if (cell.matches(".action-checkbox") || !fresh || bare(cell) === bare(fresh)) return;
         const focused = cell.contains(document.activeElement) ? document.activeElement : null;
         if (!focused) cell.innerHTML = fresh.innerHTML;
-        else if (focused.matches("a")) replaceWords(focused, fresh.querySelector("a"));
+        else if (focused.matches("a")) replaceText(focused, fresh.querySelector("a"));
     });
 }
 
-function replaceWords(link, fresh) {
+function replaceText(link, fresh) {
     if (fresh) link.replaceChildren(...document.importNode(fresh, true).childNodes);
 }
 
-/* What a clock shows by now is no change, nor is our own mark. */
+/* A running duration is no change, nor is our own mark. */
 function bare(cell) {
     const copy = cell.cloneNode(true);
     for (const clock of copy.querySelectorAll("time.clock")) clock.textContent = "";
@@ -87,7 +87,7 @@ function bare(cell) {
     return copy.innerHTML;
 }
 
-/* It fits the filters no longer: ids are in the order of time, and older ones have only been pushed off the page. */
+/* Return whether the row no longer matches the filters: ids are in the order of time, and older rows are only on the next page. */
 function hasLeft(id, now) {
     const oldest = [...now.keys()].at(-1);
     return !now.has(id) && (oldest === undefined ? false : id > oldest);
@@ -100,7 +100,7 @@ function mark(row, isGone) {
     else row.querySelector(".field-state")?.append(Object.assign(document.createElement("span"), { className: "has-left quiet", textContent: news.dataset.left }));
 }
 
-/* Nobody has a pointer, the focus or a choice in the table, and its start is in sight. */
+/* Return whether the table has neither pointer, focus nor selection, and its first row is in sight. */
 function isAtRest() {
     const of = table();
     if (!of || scrollY > 0) return false;
@@ -120,18 +120,18 @@ function put() {
 
 const isHeld = (row) => row.contains(document.activeElement) || Boolean(row.querySelector("input:checked"));
 
-/* Of a run that was deleted nothing is left to look at; where somebody is at work in the table it only says so. */
+/* Remove the row of a deleted run; where somebody works in the table, mark it instead. */
 function drop(id) {
     waiting = waiting.filter((row) => idOf(row) !== id);
     const row = rowsOf(body()).get(id);
     if (row && isAtRest()) row.remove();
     else if (row) mark(row, true);
     count();
-    tell();
+    showNotice();
 }
 
-/* --- saying so --------------------------------------------------------------------------------------------------- */
-function tell() {
+/* --- notices --------------------------------------------------------------------------------------------------- */
+function showNotice() {
     const number = waiting.length;
     const text = number && (number === 1 ? news.dataset.one : news.dataset.other).replace("%n", number);
     const button = news.querySelector("button");
@@ -139,19 +139,19 @@ function tell() {
     button.hidden = !number;
 }
 
-/* The admin's own counter knows the rows that were there when the page was made. */
+/* The admin's own counter counts the rows of the first response. */
 function count() {
     const counter = form.querySelector(".action-counter");
     const all = [...form.querySelectorAll("input.action-select")];
     if (!counter || !window.interpolate) return;
     const sel = all.filter((box) => box.checked).length;
-    const words = ngettext("%(sel)s of %(cnt)s selected", "%(sel)s of %(cnt)s selected", sel);
-    counter.textContent = interpolate(words, { sel, cnt: all.length }, true);
+    const text = ngettext("%(sel)s of %(cnt)s selected", "%(sel)s of %(cnt)s selected", sel);
+    counter.textContent = interpolate(text, { sel, cnt: all.length }, true);
     const toggle = document.getElementById("action-toggle");
     if (toggle) toggle.checked = sel > 0 && sel === all.length;
 }
 
-function toggled(event) {
+function onToggle(event) {
     if (event.target.id === "action-toggle") {
         for (const box of form.querySelectorAll(".is-new input.action-select")) {
             box.checked = event.target.checked;
@@ -161,27 +161,27 @@ function toggled(event) {
     if (form.querySelector(".is-new")) setTimeout(count); // after the admin's own
 }
 
-/* Soon; what happens meanwhile does not put it off. */
-function moved() {
+/* Schedule a request; later events do not delay it. */
+function schedule() {
     if (isUnderWay) isWanted = true;
     else if (!isSoon) later(DEBOUNCE_MS);
     isSoon = true;
 }
 
-/* --- from here on ------------------------------------------------------------------------------------------------ */
+/* --- start ------------------------------------------------------------------------------------------------ */
 if (news && form) {
     news.querySelector("button").addEventListener("click", () => {
         const first = put();
-        tell();
+        showNotice();
         first?.querySelector("th a")?.focus({ preventScroll: true });
         first?.scrollIntoView({ block: "nearest" });
     });
-    form.addEventListener("click", toggled);
-    form.addEventListener("change", toggled);
+    form.addEventListener("click", onToggle);
+    form.addEventListener("change", onToggle);
     document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : later(0)));
     if (news.dataset.stream) {
         follow(news.dataset.stream, {
-            execution: moved,
+            execution: schedule,
             deleted: ({ id }) => drop(id),
             back: () => later(0),
         });

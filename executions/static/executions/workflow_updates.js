@@ -1,6 +1,6 @@
-// The page of a workflow while its runs move: made anew, part by part, soon after one did, and each minute.
-import { follow } from "./live.js";
-import { Freshener } from "./fresh.js";
+// Live updates of the page of a workflow: its parts are refreshed soon after an event of its runs, and each minute.
+import { follow } from "./event_stream.js";
+import { Freshener } from "./partial_refresh.js";
 
 const QUIET_MS = 60_000;
 const { moves, workflow, isEmpty } = document.getElementById("workflow-live").dataset;
