@@ -2,6 +2,7 @@
 
 Which parameters there are is read from the code: those of the lists from their filters, those of forms from their
 fields, and every other from where the code asks an address for it. A new one is red until it stands in OTHERS.
+In the suite each parameter gets a third of the plain values and its neighbours the others; `make proofs` tries all.
 """
 
 import ast
@@ -22,6 +23,7 @@ from executions.admin import pagination
 from executions.admin.filters import validation
 from executions.models import Deletion, SavedView, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from pastetrader.tests.proofs import times
 
 ROOT = Path(__file__).parents[2]
 OURS = ("executions", "workflows", "tokens")
@@ -47,7 +49,8 @@ TIMES = (
     "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
     "2026-02-30T00:00:00Z", "2026-01-01",
 )  # fmt: skip
-PLAIN = ("\0", "x" * 3_000, "-1", "9" * 30, "²", ID)
+PLAIN = [*(quote(value) for value in ("\0", "x" * 3_000, "-1", "9" * 30, "²", ID)), "%ED%A0%80"]
+PART = times(3, 1)  # a parameter gets one value of so many
 PLACES = [*(f"{time}~{ID}" for time in TIMES), TIMES[0], f"{TIMES[3]}~{NONE}", "~"]
 SPECIAL = {
     "ended_between": [f"{a}~{b}" for a in TIMES for b in (a, TIMES[-1])] + ["~", "a~b~c"],
@@ -75,9 +78,8 @@ def address_of(model_admin: Any, end: str = "") -> str:
     return f"/admin/{model_admin.opts.app_label}/{model_admin.opts.model_name}/{end}"
 
 
-def answers(client: Client, address: str, name: str, more: str = "") -> Iterator[tuple[str, int]]:
-    values = [quote(value) for value in (*PLAIN, *SPECIAL.get(name, ()))]
-    for value in [*values, "%ED%A0%80"]:
+def answers(client: Client, address: str, name: str, plain: list[str], more: str = "") -> Iterator[tuple[str, int]]:
+    for value in [*plain, *map(quote, SPECIAL.get(name, ()))]:
         response = client.get(f"{address}?{name}={value}{more}")
         if response.streaming:
             response.close()
@@ -85,7 +87,11 @@ def answers(client: Client, address: str, name: str, more: str = "") -> Iterator
 
 
 def wrong(client: Client, address: str, names: Any, more: str = "") -> list[tuple[str, int]]:
-    asked = [each for name in names for each in answers(client, address, name, "" if name == "wait" else more)]
+    asked = [
+        each
+        for number, name in enumerate(names)
+        for each in answers(client, address, name, PLAIN[number % PART :: PART], "" if name == "wait" else more)
+    ]
     return [(query, status) for query, status in asked if status not in {200, 302, 400, 404}]
 
 
