@@ -9,17 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from local_postgres import processes
 from local_postgres.cluster import Cluster
+from local_postgres.socket_path import socket_dir
 from pastetrader.tests.live_server import ROOT, Serve, Site
 from pastetrader.tests.prepared import copy, new_home
 
 USER = """
 import sys
 from pathlib import Path
+from local_postgres import processes
 from local_postgres.base import ensure
+processes.PATIENCE = float(sys.argv[3])
 ensure({"EMBEDDED": {"data_dir": Path(sys.argv[1]), "durable": sys.argv[2] == "durable"}, "NAME": "pastetrader"})
 print("up", flush=True)
 sys.stdin.read()
@@ -34,10 +38,10 @@ APART += ["--pid", "--ipc", "--mount-proc", "--fork", "--kill-child"]
 class User:
     """A process that uses the server until it is told to go."""
 
-    def __init__(self, data_dir: Path, durable: bool, apart: bool) -> None:
+    def __init__(self, data_dir: Path, durable: bool, apart: bool, patience: float) -> None:
         python = [*(APART if apart else []), sys.executable]
         self.process = subprocess.Popen(
-            [*python, "-c", USER, str(data_dir), "durable" if durable else "careless"],
+            [*python, "-c", USER, str(data_dir), "durable" if durable else "careless", str(patience)],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -81,8 +85,8 @@ def site(prepared: Path) -> Iterator[Site]:
 def use(data_dir: Path) -> Iterator[Callable[..., User]]:
     users: list[User] = []
 
-    def start(durable: bool = False, apart: bool = False) -> User:
-        users.append(User(data_dir, durable, apart))
+    def start(durable: bool = False, apart: bool = False, patience: float = processes.PATIENCE) -> User:
+        users.append(User(data_dir, durable, apart, patience))
         return users[-1]
 
     yield start
@@ -116,6 +120,18 @@ def namespaces() -> None:
 @pytest.fixture
 def cluster(data_dir: Path) -> Cluster:
     return Cluster(data_dir, durable=False)
+
+
+def start(cluster: Cluster) -> psutil.Process:
+    began = time.monotonic()
+    leader = cluster.start()
+    cluster.create_database("pastetrader")
+    assert time.monotonic() - began < 60
+    return leader
+
+
+def connect(data_dir: Path, database: str = "pastetrader") -> psycopg.Connection:
+    return psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname=database, autocommit=True)
 
 
 def postmaster(data_dir: Path) -> psutil.Process | None:

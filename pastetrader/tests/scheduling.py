@@ -9,7 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 UNITS = {"browser/": "browser"} | {
     f"pastetrader/tests/test_{name}.py": "servers" for name in ("bodies", "client", "cut_connections", "live", "serve")
 }
-
+UNITS |= {"pastetrader/tests/test_embedded_server.py": "cluster"}
 
 # Tests of real processes: servers, browsers, packaging. `make test-site` runs them, `make test` the others.
 SITE = (
@@ -17,8 +17,8 @@ SITE = (
     *(
         f"pastetrader/tests/test_{name}.py"
         for name in (
-            "bodies", "client", "command_errors", "commands", "connections", "cut_connections", "embedded_server",
-            "env", "live", "serve", "setup", "slow_clients",
+            "bodies", "client", "cluster_folders", "command_errors", "commands", "connections", "cut_connections",
+            "embedded_server", "env", "live", "serve", "setup", "slow_clients",
         )
     ),
 )  # fmt: skip

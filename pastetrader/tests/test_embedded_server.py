@@ -1,10 +1,6 @@
 """The embedded server is shared, stopped by the last one out, and comes back after kill -9."""
 
 import os
-import shutil
-import socket
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,15 +13,29 @@ from local_postgres.cluster import Cluster
 from local_postgres.exceptions import EmbeddedServerError
 from local_postgres.ownership import OWNER
 from local_postgres.server import EmbeddedServer
-from local_postgres.socket_path import SOCKET_NAME, socket_dir
-from pastetrader.tests.conftest import User, kill, postmaster
-from pastetrader.tests.prepared import kill_all
+from local_postgres.socket_path import socket_dir
+from pastetrader.tests.conftest import User, connect, kill, postmaster, start
+from pastetrader.tests.prepared import kill_all, new_home
+from pastetrader.tests.proofs import times
 
 Use = Callable[..., User]
 
 
-def connect(data_dir: Path) -> psycopg.Connection:
-    return psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="pastetrader", autocommit=True)
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Path]:
+    """A cluster for all of these tests, with the application's database in it: making one takes seconds."""
+    with new_home() as home:
+        cluster = Cluster(home / "postgres", durable=False)
+        start(cluster)
+        cluster.stop()
+        yield cluster.data_dir
+
+
+@pytest.fixture
+def data_dir(shared: Path) -> Iterator[Path]:
+    """Its folder. No server runs on it yet, and none runs on after the test."""
+    yield shared
+    kill_all(shared.parent)
 
 
 def pid(data_dir: Path) -> int:
@@ -38,7 +48,6 @@ def postmasters(data_dir: Path) -> list[int]:
     return [each.pid for each in processes._working_on(data_dir) if processes.is_postmaster(each)]
 
 
-@pytest.mark.usefixtures("ready")
 def test_two_processes_share_a_server_and_the_last_one_out_stops_it(data_dir: Path, use: Use) -> None:
     first, second = use().arrive(), use().arrive()
     server = pid(data_dir)
@@ -51,20 +60,9 @@ def test_two_processes_share_a_server_and_the_last_one_out_stops_it(data_dir: Pa
     assert postmaster(data_dir) is None
 
 
-def test_processes_that_arrive_at_once_start_one_server(data_dir: Path, use: Use) -> None:
-    users = [use() for _ in range(4)]
-    for user in users:
-        user.arrive()
-    connect(data_dir).close()
-    for user in users:
-        user.leave()
-    assert postmaster(data_dir) is None
-
-
-@pytest.mark.usefixtures("ready")
 def test_those_who_come_while_others_go_always_find_a_server(data_dir: Path, use: Use) -> None:
     current = use().arrive()
-    for _ in range(5):
+    for _ in range(times(3, 10)):
         newcomer = use()
         current.leave()
         current = newcomer.arrive()
@@ -73,7 +71,6 @@ def test_those_who_come_while_others_go_always_find_a_server(data_dir: Path, use
     assert postmaster(data_dir) is None
 
 
-@pytest.mark.usefixtures("ready")
 def test_a_killed_user_leaves_no_lease(data_dir: Path, use: Use) -> None:
     killed = use().arrive()
     server = pid(data_dir)
@@ -85,7 +82,6 @@ def test_a_killed_user_leaves_no_lease(data_dir: Path, use: Use) -> None:
     assert postmaster(data_dir) is None
 
 
-@pytest.mark.usefixtures("ready")
 def test_a_killed_server_comes_back_with_everything_committed(data_dir: Path, use: Use) -> None:
     user = use(durable=True).arrive()
     with connect(data_dir) as connection:
@@ -98,7 +94,6 @@ def test_a_killed_server_comes_back_with_everything_committed(data_dir: Path, us
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1000,)
 
 
-@pytest.mark.usefixtures("ready")
 def test_a_server_killed_with_its_user_alive_is_started_again_by_the_next_connection(data_dir: Path) -> None:
     server = EmbeddedServer(data_dir, durable=False)
     server.ensure("pastetrader")
@@ -112,7 +107,6 @@ def test_a_server_killed_with_its_user_alive_is_started_again_by_the_next_connec
     assert postmaster(data_dir) is None
 
 
-@pytest.mark.usefixtures("ready")
 def test_children_that_outlive_a_killed_server_are_waited_for(data_dir: Path, cluster: Cluster) -> None:
     leader = start(cluster)
     connection = connect(data_dir)
@@ -123,7 +117,6 @@ def test_children_that_outlive_a_killed_server_are_waited_for(data_dir: Path, cl
     cluster.stop()
 
 
-@pytest.mark.usefixtures("ready")
 def test_who_cannot_see_the_server_uses_the_one_that_answers(data_dir: Path, use: Use, namespaces: None) -> None:
     first = use().arrive()
     server = pid(data_dir)
@@ -137,7 +130,6 @@ def test_who_cannot_see_the_server_uses_the_one_that_answers(data_dir: Path, use
     assert postmaster(data_dir) is None
 
 
-@pytest.mark.usefixtures("ready")
 def test_the_last_one_out_stops_a_server_that_it_cannot_see(data_dir: Path, use: Use, namespaces: None) -> None:
     first, second = use().arrive(), use(apart=True).arrive()
     first.leave()
@@ -147,7 +139,6 @@ def test_the_last_one_out_stops_a_server_that_it_cannot_see(data_dir: Path, use:
     assert not (data_dir / "postmaster.pid").exists()
 
 
-@pytest.mark.usefixtures("ready")
 def test_a_server_whose_pid_file_has_another_namespaces_number_is_stopped(
     data_dir: Path, use: Use, namespaces: None
 ) -> None:
@@ -157,7 +148,6 @@ def test_a_server_whose_pid_file_has_another_namespaces_number_is_stopped(
     assert postmaster(data_dir) is None
 
 
-@pytest.mark.usefixtures("ready")
 def test_a_server_that_cannot_be_seen_and_is_killed_is_started_again(
     data_dir: Path, use: Use, namespaces: None
 ) -> None:
@@ -169,14 +159,13 @@ def test_a_server_that_cannot_be_seen_and_is_killed_is_started_again(
     assert postmaster(data_dir) is None
 
 
-@pytest.mark.usefixtures("ready")
 def test_nobody_starts_beside_orphans_that_cannot_be_seen(data_dir: Path, use: Use, namespaces: None) -> None:
     use().arrive()
     leader = psutil.Process(pid(data_dir))
     orphan = leader.children()[0]
     orphan.suspend()
     kill(leader)
-    refused = use(apart=True).process.communicate(timeout=60)[1]
+    refused = use(apart=True, patience=0.5).process.communicate(timeout=60)[1]
     assert f"A process that cannot be seen from here still works on {data_dir}" in refused
     assert postmasters(data_dir) == []
 
@@ -185,7 +174,6 @@ def test_nobody_starts_beside_orphans_that_cannot_be_seen(data_dir: Path, use: U
     connect(data_dir).close()
 
 
-@pytest.mark.usefixtures("ready")
 def test_a_server_that_answers_is_used_though_no_process_is_found(
     data_dir: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,7 +187,6 @@ def test_a_server_that_answers_is_used_though_no_process_is_found(
     assert not processes.is_alive(leader)
 
 
-@pytest.mark.usefixtures("ready")
 def test_a_server_is_found_by_any_spelling_of_its_folder(data_dir: Path, cluster: Cluster) -> None:
     leader = start(cluster)
     link = data_dir.with_name("link")
@@ -208,11 +195,8 @@ def test_a_server_is_found_by_any_spelling_of_its_folder(data_dir: Path, cluster
     cluster.stop()
 
 
-@pytest.mark.usefixtures("ready")
 @pytest.mark.parametrize("text", ["{self}\n{folder}\n1\n5432\n", "", "12", "no number"])
 def test_what_a_stale_pid_file_says_stops_nobody(data_dir: Path, cluster: Cluster, text: str) -> None:
-    cluster.data_dir.parent.mkdir(exist_ok=True)
-    cluster.make()
     # The process id of someone alive who is no PostgreSQL: given again after the machine was restarted.
     file = data_dir / "postmaster.pid"
     file.write_text(text.format(self=os.getppid(), folder=data_dir))
@@ -223,91 +207,15 @@ def test_what_a_stale_pid_file_says_stops_nobody(data_dir: Path, cluster: Cluste
     cluster.stop()
 
 
-def test_half_an_initdb_is_thrown_away(data_dir: Path, cluster: Cluster) -> None:
-    half = data_dir.with_name(".postgres-draft-killed")
-    (half / "base").mkdir(parents=True)
-    (half / "PG_VERSION").write_text("18\n")
-
-    start(cluster)
-    assert not half.exists()
-    cluster.stop()
-
-
-def test_a_folder_of_something_else_is_left_alone(data_dir: Path, cluster: Cluster) -> None:
-    data_dir.mkdir()
-    (data_dir / "diary.txt").write_text("dear diary")
-    with pytest.raises(EmbeddedServerError, match="neither empty nor a PostgreSQL cluster"):
-        cluster.start()
-
-
-def test_a_cluster_of_another_version_is_refused_with_advice(data_dir: Path, cluster: Cluster) -> None:
-    data_dir.mkdir()
-    (data_dir / "PG_VERSION").write_text("17\n")
-    with pytest.raises(EmbeddedServerError, match=r"made by PostgreSQL 17, .* Dump it"):
-        cluster.start()
-
-
-@pytest.mark.usefixtures("ready")
 def test_a_failed_start_shows_the_end_of_the_servers_log(data_dir: Path, cluster: Cluster) -> None:
-    cluster.make()
-    with (data_dir / "postgresql.conf").open("a") as conf:
-        conf.write("no_such_setting = 1\n")
+    setting = data_dir / "postgresql.auto.conf"
+    before = setting.read_text()
+    setting.write_text("no_such_setting = 1\n")
     with pytest.raises(EmbeddedServerError, match='unrecognized configuration parameter "no_such_setting"'):
         cluster.start()
+    setting.write_text(before)
 
 
-@pytest.fixture
-def long_dir() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="pastetrader-server-")).resolve()
-    folder = home / ("x" * 100) / "postgres"
-    folder.parent.mkdir()
-    yield folder
-    kill_all(home)
-    shutil.rmtree(home)
-    shutil.rmtree(socket_dir(folder), ignore_errors=True)
-
-
-def test_a_path_too_long_for_a_socket_listens_in_a_short_closed_folder(long_dir: Path) -> None:
-    cluster = Cluster(long_dir, durable=False)
-    start(cluster)
-    assert len(bytes(socket_dir(long_dir) / SOCKET_NAME)) < 100
-    assert socket_dir(long_dir).stat().st_mode & 0o777 == 0o700
-    connect(long_dir).close()
-    cluster.stop()
-
-
-def test_a_path_with_spaces_commas_and_quotes_works(data_dir: Path) -> None:
-    odd = data_dir.parent / "a, b's" / "postgres"
-    odd.parent.mkdir()
-    cluster = Cluster(odd, durable=False)
-    start(cluster)
-    connect(odd).close()
-    cluster.stop()
-    shutil.rmtree(socket_dir(odd))
-
-
-def test_a_socket_folder_that_a_stranger_made_is_refused(long_dir: Path) -> None:
-    socket_dir(long_dir).mkdir(mode=0o777)
-    socket_dir(long_dir).chmod(0o777)
-    with pytest.raises(EmbeddedServerError, match="not a folder that only we may enter"):
-        Cluster(long_dir, durable=False).start()
-
-
-def test_a_server_that_a_stranger_has_put_there_is_not_spoken_to(long_dir: Path) -> None:
-    folder = socket_dir(long_dir)
-    folder.mkdir(mode=0o777)
-    folder.chmod(0o777)
-    with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.bind(bytes(folder / SOCKET_NAME))
-        stranger.listen()
-        stranger.setblocking(False)
-        with pytest.raises(EmbeddedServerError, match="not a folder that only we may enter"):
-            Cluster(long_dir, durable=False).start()
-        with pytest.raises(BlockingIOError):
-            stranger.accept()
-
-
-@pytest.mark.usefixtures("ready")
 def test_a_forked_child_does_not_end_the_lease_of_its_parent(data_dir: Path, use: Use) -> None:
     server = EmbeddedServer(data_dir, durable=False)
     server.ensure("pastetrader")
@@ -344,20 +252,20 @@ CREATE TRIGGER tell AFTER INSERT ON lines FOR EACH ROW EXECUTE FUNCTION tell();
 OWNERS = """
     SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
     UNION SELECT proowner::regrole::text FROM pg_proc WHERE proname = 'tell'
-    UNION SELECT datdba::regrole::text FROM pg_database WHERE datname = 'pastetrader'
+    UNION SELECT datdba::regrole::text FROM pg_database WHERE datname = 'of_old'
 """
 
 
 def test_the_application_is_no_superuser_and_owns_its_database_of_old_as_well(data_dir: Path, cluster: Cluster) -> None:
     cluster.start()
     with psycopg.connect(host=str(socket_dir(data_dir)), user="postgres", dbname="postgres", autocommit=True) as old:
-        old.execute("CREATE DATABASE pastetrader")
-    with connect(data_dir) as old:
+        old.execute("CREATE DATABASE of_old")
+    with connect(data_dir, "of_old") as old:
         old.execute(MADE_BY_A_SUPERUSER)
         assert old.execute(OWNERS).fetchall() == [("postgres",)]
     for _ in range(2):  # each start asks
-        cluster.create_database("pastetrader")
-    with psycopg.connect(host=str(socket_dir(data_dir)), user=OWNER, dbname="pastetrader", autocommit=True) as ours:
+        cluster.create_database("of_old")
+    with psycopg.connect(host=str(socket_dir(data_dir)), user=OWNER, dbname="of_old", autocommit=True) as ours:
         assert ours.execute(OWNERS).fetchall() == [(OWNER,)]
         rights = "SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = user"
         assert ours.execute(rights).fetchall() == [(False, False, False)]
@@ -366,11 +274,3 @@ def test_the_application_is_no_superuser_and_owns_its_database_of_old_as_well(da
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             ours.execute("COPY (SELECT) TO PROGRAM 'true'")
     cluster.stop()
-
-
-def start(cluster: Cluster) -> psutil.Process:
-    began = time.monotonic()
-    leader = cluster.start()
-    cluster.create_database("pastetrader")
-    assert time.monotonic() - began < 60
-    return leader
