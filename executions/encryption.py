@@ -49,7 +49,7 @@ def run_rows(using: str | None = None) -> Any:
     return apps.get_model("executions.WorkflowExecution")._base_manager.using(using)
 
 
-def expired(using: str | None = None) -> Any:
+def runs_with_expired_secrets(using: str | None = None) -> Any:
     """Return the runs whose secrets are kept although their time has passed."""
     ended = [Q(status=status, ended_at__lt=Now() - kept_for) for status, kept_for in _kept_for().items()]
     return run_rows(using).filter(reduce(or_, ended), encrypted_secrets__gt=DELETED)
@@ -57,7 +57,7 @@ def expired(using: str | None = None) -> Any:
 
 def purge(using: str | None = None, limit: int | None = None) -> int:
     """Delete the secrets of expired runs and return how many runs there were. Others may do the same meanwhile."""
-    due = expired(using)
+    due = runs_with_expired_secrets(using)
     with transaction.atomic(using=due.db):
         locked = due.order_by().select_for_update(skip_locked=True, no_key=True)
         pks = list(locked.values_list("pk", flat=True)[:limit])

@@ -92,7 +92,7 @@ def mask(
             found[piece.run] |= of_body
             places.setdefault(piece.run, next(iter(piece.fields)))
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # lines come by the thousand, and of one run
-    known = known if known is not None else {} if new else _known(runs, act, using)
+    known = known if known is not None else {} if new else _read_known(runs, act, using)
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
     for run, values in more.items():
         secret_limits.check_number(places.get(run, "context"), known.get(run, NONE).scrubber.values, values)
@@ -119,7 +119,7 @@ def mask_body(body: Any, run: UUID | None) -> Any:
                 secret_limits.check_lengths(name, value, secrets, extra)
                 found |= secrets
     try:
-        known = _known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
+        known = _read_known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
     except SecretsUnknown:  # mask() says so, of the row that it refuses
         return body
     release_connection()
@@ -201,7 +201,7 @@ def mask_for_all_runs(fields: dict[str, Any], runs: Any, using: str) -> dict[str
     mask(pieces, "update", using)
     fields = dict(fields)
     plain = RunSecrets(Scrubber(extra=extra_keys()))
-    for known in (*_known({piece.run for piece in pieces}, "update", using).values(), plain):
+    for known in (*_read_known({piece.run for piece in pieces}, "update", using).values(), plain):
         _scrub(fields, known.scrubber)
     return fields
 
@@ -249,7 +249,7 @@ def as_stored(row: Any, fields: dict[str, Any], cut: Cut = lambda fields: fields
     sent, fields = fields, body_masking.original_value(fields)
     found = {value for document in fields.values() for value in find_secret_values(document, extra)}
     try:
-        known = _known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
+        known = _read_known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
     except SecretsUnknown:
         known = frozenset(found)
     if sent is not fields:
@@ -272,7 +272,7 @@ def scrubber(run: UUID, using: str | None = None) -> Scrubber:
     """Return a scrubber for what is printed about a run and not stored. It redacts everything where the secrets are
     unknown."""
     try:
-        return _known({run}, "print", using).get(run, NONE).scrubber
+        return _read_known({run}, "print", using).get(run, NONE).scrubber
     except (SecretsUnknown, DatabaseError):
         return RedactEverything()
 
@@ -303,7 +303,7 @@ def _scrub(fields: dict[str, Any], scrubber: Scrubber, is_large: bool = False) -
             fields[name] = scrubber.document(value)
 
 
-def _known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, RunSecrets]:
+def _read_known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, RunSecrets]:
     """Read anew every time: the values may have come by another connection a moment ago."""
     return _read(run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False), act) if runs else {}
 

@@ -196,11 +196,11 @@ def _remember(partition: Partition, using: str) -> None:
         known.add(partition)
         return
 
-    def committed() -> None:
+    def remember_partition() -> None:
         _uncommitted.discard(partition)
         known.add(partition)
 
-    transaction.on_commit(committed, using=using)
+    transaction.on_commit(remember_partition, using=using)
 
 
 def _cover(moment: datetime, using: str) -> tuple[Partition, bool]:

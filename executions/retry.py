@@ -64,7 +64,7 @@ def retry_run(run: Any) -> dict[str, Any]:
     _check_retries(found, failed)
     retried = [*failed, *_stopped_by(run, failed, nodes)]
     texts = {row.id: row.texts for row in (found, *retried) if row.has_failed or row.has_started}
-    kept, note = _masked(run.pk, texts, _known(found))
+    kept, note = _mask_texts(run.pk, texts, _known_secrets(found))
     [moved] = _rows("SELECT * FROM retry_run(%s, %s, %s, %s)", run.pk, [node.id for node in retried], kept, note)
     return moved
 
@@ -78,7 +78,7 @@ def retry_node(node: Any) -> dict[str, Any]:
     if not found.can_retry:
         raise _no_retry(node, found)
     texts = {found.pk: {name: getattr(found, name) for name in TEXTS}}
-    kept, note = _masked(found.run_id, texts, _known(found.workflow_execution))
+    kept, note = _mask_texts(found.run_id, texts, _known_secrets(found.workflow_execution))
     [moved] = _rows("SELECT * FROM retry_nodes(%s, %s, %s)", [found.pk], kept, note)
     return moved
 
@@ -115,11 +115,11 @@ def _stopped_by(run: Any, failed: Sequence[Row], nodes: Sequence[Row]) -> list[R
     return [node for node in others if node.settled or node.node_id in after]
 
 
-def _known(run: Any) -> masking.RunSecrets:
+def _known_secrets(run: Any) -> masking.RunSecrets:
     return masking.known_by("retry", *(getattr(run, name) for name in masking.COLUMNS))
 
 
-def _masked(run: UUID, texts: Mapping[UUID, Texts], known: masking.RunSecrets) -> tuple[str, str]:
+def _mask_texts(run: UUID, texts: Mapping[UUID, Texts], known: masking.RunSecrets) -> tuple[str, str]:
     """Return the texts of attempts, as JSON for the database, and the note for the history, clear of what is known."""
     pieces = [masking.FieldValues(run, of_row) for of_row in texts.values()]
     _more, now = masking.mask(pieces, "retry", known={run: known})

@@ -27,8 +27,8 @@ def of_run(run: Any, executed: Mapping[UUID, str] | None = None) -> Graph:
     edges = _edges(late, here | late)
     return Graph(
         workflow_id=run.workflow_id,
-        nodes=[*remembered.nodes, *map(Graph.stored, nodes)],
-        edges=[*remembered.edges, *map(Graph.stored, edges)],
+        nodes=[*remembered.nodes, *map(Graph.to_json, nodes)],
+        edges=[*remembered.edges, *map(Graph.to_json, edges)],
     )
 
 

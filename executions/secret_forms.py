@@ -32,7 +32,7 @@ class Needles:
     def __init__(self, values: Iterable[str]) -> None:
         values = list(values)
         self.plain = Matcher(needle for value in values for needle in _plain(value))
-        encoded = (needle for value in values for needle in _encoded(value))
+        encoded = (needle for value in values for needle in _encoded_forms(value))
         self.encoded = Matcher(needle for needle in encoded if len(needle) >= SHORTEST_CODE)
         self.shortest_run = min(map(len, self.encoded.needles), default=sys.maxsize)
         self._run = b"w" * self.shortest_run if self.encoded.needles else b" "
@@ -95,7 +95,7 @@ def _pieces(text: str) -> Iterator[str]:
             yield piece
 
 
-def _encoded(value: str) -> Iterator[str]:
+def _encoded_forms(value: str) -> Iterator[str]:
     for form in {value, normal("NFC", value), normal("NFD", value)}:
         raw = form.encode("utf-8", "surrogatepass")
         for at in range(0, max(1, len(raw) - HEAD + 1), HEAD):

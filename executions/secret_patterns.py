@@ -85,12 +85,12 @@ def spans(text: str, extra: tuple[str, ...] = ()) -> Iterator[Span]:
     yield from secret_shapes.spans(text)
     for match in USERINFO.finditer(text):
         yield match.span(1)
-    yield from _keyed(KEYED, text, extra)
+    yield from _find_keyed_values(KEYED, text, extra)
     if "-" in text:
-        yield from _keyed(OPTION, text, extra)
+        yield from _find_keyed_values(OPTION, text, extra)
 
 
-def _keyed(pattern: re.Pattern[str], text: str, extra: tuple[str, ...]) -> Iterator[Span]:
+def _find_keyed_values(pattern: re.Pattern[str], text: str, extra: tuple[str, ...]) -> Iterator[Span]:
     at, line_ends = 0, -1
     while match := pattern.search(text, at):
         at = max(match.end("sign"), at + 1)

@@ -199,7 +199,7 @@ class Cluster:
         settings = SETTINGS | ({} if self.durable else CARELESS) | {"unix_socket_directories": str(self.socket_dir)}
         options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
         where = ["-D", str(self.data_dir), "-l", str(self.log)]
-        with lease.inherited(self.working) as lock:
+        with lease.hold_inherited(self.working) as lock:
             self._run("pg_ctl", "start", *where, "-w", "-s", "-t", str(START_TIMEOUT), "-o", options, inherits=[lock])
 
     def _make_socket_dir(self) -> None:

@@ -54,7 +54,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def inherited(path: Path) -> Iterator[int]:
+def hold_inherited(path: Path) -> Iterator[int]:
     """A lock to start a program with: held as long as it or a child of it lives, whoever can or cannot see them."""
     file = _open(path)
     try:

@@ -71,7 +71,7 @@ class Body:
         """An ASGI message. Raises TooSlow."""
         if self.dropped:
             return await self._end()
-        if self._declared() > self.most or self._is_nobodys():
+        if self._declared_length() > self.most or self._is_nobodys():
             return self._drop()
         message = await self._in_time()
         if message["type"] == "http.request":
@@ -110,7 +110,7 @@ class Body:
         if self.size and not any(name == LENGTH for name, _value in self.scope["headers"]):
             self.scope["headers"] = [*self.scope["headers"], (LENGTH, str(self.size).encode())]
 
-    def _declared(self) -> int:
+    def _declared_length(self) -> int:
         """0 where it is not said, or is no number."""
         said = next((value for name, value in self.scope["headers"] if name == LENGTH), b"")
         return int(said) if said.isdigit() and len(said) < 20 else 0

@@ -18,26 +18,26 @@ FOUND = 302  # where the password was right, both pages lead on
 type View = Callable[..., Any]
 
 
-def guarded(view: View, name_of: Callable[[HttpRequest], str]) -> View:
+def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
     """The view, which checks no password of whoever has to wait. `name_of` says whose a request gives."""
 
     @wraps(view)
-    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def throttled_view(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method != "POST":
             return view(request, *args, **kwargs)
         tried = failed_attempts.login(request, name_of(request))
         if wait := tried.wait():
-            return _refused(view, request, _too_many(wait), 429, wait)
+            return _refuse(view, request, _too_many(wait), 429, wait)
         with failed_attempts.take_turn() as is_ours:
             if not is_ours:
-                return _refused(view, request, _("Many people log in just now. Try again in a moment."), 503, BUSY)
+                return _refuse(view, request, _("Many people log in just now. Try again in a moment."), 503, BUSY)
             if wait := tried.wait():  # by those who were before
-                return _refused(view, request, _too_many(wait), 429, wait)
+                return _refuse(view, request, _too_many(wait), 429, wait)
             response = view(request, *args, **kwargs)
-            (tried.succeeded if response.status_code == FOUND else tried.failed)()
+            (tried.reset if response.status_code == FOUND else tried.add_failure)()
             return response
 
-    return checked
+    return throttled_view
 
 
 def posted_name(request: HttpRequest) -> str:
@@ -57,7 +57,7 @@ def _too_many(wait: int) -> str:
     ) % {"minutes": minutes}
 
 
-def _refused(view: View, request: HttpRequest, sentence: str, status: int, wait: int) -> Any:
+def _refuse(view: View, request: HttpRequest, sentence: str, status: int, wait: int) -> Any:
     """The empty form, with a sentence above it."""
     shown = copy(request)
     shown.method = "GET"

@@ -15,7 +15,7 @@ class Pipelined(HttpToolsProtocol):
     _answered: Any = None  # the cycle of the request that is answered now, or was answered last
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for cycle in self._unfinished():
+        for cycle in self._unfinished_cycles():
             cycle.disconnected = True
             cycle.message_event.set()
         self.pipeline.clear()
@@ -24,7 +24,7 @@ class Pipelined(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read; behind requests that are being answered, hang up after the last of them."""
         self._drop_partial()
-        unfinished = list(self._unfinished())
+        unfinished = list(self._unfinished_cycles())
         if not unfinished:
             super().send_400_response(msg)
         elif (last := unfinished[-1]).more_body:  # it waits for what cannot be read
@@ -35,13 +35,13 @@ class Pipelined(HttpToolsProtocol):
 
     @property
     def is_answering(self) -> bool:
-        return any(self._unfinished())
+        return any(self._unfinished_cycles())
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._answered = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _unfinished(self) -> Iterator[Any]:
+    def _unfinished_cycles(self) -> Iterator[Any]:
         """Yield the cycles that are not answered to their end, the oldest first."""
         if self._answered is not None and not self._answered.response_complete:
             yield self._answered

@@ -30,7 +30,7 @@ def _name_of(path: str) -> str | None:
         return None
 
 
-def checked(view: View) -> View:
+def check_next(view: View) -> View:
     """The view, with any `next` that leads nowhere taken out of what it is asked, so that it uses its default."""
 
     @wraps(view)

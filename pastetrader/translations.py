@@ -28,23 +28,23 @@ class ToolsMissing(Exception):
 
 def update() -> None:
     """Takes new strings into the .po, and what is gone out of it; then compiles it. Raises ToolsMissing."""
-    with extracted() as po:
-        stored().write_text(po.read_text())
-    for po in (stored(), of_scripts()):
+    with extract_catalogue() as po:
+        catalogue_path().write_text(po.read_text())
+    for po in (catalogue_path(), of_scripts()):
         compile_to(po, po.with_suffix(".mo"))
 
 
-def stored() -> Path:
+def catalogue_path() -> Path:
     return Path(settings.LOCALE_PATHS[0], PO)
 
 
 def of_scripts() -> Path:
     """Return the catalogue of strings in Django's own scripts that Django's lacks; our scripts have no strings."""
-    return stored().with_name("djangojs.po")
+    return catalogue_path().with_name("djangojs.po")
 
 
 @contextmanager
-def extracted() -> Iterator[Path]:
+def extract_catalogue() -> Iterator[Path]:
     """The .po as it would be after update(). It is made beside a copy of the sources, among which makemessages puts
     files of its own while it works. Raises ToolsMissing."""
     require_tools()
@@ -56,8 +56,8 @@ def extracted() -> Iterator[Path]:
             )
         po = root / "locale" / PO
         po.parent.mkdir(parents=True)
-        if stored().exists():
-            shutil.copy(stored(), po)
+        if catalogue_path().exists():
+            shutil.copy(catalogue_path(), po)
         _run(sys.executable, "-m", "django", *EXTRACT, folder=root)
         po.write_text(DATES.sub("", po.read_text()))
         yield po

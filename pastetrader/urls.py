@@ -9,8 +9,8 @@ from django.views.i18n import set_language
 from executions.admin.monitor import front_page
 from executions.admin.workflow import workflow_page
 from ledgerkit import time_zones
-from pastetrader.login_throttle import guarded, own_name, posted_name
-from pastetrader.redirects import checked
+from pastetrader.login_throttle import own_name, posted_name, throttle_login
+from pastetrader.redirects import check_next
 
 admin.site.site_header = admin.site.site_title = "PasteTrader"
 admin.site.index_title = _("Execution ledger")
@@ -18,15 +18,15 @@ admin.site.index_title = _("Execution ledger")
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.admin_view(front_page.front_page), name="front_page"),
-    path("admin/login/", guarded(checked(admin.site.login), posted_name)),
-    path("admin/password_change/", admin.site.admin_view(guarded(admin.site.password_change, own_name))),
-    path("admin/logout/", checked(admin.site.admin_view(admin.site.logout))),
+    path("admin/login/", throttle_login(check_next(admin.site.login), posted_name)),
+    path("admin/password_change/", admin.site.admin_view(throttle_login(admin.site.password_change, own_name))),
+    path("admin/logout/", check_next(admin.site.admin_view(admin.site.logout))),
     path(
         "admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.workflow_page), name="workflow_page"
     ),
-    path("admin/time-zone/", checked(admin.site.admin_view(time_zones.choose)), name="time_zone"),
+    path("admin/time-zone/", check_next(admin.site.admin_view(time_zones.choose)), name="time_zone"),
     path("admin/", admin.site.urls),
-    path("i18n/setlang/", checked(set_language), name="set_language"),
+    path("i18n/setlang/", check_next(set_language), name="set_language"),
     path("api/v1/", include("executions.api.urls")),
 ]
 

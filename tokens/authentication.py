@@ -29,7 +29,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
         try:
             found = super().authenticate(request)
         except exceptions.AuthenticationFailed:
-            tried.failed()
+            tried.add_failure()
             raise
         if settings.TOKEN_FAILURES:
             caches["failures"].set(_key(said), True, RIGHT)

@@ -79,7 +79,7 @@ class Tried:
     def wait(self) -> int:
         return max(counter.wait() for counter in self.counters)
 
-    def failed(self) -> None:
+    def add_failure(self) -> None:
         """Count and log the failure."""
         for counter in self.counters:
             counter.add()
@@ -87,7 +87,7 @@ class Tried:
         then = f" Others are refused for {wait} seconds." if wait else ""
         logger.warning("%s failed.%s", self.what, then)
 
-    def succeeded(self) -> None:
+    def reset(self) -> None:
         """Reset the first counter, of this user at this address. The others also count attempts on other names."""
         self.counters[0].forget()
 

@@ -133,7 +133,7 @@ def _lookup() -> tuple[str, tuple[Any, ...]]:
     ms to build it, and the rest of a transition 6 ms (docs/decisions.md)."""
     names, of_user = _columns()
     columns = [*names, *(f"user__{name}" for name in of_user)]
-    found = Token.objects.usable().filter(digest=MARK).values_list(*columns, _permissions(), _noted())
+    found = Token.objects.usable().filter(digest=MARK).values_list(*columns, _permissions(), _note_use())
     return found.query.sql_with_params()
 
 
@@ -153,7 +153,7 @@ def _permissions() -> Case:
     return Case(When(user__is_staff=True, user__is_superuser=False, then=ArraySubquery(named)), default=None)
 
 
-def _noted() -> Case:
+def _note_use() -> Case:
     """Record the use if the last recorded one is old enough (sql/token_used.sql), and return whether it was recorded. A
     busy token does not write a row per request."""
     until = Now() - NOTED_EVERY

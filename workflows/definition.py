@@ -60,8 +60,8 @@ class Definition:
         self.retired = {node.pk: node for node in every if node.retired_at is not None}
         self.old_edges = list(workflow.edges.all()) if workflow else []
         self.changed_nodes, self.changed_edges = nodes is not None, edges is not None
-        self.nodes = list(self.there.values()) if nodes is None else self._planned(nodes)
-        self.edges = self._kept_edges() if edges is None else self._resolved(edges)
+        self.nodes = list(self.there.values()) if nodes is None else self._plan_nodes(nodes)
+        self.edges = self._kept_edges() if edges is None else self._resolve_edges(edges)
         if not self.faults and (self.changed_nodes or self.changed_edges):
             self._refuse_too_large()
         self.cycle = "" if self.faults else self._cycle()
@@ -80,7 +80,7 @@ class Definition:
             {name: getattr(edge, f"{name}_id" if f"{name}_id" in ENDS else name) for name in Graph.EDGE}
             for edge in self.edges
         ]
-        return Graph(nodes=[*map(Graph.stored, nodes)], edges=[*map(Graph.stored, edges)])
+        return Graph(nodes=[*map(Graph.to_json, nodes)], edges=[*map(Graph.to_json, edges)])
 
     def save(self, workflow: Workflow) -> None:
         """Save the differences, inside the caller's transaction."""
@@ -112,17 +112,17 @@ class Definition:
             forget_plans()
         Edge.objects.bulk_create(_of(workflow, new))
 
-    def _planned(self, nodes: list[dict[str, Any]]) -> list[Node]:
+    def _plan_nodes(self, nodes: list[dict[str, Any]]) -> list[Node]:
         by_name = {node.name: node for node in self.there.values()}
         self._require(nodes)
         stored = self.there | self.retired
-        found = [stored.get(fields.get("id")) or self._unnamed(fields, by_name) for fields in nodes]
-        planned = [self._filled(node, fields) for node, fields in zip(found, nodes, strict=True)]
+        found = [stored.get(fields.get("id")) or self._match_by_name(fields, by_name) for fields in nodes]
+        planned = [self._fill(node, fields) for node, fields in zip(found, nodes, strict=True)]
         self._refuse_doubles("nodes", "name", [node.name for node in planned], gettext("Another node has this name."))
         self._refuse_doubles("nodes", "id", [node.pk for node in planned], gettext("Another node is this same one."))
         return planned
 
-    def _unnamed(self, fields: dict[str, Any], by_name: dict[str, Node]) -> Node:
+    def _match_by_name(self, fields: dict[str, Any], by_name: dict[str, Node]) -> Node:
         same = by_name.get(fields.get("name", "")) if "id" not in fields else None
         return same or Node()
 
@@ -143,7 +143,7 @@ class Definition:
         kept = {node.pk for node in self.nodes}
         return [edge for edge in self.old_edges if {edge.source_node_id, edge.target_node_id} <= kept]
 
-    def _resolved(self, edges: list[dict[str, Any]]) -> list[Edge]:
+    def _resolve_edges(self, edges: list[dict[str, Any]]) -> list[Edge]:
         find = _finder(self.nodes)
         resolved = [
             Edge(**fields | {end: self._end(i, end, fields, find) for end in ENDS}) for i, fields in enumerate(edges)
@@ -160,9 +160,9 @@ class Definition:
 
     def _same_or(self, new: Edge, old: Edge | None, fields: dict[str, Any]) -> Edge:
         """Return the existing edge with the same identity, or a new one: the same edge keeps its row."""
-        return new if old is None else self._filled(old, {name: fields[name] for name in CHANGEABLE if name in fields})
+        return new if old is None else self._fill(old, {name: fields[name] for name in CHANGEABLE if name in fields})
 
-    def _filled[M: Node | Edge](self, row: M, fields: dict[str, Any]) -> M:
+    def _fill[M: Node | Edge](self, row: M, fields: dict[str, Any]) -> M:
         if any(differs(row, name, value) for name, value in fields.items()):
             self.changed.add(row.pk)
         for name, value in fields.items():

@@ -41,7 +41,7 @@ class HasHistory(models.ProtectedError):
 
     @classmethod
     @contextmanager
-    def translated(cls, model: type[models.Model]) -> Iterator[None]:
+    def translate_errors(cls, model: type[models.Model]) -> Iterator[None]:
         """Raise HasHistory when the database refuses to delete rows of `model`; the transaction stays usable."""
         try:
             with transaction.atomic():

@@ -16,14 +16,14 @@ def levels[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> dict[K,
     """
     before = _predecessors(nodes, edges)
     level: dict[K, int] = {}
-    for node in _sorted(before):
+    for node in _topological_order(before):
         level[node] = max((level[source] + 1 for source in before[node]), default=0)
     return level
 
 
 def check_acyclic[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> None:
     """Raise CyclicGraph, which names the cycle, if there is one."""
-    _sorted(_predecessors(nodes, edges))
+    _topological_order(_predecessors(nodes, edges))
 
 
 def descendants[K: Hashable](starts: Iterable[K], edges: Iterable[Pair[K]]) -> set[K]:
@@ -48,7 +48,7 @@ def _predecessors[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> 
     return before
 
 
-def _sorted[K: Hashable](before: dict[K, list[K]]) -> list[K]:
+def _topological_order[K: Hashable](before: dict[K, list[K]]) -> list[K]:
     try:
         return list(TopologicalSorter(before).static_order())
     except CycleError as error:

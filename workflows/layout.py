@@ -166,7 +166,7 @@ def _reduce_crossings(spots: list[Spot], joined: list[int]) -> Order:
         order = _barycenter_sweep(spots, order, forward=sweep % 2 == 0)
         found, steps = crossings(spots, order), steps + 10 * cost
         best, fewest, waited = (order, found, 0) if found < fewest else (best, fewest, waited + 1)
-    return _exchanged(spots, best) if fewest else best
+    return _exchange_neighbours(spots, best) if fewest else best
 
 
 def _first_order(spots: list[Spot], joined: list[int]) -> Order:
@@ -196,7 +196,7 @@ def _barycenter_sweep(spots: list[Spot], order: Order, *, forward: bool) -> Orde
     return new
 
 
-def _exchanged(spots: list[Spot], order: Order) -> Order:
+def _exchange_neighbours(spots: list[Spot], order: Order) -> Order:
     at = _positions(order)
     for _ in range(SWAPS):
         if not sum(_exchange(spots, column, at) for column in order):

@@ -92,7 +92,7 @@ class Workflow(AuditedModel, VersionedModel):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete the workflow. Raises HasHistory if it was executed."""
-        with HasHistory.translated(Workflow):
+        with HasHistory.translate_errors(Workflow):
             return super().delete(*args, **kwargs)
 
     def levels(self) -> dict[Any, int]:
@@ -103,7 +103,7 @@ class Workflow(AuditedModel, VersionedModel):
     def graph_now(self) -> "Graph":
         """Return the current graph, not stored."""
         nodes, edges = self.nodes.current().values(*Graph.NODE), self.edges.values(*Graph.EDGE)
-        return Graph(workflow=self, nodes=[*map(Graph.stored, nodes)], edges=[*map(Graph.stored, edges)])
+        return Graph(workflow=self, nodes=[*map(Graph.to_json, nodes)], edges=[*map(Graph.to_json, edges)])
 
     @transaction.atomic
     def duplicate(self, **fields: Any) -> "Workflow":
@@ -169,7 +169,7 @@ class Node(AuditedModel, UUID7Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete the node. Raises HasHistory if it was executed."""
-        with HasHistory.translated(Node):
+        with HasHistory.translate_errors(Node):
             return super().delete(*args, **kwargs)
 
     @property
@@ -296,7 +296,7 @@ class Graph(UUID7Model):
         return graph.levels([UUID(node["id"]) for node in self.nodes], self.pairs)
 
     @staticmethod
-    def stored(values: dict[str, Any]) -> dict[str, Any]:
+    def to_json(values: dict[str, Any]) -> dict[str, Any]:
         """Return the values of a node or edge as stored in `nodes` and `edges`."""
         return {name: str(value) if isinstance(value, UUID) else value for name, value in values.items()}
 

@@ -20,7 +20,7 @@ def can_view_all(user: "AbstractUser | AnonymousUser", permission: str) -> bool:
 class _GuardedDelete[M: models.Model](models.QuerySet[M]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the rows. Raises HasHistory, and deletes nothing, if any of them was executed."""
-        with HasHistory.translated(self.model):
+        with HasHistory.translate_errors(self.model):
             return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -51,7 +51,7 @@ class NodeQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any]):  # type: ignore[o
         """Exclude retired nodes."""
         return self.filter(retired_at=None)
 
-    def remembered(self) -> "NodeQuerySet":
+    def with_history(self) -> "NodeQuerySet":
         """Filter by nodes that were executed or are in the graph of a run. Each graph is read once."""
         graphs = self.model._meta.get_field("workflow").related_model._meta.get_field("graphs").related_model
         of_these = graphs._default_manager.using(self.db).filter(workflow__in=self.order_by().values("workflow"))
@@ -62,7 +62,7 @@ class NodeQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any]):  # type: ignore[o
         """Remove the nodes from their graphs, with their edges: retire those that a run may refer to, delete the
         others."""
         with transaction.atomic(using=self.db):
-            all_of_them, kept = set(_keys(self)), set(_keys(self.remembered()))
+            all_of_them, kept = set(_keys(self)), set(_keys(self.with_history()))
             nodes = self.model._default_manager.using(self.db)
             nodes.filter(pk__in=kept).update(retired_at=Now())
             nodes.filter(pk__in=all_of_them - kept).delete()

@@ -121,7 +121,7 @@ class RunReader:
 
     def snapshot(self) -> str:
         """Return a snapshot of now for this run."""
-        return _known(KNOWN_OF_RUN, {"run": self.id})
+        return _read_snapshot(KNOWN_OF_RUN, {"run": self.id})
 
     def begin(self, new: str) -> Cursor:
         """From the "start" or from "now", which is told what state there is, and of no line that is there."""
@@ -155,11 +155,11 @@ class RunReader:
         return found, replace(before, until=until, after=reached, ended=False)
 
     def _with_states(self, step: Step, until: str, run: WorkflowExecution) -> Step:
-        nodes, moved = self._moved(step.before.moves, until)
+        nodes, moved = self._changed_nodes(step.before.moves, until)
         step = replace(step, after=replace(step.after, moves=until), nodes=nodes, run=run if moved else None)
         return self._with_end(step, run, until)
 
-    def _moved(self, since: str, until: str) -> tuple[list[NodeExecution], bool]:
+    def _changed_nodes(self, since: str, until: str) -> tuple[list[NodeExecution], bool]:
         """The nodes that were made or moved, as they are now, and whether the run itself was."""
         nodes = NodeExecution.objects.filter(workflow_execution=self.id).order_by("execution_order", "id")
         if not since:
@@ -206,7 +206,7 @@ class AllRunsReader:
         return Cursor.at(self.snapshot())
 
     def snapshot(self) -> str:
-        return _known(KNOWN_OF_MOVES, {})
+        return _read_snapshot(KNOWN_OF_MOVES, {})
 
     def read(self, before: Cursor, until: str | None = None) -> Step:
         until = before.until or until or self.snapshot()
@@ -227,7 +227,7 @@ def _listed_runs(ids: Sequence[UUID]) -> Any:
     return WorkflowExecution.objects.filter(pk__in=ids).select_related("workflow").without_payload()
 
 
-def _known(query: str, values: dict[str, Any]) -> str:
+def _read_snapshot(query: str, values: dict[str, Any]) -> str:
     snapshot, newest = _rows(query, values)[0]
     return clamp_snapshot(snapshot, int(newest or 0))
 

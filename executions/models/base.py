@@ -109,7 +109,7 @@ class Execution(VersionedModel, Timed):
         )
         json_validation.check("output_data", changes.get("output_data"))
         with transaction.atomic():
-            moved = self._moved(rows, act, {"status": to, **changes})
+            moved = self._move_with_masking(rows, act, {"status": to, **changes})
             if moved is None:
                 raise self._refusal(act, to)
             if then is not None:
@@ -125,7 +125,7 @@ class Execution(VersionedModel, Timed):
             if name != "version" or value == self.version + 1:
                 setattr(self, name, value)
 
-    def _moved(self, rows: Any, act: str, changes: dict[str, Any]) -> dict[str, Any] | None:
+    def _move_with_masking(self, rows: Any, act: str, changes: dict[str, Any]) -> dict[str, Any] | None:
         """Return what the row holds once it has moved; None where it does not match.
 
         Texts are masked by the secrets that were read with the run, and the UPDATE matches these. Where the run has
@@ -133,23 +133,23 @@ class Execution(VersionedModel, Timed):
         """
         texts = masking.texts_in(self, changes)
         if not (texts or audit.reason() or audit.given_id()):
-            return _updated(rows, changes, audit.note(act))
+            return _update_row(rows, changes, audit.note(act))
         read = masking.as_read(self._run_as_read())
-        moved = None if read is None else self._moved_masked(rows, act, changes, read)
+        moved = None if read is None else self._move_masked(rows, act, changes, read)
         if moved is None:
             now = masking.lock(self.run_id, act, or_blind=not texts)
             if read is None or now.encrypted != read.encrypted:
-                moved = self._moved_masked(rows, act, changes, now)
+                moved = self._move_masked(rows, act, changes, now)
         return moved
 
-    def _moved_masked(
+    def _move_masked(
         self, rows: Any, act: str, changes: dict[str, Any], known: masking.RunSecrets
     ) -> dict[str, Any] | None:
         masked, known = masking.mask_changes(self, changes, act, known)
         if (run := self._run_as_read()) is not None:
             run.encrypted_secrets = known.encrypted
         note = audit.note(act, *masking.masked_reason(known.scrubber))
-        return _updated(rows.filter(self._knows(known.encrypted)), changes | masked, note)
+        return _update_row(rows.filter(self._knows(known.encrypted)), changes | masked, note)
 
     def _run_as_read(self) -> Any:
         """Return this object's run, None where it was not read."""
@@ -175,14 +175,14 @@ class Execution(VersionedModel, Timed):
             field.attname: value for field, _model, value in values if field.attname in {"status", "attempt"}
         }
 
-    def _unsaved(self, using: str | None) -> Exception:
+    def _save_error(self, using: str | None) -> Exception:
         row = type(self)._base_manager.using(using).filter(pk=self.pk, version=self.version).first()
         if row is not None:
             return InvalidTransition("save", row.status, refusal_reasons.VERBS_ALONE, row.version)
-        return super()._unsaved(using)
+        return super()._save_error(using)
 
 
-def _updated(rows: Any, changes: dict[str, Any], note: str) -> dict[str, Any] | None:
+def _update_row(rows: Any, changes: dict[str, Any], note: str) -> dict[str, Any] | None:
     with audit.audit_note(note):
         moved: dict[str, Any] | None = rows.update_returning(**changes)
     return moved

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop
 from executions.encryption import extra_keys
 from executions.secrets import Scrubber
 from ledgerkit.db import names
-from ledgerkit.db.exceptions import violated
+from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.fields import NameField
 from ledgerkit.db.indexes import Index
 from ledgerkit.db.models import UUID7Model, json_value
@@ -106,7 +106,7 @@ class SavedView(UUID7Model):
         """Saves it as it is now; where it is a default, the view that was it before no longer is. Raises
         ValidationError, and nothing has changed, for what cannot be kept."""
         self.clean()
-        with _refused():
+        with _translate_refusal():
             views = type(self).objects.exclude(pk=self.pk)
             if self.is_default:
                 views.filter(owner=self.owner_id, is_default=True).update(is_default=False)
@@ -116,12 +116,12 @@ class SavedView(UUID7Model):
 
 
 @contextmanager
-def _refused() -> Iterator[None]:
+def _translate_refusal() -> Iterator[None]:
     """Turn the database's refusal into a sentence."""
     try:
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        if (sentence := REFUSALS.get(violated(error) or "")) is None:
+        if (sentence := REFUSALS.get(violated_constraint(error) or "")) is None:
             raise
         raise ValidationError(sentence) from error

@@ -23,7 +23,7 @@ from executions.encryption import DELETED, encrypt
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.querysets import WorkflowExecutionQuerySet
 from executions.states import ExecutionStatus, TriggerType
-from ledgerkit.db.exceptions import violated
+from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.indexes import GinIndex, Index
 from ledgerkit.db.models import Value as FieldValue
 from ledgerkit.db.models import json_value
@@ -253,7 +253,7 @@ class WorkflowExecution(Execution):
         try:
             yield
         except IntegrityError as error:
-            if violated(error) != ONE_RUNNING:
+            if violated_constraint(error) != ONE_RUNNING:
                 raise
             raise ConcurrentExecution(act, self.status, refusal_reasons.ANOTHER_RUNS, self.version) from error
 
@@ -263,9 +263,9 @@ class WorkflowExecution(Execution):
     def _knows(self, encrypted: str | None) -> Q:
         return Q(encrypted_secrets=encrypted)
 
-    def _stamped(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Any]]:
+    def _with_version_bump(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Any]]:
         """Leave out what masking.store_secrets() alone changes, and an older count of the failed nodes."""
-        return super()._stamped([value for value in values if value[0].name not in NEVER_SAVED])
+        return super()._with_version_bump([value for value in values if value[0].name not in NEVER_SAVED])
 
     def _end_values(self) -> dict[str, Any]:
         """Return what a run's end sets, whatever it ends as."""

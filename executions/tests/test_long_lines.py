@@ -15,7 +15,7 @@ from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
-from pastetrader.demo.log_handler import LedgerHandler, recorded
+from pastetrader.demo.log_handler import LedgerHandler, record_logs
 from workflows.models import Workflow
 
 LONG = "체결 " * 20_000  # 140,000 bytes
@@ -34,7 +34,7 @@ def line(run: WorkflowExecution, message: str = LONG, **fields: Any) -> Executio
 def by_logging(run: WorkflowExecution) -> None:
     logger = logging.getLogger("test.long_lines")
     logger.addHandler(LedgerHandler())
-    with recorded(run):
+    with record_logs(run):
         logger.error(LONG)
     logger.handlers.clear()
 

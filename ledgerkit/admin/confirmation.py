@@ -54,7 +54,7 @@ def reason(request: HttpRequest) -> str:
 
 def confirmation_page(model_admin: Any, request: HttpRequest, question: Question, error: Any = "") -> HttpResponse:
     """Render the confirmation page, with the reason that was already typed."""
-    named = _named(model_admin.opts, question)
+    named = _verb_with_items(model_admin.opts, question)
     possible, impossible = question.possible, question.impossible
     context = {
         "question": question,
@@ -78,7 +78,7 @@ def confirmation_page(model_admin: Any, request: HttpRequest, question: Question
     return TemplateResponse(request, "admin/confirm_action.html", everywhere | context | fields)
 
 
-def _named(opts: Any, question: Question) -> Any:
+def _verb_with_items(opts: Any, question: Question) -> Any:
     count = len(question.possible)
     return question.verb % {"count": count, "items": model_ngettext(opts, count)}
 

@@ -88,7 +88,7 @@ def system_user() -> str:
 
 
 @contextmanager
-def audited(using: str | None = None) -> Iterator[None]:
+def audit_writes(using: str | None = None) -> Iterator[None]:
     """Pass the actor to the database for its audit triggers. The block is one transaction."""
     connection = connections[using or DEFAULT_DB_ALIAS]
     with nullcontext() if connection.in_atomic_block else transaction.atomic(using=using):

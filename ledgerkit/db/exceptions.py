@@ -21,7 +21,7 @@ class StaleObject(ObjectNotUpdated, ValueError):
         super().__init__(in_english(sentence))
 
 
-def violated(error: IntegrityError) -> str | None:
+def violated_constraint(error: IntegrityError) -> str | None:
     """Return the name of the violated constraint, or None."""
     diagnosis = getattr(error.__cause__, "diag", None)
     return diagnosis.constraint_name if diagnosis else None

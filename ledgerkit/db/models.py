@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .audit import audited
+from .audit import audit_writes
 from .exceptions import StaleObject
 
 VERSIONLESS = _("Cannot save {kind} {id}: it was read without its version.")
@@ -68,21 +68,21 @@ class AuditedQuerySet[M: models.Model](models.QuerySet[M]):
     """A queryset that passes the actor to the audit triggers of its table."""
 
     def update(self, **changes: Any) -> int:
-        with audited(self.db):
+        with audit_writes(self.db):
             return super().update(**changes)
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         objs = list(objs)
-        with audited(self.db) if objs else nullcontext():
+        with audit_writes(self.db) if objs else nullcontext():
             return super().bulk_create(objs, *args, **kwargs)
 
     def bulk_update(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> int:
         objs = list(objs)
-        with audited(self.db) if objs else nullcontext():
+        with audit_writes(self.db) if objs else nullcontext():
             return super().bulk_update(objs, *args, **kwargs)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        with audited(self.db):
+        with audit_writes(self.db):
             return super().delete()
 
     update.alters_data = True  # type: ignore[attr-defined]  # templates must not call it, as in Django
@@ -97,11 +97,11 @@ class AuditedModel(models.Model):
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        with audited(kwargs.get("using") or self._state.db):
+        with audit_writes(kwargs.get("using") or self._state.db):
             super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        with audited(kwargs.get("using") or self._state.db):
+        with audit_writes(kwargs.get("using") or self._state.db):
             return super().delete(*args, **kwargs)
 
 
@@ -152,11 +152,11 @@ class VersionedModel(UUID7Model):
     def _do_update(self, base_qs, using, pk_val, values, update_fields, forced_update, returning_fields):  # type: ignore[no-untyped-def]
         """Run the UPDATE of save(), a hook of Django, with the version in its WHERE clause."""
         guarded = base_qs.filter(**self._read_as(values))
-        values, stamps = self._stamped(values)
+        values, stamps = self._with_version_bump(values)
         returning_fields.extend(stamps)  # in place: save() assigns the returned values by this list
         rows = super()._do_update(guarded, using, pk_val, values, update_fields, forced_update, returning_fields)
         if not rows:
-            raise self._unsaved(using)
+            raise self._save_error(using)
         return rows
 
     def _read_as(self, values: list[Value]) -> dict[str, Any]:
@@ -165,13 +165,13 @@ class VersionedModel(UUID7Model):
             raise StaleObject(format_lazy(VERSIONLESS, kind=self._meta.verbose_name, id=self.pk))
         return {"version": self.version}
 
-    def _stamped(self, values: list[Value]) -> tuple[list[Value], list[Any]]:
+    def _with_version_bump(self, values: list[Value]) -> tuple[list[Value], list[Any]]:
         stamps = {"version": F("version") + 1, "updated_at": Now()}
         kept = [value for value in values if value[0].name not in stamps]
         fields: list[Any] = [self._meta.get_field(name) for name in stamps]
         return kept + [(field, None, stamps[field.name]) for field in fields], fields
 
-    def _unsaved(self, using: str | None) -> Exception:
+    def _save_error(self, using: str | None) -> Exception:
         row = {"kind": self._meta.verbose_name, "id": self.pk}
         now = type(self)._base_manager.using(using).filter(pk=self.pk).values_list("version", flat=True).first()
         if now is None:

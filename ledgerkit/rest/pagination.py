@@ -41,7 +41,7 @@ class KeysetPagination(BasePagination):
         self.request, self.ordering = request, list(view.ordering)
         cursor, backwards = self._read(queryset, request.query_params.get("cursor"))
         size = self._size(request.query_params.get("page_size"))
-        order = [_reversed(name) for name in self.ordering] if backwards else self.ordering
+        order = [_reverse_name(name) for name in self.ordering] if backwards else self.ordering
         after = queryset if cursor is None else queryset.filter(_beyond(order, cursor))
         rows, is_full = bounded_rows.read(
             _first(bounded_rows.without_large_fields(after, size + 1), order, size + 1),
@@ -137,7 +137,7 @@ def _beyond(order: Sequence[str], cursor: Sequence[Any]) -> Q:
     return Q(**{f"{name}__{over}e": value}) & (strictly | _beyond(order[1:], cursor[1:]))
 
 
-def _reversed(name: str) -> str:
+def _reverse_name(name: str) -> str:
     return name.removeprefix("-") if name.startswith("-") else f"-{name}"
 
 

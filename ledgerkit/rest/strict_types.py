@@ -35,22 +35,22 @@ class StrictTypes(serializers.BaseSerializer[Any]):
     update accepts the row as it was read: its read-only fields are ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
-        faults = self._unknown(data) | self._mistyped(data) if isinstance(data, dict) else {}
+        faults = self._unknown_fields(data) | self._mistyped_fields(data) if isinstance(data, dict) else {}
         if not faults:
             return super().to_internal_value(data)
         raise serializers.ValidationError(self._other_faults(data) | faults)
 
-    def _unknown(self, data: dict[str, Any]) -> dict[str, list[str]]:
+    def _unknown_fields(self, data: dict[str, Any]) -> dict[str, list[str]]:
         if data.keys() <= self._taken:
             return {}
         sentence = UNKNOWN.format(fields=", ".join(self._writable) or NO_FIELDS)
         unknown = (name for name in data if name not in self._taken)
         return {safe_name(name): [sentence] for name in islice(unknown, MOST_UNKNOWN)}
 
-    def _mistyped(self, data: dict[str, Any]) -> dict[str, list[str]]:
+    def _mistyped_fields(self, data: dict[str, Any]) -> dict[str, list[str]]:
         return {
             name: [sentence]
-            for name, fits, sentence in self._typed
+            for name, fits, sentence in self._type_checks
             if (value := data.get(name)) is not None and not fits(value)
         }
 
@@ -72,7 +72,7 @@ class StrictTypes(serializers.BaseSerializer[Any]):
         return frozenset(self.fields if is_update else self._writable)  # type: ignore[attr-defined]  # as above
 
     @cached_property
-    def _typed(self) -> list[tuple[str, Callable[[Any], bool], str]]:
+    def _type_checks(self) -> list[tuple[str, Callable[[Any], bool], str]]:
         fields: dict[str, Any] = self.fields  # type: ignore[attr-defined]  # of the serializer beside it
         return [
             (name, fits, sentence)

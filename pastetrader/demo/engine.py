@@ -23,7 +23,7 @@ from executions.exceptions import InvalidTransition, StaleObject
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 from workflows.models import Edge, Workflow
 
-from .log_handler import recorded
+from .log_handler import record_logs
 from .nodes import Job, NodeFunction
 
 THREADS = 6  # with the engine's own, one connection less than the pool has by default
@@ -48,7 +48,7 @@ class Engine:
         `values` are the run's own: trigger_type, input_data, context, metadata.
         """
         run, plan = _begin(workflow, values)
-        with recorded(run) as lines:
+        with record_logs(run) as lines:
             try:
                 self._run(run, plan, lines.flush)
             except BaseException as error:
@@ -71,7 +71,7 @@ class Engine:
         run.complete(plan.result())
 
     def _run_level(self, level: list[NodeExecution], plan: "Plan", run: WorkflowExecution) -> None:
-        due = [execution for execution in level if not self._skipped(execution, plan, run)]
+        due = [execution for execution in level if not self._skip_if_due(execution, plan, run)]
         connection.close()  # the threads need connections, this one only waits for them
         with ThreadPoolExecutor(THREADS) as threads:
             futures = [
@@ -82,10 +82,10 @@ class Engine:
         for future in futures:
             future.result()
 
-    def _skipped(self, execution: NodeExecution, plan: "Plan", run: WorkflowExecution) -> bool:
+    def _skip_if_due(self, execution: NodeExecution, plan: "Plan", run: WorkflowExecution) -> bool:
         reason = plan.reason_to_skip(execution)
         if reason:
-            with recorded(run, execution):
+            with record_logs(run, execution):
                 logger.info("Skipped: %s", reason)
                 self._unless_changed(execution, execution.skip)
             self.progress(execution)
@@ -93,7 +93,7 @@ class Engine:
 
     def _in_thread(self, execution: NodeExecution, inputs: dict[str, Any], run: WorkflowExecution) -> None:
         try:
-            with recorded(run, execution) as lines:
+            with record_logs(run, execution) as lines:
                 self._unless_changed(execution, lambda: self._run_node(execution, inputs, lines.flush))
         finally:
             connection.close()  # back to the pool: nobody else can do it for this thread

@@ -67,7 +67,7 @@ _current: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 
 @contextmanager
-def recorded(run: WorkflowExecution, node: NodeExecution | None = None) -> Iterator[Recorder]:
+def record_logs(run: WorkflowExecution, node: NodeExecution | None = None) -> Iterator[Recorder]:
     """Store what this thread logs inside as log lines of the run, and of the node if one is given."""
     recorder = Recorder(run, node)
     printed = at_work.set(masking.scrubber(run.pk))

@@ -26,7 +26,7 @@ class Job:
     attempt: int = 1
 
     @property
-    def merged(self) -> Output:
+    def merged_inputs(self) -> Output:
         return {key: value for output in self.inputs.values() for key, value in output.items()}
 
 
@@ -40,12 +40,12 @@ def market_close(job: Job) -> Output:
 
 def load_prices(job: Job) -> Output:
     """Return the prices of each stock in the feed's catalogue, up to the day of the screen."""
-    given = job.merged
-    prices = {ticker: _listed(ticker, date.fromisoformat(given["as_of"])) for ticker in given["tickers"]}
+    given = job.merged_inputs
+    prices = {ticker: _list_days(ticker, date.fromisoformat(given["as_of"])) for ticker in given["tickers"]}
     return {"as_of": given["as_of"], "prices": prices}
 
 
-def _listed(ticker: str, as_of: date) -> Output:
+def _list_days(ticker: str, as_of: date) -> Output:
     days = [day.isoformat() for day in feed.days(ticker, as_of)]
     first, last = (days[0], days[-1]) if days else (None, None)
     logger.info("%s: %d days from %s to %s", ticker, len(days), first, last, extra={"days": len(days)})
@@ -54,7 +54,7 @@ def _listed(ticker: str, as_of: date) -> Output:
 
 def momentum(job: Job) -> Output:
     """A stock's return over `lookback_days` that ended `skip_days` ago, and where it stands to its own mean."""
-    ticker, given = job.config["ticker"], job.merged
+    ticker, given = job.config["ticker"], job.merged_inputs
     prices = _fetch(ticker, job.attempt, date.fromisoformat(given["as_of"]), given["prices"][ticker]["days"])
     trend = _trend(prices, job.config["trend_days"])
     found = _momentum(prices, job.config["lookback_days"], job.config["skip_days"])
@@ -114,13 +114,13 @@ def market_filter(job: Job) -> Output:
 
 def picks(job: Job) -> Output:
     """The best stocks that rose at all, in equal parts."""
-    rising = [row["ticker"] for row in job.merged["ranking"] if row["momentum"] > 0][: job.config["top"]]
+    rising = [row["ticker"] for row in job.merged_inputs["ranking"] if row["momentum"] > 0][: job.config["top"]]
     logger.info("Picked %s", ", ".join(rising) or "nothing: no stock rose")
     return {"picks": [{"ticker": ticker, "weight": round(1 / len(rising), DIGITS)} for ticker in rising]}
 
 
 def report(job: Job) -> Output:
-    given = job.merged
+    given = job.merged_inputs
     chosen = given.get("picks", [])
     summary = f"{_leader(given['ranking'])} {_advice(given['risk_on'], [pick['ticker'] for pick in chosen])}"
     logger.info(summary)

@@ -24,14 +24,14 @@ SAME = {"API", "SQL", "JSON lines", "Id", "id", "%d ms", "p50:", "p95:", "over %
 
 @pytest.fixture(scope="module")
 def stored() -> list[gettext_files.Entry]:
-    return [*gettext_files.entries(catalogue.stored()), *gettext_files.entries(catalogue.of_scripts())]
+    return [*gettext_files.entries(catalogue.catalogue_path()), *gettext_files.entries(catalogue.of_scripts())]
 
 
 @pytest.fixture(scope="module")
 def fresh() -> Iterator[Path]:
     """What the sources hold now."""
     try:
-        with catalogue.extracted() as made:
+        with catalogue.extract_catalogue() as made:
             yield made
     except catalogue.ToolsMissing as missing:
         if os.environ.get("CI"):
@@ -101,7 +101,7 @@ def test_what_django_s_own_scripts_say_is_korean_too(staff: Any, client: Client)
     assert '"Today (%(date)s)": "\\uc624\\ub298 (%(date)s)"' in spoken
 
 
-@pytest.mark.parametrize("written", [catalogue.stored, catalogue.of_scripts])
+@pytest.mark.parametrize("written", [catalogue.catalogue_path, catalogue.of_scripts])
 def test_what_is_compiled_is_what_is_written(written: Any, fresh: Path, tmp_path: Path) -> None:
     """Installing needs no gettext: both are kept."""
     catalogue.compile_to(written(), tmp_path / "compiled.mo")

@@ -89,7 +89,7 @@ class WorkflowForm(ModelForm):
             code = {"example": EXAMPLE, "types": ", ".join(NodeType.values)}
             marked = {name: format_html("<code>{}</code>", text) for name, text in code.items()}
             self.fields["graph"].help_text = format_html(str(HELP), **marked)
-            self.initial.setdefault("graph", graph_text.write_graph(self._stored))
+            self.initial.setdefault("graph", graph_text.write_graph(self._stored_workflow))
 
     def is_valid(self) -> bool:
         return super().is_valid() and not self.is_preview
@@ -103,7 +103,7 @@ class WorkflowForm(ModelForm):
         found = super().clean() or {}
         if self.refusal:
             raise ValidationError(self.refusal, code="stale")
-        if self._stored and found.get("read_version") != self.instance.version:
+        if self._stored_workflow and found.get("read_version") != self.instance.version:
             raise ValidationError(CHANGED_SINCE, code="stale")
         if bool(self.data.get("add_source", "").strip()) != bool(self.data.get("add_target", "").strip()):
             raise ValidationError(HALF_AN_EDGE, code="half")
@@ -112,10 +112,10 @@ class WorkflowForm(ModelForm):
     def clean_graph(self) -> str:
         """Validate the text like the body of an API request."""
         text = str(self.cleaned_data["graph"])
-        if "graph" not in self.changed_data and self._stored:
+        if "graph" not in self.changed_data and self._stored_workflow:
             return text
         graph = graph_text.parse_graph(text)
-        serializer = WorkflowSerializer(self._stored, data=graph_text.whole(graph), partial=True)
+        serializer = WorkflowSerializer(self._stored_workflow, data=graph_text.whole(graph), partial=True)
         if not serializer.is_valid():
             raise ValidationError(list(_sentences(serializer.errors, graph)))
         self.definition = serializer.validated_data["definition"]
@@ -127,16 +127,16 @@ class WorkflowForm(ModelForm):
         typed = bool(set(self.changed_data) - {"read_version", "graph"})
         return typed or (self.definition is not None and self.definition.is_new)
 
-    def drawn(self) -> Graph | None:
+    def graph_to_draw(self) -> Graph | None:
         """Return the graph as it would be saved; None if the text has errors."""
         if self.is_bound and self.definition is not None:
             return self.definition.as_graph()
         if self.is_bound and "graph" in self.errors:
             return None
-        return self.instance.graph_now() if self._stored else Graph()
+        return self.instance.graph_now() if self._stored_workflow else Graph()
 
     @property
-    def _stored(self) -> Workflow | None:
+    def _stored_workflow(self) -> Workflow | None:
         return None if self.instance._state.adding else self.instance
 
 

@@ -72,7 +72,7 @@ def parse_graph(text: str) -> dict[str, list[dict[str, Any]]]:
         raise ValidationError(NOT_A_GRAPH)
     for pointer, fault in iter_errors(graph):
         raise ValidationError(UNSTORABLE, params={"place": pointer, "reason": fault})
-    if unknown := list(_unknown(graph)):
+    if unknown := list(_unknown_fields(graph)):
         raise ValidationError(unknown[:20])
     return graph
 
@@ -118,7 +118,7 @@ def _parse_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        place = {"line": error.lineno, "column": error.colno, "text": _around(text, error.pos)}
+        place = {"line": error.lineno, "column": error.colno, "text": _text_around(text, error.pos)}
         raise ValidationError(NOT_JSON, params=place) from None
     except RecursionError:
         raise ValidationError(format_lazy(TOO_DEEP, most=MAX_DEPTH)) from None
@@ -126,7 +126,7 @@ def _parse_json(text: str) -> Any:
         raise ValidationError(format_lazy(TOO_LONG, most=MAX_DIGITS)) from None
 
 
-def _around(text: str, position: int) -> str:
+def _text_around(text: str, position: int) -> str:
     line = text[text.rfind("\n", 0, position) + 1 :].split("\n", 1)[0]
     column = position - (text.rfind("\n", 0, position) + 1)
     return line[max(0, column - AROUND) : column + AROUND].strip() or _("the end of the text")
@@ -140,7 +140,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _unknown(graph: dict[str, list[dict[str, Any]]]) -> Iterator[ValidationError]:
+def _unknown_fields(graph: dict[str, list[dict[str, Any]]]) -> Iterator[ValidationError]:
     for kind, rows in graph.items():
         known = {"id", *KINDS[kind][1], *KINDS[kind][2]}
         for index, row in enumerate(rows):

@@ -143,7 +143,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         faults = form.errors.get("graph", []) if form.is_bound else []
         added = {name: request.POST.get(name, "") for name in ADDED}
         context |= {
-            "shown_graph": form.drawn(),
+            "shown_graph": form.graph_to_draw(),
             "is_preview": form.is_bound,
             "added": added,
             "node_types": NodeType.choices,
@@ -180,7 +180,9 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         try:
             return super().delete_view(request, object_id, extra_context)
         except HasHistory as refusal:
-            return self._refused(request, refusal.sentence, request.path.removesuffix("delete/") + "change/")
+            return self._redirect_with_error(
+                request, refusal.sentence, request.path.removesuffix("delete/") + "change/"
+            )
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Return the workflows to delete. Raises HasHistory if one was executed. Django's would list each node and
@@ -244,7 +246,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             return False
         return True
 
-    def _refused(self, request: HttpRequest, sentence: Any, path: str = "") -> HttpResponse:
+    def _redirect_with_error(self, request: HttpRequest, sentence: Any, path: str = "") -> HttpResponse:
         self.message_user(request, sentence, messages.ERROR)
         return HttpResponseRedirect(path or request.get_full_path())
 

@@ -16,7 +16,7 @@ class Command(BaseCommand):
     @no_limit()
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"]:
-            count = encryption.expired().count()
+            count = encryption.runs_with_expired_secrets().count()
             self.stdout.write(f"The secrets of {count} executions would be deleted.")
         else:
             self.stdout.write(f"Deleted the secrets of {encryption.purge()} executions.")

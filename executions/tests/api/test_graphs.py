@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
-from ledgerkit.db.exceptions import violated
+from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.models import uuid7
 from workflows.models import Edge, Graph, Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
@@ -243,7 +243,7 @@ def test_retiring_a_node_takes_its_edges_along_and_no_other_can_be_tied_to_it(ch
     assert not chain.edges.exists()
     with pytest.raises(IntegrityError) as refusal, transaction.atomic():
         Edge.objects.create(workflow=chain, source_node=load, target_node=rank)
-    assert violated(refusal.value) == "edge_in_graph"
+    assert violated_constraint(refusal.value) == "edge_in_graph"
 
 
 def test_two_retired_nodes_may_share_a_name_and_two_of_the_graph_may_not(chain: Workflow) -> None:

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection
 
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory
-from pastetrader.demo.log_handler import LedgerHandler, level_of, recorded
+from pastetrader.demo.log_handler import LedgerHandler, level_of, record_logs
 from pastetrader.demo.nodes import FUNCTIONS, Job
 from pastetrader.demo.tests.conftest import execute, node_of
 from workflows.models import Workflow
@@ -31,7 +31,7 @@ def node(db: None) -> Any:
 
 
 def the_line(node: Any, *args: Any, level: int = logging.INFO, **kwargs: Any) -> ExecutionLog:
-    with recorded(node.workflow_execution, node):
+    with record_logs(node.workflow_execution, node):
         logger.log(level, *args, **kwargs)
     return ExecutionLog.objects.get()
 
@@ -92,14 +92,14 @@ def test_a_line_without_extra_fields_has_no_data(node: Any) -> None:
 
 
 def test_a_line_has_the_time_at_which_it_was_logged_not_stored(node: Any) -> None:
-    with recorded(node.workflow_execution, node):
+    with record_logs(node.workflow_execution, node):
         logger.info("now")
         logged = datetime.now(UTC)
     assert ExecutionLog.objects.get().timestamp <= logged
 
 
 def test_an_exception_is_stored_with_its_traceback(node: Any) -> None:
-    with recorded(node.workflow_execution, node):
+    with record_logs(node.workflow_execution, node):
         try:
             raise ValueError("a\x00b")
         except ValueError:
@@ -119,7 +119,7 @@ def test_a_message_that_no_text_column_holds_is_made_readable(node: Any, message
 
 
 def test_a_message_that_its_arguments_do_not_fit_is_kept_all_the_same(node: Any, handler: LedgerHandler) -> None:
-    with recorded(node.workflow_execution, node):
+    with record_logs(node.workflow_execution, node):
         handler.handle(logging.makeLogRecord({"levelno": 20, "msg": "%d rows", "args": ("many",)}))
     assert ExecutionLog.objects.get().message == "%d rows ('many',)"
 
@@ -127,7 +127,7 @@ def test_a_message_that_its_arguments_do_not_fit_is_kept_all_the_same(node: Any,
 def test_a_line_that_cannot_be_made_is_reported_and_raises_nothing(
     node: Any, handler: LedgerHandler, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with recorded(node.workflow_execution, node):
+    with record_logs(node.workflow_execution, node):
         handler.handle(logging.makeLogRecord({"levelno": 20, "msg": "too late", "created": 1e300}))
         logger.info("the next one")
     assert ExecutionLog.objects.get().message == "the next one"
@@ -140,9 +140,9 @@ def test_outside_of_a_run_nothing_is_recorded(db: None) -> None:
 
 
 def test_lines_of_the_run_itself_belong_to_no_node(node: Any) -> None:
-    with recorded(node.workflow_execution):
+    with record_logs(node.workflow_execution):
         logger.info("of the run")
-        with recorded(node.workflow_execution, node):
+        with record_logs(node.workflow_execution, node):
             logger.info("of the node")
         logger.info("of the run again")
     found = {line.message: line.node_execution for line in ExecutionLog.objects.all()}
@@ -155,7 +155,7 @@ def test_what_the_database_logs_while_lines_are_stored_is_not_a_line(node: Any, 
     database.setLevel(logging.DEBUG)
     database.addHandler(handler)
     try:
-        with recorded(node.workflow_execution, node) as lines:
+        with record_logs(node.workflow_execution, node) as lines:
             logger.info("the only one")
             lines.flush()
     finally:
@@ -168,7 +168,7 @@ def test_what_the_database_logs_while_lines_are_stored_is_not_a_line(node: Any, 
 def test_lines_that_cannot_be_stored_yet_are_stored_with_the_next_flush(
     node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with recorded(node.workflow_execution, node) as lines:
+    with record_logs(node.workflow_execution, node) as lines:
         logger.info("first")
         with monkeypatch.context() as patch:
             patch.setattr(ExecutionLog.objects, "bulk_create", refuse)
@@ -181,7 +181,7 @@ def test_lines_that_can_never_be_stored_are_printed_and_raise_nothing(
     node: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(ExecutionLog.objects, "bulk_create", refuse)
-    with recorded(node.workflow_execution, node):
+    with record_logs(node.workflow_execution, node):
         logger.info("lost otherwise")
     assert "1 log lines of run" in caplog.text
     assert "info: lost otherwise" in caplog.text

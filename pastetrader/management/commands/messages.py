@@ -15,5 +15,5 @@ class Command(BaseCommand):
         except translations.ToolsMissing as error:
             raise CommandError(str(error)) from None
         self.stdout.write(
-            f"Wrote {translations.stored()} and compiled it. Translate what is empty or fuzzy, then again."
+            f"Wrote {translations.catalogue_path()} and compiled it. Translate what is empty or fuzzy, then again."
         )
