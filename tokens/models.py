@@ -16,7 +16,6 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import connections, models
 from django.db.models import Case, Func, OuterRef, Q, Value, When
 from django.db.models.functions import Concat, Now
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import names
@@ -24,7 +23,6 @@ from ledgerkit.db.fields import NameField
 from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model
 
 NOTED_EVERY = timedelta(minutes=1)
-KEPT = timedelta(hours=24)
 PREFIX = "ptl_"  # makes leaked tokens recognisable to secret scanners
 MARK = "?" * 64  # not a valid digest
 
@@ -159,32 +157,3 @@ def _note_use() -> Case:
     until = Now() - NOTED_EVERY
     note = Func("pk", until, function="token_used", output_field=models.BooleanField())
     return Case(When(Q(last_used_at=None) | Q(last_used_at__lt=until), then=note), default=False)
-
-
-class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
-    def expired(self) -> "IdempotencyKeyQuerySet":
-        return self.filter(created_at__lt=timezone.now() - KEPT)
-
-
-class IdempotencyKey(UUID7Model):
-    """The stored response to a request, replayed when the request is repeated."""
-
-    caller = models.CharField(max_length=50)
-    key = models.CharField(max_length=255)
-    request_hash = models.CharField(max_length=64)
-    status = models.PositiveSmallIntegerField()
-    headers = models.JSONField(default=dict)
-    body = models.TextField(blank=True)
-    created_at = models.DateTimeField(db_default=Now())
-
-    objects = IdempotencyKeyQuerySet.as_manager()
-
-    class Meta:
-        db_table = "idempotency_keys"
-        verbose_name = _("idempotency key")
-        verbose_name_plural = _("idempotency keys")
-        constraints = [models.UniqueConstraint(fields=["caller", "key"], name="idempotency_key_of_caller")]
-        indexes = [models.Index(fields=["created_at"], name="idx_idempotency_keys_created")]
-
-    def __str__(self) -> str:
-        return self.key

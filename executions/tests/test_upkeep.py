@@ -3,7 +3,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from tokens.models import IdempotencyKey
+from ledgerkit.models import IdempotencyKey
 
 
 @pytest.mark.django_db

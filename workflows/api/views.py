@@ -10,6 +10,7 @@ from rest_framework.viewsets import ModelViewSet
 from ledgerkit.db.audit import set_actor
 from ledgerkit.db.locks import lock
 from ledgerkit.rest.http_methods import METHODS
+from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.preconditions import PreconditionsMixin, RejectIfMatchOnCreateMixin
 from ledgerkit.rest.query_params import ListFilterBackend
 from tokens.models import Scope, Token
@@ -17,7 +18,6 @@ from tokens.permissions import limit_to_token
 from workflows.models import Workflow
 
 from .filters import WorkflowFilters, normalize_name
-from .idempotency import IdempotencyMixin
 from .serializers import (
     DuplicateSerializer,
     EnsureSerializer,

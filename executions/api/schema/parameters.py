@@ -17,9 +17,9 @@ from ledgerkit.rest.filters import (
     UUIDFilter,
     execution_id,
 )
+from ledgerkit.rest.idempotency import HEADER, MAX_LENGTH, IdempotencyMixin
 from ledgerkit.rest.pagination import KeysetPagination
 from ledgerkit.rest.preconditions import PreconditionsMixin
-from workflows.api.idempotency import HEADER, MAX_LENGTH, IdempotencyMixin
 
 from .field_schemas import MOMENT
 

@@ -6,8 +6,8 @@ from rest_framework.permissions import SAFE_METHODS
 
 from executions.api.idempotent_create import CreateMixin
 from executions.states import ExecutionStatus
+from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.preconditions import ContentETagMixin, PreconditionsMixin
-from workflows.api.idempotency import IdempotencyMixin
 
 type Schema = dict[str, Any]
 

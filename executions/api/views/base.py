@@ -15,11 +15,11 @@ from executions import audit, body_masking, masking, sort_keys
 from executions.api.filters import PAGING, ListFilterBackend, MultiChoiceFilter, check_names, parse_name_list
 from executions.models import WorkflowExecution
 from ledgerkit.rest.http_methods import METHODS
+from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.preconditions import PreconditionsMixin
 from ledgerkit.rest.query_params import BadQuery
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
-from workflows.api.idempotency import IdempotencyMixin
 
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand
 
 from executions import partitions
 from ledgerkit.db.timeouts import no_limit
-from tokens.models import IdempotencyKey
+from ledgerkit.models import IdempotencyKey
 
 
 class Command(BaseCommand):

@@ -28,9 +28,12 @@ def period() -> str:
     return "?after={}&before={}".format(*days)
 
 
+APPS = ("ledgerkit", "tokens", "workflows", "executions")
+
+
 def digest() -> str:
     """Of every row of our tables, but for when a token was used."""
-    models = [model for app in ("workflows", "executions", "tokens") for model in apps.get_app_config(app).get_models()]
+    models = [model for app in APPS for model in apps.get_app_config(app).get_models()]
     one = "SELECT '{0}' || count(*) || coalesce(md5(string_agg(t::text, ' ' ORDER BY t::text)), '') FROM {0} AS t"
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(one.format(model._meta.db_table) for model in models if model is not Token))

@@ -10,7 +10,7 @@ from django.db import connection
 from executions.models import WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
-from tokens.models import IdempotencyKey
+from ledgerkit.models import IdempotencyKey
 from workflows.models import Workflow
 
 RUNS = "/api/v1/executions/"
@@ -101,7 +101,7 @@ class TestIdempotencyKey:
         client = api(owner)
         client.raise_request_exception = False
         with monkeypatch.context() as broken:
-            broken.setattr("tokens.models.IdempotencyKey.save", lambda *_, **__: 1 / 0)
+            broken.setattr("ledgerkit.models.IdempotencyKey.save", lambda *_, **__: 1 / 0)
             assert post(client, RUNS, body, "key").status_code == 500
         assert not WorkflowExecution.objects.exists()
         assert post(client, RUNS, body, "key").status_code == 201

@@ -19,10 +19,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledgerkit.db.locks import try_lock
-from ledgerkit.rest.callers import caller_id
-from ledgerkit.rest.charset import UTF8
-from ledgerkit.rest.request_body import BodyMixin
-from tokens.models import IdempotencyKey
+from ledgerkit.models import IdempotencyKey
+
+from .callers import caller_id
+from .charset import UTF8
+from .request_body import BodyMixin
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255

@@ -1,0 +1,42 @@
+"""The rows that the shared parts of the API store."""
+
+from datetime import timedelta
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ledgerkit.db.models import UUID7Model
+
+KEPT = timedelta(hours=24)
+
+
+class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
+    def expired(self) -> "IdempotencyKeyQuerySet":
+        return self.filter(created_at__lt=timezone.now() - KEPT)
+
+
+class IdempotencyKey(UUID7Model):
+    """The stored response to a request, replayed when the request is repeated."""
+
+    caller = models.CharField(max_length=50)
+    key = models.CharField(max_length=255)
+    request_hash = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = IdempotencyKeyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "idempotency_keys"
+        default_permissions = ()
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+        constraints = [models.UniqueConstraint(fields=["caller", "key"], name="idempotency_key_of_caller")]
+        indexes = [models.Index(fields=["created_at"], name="idx_idempotency_keys_created")]
+
+    def __str__(self) -> str:
+        return self.key
