@@ -35,8 +35,8 @@ def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.DATABASES["default"]["OPTIONS"]["pool"] = POOL
     # All tests come from one address, and many of them with a wrong token or password.
-    settings.TOKEN_FAILURES = settings.LOGIN_FAILURES = 0
-    settings.LOGIN_FAILURES_ADDRESS = settings.LOGIN_FAILURES_NAME = 0
+    counted = ("TOKEN_FAILURES", "LOGIN_FAILURES", "LOGIN_FAILURES_ADDRESS", "LOGIN_FAILURES_NAME")
+    settings.TOKENS = settings.TOKENS | dict.fromkeys(counted, 0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core import checks
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -8,6 +9,8 @@ class ExecutionsConfig(AppConfig):
     verbose_name = _("executions")
 
     def ready(self) -> None:
-        from . import partitions  # noqa: PLC0415  # nothing of ours may be imported before the apps are loaded
+        from . import conf, partitions  # noqa: PLC0415  # nothing of ours may be imported before the apps are loaded
 
+        conf.executions_settings.register_check()
+        checks.register(conf.check_secrets_keys, deploy=True)
         post_migrate.connect(partitions.after_migrate, sender=self)

@@ -15,12 +15,14 @@ from typing import Any
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.apps import apps
-from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from ledgerkit.conf import ledgerkit_settings
+
+from .conf import executions_settings, secrets_keys
 from .secrets import Scrubber
 from .states import ExecutionStatus
 
@@ -33,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 def _kept_for() -> dict[ExecutionStatus, timedelta]:
     """Return how long the secrets of a run are kept once it has ended in a state: for late lines, or for a retry."""
-    grace = timedelta(seconds=settings.EXECUTIONS_SECRETS_GRACE_SECONDS)
-    failed = timedelta(seconds=settings.EXECUTIONS_SECRETS_FAILED_SECONDS)
+    grace = timedelta(seconds=executions_settings.SECRETS_GRACE_SECONDS)
+    failed = timedelta(seconds=executions_settings.SECRETS_FAILED_SECONDS)
     return {ExecutionStatus.COMPLETED: grace, ExecutionStatus.CANCELLED: grace, ExecutionStatus.FAILED: failed}
 
 
@@ -110,9 +112,9 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def _keys() -> tuple[str, ...]:
-    return tuple(settings.EXECUTIONS_SECRETS_KEYS)
+    return secrets_keys()
 
 
 def extra_keys() -> tuple[str, ...]:
     """Names of keys whose values are secret too, beside those that are known."""
-    return tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA)
+    return tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)

@@ -3,9 +3,9 @@
 from itertools import accumulate
 from typing import Any
 
-from django.conf import settings
 from django.db.models.functions import Left
 
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.models import Octets
 
 from . import report_texts
@@ -24,7 +24,7 @@ def with_heads(rows: Any, *, wanted: bool = True) -> Any:
 def first(rows: Any) -> tuple[list[Any], bool]:
     """Return the first rows of a query that with_heads() made, as many as EXECUTIONS_MAX_PAGE_BYTES have room for and
     at least one, and whether there are more."""
-    most = settings.EXECUTIONS_MAX_PAGE_BYTES
+    most = ledgerkit_settings.MAX_PAGE_BYTES
     found = list(rows[: most // ROW + 1])
     sizes = accumulate(ROW + min(vars(row)[SIZE] or 0, MOST) for row in found)
     kept = [row for row, size in zip(found, sizes, strict=True) if size <= most] or found[:1]

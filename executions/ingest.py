@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.timeouts import no_limit
 
 from . import partitions
@@ -36,7 +36,7 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
     documents = [index for index, field in enumerate(columns) if isinstance(field, models.JSONField)]
     connection = connections[using]
     table, *names = map(connection.ops.quote_name, [model._meta.db_table, *(str(field.column) for field in columns)])
-    by_keys = Scrubber(extra=tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA))
+    by_keys = Scrubber(extra=tuple(ledgerkit_settings.SECRET_KEYS_EXTRA))
     statement = f"COPY {table} ({', '.join(names)}) FROM STDIN"
     # Django turns the driver's errors into its own for the calls that it knows; COPY is not among them.
     translated = connection.wrap_database_errors

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connections, transaction
 from psycopg.errors import CheckViolation, LockNotAvailable
+
+from executions.conf import executions_settings
 
 TABLE = "execution_logs"
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
@@ -42,7 +43,7 @@ class Partition:
 
     @classmethod
     def at(cls, moment: datetime) -> "Partition":
-        length = timedelta(days=settings.EXECUTIONS_LOG_PARTITION_DAYS)
+        length = timedelta(days=executions_settings.LOG_PARTITION_DAYS)
         start = EPOCH + (moment - EPOCH) // length * length
         return cls(max(FIRST, start), start + min(length, LAST - start))
 
@@ -70,8 +71,8 @@ class Partition:
 def plan(now: datetime | None = None) -> list[Partition]:
     """Return the partitions that should exist: the present one and EXECUTIONS_LOG_PARTITIONS_AHEAD after it."""
     now = now or datetime.now(UTC)
-    length = timedelta(days=settings.EXECUTIONS_LOG_PARTITION_DAYS)
-    return [Partition.at(now + length * i) for i in range(settings.EXECUTIONS_LOG_PARTITIONS_AHEAD + 1)]
+    length = timedelta(days=executions_settings.LOG_PARTITION_DAYS)
+    return [Partition.at(now + length * i) for i in range(executions_settings.LOG_PARTITIONS_AHEAD + 1)]
 
 
 def make_ahead(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:

@@ -6,19 +6,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Case, Value, When
 
 from ledgerkit.db.json_validation import to_storable_text
 
+from .conf import executions_settings
 from .states import ExecutionStatus
 
 # The fields that report, of a row or at the top of a body of the API, and the settings that limit their bytes.
 LIMITS: Mapping[str, str] = {
-    "message": "EXECUTIONS_MAX_MESSAGE_BYTES",
-    "error_message": "EXECUTIONS_MAX_ERROR_BYTES",
-    "error_traceback": "EXECUTIONS_MAX_TRACEBACK_BYTES",
-    "reason": "EXECUTIONS_MAX_REASON_BYTES",
+    "message": "MAX_MESSAGE_BYTES",
+    "error_message": "MAX_ERROR_BYTES",
+    "error_traceback": "MAX_TRACEBACK_BYTES",
+    "reason": "MAX_REASON_BYTES",
 }
 ERRORS = ("error_message", "error_traceback")
 MARK = "… [cut off: {gone:,} of {whole:,} bytes]"
@@ -74,7 +74,7 @@ def with_standard_errors(changes: dict[str, Any]) -> dict[str, Any]:
 
 def cut_to_limits(name: str, text: str) -> str:
     """Return the text of the report `name` within its limit. A traceback keeps its end, which says what was raised."""
-    most: int = getattr(settings, LIMITS[name])
+    most: int = getattr(executions_settings, LIMITS[name])
     return cut_middle(text, most) if name == "error_traceback" else cut(text, most)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from executions.conf import executions_settings
 from workflows.secret_keys import hidden_in, hidden_items, should_mask
 
 from .secrets import NESTED
@@ -26,7 +26,7 @@ TOO_LARGE = (
 
 def check_lengths(field: str, document: Any, found: Iterable[str], extra: tuple[str, ...]) -> None:
     """Raise ValidationError on `field`, naming the place, where one of what was found in it is too long."""
-    most = settings.EXECUTIONS_SECRETS_MAX_LENGTH
+    most = executions_settings.SECRETS_MAX_LENGTH
     if all(len(value) <= most for value in found):
         return
     for place, text in _hidden_texts(document, extra, field):
@@ -37,8 +37,8 @@ def check_lengths(field: str, document: Any, found: Iterable[str], extra: tuple[
 def check_number(field: str, known: Set[str], more: Set[str]) -> None:
     """Raise ValidationError on `field` where a run would have too many secrets with these `more`."""
     values = known | more
-    size, most = len(values), settings.EXECUTIONS_SECRETS_MAX
-    length, longest = sum(map(len, values)), settings.EXECUTIONS_SECRETS_MAX_CHARACTERS
+    size, most = len(values), executions_settings.SECRETS_MAX
+    length, longest = sum(map(len, values)), executions_settings.SECRETS_MAX_CHARACTERS
     if size > most:
         raise ValidationError({field: TOO_MANY.format(place=field, most=most, size=size)})
     if length > longest:

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.conf import settings
 
+from executions.conf import executions_settings
 from ledgerkit.rare_logging import RateLimitedLogger
 from pastetrader.slow_clients import Timed, refusal
+from tokens.conf import tokens_settings
 from tokens.failed_attempts import network_of
 
 LINGERING = 100  # connections that are refused and still open, so that the refusal can be read
@@ -68,7 +70,7 @@ class Counted(Timed):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.network = network_of(self.client[0]) if self.client and not settings.PROXIES else ""
+        self.network = network_of(self.client[0]) if self.client and not tokens_settings.PROXIES else ""
         if excess := opened.excess(self.network):
             self._refuse(*excess)
         else:
@@ -119,7 +121,7 @@ def _is_stream(scope: Any) -> bool:
 
 def allow_files() -> str:
     """Let this process have as many files open as its limits need. Return a sentence where the system does not."""
-    needed = settings.CONNECTIONS + settings.EXECUTIONS_STREAMS + LINGERING + OTHER_FILES
+    needed = settings.CONNECTIONS + executions_settings.STREAMS + LINGERING + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return ""

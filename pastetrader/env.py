@@ -1,15 +1,16 @@
 """Reading the environment: a value is right, or the program stops with a sentence that names the variable."""
 
-import hashlib
 import os
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from zoneinfo import available_timezones
 
 from django.core.exceptions import ImproperlyConfigured
+
+from ledgerkit.conf import AppSettings, Number
+from tokens.conf import TokensSettings
 
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"0", "false", "no", "off", ""})
@@ -32,6 +33,15 @@ def number(name: str, default: int, *, least: int = 0, most: int = LARGEST) -> i
     if not re.fullmatch("[0-9]{1,10}", value) or not least <= int(value) <= most:
         raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number from {least} to {most}.")
     return int(value)
+
+
+def numbers(app: type[AppSettings], prefix: str, but: str = "") -> dict[str, int]:
+    """Return the numbers among the settings of an app, but one, from variables named after them."""
+    found = {name: setting for name, setting in app.known().items() if isinstance(setting, Number) and name != but}
+    return {
+        name: number(f"{prefix}{name}", setting.default, least=setting.least, most=setting.most)
+        for name, setting in found.items()
+    }
 
 
 def refuse_more(smaller: tuple[str, int], larger: tuple[str, int]) -> None:
@@ -58,12 +68,10 @@ def zone(name: str, default: str) -> str:
 
 
 def rate(name: str) -> str | None:
-    """Such as 600/min, as REST framework reads it; None where it is not set. Each request counted is a number kept."""
+    """Return a rate such as 600/min, as REST framework reads it, or None if unset."""
     value = text(name).lower()
-    if value and not re.fullmatch("(10000|[1-9][0-9]{0,3})/(sec|min|hour|day)", value):
-        raise ImproperlyConfigured(
-            f"{name} is {value!r}; it must be like 600/min: 1 to 10000 per sec, min, hour or day."
-        )
+    if fault := TokensSettings.THROTTLE_READ.fault(value or None):
+        raise ImproperlyConfigured(f"{name} is {value!r}; it {fault}.")
     return value or None
 
 
@@ -81,10 +89,6 @@ def fernet_keys(name: str) -> list[str]:
                 "'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
             )
     return keys
-
-
-def fernet_key_from(text: str) -> str:
-    return urlsafe_b64encode(hashlib.sha256(b"executions secrets " + text.encode()).digest()).decode()
 
 
 def database(name: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Settings: the environment is read on top by a few loud helpers, then come Django, DRF and the ledger's own."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,13 @@ from typing import Any
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
+from executions.conf import ExecutionsSettings, fernet_key_from
+from ledgerkit.conf import LedgerkitSettings
 from local_postgres.ownership import OWNER
 from local_postgres.socket_path import socket_dir
 from pastetrader.secret_key import read_or_make
+from tokens.conf import TokensSettings
+from workflows.conf import WorkflowsSettings
 
 from . import env
 
@@ -157,8 +160,6 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
-# For the one connection of each process that hears what is written: past a pooler, which would let others have it.
-DATABASE_LISTENER = env.database("DATABASE_LISTEN_URL") if env.text("DATABASE_LISTEN_URL") else None
 
 # --- Security ---------------------------------------------------------------
 # Plain http is for 127.0.0.1. Behind a proxy that speaks https, PASTETRADER_HTTPS=1 closes every other door.
@@ -187,19 +188,6 @@ SECURE_CSP = {
     "object-src": [CSP.NONE],
 }
 
-# Proxies between clients and this server: so many addresses at the end of X-Forwarded-For were written by them.
-PROXIES = env.number("PASTETRADER_PROXIES", 1 if HTTPS else 0, most=10)
-# Wrong passwords that are taken before others are refused: of a name from an address, of an address, of a name. 0: any.
-LOGIN_FAILURES = env.number("LOGIN_FAILURES", 10, most=10_000)
-LOGIN_FAILURES_ADDRESS = env.number("LOGIN_FAILURES_ADDRESS", 50, most=10_000)
-LOGIN_FAILURES_NAME = env.number("LOGIN_FAILURES_NAME", 100, most=10_000)
-LOGIN_WAIT_SECONDS = env.number("LOGIN_WAIT_SECONDS", 900, least=1, most=86_400)
-# Passwords that are checked at once, each of which keeps a processor busy; the rest of the processors is for others.
-LOGINS_AT_ONCE = env.number("LOGINS_AT_ONCE", max(1, (os.cpu_count() or 1) // 2), least=1, most=1_000)
-# Wrong tokens that are taken from an address.
-TOKEN_FAILURES = env.number("TOKEN_FAILURES", 30, most=10_000)
-TOKEN_WAIT_SECONDS = env.number("TOKEN_WAIT_SECONDS", 60, least=1, most=86_400)
-
 # Seconds that a client may take: to send headers, a body, the next request; and to read on.
 TIMEOUT_HEADERS = env.number("TIMEOUT_HEADERS", 10, least=1, most=3_600)
 TIMEOUT_BODY = env.number("TIMEOUT_BODY", 60, least=1, most=3_600)
@@ -210,8 +198,6 @@ CONNECTIONS = env.number("CONNECTIONS", 2_000, most=1_000_000)
 CONNECTIONS_PER_ADDRESS = env.number("CONNECTIONS_PER_ADDRESS", 1_000, most=1_000_000)
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("MAX_BODY_BYTES", 10_000_000, least=1_000)
-# Values of JSON, objects and lists included: empty lists by the million are a few kilobytes of gzip.
-MAX_BODY_ELEMENTS = env.number("MAX_BODY_ELEMENTS", 500_000, least=1_000)
 
 # --- Logging ----------------------------------------------------------------
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -235,9 +221,8 @@ LOGGING = {
 }
 
 # --- REST framework ---------------------------------------------------------
-# Requests of one token, or of one session's user. They are counted in the cache, and so by each process for itself.
-THROTTLES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
-# Nothing else is kept there: one entry for each caller and kind of request.
+# The requests of one token, or of one session's user, are counted in the first, one entry for each caller and kind of
+# request; so each process counts for itself.
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 CACHES = {
     "default": {"BACKEND": LOCMEM, "OPTIONS": {"MAX_ENTRIES": 10_000}},
@@ -250,10 +235,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["tokens.permissions.ScopePermission"],
-    "DEFAULT_THROTTLE_CLASSES": [
-        f"tokens.throttling.{kind.title()}Throttle" for kind, rate in THROTTLES.items() if rate
-    ],
-    "DEFAULT_THROTTLE_RATES": THROTTLES,
+    "DEFAULT_THROTTLE_CLASSES": ["tokens.throttling.ReadThrottle", "tokens.throttling.WriteThrottle"],
     "DEFAULT_PAGINATION_CLASS": "ledgerkit.rest.pagination.KeysetPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["executions.api.parsers.StorableJSONParser"],
@@ -292,37 +274,24 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# --- The ledger -------------------------------------------------------------
-# Days of log lines that one partition holds, and how many such partitions are made ahead of time.
-WORKFLOWS_MAX_NODES = env.number("WORKFLOWS_MAX_NODES", 5_000, least=1)
-WORKFLOWS_MAX_EDGES = env.number("WORKFLOWS_MAX_EDGES", 20_000, least=1)
-
-EXECUTIONS_LOG_PARTITION_DAYS = env.number("EXECUTIONS_LOG_PARTITION_DAYS", 7, least=1, most=366)
-EXECUTIONS_LOG_PARTITIONS_AHEAD = env.number("EXECUTIONS_LOG_PARTITIONS_AHEAD", 8, least=1, most=520)
-# Bytes of UTF-8 of one text: what is longer is cut, with a mark. The database holds the most that each may be.
-EXECUTIONS_MAX_MESSAGE_BYTES = env.number("EXECUTIONS_MAX_MESSAGE_BYTES", 65_536, least=1_024, most=65_536)
-EXECUTIONS_MAX_ERROR_BYTES = env.number("EXECUTIONS_MAX_ERROR_BYTES", 65_536, least=1_024, most=1_048_576)
-EXECUTIONS_MAX_TRACEBACK_BYTES = env.number("EXECUTIONS_MAX_TRACEBACK_BYTES", 262_144, least=1_024, most=1_048_576)
-EXECUTIONS_MAX_REASON_BYTES = env.number("EXECUTIONS_MAX_REASON_BYTES", 4_096, least=256, most=65_536)
-# Bytes of one JSON document, as JSON in UTF-8: a larger one is refused.
-EXECUTIONS_MAX_DOCUMENT_BYTES = env.number("EXECUTIONS_MAX_DOCUMENT_BYTES", 1_048_576, least=1_024)
-# Bytes of the texts and documents of one page, however many rows were asked for: the next page goes on behind them.
-EXECUTIONS_MAX_PAGE_BYTES = env.number("EXECUTIONS_MAX_PAGE_BYTES", 4_194_304, least=65_536)
-# A line's partition follows from the time inside its id: how far back that may lie when a caller of the API chose it.
-EXECUTIONS_LOG_ID_DAYS = env.number("EXECUTIONS_LOG_ID_DAYS", 90, least=1, most=3650)
-# Streams that may be open at once, of one user and of all, in each process.
-EXECUTIONS_STREAMS_PER_USER = env.number("EXECUTIONS_STREAMS_PER_USER", 20, least=1)
-EXECUTIONS_STREAMS = env.number("EXECUTIONS_STREAMS", 500, least=1)
-# Keys that name a secret, beside those that executions/secrets.py knows.
-EXECUTIONS_SECRET_KEYS_EXTRA = env.words("EXECUTIONS_SECRET_KEYS_EXTRA")
-# What a run's secrets are encrypted with, so that they are found in what it says: the first encrypts, each decrypts.
-EXECUTIONS_SECRETS_KEYS = env.fernet_keys("EXECUTIONS_SECRETS_KEYS") or [
-    env.fernet_key_from(read_or_make(LOCAL_DIR / "secrets_key"))
-]
-# Secrets of one run, characters of one of them and of all: every text of the run is searched for each.
-EXECUTIONS_SECRETS_MAX = env.number("EXECUTIONS_SECRETS_MAX", 500, least=1, most=5_000)
-EXECUTIONS_SECRETS_MAX_LENGTH = env.number("EXECUTIONS_SECRETS_MAX_LENGTH", 8_192, least=6, most=65_536)
-EXECUTIONS_SECRETS_MAX_CHARACTERS = env.number("EXECUTIONS_SECRETS_MAX_CHARACTERS", 65_536, least=6, most=1_000_000)
-# Seconds that they are kept after a run was completed or cancelled, for late lines; and after it failed, for a retry.
-EXECUTIONS_SECRETS_GRACE_SECONDS = env.number("EXECUTIONS_SECRETS_GRACE_SECONDS", 3_600)
-EXECUTIONS_SECRETS_FAILED_SECONDS = env.number("EXECUTIONS_SECRETS_FAILED_SECONDS", 604_800)
+# --- The apps ---------------------------------------------------------------
+# What each key means, and its default, is in conf.py of the app. Variables are named after the keys.
+LEDGERKIT = {
+    **env.numbers(LedgerkitSettings, "EXECUTIONS_", but="MAX_BODY_ELEMENTS"),
+    "MAX_BODY_ELEMENTS": env.number("MAX_BODY_ELEMENTS", 500_000, least=1_000),
+    "SECRET_KEYS_EXTRA": env.words("EXECUTIONS_SECRET_KEYS_EXTRA"),
+}
+TOKENS = {
+    **env.numbers(TokensSettings, "", but="PROXIES"),
+    "PROXIES": env.number("PASTETRADER_PROXIES", 1 if HTTPS else 0, most=10),
+    "THROTTLE_READ": env.rate("THROTTLE_READ"),
+    "THROTTLE_WRITE": env.rate("THROTTLE_WRITE"),
+    "CACHE": "failures",
+}
+WORKFLOWS = env.numbers(WorkflowsSettings, "WORKFLOWS_")
+EXECUTIONS = {
+    **env.numbers(ExecutionsSettings, "EXECUTIONS_"),
+    "SECRETS_KEYS": env.fernet_keys("EXECUTIONS_SECRETS_KEYS")
+    or [fernet_key_from(read_or_make(LOCAL_DIR / "secrets_key"))],
+    "LISTENER_DATABASE": env.database("DATABASE_LISTEN_URL") if env.text("DATABASE_LISTEN_URL") else {},
+}

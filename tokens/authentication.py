@@ -3,10 +3,11 @@
 import hashlib
 from typing import Any
 
-from django.conf import settings
 from django.core.cache import caches
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
+
+from tokens.conf import tokens_settings
 
 from . import failed_attempts
 from .models import Token
@@ -31,8 +32,8 @@ class TokenAuthentication(authentication.TokenAuthentication):
         except exceptions.AuthenticationFailed:
             tried.add_failure()
             raise
-        if settings.TOKEN_FAILURES:
-            caches["failures"].set(_key(said), True, RIGHT)
+        if tokens_settings.TOKEN_FAILURES:
+            caches[tokens_settings.CACHE].set(_key(said), True, RIGHT)
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
@@ -47,7 +48,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
 def _was_valid_lately(said: bytes) -> bool:
     """Return whether the token was valid recently: an engine is not throttled for another one at its address. The token
     is still checked."""
-    return bool(caches["failures"].get(_key(said)))
+    return bool(caches[tokens_settings.CACHE].get(_key(said)))
 
 
 def _key(said: bytes) -> str:

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 
-from django.conf import settings
 from django.core.cache import caches
 from django.http import HttpRequest
+
+from tokens.conf import tokens_settings
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def address_of(request: HttpRequest) -> str:
     """Return the client's address: the connection's, or, behind PASTETRADER_PROXIES proxies, the one that the outermost
     proxy added to X-Forwarded-For. Earlier entries of the header are under the client's control."""
     said = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-    number = settings.PROXIES
+    number = tokens_settings.PROXIES
     return said[-number] if 0 < number <= len(said) else str(request.META.get("REMOTE_ADDR", ""))
 
 
@@ -54,20 +55,20 @@ class Counter:
 
     def wait(self) -> int:
         """Return the seconds until another attempt is accepted; 0 if it is accepted now."""
-        cache = caches["failures"]
+        cache = caches[tokens_settings.CACHE]
         if not self.most or cache.get(self.key, 0) < self.most:
             return 0
         return max(1, round(float(cache.get(f"{self.key}:until", 0)) - time.time()))
 
     def add(self) -> None:
-        cache = caches["failures"]
+        cache = caches[tokens_settings.CACHE]
         if cache.add(self.key, 1, self.seconds):
             cache.set(f"{self.key}:until", time.time() + self.seconds, self.seconds)
         else:
             cache.incr(self.key)
 
     def forget(self) -> None:
-        caches["failures"].delete(self.key)
+        caches[tokens_settings.CACHE].delete(self.key)
 
 
 class Tried:
@@ -94,12 +95,12 @@ class Tried:
 
 def login(request: HttpRequest, name: str) -> Tried:
     """Return the attempt, counted per name and address, per address, and per name."""
-    address, seconds = address_of(request), settings.LOGIN_WAIT_SECONDS
+    address, seconds = address_of(request), tokens_settings.LOGIN_WAIT_SECONDS
     network, who = network_of(address), name.casefold()
     limits = (
-        (settings.LOGIN_FAILURES, network, who),
-        (settings.LOGIN_FAILURES_ADDRESS, network, ""),
-        (settings.LOGIN_FAILURES_NAME, "", who),
+        (tokens_settings.LOGIN_FAILURES, network, who),
+        (tokens_settings.LOGIN_FAILURES_ADDRESS, network, ""),
+        (tokens_settings.LOGIN_FAILURES_NAME, "", who),
     )
     counters = [Counter.of(most, seconds, "login", *parts) for most, *parts in limits]
     return Tried(f"The login as {name[:LONGEST]!r} from {address[:LONGEST]!r}", counters)
@@ -107,13 +108,15 @@ def login(request: HttpRequest, name: str) -> Tried:
 
 def token(request: HttpRequest) -> Tried:
     address = address_of(request)
-    counter = Counter.of(settings.TOKEN_FAILURES, settings.TOKEN_WAIT_SECONDS, "token", network_of(address))
+    counter = Counter.of(
+        tokens_settings.TOKEN_FAILURES, tokens_settings.TOKEN_WAIT_SECONDS, "token", network_of(address)
+    )
     return Tried(f"A request with a wrong token from {address[:LONGEST]!r}", [counter])
 
 
 # --- Concurrent password checks ---------------------------------------------
 PATIENCE = 10.0  # seconds that a login waits for a turn
-_turns = BoundedSemaphore(settings.LOGINS_AT_ONCE)
+_turns = BoundedSemaphore(tokens_settings.LOGINS_AT_ONCE)
 
 
 @contextmanager

@@ -8,12 +8,17 @@ from rest_framework.request import Request
 
 from ledgerkit.rest.callers import caller_id
 
+from .conf import tokens_settings
+
 
 class WriteThrottle(throttling.SimpleRateThrottle):
     """Throttle write requests per caller. Anonymous requests were rejected before. A throttled request does not reach
     the idempotency check, so nothing is stored for its key."""
 
     scope = "write"
+
+    def get_rate(self) -> str | None:
+        return tokens_settings.THROTTLE_WRITE
 
     def applies(self, method: str | None) -> bool:
         return method not in SAFE_METHODS
@@ -25,6 +30,9 @@ class WriteThrottle(throttling.SimpleRateThrottle):
 
 class ReadThrottle(WriteThrottle):
     scope = "read"
+
+    def get_rate(self) -> str | None:
+        return tokens_settings.THROTTLE_READ
 
     def applies(self, method: str | None) -> bool:
         return method in SAFE_METHODS

@@ -1,6 +1,8 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from .conf import workflows_settings
+
 
 class WorkflowsConfig(AppConfig):
     name = "workflows"
@@ -9,4 +11,5 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         from tokens import bindings  # noqa: PLC0415  # its models may be imported once all apps are loaded
 
+        workflows_settings.register_check()
         bindings.register(self.get_model("Workflow"))

@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db.names import nfc
+from workflows.conf import workflows_settings
 
 from . import graph
 from .exceptions import CyclicGraph
@@ -41,7 +42,7 @@ CHANGEABLE = ("condition", "priority", "label")  # of an edge that is still the 
 
 def too_many(kind: str, rows: Any) -> str:
     """Return the error for too many nodes or edges, "" if the number is allowed."""
-    most = {"nodes": settings.WORKFLOWS_MAX_NODES, "edges": settings.WORKFLOWS_MAX_EDGES}[kind]
+    most = {"nodes": workflows_settings.MAX_NODES, "edges": workflows_settings.MAX_EDGES}[kind]
     if not isinstance(rows, list) or len(rows) <= most:
         return ""
     sentence = TOO_MANY_NODES if kind == "nodes" else TOO_MANY_EDGES

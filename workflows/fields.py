@@ -4,10 +4,10 @@ update(), and therefore in the admin, the API and loaddata."""
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import json_validation
 
 from .secret_keys import mask_document, mask_schema
@@ -40,7 +40,7 @@ class DefinitionField(models.JSONField):
         """Return `value` with its secrets masked."""
         if not isinstance(value, dict | list | tuple):
             return value
-        return self.mask(value, tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA))
+        return self.mask(value, tuple(ledgerkit_settings.SECRET_KEYS_EXTRA))
 
 
 class SchemaField(DefinitionField):

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.db import Error, connection
 from rest_framework.request import Request
 
 from executions import body_masking, masking
 from executions.models import NodeExecution
 from executions.secrets import Scrubber, find_secret_values
+from ledgerkit.conf import ledgerkit_settings
 
 KEY = "Idempotency-Key"
 
@@ -16,7 +16,7 @@ KEY = "Idempotency-Key"
 def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
     """Knows the values under keys that name a secret in the headers, the cookies and the body, as far as it was read,
     and those of the run that the address names."""
-    extra = tuple(settings.EXECUTIONS_SECRET_KEYS_EXTRA)
+    extra = tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)
     said = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
     body = getattr(request, "_full_data", None)  # `data` would read it now, which may be what broke down
     return Scrubber(find_secret_values([said, body], extra) | body_masking.found() | _known(kwargs), extra)

@@ -4,12 +4,12 @@ import json
 from collections import Counter
 from typing import Any
 
-from django.conf import settings
 from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
 from executions import report_texts
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, has_more_elements, iter_errors
 from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.charset import UTF8
@@ -29,7 +29,7 @@ class TooManyElements(APIException):
     default_code = "too_many_elements"
 
     def __init__(self) -> None:
-        most = settings.MAX_BODY_ELEMENTS
+        most = ledgerkit_settings.MAX_BODY_ELEMENTS
         super().__init__(
             f"The body holds more than {most} values, objects and lists included (MAX_BODY_ELEMENTS): "
             "send it in several calls."
@@ -45,7 +45,8 @@ class StorableJSONParser(JSONParser):
         body = stream.read()
         if is_large := len(body) > LARGE:
             release_connection()
-        if has_more_elements(body, settings.MAX_BODY_ELEMENTS):  # before it is parsed: each costs a hundred bytes
+        # Counted before it is parsed: each costs a hundred bytes.
+        if has_more_elements(body, ledgerkit_settings.MAX_BODY_ELEMENTS):
             raise TooManyElements
         data = report_texts.visible(_read(_text(body)))
         for pointer, fault in iter_errors(data):

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from rest_framework import serializers
 
 from executions import error_excerpts, partitions, run_graph, validators
+from executions.conf import executions_settings
 from executions.models import (
     ExecutionLog,
     ExecutionStatus,
@@ -243,7 +243,7 @@ class ExecutionLogSerializer(StrictTypes, LeanSerializer, StrictModelSerializer[
         read_only_fields = ["workflow_execution", "is_cut"]
 
     def validate_id(self, value: UUID) -> UUID:
-        days = settings.EXECUTIONS_LOG_ID_DAYS
+        days = executions_settings.LOG_ID_DAYS
         age = datetime.now(UTC) - partitions.time_of(value)
         if not timedelta(days=-1) < age < timedelta(days=days):
             raise serializers.ValidationError(f"The time inside this id is not within the last {days} days.")

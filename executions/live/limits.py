@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from threading import Lock
 
-from django.conf import settings
+from executions.conf import executions_settings
 
 _open: Counter[Hashable] = Counter()
 _lock = Lock()
@@ -22,9 +22,9 @@ class TooManyStreams(Exception):  # a refusal, which the entrance words in its o
 def acquire(user: Hashable) -> Callable[[], None]:
     """A place; call what is returned, once or more often, to give it back. Raises TooManyStreams."""
     with _lock:
-        if _open[user] >= settings.EXECUTIONS_STREAMS_PER_USER:
+        if _open[user] >= executions_settings.STREAMS_PER_USER:
             raise TooManyStreams(f"You have {_open[user]} streams open, as many as you may.")
-        if _open.total() >= settings.EXECUTIONS_STREAMS:
+        if _open.total() >= executions_settings.STREAMS:
             raise TooManyStreams("This server has as many streams open as it may.")
         _open[user] += 1
     return _release_once(user)

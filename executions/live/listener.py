@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
-from django.conf import settings
 from django.db import Error, connection
+
+from executions.conf import executions_settings
 
 from .db_threads import in_thread
 
@@ -133,9 +134,9 @@ def _parameters() -> dict[str, Any]:
 
 
 def _past_the_pooler(known: dict[str, Any]) -> dict[str, Any]:
-    direct: dict[str, Any] | None = settings.DATABASE_LISTENER
+    direct = executions_settings.LISTENER_DATABASE
     if not direct:
         return known
     address = {libpq: direct[name] for name, libpq in ADDRESS.items() if direct.get(name)}
     others = {name: value for name, value in known.items() if name not in ADDRESS.values()}
-    return others | dict(direct["OPTIONS"]) | address
+    return others | dict(direct.get("OPTIONS", {})) | address

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection
 
 from executions.models import NodeExecution, WorkflowExecution
 from executions.states import ENDED
+from ledgerkit.conf import ledgerkit_settings
 
 from .cursor import NOTHING, BadCursor, Cursor, clamp_snapshot
 
@@ -143,7 +143,7 @@ class RunReader:
             return [], before
         transaction, moment, id = before.after or BEGINNING
         place: dict[str, Any] = {"transaction": transaction or "0", "moment": moment or "-infinity", "id": id}
-        place |= {"run": self.id, "most": MOST, "bytes": settings.EXECUTIONS_MAX_PAGE_BYTES}
+        place |= {"run": self.id, "most": MOST, "bytes": ledgerkit_settings.MAX_PAGE_BYTES}
         query = NEW_LINES if before.lines else FIRST_LINES
         values = place | {"since": before.lines, "until": until}
         rows = _rows(f"WITH lines AS MATERIALIZED ({query}) {AS_JSON}", values)

@@ -210,7 +210,7 @@ class TestWhatIsOffered:
         in_state(run, "failed")
         if lost == "purged":
             WorkflowExecution.objects.update(encrypted_secrets="")
-        settings.EXECUTIONS_SECRETS_KEYS = [Fernet.generate_key().decode()]
+        settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_KEYS": [Fernet.generate_key().decode()]}
         assert "Cannot retry execution in failed state: its secrets" in _foretold(run, "retry")
         assert _foretold(run, "retry") == _answer(run, "retry")
 

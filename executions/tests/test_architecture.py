@@ -15,6 +15,7 @@ LADDER = [
     ["secret_forms", "secret_shapes"],
     ["secret_patterns"],
     [
+        "conf",
         "states",
         "exceptions",
         "refusal_reasons",

@@ -13,6 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from executions import encryption, ingest
+from executions.conf import executions_settings
 from executions.exceptions import SecretsUnknown
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
@@ -200,17 +201,17 @@ def test_a_verb_that_ends_a_run_purges_others_at_most_once_a_minute(django_captu
 
 
 def test_keys_rotate(settings: Any) -> None:
-    run, old, new = running(), settings.EXECUTIONS_SECRETS_KEYS, Fernet.generate_key().decode()
-    settings.EXECUTIONS_SECRETS_KEYS = [new, *old]
+    run, old, new = running(), executions_settings.SECRETS_KEYS, Fernet.generate_key().decode()
+    settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_KEYS": [new, *old]}
     assert message(run) == f"with {MASK}"
     NodeExecutionFactory(workflow_execution=run, input_data={"password": "another one"})
-    settings.EXECUTIONS_SECRETS_KEYS = [new]
+    settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_KEYS": [new]}
     assert message(run, f"another one {SECRET}") == f"{MASK} {MASK}"
 
 
 def test_with_a_lost_key_nothing_is_stored_and_the_sentence_says_why(settings: Any) -> None:
     run = running()
-    settings.EXECUTIONS_SECRETS_KEYS = [Fernet.generate_key().decode()]
+    settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_KEYS": [Fernet.generate_key().decode()]}
     with pytest.raises(SecretsUnknown, match="put the key that encrypted them back into EXECUTIONS_SECRETS_KEYS"):
         message(run)
     with pytest.raises(SecretsUnknown, match="Cannot fail execution in running state"):

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
 
 from executions import partitions
+from executions.conf import executions_settings
 from executions.models import ExecutionLog
 from executions.partitions import Partition
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory
@@ -39,7 +40,7 @@ def test_a_partition_is_a_calendar_week() -> None:
 
 
 def test_the_length_and_how_many_are_made_ahead_are_settings(settings: Any) -> None:
-    settings.EXECUTIONS_LOG_PARTITION_DAYS, settings.EXECUTIONS_LOG_PARTITIONS_AHEAD = 1, 2
+    settings.EXECUTIONS = settings.EXECUTIONS | {"LOG_PARTITION_DAYS": 1, "LOG_PARTITIONS_AHEAD": 2}
     assert [partition.start.day for partition in partitions.plan(NOW)] == [22, 23, 24]
 
 
@@ -61,7 +62,8 @@ def test_migrate_has_made_the_present_one_and_those_ahead_and_no_default() -> No
 
 @pytest.mark.django_db
 def test_every_start_makes_what_is_missing_ahead(settings: Any) -> None:
-    settings.EXECUTIONS_LOG_PARTITIONS_AHEAD += 3
+    ahead = executions_settings.LOG_PARTITIONS_AHEAD + 3
+    settings.EXECUTIONS = settings.EXECUTIONS | {"LOG_PARTITIONS_AHEAD": ahead}
     assert len(partitions.make_ahead()) == 3
     assert partitions.make_ahead() == []
 
@@ -155,12 +157,12 @@ def test_a_missing_partition_waits_its_turn_and_lets_others_go_on(caplog: Any) -
 
 @pytest.mark.django_db
 def test_another_length_fits_between_those_that_are_there(settings: Any) -> None:
-    settings.EXECUTIONS_LOG_PARTITION_DAYS = 30
+    settings.EXECUTIONS = settings.EXECUTIONS | {"LOG_PARTITION_DAYS": 30}
     moments = [LONG_AGO, at(partitions.plan()[-1].end + timedelta(days=20))]
     run = WorkflowExecutionFactory()
     for id in moments:
         ExecutionLogFactory(id=id, workflow_execution=run)
-    settings.EXECUTIONS_LOG_PARTITION_DAYS = 1
+    settings.EXECUTIONS = settings.EXECUTIONS | {"LOG_PARTITION_DAYS": 1}
     ExecutionLogFactory(id=at(partitions.time_of(LONG_AGO) - timedelta(days=40)), workflow_execution=run)
     there = sorted(partitions.existing())
     assert all(first.end <= second.start for first, second in pairwise(there))

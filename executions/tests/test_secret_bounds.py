@@ -11,6 +11,7 @@ from executions.api import parsers
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import has_more_elements
 from workflows.secret_keys import LONGEST_KEPT, _names_secret
 
@@ -36,13 +37,13 @@ def test_a_secret_that_is_too_long_is_refused_at_its_place(client: Any, workflow
     assert error["detail"].startswith(
         "context.secrets.list[0].x: a secret has at most 8192 characters (EXECUTIONS_SECRETS_M"
     )
-    settings.EXECUTIONS_SECRETS_MAX_LENGTH = 20
+    settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_MAX_LENGTH": 20}
     for secrets, status in (({"pin": "1" * 21}, 400), ({"pin": "1" * 20}, 201)):
         assert create(client, workflow, context={"secrets": secrets}).status_code == status
 
 
 def test_more_secrets_than_a_run_may_have_are_refused(client: Any, workflow: Any, settings: Any) -> None:
-    settings.EXECUTIONS_SECRETS_MAX = 3
+    settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_MAX": 3}
     answer = create(client, workflow, input_data={"secrets": [f"secret-{n}" for n in range(4)]})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/input_data")
     assert "a run has at most 3 secrets" in answer.json()["errors"][0]["detail"]
@@ -50,7 +51,7 @@ def test_more_secrets_than_a_run_may_have_are_refused(client: Any, workflow: Any
 
 
 def test_secrets_that_come_one_after_the_other_are_counted_together(settings: Any) -> None:
-    settings.EXECUTIONS_SECRETS_MAX = 3
+    settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_MAX": 3}
     run = WorkflowExecutionFactory(context={"secrets": {"all": ["secret-1", "secret-2"]}})
     node = NodeExecutionFactory(workflow_execution=run, input_data={"token": "secret-3"})
     line = {"workflow_execution": run, "level": "info", "message": "x"}
@@ -63,7 +64,7 @@ def test_secrets_that_come_one_after_the_other_are_counted_together(settings: An
 
 
 def test_the_secrets_of_a_run_are_bounded_together(settings: Any) -> None:
-    settings.EXECUTIONS_SECRETS_MAX_CHARACTERS = 30
+    settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_MAX_CHARACTERS": 30}
     with pytest.raises(ValidationError, match=r"at most 30 characters in all .* they have 40"):
         WorkflowExecutionFactory(context={"secrets": {"a": "a" * 20, "b": "b" * 20}})
 
@@ -98,7 +99,7 @@ def test_the_bound_leaves_room_for_ten_thousand_lines(settings: Any) -> None:
         "data": dict.fromkeys("abcdefghijklmnopqrstuvwxyz"),
         "timestamp": "x",
     }
-    assert not has_more_elements(json.dumps([line] * 10_000).encode(), settings.MAX_BODY_ELEMENTS)
+    assert not has_more_elements(json.dumps([line] * 10_000).encode(), ledgerkit_settings.MAX_BODY_ELEMENTS)
 
 
 def test_keys_of_any_length_are_not_remembered() -> None:

@@ -6,11 +6,11 @@ the large values, only for the rows within the limit: a page of four megabytes n
 
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Case, Expression, F, JSONField, TextField, When
 from django.db.models.functions import Cast
 from django.db.models.lookups import LessThanOrEqual
 
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.models import Octets
 
 LEAST = 1_024  # bytes: a value of at most this size is always read by the first query
@@ -19,7 +19,7 @@ LEAST = 1_024  # bytes: a value of at most this size is always read by the first
 def without_large_fields(rows: Any, most: int) -> Any:
     """Return a query for read() that defers large texts and documents. At most `most` rows will be read from it."""
     names = large_fields(rows)
-    share = max(LEAST, settings.EXECUTIONS_MAX_PAGE_BYTES // most)
+    share = max(LEAST, ledgerkit_settings.MAX_PAGE_BYTES // most)
     beside: dict[str, Any] = {}
     for name in names:
         size = _size(rows.model, name)
@@ -34,7 +34,7 @@ def read(rows: Any, names: tuple[str, ...]) -> tuple[list[Any], bool]:
     if not names:
         return found, False
     kept: list[Any] = []
-    room = settings.EXECUTIONS_MAX_PAGE_BYTES
+    room = ledgerkit_settings.MAX_PAGE_BYTES
     for row in found:
         room -= sum(vars(row)[_size_of(name)] or 0 for name in names)
         if kept and room < 0:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+
+from ledgerkit.conf import ledgerkit_settings
 
 LARGE = 65_536  # bytes: a smaller body is parsed and masked in a few milliseconds
 MAX_DEPTH = 64
@@ -71,7 +72,7 @@ def size_fault(value: Any) -> Any:
     if not value or not isinstance(value, dict | list | tuple | str):
         return ""
     written = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    size, most = len(written), getattr(settings, DOCUMENT)
+    size, most = len(written), ledgerkit_settings.MAX_DOCUMENT_BYTES
     if size * 4 > most:  # whatever the letters, else
         size = len(written.encode("utf-8", "surrogatepass"))
     return format_lazy(TOO_LARGE, size=f"{size:,}", most=f"{most:,}", setting=DOCUMENT) if size > most else ""

@@ -138,7 +138,7 @@ def test_what_only_looks_like_a_stream_is_counted(said: bytes) -> None:
 def test_one_connection_more_than_the_limit_is_503_and_streams_are_not_counted(
     settings: Any, proxies: int, limits: tuple[int, int]
 ) -> None:
-    settings.PROXIES = proxies
+    settings.TOKENS = settings.TOKENS | {"PROXIES": proxies}
     settings.CONNECTIONS, settings.CONNECTIONS_PER_ADDRESS = limits
 
     async def play() -> tuple[bytes, bytes]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from pastetrader import env
+from executions.conf import fernet_key_from
+from pastetrader import env, settings
 from pastetrader.secret_key import read_or_make
 from pastetrader.tests.live_server import ROOT
 from pastetrader.tests.prepared import manage
@@ -92,7 +93,7 @@ def test_the_log_level_is_that_of_all_our_code_in_any_case(tmp_path: Path, value
 
 THROTTLES = """
 from rest_framework.views import APIView
-print(*((kind.__name__, kind().rate) for kind in APIView.throttle_classes))
+print(*((kind.__name__, kind().rate) for kind in APIView.throttle_classes if kind().rate))
 """
 
 
@@ -171,12 +172,14 @@ def test_many_who_make_the_secret_key_at_once_read_the_same(tmp_path: Path) -> N
 def test_the_settings_page_lists_every_variable_that_is_read() -> None:
     sources = (ROOT / "pastetrader" / "settings.py").read_text()
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', sources))
+    for app, prefix, but in re.findall(r'env\.numbers\((\w+), "(\w*)"(?:, but="(\w+)")?\)', sources):
+        read |= {f"{prefix}{name}" for name in env.numbers(getattr(settings, app), prefix, but)}
     rows = re.findall(r"^\| (`[A-Z].*?) \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
     assert read == set(re.findall(r"`(\w+)`", " ".join(rows)))
 
 
 def test_a_key_that_is_none_is_named_by_its_place_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = env.fernet_key_from("anything")
+    good = fernet_key_from("anything")
     monkeypatch.setenv("KEYS", f"{good}, half-a-key")
     with pytest.raises(ImproperlyConfigured, match="KEYS holds 2 keys, and number 2 is none") as refusal:
         env.fernet_keys("KEYS")

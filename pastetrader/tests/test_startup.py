@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from executions import partitions
+from executions.conf import executions_settings
 from pastetrader import startup
 
 
@@ -20,7 +21,8 @@ async def prepare() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_start_makes_the_partitions_that_are_missing_ahead(settings: Any) -> None:
-    settings.EXECUTIONS_LOG_PARTITIONS_AHEAD += 2
+    ahead = executions_settings.LOG_PARTITIONS_AHEAD + 2
+    settings.EXECUTIONS = settings.EXECUTIONS | {"LOG_PARTITIONS_AHEAD": ahead}
     missing = set(partitions.plan()) - set(partitions.existing())
     asyncio.run(prepare())
     assert missing

@@ -22,8 +22,7 @@ RUNS = "/api/v1/executions/"
 @pytest.fixture(autouse=True)
 def on(settings: Any) -> Iterator[None]:
     """As it is by default."""
-    for name in ("LOGIN_FAILURES", "LOGIN_FAILURES_ADDRESS", "LOGIN_FAILURES_NAME", "TOKEN_FAILURES"):
-        setattr(settings, name, getattr(defaults, name))
+    settings.TOKENS = defaults.TOKENS
     caches["failures"].clear()
     yield
     caches["failures"].clear()
@@ -45,8 +44,8 @@ def log_in(password: str, name: str = "staff", address: str = "10.0.0.1", **head
 
 
 def test_the_defaults_are_on() -> None:
-    numbers = (defaults.LOGIN_FAILURES, defaults.LOGIN_FAILURES_ADDRESS, defaults.LOGIN_FAILURES_NAME)
-    assert (numbers, defaults.TOKEN_FAILURES) == ((10, 50, 100), 30)
+    names = ("LOGIN_FAILURES", "LOGIN_FAILURES_ADDRESS", "LOGIN_FAILURES_NAME", "TOKEN_FAILURES")
+    assert [defaults.TOKENS[name] for name in names] == [10, 50, 100, 30]
 
 
 @pytest.mark.usefixtures("admin")
@@ -136,7 +135,7 @@ def test_wrong_tokens_are_refused_by_address(api: Any, owner: Any, caplog: pytes
 def test_behind_proxies_the_address_is_the_one_that_they_saw(
     settings: Any, proxies: int, header: str, found: str
 ) -> None:
-    settings.PROXIES = proxies
+    settings.TOKENS = settings.TOKENS | {"PROXIES": proxies}
     request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": header})
     assert failed_attempts.address_of(request) == found
 

@@ -178,7 +178,7 @@ class TestRulesOfADAG:
     def test_more_nodes_than_a_workflow_may_have_are_refused(
         self, client: Client, workflow: Workflow, page: Data, settings: Any
     ) -> None:
-        settings.WORKFLOWS_MAX_NODES = 3
+        settings.WORKFLOWS = settings.WORKFLOWS | {"MAX_NODES": 3}
         said = self.refused(client, workflow, add(page, "nodes", name="fourth", node_type="tool"))
         assert "/nodes: A workflow has at most 3 nodes, and these are 4" in said
 

@@ -157,7 +157,7 @@ class TestTheLimits:
     def test_more_than_a_workflow_may_have_is_refused_by_its_place(
         self, kind: str, api: Any, owner: Any, settings: Any
     ) -> None:
-        settings.WORKFLOWS_MAX_NODES = settings.WORKFLOWS_MAX_EDGES = 2
+        settings.WORKFLOWS = settings.WORKFLOWS | {"MAX_NODES": 2, "MAX_EDGES": 2}
         rows = {
             "nodes": [{"name": name, "node_type": "tool"} for name in "abc"],
             "edges": [{"source_node": "a", "target_node": "b"}] * 3,
@@ -187,7 +187,7 @@ class TestTheLimits:
         assert grown("b", 100).status_code == grown("c", 4_000).status_code == 200
 
     def test_as_many_as_a_workflow_may_have_are_taken(self, api: Any, owner: Any, settings: Any) -> None:
-        settings.WORKFLOWS_MAX_NODES = 2
+        settings.WORKFLOWS = settings.WORKFLOWS | {"MAX_NODES": 2}
         nodes = [{"name": name, "node_type": "tool"} for name in "ab"]
         assert api(owner).post("/api/v1/workflows/", {"name": "ok", "nodes": nodes}, format="json").status_code == 201
 

@@ -18,7 +18,7 @@ LONG = "é" * 20_000
 
 @pytest.fixture(autouse=True)
 def _limit(settings: Any) -> None:
-    settings.EXECUTIONS_MAX_PAGE_BYTES = PAGE
+    settings.LEDGERKIT = settings.LEDGERKIT | {"MAX_PAGE_BYTES": PAGE}
 
 
 def walk(client: Any, url: str, back: bool = False) -> list[list[dict[str, Any]]]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from executions.audit import act_as
+from executions.conf import executions_settings
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from workflows.models import Workflow
@@ -136,16 +137,17 @@ class TestLongTexts:
         node.fail("é" * 100_000, "first\n" + "x" * 400_000 + "\nTimeoutError")
         run.fail("é" * 100_000)
         for row in (run, node):
-            assert len(told(row).encode()) <= settings.EXECUTIONS_MAX_ERROR_BYTES
+            assert len(told(row).encode()) <= executions_settings.MAX_ERROR_BYTES
             assert told(row).startswith("éé")
             assert told(row).endswith("of 200,000 bytes]")
         trace = told(node, "error_traceback")
-        assert len(trace.encode()) <= settings.EXECUTIONS_MAX_TRACEBACK_BYTES
+        assert len(trace.encode()) <= executions_settings.MAX_TRACEBACK_BYTES
         assert (trace[:6], trace[-13:]) == ("first\n", "\nTimeoutError")
         assert "of 400,019 bytes" in trace
 
     def test_every_other_way_in_cuts_too(self, run: WorkflowExecution, settings: Any) -> None:
-        most = settings.EXECUTIONS_MAX_ERROR_BYTES = 2_000
+        most = 2_000
+        settings.EXECUTIONS = settings.EXECUTIONS | {"MAX_ERROR_BYTES": most}
         NodeExecution.objects.bulk_create(
             [
                 NodeExecutionFactory.build(
@@ -170,7 +172,7 @@ class TestLongTexts:
     def test_a_secret_at_the_cut_is_masked_first(self, workflow: Workflow, settings: Any) -> None:
         run = WorkflowExecutionFactory(workflow=workflow, context={"secrets": {"key": "hunter2pw"}})
         run.start()
-        run.fail("x" * (settings.EXECUTIONS_MAX_ERROR_BYTES - 40) + "hunter2pw" * 9)
+        run.fail("x" * (executions_settings.MAX_ERROR_BYTES - 40) + "hunter2pw" * 9)
         assert "hunter2" not in told(run)
 
 

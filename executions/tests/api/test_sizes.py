@@ -19,7 +19,7 @@ LARGE = {"x": "y" * LIMIT}
 
 @pytest.fixture(autouse=True)
 def _limit(settings: Any) -> None:
-    settings.EXECUTIONS_MAX_DOCUMENT_BYTES = LIMIT
+    settings.LEDGERKIT = settings.LEDGERKIT | {"MAX_DOCUMENT_BYTES": LIMIT}
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
-from rest_framework.views import APIView
 
 from executions.models import WorkflowExecution
 from tokens.throttling import ReadThrottle, WriteThrottle
@@ -16,13 +15,12 @@ RUNS = "/api/v1/executions/"
 
 
 @pytest.fixture
-def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def limited(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[list[float]]:
     """Two requests a minute of either kind; and the clock that counts them."""
     clock = [1_000_000.0]
     for kind in ReadThrottle, WriteThrottle:
-        monkeypatch.setattr(kind, "rate", "2/min", raising=False)
         monkeypatch.setattr(kind, "timer", lambda _self: clock[0])
-    monkeypatch.setattr(APIView, "throttle_classes", [ReadThrottle, WriteThrottle])
+    settings.TOKENS = settings.TOKENS | {"THROTTLE_READ": "2/min", "THROTTLE_WRITE": "2/min"}
     yield clock
     cache.clear()
 

@@ -137,8 +137,9 @@ def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
 
 def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, token: Any, settings: Any) -> None:
     known = connection.settings_dict
-    settings.DATABASE_LISTENER = {"NAME": known["NAME"], "HOST": known["HOST"], "USER": known["USER"], "PORT": ""}
-    settings.DATABASE_LISTENER["OPTIONS"] = {"application_name": "past the pooler"}
+    direct = {"NAME": known["NAME"], "HOST": known["HOST"], "USER": known["USER"], "PORT": ""}
+    direct["OPTIONS"] = {"application_name": "past the pooler"}
+    settings.EXECUTIONS = settings.EXECUTIONS | {"LISTENER_DATABASE": direct}
 
     def listeners() -> int:
         with connection.cursor() as cursor:

@@ -236,7 +236,7 @@ def test_a_session_that_is_ended_is_told_no_more(
 
 
 def test_one_user_may_open_so_many_streams_and_gets_a_place_back(run: Any, token: Any, settings: Any) -> None:
-    settings.EXECUTIONS_STREAMS_PER_USER = 2
+    settings.EXECUTIONS = settings.EXECUTIONS | {"STREAMS_PER_USER": 2}
     headers = {"Authorization": f"Token {token[1]}"}
 
     async def scene() -> None:
@@ -266,7 +266,7 @@ def test_a_place_is_given_back_where_nobody_comes_to_read(run: Any, token: Any) 
 
 
 def test_the_streams_of_all_users_are_capped_too(run: Any, token: Any, settings: Any) -> None:
-    settings.EXECUTIONS_STREAMS = 1
+    settings.EXECUTIONS = settings.EXECUTIONS | {"STREAMS": 1}
 
     async def scene() -> None:
         async with opened(token[1], address(run)) as first:

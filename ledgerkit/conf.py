@@ -1,0 +1,101 @@
+"""Settings of the apps: each reads one dict of the project's settings, such as `EXECUTIONS`, with a default for every
+key."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Self, overload
+
+from django.conf import settings
+from django.core import checks
+
+
+class Setting[T]:
+    """One key of the dict. Read from an instance it is the value, from the class the Setting itself."""
+
+    def __init__(self, default: T) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type["AppSettings"], name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type["AppSettings"]) -> Self: ...
+    @overload
+    def __get__(self, instance: "AppSettings", owner: type["AppSettings"]) -> T: ...
+    def __get__(self, instance: "AppSettings | None", owner: type["AppSettings"]) -> Self | T:
+        return self if instance is None else instance.values.get(self.name, self.default)
+
+    def fault(self, value: Any) -> str:
+        """Return what is wrong with a value, "" if nothing is."""
+        kinds = (list, tuple) if isinstance(self.default, list) else (type(self.default),)
+        return "" if isinstance(value, kinds) else f"must be of type {kinds[0].__name__}"
+
+
+class Number(Setting[int]):
+    """A whole number from `least` to `most`."""
+
+    def __init__(self, default: int, *, least: int = 0, most: int = 2**31 - 1) -> None:
+        super().__init__(default)
+        self.least, self.most = least, most
+
+    def fault(self, value: Any) -> str:
+        if type(value) is int and self.least <= value <= self.most:
+            return ""
+        return f"must be a whole number from {self.least} to {self.most}"
+
+
+class Text(Setting[str | None]):
+    """A text, or None."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def fault(self, value: Any) -> str:
+        return "" if isinstance(value, str | None) else "must be of type str, or None"
+
+
+class AppSettings:
+    """The settings of one app. They are read anew each time, so that `override_settings` works."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name  # of the dict
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        values: Mapping[str, Any] = getattr(settings, self.name, {})
+        return values
+
+    @classmethod
+    def known(cls) -> dict[str, Setting[Any]]:
+        return {name: setting for name, setting in vars(cls).items() if isinstance(setting, Setting)}
+
+    def register_check(self) -> None:
+        checks.register(partial(self.check))  # a bound method cannot carry the attributes that Django sets
+
+    def check(self, **_kwargs: Any) -> list[checks.CheckMessage]:
+        """Return an error for each key that is unknown and each value that is wrong. A system check."""
+        known = self.known()
+        unknown = [key for key in self.values if key not in known]
+        faults = {key: known[key].fault(value) for key, value in self.values.items() if key in known}
+        return [
+            *(checks.Error(f"{self.name} has no setting {key!r}.", id="ledgerkit.E001") for key in unknown),
+            *(
+                checks.Error(f"{self.name}[{key!r}] {fault}.", id="ledgerkit.E002")  # without the value: may be a key
+                for key, fault in faults.items()
+                if fault
+            ),
+        ]
+
+
+class LedgerkitSettings(AppSettings):
+    # JSON values of one body, objects and lists included: empty lists by the million are a few kilobytes of gzip.
+    MAX_BODY_ELEMENTS = Number(500_000, least=1_000)
+    # Bytes of one JSON document, as JSON in UTF-8: a larger one is refused.
+    MAX_DOCUMENT_BYTES = Number(1_048_576, least=1_024)
+    # Bytes of the texts and documents of one page, however many rows were requested: the next page continues there.
+    MAX_PAGE_BYTES = Number(4_194_304, least=65_536)
+    # Keys that name a secret, in addition to those of workflows/secret_keys.py.
+    SECRET_KEYS_EXTRA = Setting[list[str]]([])
+
+
+ledgerkit_settings = LedgerkitSettings("LEDGERKIT")
