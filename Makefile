@@ -40,7 +40,7 @@ format: setup ## let ruff tidy the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-messages: setup ## take the strings of the sources into the Korean catalogue, and compile it (needs gettext)
+messages: setup ## update the Korean catalogues of the apps from the sources, and compile them (needs gettext)
 	@$(BIN)/python manage.py messages
 
 seed: setup ## fill an empty ledger with 100,000 made-up runs (ARGS="--runs 1000 --reset")

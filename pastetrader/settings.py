@@ -36,16 +36,17 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "django.contrib.humanize",
-    "rest_framework",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "django_extensions",
     "ledgerkit",
     "pastetrader",
     "pastetrader.demo",
     "workflows",
     "executions",
     "tokens",
+    # After the apps, whose translations come first then.
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_extensions",
 ]
 
 MIDDLEWARE = [
@@ -105,7 +106,7 @@ USE_TZ = True
 TIME_ZONE = env.zone("TIME_ZONE", "UTC")
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ko", _("Korean"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [BASE_DIR / "pastetrader" / "locale"]  # before the apps' and Django's
 LANGUAGE_COOKIE_NAME = "pastetrader_language"
 LANGUAGE_COOKIE_AGE = 31_536_000  # seconds: a year
 LANGUAGE_COOKIE_SAMESITE = "Lax"

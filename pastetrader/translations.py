@@ -1,6 +1,6 @@
-"""The Korean catalogue: taken from the sources by GNU gettext, kept beside them in locale/, compiled.
+"""Korean catalogues: one for each app in its own locale folder, one for the project, extracted and compiled.
 
-The .po is written so that two branches merge: no line numbers, no dates, no obsolete strings.
+A .po has no line numbers, dates or obsolete strings, so that two branches merge.
 """
 
 import os
@@ -15,56 +15,58 @@ from pathlib import Path
 
 from django.conf import settings
 
-SOURCES = ("ledgerkit", "local_postgres", "pastetrader", "workflows", "executions", "tokens", "templates")
-PO = Path("ko", "LC_MESSAGES", "django.po")
+APPS = ("ledgerkit", "tokens", "workflows", "executions")
+PROJECT = ("pastetrader", "local_postgres", "templates")
+PO = Path("locale", "ko", "LC_MESSAGES", "django.po")
 TOOLS = ("xgettext", "msgmerge", "msguniq", "msgattrib", "msgfmt")
 EXTRACT = ("makemessages", "--locale=ko", "--no-obsolete", "--no-wrap", "--add-location=file", "--verbosity=0")
 DATES = re.compile(r'^"(?:POT-Creation|PO-Revision)-Date: .*\n', re.MULTILINE)
-
-
-class ToolsMissing(Exception):
-    """GNU gettext is not installed."""
+NOT_READ = shutil.ignore_patterns("tests", "__pycache__", "locale")
 
 
 def update() -> None:
-    """Takes new strings into the .po, and what is gone out of it; then compiles it. Raises ToolsMissing."""
-    with extract_catalogue() as po:
-        catalogue_path().write_text(po.read_text())
-    for po in (catalogue_path(), of_scripts()):
+    """Write the strings of the sources into the .po files and compile them. Raise ToolsMissing without gettext."""
+    with extract() as fresh:
+        for stored, made in fresh.items():
+            stored.write_text(made.read_text())
+    for po in (*catalogue_paths(), scripts_catalogue_path()):
         compile_to(po, po.with_suffix(".mo"))
 
 
-def catalogue_path() -> Path:
-    return Path(settings.LOCALE_PATHS[0], PO)
+def catalogue_paths() -> list[Path]:
+    """Return the .po of each app and of the project, which comes last."""
+    return [settings.BASE_DIR / name / PO for name in (*APPS, "pastetrader")]
 
 
-def of_scripts() -> Path:
-    """Return the catalogue of strings in Django's own scripts that Django's lacks; our scripts have no strings."""
-    return catalogue_path().with_name("djangojs.po")
+def scripts_catalogue_path() -> Path:
+    """Return the .po of strings in Django's own scripts that Django's lacks; our scripts have no strings."""
+    return catalogue_paths()[-1].with_name("djangojs.po")
 
 
 @contextmanager
-def extract_catalogue() -> Iterator[Path]:
-    """The .po as it would be after update(). It is made beside a copy of the sources, among which makemessages puts
-    files of its own while it works. Raises ToolsMissing."""
+def extract() -> Iterator[dict[Path, Path]]:
+    """Yield, by stored .po, what makemessages makes of the sources. Raise ToolsMissing without gettext.
+
+    It runs in a copy of the sources, because it writes files of its own beside them. A string belongs to the nearest
+    locale folder above it; the project's is at the root of the copy, for its templates are outside of its package.
+    """
     require_tools()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name in SOURCES:
-            shutil.copytree(
-                settings.BASE_DIR / name, root / name, ignore=shutil.ignore_patterns("tests", "__pycache__")
-            )
-        po = root / "locale" / PO
-        po.parent.mkdir(parents=True)
-        if catalogue_path().exists():
-            shutil.copy(catalogue_path(), po)
+        for name in (*APPS, *PROJECT):
+            shutil.copytree(settings.BASE_DIR / name, root / name, ignore=NOT_READ)
+        copies = [*(root / name / PO for name in APPS), root / PO]
+        for stored, copy in zip(catalogue_paths(), copies, strict=True):
+            copy.parent.mkdir(parents=True)
+            shutil.copy(stored, copy)
         _run(sys.executable, "-m", "django", *EXTRACT, folder=root)
-        po.write_text(DATES.sub("", po.read_text()))
-        yield po
+        for copy in copies:
+            copy.write_text(DATES.sub("", copy.read_text()))
+        yield dict(zip(catalogue_paths(), copies, strict=True))
 
 
 def compile_to(po: Path, mo: Path) -> None:
-    """Raises ToolsMissing; and CalledProcessError where the format of a translation is not its original's."""
+    """Compile a .po. Raise ToolsMissing, or CalledProcessError where a translation has another format."""
     require_tools()
     _run("msgfmt", "--check-format", "--output-file", str(mo), str(po), folder=po.parent)
 
@@ -74,7 +76,11 @@ def require_tools() -> None:
         raise ToolsMissing(f"GNU gettext is missing ({', '.join(missing)}): install it, as with `apt install gettext`.")
 
 
+class ToolsMissing(Exception):
+    """GNU gettext is not installed."""
+
+
 def _run(*command: str, folder: Path) -> None:
     """Run a command without our settings: makemessages then reads nothing but `folder`."""
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    subprocess.run(command, cwd=folder, env=environment, check=True)  # noqa: S603  # no word of it comes from outside
+    subprocess.run(command, cwd=folder, env=environment, check=True)  # noqa: S603  # the words are constants and paths

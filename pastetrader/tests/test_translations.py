@@ -1,17 +1,19 @@
-"""The Korean catalogue: whole, true to the sources, and compiled."""
+"""The Korean catalogues: complete, true to the sources, and compiled."""
 
-import gettext
 import os
 import re
 from collections.abc import Iterator
+from gettext import GNUTranslations
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.test import Client
+from django.utils import translation
+from django.utils.translation import gettext, ngettext, npgettext, pgettext
 
-from pastetrader import translations as catalogue
+from pastetrader import translations
 
 from . import gettext_files
 
@@ -24,16 +26,17 @@ SAME = {"API", "SQL", "JSON lines", "Id", "id", "%d ms", "p50:", "p95:", "over %
 
 @pytest.fixture(scope="module")
 def stored() -> list[gettext_files.Entry]:
-    return [*gettext_files.entries(catalogue.catalogue_path()), *gettext_files.entries(catalogue.of_scripts())]
+    written = [*translations.catalogue_paths(), translations.scripts_catalogue_path()]
+    return [entry for po in written for entry in gettext_files.entries(po)]
 
 
 @pytest.fixture(scope="module")
-def fresh() -> Iterator[Path]:
+def fresh() -> Iterator[dict[Path, Path]]:
     """What the sources hold now."""
     try:
-        with catalogue.extract_catalogue() as made:
+        with translations.extract() as made:
             yield made
-    except catalogue.ToolsMissing as missing:
+    except translations.ToolsMissing as missing:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(missing))
@@ -82,36 +85,56 @@ def test_a_sentence_ends_as_its_original_does(stored: list[gettext_files.Entry])
     assert [e.key[1] for e in ends if not e.translations[0].endswith(".")] == []
 
 
-def test_the_catalogue_has_the_strings_of_the_sources_and_no_others(
-    stored: list[gettext_files.Entry], fresh: Path
-) -> None:
-    there, wanted = {entry.key for entry in stored}, {entry.key for entry in gettext_files.entries(fresh)}
-    there -= {entry.key for entry in gettext_files.entries(catalogue.of_scripts())}
-    assert wanted - there == set(), "run `make messages` and translate them"
-    assert there - wanted == set(), "run `make messages`, which takes them out"
+def test_each_catalogue_has_the_strings_of_its_sources_and_no_others(fresh: dict[Path, Path]) -> None:
+    for stored, made in fresh.items():
+        there, wanted = _keys(stored), _keys(made)
+        assert wanted - there == set(), f"{stored}: run `make messages` and translate them"
+        assert there - wanted == set(), f"{stored}: run `make messages`, which removes them"
+
+
+def test_django_shows_the_translation_of_the_catalogue(stored: list[gettext_files.Entry]) -> None:
+    """A string that Django or another app translates otherwise needs a context of its own."""
+    with translation.override("ko"):
+        hidden = {entry.key for entry in stored if _shown(entry) != entry.translations[0]}
+    assert hidden <= _keys(translations.scripts_catalogue_path())
+
+
+def _shown(entry: gettext_files.Entry) -> str:
+    context, singular, plural = entry.key
+    if plural:
+        return npgettext(context, singular, plural, 1) if context else ngettext(singular, plural, 1)
+    return pgettext(context, singular) if context else gettext(singular)
+
+
+def _keys(po: Path) -> set[tuple[str, str, str]]:
+    return {entry.key for entry in gettext_files.entries(po)}
 
 
 def test_what_django_s_own_scripts_say_is_korean_too(staff: Any, client: Client) -> None:
     """The picker of dates, and the note that the server's clock is another one."""
-    theirs = Path(admin.__path__[0], "locale", *catalogue.PO.parts).with_name("djangojs.po")
+    theirs = Path(admin.__path__[0], "locale", *translations.PO.parts[1:]).with_name("djangojs.po")
     lacking = {entry.said["msgid"] for entry in gettext_files.entries(theirs) if not all(entry.translations)}
-    assert lacking == {entry.said["msgid"] for entry in gettext_files.entries(catalogue.of_scripts())}
+    assert lacking == {entry.said["msgid"] for entry in gettext_files.entries(translations.scripts_catalogue_path())}
     client.force_login(staff)
     spoken = client.get("/admin/jsi18n/", headers={"Accept-Language": "ko"}).content.decode()
     assert '"Today (%(date)s)": "\\uc624\\ub298 (%(date)s)"' in spoken
 
 
-@pytest.mark.parametrize("written", [catalogue.catalogue_path, catalogue.of_scripts])
-def test_what_is_compiled_is_what_is_written(written: Any, fresh: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "po",
+    [*translations.catalogue_paths(), translations.scripts_catalogue_path()],
+    ids=lambda po: f"{po.parts[-5]}-{po.stem}",
+)
+def test_what_is_compiled_is_what_is_written(po: Path, fresh: dict[Path, Path], tmp_path: Path) -> None:
     """Installing needs no gettext: both are kept."""
-    catalogue.compile_to(written(), tmp_path / "compiled.mo")
-    assert _spoken(tmp_path / "compiled.mo") == _spoken(written().with_suffix(".mo")), "run `make messages`"
+    translations.compile_to(po, tmp_path / "compiled.mo")
+    assert _spoken(tmp_path / "compiled.mo") == _spoken(po.with_suffix(".mo")), "run `make messages`"
 
 
 def _spoken(mo: Path) -> dict[Any, str]:
     with mo.open("rb") as file:
-        translations: Any = gettext.GNUTranslations(file)
-    return dict(translations._catalog)
+        catalogue: Any = GNUTranslations(file)
+    return dict(catalogue._catalog)
 
 
 @pytest.mark.parametrize(

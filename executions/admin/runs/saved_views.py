@@ -16,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
 from executions.admin.filters import presets, validation
@@ -210,6 +211,6 @@ def _save(model_admin: Any, request: HttpRequest, form: ViewForm, filters: Any, 
 
 def _check(model_admin: Any, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
     if unknown := validation.invalid_parameters(model_admin, request, filters):
-        names = get_text_list(validation.describe(model_admin, unknown), _("and"))
+        names = get_text_list(validation.describe(model_admin, unknown), pgettext("last in a list", "and"))
         raise ValidationError(_("The list cannot be filtered so, and nothing was saved: %(names)s.") % {"names": names})
     return filters

@@ -6,7 +6,7 @@ from pastetrader import translations
 
 
 class Command(BaseCommand):
-    help = "Take the strings of the sources into the Korean catalogue, and compile it. Needs GNU gettext."
+    help = "Update the Korean catalogues from the sources and compile them. Needs GNU gettext."
     requires_system_checks: list[str] = []
 
     def handle(self, **options: Any) -> None:
@@ -14,6 +14,5 @@ class Command(BaseCommand):
             translations.update()
         except translations.ToolsMissing as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(
-            f"Wrote {translations.catalogue_path()} and compiled it. Translate what is empty or fuzzy, then again."
-        )
+        written = "\n".join(str(po) for po in translations.catalogue_paths())
+        self.stdout.write(f"Wrote and compiled\n{written}\nTranslate what is empty or fuzzy, then run it again.")
