@@ -61,8 +61,9 @@ bench-secrets: setup ## 10,000 log lines with and without masking, in a database
 bench-live: setup ## what 200 open streams of a run cost those who write 1,000 lines/s to it, in a database of its own
 	@$(BIN)/python -m benches.live $(ARGS)
 
-measure: setup ## how the code reads: openings of docstrings, names, comments, sizes, types, private API (ARGS="--list")
+measure: setup ## how the code reads: openings of docstrings, names, comments, sizes, types, private API; functions of a request (ARGS="--list")
 	@$(BIN)/python -m benches.measure $(ARGS)
+	@$(BIN)/python -m benches.walk $(filter --list,$(ARGS))
 
 schema: setup ## write schema.yaml, the API as OpenAPI 3.1
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file schema.yaml

@@ -51,12 +51,12 @@ SIDES = ("api", "plain", "replay")  # the last two: see benches.bare
 class Ledger:
     """Rows that the calls use: a workflow, its pending runs, and a running run with one node."""
 
-    def __init__(self) -> None:
+    def __init__(self, runs: int = RUNS) -> None:
         user = get_user_model().objects.create_user("bench")
         _row, self.secret = Token.objects.issue(user=user, name="bench", scopes=list(Scope.values))
         self.workflow = Workflow.objects.create(owner=user, name="bench")
         self.node = Node.objects.create(workflow=self.workflow, name="load", node_type="tool")
-        rows = [(uuid7(), self.workflow.pk, "manual", {"allow_concurrent": True}) for _ in range(RUNS)]
+        rows = [(uuid7(), self.workflow.pk, "manual", {"allow_concurrent": True}) for _ in range(runs)]
         ingest.copy(WorkflowExecution, ("id", "workflow", "trigger_type", "metadata"), rows)
         ingest.vacuum([WorkflowExecution])
         self.pending: Iterator[UUID] = iter([row[0] for row in rows])
