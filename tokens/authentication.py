@@ -7,6 +7,7 @@ from django.core.cache import caches
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
+from ledgerkit.rest.django_request import django_request
 from tokens.conf import tokens_settings
 
 from . import failed_attempts
@@ -24,7 +25,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
         said = authentication.get_authorization_header(request)
         if said.partition(b" ")[0].lower() != self.keyword.lower().encode():
             return None
-        tried = failed_attempts.token(request._request)
+        tried = failed_attempts.token(django_request(request))
         if (wait := tried.wait()) and not _was_valid_lately(said):
             raise exceptions.Throttled(wait, "Too many wrong tokens came from your address: check the token.")
         try:

@@ -22,6 +22,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from executions import exceptions as ours
+from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.prefix import is_api
 from ledgerkit.rest.query_params import BadQuery
 
@@ -65,7 +66,8 @@ def exception_handler_with_problems(error: Exception, context: dict[str, Any]) -
         response = _domain(error)
         if response is None:
             request = context["request"]
-            request._request.scrubber = log_redaction.scrubber(request, context["kwargs"])  # for the server's log
+            scrubber = log_redaction.scrubber(request, context["kwargs"])
+            django_request(request).scrubber = scrubber  # type: ignore[attr-defined]  # for the server's log
         return response
     detail = getattr(error, "detail", None) or drf.NotFound().detail
     if isinstance(error, drf.ValidationError):

@@ -1,27 +1,29 @@
 """Authentication of a stream's request again while it is open."""
 
 from copy import copy
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth import get_user
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
 
 from .rights import Ground
 
 
 def reauthenticated_request(request: HttpRequest) -> HttpRequest:
     """Copy the request without what the middleware set for its caller."""
-    came = copy(request)
-    vars(came).pop("_cached_user", None)
-    SessionMiddleware(_copy_request).process_request(came)
-    AuthenticationMiddleware(_copy_request).process_request(came)
-    return came
+    again = copy(request)
+    SessionMiddleware(_no_response).process_request(again)
+    # Not AuthenticationMiddleware's, which would read the user that it has cached in the request.
+    again.user = SimpleLazyObject(partial(get_user, again))  # type: ignore[assignment]  # the stubs know no lazy one
+    return again
 
 
-def _copy_request(_request: HttpRequest) -> HttpResponse:
-    raise NotImplementedError  # a copy is only asked for its user
+def _no_response(_request: HttpRequest) -> HttpResponse:
+    raise NotImplementedError  # a copy is never answered
 
 
 def permission_grounds(request: HttpRequest, token: Any = None, run: UUID | None = None) -> tuple[Ground, ...]:

@@ -51,6 +51,16 @@ class Reader:
     is_new: bool = False
 
 
+class StreamResponse(StreamingHttpResponse):
+    """Gives its place back when it is closed, also where nobody has begun to read it."""
+
+    give_back: Callable[[], object]
+
+    def close(self) -> None:
+        self.give_back()
+        super().close()
+
+
 def stream_response(request: HttpRequest, reader: Reader) -> HttpResponseBase:
     """The stream; or, where none can be held open or none is wanted, what is new. 204 where the reader has been told
     the end already, after which a browser does not ask again. Raises TooManyStreams, RunDeleted."""
@@ -65,8 +75,8 @@ def stream_response(request: HttpRequest, reader: Reader) -> HttpResponseBase:
         return _as_stream(HttpResponse(HEAD + b"".join(_news(reader)) + asks_again, content_type=TYPE))
     give_back = limits.acquire(reader.user)
     way = encoding_for(request.headers.get("Accept-Encoding", ""))()
-    response = StreamingHttpResponse(_until_closed(reader, way, give_back), content_type=TYPE)
-    response._resource_closers.append(give_back)  # type: ignore[attr-defined]  # also where nobody comes to read it
+    response = StreamResponse(_until_closed(reader, way, give_back), content_type=TYPE)
+    response.give_back = give_back
     weakref.finalize(response, give_back).atexit = False  # or closes it, as where a middleware fails on its way out
     if way.encoding:
         response["Content-Encoding"] = way.encoding

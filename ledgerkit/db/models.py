@@ -123,10 +123,11 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
 
     def returning(self, names: list[str], **changes: Any) -> list[tuple[Any, ...]]:
         """Update all rows in one statement. Return the new values of `names` for each row."""
+        changes = {"version": F("version") + 1, "updated_at": Now()} | changes
+        values = [(self.model._meta.get_field(name), None, value) for name, value in changes.items()]
         fields = [self.model._meta.get_field(name) for name in names]
-        query: Any = self.query.chain(models.sql.UpdateQuery)  # built as in update(), which cannot return columns
-        query.add_update_values({"version": F("version") + 1, "updated_at": Now()} | changes)
-        rows: list[tuple[Any, ...]] = query.get_compiler(self.db).execute_returning_sql(fields)
+        # What save() calls, since update() cannot return columns. The stubs lack it.
+        rows: list[tuple[Any, ...]] = self._update(values, fields)  # type: ignore[attr-defined]
         return rows
 
 

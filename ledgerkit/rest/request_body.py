@@ -10,6 +10,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from ledgerkit.db.json_validation import LARGE
+from ledgerkit.rest.django_request import django_request
 
 WITH_BODY = {"POST", "PUT", "PATCH"}
 AS_IT_IS = {"", "identity"}
@@ -65,7 +66,6 @@ def gunzip(packed: bytes, limit: int) -> bytes:
 
 
 def _unpack(request: Request) -> None:
-    http: Any = request._request
     coding = request.headers.get("Content-Encoding", "").strip().lower()
     if coding in AS_IT_IS:
         return
@@ -73,9 +73,10 @@ def _unpack(request: Request) -> None:
         raise UnsupportedEncoding(
             coding, "This Content-Encoding is not known here: send the body as it is, or in gzip."
         )
-    http._body = gunzip(http.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-    http._stream = BytesIO(http._body)
-    http.META["CONTENT_LENGTH"] = str(len(http._body))
+    http: Any = django_request(request)
+    body = gunzip(http.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    http._body, http._stream = body, BytesIO(body)  # Django has no public way to replace a body
+    http.META["CONTENT_LENGTH"] = str(len(body))
 
 
 def _check_type(request: Request) -> None:

@@ -21,6 +21,7 @@ from executions.live.reader import AllRunsReader, Renderer, RunDeleted, RunReade
 from executions.live.reauthentication import permission_grounds, reauthenticated_request
 from executions.models import WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
+from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.query_params import BadQuery
 from tokens.models import Token
 from tokens.permissions import limit_to_token
@@ -60,14 +61,14 @@ class StreamMixin(QueryMixin):
             is_new=not _last_event_id(request),
             key=self.key(request),
             render=self.renderer(request),
-            may_still=partial(may_still_follow, type(self), request._request, self.kwargs, self.key(request)),
+            may_still=partial(may_still_follow, type(self), django_request(request), self.kwargs, self.key(request)),
             user=request.user.pk,
-            grounds=permission_grounds(request._request, request.auth, self.run_id),
+            grounds=permission_grounds(django_request(request), request.auth, self.run_id),
             wait=self._seconds(request, "wait"),
             heartbeat=self._seconds(request, "heartbeat"),
         )
         try:
-            return stream.stream_response(request._request, reader)
+            return stream.stream_response(django_request(request), reader)
         except TooManyStreams as full:
             raise Throttled(full.WAIT, str(full)) from None
         except RunDeleted:
