@@ -5,12 +5,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models, transaction
-from django.db.models import Case, F, Func, OuterRef, When
+from django.db.models import Case, F, When
 from django.db.models.functions import Now
 
-from ledgerkit.db import bounded_rows, json_validation
+from ledgerkit.db import bounded_rows, json_validation, keyset
 from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import can_view_all
@@ -160,14 +159,12 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         return rows
 
     def first_of(self, order: Sequence[str], number: int) -> "NodeExecutionQuerySet":
-        """The first of each node, merged: each is read off its index. The planner would read the newest rows of all
-        until it has met enough of these nodes, which for those of a workflow that has stopped is nearly every row."""
+        """Return the first rows, picked from the first ones of each node if these are few (keyset.first_of_each())."""
         rows = self.order_by(*order)
         if len(self.merged) < 2 or number * len(self.merged) > MERGED:
             return rows[:number]
-        firsts = self.filter(node=OuterRef("pk")).order_by(*order).values("pk")[:number]
-        each = Func(ArraySubquery(firsts), function="unnest", output_field=models.UUIDField())
-        return rows.filter(pk__in=Node.objects.filter(pk__in=self.merged).values_list(each))[:number]
+        firsts = keyset.first_of_each(Node.objects.filter(pk__in=self.merged), self, "node", order, number)
+        return rows.filter(pk__in=firsts)[:number]
 
     def visible_to(self, user: Any) -> "NodeExecutionQuerySet":
         """Filter to rows of runs that the user may see."""

@@ -1,17 +1,15 @@
 """Keyset pagination of the admin lists: a page starts after the last row of the previous one, without a COUNT."""
 
 import json
-from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Func, OuterRef, Q
 from django.http import HttpRequest
 
 from ledgerkit.admin.lists import StrictChangeList
-from ledgerkit.db import json_validation
+from ledgerkit.db import keyset
+from ledgerkit.db.keyset import Key
 
 OLDER, NEWER = "older", "newer"  # parameters; the value is the key of a row, see _format_key()
 FIND = "find_workflow"  # parameter: searches among the workflows of a filter
@@ -20,13 +18,6 @@ SEPARATOR = "~"
 
 class KeysetChangeList(StrictChangeList):
     """Change list ordered by the model admin's `keyset`: a time and the id, or the id alone (UUIDv7 sorts by time)."""
-
-    PARSERS: ClassVar[dict[str, Any]] = {
-        "id": UUID,
-        "created_at": json_validation.parse_utc_datetime,
-        "timestamp": json_validation.parse_utc_datetime,
-        "happened_at": json_validation.parse_utc_datetime,
-    }
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
         for name in (OLDER, NEWER):  # links to another filter start at its newest row
@@ -39,7 +30,7 @@ class KeysetChangeList(StrictChangeList):
         return super().get_query_string(new_params, [FIND, *(remove or ())])
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
-        return [f"-{name}" for name in self.keyset]
+        return keyset.reverse(self.keyset)
 
     @property
     def keyset(self) -> tuple[str, ...]:
@@ -70,7 +61,9 @@ class KeysetChangeList(StrictChangeList):
         return round(number, 2 - len(str(number)))
 
     def _older_than(self, place: str | None) -> list[Any]:
-        rows = self.queryset if place is None else self.queryset.filter(self._beyond(place, "lt"))
+        rows = self.queryset
+        if place is not None:
+            rows = rows.filter(keyset.before(self.keyset, self._parse_key(place)))
         found = self._first(rows)
         shown = found[: self.list_per_page]
         if place is not None and shown:
@@ -80,8 +73,8 @@ class KeysetChangeList(StrictChangeList):
         return shown
 
     def _newer_than(self, place: str) -> list[Any]:
-        rows = self.queryset.filter(self._beyond(place, "gt")).order_by(*self.keyset)
-        found = self._first(rows)
+        rows = self.queryset.filter(keyset.after(self.keyset, self._parse_key(place)))
+        found = self._first(rows.order_by(*self.keyset))
         if len(found) <= self.list_per_page:
             return self._older_than(None)
         shown = found[: self.list_per_page][::-1]
@@ -98,29 +91,19 @@ class KeysetChangeList(StrictChangeList):
         return list(rows[:count])
 
     def _first_of(self, runs: Any, rows: Any, count: int) -> list[UUID]:
-        """Return the ids of the first rows of all `runs`, picked from the first rows of each run, which its own index
-        returns in order. Given one ORDER BY ... LIMIT, PostgreSQL may scan the whole table in the list's order."""
-        each = ArraySubquery(rows.filter(workflow_execution=OuterRef("pk")).values("pk")[:count])
-        found = rows.model.objects.filter(pk__in=runs.values(row=Func(each, function="unnest"))).order_by()
-        places = sorted(found.values_list(*self.keyset), reverse=rows.query.order_by[0].startswith("-"))
-        return [place[-1] for place in places[:count]]
+        """Return the ids of the first rows of all `runs`, in the order of `rows`."""
+        order = rows.query.order_by
+        firsts = keyset.first_of_each(runs, rows, "workflow_execution", order, count)
+        # Sorted here: given ORDER BY ... LIMIT, PostgreSQL may scan the whole table in the list's order.
+        keys = rows.model.objects.filter(pk__in=firsts).order_by().values_list(*self.keyset)
+        return [key[-1] for key in sorted(keys, reverse=order[0].startswith("-"))[:count]]
 
     def _format_key(self, row: Any) -> str:
-        values = [getattr(row, name) for name in self.keyset]
-        return SEPARATOR.join(value.isoformat() if isinstance(value, datetime) else str(value) for value in values)
+        return SEPARATOR.join(keyset.encode(keyset.key_of(self.keyset, row)))
 
-    def _beyond(self, place: str, direction: str) -> Q:
-        """Match rows beyond a key. Bounds the first column, so that its index is used; the second breaks ties."""
-        first, *second = self._parse_key(place)
-        if not second:
-            return Q((f"{self.keyset[0]}__{direction}", first))
-        same_or_before = {"lt": "gte", "gt": "lte"}[direction]
-        passed = Q((self.keyset[0], first), (f"{self.keyset[1]}__{same_or_before}", second[0]))
-        return Q((f"{self.keyset[0]}__{direction}e", first)) & ~passed
-
-    def _parse_key(self, place: str) -> list[Any]:
+    def _parse_key(self, place: str) -> Key:
         """Parse a key. Raises IncorrectLookupParameters, also for a time outside PostgreSQL's range."""
         try:
-            return [self.PARSERS[name](text) for name, text in zip(self.keyset, place.split(SEPARATOR), strict=True)]
+            return keyset.decode(self.queryset, self.keyset, place.split(SEPARATOR))
         except ValueError:
             raise IncorrectLookupParameters from None

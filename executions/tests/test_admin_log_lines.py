@@ -174,9 +174,9 @@ class TestPlans:
 
     def test_a_window_is_read_off_the_index_of_the_run(self, lines: Any) -> None:
         key = (START, uuid7())
-        for bound in (querysets.after_key(key), querysets.from_key(key)):
-            self.reads_its_range(plan(lines.filter(bound).order_by("timestamp", "id")[:100]))
-        self.reads_its_range(plan(lines.filter(querysets.before_key(key)).order_by("-timestamp", "-id")[:100]))
+        for found in (querysets.lines_after(lines, key), querysets.lines_from(lines, key)):
+            self.reads_its_range(plan(found.order_by("timestamp", "id")[:100]))
+        self.reads_its_range(plan(querysets.lines_before(lines, key).order_by("-timestamp", "-id")[:100]))
 
     def test_places_are_counted_along_the_index_of_the_run(self, lines: Any) -> None:
         found = plan(lines.order_by().annotate(number=querysets.PLACE).values("pk", "number"))

@@ -16,6 +16,7 @@ from executions.tests.test_admin_monitor import signed_in
 from executions.tests.test_admin_slow import locked
 from executions.tests.test_admin_workflow import address, reported, section
 from executions.tests.test_list_plans import only, plan, uses
+from ledgerkit.db import keyset
 from ledgerkit.db.models import uuid7
 from workflows.models import Graph, Workflow
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
@@ -73,12 +74,12 @@ class TestWhatItAsks:
         assert asked(few) == asked(many)
 
     def test_runs_are_read_off_their_index_newer_and_older(self, only: Any, staff: Any, workflow: Workflow) -> None:
-        run = reported(workflow)
+        key = keyset.key_of(recent_runs.ORDER, reported(workflow))
         only("workflow_executions", "idx_workflow_executions_workflow")
         for where, order in (
             (Q(), recent_runs.ORDER),
-            (status_grid.keyset_condition(run, "lt"), recent_runs.ORDER),
-            (status_grid.keyset_condition(run, "gt"), ("created_at", "id")),
+            (keyset.after(recent_runs.ORDER, key), recent_runs.ORDER),
+            (keyset.before(recent_runs.ORDER, key), ("created_at", "id")),
         ):
             found = plan(
                 recent_runs.first_rows(WorkflowExecution.objects.visible_to(staff), workflow.pk, where, order, 51)

@@ -8,16 +8,17 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions.admin import formatting
 from executions.admin.filters import recent_runs
+from executions.admin.filters.recent_runs import ORDER
 from executions.admin.pagination import NEWER, OLDER
 from executions.admin.workflow.graph_changes import Change
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
+from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Graph, Node
 
@@ -99,14 +100,12 @@ def grid_page(user: Any, workflow: UUID, query: Mapping[str, str], found: list[A
     seen, pk = WorkflowExecution.objects.visible_to(user), parse_uuid(query.get(name))
     place = recent_runs.get_run(user, workflow, pk) if pk else None
     if place is not None and name == OLDER:
-        runs = list(
-            recent_runs.first_rows(seen, workflow, keyset_condition(place, "lt"), recent_runs.ORDER, number + 1)
-        )
+        older = keyset.after(ORDER, keyset.key_of(ORDER, place))
+        runs = list(recent_runs.first_rows(seen, workflow, older, ORDER, number + 1))
         return _page(runs[:number], older=len(runs) > number, newer=True)
     if place is not None:
-        runs = list(
-            recent_runs.first_rows(seen, workflow, keyset_condition(place, "gt"), ("created_at", "id"), number + 1)
-        )
+        newer = keyset.before(ORDER, keyset.key_of(ORDER, place))
+        runs = list(recent_runs.first_rows(seen, workflow, newer, keyset.reverse(ORDER), number + 1))
         if len(runs) > number:
             return _page(runs[:number][::-1], older=True, newer=True)
     return _page(found[:number], older=len(found) > number, newer=False)
@@ -114,13 +113,6 @@ def grid_page(user: Any, workflow: UUID, query: Mapping[str, str], found: list[A
 
 def _page(runs: list[Any], *, older: bool, newer: bool) -> Page:
     return Page(runs, runs[-1].pk if runs and older else None, runs[0].pk if runs and newer else None)
-
-
-def keyset_condition(run: Any, direction: str) -> Q:
-    """Bounded on the first column, so that its index is used; the second one parts equal times."""
-    same_or_before = {"lt": "gte", "gt": "lte"}[direction]
-    passed = Q(("created_at", run.created_at), (f"id__{same_or_before}", run.pk))
-    return Q((f"created_at__{direction}e", run.created_at)) & ~passed
 
 
 # --- what stands where ------------------------------------------------------

@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Func, OuterRef, Q, UUIDField
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.models import WorkflowExecution
+from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Workflow
 
@@ -34,12 +34,9 @@ def newest_runs(user: Any, workflow: UUID) -> list[Any]:
 
 
 def first_rows(seen: Any, workflow: UUID, where: Q, order: Sequence[str], number: int) -> Any:
-    """Return the first runs of `seen` in this order, from the index on the runs of a workflow. With a plain WHERE, the
-    planner may scan the newest runs of all workflows until enough match: for a workflow that has stopped, that is
-    nearly the whole table."""
-    firsts = seen.filter(where, workflow=OuterRef("pk")).order_by(*order).values("pk")[:number]
-    each = Func(ArraySubquery(firsts), function="unnest", output_field=UUIDField())
-    found = Workflow.objects.filter(pk=workflow).values_list(each)
+    """Return the first runs of `seen` in this order, from the index on the runs of a workflow."""
+    workflows = Workflow.objects.filter(pk=workflow)
+    found = keyset.first_of_each(workflows, seen.filter(where), "workflow", order, number)
     return WorkflowExecution.objects.filter(pk__in=found).only(*COLUMNS).order_by(*order)
 
 

@@ -59,7 +59,7 @@ def _batches(lines: Any, names: dict[UUID, str], kind: str, zone: tzinfo) -> Ite
     found = list(rows[:BATCH])
     while found:
         yield "".join(f"{printed(names, *line)}\n" for line in found)
-        found = list(rows.filter(querysets.after_key(found[-1][:2]))[:BATCH]) if len(found) == BATCH else []
+        found = list(querysets.lines_after(rows, found[-1][:2])[:BATCH]) if len(found) == BATCH else []
 
 
 async def _async_batches(parts: Iterator[str]) -> AsyncIterator[str]:

@@ -84,23 +84,23 @@ def window(query: QueryDict, lines: Any) -> list[Any]:
         rows = querysets.lines_at(lines, _ranges(query), _key(lines, mark, "mark") if mark else None, base)
         return querysets.with_skipped(rows, _number(query, "skip") - 1)
     if after := id_of(query, "after"):
-        return querysets.first_lines(lines.filter(querysets.after_key(_key(lines, after, "after"))), 2 * SIZE)
+        return querysets.first_lines(querysets.lines_after(lines, _key(lines, after, "after")), 2 * SIZE)
     if mark := id_of(query, "mark"):
-        lines = lines.filter(querysets.from_key(_key(lines, mark, "mark")))
+        lines = querysets.lines_from(lines, _key(lines, mark, "mark"))
     if until := id_of(query, "until"):
-        lines = lines.filter(querysets.before_key(_key(lines, until, "until")))
+        lines = querysets.lines_before(lines, _key(lines, until, "until"))
     return querysets.first_lines(lines, 2 * SIZE)
 
 
 def _page_after(lines: Any, key: Any) -> LogPage:
     # One line more than the page has, to see whether another page follows.
-    found = querysets.first_lines(lines.filter(querysets.after_key(key)) if key else lines, SIZE + 1)
+    found = querysets.first_lines(querysets.lines_after(lines, key) if key else lines, SIZE + 1)
     rows = found[:SIZE]
     return LogPage(rows, rows[0].pk if key and rows else None, rows[-1].pk if len(found) > SIZE else None)
 
 
 def _page_before(lines: Any, key: Any) -> LogPage:
-    found = querysets.last_lines(lines.filter(querysets.before_key(key)) if key else lines, SIZE + 1)
+    found = querysets.last_lines(querysets.lines_before(lines, key) if key else lines, SIZE + 1)
     rows = found[-SIZE:]
     return LogPage(rows, rows[0].pk if len(found) > SIZE else None, rows[-1].pk if key and rows else None)
 
@@ -108,8 +108,8 @@ def _page_before(lines: Any, key: Any) -> LogPage:
 def _page_around(lines: Any, every_line: Any, at: UUID) -> LogPage:
     if (key := querysets.key_of(every_line, at)) is None:
         return LogPage(at=at, is_missing=True)
-    ahead = querysets.last_lines(lines.filter(querysets.before_key(key)), LINES_BEFORE + 1)
-    behind = querysets.first_lines(lines.filter(querysets.from_key(key)), SIZE - LINES_BEFORE + 1)
+    ahead = querysets.last_lines(querysets.lines_before(lines, key), LINES_BEFORE + 1)
+    behind = querysets.first_lines(querysets.lines_from(lines, key), SIZE - LINES_BEFORE + 1)
     rows = [*ahead[-LINES_BEFORE:], *behind[: SIZE - LINES_BEFORE]]
     older = rows[0].pk if len(ahead) > LINES_BEFORE else None
     newer = rows[-1].pk if len(behind) > SIZE - LINES_BEFORE else None

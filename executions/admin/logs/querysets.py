@@ -9,6 +9,7 @@ from django.db.models import Q, Window
 from django.db.models.functions import RowNumber
 
 from executions.admin import formatting
+from ledgerkit.db import keyset
 
 MESSAGE = 4_000  # characters of a message that are shown at first
 ORDER = ("timestamp", "id")
@@ -25,18 +26,17 @@ def key_of(lines: Any, pk: UUID) -> Key | None:
     return found
 
 
-def after_key(key: Key) -> Q:
-    """Match lines after a key. Bounds the time, so that the index is used; the id breaks ties."""
-    return Q(timestamp__gte=key[0]) & ~Q(timestamp=key[0], id__lte=key[1])
+def lines_after(lines: Any, key: Key) -> Any:
+    return lines.filter(keyset.after(ORDER, key))
 
 
-def before_key(key: Key) -> Q:
-    return Q(timestamp__lte=key[0]) & ~Q(timestamp=key[0], id__gte=key[1])
+def lines_before(lines: Any, key: Key) -> Any:
+    return lines.filter(keyset.before(ORDER, key))
 
 
-def from_key(key: Key) -> Q:
-    """Match the line with this key and those after it."""
-    return Q(timestamp__gte=key[0]) & ~Q(timestamp=key[0], id__lt=key[1])
+def lines_from(lines: Any, key: Key) -> Any:
+    """Return the line with this key and those after it."""
+    return lines.filter(keyset.after(ORDER, key, inclusive=True))
 
 
 def first_lines(lines: Any, number: int) -> list[Any]:
@@ -50,7 +50,7 @@ def last_lines(lines: Any, number: int) -> list[Any]:
 
 def time_before(lines: Any, line: Any) -> datetime | None:
     """Return the time of the line before `line`, from which the page computes the pause."""
-    earlier = lines.filter(before_key((line.timestamp, line.pk))).order_by("-timestamp", "-id")
+    earlier = lines_before(lines, (line.timestamp, line.pk)).order_by("-timestamp", "-id")
     found: datetime | None = earlier.values_list("timestamp", flat=True).first()
     return found
 
@@ -58,7 +58,7 @@ def time_before(lines: Any, line: Any) -> datetime | None:
 def lines_at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[Any]:
     """Return the lines at these positions, each with its `place`. Counts from the line `mark` at position `base`, or
     from the first line, so that only the lines in between are read."""
-    counted = (lines.filter(from_key(mark)) if mark else lines).order_by().annotate(number=PLACE)
+    counted = (lines_from(lines, mark) if mark else lines).order_by().annotate(number=PLACE)
     wanted = Q()
     for start, end in ranges:
         wanted |= Q(number__range=(start - base + 1, end - base + 1))

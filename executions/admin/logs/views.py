@@ -58,7 +58,7 @@ class LogRequest:
     def view(self) -> Any:
         """Return the filtered lines from the view's first line on."""
         key = querysets.key_of(self.every_line, self.log_query.start) if self.log_query.start else None
-        return self.lines.filter(querysets.from_key(key)) if key else self.lines
+        return querysets.lines_from(self.lines, key) if key else self.lines
 
     def lines_context(self, lines: list[Any], at: UUID | None = None) -> dict[str, Any]:
         """Return the context of _lines.html."""

@@ -1,0 +1,93 @@
+"""Keyset pagination: a page starts after the key of a row instead of at an offset.
+
+An order is a sequence of column names that are never NULL, the last one unique: all ascending, or all descending ("-").
+A key holds the values of these columns in one row.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.core.exceptions import ValidationError
+from django.db.models import Func, Model, OuterRef, Q, QuerySet, UUIDField
+from django.utils.duration import duration_string
+
+type Order = Sequence[str]
+type Key = Sequence[object]
+
+
+def after(order: Order, key: Key, *, inclusive: bool = False) -> Q:
+    """Return the condition for rows after `key` in this order; with `inclusive` also for the row of the key.
+
+    For (a, b) it is `a >= x AND (a > x OR b > y)`: the bound on the first column is what an index on (a, b) needs.
+    """
+    name, value = order[0].removeprefix("-"), key[0]
+    beyond = "lt" if order[0].startswith("-") else "gt"
+    if len(order) == 1:
+        return Q((f"{name}__{beyond}e" if inclusive else f"{name}__{beyond}", value))
+    rest = after(order[1:], key[1:], inclusive=inclusive)
+    return Q((f"{name}__{beyond}e", value)) & (Q((f"{name}__{beyond}", value)) | rest)
+
+
+def before(order: Order, key: Key) -> Q:
+    """Return the condition for rows before `key` in this order."""
+    return after(reverse(order), key)
+
+
+def reverse(order: Order) -> list[str]:
+    return [name.removeprefix("-") if name.startswith("-") else f"-{name}" for name in order]
+
+
+def key_of(order: Order, row: Model) -> list[object]:
+    return [getattr(row, name.removeprefix("-")) for name in order]
+
+
+def first_of_each[M: Model](
+    groups: QuerySet[Any], rows: QuerySet[M], column: str, order: Order, number: int
+) -> QuerySet[Any, Any]:
+    """Return a subquery of the ids of the first `number` rows of each group, where `column` refers to the group.
+
+    Each group is read from its own index, in order. Given one ORDER BY ... LIMIT for all groups, PostgreSQL may scan
+    the whole table in this order until enough rows belong to them: for groups without new rows, nearly all of it.
+    """
+    firsts = rows.filter(**{column: OuterRef("pk")}).order_by(*order).values("pk")[:number]
+    return groups.values_list(Func(ArraySubquery(firsts), function="unnest", output_field=UUIDField()))
+
+
+def encode(key: Iterable[object]) -> list[str]:
+    """Return the values of a key as text."""
+    return [_encode(value) for value in key]
+
+
+def decode(rows: QuerySet[Any], order: Order, texts: Iterable[str]) -> list[object]:
+    """Parse the texts of encode() as values of the columns or annotations of `rows`. Raises ValueError."""
+    try:
+        return [_decode(_field(rows, name.removeprefix("-")), text) for name, text in zip(order, texts, strict=True)]
+    except (TypeError, OverflowError, ValidationError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _encode(value: object) -> str:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return duration_string(value)
+        case _:
+            return str(value)
+
+
+def _decode(field: Any, text: str) -> object:
+    """Parse one value. Raises ValueError for a time without zone, OverflowError for one that UTC cannot represent."""
+    value = field.to_python(text)
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise ValueError(text)
+    return value.astimezone(UTC)
+
+
+def _field(rows: QuerySet[Any], name: str) -> Any:
+    annotation = rows.query.annotations.get(name)
+    return annotation.output_field if annotation else rows.model._meta.get_field(name)
