@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from executions.tests.api.test_heavy_requests import HEAVY, SECRET
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.events import Following
 from pastetrader.tests.live_server import ALL_SCOPES, Site
@@ -73,6 +72,15 @@ def in_background(work: Callable[..., None], *arguments: Any) -> threading.Threa
 
 
 LINE = {"level": "info", "message": "x"}
+SECRET = "swordfish-99"
+HEAVY: dict[str, Any] = {
+    "escapes": {"message": "\\%25&amp;\n" * 40_000},
+    "secrets between masks": {"message": f"{SECRET}***masked***" * 40_000},
+    "names": {"message": 'password="' * 100_000},
+    "values": {"message": "x", "data": [[]] * 400_000},
+    "secrets": {"message": "x", "data": {"secrets": [f"secret-{n:06}" for n in range(50_000)]}},
+    "marks": {"message": "x", "data": {"secret": "a" + "\u0300\u0316" * 100_000}},
+}
 NINE = {"message": f"{SECRET}***masked***" * 5_500}, 9
 AT_ONCE = {"nine at once": NINE} | {name: (body, 1) for name, body in HEAVY.items()}
 
