@@ -15,8 +15,8 @@ import pytest
 from local_postgres import processes
 from local_postgres.cluster import Cluster
 from local_postgres.socket_path import socket_dir
-from pastetrader.tests.live_server import ROOT, Serve, Site
-from pastetrader.tests.prepared import copy, new_home
+from pastetrader.tests.live_server import ALL_SCOPES, ROOT, Serve, Site
+from pastetrader.tests.prepared import copy, manage, new_home
 
 USER = """
 import sys
@@ -71,14 +71,36 @@ def ready(prepared: Path, data_dir: Path) -> None:
     copy(prepared, data_dir.parent)
 
 
-@pytest.fixture(scope="module")
-def site(prepared: Path) -> Iterator[Site]:
-    """One server for a module."""
+@pytest.fixture(scope="session")
+def running(prepared: Path) -> Iterator[Callable[[], Site]]:
+    """Return a function for the one server of the suite: a test that ends it leaves the next to start it again."""
+    sites: list[Site] = []
     with new_home() as home:
         copy(prepared, home)
-        site = Site(home, demo=False)
-        yield site.wait()
-        site.end()
+
+        def run() -> Site:
+            if not sites or sites[-1].process.poll() is not None:
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setenv("DATABASE_POOL_MAX", "3")  # fewer than the streams that are open at once in a test
+                    sites.append(Site(home, demo=False).wait())
+            return sites[-1]
+
+        yield run
+        for site in sites:
+            site.end()
+
+
+@pytest.fixture(scope="module")
+def site(running: Callable[[], Site]) -> Site:
+    return running()
+
+
+@pytest.fixture(scope="session")
+def token(running: Callable[[], Site]) -> str:
+    """Return a token of the server's superuser, with every scope."""
+    made = manage("create_token", "admin", *ALL_SCOPES, local=running().local)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from uuid import UUID
 import pytest
 
 from ledgerkit.db.models import uuid7
-from pastetrader.tests.live_server import ALL_SCOPES, ROOT, Site
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.live_server import ROOT, Site
 
 NAME = "generated_ledger_client"
 CONFIG = "post_hooks: []\n"  # the generator's own formatter and linter: nobody reads the code
@@ -43,11 +42,6 @@ def test_what_is_generated_is_typed_without_a_fault(generated: Path) -> None:
         cwd=generated, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout
-
-
-@pytest.fixture(scope="module")
-def token(site: Site) -> str:
-    return manage("create_token", "admin", *ALL_SCOPES, local=site.local).stdout.strip()
 
 
 @pytest.fixture(scope="module")

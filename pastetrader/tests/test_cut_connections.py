@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from pastetrader.tests.live_server import ALL_SCOPES, Site
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.live_server import Site
 from pastetrader.tests.proofs import times
 
-CUTS = times(8, 50)  # of each kind of POST that makes something
-MOVES_CUT = times(4, 20)  # of each transition
+CUTS = times(5, 50)  # of each kind of POST that makes something
+MOVES_CUT = times(2, 20)  # of each transition
 
 
 class Caller:
@@ -59,8 +58,8 @@ class Caller:
 
 
 @pytest.fixture
-def caller(site: Site) -> Caller:
-    return Caller(site, manage("create_token", "admin", *ALL_SCOPES, local=site.local).stdout.strip())
+def caller(site: Site, token: str) -> Caller:
+    return Caller(site, token)
 
 
 def points(request: bytes, chance: random.Random) -> tuple[int, float]:

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -16,8 +16,7 @@ import pytest
 
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.events import Following
-from pastetrader.tests.live_server import ALL_SCOPES, Site
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.live_server import Site
 
 LINES, WRITERS, CUTS = 10_000, 4, 50
 
@@ -25,9 +24,8 @@ LINES, WRITERS, CUTS = 10_000, 4, 50
 class Ledger:
     """The API of a server, and a run in it that is running."""
 
-    def __init__(self, site: Site) -> None:
-        self.address = f"{site.address}/api/v1/"
-        self.token = manage("create_token", "admin", *ALL_SCOPES, "--name", "live", local=site.local).stdout.strip()
+    def __init__(self, site: Site, token: str) -> None:
+        self.address, self.token = f"{site.address}/api/v1/", token
         workflow = self.post("workflows/", {"name": "live"})
         new = {"workflow": workflow["id"], "trigger_type": "event", "start": True}
         self.run = self.post("executions/", new)["id"]
@@ -45,17 +43,10 @@ class Ledger:
         return Following(f"{self.address}executions/{self.run}/stream/{query}", self.token)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_pool() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_POOL_MAX", "3")
-        yield
-
-
 @pytest.fixture
-def ledger(site: Site) -> Ledger:
+def ledger(site: Site, token: str) -> Ledger:
     """The last of the tests ends the server."""
-    return Ledger(site)
+    return Ledger(site, token)
 
 
 def write(ledger: Ledger, writer: int) -> None:

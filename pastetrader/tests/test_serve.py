@@ -12,17 +12,20 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError
 
 from local_postgres.socket_path import socket_dir
-from pastetrader.management.commands.serve import _address, _listen
+from pastetrader.management.commands.serve import Command, _address, _listen
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ROOT, Serve, Site
 from pastetrader.tests.prepared import manage
+from workflows.tests.factories import UserFactory
 
 
-def test_a_first_start_prepares_everything_and_a_second_one_only_serves(serve: Serve, data_dir: Path) -> None:
-    """Two servers for all of it, from nothing: each start takes seconds."""
+def test_the_first_start_prepares_everything_and_a_killed_one_loses_nothing(serve: Serve, data_dir: Path) -> None:
+    """Three servers for all of it, from nothing: each start takes seconds. The second runs the demo, which ends with a
+    run that fails, and is killed; the third has every run."""
     first = serve()
     assert "Static files are collected." in first.said
     shows_the_admin_with_its_static_files_and_the_api(first)
@@ -31,10 +34,20 @@ def test_a_first_start_prepares_everything_and_a_second_one_only_serves(serve: S
     assert (name, password in stored) == ("admin", False)
     ends_in_silence(first, signal.SIGTERM, data_dir)
 
-    second = serve()
+    second = serve(demo=True)
     assert "Static files are collected." not in second.said
     assert "password" not in second.said
-    ends_in_silence(second, signal.SIGINT, data_dir)
+    assert "GOOG leads with" in second.said
+    assert "As meant, it failed: Market filter: ValueError: No stock has a history long enough" in second.said
+    runs = "SELECT id, status FROM workflow_executions ORDER BY id"
+    before = query(data_dir, runs)
+    assert [status for _id, status in before] == ["completed", "failed"]
+    os.killpg(second.process.pid, signal.SIGKILL)
+
+    third = serve()
+    assert third.get("/admin/login/")[0] == 200
+    assert query(data_dir, runs) == before
+    ends_in_silence(third, signal.SIGINT, data_dir)
 
 
 def shows_the_admin_with_its_static_files_and_the_api(site: Site) -> None:
@@ -59,32 +72,17 @@ def query(data_dir: Path, statement: LiteralString) -> list[tuple[Any, ...]]:
         return connection.execute(statement).fetchall()
 
 
-@pytest.mark.usefixtures("ready")
-def test_a_taken_name_the_demo_and_kill_9(serve: Serve, data_dir: Path) -> None:
-    """One ledger for all of it: a name that is taken is not given to the first staff user, the demo ends with a run
-    that fails, and after kill -9 nothing acknowledged is missing."""
-    run("shell", "-c", "for name in ('admin', 'admin2'): User.objects.create_user(name)", local=data_dir.parent)
-    site = serve(demo=True)
-    assert "Made the superuser admin3, password " in site.said
-    assert "changepassword admin3" in site.said
-    assert "GOOG leads with" in site.said
-    assert "As meant, it failed: Market filter: ValueError: No stock has a history long enough" in site.said
-    assert site.get("/admin/login/")[0] == 200
-    runs = "SELECT id, status FROM workflow_executions ORDER BY id"
-    before = query(data_dir, runs)
-    assert [status for _id, status in before] == ["completed", "failed"]
-    os.killpg(site.process.pid, signal.SIGKILL)
-
-    again = serve()
-    assert again.get("/admin/login/")[0] == 200
-    assert query(data_dir, runs) == before
-    again.interrupt(signal.SIGTERM)
-    assert postmaster(data_dir) is None
-
-
-def run(*arguments: str, local: Path) -> None:
-    done = manage(*arguments, local=local)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.django_db
+def test_a_name_that_is_taken_is_not_given_to_the_first_superuser(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("admin", "admin2"):
+        UserFactory(username=name)
+    command = Command()
+    for _ in range(2):  # at the second start there is one
+        command._make_first_user()
+    said = capsys.readouterr().out
+    assert said.count("Made the superuser admin3, password ") == 1
+    assert "changepassword admin3" in said
+    assert get_user_model().objects.get(is_superuser=True).username == "admin3"
 
 
 def test_a_taken_port_is_one_sentence_before_anything_is_done(data_dir: Path) -> None:
@@ -116,14 +114,12 @@ def test_the_address_that_is_printed_answers(settings: Any, host: str, names: li
         assert _address(listener).startswith(address)
 
 
-@pytest.mark.usefixtures("ready")
-def test_the_session_of_the_readme_works_when_pasted(serve: Serve, data_dir: Path) -> None:
-    site = serve()
+def test_the_session_of_the_readme_works_when_pasted(site: Site) -> None:
     session = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
     session = session.replace("http://127.0.0.1:8000", site.address).replace(".venv/bin/python", sys.executable)
     kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     done = subprocess.run(
-        ["bash", "-e"], input=session, cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(data_dir.parent)},
+        ["bash", "-e"], input=session, cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(site.local)},
         text=True, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
