@@ -10,6 +10,7 @@ class ExecutionsConfig(AppConfig):
 
     def ready(self) -> None:
         from . import conf, partitions  # noqa: PLC0415  # nothing of ours may be imported before the apps are loaded
+        from .api import errors  # noqa: F401, PLC0415  # registers how the API responds to the exceptions
 
         conf.executions_settings.register_check()
         checks.register(conf.check_secrets_keys, deploy=True)

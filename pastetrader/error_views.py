@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from executions.api import errors
+from ledgerkit.rest import problems
 from ledgerkit.rest.prefix import is_api
 from pastetrader.admin import permission_label
 
@@ -24,7 +24,7 @@ CODENAME = re.compile(r"(?P<app>[a-z]+)\.(?P<codename>[a-z_]+)")
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     if is_api(request.path):
-        return errors.not_found()
+        return problems.not_found()
     said = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
     return _page(request, "404.html", HTTPStatus.NOT_FOUND, _("Nothing is here"), said=said)
 
@@ -32,7 +32,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403: which permission is missing, and who can give it."""
     if is_api(request.path):
-        return errors.forbidden(str(exception))
+        return problems.forbidden(str(exception))
     permission = _missing(request, str(exception))
     name = permission_label(permission) if permission else ""
     words = {"permission": permission, "permission_name": name, "administrators": _administrators(request)}

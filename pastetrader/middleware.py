@@ -13,9 +13,9 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from executions.api.errors import busy
 from ledgerkit import visible_text
 from ledgerkit.rest.prefix import is_api
+from ledgerkit.rest.problems import busy
 
 
 class KeptByNobody:

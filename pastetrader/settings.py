@@ -239,9 +239,9 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["tokens.throttling.ReadThrottle", "tokens.throttling.WriteThrottle"],
     "DEFAULT_PAGINATION_CLASS": "ledgerkit.rest.pagination.KeysetPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["executions.api.parsers.StorableJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["ledgerkit.rest.parsers.StorableJSONParser"],
     "DEFAULT_METADATA_CLASS": None,
-    "EXCEPTION_HANDLER": "executions.api.errors.exception_handler_with_problems",
+    "EXCEPTION_HANDLER": "ledgerkit.rest.problems.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "executions.api.schema.auto_schema.LedgerAutoSchema",
 }
 SPECTACULAR_SETTINGS = {

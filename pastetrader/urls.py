@@ -30,7 +30,7 @@ urlpatterns = [
     path("api/v1/", include("executions.api.urls")),
 ]
 
-handler400 = "executions.api.errors.bad_request"
+handler400 = "ledgerkit.rest.problems.bad_request"
 handler403 = "pastetrader.error_views.forbidden"
 handler404 = "pastetrader.error_views.not_found"
-handler500 = "executions.api.errors.server_error"
+handler500 = "ledgerkit.rest.problems.server_error"

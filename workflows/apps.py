@@ -11,5 +11,7 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         from tokens import bindings  # noqa: PLC0415  # its models may be imported once all apps are loaded
 
+        from .api import errors  # noqa: F401, PLC0415  # registers how the API responds to the exceptions
+
         workflows_settings.register_check()
         bindings.register(self.get_model("Workflow"))

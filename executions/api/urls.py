@@ -4,6 +4,7 @@ from django.urls import include, path
 from rest_framework.routers import APIRootView, DefaultRouter, SimpleRouter
 
 from ledgerkit.rest.http_methods import METHODS
+from ledgerkit.rest.unknown_address import not_found
 from workflows.api.views import WorkflowViewSet
 
 from .schema.views import DocsView, SchemaView
@@ -12,7 +13,6 @@ from .views.history import HistoryOfExecutionViewSet
 from .views.logs import LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
 from .views.streams import stream_of_execution, stream_of_executions
-from .views.unknown_address import not_found
 from .views.workflow_executions import WorkflowExecutionViewSet
 
 

@@ -41,7 +41,6 @@ LADDER = [
         "api.errors",
         "api.filters",
         "api.fast_serializers",
-        "api.parsers",
         "api.log_redaction",
         "api.serializers",
         "api.idempotent_create",

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from executions.api import parsers
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import has_more_elements
+from ledgerkit.rest import parsers
 from workflows.secret_keys import LONGEST_KEPT, _names_secret
 
 pytestmark = pytest.mark.django_db

@@ -16,10 +16,11 @@ import pytest
 from executions import failure_causes, log_messages, report_texts, secret_patterns
 from executions.admin.logs import ansi
 from executions.admin.runs import json_diff
-from executions.api import idempotent_create, parsers
+from executions.api import idempotent_create
 from executions.secret_forms import normal
 from executions.secrets import Scrubber, find_secret_values
 from ledgerkit.db import json_validation
+from ledgerkit.rest import parsers
 from pastetrader.tests.proofs import LONG
 from workflows.secret_keys import _names_secret, mask_document, mask_schema
 

@@ -1,4 +1,4 @@
-"""JSON that the ledger can store: what it could not is refused at the door, wherever it stands in the body."""
+"""Parser of JSON that PostgreSQL can store."""
 
 import json
 from collections import Counter
@@ -8,7 +8,6 @@ from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
-from executions import report_texts
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, has_more_elements, iter_errors
 from ledgerkit.db.pool import release_connection
@@ -37,8 +36,12 @@ class TooManyElements(APIException):
 
 
 class StorableJSONParser(JSONParser):
-    """JSON in UTF-8, as RFC 8259 has it; a byte order mark before it does no harm. Raises ParseError where it is none,
-    BadBody with the place of what `faults` finds. A text that reports what happened is kept, whatever it holds."""
+    """Parser of JSON in UTF-8 (RFC 8259), after an optional byte order mark. Raises ParseError for other bodies,
+    BadBody with the place of a value that cannot be stored.
+
+    A view may have `to_storable_body(body)`, called before that check, and `masked_body(body)`, called for a large
+    body.
+    """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         _check_charset(media_type or "")
@@ -48,10 +51,13 @@ class StorableJSONParser(JSONParser):
         # Counted before it is parsed: each costs a hundred bytes.
         if has_more_elements(body, ledgerkit_settings.MAX_BODY_ELEMENTS):
             raise TooManyElements
-        data = report_texts.visible(_read(_text(body)))
+        view = (parser_context or {}).get("view")
+        data = _read(_text(body))
+        if prepare := getattr(view, "to_storable_body", None):
+            data = prepare(data)
         for pointer, fault in iter_errors(data):
             raise BadBody(pointer, fault)
-        mask = getattr((parser_context or {}).get("view"), "masked_body", None)
+        mask = getattr(view, "masked_body", None)
         return mask(data) if is_large and mask else data
 
 

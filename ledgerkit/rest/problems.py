@@ -1,10 +1,11 @@
 """Every error of the API in one shape: `application/problem+json` (RFC 9457).
 
 `type`, `title`, `status`, `detail`, `code`; for bad input also `errors`, each with the `pointer` (RFC 6901) of its
-place in the body, or `?name` for a parameter of the address; for a refused move also `current_state` and `version`.
+place in the body, or `?name` for a parameter of the address. An app registers a `Rule` for each of its exceptions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -16,66 +17,102 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext, gettext_noop
 from django.views import defaults
 from rest_framework import exceptions as drf
+from rest_framework import views
 from rest_framework.fields import get_error_detail
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
-from rest_framework.views import exception_handler
 
-from executions import exceptions as ours
-from ledgerkit.rest.django_request import django_request
-from ledgerkit.rest.prefix import is_api
-from ledgerkit.rest.query_params import BadQuery
+from .prefix import is_api
+from .query_params import BadQuery
 
-from . import log_redaction
-
-# What the ledger refuses, and the database where no rule of ours spoke first. The first class that fits counts.
-DOMAIN: list[tuple[type[Exception], int, str]] = [
-    (ours.ConcurrentExecution, 409, "concurrent_execution"),
-    (ours.StaleExecution, 409, "stale_execution"),
-    (ours.SecretsUnknown, 409, "secrets_unknown"),
-    (ours.InvalidTransition, 409, "invalid_transition"),
-    (ours.StaleObject, 409, "stale_object"),
-    (ours.HasHistory, 409, "has_history"),
-    (ours.ImmutableLog, 409, "immutable_log"),
-    (ours.CyclicGraph, 400, "cyclic_graph"),
-    (IntegrityError, 409, "conflict"),
-    (DataError, 400, "invalid"),
-    (ObjectDoesNotExist, 404, "not_found"),
-    (OperationalError, 503, "busy"),
-    (RequestDataTooBig, 413, "too_large"),
-    (SuspiciousOperation, 400, "invalid_request"),
-]
 BUSY = gettext_noop("The database is busy or took too long; try again in a moment.")
-UNSPOKEN = {
-    "conflict": "This conflicts with a row that exists or refers to one that is gone. Read the current rows again.",
-    "not_found": "It was deleted meanwhile.",
-    "too_large": f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes: send it in several calls.",
-    "busy": BUSY,
-    "invalid": "The database cannot store a value of this request. Check for numbers or dates that are out of range.",
-}
-
-NOWHERE = "There is nothing at this address. Addresses end with a slash, and ids are UUIDs in lower case."
+UNKNOWN_ADDRESS = "There is nothing at this address. Addresses end with a slash, and ids are UUIDs in lower case."
 
 
-def exception_handler_with_problems(error: Exception, context: dict[str, Any]) -> Response | None:
-    """REST framework's EXCEPTION_HANDLER. None, and so a 500, for what nobody expected."""
+@dataclass(frozen=True)
+class Rule:
+    """The response to an exception. `detail` takes the place of its text, `members` adds members to the problem."""
+
+    error: type[Exception]
+    status: int
+    code: str
+    detail: str = ""
+    members: Callable[[Any], dict[str, Any]] = lambda _error: {}
+
+
+type Receiver = Callable[[Request, dict[str, Any]], None]
+
+_rules: dict[type[Exception], Rule] = {}
+_receivers: list[Receiver] = []
+
+
+def register(*rules: Rule) -> None:
+    """Add rules. Of the classes of an exception, the first of its method resolution order that has a rule counts."""
+    _rules.update({rule.error: rule for rule in rules})
+
+
+def register_unexpected(receiver: Receiver) -> None:
+    """Call `receiver` with the request and the view's arguments before an exception without a rule becomes a 500."""
+    _receivers.append(receiver)
+
+
+register(
+    Rule(
+        IntegrityError,
+        409,
+        "conflict",
+        "This conflicts with a row that exists or refers to one that is gone. Read the current rows again.",
+    ),
+    Rule(
+        DataError,
+        400,
+        "invalid",
+        "The database cannot store a value of this request. Check for numbers or dates that are out of range.",
+    ),
+    Rule(ObjectDoesNotExist, 404, "not_found", "It was deleted meanwhile."),
+    Rule(OperationalError, 503, "busy", BUSY),
+    Rule(
+        RequestDataTooBig,
+        413,
+        "too_large",
+        f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes: send it in several calls.",
+    ),
+    Rule(SuspiciousOperation, 400, "invalid_request"),
+)
+
+
+def rule_for(kind: type[Exception]) -> Rule | None:
+    return next((_rules[base] for base in kind.__mro__ if base in _rules), None)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's EXCEPTION_HANDLER. Return None, and so a 500, for an exception without a rule."""
     if isinstance(error, DjangoValidationError):
         error = drf.ValidationError(get_error_detail(error))
-    response = exception_handler(error, context)
-    if response is None:
-        response = _domain(error)
-        if response is None:
-            request = context["request"]
-            scrubber = log_redaction.scrubber(request, context["kwargs"])
-            django_request(request).scrubber = scrubber  # type: ignore[attr-defined]  # for the server's log
-        return response
+    response = views.exception_handler(error, context)
+    if response is not None:
+        return problem_response(_describe(error, response.status_code), headers=dict(response.items()))
+    if (rule := rule_for(type(error))) is not None:
+        return _apply(rule, error)
+    for receiver in _receivers:
+        receiver(context["request"], context["kwargs"])
+    return None
+
+
+def _describe(error: Exception, status: int) -> dict[str, Any]:
+    """Return the problem of an exception that REST framework knows: its own, Http404 or PermissionDenied."""
     detail = getattr(error, "detail", None) or drf.NotFound().detail
     if isinstance(error, drf.ValidationError):
         errors = list(flatten_errors(detail, "?" if isinstance(error, BadQuery) else getattr(error, "pointer", "")))
-        body = problem(400, "invalid", "The request has errors; each is listed with its place.", errors=errors)
-    else:
-        body = problem(response.status_code, getattr(detail, "code", "error"), str(detail))
-    return problem_response(body, headers=dict(response.items()))
+        return problem(400, "invalid", "The request has errors; each is listed with its place.", errors=errors)
+    return problem(status, getattr(detail, "code", "error"), str(detail))
+
+
+def _apply(rule: Rule, error: Exception) -> Response:
+    headers = {"Retry-After": "5"} if rule.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    body = problem(rule.status, rule.code, rule.detail or str(error), **rule.members(error))
+    return problem_response(body, headers)
 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -95,7 +132,7 @@ def problem_response(body: dict[str, Any], headers: dict[str, str] | None = None
 
 
 def flatten_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
-    """REST framework's nested error details, flattened."""
+    """Flatten REST framework's nested error details."""
     if isinstance(detail, dict):
         for key, value in detail.items():
             yield from flatten_errors(
@@ -107,19 +144,6 @@ def flatten_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
     else:
         for item in detail if isinstance(detail, list) else [detail]:
             yield {"pointer": pointer, "code": getattr(item, "code", "invalid"), "detail": str(item)}
-
-
-def _domain(error: Exception) -> Response | None:
-    for kind, status, code in DOMAIN:
-        if isinstance(error, kind):
-            more = _state(error) if isinstance(error, ours.InvalidTransition) else {}
-            headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-            return problem_response(problem(status, code, UNSPOKEN.get(code) or str(error), **more), headers)
-    return None
-
-
-def _state(error: ours.InvalidTransition) -> dict[str, Any]:
-    return {"current_state": error.state, "version": error.version}
 
 
 def _within(pointer: str, key: Any) -> str:
@@ -137,7 +161,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def not_found() -> HttpResponse:
     """Return the 404 for addresses that no URL pattern matches: with a newline in it, or beside `v1/`."""
-    return _json_response(problem(404, "not_found", NOWHERE))
+    return _json_response(problem(404, "not_found", UNKNOWN_ADDRESS))
 
 
 def forbidden(sentence: str) -> HttpResponse:
@@ -148,7 +172,7 @@ def forbidden(sentence: str) -> HttpResponse:
 def busy(request: HttpRequest) -> HttpResponse:
     """Return the 503 for requests that got no database connection in time, those of the admin included."""
     if is_api(request.path):
-        response = _json_response(problem(503, "busy", UNSPOKEN["busy"]))
+        response = _json_response(problem(503, "busy", BUSY))
     else:
         response = HttpResponse(f"{gettext(BUSY)}\n", status=503, content_type="text/plain; charset=utf-8")
     response["Retry-After"] = "5"

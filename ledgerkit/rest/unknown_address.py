@@ -1,3 +1,5 @@
+"""The view of addresses that no other view serves."""
+
 from typing import Any
 
 from rest_framework.decorators import api_view
@@ -5,10 +7,10 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions.api.errors import NOWHERE
+from .problems import UNKNOWN_ADDRESS
 
 
 @api_view(["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
 def not_found(_request: Request, /, **_kwargs: Any) -> Response:
-    """Answer addresses below the API that no view serves."""
-    raise NotFound(NOWHERE)
+    """Respond to every request with 404."""
+    raise NotFound(UNKNOWN_ADDRESS)

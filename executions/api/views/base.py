@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions import audit, body_masking, masking, sort_keys
+from executions import audit, body_masking, masking, report_texts, sort_keys
 from executions.api.filters import PAGING, ListFilterBackend, MultiChoiceFilter, check_names, parse_name_list
 from executions.models import WorkflowExecution
 from ledgerkit.rest.http_methods import METHODS
@@ -97,11 +97,15 @@ class QueryMixin(GenericViewSet[Any]):
 
 
 class MaskedBodyMixin:
-    """Mixin of views of a run and of its rows: large bodies are masked as they are read."""
+    """Mixin of views of a run and of its rows. Texts of reports are made storable, large bodies masked as they are
+    read."""
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with body_masking.forget_after_request():
             return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
+
+    def to_storable_body(self, body: Any) -> Any:
+        return report_texts.visible(body)
 
     def masked_body(self, body: Any) -> Any:
         return masking.mask_body(body, self._run_of_address())

@@ -1,0 +1,30 @@
+"""The responses of the API to the exceptions of the ledger (executions/exceptions.py)."""
+
+from typing import Any
+
+from rest_framework.request import Request
+
+from executions.exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition, SecretsUnknown, StaleExecution
+from ledgerkit.rest.django_request import django_request
+from ledgerkit.rest.problems import Rule, register, register_unexpected
+
+from . import log_redaction
+
+
+def _state(error: InvalidTransition) -> dict[str, Any]:
+    return {"current_state": error.state, "version": error.version}
+
+
+def _redact_log(request: Request, kwargs: dict[str, Any]) -> None:
+    """Give the server's log the secrets that the text of an unexpected exception may repeat."""
+    django_request(request).scrubber = log_redaction.scrubber(request, kwargs)  # type: ignore[attr-defined]
+
+
+register(
+    Rule(ConcurrentExecution, 409, "concurrent_execution", members=_state),
+    Rule(StaleExecution, 409, "stale_execution", members=_state),
+    Rule(SecretsUnknown, 409, "secrets_unknown", members=_state),
+    Rule(InvalidTransition, 409, "invalid_transition", members=_state),
+    Rule(ImmutableLog, 409, "immutable_log"),
+)
+register_unexpected(_redact_log)
