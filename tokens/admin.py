@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -57,6 +58,9 @@ class TokenForm(ModelForm):
         return expires_at
 
 
+USER_NAME = f"user__{get_user_model().USERNAME_FIELD}"
+
+
 @admin.register(Token)
 class TokenAdmin(ChangesMixin, StrictAdmin):
     """Admin to create and revoke tokens. Only a superuser may create a token for another user; its scopes never exceed
@@ -66,9 +70,9 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
     list_display = ("name", "user", "scopes_shown", "created_at", "last_used_at", "expires_at", "revoked_at")
     list_filter = (UsableFilter,)
     list_select_related = ("user",)
-    list_columns = ("name", "user__username", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
-    search_fields = ("name", "user__username")
-    autocomplete_fields = ("user",)
+    list_columns = ("name", USER_NAME, "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+    search_fields = ("name", USER_NAME)
+    autocompletes = ("user",)
     actions = ("revoke",)
 
     def get_queryset(self, request: HttpRequest) -> Any:

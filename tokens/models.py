@@ -45,7 +45,8 @@ def digest(token: str) -> str:
 
 class TokenQuerySet(AuditedQuerySet["Token"]):
     def usable(self) -> "TokenQuerySet":
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None, user__is_active=True)
+        rows = self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None)
+        return rows.filter(user__is_active=True) if _has_fields("is_active") else rows
 
     def of(self, secret: str) -> "Token | None":
         """Return the usable token with this secret, with its user and, for staff, the user's permissions; else None.
@@ -58,7 +59,7 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
         token.user = get_user_model().from_db(self.db, of_user, row[len(names) : -2])
         if (permissions := row[-2]) is not None:
             token.user._perm_cache = set(permissions)  # type: ignore[attr-defined]  # the cache of ModelBackend
-        return token
+        return token if token.user.is_active else None
 
     def issue(
         self,
@@ -143,8 +144,16 @@ def _columns() -> tuple[list[str], list[str]]:
     return [field.attname for field in Token._meta.concrete_fields], names
 
 
-def _permissions() -> Case:
-    """Return the permissions of a token's staff user; superusers need none."""
+def _has_fields(*names: str) -> bool:
+    """Return whether the project's user model has these fields."""
+    return {field.name for field in get_user_model()._meta.get_fields()}.issuperset(names)
+
+
+def _permissions() -> Case | Value:
+    """Return the permissions of a token's staff user; superusers need none. NULL, for a user model without
+    PermissionsMixin or is_staff: then its backend is asked."""
+    if not _has_fields("is_staff", "is_superuser", "groups", "user_permissions"):
+        return Value(None, output_field=models.BooleanField())
     user = OuterRef("user")
     granted = Permission.objects.filter(Q(user=user) | Q(group__user=user)).order_by()
     named = granted.values(full=Concat("content_type__app_label", Value("."), "codename"))

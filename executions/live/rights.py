@@ -8,16 +8,18 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import PermissionsMixin
 from django.db import Error, connection
 
 from .db_threads import TICKS, in_thread
 
 EVERY = 2.0  # seconds between two looks; what is lost has to stop a stream within 5
-READ = (Path(__file__).parent / "sql" / "rights.sql").read_text()
+SQL = Path(__file__).parent / "sql"
 KINDS = ("user", "token", "session", "run")
 
 logger = logging.getLogger(__name__)
@@ -79,11 +81,28 @@ class Rights:
             topic.wake_readers()
 
 
+@cache
+def _statement() -> str:
+    """Return sql/rights.sql with the names of the project's user model."""
+    user: Any = get_user_model()._meta
+    names = {
+        "user_table": connection.ops.quote_name(user.db_table),
+        "user_pk": connection.ops.quote_name(user.pk.column),
+        "user_type": user.pk.rel_db_type(connection),
+    }
+    permissions = (SQL / "user_permissions.sql").read_text() if issubclass(user.model, PermissionsMixin) else ""
+    for kind, name in {"own": "user_permissions", "member": "groups"}.items() if permissions else ():
+        field = user.get_field(name)
+        names[f"{kind}_table"] = connection.ops.quote_name(field.m2m_db_table())
+        names[f"{kind}_user"] = connection.ops.quote_name(field.m2m_column_name())
+    return (SQL / "rights.sql").read_text().format(permissions=permissions.strip("\n").format(**names), **names)
+
+
 def read(grounds: Iterable[Ground]) -> dict[Ground, str]:
     """Return the state of each row that exists, by one statement."""
     ids: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     for kind, id in grounds:
         ids[kind].append(id)
     with connection.cursor() as cursor:
-        cursor.execute(READ, ids)
+        cursor.execute(_statement(), ids)
         return {Ground(kind, id): state for kind, id, state in cursor.fetchall()}

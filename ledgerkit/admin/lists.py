@@ -142,10 +142,22 @@ class StrictAdmin(SelectedAdmin):
     """
 
     list_columns: ClassVar[tuple[str, ...]] = ()
+    autocompletes: ClassVar[tuple[str, ...]] = ()  # foreign keys; autocomplete_fields refuses models without an admin
     show_facets = admin.ShowFacets.NEVER
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StrictChangeList
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> Any:
+        """Return those of `autocompletes` whose model has an admin that searches: a project's user model may have
+        none."""
+        models: dict[str, Any] = {name: self.opts.get_field(name).related_model for name in self.autocompletes}
+        site = self.admin_site
+        return [
+            name
+            for name, model in models.items()
+            if site.is_registered(model) and site.get_model_admin(model).get_search_fields(request)
+        ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Set the title. Django's "Select ... to change" is wrong for read-only rows."""
@@ -172,7 +184,7 @@ class StrictAdmin(SelectedAdmin):
         return field
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.autocomplete_fields:
+        if db_field.name in self.get_autocomplete_fields(request):
             kwargs.setdefault("widget", Autocomplete(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 

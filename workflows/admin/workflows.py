@@ -3,6 +3,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import model_ngettext
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -70,15 +71,25 @@ class PagesChangeList(StrictChangeList):
         return reverse("workflow_page", args=[result.pk])
 
 
+OWNER_NAME = f"owner__{get_user_model().USERNAME_FIELD}"
+
+
 @admin.register(Workflow)
 class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     form = WorkflowForm
     list_display = ("name", "owner", "is_active", "version", "updated_at", "deleted_at")
     list_filter = (TrashFilter, ActiveFilter)
     list_select_related = ("owner",)
-    list_columns = ("name", "owner__username", "is_active", "version", "updated_at", "deleted_at")
+    list_columns = (
+        "name",
+        OWNER_NAME,
+        "is_active",
+        "version",
+        "updated_at",
+        "deleted_at",
+    )
     search_fields = ("name",)
-    autocomplete_fields = ("owner",)
+    autocompletes = ("owner",)
     actions = ("move_to_trash", "restore", "delete_selected")
 
     def get_queryset(self, request: HttpRequest) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.contrib.admin.sites import AdminSite, site
 from django.test import Client
 
 from executions.tests.factories import NodeExecutionFactory
@@ -233,3 +234,11 @@ class TestTwoWhoEditAtOnce:
             response = client.post(address(workflow), data)
         assert "Another change came in between" in sentences(response)
         assert edges_of(workflow) == {"fetch → rank", "rank → report"}
+
+
+def test_the_owner_is_a_plain_select_where_the_project_has_no_admin_of_users(rf: Any, staff: Any) -> None:
+    workflows = WorkflowAdmin(Workflow, site)
+    request = rf.get("/")
+    assert list(workflows.get_autocomplete_fields(request)) == ["owner"]
+    other = WorkflowAdmin(Workflow, AdminSite())
+    assert list(other.get_autocomplete_fields(request)) == []

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -31,7 +32,8 @@ LIMIT_MS = 2_000  # for each statement of a section
 DOTS = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED, ExecutionStatus.RUNNING)
 VIEWS = ("grid", "graph")
 FOLDER = "admin/executions/workflow"
-COLUMNS = ("name", "description", "is_active", "deleted_at", "version", "created_at", "updated_at", "owner__username")
+OWNER = f"owner__{get_user_model().USERNAME_FIELD}"
+COLUMNS = ("name", "description", "is_active", "deleted_at", "version", "created_at", "updated_at", OWNER)
 
 
 def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:

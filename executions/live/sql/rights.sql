@@ -1,10 +1,7 @@
 -- What the right to follow a stream rests on: the state of each row as one text. A row that is gone is not among them.
-SELECT 'user', id::text, md5(concat_ws('|', is_active, is_staff, is_superuser, password,
-    (SELECT string_agg(own.permission_id::text, ',' ORDER BY own.permission_id)
-        FROM auth_user_user_permissions own WHERE own.user_id = auth_user.id),
-    (SELECT string_agg(concat(member.group_id, ':', permission_id), ',' ORDER BY member.group_id, permission_id)
-        FROM auth_user_groups member JOIN auth_group_permissions USING (group_id) WHERE member.user_id = auth_user.id)))
-    FROM auth_user WHERE id = ANY(%(user)s::bigint[])
+-- rights.py replaces the names in braces with those of the tables of the user model.
+SELECT 'user', {user_pk}::text, md5(concat_ws('|', {user_table}::text{permissions}))
+    FROM {user_table} WHERE {user_pk} = ANY(%(user)s::{user_type}[])
 UNION ALL
 SELECT 'token', id::text, md5(concat_ws('|', revoked_at, expires_at > clock_timestamp(), scopes, bound_to))
     FROM tokens WHERE id = ANY(%(token)s::uuid[])

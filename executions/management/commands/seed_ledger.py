@@ -126,10 +126,11 @@ def check_ledger_is_generated(*, reset: bool) -> None:
 
 
 def _user(name: str | None) -> Any:
-    users = get_user_model()._default_manager
+    model = get_user_model()
+    users = model._default_manager
     if name is None:
         return users.filter(is_superuser=True).order_by("pk").first()
-    if (user := users.filter(username=name).first()) is None:
+    if (user := users.filter(**{model.USERNAME_FIELD: name}).first()) is None:
         raise CommandError(f"There is no user {name}: make one with `manage.py createsuperuser`.")
     return user
 

@@ -46,7 +46,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = get_user_model().objects.filter(username=options["user"]).first()
+        users = get_user_model()
+        user = users._default_manager.filter(**{users.USERNAME_FIELD: options["user"]}).first()
         if user is None:
             raise CommandError(
                 f"There is no user named {options['user']!r}. Make one in the admin or with createsuperuser."
