@@ -1,6 +1,7 @@
 """Check statements of the README and of docs/ against the code."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,16 @@ def test_the_readme_has_at_most_200_lines_and_the_two_commands_on_its_first_scre
     assert "    make run " in first_screen
     assert "    make test " in first_screen
     assert "](docs/screenshots/" in first_screen
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
+def test_every_file_that_a_document_names_exists(document: str) -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    endings = {"/".join(parts[at:]) for parts in (name.split("/") for name in tracked) for at in range(len(parts))}
+    named = re.findall(r"[\w./-]+\.(?:py|sql|js|css|html|md|toml)\b", (ROOT / document).read_text())
+    assert {name.lstrip("./") for name in named if not name.startswith(".local/")} <= endings
 
 
 def test_every_document_is_linked() -> None:
