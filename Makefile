@@ -31,10 +31,11 @@ test-all: setup ## both
 setup: $(VENV)/dev.stamp ## make .venv with everything the product and its tests need
 	@:
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 format: setup ## let ruff tidy the code
 	@$(BIN)/ruff check --fix .
