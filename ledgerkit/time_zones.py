@@ -50,7 +50,7 @@ def clock(time: datetime, precision: str = "seconds", zone: tzinfo | None = None
     return (local if came_twice else local.replace(tzinfo=None)).isoformat(" ", precision)
 
 
-class TimeZone:
+class TimeZoneMiddleware:
     """Middleware that activates the reader's time zone on pages. API responses are always in UTC."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

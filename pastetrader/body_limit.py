@@ -13,17 +13,16 @@ LATE = "The body took too long to arrive: send it at once, in several calls if i
 late = RateLimitedLogger(logging.getLogger(__name__), "A body did not arrive within %s seconds: %s %s.")
 
 
-class TooSlow(Exception):
+class BodyTimeout(Exception):
     pass
 
 
-class BoundedBodies:
-    """Django keeps a whole body, on disk where it is long, before anybody looks at its size; and of one that comes in
-    chunks it does not know the size at all. Here a body of more than `most` bytes is dropped, and what is known of its
-    size is told to Django, which says 413 to whoever reads it.
+class BodyLimitMiddleware:
+    """ASGI middleware that drops a body of more than `most` bytes and passes its size on, so that Django responds 413.
 
-    A body that has not arrived within `seconds` is 408. That of a call of the API by nobody is not waited for: it is
-    401 whatever it holds."""
+    Django itself stores a whole body, on disk where it is long, before its size is checked, and does not know the size
+    of a chunked one. A body that has not arrived within `seconds` is 408. The body of an API request without
+    credentials is not awaited: the response is 401 whatever it contains."""
 
     def __init__(self, app: Any, most: int, seconds: float) -> None:
         self.app, self.most, self.seconds = app, most, seconds
@@ -35,18 +34,18 @@ class BoundedBodies:
         body = Body(scope, receive, self.most, asyncio.get_running_loop().time() + self.seconds)
         try:
             await self.app(scope, body.receive, send)
-        except TooSlow:
+        except BodyTimeout:
             late(self.seconds, scope["method"], _place(scope))
             for message in too_slow(scope["path"]):
                 await send(message)
 
 
 def too_slow(path: str) -> list[dict[str, Any]]:
-    """The messages of a 408, after which the server hangs up."""
+    """Return the ASGI messages of a 408, after which the server closes the connection."""
     kind, content = b"text/plain; charset=utf-8", f"{LATE}\n"
     if is_api(path):
-        said = {"type": "urn:pastetrader:problem:too_slow", "title": "Request Timeout", "status": 408}
-        kind, content = b"application/problem+json", json.dumps(said | {"detail": LATE, "code": "too_slow"})
+        problem = {"type": "urn:pastetrader:problem:too_slow", "title": "Request Timeout", "status": 408}
+        kind, content = b"application/problem+json", json.dumps(problem | {"detail": LATE, "code": "too_slow"})
     headers = [(b"content-type", kind), (b"cache-control", b"private, no-store"), (b"connection", b"close")]
     headers.append((LENGTH, str(len(content)).encode()))
     return [
@@ -56,48 +55,48 @@ def too_slow(path: str) -> list[dict[str, Any]]:
 
 
 def _place(scope: Any) -> str:
-    """The first parts of the address: what follows may be anything."""
+    """Return the first parts of the path; later parts may contain anything."""
     return "/".join(scope["path"].split("/")[:4])
 
 
 class Body:
-    """`deadline` is the loop's time by which it has to be there."""
+    """The body of one request. `deadline` is a time of the event loop."""
 
     def __init__(self, scope: Any, receive: Any, most: int, deadline: float) -> None:
         self.scope, self.next, self.most, self.deadline = scope, receive, most, deadline
-        self.size, self.dropped, self.is_whole = 0, False, False
+        self.size, self.dropped, self.is_complete = 0, False, False
 
     async def receive(self) -> Any:
-        """An ASGI message. Raises TooSlow."""
+        """Return the next ASGI message. Raises BodyTimeout."""
         if self.dropped:
             return await self._end()
-        if self._declared_length() > self.most or self._is_nobodys():
+        if self._declared_length() > self.most or self._is_anonymous():
             return self._drop()
-        message = await self._in_time()
+        message = await self._receive_in_time()
         if message["type"] == "http.request":
-            self.is_whole = not message.get("more_body", False)
+            self.is_complete = not message.get("more_body", False)
             self.size += len(message.get("body", b""))
             if self.size > self.most:
                 return self._drop()
-            if self.is_whole:
-                self._tell()
+            if self.is_complete:
+                self._pass_size_on()
         return message
 
-    async def _in_time(self) -> Any:
-        """The next message. Once the body is whole, only that the caller has gone is waited for."""
+    async def _receive_in_time(self) -> Any:
+        """Return the next message. Once the body is complete, only a disconnect is awaited, without a deadline."""
         try:
-            async with asyncio.timeout_at(None if self.is_whole else self.deadline):
+            async with asyncio.timeout_at(None if self.is_complete else self.deadline):
                 return await self.next()
         except TimeoutError:
-            raise TooSlow from None
+            raise BodyTimeout from None
 
-    def _is_nobodys(self) -> bool:
+    def _is_anonymous(self) -> bool:
         names = {name for name, _value in self.scope["headers"]}
         return is_api(self.scope["path"]) and not names & {b"authorization", b"cookie"}
 
     def _drop(self) -> Any:
         self.dropped = True
-        self._tell()
+        self._pass_size_on()
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def _end(self) -> Any:
@@ -106,11 +105,11 @@ class Body:
             pass
         return message
 
-    def _tell(self) -> None:
+    def _pass_size_on(self) -> None:
         if self.size and not any(name == LENGTH for name, _value in self.scope["headers"]):
             self.scope["headers"] = [*self.scope["headers"], (LENGTH, str(self.size).encode())]
 
     def _declared_length(self) -> int:
-        """0 where it is not said, or is no number."""
-        said = next((value for name, value in self.scope["headers"] if name == LENGTH), b"")
-        return int(said) if said.isdigit() and len(said) < 20 else 0
+        """Return Content-Length, or 0 where it is missing or not a number."""
+        length = next((value for name, value in self.scope["headers"] if name == LENGTH), b"")
+        return int(length) if length.isdigit() and len(length) < 20 else 0

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from executions.conf import executions_settings
 from ledgerkit.rare_logging import RateLimitedLogger
-from pastetrader.slow_clients import Timed, refusal
+from pastetrader.slow_clients import TimedProtocol, refusal
 from tokens.conf import tokens_settings
 from tokens.failed_attempts import network_of
 
@@ -31,7 +31,7 @@ refused = RateLimitedLogger(
 )
 
 
-class Open:
+class OpenConnections:
     """Open connections of this process: all, those of each network, and those that are refused."""
 
     def __init__(self) -> None:
@@ -58,12 +58,12 @@ class Open:
         return None
 
 
-opened = Open()
+opened = OpenConnections()
 
 
-class Counted(Timed):
-    """Answers 503 on a connection beyond CONNECTIONS or CONNECTIONS_PER_ADDRESS. One that carries a stream is not
-    counted, since streams have limits of their own."""
+class CountedProtocol(TimedProtocol):
+    """HTTP protocol that responds 503 on a connection beyond CONNECTIONS or CONNECTIONS_PER_ADDRESS. A connection that
+    carries a stream is not counted, since streams have limits of their own."""
 
     network = ""
     is_counted = is_refused = False
@@ -82,7 +82,7 @@ class Counted(Timed):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Drop what comes on a refused connection: closing it with data unread would take the refusal away."""
+        """Drop data of a refused connection: closing it with unread data would discard the refusal."""
         if not self.is_refused:
             super().data_received(data)
 

@@ -1,15 +1,15 @@
 """Let a view finish after the client disconnects; nobody receives its response.
 
-Django cancels the request instead. The thread of the view goes on all the same, but what it opened is known to it alone
-by then: its database connection is never given back, and the pool is empty after as many as it has.
+Django cancels the request instead, while the view's thread goes on: its database connection is never returned to the
+pool, which is empty after as many disconnects as it has connections.
 """
 
 import asyncio
 from typing import Any
 
 
-class PatientRequests:
-    """An ASGI application that hears of a hang-up once its response has begun, as one that streams has to."""
+class CompleteResponseMiddleware:
+    """ASGI middleware that passes a disconnect on once the response has begun, as a streaming response needs it."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -29,7 +29,7 @@ class _Request:
         self.begun = asyncio.Event()
 
     async def receive(self) -> Any:
-        """A hang-up in the middle of the body is told at once: nothing is being made yet."""
+        """Return the next message. A disconnect within the body is passed on at once: no view runs yet."""
         message = await self._receive()
         if message["type"] == "http.disconnect" and self.is_whole:
             await self.begun.wait()

@@ -19,9 +19,9 @@ FAILURE = 500  # the first status that says that the fault is ours
 ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{1,10}")
 
 
-class Line(logging.Formatter):
-    """Clear of the secrets of the run that the thread works on, tracebacks included; of what was sent with a request of
-    the API that broke down; and of whatever in an address is no word of ours."""
+class RedactingFormatter(logging.Formatter):
+    """Formatter that masks the secrets of the thread's current run, tracebacks included, the body of a failed API
+    request, and parts of an address that are not ours."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -33,8 +33,8 @@ class Line(logging.Formatter):
         return text
 
 
-class ClientFaults(logging.Filter):
-    """Leave the traceback out of what Django logs of a request that it refuses: it shows where the refusal stands."""
+class ClientErrorFilter(logging.Filter):
+    """Filter that removes the traceback of a refused request: it shows only the line that refuses."""
 
     def filter(self, record: logging.LogRecord) -> logging.LogRecord:
         if not record.exc_info or getattr(record, "status_code", FAILURE) >= FAILURE:
@@ -44,8 +44,8 @@ class ClientFaults(logging.Filter):
         return short
 
 
-class Access(logging.Filter):
-    """Formatter of uvicorn's access log, where it is on: addresses without the values of their parameters."""
+class AccessLogFilter(logging.Filter):
+    """Filter of uvicorn's access log, where it is on: addresses without the values of their parameters."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         arguments: Any = record.args

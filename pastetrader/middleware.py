@@ -18,9 +18,9 @@ from ledgerkit.rest.prefix import is_api
 from ledgerkit.rest.problems import busy
 
 
-class KeptByNobody:
-    """No cache keeps an answer of the API, whatever it is, nor any other answer that does not say itself how long it
-    may be kept. Whoever asks again by its ETag is answered 304 all the same."""
+class NoStoreMiddleware:
+    """Forbid caches to store responses of the API, and every response without a Cache-Control of its own. Conditional
+    requests by ETag still get 304."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -32,8 +32,8 @@ class KeptByNobody:
         return response
 
 
-class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc] # WhiteNoise is untyped
-    """WhiteNoise streams its files, which under ASGI warns and hops threads once a chunk; ours are small: read."""
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc] # WhiteNoise is untyped
+    """Serve static files in one piece: WhiteNoise streams them, which warns under ASGI."""
 
     @staticmethod
     def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:
@@ -45,11 +45,11 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc] # WhiteNoise is u
         return response
 
 
-class Packed(GZipMiddleware):
-    """Pages, which are a tenth then. Streams are not held back for it, and what programs read is left to their proxy.
+class HtmlGZipMiddleware(GZipMiddleware):
+    """Compress HTML pages to about a tenth. Event streams are not buffered; JSON is left to a proxy.
 
-    Lengths give nothing away to guesses that are put into addresses (BREACH): Django makes them random, the CSRF token
-    and the nonce are others in each answer, and what other sites embed comes without the session's cookie.
+    BREACH does not apply: Django adds random lengths, the CSRF token and the nonce change with each response, and
+    requests from other sites carry no session cookie.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -58,8 +58,8 @@ class Packed(GZipMiddleware):
         return super().process_response(request, response)
 
 
-class VisibleSigns:
-    """Pages show characters that are no text, wherever they came from."""
+class VisibleTextMiddleware:
+    """Make control and direction characters visible in every page, wherever they came from."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -75,9 +75,9 @@ class VisibleSigns:
         return response
 
 
-class Language(LocaleMiddleware):
-    """Pages speak the language that was chosen on them, else the browser's. The API speaks English alone: programs
-    branch on `code`, a `detail` ends in their logs, and an answer that is kept must suit whoever asks for it again."""
+class LanguageMiddleware(LocaleMiddleware):
+    """Translate pages to the language that was selected, else the browser's. The API is always in English: programs
+    branch on `code`, a `detail` ends in their logs, and a stored response must suit every later request."""
 
     def process_request(self, request: HttpRequest) -> None:
         if not is_api(request.path_info):
@@ -93,8 +93,8 @@ class Language(LocaleMiddleware):
         return response
 
 
-class BusyDatabase:
-    """More requests than the pool has connections wait their turn; one that waited too long is told to come back."""
+class PoolTimeoutMiddleware:
+    """Respond 503 with Retry-After where a request waited too long for a connection of the pool."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -108,15 +108,15 @@ class BusyDatabase:
         return None
 
 
-class RefuseNul:
-    """PostgreSQL keeps no NUL in a text: where an address or a cookie holds one, nothing can be found by it."""
+class RejectNulMiddleware:
+    """Reject a NUL character in an address or a cookie with 400: PostgreSQL stores no such text."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", "") or self._in_cookies(request):
-            raise BadRequest("The address or a cookie holds the character NUL, by which nothing can be found.")
+            raise BadRequest("The address or a cookie contains the character NUL. Remove it.")
         return self.get_response(request)
 
     @staticmethod

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol, for a client that sends the next request before it has its answer.
+"""uvicorn's HTTP protocol, for a client that sends the next request before it has the response to the first.
 
-uvicorn knows only the last of such requests: where the connection ends, the one that is being answered is not told so,
-writes to a closed connection, and its traceback is logged. And what cannot be read is refused (400) at once, which the
-client takes for the answer to the first of its requests.
+uvicorn keeps only the last of such requests: when the connection ends, the request under way is not notified, writes to
+a closed connection, and its traceback is logged. And a malformed request is refused (400) at once, which the client
+reads as the response to the first of its requests.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # uvicorn has no public name for it
 
 
-class Pipelined(HttpToolsProtocol):
-    _answered: Any = None  # the cycle of the request that is answered now, or was answered last
+class PipelinedProtocol(HttpToolsProtocol):
+    _answered: Any = None  # the cycle of the current or last response
 
     def connection_lost(self, exc: Exception | None) -> None:
         for cycle in self._unfinished_cycles():
@@ -22,12 +22,12 @@ class Pipelined(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what cannot be read; behind requests that are being answered, hang up after the last of them."""
+        """Refuse a malformed request; behind requests under way, close the connection after the last of them."""
         self._drop_partial()
         unfinished = list(self._unfinished_cycles())
         if not unfinished:
             super().send_400_response(msg)
-        elif (last := unfinished[-1]).more_body:  # it waits for what cannot be read
+        elif (last := unfinished[-1]).more_body:  # it waits for the malformed part
             self.transport.close() if last.response_started else super().send_400_response(msg)
         else:
             last.keep_alive = False
@@ -42,12 +42,12 @@ class Pipelined(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _unfinished_cycles(self) -> Iterator[Any]:
-        """Yield the cycles that are not answered to their end, the oldest first."""
+        """Yield the cycles whose response is not complete, the oldest first."""
         if self._answered is not None and not self._answered.response_complete:
             yield self._answered
         yield from (cycle for cycle, _app in reversed(self.pipeline))
 
     def _drop_partial(self) -> None:
-        """Forget a request that waits its turn and whose body can never be whole."""
+        """Remove a waiting request whose body can never be complete."""
         if self.pipeline and self.pipeline[0][0].more_body:
             self.pipeline.popleft()

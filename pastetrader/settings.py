@@ -50,23 +50,23 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "pastetrader.middleware.KeptByNobody",
+    "pastetrader.middleware.NoStoreMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "pastetrader.middleware.RefuseNul",
-    "pastetrader.middleware.StaticFiles",
-    "pastetrader.middleware.Packed",
-    "pastetrader.middleware.VisibleSigns",
+    "pastetrader.middleware.RejectNulMiddleware",
+    "pastetrader.middleware.StaticFilesMiddleware",
+    "pastetrader.middleware.HtmlGZipMiddleware",
+    "pastetrader.middleware.VisibleTextMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "pastetrader.middleware.Language",
-    "ledgerkit.time_zones.TimeZone",
+    "pastetrader.middleware.LanguageMiddleware",
+    "ledgerkit.time_zones.TimeZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "executions.middleware.ActorMiddleware",
-    "pastetrader.middleware.BusyDatabase",
+    "pastetrader.middleware.PoolTimeoutMiddleware",
 ]
 
 ROOT_URLCONF = "pastetrader.urls"
@@ -120,7 +120,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "pastetrader.storage.HashedFiles"},
+    "staticfiles": {"BACKEND": "pastetrader.storage.StaticFilesStorage"},
 }
 
 # --- Database ---------------------------------------------------------------
@@ -207,12 +207,12 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "pastetrader.log_format.Line",
+            "()": "pastetrader.log_format.RedactingFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         }
     },
-    "filters": {"client_faults": {"()": "pastetrader.log_format.ClientFaults"}},
+    "filters": {"client_faults": {"()": "pastetrader.log_format.ClientErrorFilter"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["client_faults"]},
     },

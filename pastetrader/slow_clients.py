@@ -8,13 +8,13 @@ from typing import Any
 from django.conf import settings
 
 from ledgerkit.rare_logging import RateLimitedLogger
-from pastetrader.pipelines import Pipelined
+from pastetrader.pipelines import PipelinedProtocol
 
 logger = logging.getLogger(__name__)
 
 
 def refusal(status: bytes, text: bytes, more: bytes = b"") -> bytes:
-    """Return an answer after which the connection ends. `more` is headers, each with its end of line."""
+    """Return a response after which the connection ends. `more` is headers, each with its end of line."""
     return (
         b"HTTP/1.1 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: private, no-store\r\n%b"
         b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (status, more, len(text), text)
@@ -23,11 +23,11 @@ def refusal(status: bytes, text: bytes, more: bytes = b"") -> bytes:
 
 ANSWER = refusal(b"408 Request Timeout", b"The headers took too long: send them at once, or try again.\n")
 late = RateLimitedLogger(logger, "A client took longer than %s seconds to send its headers, and was disconnected.")
-unread = RateLimitedLogger(logger, "A client read nothing of its answer for %s seconds, and was disconnected.")
+unread = RateLimitedLogger(logger, "A client read nothing of its response for %s seconds, and was disconnected.")
 
 
-class Timed(Pipelined):
-    """uvicorn's, which limits how long a connection is idle between two requests, and nothing else."""
+class TimedProtocol(PipelinedProtocol):
+    """HTTP protocol with time limits for headers and for unread responses; uvicorn limits idle connections only."""
 
     _headers: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None
@@ -37,7 +37,7 @@ class Timed(Pipelined):
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:
-        """End the idle time. The headers have all of their time from then on, however much else arrives."""
+        """Start the time limit of the headers, which later data does not extend."""
         super().data_received(data)
         if not self.is_answering and not self.transport.is_closing():
             self._await_headers()

@@ -1,9 +1,9 @@
-"""Storage of static files: each under a name with its hash, so that browsers may keep it for ever."""
+"""Storage of static files under names with their hash, so that browsers may cache them for ever."""
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc] # WhiteNoise is untyped
-    """Modules import each other by these names too: under its plain name a module would be loaded a second time."""
+class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc] # WhiteNoise is untyped
+    """Manifest storage that also rewrites imports of JavaScript modules, which would load twice under plain names."""
 
     support_js_module_import_aggregation = True

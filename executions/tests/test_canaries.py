@@ -13,7 +13,7 @@ from django.test import Client
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import in_state
-from pastetrader.log_format import Line
+from pastetrader.log_format import RedactingFormatter
 from workflows.models import Workflow
 
 from . import outputs
@@ -174,7 +174,7 @@ def server_log() -> Any:
     """Everything that anybody logs, the database's statements included."""
     stream, root = io.StringIO(), logging.getLogger()
     handler, level = logging.StreamHandler(stream), root.level
-    handler.setFormatter(Line())
+    handler.setFormatter(RedactingFormatter())
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     statements = logging.getLogger("django.db.backends")

@@ -10,7 +10,7 @@ from executions.models import Deletion, HistoryEntry, SavedView, WorkflowExecuti
 from executions.secrets import MASK
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
-from pastetrader.log_format import Access, Line, clear_path
+from pastetrader.log_format import AccessLogFilter, RedactingFormatter, clear_path
 
 pytestmark = pytest.mark.django_db
 RUNS = "/api/v1/executions/"
@@ -76,7 +76,7 @@ def test_addresses_in_the_log_show_words_of_ours_and_ids_alone(client: Any, capl
     with caplog.at_level(logging.WARNING, "django.request"):
         assert client.get(f"/api/v1/executions/{SECRET}/").status_code == 401
         assert client.get(f"/{SECRET}").status_code == 404
-    lines = [Line().format(record) for record in caplog.records]
+    lines = [RedactingFormatter().format(record) for record in caplog.records]
     assert len(lines) == 2
     assert not any(SECRET in line for line in lines)
 
@@ -84,5 +84,5 @@ def test_addresses_in_the_log_show_words_of_ours_and_ids_alone(client: Any, capl
 def test_the_access_log_of_uvicorn_shows_no_value_of_an_address() -> None:
     arguments = ("127.0.0.1:1", "GET", f"/api/v1/executions/{SECRET}?q={SECRET}", "1.1", 200)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', arguments, None)
-    assert Access().filter(record)
+    assert AccessLogFilter().filter(record)
     assert record.getMessage() == f'127.0.0.1:1 - "GET /api/v1/executions/{MASK}?… HTTP/1.1" 200'

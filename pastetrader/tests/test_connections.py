@@ -13,7 +13,7 @@ import uvloop
 from uvicorn.server import ServerState
 
 from pastetrader import connections
-from pastetrader.connections import Counted, Open, allow_files
+from pastetrader.connections import CountedProtocol, OpenConnections, allow_files
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 STREAM = GET.replace(b"/", b"/2/stream/", 1)
@@ -41,10 +41,10 @@ class App:
 
 @asynccontextmanager
 async def serving(app: App) -> AsyncIterator[Connect]:
-    config = uvicorn.Config(app, http=Counted, log_config=None, access_log=False, lifespan="off")
+    config = uvicorn.Config(app, http=CountedProtocol, log_config=None, access_log=False, lifespan="off")
     config.load()
     state = ServerState()
-    server = await asyncio.get_running_loop().create_server(lambda: Counted(config, state, {}), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: CountedProtocol(config, state, {}), "127.0.0.1", 0)
     async with AsyncExitStack() as stack:
         port = server.sockets[0].getsockname()[1]
 
@@ -65,7 +65,7 @@ async def serving(app: App) -> AsyncIterator[Connect]:
 
 @pytest.fixture(autouse=True)
 def opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "opened", Open())
+    monkeypatch.setattr(connections, "opened", OpenConnections())
 
 
 @pytest.mark.parametrize("ends", ["hangs up", "does not read"])

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from pastetrader.disconnects import PatientRequests
+from pastetrader.disconnects import CompleteResponseMiddleware
 
 WHOLE = {"type": "http.request", "body": b"", "more_body": False}
 HALF = {"type": "http.request", "body": b"a", "more_body": True}
@@ -32,7 +32,7 @@ def heard(*messages: dict[str, Any], begins: bool) -> list[str]:
 
         try:
             async with asyncio.timeout(0.2):
-                await PatientRequests(app)({"type": "http"}, receive, send)
+                await CompleteResponseMiddleware(app)({"type": "http"}, receive, send)
         except TimeoutError:
             told.append("waits")
 

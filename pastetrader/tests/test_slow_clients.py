@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from pastetrader.slow_clients import Timed
+from pastetrader.slow_clients import TimedProtocol
 from pastetrader.tests.live_server import Serve, Site
 
 SLOW = 60  # of each kind, at once
@@ -94,7 +94,7 @@ def test_whoever_does_not_read_on_is_cut_off(settings: Any, reads_on: bool) -> N
     settings.TIMEOUT_UNREAD = 0.01
 
     async def play() -> Mock:
-        protocol = Timed.__new__(Timed)
+        protocol = TimedProtocol.__new__(TimedProtocol)
         protocol.loop, protocol.transport, protocol.flow = asyncio.get_running_loop(), Mock(), Mock()
         protocol.pause_writing()
         if reads_on:

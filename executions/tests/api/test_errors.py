@@ -12,7 +12,7 @@ from executions import exceptions
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.rest import problems
-from pastetrader.log_format import Line
+from pastetrader.log_format import RedactingFormatter
 from workflows.models import Workflow
 
 REFUSALS = [kind for _, kind in inspect.getmembers(exceptions, inspect.isclass) if kind.__name__ in exceptions.__all__]
@@ -71,7 +71,7 @@ def test_the_log_of_a_fault_does_not_repeat_what_was_sent(
     client.raise_request_exception = False
     said = {"output_data": {"text": "x of-the-run x", "password": "of-the-body"}}
     answer = client.post(f"/api/v1/node-executions/{node.pk}/complete/", said, format="json")
-    logged = Line().format(next(record for record in caplog.records if record.exc_info))
+    logged = RedactingFormatter().format(next(record for record in caplog.records if record.exc_info))
     assert (answer.status_code, "broke down over" in logged, "of-the-body" in logged) == (500, True, False)
     assert ("of-the-run" in logged) is away
 

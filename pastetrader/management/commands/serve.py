@@ -17,7 +17,7 @@ from executions.live import hub
 from executions.models import WorkflowExecution
 from local_postgres.lease import one_at_a_time
 from pastetrader.command_errors import unreachable
-from pastetrader.connections import Counted, allow_files
+from pastetrader.connections import CountedProtocol, allow_files
 from pastetrader.static import collect_if_changed
 
 HOST = "127.0.0.1"
@@ -144,7 +144,7 @@ def _address(listener: socket.socket) -> str:
 def _config() -> uvicorn.Config:
     return uvicorn.Config(
         "pastetrader.asgi:application",
-        http=Counted,
+        http=CountedProtocol,
         timeout_keep_alive=settings.TIMEOUT_IDLE,
         lifespan="off",
         log_config=None,
