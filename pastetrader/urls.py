@@ -7,7 +7,6 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from executions.admin.monitor import front_page
-from executions.admin.workflow import workflow_page
 from ledgerkit import time_zones
 from pastetrader.login_throttle import own_name, posted_name, throttle_login
 from pastetrader.redirects import check_next
@@ -21,9 +20,6 @@ urlpatterns = [
     path("admin/login/", throttle_login(check_next(admin.site.login), posted_name)),
     path("admin/password_change/", admin.site.admin_view(throttle_login(admin.site.password_change, own_name))),
     path("admin/logout/", check_next(admin.site.admin_view(admin.site.logout))),
-    path(
-        "admin/workflows/workflow/<uuid:pk>/", admin.site.admin_view(workflow_page.workflow_page), name="workflow_page"
-    ),
     path("admin/time-zone/", check_next(admin.site.admin_view(time_zones.choose)), name="time_zone"),
     path("admin/", admin.site.urls),
     path("i18n/setlang/", check_next(set_language), name="set_language"),

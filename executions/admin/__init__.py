@@ -1,6 +1,11 @@
+from workflows.admin import WorkflowAdmin
+
 from .logs.log_admin import ExecutionLogAdmin
 from .nodes.node_admin import NodeExecutionAdmin
 from .runs.deletion_admin import DeletionAdmin
 from .runs.run_admin import WorkflowExecutionAdmin
+from .workflow.workflow_page import workflow_page
 
 __all__ = ["DeletionAdmin", "ExecutionLogAdmin", "NodeExecutionAdmin", "WorkflowExecutionAdmin"]
+
+WorkflowAdmin.page_view = staticmethod(workflow_page)

@@ -50,7 +50,7 @@ def test_no_page_has_one(staff_client: Client, run: WorkflowExecution) -> None:
         reverse("admin:executions_executionlog_changelist"),
         reverse("admin:executions_executionlog_change", args=[line.pk]),
         reverse("admin:workflows_workflow_changelist"),
-        reverse("workflow_page", args=[run.workflow_id]),
+        reverse("admin:workflows_workflow_page", args=[run.workflow_id]),
         reverse("admin:executions_logs", args=[run.pk]),
     ]
     for address in addresses:

@@ -132,7 +132,7 @@ def test_a_square_of_the_grid_says_the_name_that_the_node_had(workflow: Workflow
     swap(workflow)
     client = Client()
     client.force_login(staff)
-    text = client.get(reverse("workflow_page", args=[workflow.pk])).text
+    text = client.get(reverse("admin:workflows_workflow_page", args=[workflow.pk])).text
     renamed = re.search(rf'<span class="grid-name">extract</span>.*?node={row.pk}#node" title="([^"]*)"', text)
     assert renamed
     assert renamed[1].startswith("load · failed")

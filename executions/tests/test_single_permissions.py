@@ -109,8 +109,8 @@ def _of_admin(workflow: Any, run: Any, node: Any, line: Any) -> list[str]:
     stream = reverse("admin:executions_stream", args=[run.pk])
     return [
         reverse("admin:index"),
-        reverse("workflow_page", args=[workflow.pk]),
-        reverse("workflow_page", args=[workflow.pk]) + "?view=graph",
+        reverse("admin:workflows_workflow_page", args=[workflow.pk]),
+        reverse("admin:workflows_workflow_page", args=[workflow.pk]) + "?view=graph",
         reverse("admin:workflows_workflow_changelist"),
         reverse("admin:workflows_workflow_change", args=[workflow.pk]),
         *(reverse(f"admin:executions_{name}_changelist") for name in lists),

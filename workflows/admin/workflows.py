@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
@@ -68,7 +68,7 @@ class PagesChangeList(StrictChangeList):
     """Link a workflow's name to its page of runs instead of the form, if the user may see runs."""
 
     def url_for_result(self, result: Any) -> str:
-        return reverse("workflow_page", args=[result.pk])
+        return reverse("admin:workflows_workflow_page", args=[result.pk])
 
 
 OWNER_NAME = f"owner__{get_user_model().USERNAME_FIELD}"
@@ -91,6 +91,13 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     search_fields = ("name",)
     autocompletes = ("owner",)
     actions = ("move_to_trash", "restore", "delete_selected")
+    page_view: Callable[..., HttpResponse] | None = None  # the page of a workflow's runs, set by the app that has them
+
+    def get_urls(self) -> list[Any]:
+        if self.page_view is None:
+            return super().get_urls()
+        page = path("<uuid:pk>/", self.admin_site.admin_view(self.page_view), name="workflows_workflow_page")
+        return [page, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: Any = super().get_queryset(request)

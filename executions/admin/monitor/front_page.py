@@ -46,7 +46,9 @@ def front_page(request: HttpRequest) -> HttpResponse:
         return admin.site.index(request)
     context = {"title": _("Monitor"), "clocks": list_cells.clock_texts(), "moves": run_stream.all_runs_stream_url()}
     found = {name: build_section(name, request.user) for name in SECTIONS}
-    return admin.site.index(request, context | {"monitor": found})
+    page = admin.site.index(request, context | {"monitor": found})
+    page.template_name = "admin/executions/monitor/page.html"
+    return page
 
 
 def build_section(name: str, user: Any) -> Section:

@@ -15,6 +15,7 @@ from executions.admin import formatting, list_cells, logs
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters import presets, run_filters
 from executions.admin.monitor import failures
+from executions.admin.monitor.front_page import front_page
 from executions.models import ExecutionStatus, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
@@ -76,7 +77,8 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         stream = path(
             "<uuid:pk>/stream/", self.admin_site.admin_view(run_stream.run_stream_view), name="executions_stream"
         )
-        return [stream, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
+        monitor = path("monitor/", self.admin_site.admin_view(front_page), name="executions_monitor")
+        return [stream, monitor, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
 
     def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
         address = id_search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
@@ -115,7 +117,9 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("workflow"))
     def named_workflow(self, row: Any) -> str:
-        return format_html('<a href="{}">{}</a>', reverse("workflow_page", args=[row.workflow_id]), row.workflow_name)
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:workflows_workflow_page", args=[row.workflow_id]), row.workflow_name
+        )
 
     @admin.display(description=gettext_lazy("started"))
     def started(self, row: Any) -> str:
