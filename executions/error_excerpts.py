@@ -31,14 +31,12 @@ def first(rows: Any) -> tuple[list[Any], bool]:
     return kept, len(kept) < len(found)
 
 
-def head(row: Any) -> str | None:
-    """Return the error of a row, or as much of its beginning as a list shows, with a mark."""
-    error: str | None = getattr(row, START if START in vars(row) else "error_message")
-    return None if error is None else report_texts.cut(error, MOST, vars(row).get(SIZE))
-
-
-def goes_on(row: Any) -> bool:
-    """Return whether there is more of the error than head() shows."""
-    if START in vars(row):
-        return (vars(row)[SIZE] or 0) > MOST
-    return len((row.error_message or "").encode()) > MOST
+def head(row: Any) -> tuple[str | None, bool]:
+    """Return the error of a row, or as much of its beginning as a list shows, with a mark, and whether it was cut. None
+    if the query read neither."""
+    values = vars(row)
+    error: str | None = values.get(START if START in values else "error_message")
+    if error is None:
+        return None, False
+    size = values.get(SIZE)  # where only the beginning was read
+    return report_texts.cut(error, MOST, size), (size or len(error.encode())) > MOST

@@ -1,13 +1,15 @@
 """Rows of the ledger as JSON. What a verb changes is read-only here; payloads are left out of lists."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Model
 from rest_framework import serializers
 
-from executions import error_excerpts, partitions, run_graph, validators
+from executions import partitions, run_graph, validators
 from executions.conf import executions_settings
 from executions.models import (
     ExecutionLog,
@@ -33,7 +35,7 @@ from tokens.permissions import limit_to_token
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, graph_with_levels
 from workflows.models import Graph, Node, Workflow
 
-from .fast_serializers import LeanSerializer
+from . import rows
 
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
 LISTED = [*MOVED, "error_is_cut"]
@@ -50,39 +52,41 @@ class OwnWorkflowField(RelatedField):
         return limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id")
 
 
-class HeadField(serializers.CharField):
-    """The error of a row as a list shows it: its first 2 KiB, with a mark where it goes on."""
+class RowSerializer[M: Model](StrictModelSerializer[M]):
+    """Serializer of rows that a function of `rows` writes. The fields describe what it returns.
 
-    def __init__(self) -> None:
-        super().__init__(source="*", read_only=True, allow_null=True)
+    `fields` of the context names what `?fields=` asks for.
+    """
 
-    def to_representation(self, value: Any) -> str | None:  # type: ignore[override]  # REST framework's has no null
-        return error_excerpts.head(value)
+    row: ClassVar[Callable[[Any], rows.Row]]
 
+    def get_validators(self) -> list[Any]:
+        """Return none: the ledger refuses what its constraints forbid, in its own words."""
+        return []
 
-class GoesOnField(serializers.BooleanField):
-    """Whether the error goes on behind what a list shows of it."""
-
-    def __init__(self) -> None:
-        super().__init__(source="*", read_only=True)
-
-    def to_representation(self, value: Any) -> bool:
-        return error_excerpts.goes_on(value)
+    def to_representation(self, instance: M) -> rows.Row:
+        row, fields = type(self).row(instance), self.context.get("fields")
+        return row if fields is None else {name: value for name, value in row.items() if name in fields}
 
 
 class ErrorHeads(serializers.Serializer[Any]):
-    error_message = HeadField()
-    error_is_cut = GoesOnField()
+    """The error of a row as a list shows it: its first 2 KiB, and whether it goes on."""
+
+    error_message = serializers.CharField(read_only=True, allow_null=True)
+    error_is_cut = serializers.BooleanField(read_only=True)
 
 
-class WorkflowExecutionListSerializer(LeanSerializer, ErrorHeads, StrictModelSerializer[WorkflowExecution]):
+class WorkflowExecutionListSerializer(ErrorHeads, RowSerializer[WorkflowExecution]):
+    row = rows.run_row
+
     class Meta:
         model = WorkflowExecution
         fields = ["id", "workflow", "workflow_name", "trigger_type", *LISTED, "failed_nodes", "metadata", *STAMPS]
         read_only_fields = fields
 
 
-class WorkflowExecutionSerializer(StrictTypes, LeanSerializer, StrictModelSerializer[WorkflowExecution]):
+class WorkflowExecutionSerializer(StrictTypes, RowSerializer[WorkflowExecution]):
+    row = rows.run_detail
     id = UUID7Field(required=False)
     workflow = OwnWorkflowField()
     start = serializers.BooleanField(required=False, write_only=True, help_text="Start it at once.")
@@ -145,7 +149,9 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
         return {"workflow_execution": str(instance.pk), "workflow": str(instance.workflow_id), **shown}
 
 
-class HistoryEntrySerializer(LeanSerializer, StrictModelSerializer[HistoryEntry]):
+class HistoryEntrySerializer(RowSerializer[HistoryEntry]):
+    row = rows.history_row
+
     class Meta:
         model = HistoryEntry
         fields = [
@@ -155,7 +161,8 @@ class HistoryEntrySerializer(LeanSerializer, StrictModelSerializer[HistoryEntry]
         read_only_fields = fields
 
 
-class NodeExecutionListSerializer(LeanSerializer, ErrorHeads, StrictModelSerializer[NodeExecution]):
+class NodeExecutionListSerializer(ErrorHeads, RowSerializer[NodeExecution]):
+    row = rows.node_row
     node_name = serializers.CharField(read_only=True)
 
     class Meta:
@@ -167,9 +174,10 @@ class NodeExecutionListSerializer(LeanSerializer, ErrorHeads, StrictModelSeriali
         read_only_fields = fields
 
 
-class NodeExecutionSerializer(StrictTypes, LeanSerializer, StrictModelSerializer[NodeExecution]):
+class NodeExecutionSerializer(StrictTypes, RowSerializer[NodeExecution]):
     """Takes, for a new one, `node` by its id or its name; `execution_order` is its topological level unless given."""
 
+    row = rows.node_detail
     id = UUID7Field(required=False)
     node = serializers.CharField(source="node_id")
     execution_order = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
@@ -198,40 +206,47 @@ class NodeExecutionSerializer(StrictTypes, LeanSerializer, StrictModelSerializer
         return run.add_node(node, **validated_data)
 
 
-class WorkflowExecutionAttemptListSerializer(
-    LeanSerializer, ErrorHeads, StrictModelSerializer[WorkflowExecutionAttempt]
-):
+class WorkflowExecutionAttemptListSerializer(ErrorHeads, RowSerializer[WorkflowExecutionAttempt]):
+    row = rows.attempt_row
+
     class Meta:
         model = WorkflowExecutionAttempt
         fields = ["id", "number", *LISTED]
         read_only_fields = fields
 
 
-class WorkflowExecutionAttemptSerializer(LeanSerializer, StrictModelSerializer[WorkflowExecutionAttempt]):
+class WorkflowExecutionAttemptSerializer(RowSerializer[WorkflowExecutionAttempt]):
+    row = rows.run_attempt_detail
+
     class Meta:
         model = WorkflowExecutionAttempt
         fields = ["id", "number", *MOVED, "output_data"]
         read_only_fields = fields
 
 
-class NodeExecutionAttemptListSerializer(LeanSerializer, ErrorHeads, StrictModelSerializer[NodeExecutionAttempt]):
+class NodeExecutionAttemptListSerializer(ErrorHeads, RowSerializer[NodeExecutionAttempt]):
+    row = rows.attempt_row
+
     class Meta:
         model = NodeExecutionAttempt
         fields = ["id", "number", *LISTED]
         read_only_fields = fields
 
 
-class NodeExecutionAttemptSerializer(LeanSerializer, StrictModelSerializer[NodeExecutionAttempt]):
+class NodeExecutionAttemptSerializer(RowSerializer[NodeExecutionAttempt]):
+    row = rows.node_attempt_detail
+
     class Meta:
         model = NodeExecutionAttempt
         fields = ["id", "number", *MOVED, "output_data", "error_traceback"]
         read_only_fields = fields
 
 
-class ExecutionLogSerializer(StrictTypes, LeanSerializer, StrictModelSerializer[ExecutionLog]):
+class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` is now unless given. The time inside an `id` decides on the
     partition, so it may not lie anywhere."""
 
+    row = rows.log_row
     id = UUID7Field(required=False)
     node_execution = UUIDField(source="node_execution_id", required=False, allow_null=True)
     message = serializers.CharField(trim_whitespace=False, allow_blank=True)

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from executions import partitions
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
+from executions.api.rows import log_row
 from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
 from ledgerkit.db.models import parse_uuid
@@ -46,7 +47,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
         lines = self.get_serializer(data=request.data, many=many)
         lines.is_valid(raise_exception=True)
         rows, made = self._written(lines.validated_data if many else [lines.validated_data])
-        answer = self.get_serializer(rows, many=True).data
+        answer = [log_row(row) for row in rows]
         return Response(answer if many else answer[0], status=201 if made else 200)
 
     def _written(self, lines: list[dict[str, Any]]) -> tuple[list[ExecutionLog], bool]:

@@ -13,7 +13,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from executions.api.filters import check_names
-from executions.api.serializers import NodeExecutionListSerializer, WorkflowExecutionListSerializer
+from executions.api.rows import node_row, run_row
 from executions.live import stream
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
@@ -156,8 +156,8 @@ def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
     return stream.format_events(
         step.without(nodes=not nodes, lines=not lines),
         lines=lambda step: f"[{','.join(line.text for line in step.lines)}]",
-        node=lambda node: NodeExecutionListSerializer(node).data,
-        run=lambda run: WorkflowExecutionListSerializer(run).data,
+        node=node_row,
+        run=run_row,
     )
 
 

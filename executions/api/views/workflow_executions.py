@@ -8,13 +8,12 @@ from rest_framework.response import Response
 from executions import audit, error_excerpts
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
+from executions.api.rows import log_row, node_row
 from executions.api.serializers import (
     CompleteSerializer,
     DeleteSerializer,
-    ExecutionLogSerializer,
     FailSerializer,
     GraphOfExecutionSerializer,
-    NodeExecutionListSerializer,
     NothingSerializer,
     ReasonSerializer,
     WorkflowExecutionListSerializer,
@@ -128,9 +127,9 @@ class WorkflowExecutionViewSet(
 
     def _nodes(self, run: WorkflowExecution) -> dict[str, Any]:
         rows, are_cut = error_excerpts.first(run.node_executions.visible_to(self.request.user).listed())
-        nodes = {"nodes": NodeExecutionListSerializer(rows, many=True).data}
+        nodes = {"nodes": [node_row(row) for row in rows]}
         return nodes | {"nodes_are_cut": True} if are_cut else nodes
 
     def _logs(self, run: WorkflowExecution) -> dict[str, Any]:
         lines = run.logs.visible_to(self.request.user).newest(EXPANDED_LINES)
-        return {"logs": ExecutionLogSerializer(lines, many=True).data}
+        return {"logs": [log_row(line) for line in lines]}

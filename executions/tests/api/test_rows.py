@@ -1,0 +1,83 @@
+"""Rows are what REST framework makes of their serializers' fields, which the schema describes."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from django.utils import timezone as django_timezone
+from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
+
+from executions.api import rows
+from executions.api import serializers as ours
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+
+pytestmark = pytest.mark.django_db
+STATES = ["pending", "running", "completed", "failed", "cancelled"]
+
+
+def assert_as_described(kind: Any, row: Any) -> None:
+    found = kind(row).data
+    row.error_is_cut = False  # which lists add to the columns
+    described = serializers.ModelSerializer.to_representation(kind(row), row)
+    assert JSONRenderer().render(found) == JSONRenderer().render(described)
+    assert list(found) == [name for name in kind.Meta.fields if name != "start"]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_run_and_its_node_in_every_state(state: str) -> None:
+    run = in_state(WorkflowExecutionFactory(metadata={"tags": ["ü"]}, context={"variables": {"a": [1]}}), "running")
+    node = in_state(NodeExecutionFactory(workflow_execution=run), state)
+    run = in_state(WorkflowExecutionFactory(metadata={"tags": ["x"]}), state)
+    for kind, row in [
+        (ours.WorkflowExecutionSerializer, WorkflowExecution.objects.get(pk=run.pk)),
+        (ours.WorkflowExecutionListSerializer, run),
+        (ours.NodeExecutionSerializer, NodeExecution.objects.get(pk=node.pk)),
+        (ours.NodeExecutionListSerializer, node),
+        (ours.HistoryEntrySerializer, node.workflow_execution.history.last()),
+    ]:
+        assert_as_described(kind, row)
+
+
+def test_a_line_and_an_attempt() -> None:
+    node = in_state(NodeExecutionFactory(workflow_execution=in_state(WorkflowExecutionFactory(), "running")), "failed")
+    node.retry()
+    run = in_state(WorkflowExecutionFactory(), "failed")
+    run.retry()
+    line = ExecutionLogFactory(workflow_execution=node.workflow_execution, node_execution=node, data={"a": None})
+    for kind, row in [
+        (ours.ExecutionLogSerializer, line),
+        (ours.ExecutionLogSerializer, ExecutionLogFactory()),
+        (ours.NodeExecutionAttemptSerializer, node.attempts.get()),
+        (ours.NodeExecutionAttemptListSerializer, node.attempts.get()),
+        (ours.WorkflowExecutionAttemptSerializer, run.attempts.get()),
+        (ours.WorkflowExecutionAttemptListSerializer, run.attempts.get()),
+    ]:
+        assert_as_described(kind, row)
+
+
+def test_times_are_in_utc_in_every_time_zone() -> None:
+    east = datetime(2026, 3, 1, 9, 0, 0, 5, tzinfo=timezone(timedelta(hours=9)))
+    line = ExecutionLogFactory.build(timestamp=east)
+    with django_timezone.override("Asia/Seoul"):
+        assert rows.log_row(line)["timestamp"] == "2026-03-01T00:00:00.000005Z"
+    line.timestamp = east.astimezone(UTC)
+    assert rows.log_row(line)["timestamp"] == "2026-03-01T00:00:00.000005Z"
+
+
+def test_values_that_were_not_read_are_null_and_are_not_read_now(django_assert_num_queries: Any) -> None:
+    run = WorkflowExecutionFactory(metadata={"tags": ["x"]})
+    line = ExecutionLogFactory(workflow_execution=run)
+    run = WorkflowExecution.objects.defer("metadata", "error_message", "context").get(pk=run.pk)
+    line = ExecutionLog.objects.defer("message", "data").get(pk=line.pk)
+    with django_assert_num_queries(0):
+        row, full, of_line = rows.run_row(run), rows.run_detail(run), rows.log_row(line)
+    assert (row["metadata"], row["error_message"], row["error_is_cut"]) == (None, None, False)
+    assert (full["context"], of_line["message"], of_line["data"]) == (None, None, None)
+
+
+def test_a_serializer_leaves_out_what_the_request_does_not_name() -> None:
+    run = WorkflowExecutionFactory()
+    assert ours.WorkflowExecutionSerializer(run, context={"fields": ["id"]}).data == {"id": str(run.pk)}
+    assert len(ours.WorkflowExecutionSerializer(run, context={"fields": None}).data) > 10
