@@ -134,34 +134,46 @@ class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMix
             rows = rows.annotate(owner_id=F(f"{run}workflow__owner_id"))
         return rows
 
-    def _say(self, request: Request) -> Response:
-        """The verb that the action is named after, with what the body holds; the row as it is afterwards."""
+    def row_and_body(self, request: Request) -> tuple[Any, dict[str, Any]]:
+        """Return the row to move and the validated body."""
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        row = self.get_object()
-        with audit.act_as(reason=body.validated_data.pop("reason", None) or ""):
-            getattr(row, self.action)(**body.validated_data)
+        return self.get_object(), body.validated_data
+
+    def row_response(self, row: Any) -> Response:
         return Response(self.serializer_class(row, context=self.get_serializer_context()).data)  # type: ignore[misc]
 
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: Any) -> Response:
-        return self._say(request)
+        row, _body = self.row_and_body(request)
+        row.start()
+        return self.row_response(row)
 
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: Any) -> Response:
-        return self._say(request)
+        row, body = self.row_and_body(request)
+        row.complete(**body)
+        return self.row_response(row)
 
     @action(detail=True, methods=["post"])
     def fail(self, request: Request, pk: Any) -> Response:
-        return self._say(request)
+        row, body = self.row_and_body(request)
+        row.fail(**body)
+        return self.row_response(row)
 
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: Any) -> Response:
-        return self._say(request)
+        row, body = self.row_and_body(request)
+        with audit.act_as(reason=body.get("reason") or ""):
+            row.cancel()
+        return self.row_response(row)
 
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: Any) -> Response:
-        return self._say(request)
+        row, body = self.row_and_body(request)
+        with audit.act_as(reason=body.get("reason") or ""):
+            row.retry()
+        return self.row_response(row)
 
 
 def get_visible_run(request: Request, id: Any) -> Any:

@@ -69,7 +69,9 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
 
     @action(detail=True, methods=["post"])
     def skip(self, request: Request, pk: Any) -> Response:
-        return self._say(request)
+        node, _body = self.row_and_body(request)
+        node.skip()
+        return self.row_response(node)
 
 
 class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, RunChildView):
