@@ -22,6 +22,7 @@ from .db_threads import in_thread, release_connection
 from .reader import Renderer, RunDeleted, Source, Step
 from .rights import Ground, Held
 
+LAST_EVENT_ID = "Last-Event-ID"  # the header with which a client that connects again names the last event
 TYPE = "text/event-stream"
 HEARTBEAT = 15.0  # seconds of silence after which a comment is sent: proxies close what is silent
 RETRY = 2_000  # milliseconds after which a browser connects again

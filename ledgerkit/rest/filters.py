@@ -110,8 +110,10 @@ class JSONKeyFilter(TextFilter):
     """Filter by a key of a JSON column with `@>`, which the GIN index of the column supports. `as_held` returns the
     possible stored forms of a value."""
 
-    def __init__(self, field_name: str, key: str, as_held: Callable[[str], list[Any]] = lambda text: [text]) -> None:
-        super().__init__(field_name=field_name)
+    def __init__(
+        self, field_name: str, key: str, as_held: Callable[[str], list[Any]] = lambda text: [text], **more: Any
+    ) -> None:
+        super().__init__(field_name=field_name, **more)
         self.key, self.as_held = key, as_held
 
     def filter(self, qs: Any, value: Any) -> Any:

@@ -9,7 +9,7 @@ from workflows.models import MAX_NAME
 
 
 class WorkflowFilters(df.FilterSet):  # type: ignore[misc]  # django-filter is untyped
-    name = df.CharFilter(method="of_name", min_length=1, max_length=MAX_NAME)
+    name = df.CharFilter(method="of_name", min_length=1, max_length=MAX_NAME, help_text="Of exactly this name.")
 
     def of_name(self, queryset: Any, name: str, value: str) -> Any:
         return queryset.filter(name=normalize_name(value))

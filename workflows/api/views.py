@@ -1,6 +1,7 @@
 from typing import Any, ClassVar
 
 from django.db import transaction
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,6 +30,70 @@ from .serializers import (
 WRITE = Scope.WORKFLOWS_WRITE
 
 
+@extend_schema(tags=["workflows"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listWorkflows",
+        summary="List workflows",
+        description=(
+            "By name; `name` finds those of one name. Their graphs are left out; read the single workflow for them."
+        ),
+    ),
+    create=extend_schema(
+        operation_id="createWorkflow",
+        summary="Make a workflow with its graph",
+        description=(
+            "The whole graph in one call: edges name their nodes by id or by name. What is saved is a DAG; edges "
+            "that close a circle are refused with the circle."
+        ),
+    ),
+    retrieve=extend_schema(
+        operation_id="getWorkflow",
+        summary="Read a workflow with its graph",
+        description="The workflow, its nodes and the edges between them.",
+    ),
+    update=extend_schema(
+        operation_id="replaceWorkflow",
+        summary="Replace a workflow",
+        description=(
+            "`nodes` or `edges` that are left out stay as they are; a node with the id, or else the name, of one "
+            "that is there replaces it. `version`, or `If-Match`, refuses the change where the workflow is newer."
+        ),
+    ),
+    partial_update=extend_schema(
+        operation_id="updateWorkflow",
+        summary="Change parts of a workflow",
+        description=(
+            "Only what the body names is changed; `nodes` and `edges` are replaced as a whole where they are named."
+        ),
+    ),
+    destroy=extend_schema(
+        operation_id="deleteWorkflow",
+        summary="Delete a workflow",
+        description="It is put out of use and no longer listed; its runs and their history stay.",
+    ),
+    graph=extend_schema(
+        operation_id="getWorkflowGraph",
+        summary="Read the graph of a workflow",
+        description="Its nodes with their topological levels, and the edges between them.",
+    ),
+    ensure=extend_schema(
+        operation_id="ensureWorkflow",
+        summary="Find or make a workflow by its name",
+        description=(
+            "The caller's own workflow of this name, for an engine that starts: made where there is none (201), "
+            "else changed to what the body says where it differs, which raises its version, and found (200). What"
+            " is left out keeps its value. Of several with this name it is the one that was made first."
+        ),
+    ),
+    duplicate=extend_schema(
+        operation_id="duplicateWorkflow",
+        summary="Duplicate a workflow",
+        description=(
+            "A new workflow of the caller's own with the same definition, named `name` or after the one it is made of."
+        ),
+    ),
+)
 class WorkflowViewSet(RejectIfMatchOnCreateMixin, IdempotencyMixin, PreconditionsMixin, ModelViewSet[Workflow]):
     http_method_names = METHODS
     lookup_value_converter = "uuid"

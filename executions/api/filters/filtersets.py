@@ -49,26 +49,53 @@ class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
 
 
 class WorkflowExecutionFilters(StrictFilterSet):
-    status = MultiChoiceFilter(ExecutionStatus.choices)
-    workflow = UUIDFilter(method="of_workflow")
-    trigger_type = MultiChoiceFilter(TriggerType.choices)
-    tag = JSONKeyFilter("metadata", "tags", lambda text: [[form] for form in forms(text)])
-    correlation_id = JSONKeyFilter("metadata", "correlation_id", forms)
-    triggered_by = JSONKeyFilter("metadata", "triggered_by", forms)
-    schedule_id = JSONKeyFilter("metadata", "schedule_id", forms)
-    priority = JSONKeyFilter("metadata", "priority", name_or_number)
-    parent = JSONKeyFilter("context", "parent_execution_id", execution_id)
-    created_after = DateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt")
-    started_after = DateTimeFilter(method="from_start")
-    started_before = DateTimeFilter(method="until_start")
-    ended_after = DateTimeFilter(field_name="ended_at", lookup_expr="gte")
-    ended_before = DateTimeFilter(field_name="ended_at", lookup_expr="lt")
-    duration_min = SecondsFilter(method="as_long")
-    duration_max = SecondsFilter(method="as_short")
-    has_error = BooleanFilter(field_name="error_message", lookup_expr="isnull", exclude=True)
-    has_failed_nodes = BooleanFilter(method="with_failed_nodes")
-    q = ContainsFilter(field_name="error_message", min_length=3)  # shorter ones have no trigram
+    status = MultiChoiceFilter(ExecutionStatus.choices, help_text="In one of these states.")
+    workflow = UUIDFilter(method="of_workflow", help_text="Of this workflow.")
+    trigger_type = MultiChoiceFilter(TriggerType.choices, help_text="Triggered in one of these ways.")
+    tag = JSONKeyFilter(
+        "metadata",
+        "tags",
+        lambda text: [[form] for form in forms(text)],
+        help_text="With this among the `tags` of its metadata.",
+    )
+    correlation_id = JSONKeyFilter(
+        "metadata", "correlation_id", forms, help_text="With this `correlation_id` in its metadata."
+    )
+    triggered_by = JSONKeyFilter(
+        "metadata", "triggered_by", forms, help_text="With this `triggered_by` in its metadata."
+    )
+    schedule_id = JSONKeyFilter("metadata", "schedule_id", forms, help_text="With this `schedule_id` in its metadata.")
+    priority = JSONKeyFilter("metadata", "priority", name_or_number, help_text="With this `priority` in its metadata.")
+    parent = JSONKeyFilter(
+        "context", "parent_execution_id", execution_id, help_text="With this `parent_execution_id` in its context."
+    )
+    created_after = DateTimeFilter(
+        field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
+    )
+    created_before = DateTimeFilter(
+        field_name="created_at", lookup_expr="lt", help_text="Created earlier than this time."
+    )
+    started_after = DateTimeFilter(method="from_start", help_text="Started at this time or later.")
+    started_before = DateTimeFilter(method="until_start", help_text="Started earlier than this time.")
+    ended_after = DateTimeFilter(field_name="ended_at", lookup_expr="gte", help_text="Ended at this time or later.")
+    ended_before = DateTimeFilter(field_name="ended_at", lookup_expr="lt", help_text="Ended earlier than this time.")
+    duration_min = SecondsFilter(method="as_long", help_text="At least this many seconds from start to end.")
+    duration_max = SecondsFilter(method="as_short", help_text="At most this many seconds from start to end.")
+    has_error = BooleanFilter(
+        field_name="error_message",
+        lookup_expr="isnull",
+        exclude=True,
+        help_text="With an error message, or without one.",
+    )
+    has_failed_nodes = BooleanFilter(
+        method="with_failed_nodes",
+        help_text="With nodes that failed, also where the run was completed, or without one.",
+    )
+    q = ContainsFilter(
+        field_name="error_message",
+        min_length=3,
+        help_text="With this text in the error message, or in the line's message.",
+    )  # shorter ones have no trigram
 
     def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
         return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
@@ -95,11 +122,15 @@ class WorkflowExecutionFilters(StrictFilterSet):
 
 
 class NodeExecutionFilters(StrictFilterSet):
-    status = MultiChoiceFilter(ExecutionStatus.choices)
-    node = UUIDFilter(method="of_node")
-    workflow = UUIDFilter(method="of_workflow")
-    created_after = DateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt")
+    status = MultiChoiceFilter(ExecutionStatus.choices, help_text="In one of these states.")
+    node = UUIDFilter(method="of_node", help_text="Of this node.")
+    workflow = UUIDFilter(method="of_workflow", help_text="Of this workflow.")
+    created_after = DateTimeFilter(
+        field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
+    )
+    created_before = DateTimeFilter(
+        field_name="created_at", lookup_expr="lt", help_text="Created earlier than this time."
+    )
 
     def of_node(self, queryset: Any, name: str, value: UUID) -> Any:
         if hidden(self.request, queryset, nodes=value):
@@ -122,9 +153,12 @@ class NodeExecutionFilters(StrictFilterSet):
 
 
 class LevelFilters(StrictFilterSet):
-    level = MultiChoiceFilter(LogLevel.choices)
+    level = MultiChoiceFilter(LogLevel.choices, help_text="Of one of these levels.")
     level_min = df.ChoiceFilter(
-        choices=LogLevel.choices, error_messages=invalid_choice_messages(LogLevel.choices), method="from_level"
+        choices=LogLevel.choices,
+        error_messages=invalid_choice_messages(LogLevel.choices),
+        method="from_level",
+        help_text="Of this level and above.",
     )
 
     def from_level(self, queryset: Any, name: str, value: str) -> Any:
@@ -134,10 +168,10 @@ class LevelFilters(StrictFilterSet):
 class LogsOfExecutionFilters(LevelFilters):
     """`node` is a node or a node execution; `q` is looked for in the lines of this one run."""
 
-    node = UUIDFilter(method="of_node")
-    q = ContainsFilter(field_name="message")
-    after = DateTimeFilter(field_name="timestamp", lookup_expr="gte")
-    before = DateTimeFilter(field_name="timestamp", lookup_expr="lt")
+    node = UUIDFilter(method="of_node", help_text="Of this node.")
+    q = ContainsFilter(field_name="message", help_text="With this text in the error message, or in the line's message.")
+    after = DateTimeFilter(field_name="timestamp", lookup_expr="gte", help_text="At this time or later.")
+    before = DateTimeFilter(field_name="timestamp", lookup_expr="lt", help_text="Earlier than this time.")
 
     def of_node(self, queryset: Any, name: str, value: UUID) -> Any:
         run = self.request.parser_context["kwargs"]["execution_id"]
@@ -149,8 +183,20 @@ class LogFilters(LevelFilters):
     """Across runs, only within a period."""
 
     needed = ("after", "before")
-    after = DateTimeFilter(field_name="timestamp", lookup_expr="gte", required=True, error_messages=PERIOD_NEEDED)
-    before = DateTimeFilter(field_name="timestamp", lookup_expr="lt", required=True, error_messages=PERIOD_NEEDED)
+    after = DateTimeFilter(
+        field_name="timestamp",
+        lookup_expr="gte",
+        required=True,
+        error_messages=PERIOD_NEEDED,
+        help_text="At this time or later.",
+    )
+    before = DateTimeFilter(
+        field_name="timestamp",
+        lookup_expr="lt",
+        required=True,
+        error_messages=PERIOD_NEEDED,
+        help_text="Earlier than this time.",
+    )
 
     def filter_queryset(self, queryset: Any) -> Any:
         after, before = self.form.cleaned_data["after"], self.form.cleaned_data["before"]

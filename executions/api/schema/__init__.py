@@ -1,6 +1,6 @@
-"""The API told as OpenAPI 3.1: what a stranger needs to use it. Read off what the views declare, in words of ours.
+"""The API as OpenAPI 3.1, with drf-spectacular.
 
-`words.py` names and explains each operation, `parameters.py` says what may stand in its address and headers,
-`answers.py` what it answers and refuses, `fields.py` what a value may be; `inspector.py` puts them together, and
-`examples.json` holds real answers. `make schema` writes the result to `schema.yaml`.
+Each view describes its operations by `extend_schema`, each filter its parameter by `help_text`. The modules here add
+what drf-spectacular cannot derive: parameters of the path, the query and headers, responses and refusals, exact types
+of fields. `examples.json` holds recorded responses. `make schema` writes the result to `schema.yaml`.
 """

@@ -8,12 +8,10 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, force_instance
 
 from executions.api.serializers import ExecutionLogSerializer, NodeExecutionListSerializer
-from executions.api.views.logs import MAX_LINES, LogsOfExecutionViewSet
-from executions.api.views.streams import StreamMixin
 from executions.live.stream import TYPE
 from ledgerkit.rest.preconditions import ContentETagMixin, PreconditionsMixin
 
-from . import descriptions, examples, extensions, field_schemas, parameters, responses
+from . import examples, extensions, field_schemas, parameters, responses
 
 type Schema = dict[str, Any]
 
@@ -29,19 +27,11 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
     def is_excluded(self) -> bool:
         return not hasattr(self.view, "basename")  # addresses without rows: the catch-all
 
-    # --- its name and words -------------------------------------------------
-    def get_operation_id(self) -> str:
-        return descriptions.operation_id(self.view.basename, self.view.action, self.method)
-
-    def get_summary(self) -> str:
-        return descriptions.words(self.view.basename, self.view.action)[0]
-
-    def get_description(self) -> str:
-        _summary, text = descriptions.words(self.view.basename, self.view.action)
-        return f"{text}\n\n{descriptions.needed(self.view, self.method)}"
-
-    def get_tags(self) -> list[str]:
-        return [descriptions.noun(self.view.basename).tag]
+    def get_operation(self, *args: Any) -> Any:
+        """Return the operation, whose description ends with who may call it."""
+        if operation := super().get_operation(*args):
+            operation["description"] += f"\n\n{responses.who_may(self.view, self.method)}"
+        return operation
 
     # --- what it is asked ---------------------------------------------------
     def _get_parameters(self) -> list[Schema]:
@@ -72,9 +62,10 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         return self.resolve_serializer(serializer, "request")
 
     def _one_or_many(self, one: Schema) -> Schema:
-        if not isinstance(self.view, LogsOfExecutionViewSet) or self.method != "POST":
+        most = getattr(self.view, "max_rows", None)
+        if most is None or self.method != "POST":
             return one
-        return {"anyOf": [one, {"type": "array", "items": one, "maxItems": MAX_LINES}]}
+        return {"anyOf": [one, {"type": "array", "items": one, "maxItems": most}]}
 
     # --- what it answers ----------------------------------------------------
     def _get_response_bodies(self, direction: str = "response") -> Schema:
@@ -96,7 +87,7 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
 
     @property
     def _is_stream(self) -> bool:
-        return isinstance(self.view, StreamMixin)
+        return bool(getattr(self.view, "is_stream", False))
 
     def _answer(self) -> Schema:
         row = self.resolve_serializer(self._row(), "response")

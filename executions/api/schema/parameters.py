@@ -5,8 +5,7 @@ from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS
 
-from executions.api.views.base import RunChildView
-from executions.api.views.streams import FROM, LAST_EVENT_ID, SECONDS, StreamMixin
+from executions.live.stream import LAST_EVENT_ID
 from executions.states import ExecutionStatus, LogLevel, TriggerType
 from ledgerkit.rest.filters import (
     MAX_SECONDS,
@@ -40,50 +39,6 @@ ENUMS: dict[frozenset[str], Schema] = {
     for choices in (ExecutionStatus, TriggerType, LogLevel)
 }
 
-FILTERS = {
-    "name": "Of exactly this name.",
-    "status": "In one of these states.",
-    "workflow": "Of this workflow.",
-    "trigger_type": "Triggered in one of these ways.",
-    "tag": "With this among the `tags` of its metadata.",
-    "correlation_id": "With this `correlation_id` in its metadata.",
-    "triggered_by": "With this `triggered_by` in its metadata.",
-    "schedule_id": "With this `schedule_id` in its metadata.",
-    "priority": "With this `priority` in its metadata.",
-    "parent": "With this `parent_execution_id` in its context.",
-    "duration_min": "At least this many seconds from start to end.",
-    "duration_max": "At most this many seconds from start to end.",
-    "has_error": "With an error message, or without one.",
-    "has_failed_nodes": "With nodes that failed, also where the run was completed, or without one.",
-    "q": "With this text in the error message, or in the line's message.",
-    "node": "Of this node.",
-    "level": "Of one of these levels.",
-    "level_min": "Of this level and above.",
-    "after": "At this time or later.",
-    "before": "Earlier than this time.",
-}
-PERIODS = {"after": "{} at this time or later.", "before": "{} earlier than this time."}
-
-
-STREAM: dict[str, tuple[str, Schema]] = {
-    "from": (
-        "Where to begin without an id: with all lines, or with none that is there.",
-        {"type": "string", "enum": list(FROM), "default": FROM[0]},
-    ),
-    "last_event_id": (
-        "The `id` of the last event that was read, where no header can be set.",
-        {"type": "string", "minLength": 1},
-    ),
-    "wait": (
-        "Seconds after which the stream ends; 0 gives what is new and ends.",
-        {"type": "integer", "minimum": SECONDS["wait"][0], "maximum": SECONDS["wait"][1]},
-    ),
-    "heartbeat": (
-        "Seconds of silence after which an event `heartbeat` is sent; without it, a comment after 15 seconds.",
-        {"type": "integer", "minimum": SECONDS["heartbeat"][0], "maximum": SECONDS["heartbeat"][1]},
-    ),
-}
-
 
 def in_path(names: list[str], view: Any) -> Iterator[Schema]:
     """`{id}` and `{number}` as the view's lookup says; whatever else stands in a path of ours is a UUID."""
@@ -93,12 +48,12 @@ def in_path(names: list[str], view: Any) -> Iterator[Schema]:
 
 
 def in_query(view: Any, fields: list[str]) -> Iterator[Schema]:
-    if isinstance(view, StreamMixin):
-        yield from (_query(name, *STREAM[name]) for name in view.parameters)
+    if getattr(view, "is_stream", False):
+        yield from (_query(name, *described) for name, described in view.parameters.items())
         return
     if view.action == "list":
         for name, offered in getattr(getattr(view, "filterset_class", None), "base_filters", {}).items():
-            yield _query(name, _parameter(name), _value(offered), required=offered.field.required)
+            yield _query(name, offered.field.help_text, _value(offered), required=offered.field.required)
         yield from _paging(view)
     if view.action not in {"list", "retrieve"} or not hasattr(view, "expandable"):
         return
@@ -115,11 +70,11 @@ def in_headers(view: Any, method: str, *, versioned: bool) -> Iterator[Schema]:
         yield _header(HEADER, text, key)
     if versioned and method in SAFE_METHODS:
         yield _header("If-None-Match", "The ETag that is known: 304 where the row is still this one.")
-    if isinstance(view, StreamMixin):
+    if getattr(view, "is_stream", False):
         yield _header(LAST_EVENT_ID, "The `id` of the last event that was read: what came after it is told.")
     if method in SAFE_METHODS:
         return
-    if isinstance(view, RunChildView):
+    if getattr(view, "is_of_run", False):
         yield _header("If-Match", "The ETag of the execution that this is added to: 412 where it is newer.")
     elif issubclass(type(view), PreconditionsMixin) and view.detail:
         yield _header("If-Match", "The ETag that the change is meant for: 412 where the row is newer.")
@@ -146,19 +101,6 @@ def _value(offered: Any) -> Schema:
         if isinstance(offered, kind):
             return schema
     return _text(field.min_length or 1, field.max_length)
-
-
-def _parameter(name: str) -> str:
-    """Raises LookupError, saying where to add what is missing."""
-    what, _, side = name.rpartition("_")
-    if side in PERIODS and what:
-        return PERIODS[side].format(what.capitalize())
-    try:
-        return FILTERS[name]
-    except KeyError:
-        raise LookupError(
-            f"The schema has no words for the filter {name!r}: add some to FILTERS of {__name__}."
-        ) from None
 
 
 def _text(least: int = 1, most: int | None = None) -> Schema:

@@ -2,14 +2,21 @@
 
 from typing import Any
 
-from . import descriptions, examples, responses
+from . import examples, responses
 
 type Schema = dict[str, Any]
+
+TAGS = {
+    "workflows": "Definitions: a workflow, its nodes, and the edges between them.",
+    "executions": "Runs of a workflow: make, move, find and watch them.",
+    "node executions": "What each node of a run did, and did before a retry.",
+    "logs": "Log lines of a run and of its nodes. A line is a fact: it is written once and never changed.",
+}
 
 
 def complete(result: Schema, **_: Any) -> Schema:
     """The refusals, which every operation refers to, and the tags in their order."""
-    result["tags"] = [{"name": name, "description": text} for name, text in descriptions.TAGS.items()]
+    result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     result["components"]["responses"] = responses.responses(examples.problems())
     result["components"]["schemas"] |= responses.SCHEMAS
     return result

@@ -110,6 +110,14 @@ def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
     }
 
 
+def who_may(view: Any, method: str) -> str:
+    """Return the scope that a token needs and the permission that a session's user needs."""
+    if method in SAFE_METHODS:
+        return f"A token needs the scope `{view.reads}`; a session reads what its user may see."
+    scope, permission = view.grants[view.action]
+    return f"A token needs the scope `{scope}`; a session's user needs the permission `{permission}`."
+
+
 def takes_body(view: Any, method: str) -> bool:
     """Return whether the operation takes a body; of those that delete, only one that requires a reason does."""
     asks = "destroy" in getattr(view, "serializer_classes", {})

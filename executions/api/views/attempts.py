@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
 
 from executions import error_excerpts
@@ -35,6 +36,19 @@ class AttemptsMixin(ContentETagMixin, mixins.ListModelMixin, mixins.RetrieveMode
         return error_excerpts.with_heads(row.attempts.defer(*payloads), wanted=self.shows_errors)
 
 
+@extend_schema(tags=["executions"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listExecutionAttempts",
+        summary="List earlier attempts of a run",
+        description="What the run was before each retry; the attempt that counts now is the run itself.",
+    ),
+    retrieve=extend_schema(
+        operation_id="getExecutionAttempt",
+        summary="Read an earlier attempt of a run",
+        description="By its number, from 1.",
+    ),
+)
 class AttemptsOfExecutionViewSet(AttemptsMixin, RunChildView):
     serializer_class = WorkflowExecutionAttemptSerializer
     list_class = WorkflowExecutionAttemptListSerializer
@@ -43,6 +57,19 @@ class AttemptsOfExecutionViewSet(AttemptsMixin, RunChildView):
         return self.attempts_of(self.execution)
 
 
+@extend_schema(tags=["node executions"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listNodeExecutionAttempts",
+        summary="List earlier attempts of a node execution",
+        description="What it was before each retry; the attempt that counts now is the node execution itself.",
+    ),
+    retrieve=extend_schema(
+        operation_id="getNodeExecutionAttempt",
+        summary="Read an earlier attempt of a node execution",
+        description="By its number, from 1.",
+    ),
+)
 class AttemptsOfNodeExecutionViewSet(AttemptsMixin):
     serializer_class = NodeExecutionAttemptSerializer
     list_class = NodeExecutionAttemptListSerializer

@@ -186,6 +186,8 @@ class RunChildView(MaskedBodyMixin, IdempotencyMixin, PreconditionsMixin, QueryM
     """Views of rows of one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
     write may name its version by If-Match."""
 
+    is_of_run = True
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.execution = get_visible_run(request, self.kwargs["execution_id"])

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
@@ -22,9 +23,27 @@ from .base import BY_TIME, OF_RUN, QueryMixin, RunChildView
 MAX_LINES = 10_000  # in one call; about a second's work
 
 
+@extend_schema(tags=["logs"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listExecutionLogs",
+        summary="List the log lines of a run",
+        description="Oldest first; `ordering=-timestamp` turns it round. `node` is a node or a node execution.",
+    ),
+    create=extend_schema(
+        operation_id="createExecutionLogs",
+        summary="Write log lines of a run",
+        description=(
+            "One line, answered with one; or a list of up to 10,000, answered with a list in the same order and "
+            "stored as a whole or not at all. Taken after the end of the run as well. 200 where every line was "
+            "there already under its `id` and with the same content, 409 where one has other content."
+        ),
+    ),
+)
 class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixin, RunChildView):
     """Lines are taken after the end of the run as well: the last ones often come late."""
 
+    max_rows = MAX_LINES
     serializer_class = ExecutionLogSerializer
     filterset_class = LogsOfExecutionFilters
     orderings = BY_TIME
@@ -75,6 +94,14 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
         return set(self.execution.node_executions.filter(pk__in=named).values_list("id", flat=True)) if named else set()
 
 
+@extend_schema(tags=["logs"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listLogs",
+        summary="List log lines across runs",
+        description="Newest first, within a period of at most 31 days: `after` and `before` are required.",
+    ),
+)
 class LogViewSet(mixins.ListModelMixin, QueryMixin):
     """Lines across runs."""
 

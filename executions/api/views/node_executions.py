@@ -1,5 +1,6 @@
 from typing import Any
 
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -24,6 +25,55 @@ from .base import NEWEST, OF_RUN, RunChildView, TransitionActionsMixin
 CHANGE = "executions.change_nodeexecution"
 
 
+@extend_schema(tags=["node executions"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listNodeExecutions",
+        summary="List node executions across runs",
+        description=(
+            "Newest first. Payloads (`input_data`, `output_data`, `context`, tracebacks) are left out; read the "
+            "single one for them."
+        ),
+    ),
+    retrieve=extend_schema(
+        operation_id="getNodeExecution",
+        summary="Read a node execution",
+        description="With its payloads and, if it failed, its traceback.",
+    ),
+    start=extend_schema(
+        operation_id="startNodeExecution",
+        summary="Start a node",
+        description="pending → running. Refused (409) unless its run is running.",
+    ),
+    complete=extend_schema(
+        operation_id="completeNodeExecution",
+        summary="Complete a node",
+        description="running → completed.",
+    ),
+    fail=extend_schema(
+        operation_id="failNodeExecution",
+        summary="Fail a node",
+        description="running → failed, with the error and, if any, its traceback.",
+    ),
+    skip=extend_schema(
+        operation_id="skipNodeExecution",
+        summary="Skip a node",
+        description="pending → skipped.",
+    ),
+    cancel=extend_schema(
+        operation_id="cancelNodeExecution",
+        summary="Cancel a node",
+        description="pending or running → cancelled.",
+    ),
+    retry=extend_schema(
+        operation_id="retryNodeExecution",
+        summary="Retry a failed node",
+        description=(
+            "failed → pending, while `can_retry`; the failed attempt is kept. Refused (409) where its run has "
+            "ended: the retry of a failed run retries its failed nodes."
+        ),
+    ),
+)
 class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TransitionActionsMixin):
     serializer_class = NodeExecutionSerializer
     serializer_classes = {
@@ -74,6 +124,26 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         return self.row_response(node)
 
 
+@extend_schema(tags=["node executions"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listExecutionNodes",
+        summary="List the nodes of a run",
+        description=(
+            "By topological level. Payloads (`input_data`, `output_data`, `context`, tracebacks) are left out; "
+            "read the single one for them."
+        ),
+    ),
+    create=extend_schema(
+        operation_id="createExecutionNode",
+        summary="Add a node to a run",
+        description=(
+            "A pending execution of a node of the run's workflow, which `node` names by id or by name; "
+            "`execution_order` is its topological level unless given. Refused (409) where the run has ended. One "
+            "that is there already under its `id` is answered with 200, or with 409 where its content is another."
+        ),
+    ),
+)
 class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, RunChildView):
     ordering = ("execution_order", "id")
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_nodeexecution")}

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponseBase
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException, Throttled
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -31,8 +32,25 @@ from workflows.querysets import can_view_all
 from .base import QueryMixin, get_visible_run
 
 SECONDS = {"wait": (0, 3_600), "heartbeat": (1, 60)}  # that each may say
-LAST_EVENT_ID = "Last-Event-ID"
 FROM = ("start", "now")
+PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "from": (
+        "Where to begin without an id: with all lines, or with none that is there.",
+        {"type": "string", "enum": list(FROM), "default": FROM[0]},
+    ),
+    "last_event_id": (
+        "The `id` of the last event that was read, where no header can be set.",
+        {"type": "string", "minLength": 1},
+    ),
+    "wait": (
+        "Seconds after which the stream ends; 0 gives what is new and ends.",
+        {"type": "integer", "minimum": SECONDS["wait"][0], "maximum": SECONDS["wait"][1]},
+    ),
+    "heartbeat": (
+        "Seconds of silence after which an event `heartbeat` is sent; without it, a comment after 15 seconds.",
+        {"type": "integer", "minimum": SECONDS["heartbeat"][0], "maximum": SECONDS["heartbeat"][1]},
+    ),
+}
 
 
 class EventsRenderer(BaseRenderer):
@@ -48,11 +66,12 @@ class EventsRenderer(BaseRenderer):
 
 class StreamMixin(QueryMixin):
     renderer_classes = [EventsRenderer]
-    parameters: tuple[str, ...] = ("last_event_id", "wait", "heartbeat")
+    is_stream = True
+    parameters = {name: PARAMETERS[name] for name in ("last_event_id", "wait", "heartbeat")}
     new = "now"
     run_id: UUID | None = None
 
-    def stream(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+    def follow(self, request: Request) -> HttpResponseBase:
         check_names(request, self.parameters)
         source = self.source()
         reader = stream.Reader(
@@ -109,13 +128,28 @@ class StreamMixin(QueryMixin):
 
 def _last_event_id(request: Request) -> str | None:
     """The id of the last event. A browser that connects again says the newer one in the header."""
-    return request.headers.get(LAST_EVENT_ID) or request.query_params.get("last_event_id")
+    return request.headers.get(stream.LAST_EVENT_ID) or request.query_params.get("last_event_id")
 
 
+@extend_schema(tags=["executions"])
 class StreamOfExecution(StreamMixin):
     basename = "execution"
-    parameters = ("from", *StreamMixin.parameters)
+    parameters = PARAMETERS
     new = "start"
+
+    @extend_schema(  # type: ignore[untyped-decorator]  # drf-spectacular is untyped
+        operation_id="getExecutionStream",
+        summary="Follow a run",
+        description=(
+            "Server-sent events: `logs` (lines as `logs/` prints them), `node` and `execution` (as their lists "
+            "print them, whenever one was made or moved), then `end`. All there is comes first, unless `from=now`"
+            " leaves out the lines. The `id` of an event goes back in `Last-Event-ID`: no line is missed and none"
+            " is told twice, a state may be. Comments fill the silence. 204 where the end has been told already; "
+            "429 where too many streams are open."
+        ),
+    )
+    def stream(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+        return self.follow(request)
 
     def source(self) -> RunReader:
         self.execution = get_visible_run(self.request, self.kwargs["execution_id"])
@@ -129,14 +163,24 @@ class StreamOfExecution(StreamMixin):
         return partial(as_json, *can_see_nodes_and_logs(request.user, self.execution))
 
 
+@extend_schema(tags=["executions"])
 class StreamOfExecutions(StreamMixin):
     basename = "execution"
 
     def source(self) -> AllRunsReader:
         return AllRunsReader()
 
+    @extend_schema(  # type: ignore[untyped-decorator]
+        operation_id="getExecutionMoves",
+        summary="Follow the moves of all runs",
+        description=(
+            "Server-sent events: `execution`, for each run that was made or moved from now on, as the list prints"
+            " it, and `deleted`, for each that was deleted. The `id` of an event goes back in `Last-Event-ID`. "
+            "429 where too many streams are open."
+        ),
+    )
     def moves(self, request: Request, **kwargs: Any) -> HttpResponseBase:
-        return self.stream(request, **kwargs)
+        return self.follow(request)
 
     def key(self, request: Request) -> Any:
         """Each sees their own."""

@@ -1,5 +1,6 @@
 from typing import Any
 
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -31,6 +32,83 @@ EXPANDED_LINES = 200
 CHANGE = "executions.change_workflowexecution"
 
 
+@extend_schema(tags=["executions"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listExecutions",
+        summary="List runs",
+        description=(
+            "Newest first, unless `ordering` says otherwise. Payloads (`input_data`, `output_data`, `context`, "
+            "tracebacks) are left out; read the single one for them."
+        ),
+    ),
+    create=extend_schema(
+        operation_id="createExecution",
+        summary="Make a run",
+        description=(
+            "A pending run of an active workflow. The values under `context.secrets` are masked in every answer, "
+            "and found and masked in whatever the run reports later. One that is there already under its `id` is "
+            "answered with 200, or with 409 where its content is another."
+        ),
+    ),
+    retrieve=extend_schema(
+        operation_id="getExecution",
+        summary="Read a run",
+        description=(
+            "With `expand=nodes,logs` also its node executions, as many as one page has room for (where there are"
+            " more, `nodes_are_cut` is true), and its newest 200 log lines, the oldest of them first."
+        ),
+    ),
+    destroy=extend_schema(
+        operation_id="deleteExecution",
+        summary="Delete a run",
+        description=(
+            "With its node executions, its attempts, its log lines and its history. That it was there, who "
+            "deleted it and the `reason` that the body may give are kept, for staff to see."
+        ),
+    ),
+    graph=extend_schema(
+        operation_id="getExecutionGraph",
+        summary="Read the graph that a run was made with",
+        description=(
+            "Whatever became of its workflow since: nodes, levels, edges, and what became of each node in this "
+            "run. It is empty, as the list of nodes is, for whoever may not see the node executions of others."
+        ),
+    ),
+    start=extend_schema(
+        operation_id="startExecution",
+        summary="Start a run",
+        description=(
+            "pending → running. Refused (409) while another run of the workflow is running, unless "
+            "`allow_concurrent` of this run's metadata is true."
+        ),
+    ),
+    complete=extend_schema(
+        operation_id="completeExecution",
+        summary="Complete a run",
+        description=(
+            "running → completed; pending nodes are skipped. Refused (409) while nodes are running, and says how many."
+        ),
+    ),
+    fail=extend_schema(
+        operation_id="failExecution",
+        summary="Fail a run",
+        description="running → failed; pending nodes are skipped, running ones cancelled.",
+    ),
+    cancel=extend_schema(
+        operation_id="cancelExecution",
+        summary="Cancel a run",
+        description="pending or running → cancelled, and with it every pending or running node.",
+    ),
+    retry=extend_schema(
+        operation_id="retryExecution",
+        summary="Retry a failed run",
+        description=(
+            "failed → pending. What the failed attempt was is kept; failed nodes are retried too, nodes that were"
+            " skipped or cancelled because of the failure are pending again, completed ones stay as they are."
+        ),
+    ),
+)
 class WorkflowExecutionViewSet(
     RejectIfMatchOnCreateMixin,
     CreateMixin,

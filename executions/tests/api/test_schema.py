@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
-from executions.api.schema import descriptions, examples
+from executions.api.schema import examples
 from executions.live.stream import POLL
 from executions.tests.api.recording import Recorder, play
 from pastetrader.tests.live_server import ROOT
@@ -55,16 +55,10 @@ def test_every_operation_has_an_id_a_summary_words_and_its_errors(document: Any)
         assert ("409" in operation["responses"]) == (method != "get")
 
 
-def test_a_new_operation_without_words_is_told_where_to_add_them() -> None:
-    with pytest.raises(LookupError, match=r"say in WORDS of executions.api.schema.descriptions what it does"):
-        descriptions.words("workflow", "fly")
-    with pytest.raises(LookupError, match=r"add it to NOUNS of executions.api.schema.descriptions"):
-        descriptions.noun("kite")
-
-
-def test_no_words_are_left_of_operations_that_are_gone(document: Any) -> None:
-    told = {operation["summary"] for _, _, operation in operations(document)}
-    assert {summary for summary, _ in descriptions.WORDS.values()} == told
+def test_every_parameter_has_a_description(document: Any) -> None:
+    for path, method, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            assert parameter["in"] == "path" or parameter["description"], (path, method, parameter["name"])
 
 
 def by_test_client(client: Any) -> Any:
