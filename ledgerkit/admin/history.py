@@ -28,11 +28,9 @@ class ChangesMixin(StrictAdmin):
     """Show every recorded change on the history page; Django's own page where no app records changes."""
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        if not _readers:
-            return super().history_view(request, object_id, extra_context)
         subject = self.get_object(request, unquote(object_id))
-        if subject is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]  # as Django's own does
+        if not _readers or subject is None:
+            return super().history_view(request, object_id, extra_context)
         if not self.has_view_or_change_permission(request, subject):
             raise PermissionDenied
         title = gettext("Changes of %(name)s") % {"name": subject}
