@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Model
+
 from workflows.models import retries_in
 
 from . import masking, refusal_reasons
@@ -35,7 +37,7 @@ def refusals(act: str, rows: Iterable[Any]) -> Refusals:
     return found
 
 
-def refusal(act: str, row: Any) -> InvalidTransition | None:
+def refusal(act: str, row: Model) -> InvalidTransition | None:
     """Return what the row would answer to the act; None where the act can work."""
     return refusals(act, [row]).get(row.pk)
 
@@ -44,25 +46,25 @@ def _allows(row: Any, act: str) -> bool:
     return LEADS_TO[act] in row.TRANSITIONS[row.status]
 
 
-def _without_retry(rows: Sequence[Any]) -> Refusals:
+def _without_retry(rows: Sequence[object]) -> Refusals:
     if not rows:
         return {}
     said = _spent_nodes(rows) if hasattr(rows[0], "node_executions") else _of_nodes(rows)
     return {pk: InvalidTransition("retry", ExecutionStatus.FAILED, reason) for pk, reason in said.items()}
 
 
-def _of_nodes(nodes: Sequence[Any]) -> dict[UUID, Any]:
+def _of_nodes(nodes: Sequence[Any]) -> dict[UUID, object]:
     return {node.pk: reason for node in nodes if (reason := _of_node(node))}
 
 
-def _of_node(node: Any) -> Any:
+def _of_node(node: Any) -> object:
     state = ExecutionStatus(node.workflow_execution.status)
     if state not in ACTIVE:
         return refusal_reasons.run_is(state, "retry")
     return None if node.can_retry else refusal_reasons.out_of_retries(node)
 
 
-def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, Any]:
+def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, object]:
     """Return why each of these failed runs cannot be retried: its first failed node that has no retry left."""
     failed = runs[0].node_executions.model.objects.failed().filter(workflow_execution__in=[run.pk for run in runs])
     columns = ("workflow_execution_id", "node_name", "retry_count", "node__retry_config")

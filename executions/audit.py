@@ -27,7 +27,7 @@ def note(act: str, reason: str = "", request_id: str | None = None) -> str:
 def audit_note(note: str, using: str | None = None) -> Iterator[None]:
     """Send the note with each statement within, in the same round trip: it counts until the transaction ends."""
 
-    def with_note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def with_note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> object:
         if params is None:  # of a savepoint
             return execute(sql, params, many, context)
         if context["connection"].settings_dict["OPTIONS"].get("server_side_binding"):  # takes one statement at a time

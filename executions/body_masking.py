@@ -23,7 +23,7 @@ class MaskedBody:
     texts: Mapping[str, str]
     documents: Mapping[int, tuple[Any, Any]]
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: object) -> bool:
         return value in self.texts if isinstance(value, str) else id(value) in self.documents
 
     def sent(self, value: Any) -> Any:
@@ -55,11 +55,11 @@ def remember(sent: Any, body: Any, scrubber: Scrubber, found: frozenset[str]) ->
     _masked.set(MaskedBody(scrubber, found, texts, documents))
 
 
-def _items(body: Any) -> list[dict[str, Any]]:
+def _items(body: object) -> list[dict[str, Any]]:
     return [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, dict)]
 
 
-def original_value(fields: dict[str, Any]) -> dict[str, Any]:
+def original_value(fields: dict[str, object]) -> dict[str, object]:
     """The fields, with what was sent in place of what was masked of it; the same object where nothing was."""
     masked = _masked.get()
     if masked is None:
@@ -86,7 +86,7 @@ def found() -> frozenset[str]:
     return frozenset() if masked is None else masked.found
 
 
-def is_clear(value: Any, scrubber: Scrubber) -> bool:
+def is_clear(value: object, scrubber: Scrubber) -> bool:
     """Return whether the value is part of the request's body and was masked with all that `scrubber` knows."""
     masked = _masked.get()
     if masked is None or not masked.holds(value):

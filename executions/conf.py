@@ -65,7 +65,7 @@ def fernet_key_from(text: str | bytes) -> str:
     return urlsafe_b64encode(hashlib.sha256(b"executions secrets " + force_bytes(text)).digest()).decode()
 
 
-def check_secrets_keys(**_kwargs: Any) -> list[checks.CheckMessage]:
+def check_secrets_keys(**_kwargs: object) -> list[checks.CheckMessage]:
     """Warn, in `check --deploy`, where the secrets of runs have no key of their own."""
     if executions_settings.SECRETS_KEYS:
         return []

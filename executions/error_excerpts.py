@@ -3,6 +3,7 @@
 from itertools import accumulate
 from typing import Any
 
+from django.db.models import Model, QuerySet
 from django.db.models.functions import Left
 
 from ledgerkit.conf import ledgerkit_settings
@@ -15,7 +16,7 @@ ROW = 640  # bytes of a row of a list beside its error
 START, SIZE = "error_start", "error_size"  # beside the columns of a row that was read so
 
 
-def with_heads(rows: Any, *, wanted: bool = True) -> Any:
+def with_heads(rows: QuerySet[Model], *, wanted: bool = True) -> Any:
     """Return the same rows, with the beginning of their errors, where it is wanted, in place of the errors."""
     rows = rows.defer("error_message")
     return rows if not wanted else rows.annotate(**{START: Left("error_message", MOST), SIZE: Octets("error_message")})
@@ -31,7 +32,7 @@ def first(rows: Any) -> tuple[list[Any], bool]:
     return kept, len(kept) < len(found)
 
 
-def head(row: Any) -> tuple[str | None, bool]:
+def head(row: Model) -> tuple[str | None, bool]:
     """Return the error of a row, or as much of its beginning as a list shows, with a mark, and whether it was cut. None
     if the query read neither."""
     values = vars(row)

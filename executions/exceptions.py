@@ -14,8 +14,6 @@ ProtectedError
 └── HasHistory                  what was executed cannot be deleted (of `workflows`)
 """
 
-from typing import Any
-
 from django.db import IntegrityError
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -62,7 +60,7 @@ ACTS = {
 class InvalidTransition(ValueError):
     """`act` is what was tried ("start"), `state` and `version` what the row was found in, `reason` why."""
 
-    def __init__(self, act: str, state: Any, reason: Any = "", version: int | None = None) -> None:
+    def __init__(self, act: str, state: object, reason: object = "", version: int | None = None) -> None:
         self.act, self.state, self.reason, self.version = act, str(state), reason, version
         said = {"act": ACTS.get(act, act), "state": WORDS.get(str(state), state), "reason": reason}
         self.sentence = format_lazy(REFUSED_BECAUSE if reason else REFUSED, **said)

@@ -16,7 +16,7 @@ from .secrets import Scrubber
 
 LINE = ("id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp")
 
-type Row = Sequence[Any]
+type Row = Sequence[object]
 
 
 class Encoded(str):
@@ -94,5 +94,5 @@ def _encode_row(row: Row, documents: list[int], by_keys: Scrubber) -> Row:
     return values
 
 
-def _as_json(value: Any) -> Encoded:
+def _as_json(value: object) -> Encoded:
     return Encoded(json.dumps(value, separators=(",", ":"), ensure_ascii=False))

@@ -26,7 +26,9 @@ def prepare(lines: Sequence[Any], using: str | None = None) -> None:
 def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[Any, masking.Fields]]:
     """Return the texts masked with the secrets of the run, and cut."""
     return masking.as_stored(
-        line, fields, lambda stored: {name: cut(text) if name == "message" else text for name, text in stored.items()}
+        line,
+        fields,
+        lambda stored: {name: cut(str(text)) if name == "message" else text for name, text in stored.items()},
     )
 
 

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from cryptography.fernet import InvalidToken
 from django.db import DatabaseError, models, transaction
+from django.db.models import Model, QuerySet
 
 from ledgerkit.db.json_validation import to_storable_text
 from ledgerkit.db.models import parse_uuid
@@ -30,7 +31,7 @@ from .secrets import NOTHING, RedactEverything, Scrubber, find_secret_values
 from .states import ACTIVE
 
 type Values = Mapping[UUID, set[str]]
-type Fields = dict[str, Any]
+type Fields = dict[str, object]
 type Cut = Callable[[Fields], Fields]
 
 
@@ -107,7 +108,7 @@ def mask(
     return more, known
 
 
-def mask_body(body: Any, run: UUID | None) -> Any:
+def mask_body(body: object, run: UUID | None) -> object:
     """The body of a request about a run, None of a new one, clear of what the run knows and of what stands in the body
     itself; what mask() has to know of it is remembered for the request. The connection is given back meanwhile.
     Raises what mask() raises for secrets that are too long or too many."""
@@ -174,14 +175,14 @@ def lock(run: UUID, act: str, *, or_blind: bool = False) -> RunSecrets:
         raise
 
 
-def mask_changes(row: Any, changes: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
+def mask_changes(row: Model, changes: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
     """Return those of the changes to a row that may hold anything, as they may be stored, and what is known then."""
     said = FieldValues(_run_of(row), texts_in(row, changes))
     _more, now = mask([said], act, known={said.run: known})
     return said.fields, now.get(said.run, known)
 
 
-def texts_in(row: Any, changes: Fields) -> Fields:
+def texts_in(row: Model, changes: Fields) -> Fields:
     """Return those of the changes to a row that may hold anything, and do hold something."""
     return {name: changes[name] for name in maskable_fields(row._meta.model) & set(changes) if changes[name]}
 
@@ -207,7 +208,7 @@ def mask_for_all_runs(fields: dict[str, Any], runs: Any, using: str) -> dict[str
 
 
 @lru_cache(32)
-def maskable_fields(model: Any) -> frozenset[str]:
+def maskable_fields(model: type[Model]) -> frozenset[str]:
     """The fields of a model that may hold anything."""
     kinds = (models.JSONField, models.TextField)
     names = (field.attname for field in model._meta.concrete_fields if isinstance(field, kinds))
@@ -236,7 +237,7 @@ def store_secrets(found: Values, using: str | None = None) -> KnownOf:
     return known
 
 
-def as_stored(row: Any, fields: dict[str, Any], cut: Cut = lambda fields: fields) -> Iterator[tuple[Any, Fields]]:
+def as_stored(row: Any, fields: dict[str, object], cut: Cut = lambda fields: fields) -> Iterator[tuple[Any, Fields]]:
     """Pairs of a stored row, or a copy, and of fields that somebody sends for it, each as they are once stored: the row
     was made of these fields where the two are alike in one of the pairs. No pair where the fields hold a secret that
     the run does not know: the row was made of others. `cut` is what else storing does to them.
@@ -277,7 +278,7 @@ def scrubber(run: UUID, using: str | None = None) -> Scrubber:
         return RedactEverything()
 
 
-def _piece(row: Any, names: Iterable[str]) -> FieldValues:
+def _piece(row: Model, names: Iterable[str]) -> FieldValues:
     values = vars(row)
     fields = {name: value for name in names if (value := values.get(name))}
     return FieldValues(_run_of(row), fields, values.get("_found_secret", frozenset()))
@@ -289,7 +290,7 @@ def _run_of(row: Any) -> UUID:
     return run if isinstance(run, UUID) else parse_uuid(run) or run
 
 
-def _scrub(fields: dict[str, Any], scrubber: Scrubber, is_large: bool = False) -> None:
+def _scrub(fields: dict[str, object], scrubber: Scrubber, is_large: bool = False) -> None:
     """Mask the fields. Parts of a large request body that are clear already are not masked again."""
     for name, value in fields.items():
         if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
@@ -308,7 +309,7 @@ def _read_known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, RunS
     return _read(run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False), act) if runs else {}
 
 
-def _read(rows: Any, act: str) -> dict[UUID, RunSecrets]:
+def _read(rows: QuerySet[Model], act: str) -> dict[UUID, RunSecrets]:
     return {run: known_by(act, *columns) for run, *columns in rows.values_list("pk", *COLUMNS)}
 
 

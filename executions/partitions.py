@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -80,7 +79,7 @@ def make_ahead(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
     return list(_make((partition.start for partition in plan()), using))
 
 
-def after_migrate(*, using: str, **_kwargs: Any) -> None:
+def after_migrate(*, using: str, **_kwargs: object) -> None:
     """Receives post_migrate; does nothing where the table is not (yet, or any more) migrated in."""
     forget(using)
     with connections[using].cursor() as cursor:

@@ -46,7 +46,7 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
         masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
         return super().bulk_create(objs, *args, **kwargs)
 
-    def update(self, **changes: Any) -> int:
+    def update(self, **changes: object) -> int:
         """Masked and scrubbed as save() does it, of the secrets of every run that has a row among these."""
         said = {name: changes[name] for name in masking.maskable_fields(self.model) & set(changes) if changes[name]}
         for name, value in said.items():
@@ -199,7 +199,7 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
         rows = bounded_rows.without_large_fields(self, limit).order_by("-timestamp", "-id")[:limit]
         return bounded_rows.read(rows, bounded_rows.large_fields(self))[0][::-1]
 
-    def update(self, **changes: Any) -> int:
+    def update(self, **changes: object) -> int:
         raise ImmutableLog
 
     update.alters_data = True  # type: ignore[attr-defined]
@@ -231,7 +231,7 @@ class HistoryQuerySet(models.QuerySet[Any]):
         return entries.filter(own | models.Q(node_execution=None))
 
 
-def can_see_nodes_and_logs(user: Any, run: "WorkflowExecution") -> tuple[bool, bool]:
+def can_see_nodes_and_logs(user: object, run: "WorkflowExecution") -> tuple[bool, bool]:
     """Return whether the user, who may see the run, may see its node executions, and its log lines."""
     owner = run.workflow.owner_id
     return can_see(user, "nodeexecution", owner), can_see(user, "executionlog", owner)

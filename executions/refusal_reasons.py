@@ -39,32 +39,32 @@ RUN_HINTS = {
 }
 
 
-def still_running(nodes: int) -> Any:
+def still_running(nodes: int) -> object:
     said = ngettext_lazy("{count} of its nodes is still running", "{count} of its nodes are still running", nodes)
     return format_lazy(said, count=nodes)
 
 
-def out_of_retries(node: Any) -> Any:
+def out_of_retries(node: object) -> object:
     """Return the reason for a node execution that is retried by itself."""
     return format_lazy(OUT_OF_RETRIES, **_retries(node))
 
 
-def node_out_of_retries(node: Any) -> Any:
+def node_out_of_retries(node: Any) -> object:
     """Return the reason for a node execution whose run is retried."""
     return node_out_of(node.node_name, **_retries(node))
 
 
-def node_out_of(name: Any, used: int, most: int) -> Any:
+def node_out_of(name: object, used: int, most: int) -> object:
     """The same, where the node execution was not read."""
     return format_lazy(NODE_OUT_OF_RETRIES, node=name, used=used, most=most)
 
 
-def attempt_replaced(ours: int, its: int) -> Any:
+def attempt_replaced(ours: int, its: int) -> object:
     """The object is of the attempt `ours`, its row at a later one."""
     return format_lazy(REPLACED, ours=ours, its=its)
 
 
-def run_is(state: Any, act: str) -> Any:
+def run_is(state: Any, act: str) -> object:
     """Return why `act` of a node execution is refused while its run is in `state`, with the way that does work."""
     hint = RUN_HINTS.get((act, state), RUN_IS)
     return format_lazy(hint, state=state.label)

@@ -30,7 +30,7 @@ RAISED = re.compile(r"((?:[^\W\d]\w*\.)*[^\W\d_]\w*)(?::.*)?", re.ASCII)
 LONGEST_LINE = 1_000
 
 
-def visible(body: Any) -> Any:
+def visible(body: object) -> Any:
     """Return a parsed body with the texts of its reports made storable, in place. Of a list, those of each item."""
     for item in body if isinstance(body, list) else [body]:
         if isinstance(item, dict):
@@ -42,7 +42,7 @@ def visible(body: Any) -> Any:
     return body
 
 
-def error(message: Any, traceback: Any = None) -> tuple[str, str | None]:
+def error(message: object, traceback: object = None) -> tuple[str, str | None]:
     """Return the message and the traceback of a failure, as texts. `message` may be the exception itself, and a message
     that says nothing names the class of the exception where that is known."""
     trace = None if traceback is None else to_storable_text(traceback)
@@ -61,7 +61,7 @@ def complete(row: Any) -> None:
         row.error_message, _trace = error(told, values.get("error_traceback"))
 
 
-def with_standard_errors(changes: dict[str, Any]) -> dict[str, Any]:
+def with_standard_errors(changes: dict[str, object]) -> dict[str, object]:
     """Return what update() is about to write to many rows, with a sentence for an empty error of those that failed."""
     told = changes.get("error_message")
     if not isinstance(told, str) or told.strip():

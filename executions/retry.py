@@ -19,7 +19,7 @@ from .states import ACTIVE, ExecutionStatus
 
 TEXTS = ("output_data", "error_message", "error_traceback")
 
-type Texts = dict[str, Any]
+type Texts = dict[str, object]
 
 
 class Row(NamedTuple):
@@ -51,7 +51,7 @@ class Row(NamedTuple):
         return dict(zip(TEXTS, (output, self.error_message, self.error_traceback), strict=True))
 
 
-def retry_run(run: Any) -> dict[str, Any]:
+def retry_run(run: Any) -> dict[str, object]:
     """Retry a failed run, within a transaction, and return what of its row only the database knows.
 
     Raise InvalidTransition where it is not failed or a failed node has no retry left, SecretsUnknown.
@@ -69,7 +69,7 @@ def retry_run(run: Any) -> dict[str, Any]:
     return moved
 
 
-def retry_node(node: Any) -> dict[str, Any]:
+def retry_node(node: Any) -> dict[str, object]:
     """Retry a failed node of a run that has not ended, as retry_run() does it with a run."""
     rows = type(node).objects.filter(pk=node.pk).with_run().select_related("node").defer("input_data")
     found = rows.select_for_update(of=("workflow_execution", "self"), no_key=True).first()
@@ -105,7 +105,7 @@ def _no_retry(node: Any, found: Any) -> InvalidTransition:
     return InvalidTransition("retry", found.status, refusal_reasons.out_of_retries(found), found.version)
 
 
-def _stopped_by(run: Any, failed: Sequence[Row], nodes: Sequence[Row]) -> list[Row]:
+def _stopped_by(run: object, failed: Sequence[Row], nodes: Sequence[Row]) -> list[Row]:
     """Return the nodes that the run's own end settled, or that edges lead to from a failed node."""
     others = [node for node in nodes if node.status in {ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED}]
     if all(node.settled for node in others):
@@ -115,7 +115,7 @@ def _stopped_by(run: Any, failed: Sequence[Row], nodes: Sequence[Row]) -> list[R
     return [node for node in others if node.settled or node.node_id in after]
 
 
-def _known_secrets(run: Any) -> masking.RunSecrets:
+def _known_secrets(run: object) -> masking.RunSecrets:
     return masking.known_by("retry", *(getattr(run, name) for name in masking.COLUMNS))
 
 

@@ -1,7 +1,6 @@
 """Limits on the number and length of a run's secrets: each text of the run is searched for all of them."""
 
 from collections.abc import Iterable, Iterator, Set
-from typing import Any
 
 from django.core.exceptions import ValidationError
 
@@ -24,7 +23,7 @@ TOO_LARGE = (
 )
 
 
-def check_lengths(field: str, document: Any, found: Iterable[str], extra: tuple[str, ...]) -> None:
+def check_lengths(field: str, document: object, found: Iterable[str], extra: tuple[str, ...]) -> None:
     """Raise ValidationError on `field`, naming the place, where one of what was found in it is too long."""
     most = executions_settings.SECRETS_MAX_LENGTH
     if all(len(value) <= most for value in found):
@@ -45,7 +44,9 @@ def check_number(field: str, known: Set[str], more: Set[str]) -> None:
         raise ValidationError({field: TOO_LARGE.format(place=field, most=longest, size=length)})
 
 
-def _hidden_texts(document: Any, extra: tuple[str, ...], place: str, hidden: bool = False) -> Iterator[tuple[str, str]]:
+def _hidden_texts(
+    document: object, extra: tuple[str, ...], place: str, hidden: bool = False
+) -> Iterator[tuple[str, str]]:
     """Yield the texts under keys that name a secret, with the place of each."""
     if hidden and isinstance(document, str | int | float):
         yield place, str(document)

@@ -52,7 +52,7 @@ NO_KEYS: frozenset[str] = frozenset()
 type Taken = dict[str, int]  # how often a name was given: so many keys that read alike take no longer each
 
 
-def find_secret_values(document: Any, extra: tuple[str, ...] = ()) -> set[str]:
+def find_secret_values(document: object, extra: tuple[str, ...] = ()) -> set[str]:
     """Return the values under keys that name a secret, at any depth, that are long enough to be searched for."""
     return set(_values_in(document, extra)) if isinstance(document, NESTED) else set()
 
@@ -170,7 +170,7 @@ class Scrubber:
         self._shapes.add(shape)
         return False
 
-    def document(self, value: Any) -> Any:
+    def document(self, value: object) -> Any:
         """A copy: masked under keys that name a secret, scrubbed everywhere else, in keys too."""
         if isinstance(value, str):
             return self.text(value)
@@ -185,7 +185,7 @@ class Scrubber:
             return value if (text := self.text(written)) == written else text
         return value
 
-    def _object(self, value: dict[Any, Any]) -> dict[Any, Any]:
+    def _object(self, value: dict[object, object]) -> dict[object, object]:
         clean: dict[Any, Any] = {}
         more = NO_KEYS if VALUES.isdisjoint(value) else hidden_in(value, self.named)
         taken: Taken = {}
@@ -210,7 +210,7 @@ class Scrubber:
             self._innocent.add(key)
         return innocent
 
-    def _hidden(self, value: Any) -> Any:
+    def _hidden(self, value: object) -> object:
         if isinstance(value, dict):
             clean: dict[Any, Any] = {}
             taken: Taken = {}
@@ -221,7 +221,7 @@ class Scrubber:
             return [self._hidden(item) for item in value]
         return value if value is None else MASK
 
-    def _key(self, key: Any, taken: Taken, *others: dict[Any, Any]) -> Any:
+    def _key(self, key: object, taken: Taken, *others: dict[object, object]) -> object:
         """Two keys that differ in a secret alone stay two; and neither takes the name of one that comes after it."""
         written = str(key)
         text = self._keys.get(written)  # keys are few, and each comes with every line
@@ -245,7 +245,7 @@ class RedactEverything(Scrubber):
     def text(self, text: str) -> str:
         return MASK
 
-    def _key(self, key: Any, taken: Taken, *others: dict[Any, Any]) -> Any:
+    def _key(self, key: object, taken: Taken, *others: dict[object, object]) -> object:
         return key
 
     def _is_suspect(self, text: str) -> bool:
@@ -258,7 +258,7 @@ NOTHING = Scrubber()
 at_work: ContextVar[Scrubber | None] = ContextVar("at_work", default=None)
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def _leaves(value: object) -> Iterator[str]:
     if isinstance(value, dict | list | tuple):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _leaves(item)

@@ -20,7 +20,7 @@ MAX_TAG = 255  # characters
 MOST_FAULTS = 20  # that one refusal lists
 LONG_TAG = _("a tag has at most {most} characters: choose a shorter one.")
 
-type Kind = tuple[str, Callable[[Any], bool]]
+type Kind = tuple[str, Callable[[object], bool]]
 
 
 OBJECT: Kind = ("an object", lambda value: isinstance(value, dict))
@@ -68,7 +68,7 @@ def check(field: str, value: Any) -> None:
         raise ValidationError({field: wrong})
 
 
-def with_names(metadata: Any) -> Any:
+def with_names(metadata: Any) -> object:
     """Return the metadata with its tags as names are stored; itself where they are so already."""
     tags = metadata.get("tags") if isinstance(metadata, dict) else None
     if not isinstance(tags, list) or all(not isinstance(tag, str) or tag.isascii() for tag in tags):
@@ -84,16 +84,16 @@ def _faults_of_tags(field: str, value: dict[str, Any]) -> list[Any]:
     return [f"{field}.tags.{place}: {fault}" for place, fault in said if fault][:MOST_FAULTS]
 
 
-def _fault_of(tag: str) -> Any:
+def _fault_of(tag: str) -> object:
     return format_lazy(LONG_TAG, most=MAX_TAG) if len(tag) > MAX_TAG else names.find_error(tag)
 
 
-def _is_masked(value: Any) -> bool:
+def _is_masked(value: object) -> bool:
     """A secret stood there: what has been stored so may be saved again."""
     return isinstance(value, str) and MASK in value
 
 
-def _at(value: Any, path: str) -> Any:
+def _at(value: object, path: str) -> object:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value

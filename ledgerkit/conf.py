@@ -72,7 +72,7 @@ class AppSettings:
     def register_check(self) -> None:
         checks.register(partial(self.check))  # a bound method cannot carry the attributes that Django sets
 
-    def check(self, **_kwargs: Any) -> list[checks.CheckMessage]:
+    def check(self, **_kwargs: object) -> list[checks.CheckMessage]:
         """Return an error for each key that is unknown and each value that is wrong. A system check."""
         known = self.known()
         unknown = [key for key in self.values if key not in known]

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from typing import Any
 
 EVERY = 60.0  # seconds between two log messages of one kind
 
@@ -14,7 +13,7 @@ class RateLimitedLogger:
         self.logger, self.sentence = logger, sentence
         self.last, self.count = -EVERY, 0
 
-    def __call__(self, *values: Any) -> None:
+    def __call__(self, *values: object) -> None:
         self.count += 1
         if time.monotonic() - self.last >= EVERY:
             again = f" ({self.count} times since the last such line)" if self.count > 1 else ""

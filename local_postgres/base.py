@@ -16,7 +16,7 @@ class DatabaseWrapper(PostgreSQLWrapper):
     client_class = DatabaseClient
     creation_class = DatabaseCreation
 
-    def get_connection_params(self) -> dict[str, Any]:
+    def get_connection_params(self) -> dict[str, object]:
         ensure(self.settings_dict)
         params: dict[str, Any] = super().get_connection_params()
         return params

@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from typing import Any
 
 from django.db.backends.postgresql.client import DatabaseClient as PostgreSQLClient
 
@@ -13,7 +12,7 @@ class DatabaseClient(PostgreSQLClient):
 
     @classmethod
     def settings_to_cmd_args_env(
-        cls, settings_dict: dict[str, Any], parameters: Iterable[str]
+        cls, settings_dict: dict[str, object], parameters: Iterable[str]
     ) -> tuple[list[str], dict[str, str] | None]:
         arguments, environment = super().settings_to_cmd_args_env(settings_dict, parameters)
         if "EMBEDDED" in settings_dict:

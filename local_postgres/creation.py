@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.db.backends.postgresql.creation import DatabaseCreation as PostgreSQLCreation
 
 from local_postgres.server import allow_tests
@@ -12,7 +10,7 @@ WHERE datname = %s AND usename = current_user AND pid <> pg_backend_pid()
 
 
 class DatabaseCreation(PostgreSQLCreation):
-    def _execute_create_test_db(self, cursor: Any, parameters: Any, keepdb: bool = False) -> None:
+    def _execute_create_test_db(self, cursor: object, parameters: object, keepdb: bool = False) -> None:
         """Django has no other place for what a test database needs before it is made."""
         allow_tests(self.connection.settings_dict)
         super()._execute_create_test_db(cursor, parameters, keepdb)  # type: ignore[misc]  # the stubs lack it

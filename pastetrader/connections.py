@@ -68,7 +68,7 @@ class CountedProtocol(TimedProtocol):
     network = ""
     is_counted = is_refused = False
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: object) -> None:
         super().connection_made(transport)
         self.network = network_of(self.client[0]) if self.client and not tokens_settings.PROXIES else ""
         if excess := opened.excess(self.network):
@@ -90,7 +90,7 @@ class CountedProtocol(TimedProtocol):
         self._count(True)
         super().on_response_complete()
 
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+    def _start_asgi_task(self, cycle: Any, app: object) -> None:
         self._count(not _is_stream(cycle.scope))
         super()._start_asgi_task(cycle, app)
 

@@ -115,7 +115,7 @@ def _split(name: str, value: str) -> SplitResult:
     return url
 
 
-def _host_and_options(name: str, url: SplitResult) -> dict[str, Any]:
+def _host_and_options(name: str, url: SplitResult) -> dict[str, object]:
     try:
         options: Mapping[str, str] = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query)))
     except ValueError as exc:

@@ -44,7 +44,7 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa
     return _page(request, "403_csrf.html", HTTPStatus.FORBIDDEN, _("The form was not accepted"))
 
 
-def _page(request: HttpRequest, template: str, status: HTTPStatus, title: str, **words: Any) -> HttpResponse:
+def _page(request: HttpRequest, template: str, status: HTTPStatus, title: str, **words: object) -> HttpResponse:
     context = admin.site.each_context(request) | {"title": title} | words
     return render(request, template, context, status=status)
 

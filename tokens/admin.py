@@ -48,10 +48,10 @@ class TokenForm(ModelForm):
         help_text=_("The only workflows that this token is for; none: all that its user may see."),
     )
 
-    def clean_bound_to(self) -> list[Any]:
+    def clean_bound_to(self) -> list[object]:
         return [workflow.pk for workflow in self.cleaned_data["bound_to"]]
 
-    def clean_expires_at(self) -> Any:
+    def clean_expires_at(self) -> object:
         expires_at = self.cleaned_data["expires_at"]
         if expires_at is not None and expires_at <= timezone.now():
             raise ValidationError(_("This time has passed: choose a later one, or leave it empty for no end."))
@@ -85,7 +85,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
             )  # fmt: skip
         return ("name", *(("user",) if request.user.is_superuser else ()), "scopes", "bound_to", "expires_at")
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: Any) -> Any:
         """Offer only the workflows that this user may see, in a copy of the field: the class attribute is shared by all
         requests."""
         form: Any = super().get_form(request, obj, change, **kwargs)

@@ -1,7 +1,6 @@
 """Authentication of the API by token: `Authorization: Token ptl_...`, or `Bearer` in its place."""
 
 import hashlib
-from typing import Any
 
 from django.core.cache import caches
 from rest_framework import authentication, exceptions
@@ -19,7 +18,7 @@ RIGHT = 3_600  # seconds for which a valid token is accepted although its addres
 class TokenAuthentication(authentication.TokenAuthentication):
     """REST framework's token authentication with hashed tokens. `request.auth` is the Token."""
 
-    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+    def authenticate(self, request: Request) -> tuple[object, object] | None:
         """Authenticate the request. Raises Throttled after too many wrong tokens from the address, unless this token
         was valid recently."""
         said = authentication.get_authorization_header(request)
@@ -37,7 +36,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
             caches[tokens_settings.CACHE].set(_key(said), True, RIGHT)
         return found
 
-    def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
+    def authenticate_credentials(self, key: str) -> tuple[object, object]:
         token = Token.objects.of(key)
         if token is None:
             raise exceptions.AuthenticationFailed(

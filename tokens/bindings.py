@@ -3,15 +3,17 @@
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Model
+
 _models: list[Any] = []
 
 
-def register(model: Any) -> None:
+def register(model: type[Model]) -> None:
     """Bind tokens to rows of this model, whose manager has `visible_to(user).alive()`."""
     _models[:] = [model]
 
 
-def visible_rows(user: Any) -> Any:
+def visible_rows(user: object) -> object:
     """Return the rows that the user may bind a token to; None where no model is registered."""
     return _models[0].objects.visible_to(user).alive() if _models else None
 

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from django.db.models import Model, QuerySet
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
 
 from .models import Token
 
 
-def limit_to_token(rows: Any, request: Request, path: str = "workflow_id") -> Any:
+def limit_to_token(rows: QuerySet[Model], request: Request, path: str = "workflow_id") -> Any:
     """Filter `rows` by the workflows that the request's token is bound to, if any. `path` is the lookup of their id."""
     bound_to = request.auth.bound_to if isinstance(request.auth, Token) else []
     return rows.filter(**{f"{path}__in": bound_to}) if bound_to else rows
@@ -35,7 +36,7 @@ class ScopePermission(IsAuthenticated):
         self.message = f"Your account lacks the permission {permission}. Ask an administrator for it."
         return not permission or request.user.has_perm(permission)
 
-    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
+    def has_object_permission(self, request: Request, view: object, obj: Any) -> bool:
         """Return whether a token may change a row: a scope never exceeds the permissions of its user. Staff may see
         rows of other owners without the permission to change them. `obj` is the row, or the parent of a new row; its
         `owner_id` is the id of the user who owns it."""

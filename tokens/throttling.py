@@ -1,7 +1,5 @@
 """Rate limits of the API, for each caller."""
 
-from typing import Any
-
 from rest_framework import throttling
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -23,7 +21,7 @@ class WriteThrottle(throttling.SimpleRateThrottle):
     def applies(self, method: str | None) -> bool:
         return method not in SAFE_METHODS
 
-    def get_cache_key(self, request: Request, view: Any) -> str | None:
+    def get_cache_key(self, request: Request, view: object) -> str | None:
         ident = caller_id(request)
         return self.cache_format % {"scope": self.scope, "ident": ident} if self.applies(request.method) else None
 

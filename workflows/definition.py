@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -40,7 +41,7 @@ ENDS = ("source_node_id", "target_node_id")
 CHANGEABLE = ("condition", "priority", "label")  # of an edge that is still the same one
 
 
-def too_many(kind: str, rows: Any) -> str:
+def too_many(kind: str, rows: object) -> str:
     """Return the error for too many nodes or edges, "" if the number is allowed."""
     most = {"nodes": workflows_settings.MAX_NODES, "edges": workflows_settings.MAX_EDGES}[kind]
     if not isinstance(rows, list) or len(rows) <= most:
@@ -210,14 +211,14 @@ class Definition:
         return ""
 
 
-def differs(row: Any, name: str, value: Any) -> bool:
+def differs(row: Model, name: str, value: object) -> bool:
     """Return whether storing `value` would change the field: secrets are masked and keys are unordered when stored."""
     field = row._meta.get_field(name)
     stored = field.as_stored(value) if isinstance(field, DefinitionField) else value
     return _text(getattr(row, name)) != _text(stored)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Return the value as JSON, in which 1 and true differ; in Python they are equal."""
     return json.dumps(value, sort_keys=True, default=str)
 
@@ -234,7 +235,7 @@ def _finder(nodes: list[Node]) -> Callable[[str], UUID | None]:
     return lambda text: by_id.get(text.lower()) or by_name.get(nfc(text))
 
 
-def _sizes(row: Any) -> Iterator[tuple[str, int]]:
+def _sizes(row: Model) -> Iterator[tuple[str, int]]:
     """Yield the name and the size in bytes, as JSON, of each document of a node or an edge."""
     for field in row._meta.concrete_fields:
         if isinstance(field, DefinitionField) and (value := getattr(row, field.attname)):

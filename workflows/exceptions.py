@@ -10,7 +10,6 @@ CyclicGraph     the edges form a cycle (also a ValueError)
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from django.db import IntegrityError, models, transaction
 from django.utils.text import format_lazy
@@ -32,7 +31,7 @@ CIRCLE = _("The edges close a circle: {cycle}. Remove one of them.")
 class HasHistory(models.ProtectedError):
     """A workflow or node that was executed belongs to the history: deactivate it or soft-delete it instead."""
 
-    def __init__(self, sentence: Any) -> None:
+    def __init__(self, sentence: object) -> None:
         self.sentence = sentence
         super().__init__(in_english(sentence), set())
 

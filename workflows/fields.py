@@ -36,7 +36,7 @@ class DefinitionField(models.JSONField):
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.JSONField", args, kwargs
 
-    def as_stored(self, value: Any) -> Any:
+    def as_stored(self, value: object) -> Any:
         """Return `value` with its secrets masked."""
         if not isinstance(value, dict | list | tuple):
             return value

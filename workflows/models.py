@@ -167,7 +167,7 @@ class Node(AuditedModel, UUID7Model):
     def clean(self) -> None:
         retry_config.check(self.retry_config)
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+    def delete(self, *args: object, **kwargs: object) -> tuple[int, dict[str, int]]:
         """Delete the node. Raises HasHistory if it was executed."""
         with HasHistory.translate_errors(Node):
             return super().delete(*args, **kwargs)
@@ -225,7 +225,7 @@ class Edge(AuditedModel, UUID7Model):
         return f"{self.source_node} → {self.target_node}"
 
     @property
-    def identity(self) -> tuple[Any, ...]:
+    def identity(self) -> tuple[object, ...]:
         """Return the key of the edge: edges with the same key are the same. No handle equals the empty one."""
         return self.source_node_id, self.target_node_id, self.source_handle or "", self.target_handle or ""
 
@@ -245,7 +245,7 @@ class Edge(AuditedModel, UUID7Model):
     def _check_circle(self) -> None:
         others = Edge.objects.filter(workflow=self.workflow_id).exclude(pk=self.pk).select_related(None)
         names = dict(Node.objects.current().filter(workflow=self.workflow_id).values_list("id", "name"))
-        pairs: Iterable[tuple[Any, Any]] = [
+        pairs: Iterable[tuple[object, object]] = [
             *others.values_list("source_node_id", "target_node_id"),
             (self.source_node_id, self.target_node_id),
         ]

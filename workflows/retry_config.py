@@ -1,7 +1,6 @@
 """Validation and defaults of a node's retry_config."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
@@ -20,13 +19,13 @@ def default_retry_config() -> dict[str, int]:
     return {"max_retries": MAX_RETRIES, "delay": 1}
 
 
-def retries_in(retry_config: Any) -> int:
+def retries_in(retry_config: object) -> int:
     """Return the number of retries of a failed execution, or the default if it is not configured."""
     retries = retry_config.get("max_retries", MAX_RETRIES) if isinstance(retry_config, dict) else MAX_RETRIES
     return int(retries) if is_integer(retries) else MAX_RETRIES
 
 
-def check(retry_config: Any) -> None:
+def check(retry_config: object) -> None:
     """Raise ValidationError on `retry_config` for an unknown key or an invalid number."""
     known = retry_config if isinstance(retry_config, dict) else {"max_retries": None}
     retries = known.get("max_retries", MAX_RETRIES)
@@ -36,7 +35,7 @@ def check(retry_config: Any) -> None:
         raise ValidationError({"retry_config": faults})
 
 
-def unknown_keys(retry_config: dict[Any, Any]) -> Iterator[str]:
+def unknown_keys(retry_config: dict[object, object]) -> Iterator[str]:
     unknown = (str(key) for key in retry_config if key not in KEYS)
     return (key for _number, key in zip(range(MOST_UNKNOWN), unknown, strict=False))
 

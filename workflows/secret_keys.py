@@ -85,7 +85,7 @@ def _ends_in_word(key: str, bare: str) -> bool:
     return bool(words) and (words[-1] in WORDS or (len(words) > 1 and words[-1] in LAST_OF_MANY))
 
 
-def should_mask(key: Any, item: Any, extra: tuple[str, ...] = ()) -> bool:
+def should_mask(key: object, item: object, extra: tuple[str, ...] = ()) -> bool:
     if not (isinstance(key, str) and names_secret(key, extra)):
         return False
     if item is None or _is_extra(key, extra):
@@ -100,7 +100,7 @@ def is_small(word: str) -> bool:
     return len(word) < len(str(SMALL)) and word.isdigit()
 
 
-def hidden_in(value: dict[Any, Any], extra: tuple[str, ...] = ()) -> frozenset[str]:
+def hidden_in(value: dict[object, object], extra: tuple[str, ...] = ()) -> frozenset[str]:
     """Return the keys whose values are secret because another key of the same object names the secret."""
     if VALUES.isdisjoint(value):
         return frozenset()
@@ -130,7 +130,7 @@ def hidden_items(items: Any, extra: tuple[str, ...] = ()) -> frozenset[int]:
     return frozenset(at + 1 for at in options if _is_value(items[at][:LONGEST_KEPT], items[at + 1], extra))
 
 
-def _is_value(option: str, item: Any, extra: tuple[str, ...]) -> bool:
+def _is_value(option: str, item: object, extra: tuple[str, ...]) -> bool:
     is_option = isinstance(item, str) and item[:1] == "-"
     return isinstance(item, str | int | float) and not is_option and should_mask(option, item, extra)
 
@@ -139,7 +139,7 @@ def normalize_key(key: str) -> str:
     return "".join(filter(str.isalnum, key.casefold()))
 
 
-def mask_document(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any:
+def mask_document(value: object, extra: tuple[str, ...] = (), secret: bool = False) -> object:
     """Return a copy with each value under a secret key masked; the keys are kept. `secret` masks the whole value."""
     if isinstance(value, dict):
         more = hidden_in(value, extra)
@@ -153,7 +153,7 @@ def mask_document(value: Any, extra: tuple[str, ...] = (), secret: bool = False)
     return MASK if secret and value is not None else value
 
 
-def mask_schema(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -> Any:
+def mask_schema(value: object, extra: tuple[str, ...] = (), secret: bool = False) -> object:
     """Mask a JSON Schema, whose keys are property names: keywords are kept, values given by it are masked."""
     if isinstance(value, list | tuple):
         return [mask_schema(item, extra, secret) for item in value]
@@ -162,7 +162,7 @@ def mask_schema(value: Any, extra: tuple[str, ...] = (), secret: bool = False) -
     return value if isinstance(value, bool) else mask_document(value, extra, secret)
 
 
-def _masked_keyword(key: Any, item: Any, extra: tuple[str, ...], secret: bool) -> Any:
+def _masked_keyword(key: object, item: object, extra: tuple[str, ...], secret: bool) -> object:
     if not secret:
         return mask_schema(item, extra, should_mask(key, item, extra))
     if isinstance(item, bool) or (key in DESCRIBING and not isinstance(item, dict)):

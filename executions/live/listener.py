@@ -133,7 +133,7 @@ def _parameters() -> dict[str, Any]:
     return _past_the_pooler({name: value for name, value in known.items() if name not in ours})
 
 
-def _past_the_pooler(known: dict[str, Any]) -> dict[str, Any]:
+def _past_the_pooler(known: dict[str, object]) -> dict[str, object]:
     direct = executions_settings.LISTENER_DATABASE
     if not direct:
         return known

@@ -15,6 +15,8 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
+from executions.models import NodeExecution, WorkflowExecution
+
 from . import hub, limits
 from .compression import Way, encoding_for
 from .cursor import Cursor
@@ -150,7 +152,7 @@ async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way, 
                 return
 
 
-def _encode(make: Callable[[bytes], Any], render: Renderer, step: Step) -> Any:
+def _encode(make: Callable[[bytes], object], render: Renderer, step: Step) -> object:
     return make(render(step))
 
 
@@ -169,8 +171,8 @@ def format_events(
     step: Step,
     *,
     lines: Callable[[Step], str],
-    node: Callable[[Any], Any],
-    run: Callable[[Any], Any],
+    node: Callable[[NodeExecution], object],
+    run: Callable[[WorkflowExecution], object],
 ) -> bytes:
     """The events of a step as text; `lines` gives its data in JSON. They come first and move the cursor by themselves:
     where the connection is cut between two events, a state may be told again, a line is not."""

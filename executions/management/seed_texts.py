@@ -3,7 +3,7 @@
 import json
 from itertools import accumulate
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from executions.ingest import Encoded
 from executions.models import LogLevel
@@ -79,11 +79,11 @@ class Texts:
         return message, self._data[data] if data < POOL else None
 
 
-def _json(value: Any) -> Encoded:
+def _json(value: object) -> Encoded:
     return Encoded(json.dumps(value))
 
 
-def _input(random: Random) -> dict[str, Any]:
+def _input(random: Random) -> dict[str, object]:
     return {
         "symbols": random.sample(SYMBOLS, random.randrange(1, 5)),
         "window": random.choice((21, 63, 252)),
@@ -91,14 +91,14 @@ def _input(random: Random) -> dict[str, Any]:
     }
 
 
-def _output(random: Random) -> dict[str, Any]:
+def _output(random: Random) -> dict[str, object]:
     """Return an output of mostly some hundred, sometimes some thousand bytes."""
     rows = min(150, int(random.lognormvariate(1.2, 1)))
     ranking = [{"ticker": random.choice(SYMBOLS), "score": round(random.gauss(0, 1), 6)} for _ in range(rows)]
     return {"rows": random.randrange(10_000), "ranking": ranking}
 
 
-def _data(random: Random) -> dict[str, Any]:
+def _data(random: Random) -> dict[str, object]:
     return {"symbol": random.choice(SYMBOLS), "milliseconds": random.randrange(3_000), "try": random.randrange(1, 4)}
 
 

@@ -15,6 +15,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from django.db import models
+
 from executions import ingest
 from executions.models import (
     ExecutionLog,
@@ -61,7 +63,7 @@ FIELDS: dict[Any, tuple[str, ...]] = {
     ExecutionLog: ingest.LINE,
 }  # fmt: skip
 
-type Batch = dict[Any, list[tuple[Any, ...]]]
+type Batch = dict[type[models.Model], list[tuple[object, ...]]]
 
 
 @dataclass(frozen=True)

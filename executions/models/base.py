@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F, Model, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
@@ -20,7 +20,7 @@ from ledgerkit.db.models import Value, VersionedModel, json_value
 STARTED = Now()
 END = Greatest(Now(), F("started_at"))
 
-RESET: dict[str, Any] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
+RESET: dict[str, object] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
 
 
 class Timed(models.Model):
@@ -96,7 +96,7 @@ class Execution(VersionedModel, Timed):
         to: ExecutionStatus,
         then: Callable[[], object] | None = None,
         where: Q | None = None,
-        **changes: Any,
+        **changes: object,
     ) -> None:
         """The only place where a verb changes `status`: one UPDATE that matches the states from which `to` may be
         reached, and the attempt that this object was read in. Of callers who race, the row lock lets one match; the
@@ -118,14 +118,14 @@ class Execution(VersionedModel, Timed):
                 transaction.on_commit(encryption.purge_occasionally, robust=True)
         self._take_over(moved)
 
-    def _take_over(self, moved: dict[str, Any]) -> None:
+    def _take_over(self, moved: dict[str, object]) -> None:
         """Set what a move has changed in the row. Where somebody changed other columns since this object was read, the
         move stands and the object stays stale, so that save() does not write its old values over theirs."""
         for name, value in moved.items():
             if name != "version" or value == self.version + 1:
                 setattr(self, name, value)
 
-    def _move_with_masking(self, rows: Any, act: str, changes: dict[str, Any]) -> dict[str, Any] | None:
+    def _move_with_masking(self, rows: QuerySet[Model], act: str, changes: dict[str, object]) -> dict[str, Any] | None:
         """Return what the row holds once it has moved; None where it does not match.
 
         Texts are masked by the secrets that were read with the run, and the UPDATE matches these. Where the run has
@@ -182,7 +182,7 @@ class Execution(VersionedModel, Timed):
         return super()._save_error(using)
 
 
-def _update_row(rows: Any, changes: dict[str, Any], note: str) -> dict[str, Any] | None:
+def _update_row(rows: Any, changes: dict[str, Any], note: str) -> dict[str, object] | None:
     with audit.audit_note(note):
         moved: dict[str, Any] | None = rows.update_returning(**changes)
     return moved

@@ -1,8 +1,6 @@
 """History of runs and their node executions, and of deletions. The database writes it (sql/history.sql,
 sql/deletions.sql) and nobody can change it."""
 
-from typing import Any
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -50,7 +48,7 @@ class HistoryEntry(AuditFields):
         ]
 
     @property
-    def shown_act(self) -> Any:
+    def shown_act(self) -> object:
         """The verb, or "" where none was said, for people."""
         return ACTS.get(self.act, self.act)
 

@@ -1,7 +1,5 @@
 """Template tag that draws a workflow's graph in its form."""
 
-from typing import Any
-
 from django import template
 
 from executions.admin.charts import graph_chart
@@ -11,6 +9,6 @@ register = template.Library()
 
 
 @register.inclusion_tag("admin/workflows/workflow/_preview.html")
-def graph_preview(graph: Graph) -> dict[str, Any]:
+def graph_preview(graph: Graph) -> dict[str, object]:
     """Render `{% graph_preview graph %}`; of a graph that is too large to draw, only the counts."""
     return {"drawing": graph_chart.draw_graph(graph, [], set()), "nodes": len(graph.nodes), "edges": len(graph.edges)}

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import model_ngettext
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -52,7 +53,7 @@ def reason(request: HttpRequest) -> str:
     return next(filter(None, said), "")[:MAX_REASON]
 
 
-def confirmation_page(model_admin: Any, request: HttpRequest, question: Question, error: Any = "") -> HttpResponse:
+def confirmation_page(model_admin: Any, request: HttpRequest, question: Question, error: object = "") -> HttpResponse:
     """Render the confirmation page, with the reason that was already typed."""
     named = _verb_with_items(model_admin.opts, question)
     possible, impossible = question.possible, question.impossible
@@ -78,11 +79,11 @@ def confirmation_page(model_admin: Any, request: HttpRequest, question: Question
     return TemplateResponse(request, "admin/confirm_action.html", everywhere | context | fields)
 
 
-def _verb_with_items(opts: Any, question: Question) -> Any:
+def _verb_with_items(opts: Any, question: Question) -> object:
     count = len(question.possible)
     return question.verb % {"count": count, "items": model_ngettext(opts, count)}
 
 
-def _page(row: Any) -> str:
+def _page(row: Model) -> str:
     """Return the URL of the row's change page."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])

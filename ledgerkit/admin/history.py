@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 
 from .lists import StrictAdmin
 
-type Reader = Callable[[Model], dict[str, Any]]
+type Reader = Callable[[Model], dict[str, object]]
 
 _readers: list[Reader] = []
 

@@ -31,7 +31,7 @@ class Chip:
     """An active filter, displayed above the table. `without` is the URL of the list without it."""
 
     title: Any
-    words: Any
+    words: object
     without: str
     is_excluded: bool = False
 
@@ -145,7 +145,7 @@ class StrictAdmin(SelectedAdmin):
     autocompletes: ClassVar[tuple[str, ...]] = ()  # foreign keys; autocomplete_fields refuses models without an admin
     show_facets = admin.ShowFacets.NEVER
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return StrictChangeList
 
     def get_autocomplete_fields(self, request: HttpRequest) -> Any:

@@ -6,7 +6,7 @@ the large values, only for the rows within the limit: a page of four megabytes n
 
 from typing import Any
 
-from django.db.models import Case, Expression, F, JSONField, TextField, When
+from django.db.models import Case, Expression, F, JSONField, Model, QuerySet, TextField, When
 from django.db.models.functions import Cast
 from django.db.models.lookups import LessThanOrEqual
 
@@ -27,7 +27,7 @@ def without_large_fields(rows: Any, most: int) -> Any:
     return rows.defer(*names).annotate(**beside) if names else rows
 
 
-def read(rows: Any, names: tuple[str, ...]) -> tuple[list[Any], bool]:
+def read(rows: QuerySet[Model], names: tuple[str, ...]) -> tuple[list[Any], bool]:
     """Return the rows of a without_large_fields() query up to the size limit, complete, and whether rows were cut off.
     The first row is always returned."""
     found = list(rows)
@@ -50,7 +50,7 @@ def large_fields(rows: Any) -> tuple[str, ...]:
     return tuple(name for name in fields if (name in named) is not are_left_out)
 
 
-def _whole(rows: Any, kept: list[Any], names: tuple[str, ...]) -> list[Any]:
+def _whole(rows: QuerySet[Model], kept: list[Any], names: tuple[str, ...]) -> list[object]:
     """Read the large fields into the rows, in place. Rows that were deleted since the first query are left out."""
     missing = [row.pk for row in kept if any(_is_missing(row, name) for name in names)]
     fields = rows.model._base_manager.using(rows.db).filter(pk__in=missing).values_list("pk", *names)
@@ -62,12 +62,12 @@ def _whole(rows: Any, kept: list[Any], names: tuple[str, ...]) -> list[Any]:
     return kept
 
 
-def _is_missing(row: Any, name: str) -> bool:
+def _is_missing(row: Model, name: str) -> bool:
     """Return whether the first query left the value out. A JSON null is small, and is read as None."""
     return vars(row)[_small(name)] is None and (vars(row)[_size_of(name)] or 0) > LEAST
 
 
-def _size(model: Any, name: str) -> Expression:
+def _size(model: type[Model], name: str) -> Expression:
     is_document = isinstance(model._meta.get_field(name), JSONField)
     return Octets(Cast(F(name), TextField()) if is_document else F(name))
 

@@ -1,13 +1,11 @@
 """Exceptions of saving rows, and helpers for PostgreSQL's errors."""
 
-from typing import Any
-
 from django.core.exceptions import ObjectNotUpdated
 from django.db import IntegrityError
 from django.utils.translation import override
 
 
-def in_english(sentence: Any) -> str:
+def in_english(sentence: object) -> str:
     """Return a lazy translation untranslated."""
     with override(None):
         return str(sentence)
@@ -16,7 +14,7 @@ def in_english(sentence: Any) -> str:
 class StaleObject(ObjectNotUpdated, ValueError):
     """The row was changed or deleted since the object was read. Read it again and repeat the change."""
 
-    def __init__(self, sentence: Any) -> None:
+    def __init__(self, sentence: object) -> None:
         self.sentence = sentence
         super().__init__(in_english(sentence))
 

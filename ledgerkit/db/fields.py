@@ -17,7 +17,7 @@ else:
 class NameField(CharField):
     """A name, stored and looked up in Unicode NFC (see `names`)."""
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> Any:
         found = super().to_python(value)
         return names.nfc(found) if isinstance(found, str) else found
 
@@ -33,7 +33,7 @@ class NameField(CharField):
             setattr(model_instance, self.attname, value := names.nfc(value))
         return value
 
-    def get_prep_value(self, value: Any) -> Any:
+    def get_prep_value(self, value: object) -> Any:
         found = super().get_prep_value(value)
         return names.nfc(found) if isinstance(found, str) else found
 
@@ -51,6 +51,6 @@ class NameField(CharField):
 class NameContains(IContains):
     """`icontains` for names. Django's pattern lookups do not call get_prep_value(), so it is normalised here."""
 
-    def get_prep_lookup(self) -> Any:
+    def get_prep_lookup(self) -> object:
         found = super().get_prep_lookup()
         return names.nfc(found) if isinstance(found, str) else found

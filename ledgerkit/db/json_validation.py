@@ -58,7 +58,7 @@ def is_integer(value: object) -> TypeGuard[float]:
     return type(value) is int or (isinstance(value, float) and value.is_integer())
 
 
-def check(field: str, value: Any) -> None:
+def check(field: str, value: object) -> None:
     """Raise ValidationError on `field`, with the place of the first errors of iter_errors(), or if the value is too
     large."""
     for pointer, fault in iter_errors(value):
@@ -67,7 +67,7 @@ def check(field: str, value: Any) -> None:
         raise ValidationError({field: f"{field}: {too_large}"})
 
 
-def size_fault(value: Any) -> Any:
+def size_fault(value: object) -> Any:
     """Return an error message if the value, as JSON in UTF-8, has more bytes than the setting allows; else nothing."""
     if not value or not isinstance(value, dict | list | tuple | str):
         return ""
@@ -78,7 +78,7 @@ def size_fault(value: Any) -> Any:
     return format_lazy(TOO_LARGE, size=f"{size:,}", most=f"{most:,}", setting=DOCUMENT) if size > most else ""
 
 
-def parse_utc_datetime(text: Any) -> datetime:
+def parse_utc_datetime(text: object) -> datetime:
     """Parse an ISO 8601 time and return it in UTC, the default zone. Raises ValueError for other text and for years
     outside 1970 to 9999 in UTC."""
     found = parse_datetime(text) if isinstance(text, str) else None
@@ -87,7 +87,7 @@ def parse_utc_datetime(text: Any) -> datetime:
     return _in_utc(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
-def check_moment(field: str, value: Any) -> None:
+def check_moment(field: str, value: object) -> None:
     """Raise ValidationError on `field` for a time outside the years 1970 to 9999: some readers support no others."""
     try:
         if isinstance(value, datetime):
@@ -106,7 +106,7 @@ def _in_utc(found: datetime) -> datetime:
     return utc
 
 
-def iter_errors(value: Any, depth: int = 1) -> Iterator[tuple[str, Any]]:
+def iter_errors(value: object, depth: int = 1) -> Iterator[tuple[str, Any]]:
     """Yield (JSON pointer, message) for NUL, lone surrogates, NaN, infinities and more than 64 levels of nesting.
     Pointers are built while unwinding, so valid documents cost nothing."""
     if isinstance(value, str):
@@ -119,7 +119,9 @@ def iter_errors(value: Any, depth: int = 1) -> Iterator[tuple[str, Any]]:
         yield from _inside(value, depth)
 
 
-def _inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> Iterator[tuple[str, Any]]:
+def _inside(
+    value: dict[object, object] | list[object] | tuple[object, ...], depth: int
+) -> Iterator[tuple[str, object]]:
     if depth > MAX_DEPTH:
         yield "", format_lazy(TOO_DEEP, most=MAX_DEPTH)
         return
@@ -131,11 +133,11 @@ def _inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> 
                 yield f"/{_escape_pointer(key)}{pointer}"[:MAX_POINTER], fault
 
 
-def _escape_pointer(key: Any) -> Any:
+def _escape_pointer(key: object) -> object:
     return key[:MAX_POINTER].replace("~", "~0").replace("/", "~1") if isinstance(key, str) else key
 
 
-def _text_fault(text: str) -> Any:
+def _text_fault(text: str) -> object:
     if "\x00" in text:
         return NUL
     if not text.isascii() and SURROGATES.search(text):

@@ -88,6 +88,6 @@ def _decode(field: Any, text: str) -> object:
     return value.astimezone(UTC)
 
 
-def _field(rows: QuerySet[Any], name: str) -> Any:
+def _field(rows: QuerySet[Any], name: str) -> object:
     annotation = rows.query.annotations.get(name)
     return annotation.output_field if annotation else rows.model._meta.get_field(name)

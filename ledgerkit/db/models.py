@@ -22,7 +22,7 @@ NEWER = _(
     "Read it again and repeat the change."
 )
 
-type Value = tuple[models.Field[Any, Any], Any, Any]
+type Value = tuple[models.Field[Any, Any], object, object]
 
 
 def uuid7() -> UUID:
@@ -38,7 +38,7 @@ def parse_uuid(text: Any) -> UUID | None:
         return None
 
 
-def json_value(value: Any) -> models.Value:
+def json_value(value: object) -> models.Value:
     """Return a JSON value as the `db_default` of a column."""
     return models.Value(value, output_field=models.JSONField())
 
@@ -160,13 +160,13 @@ class VersionedModel(UUID7Model):
             raise self._save_error(using)
         return rows
 
-    def _read_as(self, values: list[Value]) -> dict[str, Any]:
+    def _read_as(self, values: list[Value]) -> dict[str, object]:
         """Return the filter that the row must still match for save() to update it."""
         if "version" in self.get_deferred_fields():
             raise StaleObject(format_lazy(VERSIONLESS, kind=self._meta.verbose_name, id=self.pk))
         return {"version": self.version}
 
-    def _with_version_bump(self, values: list[Value]) -> tuple[list[Value], list[Any]]:
+    def _with_version_bump(self, values: list[Value]) -> tuple[list[Value], list[object]]:
         stamps = {"version": F("version") + 1, "updated_at": Now()}
         kept = [value for value in values if value[0].name not in stamps]
         fields: list[Any] = [self._meta.get_field(name) for name in stamps]

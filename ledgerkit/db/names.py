@@ -69,7 +69,7 @@ def find_error(name: str) -> Any:
     return format_lazy(INVISIBLE, character=_describe_character((name.strip() or name)[0]))
 
 
-def check(field: str, name: Any) -> None:
+def check(field: str, name: object) -> None:
     """Raise ValidationError on `field` if find_error() returns an error."""
     if isinstance(name, str) and (found := find_error(name)):
         raise ValidationError({field: f"{field}: {found}"})

@@ -80,7 +80,7 @@ class UUID7Field(serializers.UUIDField):
 class MomentField(serializers.DateTimeField):
     default_error_messages = {"invalid": f"{json_validation.MOMENT}."}
 
-    def to_internal_value(self, value: Any) -> datetime:
+    def to_internal_value(self, value: object) -> datetime:
         try:
             return json_validation.parse_utc_datetime(value)
         except ValueError:

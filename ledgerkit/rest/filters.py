@@ -20,7 +20,7 @@ MAX_SECONDS = 10**10
 class MomentField(forms.Field):
     default_error_messages = {"invalid": f"{json_validation.MOMENT} (in an address, + is written %2B)."}
 
-    def to_python(self, value: Any) -> datetime | None:
+    def to_python(self, value: object) -> datetime | None:
         if value in self.empty_values:
             return None
         try:
@@ -42,7 +42,7 @@ class SecondsField(forms.FloatField):
 
 
 class FlagField(forms.Field):
-    def to_python(self, value: Any) -> bool | None:
+    def to_python(self, value: object) -> bool | None:
         if value in self.empty_values:
             return None
         if value not in {"true", "false"}:
@@ -53,7 +53,7 @@ class FlagField(forms.Field):
 class CommaSeparatedWidget(forms.SelectMultiple):
     """Accept `?status=a,b` and `?status=a&status=b`."""
 
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+    def value_from_datadict(self, data: Any, files: object, name: str) -> object:
         return [word for text in data.getlist(name) for word in text.split(",")]
 
 
@@ -85,17 +85,17 @@ class SecondsFilter(df.NumberFilter):  # type: ignore[misc]  # untyped
 class BooleanFilter(df.BooleanFilter):  # type: ignore[misc]  # untyped
     field_class = FlagField
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, **more: object) -> None:
         super().__init__(widget=forms.TextInput, **more)
 
 
 class UUIDFilter(df.UUIDFilter):  # type: ignore[misc]  # untyped
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, **more: object) -> None:
         super().__init__(error_messages={"invalid": "Expected a UUID."}, **more)
 
 
 class TextFilter(df.CharFilter):  # type: ignore[misc]  # untyped
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, **more: object) -> None:
         super().__init__(strip=False, max_length=1000, **more)
 
 
@@ -128,12 +128,12 @@ def invalid_choice_messages(choices: list[tuple[str, Any]]) -> dict[str, str]:
     return {"invalid_choice": f"Expected one of: {allowed}."}
 
 
-def name_or_number(text: str) -> list[Any]:
+def name_or_number(text: str) -> list[object]:
     digits = text.removeprefix("-")
     return [text, int(text)] if digits.isascii() and digits.isdigit() and len(digits) < 19 else [text]
 
 
-def execution_id(text: str) -> list[Any]:
+def execution_id(text: str) -> list[object]:
     id = parse_uuid(text)
     if id is None:
         raise BadQuery("parent", "Expected a UUID.")

@@ -52,7 +52,7 @@ class IdempotencyMixin(BodyMixin):
 
     key: IdempotencyKey | None = None
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+    def dispatch(self, request: object, *args: Any, **kwargs: Any) -> Any:
         with ExitStack() as self.work:
             response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
             if self.key is not None and _is_kept(response.status_code):

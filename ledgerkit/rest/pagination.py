@@ -50,7 +50,7 @@ class KeysetPagination(BasePagination):
         self.has_previous = more if backwards else cursor is not None
         return self.rows
 
-    def get_paginated_response(self, data: Any) -> Response:
+    def get_paginated_response(self, data: object) -> Response:
         return Response(
             {
                 "next": self._link(-1, False) if self.has_next else None,
@@ -59,7 +59,7 @@ class KeysetPagination(BasePagination):
             }
         )
 
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def get_paginated_response_schema(self, schema: dict[str, object]) -> dict[str, object]:
         url = {"type": ["string", "null"], "format": "uri"}
         properties = {"next": url, "previous": url, "results": schema}
         return {"type": "object", "required": list(properties), "properties": properties}
@@ -102,7 +102,7 @@ def _first(rows: Any, order: Sequence[str], number: int) -> Any:
     return rows.first_of(order, number) if hasattr(rows, "first_of") else rows.order_by(*order)[:number]
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str) and not any(iter_errors(value))
 
 

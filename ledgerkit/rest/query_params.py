@@ -25,7 +25,7 @@ class BadQuery(ValidationError):
 class ListFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # untyped
     """Filter lists only. Detail routes look up their row by the path and ignore filters in the query string."""
 
-    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+    def filter_queryset(self, request: Request, queryset: object, view: Any) -> object:
         filters = self.get_filterset(request, queryset, view) if view.action == "list" else None
         if filters is None or not filters.base_filters:
             return queryset

@@ -26,7 +26,7 @@ class BodyMixin:
     """View mixin that decompresses the body. Idempotency hashes see the decompressed bytes, because compressing the
     same body again may give others."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """Decompress the body after authentication, so that anonymous clients cannot make the server decompress."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
         if request.method in WITH_BODY and _length(request):

@@ -12,7 +12,7 @@ from ledgerkit.db.json_validation import is_integer
 
 from .query_params import safe_name
 
-type Kind = tuple[type[serializers.Field[Any, Any, Any, Any]], Callable[[Any], bool], str]
+type Kind = tuple[type[serializers.Field[Any, Any, Any, Any]], Callable[[object], bool], str]
 
 # The first matching field class wins. An integer may be written 5.0, as in JSON Schema.
 KINDS: list[Kind] = [
@@ -47,14 +47,14 @@ class StrictTypes(serializers.BaseSerializer[Any]):
         unknown = (name for name in data if name not in self._taken)
         return {safe_name(name): [sentence] for name in islice(unknown, MOST_UNKNOWN)}
 
-    def _mistyped_fields(self, data: dict[str, Any]) -> dict[str, list[str]]:
+    def _mistyped_fields(self, data: dict[str, object]) -> dict[str, list[str]]:
         return {
             name: [sentence]
             for name, fits, sentence in self._type_checks
             if (value := data.get(name)) is not None and not fits(value)
         }
 
-    def _other_faults(self, data: Any) -> dict[str, Any]:
+    def _other_faults(self, data: object) -> dict[str, Any]:
         try:
             super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -72,7 +72,7 @@ class StrictTypes(serializers.BaseSerializer[Any]):
         return frozenset(self.fields if is_update else self._writable)  # type: ignore[attr-defined]  # as above
 
     @cached_property
-    def _type_checks(self) -> list[tuple[str, Callable[[Any], bool], str]]:
+    def _type_checks(self) -> list[tuple[str, Callable[[object], bool], str]]:
         fields: dict[str, Any] = self.fields  # type: ignore[attr-defined]  # of the serializer beside it
         return [
             (name, fits, sentence)

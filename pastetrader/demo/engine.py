@@ -91,7 +91,7 @@ class Engine:
             self.progress(execution)
         return bool(reason)
 
-    def _in_thread(self, execution: NodeExecution, inputs: dict[str, Any], run: WorkflowExecution) -> None:
+    def _in_thread(self, execution: NodeExecution, inputs: dict[str, object], run: WorkflowExecution) -> None:
         try:
             with record_logs(run, execution) as lines:
                 self._unless_changed(execution, lambda: self._run_node(execution, inputs, lines.flush))
@@ -105,7 +105,7 @@ class Engine:
             logger.warning("Stopped, as somebody else changed this node or its run: %s", refusal)
             execution.refresh_from_db()
 
-    def _run_node(self, execution: NodeExecution, inputs: dict[str, Any], flush: Callable[[], None]) -> None:
+    def _run_node(self, execution: NodeExecution, inputs: dict[str, object], flush: Callable[[], None]) -> None:
         execution.input_data = inputs
         execution.save(update_fields=["input_data"])
         while not self._attempt(execution, flush):
@@ -128,7 +128,7 @@ class Engine:
         self.progress(execution)
         return not execution.can_retry
 
-    def _compute(self, execution: NodeExecution) -> dict[str, Any]:
+    def _compute(self, execution: NodeExecution) -> dict[str, object]:
         function = self.functions[execution.node.config["function"]]
         output = function(Job(execution.input_data, execution.node.config, execution.attempt))
         json.dumps(output, allow_nan=False)  # what cannot be stored is the node's failure, not the engine's
@@ -146,7 +146,9 @@ class Engine:
 class Plan:
     """The node executions of one run, and what leads to what."""
 
-    def __init__(self, executions: Iterable[NodeExecution], edges: Iterable[Edge], input_data: dict[str, Any]) -> None:
+    def __init__(
+        self, executions: Iterable[NodeExecution], edges: Iterable[Edge], input_data: dict[str, object]
+    ) -> None:
         self.executions = {execution.node_id: execution for execution in executions}
         self.before: dict[Any, list[Edge]] = defaultdict(list)
         for edge in edges:
@@ -177,17 +179,17 @@ class Plan:
 
     def _holds(self, edge: Edge) -> bool:
         output = self.executions[edge.source_node_id].output_data or {}
-        condition: dict[str, Any] = edge.condition or {}
+        condition: dict[str, object] = edge.condition or {}
         return bool(output.get(condition["field"]) == condition["equals"])
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> dict[str, object]:
         """The outputs of the nodes that lead nowhere, by their names."""
         inner = {edge.source_node_id for edges in self.before.values() for edge in edges}
         last = [execution for node, execution in self.executions.items() if node not in inner]
         return {execution.node.name: execution.output_data for execution in last}
 
 
-def _begin(workflow: Workflow, values: dict[str, Any]) -> tuple[WorkflowExecution, Plan]:
+def _begin(workflow: Workflow, values: dict[str, object]) -> tuple[WorkflowExecution, Plan]:
     levels = workflow.levels()
     # Durable: the threads see only what is committed.
     with transaction.atomic(durable=True):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
 
 from executions import masking
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
@@ -110,7 +109,7 @@ def _message(record: logging.LogRecord) -> str:
         return f"{record.msg} {record.args!r}"  # arguments that do not fit the message: all of it, only less pretty
 
 
-def _data(record: logging.LogRecord) -> dict[str, Any]:
+def _data(record: logging.LogRecord) -> dict[str, object]:
     extra = {name: value for name, value in vars(record).items() if name not in STANDARD and _is_json(value)}
     if record.exc_info and record.exc_info[1]:
         extra["traceback"] = to_storable_text("".join(traceback.format_exception(record.exc_info[1])))
@@ -119,7 +118,7 @@ def _data(record: logging.LogRecord) -> dict[str, Any]:
     return extra
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):

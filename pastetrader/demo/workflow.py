@@ -1,7 +1,5 @@
 """The definition of the demo: which nodes the momentum screen has, and what leads to what."""
 
-from typing import Any
-
 from django.contrib.auth.models import User
 from django.db import transaction
 
@@ -58,13 +56,15 @@ def _momentum_name(ticker: str) -> str:
     return f"Momentum {ticker}"
 
 
-def _node(name: str, kind: NodeType, place: tuple[int, int], config: dict[str, Any], limits: dict[str, Any]) -> Node:
+def _node(
+    name: str, kind: NodeType, place: tuple[int, int], config: dict[str, object], limits: dict[str, object]
+) -> Node:
     column, row = place
     return Node(name=name, node_type=kind, position_x=240 * column, position_y=120 * row, config=config, **limits)
 
 
 def _connect(workflow: Workflow, nodes: dict[str, Node]) -> None:
-    arrows: list[tuple[str, str, dict[str, Any]]] = [("Market close", "Load prices", {})]
+    arrows: list[tuple[str, str, dict[str, object]]] = [("Market close", "Load prices", {})]
     for name in map(_momentum_name, TICKERS):
         arrows += [("Load prices", name, {}), (name, "Ranking", {}), (name, "Market filter", {})]
     arrows += [

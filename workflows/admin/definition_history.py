@@ -81,10 +81,10 @@ class DefinitionChangeAdmin(StrictAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     @admin.display(description=_("time"))
@@ -138,7 +138,7 @@ class ChangeView:
             name = "" if part["name"] == self.row.subject_name else part["name"] or ""
             yield name, [(field, _text(before), _text(after)) for field, (before, after) in self._fields(part)]
 
-    def _fields(self, part: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    def _fields(self, part: dict[str, Any]) -> Iterator[tuple[str, list[object]]]:
         """Yield the fields that differ. The ends of a created or deleted edge are left out: its name contains them."""
         for field, values in part["fields"].items():
             if field not in REFERENCES:
@@ -148,7 +148,7 @@ class ChangeView:
 
 
 @register_history
-def read_newest(subject: models.Model) -> dict[str, Any]:
+def read_newest(subject: models.Model) -> dict[str, object]:
     """Return the newest changes of a workflow or token, as admin/changes/history.html shows them."""
     newest = list(DefinitionChange.of(subject)[: SHOWN + 1])
     names = Names(newest)
@@ -159,7 +159,7 @@ def read_newest(subject: models.Model) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Return a value for display: a text unchanged, anything else as JSON, "" for a missing value."""
     if value is None:
         return ""

@@ -20,7 +20,7 @@ class StorableJSONField(forms.JSONField):
 
     default_error_messages = {"unstorable": _("This JSON cannot be stored: %(reason)s")}
 
-    def __init__(self, *, empty: Callable[[], Any] = lambda: None, **kwargs: Any) -> None:
+    def __init__(self, *, empty: Callable[[], object] = lambda: None, **kwargs: Any) -> None:
         self.empty = empty
         super().__init__(**kwargs)
 
@@ -40,21 +40,21 @@ class StorableJSONField(forms.JSONField):
     def prepare_value(self, value: Any) -> Any:
         return "" if value is None else super().prepare_value(value)
 
-    def bound_data(self, data: Any, initial: Any) -> Any:
+    def bound_data(self, data: object, initial: object) -> object:
         try:
             self.to_python(data)
         except ValidationError:
             return InvalidJSONInput(data)
         return super().bound_data(data, initial)
 
-    def _refusal(self, reason: Any) -> ValidationError:
+    def _refusal(self, reason: object) -> ValidationError:
         return ValidationError(self.error_messages["unstorable"], code="unstorable", params={"reason": reason})
 
 
 class JSONMixin:
     """Use small, resizable text areas for JSON fields."""
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: object) -> Any:
         if isinstance(db_field, models.JSONField):
             widget = forms.Textarea(attrs={"rows": 2, "cols": 32, "spellcheck": "false"})
             kinds: dict[str, Any] = {

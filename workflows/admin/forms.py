@@ -57,7 +57,7 @@ class Lines(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"strip": False, "required": False} | kwargs)
 
-    def to_python(self, value: Any) -> str:
+    def to_python(self, value: object) -> str:
         return with_lf(super().to_python(value) or "")
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -149,7 +149,7 @@ def _sentences(errors: Any, graph: dict[str, Any]) -> Iterator[str]:
         yield str(MORE % {"count": len(more)})
 
 
-def _places(errors: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+def _places(errors: object, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], str]]:
     if isinstance(errors, dict):
         for name, inner in errors.items():
             yield from _places(inner, path if name == "non_field_errors" else (*path, name))

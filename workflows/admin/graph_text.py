@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -77,13 +78,13 @@ def parse_graph(text: str) -> dict[str, list[dict[str, Any]]]:
     return graph
 
 
-def whole(graph: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+def whole(graph: dict[str, list[dict[str, object]]]) -> dict[str, list[dict[str, Any]]]:
     """Return the graph with defaults for missing fields."""
     defaults = {kind: _defaults(kind) for kind in KINDS}
     return {kind: [defaults[kind] | row for row in rows] for kind, rows in graph.items()}
 
 
-def title(kind: str, row: Any) -> str:
+def title(kind: str, row: object) -> str:
     """Return the label of a node or an edge for error messages."""
     if not isinstance(row, dict):
         return ""
@@ -96,7 +97,7 @@ def _node_names(node: Node) -> str:
     return node.name if parse_uuid(node.name) is None else str(node.pk)
 
 
-def _error(kind: str, row: Any, given: dict[str, str]) -> dict[str, Any]:
+def _error(kind: str, row: Model, given: dict[str, str]) -> dict[str, object]:
     _model, always, others = KINDS[kind]
     values = {name: given[name] if name in given else getattr(row, name) for name in always}
     defaults = _defaults(kind)
@@ -132,7 +133,7 @@ def _text_around(text: str, position: int) -> str:
     return line[max(0, column - AROUND) : column + AROUND].strip() or _("the end of the text")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _value in pairs]

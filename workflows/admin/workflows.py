@@ -6,6 +6,7 @@ from django.contrib.admin.utils import model_ngettext
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import path, reverse
 from django.utils.html import format_html
@@ -139,7 +140,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: Any) -> Any:
         """Return a new class per request, which holds the request's parameters."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.is_preview = PREVIEW in request.POST
@@ -156,7 +157,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             request.refusal = getattr(refusal, "sentence", BETWEEN)  # type: ignore[attr-defined]  # for get_form()
         return super().changeform_view(request, *args, **kwargs)
 
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(self, request: HttpRequest, context: Any, *args: object, **kwargs: object) -> HttpResponse:
         form = context["adminform"].form
         faults = form.errors.get("graph", []) if form.is_bound else []
         added = {name: request.POST.get(name, "") for name in ADDED}
@@ -184,7 +185,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return None if getattr(request, "changed_nothing", False) else super().log_change(request, obj, message)
 
-    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+    def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:
         if not getattr(request, "changed_nothing", False):
             return super().response_change(request, obj)
         self.message_user(request, gettext("Nothing was changed."), messages.INFO)
@@ -251,7 +252,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             self.message_user(request, done % {"count": count, "items": items}, messages.SUCCESS)
         return None
 
-    def _did(self, request: HttpRequest, row: Workflow, act: Callable[[Workflow], Any]) -> bool:
+    def _did(self, request: HttpRequest, row: Workflow, act: Callable[[Workflow], object]) -> bool:
         try:
             with transaction.atomic():
                 if act is Workflow.delete:

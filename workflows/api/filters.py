@@ -1,8 +1,7 @@
 """Filters of the list of workflows."""
 
-from typing import Any
-
 import django_filters as df
+from django.db.models import Model, QuerySet
 
 from ledgerkit.db import names
 from workflows.models import MAX_NAME
@@ -11,7 +10,7 @@ from workflows.models import MAX_NAME
 class WorkflowFilters(df.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     name = df.CharFilter(method="of_name", min_length=1, max_length=MAX_NAME, help_text="Of exactly this name.")
 
-    def of_name(self, queryset: Any, name: str, value: str) -> Any:
+    def of_name(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         return queryset.filter(name=normalize_name(value))
 
 

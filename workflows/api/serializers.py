@@ -33,7 +33,7 @@ class NodeSerializer(StrictTypes, StrictModelSerializer[Node]):
             "timeout_seconds", "retry_config",
         ]  # fmt: skip
 
-    def validate_retry_config(self, value: Any) -> Any:
+    def validate_retry_config(self, value: Any) -> object:
         if unknown := list(retry_config.unknown_keys(value)):
             sentence = UNKNOWN_KEY.format(keys=" and ".join(retry_config.KEYS))
             raise serializers.ValidationError({safe_name(key): [sentence] for key in unknown})
@@ -118,7 +118,7 @@ class EnsureSerializer(WorkflowSerializer):
     class Meta(WorkflowSerializer.Meta):
         read_only_fields = [*WorkflowSerializer.Meta.read_only_fields, "id", "version"]
 
-    def update(self, instance: Workflow, validated_data: dict[str, Any]) -> Workflow:
+    def update(self, instance: Workflow, validated_data: dict[str, object]) -> Workflow:
         """Write only differences, so that the version is incremented only by a change."""
         if self.is_unchanged(instance):
             return instance
@@ -172,7 +172,7 @@ class GraphSerializer(serializers.Serializer[Any]):
     nodes = GraphNodeSerializer(many=True)
     edges = GraphEdgeSerializer(many=True)
 
-    def to_representation(self, instance: Graph) -> dict[str, Any]:
+    def to_representation(self, instance: Graph) -> dict[str, object]:
         """Return the fields of a Graph, which are JSON already."""
         return {
             "workflow": str(instance.workflow_id),

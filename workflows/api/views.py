@@ -167,7 +167,7 @@ class WorkflowViewSet(RejectIfMatchOnCreateMixin, IdempotencyMixin, Precondition
         shown = Workflow.objects.with_graph().get(pk=new.pk)
         return Response(WorkflowSerializer(shown, context=self.get_serializer_context()).data, status=201)
 
-    def check_object_permissions(self, request: Request, obj: Any) -> None:
+    def check_object_permissions(self, request: Request, obj: object) -> None:
         """Check the permissions; skip the object's for `duplicate`, which only reads the original."""
         if self.action != "duplicate":
             super().check_object_permissions(request, obj)

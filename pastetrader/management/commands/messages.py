@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.core.management import BaseCommand, CommandError
 
 from pastetrader import translations
@@ -9,7 +7,7 @@ class Command(BaseCommand):
     help = "Update the Korean catalogues from the sources and compile them. Needs GNU gettext."
     requires_system_checks: list[str] = []
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, **options: object) -> None:
         try:
             translations.update()
         except translations.ToolsMissing as error:

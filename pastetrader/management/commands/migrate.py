@@ -8,6 +8,6 @@ from ledgerkit.db.timeouts import no_limit
 class Command(Migrate):
     """Django's own, without the time limit on statements: an index on a large table takes as long as it takes."""
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         with no_limit(options["database"]):
             super().handle(*args, **options)

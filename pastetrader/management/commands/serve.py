@@ -5,7 +5,6 @@ import signal
 import socket
 from argparse import BooleanOptionalAction
 from itertools import count
-from typing import Any
 
 import uvicorn
 from django.conf import settings
@@ -41,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action=flag, default=EMBEDDED, help="run the demo where the ledger is empty")
         parser.add_argument("--superuser", action=flag, default=EMBEDDED, help="make a superuser where there is none")
 
-    def handle(self, *, host: str, port: int, demo: bool, superuser: bool, **options: Any) -> None:
+    def handle(self, *, host: str, port: int, demo: bool, superuser: bool, **options: object) -> None:
         listener = _listen(host, port)
         settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
         if not EMBEDDED and (error := unreachable()):
@@ -69,7 +68,7 @@ class Command(BaseCommand):
         self._say(f"Running it again for {TOO_EARLY}, which fails on purpose ...")
         self._run_demo("As meant, it failed", as_of=TOO_EARLY)
 
-    def _run_demo(self, failure: str, **options: Any) -> None:
+    def _run_demo(self, failure: str, **options: object) -> None:
         try:
             call_command("demo", **options)
         except CommandError as error:  # what went wrong is in the ledger, which can be served

@@ -6,7 +6,6 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import Any
 
 import django
 from django.contrib.auth import get_user_model
@@ -35,7 +34,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--owner", metavar="NAME", help="whose workflow it is; else the first superuser's")
 
-    def handle(self, *, owner: str | None, as_of: str | None = None, **options: Any) -> None:
+    def handle(self, *, owner: str | None, as_of: str | None = None, **options: object) -> None:
         user = _user(owner) if owner else _first_superuser()
         workflow = get_or_make(user)
         self._say(f"Running {workflow.name} ...")
@@ -92,7 +91,7 @@ def _first_superuser() -> User | None:
     return get_user_model()._default_manager.filter(is_superuser=True).order_by("pk").first()
 
 
-def _values(workflow: Workflow, user: User | None, as_of: str | None) -> dict[str, Any]:
+def _values(workflow: Workflow, user: User | None, as_of: str | None) -> dict[str, object]:
     return {
         "trigger_type": TriggerType.MANUAL,
         "input_data": workflow.variables | ({"as_of": as_of} if as_of else {}),
