@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState
 
 from browser import chromium
-from browser.axe import PHONE, STILL, WIDE
+from browser.axe import NO_FADES, PHONE, WIDE
 from browser.live_site import Stage, stage
 from browser.pages import PAGES, View
 
@@ -65,11 +65,11 @@ def shoot(context: BrowserContext, site: Stage, view: View, variant: str) -> int
     page, size = context.new_page(), VARIANTS[variant]["viewport"]
     site.show(page, view)
     page.locator(view.shows).first.wait_for()
+    page.evaluate(NO_FADES)
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(height, LONGEST[size["width"]]))})
     if view.scroll_to:
         page.locator(view.scroll_to).first.evaluate("each => each.scrollIntoView()")
-    page.evaluate(STILL)
     picture = packed(page.screenshot(animations="disabled"))
     page.close()
     return (FOLDER / f"{view.name}-{variant}.png").write_bytes(picture)
