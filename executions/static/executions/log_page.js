@@ -234,6 +234,7 @@ async function begin() {
     list.build(chunks, seed);
     document.getElementById("content-main").classList.add("is-alive");
     fit();
+    addEventListener("resize", fit); // not before: there are no lists yet
     if (isLedSomewhere() && place != null) {
         const row = await list.show(place, asked.get("at") === "end" ? 0.9 : 0.3);
         if (asked.get("at") !== "end" && (asked.has("at") || location.hash)) point(row);
@@ -254,7 +255,6 @@ if (index && form) {
     if (isLive()) tail = new Tail(page);
     for (const each of document.querySelectorAll(".log-steps")) each.hidden = !index.matches?.length;
     document.addEventListener("click", onClick);
-    addEventListener("resize", fit);
     bindForm();
     bindKeys();
     begin().then(() => tail?.start(!isLedSomewhere() && !index.matches));
