@@ -1,9 +1,10 @@
-"""One server and one browser for the whole folder, a context of its own for each test, watched by a guard."""
+"""One server and one browser for the whole folder, a page of its own for each test, watched by a guard."""
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
@@ -18,6 +19,12 @@ expect.set_options(timeout=30_000)
 # Of the scope of the package, not of the session: while Playwright is at work a loop of asyncio runs in this thread,
 # and Django refuses to speak to a database beside one.
 here = pytest.fixture(scope="package")
+OPTIONS: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}, "locale": "en-GB", "timezone_id": "UTC"}
+
+
+class Guarded(NamedTuple):
+    context: BrowserContext
+    guard: Guard
 
 
 @here
@@ -47,6 +54,25 @@ def session(browser: Browser, site: Stage) -> StorageState:
     return screenshots.signed_in(browser, site)
 
 
+@here
+def with_scripts(browser: Browser, site: Stage) -> Iterator[Guarded]:
+    """A context for all tests that need none of their own: scripts and styles are in its cache."""
+    with guarded(browser, site) as made:
+        yield made
+
+
+@here
+def without_scripts(browser: Browser, site: Stage) -> Iterator[Guarded]:
+    with guarded(browser, site, java_script_enabled=False) as made:
+        yield made
+
+
+@contextmanager
+def guarded(browser: Browser, site: Stage, **options: Any) -> Iterator[Guarded]:
+    with browser.new_context(**OPTIONS | options) as context:
+        yield Guarded(context, Guard(context, site.address))
+
+
 @pytest.fixture
 def guards() -> Iterator[list[Guard]]:
     """Yield the guards of all contexts of the test; a fault that one of them caught fails the test."""
@@ -58,46 +84,53 @@ def guards() -> Iterator[list[Guard]]:
 
 @pytest.fixture
 def opened(browser: Browser, site: Stage, guards: list[Guard]) -> Iterator[Callable[..., BrowserContext]]:
-    """A new context, with Playwright's own options."""
-    contexts: list[BrowserContext] = []
+    """A new context, with Playwright's own options: for a test that changes cookies or the clock."""
+    with ExitStack() as contexts:
 
-    def make(**options: Any) -> BrowserContext:
-        options = {"viewport": {"width": 1360, "height": 900}, "locale": "en-GB", "timezone_id": "UTC"} | options
-        contexts.append(browser.new_context(**options))
-        guards.append(Guard(contexts[-1], site.address))
-        return contexts[-1]
+        def make(**options: Any) -> BrowserContext:
+            made = contexts.enter_context(guarded(browser, site, **options))
+            guards.append(made.guard)
+            return made.context
 
-    yield make
-    for context in contexts:
-        context.close()
+        yield make
+
+
+@contextmanager
+def new_page(shared: Guarded, guards: list[Guard], session: StorageState | None) -> Iterator[Page]:
+    """Open a page of a shared context, which keeps nothing of earlier tests but its cache."""
+    shared.guard.reset()
+    guards.append(shared.guard)
+    shared.context.clear_cookies()
+    if session:
+        shared.context.add_cookies(session["cookies"])
+    page = shared.context.new_page()
+    yield page
+    for each in shared.context.pages:
+        each.close()
 
 
 @pytest.fixture
-def page(opened: Callable[..., BrowserContext], session: StorageState) -> Page:
+def page(with_scripts: Guarded, guards: list[Guard], session: StorageState) -> Iterator[Page]:
     """Return a page of admin, who is logged in."""
-    return opened(storage_state=session).new_page()
+    with new_page(with_scripts, guards, session) as made:
+        yield made
 
 
 @pytest.fixture
-def stranger(opened: Callable[..., BrowserContext]) -> Page:
+def stranger(with_scripts: Guarded, guards: list[Guard]) -> Iterator[Page]:
     """Return a page of an anonymous user."""
-    return opened().new_page()
+    with new_page(with_scripts, guards, None) as made:
+        yield made
 
 
 @pytest.fixture
-def plain(opened: Callable[..., BrowserContext], session: StorageState) -> Page:
+def plain(without_scripts: Guarded, guards: list[Guard], session: StorageState) -> Iterator[Page]:
     """Return a page of admin in a browser without JavaScript."""
-    return opened(storage_state=session, java_script_enabled=False).new_page()
+    with new_page(without_scripts, guards, session) as made:
+        yield made
 
 
 @pytest.fixture
-def guard(page: Page, guards: list[Guard]) -> Guard:
-    return guards[0]
-
-
-@pytest.fixture
-def engine(site: Stage, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Yield an engine with a run of a workflow that is named after the test."""
-    started = Engine(site, request.node.name.removeprefix("test_").replace("_", " ").capitalize())
-    yield started
-    started.stop()
+def engine(site: Stage, request: pytest.FixtureRequest) -> Engine:
+    """Return an engine with a run of a workflow that is named after the test."""
+    return Engine(site, request.node.name.removeprefix("test_").replace("_", " ").capitalize())

@@ -1,35 +1,43 @@
-"""A client of browser.log_writer: starts it as a process and sends it commands."""
+"""An engine that knows only the API: it makes a workflow of two nodes and a run, and reports what becomes of them."""
 
-import json
-import subprocess
-import sys
 from typing import Any
 
-from browser.live_site import Stage
-from pastetrader.tests.live_server import ROOT
+from fuzz.ledger import Ledger
+
+LEVELS = {"log": "info", "error": "error"}
+FAILURE = {"error_message": "line 409 is cut off"}
+TRACEBACK = {"error_traceback": 'File "load.py", line 12, in rows'}  # a node's; a run has none
 
 
 class Engine:
-    """`ids` are those of the run and its two nodes."""
+    """`ids` are those of the run and of its two nodes, Load and Rank."""
 
-    def __init__(self, site: Stage, name: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "browser.log_writer", site.address, site.token, name],
-            cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        self.ids: dict[str, str] = self._hear()
+    def __init__(self, site: Ledger, name: str) -> None:
+        self.site = site
+        nodes = [{"name": "Load", "node_type": "adapter"}, {"name": "Rank", "node_type": "aggregator"}]
+        edges = [{"source_node": "Load", "target_node": "Rank"}]
+        workflow = self._create("workflows/", {"name": name, "nodes": nodes, "edges": edges})
+        self.run = self._create("executions/", {"workflow": workflow, "trigger_type": "event"})
+        self.nodes = {node: self._create(f"executions/{self.run}/nodes/", {"node": node}) for node in ("Load", "Rank")}
+        self.ids = self.nodes | {"run": self.run}
 
     def __call__(self, verb: str, what: str) -> tuple[int, Any]:
-        """Send a command; return the status and the body of the response."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{verb} {what}\n")
-        self.process.stdin.flush()
-        status, body = self._hear()
-        return status, body
+        """Do `start`, `complete`, `fail` or `retry` with `run` or a node, or `log` or `error` with a text.
 
-    def stop(self) -> None:
-        self.process.communicate(timeout=30)
+        Return the status and the body of the response.
+        """
+        if verb in LEVELS:
+            line = {"level": LEVELS[verb], "message": what, "node_execution": self.nodes["Load"]}
+            return self._post(f"executions/{self.run}/logs/", line)
+        row = f"executions/{self.run}" if what == "run" else f"node-executions/{self.nodes[what]}"
+        failure = FAILURE if what == "run" else FAILURE | TRACEBACK
+        return self._post(f"{row}/{verb}/", failure if verb == "fail" else {})
 
-    def _hear(self) -> Any:
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
+    def _create(self, path: str, body: Any) -> str:
+        status, created = self._post(path, body)
+        assert status == 201, created
+        return str(created["id"])
+
+    def _post(self, path: str, body: Any) -> tuple[int, Any]:
+        status, answer, _headers = self.site.call("POST", path, body, {})
+        return status, answer

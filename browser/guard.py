@@ -27,9 +27,8 @@ class Guard:
     reasons of requests without a response."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
-        self.host, self.faults, self.assets = urlsplit(address).netloc, list[str](), dict[str, int]()
-        self.expected: set[int] = set()
-        self.expected_failures = {"net::ERR_ABORTED"}
+        self.host = urlsplit(address).netloc
+        self.reset()
         context.expose_function("tellAssets", self._weigh)
         context.add_init_script(WATCH)
         context.on("console", self._hear)
@@ -37,6 +36,12 @@ class Guard:
         context.on("request", self._look)
         context.on("response", self._judge)
         context.on("requestfailed", self._lose)
+
+    def reset(self) -> None:
+        """Forget what an earlier test of the same context expected and caused."""
+        self.faults, self.assets = list[str](), dict[str, int]()
+        self.expected = set[int]()
+        self.expected_failures = {"net::ERR_ABORTED"}
 
     def check(self) -> None:
         assert not self.faults, "\n".join(self.faults)

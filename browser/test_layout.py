@@ -97,10 +97,7 @@ def long_names(site: Stage) -> Iterator[dict[str, str]]:
     site.call("DELETE", f"workflows/{workflow}/", None, {})
 
 
-def test_no_page_is_wider_than_its_window_for_a_long_name(
-    long_names: dict[str, str], opened: Callable[..., BrowserContext], session: StorageState, site: Stage
-) -> None:
-    page = opened(storage_state=session).new_page()
+def test_no_page_is_wider_than_its_window_for_a_long_name(long_names: dict[str, str], page: Page, site: Stage) -> None:
     wider: dict[str, list[int]] = {}
     for address in OF_LONG:
         page.goto(site.address + address.format_map(long_names))
@@ -170,23 +167,19 @@ MESSAGES = """
 """
 
 
-def test_a_name_of_one_long_word_makes_nothing_wide(
-    opened: Callable[..., BrowserContext], session: StorageState, site: Stage
-) -> None:
+def test_a_name_of_one_long_word_makes_nothing_wide(page: Page, site: Stage) -> None:
     engine = Engine(site, "W" * 255)
-    engine("start", "run")
-    engine("start", "Load")
-    engine("log", "price    volume")
-    engine("fail", "Load")
-    engine.stop()
+    for verb, what in (("start", "run"), ("start", "Load"), ("log", "price    volume"), ("fail", "Load")):
+        engine(verb, what)
+    run = f"{RUNS}{engine.run}/change/"
+    page.goto(site.url(run))
+    workflow = str(page.locator(".ledger-head a").first.get_attribute("href"))
     faults = []
-    for width in (390, 720, 1440):
-        page = opened(viewport={"width": width, "height": 900}, storage_state=session).new_page()
-        page.goto(site.url(f"/admin/executions/workflowexecution/{engine.ids['run']}/change/"))
-        workflow = page.locator(".ledger-head a").first.get_attribute("href")
-        paths = [page.url, page.url.replace("change/", "logs/"), site.url(RUNS), site.url(str(workflow))]
-        for path in [*paths, site.url(f"/admin/executions/nodeexecution/{engine.ids['Load']}/change/")]:
-            page.goto(path)
+    node = f"/admin/executions/nodeexecution/{engine.ids['Load']}/change/"
+    for path in (run, f"{RUNS}{engine.run}/logs/", RUNS, workflow, node):
+        page.goto(site.url(path))
+        for width in (1440, 720, 390):
+            page.set_viewport_size({"width": width, "height": 900})
             faults += [f"{path} at {width}: {page.evaluate(WIDER)} px too wide"] if page.evaluate(WIDER) > 0 else []
             faults += [f"{path} at {width}: {cell}" for cell in (*page.evaluate(OUTSIDE), *page.evaluate(MESSAGES))]
     assert not faults, "\n".join(faults)

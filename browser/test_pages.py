@@ -1,9 +1,7 @@
 """Every page of ours, for everybody."""
 
-from collections.abc import Callable
-
 import pytest
-from playwright.sync_api import BrowserContext, Page, StorageState, expect
+from playwright.sync_api import Page, expect
 
 from browser.axe import PHONE, WAYS, check_accessible
 from browser.live_site import Stage
@@ -22,10 +20,9 @@ NAMED = [pytest.param(view, id=view.name) for view in PAGES]
 
 
 @pytest.mark.parametrize("view", [each for each in NAMED if each.id not in LEFT_OUT])
-def test_a_page_violates_no_rule_of_wcag(
-    view: View, opened: Callable[..., BrowserContext], session: StorageState, site: Stage
-) -> None:
-    page = opened(storage_state=session if view.signed_in else None).new_page()
+def test_a_page_violates_no_rule_of_wcag(view: View, page: Page, site: Stage) -> None:
+    if not view.signed_in:
+        page.context.clear_cookies()
     site.show(page, view)
     expect(page.locator(view.shows).first).to_be_visible()
     check_accessible(page, WAYS if LONG or view.name not in ALIKE else WAYS[1:])
