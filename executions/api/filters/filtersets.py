@@ -1,6 +1,7 @@
 """Filter sets of the lists."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -112,12 +113,13 @@ class WorkflowExecutionFilters(StrictFilterSet):
         started = GreaterThan(sort_keys.STARTED, sort_keys.NEVER)
         return queryset.filter(LessThan(sort_keys.STARTED, value), started, started_at__lt=value)
 
-    def as_long(self, queryset: Any, name: str, value: timedelta) -> Any:
-        return queryset.filter(GreaterThanOrEqual(sort_keys.DURATION, value))
+    def as_long(self, queryset: Any, name: str, value: Decimal) -> Any:
+        return queryset.filter(GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=float(value))))
 
-    def as_short(self, queryset: Any, name: str, value: timedelta) -> Any:
+    def as_short(self, queryset: Any, name: str, value: Decimal) -> Any:
+        most = timedelta(seconds=float(value))
         return queryset.filter(
-            LessThanOrEqual(sort_keys.DURATION, value), GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=0))
+            LessThanOrEqual(sort_keys.DURATION, most), GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=0))
         )
 
 

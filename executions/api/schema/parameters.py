@@ -92,14 +92,14 @@ def _paging(view: Any) -> Iterator[Schema]:
 def _value(offered: Any) -> Schema:
     """The schema of a filter's value."""
     field = offered.field
+    for kind, schema in KINDS.items():
+        if isinstance(offered, kind):
+            return schema
     if choices := [value for value, _label in getattr(field, "choices", ()) if value]:
         word = ENUMS.get(frozenset(choices)) or {"type": "string", "enum": choices}
         return _several(word) if isinstance(offered, MultiChoiceFilter) else word
     if isinstance(offered, UUIDFilter) or getattr(offered, "as_held", None) is execution_id:
         return UUID
-    for kind, schema in KINDS.items():
-        if isinstance(offered, kind):
-            return schema
     return _text(field.min_length or 1, field.max_length)
 
 

@@ -12,12 +12,13 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, body_masking, masking, report_texts, sort_keys
-from executions.api.filters import PAGING, ListFilterBackend, MultiChoiceFilter, check_names, parse_name_list
 from executions.models import WorkflowExecution
+from ledgerkit.rest.filters import MultiChoiceFilter
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
+from ledgerkit.rest.parameter_names import PAGING, check_names, parse_name_list
 from ledgerkit.rest.preconditions import PreconditionsMixin
-from ledgerkit.rest.query_params import BadQuery
+from ledgerkit.rest.query_params import BadQuery, ListFilterBackend
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 

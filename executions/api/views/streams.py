@@ -13,7 +13,6 @@ from rest_framework.exceptions import APIException, Throttled
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
-from executions.api.filters import check_names
 from executions.api.rows import node_row, run_row
 from executions.live import stream
 from executions.live.cursor import BadCursor, Cursor
@@ -23,6 +22,7 @@ from executions.live.reauthentication import permission_grounds, reauthenticated
 from executions.models import WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from ledgerkit.rest.django_request import django_request
+from ledgerkit.rest.parameter_names import check_names
 from ledgerkit.rest.query_params import BadQuery
 from tokens.models import Token
 from tokens.permissions import limit_to_token
