@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -18,7 +17,9 @@ from executions import audit
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
+from executions.tests.acceptance import fresh, race
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
+from pastetrader.tests.proofs import times
 from workflows.definition import Definition
 from workflows.models import Graph, Node, Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -26,24 +27,6 @@ from workflows.tests.factories import WorkflowFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SECRET = "swordfish-99"
-
-
-def race(acts: list[Callable[[], Any]]) -> list[Any]:
-    """Does them all at once, each in its own thread and connection; what each returned, or the error it met."""
-    barrier = threading.Barrier(len(acts))
-
-    def run(act: Callable[[], Any]) -> Any:
-        try:
-            connection.ensure_connection()
-            barrier.wait(timeout=60)
-            return act()
-        except ValueError as error:
-            return error
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(run, acts))
 
 
 def verb(row: Any, name: str, *arguments: Any) -> Callable[[], str]:
@@ -55,6 +38,11 @@ def verb(row: Any, name: str, *arguments: Any) -> Callable[[], str]:
         return name
 
     return say
+
+
+def test_a_started_run_is_running_for_every_connection() -> None:
+    run = in_state(WorkflowExecutionFactory(), "running")
+    assert race([lambda: str(fresh(run).status)] * 4) == ["running"] * 4
 
 
 @pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
@@ -70,7 +58,7 @@ def test_of_32_callers_who_start_exactly_one_wins(factory: Any) -> None:
 
 
 @pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(times(3, 20)))
 def test_64_callers_of_every_verb_leave_one_end_and_one_winner_of_each_step(factory: Any, seed: int) -> None:
     row = factory()
     acts = [("start",), ("complete", {"a": 1}), ("fail", "broke"), ("cancel",)] * 16
@@ -104,12 +92,60 @@ def test_runs_that_allow_it_are_running_together() -> None:
 def test_no_node_runs_in_a_run_that_has_ended(seed: int) -> None:
     run = in_state(WorkflowExecutionFactory(), "running")
     nodes = [NodeExecutionFactory(workflow_execution=run) for _ in range(12)]
-    acts = [verb(node, "start") for node in nodes] + [verb(run, "complete"), verb(run, "fail", "x")]
+    acts = [verb(node, "start") for node in nodes] + [
+        verb(run, "complete"),
+        verb(run, "fail", "x"),
+        verb(run, "cancel"),
+    ]
     random.Random(seed).shuffle(acts)
     race(acts)
     run.refresh_from_db()
     assert run.is_terminal
     assert not run.node_executions.active().exists()
+
+
+@pytest.mark.parametrize("end", [("cancel",), ("fail", "x")])
+def test_a_run_that_ends_while_its_nodes_complete_keeps_what_they_reported(end: tuple[str, ...]) -> None:
+    for _ in range(times(5, 30)):
+        run = in_state(WorkflowExecutionFactory(), "running")
+        nodes = [in_state(NodeExecutionFactory(workflow_execution=run), "running") for _ in range(6)]
+        ended, *completed = race([verb(run, *end), *(verb(node, "complete") for node in nodes)])
+        assert ended == end[0]
+        assert all(result == "complete" or type(result) is InvalidTransition for result in completed)
+        expected = ["completed" if result == "complete" else "cancelled" for result in completed]
+        assert [fresh(node).status for node in nodes] == expected
+
+
+def test_a_run_never_completes_over_a_node_that_starts_meanwhile() -> None:
+    for _ in range(times(10, 60)):
+        node = NodeExecutionFactory(workflow_execution=in_state(WorkflowExecutionFactory(), "running"))
+        run = node.workflow_execution
+        results = race([verb(run, "complete"), verb(node, "start")])
+        assert sum(isinstance(result, InvalidTransition) for result in results) == 1
+        assert (fresh(run).status, fresh(node).status) in {("completed", "skipped"), ("running", "running")}
+
+
+def test_a_save_that_races_a_transition_never_undoes_it() -> None:
+    for _ in range(times(10, 60)):
+        run = WorkflowExecutionFactory()
+        stale = fresh(run)
+        stale.input_data = {"market": "KOSPI"}
+        started, saved = race([verb(run, "start"), stale.save])
+        now = fresh(run)
+        assert started == "start" or saved is None
+        assert (now.status == "running") is (started == "start")
+        assert (now.input_data == {"market": "KOSPI"}) is (saved is None)
+
+
+@pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
+def test_of_32_callers_who_end_a_running_row_exactly_one_wins(factory: Any) -> None:
+    row = in_state(factory(), "running")
+    acts = [("complete",), ("fail", "boom"), ("cancel",), ("start",)] * 8
+    results = race([verb(row, *act) for act in acts])
+    [winner] = [result for result in results if isinstance(result, str)]
+    assert {type(result) for result in results} == {str, InvalidTransition}
+    assert fresh(row).status == {"complete": "completed", "fail": "failed", "cancel": "cancelled"}[winner]
+    assert (fresh(row).error_message == "boom") is (winner == "fail")
 
 
 def test_two_who_retry_a_failed_run_keep_one_attempt() -> None:
