@@ -21,7 +21,13 @@ def main() -> None:
     if chosen.any:
         sys.stdout.write("\n".join(found.anys) + "\n")
     if chosen.list:
-        places = [*found.fragments, *found.participles, *found.private_uses, *found.long_modules]
+        places = [
+            *found.fragments,
+            *found.participles,
+            *found.private_uses,
+            *found.private_uses_of_servers,
+            *found.long_modules,
+        ]
         sys.stdout.write("\n".join(places) + "\n")
     sys.stdout.write(prose.report(found) + "\n")
 

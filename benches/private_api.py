@@ -58,12 +58,12 @@ class Names:
 
 
 @cache
-def library_names() -> Names:
-    return Names(_library_trees(), owners=None)
+def library_names(libraries: tuple[str, ...]) -> Names:
+    return Names(_library_trees(libraries), owners=None)
 
 
-def _library_trees() -> Iterator[ast.Module]:
-    for name in (*LIBRARIES, *SERVERS):
+def _library_trees(libraries: tuple[str, ...]) -> Iterator[ast.Module]:
+    for name in libraries:
         spec = importlib.util.find_spec(name)
         for folder in (spec and spec.submodule_search_locations) or ():
             for path in Path(folder).rglob("*.py"):
@@ -71,15 +71,17 @@ def _library_trees() -> Iterator[ast.Module]:
                     yield ast.parse(path.read_text())
 
 
-def find_private_uses(modules: dict[str, ast.Module]) -> list[str]:
+def find_private_uses(modules: dict[str, ast.Module], libraries: tuple[str, ...] = LIBRARIES) -> list[str]:
     """Return each use as `path:line: name`, in the order of the modules."""
-    ours = Names(modules.values())
-    return [f"{path}:{line}: {name}" for path, tree in modules.items() for line, name in _uses_in_module(tree, ours)]
+    ours, library = Names(modules.values()), library_names(libraries)
+    uses = ((path, use) for path, tree in modules.items() for use in _uses_in_module(tree, ours, library))
+    return [f"{path}:{line}: {name}" for path, (line, name) in uses]
 
 
-def _uses_in_module(tree: ast.Module, ours: Names) -> list[Use]:
-    library = library_names()
-    inherited = {node: _inherited(node, tree, ours) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+def _uses_in_module(tree: ast.Module, ours: Names, library: Names) -> list[Use]:
+    inherited = {
+        node: _inherited(node, tree, ours, library) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+    }
     overridden = set().union(*inherited.values())
     here = _definitions(tree) - overridden
     uses = {(use.lineno, use.name) for node, names in inherited.items() for use in _methods(node) if use.name in names}
@@ -95,9 +97,9 @@ def _uses_in_module(tree: ast.Module, ours: Names) -> list[Use]:
     return sorted(uses)
 
 
-def _inherited(node: ast.ClassDef, tree: ast.Module, ours: Names) -> set[str]:
+def _inherited(node: ast.ClassDef, tree: ast.Module, ours: Names, library: Names) -> set[str]:
     """Return the private names that a class of ours inherits from a library."""
-    library, aliases = library_names(), _aliases(tree)
+    aliases = _aliases(tree)
     above = ours.ancestors({aliases.get(name, name) for name in _base_names(node)})
     return set().union(*(library.of_class.get(name, ()) for name in library.ancestors(above)))
 

@@ -152,7 +152,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         rows.merged = tuple(nodes)
         return rows
 
-    def unmerged(self) -> "NodeExecutionQuerySet":
+    def without_merge(self) -> "NodeExecutionQuerySet":
         """Leave the query of first_of() to the planner."""
         rows = self.all()
         rows.merged = ()
@@ -179,7 +179,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         )
         return rows
 
-    def listed(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
+    def for_lists(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
         """Annotate how often a failed node execution may be retried, without payloads and without nodes: building a
         Node for each row would cost as much as building the rows."""
         failed = Case(When(status=ExecutionStatus.FAILED, then=F("node__retry_config")))

@@ -66,7 +66,7 @@ class AppSettings:
         return values
 
     @classmethod
-    def known(cls) -> dict[str, Setting[Any]]:
+    def all_settings(cls) -> dict[str, Setting[Any]]:
         return {name: setting for name, setting in vars(cls).items() if isinstance(setting, Setting)}
 
     def register_check(self) -> None:
@@ -74,7 +74,7 @@ class AppSettings:
 
     def check(self, **_kwargs: object) -> list[checks.CheckMessage]:
         """Return an error for each key that is unknown and each value that is wrong. A system check."""
-        known = self.known()
+        known = self.all_settings()
         unknown = [key for key in self.values if key not in known]
         faults = {key: known[key].fault(value) for key, value in self.values.items() if key in known}
         return [

@@ -37,7 +37,9 @@ def number(name: str, default: int, *, least: int = 0, most: int = LARGEST) -> i
 
 def numbers(app: type[AppSettings], prefix: str, but: str = "") -> dict[str, int]:
     """Return the numbers among the settings of an app, but one, from variables named after them."""
-    found = {name: setting for name, setting in app.known().items() if isinstance(setting, Number) and name != but}
+    found = {
+        name: setting for name, setting in app.all_settings().items() if isinstance(setting, Number) and name != but
+    }
     return {
         name: number(f"{prefix}{name}", setting.default, least=setting.least, most=setting.most)
         for name, setting in found.items()

@@ -69,12 +69,12 @@ class CreateMixin:
         chosen = {content["id"]: content for content in contents if "id" in content}
         found = {row.pk: row for row in view.get_queryset().filter(pk__in=chosen)} if chosen else {}
         left_out = _defaults(view.get_serializer(), view.get_queryset().model) if found else {}
-        if any(not _matches(row, left_out | _stored(chosen[pk])) for pk, row in found.items()):
+        if any(not _matches(row, left_out | _stored_row(chosen[pk])) for pk, row in found.items()):
             raise IdTaken
         return found
 
 
-def _stored(content: dict[str, Any]) -> dict[str, Any]:
+def _stored_row(content: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that are stored, without those that only say what to do with the new row."""
     return {name: value for name, value in content.items() if name != "start"}
 

@@ -19,10 +19,10 @@ def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
     extra = tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)
     said = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
     body = getattr(request, "_full_data", None)  # `data` would read it now, which may be what broke down
-    return Scrubber(find_secret_values([said, body], extra) | body_masking.found() | _known(kwargs), extra)
+    return Scrubber(find_secret_values([said, body], extra) | body_masking.found() | _secrets_of_run(kwargs), extra)
 
 
-def _known(kwargs: dict[str, Any]) -> frozenset[str]:
+def _secrets_of_run(kwargs: dict[str, Any]) -> frozenset[str]:
     """Nothing where the database does not answer: what it was told last was clear of secrets before."""
     id = kwargs.get("execution_id") or kwargs.get("node_execution_id") or kwargs.get("pk")
     if connection.needs_rollback or id is None:

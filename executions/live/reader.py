@@ -163,12 +163,12 @@ class RunReader:
         """The nodes that were made or moved, as they are now, and whether the run itself was."""
         nodes = NodeExecution.objects.filter(workflow_execution=self.id).order_by("execution_order", "id")
         if not since:
-            return list(nodes.listed()), True
+            return list(nodes.for_lists()), True
         if since == until:
             return [], False
         moved = {id for (id,) in _rows(MOVED, {"run": self.id, "since": since, "until": until})}
         ids = moved - {None}
-        return list(nodes.listed().filter(pk__in=ids)) if ids else [], None in moved
+        return list(nodes.for_lists().filter(pk__in=ids)) if ids else [], None in moved
 
     def _with_end(self, step: Step, run: WorkflowExecution, until: str) -> Step:
         left = self._left(run, until)

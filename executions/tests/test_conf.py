@@ -15,7 +15,7 @@ from workflows.conf import workflows_settings
 
 APPS = (ledgerkit_settings, tokens_settings, workflows_settings, executions_settings)
 # What this project sets otherwise than the apps do by default, beside what the tests set.
-OTHERS = {"CACHE", "SECRETS_KEYS", *(name for name in tokens_settings.known() if "FAILURES" in name)}
+OTHERS = {"CACHE", "SECRETS_KEYS", *(name for name in tokens_settings.all_settings() if "FAILURES" in name)}
 
 
 def errors() -> list[str]:
@@ -25,15 +25,17 @@ def errors() -> list[str]:
 @pytest.mark.parametrize("app", APPS, ids=lambda app: app.name)
 def test_an_app_needs_no_setting(app: AppSettings, settings: Any) -> None:
     delattr(settings, app.name)
-    assert {name: getattr(app, name) for name in app.known()} == {n: s.default for n, s in app.known().items()}
+    assert {name: getattr(app, name) for name in app.all_settings()} == {
+        n: s.default for n, s in app.all_settings().items()
+    }
     assert not errors()
 
 
 @pytest.mark.parametrize("app", APPS, ids=lambda app: app.name)
 def test_the_project_sets_what_is_the_default(app: AppSettings) -> None:
     values = getattr(project, app.name)
-    assert values.keys() == app.known().keys()
-    assert {n: v for n, v in values.items() if v != app.known()[n].default and n not in OTHERS} == {}
+    assert values.keys() == app.all_settings().keys()
+    assert {n: v for n, v in values.items() if v != app.all_settings()[n].default and n not in OTHERS} == {}
 
 
 @pytest.mark.parametrize(

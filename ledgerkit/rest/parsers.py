@@ -76,14 +76,14 @@ def _text(body: bytes) -> str:
 
 def _read(text: str) -> Any:
     try:
-        return _loaded(text)
+        return _load(text)
     except RecursionError:
         raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
         raise ParseError(f"The body is not JSON: {error}.") from None
 
 
-def _loaded(text: str) -> Any:
+def _load(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError:

@@ -61,9 +61,9 @@ class Box:
         values = {"name": self.name, "status": self.row.word, "duration": self.row.shown_duration}
         if not self.before:
             return _("%(name)s: %(status)s, %(duration)s") % values
-        return _("%(name)s: %(status)s, %(duration)s; after %(before)s") % (values | {"before": self._named()})
+        return _("%(name)s: %(status)s, %(duration)s; after %(before)s") % (values | {"before": self._names_before()})
 
-    def _named(self) -> str:
+    def _names_before(self) -> str:
         names, more = ", ".join(self.before[:NAMED]), len(self.before) - NAMED
         if more <= 0:
             return names

@@ -100,7 +100,7 @@ class Timeline:
     def ticks(self) -> list[Tick]:
         return [Tick(100 * each / self.scale.seconds, label_of(each)) for each in build_ticks(self.scale.seconds)]
 
-    def shown(self, *chosen: UUID) -> list[Lane]:
+    def choose_lanes(self, *chosen: UUID) -> list[Lane]:
         """At most LANES: before others those that are `chosen`, that failed and that run; all in their order."""
         if len(self.lanes) <= LANES:
             return self.lanes
@@ -117,11 +117,11 @@ def build_timeline(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now:
     if scale is None:
         return None
     each.sort(key=lambda lane: _first_start(lane[1], scale.end))
-    undrawn = _undrawn(run, tries_of_run) + sum(_undrawn(row, row.tries) for row in nodes)
+    undrawn = _count_hidden(run, tries_of_run) + sum(_count_hidden(row, row.tries) for row in nodes)
     return Timeline(scale, Lane(run, whole, scale), [Lane(row, found, scale) for row, found in each], undrawn)
 
 
-def _undrawn(row: Any, tries: list[Any]) -> int:
+def _count_hidden(row: Any, tries: list[Any]) -> int:
     earlier: int = row.attempt - 1
     return max(0, earlier - len(tries))
 

@@ -75,7 +75,7 @@ class Comparison:
     is_cut: bool  # whether one of the two has more nodes than were compared
 
     @property
-    def shown(self) -> list[Pair]:
+    def first_pairs(self) -> list[Pair]:
         """The rows of the table: the first ones in the order of the nodes."""
         return self.pairs[:SHOWN]
 

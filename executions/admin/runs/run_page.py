@@ -96,7 +96,7 @@ def _in_time(request: HttpRequest, run: Any, tries: list[Any], rows: list[Any], 
     in_time = timeline.build_timeline(run, tries, rows, timezone.now())
     if in_time is None:
         return {}
-    shown = in_time.lanes if "lanes" in request.GET else in_time.shown(*filter(None, [chosen]))
+    shown = in_time.lanes if "lanes" in request.GET else in_time.choose_lanes(*filter(None, [chosen]))
     return {
         "timeline": in_time,
         "whole": svg.render_bars(in_time.run.bars),

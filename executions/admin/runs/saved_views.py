@@ -142,10 +142,10 @@ def urls(model_admin: Any) -> list[Any]:
 def _post_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Return the view for POST requests only."""
 
-    def posted(model_admin: Any, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    def view_of_post(model_admin: Any, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         return require_POST(partial(view, model_admin))(request, **kwargs)
 
-    return posted
+    return view_of_post
 
 
 def _open(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:

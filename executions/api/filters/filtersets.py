@@ -151,7 +151,7 @@ class NodeExecutionFilters(StrictFilterSet):
     def filter_queryset(self, queryset: Any) -> Any:
         """Most executions are completed: those of any other state are few, and found by that."""
         rows, status = super().filter_queryset(queryset), self.form.cleaned_data.get("status")
-        return rows.unmerged() if status and ExecutionStatus.COMPLETED not in status else rows
+        return rows.without_merge() if status and ExecutionStatus.COMPLETED not in status else rows
 
 
 class LevelFilters(StrictFilterSet):

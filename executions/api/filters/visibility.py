@@ -17,7 +17,7 @@ def limit_to_owner(rows: Any, user: Any, path: str = "workflow", *, by_node: boo
     rows' nodes too, where no narrower filter is given."""
     if sees_all(rows, user):
         return rows
-    ids = _owned(user).order_by().values_list("id", *["nodes__id"] if by_node else [])
+    ids = _of_owner(user).order_by().values_list("id", *["nodes__id"] if by_node else [])
     found = list(zip(*ids[: MAX_IDS + 1], strict=True))
     if not found or len(found[0]) > MAX_IDS:
         return rows.visible_to(user) if found else rows.none()
@@ -27,12 +27,12 @@ def limit_to_owner(rows: Any, user: Any, path: str = "workflow", *, by_node: boo
 
 def hidden(request: Request, rows: Any, **workflow: UUID) -> bool:
     """Rows of this workflow are not for the caller, and not worth a look."""
-    return not sees_all(rows, request.user) and not _owned(request.user).filter(**workflow).exists()
+    return not sees_all(rows, request.user) and not _of_owner(request.user).filter(**workflow).exists()
 
 
 def sees_all(rows: Any, user: Any) -> bool:
     return can_view_all(user, f"executions.view_{rows.model._meta.model_name}")
 
 
-def _owned(user: Any) -> Any:
+def _of_owner(user: Any) -> Any:
     return Workflow.objects.filter(owner=user.pk)

@@ -1,11 +1,11 @@
-"""drf-spectacular's view of a view, made as exact as ours are."""
+"""Describe the operations of a view more exactly than drf-spectacular can derive them."""
 
 from copy import deepcopy
 from typing import Any
 
 import uritemplate
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ResolvedComponent, force_instance
+from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent, force_instance
 
 from executions.api.serializers import ExecutionLogSerializer, NodeExecutionListSerializer
 from executions.live.stream import TYPE
@@ -27,14 +27,29 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
     def is_excluded(self) -> bool:
         return not hasattr(self.view, "basename")  # addresses without rows: the catch-all
 
-    def get_operation(self, *args: Any) -> Any:
-        """Return the operation, whose description ends with who may call it."""
-        if operation := super().get_operation(*args):
-            operation["description"] += f"\n\n{responses.who_may(self.view, self.method)}"
-        return operation
+    def get_operation(
+        self, path: str, path_regex: str, path_prefix: str, method: str, registry: ComponentRegistry
+    ) -> Schema | None:
+        """Return the operation, whose description ends with who may call it. AutoSchema's own guesses what requests and
+        responses are, through private methods."""
+        self.path, self.path_regex, self.path_prefix = path, path_regex, path_prefix
+        self.method, self.registry = method.upper(), registry
+        if self.is_excluded():
+            return None
+        operation: Schema = {
+            "operationId": self.get_operation_id(),
+            "description": f"{self.get_description()}\n\n{responses.who_may(self.view, self.method)}",
+            "summary": self.get_summary(),
+            "parameters": self._parameters(),
+            "tags": self.get_tags(),
+            "requestBody": self._request_body(),
+            "security": self.get_auth(),
+            "responses": self._responses(),
+        }
+        return {name: value for name, value in operation.items() if value}
 
-    # --- what it is asked ---------------------------------------------------
-    def _get_parameters(self) -> list[Schema]:
+    # --- requests -----------------------------------------------------------
+    def _parameters(self) -> list[Schema]:
         fields = {} if self._is_stream else self._row().fields
         shown = [name for name, field in fields.items() if not field.write_only]
         return [
@@ -43,17 +58,17 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
             *parameters.in_headers(self.view, self.method, versioned=self._is_versioned()),
         ]
 
-    def _get_request_body(self, direction: str = "request") -> Schema | None:
-        if not responses.takes_body(self.view, self.method) or not (asked := self._asked()):
+    def _request_body(self) -> Schema | None:
+        if not responses.takes_body(self.view, self.method) or not (body := self._body_component()):
             return None
-        one = asked.ref
+        one = body.ref
         content: Schema = {"schema": self._one_or_many(one)}
         if shown := examples.requests(self.get_operation_id()):
             content["examples"] = shown
-        required = self.method == "PUT" or bool(asked.schema.get("required"))
+        required = self.method == "PUT" or bool(body.schema.get("required"))
         return {"content": {JSON: content}} | ({"required": True} if required else {})
 
-    def _asked(self) -> Any:
+    def _body_component(self) -> Any:
         serializer = self.get_request_serializer()
         if not force_instance(serializer).fields:
             return None
@@ -67,8 +82,8 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
             return one
         return {"anyOf": [one, {"type": "array", "items": one, "maxItems": most}]}
 
-    # --- what it answers ----------------------------------------------------
-    def _get_response_bodies(self, direction: str = "response") -> Schema:
+    # --- responses ----------------------------------------------------------
+    def _responses(self) -> Schema:
         statuses = responses.statuses(self.view, versioned=self._is_versioned())
         successes = {status: self._success(status) for status in statuses}
         return successes | responses.refusals(self.view, self.method, self.path)
@@ -94,7 +109,7 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         if self.view.action == "list":
             return self._whole_or_some(self._page(row), self._page(self._some_of(row)))
         if self.view.action == "retrieve":
-            row = self._expanded(row)
+            row = self._expand(row)
             return self._whole_or_some(row, self._some_of(row))
         return self._one_or_many(row.ref)
 
@@ -121,13 +136,13 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
 
     def _page(self, row: Any) -> Any:
         rows = {"type": "array", "items": row.ref}
-        return self._component(f"{row.name}Page", self._get_paginator().get_paginated_response_schema(rows))
+        return self._component(f"{row.name}Page", self.view.paginator.get_paginated_response_schema(rows))
 
     def _some_of(self, row: Any) -> Any:
         schema = {name: deepcopy(value) for name, value in row.schema.items() if name != "required"}
         return self._component(f"SomeOf{row.name}", schema | {"description": "Fewer fields, as `?fields=` asked for."})
 
-    def _expanded(self, row: Any) -> Any:
+    def _expand(self, row: Any) -> Any:
         names = getattr(self.view, "expandable", ())
         if not names:
             return row
@@ -145,10 +160,11 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         return component
 
     # --- rows and their fields ----------------------------------------------
-    def _get_serializer_name(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> str:
-        name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
+    def get_serializer_name(self, serializer: Any, direction: str) -> str:
+        name: str = super().get_serializer_name(serializer, direction).removesuffix("Serializer")
         return name.removesuffix("List") + "Summary" if name.endswith("List") else name
 
+    # drf-spectacular has public extensions of one class of serializers or fields, and none for all of them.
     def _map_serializer(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> Schema:
         schema: Schema = super()._map_serializer(serializer, direction, bypass_extensions)
         if direction == "response" or not vars(type(force_instance(serializer))).get("__doc__"):

@@ -18,11 +18,11 @@ def recorded_examples() -> Examples:
 
 
 def requests(operation_id: str) -> Examples:
-    return _named(recorded_examples()["operations"].get(operation_id, {}).get("request", {}))
+    return _with_names(recorded_examples()["operations"].get(operation_id, {}).get("request", {}))
 
 
 def answers(operation_id: str, status: str) -> Examples:
-    return _named(recorded_examples()["operations"].get(operation_id, {}).get(status, {}))
+    return _with_names(recorded_examples()["operations"].get(operation_id, {}).get(status, {}))
 
 
 def events(operation_id: str) -> Examples:
@@ -33,7 +33,7 @@ def events(operation_id: str) -> Examples:
             event = dict(line.split(": ", 1) for line in block.splitlines())
             if "data" in event:
                 found.setdefault(event["event"], block + "\n\n")
-    return _named(found)
+    return _with_names(found)
 
 
 def problems() -> Examples:
@@ -41,5 +41,5 @@ def problems() -> Examples:
     return found
 
 
-def _named(bodies: Examples) -> Examples:
+def _with_names(bodies: Examples) -> Examples:
     return {name: {"value": body} for name, body in bodies.items()}

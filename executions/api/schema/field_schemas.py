@@ -77,7 +77,7 @@ def document(field: Any) -> str:
 def _document(field: Any, schema: Schema, direction: str) -> Schema:
     kept = {key: value for key, value in schema.items() if key in {"description", "readOnly"}}
     if document(field):
-        return kept | OBJECT | {"properties": _known(validators.KNOWN[str(field.field_name)])}
+        return kept | OBJECT | {"properties": _known_schema(validators.KNOWN[str(field.field_name)])}
     if not isinstance(field, ObjectField):
         return kept  # any JSON, null included
     if field.field_name != "retry_config":
@@ -85,14 +85,14 @@ def _document(field: Any, schema: Schema, direction: str) -> Schema:
     return kept | OBJECT | {"properties": RETRIES} | ({"additionalProperties": False} if direction == "request" else {})
 
 
-def _known(kinds: Any, within: str = "") -> dict[str, Schema]:
+def _known_schema(kinds: Any, within: str = "") -> dict[str, Schema]:
     """The known keys of a document; each may be null, or hold a mask."""
     here = {path.removeprefix(within): kind for path, kind in kinds.items() if path.startswith(within)}
     return {key: _known_as(kinds, f"{within}{key}", expected) for key, (expected, _) in here.items() if "." not in key}
 
 
 def _known_as(kinds: Any, path: str, expected: str) -> Schema:
-    inner = _known(kinds, f"{path}.")
+    inner = _known_schema(kinds, f"{path}.")
     kind = KINDS[expected] | ({"properties": inner} if inner else {})
     is_text = "string" in kind["type"] and "format" not in kind
     return {"anyOf": [kind, {"type": "null"}, *([] if is_text else [MASKED])]}

@@ -62,7 +62,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
             raise ParseError(
                 f"Expected at most {MAX_LINES} lines in one call; found {len(request.data)}. Send several calls."
             )
-        self.node_executions = self._named(list(request.data) if many else [request.data])
+        self.node_executions = self._node_names(list(request.data) if many else [request.data])
         lines = self.get_serializer(data=request.data, many=many)
         lines.is_valid(raise_exception=True)
         rows, made = self._written(lines.validated_data if many else [lines.validated_data])
@@ -88,7 +88,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
             made = iter(ExecutionLog.objects.bulk_create(new))
         return [there[line["id"]] if line.get("id") in there else next(made) for line in lines], bool(new)
 
-    def _named(self, lines: list[Any]) -> set[Any]:
+    def _node_names(self, lines: list[Any]) -> set[Any]:
         """The run's own of the node executions that the lines name: one query for all lines."""
         named = {parse_uuid(line.get("node_execution")) for line in lines if isinstance(line, dict)} - {None}
         return set(self.execution.node_executions.filter(pk__in=named).values_list("id", flat=True)) if named else set()

@@ -100,7 +100,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
     def get_queryset(self) -> Any:
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
-            listed = NodeExecution.objects.listed(errors=self.shows_errors)
+            listed = NodeExecution.objects.for_lists(errors=self.shows_errors)
             nodes = limit_to_owner(listed, self.request.user, OF_RUN, by_node=not narrower)
         else:
             visible = NodeExecution.objects.visible_to(self.request.user).select_related("node")
@@ -152,4 +152,4 @@ class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, RunChildView):
         return NodeExecutionListSerializer if self.action == "list" else NodeExecutionSerializer
 
     def get_queryset(self) -> Any:
-        return self.execution.node_executions.visible_to(self.request.user).listed(errors=self.shows_errors)
+        return self.execution.node_executions.visible_to(self.request.user).for_lists(errors=self.shows_errors)

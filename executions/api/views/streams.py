@@ -232,10 +232,10 @@ def may_still_follow(view_class: type[StreamMixin], request: HttpRequest, kwargs
 
 def _as_async_view(view: Any) -> Any:
     @wraps(view)
-    async def awaited(request: HttpRequest, **kwargs: Any) -> Any:
+    async def async_view(request: HttpRequest, **kwargs: Any) -> Any:
         return await sync_to_async(view)(request, **kwargs)
 
-    return awaited
+    return async_view
 
 
 stream_of_execution = _as_async_view(StreamOfExecution.as_view({"get": "stream"}, basename="execution"))

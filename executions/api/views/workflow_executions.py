@@ -204,7 +204,7 @@ class WorkflowExecutionViewSet(
         self.action = asked
 
     def _nodes(self, run: WorkflowExecution) -> dict[str, Any]:
-        rows, are_cut = error_excerpts.first(run.node_executions.visible_to(self.request.user).listed())
+        rows, are_cut = error_excerpts.first(run.node_executions.visible_to(self.request.user).for_lists())
         nodes = {"nodes": [node_row(row) for row in rows]}
         return nodes | {"nodes_are_cut": True} if are_cut else nodes
 
