@@ -17,7 +17,7 @@ from .workflow_execution import WorkflowExecution
 
 
 class Attempt(UUID7Model, Timed):
-    """An attempt that a retry has replaced; the current attempt is the row itself."""
+    """An earlier attempt. The current attempt is the row itself."""
 
     ACT: ClassVar[str] = "retry"
 

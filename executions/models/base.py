@@ -15,8 +15,8 @@ from executions.states import ENDED, ExecutionStatus, Transitions, sources
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import Value, VersionedModel, json_value
 
-# Both times come from the database's clock. A statement that waited for a row lock is older than the change it waited
-# for, and clocks are set back now and then: the end is never before the start all the same.
+# Both times are the database's. GREATEST because a statement's time may be before the start: it may have waited for
+# the lock of the row, or the clock was set back.
 STARTED = Now()
 END = Greatest(Now(), F("started_at"))
 
@@ -32,14 +32,14 @@ class Timed(models.Model):
 
     @property
     def duration_seconds(self) -> float | None:
-        """Seconds from start to end; None unless both are known."""
+        """Return the seconds from start to end, None unless both are known."""
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at).total_seconds()
 
 
 class Execution(VersionedModel, Timed):
-    """Subclasses give `TRANSITIONS` and, as the related name `attempts`, a model of what earlier attempts were."""
+    """A row with a status. Subclasses define `TRANSITIONS` and a model of earlier attempts, related as `attempts`."""
 
     TRANSITIONS: ClassVar[Transitions]
     ACT: ClassVar[str] = "save"
@@ -62,10 +62,10 @@ class Execution(VersionedModel, Timed):
         abstract = True
 
     def save(self, **kwargs: Any) -> None:
-        """Raises StaleObject where the row is newer, InvalidTransition where the status was assigned, and what
-        check_documents() raises. Secrets are masked in the object too."""
+        """Save the row, with secrets masked in the object too. Raises StaleObject if the row is newer,
+        InvalidTransition if the status was assigned, and the errors of check_documents()."""
         self.check_documents()
-        self._guard_secrets(kwargs.get("using"))
+        self._mask_secrets(kwargs.get("using"))
         super().save(**kwargs)
 
     def clean(self) -> None:
@@ -73,12 +73,12 @@ class Execution(VersionedModel, Timed):
         self.check_documents()
 
     def check_documents(self) -> None:
-        """Raises ValidationError, naming the place, for what is not JSON in any of its documents that were read."""
+        """Check the JSON fields that were read. Raises ValidationError, with the place, for what is not JSON."""
         for field in self._meta.concrete_fields:
             if isinstance(field, models.JSONField) and field.attname in self.__dict__:
                 json_validation.check(field.name, self.__dict__[field.attname])
 
-    def _guard_secrets(self, using: str | None) -> None:
+    def _mask_secrets(self, using: str | None) -> None:
         masking.mask_rows([self], self.ACT, using)
 
     @property
@@ -87,10 +87,10 @@ class Execution(VersionedModel, Timed):
 
     @property
     def is_terminal(self) -> bool:
-        """Nothing runs any more: completed, failed, skipped or cancelled (a failed one may be retried)."""
+        """Return whether it is completed, failed, skipped or cancelled. A failed one may be retried."""
         return self.status in ENDED
 
-    def _move(
+    def _transition(
         self,
         act: str,
         to: ExecutionStatus,
@@ -98,69 +98,69 @@ class Execution(VersionedModel, Timed):
         where: Q | None = None,
         **changes: object,
     ) -> None:
-        """The only place where a verb changes `status`: one UPDATE that matches the states from which `to` may be
-        reached, and the attempt that this object was read in. Of callers who race, the row lock lets one match; the
-        next one's WHERE is evaluated again on the row as the first left it, matches nothing, and is refused.
+        """Change the status by one UPDATE, which matches the states from which `to` can be reached and the attempt of
+        this object. No other code changes the status. Of callers who race, the row lock lets one match; the WHERE of
+        the next one is then evaluated on the changed row and matches nothing.
 
-        `then` runs in the same transaction; if it raises, nothing has happened, to the row or to this object.
+        `then` runs in the same transaction. If it raises, the row and this object are unchanged.
         """
         rows = type(self).objects.filter(
             where or Q(), pk=self.pk, attempt=self.attempt, status__in=sources(self.TRANSITIONS, to)
         )
         json_validation.check("output_data", changes.get("output_data"))
         with transaction.atomic():
-            moved = self._move_with_masking(rows, act, {"status": to, **changes})
+            moved = self._update_masked(rows, act, {"status": to, **changes})
             if moved is None:
-                raise self._refusal(act, to)
+                raise self._transition_error(act, to)
             if then is not None:
                 then()
             if to in ENDED:
                 transaction.on_commit(encryption.purge_occasionally, robust=True)
-        self._take_over(moved)
+        self._set_changes(moved)
 
-    def _take_over(self, moved: dict[str, object]) -> None:
-        """Set what a move has changed in the row. Where somebody changed other columns since this object was read, the
-        move stands and the object stays stale, so that save() does not write its old values over theirs."""
+    def _set_changes(self, moved: dict[str, object]) -> None:
+        """Set the changed values in this object. If other columns of the row are newer than the object, the version is
+        left as it is: a later save() is refused and overwrites none of them."""
         for name, value in moved.items():
             if name != "version" or value == self.version + 1:
                 setattr(self, name, value)
 
-    def _move_with_masking(self, rows: QuerySet[Model], act: str, changes: dict[str, object]) -> dict[str, Any] | None:
-        """Return what the row holds once it has moved; None where it does not match.
+    def _update_masked(self, rows: QuerySet[Model], act: str, changes: dict[str, object]) -> dict[str, Any] | None:
+        """Update the row with masked texts. Return its new values, None if it does not match.
 
-        Texts are masked by the secrets that were read with the run, and the UPDATE matches these. Where the run has
-        others by now, it is locked, they are read, and the texts are masked anew.
+        Texts are masked by the secrets that were read with the run, which the UPDATE must match. If the run has others
+        by now, lock it, read them, and mask the texts again.
         """
         texts = masking.texts_in(self, changes)
         if not (texts or audit.reason() or audit.given_id()):
             return _update_row(rows, changes, audit.note(act))
         read = masking.as_read(self._run_as_read())
-        moved = None if read is None else self._move_masked(rows, act, changes, read)
+        moved = None if read is None else self._update_masked_by(rows, act, changes, read)
         if moved is None:
             now = masking.lock(self.run_id, act, or_blind=not texts)
             if read is None or now.encrypted != read.encrypted:
-                moved = self._move_masked(rows, act, changes, now)
+                moved = self._update_masked_by(rows, act, changes, now)
         return moved
 
-    def _move_masked(
+    def _update_masked_by(
         self, rows: Any, act: str, changes: dict[str, Any], known: masking.RunSecrets
     ) -> dict[str, Any] | None:
         masked, known = masking.mask_changes(self, changes, act, known)
         if (run := self._run_as_read()) is not None:
             run.encrypted_secrets = known.encrypted
         note = audit.note(act, *masking.masked_reason(known.scrubber))
-        return _update_row(rows.filter(self._knows(known.encrypted)), changes | masked, note)
+        return _update_row(rows.filter(self._with_secrets(known.encrypted)), changes | masked, note)
 
     def _run_as_read(self) -> Any:
-        """Return this object's run, None where it was not read."""
+        """Return this object's run, None if it was not read."""
         raise NotImplementedError  # runs and node executions each implement it
 
-    def _knows(self, encrypted: str | None) -> Q:
-        """Return what matches rows whose run has these secrets, and no other until the transaction ends."""
+    def _with_secrets(self, encrypted: str | None) -> Q:
+        """Return a condition that the row's run has these secrets, and has no others before the transaction ends."""
         raise NotImplementedError  # runs and node executions each implement it
 
-    def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
-        """Why the row could not be moved, by what it holds now. Raises DoesNotExist where it is gone."""
+    def _transition_error(self, act: str, to: ExecutionStatus) -> InvalidTransition:
+        """Return the exception for a transition that matched no row. Raises DoesNotExist if the row was deleted."""
         row = type(self).objects.only("status", "attempt", "version").get(pk=self.pk)
         if row.status not in sources(self.TRANSITIONS, to):
             return InvalidTransition(act, row.status, version=row.version)
@@ -169,7 +169,7 @@ class Execution(VersionedModel, Timed):
         return StaleExecution(act, row.status, reason, row.version)
 
     def _read_as(self, values: list[Value]) -> dict[str, Any]:
-        """save() writes data, never a move: where the status is among `values`, the row must hold that very one."""
+        """Match the status and the attempt too if save() writes them: save() never changes the status."""
         read = super()._read_as(values)
         return read | {
             field.attname: value for field, _model, value in values if field.attname in {"status", "attempt"}
@@ -189,7 +189,7 @@ def _update_row(rows: Any, changes: dict[str, Any], note: str) -> dict[str, obje
 
 
 def state_constraints(prefix: str) -> list[models.CheckConstraint]:
-    """The rows that cannot exist, whoever writes them."""
+    """Return the constraints on status and times, which hold for plain SQL too."""
     return [
         models.CheckConstraint(condition=Q(status__in=ExecutionStatus.values), name=f"{prefix}_status_known"),
         models.CheckConstraint(

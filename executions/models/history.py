@@ -1,5 +1,5 @@
-"""History of runs and their node executions, and of deletions. The database writes it (sql/history.sql,
-sql/deletions.sql) and nobody can change it."""
+"""History of runs and their node executions, and of deletions. Triggers write it (sql/history.sql, sql/deletions.sql)
+and keep it immutable."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -12,7 +12,7 @@ from workflows.history import AuditFields
 
 
 class HistoryEntry(AuditFields):
-    """One move."""
+    """A transition of a run or of a node execution."""
 
     workflow_execution = models.ForeignKey(
         "executions.WorkflowExecution",
@@ -21,7 +21,7 @@ class HistoryEntry(AuditFields):
         related_name="history",
         verbose_name=_("workflow execution"),
     )
-    # Of no foreign key: a node execution that is deleted by itself does not take away what happened.
+    # Without a foreign key: the entry outlives a node execution that is deleted alone.
     node_execution = models.ForeignKey(
         "executions.NodeExecution",
         on_delete=models.DO_NOTHING,
@@ -49,7 +49,7 @@ class HistoryEntry(AuditFields):
 
     @property
     def shown_act(self) -> object:
-        """The verb, or "" where none was said, for people."""
+        """Return the verb in the language of the page, "" if there is none."""
         return ACTS.get(self.act, self.act)
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class HistoryEntry(AuditFields):
 
 
 class Deletion(AuditFields):
-    """The record of a run that was deleted. It has no foreign key, so it outlives whatever it names."""
+    """The record of a deleted run. It has no foreign keys, so it outlives the rows that it names."""
 
     workflow_execution_id = models.UUIDField(_("workflow execution"))
     workflow_id = models.UUIDField(_("workflow id"))

@@ -1,4 +1,4 @@
-"""A line of a run's log: a fact, written once and never changed."""
+"""ExecutionLog: a line of a run's log, written once and never changed."""
 
 from typing import Any
 from uuid import UUID
@@ -29,8 +29,9 @@ class ExecutionLog(UUID7Model):
         related_name="logs",
         verbose_name=_("workflow execution"),
     )
-    # The foreign keys are the migration's. The first is checked first, so that a new line locks as every verb does,
-    # from the run to its node; the second is of (workflow_execution, node_execution): a line's node belongs to its run.
+    # The migration adds the foreign keys. The one of the run is checked first, so that a new log locks in the order of
+    # the verbs, the run before its node. The other is of (workflow_execution, node_execution), because the node
+    # execution must belong to the run.
     node_execution = models.ForeignKey(
         "executions.NodeExecution",
         on_delete=models.DB_CASCADE,
@@ -90,14 +91,14 @@ class ExecutionLog(UUID7Model):
         return self.workflow_execution_id
 
     def clean_text(self) -> None:
-        """A line is kept even if its message is not quite text. Raises ValidationError for data that is not JSON, and
-        for a time that is not of the years 1970 to 9999."""
+        """Make the message storable. Raises ValidationError for data that is not JSON, and for a time outside the years
+        1970 to 9999."""
         self.message = json_validation.to_storable_text(self.message)
         json_validation.check("data", self.data)
         json_validation.check_moment("timestamp", self.timestamp)
 
     def save(self, **kwargs: Any) -> None:
-        """Raises ImmutableLog for a line that is saved already, ValidationError for an id that is not a UUIDv7."""
+        """Insert the log. Raises ImmutableLog if it is saved already, ValidationError if its id is not a UUIDv7."""
         if not self._state.adding:
             raise ImmutableLog
         using = kwargs.get("using") or DEFAULT_DB_ALIAS

@@ -32,7 +32,7 @@ class NodeExecution(Execution):
         related_name="node_executions",
         verbose_name=_("workflow execution"),
     )
-    # ON DELETE RESTRICT, from the migration: a node that has been executed cannot be deleted.
+    # The migration makes it ON DELETE RESTRICT: a node that was executed cannot be deleted.
     node = models.ForeignKey(
         Node,
         on_delete=models.DO_NOTHING,
@@ -41,7 +41,7 @@ class NodeExecution(Execution):
         related_name="executions",
         verbose_name=_("node"),
     )
-    # The database writes it, once (sql/node_names.sql): as the graph that the run remembers has it.
+    # Written once, by a trigger (sql/node_names.sql): the name in the run's graph.
     node_name = models.CharField(_("node name"), max_length=255, db_default="", editable=False)
     error_traceback = models.TextField(_("traceback"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
     retry_count = models.IntegerField(_("retries"), default=0, db_default=0)
@@ -60,7 +60,7 @@ class NodeExecution(Execution):
         constraints = [
             *state_constraints("node_execution"),
             models.CheckConstraint(condition=Q(retry_count__gte=0), name="node_execution_retry_count_from_zero"),
-            # Gives the log lines' foreign key (run, node execution) something to point at.
+            # The target of the logs' foreign key (run, node execution).
             models.UniqueConstraint(fields=["workflow_execution", "id"], name="node_execution_of_workflow_execution"),
         ]
         indexes = [
@@ -90,7 +90,7 @@ class NodeExecution(Execution):
 
     @property
     def can_retry(self) -> bool:
-        """Failed, and not yet retried as often as its node's retry_config allows."""
+        """Return whether it has failed and its node's retry_config allows another retry."""
         return self.status == ExecutionStatus.FAILED and self.retry_count < self.max_retries
 
     @property
@@ -100,56 +100,59 @@ class NodeExecution(Execution):
         return self.node.max_retries if known is None else retries_in(known)
 
     def start(self) -> None:
-        """pending → running. Refused unless its run is running."""
-        run_is_running = self._of_locked(status=ExecutionStatus.RUNNING)
-        self._move("start", ExecutionStatus.RUNNING, where=run_is_running, started_at=STARTED)
+        """pending → running. Raises InvalidTransition unless its run is running."""
+        run_is_running = self._of_locked_run(status=ExecutionStatus.RUNNING)
+        self._transition("start", ExecutionStatus.RUNNING, where=run_is_running, started_at=STARTED)
 
     def complete(self, output_data: Any = None) -> None:
         """running → completed."""
         output = {} if output_data is None else {"output_data": output_data}
-        self._move("complete", ExecutionStatus.COMPLETED, ended_at=END, **output)
+        self._transition("complete", ExecutionStatus.COMPLETED, ended_at=END, **output)
 
     def fail(self, error_message: object, error_traceback: str | None = None) -> None:
-        """running → failed. Takes the exception itself too."""
+        """running → failed. `error_message` may be an exception."""
         message, trace = report_texts.error(error_message, error_traceback)
         error: dict[str, Any] = {"error_message": message, "error_traceback": trace}
-        self._move("fail", ExecutionStatus.FAILED, ended_at=END, **error)
+        self._transition("fail", ExecutionStatus.FAILED, ended_at=END, **error)
 
     def skip(self) -> None:
         """pending → skipped."""
-        self._move("skip", ExecutionStatus.SKIPPED, ended_at=END)
+        self._transition("skip", ExecutionStatus.SKIPPED, ended_at=END)
 
     def cancel(self) -> None:
         """pending or running → cancelled."""
-        self._move("cancel", ExecutionStatus.CANCELLED, ended_at=END)
+        self._transition("cancel", ExecutionStatus.CANCELLED, ended_at=END)
 
     def retry(self) -> None:
-        """failed → pending, while `can_retry`; the failed attempt is kept. Refused where its run has ended: the
-        retry of a failed run retries its failed nodes."""
+        """failed → pending, while `can_retry`. The failed attempt is kept. Raises InvalidTransition if its run has
+        ended: the retry of a failed run retries its failed nodes."""
         with transaction.atomic():
             moved = retry.retry_node(self)
-        self._take_over(RESET | {"status": ExecutionStatus.PENDING, "error_traceback": None, "settled": False} | moved)
+        self._set_changes(
+            RESET | {"status": ExecutionStatus.PENDING, "error_traceback": None, "settled": False} | moved
+        )
 
     def _run_as_read(self) -> "WorkflowExecution | None":
         is_read = NodeExecution.workflow_execution.is_cached(self)
         return self.workflow_execution if is_read else None
 
-    def _knows(self, encrypted: str | None) -> Q:
-        return self._of_locked(encrypted_secrets=encrypted)
+    def _with_secrets(self, encrypted: str | None) -> Q:
+        return self._of_locked_run(encrypted_secrets=encrypted)
 
-    def _of_locked(self, **run: Any) -> Q:
-        """Match the row only if its run matches `run`. The subquery locks the run first, so a concurrent change either
-        commits before we look, or waits for us."""
+    def _of_locked_run(self, **run: Any) -> Q:
+        """Return a condition that the row's run matches `run`. The subquery locks the run first: a concurrent change is
+        committed before this one reads it, or waits for its end."""
         runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.run_id, **run)
         return Q(workflow_execution__in=runs.values("pk"))
 
-    def _refusal(self, act: str, to: ExecutionStatus) -> InvalidTransition:
+    def _transition_error(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         if act in RUN_STATES:
             self._lock_run(act)
-        return super()._refusal(act, to)
+        return super()._transition_error(act, to)
 
     def _lock_run(self, act: str) -> None:
-        """Keep the run from ending until the transaction ends. Raise InvalidTransition unless its state fits."""
+        """Lock the run, so that it does not end before the transaction. Raises InvalidTransition unless its state
+        allows `act`."""
         runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.workflow_execution_id)
         state = runs.values_list("status", flat=True).get()
         if state not in RUN_STATES[act]:

@@ -1,4 +1,4 @@
-"""Views of the list of runs that somebody saved: its filters under a name, for their owner or for everybody."""
+"""SavedView: named filters of the list of runs, for their owner or for everybody."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,15 +46,15 @@ class SavedViewQuerySet(models.QuerySet["SavedView"]):
         return self.filter(is_shared=True).exclude(owner=user.pk).select_related("owner").order_by("name", "id")
 
     def default_of(self, user: Any) -> "SavedView | None":
-        """The user's own one, else everybody's."""
+        """Return the user's default view, else the default for everybody."""
         own = Q(owner=user.pk, is_default=True)
         found = self.filter(own | Q(is_default_for_all=True)).order_by(Case(When(own, then=0), default=1))
         return found.first()
 
 
 class SavedView(UUID7Model):
-    """`filters` are the parameters of the list's address, each with its value. Whether the list has them, its filters
-    know (admin/saved_views.py): a view may be older than they are."""
+    """A saved view. `filters` holds the query parameters of the list; admin/runs/saved_views.py checks them when it
+    shows the view, because the list's filters may have changed since."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("owner")
@@ -92,7 +92,7 @@ class SavedView(UUID7Model):
 
     def clean(self) -> None:
         super().clean()
-        clear = Scrubber(extra=extra_keys())  # no run's: of what a word names a secret alone
+        clear = Scrubber(extra=extra_keys())  # by key alone: a view belongs to no run
         self.name, self.filters = clear.document(self.name), clear.document(self.filters)
         self.is_shared = self.is_shared or self.is_default_for_all
         if any(not isinstance(each, str) for pair in self.filters.items() for each in pair):
@@ -103,8 +103,8 @@ class SavedView(UUID7Model):
             raise ValidationError(_now("You have %(count)d views: delete one of them first.") % {"count": MOST})
 
     def put(self) -> None:
-        """Saves it as it is now; where it is a default, the view that was it before no longer is. Raises
-        ValidationError, and nothing has changed, for what cannot be kept."""
+        """Save the view. If it is a default, it replaces the previous one. Raises ValidationError, and changes nothing,
+        if it cannot be saved."""
         self.clean()
         with _translate_refusal():
             views = type(self).objects.exclude(pk=self.pk)
@@ -117,7 +117,7 @@ class SavedView(UUID7Model):
 
 @contextmanager
 def _translate_refusal() -> Iterator[None]:
-    """Turn the database's refusal into a sentence."""
+    """Translate an IntegrityError to a ValidationError."""
     try:
         with transaction.atomic():
             yield

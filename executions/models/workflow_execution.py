@@ -1,8 +1,8 @@
 """WorkflowExecution: one execution of a workflow.
 
-A row changes its state by a verb (`start()`, `complete()`, ...), and every verb is one guarded UPDATE, `_move()`.
-Whatever else the verb has to do (settle the nodes, keep the attempt) is in the same transaction, behind the same row
-lock. Locks are always taken from the run to its nodes, so verbs wait for each other and do not deadlock.
+A verb (`start()`, `complete()`, ...) changes the state of a row by one guarded UPDATE, `_transition()`. Its other work
+(to settle the nodes, to keep the attempt) is part of the same transaction, under the same row lock. Locks are always
+taken first on the run and then on its nodes, so that verbs do not deadlock.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ NEVER_SAVED = {"encrypted_secrets", "failed_nodes"}
 class WorkflowExecution(Execution):
     TRANSITIONS = states.WORKFLOW_EXECUTION
 
-    # ON DELETE RESTRICT, from the migration: a workflow that has runs cannot be deleted, by whatever door.
+    # The migration makes it ON DELETE RESTRICT: no interface can delete a workflow that has runs.
     workflow = models.ForeignKey(
         Workflow,
         on_delete=models.DO_NOTHING,
@@ -51,10 +51,10 @@ class WorkflowExecution(Execution):
         related_name="executions",
         verbose_name=_("workflow"),
     )
-    # The database writes it, once (sql/workflow_names.sql).
+    # Written once, by a trigger (sql/workflow_names.sql).
     workflow_name = models.CharField(_("workflow name"), max_length=255, db_default="", editable=False)
     trigger_type = models.CharField(_("trigger"), max_length=50, choices=TriggerType)
-    # What the run remembers of its workflow; the database fills it in (sql/remember_graph.sql).
+    # The workflow's graph at the time of the run, set by a trigger (sql/remember_graph.sql).
     graph = models.ForeignKey(
         Graph,
         on_delete=models.DO_NOTHING,
@@ -66,11 +66,11 @@ class WorkflowExecution(Execution):
         related_name="executions",
         verbose_name=_("graph"),
     )
-    # The values of its secrets (encryption.py), in the run's own row: a statement that has waited for the row sees them
-    # as they are then.
+    # The values of its secrets (encryption.py). They are in the run's own row because a statement that waited for the
+    # row's lock then reads the newest values.
     encrypted_secrets = models.TextField(_("encrypted secrets"), null=True, editable=False)  # noqa: DJ001  # NULL is "none"
-    # Counted by the statement that ends the run, so that lists show it without reading nodes; a node that moves at the
-    # same moment, and plain SQL, are corrected by triggers (sql/failed_nodes.sql).
+    # Counted by the statement that ends the run, so that lists do not read nodes. Triggers (sql/failed_nodes.sql)
+    # correct it after plain SQL, and after the transition of a node at the same moment.
     failed_nodes = models.PositiveIntegerField(
         _("failed nodes"),
         default=0,
@@ -108,18 +108,18 @@ class WorkflowExecution(Execution):
             Index(fields=["trigger_type", "status"], name="idx_workflow_executions_trigger"),
             GinIndex(fields=["context"], name="idx_workflow_executions_context", opclasses=["jsonb_path_ops"]),
             GinIndex(fields=["metadata"], name="idx_workflow_executions_metadata", opclasses=["jsonb_path_ops"]),
-            # From here on for the API's filters and orderings.
+            # The others are for the filters and orderings of the API.
             Index(sort_keys.STARTED, F("id"), name="idx_workflow_executions_started"),
             Index(sort_keys.DURATION, F("id"), name="idx_workflow_executions_duration"),
             Index(F("workflow"), sort_keys.DURATION, F("id"), name="idx_workflow_executions_workflow_duration"),
-            # With all that is counted of a period: of runs that ended in it, by workflow, no row is read.
+            # Includes all that the monitor counts in a period, so that it reads no row.
             Index(
                 fields=["ended_at"],
                 name="idx_workflow_executions_ended",
                 include=["workflow", "status", "started_at"],
                 condition=Q(ended_at__isnull=False),
             ),
-            # The oldest first. By the index on created_at that would be a walk along the whole history.
+            # The oldest pending run. By the index on created_at, that reads the whole history.
             Index(
                 fields=["created_at", "id"],
                 name="idx_workflow_executions_waiting",
@@ -130,7 +130,7 @@ class WorkflowExecution(Execution):
                 name="idx_workflow_executions_error",
                 condition=Q(error_message__isnull=False),
             ),
-            # Hardly any: by the order of the list they would be looked for among all runs.
+            # Very few rows: without the index, the list searches all runs for them.
             Index(
                 fields=["-created_at", "-id"],
                 name="idx_workflow_executions_failed_untold",
@@ -141,7 +141,7 @@ class WorkflowExecution(Execution):
                 name="idx_workflow_executions_failed_nodes",
                 condition=Q(failed_nodes__gt=0),
             ),
-            # Read by encryption.purge(): few runs are under way, and many more were.
+            # For encryption.purge(): most runs no longer have secrets.
             Index(fields=["ended_at"], name="idx_execution_secrets_kept", condition=Q(encrypted_secrets__gt=DELETED)),
             GinIndex(
                 OpClass(Upper("error_message"), "gin_trgm_ops"),
@@ -154,8 +154,8 @@ class WorkflowExecution(Execution):
         return f"{self.workflow_name} · {self.id}"
 
     def save(self, **kwargs: Any) -> None:
-        """Raises ConcurrentExecution where it would be the second running one of its workflow, and what
-        Execution.save() raises."""
+        """Save the run. Raises ConcurrentExecution if another run of the workflow is running, and the errors of
+        Execution.save()."""
         using = kwargs.get("using") or self._state.db or DEFAULT_DB_ALIAS
         new = kwargs.get("force_insert") or (self._state.adding and not kwargs.get("force_update"))
         self.check_documents()
@@ -170,8 +170,8 @@ class WorkflowExecution(Execution):
                 around.enter_context(audit.audit_note(masking.note_of_new(found.get(self.pk, ())), using))
             super().save(**kwargs)
 
-    def _guard_secrets(self, using: str | None) -> None:
-        """Done already: a new run's are stored with it."""
+    def _mask_secrets(self, using: str | None) -> None:
+        """Do nothing: save() has masked them."""
 
     @property
     def run_id(self) -> UUID:
@@ -183,7 +183,7 @@ class WorkflowExecution(Execution):
         return self.workflow.owner_id
 
     def check_documents(self) -> None:
-        """Raises ValidationError for a known key of context or metadata of the wrong type too, path first."""
+        """Check the types of known keys of context and metadata too. The ValidationError begins with the path."""
         super().check_documents()
         if "metadata" in self.__dict__:
             self.metadata = validators.with_names(self.metadata)
@@ -192,50 +192,51 @@ class WorkflowExecution(Execution):
                 validators.check(field, self.__dict__[field])
 
     def start(self) -> None:
-        """pending → running. Raises ConcurrentExecution where another run of the workflow is running."""
+        """pending → running. Raises ConcurrentExecution if another run of the workflow is running."""
         with self._one_running("start"):
-            self._move("start", ExecutionStatus.RUNNING, started_at=STARTED)
+            self._transition("start", ExecutionStatus.RUNNING, started_at=STARTED)
 
     def complete(self, output_data: Any = None) -> None:
-        """running → completed; pending nodes are skipped. Refused while nodes are running, and says how many."""
+        """running → completed; pending nodes are skipped. Raises InvalidTransition, with their number, while nodes are
+        running."""
         output = {} if output_data is None else {"output_data": output_data}
-        self._move("complete", ExecutionStatus.COMPLETED, self._settle_completed, **self._end_values(), **output)
+        self._transition("complete", ExecutionStatus.COMPLETED, self._settle_completed, **self._end_values(), **output)
 
     def fail(self, error_message: object) -> None:
-        """running → failed; pending nodes are skipped, running ones cancelled. Takes the exception itself too."""
+        """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception."""
         settle = partial(self._settle, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
         error, _trace = report_texts.error(error_message)
-        self._move("fail", ExecutionStatus.FAILED, settle, **self._end_values(), error_message=error)
+        self._transition("fail", ExecutionStatus.FAILED, settle, **self._end_values(), error_message=error)
 
     def cancel(self) -> None:
-        """pending or running → cancelled, and with it every pending or running node."""
+        """pending or running → cancelled, with every pending or running node."""
         settle = partial(self._settle, ExecutionStatus.CANCELLED, ExecutionStatus.CANCELLED)
-        self._move("cancel", ExecutionStatus.CANCELLED, settle, **self._end_values())
+        self._transition("cancel", ExecutionStatus.CANCELLED, settle, **self._end_values())
 
     def retry(self) -> None:
-        """failed → pending. The failed attempt is kept, and its failed nodes are retried too: refused where one of them
-        has no retry left. Nodes that were skipped or cancelled because of the failure are pending again, completed ones
-        stay as they are."""
+        """failed → pending. The failed attempt is kept. Failed nodes are retried too; nodes that were skipped or
+        cancelled because of the failure become pending again; completed ones do not change. Raises InvalidTransition if
+        a failed node has no retry left."""
         with transaction.atomic():
             moved = retry.retry_run(self)
-        self._take_over(RESET | {"status": ExecutionStatus.PENDING, "failed_nodes": 0} | moved)
+        self._set_changes(RESET | {"status": ExecutionStatus.PENDING, "failed_nodes": 0} | moved)
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
-        """Delete the run and all rows that belong to it in one statement. A Deletion remains, with who deleted it and
-        why."""
+        """Delete the run and all rows that belong to it in one statement. A Deletion remains, with the actor and the
+        reason."""
         return type(self).objects.using(using).filter(pk=self.pk).delete()
 
     def delete_unless_running(self) -> None:
-        """Delete the run. Raise InvalidTransition while it is running: its engine would report to nothing."""
+        """Delete the run. Raises InvalidTransition while it is running, because its engine still reports to it."""
         running = Q(status=ExecutionStatus.RUNNING)
         rows = type(self).objects.filter(pk=self.pk)
         if not rows.exclude(running).delete()[0] and rows.filter(running).exists():
             raise InvalidTransition("delete", ExecutionStatus.RUNNING, refusal_reasons.CANCEL_FIRST, self.version)
 
     def add_node(self, node: Node, execution_order: int | None = None, **fields: Any) -> "NodeExecution":
-        """A pending execution of `node` in this run; `execution_order` is the node's topological level unless given.
+        """Create a pending execution of `node`. `execution_order` defaults to the node's topological level.
 
-        Raises InvalidTransition where the run has ended, ValidationError where the node is of another workflow.
+        Raises InvalidTransition if the run has ended, ValidationError if the node belongs to another workflow.
         """
         if execution_order is None:
             execution_order = run_graph.level_in(self, node.pk)
@@ -249,7 +250,7 @@ class WorkflowExecution(Execution):
 
     @contextmanager
     def _one_running(self, act: str) -> Iterator[None]:
-        """The database's refusal of a second running execution, as ours."""
+        """Translate the IntegrityError of a second running execution to ConcurrentExecution."""
         try:
             yield
         except IntegrityError as error:
@@ -260,28 +261,29 @@ class WorkflowExecution(Execution):
     def _run_as_read(self) -> "WorkflowExecution":
         return self
 
-    def _knows(self, encrypted: str | None) -> Q:
+    def _with_secrets(self, encrypted: str | None) -> Q:
         return Q(encrypted_secrets=encrypted)
 
     def _with_version_bump(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Any]]:
-        """Leave out what masking.store_secrets() alone changes, and an older count of the failed nodes."""
+        """Leave out the secrets, which only masking.store_secrets() changes, and the count of failed nodes, which may
+        be old."""
         return super()._with_version_bump([value for value in values if value[0].name not in NEVER_SAVED])
 
     def _end_values(self) -> dict[str, Any]:
-        """Return what a run's end sets, whatever it ends as."""
+        """Return the values that the end of a run sets in each case."""
         failed = self.node_executions.failed().order_by()
         number = failed.values("workflow_execution").annotate(number=Count("pk")).values("number")
         return {"ended_at": END, "failed_nodes": Coalesce(Subquery(number), 0)}
 
     def _settle_completed(self) -> None:
-        # No node can start meanwhile: that takes a lock on this run's row, which _move() holds. What is done to those
-        # that are running is taken back by the refusal.
+        # No node can start meanwhile: that takes a lock on this run's row, which _transition() holds. The exception
+        # rolls the change of the running nodes back.
         if running := self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.RUNNING).count(ExecutionStatus.RUNNING):
             reason = refusal_reasons.still_running(running)
             raise InvalidTransition("complete", ExecutionStatus.RUNNING, reason, self.version)
 
     def _settle(self, pending: ExecutionStatus, running: ExecutionStatus) -> list[str]:
-        """One statement for all nodes that are pending or running; what they are now."""
+        """End the pending and running nodes in one statement. Return their new states."""
         to = Case(When(status=ExecutionStatus.PENDING, then=Value(pending)), default=Value(running))
         nodes = self.node_executions.active().returning(["status"], status=to, ended_at=END, settled=True)
         return [status for (status,) in nodes]

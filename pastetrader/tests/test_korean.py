@@ -273,7 +273,7 @@ class TestRefusals:
         said = "".join(
             path.read_text() for pattern in ACTING for path in (settings.BASE_DIR / "executions").glob(pattern)
         )
-        acts = re.findall(r'(?:_move|_lock_run|_locked|noted|_noted|InvalidTransition)\(\s*"([a-z ]+)"', said)
+        acts = re.findall(r'(?:_transition|_lock_run|_locked|noted|_noted|InvalidTransition)\(\s*"([a-z ]+)"', said)
         assert acts
         assert set(acts) <= ACTS.keys()
 
