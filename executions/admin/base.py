@@ -1,28 +1,27 @@
 """Base of the ledger's model admins: read-only lists and pages; rows change through actions alone."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.db import DatabaseError, OperationalError
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
-from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from psycopg.errors import QueryCanceled
 
+from executions.querysets import can_see
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
-from . import formatting
 from .actions import TransitionActionsMixin
 from .filters import validation
+from .formatting import StrOrPromise
 from .pagination import NEWER, OLDER, KeysetChangeList
 
 logger = logging.getLogger(__name__)
@@ -32,11 +31,12 @@ LIMIT_MS = 5_000  # for each statement of a list
 
 class ReadOnlyAdmin(TransitionActionsMixin):
     """Read-only model admin. `columns` are the only columns loaded, `related` is passed to select_related(), and
-    `keyset` is the order of the list."""
+    `keyset` is the order of the list. `headers` are the list's columns, whose cells `_row.html` renders."""
 
     columns: ClassVar[tuple[str, ...]]
     related: ClassVar[tuple[str, ...]]
     keyset: ClassVar[tuple[str, ...]]
+    headers: ClassVar[dict[str, StrOrPromise]]
 
     fieldsets = ((None, {"fields": ()}),)  # the page is our own template
     list_per_page = 50
@@ -129,8 +129,9 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         """Return a redirect if the request of the list has a page of its own, such as a search for an id."""
         return None
 
-    def annotate_rows(self, request: HttpRequest, rows: list[Any]) -> None:
-        """Set attributes from other tables on the rows of a page, with as many queries as for one row."""
+    def present_rows(self, request: HttpRequest, rows: Sequence[Any]) -> Sequence[object]:
+        """Return what `_row.html` renders for each row of a page, with as many queries as for one row."""
+        return rows
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs["obj"]
@@ -142,28 +143,10 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         """Return the context of the row's template."""
         raise NotImplementedError  # runs, node executions and log lines each implement it
 
-    @admin.display(description=_("duration"))
-    def duration(self, row: Any) -> str:
-        return formatting.duration_text(row)
 
-    @admin.display(description=_("status"))
-    def state(self, row: Any) -> str:
-        return render_to_string("admin/executions/_status.html", {"row": row})
-
-    @admin.display(description=_("started"))
-    def started(self, row: Any) -> str:
-        return formatting.format_datetime(row.started_at)
-
-
-def link_to(row: Any, text: Any) -> str:
-    """Return a link to the row's page. `text` is escaped."""
-    return format_html('<a href="{}">{}</a>', _address(row._meta, row.pk), text)
-
-
-def link_to_run(row: Any) -> str:
-    """Return a link to the run of a node execution or log line, or only its id if the user may not see it."""
-    run = row.workflow_execution
-    return link_to(run, run.workflow_name) if row.shows_run else str(run.pk)
+def shows_run(request: HttpRequest, row: Any) -> bool:
+    """Return whether the user may see the run of a node execution or log line."""
+    return can_see(request.user, "workflowexecution", row.workflow_execution.workflow.owner_id)
 
 
 def _address(opts: Any, pk: Any) -> str:

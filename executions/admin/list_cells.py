@@ -1,12 +1,15 @@
 """Cells of the lists of runs: the time since start, and the duration as a bar against the workflow's p50 and p95."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
+
+from executions.models import WorkflowExecution
 
 from . import formatting
 from .monitor import duration_percentiles
@@ -49,24 +52,31 @@ class Bar:
         return _("Of this workflow’s last 7 days, half took up to %(p50)s, and 95 of 100 up to %(p95)s.") % known
 
 
-def with_duration_bars(runs: list[Any]) -> list[Any]:
-    """Set on each run its duration, age and `bar` (None without percentiles) with one query; return the runs."""
+@dataclass(frozen=True, slots=True)
+class DurationCell:
+    """A duration as text; `bar` is None without percentiles."""
+
+    text: str
+    bar: Bar | None
+
+
+def duration_cells(runs: Collection[WorkflowExecution]) -> dict[UUID, DurationCell]:
+    """Return the duration of each run by its id, with one query."""
     known = duration_percentiles.get_percentiles({run.workflow_id for run in runs})
-    for run in runs:
-        run.seconds = elapsed_seconds(run)
-        of_workflow = known.get(run.workflow_id)
-        run.bar = Bar(run.seconds, of_workflow) if of_workflow and run.seconds is not None else None
-        run.shown_duration = "–" if run.seconds is None else formatting.format_duration(run.seconds)
-        run.ago = format_ago(run.started_at or run.created_at)
-    return runs
+    return {run.pk: _duration_cell(run, known.get(run.workflow_id)) for run in runs}
 
 
-def elapsed_seconds(run: Any) -> Any:
+def _duration_cell(run: WorkflowExecution, usual: WorkflowPercentiles | None) -> DurationCell:
+    if (seconds := elapsed_seconds(run)) is None:
+        return DurationCell("–", None)
+    return DurationCell(formatting.format_duration(seconds), Bar(seconds, usual) if usual else None)
+
+
+def elapsed_seconds(run: WorkflowExecution) -> float | None:
     """Return the run's seconds, until now if it is running; None if it has not started."""
     if run.duration_seconds is None and run.started_at and run.status == "running":
         return max(0.0, (timezone.now() - run.started_at).total_seconds())
-    found: float | None = run.duration_seconds
-    return found
+    return run.duration_seconds
 
 
 def format_ago(moment: datetime) -> str:

@@ -1,19 +1,37 @@
 """Keyset pagination of the admin lists: a page starts after the last row of the previous one, without a COUNT."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest
+from django.urls import reverse
 
 from ledgerkit.admin.lists import StrictChangeList
 from ledgerkit.db import keyset
 from ledgerkit.db.keyset import Key
 
+from .formatting import StrOrPromise
+
+if TYPE_CHECKING:
+    from .base import ReadOnlyAdmin
+
 OLDER, NEWER = "older", "newer"  # parameters; the value is the key of a row, see _format_key()
 FIND = "find_workflow"  # parameter: searches among the workflows of a filter
 SEPARATOR = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """A row of a list. `cells` is the presenter that the model admin made of it, `link` the URL of its page, and
+    `checkbox` empty in a list without actions."""
+
+    cells: object
+    link: str
+    checkbox: str
 
 
 class KeysetChangeList(StrictChangeList):
@@ -33,9 +51,12 @@ class KeysetChangeList(StrictChangeList):
         return keyset.reverse(self.keyset)
 
     @property
+    def ledger_admin(self) -> "ReadOnlyAdmin":
+        return cast("ReadOnlyAdmin", self.model_admin)  # django-stubs types it as a plain ModelAdmin
+
+    @property
     def keyset(self) -> tuple[str, ...]:
-        # django-stubs types this as a plain ModelAdmin, without a keyset.
-        return self.model_admin.keyset  # type: ignore[attr-defined,no-any-return]  # see above
+        return self.ledger_admin.keyset
 
     def get_results(self, request: HttpRequest) -> None:
         self.older_link, self.newer_link = "", ""
@@ -43,13 +64,36 @@ class KeysetChangeList(StrictChangeList):
             self.result_list = self._newer_than(request.GET[NEWER])
         else:
             self.result_list = self._older_than(request.GET.get(OLDER))
-        self.model_admin.annotate_rows(request, self.result_list)  # type: ignore[attr-defined]  # defined by ReadOnlyAdmin
+        self.rows = self._present(request)
         self.estimate = self._estimate() if self.older_link or self.newer_link else None
         # Attributes that Django's templates read.
         self.result_count = self.full_result_count = len(self.result_list)
         self.show_full_result_count, self.show_admin_actions = False, bool(self.result_list)
         self.can_show_all, self.multi_page = False, False
         self.paginator: Any = None
+
+    def _present(self, request: HttpRequest) -> list[ListRow]:
+        page = f"{self.model_admin.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change"
+        # Django's preserved filters: the page of a row leads back to this list.
+        query = f"?{self.preserved_filters}" if self.preserved_filters else ""
+        has_checkboxes = "action_checkbox" in self.list_display
+        cells = self.ledger_admin.present_rows(request, self.result_list)
+        return [
+            ListRow(
+                each,
+                reverse(page, args=[row.pk]) + query,
+                self.ledger_admin.action_checkbox(row) if has_checkboxes else "",
+            )
+            for row, each in zip(self.result_list, cells, strict=True)
+        ]
+
+    @property
+    def headers(self) -> Mapping[str, StrOrPromise]:
+        return self.ledger_admin.headers
+
+    @property
+    def row_template(self) -> str:
+        return f"admin/{self.opts.app_label}/{self.opts.model_name}/_row.html"
 
     def _estimate(self) -> int | None:
         """Return the planner's estimate of the number of rows, to two digits. None if a filter selects runs

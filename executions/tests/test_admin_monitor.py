@@ -113,8 +113,8 @@ class TestWhoSeesIt:
         page = signed_in(user).get(FRONT)
         assert "of another" not in page.content.decode()
         sections = {name: each.found for name, each in page.context["monitor"].items()}
-        assert [cause.newest.pk for cause in sections["failed"]["causes"]] == [mine.pk]
-        assert sections["running"]["runs"] == sections["waiting"]["runs"] == []
+        assert [cause.newest.run.pk for cause in sections["failed"]["causes"]] == [mine.pk]
+        assert sections["running"]["rows"] == sections["waiting"]["rows"] == []
         assert (sections["throughput"].completed.number, sections["throughput"].failed.number) == (0, 1)
         assert [each.name for each in sections["workflows"]] == ["mine"]
 
@@ -163,7 +163,7 @@ class TestFailed:
         runs = [failed_at("rank", "KeyError: volume", other), failed_at("load", "KeyError: 'open'", flow)]
         html = section(shown(staff), "failed")
         causes = found(staff, "failed")["causes"]
-        assert [[run.pk for run in each.runs] for each in causes] == [
+        assert [[failed.run.pk for failed in each.runs] for each in causes] == [
             [runs[1].pk, runs[0].pk, first.pk],
             [alone.pk],
         ]
@@ -243,7 +243,7 @@ class TestFailed:
 
 class TestWaiting:
     def reason(self, staff: Any, run: WorkflowExecution) -> str:
-        return next(row.reason for row in found(staff, "waiting")["runs"] if row.pk == run.pk)
+        return next(row.reason for row in found(staff, "waiting")["rows"] if row.run == run)
 
     def test_behind_another_run_of_its_workflow_to_which_it_links(self, staff: Any) -> None:
         at_work = in_state(WorkflowExecutionFactory(), "running")
@@ -272,7 +272,7 @@ class TestWaiting:
     def test_for_an_engine_and_for_how_long_the_oldest_first(self, staff: Any) -> None:
         young, old = WorkflowExecutionFactory(), WorkflowExecutionFactory()
         WorkflowExecution.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(minutes=5, seconds=2))
-        assert [run.pk for run in found(staff, "waiting")["runs"]] == [old.pk, young.pk]
+        assert [row.run.pk for row in found(staff, "waiting")["rows"]] == [old.pk, young.pk]
         html = section(shown(staff), "waiting")
         assert "No engine has started it yet." in html
         assert re.search(r'<time class="clock"[^>]*>5 min \d s</time>', html)
@@ -285,7 +285,7 @@ class TestWaiting:
         for run in retried:
             run.refresh_from_db()
             run.retry()
-        assert [run.pk for run in found(staff, "waiting")["runs"]] == [*waiting, retried[0].pk]
+        assert [row.run.pk for row in found(staff, "waiting")["rows"]] == [*waiting, retried[0].pk]
 
     def test_a_retried_failure_waits_with_what_it_failed_with(self, staff: Any) -> None:
         flow = WorkflowFactory()
@@ -320,7 +320,7 @@ class TestRunning:
             in_state(WorkflowExecutionFactory(workflow=flow, metadata=CONCURRENT), "running") for _ in range(2)
         )
         WorkflowExecution.objects.filter(pk=old.pk).update(started_at=timezone.now() - timedelta(seconds=90))
-        assert [run.pk for run in found(staff, "running")["runs"]] == [old.pk, young.pk]
+        assert [row.run.pk for row in found(staff, "running")["rows"]] == [old.pk, young.pk]
         html = section(shown(staff), "running")
         assert html.count('<time class="clock"') == 2
         assert html.count('class="slow"') == 1

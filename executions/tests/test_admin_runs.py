@@ -207,9 +207,9 @@ class TestWhatIsUsual:
 class TestFailures:
     def test_the_first_failed_node_is_named_with_the_first_line_of_its_message(self, staff: Any) -> None:
         run = failed_at(WorkflowExecutionFactory(), "second by name", "a first by name")
-        (row,) = listed(staff)
-        assert row.pk == run.pk
-        assert row.failure.node_name == "second by name"
+        (row,) = signed_in(staff).get(RUNS).context["cl"].rows
+        assert row.cells.run == run
+        assert row.cells.failure.node.node_name == "second by name"
         html = shown(staff)
         assert "went wrong in second by name" in html
         assert "more" not in html.partition("result_list")[2].partition("</table>")[0]

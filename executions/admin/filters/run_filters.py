@@ -114,7 +114,7 @@ class CauseFilter(LinkedFilter):
         return [(value, failures.group_title(self.found.title, are_more=are_more))]
 
     def chosen(self, queryset: Any, value: str) -> Any:
-        return queryset.filter(pk__in=[run.pk for run in self.found.runs] if self.found else [])
+        return queryset.filter(pk__in=[failed.run.pk for failed in self.found.runs] if self.found else [])
 
 
 ALL = (

@@ -1,23 +1,22 @@
 """Admin of log lines, and the newest lines of a log on other pages."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin import formatting
-from executions.admin.base import ReadOnlyAdmin, link_to, link_to_run
+from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.base import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
-from executions.models import ExecutionLog
+from executions.admin.formatting import StrOrPromise
+from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see, can_see_nodes_and_logs
 from executions.states import LogLevel
 from ledgerkit.db.models import parse_uuid
-
-from . import ansi
 
 LINES = 100  # of the log on the page of a run or of a node execution
 MESSAGE = 4_000
@@ -47,10 +46,30 @@ def add_level_labels(lines: list[Any]) -> list[Any]:
     return lines
 
 
+@dataclass(frozen=True, slots=True)
+class LogListRow:
+    """A line of the list of all logs. Without `shows_run` its run is only an id: the user may not see it."""
+
+    line: ExecutionLog
+    shows_run: bool
+    node: NodeExecution | None
+
+
+def visible_node(request: HttpRequest, line: ExecutionLog) -> NodeExecution | None:
+    """Return the node execution of the line if the user may see it."""
+    owner = line.workflow_execution.workflow.owner_id
+    return line.node_execution if can_see(request.user, "nodeexecution", owner) else None
+
+
 @admin.register(ExecutionLog)
 class ExecutionLogAdmin(ReadOnlyAdmin):
-    list_display = ("time", "severity", "run", "node", "message_head")
-    list_display_links = ("time",)
+    headers: ClassVar[dict[str, StrOrPromise]] = {
+        "time": _("time"),
+        "severity": _("level"),
+        "run": _("workflow execution"),
+        "node": _("node"),
+        "message_head": _("message"),
+    }
     list_filter = (LevelFilter, LoggedFilter, LinesWorkflowFilter, RunFilter, NodeExecutionFilter)
     search_help_text = _("The id of a line, of a workflow execution or of a node execution")
     related = ("workflow_execution__workflow", "node_execution")
@@ -71,33 +90,8 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
         payloads, others = formatting.payloads(
             row, "data", whole=formatting.first_characters("message", formatting.LIMIT)
         )
-        self.annotate_rows(request, [row])
-        return others | {"line": row, "payloads": payloads}
+        shown = {"shows_run": shows_run(request, row), "node": visible_node(request, row)}
+        return others | shown | {"line": row, "payloads": payloads}
 
-    def annotate_rows(self, request: HttpRequest, rows: list[Any]) -> None:
-        for row in rows:
-            owner = row.workflow_execution.workflow.owner_id
-            row.shows_run = can_see(request.user, "workflowexecution", owner)
-            if not can_see(request.user, "nodeexecution", owner):
-                row.node_execution = None
-
-    @admin.display(description=_("time"))
-    def time(self, row: Any) -> str:
-        return formatting.format_datetime(row.timestamp)
-
-    @admin.display(description=_("level"))
-    def severity(self, row: Any) -> str:
-        return format_html('<span class="level level-{}">{}</span>', row.level, row.get_level_display())
-
-    @admin.display(description=_("workflow execution"))
-    def run(self, row: Any) -> str:
-        return link_to_run(row)
-
-    @admin.display(description=_("node"))
-    def node(self, row: Any) -> str:
-        return link_to(row.node_execution, row.node_execution.node_name) if row.node_execution else "–"
-
-    @admin.display(description=_("message"))
-    def message_head(self, row: Any) -> str:
-        cut = format_html(' <span class="quiet">{}</span>', gettext("cut")) if row.is_cut else ""
-        return format_html('<span class="message">{}</span>{}', ansi.to_html(row.text), cut)
+    def present_rows(self, request: HttpRequest, rows: Sequence[ExecutionLog]) -> Sequence[LogListRow]:
+        return [LogListRow(row, shows_run(request, row), visible_node(request, row)) for row in rows]

@@ -1,9 +1,9 @@
 """Failures of the last 24 hours, grouped by cause across workflows."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,22 +25,41 @@ MAX_PLACES = 3  # places listed for each cause
 TRACEBACK_END = LONGEST_LINE + 100  # characters of a traceback: its last line and blank lines
 
 
+@dataclass(frozen=True, slots=True)
+class RunFailure:
+    """`node` is the node execution that failed first; `line` the first line of its error, else of the run's."""
+
+    node: Any  # a NodeExecution with the annotation `error`, or None
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    run: WorkflowExecution
+    failure: RunFailure
+    cause: failure_causes.Cause
+
+    @property
+    def node(self) -> str | None:
+        """Return the name of the node that failed first."""
+        return self.failure.node.node_name if self.failure.node else None
+
+
 @dataclass
 class Group:
     """Failed runs, newest first; `key` selects them in the list of runs."""
 
     key: str
-    runs: list[Any] = field(default_factory=list)
+    runs: list[FailedRun] = field(default_factory=list)
 
     @property
-    def newest(self) -> Any:
+    def newest(self) -> FailedRun:
         return self.runs[0]
 
     @property
     def line(self) -> str:
         """Return the message of the newest failure, with the class of its exception."""
-        exception: str = self.newest.cause.exception
-        line: str = self.newest.line
+        exception, line = self.newest.cause.exception, self.newest.failure.line
         if not exception or exception in line.partition(":")[0]:
             return line
         return f"{exception}: {line}" if line else exception
@@ -51,7 +70,11 @@ class Group:
 
     @property
     def ago(self) -> str:
-        return list_cells.format_ago(self.newest.ended_at)
+        return list_cells.format_ago(self.ended_at)
+
+    @property
+    def ended_at(self) -> datetime:
+        return self.newest.run.ended_at or timezone.now()  # a failed run has always ended
 
     @property
     def address(self) -> str:
@@ -65,11 +88,11 @@ class Place(Group):
 
     @property
     def workflow_name(self) -> str:
-        return str(self.newest.workflow_name)
+        return self.newest.run.workflow_name
 
     @property
     def node(self) -> str | None:
-        return self.newest.failure.node_name if self.newest.failure else None
+        return self.newest.node
 
     @property
     def title(self) -> str:
@@ -90,10 +113,10 @@ class Cause(Group):
     def other_places(self) -> int:
         return max(0, len(self.places) - MAX_PLACES)
 
-    def add(self, run: Any) -> None:
-        self.runs.append(run)
-        key = _group_key(self.key, run.workflow_id, run.failure.node_name if run.failure else None)
-        self.places.setdefault(key, Place(key)).runs.append(run)
+    def add(self, failed: FailedRun) -> None:
+        self.runs.append(failed)
+        key = _group_key(self.key, failed.run.workflow_id, failed.node)
+        self.places.setdefault(key, Place(key)).runs.append(failed)
 
 
 def first_line(text: str | None) -> str:
@@ -101,30 +124,33 @@ def first_line(text: str | None) -> str:
     return failure_causes.first_line(ansi.strip_ansi(text or ""))
 
 
-def recent_failures(user: Any) -> tuple[list[Any], bool]:
-    """Return the newest failed runs of the period and whether there are more than MAX_FAILURES. Each run has `failure`,
-    the node execution that failed first or None, and `cause`."""
+def recent_failures(user: Any) -> tuple[list[FailedRun], bool]:
+    """Return the newest failed runs of the period and whether there are more than MAX_FAILURES."""
     runs = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
     columns = ("status", "workflow", "workflow_name", "created_at", "started_at", "ended_at")
     rows = runs.only(*columns).annotate(error=formatting.first_characters("error_message", formatting.LINE))
     newest = list(rows.order_by("-ended_at", "-id")[: MAX_FAILURES + 1])
-    found = with_failures(user, newest[:MAX_FAILURES])
-    ends = _ends_of_tracebacks(run.failure.pk for run in found if run.failure)
-    for run in found:
-        end = ends.get(run.failure.pk) if run.failure else None
-        run.cause = failure_causes.cause(run.line, ansi.strip_ansi(end or ""))
-    return found, len(newest) > MAX_FAILURES
+    found = first_failures(user, newest[:MAX_FAILURES])
+    ends = _ends_of_tracebacks(failure.node.pk for failure in found.values() if failure.node)
+    failed = [_failed_run(run, found[run.pk], ends) for run in newest[:MAX_FAILURES]]
+    return failed, len(newest) > MAX_FAILURES
 
 
-def with_failures(user: Any, runs: list[Any]) -> list[Any]:
-    """Set `failure` and `line` on each run, with one query for all of them; return the runs."""
+def _failed_run(run: Any, failure: RunFailure, ends: dict[UUID, str | None]) -> FailedRun:
+    end = ends.get(failure.node.pk) if failure.node else None
+    return FailedRun(run, failure, failure_causes.cause(failure.line, ansi.strip_ansi(end or "")))
+
+
+def first_failures(user: Any, runs: Sequence[Any]) -> dict[UUID, RunFailure]:
+    """Return the failure of each of `runs`, which have the annotation `error`, by the id of the run, with one query."""
     first = {row.workflow_execution_id: row for row in first_failed(user, [run.pk for run in runs])} if runs else {}
-    for run in runs:
-        run.failure = first.get(run.pk)
-        # The node's error first: it is the cause, and the run's error may be empty.
-        errors = (run.failure.error if run.failure else None, run.error)
-        run.line = next(filter(None, map(first_line, errors)), "")
-    return runs
+    return {run.pk: _run_failure(run, first.get(run.pk)) for run in runs}
+
+
+def _run_failure(run: Any, node: Any) -> RunFailure:
+    # The node's error first: it is the cause, and the run's error may be empty.
+    errors = (node.error if node else None, run.error)
+    return RunFailure(node, next(filter(None, map(first_line, errors)), ""))
 
 
 def first_failed(user: Any, runs: Iterable[UUID]) -> Any:
@@ -136,7 +162,7 @@ def first_failed(user: Any, runs: Iterable[UUID]) -> Any:
     return in_order.distinct("workflow_execution_id")
 
 
-def group_by_cause(runs: list[Any]) -> list[Cause]:
+def group_by_cause(runs: Iterable[FailedRun]) -> list[Cause]:
     """Return the causes of recent_failures(), ordered by the newest run of each."""
     found: dict[str, Cause] = {}
     for run in runs:

@@ -6,6 +6,7 @@ Each section has its own queries and timeout, so that one may fail alone. Every 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
@@ -13,14 +14,16 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import formatting, list_cells
+from executions.admin import list_cells
 from executions.admin.filters import presets
+from executions.admin.list_cells import DurationCell
 from executions.admin.runs import run_stream
 from executions.admin.timeouts import query_or_none
 from executions.models import ExecutionStatus, WorkflowExecution
 
 from . import failures, health, retried
 from .health import Count
+from .retried import Wait
 
 LIMIT_MS = 1_000  # for each statement of a section
 ROWS = 10  # of each section
@@ -84,14 +87,31 @@ def completed_with_failed_nodes(user: Any) -> Count:
     return _count(runs, WITH_FAILED_NODES)
 
 
+@dataclass(frozen=True, slots=True)
+class RunningRow:
+    run: WorkflowExecution
+    duration: DurationCell
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """`reason` is "trash", "inactive", "another" (its id is in `behind`) or "engine"."""
+
+    run: WorkflowExecution
+    wait: Wait
+    reason: str
+    behind: UUID | None
+
+
 def running_section(user: Any) -> dict[str, Any]:
-    runs = _active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")
-    return {"count": _count_in(user, ExecutionStatus.RUNNING), "runs": list_cells.with_duration_bars(list(runs[:ROWS]))}
+    runs = list(_active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")[:ROWS])
+    durations = list_cells.duration_cells(runs)
+    rows = [RunningRow(run, durations[run.pk]) for run in runs]
+    return {"count": _count_in(user, ExecutionStatus.RUNNING), "rows": rows}
 
 
 def waiting_section(user: Any) -> dict[str, Any]:
-    """Return the number of waiting runs and those that wait longest, longest first. Each has `since` and `before` (see
-    retried.with_failures()) and `reason`: "trash", "inactive", "another" (its id is in `behind`) or "engine"."""
+    """Return the number of waiting runs and those that wait longest, longest first."""
     # A run that allows concurrency neither blocks others nor waits for them.
     running = (
         WorkflowExecution.objects.running()
@@ -102,11 +122,10 @@ def waiting_section(user: Any) -> dict[str, Any]:
     concurrent = ExpressionWrapper(ALLOWS_CONCURRENCY, BooleanField())
     runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
     found = retried.longest_waiting(runs.annotate(behind=Subquery(running[:1]), is_concurrent=concurrent), ROWS)
-    for run in retried.with_failures(user, found):
-        run.reason = _reason(run)
-        run.shown_wait = formatting.format_duration(max(0.0, (timezone.now() - run.since).total_seconds()))
-    longest_first = sorted(found, key=lambda run: run.since)[:ROWS]
-    return {"count": _count_in(user, ExecutionStatus.PENDING), "runs": longest_first}
+    waits = retried.get_waits(user, found)
+    rows = [WaitingRow(run, waits[run.pk], _reason(run), run.behind) for run in found]
+    longest_first = sorted(rows, key=lambda row: row.wait.since)[:ROWS]
+    return {"count": _count_in(user, ExecutionStatus.PENDING), "rows": longest_first}
 
 
 def _reason(run: Any) -> str:

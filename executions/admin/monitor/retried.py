@@ -1,13 +1,22 @@
 """Retried runs that wait again: since when, and the failure of the previous attempt."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F, OuterRef, Subquery
+from django.utils import timezone
 
 from executions import partitions
 from executions.admin import formatting
-from executions.models import ExecutionStatus, NodeExecution, NodeExecutionAttempt, WorkflowExecutionAttempt
+from executions.models import (
+    ExecutionStatus,
+    NodeExecution,
+    NodeExecutionAttempt,
+    WorkflowExecution,
+    WorkflowExecutionAttempt,
+)
 
 from . import failures
 
@@ -20,6 +29,18 @@ class Failure:
     line: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`since` is the time of creation or of the last retry, `before` the failure that was retried."""
+
+    since: datetime
+    before: Failure | None
+
+    @property
+    def duration(self) -> str:
+        return formatting.format_duration(max(0.0, (timezone.now() - self.since).total_seconds()))
+
+
 def longest_waiting(runs: Any, number: int) -> list[Any]:
     """Return the `number` new and the `number` retried runs that wait longest, unordered. Retried runs are selected on
     their own, as the oldest run may have been retried a moment ago."""
@@ -30,17 +51,18 @@ def longest_waiting(runs: Any, number: int) -> list[Any]:
     return [*new, *again.order_by(F("kept").asc(nulls_first=True), "id")[:number]]
 
 
-def with_failures(user: Any, runs: list[Any]) -> list[Any]:
-    """Set on each waiting run `since`, the time of creation or of the last retry, and `before`, the failure that was
-    retried, or None; return the runs."""
+def get_waits(user: Any, runs: list[Any]) -> dict[UUID, Wait]:
+    """Return the wait of each run by its id, with two queries."""
     again = [run.pk for run in runs if run.attempt > 1]
     attempts = {row.workflow_execution_id: row for row in _attempts(again)} if again else {}
     nodes = {row.run: row for row in _failed_nodes(user, again)} if again else {}
-    for run in runs:
-        attempt = attempts.get(run.pk)
-        run.since = partitions.time_of(attempt.pk) if attempt else run.created_at
-        run.before = _failure(attempt, nodes.get(run.pk)) if attempt else None
-    return runs
+    return {run.pk: _wait(run, attempts.get(run.pk), nodes.get(run.pk)) for run in runs}
+
+
+def _wait(run: WorkflowExecution, attempt: Any, node: Any) -> Wait:
+    if attempt is None:
+        return Wait(run.created_at, None)
+    return Wait(partitions.time_of(attempt.pk), _failure(attempt, node))
 
 
 def _failure(attempt: Any, node: Any) -> Failure:

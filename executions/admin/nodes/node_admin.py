@@ -1,5 +1,7 @@
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import F, Q
@@ -7,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin import formatting
-from executions.admin.base import ReadOnlyAdmin, link_to_run
+from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.base import (
     IdTimeFilter,
     NodeFilter,
@@ -17,10 +19,10 @@ from executions.admin.filters.base import (
     StatusFilter,
 )
 from executions.admin.filters.recent_runs import NewestRunsFilter
+from executions.admin.formatting import StrOrPromise
 from executions.admin.logs import log_admin
 from executions.admin.runs import earlier_attempts
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt
-from executions.querysets import can_see
 from ledgerkit.db.models import parse_uuid
 
 SHOWN = 1_000  # on a run's page
@@ -113,10 +115,27 @@ COLUMNS = (
 OF_ONE = (*COLUMNS, "version", "workflow_execution__status", "workflow_execution__failed_nodes")
 
 
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node execution in the list. Without `shows_run` its run is only an id: the user may not see it."""
+
+    node: NodeExecution
+    shows_run: bool
+    duration: str
+
+
 @admin.register(NodeExecution)
 class NodeExecutionAdmin(ReadOnlyAdmin):
-    list_display = ("state", "node_name", "run", "trigger", "execution_order", "started", "duration", "retry_count")
-    list_display_links = ("node_name",)
+    headers: ClassVar[dict[str, StrOrPromise]] = {
+        "state": _("status"),
+        "node_name": _("node"),
+        "run": _("workflow execution"),
+        "trigger": _("trigger"),
+        "execution_order": _("order"),
+        "started": _("started"),
+        "duration": _("duration"),
+        "retry_count": _("retries"),
+    }
     list_filter = (
         StatusFilter,
         IdTimeFilter,
@@ -146,23 +165,8 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         pk = parse_uuid(search_term.strip())
         return queryset.filter(Q(pk=pk) | Q(workflow_execution=pk)) if pk else queryset.none(), False
 
-    def annotate_rows(self, request: HttpRequest, rows: list[Any]) -> None:
-        for row in rows:
-            owner = row.workflow_execution.workflow.owner_id
-            row.shows_run = can_see(request.user, "workflowexecution", owner)
+    def present_rows(self, request: HttpRequest, rows: Sequence[NodeExecution]) -> Sequence[NodeRow]:
+        return [NodeRow(row, shows_run(request, row), formatting.duration_text(row)) for row in rows]
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        self.annotate_rows(request, [row])
-        return node_details(request.user, row)
-
-    @admin.display(description=_("node"))
-    def node_name(self, row: Any) -> str:
-        return str(row.node_name)
-
-    @admin.display(description=_("workflow execution"))
-    def run(self, row: Any) -> str:
-        return link_to_run(row)
-
-    @admin.display(description=_("trigger"))
-    def trigger(self, row: Any) -> str:
-        return str(row.workflow_execution.get_trigger_type_display()) if row.shows_run else "–"
+        return node_details(request.user, row) | {"shows_run": shows_run(request, row)}

@@ -1,17 +1,16 @@
 """The runs that were deleted: who did it, through what, when and why. Nobody changes this list, whoever looks at it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import formatting
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters.base import PeriodFilter
+from executions.admin.formatting import StrOrPromise
 from executions.models import Deletion
 from ledgerkit.db.models import parse_uuid
 
@@ -23,8 +22,13 @@ class DeletedAtFilter(PeriodFilter):
 
 @admin.register(Deletion)
 class DeletionAdmin(ReadOnlyAdmin):
-    list_display = ("time", "state", "run", "who", "why")
-    list_display_links = None
+    headers: ClassVar[dict[str, StrOrPromise]] = {
+        "time": _("time"),
+        "state": _("status"),
+        "run": _("workflow execution"),
+        "who": _("who"),
+        "why": _("reason"),
+    }
     list_filter = (DeletedAtFilter,)
     search_help_text = _("The id of the run that was deleted")
     related = ()
@@ -45,19 +49,3 @@ class DeletionAdmin(ReadOnlyAdmin):
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """A row says all there is."""
         return redirect(reverse(f"{self.admin_site.name}:executions_deletion_changelist"))
-
-    @admin.display(description=_("time"))
-    def time(self, row: Deletion) -> str:
-        return formatting.format_datetime(row.happened_at)
-
-    @admin.display(description=_("workflow execution"))
-    def run(self, row: Deletion) -> str:
-        return render_to_string("admin/executions/deletion/_run.html", {"deletion": row})
-
-    @admin.display(description=_("who"))
-    def who(self, row: Deletion) -> str:
-        return render_to_string("admin/executions/deletion/_who.html", {"deletion": row})
-
-    @admin.display(description=_("reason"))
-    def why(self, row: Deletion) -> str:
-        return row.reason or "–"

@@ -1,34 +1,39 @@
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
-from django.utils.html import format_html
+from django.urls import path
 from django.utils.translation import gettext_lazy
 
 from executions.admin import formatting, list_cells, logs
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters import presets, run_filters
-from executions.admin.monitor import failures
+from executions.admin.formatting import StrOrPromise
 from executions.admin.monitor.front_page import front_page
-from executions.models import ExecutionStatus, WorkflowExecution
+from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
 from . import changelist, history, id_search, run_page, run_stream, saved_views
 from .delete import DeleteRunMixin
+from .rows import RunRow, present_runs, tags_of
 
 PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/executions/_comparison.html"}
 
 
 @admin.register(WorkflowExecution)
 class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
-    list_display = ("state", "named_workflow", "started", "duration", "details")
-    list_display_links = ("state", "started")
+    headers: ClassVar[dict[str, StrOrPromise]] = {
+        "state": gettext_lazy("status"),
+        "named_workflow": gettext_lazy("workflow"),
+        "started": gettext_lazy("started"),
+        "duration": gettext_lazy("duration"),
+        "details": gettext_lazy("failure and tags"),
+    }
     list_filter = run_filters.ALL
     everything = changelist.ALL
     search_help_text = gettext_lazy("The id of a run, a node execution or a line; a correlation id; a tag, in full")
@@ -91,10 +96,8 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     def invalid_filter_response(self, request: HttpRequest, **more: Any) -> HttpResponse:
         return super().invalid_filter_response(request, view=saved_views.current_view(request))
 
-    def annotate_rows(self, request: HttpRequest, rows: list[Any]) -> None:
-        failed = [run for run in rows if run.status == ExecutionStatus.FAILED or run.failed_nodes]
-        failures.with_failures(request.user, failed)
-        list_cells.with_duration_bars(rows)
+    def present_rows(self, request: HttpRequest, rows: Sequence[WorkflowExecution]) -> Sequence[RunRow]:
+        return present_runs(request.user, rows)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not (term := search_term.strip()):
@@ -113,27 +116,4 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         entries, more = history.newest_entries(row, request.user)
         known = {"history": entries, "more_history": more, "history_shown": history.SHOWN}
-        return run_page.page_context(request, row) | known | {"tags": _tags(row)}
-
-    @admin.display(description=gettext_lazy("workflow"))
-    def named_workflow(self, row: Any) -> str:
-        return format_html(
-            '<a href="{}">{}</a>', reverse("admin:workflows_workflow_page", args=[row.workflow_id]), row.workflow_name
-        )
-
-    @admin.display(description=gettext_lazy("started"))
-    def started(self, row: Any) -> str:
-        """One that has not started yet was created, and has been waiting since."""
-        return render_to_string("admin/executions/_started.html", {"run": row})
-
-    @admin.display(description=gettext_lazy("duration"))
-    def duration(self, row: Any) -> str:
-        return render_to_string("admin/executions/_duration.html", {"run": row})
-
-    @admin.display(description=gettext_lazy("failure and tags"))
-    def details(self, row: Any) -> str:
-        return render_to_string("admin/executions/_details.html", {"run": row, "tags": _tags(row)})
-
-
-def _tags(run: Any) -> list[str]:
-    return [tag for tag in run.tag_list if isinstance(tag, str)] if isinstance(run.tag_list, list) else []
+        return run_page.page_context(request, row) | known | {"tags": tags_of(row)}

@@ -1,0 +1,48 @@
+"""Rows of the list of runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+from executions.admin import list_cells
+from executions.admin.list_cells import DurationCell
+from executions.admin.monitor import failures
+from executions.admin.monitor.failures import RunFailure
+from executions.models import ExecutionStatus, WorkflowExecution
+
+NO_FAILURE = RunFailure(None, "")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run ready to render. `ago` is the time since its start, or since its creation if it has not started."""
+
+    run: WorkflowExecution
+    ago: str
+    duration: DurationCell
+    failure: RunFailure
+    tags: list[str]
+
+
+def present_runs(user: AbstractBaseUser | AnonymousUser, runs: Sequence[Any]) -> list[RunRow]:
+    """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with two queries."""
+    failed = [run for run in runs if run.status == ExecutionStatus.FAILED or run.failed_nodes]
+    found = failures.first_failures(user, failed)
+    durations = list_cells.duration_cells(runs)
+    return [
+        RunRow(
+            run,
+            list_cells.format_ago(run.started_at or run.created_at),
+            durations[run.pk],
+            found.get(run.pk, NO_FAILURE),
+            tags_of(run),
+        )
+        for run in runs
+    ]
+
+
+def tags_of(run: Any) -> list[str]:
+    """Return the tags from the annotation `tag_list`, which may be any JSON."""
+    return [tag for tag in run.tag_list if isinstance(tag, str)] if isinstance(run.tag_list, list) else []
