@@ -1,13 +1,13 @@
 """Admin actions cancel, retry, skip and fail: each shows a confirmation page, then changes every row in a transaction
 of its own, so that one refused row does not roll back the others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.contrib.admin.utils import model_ngettext
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -18,24 +18,52 @@ from executions.allowed_actions import refusal, refusals
 from executions.audit import act_as
 from executions.exceptions import InvalidTransition, SecretsUnknown
 from executions.refusal_reasons import out_of_retries
-from executions.states import ACTIVE, ExecutionStatus
-from ledgerkit.admin.confirmation import MAX_REASON, Question, confirmation_page, is_confirmed, reason
+from executions.states import ACTIVE, ENDED, ExecutionStatus
+from ledgerkit.admin.confirmation import (
+    MAX_REASON,
+    Question,
+    confirmation_page,
+    is_confirmed,
+    reason,
+    report_success,
+)
 from ledgerkit.admin.lists import EVERYWHERE, StrictAdmin
+
+from .formatting import StrOrPromise
 
 __all__ = ["MAX_REASON", "NoSelectAcrossForm", "Offer", "TransitionActionsMixin", "reason"]
 
-SUCCESS_TEXTS = {
-    "fail": _("Marked %(count)d %(items)s as failed."),
-    "cancel": _("Cancelled %(count)d %(items)s."),
-    "retry": _("Put %(count)d %(items)s back to pending."),
-    "skip": _("Skipped %(count)d %(items)s."),
-}
-CONFIRMATION_TEXTS = {
-    "fail": _("Mark %(count)d %(items)s as failed"),
-    "cancel": _("Cancel %(count)d %(items)s"),
-    "retry": _("Retry %(count)d %(items)s"),
-    "skip": _("Skip %(count)d %(items)s"),
-}
+
+@dataclass(frozen=True)
+class Transition:
+    """An action: its texts, and the call that changes one row. `run` takes the row and the submitted reason."""
+
+    name: str
+    confirmation: StrOrPromise
+    success: StrOrPromise
+    run: Callable[[Any, str], None]  # of a WorkflowExecution or a NodeExecution
+    needs_reason: bool = False
+
+
+CANCEL = Transition(
+    "cancel", _("Cancel %(count)d %(items)s"), _("Cancelled %(count)d %(items)s."), lambda row, _reason: row.cancel()
+)
+RETRY = Transition(
+    "retry",
+    _("Retry %(count)d %(items)s"),
+    _("Put %(count)d %(items)s back to pending."),
+    lambda row, _reason: row.retry(),
+)
+SKIP = Transition(
+    "skip", _("Skip %(count)d %(items)s"), _("Skipped %(count)d %(items)s."), lambda row, _reason: row.skip()
+)
+FAIL = Transition(
+    "fail",
+    _("Mark %(count)d %(items)s as failed"),
+    _("Marked %(count)d %(items)s as failed."),
+    lambda row, reason: row.fail(reason),
+    needs_reason=True,
+)
 # Text on the confirmation page, by model name and action. An action without side effects has none.
 EFFECTS = {
     ("workflowexecution", "cancel"): _("Their pending and running nodes are cancelled too. This cannot be undone."),
@@ -45,6 +73,13 @@ EFFECTS = {
     ("workflowexecution", "retry"): _("Their failed nodes are retried too; what was completed stays as it is."),
     ("nodeexecution", "cancel"): _("This cannot be undone."),
     ("nodeexecution", "skip"): _("This cannot be undone."),
+}
+# What to do instead, on the confirmation page, where the status does not allow the action.
+ENDED_HINT = _("it has ended already: leave it out")
+HINTS = {
+    "retry": _("only what failed can be retried; to run a workflow again, record a new execution"),
+    "skip": _("only what is pending can be skipped; cancel it instead"),
+    "fail": _("only what is running can be marked as failed; cancel it instead"),
 }
 REASON_NEEDED = _("Nothing was marked as failed: give a reason, which becomes the error of the run.")
 DELETED = _("It was deleted meanwhile.")
@@ -74,22 +109,22 @@ class TransitionActionsMixin(StrictAdmin):
 
     @admin.action(permissions=["change"], description=_("Cancel"), location=EVERYWHERE)
     def cancel(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        return self._run_action("cancel", request, queryset)
+        return self._run_action(CANCEL, request, queryset)
 
     @admin.action(permissions=["change"], description=_("Retry"), location=EVERYWHERE)
     def retry(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        return self._run_action("retry", request, queryset)
+        return self._run_action(RETRY, request, queryset)
 
     @admin.action(permissions=["change"], description=_("Skip"), location=EVERYWHERE)
     def skip(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        return self._run_action("skip", request, queryset)
+        return self._run_action(SKIP, request, queryset)
 
     @admin.action(permissions=["change"], description=_("Mark as failed"), location=EVERYWHERE)
     def fail(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         """Mark runs as failed whose engine is gone. A reason is required."""
         if is_confirmed(request) and not reason(request):
-            return self._confirmation_page("fail", request, queryset, REASON_NEEDED)
-        return self._run_action("fail", request, queryset, reason(request))
+            return self._confirmation_page(FAIL, request, queryset, REASON_NEEDED)
+        return self._run_action(FAIL, request, queryset)
 
     def offers(self, request: HttpRequest, row: Any) -> list[Offer]:
         """Return the actions that the user may run on the row, allowed ones and those refused with a reason."""
@@ -106,38 +141,48 @@ class TransitionActionsMixin(StrictAdmin):
         why = out_of_retries(row) if _is_spent(row) else error.reason
         return Offer(action.name, action.description, why, *suggest_retry_of_run(request, row))
 
-    def _run_action(self, verb: str, request: HttpRequest, queryset: Any, *args: str) -> HttpResponse | None:
+    def _run_action(self, transition: Transition, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         """Render the confirmation page; once confirmed, change each row. Render it again if no row was changed."""
         if not is_confirmed(request):
-            return self._confirmation_page(verb, request, queryset)
+            return self._confirmation_page(transition, request, queryset)
         pks = list(queryset.values_list("pk", flat=True))
         with act_as(reason=reason(request)):
-            done = [pk for pk in pks if self._apply(verb, request, pk, *args)]
-        if done:
-            items = model_ngettext(self.opts, len(done))
-            self.message_user(request, SUCCESS_TEXTS[verb] % {"count": len(done), "items": items}, messages.SUCCESS)
-        return None if done or not pks else self._confirmation_page(verb, request, queryset)
+            count = sum(self._apply(transition, request, pk) for pk in pks)
+        report_success(self, request, transition.success, count)
+        return None if count or not pks else self._confirmation_page(transition, request, queryset)
 
-    def _confirmation_page(self, verb: str, request: HttpRequest, queryset: Any, message: Any = "") -> HttpResponse:
+    def _confirmation_page(
+        self, transition: Transition, request: HttpRequest, queryset: Any, message: StrOrPromise = ""
+    ) -> HttpResponse:
         rows: Sequence[Any] = list(queryset)
-        effect = EFFECTS.get((str(self.opts.model_name), verb), "")
-        refused = {pk: error.reason or error.sentence for pk, error in refusals(verb, rows).items()}
-        question = Question(verb, CONFIRMATION_TEXTS[verb], effect, rows, refused, needs_reason=verb == "fail")
+        effect = EFFECTS.get((str(self.opts.model_name), transition.name), "")
+        refused = {pk: _why_refused(error) for pk, error in refusals(transition.name, rows).items()}
+        question = Question(
+            transition.name, transition.confirmation, effect, rows, refused, needs_reason=transition.needs_reason
+        )
         return confirmation_page(self, request, question, message)
 
-    def _apply(self, verb: str, request: HttpRequest, pk: Any, *args: str) -> bool:
+    def _apply(self, transition: Transition, request: HttpRequest, pk: UUID) -> bool:
         row = None
         try:
             with transaction.atomic():
                 # Read again: the row may have changed, or been deleted, since the confirmation page.
                 row = self.get_queryset(request).get(pk=pk)
-                getattr(row, verb)(*args)
-                self.log_change(request, row, verb)
+                transition.run(row, reason(request))
+                self.log_change(request, row, transition.name)
         except (InvalidTransition, ObjectDoesNotExist) as error:
             sentence = getattr(error, "sentence", DELETED)
             self.message_user(request, f"{row or pk}: {sentence}", messages.ERROR)
             return False
         return True
+
+
+def _why_refused(error: InvalidTransition) -> StrOrPromise:
+    """Return the reason of a refusal; where the status alone is the reason, also what to do instead."""
+    if error.reason:
+        return error.reason  # type: ignore[no-any-return]  # a text of refusal_reasons
+    hint = ENDED_HINT if error.state in ENDED and error.act != "retry" else HINTS.get(error.act, "")
+    return InvalidTransition(error.act, error.state, hint).sentence
 
 
 def _is_spent(row: Any) -> bool:

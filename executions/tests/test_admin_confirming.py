@@ -52,7 +52,7 @@ class TestAsking:
         assert "Cancel 2 workflow executions</button>" in html
         assert all(f'href="{RUNS}{row.pk}/change/"' in html for row in rows)
         assert "1 is left out" in html
-        assert "Cannot cancel execution in completed state" in html
+        assert "Cannot cancel execution in completed state: it has ended already: leave it out" in html
         assert [f'value="{row.pk}"' in html for row in rows] == [True, True, False]
         assert "the feed is wrong</textarea>" in html
 
