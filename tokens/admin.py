@@ -3,7 +3,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed
+from ledgerkit.admin.confirmation import Question, run_on_each
 from ledgerkit.admin.history import ChangesMixin
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
 
@@ -139,11 +139,11 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         rows = list(queryset)
         revoked = {token.pk: _("It is revoked already.") for token in rows if token.revoked_at}
         question = Question("revoke", REVOKE, REVOKE_EFFECT, rows, revoked, takes_reason=False)
-        if not is_confirmed(request) or (rows and not question.possible):
-            return confirmation_page(self, request, question)
-        for token in question.possible:
-            token.revoke()
-            self.log_change(request, token, "revoke")
-        done = gettext("Revoked: %(count)d.") % {"count": len(question.possible)}
-        self.message_user(request, done, messages.SUCCESS)
-        return None
+        return run_on_each(
+            self, request, question, lambda token: self._revoke(request, token), _("Revoked: %(count)d.")
+        )
+
+    def _revoke(self, request: HttpRequest, token: Token) -> bool:
+        token.revoke()
+        self.log_change(request, token, "revoke")
+        return True

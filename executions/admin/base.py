@@ -36,6 +36,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
     columns: ClassVar[tuple[str, ...]]
     related: ClassVar[tuple[str, ...]]
     keyset: ClassVar[tuple[str, ...]]
+    can_delete: ClassVar[bool] = False
     headers: ClassVar[dict[str, StrOrPromise]]
 
     fieldsets = ((None, {"fields": ()}),)  # the page is our own template
@@ -67,7 +68,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         return obj is None and super().has_change_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        return self.can_delete and super().has_delete_permission(request, obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Render 503 with advice on filters when the list times out, so that it never looks empty."""

@@ -4,11 +4,11 @@ The page counts and lists the rows, gives the reason why a row cannot be acted o
 area, where Enter does not submit the form.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import model_ngettext
 from django.db.models import Model
@@ -77,6 +77,24 @@ def confirmation_page(model_admin: Any, request: HttpRequest, question: Question
     }
     everywhere = model_admin.admin_site.each_context(request)
     return TemplateResponse(request, "admin/confirm_action.html", everywhere | context | fields)
+
+
+def report_success(model_admin: Any, request: HttpRequest, text: Any, count: int) -> None:
+    """Show the message `text`, with placeholders for count and items, unless no row was changed."""
+    if count:
+        items = model_ngettext(model_admin.opts, count)
+        model_admin.message_user(request, text % {"count": count, "items": items}, messages.SUCCESS)
+
+
+def run_on_each(
+    model_admin: Any, request: HttpRequest, question: Question, act: Callable[[Any], bool], success: Any
+) -> HttpResponse | None:
+    """Render the confirmation page, or call `act` for each possible row once it is confirmed. `act` returns whether it
+    changed the row."""
+    if not is_confirmed(request) or (question.rows and not question.possible):
+        return confirmation_page(model_admin, request, question)
+    report_success(model_admin, request, success, sum(act(row) for row in question.possible))
+    return None
 
 
 def _verb_with_items(opts: Any, question: Question) -> object:

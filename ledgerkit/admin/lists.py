@@ -129,7 +129,8 @@ class SelectedAdmin(ModelAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search for a text in each Unicode form in which it may be stored."""
-        found = [super(SelectedAdmin, self).get_search_results(request, queryset, form) for form in forms(search_term)]
+        search = super().get_search_results
+        found = [search(request, queryset, form) for form in forms(search_term)]
         return reduce(or_, [rows for rows, _doubled in found]), any(doubled for _rows, doubled in found)
 
 

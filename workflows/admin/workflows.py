@@ -2,7 +2,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import model_ngettext
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -14,7 +13,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed
+from ledgerkit.admin.confirmation import Question, run_on_each
 from ledgerkit.admin.history import ChangesMixin
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
 from ledgerkit.db.exceptions import StaleObject
@@ -159,14 +158,12 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: object, **kwargs: object) -> HttpResponse:
         form = context["adminform"].form
-        faults = form.errors.get("graph", []) if form.is_bound else []
         added = {name: request.POST.get(name, "") for name in ADDED}
         context |= {
             "shown_graph": form.graph_to_draw(),
             "is_preview": form.is_bound,
             "added": added,
             "node_types": NodeType.choices,
-            "graph_faults": faults,
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -243,14 +240,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     def _each(
         self, request: HttpRequest, question: Question, act: Callable[[Workflow], Any], done: str
     ) -> HttpResponse | None:
-        """Render the confirmation page, or run the action on each row once it is confirmed."""
-        if not is_confirmed(request) or (question.rows and not question.possible):
-            return confirmation_page(self, request, question)
-        count = sum(self._did(request, row, act) for row in question.possible)
-        if count:
-            items = model_ngettext(self.opts, count)
-            self.message_user(request, done % {"count": count, "items": items}, messages.SUCCESS)
-        return None
+        return run_on_each(self, request, question, lambda row: self._did(request, row, act), done)
 
     def _did(self, request: HttpRequest, row: Workflow, act: Callable[[Workflow], object]) -> bool:
         try:

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import model_ngettext
 from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,7 +17,7 @@ from executions.audit import act_as
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.refusal_reasons import CANCEL_FIRST
-from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed
+from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed, report_success
 
 COUNTED = 1_000
 SHOWN = 10  # runs of which it is said that they cannot be deleted
@@ -30,8 +29,7 @@ REASON_NEEDED = gettext_lazy("Nothing was deleted: give a reason, which is kept 
 
 
 class DeleteRunMixin(ReadOnlyAdmin):
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super(ReadOnlyAdmin, self).has_delete_permission(request, obj)
+    can_delete = True
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """The runs by name, and how much goes with them; Django's would load every line of their logs to list it."""
@@ -73,9 +71,7 @@ class DeleteRunMixin(ReadOnlyAdmin):
             gone = [run for run in runs if run.pk not in {each.pk for each in left}]
             self.log_deletions(request, gone)  # type: ignore[arg-type]  # it only goes through them
         self._refuse(request, left)
-        if gone:
-            items = model_ngettext(self.opts, len(gone))
-            self.message_user(request, DELETED % {"count": len(gone), "items": items}, messages.SUCCESS)
+        report_success(self, request, DELETED, len(gone))
         return confirmation_page(self, request, self._question(left)) if left and not gone else None
 
     def _question(self, runs: list[WorkflowExecution]) -> Question:
