@@ -158,6 +158,16 @@ class TestEditing:
         assert client.post(address(workflow), page | {"config": ""}).status_code == 302
         assert Workflow.objects.get().config == {}
 
+    def test_a_fault_of_the_graph_is_shown_once(self, client: Client, workflow: Workflow, page: Data) -> None:
+        html = client.post(address(workflow), page | {"graph": "{"}).content.decode()
+        assert html.count('<ul class="errorlist" id="id_graph_error">') == 1
+        fault = html.partition('id="id_graph_error">')[2].partition("<li>")[2].partition("</li>")[0]
+        assert (len(fault) > 10, html.count(fault)) == (True, 1)
+
+    def test_what_is_stale_is_said_once(self, client: Client, workflow: Workflow, page: Data) -> None:
+        html = client.post(address(workflow), page | {"name": "x", "read_version": "99"}).content.decode()
+        assert html.count("changed since you opened it") == 1
+
     def test_a_look_at_what_is_typed_saves_nothing(self, client: Client, workflow: Workflow, page: Data) -> None:
         data = add(page, "nodes", name="brand new", node_type="tool")
         response = client.post(address(workflow), data | {"_preview": "1"})

@@ -16,7 +16,7 @@ from executions.admin import formatting
 from executions.admin.filters import recent_runs
 from executions.admin.filters.recent_runs import ORDER
 from executions.admin.pagination import NEWER, OLDER
-from executions.admin.workflow.graph_changes import Change
+from executions.admin.workflow.graph_changes import Change, get_graphs
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
@@ -141,8 +141,7 @@ def node_executions_of(user: Any, runs: Iterable[Any]) -> Any:
 
 
 def _graphs(runs: list[Any]) -> dict[UUID, Graph]:
-    wanted = {run.graph_id for run in runs} - {None}
-    return {graph.pk: graph for graph in Graph.objects.filter(pk__in=wanted).only("nodes", "edges")}
+    return get_graphs({run.graph_id for run in runs} - {None})
 
 
 def _names(graphs: Iterable[Graph], executed: set[UUID]) -> dict[UUID, str]:

@@ -11,6 +11,7 @@ from django.db.models import Aggregate, Case, Count, DurationField, F, Q, Value,
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from executions.admin import formatting
 from executions.models import ExecutionStatus, WorkflowExecution
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
@@ -42,6 +43,20 @@ class WorkflowPercentiles:
         if not percentiles or number < MIN_RUNS:
             return None
         return cls(*(each.total_seconds() for each in percentiles))
+
+
+class PercentileTexts:
+    """Mixin with the percentiles of `usual` as text."""
+
+    usual: WorkflowPercentiles | None
+
+    @property
+    def p50(self) -> str:
+        return formatting.format_duration(self.usual.p50) if self.usual else "–"
+
+    @property
+    def p95(self) -> str:
+        return formatting.format_duration(self.usual.p95) if self.usual else "–"
 
 
 def since() -> datetime:

@@ -11,12 +11,11 @@ from django.db.models import Count as CountOf
 from django.db.models import DateTimeField, F, Func, IntegerField, Q, Value
 from django.utils import timezone
 
-from executions.admin import formatting
 from executions.admin.filters import presets
 from executions.admin.filters.run_filters import format_interval
 from executions.models import ExecutionStatus, WorkflowExecution
 
-from .duration_percentiles import DURATION, Percentiles, WorkflowPercentiles
+from .duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 
 HOURS = 24
 DAYS = 7
@@ -85,7 +84,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Health:
+class Health(PercentileTexts):
     """Results of one workflow's recent runs."""
 
     workflow_id: UUID
@@ -97,14 +96,6 @@ class Health:
     @property
     def success(self) -> float | None:
         return success_percent(self.chart.completed.number, self.chart.failed.number)
-
-    @property
-    def p50(self) -> str:
-        return formatting.format_duration(self.usual.p50) if self.usual else "–"
-
-    @property
-    def p95(self) -> str:
-        return formatting.format_duration(self.usual.p95) if self.usual else "–"
 
 
 def success_percent(completed: int, failed: int) -> float | None:

@@ -1,6 +1,6 @@
 """Changes of a workflow's definition between its runs: differences between the graphs stored with them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -60,8 +60,11 @@ def find_changes(runs: Iterable[Any]) -> list[Change]:
 
 def load_graphs(found: list[Change]) -> dict[UUID, Graph]:
     """Load the graphs for describe_changes() with one query."""
-    wanted = {pk for change in found[:MAX_CHANGES] for pk in (change.before, change.after)}
-    return {graph.pk: graph for graph in Graph.objects.filter(pk__in=wanted).only("nodes", "edges")}
+    return get_graphs({pk for change in found[:MAX_CHANGES] for pk in (change.before, change.after)})
+
+
+def get_graphs(pks: Collection[UUID]) -> dict[UUID, Graph]:
+    return {graph.pk: graph for graph in Graph.objects.filter(pk__in=pks).only("nodes", "edges")}
 
 
 def describe_changes(found: list[Change], known: Mapping[UUID, Graph]) -> list[ChangeDescription]:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from executions.admin import formatting
 from executions.admin.charts import graph_chart
 from executions.admin.filters import recent_runs
-from executions.admin.monitor.duration_percentiles import DURATION, Percentiles, WorkflowPercentiles
+from executions.admin.monitor.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 from executions.admin.monitor.health import COMPLETED, OF_STATUS, Count, success_percent
 from executions.models import NodeExecution
 from workflows.models import Graph
@@ -33,7 +33,7 @@ SHAPES = {"all": "✓", "some": "!", "many": "✕", "none": "○"}
 
 
 @dataclass(frozen=True)
-class NodeHealth:
+class NodeHealth(PercentileTexts):
     every: Count
     completed: Count
     failed: Count
@@ -58,14 +58,6 @@ class NodeHealth:
     @property
     def shape(self) -> str:
         return SHAPES[self.rate]
-
-    @property
-    def p50(self) -> str:
-        return formatting.format_duration(self.usual.p50) if self.usual else "–"
-
-    @property
-    def p95(self) -> str:
-        return formatting.format_duration(self.usual.p95) if self.usual else "–"
 
 
 @dataclass(frozen=True)
