@@ -177,10 +177,10 @@ class TransitionActionsMixin(StrictAdmin):
         return True
 
 
-def _why_refused(error: InvalidTransition) -> StrOrPromise:
+def _why_refused(error: InvalidTransition) -> object:
     """Return the reason of a refusal; where the status alone is the reason, also what to do instead."""
     if error.reason:
-        return error.reason  # type: ignore[no-any-return]  # a text of refusal_reasons
+        return error.reason
     hint = ENDED_HINT if error.state in ENDED and error.act != "retry" else HINTS.get(error.act, "")
     return InvalidTransition(error.act, error.state, hint).sentence
 
