@@ -115,10 +115,7 @@ class RejectNulMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", "") or self._in_cookies(request):
+        in_address = "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
+        if in_address or any("\x00" in value for value in request.COOKIES.values()):
             raise BadRequest("The address or a cookie contains the character NUL. Remove it.")
         return self.get_response(request)
-
-    @staticmethod
-    def _in_cookies(request: HttpRequest) -> bool:
-        return any("\x00" in value for value in request.COOKIES.values())

@@ -7,7 +7,7 @@ import hashlib
 import ipaddress
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore
@@ -71,11 +71,12 @@ class Counter:
         caches[tokens_settings.CACHE].delete(self.key)
 
 
+@dataclass(frozen=True)
 class Tried:
     """An attempt, described by `what` in the log."""
 
-    def __init__(self, what: str, counters: Iterable[Counter]) -> None:
-        self.what, self.counters = what, list(counters)
+    what: str
+    counters: Sequence[Counter]
 
     def wait(self) -> int:
         return max(counter.wait() for counter in self.counters)

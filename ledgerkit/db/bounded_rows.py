@@ -14,6 +14,7 @@ from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.models import Octets
 
 LEAST = 1_024  # bytes: a value of at most this size is always read by the first query
+_size_of, _small = "{}_size".format, "{}_small".format  # names of annotations beside a large field
 
 
 def without_large_fields(rows: Any, most: int) -> Any:
@@ -70,11 +71,3 @@ def _is_missing(row: Model, name: str) -> bool:
 def _size(model: type[Model], name: str) -> Expression:
     is_document = isinstance(model._meta.get_field(name), JSONField)
     return Octets(Cast(F(name), TextField()) if is_document else F(name))
-
-
-def _size_of(name: str) -> str:
-    return f"{name}_size"
-
-
-def _small(name: str) -> str:
-    return f"{name}_small"

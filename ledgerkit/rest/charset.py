@@ -41,10 +41,9 @@ class CharsetMiddleware:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            headers = [(name, _plain(value) if name == NAME else value) for name, value in scope["headers"]]
+            headers = [
+                (name, normalize_content_type(value.decode("latin-1")).encode("latin-1") if name == NAME else value)
+                for name, value in scope["headers"]
+            ]
             scope = scope | {"headers": headers}
         await self.app(scope, receive, send)
-
-
-def _plain(value: bytes) -> bytes:
-    return normalize_content_type(value.decode("latin-1")).encode("latin-1")
