@@ -7,11 +7,11 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from executions import ingest, partitions
-from executions.management.seeding import FIELDS
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
+from pastetrader.demo.seeding import FIELDS
 
 pytestmark = pytest.mark.django_db
 

@@ -58,7 +58,7 @@ def test_migrate_lifts_the_time_limit_and_puts_it_back(monkeypatch: pytest.Monke
     [
         ("upkeep", "executions.partitions.make_ahead"),
         ("purge_secrets", "executions.encryption.purge"),
-        ("seed_ledger", "executions.management.commands.seed_ledger.check_ledger_is_generated"),
+        ("seed_ledger", "pastetrader.demo.management.commands.seed_ledger.check_ledger_is_generated"),
     ],
 )
 def test_a_command_that_works_on_the_whole_ledger_has_no_time_limit(

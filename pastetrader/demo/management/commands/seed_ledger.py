@@ -14,9 +14,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
 from executions import ingest, partitions
-from executions.management.seeding import DEFINITION_FIELDS, FIELDS, MARK, Ledger, Plan
 from executions.models import WorkflowExecution
 from ledgerkit.db.timeouts import no_limit
+from pastetrader.demo.seeding import DEFINITION_FIELDS, FIELDS, MARK, Ledger, Plan
 from workflows.models import Workflow
 
 WIDTH = 30
