@@ -77,7 +77,7 @@ fuzz: setup ## every check of schemathesis against a live server, 1,000 examples
 	@$(BIN)/python -m fuzz --max-examples 1000 $(ARGS)
 
 model: setup ## sequences of verbs against a model of the ledger, 200 of them; for a scheduler, every night
-	@PROOFS=1 $(BIN)/python -m pytest -q -n 0 executions/tests/test_model_based.py $(ARGS)
+	@PROOFS=1 $(BIN)/python -m pytest -q -n 0 executions/tests/states/test_model_based.py $(ARGS)
 
 proofs: setup ## the whole suite with its long forms: more cuts, sizes, sequences; for a scheduler, every night
 	@PROOFS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)

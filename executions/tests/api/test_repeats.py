@@ -11,8 +11,8 @@ from django.db.models.functions import Now
 from executions import encryption
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
+from executions.tests.acceptance import race
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
-from executions.tests.test_races import race
 from ledgerkit.db.models import uuid7
 from workflows.models import Workflow
 

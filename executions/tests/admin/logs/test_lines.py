@@ -10,21 +10,10 @@ from django.http import QueryDict
 
 from executions.admin.logs import ansi, download, index, paging, presenter, querysets, views
 from executions.models import WorkflowExecution
+from executions.tests.admin.logs.test_log import MARKUP, START, address, client_of, fill, get, ids, rows, run, told
+from executions.tests.admin.test_slow import locked
+from executions.tests.database.test_list_plans import only, plan
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
-from executions.tests.test_admin_log import (
-    MARKUP,
-    START,
-    address,
-    client_of,
-    fill,
-    get,
-    ids,
-    rows,
-    run,
-    told,
-)
-from executions.tests.test_admin_slow import locked
-from executions.tests.test_list_plans import only, plan
 from ledgerkit.db.models import uuid7
 from workflows.tests.factories import UserFactory
 

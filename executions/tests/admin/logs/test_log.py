@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from executions.admin.logs import index, paging
 from executions.models import ExecutionLog, LogLevel, WorkflowExecution
 from executions.tests.cast import permissions
+from executions.tests.database.test_list_plans import only
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from executions.tests.test_list_plans import only
 from ledgerkit.db.models import uuid7
 
 __all__ = ["only"]  # a fixture

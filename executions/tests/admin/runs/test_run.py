@@ -19,8 +19,8 @@ from executions.admin.nodes import node_admin
 from executions.admin.runs import compare, related
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
+from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from executions.tests.test_list_plans import only, plan, uses
 from workflows.models import Edge, Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory, UserFactory, WorkflowFactory
 
@@ -180,7 +180,7 @@ class TestGraph:
         assert "late: pending" in page(teammate, run)
 
     def test_shapes_are_those_of_the_stylesheet(self) -> None:
-        css = (Path(__file__).parents[1] / "static/executions/admin.css").read_text()
+        css = (Path(__file__).parents[3] / "static/executions/admin.css").read_text()
         found = dict(re.findall(r'\.status-(\w+) \{.*--shape: "(.)"', css))
         assert found == graph_chart.SHAPES
 

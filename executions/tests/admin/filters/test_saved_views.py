@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.models import SavedView, saved_view
 from executions.tests.cast import permissions
+from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import WorkflowExecutionFactory, in_state
-from executions.tests.test_list_plans import only, plan, uses
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 

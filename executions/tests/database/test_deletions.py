@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.audit import act_as
 from executions.models import Deletion, ExecutionStatus, WorkflowExecution
+from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from executions.tests.test_list_plans import only, plan, uses
 
 __all__ = ["only"]  # a fixture
 

@@ -14,10 +14,10 @@ from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.workflow import graph_changes, node_health
 from executions.models import WorkflowExecution
+from executions.tests.admin.monitor.test_monitor import count, ended, signed_in
 from executions.tests.cast import permissions
+from executions.tests.database.test_list_plans import only
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from executions.tests.test_admin_monitor import count, ended, signed_in
-from executions.tests.test_list_plans import only
 from ledgerkit.db.models import uuid7
 from workflows.models import Edge, Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory

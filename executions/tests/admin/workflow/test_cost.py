@@ -12,10 +12,10 @@ from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.workflow import graph_changes, node_health, workflow_page
 from executions.models import WorkflowExecution
-from executions.tests.test_admin_monitor import signed_in
-from executions.tests.test_admin_slow import locked
-from executions.tests.test_admin_workflow import address, reported, section
-from executions.tests.test_list_plans import only, plan, uses
+from executions.tests.admin.monitor.test_monitor import signed_in
+from executions.tests.admin.test_slow import locked
+from executions.tests.admin.workflow.test_workflow import address, reported, section
+from executions.tests.database.test_list_plans import only, plan, uses
 from ledgerkit.db import keyset
 from ledgerkit.db.models import uuid7
 from workflows.models import Graph, Workflow

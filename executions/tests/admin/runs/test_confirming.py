@@ -12,9 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from executions.allowed_actions import refusal
 from executions.exceptions import InvalidTransition
 from executions.models import NodeExecution, SavedView, WorkflowExecution
-from executions.tests.cast import permissions
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from executions.tests.test_admin_actions import (
+from executions.tests.admin.runs.test_actions import (
     NODES,
     RUNS,
     act_on_page,
@@ -25,6 +23,8 @@ from executions.tests.test_admin_actions import (
     status,
     told,
 )
+from executions.tests.cast import permissions
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Token
 from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory, UserFactory

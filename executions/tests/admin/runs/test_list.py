@@ -16,13 +16,13 @@ from executions.admin.monitor import duration_percentiles
 from executions.admin.monitor.duration_percentiles import WorkflowPercentiles
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
+from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import (
     ExecutionLogFactory,
     NodeExecutionFactory,
     WorkflowExecutionFactory,
     in_state,
 )
-from executions.tests.test_list_plans import only, plan, uses
 from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 

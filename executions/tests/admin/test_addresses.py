@@ -25,7 +25,7 @@ from executions.models import Deletion, SavedView, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from pastetrader.tests.proofs import times
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OURS = ("executions", "workflows", "tokens")
 OF_LISTS = sorted(validation.OTHERS | {"q", "part", "_changelist_filters"})
 WHOLE = ("workflowexecution", "workflow")  # a list by keyset and one by pages: what all lists share is tried on these

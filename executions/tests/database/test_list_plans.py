@@ -12,8 +12,8 @@ from executions import partitions, sort_keys
 from executions.admin.runs import id_search
 from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.database.test_schema import rows
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
-from executions.tests.test_schema import rows
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
 AFTER, BEFORE = "2026-03-01", "2026-03-02"

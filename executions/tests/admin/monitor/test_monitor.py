@@ -15,10 +15,10 @@ from django.utils import timezone
 
 from executions.admin.monitor import duration_percentiles, failures, front_page, health
 from executions.models import WorkflowExecution
+from executions.tests.admin.test_slow import locked
 from executions.tests.cast import permissions
+from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from executions.tests.test_admin_slow import locked
-from executions.tests.test_list_plans import only, plan, uses
 from pastetrader.tests.proofs import times
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.refusal_reasons import CANCEL_FIRST
+from executions.tests.admin.runs.test_actions import told
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from executions.tests.test_admin_actions import told
 
 RUNS = "/admin/executions/workflowexecution/"
 

@@ -12,11 +12,10 @@ from django.test import Client
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK
+from executions.tests import outputs
 from executions.tests.factories import in_state
 from pastetrader.log_format import RedactingFormatter
 from workflows.models import Workflow
-
-from . import outputs
 
 PLACES = ("context", "deep", "number", "environment", "input", "metadata", "node", "output", "data", "header", "config")
 CANARIES = {place: f"canary-{place}-\"ü'\\4711" for place in PLACES} | {"number": "471147114711"}
