@@ -36,7 +36,8 @@ class KeysetPagination(BasePagination):
         if not hasattr(view, "orderings"):  # the view has no QueryMixin that checked the names
             check_names(request, [*PAGING, *getattr(getattr(view, "filterset_class", None), "base_filters", {})])
         self.request, self.ordering = request, list(view.ordering)
-        cursor, backwards = self._read(queryset, request.query_params.get("cursor"))
+        text = request.query_params.get("cursor")
+        cursor, backwards = (None, False) if text is None else self._read(queryset, text)
         size = self._size(request.query_params.get("page_size"))
         order = keyset.reverse(self.ordering) if backwards else self.ordering
         after = queryset if cursor is None else queryset.filter(keyset.after(order, cursor))
@@ -72,9 +73,7 @@ class KeysetPagination(BasePagination):
             raise BadQuery("page_size", f"Expected a whole number from 1 to {self.max_page_size}.")
         return size
 
-    def _read(self, queryset: QuerySet[Any], text: str | None) -> tuple[keyset.Key | None, bool]:
-        if text is None:
-            return None, False
+    def _read(self, queryset: QuerySet[Any], text: str) -> tuple[keyset.Key, bool]:
         try:
             ordering, *texts, backwards = json.loads(base64.urlsafe_b64decode(text.encode()))
             if ordering != self._name or not isinstance(backwards, bool) or not all(map(_is_text, texts)):

@@ -54,17 +54,14 @@ class QueryMixin(GenericViewSet[Any]):
     def _read_query(self, request: Request) -> None:
         filters = getattr(self.filterset_class, "base_filters", {}) if self.action == "list" else {}
         several = [name for name, offered in filters.items() if isinstance(offered, MultiChoiceFilter)]
-        check_names(request, ["fields", *self._own_names(), *filters], ["fields", "expand", *several])
+        known = [*PAGING, *(["ordering"] if self.orderings else [])] if self.action == "list" else []
+        expand = ["expand"] if self.action == "retrieve" and self.expandable else []
+        check_names(request, ["fields", *known, *expand, *filters], ["fields", "expand", *several])
         allowed = self.get_serializer_class().Meta.fields  # type: ignore[attr-defined]
         self.fields = parse_name_list(request, "fields", allowed)
         self.expand = parse_name_list(request, "expand", self.expandable) or ()
         if wish := request.query_params.get("ordering"):
             self.ordering = self._keyset(wish)
-
-    def _own_names(self) -> list[str]:
-        if self.action == "list":
-            return [*PAGING, "ordering"] if self.orderings else [*PAGING]
-        return ["expand"] if self.expandable else []
 
     def _keyset(self, wish: str) -> tuple[str, ...]:
         keyset = self.orderings.get(wish.removeprefix("-"))
@@ -74,20 +71,13 @@ class QueryMixin(GenericViewSet[Any]):
         return tuple(f"-{name}" for name in keyset) if wish.startswith("-") else keyset
 
     def filter_queryset(self, queryset: Any) -> Any:
-        rows = super().filter_queryset(queryset)
+        """Filter and annotate the rows of a GET. Payloads that `?fields=` leaves out are not read either."""
         if self.action not in {"list", "retrieve"}:
-            return rows
+            return queryset
         ordering = {name.removeprefix("-") for name in self.ordering}
-        return self._lean(rows.annotate(**{name: key for name, key in KEYS.items() if name in ordering}))
-
-    def _lean(self, rows: Any) -> Any:
-        """Payloads that `?fields=` leaves out are not read either."""
-        if self.fields is None:
-            return rows
-        payloads = [
-            field.name for field in rows.model._meta.concrete_fields if isinstance(field, JSONField | TextField)
-        ]
-        return rows.defer(*(name for name in payloads if name not in self.fields))
+        keys = {name: key for name, key in KEYS.items() if name in ordering}
+        rows = super().filter_queryset(queryset).annotate(**keys)
+        return rows if self.fields is None else rows.defer(*(_payloads(rows.model) - set(self.fields)))
 
     @property
     def shows_errors(self) -> bool:
@@ -95,6 +85,10 @@ class QueryMixin(GenericViewSet[Any]):
 
     def get_serializer_context(self) -> Any:
         return {**super().get_serializer_context(), "fields": self.fields}
+
+
+def _payloads(model: Any) -> set[str]:
+    return {field.name for field in model._meta.concrete_fields if isinstance(field, JSONField | TextField)}
 
 
 class MaskedBodyMixin:
@@ -129,7 +123,7 @@ class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMix
 
     def _for_verb(self, rows: Any, run: str = "") -> Any:
         """Prefetch what the transition and the check of its permission would otherwise query by themselves."""
-        if run and (self.action in TELLING or audit.given_id()):
+        if run and (self.action in TELLING or audit.current().given_id):
             rows = rows.with_run()
         if self.request.user.is_staff and self.action in self.grants:
             rows = rows.annotate(owner_id=F(f"{run}workflow__owner_id"))
