@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from ledgerkit.db.audit import Actor, Through, act_as, current, given_id, reason, set_actor
+from ledgerkit.db.audit import Actor, Through, act_as, current, set_actor
 
-__all__ = ["Actor", "Through", "act_as", "audit_note", "given_id", "note", "reason", "set_actor"]
+__all__ = ["Actor", "Through", "act_as", "audit_note", "current", "note", "set_actor"]
 
 NOTE = "SELECT ledger_noted(now(), %s)"
 

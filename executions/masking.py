@@ -189,7 +189,8 @@ def texts_in(row: Model, changes: Fields) -> Fields:
 
 def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
     """Return the actor's reason as it may be stored and, where the caller chose the request's id, that too."""
-    reason, given = (text and scrubber.text(text) for text in (to_storable_text(audit.reason()), audit.given_id()))
+    actor = audit.current()
+    reason, given = (text and scrubber.text(text) for text in (to_storable_text(actor.reason), actor.given_id))
     return report_texts.cut_to_limits("reason", reason), given or None
 
 
@@ -218,7 +219,7 @@ def maskable_fields(model: type[Model]) -> frozenset[str]:
 def note_of_new(found: Iterable[str]) -> str:
     """Return the note of making runs. Where the caller chose the request's id, it is clear of the secrets that the runs
     are made with."""
-    given = audit.given_id()
+    given = audit.current().given_id
     return audit.note("create", request_id=Scrubber(found, extra_keys()).text(given) if given else None)
 
 

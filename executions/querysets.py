@@ -114,7 +114,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """The database writes down who deletes each of them, and why (sql/deletions.sql). Without a reason that is one
         statement; with one the runs are locked before."""
-        told = audit.reason() or audit.given_id()
+        told = audit.current().reason or audit.current().given_id
         with transaction.atomic(using=self.db) if told else nullcontext():
             note = audit.note("delete", *(self._told() if told else ()))
             with audit.audit_note(note, self.db):
@@ -127,7 +127,10 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         """Reason and request id, clear of every secret of these runs: they are locked, and learn no other before they
         are gone."""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
-        said = {"reason": json_validation.to_storable_text(audit.reason()), "request_id": audit.given_id()}
+        said = {
+            "reason": json_validation.to_storable_text(audit.current().reason),
+            "request_id": audit.current().given_id,
+        }
         clean = masking.mask_for_all_runs(said, pks, self.db)
         return report_texts.cut_to_limits("reason", str(clean["reason"])), clean["request_id"] or None
 

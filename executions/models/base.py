@@ -132,7 +132,7 @@ class Execution(VersionedModel, Timed):
         by now, lock it, read them, and mask the texts again.
         """
         texts = masking.texts_in(self, changes)
-        if not (texts or audit.reason() or audit.given_id()):
+        if not (texts or audit.current().reason or audit.current().given_id):
             return _update_row(rows, changes, audit.note(act))
         read = masking.as_read(self._run_as_read())
         moved = None if read is None else self._update_masked_by(rows, act, changes, read)

@@ -71,14 +71,6 @@ def current() -> Actor:
     return _actor.get()
 
 
-def reason() -> str:
-    return _actor.get().reason
-
-
-def given_id() -> str:
-    return _actor.get().given_id
-
-
 def system_user() -> str:
     """Return the name of the system user, or its number if it has no name."""
     try:
@@ -93,5 +85,7 @@ def audit_writes(using: str | None = None) -> Iterator[None]:
     connection = connections[using or DEFAULT_DB_ALIAS]
     with nullcontext() if connection.in_atomic_block else transaction.atomic(using=using):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT definitions_actor(%s)", [json.dumps(current().note() | {"reason": reason()})])
+            cursor.execute(
+                "SELECT definitions_actor(%s)", [json.dumps(current().note() | {"reason": current().reason})]
+            )
         yield
