@@ -228,51 +228,8 @@ CACHES = {
     "default": {"BACKEND": LOCMEM, "OPTIONS": {"MAX_ENTRIES": 10_000}},
     "failures": {"BACKEND": LOCMEM, "LOCATION": "failures", "OPTIONS": {"MAX_ENTRIES": 100_000}},
 }
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "tokens.authentication.TokenAuthentication",
-        "tokens.authentication.BearerAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["tokens.permissions.ScopePermission"],
-    "DEFAULT_THROTTLE_CLASSES": ["tokens.throttling.ReadThrottle", "tokens.throttling.WriteThrottle"],
-    "DEFAULT_PAGINATION_CLASS": "ledgerkit.rest.pagination.KeysetPagination",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["ledgerkit.rest.parsers.StorableJSONParser"],
-    "DEFAULT_METADATA_CLASS": None,
-    "EXCEPTION_HANDLER": "ledgerkit.rest.problems.exception_handler",
-    "DEFAULT_SCHEMA_CLASS": "executions.api.schema.auto_schema.LedgerAutoSchema",
-}
-SPECTACULAR_SETTINGS = {
-    "OAS_VERSION": "3.1.0",
-    "TITLE": "PasteTrader executions",
-    "VERSION": "1",
-    "DESCRIPTION": (
-        "The execution ledger: engines report runs of workflows, dashboards read them.\n\n"
-        "Every refusal is `application/problem+json` (RFC 9457), a method that an address does not have (405) and a "
-        "failure of ours (500) included. Lists are paged by cursor: follow `next`. A parameter that is unknown, empty "
-        "or given twice is 400. A body may be packed (`Content-Encoding: gzip`). A field that a "
-        "call does not take is 400; an update of a workflow ignores read-only ones. No document may hold the character "
-        "NUL, and none is nested deeper than 64 levels."
-    ),
-    "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {
-        "ExecutionStatus": "executions.states.ExecutionStatus",
-        "TriggerType": "executions.states.TriggerType",
-        "LogLevel": "executions.states.LogLevel",
-        "NodeType": "workflows.models.NodeType",
-    },
-    "AUTHENTICATION_WHITELIST": [
-        "tokens.authentication.BearerAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "executions.api.schema.postprocessing.complete",
-    ],
-}
+# The views of the API set REST framework's settings themselves (tokens/views.py).
+SPECTACULAR_SETTINGS = {"DEFAULT_GENERATOR_CLASS": "executions.api.schema.generator.LedgerSchemaGenerator"}
 
 # --- The apps ---------------------------------------------------------------
 # What each key means, and its default, is in conf.py of the app. Variables are named after the keys.

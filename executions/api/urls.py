@@ -4,7 +4,7 @@ from django.urls import include, path
 from rest_framework.routers import APIRootView, DefaultRouter, SimpleRouter
 
 from ledgerkit.rest.http_methods import METHODS
-from ledgerkit.rest.unknown_address import not_found
+from tokens.views import LedgerView, UnknownAddressView
 from workflows.api.views import WorkflowViewSet
 
 from .schema.views import DocsView, SchemaView
@@ -16,7 +16,7 @@ from .views.streams import stream_of_execution, stream_of_executions
 from .views.workflow_executions import WorkflowExecutionViewSet
 
 
-class ContentsView(APIRootView):
+class ContentsView(LedgerView, APIRootView):
     http_method_names = METHODS
 
 
@@ -45,5 +45,5 @@ urlpatterns = [
     path("executions/<uuid:execution_id>/", include(of_execution.urls)),
     path("node-executions/<uuid:node_execution_id>/", include(of_node_execution.urls)),
     path("", include(router.urls)),
-    path("<path:address>", not_found),
+    path("<path:address>", UnknownAddressView.as_view()),
 ]

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import RFC_4122, UUID
 
-from django.db.models import JSONField, Model
-from rest_framework import serializers
+from django.db.models import DateTimeField, JSONField, Model
+from rest_framework import ISO_8601, serializers
 
 from ledgerkit.db import fields, json_validation, names
 
@@ -50,6 +50,19 @@ class NameField(serializers.CharField):
         return name
 
 
+class MomentField(serializers.DateTimeField):
+    default_error_messages = {"invalid": f"{json_validation.MOMENT}."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format=ISO_8601, **kwargs)
+
+    def to_internal_value(self, value: object) -> datetime:
+        try:
+            return json_validation.parse_utc_datetime(value)
+        except ValueError:
+            self.fail("invalid")
+
+
 class StrictModelSerializer[M: Model](serializers.ModelSerializer[M]):
     """A ModelSerializer of these fields."""
 
@@ -57,6 +70,7 @@ class StrictModelSerializer[M: Model](serializers.ModelSerializer[M]):
     serializer_field_mapping = serializers.ModelSerializer.serializer_field_mapping | {
         JSONField: DocumentField,
         fields.NameField: NameField,
+        DateTimeField: MomentField,
     }
 
 
@@ -75,16 +89,6 @@ class UUID7Field(serializers.UUIDField):
         if value.int >> 80 >= LAST:
             self.fail("late")
         return value
-
-
-class MomentField(serializers.DateTimeField):
-    default_error_messages = {"invalid": f"{json_validation.MOMENT}."}
-
-    def to_internal_value(self, value: object) -> datetime:
-        try:
-            return json_validation.parse_utc_datetime(value)
-        except ValueError:
-            self.fail("invalid")
 
 
 class ObjectField(DocumentField):

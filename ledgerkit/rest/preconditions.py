@@ -6,9 +6,10 @@ from typing import Any
 from django.utils.http import parse_etags, quote_etag
 from rest_framework import exceptions, status
 from rest_framework.permissions import SAFE_METHODS
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+
+from .renderers import CompactJSONRenderer
 
 
 class PreconditionFailed(exceptions.APIException):
@@ -84,7 +85,7 @@ class ContentETagMixin:
         made_or_read = self.action in {"create", "retrieve"}  # type: ignore[attr-defined]
         is_one = made_or_read and isinstance(getattr(response, "data", None), dict)  # a replayed response has none
         if is_one and response.status_code < status.HTTP_300_MULTIPLE_CHOICES:
-            response["ETag"] = quote_etag(sha256(JSONRenderer().render(response.data)).hexdigest()[:32])
+            response["ETag"] = quote_etag(sha256(CompactJSONRenderer().render(response.data)).hexdigest()[:32])
             if request.method in SAFE_METHODS and _client_has(request, response["ETag"]):
                 return _not_modified(response)
         return response

@@ -78,10 +78,10 @@ def test_a_setting_that_makes_no_sense_stops_the_start(tmp_path: Path, values: d
 
 FOUND = """
 import logging
-from rest_framework.views import APIView
+from tokens.views import LedgerView
 print(*(logging.getLevelName(logging.getLogger(name).getEffectiveLevel()) for name in
         ("pastetrader.startup", "workflows.x", "executions.partitions", "tokens.x", "uvicorn")))
-print(*((kind.__name__, kind().rate) for kind in APIView.throttle_classes if kind().rate))
+print(*((kind.__name__, kind().rate) for kind in LedgerView.throttle_classes if kind().rate))
 """
 
 

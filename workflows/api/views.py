@@ -8,7 +8,6 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
-from ledgerkit.db.audit import set_actor
 from ledgerkit.db.locks import lock
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
@@ -16,6 +15,7 @@ from ledgerkit.rest.preconditions import PreconditionsMixin, RejectIfMatchOnCrea
 from ledgerkit.rest.query_params import ListFilterBackend
 from tokens.models import Scope, Token
 from tokens.permissions import limit_to_token
+from tokens.views import LedgerView
 from workflows.models import Workflow
 
 from .filters import WorkflowFilters, normalize_name
@@ -94,7 +94,9 @@ WRITE = Scope.WORKFLOWS_WRITE
         ),
     ),
 )
-class WorkflowViewSet(RejectIfMatchOnCreateMixin, IdempotencyMixin, PreconditionsMixin, ModelViewSet[Workflow]):
+class WorkflowViewSet(
+    RejectIfMatchOnCreateMixin, IdempotencyMixin, PreconditionsMixin, LedgerView, ModelViewSet[Workflow]
+):
     http_method_names = METHODS
     lookup_value_converter = "uuid"
     serializer_class = WorkflowSerializer
@@ -116,10 +118,6 @@ class WorkflowViewSet(RejectIfMatchOnCreateMixin, IdempotencyMixin, Precondition
         "partial_update": (WRITE, "workflows.change_workflow"),
         "destroy": (WRITE, "workflows.delete_workflow"),
     }
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        set_actor(user=request.user, token=request.auth)
 
     def get_queryset(self) -> Any:
         workflows = limit_to_token(Workflow.objects.visible_to(self.request.user).alive(), self.request, "id")

@@ -9,7 +9,6 @@ from django.http import HttpResponse
 from django.utils.csp import CSP
 from django.utils.decorators import method_decorator
 from django.views.decorators.csp import csp_override
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -17,18 +16,22 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer2,
 )
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
+from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from ledgerkit.rest.http_methods import METHODS
+from ledgerkit.rest.renderers import CompactJSONRenderer
+from tokens.views import LedgerView
+
+from .generator import LedgerSchemaGenerator
+from .settings import SETTINGS
 
 # The icons of Swagger UI's stylesheet are written into it.
 DOCS_CSP = settings.SECURE_CSP | {"img-src": [CSP.SELF, "data:"]}
 
 
-class PublicView(APIView):
+class PublicView(LedgerView):
     """The same for everybody. What it refuses is a problem in JSON, whatever it answers else."""
 
     http_method_names = METHODS
@@ -39,7 +42,10 @@ class PublicView(APIView):
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         if response.status_code >= 400:
-            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+            request.accepted_renderer, request.accepted_media_type = (
+                CompactJSONRenderer(),
+                CompactJSONRenderer.media_type,
+            )
         return super().finalize_response(request, response, *args, **kwargs)
 
 
@@ -64,7 +70,7 @@ class DocsView(PublicView):
     renderer_classes = [TemplateHTMLRenderer]
 
     def get(self, request: Request) -> Response:
-        return Response({"title": settings.SPECTACULAR_SETTINGS["TITLE"]}, template_name="api/docs.html")
+        return Response({"title": SETTINGS["TITLE"]}, template_name="api/docs.html")
 
 
 def _rendered_schema(media_type: str) -> str | bytes:
@@ -77,4 +83,4 @@ def _rendered_schema(media_type: str) -> str | bytes:
 def _render(media_type: str) -> str | bytes:
     """Once in a process: it takes a second or two."""
     renderer = next(known for known in SchemaView.renderer_classes if known.media_type == media_type)
-    return renderer().render(SchemaGenerator().get_schema(public=True), renderer_context={})
+    return renderer().render(LedgerSchemaGenerator().get_schema(public=True), renderer_context={})

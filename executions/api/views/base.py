@@ -21,6 +21,7 @@ from ledgerkit.rest.preconditions import PreconditionsMixin
 from ledgerkit.rest.query_params import BadQuery, ListFilterBackend
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
+from tokens.views import LedgerView
 
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
@@ -29,7 +30,7 @@ TELLING = ("complete", "fail", "cancel")  # verbs with which something is stored
 OF_RUN = "workflow_execution__workflow_id"  # the way from what belongs to a run to its workflow
 
 
-class QueryMixin(GenericViewSet[Any]):
+class QueryMixin(LedgerView, GenericViewSet[Any]):
     """Query parameters of a GET: `filterset_class`, one of `orderings`, `?fields=` and, for one row, `?expand=`.
 
     `orderings` maps names to keysets, `ordering` is the default.
@@ -47,7 +48,6 @@ class QueryMixin(GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        audit.set_actor(user=request.user, token=request.auth)
         if self.action in {"list", "retrieve"}:
             self._read_query(request)
 

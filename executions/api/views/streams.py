@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException, Throttled
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from executions.api.rows import node_row, run_row
@@ -24,6 +24,7 @@ from executions.querysets import can_see_nodes_and_logs
 from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.parameter_names import check_names
 from ledgerkit.rest.query_params import BadQuery
+from ledgerkit.rest.renderers import CompactJSONRenderer
 from tokens.models import Token
 from tokens.permissions import limit_to_token
 from workflows.models import Workflow
@@ -61,7 +62,7 @@ class EventsRenderer(BaseRenderer):
     charset = None
 
     def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
-        return bytes(JSONRenderer().render(data, *args, **kwargs))
+        return bytes(CompactJSONRenderer().render(data, *args, **kwargs))
 
 
 class StreamMixin(QueryMixin):

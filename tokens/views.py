@@ -1,0 +1,70 @@
+"""The base of the API's views. It sets everything that REST framework would take from the project's REST_FRAMEWORK, so
+that a project keeps its own defaults and the API responds the same in each."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+from django.http.response import HttpResponseBase
+from django.utils import timezone, translation
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import NotFound
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.settings import APISettings
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from ledgerkit.db.audit import Through, act_as, set_actor
+from ledgerkit.rest.pagination import KeysetPagination
+from ledgerkit.rest.parsers import StorableJSONParser
+from ledgerkit.rest.problems import UNKNOWN_ADDRESS
+from ledgerkit.rest.renderers import CompactJSONRenderer
+
+from .authentication import BearerAuthentication, TokenAuthentication
+from .permissions import ScopePermission
+from .throttling import ReadThrottle, WriteThrottle
+
+SETTINGS = APISettings({"EXCEPTION_HANDLER": "ledgerkit.rest.problems.exception_handler"})
+
+
+class LedgerNegotiation(DefaultContentNegotiation):
+    settings = SETTINGS  # type: ignore[assignment]  # the stubs know the names of the global object alone
+
+
+class LedgerView(APIView):
+    authentication_classes: Sequence[Any] = [TokenAuthentication, BearerAuthentication, SessionAuthentication]
+    permission_classes: Sequence[Any] = [ScopePermission]
+    throttle_classes: Sequence[type[BaseThrottle]] = [ReadThrottle, WriteThrottle]
+    renderer_classes = [CompactJSONRenderer]
+    parser_classes = [StorableJSONParser]
+    content_negotiation_class = LedgerNegotiation
+    metadata_class = None
+    versioning_class = None
+    pagination_class: type[BasePagination] | None = KeysetPagination
+    settings = SETTINGS
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Respond in English and in UTC. Programs read `code`, and a `detail` ends in their logs."""
+        with translation.override("en"), timezone.override(UTC), act_as(through=Through.API):
+            return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        set_actor(user=request.user, token=request.auth)
+
+
+class UnknownAddressView(LedgerView):
+    """Respond with 404 to every request that no other view serves."""
+
+    schema = None
+
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        raise NotFound(UNKNOWN_ADDRESS)
+
+    head = post = put = patch = delete = get
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        return self.get(request)
