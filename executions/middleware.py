@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from ledgerkit.db.models import uuid7
-from ledgerkit.rest.prefix import is_api
 
 from . import secret_patterns
 from .audit import Through, act_as
@@ -19,7 +18,7 @@ SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,200}")
 
 class ActorMiddleware:
     """Set the actor of a request for the history: its user, and the request id that a proxy sent or a new one, which
-    the response repeats. The API adds the token by itself."""
+    the response repeats. The API's views set the token and that it was the API."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -28,9 +27,8 @@ class ActorMiddleware:
         said = request.headers.get(HEADER, "")
         given = said if SANE.fullmatch(said) and secret_patterns.is_clear(said, extra_keys()) else ""
         request_id = given or str(uuid7())
-        through = Through.API if is_api(request.path_info) else Through.ADMIN
         user = SimpleLazyObject(lambda: request.user)
-        with act_as(through=through, user=user, request_id=request_id, given_id=given, name=""):
+        with act_as(through=Through.ADMIN, user=user, request_id=request_id, given_id=given, name=""):
             response = self.get_response(request)
         response[HEADER] = request_id
         return response

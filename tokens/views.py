@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
+from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -45,6 +46,7 @@ class LedgerView(APIView):
     versioning_class = None
     pagination_class: type[BasePagination] | None = KeysetPagination
     settings = SETTINGS
+    schema: Any = AutoSchema()
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Respond in English and in UTC. Programs read `code`, and a `detail` ends in their logs."""

@@ -21,7 +21,7 @@ WITH_RAW_SQL = (
     "executions/live/listener.py",
     "pastetrader/management/commands/migrate.py",
 )
-OF_THE_API = {"api", "rest", "authentication", "permissions", "throttling"}
+OF_THE_API = {"api", "rest", "authentication", "permissions", "throttling", "views"}
 
 
 def modules() -> Iterator[Path]:

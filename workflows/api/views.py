@@ -1,7 +1,7 @@
 from typing import Any, ClassVar
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +13,7 @@ from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.preconditions import PreconditionsMixin, RejectIfMatchOnCreateMixin
 from ledgerkit.rest.query_params import ListFilterBackend
+from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope, Token
 from tokens.permissions import limit_to_token
 from tokens.views import LedgerView

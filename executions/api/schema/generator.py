@@ -1,9 +1,12 @@
 """Generator of the API's schema: of its own views alone, with its own settings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.utils import translation
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import _load_enum_name_overrides
 from drf_spectacular.settings import patched_settings
 from rest_framework.settings import api_settings
@@ -25,25 +28,30 @@ class LedgerSchemaGenerator(SchemaGenerator):  # type: ignore[misc]  # as above
 
     def create_view(self, callback: Any, method: str, request: Any = None) -> Any:
         """Describe the view by LedgerAutoSchema in place of the project's DEFAULT_SCHEMA_CLASS."""
-        original = callback.cls
-        schema = _on_our_base(type(original.schema))
-        callback.cls = type(original.__name__, (original,), {"schema": schema(), "__doc__": original.__doc__})
-        try:
-            return super().create_view(callback, method, request)
-        finally:
-            callback.cls = original
+        view = super().create_view(callback, method, request)
+        view.schema = _on_our_base(view.schema.__class__)()  # the schema is a weak proxy
+        return view
 
     def get_schema(self, request: Any = None, public: bool = False) -> Any:
-        # drf-spectacular keeps the names of the first schema of a process: another may be the project's.
+        with _our_defaults(), patched_settings(SETTINGS), translation.override("en"):
+            return super().get_schema(request, public)
+
+
+@contextmanager
+def _our_defaults() -> Iterator[None]:
+    """Set what drf-spectacular does not take from its settings, and reset it for the project's own schema: the base
+    class of `extend_schema`, and the names of enumerations, which it keeps from the first schema on."""
+    default = api_settings.DEFAULT_SCHEMA_CLASS
+    api_settings.DEFAULT_SCHEMA_CLASS = AutoSchema
+    _load_enum_name_overrides.cache_clear()
+    try:
+        yield
+    finally:
+        api_settings.DEFAULT_SCHEMA_CLASS = default
         _load_enum_name_overrides.cache_clear()
-        try:
-            with patched_settings(SETTINGS), translation.override("en"):
-                return super().get_schema(request, public)
-        finally:
-            _load_enum_name_overrides.cache_clear()
 
 
 def _on_our_base(schema: Any) -> Any:
-    """Return the schema class of a view, which `extend_schema` derives from the default, on top of LedgerAutoSchema."""
-    extensions: list[Any] = [each for each in schema.__mro__ if each not in api_settings.DEFAULT_SCHEMA_CLASS.__mro__]
+    """Return the schema class of a view, which `extend_schema` derives from AutoSchema, on top of LedgerAutoSchema."""
+    extensions = [each for each in schema.__mro__ if each not in AutoSchema.__mro__]
     return type("LedgerViewSchema", (*extensions, *LedgerAutoSchema.__mro__), {})

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins, serializers
 
 from executions import error_excerpts
@@ -13,6 +13,7 @@ from executions.api.serializers import (
 )
 from executions.models import NodeExecution
 from ledgerkit.rest.preconditions import ContentETagMixin
+from ledgerkit.rest.schema import extend_schema
 from tokens.permissions import limit_to_token
 
 from .base import OF_RUN, QueryMixin, RunChildView

@@ -1,9 +1,10 @@
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins
 
 from executions.api.serializers import HistoryEntrySerializer
+from ledgerkit.rest.schema import extend_schema
 
 from .base import RunChildView
 

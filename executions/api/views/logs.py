@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
@@ -15,6 +15,7 @@ from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.preconditions import ContentETagMixin
+from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 

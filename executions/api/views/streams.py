@@ -8,7 +8,6 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponseBase
-from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException, Throttled
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -25,6 +24,7 @@ from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.parameter_names import check_names
 from ledgerkit.rest.query_params import BadQuery
 from ledgerkit.rest.renderers import CompactJSONRenderer
+from ledgerkit.rest.schema import extend_schema
 from tokens.models import Token
 from tokens.permissions import limit_to_token
 from workflows.models import Workflow
@@ -138,7 +138,7 @@ class StreamOfExecution(StreamMixin):
     parameters = PARAMETERS
     new = "start"
 
-    @extend_schema(  # type: ignore[untyped-decorator]  # drf-spectacular is untyped
+    @extend_schema(
         operation_id="getExecutionStream",
         summary="Follow a run",
         description=(
@@ -171,7 +171,7 @@ class StreamOfExecutions(StreamMixin):
     def source(self) -> AllRunsReader:
         return AllRunsReader()
 
-    @extend_schema(  # type: ignore[untyped-decorator]
+    @extend_schema(
         operation_id="getExecutionMoves",
         summary="Follow the moves of all runs",
         description=(

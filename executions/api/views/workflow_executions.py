@@ -1,6 +1,6 @@
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -23,6 +23,7 @@ from executions.api.serializers import (
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionStatus, WorkflowExecution
 from ledgerkit.rest.preconditions import RejectIfMatchOnCreateMixin
+from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 
