@@ -44,9 +44,9 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
         for row in objs:
             row.check_documents()  # type: ignore[attr-defined]
         masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
-        return self._insert(objs, *args, **kwargs)
+        return self._create_masked(objs, *args, **kwargs)
 
-    def _insert(self, masked: list[M], *args: Any, **kwargs: Any) -> list[M]:
+    def _create_masked(self, masked: list[M], *args: Any, **kwargs: Any) -> list[M]:
         return super().bulk_create(masked, *args, **kwargs)
 
     def update(self, **changes: object) -> int:
@@ -99,7 +99,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         note = masking.note_of_new(value for values in found.values() for value in values)
         with transaction.atomic(using=self.db) if upsert else nullcontext():
             with audit.audit_note(note, self.db):
-                created = self._insert(objs, *args, **kwargs)
+                created = self._create_masked(objs, *args, **kwargs)
             if upsert:  # of rows that were there only the named fields are written
                 masking.store_secrets(found, self.db)
         return created
