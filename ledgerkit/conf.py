@@ -94,6 +94,8 @@ class LedgerkitSettings(AppSettings):
     MAX_DOCUMENT_BYTES = Number(1_048_576, least=1_024)
     # Bytes of the texts and documents of one page, however many rows were requested: the next page continues there.
     MAX_PAGE_BYTES = Number(4_194_304, least=65_536)
+    # What the `type` of an error of the API begins with; its code follows.
+    PROBLEM_TYPE_PREFIX = Setting[str]("urn:pastetrader:problem:")
     # Keys that name a secret, in addition to those of workflows/secret_keys.py.
     SECRET_KEYS_EXTRA = Setting[list[str]]([])
 

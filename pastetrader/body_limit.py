@@ -7,6 +7,7 @@ from typing import Any
 
 from ledgerkit.rare_logging import RateLimitedLogger
 from ledgerkit.rest.prefix import is_api
+from ledgerkit.rest.problems import problem
 
 LENGTH = b"content-length"
 LATE = "The body took too long to arrive: send it at once, in several calls if it is large."
@@ -44,8 +45,7 @@ def too_slow(path: str) -> list[dict[str, Any]]:
     """Return the ASGI messages of a 408, after which the server closes the connection."""
     kind, content = b"text/plain; charset=utf-8", f"{LATE}\n"
     if is_api(path):
-        problem = {"type": "urn:pastetrader:problem:too_slow", "title": "Request Timeout", "status": 408}
-        kind, content = b"application/problem+json", json.dumps(problem | {"detail": LATE, "code": "too_slow"})
+        kind, content = b"application/problem+json", json.dumps(problem(408, "too_slow", LATE))
     headers = [(b"content-type", kind), (b"cache-control", b"private, no-store"), (b"connection", b"close")]
     headers.append((LENGTH, str(len(content)).encode()))
     return [

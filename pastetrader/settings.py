@@ -234,6 +234,7 @@ SPECTACULAR_SETTINGS = {"DEFAULT_GENERATOR_CLASS": "executions.api.schema.genera
 # --- The apps ---------------------------------------------------------------
 # What each key means, and its default, is in conf.py of the app. Variables are named after the keys.
 LEDGERKIT = {
+    "PROBLEM_TYPE_PREFIX": "urn:pastetrader:problem:",
     **env.numbers(LedgerkitSettings, "EXECUTIONS_", but="MAX_BODY_ELEMENTS"),
     "MAX_BODY_ELEMENTS": env.number("MAX_BODY_ELEMENTS", 500_000, least=1_000),
     "SECRET_KEYS_EXTRA": env.words("EXECUTIONS_SECRET_KEYS_EXTRA"),

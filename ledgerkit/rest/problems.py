@@ -23,6 +23,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
+from ledgerkit.conf import ledgerkit_settings
+
 from .prefix import is_api
 from .query_params import BadQuery
 
@@ -117,7 +119,7 @@ def _apply(rule: Rule, error: Exception) -> Response:
 
 def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
     return {
-        "type": f"urn:pastetrader:problem:{code}",
+        "type": f"{ledgerkit_settings.PROBLEM_TYPE_PREFIX}{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,

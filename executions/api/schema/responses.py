@@ -6,6 +6,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 from executions.api.idempotent_create import CreateMixin
 from executions.states import ExecutionStatus
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.preconditions import ContentETagMixin, PreconditionsMixin
 
@@ -45,7 +46,7 @@ SCHEMAS: dict[str, Schema] = {
         "description": "A refusal, as in RFC 9457.",
         "required": ["type", "title", "status", "detail", "code"],
         "properties": {
-            "type": _TEXT | {"description": "`urn:pastetrader:problem:` and the code."},
+            "type": _TEXT | {"description": f"`{ledgerkit_settings.PROBLEM_TYPE_PREFIX}` and the code."},
             "title": _TEXT | {"description": "The name of the status."},
             "status": {"type": "integer", "minimum": 400, "maximum": 599},
             "detail": _TEXT | {"description": "What is wrong and what to do about it, for a person."},

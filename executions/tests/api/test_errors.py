@@ -25,6 +25,12 @@ def test_every_refusal_of_the_ledger_has_its_own_code(kind: Any) -> None:
     assert rule.error is kind
 
 
+def test_the_project_chooses_the_prefix_of_the_type_of_errors(api: Any, owner: Any, settings: Any) -> None:
+    settings.LEDGERKIT = settings.LEDGERKIT | {"PROBLEM_TYPE_PREFIX": "https://example.org/problems/"}
+    answer = api(owner).get("/api/v1/nowhere/").json()
+    assert (answer["type"], answer["code"]) == ("https://example.org/problems/not_found", "not_found")
+
+
 @pytest.mark.parametrize(("error", "status"), [(ObjectDoesNotExist(), 404), (OperationalError("timeout"), 503)])
 def test_what_happens_between_reading_and_moving_is_no_500(
     api: Any, owner: Any, workflow: Workflow, monkeypatch: Any, error: Exception, status: int
