@@ -68,7 +68,7 @@ def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, object]:
     """Return why each of these failed runs cannot be retried: its first failed node that has no retry left."""
     failed = runs[0].node_executions.model.objects.failed().filter(workflow_execution__in=[run.pk for run in runs])
     columns = ("workflow_execution_id", "node_name", "retry_count", "node__retry_config")
-    said: dict[UUID, Any] = {}
+    said: dict[UUID, object] = {}
     for run, name, used, config in failed.order_by("id").values_list(*columns).iterator():
         if used >= (most := retries_in(config)):
             said.setdefault(run, refusal_reasons.node_out_of(name, used, most))
@@ -78,7 +78,7 @@ def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, object]:
 def _without_secrets(act: str, rows: Sequence[Any]) -> Refusals:
     """Return the refusals of rows whose run had secrets that nobody can know any more."""
     runs = run_rows().filter(pk__in={row.run_id for row in rows}, encrypted_secrets__isnull=False)
-    lost: dict[UUID, Any] = {}
+    lost: dict[UUID, object] = {}
     for run, *columns in runs.values_list("pk", *masking.COLUMNS):
         try:
             masking.known_by(act, *columns)

@@ -21,12 +21,12 @@ class MaskedBody:
     scrubber: Scrubber
     found: frozenset[str]
     texts: Mapping[str, str]
-    documents: Mapping[int, tuple[Any, Any]]
+    documents: Mapping[int, tuple[Any, object]]
 
     def holds(self, value: object) -> bool:
         return value in self.texts if isinstance(value, str) else id(value) in self.documents
 
-    def sent(self, value: Any) -> Any:
+    def sent(self, value: Any) -> object:
         return self.texts[value] if isinstance(value, str) else self.documents[id(value)][1]
 
 
@@ -42,10 +42,10 @@ def forget_after_request() -> Iterator[None]:
         _masked.reset(before)
 
 
-def remember(sent: Any, body: Any, scrubber: Scrubber, found: frozenset[str]) -> None:
+def remember(sent: object, body: Any, scrubber: Scrubber, found: frozenset[str]) -> None:
     """`body` is what was sent, clear of what `scrubber` knows; `found` are values that stood in it."""
     texts: dict[str, str] = {}
-    documents: dict[int, tuple[Any, Any]] = {}
+    documents: dict[int, tuple[Any, object]] = {}
     for before, item in zip(_items(sent), _items(body), strict=True):
         for value, clean in zip(before.values(), item.values(), strict=True):
             if isinstance(clean, str):

@@ -22,7 +22,7 @@ def with_heads(rows: QuerySet[Model], *, wanted: bool = True) -> Any:
     return rows if not wanted else rows.annotate(**{START: Left("error_message", MOST), SIZE: Octets("error_message")})
 
 
-def first(rows: Any) -> tuple[list[Any], bool]:
+def first(rows: QuerySet[Model]) -> tuple[list[Any], bool]:
     """Return the first rows of a query that with_heads() made, as many as EXECUTIONS_MAX_PAGE_BYTES have room for and
     at least one, and whether there are more."""
     most = ledgerkit_settings.MAX_PAGE_BYTES

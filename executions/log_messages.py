@@ -23,7 +23,7 @@ def prepare(lines: Sequence[Any], using: str | None = None) -> None:
             line.message, line.is_cut = message, True
 
 
-def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[Any, masking.Fields]]:
+def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[object, masking.Fields]]:
     """Return the texts masked with the secrets of the run, and cut."""
     return masking.as_stored(
         line,

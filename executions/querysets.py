@@ -243,7 +243,7 @@ def can_see_nodes_and_logs(user: object, run: "WorkflowExecution") -> tuple[bool
     return can_see(user, "nodeexecution", owner), can_see(user, "executionlog", owner)
 
 
-def can_see(user: Any, model: str, owner: Any) -> bool:
+def can_see(user: Any, model: str, owner: object) -> bool:
     """Return whether the user may see the rows of `model` (such as "nodeexecution") that belong to a workflow of
     `owner`. Used wherever a row is shown beside rows of another model."""
     return owner == user.pk or can_view_all(user, f"executions.view_{model}")

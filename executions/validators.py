@@ -54,7 +54,7 @@ KNOWN: Mapping[str, Mapping[str, Kind]] = {
 }
 
 
-def check(field: str, value: Any) -> None:
+def check(field: str, value: object) -> None:
     """Raises ValidationError on `field`, with a sentence for each known key of the wrong type, path first."""
     if not isinstance(value, dict):
         raise ValidationError({field: f"{field}: expected an object."})
@@ -76,7 +76,7 @@ def with_names(metadata: Any) -> object:
     return metadata | {"tags": [names.nfc(tag) if isinstance(tag, str) else tag for tag in tags]}
 
 
-def _faults_of_tags(field: str, value: dict[str, Any]) -> list[Any]:
+def _faults_of_tags(field: str, value: dict[str, object]) -> list[Any]:
     tags = value.get("tags") if field == "metadata" else None
     if not isinstance(tags, list):
         return []

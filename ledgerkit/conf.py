@@ -25,7 +25,7 @@ class Setting[T]:
     def __get__(self, instance: "AppSettings | None", owner: type["AppSettings"]) -> Self | T:
         return self if instance is None else instance.values.get(self.name, self.default)
 
-    def fault(self, value: Any) -> str:
+    def fault(self, value: object) -> str:
         """Return what is wrong with a value, "" if nothing is."""
         kinds = (list, tuple) if isinstance(self.default, list) else (type(self.default),)
         return "" if isinstance(value, kinds) else f"must be of type {kinds[0].__name__}"
@@ -50,7 +50,7 @@ class Text(Setting[str | None]):
     def __init__(self) -> None:
         super().__init__(None)
 
-    def fault(self, value: Any) -> str:
+    def fault(self, value: object) -> str:
         return "" if isinstance(value, str | None) else "must be of type str, or None"
 
 

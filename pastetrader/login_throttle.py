@@ -22,7 +22,7 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
     """The view, which checks no password of whoever has to wait. `name_of` says whose a request gives."""
 
     @wraps(view)
-    def throttled_view(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def throttled_view(request: HttpRequest, *args: Any, **kwargs: object) -> object:
         if request.method != "POST":
             return view(request, *args, **kwargs)
         tried = failed_attempts.login(request, name_of(request))

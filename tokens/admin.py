@@ -34,7 +34,7 @@ class UsableFilter(ConstantFilter):
     parameter_name = "state"
     offered = (("usable", _("Usable")), ("revoked", _("Revoked")))
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: Any, value: str) -> object:
         return queryset.usable() if value == "usable" else queryset.exclude(revoked_at=None)
 
 
@@ -85,7 +85,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
             )  # fmt: skip
         return ("name", *(("user",) if request.user.is_superuser else ()), "scopes", "bound_to", "expires_at")
 
-    def get_form(self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: object) -> Any:
         """Offer only the workflows that this user may see, in a copy of the field: the class attribute is shared by all
         requests."""
         form: Any = super().get_form(request, obj, change, **kwargs)

@@ -52,7 +52,7 @@ def too_many(kind: str, rows: object) -> str:
 
 class Definition:
     def __init__(
-        self, workflow: Workflow | None, nodes: list[dict[str, Any]] | None, edges: list[dict[str, Any]] | None
+        self, workflow: Workflow | None, nodes: list[dict[str, object]] | None, edges: list[dict[str, Any]] | None
     ) -> None:
         """Validate the submitted graph. `None` keeps the existing nodes, or edges."""
         self.changed: set[UUID] = set()  # ids of rows that are there, new ones among them
@@ -114,7 +114,7 @@ class Definition:
             forget_plans()
         Edge.objects.bulk_create(_of(workflow, new))
 
-    def _plan_nodes(self, nodes: list[dict[str, Any]]) -> list[Node]:
+    def _plan_nodes(self, nodes: list[dict[str, object]]) -> list[Node]:
         by_name = {node.name: node for node in self.there.values()}
         self._require(nodes)
         stored = self.there | self.retired
@@ -160,18 +160,18 @@ class Definition:
         old = {edge.identity: edge for edge in self.old_edges}
         return [self._same_or(edge, old.get(edge.identity), edges[i]) for i, edge in enumerate(resolved)]
 
-    def _same_or(self, new: Edge, old: Edge | None, fields: dict[str, Any]) -> Edge:
+    def _same_or(self, new: Edge, old: Edge | None, fields: dict[str, object]) -> Edge:
         """Return the existing edge with the same identity, or a new one: the same edge keeps its row."""
         return new if old is None else self._fill(old, {name: fields[name] for name in CHANGEABLE if name in fields})
 
-    def _fill[M: Node | Edge](self, row: M, fields: dict[str, Any]) -> M:
+    def _fill[M: Node | Edge](self, row: M, fields: dict[str, object]) -> M:
         if any(differs(row, name, value) for name, value in fields.items()):
             self.changed.add(row.pk)
         for name, value in fields.items():
             setattr(row, name, value)
         return row
 
-    def _require(self, nodes: list[dict[str, Any]]) -> None:
+    def _require(self, nodes: list[dict[str, object]]) -> None:
         """Check that new nodes have all required fields, in a partial update too."""
         ids, names = self.there.keys() | self.retired.keys(), {node.name for node in self.there.values()}
         for index, fields in enumerate(nodes):

@@ -22,11 +22,11 @@ class DefinitionField(models.JSONField):
         setattr(model_instance, self.attname, value)
         return value
 
-    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+    def get_db_prep_save(self, value: object, connection: Any) -> object:
         json_validation.check(self.name, value)
         return super().get_db_prep_save(self.as_stored(value), connection)
 
-    def validate(self, value: Any, model_instance: Any) -> None:
+    def validate(self, value: object, model_instance: Any) -> None:
         super().validate(value, model_instance)
         if too_large := json_validation.size_fault(value):
             raise ValidationError(too_large)
@@ -36,7 +36,7 @@ class DefinitionField(models.JSONField):
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.JSONField", args, kwargs
 
-    def as_stored(self, value: object) -> Any:
+    def as_stored(self, value: object) -> object:
         """Return `value` with its secrets masked."""
         if not isinstance(value, dict | list | tuple):
             return value

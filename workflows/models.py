@@ -90,12 +90,12 @@ class Workflow(AuditedModel, VersionedModel):
         self.deleted_at = None
         self.save(update_fields=["deleted_at"])
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+    def delete(self, *args: object, **kwargs: object) -> tuple[int, dict[str, int]]:
         """Delete the workflow. Raises HasHistory if it was executed."""
         with HasHistory.translate_errors(Workflow):
             return super().delete(*args, **kwargs)
 
-    def levels(self) -> dict[Any, int]:
+    def levels(self) -> dict[object, int]:
         """Return the topological level of each node by its id, the base of `execution_order`."""
         nodes = self.nodes.current().values_list("id", flat=True)
         return graph.levels(nodes, self.edges.values_list("source_node_id", "target_node_id"))
@@ -106,7 +106,7 @@ class Workflow(AuditedModel, VersionedModel):
         return Graph(workflow=self, nodes=[*map(Graph.to_json, nodes)], edges=[*map(Graph.to_json, edges)])
 
     @transaction.atomic
-    def duplicate(self, **fields: Any) -> "Workflow":
+    def duplicate(self, **fields: object) -> "Workflow":
         """Return a new workflow with the same definition, except for `fields`. The history is not copied."""
         named = {"name": _copy_of(self.name), "owner": self.owner} | fields
         kept = {name: getattr(self, name) for name in ("description", "config", "variables", "is_active")}
@@ -296,7 +296,7 @@ class Graph(UUID7Model):
         return graph.levels([UUID(node["id"]) for node in self.nodes], self.pairs)
 
     @staticmethod
-    def to_json(values: dict[str, Any]) -> dict[str, Any]:
+    def to_json(values: dict[str, object]) -> dict[str, Any]:
         """Return the values of a node or edge as stored in `nodes` and `edges`."""
         return {name: str(value) if isinstance(value, UUID) else value for name, value in values.items()}
 

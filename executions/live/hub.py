@@ -62,7 +62,7 @@ class Topic:
             return step
         return None if cursor == self.position else await self._read_on(cursor)
 
-    async def text_of(self, step: Step, key: Hashable, render: Callable[[Step], object]) -> Any:
+    async def text_of(self, step: Step, key: Hashable, render: Callable[[Step], object]) -> object:
         if (made := step.texts.get(key)) and made.done():
             return made.result()
         if not made:

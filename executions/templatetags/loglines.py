@@ -15,7 +15,9 @@ register = template.Library()
 
 
 @register.simple_tag
-def log_lines(lines: Iterable[Any], run: Any, log_query: Any = None, before: Any = None, at: Any = None) -> SafeString:
+def log_lines(
+    lines: Iterable[object], run: object, log_query: Any = None, before: Any = None, at: Any = None
+) -> SafeString:
     """Render `{% log_lines lines run log_query before at %}`; only `lines` and `run` are required."""
     log_query = log_query or LogQuery()
     return render_rows(present(lines, run, log_query, before or None, at or None), log_query)

@@ -13,6 +13,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetWrapper
 from django.core.exceptions import BadRequest, ValidationError
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
@@ -39,20 +40,20 @@ class Chip:
 class ConstantFilter(admin.SimpleListFilter):
     """A filter whose choices are the constant `offered`; needs no query. Any other value is rejected."""
 
-    offered: ClassVar[Sequence[tuple[str, Any]]]
+    offered: ClassVar[Sequence[tuple[str, object]]]
 
     @classmethod
     def parameters(cls) -> Iterable[str]:
         return (str(cls.parameter_name),)
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Iterable[tuple[str, Any]]:
         return self.offered
 
     def has_output(self) -> bool:
         """Return True. Django drops a filter without choices, and with it the value that was requested."""
         return super().has_output() or self.value() is not None
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> Any:
         value = self.value()
         if value is None:
             return queryset
@@ -67,7 +68,7 @@ class ConstantFilter(admin.SimpleListFilter):
         words = dict(self.lookup_choices).get(value, value)
         return [Chip(self.title, words, changelist.get_query_string(remove=[str(self.parameter_name)]))]
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         return queryset.filter(**{str(self.parameter_name): value})
 
 
@@ -119,7 +120,9 @@ class Autocomplete(AutocompleteSelect):
 class SelectedAdmin(ModelAdmin):
     """A ModelAdmin that ignores selected values that are not primary keys. Django's raises an error for them."""
 
-    def response_action(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> HttpResponse | None:
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Model], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
         try:
             for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
                 self.opts.pk.to_python(pk)
@@ -127,7 +130,7 @@ class SelectedAdmin(ModelAdmin):
             raise BadRequest(str(error)) from error
         return super().response_action(request, queryset, *args, **kwargs)
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
         """Search for a text in each Unicode form in which it may be stored."""
         search = super().get_search_results
         found = [search(request, queryset, form) for form in forms(search_term)]
@@ -184,7 +187,7 @@ class StrictAdmin(SelectedAdmin):
                 setattr(field.widget, f"can_{act}_related", False)
         return field
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: object) -> Any:
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs.setdefault("widget", Autocomplete(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)

@@ -17,11 +17,11 @@ LEAST = 1_024  # bytes: a value of at most this size is always read by the first
 _size_of, _small = "{}_size".format, "{}_small".format  # names of annotations beside a large field
 
 
-def without_large_fields(rows: Any, most: int) -> Any:
+def without_large_fields(rows: QuerySet[Model], most: int) -> Any:
     """Return a query for read() that defers large texts and documents. At most `most` rows will be read from it."""
     names = large_fields(rows)
     share = max(LEAST, ledgerkit_settings.MAX_PAGE_BYTES // most)
-    beside: dict[str, Any] = {}
+    beside: dict[str, object] = {}
     for name in names:
         size = _size(rows.model, name)
         beside |= {_size_of(name): size, _small(name): Case(When(LessThanOrEqual(size, share), then=F(name)))}
@@ -44,7 +44,7 @@ def read(rows: QuerySet[Model], names: tuple[str, ...]) -> tuple[list[Any], bool
     return _whole(rows, kept, names), len(kept) < len(found)
 
 
-def large_fields(rows: Any) -> tuple[str, ...]:
+def large_fields(rows: QuerySet[Model]) -> tuple[str, ...]:
     """Return the names of the text and JSON fields that a query reads."""
     named, are_left_out = rows.query.deferred_loading  # Django has no public API to read what defer() and only() set
     fields = [field.name for field in rows.model._meta.concrete_fields if isinstance(field, JSONField | TextField)]

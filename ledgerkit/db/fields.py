@@ -37,7 +37,7 @@ class NameField(CharField):
         found = super().get_prep_value(value)
         return names.nfc(found) if isinstance(found, str) else found
 
-    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+    def get_db_prep_save(self, value: object, connection: Any) -> object:
         names.check(self.name, value)
         return super().get_db_prep_save(value, connection)
 

@@ -115,13 +115,13 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
 
     update.alters_data = True  # type: ignore[attr-defined]  # templates may not call it, as in Django's own
 
-    def update_returning(self, **changes: Any) -> dict[str, Any] | None:
+    def update_returning(self, **changes: Any) -> dict[str, object] | None:
         """Update at most one row in one statement. Return its new values, or None if no row matched."""
         changes = {"version": F("version") + 1, "updated_at": Now()} | changes
         rows = self.returning(list(changes), **changes)
         return dict(zip(changes, rows[0], strict=True)) if rows else None
 
-    def returning(self, names: list[str], **changes: Any) -> list[tuple[Any, ...]]:
+    def returning(self, names: list[str], **changes: object) -> list[tuple[Any, ...]]:
         """Update all rows in one statement. Return the new values of `names` for each row."""
         changes = {"version": F("version") + 1, "updated_at": Now()} | changes
         values = [(self.model._meta.get_field(name), None, value) for name, value in changes.items()]

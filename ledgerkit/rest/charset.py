@@ -39,7 +39,7 @@ class CharsetMiddleware:
     def __init__(self, app: Any) -> None:
         self.app = app
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: object) -> None:
         if scope["type"] == "http":
             headers = [
                 (name, normalize_content_type(value.decode("latin-1")).encode("latin-1") if name == NAME else value)

@@ -96,7 +96,7 @@ class ObjectField(DocumentField):
 
     default_error_messages = {"object": "Expected an object."}
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: object) -> Any:
         if not isinstance(data, dict):
             self.fail("object")
         return super().to_internal_value(data)

@@ -52,14 +52,14 @@ class IdempotencyMixin(BodyMixin):
 
     key: IdempotencyKey | None = None
 
-    def dispatch(self, request: object, *args: Any, **kwargs: Any) -> Any:
+    def dispatch(self, request: object, *args: object, **kwargs: object) -> Any:
         with ExitStack() as self.work:
             response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
             if self.key is not None and _is_kept(response.status_code):
                 self._keep(self.key, response.render())
             return response
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """Begin the transaction after authentication and parsing. Earlier, the record of the token's use would stay
         uncommitted until its end, and a connection would be held while a large body is parsed and masked."""
         super().initial(request, *args, **kwargs)
@@ -73,7 +73,7 @@ class IdempotencyMixin(BodyMixin):
             return ReplayedResponse(exc.first)
         return super().handle_exception(exc)
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(self, request: Request, response: Any, *args: object, **kwargs: object) -> Any:
         if isinstance(response, ReplayedResponse):
             return response
         return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]

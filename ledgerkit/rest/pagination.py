@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -96,7 +96,7 @@ class KeysetPagination(BasePagination):
         return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(asked, doseq=True)}")
 
 
-def _first(rows: Any, order: Sequence[str], number: int) -> Any:
+def _first(rows: QuerySet[Model], order: Sequence[str], number: int) -> Any:
     """Return the first rows. A queryset may implement a faster way than sorting all rows."""
     return rows.first_of(order, number) if hasattr(rows, "first_of") else rows.order_by(*order)[:number]
 

@@ -45,7 +45,7 @@ class PreconditionsMixin:
         if row.version != now["version"]:  # a writer may have changed it between the first read and the lock
             row.refresh_from_db()
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+    def finalize_response(self, request: Request, response: Response, *args: object, **kwargs: object) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
         body = response.data
         if request.query_params:  # with ?fields= or ?expand= the response is not the row alone
@@ -71,7 +71,7 @@ def _not_modified(response: Response) -> Response:
 class RejectIfMatchOnCreateMixin:
     """View mixin that rejects If-Match, `*` included, on creation: a new row has no version (RFC 9110, 13.1.1)."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
         if self.action == "create" and "If-Match" in request.headers:  # type: ignore[attr-defined]
             raise PreconditionFailed("Nothing is there yet that If-Match could name: leave it out to make a new row.")

@@ -40,10 +40,10 @@ class Rule:
     status: int
     code: str
     detail: str = ""
-    members: Callable[[Any], dict[str, Any]] = lambda _error: {}
+    members: Callable[[Any], dict[str, object]] = lambda _error: {}
 
 
-type Receiver = Callable[[Request, dict[str, Any]], None]
+type Receiver = Callable[[Request, dict[str, object]], None]
 
 _rules: dict[type[Exception], Rule] = {}
 _receivers: list[Receiver] = []
@@ -102,7 +102,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     return None
 
 
-def _describe(error: Exception, status: int) -> dict[str, Any]:
+def _describe(error: Exception, status: int) -> dict[str, object]:
     """Return the problem of an exception that REST framework knows: its own, Http404 or PermissionDenied."""
     detail = getattr(error, "detail", None) or drf.NotFound().detail
     if isinstance(error, drf.ValidationError):
@@ -117,7 +117,7 @@ def _apply(rule: Rule, error: Exception) -> Response:
     return problem_response(body, headers)
 
 
-def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+def problem(status: int, code: str, detail: str, **more: object) -> dict[str, object]:
     return {
         "type": f"{ledgerkit_settings.PROBLEM_TYPE_PREFIX}{code}",
         "title": HTTPStatus(status).phrase,
@@ -133,7 +133,7 @@ def problem_response(body: dict[str, Any], headers: dict[str, str] | None = None
     return Response(body, status=body["status"], headers=kept, content_type="application/problem+json")
 
 
-def flatten_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
+def flatten_errors(detail: object, pointer: str = "") -> Iterator[dict[str, str]]:
     """Flatten REST framework's nested error details."""
     if isinstance(detail, dict):
         for key, value in detail.items():
@@ -148,7 +148,7 @@ def flatten_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
             yield {"pointer": pointer, "code": getattr(item, "code", "invalid"), "detail": str(item)}
 
 
-def _within(pointer: str, key: Any) -> str:
+def _within(pointer: str, key: object) -> str:
     if pointer == "?":
         return f"?{key}"
     return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
@@ -190,5 +190,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _json_response(body: dict[str, Any]) -> HttpResponse:
+def _json_response(body: dict[str, object]) -> HttpResponse:
     return JsonResponse(body, status=body["status"], content_type="application/problem+json")

@@ -34,13 +34,13 @@ class StrictTypes(serializers.BaseSerializer[Any]):
     """Serializer mixin that rejects values of another JSON type and unknown fields, together with all other errors. An
     update accepts the row as it was read: its read-only fields are ignored."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: object) -> Any:
         faults = self._unknown_fields(data) | self._mistyped_fields(data) if isinstance(data, dict) else {}
         if not faults:
             return super().to_internal_value(data)
         raise serializers.ValidationError(self._other_faults(data) | faults)
 
-    def _unknown_fields(self, data: dict[str, Any]) -> dict[str, list[str]]:
+    def _unknown_fields(self, data: dict[str, object]) -> dict[str, list[str]]:
         if data.keys() <= self._taken:
             return {}
         sentence = UNKNOWN.format(fields=", ".join(self._writable) or NO_FIELDS)

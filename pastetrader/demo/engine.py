@@ -159,7 +159,7 @@ class Plan:
         ordered = sorted(self.executions.values(), key=lambda execution: execution.execution_order)
         return [list(level) for _order, level in groupby(ordered, key=lambda execution: execution.execution_order)]
 
-    def inputs(self, execution: NodeExecution) -> dict[str, Any]:
+    def inputs(self, execution: NodeExecution) -> dict[str, object]:
         """The outputs of the nodes before it, by their names; what the run itself was given where there are none."""
         sources = [self.executions[edge.source_node_id] for edge in self.before[execution.node_id]]
         if not sources:

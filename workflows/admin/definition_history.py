@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db import models
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.translation import gettext
@@ -70,10 +71,10 @@ class DefinitionChangeAdmin(StrictAdmin):
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> Any:
         return ChangesList
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
         if pk := parse_uuid(search_term.strip()):
             return queryset.filter(subject_id=pk), False
         return super().get_search_results(request, queryset, search_term)

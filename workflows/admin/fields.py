@@ -24,7 +24,7 @@ class StorableJSONField(forms.JSONField):
         self.empty = empty
         super().__init__(**kwargs)
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> Any:
         if value in self.empty_values:
             return self.empty()
         try:
@@ -37,7 +37,7 @@ class StorableJSONField(forms.JSONField):
             raise self._refusal(f"{pointer}: {fault}" if pointer else fault)
         return found
 
-    def prepare_value(self, value: Any) -> Any:
+    def prepare_value(self, value: object) -> Any:
         return "" if value is None else super().prepare_value(value)
 
     def bound_data(self, data: object, initial: object) -> object:
@@ -54,7 +54,7 @@ class StorableJSONField(forms.JSONField):
 class JSONMixin:
     """Use small, resizable text areas for JSON fields."""
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: object) -> Any:
+    def formfield_for_dbfield(self, db_field: object, request: HttpRequest, **kwargs: object) -> Any:
         if isinstance(db_field, models.JSONField):
             widget = forms.Textarea(attrs={"rows": 2, "cols": 32, "spellcheck": "false"})
             kinds: dict[str, Any] = {

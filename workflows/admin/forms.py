@@ -60,7 +60,7 @@ class Lines(forms.CharField):
     def to_python(self, value: object) -> str:
         return with_lf(super().to_python(value) or "")
 
-    def has_changed(self, initial: Any, data: Any) -> bool:
+    def has_changed(self, initial: Any, data: object) -> bool:
         return with_lf(initial or "") != self.to_python(data)
 
 
@@ -140,7 +140,7 @@ class WorkflowForm(ModelForm):
         return None if self.instance._state.adding else self.instance
 
 
-def _sentences(errors: Any, graph: dict[str, Any]) -> Iterator[str]:
+def _sentences(errors: object, graph: dict[str, Any]) -> Iterator[str]:
     """Yield the errors that the API would return, each with its place and the value there."""
     found = list(_places(errors))
     for path, sentence in found[:SHOWN]:

@@ -78,7 +78,7 @@ def parse_graph(text: str) -> dict[str, list[dict[str, Any]]]:
     return graph
 
 
-def whole(graph: dict[str, list[dict[str, object]]]) -> dict[str, list[dict[str, Any]]]:
+def whole(graph: dict[str, list[dict[str, object]]]) -> dict[str, list[dict[str, object]]]:
     """Return the graph with defaults for missing fields."""
     defaults = {kind: _defaults(kind) for kind in KINDS}
     return {kind: [defaults[kind] | row for row in rows] for kind, rows in graph.items()}
@@ -109,7 +109,7 @@ def _defaults(kind: str) -> dict[str, Any]:
     return {name: model._meta.get_field(name).get_default() for name in others}
 
 
-def _lines(rows: list[Any]) -> str:
+def _lines(rows: list[object]) -> str:
     if not rows:
         return "\n  "
     return "\n" + ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in rows) + "\n  "
@@ -141,7 +141,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _unknown_fields(graph: dict[str, list[dict[str, Any]]]) -> Iterator[ValidationError]:
+def _unknown_fields(graph: dict[str, list[dict[str, object]]]) -> Iterator[ValidationError]:
     for kind, rows in graph.items():
         known = {"id", *KINDS[kind][1], *KINDS[kind][2]}
         for index, row in enumerate(rows):

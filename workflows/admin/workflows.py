@@ -5,7 +5,7 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import path, reverse
 from django.utils.html import format_html
@@ -60,7 +60,7 @@ class ActiveFilter(ConstantFilter):
     parameter_name = "active"
     offered = (("yes", _("Yes")), ("no", _("No")))
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> object:
         return queryset.filter(is_active=value == "yes")
 
 
@@ -103,7 +103,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         rows: Any = super().get_queryset(request)
         return rows.visible_to(request.user)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> Any:
         return PagesChangeList if _may_see_runs(request) else super().get_changelist(request, **kwargs)
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -139,7 +139,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
 
-    def get_form(self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: object) -> Any:
         """Return a new class per request, which holds the request's parameters."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.is_preview = PREVIEW in request.POST
@@ -179,7 +179,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         request.changed_nothing = not add and not form.changes  # type: ignore[attr-defined]  # for what comes after
         return super().construct_change_message(request, form, formsets, add)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, obj: Model, message: object) -> Any:
         return None if getattr(request, "changed_nothing", False) else super().log_change(request, obj, message)
 
     def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:

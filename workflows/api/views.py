@@ -156,7 +156,7 @@ class WorkflowViewSet(
         return Response(answer.data, status=200 if found else 201)
 
     @action(detail=True, methods=["post"])
-    def duplicate(self, request: Request, pk: Any) -> Response:
+    def duplicate(self, request: Request, pk: object) -> Response:
         """A workflow of the caller's own, of the same definition."""
         wish = self.get_serializer(data=request.data)
         wish.is_valid(raise_exception=True)
@@ -171,7 +171,7 @@ class WorkflowViewSet(
         if self.action != "duplicate":
             super().check_object_permissions(request, obj)
 
-    def _mine_named(self, body: Any) -> Workflow | None:
+    def _mine_named(self, body: object) -> Workflow | None:
         """Return the first workflow of the caller's own with the body's name. No other call makes one meanwhile."""
         name = body.get("name") if isinstance(body, dict) else None
         if not isinstance(name, str):

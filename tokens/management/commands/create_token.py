@@ -45,7 +45,7 @@ class Command(BaseCommand):
             help="when it ends; 90d unless given, or never",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         users = get_user_model()
         user = users._default_manager.filter(**{users.USERNAME_FIELD: options["user"]}).first()
         if user is None:

@@ -62,7 +62,7 @@ class Command(BaseCommand):
         parser.add_argument("--reset", action="store_true", help="first delete the rows of an earlier seed_ledger")
 
     @no_limit()
-    def handle(self, *args: Any, reset: bool, owner: str | None, **options: Any) -> None:
+    def handle(self, *args: object, reset: bool, owner: str | None, **options: Any) -> None:
         sizes = {name: options[name] for name in ("runs", "workflows", "nodes", "lines", "seed")}
         plan = Plan(until=options["until"] or datetime.now(UTC), **sizes)
         user = _user(owner)
@@ -88,7 +88,7 @@ class Command(BaseCommand):
             self._print(f"Made {made} partitions for log lines since {plan.since:%Y-%m-%d}.")
 
     @transaction.atomic
-    def _write(self, ledger: Ledger, owner: Any, *, reset: bool) -> int:
+    def _write(self, ledger: Ledger, owner: object, *, reset: bool) -> int:
         if reset:
             ingest.empty(apps.get_app_config("executions").get_models())
             check_ledger_is_generated(reset=True)  # again, now under the lock of the truncated tables
@@ -125,7 +125,7 @@ def check_ledger_is_generated(*, reset: bool) -> None:
         raise CommandError("This ledger was seeded before: --reset removes all of it first.")
 
 
-def _user(name: str | None) -> Any:
+def _user(name: str | None) -> object:
     model = get_user_model()
     users = model._default_manager
     if name is None:
