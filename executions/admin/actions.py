@@ -99,9 +99,9 @@ class Offer:
 
     name: str
     title: Any
-    refusal: Any = ""
+    refusal: object = ""
     way: str = ""
-    way_text: Any = ""
+    way_text: object = ""
 
 
 class TransitionActionsMixin(StrictAdmin):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -47,7 +48,7 @@ class KeysetChangeList(StrictChangeList):
         """Omit the search among the workflows from links."""
         return super().get_query_string(new_params, [FIND, *(remove or ())])
 
-    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
+    def get_ordering(self, request: HttpRequest, queryset: object) -> list[Any]:
         return keyset.reverse(self.keyset)
 
     @property
@@ -70,7 +71,7 @@ class KeysetChangeList(StrictChangeList):
         self.result_count = self.full_result_count = len(self.result_list)
         self.show_full_result_count, self.show_admin_actions = False, bool(self.result_list)
         self.can_show_all, self.multi_page = False, False
-        self.paginator: Any = None
+        self.paginator: object = None
 
     def _present(self, request: HttpRequest) -> list[ListRow]:
         page = f"{self.model_admin.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change"
@@ -104,7 +105,7 @@ class KeysetChangeList(StrictChangeList):
         number = int(plan["Plan"]["Plan Rows"])
         return round(number, 2 - len(str(number)))
 
-    def _older_than(self, place: str | None) -> list[Any]:
+    def _older_than(self, place: str | None) -> list[object]:
         rows = self.queryset
         if place is not None:
             rows = rows.filter(keyset.before(self.keyset, self._parse_key(place)))
@@ -116,7 +117,7 @@ class KeysetChangeList(StrictChangeList):
             self.older_link = self.get_query_string({OLDER: self._format_key(shown[-1])})
         return shown
 
-    def _newer_than(self, place: str) -> list[Any]:
+    def _newer_than(self, place: str) -> list[object]:
         rows = self.queryset.filter(keyset.after(self.keyset, self._parse_key(place)))
         found = self._first(rows.order_by(*self.keyset))
         if len(found) <= self.list_per_page:
@@ -126,7 +127,7 @@ class KeysetChangeList(StrictChangeList):
         self.older_link = self.get_query_string({OLDER: self._format_key(shown[-1])})
         return shown
 
-    def _first(self, rows: Any) -> list[Any]:
+    def _first(self, rows: QuerySet[Model]) -> list[object]:
         """Return the rows of a page, and one more to see whether a next page exists."""
         count = self.list_per_page + 1
         for spec in self.filter_specs:

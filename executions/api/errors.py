@@ -1,7 +1,5 @@
 """The responses of the API to the exceptions of the ledger (executions/exceptions.py)."""
 
-from typing import Any
-
 from rest_framework.request import Request
 
 from executions.exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition, SecretsUnknown, StaleExecution
@@ -11,11 +9,11 @@ from ledgerkit.rest.problems import Rule, register, register_unexpected
 from . import log_redaction
 
 
-def _state(error: InvalidTransition) -> dict[str, Any]:
+def _state(error: InvalidTransition) -> dict[str, object]:
     return {"current_state": error.state, "version": error.version}
 
 
-def _redact_log(request: Request, kwargs: dict[str, Any]) -> None:
+def _redact_log(request: Request, kwargs: dict[str, object]) -> None:
     """Give the server's log the secrets that the text of an unexpected exception may repeat."""
     django_request(request).scrubber = log_redaction.scrubber(request, kwargs)  # type: ignore[attr-defined]
 

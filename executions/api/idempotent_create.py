@@ -6,6 +6,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.db import IntegrityError, models, transaction
+from django.db.models import Model
 from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -74,19 +75,19 @@ class CreateMixin:
         return found
 
 
-def _stored_row(content: dict[str, Any]) -> dict[str, Any]:
+def _stored_row(content: dict[str, object]) -> dict[str, object]:
     """Return the fields that are stored, without those that only say what to do with the new row."""
     return {name: value for name, value in content.items() if name != "start"}
 
 
-def _defaults(serializer: Any, model: Any) -> dict[str, Any]:
+def _defaults(serializer: Any, model: Any) -> dict[str, object]:
     """Return the values of omitted fields, of those whose default is always the same."""
     fields = {name: field for name, field in serializer.fields.items() if name not in UNTOLD}
     optional = [field.source for field in fields.values() if not (field.read_only or field.required)]
     return {name: model._meta.get_field(name).get_default() for name in optional}
 
 
-def _matches(row: Any, content: dict[str, Any]) -> bool:
+def _matches(row: Model, content: dict[str, object]) -> bool:
     texts = {name: content[name] for name in masking.maskable_fields(row._meta.model) & set(content)}
     as_stored = log_messages.as_stored if isinstance(row, ExecutionLog) else masking.as_stored
     return any(
@@ -95,13 +96,13 @@ def _matches(row: Any, content: dict[str, Any]) -> bool:
     )
 
 
-def _holds(row: Any, name: str, value: Any) -> bool:
+def _holds(row: Model, name: str, value: object) -> bool:
     if isinstance(value, models.Model):
         return bool(getattr(row, f"{name.removesuffix('_id')}_id") == value.pk)
     return bool(_as_jsonb(getattr(row, name)) == _as_jsonb(value))
 
 
-def _as_jsonb(value: Any) -> Any:
+def _as_jsonb(value: object) -> object:
     """Return a value that compares as PostgreSQL's jsonb does: 1 and 1.0 are equal, as it compares digits; true is no
     number."""
     match value:

@@ -7,10 +7,12 @@ for each row: 11.6 ms for a list of 50 where this takes 6.9. A value that the qu
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import Model
+
 from executions import error_excerpts
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 
-type Row = dict[str, Any]
+type Row = dict[str, object]
 
 
 def run_row(run: WorkflowExecution) -> Row:
@@ -124,12 +126,12 @@ def _state(row: Any) -> Row:
     }
 
 
-def _error_head(row: Any) -> Row:
+def _error_head(row: Model) -> Row:
     head, is_cut = error_excerpts.head(row)
     return {"error_message": head, "error_is_cut": is_cut}
 
 
-def _payloads(row: Any, *names: str) -> Row:
+def _payloads(row: Model, *names: str) -> Row:
     return {name: vars(row).get(name) for name in names}
 
 

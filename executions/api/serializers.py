@@ -102,7 +102,7 @@ class WorkflowExecutionSerializer(StrictTypes, RowSerializer[WorkflowExecution])
         ]  # fmt: skip
         read_only_fields = ["workflow_name", *MOVED, "failed_nodes", "output_data", *STAMPS]
 
-    def create(self, validated_data: dict[str, Any]) -> WorkflowExecution:
+    def create(self, validated_data: dict[str, object]) -> WorkflowExecution:
         """Pending, or running where `start` says so: then it is made only if it can be started."""
         start = validated_data.pop("start", False)
         with transaction.atomic():
@@ -111,7 +111,7 @@ class WorkflowExecutionSerializer(StrictTypes, RowSerializer[WorkflowExecution])
                 run.start()
         return run
 
-    def validate_metadata(self, metadata: Any) -> Any:
+    def validate_metadata(self, metadata: object) -> object:
         """Return the metadata as it will be stored, so that a repeated request can be compared with the row."""
         return validators.with_names(metadata)
 
@@ -137,7 +137,7 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
     nodes = GraphOfExecutionNodeSerializer(many=True)
     edges = GraphEdgeSerializer(many=True)
 
-    def to_representation(self, instance: WorkflowExecution) -> dict[str, Any]:
+    def to_representation(self, instance: WorkflowExecution) -> dict[str, object]:
         """Return the graph, which is stored as JSON. Empty for users who may not see node executions."""
         sees_nodes, _lines = can_see_nodes_and_logs(self.context["request"].user, instance)
         shown = graph_with_levels(run_graph.of_run(instance) if sees_nodes else Graph(workflow_id=instance.workflow_id))

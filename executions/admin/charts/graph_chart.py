@@ -122,7 +122,7 @@ class Drawing:
         return self.width in FITS
 
 
-def draw_graph(graph: Graph, rows: Iterable[Any], ways: set[UUID]) -> Drawing | None:
+def draw_graph(graph: Graph, rows: Iterable[object], ways: set[UUID]) -> Drawing | None:
     """Draw the graph. Return None for a graph without nodes, or one that is too large."""
     if not 0 < len(graph.nodes) <= MOST or len(graph.edges) > MOST_EDGES:
         return None

@@ -68,7 +68,7 @@ def _missing(box: Box, word: str) -> str:
     return UNREPORTED.format(word=word, **_label(box))
 
 
-def _label(box: Box) -> dict[str, Any]:
+def _label(box: Box) -> dict[str, object]:
     title = f"<title>{escape(box.name)}</title>" if box.label != box.name else ""
     return {"x": box.x, "y": box.y, "said": escape(box.said), "label": escape(box.label), "title": title}
 

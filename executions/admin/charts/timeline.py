@@ -121,7 +121,7 @@ def build_timeline(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now:
     return Timeline(scale, Lane(run, whole, scale), [Lane(row, found, scale) for row, found in each], undrawn)
 
 
-def _count_hidden(row: Any, tries: list[Any]) -> int:
+def _count_hidden(row: Any, tries: list[object]) -> int:
     earlier: int = row.attempt - 1
     return max(0, earlier - len(tries))
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -54,10 +55,10 @@ class PeriodFilter(ConstantFilter):
     )
     column: ClassVar[str]
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         return queryset.filter(**{f"{self.column}__gte": self.bound(_period_start(value))})
 
-    def bound(self, moment: datetime) -> Any:
+    def bound(self, moment: datetime) -> object:
         return moment
 
 
@@ -116,7 +117,7 @@ class WorkflowFilter(ConstantFilter):
 
 
 class NodesWorkflowFilter(WorkflowFilter):
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
         return queryset.filter(node__in=list(Node.objects.filter(workflow=UUID(value)).values_list("id", flat=True)))
 
@@ -130,7 +131,7 @@ class RunFieldFilter(ConstantFilter):
     shown: ClassVar[int]
     runs: Any = None
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         given = {name: parse_uuid(self.request.GET.get(name)) for name in self.NARROWING}
         which = {self.NARROWING[name]: pk for name, pk in given.items() if pk} | {str(self.parameter_name): value}
         seen = WorkflowExecution.objects.visible_to(self.request.user)

@@ -16,7 +16,7 @@ class ExcludableFilterMixin(ConstantFilter):
     template = "admin/executions/filter.html"
     exclusion: ClassVar[str]  # the parameter that lists the excluded values
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls.exclusion = f"not_{cls.parameter_name}"
 

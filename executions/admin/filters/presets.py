@@ -14,7 +14,7 @@ VIEW = "view"  # parameter: the id of a saved view
 # The unfiltered list. Without parameters the list redirects to the user's default saved view, if there is one.
 EVERYTHING = {VIEW: "all"}
 
-PRESETS: tuple[tuple[Any, dict[str, str]], ...] = (
+PRESETS: tuple[tuple[object, dict[str, str]], ...] = (
     (_("All"), EVERYTHING),
     (_("Failed today"), {"status": "failed", "ended": "today"}),
     (_("Completed with failed nodes"), {"status": "completed", "has_failed_nodes": "true"}),
@@ -37,7 +37,7 @@ def visible_presets(query: QueryDict) -> list[Preset]:
     return [Preset(title, runs_url(**filters), (given or EVERYTHING) == filters) for title, filters in PRESETS]
 
 
-def runs_url(**filters: Any) -> str:
+def runs_url(**filters: object) -> str:
     """Return the URL of the list of runs with `filters`."""
     query = urlencode(filters)
     return reverse("admin:executions_workflowexecution_changelist") + (f"?{query}" if query else "")

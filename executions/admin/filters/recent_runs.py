@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import Q
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -28,7 +29,7 @@ COLUMNS = (
 ORDER = ("-created_at", "-id")
 
 
-def newest_runs(user: Any, workflow: UUID) -> list[Any]:
+def newest_runs(user: object, workflow: UUID) -> list[Any]:
     """Return the newest RUNS visible runs of the workflow, newest first."""
     return list(first_rows(WorkflowExecution.objects.visible_to(user), workflow, Q(), ORDER, RUNS))
 
@@ -40,7 +41,7 @@ def first_rows(seen: Any, workflow: UUID, where: Q, order: Sequence[str], number
     return WorkflowExecution.objects.filter(pk__in=found).only(*COLUMNS).order_by(*order)
 
 
-def get_run(user: Any, workflow: UUID, pk: UUID) -> Any:
+def get_run(user: AbstractBaseUser, workflow: UUID, pk: UUID) -> Any:
     """Return the run; None if the workflow has no such run visible to the user."""
     return WorkflowExecution.objects.visible_to(user).filter(workflow=workflow, pk=pk).only(*COLUMNS).first()
 
@@ -63,7 +64,7 @@ class NewestRunsFilter(LinkedFilter):
         workflow, number = _parse_value(value)
         return [(value, _("The newest %(number)d of %(workflow)s") % {"number": number, "workflow": workflow})]
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         workflow, number = _parse_value(value)
         self.runs = first_rows(WorkflowExecution.objects.all(), workflow, Q(), ORDER, number).order_by()
         return queryset

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -59,7 +60,7 @@ class EndedBetweenFilter(LinkedFilter):
             return []
         return [(value, " – ".join(map(time_zones.clock, _parse_interval(value))))]
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         since, until = _parse_interval(value)
         return queryset.filter(ended_at__gte=since, ended_at__lt=until)
 
@@ -69,7 +70,7 @@ class FailedNodesFilter(ConstantFilter):
     parameter_name = "has_failed_nodes"
     offered = (("true", _("With failed nodes")), ("false", _("Without")))
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         return queryset.filter(failed_nodes__gt=0) if value == "true" else queryset.filter(failed_nodes=0)
 
 
@@ -80,7 +81,7 @@ class PaceFilter(ConstantFilter):
     parameter_name = "pace"
     offered = (("slow", _("Slower than 95 of 100 runs of its workflow (of the 200 busiest workflows)")),)
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         return queryset.filter(duration_percentiles.is_slow(), created_at__gte=duration_percentiles.since())
 
 
@@ -89,7 +90,7 @@ class OwnerFilter(ConstantFilter):
     parameter_name = "owner"
     offered = (("me", _("Me")),)
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
         mine = Workflow.objects.filter(owner=self.request.user.pk).order_by("-id").values_list("id", flat=True)
         found = list(mine[: MAX_OWNED + 1])

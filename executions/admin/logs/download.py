@@ -83,7 +83,7 @@ def _as_text(zone: tzinfo, names: Any, time: datetime, _pk: UUID, level: str, no
 
 
 def _as_json(
-    names: Any, time: datetime, pk: UUID, level: str, node: UUID | None, message: str, is_cut: bool, data: Any
+    names: Any, time: datetime, pk: UUID, level: str, node: UUID | None, message: str, is_cut: bool, data: object
 ) -> str:
     document = {
         "id": str(pk),

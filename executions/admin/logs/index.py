@@ -59,7 +59,7 @@ class Index:
     def found_more(self) -> bool:
         return len(self.matches or ()) > MAX_MATCHES
 
-    def for_script(self) -> dict[str, Any]:
+    def for_script(self) -> dict[str, object]:
         return {
             "size": SIZE,
             "count": self.count,
@@ -73,7 +73,7 @@ class Index:
         }
 
 
-def build_index(lines: Any, q: str, pk: UUID | None = None) -> Index:
+def build_index(lines: object, q: str, pk: UUID | None = None) -> Index:
     """Build the index of at most MAX_LINES lines. `place` is the position of the line `pk`, if given."""
     marks = _marks(lines, pk)
     place = next((number - 1 for mark, number in marks if mark == pk), None)

@@ -30,7 +30,7 @@ def newest_lines(lines: Any) -> list[ExecutionLog]:
     return add_level_labels(rows.annotate(**shown).newest(LINES))
 
 
-def hide_nodes(user: Any, run: Any, lines: list[Any]) -> list[Any]:
+def hide_nodes(user: object, run: Any, lines: list[Any]) -> list[Any]:
     """Set `node_execution` to None on each line of `run` if the user may not see node executions; return the lines."""
     if not can_see_nodes_and_logs(user, run)[0]:
         for line in lines:
@@ -86,7 +86,7 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
         found = Q(pk=pk) | Q(workflow_execution=pk) | Q(node_execution=pk)
         return queryset.filter(found) if pk else queryset.none(), False
 
-    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: object) -> dict[str, Any]:
         payloads, others = formatting.payloads(
             row, "data", whole=formatting.first_characters("message", formatting.LIMIT)
         )

@@ -46,7 +46,7 @@ def requested_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
     return id_of(query, "at", END), False
 
 
-def first_page(query: QueryDict, lines: Any, every_line: Any, at: UUID | None) -> LogPage:
+def first_page(query: QueryDict, lines: object, every_line: object, at: UUID | None) -> LogPage:
     """Return the page that the query names. Looks up its line in `every_line`, as the filters may exclude it."""
     if query.get("at") == END:
         return _page_before(lines, None)
@@ -56,7 +56,7 @@ def first_page(query: QueryDict, lines: Any, every_line: Any, at: UUID | None) -
     return _page_around(lines, every_line, at) if at else _page_after(lines, None)
 
 
-def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
+def search_page(query: QueryDict, lines: object, index: Index) -> LogPage:
     """Return the matches starting at the line in `at`, `after` or `before`, with the lines around them."""
     matches = (index.matches or [])[: index.count]
     place = index.place or 0
@@ -75,7 +75,7 @@ def search_page(query: QueryDict, lines: Any, index: Index) -> LogPage:
     return LogPage(rows, ids.get(shown[0]) if start else None, ids.get(shown[-1]) if more else None)
 
 
-def window(query: QueryDict, lines: Any) -> list[Any]:
+def window(query: QueryDict, lines: object) -> list[Any]:
     """Return the lines that the script requests: those between two marks, those after a line, or those at the
     positions `places`, counted from the line `mark` at position `base`. `skip` is the number of lines before them that
     are already shown."""
@@ -148,7 +148,7 @@ def id_of(query: QueryDict, name: str, *keywords: str) -> UUID | None:
     return parse_uuid(value)
 
 
-def _key(lines: Any, pk: UUID, name: str) -> querysets.Key:
+def _key(lines: object, pk: UUID, name: str) -> querysets.Key:
     if (key := querysets.key_of(lines, pk)) is None:
         raise InvalidLogQuery(name, str(pk))
     return key

@@ -95,7 +95,7 @@ class _LinePresenter:
         link = f"{self.page}?node={line.node_execution_id}#node"
         return {"node": node.node_name, "node_link": link, "shade": node.node_id.int % SHADES}
 
-    def _message(self, line: Any) -> dict[str, Any]:
+    def _message(self, line: object) -> dict[str, Any]:
         text = _message_text(line)
         shown = text[:MESSAGE].rstrip("\n")
         html = ansi.to_html(shown, self.log_query.q)
@@ -130,7 +130,7 @@ def _message_text(line: Any) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def format_time(time: datetime, run: Any, mode: str, zone: tzinfo) -> str:
+def format_time(time: datetime, run: object, mode: str, zone: tzinfo) -> str:
     if mode == "relative":
         return list_cells.format_ago(time)
     if mode == "start":

@@ -70,14 +70,14 @@ class LogQuery:
     def levels(self) -> list[str]:
         return LEVELS[LEVELS.index(self.level) :] if self.level else LEVELS
 
-    def lines(self, run: Any, user: Any) -> Any:
+    def lines(self, run: Any, user: object) -> Any:
         """Return the run's visible lines, filtered by level and node; neither ordered nor searched."""
         lines = run.logs.visible_to(user)
         if self.level and self.level != LEVELS[0]:
             lines = lines.filter(level__in=self.levels)
         return lines.filter(node_execution=self.node) if self.node else lines
 
-    def query(self, **others: Any) -> str:
+    def query(self, **others: object) -> str:
         """Return the query string of this query with the parameters `others`, such as `at` for the link to a line."""
         # Defaults are omitted, so that equal views have equal URLs.
         parameters = {"level": self.level, "node": self.node, "q": self.q, "start": self.start}

@@ -55,7 +55,7 @@ def time_before(lines: Any, line: Any) -> datetime | None:
     return found
 
 
-def lines_at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[Any]:
+def lines_at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[object]:
     """Return the lines at these positions, each with its `place`. Counts from the line `mark` at position `base`, or
     from the first line, so that only the lines in between are read."""
     counted = (lines_from(lines, mark) if mark else lines).order_by().annotate(number=PLACE)
@@ -95,6 +95,6 @@ def _select_columns(lines: Any) -> Any:
     return rows.annotate(text=formatting.first_characters("message", MESSAGE + 1), has_data=Q(data__isnull=False))
 
 
-def _with_position(line: Any, place: int) -> Any:
+def _with_position(line: Any, place: int) -> object:
     line.place = place
     return line

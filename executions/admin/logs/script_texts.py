@@ -1,11 +1,9 @@
 """Translated texts of log_page.js."""
 
-from typing import Any
-
 from django.utils.translation import gettext, ngettext
 
 
-def script_texts() -> dict[str, Any]:
+def script_texts() -> dict[str, object]:
     """Return the texts by name; those with a count as a pair of singular and plural."""
     return {
         "new": [ngettext("%(count)s new line", "%(count)s new lines", count) for count in (1, 2)],

@@ -48,7 +48,7 @@ def urls(admin: Any) -> list[URLPattern]:
 class LogRequest:
     """A request for the log of a run, with the parsed query and the visible lines."""
 
-    def __init__(self, admin: Any, request: HttpRequest, run: Any) -> None:
+    def __init__(self, admin: object, request: HttpRequest, run: Any) -> None:
         self.admin, self.request, self.run = admin, request, run
         self.log_query = LogQuery.read(request.GET)
         self.every_line = run.logs.visible_to(request.user)
@@ -60,7 +60,7 @@ class LogRequest:
         key = querysets.key_of(self.every_line, self.log_query.start) if self.log_query.start else None
         return querysets.lines_from(self.lines, key) if key else self.lines
 
-    def lines_context(self, lines: list[Any], at: UUID | None = None) -> dict[str, Any]:
+    def lines_context(self, lines: list[Any], at: UUID | None = None) -> dict[str, object]:
         """Return the context of _lines.html."""
         before = querysets.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
         log_admin.hide_nodes(self.request.user, self.run, lines)
@@ -85,7 +85,7 @@ def _view_of_run(admin: Any, view: Callable[[LogRequest], HttpResponseBase]) -> 
 
 
 def _respond(
-    admin: Any, view: Callable[[LogRequest], HttpResponseBase], request: HttpRequest, run: Any
+    admin: object, view: Callable[[LogRequest], HttpResponseBase], request: HttpRequest, run: object
 ) -> HttpResponseBase:
     """Call the view with a timeout of LIMIT_MS for each statement, and render its errors as pages."""
     try:
@@ -108,14 +108,16 @@ def _get_run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
     return admin.get_queryset(request).only(*admin.columns, "workflow__owner").filter(pk=pk).first()
 
 
-def _problem_page(admin: Any, request: HttpRequest, run: Any, state: str, status: int, **more: Any) -> HttpResponse:
+def _problem_page(
+    admin: object, request: HttpRequest, run: object, state: str, status: int, **more: object
+) -> HttpResponse:
     """Render a page that explains why it has no lines; for a script only its fragment."""
     context = _frame(admin, request, run) | more | {"state": state}
     template = "_state.html" if "fragment" in request.GET else "page.html"
     return TemplateResponse(request, f"{FOLDER}/{template}", context, status=status)
 
 
-def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, Any]:
+def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, object]:
     site: dict[str, Any] = admin.admin_site.each_context(request)
     return site | {"opts": admin.opts, "run": run, "title": _("Log")}
 
@@ -165,7 +167,7 @@ def _index_or_none(log: LogRequest, pk: UUID | None) -> index.Index | None:
         return None
 
 
-def _form_context(log: LogRequest) -> dict[str, Any]:
+def _form_context(log: LogRequest) -> dict[str, object]:
     rows = log.run.node_executions.visible_to(log.request.user).only("node_name")
     offered = list(rows.order_by("execution_order", "id")[: node_admin.SHOWN + 1])
     # The selected node stays offered even if the list is cut before it.

@@ -63,7 +63,7 @@ def since() -> datetime:
     return timezone.now() - timedelta(days=DAYS)
 
 
-def completed_runs(**which: Any) -> Any:
+def completed_runs(**which: object) -> Any:
     """Return workflow, number and percentiles of the runs completed in the last DAYS, for workflows with at least
     MIN_RUNS of them. An index-only scan serves it."""
     runs = WorkflowExecution.objects.filter(status=ExecutionStatus.COMPLETED, ended_at__gte=since(), **which)

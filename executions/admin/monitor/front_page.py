@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -54,13 +55,13 @@ def front_page(request: HttpRequest) -> HttpResponse:
     return page
 
 
-def build_section(name: str, user: Any) -> Section:
+def build_section(name: str, user: object) -> Section:
     load, filters = SECTIONS[name]
     return Section(query_or_none(name, lambda: load(user), LIMIT_MS), presets.runs_url(**filters))
 
 
 # --- the sections -----------------------------------------------------------
-def failed_section(user: Any) -> dict[str, Any]:
+def failed_section(user: AbstractBaseUser) -> dict[str, Any]:
     runs, are_more = failures.recent_failures(user)
     causes = failures.group_by_cause(runs)
     count = Count(len(runs), presets.runs_url(status="failed", ended="1"), is_more=are_more)
@@ -68,7 +69,7 @@ def failed_section(user: Any) -> dict[str, Any]:
     return found if causes else found | {"quiet": _why_nothing_failed(user)}
 
 
-def _why_nothing_failed(user: Any) -> str:
+def _why_nothing_failed(user: AbstractBaseUser) -> str:
     """Return "no runs", "retried" (failed runs were put back to pending), "well", or "none ended" in the period."""
     seen = WorkflowExecution.objects.visible_to(user).order_by()
     if not seen.exists():
@@ -78,7 +79,7 @@ def _why_nothing_failed(user: Any) -> str:
     return "well" if seen.filter(ended_at__gte=timezone.now() - failures.PERIOD).exists() else "none ended"
 
 
-def completed_with_failed_nodes(user: Any) -> Count:
+def completed_with_failed_nodes(user: object) -> Count:
     """Count the recently completed runs with failed nodes."""
     lately = timezone.now() - failures.PERIOD
     runs = WorkflowExecution.objects.visible_to(user).filter(
@@ -136,12 +137,12 @@ def _reason(run: Any) -> str:
     return "another" if run.behind and not run.is_concurrent else "engine"
 
 
-def _active(user: Any, status: ExecutionStatus, *columns: str) -> Any:
+def _active(user: AbstractBaseUser, status: ExecutionStatus, *columns: str) -> Any:
     runs = WorkflowExecution.objects.visible_to(user).filter(status=status)
     return (runs.select_related("workflow") if columns else runs).only(*COLUMNS, *columns)
 
 
-def _count_in(user: Any, status: ExecutionStatus) -> Count:
+def _count_in(user: AbstractBaseUser, status: ExecutionStatus) -> Count:
     return _count(WorkflowExecution.objects.visible_to(user).filter(status=status), {"status": status})
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Count as CountOf
 from django.db.models import DateTimeField, F, Func, IntegerField, Q, Value
@@ -134,14 +135,14 @@ def workflow_health(user: Any, workflow: UUID) -> Health | None:
     return _health(found[0], {each["place"]: each for each in days}, bounds)
 
 
-def _by_workflow(user: Any, bounds: list[datetime], **which: Any) -> Any:
+def _by_workflow(user: AbstractBaseUser, bounds: list[datetime], **which: object) -> Any:
     runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0], **which).order_by()
     took = Percentiles(DURATION, filter=Q(status=COMPLETED))
     found = runs.values("workflow", "workflow__name").annotate(ended=CountOf("status"), percentiles=took)
     return found.order_by("-ended", "workflow")[:WORKFLOWS]
 
 
-def _count_statuses(user: Any, bounds: list[datetime]) -> Any:
+def _count_statuses(user: AbstractBaseUser, bounds: list[datetime]) -> Any:
     """Annotate runs with `place`, the interval of `bounds` in which they ended, from 1."""
     starts = Value(bounds[:-1], output_field=ArrayField(DateTimeField()))
     place = Func(F("ended_at"), starts, function="WIDTH_BUCKET", output_field=IntegerField())
@@ -162,7 +163,7 @@ def _health(row: dict[str, Any], days: dict[int, Any], bounds: list[datetime]) -
     return Health(row["workflow"], row["workflow__name"], _chart(days, bounds, filters), ended, usual)
 
 
-def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, Any]) -> Chart:
+def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, object]) -> Chart:
     """Build the chart from `counts` by place; `filters` lead to the list of the counted runs."""
     numbers = [{name: counts.get(place, {}).get(name, 0) for name in OF_STATUS} for place in range(1, len(bounds))]
     most = max(max(each.values()) for each in numbers)
@@ -171,7 +172,7 @@ def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, An
     return Chart(bars, **{name: Count(n, presets.runs_url(**filters, status=name)) for name, n in totals.items()})
 
 
-def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: dict[str, Any], most: int) -> Bar:
+def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: dict[str, object], most: int) -> Bar:
     since, until = bounds[place], bounds[place + 1]
     # The interval of the bar replaces the period of the whole chart.
     within = {name: value for name, value in filters.items() if name != "ended"}

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
@@ -77,7 +78,7 @@ def _attempts(runs: list[Any]) -> Any:
     return rows.order_by("workflow_execution_id", "-number").distinct("workflow_execution_id")
 
 
-def _failed_nodes(user: Any, runs: list[Any]) -> Any:
+def _failed_nodes(user: AbstractBaseUser, runs: list[object]) -> Any:
     """Return, for each run, the failed attempt that ended first among the nodes that the retry reset."""
     waiting = NodeExecution.objects.visible_to(user).filter(
         workflow_execution__in=runs, status=ExecutionStatus.PENDING, attempt__gt=1

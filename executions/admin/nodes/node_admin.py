@@ -51,7 +51,7 @@ def with_attempts(nodes: list[Any]) -> list[Any]:
     return nodes
 
 
-def failed_nodes_of_run(request: HttpRequest, run: Any) -> list[Any]:
+def failed_nodes_of_run(request: HttpRequest, run: Any) -> list[object]:
     """Return the failed node executions, the first failure first, with error and traceback."""
     rows = run.node_executions.visible_to(request.user).failed().select_related("node").only(*COLUMNS)
     errors = {
@@ -61,7 +61,7 @@ def failed_nodes_of_run(request: HttpRequest, run: Any) -> list[Any]:
     return [earlier_attempts.with_duration(row) for row in rows.annotate(**errors).order_by("ended_at", "id")[:FAILED]]
 
 
-def node_details(user: Any, row: Any) -> dict[str, Any]:
+def node_details(user: object, row: Any) -> dict[str, Any]:
     """All of a node execution that its own page and a run's page show."""
     errors = {
         "error": formatting.first_characters("error_message", formatting.LIMIT),

@@ -28,7 +28,7 @@ def part_of(request: HttpRequest) -> str | None:
 
 
 class RunChangeList(KeysetChangeList):
-    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+    def get_filters_params(self, params: Any = None) -> dict[str, object]:
         return {name: value for name, value in super().get_filters_params(params).items() if name != VIEW}
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:

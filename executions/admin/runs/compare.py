@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import TextField, Value
 from django.db.models.functions import MD5, Cast, Coalesce
 from django.utils.functional import cached_property
@@ -105,7 +106,7 @@ def last_success(user: Any, run: Any) -> Any:
     return with_duration(found) if found else None
 
 
-def successful_runs(user: Any, run: Any) -> Any:
+def successful_runs(user: AbstractBaseUser, run: WorkflowExecution) -> Any:
     """The newest first, by the index on the runs of a workflow."""
     rows = WorkflowExecution.objects.visible_to(user).filter(
         workflow=run.workflow_id,
@@ -116,7 +117,7 @@ def successful_runs(user: Any, run: Any) -> Any:
     return rows.only(*COLUMNS, "workflow").order_by("-created_at", "-id")
 
 
-def compare_with(user: Any, run: Any, then: Any) -> Comparison | None:
+def compare_with(user: object, run: object, then: Any) -> Comparison | None:
     """Compare in two queries, and four more for what the documents hold. None where it takes too long."""
     return query_or_none("comparison", lambda: _compare_runs(user, run, then), LIMIT_MS)
 

@@ -43,9 +43,9 @@ class DeletionAdmin(ReadOnlyAdmin):
             return queryset, False
         return queryset.filter(workflow_execution_id=parse_uuid(term)), False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+    def change_view(self, request: HttpRequest, object_id: str, *args: object, **kwargs: object) -> HttpResponse:
         """A row says all there is."""
         return redirect(reverse(f"{self.admin_site.name}:executions_deletion_changelist"))

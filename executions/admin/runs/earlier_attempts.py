@@ -9,7 +9,7 @@ SHOWN = 100
 DRAWN = 2_000
 
 
-def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> list[Any]:
+def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> list[object]:
     """The last of `attempts`, the oldest of them first, with so many letters of each traceback."""
     columns = {"error": formatting.first_characters("error_message", formatting.SHORT)}
     names = ["number", "status", "started_at", "ended_at"]

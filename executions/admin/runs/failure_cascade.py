@@ -25,7 +25,7 @@ class Cascade:
 
 
 def summarize_failure(
-    failures: list[Any], nodes: list[Any], pairs: Iterable[tuple[UUID, UUID]], *, has_failed: bool
+    failures: list[object], nodes: list[Any], pairs: Iterable[tuple[UUID, UUID]], *, has_failed: bool
 ) -> Cascade:
     """`failures` are the first of the failed ones among `nodes`, in the order in which they failed. A run's own end
     settles nodes too: of one that `has_failed`, those fell with it."""

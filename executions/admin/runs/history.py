@@ -8,7 +8,7 @@ from executions.states import ExecutionStatus
 SHOWN = 100
 
 
-def newest_entries(run: Any, user: Any) -> tuple[list[Any], bool]:
+def newest_entries(run: Any, user: object) -> tuple[list[Any], bool]:
     """The last entries, the oldest of them first, and whether there are more. The end of a run may settle hundreds of
     its nodes: those of the run itself are among them all the same, and are never more than its acts."""
     entries = run.history.visible_to(user).select_related("node_execution").only(

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
-from typing import Any
 
 MOST = 50  # places that are told
 CUT = 200  # characters of a value
@@ -27,13 +26,13 @@ class _Nothing:
 NOTHING = _Nothing()
 
 
-def differences(before: Any, after: Any) -> tuple[list[Difference], bool]:
+def differences(before: object, after: object) -> tuple[list[Difference], bool]:
     """The first ones in the order of the places, and whether there are more."""
     found = [Difference(path, *_format_value(a, b)) for path, a, b in islice(_walk("", before, after), MOST + 1)]
     return found[:MOST], len(found) > MOST
 
 
-def parse(text: str) -> Any:
+def parse(text: str) -> object:
     """JSON as the database prints it. A number stays as it is written: none is rounded, none is too long."""
     return json.loads(text, parse_int=_Number, parse_float=_Number)
 
@@ -42,7 +41,7 @@ class _Number(str):
     __slots__ = ()
 
 
-def _walk(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+def _walk(path: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*before, *(key for key in after if key not in before)]:
             yield from _walk(_under(path, key), before.get(key, NOTHING), after.get(key, NOTHING))
@@ -59,11 +58,11 @@ def _under(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _item(items: list[Any], index: int) -> Any:
+def _item(items: list[object], index: int) -> object:
     return items[index] if index < len(items) else NOTHING
 
 
-def _format_value(before: Any, after: Any) -> tuple[str | None, str | None]:
+def _format_value(before: object, after: object) -> tuple[str | None, str | None]:
     """Return both values in print, of long ones the part around the first character that differs."""
     printed = [None if value is NOTHING else _dump(value) for value in (before, after)]
     long = any(text is not None and len(text) > CUT for text in printed)
@@ -77,7 +76,7 @@ def _cut(text: str, start: int) -> str:
     return f"{'…' if start else ''}{text[start : start + CUT]}{'…' if len(text) > start + CUT else ''}"
 
 
-def _dump(value: Any) -> str:
+def _dump(value: object) -> str:
     if isinstance(value, _Number):
         return str(value)
     if isinstance(value, dict):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.contrib.auth.base_user import AbstractBaseUser
+
 from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
@@ -15,12 +17,12 @@ def get_parent(user: Any, named: str | None) -> Any:
     return _rows(user).filter(pk=pk).first() if pk else None
 
 
-def get_children(user: Any, run: Any) -> tuple[list[Any], bool]:
+def get_children(user: Any, run: Any) -> tuple[list[object], bool]:
     """The newest ones, and whether there may be more."""
     found = _rows(user).filter(context__contains={"parent_execution_id": str(run.pk)})
     rows = list(found.order_by("-created_at", "-id")[: SHOWN + 1])
     return rows[:SHOWN], len(rows) > SHOWN
 
 
-def _rows(user: Any) -> Any:
+def _rows(user: AbstractBaseUser) -> Any:
     return WorkflowExecution.objects.visible_to(user).only(*COLUMNS)

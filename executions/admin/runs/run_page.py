@@ -86,12 +86,14 @@ def _nodes(request: HttpRequest, run: Any, tries: list[Any], chosen: UUID | None
     return shown | _graph_context(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
 
 
-def _graph_context(graph: Graph, rows: list[Any], ways: set[UUID], chosen: UUID | None) -> dict[str, Any]:
+def _graph_context(graph: Graph, rows: list[object], ways: set[UUID], chosen: UUID | None) -> dict[str, object]:
     drawn = graph_chart.draw_graph(graph, rows, ways)
     return {"drawing": drawn, "boxes": svg.render_boxes(drawn, chosen) if drawn else ""}
 
 
-def _in_time(request: HttpRequest, run: Any, tries: list[Any], rows: list[Any], chosen: UUID | None) -> dict[str, Any]:
+def _in_time(
+    request: HttpRequest, run: object, tries: list[object], rows: list[object], chosen: UUID | None
+) -> dict[str, object]:
     """All lanes where they are asked for."""
     in_time = timeline.build_timeline(run, tries, rows, timezone.now())
     if in_time is None:

@@ -184,7 +184,7 @@ def _row(line: dict[str, Any], node: NodeExecution | None) -> Row:
     )
 
 
-def _state(row: Any) -> dict[str, Any]:
+def _state(row: Any) -> dict[str, object]:
     return {
         "id": str(row.pk),
         "status": row.status,

@@ -142,7 +142,7 @@ def urls(model_admin: Any) -> list[Any]:
 def _post_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Return the view for POST requests only."""
 
-    def view_of_post(model_admin: Any, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    def view_of_post(model_admin: object, request: HttpRequest, **kwargs: object) -> HttpResponse:
         return require_POST(partial(view, model_admin))(request, **kwargs)
 
     return view_of_post
@@ -209,7 +209,7 @@ def _save(model_admin: Any, request: HttpRequest, form: ViewForm, filters: Any, 
     return redirect(view_url(form.instance))
 
 
-def _check(model_admin: Any, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
+def _check(model_admin: object, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
     if unknown := validation.invalid_parameters(model_admin, request, filters):
         names = get_text_list(validation.describe(model_admin, unknown), pgettext("last in a list", "and"))
         raise ValidationError(_("The list cannot be filtered so, and nothing was saved: %(names)s.") % {"names": names})

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Count as CountOf
 from django.db.models import Q
 from django.urls import reverse
@@ -112,7 +113,7 @@ def get_node_health(user: Any, window: Window, nodes: Iterable[UUID]) -> dict[UU
     return {node: window.health(node, found.get(node, {})) for node in nodes}
 
 
-def count_executions(user: Any, window: Window) -> Any:
+def count_executions(user: AbstractBaseUser, window: Window) -> Any:
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution__in=window.runs).order_by()
     took = Percentiles(DURATION, filter=Q(status=COMPLETED))
     return rows.values("node").annotate(**OF_STATUS, every=CountOf("status"), percentiles=took)

@@ -63,7 +63,7 @@ def visible_workflows(user: Any) -> Any:
     return seen if can_view_all(user, "executions.view_workflowexecution") else seen.visible_to(user)
 
 
-def _render(request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+def _render(request: HttpRequest, name: str, context: dict[str, object], status: int = 200) -> HttpResponse:
     everywhere = admin.site.each_context(request) | {"opts": Workflow._meta}
     return TemplateResponse(request, f"{FOLDER}/{name}.html", everywhere | context, status=status)
 
@@ -125,7 +125,7 @@ class Sections:
             last.ago = list_cells.format_ago(last.started_at or last.created_at)
         return last
 
-    def _node_sections(self) -> dict[str, Any]:
+    def _node_sections(self) -> dict[str, object]:
         found = query_or_none(
             "changes",
             lambda: graph_changes.describe_changes(self.changes, graph_changes.load_graphs(self.changes)),
@@ -139,7 +139,7 @@ class Sections:
             "today": self.today,
         }
 
-    def _graph(self) -> dict[str, Any] | None:
+    def _graph(self) -> dict[str, object] | None:
         """Return the graph with the results of its nodes; `drawing` is None if it is too large to draw."""
         if (today := self.today) is None:
             return None
@@ -149,12 +149,12 @@ class Sections:
         found = query_or_none("nodes", lambda: node_health.get_node_health(self.user, window, nodes), LIMIT_MS)
         return None if found is None else _with_node_health(today, found) | {"number": window.number}
 
-    def _grid(self) -> dict[str, Any] | None:
+    def _grid(self) -> dict[str, object] | None:
         if (today := self.today) is None:
             return None
         return query_or_none("grid", lambda: self._build_grid(today), LIMIT_MS)
 
-    def _build_grid(self, today: Graph) -> dict[str, Any]:
+    def _build_grid(self, today: Graph) -> dict[str, object]:
         number = status_grid.columns_for(len(today.nodes))
         found = status_grid.grid_page(self.user, self.workflow.pk, self.request.GET, self.runs or [], number)
         # An older page of the grid has runs whose changes are not among the newest ones.
@@ -163,7 +163,7 @@ class Sections:
         return {"page": found, "drawn": drawn}
 
 
-def _with_node_health(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> dict[str, Any]:
+def _with_node_health(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> dict[str, object]:
     plan, rows = graph_chart.draw_graph(today, [], set()), node_health.sort_topologically(today, found)
     return {
         "drawing": plan,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import django_filters as df
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 
 from executions import sort_keys
@@ -41,9 +41,9 @@ class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
     query."""
 
     needed: ClassVar[tuple[str, ...]] = ()
-    base_filters: dict[str, Any]
+    base_filters: dict[str, object]
 
-    def __init__(self, data: Any = None, *args: Any, **more: Any) -> None:
+    def __init__(self, data: Any = None, *args: object, **more: object) -> None:
         asked = {*(data or ()), *self.needed}
         self.base_filters = {name: kind for name, kind in type(self).base_filters.items() if name in asked}
         super().__init__(data, *args, **more)
@@ -98,25 +98,25 @@ class WorkflowExecutionFilters(StrictFilterSet):
         help_text="With this text in the error message, or in the line's message.",
     )  # shorter ones have no trigram
 
-    def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
+    def of_workflow(self, queryset: QuerySet[Model], name: str, value: UUID) -> Any:
         return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
 
-    def with_failed_nodes(self, queryset: Any, name: str, value: bool) -> Any:
+    def with_failed_nodes(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(failed_nodes__gt=0) if value else queryset.filter(failed_nodes=0)
 
     # That the column is compared too changes nothing but the planner's mind. It takes the days of start and of creation
     # for unrelated, and so would look for the runs of an early day among the newest; now it takes them for rarer.
-    def from_start(self, queryset: Any, name: str, value: datetime) -> Any:
+    def from_start(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
         return queryset.filter(GreaterThanOrEqual(sort_keys.STARTED, value), started_at__gte=value)
 
-    def until_start(self, queryset: Any, name: str, value: datetime) -> Any:
+    def until_start(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
         started = GreaterThan(sort_keys.STARTED, sort_keys.NEVER)
         return queryset.filter(LessThan(sort_keys.STARTED, value), started, started_at__lt=value)
 
-    def as_long(self, queryset: Any, name: str, value: Decimal) -> Any:
+    def as_long(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
         return queryset.filter(GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=float(value))))
 
-    def as_short(self, queryset: Any, name: str, value: Decimal) -> Any:
+    def as_short(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
         most = timedelta(seconds=float(value))
         return queryset.filter(
             LessThanOrEqual(sort_keys.DURATION, most), GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=0))
@@ -134,7 +134,7 @@ class NodeExecutionFilters(StrictFilterSet):
         field_name="created_at", lookup_expr="lt", help_text="Created earlier than this time."
     )
 
-    def of_node(self, queryset: Any, name: str, value: UUID) -> Any:
+    def of_node(self, queryset: Any, name: str, value: UUID) -> object:
         if hidden(self.request, queryset, nodes=value):
             return queryset.none()
         return queryset.of_nodes([value])
@@ -148,7 +148,7 @@ class NodeExecutionFilters(StrictFilterSet):
         # An owner's rows are joined with their runs anyway: only with those of this workflow, then.
         return rows if sees_all(rows, self.request.user) else rows.filter(workflow_execution__workflow=value)
 
-    def filter_queryset(self, queryset: Any) -> Any:
+    def filter_queryset(self, queryset: QuerySet[Model]) -> object:
         """Most executions are completed: those of any other state are few, and found by that."""
         rows, status = super().filter_queryset(queryset), self.form.cleaned_data.get("status")
         return rows.without_merge() if status and ExecutionStatus.COMPLETED not in status else rows
@@ -163,7 +163,7 @@ class LevelFilters(StrictFilterSet):
         help_text="Of this level and above.",
     )
 
-    def from_level(self, queryset: Any, name: str, value: str) -> Any:
+    def from_level(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         return queryset.filter(level__in=LEVELS[LEVELS.index(value) :])
 
 
@@ -175,7 +175,7 @@ class LogsOfExecutionFilters(LevelFilters):
     after = DateTimeFilter(field_name="timestamp", lookup_expr="gte", help_text="At this time or later.")
     before = DateTimeFilter(field_name="timestamp", lookup_expr="lt", help_text="Earlier than this time.")
 
-    def of_node(self, queryset: Any, name: str, value: UUID) -> Any:
+    def of_node(self, queryset: QuerySet[Model], name: str, value: UUID) -> object:
         run = self.request.parser_context["kwargs"]["execution_id"]
         nodes = NodeExecution.objects.filter(Q(pk=value) | Q(node=value), workflow_execution=run)
         return queryset.filter(node_execution__in=list(nodes.values_list("id", flat=True)))
@@ -200,7 +200,7 @@ class LogFilters(LevelFilters):
         help_text="Earlier than this time.",
     )
 
-    def filter_queryset(self, queryset: Any) -> Any:
+    def filter_queryset(self, queryset: QuerySet[Model]) -> object:
         after, before = self.form.cleaned_data["after"], self.form.cleaned_data["before"]
         if not after < before <= after + MAX_PERIOD:
             raise BadQuery("before", f"Expected a time later than `after`, by at most {MAX_PERIOD.days} days.")

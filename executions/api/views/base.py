@@ -39,7 +39,7 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
     http_method_names = METHODS
     filter_backends = [ListFilterBackend]
     reads = Scope.EXECUTIONS_READ
-    filterset_class: Any = None
+    filterset_class: object = None
     orderings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     expandable: ClassVar[tuple[str, ...]] = ()
     ordering: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class MaskedBodyMixin:
     """Mixin of views of a run and of its rows. Texts of reports are made storable, large bodies masked as they are
     read."""
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+    def dispatch(self, request: object, *args: Any, **kwargs: Any) -> Any:
         with body_masking.forget_after_request():
             return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
 
@@ -171,7 +171,7 @@ class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMix
         return self.row_response(row)
 
 
-def get_visible_run(request: Request, id: Any) -> Any:
+def get_visible_run(request: Request, id: object) -> Any:
     """Raises Http404 for a run that the caller may not see."""
     visible = limit_to_token(WorkflowExecution.objects.visible_to(request.user), request)
     return get_object_or_404(visible.select_related("workflow").without_payload(errors=False), pk=id)

@@ -34,7 +34,7 @@ from .base import QueryMixin, get_visible_run
 
 SECONDS = {"wait": (0, 3_600), "heartbeat": (1, 60)}  # that each may say
 FROM = ("start", "now")
-PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+PARAMETERS: dict[str, tuple[str, dict[str, object]]] = {
     "from": (
         "Where to begin without an id: with all lines, or with none that is there.",
         {"type": "string", "enum": list(FROM), "default": FROM[0]},
@@ -206,7 +206,7 @@ def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
     )
 
 
-def visible_as_json(runs: Any, workflows: Any, step: Step) -> bytes:
+def visible_as_json(runs: object, workflows: object, step: Step) -> bytes:
     """Render a step for those who may see its rows; for a deleted run its workflow decides who may."""
     shown = _among(runs, {run.pk for run in step.runs})
     whose = _among(workflows, {gone.workflow for gone in step.deleted})
@@ -218,7 +218,9 @@ def _among(visible: Any, ids: set[UUID]) -> set[UUID]:
     return set(visible.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
 
 
-def may_still_follow(view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, Any], key: Any) -> bool:
+def may_still_follow(
+    view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, object], key: object
+) -> bool:
     """Authenticate and authorize the request again: the token may have been revoked, a permission removed."""
     view = view_class(kwargs=kwargs, action_map={"get": "stream"}, request=None)  # which names the action
     again = view.request = view.initialize_request(reauthenticated_request(request))
@@ -233,7 +235,7 @@ def may_still_follow(view_class: type[StreamMixin], request: HttpRequest, kwargs
 
 def _as_async_view(view: Any) -> Any:
     @wraps(view)
-    async def async_view(request: HttpRequest, **kwargs: Any) -> Any:
+    async def async_view(request: HttpRequest, **kwargs: Any) -> object:
         return await sync_to_async(view)(request, **kwargs)
 
     return async_view
