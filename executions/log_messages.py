@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.db.models import Model
+
 from . import masking, report_texts
 
 ADD_LINE = "add a line to"
@@ -23,7 +25,7 @@ def prepare(lines: Sequence[Any], using: str | None = None) -> None:
             line.message, line.is_cut = message, True
 
 
-def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[object, masking.Fields]]:
+def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[Model, masking.Fields]]:
     """Return the texts masked with the secrets of the run, and cut."""
     return masking.as_stored(
         line,

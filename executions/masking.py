@@ -238,7 +238,7 @@ def store_secrets(found: Values, using: str | None = None) -> KnownOf:
     return known
 
 
-def as_stored(row: Any, fields: dict[str, object], cut: Cut = lambda fields: fields) -> Iterator[tuple[object, Fields]]:
+def as_stored(row: Any, fields: dict[str, object], cut: Cut = lambda fields: fields) -> Iterator[tuple[Model, Fields]]:
     """Pairs of a stored row, or a copy, and of fields that somebody sends for it, each as they are once stored: the row
     was made of these fields where the two are alike in one of the pairs. No pair where the fields hold a secret that
     the run does not know: the row was made of others. `cut` is what else storing does to them.

@@ -86,7 +86,7 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
         found = Q(pk=pk) | Q(workflow_execution=pk) | Q(node_execution=pk)
         return queryset.filter(found) if pk else queryset.none(), False
 
-    def page_context(self, request: HttpRequest, row: object) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         payloads, others = formatting.payloads(
             row, "data", whole=formatting.first_characters("message", formatting.LIMIT)
         )
