@@ -18,7 +18,7 @@ SITE = (
         f"pastetrader/tests/test_{name}.py"
         for name in (
             "bodies", "client", "cluster_folders", "command_errors", "commands", "connections", "cut_connections",
-            "embedded_server", "env", "live", "serve", "setup", "slow_clients",
+            "embedded_server", "env", "live", "serve", "setup", "slow_clients", "wheel",
         )
     ),
 )  # fmt: skip
