@@ -88,6 +88,8 @@ class AppSettings:
 
 
 class LedgerkitSettings(AppSettings):
+    # Addresses that begin so have errors in JSON; None: those where `executions.api.urls` is included.
+    API_PREFIX = Text()
     # JSON values of one body, objects and lists included: empty lists by the million are a few kilobytes of gzip.
     MAX_BODY_ELEMENTS = Number(500_000, least=1_000)
     # Bytes of one JSON document, as JSON in UTF-8: a larger one is refused.

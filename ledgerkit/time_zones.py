@@ -1,7 +1,7 @@
 """The time zone of pages: the reader's choice, else `TIME_ZONE`. The API is in UTC."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from functools import cache
 from itertools import groupby
 from zoneinfo import ZoneInfo, available_timezones
@@ -13,8 +13,6 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-
-from ledgerkit.rest.prefix import is_api
 
 COOKIE = "pastetrader_time_zone"
 NO_PLACES = {"Factory", "localtime", "posixrules"}  # names in the system's database that are not zones for people
@@ -51,7 +49,7 @@ def clock(time: datetime, precision: str = "seconds", zone: tzinfo | None = None
 
 
 class TimeZoneMiddleware:
-    """Middleware that activates the reader's time zone on pages. API responses are always in UTC."""
+    """Middleware that activates the reader's time zone on pages. The views of the API activate UTC."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -63,8 +61,6 @@ class TimeZoneMiddleware:
 
 def _zone_of(request: HttpRequest) -> tzinfo | None:
     """Return the reader's zone, or None for the default."""
-    if is_api(request.path_info):
-        return UTC
     chosen = request.COOKIES.get(COOKIE, "")
     return ZoneInfo(chosen) if chosen in known_zones() else None
 

@@ -23,7 +23,7 @@ CODENAME = re.compile(r"(?P<app>[a-z]+)\.(?P<codename>[a-z_]+)")
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
-    if is_api(request.path):
+    if is_api(request.path_info):
         return problems.not_found()
     said = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
     return _page(request, "404.html", HTTPStatus.NOT_FOUND, _("Nothing is here"), said=said)
@@ -31,7 +31,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403: which permission is missing, and who can give it."""
-    if is_api(request.path):
+    if is_api(request.path_info):
         return problems.forbidden(str(exception))
     permission = _missing(request, str(exception))
     name = permission_label(permission) if permission else ""

@@ -237,6 +237,7 @@ LEDGERKIT = {
     "PROBLEM_TYPE_PREFIX": "urn:pastetrader:problem:",
     **env.numbers(LedgerkitSettings, "EXECUTIONS_", but="MAX_BODY_ELEMENTS"),
     "MAX_BODY_ELEMENTS": env.number("MAX_BODY_ELEMENTS", 500_000, least=1_000),
+    "API_PREFIX": "/api/",  # with what is beside v1/
     "SECRET_KEYS_EXTRA": env.words("EXECUTIONS_SECRET_KEYS_EXTRA"),
 }
 TOKENS = {

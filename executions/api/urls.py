@@ -1,9 +1,10 @@
-"""The API's table of contents, under /api/v1/."""
+"""URLs of the API: `path("api/v1/", include("executions.api.urls"))`, under any prefix."""
 
 from django.urls import include, path
 from rest_framework.routers import APIRootView, DefaultRouter, SimpleRouter
 
 from ledgerkit.rest.http_methods import METHODS
+from ledgerkit.rest.prefix import NAMESPACE
 from tokens.views import LedgerView, UnknownAddressView
 from workflows.api.views import WorkflowViewSet
 
@@ -14,6 +15,8 @@ from .views.logs import LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
 from .views.streams import stream_of_execution, stream_of_executions
 from .views.workflow_executions import WorkflowExecutionViewSet
+
+app_name = NAMESPACE
 
 
 class ContentsView(LedgerView, APIRootView):

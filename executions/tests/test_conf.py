@@ -15,7 +15,12 @@ from workflows.conf import workflows_settings
 
 APPS = (ledgerkit_settings, tokens_settings, workflows_settings, executions_settings)
 # What this project sets otherwise than the apps do by default, beside what the tests set.
-OTHERS = {"CACHE", "SECRETS_KEYS", *(name for name in tokens_settings.all_settings() if "FAILURES" in name)}
+OTHERS = {
+    "API_PREFIX",
+    "CACHE",
+    "SECRETS_KEYS",
+    *(name for name in tokens_settings.all_settings() if "FAILURES" in name),
+}
 
 
 def errors() -> list[str]:

@@ -1,10 +1,19 @@
-"""The URL prefix of the API: the setting `API_PREFIX` (default "/api/")."""
+"""Where the API is mounted. Its addresses have errors in JSON, also those that no view of it answers."""
 
-from django.conf import settings
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 
-DEFAULT = "/api/"
+from ledgerkit.conf import ledgerkit_settings
+
+NAMESPACE = "ledger"
 
 
-def is_api(path: str) -> bool:
-    """Return whether a path belongs to the API, so that its errors are JSON."""
-    return path.startswith(getattr(settings, "API_PREFIX", DEFAULT))
+def is_api(path_info: str) -> bool:
+    """Return whether an address belongs to the API."""
+    return path_info.startswith(ledgerkit_settings.API_PREFIX or _prefix())
+
+
+def _prefix() -> str:
+    try:
+        return "/" + reverse(f"{NAMESPACE}:api-root").removeprefix(get_script_prefix())
+    except NoReverseMatch:
+        return "no API"  # which no address begins with

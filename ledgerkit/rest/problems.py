@@ -156,7 +156,7 @@ def _within(pointer: str, key: object) -> str:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400, which also speaks for the admin."""
-    if not is_api(request.path):
+    if not is_api(request.path_info):
         return defaults.bad_request(request, exception)
     return _json_response(problem(400, "invalid_request", str(exception) or "This request cannot be read."))
 
@@ -173,7 +173,7 @@ def forbidden(sentence: str) -> HttpResponse:
 
 def busy(request: HttpRequest) -> HttpResponse:
     """Return the 503 for requests that got no database connection in time, those of the admin included."""
-    if is_api(request.path):
+    if is_api(request.path_info):
         response = _json_response(problem(503, "busy", BUSY))
     else:
         response = HttpResponse(f"{gettext(BUSY)}\n", status=503, content_type="text/plain; charset=utf-8")
@@ -183,7 +183,7 @@ def busy(request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, which also speaks for the admin."""
-    if not is_api(request.path):
+    if not is_api(request.path_info):
         return defaults.server_error(request)
     return _json_response(
         problem(500, "error", "Something went wrong here that is not your fault. It has been logged.")

@@ -51,7 +51,7 @@ def stream_url(run: WorkflowExecution, lines: str = "") -> str | None:
 def all_runs_stream_url() -> str:
     """Return the address of the stream of all runs for a page that reads its rows after this call: it goes on from
     here, so that no change is lost between the page and the opening of its stream."""
-    return f"{reverse('execution-moves')}?last_event_id={Cursor.at(AllRunsReader().snapshot())}"
+    return f"{reverse('ledger:execution-moves')}?last_event_id={Cursor.at(AllRunsReader().snapshot())}"
 
 
 def run_stream_view(request: HttpRequest, pk: UUID) -> HttpResponseBase:

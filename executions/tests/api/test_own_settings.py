@@ -7,12 +7,15 @@ import sys
 from typing import Any
 
 import pytest
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, include, path
 from rest_framework.settings import DEFAULTS, api_settings
 from rest_framework.test import APIClient
 
+from executions.api.schema.generator import LedgerSchemaGenerator
 from executions.models import WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
+from ledgerkit.rest.prefix import is_api
 from pastetrader.tests.live_server import ROOT
 from tokens.views import LedgerView
 
@@ -41,6 +44,8 @@ HOSTILE = {
     "UNICODE_JSON": False,
     "STRICT_JSON": False,
 }
+# The API under another prefix, for the last test.
+urlpatterns = [path("some/ledger/", include("executions.api.urls"))]
 # A settings module of its own: REST framework reads most defaults once, into attributes of its classes.
 MODULE = """
 import json, sys, types
@@ -126,3 +131,15 @@ class TestResponses:
         assert [error["detail"] for error in answer.json()["errors"]] == ["This field is required."]
         assert api(owner).get("/api/v1/executions/?as=html").status_code == 400
         assert api(owner).get("/api/v1/nothing/").json()["code"] == "not_found"
+
+
+@pytest.mark.urls(__name__)
+def test_the_api_works_under_any_prefix(api: Any, owner: Any, run: WorkflowExecution, settings: Any) -> None:
+    settings.LEDGERKIT = {}
+    assert [is_api(address) for address in ("/some/ledger/x/", "/some/", "/api/v1/")] == [True, False, False]
+    contents = api(owner).get("/some/ledger/").json()
+    assert contents["executions"] == "http://testserver/some/ledger/executions/"
+    assert api(owner).get(contents["executions"]).json()["results"][0]["id"] == str(run.pk)
+    assert Client().get("/some/ledger/nothing/")["Content-Type"] == "application/problem+json"
+    assert 'data-schema="/some/ledger/schema/"' in Client().get("/some/ledger/docs/").text
+    assert all(name.startswith("/some/ledger/") for name in LedgerSchemaGenerator().get_schema(public=True)["paths"])
