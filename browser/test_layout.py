@@ -1,68 +1,15 @@
-"""Every page, at three widths: each link, button and field takes its own click, nothing moves while a page is loaded,
-and no page is wider than its window."""
+"""Pages with names as long as they may be, at several widths."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, StorageState, expect
+from playwright.sync_api import Page
 
 from browser.engine import Engine
+from browser.layout import WIDER, WIDTHS
 from browser.live_site import Stage
-from browser.pages import PAGES, RUNS, View
-from pastetrader.tests import proofs
-
-WIDTHS = (1440, 1024, 390)
-LOADED = WIDTHS if proofs.LONG else (1440, 390)  # a page that is 1440 wide is narrowed instead of being loaded anew
-VIEWS = [view for view in PAGES if view.name != "api"]  # Swagger UI's layout is not ours
-MOST_SHIFT = 0.05
-
-# Runs before the page's own scripts.
-WATCH_SHIFTS = """
-window.shifts = 0;
-new PerformanceObserver(list => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
-}).observe({type: "layout-shift", buffered: true});
-"""
-# What covers what: for each element that takes clicks, the points at which another one would take them.
-PROBE = """
-() => {
-    const inset = 2, faults = [];
-    const takes = "a[href], button, input:not([type=hidden]), select, textarea, summary, [role=button]";
-    const words = element => (element.textContent || element.value || "").trim().slice(0, 30);
-    const named = element =>
-        `${element.tagName.toLowerCase()} ${element.id && "#" + element.id} ${element.className} "${words(element)}"`;
-    const clipped = element => {
-        for (let at = element.parentElement; at; at = at.parentElement)
-            if (getComputedStyle(at).clipPath !== "none" || at.matches(".visually-hidden")) return true;
-        return getComputedStyle(element).clipPath !== "none";
-    };
-    for (const element of document.querySelectorAll(takes)) {
-        if (!element.checkVisibility({visibilityProperty: true, opacityProperty: true}) || element.disabled) continue;
-        if (clipped(element) || element.matches(".skip-to-content-link")) continue;
-        element.scrollIntoView({block: "center", inline: "center"});
-        const boxes = [...element.getClientRects()].filter(box => Math.min(box.width, box.height) > 2 * inset);
-        const label = element.labels && element.labels[0];
-        for (const box of boxes.slice(0, 3)) {
-            const points = [
-                [(box.left + box.right) / 2, (box.top + box.bottom) / 2],
-                [box.left + inset, box.top + inset], [box.right - inset, box.top + inset],
-                [box.left + inset, box.bottom - inset], [box.right - inset, box.bottom - inset],
-            ];
-            for (const [x, y] of points) {
-                if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) continue;
-                const hit = document.elementFromPoint(x, y);
-                if (!hit || hit === element || element.contains(hit) || hit.contains(element)) continue;
-                if (label && (label === hit || label.contains(hit))) continue;
-                faults.push(`${named(element)} is covered by ${named(hit)} at ${Math.round(x)}, ${Math.round(y)}`);
-            }
-        }
-    }
-    return faults;
-}
-"""
-WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
+from browser.pages import RUNS
 
 LONG = "Lang" * 63 + "xyz"  # as long as a name may be, and no space in it
 OF_LONG = (
@@ -106,49 +53,6 @@ def test_no_page_is_wider_than_its_window_for_a_long_name(long_names: dict[str, 
             if page.evaluate(WIDER) > 0:
                 wider.setdefault(address, []).append(width)
     assert wider == {}
-
-
-@pytest.mark.parametrize("width", LOADED)
-def test_every_page_takes_its_clicks_and_keeps_its_place(
-    width: int, opened: Callable[..., BrowserContext], session: StorageState, site: Stage
-) -> None:
-    size: Any = {"width": width, "height": 900}
-    faults: list[str] = []
-    for signed_in in (True, False):
-        context = opened(viewport=size, storage_state=session if signed_in else None)
-        context.add_init_script(WATCH_SHIFTS)
-        page = context.new_page()
-        for view in VIEWS:
-            if view.signed_in is signed_in:
-                faults += [f"{view.name}: {fault}" for fault in looked_at(page, view, site)]
-    assert not faults, "\n".join(faults)
-
-
-def shift_of(page: Page, view: View, site: Stage) -> float:
-    site.show(page, view)
-    expect(page.locator(view.shows).first).to_be_visible()
-    return float(page.evaluate("window.shifts"))
-
-
-def looked_at(page: Page, view: View, site: Stage) -> list[str]:
-    shift = shift_of(page, view, site)
-    for _again in range(2):
-        if shift > MOST_SHIFT:  # a busy machine paints half a page; what a script moves, it moves each time
-            shift = min(shift, shift_of(page, view, site))
-    faults = [f"it shifts by {shift:.3f}"] if shift > MOST_SHIFT else []
-    for width in widths_of(page):
-        page.set_viewport_size({"width": width, "height": 900})
-        if (wider := page.evaluate(WIDER)) > 0:
-            faults.append(f"it is {wider} px wider than its window of {width}")
-        faults += page.evaluate(PROBE)
-    return faults
-
-
-def widths_of(page: Page) -> list[int]:
-    """Return the widths at which a page is looked at. The one that it was loaded at is last, and the next page's."""
-    size = page.viewport_size
-    assert size is not None
-    return [*(set(WIDTHS) - set(LOADED) if size["width"] == max(WIDTHS) else []), size["width"]]
 
 
 OUTSIDE = """
