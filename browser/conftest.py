@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
@@ -20,11 +20,6 @@ expect.set_options(timeout=30_000)
 # and Django refuses to speak to a database beside one.
 here = pytest.fixture(scope="package")
 OPTIONS: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}, "locale": "en-GB", "timezone_id": "UTC"}
-
-
-class Guarded(NamedTuple):
-    context: BrowserContext
-    guard: Guard
 
 
 @here
@@ -55,22 +50,22 @@ def session(browser: Browser, site: Stage) -> StorageState:
 
 
 @here
-def with_scripts(browser: Browser, site: Stage) -> Iterator[Guarded]:
+def with_scripts(browser: Browser, site: Stage) -> Iterator[Guard]:
     """A context for all tests that need none of their own: scripts and styles are in its cache."""
-    with guarded(browser, site) as made:
-        yield made
+    with guarded(browser, site) as guard:
+        yield guard
 
 
 @here
-def without_scripts(browser: Browser, site: Stage) -> Iterator[Guarded]:
-    with guarded(browser, site, java_script_enabled=False) as made:
-        yield made
+def without_scripts(browser: Browser, site: Stage) -> Iterator[Guard]:
+    with guarded(browser, site, java_script_enabled=False) as guard:
+        yield guard
 
 
 @contextmanager
-def guarded(browser: Browser, site: Stage, **options: Any) -> Iterator[Guarded]:
+def guarded(browser: Browser, site: Stage, **options: Any) -> Iterator[Guard]:
     with browser.new_context(**OPTIONS | options) as context:
-        yield Guarded(context, Guard(context, site.address))
+        yield Guard(context, site.address)
 
 
 @pytest.fixture
@@ -84,47 +79,44 @@ def guards() -> Iterator[list[Guard]]:
 
 @pytest.fixture
 def opened(browser: Browser, site: Stage, guards: list[Guard]) -> Iterator[Callable[..., BrowserContext]]:
-    """A new context, with Playwright's own options: for a test that changes cookies or the clock."""
+    """A new context, with Playwright's own options: for a test that ends its session or installs a clock."""
     with ExitStack() as contexts:
 
         def make(**options: Any) -> BrowserContext:
-            made = contexts.enter_context(guarded(browser, site, **options))
-            guards.append(made.guard)
-            return made.context
+            guards.append(contexts.enter_context(guarded(browser, site, **options)))
+            return guards[-1].context
 
         yield make
 
 
 @contextmanager
-def new_page(shared: Guarded, guards: list[Guard], session: StorageState | None) -> Iterator[Page]:
-    """Open a page of a shared context, which keeps nothing of earlier tests but its cache."""
-    shared.guard.reset()
-    guards.append(shared.guard)
-    shared.context.clear_cookies()
-    if session:
-        shared.context.add_cookies(session["cookies"])
-    page = shared.context.new_page()
-    yield page
-    for each in shared.context.pages:
-        each.close()
+def new_page(guard: Guard, guards: list[Guard], session: StorageState | None) -> Iterator[Page]:
+    """Open a page of a shared context; at the end close it, and those that the test opened beside it."""
+    context = guard.begin(session)
+    guards.append(guard)
+    before = context.pages
+    yield context.new_page()
+    for page in context.pages:
+        if page not in before:
+            page.close()
 
 
 @pytest.fixture
-def page(with_scripts: Guarded, guards: list[Guard], session: StorageState) -> Iterator[Page]:
+def page(with_scripts: Guard, guards: list[Guard], session: StorageState) -> Iterator[Page]:
     """Return a page of admin, who is logged in."""
     with new_page(with_scripts, guards, session) as made:
         yield made
 
 
 @pytest.fixture
-def stranger(with_scripts: Guarded, guards: list[Guard]) -> Iterator[Page]:
+def stranger(with_scripts: Guard, guards: list[Guard]) -> Iterator[Page]:
     """Return a page of an anonymous user."""
     with new_page(with_scripts, guards, None) as made:
         yield made
 
 
 @pytest.fixture
-def plain(without_scripts: Guarded, guards: list[Guard], session: StorageState) -> Iterator[Page]:
+def plain(without_scripts: Guard, guards: list[Guard], session: StorageState) -> Iterator[Page]:
     """Return a page of admin in a browser without JavaScript."""
     with new_page(without_scripts, guards, session) as made:
         yield made

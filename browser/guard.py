@@ -4,7 +4,14 @@ failed request, and no more than 300 KB of our own assets."""
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Request,
+    Response,
+    StorageState,
+    WebError,
+)
 
 MOST_BYTES = 300_000
 NOT_OURS = "/static/drf_spectacular_sidecar/"  # Swagger UI
@@ -27,8 +34,8 @@ class Guard:
     reasons of requests without a response."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
-        self.host = urlsplit(address).netloc
-        self.reset()
+        self.context, self.host = context, urlsplit(address).netloc
+        self._forget()
         context.expose_function("tellAssets", self._weigh)
         context.add_init_script(WATCH)
         context.on("console", self._hear)
@@ -37,8 +44,15 @@ class Guard:
         context.on("response", self._judge)
         context.on("requestfailed", self._lose)
 
-    def reset(self) -> None:
-        """Forget what an earlier test of the same context expected and caused."""
+    def begin(self, session: StorageState | None) -> BrowserContext:
+        """Return the context for another test, with the cookies of a session or none."""
+        self._forget()
+        self.context.clear_cookies()
+        if session:
+            self.context.add_cookies(session["cookies"])
+        return self.context
+
+    def _forget(self) -> None:
         self.faults, self.assets = list[str](), dict[str, int]()
         self.expected = set[int]()
         self.expected_failures = {"net::ERR_ABORTED"}

@@ -1,11 +1,13 @@
 """Every page of ours, for everybody."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, StorageState, ViewportSize, expect
 
 from browser import axe, layout
+from browser.guard import Guard
 from browser.live_site import Stage
 from browser.pages import PAGES, View
 from pastetrader.tests.proofs import LONG
@@ -20,11 +22,38 @@ ALIKE = {
 }  # fmt: skip
 
 
+# One page of the browser for all of ours: starting the process of a new one costs more than loading most of them.
+@pytest.fixture(scope="module")
+def watched_tab(with_scripts: Guard) -> Iterator[Page]:
+    with with_scripts.context.new_page() as page:
+        page.add_init_script(layout.WATCH_SHIFTS)
+        yield page
+
+
+@pytest.fixture(scope="module")
+def plain_tab(without_scripts: Guard) -> Iterator[Page]:
+    with without_scripts.context.new_page() as page:
+        yield page
+
+
+@pytest.fixture
+def page(watched_tab: Page, with_scripts: Guard, guards: list[Guard], session: StorageState) -> Page:
+    with_scripts.begin(session)
+    guards.append(with_scripts)
+    return watched_tab
+
+
+@pytest.fixture
+def plain(plain_tab: Page, without_scripts: Guard, guards: list[Guard], session: StorageState) -> Page:
+    without_scripts.begin(session)
+    guards.append(without_scripts)
+    return plain_tab
+
+
 @pytest.mark.parametrize("view", OURS, ids=lambda view: view.name)
 def test_a_page_keeps_its_place_takes_its_clicks_and_violates_no_rule_of_wcag(
     view: View, page: Page, site: Stage
 ) -> None:
-    page.add_init_script(layout.WATCH_SHIFTS)
     if not view.signed_in:
         page.context.clear_cookies()
     faults: list[str] = []
