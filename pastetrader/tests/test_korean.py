@@ -31,7 +31,6 @@ UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # Names, and what is the same in every language. The switch of the language names each in its own words.
 SAME = "PasteTrader|API|SQL|ID|JSON Lines|JSON|UTC|p50|p95|ms|English|Control|Command|Mac|Single Sign-On|LDAP"
 KNOWN = re.compile(f"(?<![A-Za-z])(?:{SAME}|{UUID})(?![A-Za-z])")
-INNERMOST = re.compile("⟦[^⟦⟧]*⟧")
 ACTING = ("models/*.py", "querysets.py", "retry.py")
 CASES = ("run", "node", "line", "workflow", "token", "user")
 
@@ -97,27 +96,6 @@ def _list(model: type[models.Model]) -> str:
 
 
 @pytest.fixture
-def marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes through gettext comes back in brackets."""
-
-    def mark(text: str) -> str:
-        return f"⟦{text}⟧" if text else text
-
-    def of_context(_context: str, text: str) -> str:
-        return mark(text)
-
-    def counted(one: str, more: str, number: int) -> str:
-        return mark(one if number == 1 else more)
-
-    def counted_of_context(_context: str, one: str, more: str, number: int) -> str:
-        return counted(one, more, number)
-
-    fakes = {"gettext": mark, "pgettext": of_context, "ngettext": counted, "npgettext": counted_of_context}
-    for name, fake in fakes.items():
-        monkeypatch.setattr(translation._trans, name, fake, raising=False)  # type: ignore[attr-defined]
-
-
-@pytest.fixture
 def client(world: dict[str, Any]) -> Client:
     korean = Client(headers={"accept-language": "ko"})
     korean.force_login(world["user"])
@@ -128,12 +106,6 @@ def _page(client: Client, address: str, status: int = 200) -> str:
     response = client.get(address)
     assert response.status_code == status, address
     return str(response.content.decode())
-
-
-def _unmarked(text: str) -> str:
-    while (stripped := INNERMOST.sub("", text)) != text:
-        text = stripped
-    return text
 
 
 def _crawled(client: Client, world: dict[str, Any]) -> dict[str, str]:
@@ -164,10 +136,6 @@ def _latin(pages: dict[str, str]) -> str:
         for address, html in pages.items()
     }
     return "\n".join(f"{address}: {text}" for address, left in found.items() for text in left)
-
-
-def test_every_word_of_every_page_goes_through_gettext(world: dict[str, Any], client: Client, marked: None) -> None:
-    assert _latin({address: _unmarked(html) for address, html in _crawled(client, world).items()}) == ""
 
 
 def test_no_english_word_is_left_on_a_korean_page(world: dict[str, Any], client: Client) -> None:

@@ -1,9 +1,8 @@
-"""The contract's settling and retry: how a run that ends takes its nodes along, and what a retry keeps."""
+"""How a run that ends takes its nodes along, and what a retry keeps: what test_settling and test_retry leave out."""
 
 import pytest
 from django.db import DatabaseError
 
-from executions.exceptions import InvalidTransition
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.acceptance import (
     act,
@@ -52,43 +51,11 @@ def failed_run() -> tuple[WorkflowExecution, dict[str, NodeExecution]]:
 
 
 # --- settling ----------------------------------------------------------------
-def test_cancelling_a_run_cancels_its_pending_and_running_nodes() -> None:
-    run, rows = run_in_the_middle()
-    run.cancel()
-    assert statuses(run) == {"done": "completed", "busy": "cancelled", "waiting": "cancelled"}
-    assert all(fresh(row).ended_at for row in rows.values())
-
-
 def test_cancelling_a_pending_run_cancels_its_pending_nodes() -> None:
     run = new_run()
     new_node_execution(run)
     run.cancel()
     assert statuses(run) == {"load": "cancelled"}
-
-
-def test_failing_a_run_skips_its_pending_nodes_and_cancels_running_ones() -> None:
-    run, rows = run_in_the_middle()
-    run.fail("boom")
-    assert statuses(run) == {"done": "completed", "busy": "cancelled", "waiting": "skipped"}
-    assert all(fresh(row).ended_at for row in rows.values())
-
-
-def test_completing_a_run_skips_its_pending_nodes() -> None:
-    run, rows = run_in_the_middle()
-    rows["busy"].complete()
-    run.complete({"rows": 5})
-    assert statuses(run) == {"done": "completed", "busy": "completed", "waiting": "skipped"}
-    assert fresh(rows["waiting"]).ended_at is not None
-
-
-def test_completing_a_run_is_refused_while_nodes_run_and_says_how_many() -> None:
-    run, rows = run_with("one", "two", "three", "four", "five", "six", "seven", "waiting")
-    for name in ("one", "two", "three", "four", "five", "six", "seven"):
-        rows[name].start()
-    before, nodes = values(run), statuses(run)
-    with pytest.raises(InvalidTransition, match=r"\b7\b"):
-        run.complete({"rows": 5})
-    assert (values(run), statuses(run)) == (before, nodes)
 
 
 def test_settling_leaves_the_nodes_of_other_runs_alone() -> None:
@@ -110,17 +77,6 @@ def test_a_run_whose_nodes_cannot_be_settled_does_not_end(verb: str) -> None:
     assert values(run) == before
 
 
-@pytest.mark.parametrize("verb", ["complete", "fail", "cancel"])
-def test_a_node_of_a_run_that_has_ended_cannot_be_started(verb: str) -> None:
-    run, rows = run_with("late")
-    act(run, verb)
-    sql("UPDATE node_executions SET status = 'pending', ended_at = NULL WHERE id = %s", rows["late"].id)
-    before = values(rows["late"])
-    with pytest.raises(InvalidTransition):
-        fresh(rows["late"]).start()
-    assert values(rows["late"]) == before
-
-
 # --- retry -------------------------------------------------------------------
 def test_a_retried_node_is_pending_and_knows_nothing_of_its_failure() -> None:
     row = node_execution_in("failed")
@@ -129,16 +85,6 @@ def test_a_retried_node_is_pending_and_knows_nothing_of_its_failure() -> None:
     assert (found.status, found.retry_count) == ("pending", 1)
     assert (found.started_at, found.ended_at, found.output_data) == (None, None, None)
     assert (found.error_message, found.error_traceback) == (None, None)
-
-
-def test_a_failed_attempt_of_a_node_stays_readable() -> None:
-    row = node_execution_in("running")
-    row.fail("malformed row", "Traceback: line 7")
-    failed = fresh(row)
-    row.retry()
-    attempt = fresh(row).attempts.get()
-    assert (attempt.started_at, attempt.ended_at) == (failed.started_at, failed.ended_at)
-    assert (attempt.error_message, attempt.error_traceback) == ("malformed row", "Traceback: line 7")
 
 
 def test_every_failed_attempt_of_a_node_stays_readable_after_it_completed() -> None:
@@ -152,43 +98,6 @@ def test_every_failed_attempt_of_a_node_stays_readable_after_it_completed() -> N
     assert fresh(row).retry_count == 3
     errors = set(fresh(row).attempts.filter(error_message__isnull=False).values_list("error_message", flat=True))
     assert errors == {"first", "second", "third"}
-
-
-def test_a_node_is_retried_until_its_retries_are_spent() -> None:
-    row = node_execution_in("failed")
-    for _ in range(3):
-        row.retry()
-        row.start()
-        row.fail("again")
-    with pytest.raises(InvalidTransition):
-        row.retry()
-    assert (fresh(row).status, fresh(row).retry_count) == ("failed", 3)
-
-
-def test_a_retried_run_is_pending_and_knows_nothing_of_its_failure() -> None:
-    run, _ = failed_run()
-    run.retry()
-    found = fresh(run)
-    assert found.status == "pending"
-    assert (found.started_at, found.ended_at) == (None, None)
-    assert (found.output_data, found.error_message) == (None, None)
-
-
-def test_a_failed_attempt_of_a_run_stays_readable() -> None:
-    run, _ = failed_run()
-    failed = fresh(run)
-    run.retry()
-    attempt = fresh(run).attempts.get(error_message="a node failed")
-    assert (attempt.started_at, attempt.ended_at) == (failed.started_at, failed.ended_at)
-
-
-def test_a_retried_run_retries_its_failed_nodes() -> None:
-    run, rows = failed_run()
-    run.retry()
-    bad = fresh(rows["bad"])
-    assert (bad.status, bad.retry_count, bad.error_message, bad.error_traceback) == ("pending", 1, None, None)
-    attempt = bad.attempts.get(error_message="malformed row")
-    assert attempt.error_traceback == "Traceback: line 7"
 
 
 def test_a_retried_run_resets_what_was_skipped_or_cancelled_and_leaves_what_completed() -> None:
@@ -213,14 +122,6 @@ def test_a_retried_run_resets_what_the_engine_skipped_because_a_node_before_it_f
     run.fail("a node failed")
     run.retry()
     assert statuses(run) == {"bad": "pending", "after": "pending", "last": "pending"}
-
-
-def test_the_attempt_of_a_node_cancelled_by_the_failure_stays_readable() -> None:
-    run, rows = failed_run()
-    cancelled = rows["busy"]
-    run.retry()
-    attempt = fresh(cancelled).attempts.get()
-    assert (attempt.started_at, attempt.ended_at) == (cancelled.started_at, cancelled.ended_at)
 
 
 def test_a_retried_run_can_be_run_to_its_end() -> None:
