@@ -10,13 +10,16 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from executions.admin.types import LedgerRow
 from executions.allowed_actions import refusal, refusals
 from executions.audit import act_as
 from executions.exceptions import InvalidTransition, SecretsUnknown
+from executions.models import NodeExecution
 from executions.refusal_reasons import out_of_retries
 from executions.states import ACTIVE, ENDED, ExecutionStatus
 from ledgerkit.admin.confirmation import (
@@ -108,32 +111,32 @@ class TransitionActionsMixin(StrictAdmin):
     action_form = NoSelectAcrossForm
 
     @admin.action(permissions=["change"], description=_("Cancel"), location=EVERYWHERE)
-    def cancel(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
         return self._run_action(CANCEL, request, queryset)
 
     @admin.action(permissions=["change"], description=_("Retry"), location=EVERYWHERE)
-    def retry(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def retry(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
         return self._run_action(RETRY, request, queryset)
 
     @admin.action(permissions=["change"], description=_("Skip"), location=EVERYWHERE)
-    def skip(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def skip(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
         return self._run_action(SKIP, request, queryset)
 
     @admin.action(permissions=["change"], description=_("Mark as failed"), location=EVERYWHERE)
-    def fail(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def fail(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
         """Mark runs as failed whose engine is gone. A reason is required."""
         if is_confirmed(request) and not reason(request):
             return self._confirmation_page(FAIL, request, queryset, REASON_NEEDED)
         return self._run_action(FAIL, request, queryset)
 
-    def offers(self, request: HttpRequest, row: Any) -> list[Offer]:
+    def offers(self, request: HttpRequest, row: LedgerRow) -> list[Offer]:
         """Return the actions that the user may run on the row, allowed ones and those refused with a reason."""
         actions: Any = self.get_actions(request, action_location=admin.ActionLocation.CHANGE_FORM).values()
         found = [(action, refusal(action.name, row)) for action in actions]
         # An error without a reason means that the status does not allow the action: it is not listed at all.
         return [self._offer(request, row, action, error) for action, error in found if error is None or error.reason]
 
-    def _offer(self, request: HttpRequest, row: Any, action: Any, error: InvalidTransition | None) -> Offer:
+    def _offer(self, request: HttpRequest, row: LedgerRow, action: Any, error: InvalidTransition | None) -> Offer:
         if error is None:
             return Offer(action.name, action.description)
         if isinstance(error, SecretsUnknown):
@@ -141,7 +144,9 @@ class TransitionActionsMixin(StrictAdmin):
         why = out_of_retries(row) if _is_spent(row) else error.reason
         return Offer(action.name, action.description, why, *suggest_retry_of_run(request, row))
 
-    def _run_action(self, transition: Transition, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def _run_action(
+        self, transition: Transition, request: HttpRequest, queryset: QuerySet[Model]
+    ) -> HttpResponse | None:
         """Render the confirmation page; once confirmed, change each row. Render it again if no row was changed."""
         if not is_confirmed(request):
             return self._confirmation_page(transition, request, queryset)
@@ -152,7 +157,7 @@ class TransitionActionsMixin(StrictAdmin):
         return None if count or not pks else self._confirmation_page(transition, request, queryset)
 
     def _confirmation_page(
-        self, transition: Transition, request: HttpRequest, queryset: Any, message: StrOrPromise = ""
+        self, transition: Transition, request: HttpRequest, queryset: QuerySet[Model], message: StrOrPromise = ""
     ) -> HttpResponse:
         rows: Sequence[Any] = list(queryset)
         effect = EFFECTS.get((str(self.opts.model_name), transition.name), "")
@@ -188,13 +193,13 @@ def _why_refused(error: InvalidTransition) -> object:
 def _is_spent(row: Any) -> bool:
     """Return whether the row is a node without a retry left. Retrying its failed run would be refused for the same
     reason, so the page shows this reason first."""
-    run = getattr(row, "workflow_execution", row)
+    run = row.workflow_execution if isinstance(row, NodeExecution) else row
     return run is not row and run.status in {*ACTIVE, ExecutionStatus.FAILED} and not row.can_retry
 
 
-def suggest_retry_of_run(request: HttpRequest, row: Any) -> tuple[str, Any]:
+def suggest_retry_of_run(request: HttpRequest, row: LedgerRow) -> tuple[str, Any]:
     """Return URL and text of the link to the page on which a retry becomes possible; empty if there is none."""
-    run = getattr(row, "workflow_execution", row)
+    run = row.workflow_execution if isinstance(row, NodeExecution) else row
     if run is not row and run.status == ExecutionStatus.FAILED and not _is_spent(row):
         return reverse("admin:executions_workflowexecution_change", args=[run.pk]), _("To the run")
     if run.status in {ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED}:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.db import DatabaseError, OperationalError
+from django.db.models import Model
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
@@ -16,6 +17,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from psycopg.errors import QueryCanceled
 
+from executions.admin.types import Context
+from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
@@ -63,14 +66,14 @@ class ReadOnlyAdmin(TransitionActionsMixin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return whether the user may run actions; False for a single row, whose page has no form to save."""
         return obj is None and super().has_change_permission(request)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self.can_delete and super().has_delete_permission(request, obj)
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         """Render 503 with advice on filters when the list times out, so that it never looks empty."""
         if request.method != "GET":
             return super().changelist_view(request, extra_context)
@@ -94,7 +97,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
                 raise
             return self.render_message(request, "page_timeout", 503, title=_("This took too long"))
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
         """Redirect to the history on the row's page: Django's own view lists changes by forms, and there are none."""
         return redirect(f"{_address(self.opts, object_id)}#history")
 
@@ -116,7 +119,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
             request, "not_found", 404, **{"title": _("Not found"), "id": id} | self.deleted_row_context(request, id)
         )
 
-    def deleted_row_context(self, request: HttpRequest, id: str) -> dict[str, Any]:
+    def deleted_row_context(self, request: HttpRequest, id: str) -> Context:
         """Return template context about a deleted row; by default there is none."""
         return {}
 
@@ -134,21 +137,21 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         """Return what `_row.html` renders for each row of a page, with as many queries as for one row."""
         return rows
 
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(self, request: HttpRequest, context: Context, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs["obj"]
         title = {"title": str(self.opts.verbose_name).capitalize(), "acts": self.offers(request, row)}
         context.update(title | self.page_context(request, row))
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Any) -> Context:
         """Return the context of the row's template."""
         raise NotImplementedError  # runs, node executions and log lines each implement it
 
 
-def shows_run(request: HttpRequest, row: Any) -> bool:
+def shows_run(request: HttpRequest, row: NodeExecution | ExecutionLog) -> bool:
     """Return whether the user may see the run of a node execution or log line."""
     return can_see(request.user, "workflowexecution", row.workflow_execution.workflow.owner_id)
 
 
-def _address(opts: Any, pk: Any) -> str:
+def _address(opts: Any, pk: object) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[pk])

@@ -1,6 +1,7 @@
 """Text of durations, times and payloads. Long texts are cut in the database, so that no page loads all of them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F, Func, TextField, Value
@@ -11,6 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from executions.models import WorkflowExecution
 from executions.states import ExecutionStatus
 from ledgerkit import time_zones
 
@@ -51,7 +53,7 @@ def format_duration(seconds: float) -> str:
     return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
 
 
-def status_label(run: Any) -> str:
+def status_label(run: WorkflowExecution) -> str:
     """Return the label of a run's status; for a completed run with failed nodes, also their number."""
     label = str(run.get_status_display())
     if run.status != ExecutionStatus.COMPLETED or not run.failed_nodes:
@@ -65,7 +67,7 @@ def format_percent(value: float | None) -> str:
     return "–" if value is None else _("%(number)s %%") % {"number": localize(value)}
 
 
-def format_datetime(time: Any) -> str:
+def format_datetime(time: datetime | None) -> str:
     return time_zones.clock(time) if time else "–"
 
 

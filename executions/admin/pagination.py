@@ -8,9 +8,11 @@ from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Model, QuerySet
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.urls import reverse
 
+from executions.admin.types import Runs
 from ledgerkit.admin.lists import StrictChangeList
 from ledgerkit.db import keyset
 from ledgerkit.db.keyset import Key
@@ -48,8 +50,8 @@ class KeysetChangeList(StrictChangeList):
         """Omit the search among the workflows from links."""
         return super().get_query_string(new_params, [FIND, *(remove or ())])
 
-    def get_ordering(self, request: HttpRequest, queryset: object) -> list[Any]:
-        return keyset.reverse(self.keyset)
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Model]) -> list[str | Combinable]:
+        return [*keyset.reverse(self.keyset)]
 
     @property
     def ledger_admin(self) -> "ReadOnlyAdmin":
@@ -105,7 +107,7 @@ class KeysetChangeList(StrictChangeList):
         number = int(plan["Plan"]["Plan Rows"])
         return round(number, 2 - len(str(number)))
 
-    def _older_than(self, place: str | None) -> list[object]:
+    def _older_than(self, place: str | None) -> list[Model]:
         rows = self.queryset
         if place is not None:
             rows = rows.filter(keyset.before(self.keyset, self._parse_key(place)))
@@ -117,7 +119,7 @@ class KeysetChangeList(StrictChangeList):
             self.older_link = self.get_query_string({OLDER: self._format_key(shown[-1])})
         return shown
 
-    def _newer_than(self, place: str) -> list[object]:
+    def _newer_than(self, place: str) -> list[Model]:
         rows = self.queryset.filter(keyset.after(self.keyset, self._parse_key(place)))
         found = self._first(rows.order_by(*self.keyset))
         if len(found) <= self.list_per_page:
@@ -127,7 +129,7 @@ class KeysetChangeList(StrictChangeList):
         self.older_link = self.get_query_string({OLDER: self._format_key(shown[-1])})
         return shown
 
-    def _first(self, rows: QuerySet[Model]) -> list[object]:
+    def _first(self, rows: Any) -> list[Model]:
         """Return the rows of a page, and one more to see whether a next page exists."""
         count = self.list_per_page + 1
         for spec in self.filter_specs:
@@ -135,7 +137,7 @@ class KeysetChangeList(StrictChangeList):
                 rows = rows.filter(pk__in=self._first_of(runs, rows, count))
         return list(rows[:count])
 
-    def _first_of(self, runs: Any, rows: Any, count: int) -> list[UUID]:
+    def _first_of(self, runs: Runs, rows: Any, count: int) -> list[UUID]:
         """Return the ids of the first rows of all `runs`, in the order of `rows`."""
         order = rows.query.order_by
         firsts = keyset.first_of_each(runs, rows, "workflow_execution", order, count)
@@ -143,7 +145,7 @@ class KeysetChangeList(StrictChangeList):
         keys = rows.model.objects.filter(pk__in=firsts).order_by().values_list(*self.keyset)
         return [key[-1] for key in sorted(keys, reverse=order[0].startswith("-"))[:count]]
 
-    def _format_key(self, row: Any) -> str:
+    def _format_key(self, row: Model) -> str:
         return SEPARATOR.join(keyset.encode(keyset.key_of(self.keyset, row)))
 
     def _parse_key(self, place: str) -> Key:

@@ -16,6 +16,7 @@ from executions.admin import formatting
 from executions.admin.filters import recent_runs
 from executions.admin.filters.recent_runs import ORDER
 from executions.admin.pagination import NEWER, OLDER
+from executions.admin.types import User
 from executions.admin.workflow.graph_changes import Change, get_graphs
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 from ledgerkit.db import keyset
@@ -94,7 +95,7 @@ def columns_for(nodes: int) -> int:
     return min(COLUMNS, max(FEWEST, SQUARES // max(1, nodes)))
 
 
-def grid_page(user: Any, workflow: UUID, query: Mapping[str, str], found: list[Any], number: int) -> Page:
+def grid_page(user: User, workflow: UUID, query: Mapping[str, str], found: list[Any], number: int) -> Page:
     """The newest ones are among `found`; others are asked for. A run that is gone leads to the newest ones."""
     name = NEWER if NEWER in query else OLDER
     seen, pk = WorkflowExecution.objects.visible_to(user), parse_uuid(query.get(name))
@@ -111,12 +112,12 @@ def grid_page(user: Any, workflow: UUID, query: Mapping[str, str], found: list[A
     return _page(found[:number], older=len(found) > number, newer=False)
 
 
-def _page(runs: list[Any], *, older: bool, newer: bool) -> Page:
+def _page(runs: list[WorkflowExecution], *, older: bool, newer: bool) -> Page:
     return Page(runs, runs[-1].pk if runs and older else None, runs[0].pk if runs and newer else None)
 
 
 # --- what stands where ------------------------------------------------------
-def build_grid(user: Any, runs: list[Any], today: Graph, found: list[Change]) -> Grid:
+def build_grid(user: User, runs: list[WorkflowExecution], today: Graph, found: list[Change]) -> Grid:
     """`runs` are newest first and have their `seconds`; the columns are oldest first. By two questions, and a third
     where a node was executed that no graph has."""
     graphs = _graphs(runs)
@@ -133,7 +134,7 @@ def build_grid(user: Any, runs: list[Any], today: Graph, found: list[Change]) ->
     return Grid(columns, _days(columns), shown, max(0, len(rows) - ROWS), len(executions) > EXECUTIONS)
 
 
-def node_executions_of(user: Any, runs: Iterable[Any]) -> Any:
+def node_executions_of(user: User, runs: Iterable[WorkflowExecution]) -> Any:
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution__in=[run.pk for run in runs]).order_by()
     return rows.values_list(
         "workflow_execution", "node", "id", "status", "attempt", "started_at", "ended_at", "node_name"

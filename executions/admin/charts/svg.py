@@ -12,6 +12,8 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from executions.admin.types import JSON
+
 from .graph_chart import Box, Drawing
 from .timeline import Bar, Lane
 
@@ -68,7 +70,7 @@ def _missing(box: Box, word: str) -> str:
     return UNREPORTED.format(word=word, **_label(box))
 
 
-def _label(box: Box) -> dict[str, object]:
+def _label(box: Box) -> JSON:
     title = f"<title>{escape(box.name)}</title>" if box.label != box.name else ""
     return {"x": box.x, "y": box.y, "said": escape(box.said), "label": escape(box.label), "title": title}
 

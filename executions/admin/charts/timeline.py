@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from executions.admin import formatting
+from executions.models import NodeExecution
 from executions.states import ExecutionStatus
 
 from .graph_chart import shorten
@@ -178,7 +179,7 @@ def _first_start(found: list[Span], otherwise: datetime) -> datetime:
     return min((span.start for span in found if span.kind != WAITING), default=otherwise + timedelta(days=1))
 
 
-def _has_times(row: Any, chosen: tuple[UUID, ...]) -> bool:
+def _has_times(row: NodeExecution, chosen: tuple[UUID, ...]) -> bool:
     return row.status in TELLING or row.pk in chosen
 
 

@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
 from executions.admin.pagination import FIND, NEWER, OLDER
+from executions.admin.types import JSON
 from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowExecution
-from ledgerkit.admin.lists import ConstantFilter
+from ledgerkit.admin.lists import ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Node, Workflow
@@ -87,7 +88,7 @@ class WorkflowFilter(ConstantFilter):
     parameter_name = "workflow"
     template = "admin/executions/workflow_filter.html"
 
-    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+    def __init__(self, request: HttpRequest, params: JSON, model: Any, model_admin: ModelAdmin) -> None:
         self.kept = [(name, value) for name, value in request.GET.items() if name not in {FIND, OLDER, NEWER}]
         self.find = json_validation.to_storable_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
         super().__init__(request, params, model, model_admin)
@@ -100,7 +101,7 @@ class WorkflowFilter(ConstantFilter):
         """Render the filter also when the search matched no workflow, with a message."""
         return super().has_output() or bool(self.find)
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
         seen = Workflow.objects.visible_to(request.user)
         possible = seen.alive().filter(name__icontains=self.find) if self.find else seen.alive()
         # One more than is offered, to see whether the list is cut.
@@ -153,7 +154,7 @@ class LinesWorkflowFilter(RunFieldFilter, WorkflowFilter):
 class LinkedFilter(ConstantFilter):
     """Filter set by links from other pages; listed only while it is in use."""
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
         value = self.value()
         return [] if value is None else [(value, str(_parse_id(value)))]
 

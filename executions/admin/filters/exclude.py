@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from ledgerkit.admin.lists import Chip, ConstantFilter
+from executions.admin.types import JSON
+from ledgerkit.admin.lists import Chip, ConstantFilter, ModelAdmin
 
 SEPARATOR = ","
 
@@ -20,7 +22,7 @@ class ExcludableFilterMixin(ConstantFilter):
         super().__init_subclass__(**kwargs)
         cls.exclusion = f"not_{cls.parameter_name}"
 
-    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+    def __init__(self, request: HttpRequest, params: JSON, model: Any, model_admin: ModelAdmin) -> None:
         given = params.pop(self.exclusion, [""])[-1]
         self.excluded = [value for value in given.split(SEPARATOR) if value]
         super().__init__(request, params, model, model_admin)
@@ -32,7 +34,7 @@ class ExcludableFilterMixin(ConstantFilter):
     def expected_parameters(self) -> list[str | None]:
         return [*super().expected_parameters(), self.exclusion]
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> Any:
         found = super().queryset(request, queryset)
         if not self.excluded:
             return found

@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from executions.admin.types import User
 from executions.models import WorkflowExecution
+from ledgerkit.admin.lists import ModelAdmin
 from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Workflow
@@ -29,7 +30,7 @@ COLUMNS = (
 ORDER = ("-created_at", "-id")
 
 
-def newest_runs(user: object, workflow: UUID) -> list[Any]:
+def newest_runs(user: User, workflow: UUID) -> list[WorkflowExecution]:
     """Return the newest RUNS visible runs of the workflow, newest first."""
     return list(first_rows(WorkflowExecution.objects.visible_to(user), workflow, Q(), ORDER, RUNS))
 
@@ -41,7 +42,7 @@ def first_rows(seen: Any, workflow: UUID, where: Q, order: Sequence[str], number
     return WorkflowExecution.objects.filter(pk__in=found).only(*COLUMNS).order_by(*order)
 
 
-def get_run(user: AbstractBaseUser, workflow: UUID, pk: UUID) -> Any:
+def get_run(user: User, workflow: UUID, pk: UUID) -> Any:
     """Return the run; None if the workflow has no such run visible to the user."""
     return WorkflowExecution.objects.visible_to(user).filter(workflow=workflow, pk=pk).only(*COLUMNS).first()
 
@@ -58,7 +59,7 @@ class NewestRunsFilter(LinkedFilter):
     parameter_name = "newest_runs"
     runs: Any = None
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
         workflow, number = _parse_value(value)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.admin.monitor import duration_percentiles, failures
 from ledgerkit import time_zones
-from ledgerkit.admin.lists import ConstantFilter
+from ledgerkit.admin.lists import ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
 from workflows.models import Workflow
 
@@ -55,7 +55,7 @@ class EndedBetweenFilter(LinkedFilter):
     title = _("exact time of the end")
     parameter_name = "ended_between"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
         return [(value, " – ".join(map(time_zones.clock, _parse_interval(value))))]
@@ -106,7 +106,7 @@ class CauseFilter(LinkedFilter):
     parameter_name = "cause"
     found: failures.Group | None = None
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
         if (value := self.value()) is None:
             return []
         self.found, are_more = failures.find_group(request.user, value)
@@ -114,7 +114,7 @@ class CauseFilter(LinkedFilter):
             return [(value, _("Not seen in the last 24 hours"))]
         return [(value, failures.group_title(self.found.title, are_more=are_more))]
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         return queryset.filter(pk__in=[failed.run.pk for failed in self.found.runs] if self.found else [])
 
 

@@ -8,6 +8,7 @@ from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR
 from django.http import HttpRequest
 
 from executions.admin.pagination import FIND, NEWER, OLDER
+from ledgerkit.admin.lists import ModelAdmin
 
 from .presets import VIEW
 
@@ -31,7 +32,7 @@ def describe(model_admin: Any, names: Iterable[str]) -> list[str]:
     return [titles.get(name, name) for name in names]
 
 
-def _accepts(list_filter: Any, model_admin: Any, request: HttpRequest, name: str, value: str) -> bool:
+def _accepts(list_filter: Any, model_admin: ModelAdmin, request: HttpRequest, name: str, value: str) -> bool:
     try:
         list_filter(request, {name: [value]}, model_admin.model, model_admin).queryset(
             request, model_admin.model.objects.none()

@@ -15,6 +15,8 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 
+from executions.admin.types import Lines
+from executions.models import WorkflowExecution
 from ledgerkit.db.names import contains
 
 from . import plain_text, querysets
@@ -27,7 +29,7 @@ COLUMNS = (*ORDER, "level", "node_execution_id", "message")
 
 
 def download_response(
-    request: HttpRequest, run: Any, lines: Any, log_query: LogQuery, kind: str
+    request: HttpRequest, run: WorkflowExecution, lines: Lines, log_query: LogQuery, kind: str
 ) -> StreamingHttpResponse:
     """Stream those of `lines` that contain the search text. `kind` is a key of TYPES."""
     names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node_name"))
@@ -42,7 +44,7 @@ def download_response(
     return response
 
 
-def _name(run: Any, log_query: LogQuery) -> str:
+def _name(run: WorkflowExecution, log_query: LogQuery) -> str:
     """Return the file name without extension: the workflow, the run and the filters."""
     node = f"node-{log_query.node}" if log_query.node else ""
     level = f"{log_query.level}-and-above" if log_query.level else ""
@@ -51,7 +53,7 @@ def _name(run: Any, log_query: LogQuery) -> str:
     return "-".join(filter(None, ["log", slugify(run.workflow_name)[:40], str(run.pk), level, node, q, start]))
 
 
-def _batches(lines: Any, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
+def _batches(lines: Lines, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
     """Yield the file in batches, from tuples and without a join: at 100,000 lines, objects cost more than the query."""
     printed: Callable[..., str] = _as_json if kind == "jsonl" else partial(_as_text, zone)
     columns = (*COLUMNS, "is_cut", "data") if kind == "jsonl" else COLUMNS

@@ -2,12 +2,12 @@
 index range, and a third one for a search."""
 
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from django.db.models import BooleanField, Case, F, Q, StringAgg, Value, When
 from django.db.models.functions import Left, Mod
 
+from executions.admin.types import JSON, Lines
 from executions.models import LogLevel
 from ledgerkit.db import names
 
@@ -59,7 +59,7 @@ class Index:
     def found_more(self) -> bool:
         return len(self.matches or ()) > MAX_MATCHES
 
-    def for_script(self) -> dict[str, object]:
+    def for_script(self) -> JSON:
         return {
             "size": SIZE,
             "count": self.count,
@@ -73,7 +73,7 @@ class Index:
         }
 
 
-def build_index(lines: object, q: str, pk: UUID | None = None) -> Index:
+def build_index(lines: Lines, q: str, pk: UUID | None = None) -> Index:
     """Build the index of at most MAX_LINES lines. `place` is the position of the line `pk`, if given."""
     marks = _marks(lines, pk)
     place = next((number - 1 for mark, number in marks if mark == pk), None)
@@ -81,20 +81,20 @@ def build_index(lines: object, q: str, pk: UUID | None = None) -> Index:
     return Index(_levels(lines), every, place, _matches(lines, q) if q else None)
 
 
-def _marks(lines: Any, pk: UUID | None) -> list[tuple[UUID, int]]:
+def _marks(lines: Lines, pk: UUID | None) -> list[tuple[UUID, int]]:
     counted = lines.order_by().annotate(number=PLACE).annotate(rest=Mod(F("number"), Value(SIZE)))
     wanted = Q(rest=1) | Q(pk=pk) if pk else Q(rest=1)
     return list(counted.filter(wanted, number__lte=MAX_LINES).values_list("pk", "number"))
 
 
-def _levels(lines: Any) -> str:
+def _levels(lines: Lines) -> str:
     letter = Left("level", 1)
     of_these = lines.order_by(*ORDER)[: MAX_LINES + 1]
     joined = of_these.aggregate(levels=StringAgg(letter, Value(""), order_by=list(ORDER)))["levels"]
     return joined or ""
 
 
-def _matches(lines: Any, q: str) -> list[int]:
+def _matches(lines: Lines, q: str) -> list[int]:
     """Return the positions of at most MAX_MATCHES + 1 matches, counted among all lines. The search must not restrict
     what ROW_NUMBER() counts: ORed with the number, Django filters after the window function, in an outer query."""
     hit = Case(When(names.contains("message", q), then=True), default=False, output_field=BooleanField())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -13,7 +13,8 @@ from executions.admin import formatting
 from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.base import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
 from executions.admin.formatting import StrOrPromise
-from executions.models import ExecutionLog, NodeExecution
+from executions.admin.types import User
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.querysets import can_see, can_see_nodes_and_logs
 from executions.states import LogLevel
 from ledgerkit.db.models import parse_uuid
@@ -30,7 +31,7 @@ def newest_lines(lines: Any) -> list[ExecutionLog]:
     return add_level_labels(rows.annotate(**shown).newest(LINES))
 
 
-def hide_nodes(user: object, run: Any, lines: list[Any]) -> list[Any]:
+def hide_nodes(user: User, run: WorkflowExecution, lines: list[ExecutionLog]) -> list[ExecutionLog]:
     """Set `node_execution` to None on each line of `run` if the user may not see node executions; return the lines."""
     if not can_see_nodes_and_logs(user, run)[0]:
         for line in lines:
@@ -79,7 +80,7 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(text=formatting.first_characters("message", formatting.LINE))
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
         if not search_term.strip():
             return queryset, False
         pk = parse_uuid(search_term.strip())

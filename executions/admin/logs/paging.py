@@ -7,6 +7,8 @@ from uuid import UUID
 
 from django.http import QueryDict
 
+from executions.admin.types import Lines
+from executions.models import ExecutionLog
 from executions.states import LogLevel
 from ledgerkit.db.models import parse_uuid
 
@@ -36,7 +38,7 @@ class LogPage:
         return bool(self.lines)
 
 
-def requested_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
+def requested_line(query: QueryDict, lines: Lines) -> tuple[UUID | None, bool]:
     """Return the id in `at`, or that of the first error, and whether the first error was requested but none exists."""
     value = query.get("at", "")
     if value == FIRST_ERROR:
@@ -46,7 +48,7 @@ def requested_line(query: QueryDict, lines: Any) -> tuple[UUID | None, bool]:
     return id_of(query, "at", END), False
 
 
-def first_page(query: QueryDict, lines: object, every_line: object, at: UUID | None) -> LogPage:
+def first_page(query: QueryDict, lines: Lines, every_line: Lines, at: UUID | None) -> LogPage:
     """Return the page that the query names. Looks up its line in `every_line`, as the filters may exclude it."""
     if query.get("at") == END:
         return _page_before(lines, None)
@@ -75,7 +77,7 @@ def search_page(query: QueryDict, lines: object, index: Index) -> LogPage:
     return LogPage(rows, ids.get(shown[0]) if start else None, ids.get(shown[-1]) if more else None)
 
 
-def window(query: QueryDict, lines: object) -> list[Any]:
+def window(query: QueryDict, lines: Lines) -> list[ExecutionLog]:
     """Return the lines that the script requests: those between two marks, those after a line, or those at the
     positions `places`, counted from the line `mark` at position `base`. `skip` is the number of lines before them that
     are already shown."""
@@ -105,7 +107,7 @@ def _page_before(lines: Any, key: Any) -> LogPage:
     return LogPage(rows, rows[0].pk if len(found) > SIZE else None, rows[-1].pk if key and rows else None)
 
 
-def _page_around(lines: Any, every_line: Any, at: UUID) -> LogPage:
+def _page_around(lines: Lines, every_line: Lines, at: UUID) -> LogPage:
     if (key := querysets.key_of(every_line, at)) is None:
         return LogPage(at=at, is_missing=True)
     ahead = querysets.last_lines(querysets.lines_before(lines, key), LINES_BEFORE + 1)
@@ -148,7 +150,7 @@ def id_of(query: QueryDict, name: str, *keywords: str) -> UUID | None:
     return parse_uuid(value)
 
 
-def _key(lines: object, pk: UUID, name: str) -> querysets.Key:
+def _key(lines: Lines, pk: UUID, name: str) -> querysets.Key:
     if (key := querysets.key_of(lines, pk)) is None:
         raise InvalidLogQuery(name, str(pk))
     return key

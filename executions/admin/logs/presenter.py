@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from executions.admin import formatting, list_cells
+from executions.admin.types import JSON
+from executions.models import ExecutionLog, WorkflowExecution
 from executions.states import LogLevel
 from ledgerkit import time_zones
 
@@ -60,7 +62,7 @@ class _LinePresenter:
     page: str  # of the run
     labels: dict[str, str]  # of the levels
 
-    def line(self, line: Any, before: datetime | None) -> LineRow:
+    def line(self, line: ExecutionLog, before: datetime | None) -> LineRow:
         return LineRow(
             pk=(pk := str(line.pk)),
             moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -95,7 +97,7 @@ class _LinePresenter:
         link = f"{self.page}?node={line.node_execution_id}#node"
         return {"node": node.node_name, "node_link": link, "shade": node.node_id.int % SHADES}
 
-    def _message(self, line: object) -> dict[str, Any]:
+    def _message(self, line: ExecutionLog) -> JSON:
         text = _message_text(line)
         shown = text[:MESSAGE].rstrip("\n")
         html = ansi.to_html(shown, self.log_query.q)
@@ -109,7 +111,7 @@ class _LinePresenter:
 
 def present(
     lines: Iterable[Any],
-    run: Any,
+    run: WorkflowExecution,
     log_query: LogQuery | None = None,
     before: datetime | None = None,
     at: UUID | None = None,
@@ -123,14 +125,14 @@ def present(
         before = line.timestamp
 
 
-def _message_text(line: Any) -> str:
+def _message_text(line: ExecutionLog) -> str:
     """Return at most MESSAGE + 1 characters of the message, from the annotation `text` if the query cut it already. A
     carriage return counts as a line end, so that text which a terminal would overwrite stays visible."""
     text: str = line.text if hasattr(line, "text") else line.message[: MESSAGE + 1]
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def format_time(time: datetime, run: object, mode: str, zone: tzinfo) -> str:
+def format_time(time: datetime, run: WorkflowExecution, mode: str, zone: tzinfo) -> str:
     if mode == "relative":
         return list_cells.format_ago(time)
     if mode == "start":
@@ -138,7 +140,7 @@ def format_time(time: datetime, run: object, mode: str, zone: tzinfo) -> str:
     return time_zones.clock(time, "milliseconds", zone)
 
 
-def since_start(time: datetime, run: Any) -> str:
+def since_start(time: datetime, run: WorkflowExecution) -> str:
     """Return "+0:01:02.345", the time since the start of the run or, if pending, its creation; "−" if earlier."""
     passed = (time - (run.started_at or run.created_at)) // timedelta(milliseconds=1)
     seconds, thousandths = divmod(abs(passed), 1000)

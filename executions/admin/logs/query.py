@@ -8,7 +8,8 @@ from uuid import UUID
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from executions.models import LogLevel
+from executions.admin.types import Lines, User
+from executions.models import LogLevel, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
 LEVELS = LogLevel.values  # from the least severe
@@ -70,7 +71,7 @@ class LogQuery:
     def levels(self) -> list[str]:
         return LEVELS[LEVELS.index(self.level) :] if self.level else LEVELS
 
-    def lines(self, run: Any, user: object) -> Any:
+    def lines(self, run: WorkflowExecution, user: User) -> Lines:
         """Return the run's visible lines, filtered by level and node; neither ordered nor searched."""
         lines = run.logs.visible_to(user)
         if self.level and self.level != LEVELS[0]:

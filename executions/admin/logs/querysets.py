@@ -9,6 +9,8 @@ from django.db.models import Q, Window
 from django.db.models.functions import RowNumber
 
 from executions.admin import formatting
+from executions.admin.types import Lines
+from executions.models import ExecutionLog
 from ledgerkit.db import keyset
 
 MESSAGE = 4_000  # characters of a message that are shown at first
@@ -20,7 +22,7 @@ type Key = tuple[datetime, UUID]
 type Range = tuple[int, int]  # positions from 0, both included
 
 
-def key_of(lines: Any, pk: UUID) -> Key | None:
+def key_of(lines: Lines, pk: UUID) -> Key | None:
     """Return the key of a line; None if `lines` does not contain it."""
     found: Key | None = lines.filter(pk=pk).order_by().values_list(*ORDER).first()
     return found
@@ -34,28 +36,28 @@ def lines_before(lines: Any, key: Key) -> Any:
     return lines.filter(keyset.before(ORDER, key))
 
 
-def lines_from(lines: Any, key: Key) -> Any:
+def lines_from(lines: Lines, key: Key) -> Any:
     """Return the line with this key and those after it."""
     return lines.filter(keyset.after(ORDER, key, inclusive=True))
 
 
-def first_lines(lines: Any, number: int) -> list[Any]:
+def first_lines(lines: Lines, number: int) -> list[ExecutionLog]:
     return list(_select_columns(lines).order_by(*ORDER)[:number])
 
 
-def last_lines(lines: Any, number: int) -> list[Any]:
+def last_lines(lines: Lines, number: int) -> list[ExecutionLog]:
     """Return the last `number` lines, oldest first."""
     return list(_select_columns(lines).order_by("-timestamp", "-id")[:number])[::-1]
 
 
-def time_before(lines: Any, line: Any) -> datetime | None:
+def time_before(lines: Lines, line: ExecutionLog) -> datetime | None:
     """Return the time of the line before `line`, from which the page computes the pause."""
     earlier = lines_before(lines, (line.timestamp, line.pk)).order_by("-timestamp", "-id")
     found: datetime | None = earlier.values_list("timestamp", flat=True).first()
     return found
 
 
-def lines_at(lines: Any, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[object]:
+def lines_at(lines: Lines, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[ExecutionLog]:
     """Return the lines at these positions, each with its `place`. Counts from the line `mark` at position `base`, or
     from the first line, so that only the lines in between are read."""
     counted = (lines_from(lines, mark) if mark else lines).order_by().annotate(number=PLACE)
@@ -90,7 +92,7 @@ def with_skipped(lines: list[Any], after: int = -1) -> list[Any]:
     return lines
 
 
-def _select_columns(lines: Any) -> Any:
+def _select_columns(lines: Lines) -> Lines:
     rows = lines.select_related("node_execution").only(*COLUMNS)
     return rows.annotate(text=formatting.first_characters("message", MESSAGE + 1), has_data=Q(data__isnull=False))
 

@@ -12,9 +12,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
+from executions.admin.base import ReadOnlyAdmin
 from executions.admin.nodes import node_admin
 from executions.admin.runs import run_stream
-from executions.models import LogLevel
+from executions.admin.types import Context, Lines
+from executions.models import ExecutionLog, LogLevel, WorkflowExecution
 from executions.querysets import can_see
 from executions.states import ACTIVE
 from ledgerkit.db.timeouts import StatementTimeout, no_sort, statement_timeout
@@ -31,7 +33,7 @@ FOLDER = "admin/executions/logs"
 type View = Callable[..., HttpResponseBase]
 
 
-def urls(admin: Any) -> list[URLPattern]:
+def urls(admin: ReadOnlyAdmin) -> list[URLPattern]:
     """Return the URL patterns, which the admin of runs adds before its own."""
     views: dict[str, tuple[str, Any]] = {
         "logs": ("", log_page),
@@ -48,26 +50,26 @@ def urls(admin: Any) -> list[URLPattern]:
 class LogRequest:
     """A request for the log of a run, with the parsed query and the visible lines."""
 
-    def __init__(self, admin: object, request: HttpRequest, run: Any) -> None:
+    def __init__(self, admin: ReadOnlyAdmin, request: HttpRequest, run: WorkflowExecution) -> None:
         self.admin, self.request, self.run = admin, request, run
         self.log_query = LogQuery.read(request.GET)
         self.every_line = run.logs.visible_to(request.user)
         self.lines = self.log_query.lines(run, request.user)
 
     @property
-    def view(self) -> Any:
+    def view(self) -> Lines:
         """Return the filtered lines from the view's first line on."""
         key = querysets.key_of(self.every_line, self.log_query.start) if self.log_query.start else None
         return querysets.lines_from(self.lines, key) if key else self.lines
 
-    def lines_context(self, lines: list[Any], at: UUID | None = None) -> dict[str, object]:
+    def lines_context(self, lines: list[ExecutionLog], at: UUID | None = None) -> Context:
         """Return the context of _lines.html."""
         before = querysets.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
         log_admin.hide_nodes(self.request.user, self.run, lines)
         return {"lines": lines, "run": self.run, "log_query": self.log_query, "before": before, "at": at}
 
 
-def _view_of_run(admin: Any, view: Callable[[LogRequest], HttpResponseBase]) -> View:
+def _view_of_run(admin: ReadOnlyAdmin, view: Callable[[LogRequest], HttpResponseBase]) -> View:
     """Wrap a view of LogRequest: allow GET and HEAD alone, and check permission for the run and its log."""
 
     @wraps(view)
@@ -85,7 +87,7 @@ def _view_of_run(admin: Any, view: Callable[[LogRequest], HttpResponseBase]) -> 
 
 
 def _respond(
-    admin: object, view: Callable[[LogRequest], HttpResponseBase], request: HttpRequest, run: object
+    admin: ReadOnlyAdmin, view: Callable[[LogRequest], HttpResponseBase], request: HttpRequest, run: WorkflowExecution
 ) -> HttpResponseBase:
     """Call the view with a timeout of LIMIT_MS for each statement, and render its errors as pages."""
     try:
@@ -109,7 +111,7 @@ def _get_run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
 
 
 def _problem_page(
-    admin: object, request: HttpRequest, run: object, state: str, status: int, **more: object
+    admin: ReadOnlyAdmin, request: HttpRequest, run: WorkflowExecution, state: str, status: int, **more: Any
 ) -> HttpResponse:
     """Render a page that explains why it has no lines; for a script only its fragment."""
     context = _frame(admin, request, run) | more | {"state": state}
@@ -117,7 +119,7 @@ def _problem_page(
     return TemplateResponse(request, f"{FOLDER}/{template}", context, status=status)
 
 
-def _frame(admin: Any, request: HttpRequest, run: Any) -> dict[str, object]:
+def _frame(admin: ReadOnlyAdmin, request: HttpRequest, run: WorkflowExecution) -> Context:
     site: dict[str, Any] = admin.admin_site.each_context(request)
     return site | {"opts": admin.opts, "run": run, "title": _("Log")}
 
@@ -167,7 +169,7 @@ def _index_or_none(log: LogRequest, pk: UUID | None) -> index.Index | None:
         return None
 
 
-def _form_context(log: LogRequest) -> dict[str, object]:
+def _form_context(log: LogRequest) -> Context:
     rows = log.run.node_executions.visible_to(log.request.user).only("node_name")
     offered = list(rows.order_by("execution_order", "id")[: node_admin.SHOWN + 1])
     # The selected node stays offered even if the list is cut before it.

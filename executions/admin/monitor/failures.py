@@ -16,6 +16,7 @@ from executions import failure_causes
 from executions.admin import formatting, list_cells
 from executions.admin.filters import presets
 from executions.admin.logs import ansi
+from executions.admin.types import User
 from executions.models import NodeExecution, WorkflowExecution
 from executions.report_texts import LONGEST_LINE
 
@@ -153,7 +154,7 @@ def _run_failure(run: Any, node: Any) -> RunFailure:
     return RunFailure(node, next(filter(None, map(first_line, errors)), ""))
 
 
-def first_failed(user: Any, runs: Iterable[UUID]) -> Any:
+def first_failed(user: User, runs: Iterable[UUID]) -> Any:
     failed = NodeExecution.objects.visible_to(user).failed().filter(workflow_execution__in=runs)
     rows = failed.only("workflow_execution", "status", "node_name")
     rows = rows.annotate(error=formatting.first_characters("error_message", formatting.LINE))
@@ -171,7 +172,7 @@ def group_by_cause(runs: Iterable[FailedRun]) -> list[Cause]:
     return list(found.values())
 
 
-def find_group(user: Any, key: str) -> tuple[Group | None, bool]:
+def find_group(user: User, key: str) -> tuple[Group | None, bool]:
     """Return the cause or place with this key, if it still exists, and whether older failures were left out."""
     runs, are_more = recent_failures(user)
     groups = (group for cause in group_by_cause(runs) for group in (cause, *cause.places.values()))

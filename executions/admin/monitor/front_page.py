@@ -20,6 +20,7 @@ from executions.admin.filters import presets
 from executions.admin.list_cells import DurationCell
 from executions.admin.runs import run_stream
 from executions.admin.timeouts import query_or_none
+from executions.admin.types import Context, Runs, User
 from executions.models import ExecutionStatus, WorkflowExecution
 
 from . import failures, health, retried
@@ -55,13 +56,13 @@ def front_page(request: HttpRequest) -> HttpResponse:
     return page
 
 
-def build_section(name: str, user: object) -> Section:
+def build_section(name: str, user: User) -> Section:
     load, filters = SECTIONS[name]
     return Section(query_or_none(name, lambda: load(user), LIMIT_MS), presets.runs_url(**filters))
 
 
 # --- the sections -----------------------------------------------------------
-def failed_section(user: AbstractBaseUser) -> dict[str, Any]:
+def failed_section(user: User) -> Context:
     runs, are_more = failures.recent_failures(user)
     causes = failures.group_by_cause(runs)
     count = Count(len(runs), presets.runs_url(status="failed", ended="1"), is_more=are_more)
@@ -69,7 +70,7 @@ def failed_section(user: AbstractBaseUser) -> dict[str, Any]:
     return found if causes else found | {"quiet": _why_nothing_failed(user)}
 
 
-def _why_nothing_failed(user: AbstractBaseUser) -> str:
+def _why_nothing_failed(user: User) -> str:
     """Return "no runs", "retried" (failed runs were put back to pending), "well", or "none ended" in the period."""
     seen = WorkflowExecution.objects.visible_to(user).order_by()
     if not seen.exists():
@@ -79,7 +80,7 @@ def _why_nothing_failed(user: AbstractBaseUser) -> str:
     return "well" if seen.filter(ended_at__gte=timezone.now() - failures.PERIOD).exists() else "none ended"
 
 
-def completed_with_failed_nodes(user: object) -> Count:
+def completed_with_failed_nodes(user: User) -> Count:
     """Count the recently completed runs with failed nodes."""
     lately = timezone.now() - failures.PERIOD
     runs = WorkflowExecution.objects.visible_to(user).filter(
@@ -104,7 +105,7 @@ class WaitingRow:
     behind: UUID | None
 
 
-def running_section(user: Any) -> dict[str, Any]:
+def running_section(user: User) -> Context:
     runs = list(_active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")[:ROWS])
     durations = list_cells.duration_cells(runs)
     rows = [RunningRow(run, durations[run.pk]) for run in runs]
@@ -137,16 +138,16 @@ def _reason(run: Any) -> str:
     return "another" if run.behind and not run.is_concurrent else "engine"
 
 
-def _active(user: AbstractBaseUser, status: ExecutionStatus, *columns: str) -> Any:
+def _active(user: User, status: ExecutionStatus, *columns: str) -> Any:
     runs = WorkflowExecution.objects.visible_to(user).filter(status=status)
     return (runs.select_related("workflow") if columns else runs).only(*COLUMNS, *columns)
 
 
-def _count_in(user: AbstractBaseUser, status: ExecutionStatus) -> Count:
+def _count_in(user: User, status: ExecutionStatus) -> Count:
     return _count(WorkflowExecution.objects.visible_to(user).filter(status=status), {"status": status})
 
 
-def _count(runs: Any, filters: dict[str, str]) -> Count:
+def _count(runs: Runs, filters: dict[str, str]) -> Count:
     """Count at most MAX_COUNT runs, which bounds the cost of the query."""
     number = runs.order_by()[: MAX_COUNT + 1].count()
     return Count(min(number, MAX_COUNT), presets.runs_url(**filters), is_more=number > MAX_COUNT)

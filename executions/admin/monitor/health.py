@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from executions.admin.filters import presets
 from executions.admin.filters.run_filters import format_interval
+from executions.admin.types import JSON, User
 from executions.models import ExecutionStatus, WorkflowExecution
 
 from .duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
@@ -107,14 +108,14 @@ def success_percent(completed: int, failed: int) -> float | None:
     return min(found, 99.9) if failed else found
 
 
-def count_ended_runs(user: Any) -> Chart:
+def count_ended_runs(user: User) -> Chart:
     """Return the chart of the last 24 hours."""
     bounds = _bounds(HOURS, timedelta(hours=1))
     counts = {each["place"]: each for each in _count_statuses(user, bounds).values("place").annotate(**OF_STATUS)}
     return _chart(counts, bounds, {"ended": "1"})
 
 
-def busiest_workflows(user: Any) -> list[Health]:
+def busiest_workflows(user: User) -> list[Health]:
     """Return the results of the last 7 days for the workflows with most ended runs."""
     bounds = _bounds(DAYS, timedelta(days=1))
     by_day: dict[UUID, dict[int, Any]] = defaultdict(dict)
@@ -126,7 +127,7 @@ def busiest_workflows(user: Any) -> list[Health]:
     return [_health(each, by_day[pk], bounds) for pk, each in names.items()]
 
 
-def workflow_health(user: Any, workflow: UUID) -> Health | None:
+def workflow_health(user: User, workflow: UUID) -> Health | None:
     """Return the workflow's results of the last 7 days; None if none of its runs ended."""
     bounds = _bounds(DAYS, timedelta(days=1))
     if not (found := list(_by_workflow(user, bounds, workflow=workflow))):
@@ -135,14 +136,14 @@ def workflow_health(user: Any, workflow: UUID) -> Health | None:
     return _health(found[0], {each["place"]: each for each in days}, bounds)
 
 
-def _by_workflow(user: AbstractBaseUser, bounds: list[datetime], **which: object) -> Any:
+def _by_workflow(user: User, bounds: list[datetime], **which: Any) -> Any:
     runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0], **which).order_by()
     took = Percentiles(DURATION, filter=Q(status=COMPLETED))
     found = runs.values("workflow", "workflow__name").annotate(ended=CountOf("status"), percentiles=took)
     return found.order_by("-ended", "workflow")[:WORKFLOWS]
 
 
-def _count_statuses(user: AbstractBaseUser, bounds: list[datetime]) -> Any:
+def _count_statuses(user: User, bounds: list[datetime]) -> Any:
     """Annotate runs with `place`, the interval of `bounds` in which they ended, from 1."""
     starts = Value(bounds[:-1], output_field=ArrayField(DateTimeField()))
     place = Func(F("ended_at"), starts, function="WIDTH_BUCKET", output_field=IntegerField())
@@ -156,14 +157,14 @@ def _bounds(number: int, step: timedelta) -> list[datetime]:
     return [now - step * (number - index) for index in range(number)] + [now + step]
 
 
-def _health(row: dict[str, Any], days: dict[int, Any], bounds: list[datetime]) -> Health:
+def _health(row: JSON, days: dict[int, Any], bounds: list[datetime]) -> Health:
     filters = {"workflow": row["workflow"], "ended": str(DAYS)}
     usual = WorkflowPercentiles.read(row["percentiles"], sum(day["completed"] for day in days.values()))
     ended = Count(row["ended"], presets.runs_url(**filters))
     return Health(row["workflow"], row["workflow__name"], _chart(days, bounds, filters), ended, usual)
 
 
-def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, object]) -> Chart:
+def _chart(counts: dict[int, Any], bounds: list[datetime], filters: JSON) -> Chart:
     """Build the chart from `counts` by place; `filters` lead to the list of the counted runs."""
     numbers = [{name: counts.get(place, {}).get(name, 0) for name in OF_STATUS} for place in range(1, len(bounds))]
     most = max(max(each.values()) for each in numbers)
@@ -172,7 +173,7 @@ def _chart(counts: dict[int, Any], bounds: list[datetime], filters: dict[str, ob
     return Chart(bars, **{name: Count(n, presets.runs_url(**filters, status=name)) for name, n in totals.items()})
 
 
-def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: dict[str, object], most: int) -> Bar:
+def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: JSON, most: int) -> Bar:
     since, until = bounds[place], bounds[place + 1]
     # The interval of the bar replaces the period of the whole chart.
     within = {name: value for name, value in filters.items() if name != "ended"}

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from executions import partitions
 from executions.admin import formatting
+from executions.admin.types import Runs
 from executions.models import (
     ExecutionStatus,
     NodeExecution,
@@ -42,7 +43,7 @@ class Wait:
         return formatting.format_duration(max(0.0, (timezone.now() - self.since).total_seconds()))
 
 
-def longest_waiting(runs: Any, number: int) -> list[Any]:
+def longest_waiting(runs: Runs, number: int) -> list[Any]:
     """Return the `number` new and the `number` retried runs that wait longest, unordered. Retried runs are selected on
     their own, as the oldest run may have been retried a moment ago."""
     new = runs.filter(attempt=1).order_by("created_at", "id")[:number]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import F, Q
+from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -22,14 +22,15 @@ from executions.admin.filters.recent_runs import NewestRunsFilter
 from executions.admin.formatting import StrOrPromise
 from executions.admin.logs import log_admin
 from executions.admin.runs import earlier_attempts
-from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt
+from executions.admin.types import Context
+from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
 SHOWN = 1_000  # on a run's page
 FAILED = 20
 
 
-def nodes_of_run(request: HttpRequest, run: Any) -> list[Any]:
+def nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecution]:
     """The nodes of a run in their order, each with its node's `name` and the times of its earlier attempts. One more
     than SHOWN where there are more."""
     rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node_name")])
@@ -51,7 +52,7 @@ def with_attempts(nodes: list[Any]) -> list[Any]:
     return nodes
 
 
-def failed_nodes_of_run(request: HttpRequest, run: Any) -> list[object]:
+def failed_nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecution]:
     """Return the failed node executions, the first failure first, with error and traceback."""
     rows = run.node_executions.visible_to(request.user).failed().select_related("node").only(*COLUMNS)
     errors = {
@@ -79,7 +80,7 @@ def node_details(user: object, row: Any) -> dict[str, Any]:
     }
 
 
-def selected_node(request: HttpRequest, run: Any, asked: str) -> dict[str, Any] | None:
+def selected_node(request: HttpRequest, run: WorkflowExecution, asked: str) -> Context | None:
     """The details of the run's node execution of the id `asked`; None where it has none that the user may see."""
     if (pk := parse_uuid(asked)) is None:
         return None
@@ -88,7 +89,7 @@ def selected_node(request: HttpRequest, run: Any, asked: str) -> dict[str, Any] 
     return node_details(request.user, row) if row else None
 
 
-def _earlier(nodes: list[Any]) -> Any:
+def _earlier(nodes: list[NodeExecution]) -> Any:
     return NodeExecutionAttempt.objects.filter(node_execution__in=[node for node in nodes if node.attempt > 1])
 
 
@@ -159,7 +160,7 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         "workflow_execution__trigger_type",
     )
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
         if not search_term.strip():
             return queryset, False
         pk = parse_uuid(search_term.strip())

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from executions.models import NodeExecution
+
 ROWS = 100
 
 
@@ -28,7 +30,7 @@ class NodePage:
         return self.last + 1 if self.last < self.total else None
 
 
-def node_page(rows: list[object], asked: str) -> NodePage:
+def node_page(rows: list[NodeExecution], asked: str) -> NodePage:
     """From the row on whose place is `asked`; what is no place leads to the first."""
     is_place = asked.isascii() and asked.isdigit() and len(asked) < 6 and 1 <= int(asked) <= len(rows)
     first = int(asked) if is_place else 1

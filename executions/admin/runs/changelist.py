@@ -4,11 +4,12 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import F, Value
+from django.db.models import F, Model, Value
 from django.http import HttpRequest
 
 from executions.admin.filters.presets import EVERYTHING, VIEW
 from executions.admin.pagination import KeysetChangeList
+from executions.admin.types import JSON
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 ALL = f"?{urlencode(EVERYTHING)}"
@@ -28,7 +29,7 @@ def part_of(request: HttpRequest) -> str | None:
 
 
 class RunChangeList(KeysetChangeList):
-    def get_filters_params(self, params: Any = None) -> dict[str, object]:
+    def get_filters_params(self, params: Any = None) -> JSON:
         return {name: value for name, value in super().get_filters_params(params).items() if name != VIEW}
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
@@ -36,7 +37,7 @@ class RunChangeList(KeysetChangeList):
         self.clear_all_filters_qs = ALL
         return rows
 
-    def _first(self, rows: Any) -> list[Any]:
+    def _first(self, rows: Any) -> list[Model]:
         """Return the first rows. What many of the newest runs have is found along the list's order. What only old ones
         have would be searched through all runs: ordered by an expression without an index, they are found by the index
         on metadata and sorted."""

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from executions.admin import formatting
 from executions.admin.timeouts import query_or_none
+from executions.admin.types import JSON, User
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 
 from . import json_diff
@@ -100,13 +101,13 @@ class Comparison:
         return _payloads(pair.now, pair.then) if pair and pair.now and pair.then else []
 
 
-def last_success(user: Any, run: Any) -> Any:
+def last_success(user: User, run: WorkflowExecution) -> Any:
     """The newest completed run of the workflow that was made before this one, or None."""
     found = successful_runs(user, run).first()
     return with_duration(found) if found else None
 
 
-def successful_runs(user: AbstractBaseUser, run: WorkflowExecution) -> Any:
+def successful_runs(user: User, run: WorkflowExecution) -> Any:
     """The newest first, by the index on the runs of a workflow."""
     rows = WorkflowExecution.objects.visible_to(user).filter(
         workflow=run.workflow_id,
@@ -117,12 +118,12 @@ def successful_runs(user: AbstractBaseUser, run: WorkflowExecution) -> Any:
     return rows.only(*COLUMNS, "workflow").order_by("-created_at", "-id")
 
 
-def compare_with(user: object, run: object, then: Any) -> Comparison | None:
+def compare_with(user: User, run: WorkflowExecution, then: WorkflowExecution) -> Comparison | None:
     """Compare in two queries, and four more for what the documents hold. None where it takes too long."""
     return query_or_none("comparison", lambda: _compare_runs(user, run, then), LIMIT_MS)
 
 
-def _compare_runs(user: Any, run: Any, then: Any) -> Comparison:
+def _compare_runs(user: User, run: WorkflowExecution, then: WorkflowExecution) -> Comparison:
     now, now_is_cut = _nodes(user, run.pk)
     before, before_is_cut = _nodes(user, then.pk)
     pairs = [Pair(row.node_name, row, before.pop(node, None)) for node, row in now.items()]
@@ -145,7 +146,7 @@ def describe_change(slower: float | None) -> str:
     return words % {"duration": formatting.format_duration(abs(slower))}
 
 
-def _nodes(user: Any, run: UUID) -> tuple[dict[UUID, Any], bool]:
+def _nodes(user: User, run: UUID) -> tuple[dict[UUID, Any], bool]:
     """Return the last execution of each node of a run, in their order, with a digest of each text, and whether there
     are more."""
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution=run)
@@ -154,7 +155,7 @@ def _nodes(user: Any, run: UUID) -> tuple[dict[UUID, Any], bool]:
     return {row.node_id: with_duration(row) for row in found[:NODES]}, len(found) > NODES
 
 
-def _digests(names: tuple[str, ...]) -> dict[str, Any]:
+def _digests(names: tuple[str, ...]) -> JSON:
     """Equal documents have equal texts in the database: none is loaded to be compared, however large it is."""
     return {
         f"{name}_digest": MD5(Coalesce(Cast(name, TextField()), Value("null"), output_field=TextField()))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from executions.admin.actions import MAX_REASON, reason
 from executions.admin.base import ReadOnlyAdmin
+from executions.admin.types import Context
 from executions.audit import act_as
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, WorkflowExecution
@@ -39,7 +40,7 @@ class DeleteRunMixin(ReadOnlyAdmin):
             counts[str(model._meta.verbose_name_plural)] = _count_rows(model, pks)
         return [str(run) for run in objs], counts, set(), []
 
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
         said, shown = reason(request), {"max_reason": MAX_REASON} | (extra_context or {})
         if request.method == "POST" and not said:
             messages.error(request, REASON_NEEDED)

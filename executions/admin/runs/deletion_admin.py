@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -38,12 +39,12 @@ class DeletionAdmin(ReadOnlyAdmin):
         "through", "reason", "request_id",
     )  # fmt: skip
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
         if not (term := search_term.strip()):
             return queryset, False
         return queryset.filter(workflow_execution_id=parse_uuid(term)), False
 
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def change_view(self, request: HttpRequest, object_id: str, *args: object, **kwargs: object) -> HttpResponse:

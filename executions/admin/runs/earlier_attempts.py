@@ -3,13 +3,14 @@
 from typing import Any
 
 from executions.admin import formatting
+from executions.admin.types import Attempt
 from executions.models import NodeExecutionAttempt
 
 SHOWN = 100
 DRAWN = 2_000
 
 
-def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> list[object]:
+def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> list[Attempt]:
     """The last of `attempts`, the oldest of them first, with so many letters of each traceback."""
     columns = {"error": formatting.first_characters("error_message", formatting.SHORT)}
     names = ["number", "status", "started_at", "ended_at"]
@@ -20,7 +21,7 @@ def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> lis
     return [with_duration(attempt) for attempt in sorted(found, key=lambda attempt: attempt.number)]
 
 
-def attempt_times(attempts: Any) -> list[Any]:
+def attempt_times(attempts: Any) -> list[Attempt]:
     """When each of `attempts` was, and how it ended, in their order."""
     found = attempts.only("number", "status", "started_at", "ended_at", "node_execution").order_by("-id")[:DRAWN]
     return sorted(found, key=lambda attempt: attempt.number)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from executions.models import NodeExecution
 from executions.states import ExecutionStatus
 from workflows import graph
 
@@ -25,7 +26,7 @@ class Cascade:
 
 
 def summarize_failure(
-    failures: list[object], nodes: list[Any], pairs: Iterable[tuple[UUID, UUID]], *, has_failed: bool
+    failures: list[Any], nodes: list[NodeExecution], pairs: Iterable[tuple[UUID, UUID]], *, has_failed: bool
 ) -> Cascade:
     """`failures` are the first of the failed ones among `nodes`, in the order in which they failed. A run's own end
     settles nodes too: of one that `has_failed`, those fell with it."""

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from executions.admin.types import User
 from executions.audit import Through
+from executions.models import HistoryEntry, WorkflowExecution
 from executions.states import ExecutionStatus
 
 SHOWN = 100
 
 
-def newest_entries(run: Any, user: object) -> tuple[list[Any], bool]:
+def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryEntry], bool]:
     """The last entries, the oldest of them first, and whether there are more. The end of a run may settle hundreds of
     its nodes: those of the run itself are among them all the same, and are never more than its acts."""
     entries = run.history.visible_to(user).select_related("node_execution").only(
@@ -23,7 +25,7 @@ def newest_entries(run: Any, user: object) -> tuple[list[Any], bool]:
     return _with_labels(sorted(found.values(), key=lambda entry: (entry.happened_at, entry.pk))), more
 
 
-def _with_labels(entries: list[Any]) -> list[Any]:
+def _with_labels(entries: list[Any]) -> list[HistoryEntry]:
     """The same, in words that are looked up once and not for each entry."""
     statuses = {status: str(word) for status, word in ExecutionStatus.choices}
     ways = {way: str(word) for way, word in Through.choices}

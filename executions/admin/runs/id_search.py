@@ -1,18 +1,19 @@
 """One box for every id: what is pasted there leads to the page that has it."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.main import SEARCH_VAR
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django.urls import reverse
 
+from executions.admin.types import User
 from executions.models import Deletion, ExecutionLog, NodeExecution, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import forms
@@ -27,7 +28,7 @@ def find_url(site: AdminSite, request: HttpRequest, text: str) -> str | None:
     if not text:
         return None
     rows = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
-    rows = rows or _by_correlation_id(request.user, text)
+    rows: list[Model] = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
     if not rows:
         return find_deletion(site, request, text)
     if len(rows) > 1:
@@ -45,7 +46,7 @@ def find_deletion(site: AdminSite, request: HttpRequest, text: str) -> str | Non
     return f"{reverse(f'{site.name}:executions_deletion_changelist')}?{urlencode({SEARCH_VAR: str(pk)})}"
 
 
-def _by_id(site: AdminSite, request: HttpRequest, pk: UUID) -> list[Any]:
+def _by_id(site: AdminSite, request: HttpRequest, pk: UUID) -> Sequence[Model]:
     for model in (WorkflowExecution, NodeExecution, ExecutionLog):
         if site.get_model_admin(model).has_view_permission(request):
             found = list(model.objects.visible_to(request.user).only("pk").filter(pk=pk))
@@ -60,7 +61,7 @@ def by_correlation_id_or_tag(text: str) -> Q:
     return reduce(or_, (Q(metadata__contains=each) for each in held))
 
 
-def _by_correlation_id(user: Any, text: str) -> list[Any]:
+def _by_correlation_id(user: User, text: str) -> list[WorkflowExecution]:
     """Show the list where runs have it as a tag too."""
     found = (
         WorkflowExecution.objects.visible_to(user)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
-
+from executions.admin.types import User
 from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
@@ -11,18 +10,18 @@ SHOWN = 20
 COLUMNS = ("status", "failed_nodes", "created_at", "started_at", "ended_at", "workflow", "workflow_name")
 
 
-def get_parent(user: Any, named: str | None) -> Any:
+def get_parent(user: User, named: str | None) -> Any:
     """The run of that id, or None where there is none that the user may see."""
     pk = parse_uuid(named) if named else None
     return _rows(user).filter(pk=pk).first() if pk else None
 
 
-def get_children(user: Any, run: Any) -> tuple[list[object], bool]:
+def get_children(user: User, run: WorkflowExecution) -> tuple[list[Any], bool]:
     """The newest ones, and whether there may be more."""
     found = _rows(user).filter(context__contains={"parent_execution_id": str(run.pk)})
     rows = list(found.order_by("-created_at", "-id")[: SHOWN + 1])
     return rows[:SHOWN], len(rows) > SHOWN
 
 
-def _rows(user: AbstractBaseUser) -> Any:
+def _rows(user: User) -> Any:
     return WorkflowExecution.objects.visible_to(user).only(*COLUMNS)

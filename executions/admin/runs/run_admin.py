@@ -2,8 +2,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin.views.main import SEARCH_VAR
-from django.db.models import F, Q
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
+from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -15,6 +15,7 @@ from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters import presets, run_filters
 from executions.admin.formatting import StrOrPromise
 from executions.admin.monitor.front_page import front_page
+from executions.admin.types import Context
 from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
@@ -61,7 +62,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         }
         return super().get_queryset(request).annotate(**shown)
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         """Render the list; with `?part=rows` only the table, which the list's script replaces."""
         part = changelist.part_of(request)
         chosen = {"presets": presets.visible_presets(request.GET), "clocks": list_cells.clock_texts()}
@@ -75,7 +76,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         response.context_data |= saved_views.visible_views(request)  # type: ignore[operator]  # it is a dict
         return response
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return changelist.RunChangeList
 
     def get_urls(self) -> list[Any]:
@@ -90,7 +91,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         address = address or (saved_views.default_view_url(request) if self.has_view_permission(request) else None)
         return redirect(address) if address else None
 
-    def deleted_row_context(self, request: HttpRequest, id: str) -> dict[str, Any]:
+    def deleted_row_context(self, request: HttpRequest, id: str) -> Context:
         return {"deletion": id_search.find_deletion(self.admin_site, request, id)}
 
     def invalid_filter_response(self, request: HttpRequest, **more: Any) -> HttpResponse:
@@ -99,21 +100,21 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     def present_rows(self, request: HttpRequest, rows: Sequence[WorkflowExecution]) -> Sequence[RunRow]:
         return present_runs(request.user, rows)
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
         if not (term := search_term.strip()):
             return queryset, False
         # Beside the filters in one question, so that nothing is cut before them. What few runs have is found by the
         # index on metadata, what many have along the order of the list, until a page is full.
         return queryset.filter(id_search.by_correlation_id_or_tag(term) | Q(pk=parse_uuid(term))), False
 
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(self, request: HttpRequest, context: Context, *args: Any, **kwargs: Any) -> HttpResponse:
         """Render the page; with `?part=...` only that part, which the page's script replaces."""
         if (part := request.GET.get("part")) in PARTS:
             parts = run_page.part_context(request, kwargs["obj"])
             return TemplateResponse(request, PARTS[part], {"run": kwargs["obj"], **parts})
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: WorkflowExecution) -> Context:
         entries, more = history.newest_entries(row, request.user)
         known = {"history": entries, "more_history": more, "history_shown": history.SHOWN}
         return run_page.page_context(request, row) | known | {"tags": tags_of(row)}

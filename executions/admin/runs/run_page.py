@@ -13,6 +13,8 @@ from executions.admin import formatting
 from executions.admin.charts import graph_chart, svg, timeline
 from executions.admin.logs import log_admin
 from executions.admin.nodes import node_admin, paging
+from executions.admin.types import JSON, Context
+from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from executions.states import ExecutionStatus
 from ledgerkit.db.timeouts import no_sort
@@ -28,7 +30,7 @@ NAMED = {
 }
 
 
-def page_context(request: HttpRequest, run: Any) -> dict[str, Any]:
+def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     error = formatting.first_characters("error_message", formatting.LIMIT)
     payloads, others = formatting.payloads(run, *PAYLOADS, error=error, **NAMED)
     shown = {
@@ -45,7 +47,7 @@ def page_context(request: HttpRequest, run: Any) -> dict[str, Any]:
     return others | shown | asked | of_nodes | _related_runs(request, run, others)
 
 
-def part_context(request: HttpRequest, run: Any) -> dict[str, Any]:
+def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     """Return the context that depends on the query: the selected node, and the comparison if it is requested."""
     asked = request.GET.get("node", "")
     chosen = node_admin.selected_node(request, run, asked) if asked else None
@@ -86,14 +88,14 @@ def _nodes(request: HttpRequest, run: Any, tries: list[Any], chosen: UUID | None
     return shown | _graph_context(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
 
 
-def _graph_context(graph: Graph, rows: list[object], ways: set[UUID], chosen: UUID | None) -> dict[str, object]:
+def _graph_context(graph: Graph, rows: list[NodeExecution], ways: set[UUID], chosen: UUID | None) -> Context:
     drawn = graph_chart.draw_graph(graph, rows, ways)
     return {"drawing": drawn, "boxes": svg.render_boxes(drawn, chosen) if drawn else ""}
 
 
 def _in_time(
-    request: HttpRequest, run: object, tries: list[object], rows: list[object], chosen: UUID | None
-) -> dict[str, object]:
+    request: HttpRequest, run: WorkflowExecution, tries: list[Any], rows: list[NodeExecution], chosen: UUID | None
+) -> Context:
     """All lanes where they are asked for."""
     in_time = timeline.build_timeline(run, tries, rows, timezone.now())
     if in_time is None:
@@ -114,12 +116,12 @@ def _graph(request: HttpRequest, run: Any, rows: list[Any] | None) -> Graph:
     return run_graph.of_run(run, executed) if sees_nodes else Graph()
 
 
-def _related_runs(request: HttpRequest, run: Any, named: dict[str, Any]) -> dict[str, Any]:
+def _related_runs(request: HttpRequest, run: WorkflowExecution, named: JSON) -> Context:
     children, more = related.get_children(request.user, run)
     return {"parent": related.get_parent(request.user, named["parent_id"]), "children": children, "more_children": more}
 
 
-def _slower(run: Any, then: Any) -> float | None:
+def _slower(run: WorkflowExecution, then: WorkflowExecution) -> float | None:
     if run.duration_seconds is None or then.duration_seconds is None:
         return None
     return float(run.duration_seconds - then.duration_seconds)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from executions.admin.charts.graph_chart import SHAPES
 from executions.admin.logs import log_admin
+from executions.admin.types import JSON
 from executions.live import stream
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
@@ -171,7 +172,7 @@ def _rows(lines: list[dict[str, Any]], *, with_nodes: bool) -> list[Row]:
     return [_row(line, nodes.get(line["node_execution"])) for line in lines]
 
 
-def _row(line: dict[str, Any], node: NodeExecution | None) -> Row:
+def _row(line: JSON, node: NodeExecution | None) -> Row:
     return Row(
         pk=UUID(line["id"]),
         level=line["level"],
@@ -184,7 +185,7 @@ def _row(line: dict[str, Any], node: NodeExecution | None) -> Row:
     )
 
 
-def _state(row: Any) -> dict[str, object]:
+def _state(row: WorkflowExecution | NodeExecution) -> JSON:
     return {
         "id": str(row.pk),
         "status": row.status,

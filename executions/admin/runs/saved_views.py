@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django import forms
 from django.contrib import messages
@@ -13,7 +14,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import URLPattern, path
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -21,8 +22,10 @@ from django.views.decorators.http import require_POST
 
 from executions.admin.filters import presets, validation
 from executions.admin.filters.presets import VIEW
+from executions.admin.types import Context, User
 from executions.models import SavedView
 from ledgerkit.admin.confirmation import is_confirmed
+from ledgerkit.admin.lists import ModelAdmin
 from ledgerkit.db.models import parse_uuid
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ class ViewForm(ModelForm):
         model = SavedView
         fields = ("name", "is_default", "is_shared", "is_default_for_all")
 
-    def __init__(self, user: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.owner_id != user.pk:
             del self.fields["is_default"]
@@ -87,7 +90,7 @@ def default_view_url(request: HttpRequest) -> str | None:
     return view_url(view) if view else None
 
 
-def visible_views(request: HttpRequest) -> dict[str, Any]:
+def visible_views(request: HttpRequest) -> Context:
     """Return the template context: the views that this user has, the current one, and what the user may do."""
     own = list(SavedView.objects.of(request.user))
     shared = list(SavedView.objects.shared_with(request.user)[: SHARED_SHOWN + 1])
@@ -127,7 +130,7 @@ def _new(request: HttpRequest) -> SavedView:
 
 
 # --- the addresses ----------------------------------------------------------
-def urls(model_admin: Any) -> list[Any]:
+def urls(model_admin: ModelAdmin) -> list[URLPattern]:
     def at(route: str, view: Callable[..., HttpResponse], name: str) -> Any:
         return path(route, model_admin.admin_site.admin_view(partial(view, model_admin)), name=name)
 
@@ -142,25 +145,25 @@ def urls(model_admin: Any) -> list[Any]:
 def _post_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Return the view for POST requests only."""
 
-    def view_of_post(model_admin: object, request: HttpRequest, **kwargs: object) -> HttpResponse:
+    def view_of_post(model_admin: ModelAdmin, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         return require_POST(partial(view, model_admin))(request, **kwargs)
 
     return view_of_post
 
 
-def _open(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
+def _open(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResponse:
     """The address to be shared: it leads to what the view is by then."""
     return redirect(view_url(_get_view(model_admin, request, pk)))
 
 
-def _add(model_admin: Any, request: HttpRequest) -> HttpResponse:
+def _add(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     _get_view(model_admin, request)
     now = filters_of(QueryDict(request.POST.get("filters", "")))
     form = ViewForm(request.user, request.POST, instance=_new(request), prefix="new")
     return _save(model_admin, request, form, now, back=presets.runs_url(**now or presets.EVERYTHING))
 
 
-def _change(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
+def _change(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResponse:
     view = _get_view(model_admin, request, pk, "change")
     now = filters_of(QueryDict(request.POST.get("filters", "")))
     replaced = now if "replace" in request.POST else None
@@ -168,7 +171,7 @@ def _change(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
     return _save(model_admin, request, form, replaced, back=presets.runs_url(**now, **{VIEW: str(pk)}))
 
 
-def _delete(model_admin: Any, request: HttpRequest, pk: Any) -> HttpResponse:
+def _delete(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResponse:
     view = _get_view(model_admin, request, pk, "delete")
     if not is_confirmed(request):
         context = model_admin.admin_site.each_context(request) | {"view": view, "back": view_url(view)}
@@ -193,7 +196,7 @@ def _get_view(model_admin: Any, request: HttpRequest, pk: Any = None, act: str =
     return view
 
 
-def _save(model_admin: Any, request: HttpRequest, form: ViewForm, filters: Any, back: str) -> HttpResponse:
+def _save(model_admin: ModelAdmin, request: HttpRequest, form: ViewForm, filters: Any, back: str) -> HttpResponse:
     """Keeps the view as the form has it, with `filters` unless they are None; or says why not, and goes `back`."""
     try:
         if filters is not None:
@@ -209,7 +212,7 @@ def _save(model_admin: Any, request: HttpRequest, form: ViewForm, filters: Any, 
     return redirect(view_url(form.instance))
 
 
-def _check(model_admin: object, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
+def _check(model_admin: ModelAdmin, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
     if unknown := validation.invalid_parameters(model_admin, request, filters):
         names = get_text_list(validation.describe(model_admin, unknown), pgettext("last in a list", "and"))
         raise ValidationError(_("The list cannot be filtered so, and nothing was saved: %(names)s.") % {"names": names})

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from executions.admin.types import JSON
 from workflows.models import Graph
 
 MAX_CHANGES = 20  # newest changes that are described; older ones are only counted
@@ -115,7 +116,7 @@ def _name_lookup(old: Rows, new: Rows) -> Callable[[str], str]:
     return lambda pk: str((new.get(pk) or old[pk])["name"])
 
 
-def _describe_type(before: dict[str, Any], after: dict[str, Any]) -> str:
+def _describe_type(before: JSON, after: JSON) -> str:
     return _("%(name)s: %(before)s → %(after)s") % {
         "name": after["name"],
         "before": before["node_type"],
@@ -123,10 +124,10 @@ def _describe_type(before: dict[str, Any], after: dict[str, Any]) -> str:
     }
 
 
-def _describe_edge(edge: dict[str, Any], name: Callable[[str], str]) -> str:
+def _describe_edge(edge: JSON, name: Callable[[str], str]) -> str:
     return f"{name(edge['source_node'])} → {name(edge['target_node'])}"
 
 
-def _changed_fields(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def _changed_fields(before: JSON, after: JSON) -> list[str]:
     labels = {"condition": _("condition"), "priority": _("priority"), "label": _("label")}
     return [label for field, label in labels.items() if before[field] != after[field]]

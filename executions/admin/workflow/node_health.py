@@ -19,6 +19,7 @@ from executions.admin.charts import graph_chart
 from executions.admin.filters import recent_runs
 from executions.admin.monitor.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 from executions.admin.monitor.health import COMPLETED, OF_STATUS, Count, success_percent
+from executions.admin.types import JSON, User
 from executions.models import NodeExecution
 from workflows.models import Graph
 
@@ -81,7 +82,7 @@ class Window:
         } | filters
         return f"{reverse('admin:executions_nodeexecution_changelist')}?{urlencode(query)}"
 
-    def health(self, node: UUID, row: dict[str, Any]) -> NodeHealth:
+    def health(self, node: UUID, row: JSON) -> NodeHealth:
         """Build the results of a node from a row of count_executions(), which is empty for a node without any."""
         counts = {name: Count(row.get(name, 0), self.address(node, status=name)) for name in OF_STATUS}
         usual = WorkflowPercentiles.read(row.get("percentiles"), row.get("completed", 0))
@@ -107,13 +108,13 @@ class NodeBox:
         return _("%(name)s: %(word)s; success %(success)s, %(number)d completed, p95 %(p95)s") % (values | counted)
 
 
-def get_node_health(user: Any, window: Window, nodes: Iterable[UUID]) -> dict[UUID, NodeHealth]:
+def get_node_health(user: User, window: Window, nodes: Iterable[UUID]) -> dict[UUID, NodeHealth]:
     """Return the results of each node, with one query."""
     found = {row.pop("node"): row for row in count_executions(user, window)}
     return {node: window.health(node, found.get(node, {})) for node in nodes}
 
 
-def count_executions(user: AbstractBaseUser, window: Window) -> Any:
+def count_executions(user: User, window: Window) -> Any:
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution__in=window.runs).order_by()
     took = Percentiles(DURATION, filter=Q(status=COMPLETED))
     return rows.values("node").annotate(**OF_STATUS, every=CountOf("status"), percentiles=took)

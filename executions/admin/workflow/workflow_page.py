@@ -21,6 +21,7 @@ from executions.admin.filters import presets, recent_runs
 from executions.admin.monitor import health
 from executions.admin.runs import run_stream
 from executions.admin.timeouts import query_or_none
+from executions.admin.types import Context, User
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
 from workflows.models import Graph, Workflow
@@ -57,13 +58,13 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _render(request, "page", context | sections.context())
 
 
-def visible_workflows(user: Any) -> Any:
+def visible_workflows(user: User) -> Any:
     """Return the workflows visible to the user; all of them for a user who may view every run."""
     seen = Workflow.objects.all()
     return seen if can_view_all(user, "executions.view_workflowexecution") else seen.visible_to(user)
 
 
-def _render(request: HttpRequest, name: str, context: dict[str, object], status: int = 200) -> HttpResponse:
+def _render(request: HttpRequest, name: str, context: Context, status: int = 200) -> HttpResponse:
     everywhere = admin.site.each_context(request) | {"opts": Workflow._meta}
     return TemplateResponse(request, f"{FOLDER}/{name}.html", everywhere | context, status=status)
 
@@ -79,7 +80,7 @@ class Sections:
         return can_see(self.user, "nodeexecution", self.workflow.owner_id)
 
     @cached_property
-    def runs(self) -> list[Any] | None:
+    def runs(self) -> list[WorkflowExecution] | None:
         """Return the newest runs, each with its `seconds`."""
         return query_or_none(
             "runs", lambda: durations.with_seconds(recent_runs.newest_runs(self.user, self.workflow.pk)), LIMIT_MS
@@ -103,14 +104,15 @@ class Sections:
 
         return query_or_none("health", load, LIMIT_MS)
 
-    def context(self) -> dict[str, Any]:
+    def context(self) -> Context:
         runs, view = self.runs or [], self.request.GET.get("view", "")
         usual = self.health[0].usual if self.health else None
         return {
             "view": view if view in VIEWS else VIEWS[0],
             "health": self.health,
             "runs": runs,
-            "last": self._last(),
+            "last": (last := next(iter(runs), None)),
+            "last_ago": list_cells.format_ago(last.started_at or last.created_at) if last else "",
             "last_success": next((run for run in runs if run.status == ExecutionStatus.COMPLETED), None),
             "chart": durations.build_chart(runs, self.changes, usual),
             "statuses": ExecutionStatus.choices,
@@ -119,13 +121,7 @@ class Sections:
             "may_see_nodes": self.may_see_nodes,
         } | (self._node_sections() if self.may_see_nodes else {})
 
-    def _last(self) -> Any:
-        last = next(iter(self.runs or []), None)
-        if last is not None:
-            last.ago = list_cells.format_ago(last.started_at or last.created_at)
-        return last
-
-    def _node_sections(self) -> dict[str, object]:
+    def _node_sections(self) -> Context:
         found = query_or_none(
             "changes",
             lambda: graph_changes.describe_changes(self.changes, graph_changes.load_graphs(self.changes)),
@@ -139,7 +135,7 @@ class Sections:
             "today": self.today,
         }
 
-    def _graph(self) -> dict[str, object] | None:
+    def _graph(self) -> Context | None:
         """Return the graph with the results of its nodes; `drawing` is None if it is too large to draw."""
         if (today := self.today) is None:
             return None
@@ -149,12 +145,12 @@ class Sections:
         found = query_or_none("nodes", lambda: node_health.get_node_health(self.user, window, nodes), LIMIT_MS)
         return None if found is None else _with_node_health(today, found) | {"number": window.number}
 
-    def _grid(self) -> dict[str, object] | None:
+    def _grid(self) -> Context | None:
         if (today := self.today) is None:
             return None
         return query_or_none("grid", lambda: self._build_grid(today), LIMIT_MS)
 
-    def _build_grid(self, today: Graph) -> dict[str, object]:
+    def _build_grid(self, today: Graph) -> Context:
         number = status_grid.columns_for(len(today.nodes))
         found = status_grid.grid_page(self.user, self.workflow.pk, self.request.GET, self.runs or [], number)
         # An older page of the grid has runs whose changes are not among the newest ones.
@@ -163,7 +159,7 @@ class Sections:
         return {"page": found, "drawn": drawn}
 
 
-def _with_node_health(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> dict[str, object]:
+def _with_node_health(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> Context:
     plan, rows = graph_chart.draw_graph(today, [], set()), node_health.sort_topologically(today, found)
     return {
         "drawing": plan,
