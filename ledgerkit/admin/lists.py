@@ -27,6 +27,9 @@ else:
 EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]  # form field of an action
 
 
+type Choice = tuple[str, Any]  # a value of a filter and its title
+
+
 @dataclass(frozen=True)
 class Chip:
     """An active filter, displayed above the table. `without` is the URL of the list without it."""
@@ -40,13 +43,13 @@ class Chip:
 class ConstantFilter(admin.SimpleListFilter):
     """A filter whose choices are the constant `offered`; needs no query. Any other value is rejected."""
 
-    offered: ClassVar[Sequence[tuple[str, object]]]
+    offered: ClassVar[Sequence[Choice]]
 
     @classmethod
     def parameters(cls) -> Iterable[str]:
         return (str(cls.parameter_name),)
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[Choice]:
         return self.offered
 
     def has_output(self) -> bool:

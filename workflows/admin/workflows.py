@@ -192,7 +192,9 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             else self.response_post_save_change(request, obj)
         )
 
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         try:
             return super().delete_view(request, object_id, extra_context)
         except HasHistory as refusal:
@@ -216,21 +218,21 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         return {"move_to_trash": row.deleted_at is None, "restore": row.deleted_at is not None}.get(action, True)
 
     @admin.action(permissions=["change"], description=_("Move to trash"), location=EVERYWHERE)
-    def move_to_trash(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def move_to_trash(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> HttpResponse | None:
         done = gettext("Moved %(count)d %(items)s to the trash.")
         gone = {row.pk: IN_TRASH for row in queryset if row.deleted_at}
         question = Question("move_to_trash", TRASH, TRASH_EFFECT, list(queryset), gone, takes_reason=False)
         return self._each(request, question, Workflow.soft_delete, done)
 
     @admin.action(permissions=["change"], description=_("Restore"), location=EVERYWHERE)
-    def restore(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def restore(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> HttpResponse | None:
         done = gettext("Restored %(count)d %(items)s.")
         there = {row.pk: NOT_IN_TRASH for row in queryset if not row.deleted_at}
         question = Question("restore", RESTORE, "", list(queryset), there, takes_reason=False)
         return self._each(request, question, Workflow.restore, done)
 
     @admin.action(permissions=["delete"], description=_("Delete"))
-    def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> HttpResponse | None:
         done = gettext("Deleted %(count)d %(items)s.")
         rows = list(queryset)
         executed = {row.pk: format_lazy(EXECUTED, workflow=row) for row in rows if row.executions.exists()}

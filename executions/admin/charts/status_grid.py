@@ -38,7 +38,7 @@ UNREPORTED = "unreported"  # the run's graph has the node, and nobody has told o
 class Page:
     """`runs` are newest first; `older` and `newer` the ids of runs at its ends where there are more beyond them."""
 
-    runs: list[Any]
+    runs: list[WorkflowExecution]
     older: UUID | None = None
     newer: UUID | None = None
 
@@ -95,7 +95,9 @@ def columns_for(nodes: int) -> int:
     return min(COLUMNS, max(FEWEST, SQUARES // max(1, nodes)))
 
 
-def grid_page(user: User, workflow: UUID, query: Mapping[str, str], found: list[Any], number: int) -> Page:
+def grid_page(
+    user: User, workflow: UUID, query: Mapping[str, str], found: list[WorkflowExecution], number: int
+) -> Page:
     """The newest ones are among `found`; others are asked for. A run that is gone leads to the newest ones."""
     name = NEWER if NEWER in query else OLDER
     seen, pk = WorkflowExecution.objects.visible_to(user), parse_uuid(query.get(name))
@@ -141,8 +143,8 @@ def node_executions_of(user: User, runs: Iterable[WorkflowExecution]) -> Any:
     )
 
 
-def _graphs(runs: list[Any]) -> dict[UUID, Graph]:
-    return get_graphs({run.graph_id for run in runs} - {None})
+def _graphs(runs: list[WorkflowExecution]) -> dict[UUID, Graph]:
+    return get_graphs({run.graph_id for run in runs if run.graph_id})
 
 
 def _names(graphs: Iterable[Graph], executed: set[UUID]) -> dict[UUID, str]:

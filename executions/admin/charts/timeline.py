@@ -11,7 +11,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from executions.admin import formatting
-from executions.models import NodeExecution
+from executions.admin.types import Attempt
+from executions.models import NodeExecution, WorkflowExecution
 from executions.states import ExecutionStatus
 
 from .graph_chart import shorten
@@ -109,7 +110,9 @@ class Timeline:
         return [self.lanes[place] for place in sorted(ranked[:LANES])]
 
 
-def build_timeline(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now: datetime) -> Timeline | None:
+def build_timeline(
+    run: WorkflowExecution, tries_of_run: Iterable[Attempt], nodes: list[Any], now: datetime
+) -> Timeline | None:
     """`nodes` have their earlier tries as `tries`. None where nothing has started yet."""
     tries_of_run = list(tries_of_run)
     whole = list(spans_of(run, tries_of_run, now))
@@ -122,12 +125,12 @@ def build_timeline(run: Any, tries_of_run: Iterable[Any], nodes: list[Any], now:
     return Timeline(scale, Lane(run, whole, scale), [Lane(row, found, scale) for row, found in each], undrawn)
 
 
-def _count_hidden(row: Any, tries: list[object]) -> int:
+def _count_hidden(row: Any, tries: list[Attempt]) -> int:
     earlier: int = row.attempt - 1
     return max(0, earlier - len(tries))
 
 
-def spans_of(row: Any, tries: Iterable[Any], now: datetime) -> Iterator[Span]:
+def spans_of(row: Any, tries: Iterable[Attempt], now: datetime) -> Iterator[Span]:
     """The waits and the tries of a row, the present one last. What is open ends now; what is skipped waits for
     nothing."""
     since: datetime | None = row.created_at

@@ -15,7 +15,7 @@ from executions import partitions
 from executions.admin.pagination import FIND, NEWER, OLDER
 from executions.admin.types import JSON
 from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowExecution
-from ledgerkit.admin.lists import ConstantFilter, ModelAdmin
+from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Node, Workflow
@@ -56,7 +56,7 @@ class PeriodFilter(ConstantFilter):
     )
     column: ClassVar[str]
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(**{f"{self.column}__gte": self.bound(_period_start(value))})
 
     def bound(self, moment: datetime) -> object:
@@ -101,7 +101,7 @@ class WorkflowFilter(ConstantFilter):
         """Render the filter also when the search matched no workflow, with a message."""
         return super().has_output() or bool(self.find)
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         seen = Workflow.objects.visible_to(request.user)
         possible = seen.alive().filter(name__icontains=self.find) if self.find else seen.alive()
         # One more than is offered, to see whether the list is cut.
@@ -118,7 +118,7 @@ class WorkflowFilter(ConstantFilter):
 
 
 class NodesWorkflowFilter(WorkflowFilter):
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
         return queryset.filter(node__in=list(Node.objects.filter(workflow=UUID(value)).values_list("id", flat=True)))
 
@@ -132,7 +132,7 @@ class RunFieldFilter(ConstantFilter):
     shown: ClassVar[int]
     runs: Any = None
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         given = {name: parse_uuid(self.request.GET.get(name)) for name in self.NARROWING}
         which = {self.NARROWING[name]: pk for name, pk in given.items() if pk} | {str(self.parameter_name): value}
         seen = WorkflowExecution.objects.visible_to(self.request.user)
@@ -154,7 +154,7 @@ class LinesWorkflowFilter(RunFieldFilter, WorkflowFilter):
 class LinkedFilter(ConstantFilter):
     """Filter set by links from other pages; listed only while it is in use."""
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         value = self.value()
         return [] if value is None else [(value, str(_parse_id(value)))]
 

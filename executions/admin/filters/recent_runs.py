@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from executions.admin.types import User
+from executions.admin.types import Runs, User
 from executions.models import WorkflowExecution
-from ledgerkit.admin.lists import ModelAdmin
+from ledgerkit.admin.lists import Choice, ModelAdmin
 from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Workflow
@@ -35,14 +35,14 @@ def newest_runs(user: User, workflow: UUID) -> list[WorkflowExecution]:
     return list(first_rows(WorkflowExecution.objects.visible_to(user), workflow, Q(), ORDER, RUNS))
 
 
-def first_rows(seen: Any, workflow: UUID, where: Q, order: Sequence[str], number: int) -> Any:
+def first_rows(seen: Runs, workflow: UUID, where: Q, order: Sequence[str], number: int) -> Runs:
     """Return the first runs of `seen` in this order, from the index on the runs of a workflow."""
     workflows = Workflow.objects.filter(pk=workflow)
     found = keyset.first_of_each(workflows, seen.filter(where), "workflow", order, number)
     return WorkflowExecution.objects.filter(pk__in=found).only(*COLUMNS).order_by(*order)
 
 
-def get_run(user: User, workflow: UUID, pk: UUID) -> Any:
+def get_run(user: User, workflow: UUID, pk: UUID) -> WorkflowExecution | None:
     """Return the run; None if the workflow has no such run visible to the user."""
     return WorkflowExecution.objects.visible_to(user).filter(workflow=workflow, pk=pk).only(*COLUMNS).first()
 
@@ -59,13 +59,13 @@ class NewestRunsFilter(LinkedFilter):
     parameter_name = "newest_runs"
     runs: Any = None
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         if (value := self.value()) is None:
             return []
         workflow, number = _parse_value(value)
         return [(value, _("The newest %(number)d of %(workflow)s") % {"number": number, "workflow": workflow})]
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         workflow, number = _parse_value(value)
         self.runs = first_rows(WorkflowExecution.objects.all(), workflow, Q(), ORDER, number).order_by()
         return queryset

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Model, QuerySet
@@ -13,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.admin.monitor import duration_percentiles, failures
 from ledgerkit import time_zones
-from ledgerkit.admin.lists import ConstantFilter, ModelAdmin
+from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
 from workflows.models import Workflow
 
@@ -55,12 +54,12 @@ class EndedBetweenFilter(LinkedFilter):
     title = _("exact time of the end")
     parameter_name = "ended_between"
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         if (value := self.value()) is None:
             return []
         return [(value, " – ".join(map(time_zones.clock, _parse_interval(value))))]
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         since, until = _parse_interval(value)
         return queryset.filter(ended_at__gte=since, ended_at__lt=until)
 
@@ -70,7 +69,7 @@ class FailedNodesFilter(ConstantFilter):
     parameter_name = "has_failed_nodes"
     offered = (("true", _("With failed nodes")), ("false", _("Without")))
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(failed_nodes__gt=0) if value == "true" else queryset.filter(failed_nodes=0)
 
 
@@ -81,7 +80,7 @@ class PaceFilter(ConstantFilter):
     parameter_name = "pace"
     offered = (("slow", _("Slower than 95 of 100 runs of its workflow (of the 200 busiest workflows)")),)
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(duration_percentiles.is_slow(), created_at__gte=duration_percentiles.since())
 
 
@@ -90,7 +89,7 @@ class OwnerFilter(ConstantFilter):
     parameter_name = "owner"
     offered = (("me", _("Me")),)
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
         mine = Workflow.objects.filter(owner=self.request.user.pk).order_by("-id").values_list("id", flat=True)
         found = list(mine[: MAX_OWNED + 1])
@@ -106,7 +105,7 @@ class CauseFilter(LinkedFilter):
     parameter_name = "cause"
     found: failures.Group | None = None
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         if (value := self.value()) is None:
             return []
         self.found, are_more = failures.find_group(request.user, value)
@@ -114,7 +113,7 @@ class CauseFilter(LinkedFilter):
             return [(value, _("Not seen in the last 24 hours"))]
         return [(value, failures.group_title(self.found.title, are_more=are_more))]
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(pk__in=[failed.run.pk for failed in self.found.runs] if self.found else [])
 
 

@@ -28,7 +28,7 @@ class LogPage:
     """Lines of one page. `older` and `newer` are the ids that the links to the neighbouring pages carry; `at` is the
     requested line, and `is_missing` says that the view does not contain it."""
 
-    lines: list[Any] = field(default_factory=list)
+    lines: list[ExecutionLog] = field(default_factory=list)
     older: UUID | None = None
     newer: UUID | None = None
     at: UUID | None = None

@@ -28,15 +28,15 @@ def key_of(lines: Lines, pk: UUID) -> Key | None:
     return found
 
 
-def lines_after(lines: Any, key: Key) -> Any:
+def lines_after(lines: Lines, key: Key) -> Lines:
     return lines.filter(keyset.after(ORDER, key))
 
 
-def lines_before(lines: Any, key: Key) -> Any:
+def lines_before(lines: Lines, key: Key) -> Lines:
     return lines.filter(keyset.before(ORDER, key))
 
 
-def lines_from(lines: Lines, key: Key) -> Any:
+def lines_from(lines: Lines, key: Key) -> Lines:
     """Return the line with this key and those after it."""
     return lines.filter(keyset.after(ORDER, key, inclusive=True))
 

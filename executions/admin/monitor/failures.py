@@ -142,7 +142,7 @@ def _failed_run(run: Any, failure: RunFailure, ends: dict[UUID, str | None]) -> 
     return FailedRun(run, failure, failure_causes.cause(failure.line, ansi.strip_ansi(end or "")))
 
 
-def first_failures(user: Any, runs: Sequence[Any]) -> dict[UUID, RunFailure]:
+def first_failures(user: User, runs: Sequence[Any]) -> dict[UUID, RunFailure]:
     """Return the failure of each of `runs`, which have the annotation `error`, by the id of the run, with one query."""
     first = {row.workflow_execution_id: row for row in first_failed(user, [run.pk for run in runs])} if runs else {}
     return {run.pk: _run_failure(run, first.get(run.pk)) for run in runs}

@@ -138,7 +138,7 @@ def _reason(run: Any) -> str:
     return "another" if run.behind and not run.is_concurrent else "engine"
 
 
-def _active(user: User, status: ExecutionStatus, *columns: str) -> Any:
+def _active(user: User, status: ExecutionStatus, *columns: str) -> Runs:
     runs = WorkflowExecution.objects.visible_to(user).filter(status=status)
     return (runs.select_related("workflow") if columns else runs).only(*COLUMNS, *columns)
 

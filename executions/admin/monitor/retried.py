@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from executions import partitions
 from executions.admin import formatting
-from executions.admin.types import Runs
+from executions.admin.types import Runs, User
 from executions.models import (
     ExecutionStatus,
     NodeExecution,
@@ -53,7 +53,7 @@ def longest_waiting(runs: Runs, number: int) -> list[Any]:
     return [*new, *again.order_by(F("kept").asc(nulls_first=True), "id")[:number]]
 
 
-def get_waits(user: Any, runs: list[Any]) -> dict[UUID, Wait]:
+def get_waits(user: User, runs: list[Any]) -> dict[UUID, Wait]:
     """Return the wait of each run by its id, with two queries."""
     again = [run.pk for run in runs if run.attempt > 1]
     attempts = {row.workflow_execution_id: row for row in _attempts(again)} if again else {}
@@ -72,14 +72,14 @@ def _failure(attempt: Any, node: Any) -> Failure:
     return Failure(node.name if node else None, line)
 
 
-def _attempts(runs: list[Any]) -> Any:
+def _attempts(runs: list[UUID]) -> Any:
     """Return the newest archived attempt of each run. It is written by the retry, so its UUIDv7 is the time of that."""
     rows: Any = WorkflowExecutionAttempt.objects.filter(workflow_execution__in=runs).only("workflow_execution")
     rows = rows.annotate(error=formatting.first_characters("error_message", formatting.LINE))
     return rows.order_by("workflow_execution_id", "-number").distinct("workflow_execution_id")
 
 
-def _failed_nodes(user: AbstractBaseUser, runs: list[object]) -> Any:
+def _failed_nodes(user: User, runs: list[UUID]) -> Any:
     """Return, for each run, the failed attempt that ended first among the nodes that the retry reset."""
     waiting = NodeExecution.objects.visible_to(user).filter(
         workflow_execution__in=runs, status=ExecutionStatus.PENDING, attempt__gt=1

@@ -44,7 +44,7 @@ def nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecu
     return nodes
 
 
-def with_attempts(nodes: list[Any]) -> list[Any]:
+def with_attempts(nodes: list[Any]) -> list[NodeExecution]:
     """The same, each with its earlier attempts as _node_row.html shows them."""
     earlier = _by_node(earlier_attempts.newest_attempts(_earlier(nodes), formatting.SHORT))
     for node in nodes:

@@ -1,7 +1,6 @@
 """The table of a run's nodes, by the hundred: a page of a thousand rows is read by nobody and slow for everybody."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from executions.models import NodeExecution
 
@@ -12,7 +11,7 @@ ROWS = 100
 class NodePage:
     """Places are counted from 1."""
 
-    rows: list[Any]
+    rows: list[NodeExecution]
     first: int
     total: int
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from executions.admin import formatting
 from executions.admin.timeouts import query_or_none
-from executions.admin.types import JSON, User
+from executions.admin.types import JSON, Runs, User
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 
 from . import json_diff
@@ -101,13 +101,13 @@ class Comparison:
         return _payloads(pair.now, pair.then) if pair and pair.now and pair.then else []
 
 
-def last_success(user: User, run: WorkflowExecution) -> Any:
+def last_success(user: User, run: WorkflowExecution) -> WorkflowExecution | None:
     """The newest completed run of the workflow that was made before this one, or None."""
     found = successful_runs(user, run).first()
     return with_duration(found) if found else None
 
 
-def successful_runs(user: User, run: WorkflowExecution) -> Any:
+def successful_runs(user: User, run: WorkflowExecution) -> Runs:
     """The newest first, by the index on the runs of a workflow."""
     rows = WorkflowExecution.objects.visible_to(user).filter(
         workflow=run.workflow_id,

@@ -15,9 +15,9 @@ LEFT_OUT = (ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
 @dataclass
 class Cascade:
     first: Any  # the node execution that failed first, with error and traceback, or None
-    others: list[Any]  # that failed after it, the first of them
+    others: list[NodeExecution]  # that failed after it, the first of them
     later: int  # how many failed after it
-    fallen: list[Any]  # skipped or cancelled because of it
+    fallen: list[NodeExecution]  # skipped or cancelled because of it
     ways: set[UUID]  # the nodes from which it went on to others
 
     @property
@@ -26,7 +26,7 @@ class Cascade:
 
 
 def summarize_failure(
-    failures: list[Any], nodes: list[NodeExecution], pairs: Iterable[tuple[UUID, UUID]], *, has_failed: bool
+    failures: list[NodeExecution], nodes: list[NodeExecution], pairs: Iterable[tuple[UUID, UUID]], *, has_failed: bool
 ) -> Cascade:
     """`failures` are the first of the failed ones among `nodes`, in the order in which they failed. A run's own end
     settles nodes too: of one that `has_failed`, those fell with it."""
@@ -34,6 +34,6 @@ def summarize_failure(
     after = graph.descendants(failed, pairs)
     left_out = [row for row in nodes if row.status in LEFT_OUT]
     fallen = [row for row in left_out if (row.settled and has_failed) or row.node_id in after]
-    first, *others = failures or [None]
+    first, others = next(iter(failures), None), failures[1:]
     ways = {*failed, *(row.node_id for row in fallen if row.node_id in after)}
     return Cascade(first, others, max(len(failed) - 1, len(others)), fallen, ways)

@@ -27,8 +27,8 @@ def find_url(site: AdminSite, request: HttpRequest, text: str) -> str | None:
     may not see."""
     if not text:
         return None
-    rows = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
     rows: list[Model] = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
+    rows = rows or [*_by_correlation_id(request.user, text)]
     if not rows:
         return find_deletion(site, request, text)
     if len(rows) > 1:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
 from executions.admin import list_cells
 from executions.admin.list_cells import DurationCell
 from executions.admin.monitor import failures
 from executions.admin.monitor.failures import RunFailure
+from executions.admin.types import User
 from executions.models import ExecutionStatus, WorkflowExecution
 
 NO_FAILURE = RunFailure(None, "")
@@ -26,7 +25,7 @@ class RunRow:
     tags: list[str]
 
 
-def present_runs(user: AbstractBaseUser | AnonymousUser, runs: Sequence[Any]) -> list[RunRow]:
+def present_runs(user: User, runs: Sequence[Any]) -> list[RunRow]:
     """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with two queries."""
     failed = [run for run in runs if run.status == ExecutionStatus.FAILED or run.failed_nodes]
     found = failures.first_failures(user, failed)

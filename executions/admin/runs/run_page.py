@@ -13,8 +13,8 @@ from executions.admin import formatting
 from executions.admin.charts import graph_chart, svg, timeline
 from executions.admin.logs import log_admin
 from executions.admin.nodes import node_admin, paging
-from executions.admin.types import JSON, Context
-from executions.models import NodeExecution, WorkflowExecution
+from executions.admin.types import JSON, Attempt, Context
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from executions.states import ExecutionStatus
 from ledgerkit.db.timeouts import no_sort
@@ -53,7 +53,7 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     chosen = node_admin.selected_node(request, run, asked) if asked else None
     then = compare.last_success(request.user, run)
     compares = then is not None and "compare" in request.GET
-    comparison = compare.compare_with(request.user, run, then) if compares else None
+    comparison = compare.compare_with(request.user, run, then) if then and compares else None
     return {
         "chosen": chosen,
         "chosen_id": chosen and chosen["node"].pk,
@@ -65,14 +65,14 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     }
 
 
-def _lines(request: HttpRequest, run: Any) -> list[Any]:
+def _lines(request: HttpRequest, run: WorkflowExecution) -> list[ExecutionLog]:
     """Return the newest log lines. Only those that are shown are read, however many lines the run has."""
     with no_sort():
         lines = log_admin.newest_lines(run.logs.visible_to(request.user))
     return log_admin.hide_nodes(request.user, run, lines)
 
 
-def _nodes(request: HttpRequest, run: Any, tries: list[Any], chosen: UUID | None) -> dict[str, Any]:
+def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], chosen: UUID | None) -> Context:
     """The same rows four times: as what went wrong, as graph, in time, and as a table."""
     found, failures = node_admin.nodes_of_run(request, run), node_admin.failed_nodes_of_run(request, run)
     rows, more = found[: node_admin.SHOWN], len(found) > node_admin.SHOWN
@@ -94,7 +94,7 @@ def _graph_context(graph: Graph, rows: list[NodeExecution], ways: set[UUID], cho
 
 
 def _in_time(
-    request: HttpRequest, run: WorkflowExecution, tries: list[Any], rows: list[NodeExecution], chosen: UUID | None
+    request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], rows: list[NodeExecution], chosen: UUID | None
 ) -> Context:
     """All lanes where they are asked for."""
     in_time = timeline.build_timeline(run, tries, rows, timezone.now())
@@ -109,7 +109,7 @@ def _in_time(
     }
 
 
-def _graph(request: HttpRequest, run: Any, rows: list[Any] | None) -> Graph:
+def _graph(request: HttpRequest, run: WorkflowExecution, rows: list[Any] | None) -> Graph:
     """Empty for those who may not see what the run executed. `rows` are all executions; None if they are too many."""
     sees_nodes, _lines = can_see_nodes_and_logs(request.user, run)
     executed = None if rows is None else {row.node_id: row.name for row in rows}

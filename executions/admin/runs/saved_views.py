@@ -131,7 +131,7 @@ def _new(request: HttpRequest) -> SavedView:
 
 # --- the addresses ----------------------------------------------------------
 def urls(model_admin: ModelAdmin) -> list[URLPattern]:
-    def at(route: str, view: Callable[..., HttpResponse], name: str) -> Any:
+    def at(route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
         return path(route, model_admin.admin_site.admin_view(partial(view, model_admin)), name=name)
 
     return [

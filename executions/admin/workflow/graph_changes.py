@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.admin.types import JSON
+from executions.models import WorkflowExecution
 from workflows.models import Graph
 
 MAX_CHANGES = 20  # newest changes that are described; older ones are only counted
@@ -40,7 +41,7 @@ class Change:
     """A change of the graph. `run` is the first run with graph `after`; the newest change has the highest number."""
 
     number: int
-    run: Any
+    run: WorkflowExecution
     before: UUID
     after: UUID
 

@@ -4,11 +4,11 @@ over time, and changes of its definition. Requires permission to view runs; Djan
 Each section has its own queries and timeout, so that one may fail alone.
 """
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -58,7 +58,7 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _render(request, "page", context | sections.context())
 
 
-def visible_workflows(user: User) -> Any:
+def visible_workflows(user: User) -> QuerySet[Workflow]:
     """Return the workflows visible to the user; all of them for a user who may view every run."""
     seen = Workflow.objects.all()
     return seen if can_view_all(user, "executions.view_workflowexecution") else seen.visible_to(user)
