@@ -10,13 +10,14 @@ from executions.admin.logs import ansi
 from executions.admin.logs.html import render_rows
 from executions.admin.logs.presenter import present
 from executions.admin.logs.query import LogQuery
+from executions.models import WorkflowExecution
 
 register = template.Library()
 
 
 @register.simple_tag
 def log_lines(
-    lines: Iterable[object], run: object, log_query: Any = None, before: Any = None, at: Any = None
+    lines: Iterable[object], run: WorkflowExecution, log_query: Any = None, before: Any = None, at: Any = None
 ) -> SafeString:
     """Render `{% log_lines lines run log_query before at %}`; only `lines` and `run` are required."""
     log_query = log_query or LogQuery()

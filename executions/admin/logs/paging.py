@@ -58,7 +58,7 @@ def first_page(query: QueryDict, lines: Lines, every_line: Lines, at: UUID | Non
     return _page_around(lines, every_line, at) if at else _page_after(lines, None)
 
 
-def search_page(query: QueryDict, lines: object, index: Index) -> LogPage:
+def search_page(query: QueryDict, lines: Lines, index: Index) -> LogPage:
     """Return the matches starting at the line in `at`, `after` or `before`, with the lines around them."""
     matches = (index.matches or [])[: index.count]
     place = index.place or 0

@@ -97,6 +97,6 @@ def _select_columns(lines: Lines) -> Lines:
     return rows.annotate(text=formatting.first_characters("message", MESSAGE + 1), has_data=Q(data__isnull=False))
 
 
-def _with_position(line: Any, place: int) -> object:
+def _with_position(line: Any, place: int) -> Any:
     line.place = place
     return line

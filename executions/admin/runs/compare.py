@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import TextField, Value
 from django.db.models.functions import MD5, Cast, Coalesce
 from django.utils.functional import cached_property
