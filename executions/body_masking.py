@@ -45,7 +45,7 @@ def forget_after_request() -> Iterator[None]:
 def remember(sent: object, body: Any, scrubber: Scrubber, found: frozenset[str]) -> None:
     """`body` is what was sent, clear of what `scrubber` knows; `found` are values that stood in it."""
     texts: dict[str, str] = {}
-    documents: dict[int, tuple[Any, object]] = {}
+    documents: dict[int, tuple[object, object]] = {}
     for before, item in zip(_items(sent), _items(body), strict=True):
         for value, clean in zip(before.values(), item.values(), strict=True):
             if isinstance(clean, str):

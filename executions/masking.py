@@ -137,7 +137,7 @@ def mask_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: b
     and repeated finds only masks there."""
     for row in rows:
         report_texts.complete(row)
-    models: set[Any] = set(map(type, rows))
+    models: set[object] = set(map(type, rows))
     names = {model: maskable_fields(model) for model in models}
     pieces = [_piece(row, names[type(row)]) for row in rows]
     more, _known_now = mask(pieces, act, using, new=new)

@@ -39,7 +39,7 @@ class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
 class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
     RUN: str
 
-    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: object) -> list[M]:
         objs = list(objs)
         for row in objs:
             row.check_documents()  # type: ignore[attr-defined]

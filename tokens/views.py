@@ -57,7 +57,7 @@ class LedgerView(APIView):
         with translation.override("en"), timezone.override(UTC), act_as(through=Through.API):
             return super().dispatch(request, *args, **kwargs)
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: Any, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
         set_actor(user=request.user, token=request.auth)
 
@@ -72,5 +72,5 @@ class UnknownAddressView(LedgerView):
 
     head = post = put = patch = delete = get
 
-    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Any, *args: object, **kwargs: Any) -> Response:
         return self.get(request)

@@ -40,7 +40,7 @@ class ListRow:
 class KeysetChangeList(StrictChangeList):
     """Change list ordered by the model admin's `keyset`: a time and the id, or the id alone (UUIDv7 sorts by time)."""
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: object = None) -> Any:
         for name in (OLDER, NEWER):  # links to another filter start at its newest row
             self.params.pop(name, None)
             self.filter_params.pop(name, None)

@@ -144,7 +144,7 @@ class Execution(VersionedModel, Timed):
 
     def _update_masked_by(
         self, rows: Any, act: str, changes: dict[str, Any], known: masking.RunSecrets
-    ) -> dict[str, Any] | None:
+    ) -> dict[str, object] | None:
         masked, known = masking.mask_changes(self, changes, act, known)
         if (run := self._run_as_read()) is not None:
             run.encrypted_secrets = known.encrypted
@@ -182,7 +182,7 @@ class Execution(VersionedModel, Timed):
         return super()._save_error(using)
 
 
-def _update_row(rows: Any, changes: dict[str, Any], note: str) -> dict[str, object] | None:
+def _update_row(rows: Any, changes: dict[str, object], note: str) -> dict[str, object] | None:
     with audit.audit_note(note):
         moved: dict[str, Any] | None = rows.update_returning(**changes)
     return moved

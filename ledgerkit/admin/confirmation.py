@@ -87,7 +87,7 @@ def report_success(model_admin: Any, request: HttpRequest, text: Any, count: int
 
 
 def run_on_each(
-    model_admin: Any, request: HttpRequest, question: Question, act: Callable[[Any], bool], success: Any
+    model_admin: object, request: HttpRequest, question: Question, act: Callable[[Any], bool], success: Any
 ) -> HttpResponse | None:
     """Render the confirmation page, or call `act` for each possible row once it is confirmed. `act` returns whether it
     changed the row."""

@@ -106,7 +106,7 @@ class AuditedModel(models.Model):
 
 
 class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
-    def update(self, **changes: Any) -> int:
+    def update(self, **changes: object) -> int:
         """Update the rows and increment their version, so that a stale object cannot overwrite the change."""
         return super().update(**{"version": F("version") + 1, "updated_at": Now()} | changes)
 

@@ -24,7 +24,7 @@ def normalize_content_type(content_type: str) -> str:
     return content_type if charset in UTF8 else f"{kind}; charset=not-{re.sub('[^a-z0-9-]', '', charset)[:40]}"
 
 
-def wsgi_charset_middleware(app: Any) -> Any:
+def wsgi_charset_middleware(app: Any) -> object:
     """Wrap a WSGI application so that it receives normalised Content-Type headers."""
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:

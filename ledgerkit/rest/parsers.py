@@ -92,7 +92,7 @@ def _load(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, Any]:
     """Reject duplicate keys; RFC 8259, section 4, leaves their meaning open."""
     found = dict(pairs)
     if len(found) != len(pairs):

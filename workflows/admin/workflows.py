@@ -47,7 +47,7 @@ class TrashFilter(ConstantFilter):
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.alive() if self.value() is None else super().queryset(request, queryset)
 
-    def chosen(self, queryset: Any, value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
         return queryset if value == "all" else queryset.exclude(deleted_at=None)
 
     def choices(self, changelist: Any) -> Any:

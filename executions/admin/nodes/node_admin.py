@@ -169,5 +169,5 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
     def present_rows(self, request: HttpRequest, rows: Sequence[NodeExecution]) -> Sequence[NodeRow]:
         return [NodeRow(row, shows_run(request, row), formatting.duration_text(row)) for row in rows]
 
-    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, object]:
         return node_details(request.user, row) | {"shows_run": shows_run(request, row)}

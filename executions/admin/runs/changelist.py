@@ -32,7 +32,7 @@ class RunChangeList(KeysetChangeList):
     def get_filters_params(self, params: Any = None) -> JSON:
         return {name: value for name, value in super().get_filters_params(params).items() if name != VIEW}
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: object = None) -> Any:
         rows = super().get_queryset(request, exclude_parameters)
         self.clear_all_filters_qs = ALL
         return rows
@@ -51,6 +51,6 @@ class RunChangeList(KeysetChangeList):
             moment = F(time.removeprefix("-")) + Value(timedelta(0))
             return super()._first(rows.order_by(moment.desc() if time.startswith("-") else moment.asc(), *others))
 
-    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
+    def get_query_string(self, new_params: Any = None, remove: object = None) -> str:
         found = super().get_query_string(new_params, remove)
         return ALL if found == "?" else found

@@ -109,7 +109,7 @@ def _edges(graph: Graph) -> Rows:
     return {(*(edge[end] for end in ends), *(edge[each] or "" for each in handles)): edge for edge in graph.edges}
 
 
-def _common_rows(old: Rows, new: Rows) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _common_rows(old: Rows, new: Rows) -> list[tuple[dict[str, Any], dict[str, object]]]:
     return [(old[key], row) for key, row in new.items() if key in old]
 
 

@@ -46,7 +46,7 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
     fields: list[str] | None = None
     expand: Collection[str] = ()
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: Any, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
         if self.action in {"list", "retrieve"}:
             self._read_query(request)
@@ -95,14 +95,14 @@ class MaskedBodyMixin:
     """Mixin of views of a run and of its rows. Texts of reports are made storable, large bodies masked as they are
     read."""
 
-    def dispatch(self, request: object, *args: Any, **kwargs: Any) -> Any:
+    def dispatch(self, request: object, *args: object, **kwargs: Any) -> Any:
         with body_masking.forget_after_request():
             return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
 
-    def to_storable_body(self, body: Any) -> Any:
+    def to_storable_body(self, body: object) -> Any:
         return report_texts.visible(body)
 
-    def masked_body(self, body: Any) -> Any:
+    def masked_body(self, body: object) -> Any:
         return masking.mask_body(body, self._run_of_address())
 
     def _run_of_address(self) -> Any:

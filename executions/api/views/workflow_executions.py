@@ -156,7 +156,7 @@ class WorkflowExecutionViewSet(
             return runs.defer("encrypted_secrets")
         return self._for_verb(runs.select_related("graph") if self.action == "retry" else runs)
 
-    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def retrieve(self, request: Request, *args: Any, **kwargs: object) -> Response:
         """With `?expand=nodes,logs` also its nodes, and the newest lines, oldest of them first."""
         run = self.get_object()
         answer = dict(self.get_serializer(run).data)
@@ -164,7 +164,7 @@ class WorkflowExecutionViewSet(
             answer |= getattr(self, f"_{name}")(run)
         return Response(answer)
 
-    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def destroy(self, request: Request, *args: object, **kwargs: Any) -> Response:
         """For a reason, which outlives the run; refused while it is running."""
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
