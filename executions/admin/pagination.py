@@ -1,7 +1,7 @@
 """Keyset pagination of the admin lists: a page starts after the last row of the previous one, without a COUNT."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -111,7 +111,7 @@ class KeysetChangeList(StrictChangeList):
         rows = self.queryset
         if place is not None:
             rows = rows.filter(keyset.before(self.keyset, self._parse_key(place)))
-        found = self._first(rows)
+        found = self._first(rows, keyset.reverse(self.keyset))
         shown = found[: self.list_per_page]
         if place is not None and shown:
             self.newer_link = self.get_query_string({NEWER: self._format_key(shown[0])})
@@ -121,7 +121,7 @@ class KeysetChangeList(StrictChangeList):
 
     def _newer_than(self, place: str) -> list[Model]:
         rows = self.queryset.filter(keyset.after(self.keyset, self._parse_key(place)))
-        found = self._first(rows.order_by(*self.keyset))
+        found = self._first(rows.order_by(*self.keyset), self.keyset)
         if len(found) <= self.list_per_page:
             return self._older_than(None)
         shown = found[: self.list_per_page][::-1]
@@ -129,17 +129,16 @@ class KeysetChangeList(StrictChangeList):
         self.older_link = self.get_query_string({OLDER: self._format_key(shown[-1])})
         return shown
 
-    def _first(self, rows: Any) -> list[Model]:
+    def _first(self, rows: Any, order: Sequence[str]) -> list[Model]:
         """Return the rows of a page, and one more to see whether a next page exists."""
         count = self.list_per_page + 1
         for spec in self.filter_specs:
             if (runs := getattr(spec, "runs", None)) is not None:
-                rows = rows.filter(pk__in=self._first_of(runs, rows, count))
+                rows = rows.filter(pk__in=self._first_of(runs, rows, order, count))
         return list(rows[:count])
 
-    def _first_of(self, runs: Runs, rows: Any, count: int) -> list[UUID]:
+    def _first_of(self, runs: Runs, rows: Any, order: Sequence[str], count: int) -> list[UUID]:
         """Return the ids of the first rows of all `runs`, in the order of `rows`."""
-        order = rows.query.order_by
         firsts = keyset.first_of_each(runs, rows, "workflow_execution", order, count)
         # Sorted here: given ORDER BY ... LIMIT, PostgreSQL may scan the whole table in the list's order.
         keys = rows.model.objects.filter(pk__in=firsts).order_by().values_list(*self.keyset)

@@ -101,7 +101,7 @@ def _page_after(lines: Any, key: Any) -> LogPage:
     return LogPage(rows, rows[0].pk if key and rows else None, rows[-1].pk if len(found) > SIZE else None)
 
 
-def _page_before(lines: object, key: Any) -> LogPage:
+def _page_before(lines: Any, key: Any) -> LogPage:
     found = querysets.last_lines(querysets.lines_before(lines, key) if key else lines, SIZE + 1)
     rows = found[-SIZE:]
     return LogPage(rows, rows[0].pk if len(found) > SIZE else None, rows[-1].pk if key and rows else None)

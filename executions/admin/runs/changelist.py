@@ -1,5 +1,6 @@
 """The list of runs: its bare address may lead to a saved view, so no link in it is ever bare."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -37,19 +38,20 @@ class RunChangeList(KeysetChangeList):
         self.clear_all_filters_qs = ALL
         return rows
 
-    def _first(self, rows: Any) -> list[Model]:
+    def _first(self, rows: Any, order: Sequence[str]) -> list[Model]:
         """Return the first rows. What many of the newest runs have is found along the list's order. What only old ones
         have would be searched through all runs: ordered by an expression without an index, they are found by the index
         on metadata and sorted."""
         if not self.query:
-            return super()._first(rows)
+            return super()._first(rows, order)
         try:
             with statement_timeout(WALK_MS):
-                return super()._first(rows)
+                return super()._first(rows, order)
         except StatementTimeout:
-            time, *others = rows.query.order_by
+            time, *others = order
             moment = F(time.removeprefix("-")) + Value(timedelta(0))
-            return super()._first(rows.order_by(moment.desc() if time.startswith("-") else moment.asc(), *others))
+            by_moment = rows.order_by(moment.desc() if time.startswith("-") else moment.asc(), *others)
+            return super()._first(by_moment, order)
 
     def get_query_string(self, new_params: Any = None, remove: object = None) -> str:
         found = super().get_query_string(new_params, remove)
