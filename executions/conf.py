@@ -12,6 +12,7 @@ from django.utils.encoding import force_bytes
 
 from ledgerkit.conf import AppSettings, Number, Setting
 
+ACTOR = "executions.middleware.ActorMiddleware"
 FERNET_KEY = re.compile("[A-Za-z0-9_-]{43}=")
 
 
@@ -63,6 +64,12 @@ def secrets_keys() -> tuple[str, ...]:
 
 def fernet_key_from(text: str | bytes) -> str:
     return urlsafe_b64encode(hashlib.sha256(b"executions secrets " + force_bytes(text)).digest()).decode()
+
+
+def check_middleware(**_kwargs: Any) -> list[checks.CheckMessage]:
+    if ACTOR in settings.MIDDLEWARE:
+        return []
+    return [checks.Warning(f"{ACTOR} is not in MIDDLEWARE: the admin's changes name no user.", id="executions.W002")]
 
 
 def check_secrets_keys(**_kwargs: object) -> list[checks.CheckMessage]:

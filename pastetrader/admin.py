@@ -30,6 +30,8 @@ class NamedPermissions(SelectedAdmin):
         field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field is not None and db_field.related_model is Permission:
             field.label_from_instance = permission_label
+        elif field is not None and db_field.related_model is Group:
+            field.label_from_instance = lambda group: gettext(group.name)  # those that migrate creates are translated
         return field
 
 

@@ -146,6 +146,7 @@ class Node(AuditedModel, UUID7Model):
         db_table = "nodes"
         verbose_name = _("node")
         verbose_name_plural = _("nodes")
+        default_permissions = ()
         ordering = ["workflow_id", "name"]
         constraints = [
             models.UniqueConstraint(
@@ -201,6 +202,7 @@ class Edge(AuditedModel, UUID7Model):
         db_table = "edges"
         verbose_name = _("edge")
         verbose_name_plural = _("edges")
+        default_permissions = ()
         ordering = ["workflow_id", "priority", "id"]
         constraints = [
             models.CheckConstraint(
@@ -276,6 +278,7 @@ class Graph(UUID7Model):
         db_table = "graphs"
         verbose_name = _("graph")
         verbose_name_plural = _("graphs")
+        default_permissions = ()
         ordering = ["workflow_id", "id"]
         constraints = [
             models.UniqueConstraint(

@@ -49,6 +49,7 @@ class WorkflowExecutionAttempt(Attempt):
         db_table = "workflow_execution_attempts"
         verbose_name = _("attempt of a workflow execution")
         verbose_name_plural = _("attempts of workflow executions")
+        default_permissions = ()
         constraints = [
             models.UniqueConstraint(fields=["workflow_execution", "number"], name="workflow_execution_attempt_number")
         ]
@@ -68,6 +69,7 @@ class NodeExecutionAttempt(Attempt):
         db_table = "node_execution_attempts"
         verbose_name = _("attempt of a node execution")
         verbose_name_plural = _("attempts of node executions")
+        default_permissions = ()
         constraints = [
             models.UniqueConstraint(fields=["node_execution", "number"], name="node_execution_attempt_number")
         ]

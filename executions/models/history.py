@@ -42,6 +42,7 @@ class HistoryEntry(AuditFields):
         db_table = "execution_history"
         verbose_name = _("history entry")
         verbose_name_plural = _("history")
+        default_permissions = ()
         ordering = ["happened_at", "id"]
         indexes = [
             Index(fields=["workflow_execution", "happened_at", "id"], name="idx_execution_history_workflow_execution")

@@ -60,6 +60,7 @@ class ExecutionLog(UUID7Model):
         db_table = "execution_logs"
         verbose_name = _("execution log")
         verbose_name_plural = _("execution logs")
+        default_permissions = ("add", "view")
         ordering = ["timestamp", "id"]
         constraints = [
             models.CheckConstraint(condition=Q(level__in=LogLevel.values), name="execution_log_level_known"),

@@ -56,6 +56,7 @@ class NodeExecution(Execution):
         db_table = "node_executions"
         verbose_name = _("node execution")
         verbose_name_plural = _("node executions")
+        default_permissions = ("add", "change", "view")
         ordering = ["execution_order", "id"]
         constraints = [
             *state_constraints("node_execution"),

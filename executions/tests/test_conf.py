@@ -75,3 +75,9 @@ def test_check_deploy_warns_without_keys_of_their_own(settings: Any) -> None:
     assert [w.id for w in checks.run_checks(include_deployment_checks=True) if w.id == "executions.W001"]
     settings.EXECUTIONS = {"SECRETS_KEYS": [Fernet.generate_key().decode()]}
     assert not [w.id for w in checks.run_checks(include_deployment_checks=True) if w.id == "executions.W001"]
+
+
+def test_check_warns_where_nobody_sets_the_actor(settings: Any) -> None:
+    assert not [warning for warning in checks.run_checks() if warning.id == "executions.W002"]
+    settings.MIDDLEWARE = []
+    assert [warning for warning in checks.run_checks() if warning.id == "executions.W002"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from django.db.migrations.operations import CreateModel, RunSQL
+from django.db.migrations.operations import CreateModel, RunPython, RunSQL
 
 
 class RunSQLFile(RunSQL):
@@ -70,3 +70,13 @@ class TrackChanges(RunSQL):
 
     def describe(self) -> str:
         return f"Track changes of {self.table}"
+
+
+def remove_permissions(app_label: str, *codenames: str) -> RunPython:
+    """Remove permissions that the models of an app no longer have: migrate creates missing ones and keeps others."""
+
+    def remove(apps: Any, schema_editor: Any) -> None:
+        permissions = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
+        permissions.filter(content_type__app_label=app_label, codename__in=codenames).delete()
+
+    return RunPython(remove, RunPython.noop)

@@ -27,11 +27,6 @@ SHOWN = {
     "workflows.view_workflow": {WORKFLOW, GRAPH},
 }
 OTHERS = (
-    "workflows.view_node",
-    "workflows.view_edge",
-    "executions.view_historyentry",
-    "executions.view_workflowexecutionattempt",
-    "executions.view_nodeexecutionattempt",
     "executions.view_deletion",
     "executions.view_savedview",
     "tokens.view_token",

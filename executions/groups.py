@@ -1,0 +1,46 @@
+"""Ready groups of users. `migrate` creates them once: an administrator may change, rename or delete them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth.management import create_permissions
+from django.db import router
+from django.utils.translation import gettext_noop
+
+MIGRATION = ("executions", "0024_permissions")  # they are created together with it
+APPS = ("workflows", "executions", "tokens")
+OPERATOR = ("change_workflowexecution", "change_nodeexecution")
+
+VIEWERS, OPERATORS, ADMINISTRATORS = (
+    gettext_noop("Ledger viewers"),
+    gettext_noop("Ledger operators"),
+    gettext_noop("Ledger administrators"),
+)
+
+
+def after_migrate(*, using: str, plan: Iterable[tuple[Any, bool]] = (), **_kwargs: object) -> None:
+    """Receives post_migrate."""
+    if (*MIGRATION, False) in {(migration.app_label, migration.name, undone) for migration, undone in plan}:
+        create(using)
+
+
+def create(using: str) -> None:
+    """Create the groups that are missing, with their permissions."""
+    group = apps.get_model("auth.Group")
+    if not router.allow_migrate_model(using, group):
+        return
+    for label in APPS:
+        create_permissions(apps.get_app_config(label), verbosity=0, using=using)
+    permissions = apps.get_model("auth.Permission")._default_manager.using(using)
+    ours = list(permissions.filter(content_type__app_label__in=APPS).select_related("content_type"))
+    views = [each for each in ours if each.codename.startswith("view_") and each.content_type.app_label != "tokens"]
+    granted = {
+        VIEWERS: views,
+        OPERATORS: [*views, *(each for each in ours if each.codename in OPERATOR)],
+        ADMINISTRATORS: ours,
+    }
+    for name, those in granted.items():
+        row, is_new = group._default_manager.using(using).get_or_create(name=name)
+        if is_new:
+            row.permissions.set(those)

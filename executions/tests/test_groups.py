@@ -1,0 +1,62 @@
+"""The groups that migrate creates, and the permissions that exist."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+
+from executions import groups
+
+pytestmark = pytest.mark.django_db
+
+VIEWS = {
+    "view_deletion", "view_definitionchange", "view_executionlog", "view_nodeexecution", "view_savedview",
+    "view_workflow", "view_workflowexecution",
+}  # fmt: skip
+PERMISSIONS = VIEWS | {
+    "add_executionlog", "add_nodeexecution", "change_nodeexecution",
+    "add_workflowexecution", "change_workflowexecution", "delete_workflowexecution",
+    "add_savedview", "change_savedview", "delete_savedview", "share_savedview",
+    "add_workflow", "change_workflow", "delete_workflow",
+    "view_token", "add_token", "change_token", "delete_token",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def migrated() -> None:
+    groups.create("default")
+
+
+def granted(name: str) -> set[str]:
+    return set(Group.objects.get(name=name).permissions.values_list("codename", flat=True))
+
+
+def test_no_permission_is_offered_that_nothing_asks_for() -> None:
+    ours = Permission.objects.filter(content_type__app_label__in=["executions", "workflows", "tokens", "ledgerkit"])
+    assert sorted(ours.values_list("codename", flat=True)) == sorted(PERMISSIONS)
+
+
+def test_there_are_viewers_operators_and_administrators() -> None:
+    assert granted(groups.VIEWERS) == VIEWS
+    assert granted(groups.OPERATORS) == VIEWS | {"change_workflowexecution", "change_nodeexecution"}
+    assert granted(groups.ADMINISTRATORS) == PERMISSIONS
+
+
+def test_what_an_administrator_changed_stays() -> None:
+    viewers = Group.objects.get(name=groups.VIEWERS)
+    viewers.permissions.clear()
+    groups.create("default")
+    assert granted(groups.VIEWERS) == set()
+
+
+def test_a_deleted_group_comes_back_with_no_later_migration() -> None:
+    class Done:
+        app_label, name = groups.MIGRATION
+
+    later: Any = type("Later", (), {"app_label": "executions", "name": "0099_later"})
+    Group.objects.all().delete()
+    for plan in ((), [(later, False)], [(Done, True)]):
+        groups.after_migrate(using="default", plan=plan)
+        assert not Group.objects.exists()
+    groups.after_migrate(using="default", plan=[(Done, False)])
+    assert Group.objects.count() == 3
