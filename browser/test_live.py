@@ -238,6 +238,17 @@ def test_the_log_follows_a_run_and_leads_to_its_first_error(page: Page, site: St
     expect(page.locator(".log-lines").get_by_text("another line 2")).to_be_visible()
 
 
+def test_a_log_that_is_resized_while_its_lines_are_fetched_is_shown(page: Page, site: Stage) -> None:
+    held: list[Route] = []
+    page.route("**/*fragment=1*", lambda route: held.append(route))  # noqa: PLW0108  # Playwright marks the function
+    with page.expect_request("**/*fragment=1*"):
+        page.goto(site.url(f"{RUNS}{{failed_run}}/logs/?at=end"))
+    page.set_viewport_size({"width": 800, "height": 900})
+    page.evaluate("() => new Promise(requestAnimationFrame)")  # the resize has been handled
+    page.unroute("**/*fragment=1*")  # and let go of what was held
+    expect(page.locator(".is-alive .line-error").last).to_be_visible()
+
+
 def test_a_line_is_found_among_the_others(page: Page, site: Stage) -> None:
     page.goto(site.url(f"{RUNS}{{failed_run}}/logs/"))
     page.get_by_label("Search").fill("0 of 953")
