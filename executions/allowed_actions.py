@@ -49,8 +49,8 @@ def _allows(row: Any, act: str) -> bool:
 def _without_retry(rows: Sequence[object]) -> Refusals:
     if not rows:
         return {}
-    said = _spent_nodes(rows) if hasattr(rows[0], "node_executions") else _of_nodes(rows)
-    return {pk: InvalidTransition("retry", ExecutionStatus.FAILED, reason) for pk, reason in said.items()}
+    reasons = _spent_nodes(rows) if hasattr(rows[0], "node_executions") else _of_nodes(rows)
+    return {pk: InvalidTransition("retry", ExecutionStatus.FAILED, reason) for pk, reason in reasons.items()}
 
 
 def _of_nodes(nodes: Sequence[Any]) -> dict[UUID, object]:
@@ -68,11 +68,11 @@ def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, object]:
     """Return why each of these failed runs cannot be retried: its first failed node that has no retry left."""
     failed = runs[0].node_executions.model.objects.failed().filter(workflow_execution__in=[run.pk for run in runs])
     columns = ("workflow_execution_id", "node_name", "retry_count", "node__retry_config")
-    said: dict[UUID, object] = {}
+    reasons: dict[UUID, object] = {}
     for run, name, used, config in failed.order_by("id").values_list(*columns).iterator():
         if used >= (most := retries_in(config)):
-            said.setdefault(run, refusal_reasons.node_out_of(name, used, most))
-    return said
+            reasons.setdefault(run, refusal_reasons.node_out_of(name, used, most))
+    return reasons
 
 
 def _without_secrets(act: str, rows: Sequence[Any]) -> Refusals:

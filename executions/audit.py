@@ -17,10 +17,10 @@ NOTE = "SELECT ledger_noted(now(), %s)"
 def note(act: str, reason: str = "", request_id: str | None = None) -> str:
     """Return what the history keeps of the actor, as JSON. `reason` is masked, and so is `request_id`, which is the
     actor's unless it is given."""
-    told = current().note() | {"act": act, "reason": reason}
+    note = current().note() | {"act": act, "reason": reason}
     if request_id is not None:
-        told["request_id"] = request_id
-    return json.dumps(told)
+        note["request_id"] = request_id
+    return json.dumps(note)
 
 
 @contextmanager

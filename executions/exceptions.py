@@ -62,8 +62,8 @@ class InvalidTransition(ValueError):
 
     def __init__(self, act: str, state: object, reason: object = "", version: int | None = None) -> None:
         self.act, self.state, self.reason, self.version = act, str(state), reason, version
-        said = {"act": ACTS.get(act, act), "state": WORDS.get(str(state), state), "reason": reason}
-        self.sentence = format_lazy(REFUSED_BECAUSE if reason else REFUSED, **said)
+        values = {"act": ACTS.get(act, act), "state": WORDS.get(str(state), state), "reason": reason}
+        self.sentence = format_lazy(REFUSED_BECAUSE if reason else REFUSED, **values)
         super().__init__(in_english(self.sentence))
 
 

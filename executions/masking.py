@@ -177,9 +177,9 @@ def lock(run: UUID, act: str, *, or_blind: bool = False) -> RunSecrets:
 
 def mask_changes(row: Model, changes: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
     """Return those of the changes to a row that may hold anything, as they may be stored, and what is known then."""
-    said = FieldValues(_run_of(row), texts_in(row, changes))
-    _more, now = mask([said], act, known={said.run: known})
-    return said.fields, now.get(said.run, known)
+    texts = FieldValues(_run_of(row), texts_in(row, changes))
+    _more, now = mask([texts], act, known={texts.run: known})
+    return texts.fields, now.get(texts.run, known)
 
 
 def texts_in(row: Model, changes: Fields) -> Fields:

@@ -24,8 +24,8 @@ class ActorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        said = request.headers.get(HEADER, "")
-        given = said if SANE.fullmatch(said) and secret_patterns.is_clear(said, extra_keys()) else ""
+        header = request.headers.get(HEADER, "")
+        given = header if SANE.fullmatch(header) and secret_patterns.is_clear(header, extra_keys()) else ""
         request_id = given or str(uuid7())
         user = SimpleLazyObject(lambda: request.user)
         with act_as(through=Through.ADMIN, user=user, request_id=request_id, given_id=given, name=""):

@@ -51,15 +51,15 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
 
     def update(self, **changes: object) -> int:
         """Masked and scrubbed as save() does it, of the secrets of every run that has a row among these."""
-        said = {name: changes[name] for name in masking.maskable_fields(self.model) & set(changes) if changes[name]}
-        for name, value in said.items():
+        texts = {name: changes[name] for name in masking.maskable_fields(self.model) & set(changes) if changes[name]}
+        for name, value in texts.items():
             if isinstance(self.model._meta.get_field(name), models.JSONField):
                 json_validation.check(name, value)
             if name == "metadata":
-                said[name] = changes[name] = validators.with_names(value)
-        if said:
+                texts[name] = changes[name] = validators.with_names(value)
+        if texts:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
-            changes |= masking.mask_for_all_runs(said, runs, self.db)
+            changes |= masking.mask_for_all_runs(texts, runs, self.db)
         return super().update(**report_texts.with_standard_errors(changes))
 
     update.alters_data = True  # type: ignore[attr-defined]
@@ -114,24 +114,24 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """The database writes down who deletes each of them, and why (sql/deletions.sql). Without a reason that is one
         statement; with one the runs are locked before."""
-        told = audit.current().reason or audit.current().given_id
-        with transaction.atomic(using=self.db) if told else nullcontext():
-            note = audit.note("delete", *(self._told() if told else ()))
+        has_note = audit.current().reason or audit.current().given_id
+        with transaction.atomic(using=self.db) if has_note else nullcontext():
+            note = audit.note("delete", *(self._masked_note() if has_note else ()))
             with audit.audit_note(note, self.db):
                 return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    def _told(self) -> tuple[str, str | None]:
+    def _masked_note(self) -> tuple[str, str | None]:
         """Reason and request id, clear of every secret of these runs: they are locked, and learn no other before they
         are gone."""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
-        said = {
+        note = {
             "reason": json_validation.to_storable_text(audit.current().reason),
             "request_id": audit.current().given_id,
         }
-        clean = masking.mask_for_all_runs(said, pks, self.db)
+        clean = masking.mask_for_all_runs(note, pks, self.db)
         return report_texts.cut_to_limits("reason", str(clean["reason"])), clean["request_id"] or None
 
 
@@ -140,6 +140,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
     merged: tuple[UUID, ...] = ()
 
     def _clone(self) -> "NodeExecutionQuerySet":
+        """Copy `merged` too. Django has no public hook for attributes of a queryset."""
         clone: NodeExecutionQuerySet = super()._clone()  # type: ignore[misc]  # the stubs lack it
         clone.merged = self.merged
         return clone

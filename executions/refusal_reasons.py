@@ -40,8 +40,8 @@ RUN_HINTS = {
 
 
 def still_running(nodes: int) -> object:
-    said = ngettext_lazy("{count} of its nodes is still running", "{count} of its nodes are still running", nodes)
-    return format_lazy(said, count=nodes)
+    template = ngettext_lazy("{count} of its nodes is still running", "{count} of its nodes are still running", nodes)
+    return format_lazy(template, count=nodes)
 
 
 def out_of_retries(node: object) -> object:

@@ -56,20 +56,20 @@ def error(message: object, traceback: object = None) -> tuple[str, str | None]:
 def complete(row: Any) -> None:
     """Give a failed row whose error says nothing a sentence, in place. NULL stays: it says that there is no error."""
     values = vars(row)
-    told = values.get("error_message")
-    if values.get("status") == ExecutionStatus.FAILED and isinstance(told, str) and not told.strip():
-        row.error_message, _trace = error(told, values.get("error_traceback"))
+    message = values.get("error_message")
+    if values.get("status") == ExecutionStatus.FAILED and isinstance(message, str) and not message.strip():
+        row.error_message, _trace = error(message, values.get("error_traceback"))
 
 
 def with_standard_errors(changes: dict[str, object]) -> dict[str, object]:
     """Return what update() is about to write to many rows, with a sentence for an empty error of those that failed."""
-    told = changes.get("error_message")
-    if not isinstance(told, str) or told.strip():
+    message = changes.get("error_message")
+    if not isinstance(message, str) or message.strip():
         return changes
     if changes.get("status") == ExecutionStatus.FAILED:
         return changes | {"error_message": SILENT}
     has_failed = When(status=ExecutionStatus.FAILED, then=Value(SILENT))
-    return changes | {"error_message": Case(has_failed, default=Value(told))}
+    return changes | {"error_message": Case(has_failed, default=Value(message))}
 
 
 def cut_to_limits(name: str, text: str) -> str:

@@ -80,8 +80,8 @@ def _faults_of_tags(field: str, value: dict[str, object]) -> list[Any]:
     tags = value.get("tags") if field == "metadata" else None
     if not isinstance(tags, list):
         return []
-    said = ((place, _fault_of(tag)) for place, tag in enumerate(tags) if isinstance(tag, str))
-    return [f"{field}.tags.{place}: {fault}" for place, fault in said if fault][:MOST_FAULTS]
+    found = ((place, _fault_of(tag)) for place, tag in enumerate(tags) if isinstance(tag, str))
+    return [f"{field}.tags.{place}: {fault}" for place, fault in found if fault][:MOST_FAULTS]
 
 
 def _fault_of(tag: str) -> object:

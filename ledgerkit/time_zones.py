@@ -67,8 +67,8 @@ def _zone_of(request: HttpRequest) -> tzinfo | None:
 
 def choose(request: HttpRequest) -> HttpResponse:
     """Render the list of zones, or store the submitted zone in a cookie for a year. An empty name deletes it."""
-    asked = request.POST if request.method == "POST" else request.GET
-    name, back = asked.get("time_zone", ""), asked.get("next", "")
+    parameters = request.POST if request.method == "POST" else request.GET
+    name, back = parameters.get("time_zone", ""), parameters.get("next", "")
     is_wrong = name not in {"", *known_zones()}
     if request.method == "POST" and not is_wrong:
         return _keep(HttpResponseRedirect(back or reverse("admin:index")), name)

@@ -41,10 +41,10 @@ def check_next(view: View) -> View:
     return with_checked_next
 
 
-def _without_bad(request: HttpRequest, asked: QueryDict) -> QueryDict:
-    targets = asked.getlist(REDIRECT_FIELD_NAME)
+def _without_bad(request: HttpRequest, parameters: QueryDict) -> QueryDict:
+    targets = parameters.getlist(REDIRECT_FIELD_NAME)
     if all(leads_here(request, target) for target in targets):
-        return asked
-    kept = asked.copy()
+        return parameters
+    kept = parameters.copy()
     del kept[REDIRECT_FIELD_NAME]
     return kept

@@ -21,11 +21,11 @@ class TokenAuthentication(authentication.TokenAuthentication):
     def authenticate(self, request: Request) -> tuple[object, object] | None:
         """Authenticate the request. Raises Throttled after too many wrong tokens from the address, unless this token
         was valid recently."""
-        said = authentication.get_authorization_header(request)
-        if said.partition(b" ")[0].lower() != self.keyword.lower().encode():
+        header = authentication.get_authorization_header(request)
+        if header.partition(b" ")[0].lower() != self.keyword.lower().encode():
             return None
         tried = failed_attempts.token(django_request(request))
-        if (wait := tried.wait()) and not _was_valid_lately(said):
+        if (wait := tried.wait()) and not _was_valid_lately(header):
             raise exceptions.Throttled(wait, "Too many wrong tokens came from your address: check the token.")
         try:
             found = super().authenticate(request)
@@ -33,7 +33,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
             tried.add_failure()
             raise
         if tokens_settings.TOKEN_FAILURES:
-            caches[tokens_settings.CACHE].set(_key(said), True, RIGHT)
+            caches[tokens_settings.CACHE].set(_key(header), True, RIGHT)
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[object, object]:
@@ -45,14 +45,14 @@ class TokenAuthentication(authentication.TokenAuthentication):
         return token.user, token
 
 
-def _was_valid_lately(said: bytes) -> bool:
+def _was_valid_lately(header: bytes) -> bool:
     """Return whether the token was valid recently: an engine is not throttled for another one at its address. The token
     is still checked."""
-    return bool(caches[tokens_settings.CACHE].get(_key(said)))
+    return bool(caches[tokens_settings.CACHE].get(_key(header)))
 
 
-def _key(said: bytes) -> str:
-    return f"right:{hashlib.sha256(said).hexdigest()}"
+def _key(header: bytes) -> str:
+    return f"right:{hashlib.sha256(header).hexdigest()}"
 
 
 class BearerAuthentication(TokenAuthentication):

@@ -17,9 +17,9 @@ def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
     """Knows the values under keys that name a secret in the headers, the cookies and the body, as far as it was read,
     and those of the run that the address names."""
     extra = tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)
-    said = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
+    sent = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
     body = getattr(request, "_full_data", None)  # `data` would read it now, which may be what broke down
-    return Scrubber(find_secret_values([said, body], extra) | body_masking.found() | _secrets_of_run(kwargs), extra)
+    return Scrubber(find_secret_values([sent, body], extra) | body_masking.found() | _secrets_of_run(kwargs), extra)
 
 
 def _secrets_of_run(kwargs: dict[str, Any]) -> frozenset[str]:

@@ -175,16 +175,16 @@ def format_events(
     run: Callable[[WorkflowExecution], object],
 ) -> bytes:
     """The events of a step as text; `lines` gives its data in JSON. They come first and move the cursor by themselves:
-    where the connection is cut between two events, a state may be told again, a line is not."""
-    told = [format_event("logs", lines(step), step.after_lines)] if step.lines else []
+    where the connection is cut between two events, a state may be sent twice, a line is not."""
+    events = [format_event("logs", lines(step), step.after_lines)] if step.lines else []
     states = [("node", node(row)) for row in step.nodes]
     states += [("execution", run(row)) for row in (*step.runs, *([step.run] if step.run else []))]
     states += [("deleted", {"id": str(gone.run)}) for gone in step.deleted]
     if step.end:
         states.append(("end", {"id": str(step.end.pk), "status": step.end.status, "attempt": step.end.attempt}))
     for place, (kind, data) in enumerate(states, 1):
-        told.append(format_event(kind, as_json(data), step.after if place == len(states) else step.after_lines))
-    return b"".join(told)
+        events.append(format_event(kind, as_json(data), step.after if place == len(states) else step.after_lines))
+    return b"".join(events)
 
 
 def format_event(kind: str, text: str, cursor: Cursor) -> bytes:

@@ -49,8 +49,8 @@ def is_confirmed(request: HttpRequest) -> bool:
 
 def reason(request: HttpRequest) -> str:
     """Return the submitted reason as one line."""
-    said = (" ".join(request.POST.get(name, "").split()) for name in ("reason", f"{PREFIX}reason"))
-    return next(filter(None, said), "")[:MAX_REASON]
+    reasons = (" ".join(request.POST.get(name, "").split()) for name in ("reason", f"{PREFIX}reason"))
+    return next(filter(None, reasons), "")[:MAX_REASON]
 
 
 def confirmation_page(model_admin: Any, request: HttpRequest, question: Question, error: object = "") -> HttpResponse:

@@ -89,5 +89,5 @@ def _decode(field: Any, text: str) -> object:
 
 
 def _field(rows: QuerySet[Any], name: str) -> object:
-    annotation = rows.query.annotations.get(name)
+    annotation = rows.query.annotations.get(name)  # there is no public way to read them
     return annotation.output_field if annotation else rows.model._meta.get_field(name)

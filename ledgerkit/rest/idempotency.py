@@ -128,6 +128,6 @@ def _content_type(request: Request) -> str:
     return kind.lower() if charset in UTF8 else f"{kind.lower()}; charset={charset}"
 
 
-def _digest(said: bytes) -> str:
+def _digest(content: bytes) -> str:
     """Return a keyed digest: bodies, and keys made by clients from their data, may contain secrets."""
-    return salted_hmac("idempotency", said, algorithm="sha256").hexdigest()
+    return salted_hmac("idempotency", content, algorithm="sha256").hexdigest()

@@ -82,7 +82,7 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
     def to_internal_value(self, data: Any) -> Any:
         """Check the number of nodes and edges before validating each."""
         kinds = ("nodes", "edges") if isinstance(data, dict) else ()
-        if faults := {kind: [said] for kind in kinds if (said := too_many(kind, data.get(kind)))}:
+        if faults := {kind: [sentence] for kind in kinds if (sentence := too_many(kind, data.get(kind)))}:
             raise serializers.ValidationError(faults, code="too_many")
         return super().to_internal_value(data)
 

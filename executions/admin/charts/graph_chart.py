@@ -54,7 +54,7 @@ class Box:
         return "–" if seconds is None else formatting.format_duration(seconds)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """Return the text for screen readers."""
         if self.row is None:
             return _("%(name)s: not reported") % {"name": self.name}

@@ -48,17 +48,17 @@ class Column:
     run: Any
     height: float  # of the bar of its duration, of 100
     change: Change | None  # of the definition, that the run is the first of
-    said: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """`kind` is a status or UNREPORTED; `address` and `said` are empty for the latter."""
+    """`kind` is a status or UNREPORTED; `address` and `description` are empty for the latter."""
 
     kind: str
     word: str = ""
     address: str = ""
-    said: str = ""
+    description: str = ""
     again: str = ""  # the mark of a retried one, or of several
 
 

@@ -18,12 +18,12 @@ from .graph_chart import Box, Drawing
 from .timeline import Bar, Lane
 
 BOX = (
-    '<a class="box status-{status}"{anchor} href="?node={id}#node"{current} aria-label="{said}"'
+    '<a class="box status-{status}"{anchor} href="?node={id}#node"{current} aria-label="{description}"'
     ' transform="translate({x} {y})">{title}<use href="#box-{status}"/><text>{label}</text>'
     '<text class="time">{time}</text></a>\n'
 )
 UNREPORTED = (
-    '<g class="box unreported" role="img" aria-label="{said}" transform="translate({x} {y})">{title}'
+    '<g class="box unreported" role="img" aria-label="{description}" transform="translate({x} {y})">{title}'
     '<use href="#box"/><text>{label}</text><text class="box-state">{word}</text></g>\n'
 )
 LANE = (
@@ -72,7 +72,7 @@ def _missing(box: Box, word: str) -> str:
 
 def _label(box: Box) -> JSON:
     title = f"<title>{escape(box.name)}</title>" if box.label != box.name else ""
-    return {"x": box.x, "y": box.y, "said": escape(box.said), "label": escape(box.label), "title": title}
+    return {"x": box.x, "y": box.y, "description": escape(box.description), "label": escape(box.label), "title": title}
 
 
 def _lane(lane: Lane, chosen: UUID | None) -> str:

@@ -43,7 +43,7 @@ def _our_defaults() -> Iterator[None]:
     class of `extend_schema`, and the names of enumerations, which it keeps from the first schema on."""
     default = api_settings.DEFAULT_SCHEMA_CLASS
     api_settings.DEFAULT_SCHEMA_CLASS = AutoSchema
-    _load_enum_name_overrides.cache_clear()
+    _load_enum_name_overrides.cache_clear()  # private: nothing else forgets the names of the other schema
     try:
         yield
     finally:

@@ -180,7 +180,7 @@ class TestGrid:
         run.node_executions.get(node__name="fetch").retry()
         (square,) = row(staff, workflow, "fetch").squares
         assert (square.kind, square.again) == ("pending", "↻")
-        assert square.said == "pending · attempt 2"
+        assert square.description == "pending · attempt 2"
 
     def test_of_several_executions_of_a_node_the_failed_one_is_shown(self, staff: Any, workflow: Workflow) -> None:
         run = reported(workflow, "running")
@@ -188,7 +188,7 @@ class TestGrid:
         in_state(again, "failed")
         (square,) = row(staff, workflow, "fetch").squares
         assert (square.kind, square.again) == ("failed", "×")
-        assert square.said.endswith("2 executions")
+        assert square.description.endswith("2 executions")
         assert str(again.pk) in square.address
 
     def test_older_and_newer_runs_are_pages_that_meet(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
