@@ -112,6 +112,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """Render 404 in place of Django's redirect to the front page."""
+        # Private: Django's views of a row offer no other place to answer for a missing row.
         return self.not_found_response(request, unquote(object_id))
 
     def not_found_response(self, request: HttpRequest, id: str) -> HttpResponse:
