@@ -53,19 +53,23 @@ def large_fields(rows: QuerySet[Model]) -> tuple[str, ...]:
 
 def _whole(rows: QuerySet[Model], kept: list[Any], names: tuple[str, ...]) -> list[object]:
     """Read the large fields into the rows, in place. Rows that were deleted since the first query are left out."""
-    missing = [row.pk for row in kept if any(_is_missing(row, name) for name in names)]
-    fields = rows.model._base_manager.using(rows.db).filter(pk__in=missing).values_list("pk", *names)
-    there = {pk: values for pk, *values in fields} if missing else {}
-    kept = [row for row in kept if row.pk in there or row.pk not in missing]
+    fields = [(name, _size_of(name), _small(name)) for name in names]
+    missing = {row.pk for row in kept if _is_incomplete(vars(row), fields)}
+    large = _read_large(rows, missing, names) if missing else {}
     for row in kept:
-        values = there.get(row.pk) or [vars(row)[_small(name)] for name in names]
-        vars(row).update(zip(names, values, strict=True))
-    return kept
+        values = vars(row)
+        values |= large.get(row.pk) or {name: values[small] for name, _size, small in fields}
+    return [row for row in kept if row.pk in large or row.pk not in missing]
 
 
-def _is_missing(row: Model, name: str) -> bool:
-    """Return whether the first query left the value out. A JSON null is small, and is read as None."""
-    return vars(row)[_small(name)] is None and (vars(row)[_size_of(name)] or 0) > LEAST
+def _is_incomplete(values: dict[str, Any], fields: list[tuple[str, str, str]]) -> bool:
+    """Return whether the first query left a value out. A JSON null is small, and is read as None."""
+    return any(values[small] is None and (values[size] or 0) > LEAST for _name, size, small in fields)
+
+
+def _read_large(rows: QuerySet[Model], ids: set[object], names: tuple[str, ...]) -> dict[object, dict[str, object]]:
+    read_again = rows.model._base_manager.using(rows.db).filter(pk__in=ids)
+    return {pk: dict(zip(names, values, strict=True)) for pk, *values in read_again.values_list("pk", *names)}
 
 
 def _size(model: type[Model], name: str) -> Expression:
