@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db import models
 from django.test import Client
 from django.urls import resolve, reverse
@@ -38,6 +39,7 @@ CASES = ("run", "node", "line", "workflow", "token", "user")
 @pytest.fixture
 def world(db: None) -> dict[str, Any]:
     """Rows whose names are no Latin words: a run that failed after a success, with all that a page of it can show."""
+    Group.objects.all().delete()  # names of groups are data, also of those that migrate creates
     user = UserFactory(username="관리자", is_staff=True, is_superuser=True, first_name="", last_name="")
     workflow = WorkflowFactory(owner=user, name="모멘텀", description="", chain=["하나", "둘", "셋"])
     run = _failed(workflow)
