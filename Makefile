@@ -6,7 +6,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+# One more process than cores: tests of servers and browsers wait for much of their time.
+PYTEST := $(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
@@ -19,7 +20,7 @@ help: ## this list
 run: $(VENV)/run.stamp ## set up, migrate, serve (HOST=127.0.0.1 PORT=8000)
 	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
-test: setup ## set up and run the suite in process, on each core (ARGS="-k word" goes on to pytest, "-n 0" is one process)
+test: setup ## set up and run the suite in process, on all cores (ARGS="-k word" goes on to pytest, "-n 0" is one process)
 	@exec $(PYTEST) -m "not site" $(ARGS)
 
 test-site: setup ## what needs a server, a browser or pip in a process of its own
@@ -80,7 +81,7 @@ model: setup ## sequences of verbs against a model of the ledger, 200 of them; f
 	@PROOFS=1 $(BIN)/python -m pytest -q -n 0 executions/tests/states/test_model_based.py $(ARGS)
 
 proofs: setup ## the whole suite with its long forms: more cuts, sizes, sequences; for a scheduler, every night
-	@PROOFS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)
+	@PROOFS=1 $(PYTEST) $(ARGS)
 
 screenshots: setup ## take the pictures in docs/screenshots anew (ARGS="monitor run")
 	@$(BIN)/python -m browser.screenshots $(ARGS)
