@@ -89,7 +89,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(scope="module")
 def truncated(django_db_setup: None, django_db_blocker: Any) -> None:
-    """For tests of plans: PostgreSQL knows nothing yet of the sizes of tables."""
+    """Truncate all tables for tests of query plans, so that PostgreSQL has no statistics yet."""
     from pastetrader.tests.emptying import truncate  # noqa: PLC0415  # models may be imported once the apps are loaded
 
     with django_db_blocker.unblock():

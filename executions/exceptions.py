@@ -1,4 +1,4 @@
-"""What the ledger refuses, as a tree. Every one is a sentence that says what to do: `str(error)` in English, as the
+"""Exceptions of the ledger, as a tree. Every one is a sentence that says what to do: `str(error)` in English, as the
 contract has it, `error.sentence` in the language of the page that shows it.
 
 ValueError

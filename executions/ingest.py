@@ -32,7 +32,7 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
     that were made up, or made clear of secrets by `masking.mask_rows`. Of what verbs and serializers refuse, only what
     the database refuses too is refused here. The partitions of log lines have to be there (`partitions.ensure`).
     """
-    columns: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]
+    columns: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]  # no field of these models is a reverse relation
     documents = [index for index, field in enumerate(columns) if isinstance(field, models.JSONField)]
     connection = connections[using]
     table, *names = map(connection.ops.quote_name, [model._meta.db_table, *(str(field.column) for field in columns)])

@@ -48,7 +48,7 @@ class Partition:
 
     @classmethod
     def of(cls, bounds: str) -> "Partition":
-        """From what the catalogue says: FOR VALUES FROM ('...') TO ('...')."""
+        """Parse the bounds of the catalogue: FOR VALUES FROM ('...') TO ('...')."""
         start, end = (time_of(UUID(bound), version=None) for bound in BOUND.findall(bounds))
         return cls(start, end)
 

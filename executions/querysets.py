@@ -32,7 +32,7 @@ class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         objs = list(objs)
-        masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
+        masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
         return super().bulk_create(objs, *args, **kwargs)
 
 
@@ -42,8 +42,8 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: object) -> list[M]:
         objs = list(objs)
         for row in objs:
-            row.check_documents()  # type: ignore[attr-defined]
-        masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]
+            row.check_documents()  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
+        masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
         return self._create_masked(objs, *args, **kwargs)
 
     def _create_masked(self, masked: list[M], *args: Any, **kwargs: Any) -> list[M]:
@@ -62,7 +62,7 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
             changes |= masking.mask_for_all_runs(texts, runs, self.db)
         return super().update(**report_texts.with_standard_errors(changes))
 
-    update.alters_data = True  # type: ignore[attr-defined]
+    update.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
     def active(self) -> "ExecutionQuerySet[M]":
         return self.filter(status__in=ACTIVE)
@@ -120,8 +120,8 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
             with audit.audit_note(note, self.db):
                 return super().delete()
 
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
+    delete.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
+    delete.queryset_only = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
     def _masked_note(self) -> tuple[str, str | None]:
         """Reason and request id, clear of every secret of these runs: they are locked, and learn no other before they
@@ -209,7 +209,7 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
     def update(self, **changes: object) -> int:
         raise ImmutableLog
 
-    update.alters_data = True  # type: ignore[attr-defined]
+    update.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
     def bulk_create(self, objs: "Iterable[ExecutionLog]", *args: Any, **kwargs: Any) -> "list[ExecutionLog]":
         objs = list(objs)

@@ -58,7 +58,7 @@ class Needles:
         done = 0
         for start, end in sorted(self.encoded.spans(text)):
             if end > done:
-                begin = start - len(PARTS.search(text[max(0, start - 2) : start])[0])  # type: ignore[index]
+                begin = start - len(PARTS.search(text[max(0, start - 2) : start])[0])  # type: ignore[index]  # the pattern matches every text
                 done = REST.match(text, end).end()  # type: ignore[union-attr]  # both match nothing too
                 yield begin, done
 

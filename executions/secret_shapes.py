@@ -42,7 +42,7 @@ def spans(text: str) -> Iterator[Span]:
 
 
 def _private_keys(text: str) -> Iterator[Span]:
-    """From the first line of each to its last, or to the end of the text: it may be cut off."""
+    """Yield the span of each key, from its first line to its last, or to the end of a text that is cut."""
     at = 0
     while begin := PEM.search(text, at):
         end = PEM_END.search(text, begin.end())

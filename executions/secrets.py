@@ -204,7 +204,7 @@ class Scrubber:
         return clean
 
     def _is_innocent(self, key: Any) -> bool:
-        """It names no secret and holds none. Keys are few, and each comes with every line."""
+        """Return whether a key neither names nor contains a secret. Cached: keys are few, and are on every line."""
         innocent = isinstance(key, str) and not names_secret(key, self.named) and self._key(key, {}) == key
         if innocent and len(self._innocent) < MANY and len(key) <= LONGEST_KEPT:
             self._innocent.add(key)

@@ -13,4 +13,4 @@ def socket_dir(data_dir: Path) -> Path:
     if len(path) <= LONGEST and b"," not in path:  # libpq takes a comma for the end of a host's name
         return data_dir
     # Not tempfile.gettempdir(): two processes with two TMPDIRs must agree.
-    return Path("/tmp") / f"pastetrader-{hashlib.sha256(bytes(data_dir)).hexdigest()[:16]}"  # noqa: S108
+    return Path("/tmp") / f"pastetrader-{hashlib.sha256(bytes(data_dir)).hexdigest()[:16]}"  # noqa: S108  # paths of sockets are at most 107 bytes; the folder's owner and mode are checked

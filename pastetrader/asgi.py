@@ -12,11 +12,11 @@ django.setup(set_prefix=False)
 
 from django.core.asgi import get_asgi_application  # noqa: E402  # models can be imported from here on
 
-from ledgerkit.rest.charset import CharsetMiddleware  # noqa: E402
-from pastetrader.body_limit import BodyLimitMiddleware  # noqa: E402
-from pastetrader.disconnects import CompleteResponseMiddleware  # noqa: E402
-from pastetrader.log_format import AccessLogFilter  # noqa: E402
-from pastetrader.startup import prepare  # noqa: E402
+from ledgerkit.rest.charset import CharsetMiddleware  # noqa: E402  # after django.setup()
+from pastetrader.body_limit import BodyLimitMiddleware  # noqa: E402  # after django.setup()
+from pastetrader.disconnects import CompleteResponseMiddleware  # noqa: E402  # after django.setup()
+from pastetrader.log_format import AccessLogFilter  # noqa: E402  # after django.setup()
+from pastetrader.startup import prepare  # noqa: E402  # after django.setup()
 
 # Seconds after which a thread that computes lets others go on who want to. A request waits for the database a dozen
 # times, and after each of them for whatever thread renders a page or a stream: by default 5 ms each time.

@@ -23,8 +23,8 @@ class _GuardedDelete[M: models.Model](models.QuerySet[M]):
         with HasHistory.translate_errors(self.model):
             return super().delete()
 
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django's marks for templates and managers
+    delete.queryset_only = True  # type: ignore[attr-defined]  # Django's marks for templates and managers
 
 
 IDS = "(jsonb_path_query(%(expressions)s, '$[*].id') #>> '{}')::uuid"  # of the nodes of a graph
@@ -67,7 +67,7 @@ class NodeQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any]):  # type: ignore[o
             nodes.filter(pk__in=kept).update(retired_at=Now())
             nodes.filter(pk__in=all_of_them - kept).delete()
 
-    leave.alters_data = True  # type: ignore[attr-defined]
+    leave.alters_data = True  # type: ignore[attr-defined]  # Django's marks for templates and managers
 
 
 def _keys(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:

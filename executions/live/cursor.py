@@ -21,7 +21,7 @@ FIRST = 3  # of the numbers that PostgreSQL hands out
 
 
 class BadCursor(ValueError):
-    """It is not one that a stream of this ledger gave out."""
+    """The text is no cursor of a stream of this ledger."""
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ class AllRunsReader:
         return hash(type(self))
 
     def begin(self, new: str) -> Cursor:
-        """From now on, whatever `new` says: there are too many to begin at the start."""
+        """Return a cursor of now, whatever `new` is: there are too many runs to begin at the start."""
         return Cursor.at(self.snapshot())
 
     def snapshot(self) -> str:

@@ -81,7 +81,7 @@ class StrictChangeList(ChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
         rows = super().get_queryset(request, exclude_parameters)
-        columns = self.model_admin.list_columns  # type: ignore[attr-defined]
+        columns = self.model_admin.list_columns  # type: ignore[attr-defined]  # of our own admin classes and filters
         return rows.only(*columns) if columns else rows
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
@@ -103,7 +103,7 @@ class StrictChangeList(ChangeList):
         return str(getattr(self.model_admin, "everything", "?"))
 
     def get_filters(self, request: HttpRequest) -> Any:
-        offered = {name for list_filter in self.list_filter for name in list_filter.parameters()}  # type: ignore[union-attr]
+        offered = {name for list_filter in self.list_filter for name in list_filter.parameters()}  # type: ignore[union-attr]  # of our own admin classes and filters
         if self.get_filters_params().keys() - offered:
             raise IncorrectLookupParameters
         return super().get_filters(request)

@@ -86,8 +86,8 @@ class AuditedQuerySet[M: models.Model](models.QuerySet[M]):
             return super().delete()
 
     update.alters_data = True  # type: ignore[attr-defined]  # templates must not call it, as in Django
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django's marks for templates and managers
+    delete.queryset_only = True  # type: ignore[attr-defined]  # Django's marks for templates and managers
 
 
 class AuditedModel(models.Model):
@@ -127,7 +127,7 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
         values = [(self.model._meta.get_field(name), None, value) for name, value in changes.items()]
         fields = [self.model._meta.get_field(name) for name in names]
         # What save() calls, since update() cannot return columns. The stubs lack it.
-        rows: list[tuple[Any, ...]] = self._update(values, fields)  # type: ignore[attr-defined]
+        rows: list[tuple[Any, ...]] = self._update(values, fields)  # type: ignore[attr-defined]  # the stubs lack it
         return rows
 
 
@@ -150,7 +150,7 @@ class VersionedModel(UUID7Model):
         with nullcontext() if self._state.adding else transaction.atomic(using=using):
             super().save(**kwargs)
 
-    def _do_update(self, base_qs, using, pk_val, values, update_fields, forced_update, returning_fields):  # type: ignore[no-untyped-def]
+    def _do_update(self, base_qs, using, pk_val, values, update_fields, forced_update, returning_fields):  # type: ignore[no-untyped-def]  # an untyped signature of Django's
         """Run the UPDATE of save(), a hook of Django, with the version in its WHERE clause."""
         guarded = base_qs.filter(**self._read_as(values))
         values, stamps = self._with_version_bump(values)

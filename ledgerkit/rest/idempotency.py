@@ -54,7 +54,7 @@ class IdempotencyMixin(BodyMixin):
 
     def dispatch(self, request: object, *args: object, **kwargs: object) -> Any:
         with ExitStack() as self.work:
-            response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+            response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
             if self.key is not None and _is_kept(response.status_code):
                 self._keep(self.key, response.render())
             return response
@@ -76,7 +76,7 @@ class IdempotencyMixin(BodyMixin):
     def finalize_response(self, request: Request, response: Any, *args: object, **kwargs: object) -> Any:
         if isinstance(response, ReplayedResponse):
             return response
-        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
 
     def _begin(self, request: Request) -> IdempotencyKey:
         """Store the key, or raise ReplayedError if its response is known. Raises KeyReused, KeyInUse."""

@@ -33,7 +33,7 @@ class PreconditionsMixin:
         meanwhile. Raises PreconditionFailed if If-Match names another version."""
         request: Any = self.request  # type: ignore[attr-defined]  # of the view that this is mixed into
         expected = request.headers.get("If-Match")
-        row = super().get_object()  # type: ignore[misc]
+        row = super().get_object()  # type: ignore[misc]  # of the view that this is mixed into
         if expected is not None and request.method not in SAFE_METHODS:
             self._check(row, expected)
         return row
@@ -46,7 +46,7 @@ class PreconditionsMixin:
             row.refresh_from_db()
 
     def finalize_response(self, request: Request, response: Response, *args: object, **kwargs: object) -> Response:
-        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
         body = response.data
         if request.query_params:  # with ?fields= or ?expand= the response is not the row alone
             return response
@@ -73,7 +73,7 @@ class RejectIfMatchOnCreateMixin:
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
-        if self.action == "create" and "If-Match" in request.headers:  # type: ignore[attr-defined]
+        if self.action == "create" and "If-Match" in request.headers:  # type: ignore[attr-defined]  # of the view that this is mixed into
             raise PreconditionFailed("Nothing is there yet that If-Match could name: leave it out to make a new row.")
 
 
@@ -81,8 +81,8 @@ class ContentETagMixin:
     """View mixin for immutable rows without a version: the ETag is a hash of the response."""
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
-        made_or_read = self.action in {"create", "retrieve"}  # type: ignore[attr-defined]
+        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
+        made_or_read = self.action in {"create", "retrieve"}  # type: ignore[attr-defined]  # of the view that this is mixed into
         is_one = made_or_read and isinstance(getattr(response, "data", None), dict)  # a replayed response has none
         if is_one and response.status_code < status.HTTP_300_MULTIPLE_CHOICES:
             response["ETag"] = quote_etag(sha256(CompactJSONRenderer().render(response.data)).hexdigest()[:32])

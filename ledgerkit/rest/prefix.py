@@ -1,4 +1,4 @@
-"""Where the API is mounted. Its addresses have errors in JSON, also those that no view of it answers."""
+"""Prefix of the API's addresses. Errors below it are JSON, also where no view matches."""
 
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 

@@ -38,7 +38,7 @@ class BodyMixin:
     def handle_exception(self, exc: Exception) -> Any:
         """Add the accepted media types to a 415 response; Accept-Encoding only if the encoding was the cause (RFC 7694,
         3)."""
-        response = super().handle_exception(exc)  # type: ignore[misc]
+        response = super().handle_exception(exc)  # type: ignore[misc]  # of the view that this is mixed into
         if isinstance(exc, UnsupportedEncoding):
             response["Accept-Encoding"] = "gzip"
         elif isinstance(exc, exceptions.UnsupportedMediaType):

@@ -46,7 +46,7 @@ class Following:
             for chunk in chunks(stream):
                 size += len(chunk)
                 if size > most:
-                    chunk = chunk[: int(most - size)] if most - size + len(chunk) > 0 else b""  # noqa: PLW2901
+                    chunk = chunk[: int(most - size)] if most - size + len(chunk) > 0 else b""  # noqa: PLW2901  # the rest of the loop reads the shortened chunk
                 *whole, text = (text + chunk).split(b"\n\n")
                 for block in whole:
                     self._take(block.decode())

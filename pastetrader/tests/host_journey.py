@@ -1,4 +1,4 @@
-"""What test_wheel.py runs in the new project: record a run in process and over HTTP, and open every page of the admin.
+"""Script that test_wheel.py runs in the new project: record a run in process and by HTTP, open every admin page.
 
 Called with a token and the code of docs/install.md that records a run."""
 
@@ -15,19 +15,19 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 sys.path[0] = os.getcwd()  # noqa: PTH109  # the project, not the folder of this file
 os.environ["DJANGO_SETTINGS_MODULE"] = "host.settings"
 
-import django  # noqa: E402
+import django  # noqa: E402  # the settings are named above
 
 django.setup()
 
-from django.contrib.auth import get_user_model  # noqa: E402
-from django.contrib.auth.models import Group  # noqa: E402
-from django.test import Client  # noqa: E402
-from django.test.utils import setup_test_environment  # noqa: E402
-from django.urls import reverse  # noqa: E402
+from django.contrib.auth import get_user_model  # noqa: E402  # after django.setup()
+from django.contrib.auth.models import Group  # noqa: E402  # after django.setup()
+from django.test import Client  # noqa: E402  # after django.setup()
+from django.test.utils import setup_test_environment  # noqa: E402  # after django.setup()
+from django.urls import reverse  # noqa: E402  # after django.setup()
 
-import executions  # noqa: E402
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution  # noqa: E402
-from workflows.models import Edge, Node, Workflow  # noqa: E402
+import executions  # noqa: E402  # after django.setup()
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution  # noqa: E402  # after django.setup()
+from workflows.models import Edge, Node, Workflow  # noqa: E402  # after django.setup()
 
 User = get_user_model()
 SECRET, IN_PROCESS = sys.argv[1:]

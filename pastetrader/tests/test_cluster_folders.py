@@ -77,7 +77,7 @@ def test_a_path_too_long_for_a_socket_listens_in_a_short_closed_folder(long_dir:
 
 @pytest.fixture
 def made_before(long_dir: Path) -> None:
-    """Of a cluster only what its start looks at: it is refused before anything is read."""
+    """Make a folder with only the files that a start checks: it is refused before anything else is read."""
     long_dir.mkdir()
     (long_dir / "PG_VERSION").write_text("18\n")
 

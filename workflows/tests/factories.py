@@ -27,7 +27,7 @@ class WorkflowFactory(DjangoModelFactory):
     name = factory.Sequence("workflow {}".format)
 
     @factory.post_generation
-    def chain(self: Workflow, create: bool, names: list[str] | None, **kwargs: Any) -> None:  # type: ignore[misc]
+    def chain(self: Workflow, create: bool, names: list[str] | None, **kwargs: Any) -> None:  # type: ignore[misc]  # factory_boy passes the object as self
         nodes = [NodeFactory(workflow=self, name=name) for name in names or []]
         for source, target in pairwise(nodes):
             EdgeFactory(workflow=self, source_node=source, target_node=target)

@@ -46,7 +46,7 @@ class Axis:
         return cls(found[0] / HEADROOM if is_log else 0.0, found[-1] * HEADROOM, is_log)
 
     def at(self, seconds: float) -> float:
-        """From 0 to 100."""
+        """Return a percentage from 0 to 100."""
         if not self.is_log:
             return round(min(100 * seconds / self.most, 100.0), 2)
         above = log(max(seconds, self.least) / self.least) / log(self.most / self.least)
@@ -85,7 +85,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """From what 95 of 100 runs take at most down to what half of them take; places from the top."""
+    """The band of durations between the 95th and the 50th percentile, in percent from the top."""
 
     p95: float
     p50: float

@@ -51,7 +51,7 @@ class Scale:
         return (self.end - self.start).total_seconds()
 
     def at(self, moment: datetime) -> float:
-        """From 0 to 100; what lies outside, at the edge."""
+        """Return a percentage from 0 to 100; a moment outside the scale is at its edge."""
         part = (moment - self.start).total_seconds() / self.seconds if self.seconds else 0.0
         return min(max(part, 0.0), 1.0) * 100
 

@@ -22,7 +22,7 @@ def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> lis
 
 
 def attempt_times(attempts: Any) -> list[Attempt]:
-    """When each of `attempts` was, and how it ended, in their order."""
+    """Return the latest attempts with times and outcome only, in their order."""
     found = attempts.only("number", "status", "started_at", "ended_at", "node_execution").order_by("-id")[:DRAWN]
     return sorted(found, key=lambda attempt: attempt.number)
 

@@ -15,7 +15,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # drf
         return {"type": "http", "scheme": "bearer", "description": text}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # its base class is untyped
     target_class = "rest_framework.authentication.SessionAuthentication"
     name = "session"
 

@@ -28,7 +28,7 @@ class AttemptsMixin(ContentETagMixin, mixins.ListModelMixin, mixins.RetrieveMode
     list_class: type[serializers.BaseSerializer[Any]]
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
-        return self.list_class if self.action == "list" else self.serializer_class  # type: ignore[return-value]
+        return self.list_class if self.action == "list" else self.serializer_class  # type: ignore[return-value]  # both are serializers; the stubs want one exact class
 
     def attempts_of(self, row: Any) -> Any:
         payloads = {"output_data", "error_traceback"} & {field.name for field in row.attempts.model._meta.fields}

@@ -57,7 +57,7 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
         known = [*PAGING, *(["ordering"] if self.orderings else [])] if self.action == "list" else []
         expand = ["expand"] if self.action == "retrieve" and self.expandable else []
         check_names(request, ["fields", *known, *expand, *filters], ["fields", "expand", *several])
-        allowed = self.get_serializer_class().Meta.fields  # type: ignore[attr-defined]
+        allowed = self.get_serializer_class().Meta.fields  # type: ignore[attr-defined]  # the stubs know less than the views that this is mixed into
         self.fields = parse_name_list(request, "fields", allowed)
         self.expand = parse_name_list(request, "expand", self.expandable) or ()
         if wish := request.query_params.get("ordering"):
@@ -107,7 +107,7 @@ class MaskedBodyMixin:
 
     def _run_of_address(self) -> Any:
         """Return the run's id in the address, or None where a run is created."""
-        kwargs: dict[str, Any] = self.kwargs  # type: ignore[attr-defined]
+        kwargs: dict[str, Any] = self.kwargs  # type: ignore[attr-defined]  # the stubs know less than the views that this is mixed into
         return kwargs.get("execution_id") or kwargs.get("pk")
 
 
@@ -119,7 +119,7 @@ class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMix
     serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
-        return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]
+        return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]  # the stubs know less than the views that this is mixed into
 
     def _for_verb(self, rows: Any, run: str = "") -> Any:
         """Prefetch what the transition and the check of its permission would otherwise query by themselves."""
@@ -136,7 +136,7 @@ class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMix
         return self.get_object(), body.validated_data
 
     def row_response(self, row: Any) -> Response:
-        return Response(self.serializer_class(row, context=self.get_serializer_context()).data)  # type: ignore[misc]
+        return Response(self.serializer_class(row, context=self.get_serializer_context()).data)  # type: ignore[misc]  # the stubs know less than the views that this is mixed into
 
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: Any) -> Response:

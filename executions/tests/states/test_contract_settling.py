@@ -1,4 +1,4 @@
-"""How a run that ends takes its nodes along, and what a retry keeps: what test_settling and test_retry leave out."""
+"""Contract tests of nodes when their run ends, and of what a retry keeps; more are in test_settling and test_retry."""
 
 import pytest
 from django.db import DatabaseError

@@ -343,7 +343,7 @@ class TestHealth:
 
     def test_where_one_of_many_failed_it_is_not_100_percent(self) -> None:
         completed, failed = health.Count(99_999, ""), health.Count(1, "")
-        each = health.Health(None, "", health.Chart([], completed, failed), completed, None)  # type: ignore[arg-type]
+        each = health.Health(None, "", health.Chart([], completed, failed), completed, None)  # type: ignore[arg-type]  # the success rate reads no percentiles
         assert each.success == 99.9
 
     def test_throughput_is_drawn_by_the_hour_and_told_in_a_table(self, staff: Any) -> None:

@@ -140,7 +140,7 @@ class TestShownLanes:
     def test_what_tells_most_comes_before_others_all_in_their_order(self, statuses: list[str], chosen: int) -> None:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(timeline, "LANES", 4)
-            shown = [lane.row for lane in self.drawn(statuses).choose_lanes(chosen)]  # type: ignore[arg-type]
+            shown = [lane.row for lane in self.drawn(statuses).choose_lanes(chosen)]  # type: ignore[arg-type]  # keys of these rows are numbers
         assert len(shown) == min(4, len(statuses))
         assert [each.pk for each in shown] == sorted(each.pk for each in shown)
         tells = [place for place, status in enumerate(statuses) if status != "completed" or place == chosen]
