@@ -9,7 +9,7 @@ from django.db.models import Model
 
 from workflows.models import retries_in
 
-from . import masking, refusal_reasons
+from . import refusal_reasons, run_secrets
 from .encryption import run_rows
 from .exceptions import InvalidTransition, SecretsUnknown
 from .states import ACTIVE, ExecutionStatus
@@ -79,9 +79,9 @@ def _without_secrets(act: str, rows: Sequence[Any]) -> Refusals:
     """Return the refusals of rows whose run had secrets that nobody can know any more."""
     runs = run_rows().filter(pk__in={row.run_id for row in rows}, encrypted_secrets__isnull=False)
     lost: dict[UUID, object] = {}
-    for run, *columns in runs.values_list("pk", *masking.COLUMNS):
+    for run, *columns in runs.values_list("pk", *run_secrets.COLUMNS):
         try:
-            masking.known_by(act, *columns)
+            run_secrets.known_by(act, *columns)
         except SecretsUnknown as refusal:
             lost[run] = refusal.reason
     return {row.pk: SecretsUnknown(act, row.status, lost[row.run_id]) for row in rows if row.run_id in lost}

@@ -1,36 +1,33 @@
 """Masking of a run's secret values in everything that is stored about the run.
 
-Every write passes `mask()`: save(), bulk_create(), update() and the verbs. The values are encrypted in the run's own
-row (`encryption.py`). An empty text is what a purge leaves behind: the run had secrets, nothing can be masked reliably
-any more, and so writes that carry text are refused.
+Every write passes `mask()`: save(), bulk_create(), update() and the verbs. What is known of the values of a run,
+`run_secrets.py` reads and stores.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from cryptography.fernet import InvalidToken
-from django.db import DatabaseError, models, transaction
-from django.db.models import Model, QuerySet
+from django.db import models
+from django.db.models import Model
 
 from ledgerkit.db.json_validation import to_storable_text
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.pool import release_connection
 
-from . import audit, body_masking, refusal_reasons, report_texts, secret_limits
-from .encryption import decrypt, encrypt, extra_keys, has_expired, load_scrubber, run_rows
+from . import audit, body_masking, report_texts, secret_limits
+from .encryption import extra_keys, run_rows
 from .exceptions import SecretsUnknown
-from .secrets import NOTHING, RedactEverything, Scrubber, find_secret_values
-from .states import ACTIVE
+from .run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets
+from .secret_values import find_secret_values
+from .secrets import NOTHING, Scrubber
 
-type Values = Mapping[UUID, set[str]]
 type Fields = dict[str, object]
 type Cut = Callable[[Fields], Fields]
 
@@ -44,19 +41,6 @@ class FieldValues:
     found: Set[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class RunSecrets:
-    """The scrubber of one run's secrets, and the encrypted text that they were read from: no two encrypted texts are
-    equal."""
-
-    scrubber: Scrubber = NOTHING
-    encrypted: str | None = None
-
-
-type KnownOf = Mapping[UUID, RunSecrets]
-
-NONE = RunSecrets()
-COLUMNS = ("encrypted_secrets", "status", "ended_at", "version")
 RUN = attrgetter("run")
 
 
@@ -93,7 +77,7 @@ def mask(
             found[piece.run] |= of_body
             places.setdefault(piece.run, next(iter(piece.fields)))
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # lines come by the thousand, and of one run
-    known = known if known is not None else {} if new else _read_known(runs, act, using)
+    known = known if known is not None else {} if new else read_known(runs, act, using)
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
     for run, values in more.items():
         secret_limits.check_number(places.get(run, "context"), known.get(run, NONE).scrubber.values, values)
@@ -120,7 +104,7 @@ def mask_body(body: object, run: UUID | None) -> object:
                 secret_limits.check_lengths(name, value, secrets, extra)
                 found |= secrets
     try:
-        known = _read_known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
+        known = read_known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
     except SecretsUnknown:  # mask() says so, of the row that it refuses
         return body
     release_connection()
@@ -146,33 +130,6 @@ def mask_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: b
         if piece.found:
             row._found_secret = piece.found
     return more
-
-
-def as_read(run: Any) -> RunSecrets | None:
-    """Return what is known of the run's secrets by this object of it; None where that cannot be said: the secrets were
-    not read with it, or cannot be used any more.
-
-    They may be out of date: the statement that stores what was masked by them has to match the encrypted text.
-    """
-    if run is None or "encrypted_secrets" in run.get_deferred_fields() or run.status not in ACTIVE:
-        return None
-    try:
-        return known_by("", run.encrypted_secrets, run.status, None, run.version)
-    except SecretsUnknown:
-        return None
-
-
-def lock(run: UUID, act: str, *, or_blind: bool = False) -> RunSecrets:
-    """Lock the run's row until the transaction ends and return what is known of its secrets: nobody adds another.
-
-    Raise SecretsUnknown, or return what shows nothing, for a text that is never refused.
-    """
-    try:
-        return _read(run_rows().filter(pk=run).select_for_update(no_key=True), act).get(run, NONE)
-    except SecretsUnknown:
-        if or_blind:
-            return RunSecrets(RedactEverything(), run_rows().values_list("encrypted_secrets", flat=True).get(pk=run))
-        raise
 
 
 def mask_changes(row: Model, changes: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
@@ -203,7 +160,7 @@ def mask_for_all_runs(fields: dict[str, Any], runs: Any, using: str) -> dict[str
     mask(pieces, "update", using)
     fields = dict(fields)
     plain = RunSecrets(Scrubber(extra=extra_keys()))
-    for known in (*_read_known({piece.run for piece in pieces}, "update", using).values(), plain):
+    for known in (*read_known({piece.run for piece in pieces}, "update", using).values(), plain):
         _scrub(fields, known.scrubber)
     return fields
 
@@ -223,21 +180,6 @@ def note_of_new(found: Iterable[str]) -> str:
     return audit.note("create", request_id=Scrubber(found, extra_keys()).text(given) if given else None)
 
 
-def store_secrets(found: Values, using: str | None = None) -> KnownOf:
-    """Beside what is kept of these runs already; what is known of them then."""
-    rows = run_rows(using)
-    known: dict[UUID, RunSecrets] = {}
-    with transaction.atomic(using=rows.db):
-        # First the run, as every verb does, and of several in the order of their ids.
-        runs = rows.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
-        for run, before in list(runs.values_list("pk", "encrypted_secrets")):
-            values = found[run] | (decrypt(before) if before else frozenset())
-            encrypted = encrypt(values)
-            rows.filter(pk=run).update(encrypted_secrets=encrypted)
-            known[run] = RunSecrets(Scrubber(values, extra_keys()), encrypted)
-    return known
-
-
 def as_stored(row: Any, fields: dict[str, object], cut: Cut = lambda fields: fields) -> Iterator[tuple[Model, Fields]]:
     """Pairs of a stored row, or a copy, and of fields that somebody sends for it, each as they are once stored: the row
     was made of these fields where the two are alike in one of the pairs. No pair where the fields hold a secret that
@@ -251,7 +193,7 @@ def as_stored(row: Any, fields: dict[str, object], cut: Cut = lambda fields: fie
     sent, fields = fields, body_masking.original_value(fields)
     found = {value for document in fields.values() for value in find_secret_values(document, extra)}
     try:
-        known = _read_known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
+        known = read_known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
     except SecretsUnknown:
         known = frozenset(found)
     if sent is not fields:
@@ -268,15 +210,6 @@ def as_stored(row: Any, fields: dict[str, object], cut: Cut = lambda fields: fie
 
 def _clear(fields: Fields, scrubber: Scrubber) -> Fields:
     return {name: scrubber.document(document) for name, document in fields.items()}
-
-
-def scrubber(run: UUID, using: str | None = None) -> Scrubber:
-    """Return a scrubber for what is printed about a run and not stored. It redacts everything where the secrets are
-    unknown."""
-    try:
-        return _read_known({run}, "print", using).get(run, NONE).scrubber
-    except (SecretsUnknown, DatabaseError):
-        return RedactEverything()
 
 
 def _piece(row: Model, names: Iterable[str]) -> FieldValues:
@@ -303,25 +236,3 @@ def _scrub(fields: dict[str, object], scrubber: Scrubber, is_large: bool = False
             )
         elif not (is_large and body_masking.is_clear(value, scrubber)):
             fields[name] = scrubber.document(value)
-
-
-def _read_known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, RunSecrets]:
-    """Read anew every time: the values may have come by another connection a moment ago."""
-    return _read(run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False), act) if runs else {}
-
-
-def _read(rows: QuerySet[Model], act: str) -> dict[UUID, RunSecrets]:
-    return {run: known_by(act, *columns) for run, *columns in rows.values_list("pk", *COLUMNS)}
-
-
-def known_by(act: str, encrypted: str | None, status: str, ended_at: datetime | None, version: int) -> RunSecrets:
-    """Return what is known of a run's secrets by these COLUMNS of its row. Raise SecretsUnknown where they are deleted,
-    or will be any moment, or cannot be decrypted."""
-    if encrypted is None:
-        return RunSecrets(Scrubber(extra=extra_keys()))
-    if not encrypted or has_expired(status, ended_at):
-        raise SecretsUnknown(act, status, refusal_reasons.PURGED, version)
-    try:
-        return RunSecrets(load_scrubber(encrypted), encrypted)
-    except InvalidToken as error:
-        raise SecretsUnknown(act, status, refusal_reasons.LOST, version) from error

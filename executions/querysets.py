@@ -14,7 +14,7 @@ from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import can_view_all
 
-from . import audit, error_excerpts, log_messages, masking, partitions, report_texts, validators
+from . import audit, error_excerpts, log_messages, masking, partitions, report_texts, run_secrets, validators
 from .encryption import encrypt
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
@@ -101,7 +101,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
             with audit.audit_note(note, self.db):
                 created = self._create_masked(objs, *args, **kwargs)
             if upsert:  # of rows that were there only the named fields are written
-                masking.store_secrets(found, self.db)
+                run_secrets.store_secrets(found, self.db)
         return created
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":

@@ -13,7 +13,7 @@ from django.db import connection
 from workflows import graph
 from workflows.models import retries_in
 
-from . import audit, masking, refusal_reasons, run_graph
+from . import audit, masking, refusal_reasons, run_graph, run_secrets
 from .exceptions import InvalidTransition
 from .states import ACTIVE, ExecutionStatus
 
@@ -115,11 +115,11 @@ def _stopped_by(run: object, failed: Sequence[Row], nodes: Sequence[Row]) -> lis
     return [node for node in others if node.settled or node.node_id in after]
 
 
-def _known_secrets(run: object) -> masking.RunSecrets:
-    return masking.known_by("retry", *(getattr(run, name) for name in masking.COLUMNS))
+def _known_secrets(run: object) -> run_secrets.RunSecrets:
+    return run_secrets.known_by("retry", *(getattr(run, name) for name in run_secrets.COLUMNS))
 
 
-def _mask_texts(run: UUID, texts: Mapping[UUID, Texts], known: masking.RunSecrets) -> tuple[str, str]:
+def _mask_texts(run: UUID, texts: Mapping[UUID, Texts], known: run_secrets.RunSecrets) -> tuple[str, str]:
     """Return the texts of attempts, as JSON for the database, and the note for the history, clear of what is known."""
     pieces = [masking.FieldValues(run, of_row) for of_row in texts.values()]
     _more, now = masking.mask(pieces, "retry", known={run: known})

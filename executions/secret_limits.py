@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from executions.conf import executions_settings
 from workflows.secret_keys import hidden_in, hidden_items, should_mask
 
-from .secrets import NESTED
+from .secret_values import NESTED
 
 TOO_LONG = (
     "{place}: a secret has at most {most} characters (EXECUTIONS_SECRETS_MAX_LENGTH), and this one has {size}: "

@@ -1,5 +1,4 @@
-"""Secrets in what is recorded: what their values are, and texts and documents without them. Pure. What names one is
-told in `workflows.secret_keys`, as definitions are masked by it too.
+"""Texts and documents without the secrets of a run. Pure. Which values are secret, `secret_values.py` finds.
 
 A value is looked for as it is and as programs write it elsewhere: escaped by JSON, Python, URLs or HTML, any of them
 inside another, over several lines, with colours inside, in hexadecimal, and in base64, alone or amid other bytes. What
@@ -9,11 +8,9 @@ All of it takes time that grows with the size of the text alone.
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from workflows.secret_keys import (
     LONGEST_KEPT,
@@ -29,13 +26,12 @@ from workflows.secret_keys import (
 
 from . import secret_patterns
 from .secret_forms import Needles
+from .secret_values import SHORTEST, is_findable
 from .string_search import Span
 from .text_decoding import readings
 
-__all__ = ["MASK", "NOTHING", "RedactEverything", "Scrubber", "at_work", "find_secret_values", "names_secret"]
+__all__ = ["MASK", "NOTHING", "RedactEverything", "Scrubber", "at_work", "names_secret"]
 
-SHORTEST = 6  # a shorter value would be found in words that mean something else
-LINE = 12  # of a value of several lines, a line by itself
 MANY = 1_000
 SHORT = 40  # characters of a text that comes with many lines, as the name of a host does
 ROUNDS = 3  # a mask beside other letters may read as another secret
@@ -44,41 +40,17 @@ SHAPES = 500  # of lines, kept until as many came
 DIGITS = b"0123456789"
 ATOMS = frozenset({bool, int, float, type(None)})
 
-SCHEME = re.compile(r"(?:basic|bearer|token|digest|negotiate|apikey)\s+(\S.*)", re.IGNORECASE | re.DOTALL)
-NESTED = (dict, list, tuple)
 IN_NUMBERS = frozenset("0123456789.e+-")
 NO_KEYS: frozenset[str] = frozenset()
 
 type Taken = dict[str, int]  # how often a name was given: so many keys that read alike take no longer each
 
 
-def find_secret_values(document: object, extra: tuple[str, ...] = ()) -> set[str]:
-    """Return the values under keys that name a secret, at any depth, that are long enough to be searched for."""
-    return set(_values_in(document, extra)) if isinstance(document, NESTED) else set()
-
-
-def _values_in(document: Any, extra: tuple[str, ...]) -> Iterator[str]:
-    if isinstance(document, dict):
-        more = hidden_in(document, extra)
-        for key, item in document.items():
-            if key in more or should_mask(key, item, extra):
-                yield from _leaves(item)
-            elif isinstance(item, NESTED):
-                yield from _values_in(item, extra)
-        return
-    places = hidden_items(document, extra)
-    for at, item in enumerate(document):
-        if at in places:
-            yield from _leaves(item)
-        elif isinstance(item, NESTED):
-            yield from _values_in(item, extra)
-
-
 class Scrubber:
     """Knows the values of one run. `extra` are names of secrets beside NAMES."""
 
     def __init__(self, values: Iterable[str] = (), extra: tuple[str, ...] = ()) -> None:
-        self.values = frozenset(value for value in values if _is_findable(value))
+        self.values = frozenset(value for value in values if is_findable(value))
         self.named = extra
         self._in_numbers = any(set(value) <= IN_NUMBERS for value in self.values)
         self._needles = Needles(self.values)
@@ -256,35 +228,6 @@ NOTHING = Scrubber()
 
 # Of the run that the present thread works on, for what is not stored but printed.
 at_work: ContextVar[Scrubber | None] = ContextVar("at_work", default=None)
-
-
-def _leaves(value: object) -> Iterator[str]:
-    if isinstance(value, dict | list | tuple):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(item)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        text = value if isinstance(value, str) else json.dumps(value)
-        yield from filter(_is_findable, [text, *_parts(text)])
-
-
-def _is_findable(value: str) -> bool:
-    return len(value) >= SHORTEST and MASK not in value and not value.isspace()
-
-
-def _parts(value: str) -> Iterator[str]:
-    """Return the parts of a value that are secret by themselves: the value without surrounding spaces, each of its
-    lines, the token after its scheme, the password inside an address."""
-    yield value.strip()
-    if len(lines := value.split("\n")) > 1:
-        yield from (line.strip() for line in lines if len(line.strip()) >= LINE)
-    if scheme := SCHEME.fullmatch(value.strip()):
-        yield scheme[1]
-    if "://" in value:
-        try:
-            password = urlsplit(value.strip()).password or ""
-        except ValueError:
-            return
-        yield from (password, unquote(password))
 
 
 def _replace_spans(text: str, spans: Iterable[Span]) -> str:

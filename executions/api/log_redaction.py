@@ -5,9 +5,10 @@ from typing import Any
 from django.db import Error, connection
 from rest_framework.request import Request
 
-from executions import body_masking, masking
+from executions import body_masking, run_secrets
 from executions.models import NodeExecution
-from executions.secrets import Scrubber, find_secret_values
+from executions.secret_values import find_secret_values
+from executions.secrets import Scrubber
 from ledgerkit.conf import ledgerkit_settings
 
 KEY = "Idempotency-Key"
@@ -29,6 +30,6 @@ def _secrets_of_run(kwargs: dict[str, Any]) -> frozenset[str]:
         return frozenset()
     try:
         run = NodeExecution.objects.filter(pk=id).values_list("workflow_execution", flat=True).first()
-        return masking.scrubber(run or id).values
+        return run_secrets.scrubber(run or id).values
     except Error:
         return frozenset()

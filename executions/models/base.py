@@ -9,7 +9,7 @@ from django.db.models import F, Model, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
-from executions import audit, encryption, masking, refusal_reasons
+from executions import audit, encryption, masking, refusal_reasons, run_secrets
 from executions.exceptions import InvalidTransition, StaleExecution
 from executions.states import ENDED, ExecutionStatus, Transitions, sources
 from ledgerkit.db import json_validation
@@ -134,16 +134,16 @@ class Execution(VersionedModel, Timed):
         texts = masking.texts_in(self, changes)
         if not (texts or audit.current().reason or audit.current().given_id):
             return _update_row(rows, changes, audit.note(act))
-        read = masking.as_read(self._run_as_read())
+        read = run_secrets.as_read(self._run_as_read())
         moved = None if read is None else self._update_masked_by(rows, act, changes, read)
         if moved is None:
-            now = masking.lock(self.run_id, act, or_blind=not texts)
+            now = run_secrets.lock(self.run_id, act, or_blind=not texts)
             if read is None or now.encrypted != read.encrypted:
                 moved = self._update_masked_by(rows, act, changes, now)
         return moved
 
     def _update_masked_by(
-        self, rows: Any, act: str, changes: dict[str, Any], known: masking.RunSecrets
+        self, rows: Any, act: str, changes: dict[str, Any], known: run_secrets.RunSecrets
     ) -> dict[str, object] | None:
         masked, known = masking.mask_changes(self, changes, act, known)
         if (run := self._run_as_read()) is not None:

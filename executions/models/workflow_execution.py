@@ -265,8 +265,8 @@ class WorkflowExecution(Execution):
         return Q(encrypted_secrets=encrypted)
 
     def _with_version_bump(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Any]]:
-        """Leave out the secrets, which only masking.store_secrets() changes, and the count of failed nodes, which may
-        be old."""
+        """Leave out the secrets, which only run_secrets.store_secrets() changes, and the count of failed nodes, which
+        may be old."""
         return super()._with_version_bump([value for value in values if value[0].name not in NEVER_SAVED])
 
     def _end_values(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-from executions import masking
+from executions import run_secrets
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
 from executions.secrets import at_work
 from ledgerkit.db.json_validation import to_storable_text
@@ -57,7 +57,7 @@ class Recorder:
         """Print the lines that the ledger did not take to the console, clear of the run's secrets."""
         if not self.lines:
             return
-        scrubber = masking.scrubber(self.run.pk)
+        scrubber = run_secrets.scrubber(self.run.pk)
         for line in self.lines:
             unstored.error("%s %s: %s", line.timestamp.isoformat(), line.level, scrubber.text(line.message))
 
@@ -69,7 +69,7 @@ _current: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 def record_logs(run: WorkflowExecution, node: NodeExecution | None = None) -> Iterator[Recorder]:
     """Store what this thread logs inside as log lines of the run, and of the node if one is given."""
     recorder = Recorder(run, node)
-    printed = at_work.set(masking.scrubber(run.pk))
+    printed = at_work.set(run_secrets.scrubber(run.pk))
     token = _current.set(recorder)
     try:
         yield recorder

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from executions import body_masking, masking
+from executions import body_masking, encryption
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -75,7 +75,7 @@ class TestConnections:
         assert held
         assert not any(held)
         assert SECRET not in json.dumps(WorkflowExecution.objects.get().input_data)
-        assert masking.decrypt(str(WorkflowExecution.objects.get().encrypted_secrets)) == {SECRET}
+        assert encryption.decrypt(str(WorkflowExecution.objects.get().encrypted_secrets)) == {SECRET}
 
     def test_what_came_after_a_large_body_was_masked_is_masked_too(
         self, client: Any, run: WorkflowExecution, monkeypatch: Any

@@ -18,7 +18,8 @@ from executions.admin.logs import ansi
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create
 from executions.secret_forms import normal
-from executions.secrets import Scrubber, find_secret_values
+from executions.secret_values import find_secret_values
+from executions.secrets import Scrubber
 from ledgerkit.db import json_validation
 from ledgerkit.rest import parsers
 from pastetrader.tests.proofs import LONG

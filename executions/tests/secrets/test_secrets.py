@@ -13,7 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from executions.secrets import MASK, RedactEverything, Scrubber, find_secret_values, names_secret
+from executions.secret_values import find_secret_values
+from executions.secrets import MASK, RedactEverything, Scrubber, names_secret
 from workflows.secret_keys import mask_document
 
 SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=6, max_size=30).filter(

@@ -1,0 +1,114 @@
+"""What is known of the secrets of runs: read with the run's row, locked with it, stored in it.
+
+The values are encrypted in the run's own row (`encryption.py`). An empty text is what a purge leaves behind: the run
+had secrets, nothing can be masked reliably any more, and so writes that carry text are refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from cryptography.fernet import InvalidToken
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
+
+from . import refusal_reasons
+from .encryption import decrypt, encrypt, extra_keys, has_expired, load_scrubber, run_rows
+from .exceptions import SecretsUnknown
+from .secrets import NOTHING, RedactEverything, Scrubber
+from .states import ACTIVE
+
+if TYPE_CHECKING:
+    from .models import WorkflowExecution
+
+type Values = Mapping[UUID, set[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSecrets:
+    """The scrubber of one run's secrets, and the encrypted text that they were read from: no two encrypted texts are
+    equal."""
+
+    scrubber: Scrubber = NOTHING
+    encrypted: str | None = None
+
+
+type KnownOf = Mapping[UUID, RunSecrets]
+
+NONE = RunSecrets()
+COLUMNS = ("encrypted_secrets", "status", "ended_at", "version")
+
+
+def as_read(run: "WorkflowExecution | None") -> RunSecrets | None:
+    """Return what is known of the run's secrets by this object of it; None where that cannot be said: the secrets were
+    not read with it, or cannot be used any more.
+
+    They may be out of date: the statement that stores what was masked by them has to match the encrypted text.
+    """
+    if run is None or "encrypted_secrets" in run.get_deferred_fields() or run.status not in ACTIVE:
+        return None
+    try:
+        return known_by("", run.encrypted_secrets, run.status, None, run.version)
+    except SecretsUnknown:
+        return None
+
+
+def lock(run: UUID, act: str, *, or_blind: bool = False) -> RunSecrets:
+    """Lock the run's row until the transaction ends and return what is known of its secrets: nobody adds another.
+
+    Raise SecretsUnknown, or return what shows nothing, for a text that is never refused.
+    """
+    try:
+        return _read(run_rows().filter(pk=run).select_for_update(no_key=True), act).get(run, NONE)
+    except SecretsUnknown:
+        if or_blind:
+            return RunSecrets(RedactEverything(), run_rows().values_list("encrypted_secrets", flat=True).get(pk=run))
+        raise
+
+
+def store_secrets(found: Values, using: str | None = None) -> KnownOf:
+    """Store these values beside those that are stored of the runs; return what is known of the runs then."""
+    rows = run_rows(using)
+    known: dict[UUID, RunSecrets] = {}
+    with transaction.atomic(using=rows.db):
+        # First the run, as every verb does, and of several in the order of their ids.
+        runs = rows.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
+        for run, before in list(runs.values_list("pk", "encrypted_secrets")):
+            values = found[run] | (decrypt(before) if before else frozenset())
+            encrypted = encrypt(values)
+            rows.filter(pk=run).update(encrypted_secrets=encrypted)
+            known[run] = RunSecrets(Scrubber(values, extra_keys()), encrypted)
+    return known
+
+
+def scrubber(run: UUID, using: str | None = None) -> Scrubber:
+    """Return a scrubber for what is printed about a run and not stored. It redacts everything where the secrets are
+    unknown."""
+    try:
+        return read_known({run}, "print", using).get(run, NONE).scrubber
+    except (SecretsUnknown, DatabaseError):
+        return RedactEverything()
+
+
+def read_known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, RunSecrets]:
+    """Read anew every time: the values may have come by another connection a moment ago."""
+    return _read(run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False), act) if runs else {}
+
+
+def _read(rows: "QuerySet[WorkflowExecution]", act: str) -> dict[UUID, RunSecrets]:
+    return {run: known_by(act, *columns) for run, *columns in rows.values_list("pk", *COLUMNS)}
+
+
+def known_by(act: str, encrypted: str | None, status: str, ended_at: datetime | None, version: int) -> RunSecrets:
+    """Return what is known of a run's secrets by these COLUMNS of its row. Raise SecretsUnknown where they are deleted,
+    or will be any moment, or cannot be decrypted."""
+    if encrypted is None:
+        return RunSecrets(Scrubber(extra=extra_keys()))
+    if not encrypted or has_expired(status, ended_at):
+        raise SecretsUnknown(act, status, refusal_reasons.PURGED, version)
+    try:
+        return RunSecrets(load_scrubber(encrypted), encrypted)
+    except InvalidToken as error:
+        raise SecretsUnknown(act, status, refusal_reasons.LOST, version) from error
