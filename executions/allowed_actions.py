@@ -1,5 +1,5 @@
-"""Find out whether a verb would be refused, without calling it: pages offer only what can work. The verb still decides,
-as a row may change in between."""
+"""Whether a transition would be refused, found without calling it, so that pages offer only what can work. The verb
+still decides, as the row may change in between."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -26,7 +26,8 @@ type Refusals = dict[UUID, InvalidTransition]
 
 
 def refusals(act: str, rows: Iterable[Any]) -> Refusals:
-    """Return what each row would answer to the act, by the row's id; a row that the act can work on is left out."""
+    """Return the exception that `act` would raise for each row, by the row's id. Rows for which it can work are left
+    out."""
     rows = list(rows)
     found = {row.pk: InvalidTransition(act, row.status) for row in rows if not _allows(row, act)}
     rest = [row for row in rows if row.pk not in found]
@@ -38,7 +39,7 @@ def refusals(act: str, rows: Iterable[Any]) -> Refusals:
 
 
 def refusal(act: str, row: Model) -> InvalidTransition | None:
-    """Return what the row would answer to the act; None where the act can work."""
+    """Return the exception that `act` would raise for the row, None if it can work."""
     return refusals(act, [row]).get(row.pk)
 
 
@@ -65,7 +66,7 @@ def _of_node(node: Any) -> object:
 
 
 def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, object]:
-    """Return why each of these failed runs cannot be retried: its first failed node that has no retry left."""
+    """Return, by run, the reason why a failed run cannot be retried: its first failed node that has no retry left."""
     failed = runs[0].node_executions.model.objects.failed().filter(workflow_execution__in=[run.pk for run in runs])
     columns = ("workflow_execution_id", "node_name", "retry_count", "node__retry_config")
     reasons: dict[UUID, object] = {}
@@ -76,7 +77,7 @@ def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, object]:
 
 
 def _without_secrets(act: str, rows: Sequence[Any]) -> Refusals:
-    """Return the refusals of rows whose run had secrets that nobody can know any more."""
+    """Return the refusals of rows whose run's secrets were deleted or cannot be decrypted."""
     runs = run_rows().filter(pk__in={row.run_id for row in rows}, encrypted_secrets__isnull=False)
     lost: dict[UUID, object] = {}
     for run, *columns in runs.values_list("pk", *run_secrets.COLUMNS):

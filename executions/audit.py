@@ -1,4 +1,4 @@
-"""The actor (ledgerkit.db.audit) of what is done to runs, for the triggers that write their history."""
+"""The actor (ledgerkit.db.audit) of a change to runs, passed to the triggers that write the history."""
 
 import json
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ NOTE = "SELECT ledger_noted(now(), %s)"
 
 
 def note(act: str, reason: str = "", request_id: str | None = None) -> str:
-    """Return what the history keeps of the actor, as JSON. `reason` is masked, and so is `request_id`, which is the
-    actor's unless it is given."""
+    """Return the audit note as JSON. The caller has masked `reason` and `request_id`; the latter defaults to the
+    actor's."""
     note = current().note() | {"act": act, "reason": reason}
     if request_id is not None:
         note["request_id"] = request_id
@@ -25,12 +25,14 @@ def note(act: str, reason: str = "", request_id: str | None = None) -> str:
 
 @contextmanager
 def audit_note(note: str, using: str | None = None) -> Iterator[None]:
-    """Send the note with each statement within, in the same round trip: it counts until the transaction ends."""
+    """Send the note before each statement inside the block, in the same round trip. It holds until the transaction
+    ends."""
 
     def with_note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> object:
-        if params is None:  # of a savepoint
+        if params is None:  # the statement of a savepoint
             return execute(sql, params, many, context)
-        if context["connection"].settings_dict["OPTIONS"].get("server_side_binding"):  # takes one statement at a time
+        # With server-side binding a call may contain only one statement.
+        if context["connection"].settings_dict["OPTIONS"].get("server_side_binding"):
             execute(NOTE, (note,), False, context)
             return execute(sql, params, many, context)
         done = execute(f"{NOTE}; {sql}", (note, *params), many, context)

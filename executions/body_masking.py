@@ -1,7 +1,7 @@
-"""A large body of a request, masked before the request has a connection or a transaction for what it stores.
+"""A large request body, masked before the request takes a database connection or opens a transaction.
 
-What is stored passes masking.mask() all the same: it finds here what was masked already, of which secrets, and masks
-again only where the run has learnt more since.
+Everything stored still passes masking.mask(). It finds here which values were masked already, and with which secrets,
+and masks again only if the run has learnt more secrets since.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,8 @@ from .secrets import Scrubber
 
 @dataclass(frozen=True)
 class MaskedBody:
-    """Values at the top of the body, or of each item of a list: what was sent for each text, by the masked one, and for
-    each document, by the id of the masked one, which stands beside it."""
+    """The masked values of a body's fields, or of the fields of each item of a list. `texts` maps a masked text to the
+    original, `documents` maps the id() of a masked document to the document and its original."""
 
     scrubber: Scrubber
     found: frozenset[str]
@@ -43,7 +43,7 @@ def forget_after_request() -> Iterator[None]:
 
 
 def remember(sent: object, body: Any, scrubber: Scrubber, found: frozenset[str]) -> None:
-    """`body` is what was sent, clear of what `scrubber` knows; `found` are values that stood in it."""
+    """Keep for this request that `body` is `sent` masked with `scrubber`. `found` are the secrets that it contained."""
     texts: dict[str, str] = {}
     documents: dict[int, tuple[object, object]] = {}
     for before, item in zip(_items(sent), _items(body), strict=True):
@@ -60,7 +60,8 @@ def _items(body: object) -> list[dict[str, Any]]:
 
 
 def original_value(fields: dict[str, object]) -> dict[str, object]:
-    """The fields, with what was sent in place of what was masked of it; the same object where nothing was."""
+    """Return the fields with the original in place of each value of the masked body. Returns the same dict if there is
+    none."""
     masked = _masked.get()
     if masked is None:
         return fields
@@ -68,12 +69,12 @@ def original_value(fields: dict[str, object]) -> dict[str, object]:
 
 
 def is_any() -> bool:
-    """Return whether this request has a large body; without one nothing else here needs to run for each log line."""
+    """Return whether this request has a masked body. If not, the other functions need not run for each log line."""
     return _masked.get() is not None
 
 
 def found_in(values: Any) -> frozenset[str]:
-    """The secrets that stood in the request's body, where one of the values was part of it."""
+    """Return the secrets found in the request body, if one of the values is part of it."""
     masked = _masked.get()
     if masked is None or not masked.found:
         return frozenset()
@@ -81,13 +82,13 @@ def found_in(values: Any) -> frozenset[str]:
 
 
 def found() -> frozenset[str]:
-    """The secrets that stood in the request's body."""
+    """Return the secrets found in the request body."""
     masked = _masked.get()
     return frozenset() if masked is None else masked.found
 
 
 def is_clear(value: object, scrubber: Scrubber) -> bool:
-    """Return whether the value is part of the request's body and was masked with all that `scrubber` knows."""
+    """Return whether the value is part of the request body and was masked with at least the secrets of `scrubber`."""
     masked = _masked.get()
     if masked is None or not masked.holds(value):
         return False

@@ -1,4 +1,4 @@
-"""The setting `EXECUTIONS`, with a default for every key: an installed app works with none of them set."""
+"""The setting `EXECUTIONS`. Every key has a default, so an installed app works without it."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ FERNET_KEY = re.compile("[A-Za-z0-9_-]{43}=")
 
 
 class FernetKeys(Setting[Sequence[str]]):
-    """Keys as `Fernet.generate_key()` makes them."""
+    """A list of keys in the format of `Fernet.generate_key()`."""
 
     def fault(self, value: Any) -> str:
         if super().fault(value) or not all(isinstance(key, str) and FERNET_KEY.fullmatch(key) for key in value):
@@ -26,28 +26,29 @@ class FernetKeys(Setting[Sequence[str]]):
 
 
 class ExecutionsSettings(AppSettings):
-    # Days of log lines in one partition, and how many partitions are made ahead of time.
+    # Days of log lines in one partition, and how many partitions are created ahead of time.
     LOG_PARTITION_DAYS = Number(7, least=1, most=366)
     LOG_PARTITIONS_AHEAD = Number(8, least=1, most=520)
-    # Bytes of UTF-8 of one text: a longer one is cut, with a mark. The database holds at most these maxima.
+    # Maximum bytes (UTF-8) of one text; a longer one is cut, with a mark. A CHECK in the database enforces `most`.
     MAX_MESSAGE_BYTES = Number(65_536, least=1_024, most=65_536)
     MAX_ERROR_BYTES = Number(65_536, least=1_024, most=1_048_576)
     MAX_TRACEBACK_BYTES = Number(262_144, least=1_024, most=1_048_576)
     MAX_REASON_BYTES = Number(4_096, least=256, most=65_536)
-    # The partition of a line follows from the time inside its id: how old that may be if a caller of the API chose it.
+    # Maximum age in days of a log id that an API client chose: the time inside the id selects the partition.
     LOG_ID_DAYS = Number(90, least=1, most=3650)
-    # Streams open at once, of one user and of all, in each process.
+    # Maximum of open streams in one process, per user and in all.
     STREAMS_PER_USER = Number(20, least=1)
     STREAMS = Number(500, least=1)
-    # The address, as in DATABASES, of the LISTEN connection of each process, if "default" leads to a pooler.
+    # Connection parameters, as in DATABASES, of the LISTEN connection, if "default" goes through a pooler.
     LISTENER_DATABASE = Setting[dict[str, Any]]({})
-    # What encrypts the secrets of a run while it can still write: the first encrypts, each decrypts.
+    # Keys that encrypt the secrets of runs: the first encrypts, each of them decrypts.
     SECRETS_KEYS = FernetKeys([])
-    # Secrets of one run, characters of one of them and of all: every text of the run is searched for each.
+    # Maximum of secrets of one run, and of characters of one secret and of all. Every text is searched for all.
     SECRETS_MAX = Number(500, least=1, most=5_000)
     SECRETS_MAX_LENGTH = Number(8_192, least=6, most=65_536)
     SECRETS_MAX_CHARACTERS = Number(65_536, least=6, most=1_000_000)
-    # Seconds that they are kept after a run completed or was cancelled, for late lines; after it failed, for a retry.
+    # Seconds that secrets are kept after a run completed or was cancelled (for late lines), and after it failed
+    # (for a retry).
     SECRETS_GRACE_SECONDS = Number(3_600)
     SECRETS_FAILED_SECONDS = Number(604_800)
 
@@ -73,7 +74,7 @@ def check_middleware(**_kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_secrets_keys(**_kwargs: object) -> list[checks.CheckMessage]:
-    """Warn, in `check --deploy`, where the secrets of runs have no key of their own."""
+    """Warn in `check --deploy` if EXECUTIONS["SECRETS_KEYS"] is not set."""
     if executions_settings.SECRETS_KEYS:
         return []
     return [

@@ -1,7 +1,6 @@
-"""Encryption of a run's secret values, and how long they are kept: until the run can write nothing more that may
-contain them.
+"""Encryption of a run's secret values, and their retention: until the run can store no more text that may contain them.
 
-They are in the run's own row, `encrypted_secrets`: NULL where the run has none, DELETED once they were purged.
+They are stored in `encrypted_secrets` of the run's own row: NULL if the run has none, DELETED after they were purged.
 """
 
 import json
@@ -26,39 +25,39 @@ from .conf import executions_settings, secrets_keys
 from .secrets import Scrubber
 from .states import ExecutionStatus
 
-DELETED = ""  # in place of the encrypted text, which is never empty
+DELETED = ""  # value of encrypted_secrets after a purge; an encrypted text is never empty
 PURGED_AT_ONCE = 100
-PURGE_EVERY = 60  # seconds, of one process
+PURGE_EVERY = 60  # seconds, in one process
 
 logger = logging.getLogger(__name__)
 
 
 def _kept_for() -> dict[ExecutionStatus, timedelta]:
-    """Return how long the secrets of a run are kept once it has ended in a state: for late lines, or for a retry."""
+    """Return the retention of secrets after a run has ended, by its status."""
     grace = timedelta(seconds=executions_settings.SECRETS_GRACE_SECONDS)
     failed = timedelta(seconds=executions_settings.SECRETS_FAILED_SECONDS)
     return {ExecutionStatus.COMPLETED: grace, ExecutionStatus.CANCELLED: grace, ExecutionStatus.FAILED: failed}
 
 
 def has_expired(status: str, ended_at: datetime | None) -> bool:
-    """Return whether the time to keep the secrets of such a run has passed."""
+    """Return whether the retention of the secrets of such a run has passed."""
     kept_for = _kept_for().get(ExecutionStatus(status))
     return kept_for is not None and ended_at is not None and ended_at < timezone.now() - kept_for
 
 
 def run_rows(using: str | None = None) -> Any:
-    """Return all runs, by a queryset whose changes make no new version of a row."""
+    """Return a queryset of all runs. Its updates do not increment the row's version."""
     return apps.get_model("executions.WorkflowExecution")._base_manager.using(using)
 
 
 def runs_with_expired_secrets(using: str | None = None) -> Any:
-    """Return the runs whose secrets are kept although their time has passed."""
+    """Return the runs whose secrets are stored although their retention has passed."""
     ended = [Q(status=status, ended_at__lt=Now() - kept_for) for status, kept_for in _kept_for().items()]
     return run_rows(using).filter(reduce(or_, ended), encrypted_secrets__gt=DELETED)
 
 
 def purge(using: str | None = None, limit: int | None = None) -> int:
-    """Delete the secrets of expired runs and return how many runs there were. Others may do the same meanwhile."""
+    """Delete the secrets of expired runs. Return the number of runs. Safe to run concurrently."""
     due = runs_with_expired_secrets(using)
     with transaction.atomic(using=due.db):
         locked = due.order_by().select_for_update(skip_locked=True, no_key=True)
@@ -68,8 +67,8 @@ def purge(using: str | None = None, limit: int | None = None) -> int:
 
 
 def purge_occasionally(using: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-    """A few of other runs, after a verb has ended one: at most once a minute in one process. Never raises."""
-    global _purged_at  # noqa: PLW0603  # of the process, as its name says
+    """Purge some expired secrets, at most once a minute in one process. Called after a run has ended. Never raises."""
+    global _purged_at  # noqa: PLW0603  # the time of the last purge in this process
     if clock() - _purged_at < PURGE_EVERY:
         return
     _purged_at = clock()
@@ -83,13 +82,13 @@ _purged_at = -float(PURGE_EVERY)
 
 
 def load_scrubber(sealed: str) -> Scrubber:
-    """Raises InvalidToken where no key of the settings decrypts it."""
+    """Return the scrubber of the encrypted values. Raises InvalidToken if no key in the settings decrypts them."""
     return _scrubber(sealed, _keys(), extra_keys())
 
 
 @lru_cache(64)
 def _scrubber(sealed: str, keys: tuple[str, ...], extra: tuple[str, ...]) -> Scrubber:
-    """No two encryptions are equal: the text itself is the version of the row."""
+    """Build a scrubber, cached by the encrypted text: no two encryptions are equal."""
     return Scrubber(_decrypt_values(sealed, keys), extra)
 
 
@@ -98,7 +97,7 @@ def encrypt(values: Iterable[str]) -> str:
 
 
 def decrypt(sealed: str) -> frozenset[str]:
-    """Raises InvalidToken where no key of the settings decrypts it."""
+    """Return the values. Raises InvalidToken if no key in the settings decrypts them."""
     return _decrypt_values(sealed, _keys())
 
 
@@ -116,5 +115,5 @@ def _keys() -> tuple[str, ...]:
 
 
 def extra_keys() -> tuple[str, ...]:
-    """Names of keys whose values are secret too, beside those that are known."""
+    """Return the additional key names whose values are secret (LEDGERKIT["SECRET_KEYS_EXTRA"])."""
     return tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)

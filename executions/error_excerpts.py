@@ -1,4 +1,4 @@
-"""The beginning of an error, which is all that a list shows of it; cut by the database, whatever its size there."""
+"""Excerpts of errors for lists: the database returns the first bytes of each error, whatever its size."""
 
 from itertools import accumulate
 from typing import Any
@@ -12,19 +12,19 @@ from ledgerkit.db.models import Octets
 from . import report_texts
 
 MOST = 2_048  # bytes
-ROW = 640  # bytes of a row of a list beside its error
-START, SIZE = "error_start", "error_size"  # beside the columns of a row that was read so
+ROW = 640  # assumed bytes of a list's row without its error
+START, SIZE = "error_start", "error_size"  # annotations of the rows
 
 
 def with_heads(rows: QuerySet[Model], *, wanted: bool = True) -> Any:
-    """Return the same rows, with the beginning of their errors, where it is wanted, in place of the errors."""
+    """Return the rows with the beginning of each error instead of the whole error; with no error unless `wanted`."""
     rows = rows.defer("error_message")
     return rows if not wanted else rows.annotate(**{START: Left("error_message", MOST), SIZE: Octets("error_message")})
 
 
 def first(rows: QuerySet[Model]) -> tuple[list[Any], bool]:
-    """Return the first rows of a query that with_heads() made, as many as EXECUTIONS_MAX_PAGE_BYTES have room for and
-    at least one, and whether there are more."""
+    """Return the first rows of a queryset made by with_heads(), and whether there are more. LEDGERKIT["MAX_PAGE_BYTES"]
+    limits their number; at least one is returned."""
     most = ledgerkit_settings.MAX_PAGE_BYTES
     found = list(rows[: most // ROW + 1])
     sizes = accumulate(ROW + min(vars(row)[SIZE] or 0, MOST) for row in found)
@@ -33,11 +33,11 @@ def first(rows: QuerySet[Model]) -> tuple[list[Any], bool]:
 
 
 def head(row: Model) -> tuple[str | None, bool]:
-    """Return the error of a row, or as much of its beginning as a list shows, with a mark, and whether it was cut. None
-    if the query read neither."""
+    """Return the error of a row, cut to the length shown in lists, and whether it was cut. (None, False) if the row was
+    read without."""
     values = vars(row)
     error: str | None = values.get(START if START in values else "error_message")
     if error is None:
         return None, False
-    size = values.get(SIZE)  # where only the beginning was read
+    size = values.get(SIZE)  # set if only the beginning was read
     return report_texts.cut(error, MOST, size), (size or len(error.encode())) > MOST

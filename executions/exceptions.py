@@ -1,17 +1,17 @@
-"""Exceptions of the ledger, as a tree. Every one is a sentence that says what to do: `str(error)` in English, as the
-contract has it, `error.sentence` in the language of the page that shows it.
+"""Exceptions of the ledger, as a tree. Each message says what to do. `str(error)` is in English,
+`error.sentence` in the language of the page.
 
 ValueError
-├── InvalidTransition           the move is not allowed from the state that the row is in
+├── InvalidTransition           the status of the row does not allow the transition
 │   ├── ConcurrentExecution     another run of the workflow is running (also Django's IntegrityError)
-│   ├── StaleExecution          the row went on to another attempt since the object was read
-│   └── SecretsUnknown          the run's secrets are gone, and so nothing can be kept clear of them
-├── StaleObject                 save() of an object whose row is newer (of `workflows`)
-└── CyclicGraph                 the edges of a definition close a circle (of `workflows`)
+│   ├── StaleExecution          the row is at a later attempt than the object
+│   └── SecretsUnknown          the run's secrets are deleted or cannot be decrypted
+├── StaleObject                 save() of an object whose row is newer (ledgerkit.db)
+└── CyclicGraph                 the edges of a definition form a cycle (workflows)
 TypeError
-└── ImmutableLog                a log line is a fact: it cannot be changed
+└── ImmutableLog                a log line cannot be changed
 ProtectedError
-└── HasHistory                  what was executed cannot be deleted (of `workflows`)
+└── HasHistory                  a workflow or node with executions cannot be deleted (workflows)
 """
 
 from django.db import IntegrityError
@@ -40,7 +40,7 @@ REFUSED = _("Cannot {act} execution in {state} state")
 REFUSED_BECAUSE = _("Cannot {act} execution in {state} state: {reason}")
 FACT = _("A log line is a fact and cannot be changed: add another line instead.")
 WORDS = dict(ExecutionStatus.choices)
-# What may be tried of a row, as it stands in the sentences above and, where it came true, in the history.
+# Labels of the actions, for the sentences above and for the history.
 ACTS = {
     "create": pgettext_lazy("act", "create"),
     "start": pgettext_lazy("act", "start"),
@@ -58,7 +58,8 @@ ACTS = {
 
 
 class InvalidTransition(ValueError):
-    """`act` is what was tried ("start"), `state` and `version` what the row was found in, `reason` why."""
+    """A refused transition: `act` is the action ("start"), `state` and `version` are those of the row, `reason` says
+    why."""
 
     def __init__(self, act: str, state: object, reason: object = "", version: int | None = None) -> None:
         self.act, self.state, self.reason, self.version = act, str(state), reason, version
@@ -68,19 +69,19 @@ class InvalidTransition(ValueError):
 
 
 class ConcurrentExecution(InvalidTransition, IntegrityError):
-    """Only one run of a workflow may be running, unless its metadata says `"allow_concurrent": true`."""
+    """Another run of the workflow is running, and the metadata does not contain `"allow_concurrent": true`."""
 
 
 class StaleExecution(InvalidTransition):
-    """The object is of an earlier attempt than the row: whoever holds it has been replaced and should stop."""
+    """The object belongs to an earlier attempt than the row. Its worker has been replaced and should stop."""
 
 
 class SecretsUnknown(InvalidTransition):
-    """The run had secrets, and they were deleted since or cannot be decrypted: what could hold one is not stored."""
+    """The run's secrets were deleted or cannot be decrypted, so text that may contain one is not stored."""
 
 
 class ImmutableLog(TypeError):
-    """A log line is a fact: add another line instead."""
+    """A log line cannot be changed: add another line instead."""
 
     def __init__(self) -> None:
         self.sentence = FACT

@@ -1,14 +1,14 @@
-"""The cause of a failure: the class of the exception, else what is the same in messages that differ by numbers, ids,
-paths and what they quote. In time linear in the texts."""
+"""The cause of a failure: the class of the exception, else the message without numbers, ids, paths and quotations, so
+that messages that differ only in these count as one cause. Takes time linear in the text."""
 
 import re
 from dataclasses import dataclass
 
 from .report_texts import SILENT_CLASS, class_in
 
-# Classes that are raised for anything: the message tells their causes apart.
+# Classes raised for any kind of failure: only the message distinguishes their causes.
 GENERAL = {"BaseException", "Error", "Exception", "RuntimeError"}
-# What a message begins with is a class where it has the name of one: "KeyError: 'close'", not "Prices: no rows".
+# A message begins with a class if its first word looks like one: "KeyError: 'close'", but not "Prices: no rows".
 NAMED = re.compile(
     r"(?:\w+\.)*([^\W\d]\w*(?:Error|Exception|Exit|Failure|Fault|Interrupt|Timeout|Warning))"
     rf"(?=:|$|{re.escape(SILENT_CLASS.format(name=''))}$)"
@@ -25,15 +25,15 @@ COUNTED = re.compile(r"[+-]?#(?:[.,:/+-]#)*")
 
 @dataclass(frozen=True)
 class Cause:
-    """The cause that failures have in common. `exception` is the name of a class without its modules, or empty;
-    `message` is empty where the class is enough."""
+    """The common cause of failures. `exception` is the name of a class without its module, or empty; `message` is empty
+    if the class alone is the cause."""
 
     exception: str
     message: str
 
 
 def cause(message: str | None, traceback: str | None = None) -> Cause:
-    """Return the cause of a failure; of `traceback` the end is enough."""
+    """Return the cause of a failure. The end of `traceback` is sufficient."""
     line = first_line(message)
     named = NAMED.match(line)
     exception = class_in(traceback or "") or (named[1] if named else "")
@@ -41,7 +41,7 @@ def cause(message: str | None, traceback: str | None = None) -> Cause:
 
 
 def first_line(text: str | None) -> str:
-    """Return the first line that says something."""
+    """Return the first line that is not blank."""
     return next((line.strip() for line in (text or "").splitlines() if line.strip()), "")
 
 

@@ -1,4 +1,4 @@
-"""Ready groups of users. `migrate` creates them once: an administrator may change, rename or delete them."""
+"""Groups of users that `migrate` creates once. An administrator may change, rename or delete them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from django.contrib.auth.management import create_permissions
 from django.db import router
 from django.utils.translation import gettext_noop
 
-MIGRATION = ("executions", "0024_permissions")  # they are created together with it
+MIGRATION = ("executions", "0024_permissions")  # the groups are created when this migration runs
 APPS = ("workflows", "executions", "tokens")
 OPERATOR = ("change_workflowexecution", "change_nodeexecution")
 
@@ -20,7 +20,7 @@ VIEWERS, OPERATORS, ADMINISTRATORS = (
 
 
 def after_migrate(*, using: str, plan: Iterable[tuple[Any, bool]] = (), **_kwargs: object) -> None:
-    """Receives post_migrate."""
+    """Create the groups when the migration is applied. Receiver of post_migrate."""
     if (*MIGRATION, False) in {(migration.app_label, migration.name, undone) for migration, undone in plan}:
         create(using)
 

@@ -1,4 +1,4 @@
-"""Many rows at once, by COPY: what a call brings is one transaction, and either all of it is stored or nothing is."""
+"""Bulk inserts by COPY. Each call is one transaction: all of its rows are stored, or none."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ type Row = Sequence[object]
 
 
 class Encoded(str):
-    """JSON that is text already, and masked where it has to be: for a JSON field of many rows that hold the same."""
+    """A JSON document that is encoded and masked already. Saves encoding one document for many rows."""
 
     __slots__ = ()
 
@@ -38,7 +38,7 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
     table, *names = map(connection.ops.quote_name, [model._meta.db_table, *(str(field.column) for field in columns)])
     by_keys = Scrubber(extra=tuple(ledgerkit_settings.SECRET_KEYS_EXTRA))
     statement = f"COPY {table} ({', '.join(names)}) FROM STDIN"
-    # Django turns the driver's errors into its own for the calls that it knows; COPY is not among them.
+    # Django translates the driver's errors for the calls that it wraps; COPY is none of them.
     translated = connection.wrap_database_errors
     with transaction.atomic(using=using), connection.cursor() as cursor, translated, cursor.copy(statement) as lines:
         for row in rows:
@@ -71,15 +71,16 @@ def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) ->
 
 
 def vacuum(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -> None:
-    """Update the planner's statistics and the visibility map of freshly filled tables, as autovacuum would minutes
-    later, and of a partitioned table never. Cannot run inside a transaction."""
+    """Update the planner's statistics and the visibility map of freshly filled tables. Autovacuum would do so minutes
+    later, and never for a partitioned table. Cannot run inside a transaction."""
     names = ", ".join(connections[using].ops.quote_name(table._meta.db_table) for table in tables)
     with no_limit(using), connections[using].cursor() as cursor:
         cursor.execute(f"VACUUM (ANALYZE) {names}")
 
 
 def empty(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -> None:
-    """Remove every row of `tables` at once. Refused by the database where another table refers to one of them."""
+    """Delete all rows of `tables` by TRUNCATE. The database refuses if another table has a foreign key to one of
+    them."""
     names = ", ".join(connections[using].ops.quote_name(table._meta.db_table) for table in tables)
     with connections[using].cursor() as cursor:
         cursor.execute(f"TRUNCATE {names}")

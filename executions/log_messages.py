@@ -12,9 +12,10 @@ MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database takes; the setting may 
 
 
 def prepare(lines: Sequence[Any], using: str | None = None) -> None:
-    """Prepare lines in place, all of them or none. Raises what ExecutionLog.clean_text() raises, and SecretsUnknown.
+    """Prepare the lines in place, all of them or none. Raises SecretsUnknown and the errors of
+    ExecutionLog.clean_text().
 
-    Masks first and cuts then: nothing would find half of a secret.
+    Masks before cutting, because half of a secret would not be found.
     """
     for line in lines:
         line.clean_text()
@@ -35,5 +36,5 @@ def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[Model, maskin
 
 
 def cut(message: str) -> str:
-    """Return the message within its limit, the same object where it is short enough."""
+    """Return the message cut to its maximum length; the same object if it is short enough."""
     return report_texts.cut_to_limits("message", message)

@@ -1,7 +1,8 @@
 """Masking of a run's secret values in everything that is stored about the run.
 
-Every write passes `mask()`: save(), bulk_create(), update() and the verbs. What is known of the values of a run,
-`run_secrets.py` reads and stores.
+Every write passes `mask()`: save(), bulk_create(), update() and the verbs. The encrypted values are in the run's own
+row (`encryption.py`). They are an empty text after a purge: the run had secrets, nothing can be masked reliably any
+more, and writes that carry text are refused.
 """
 
 from collections import defaultdict
@@ -34,7 +35,7 @@ type Cut = Callable[[Fields], Fields]
 
 @dataclass(slots=True)
 class FieldValues:
-    """Values that one row of a run is about to store, by field name, and the secrets that were found in them before."""
+    """Values that one row of a run is about to store, by field name, and the secrets already found in them."""
 
     run: UUID
     fields: dict[str, Any]
@@ -52,11 +53,10 @@ def mask(
     new: bool = False,
     known: KnownOf | None = None,
 ) -> tuple[Values, KnownOf]:
-    """Mask and scrub the fields of each piece, in place; what was found to be secret and was not known before, and all
-    that is known then.
+    """Mask the fields of each piece in place. Return the secrets that are new, and all known secrets, both by run.
 
-    Of a `new` run nothing can be known yet, and the caller stores what was found with the run; `known` is what the
-    caller has read already. Raises SecretsUnknown where a run had secrets that cannot be known any more.
+    A `new` run has no stored secrets; its caller stores those that are found. `known` are secrets that the caller has
+    read already. Raises SecretsUnknown if a run's secrets were deleted or cannot be decrypted.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
     extra = extra_keys()
@@ -76,7 +76,7 @@ def mask(
             taken.add(piece.run)
             found[piece.run] |= of_body
             places.setdefault(piece.run, next(iter(piece.fields)))
-    runs = {run for run, _pieces in groupby(pieces, RUN)}  # lines come by the thousand, and of one run
+    runs = {run for run, _pieces in groupby(pieces, RUN)}  # thousands of lines usually belong to one run
     known = known if known is not None else {} if new else read_known(runs, act, using)
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
     for run, values in more.items():
@@ -93,9 +93,9 @@ def mask(
 
 
 def mask_body(body: object, run: UUID | None) -> object:
-    """The body of a request about a run, None of a new one, clear of what the run knows and of what stands in the body
-    itself; what mask() has to know of it is remembered for the request. The connection is given back meanwhile.
-    Raises what mask() raises for secrets that are too long or too many."""
+    """Return a request body masked with the secrets of the run (None for a new run) and with those in the body itself.
+    mask() later finds the result in body_masking. Releases the database connection before it masks. Raises the
+    ValidationError of mask() for secrets that are too long or too many."""
     extra = extra_keys()
     found: set[str] = set()
     for item in body if isinstance(body, list) else [body]:
@@ -105,7 +105,7 @@ def mask_body(body: object, run: UUID | None) -> object:
                 found |= secrets
     try:
         known = read_known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
-    except SecretsUnknown:  # mask() says so, of the row that it refuses
+    except SecretsUnknown:  # mask() raises it later, with the row that it refuses
         return body
     release_connection()
     if found - known.values:
@@ -117,8 +117,8 @@ def mask_body(body: object, run: UUID | None) -> object:
 
 
 def mask_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
-    """mask() for objects that are about to be saved. They remember what was found in them: a save that is rolled back
-    and repeated finds only masks there."""
+    """Mask objects that are about to be saved, as mask() does. Each object keeps the secrets found in it, because a
+    repeated save after a rollback finds only masks."""
     for row in rows:
         report_texts.complete(row)
     models: set[object] = set(map(type, rows))
@@ -133,26 +133,26 @@ def mask_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: b
 
 
 def mask_changes(row: Model, changes: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
-    """Return those of the changes to a row that may hold anything, as they may be stored, and what is known then."""
+    """Return the masked text fields among the changes to a row, and the secrets known after that."""
     texts = FieldValues(_run_of(row), texts_in(row, changes))
     _more, now = mask([texts], act, known={texts.run: known})
     return texts.fields, now.get(texts.run, known)
 
 
 def texts_in(row: Model, changes: Fields) -> Fields:
-    """Return those of the changes to a row that may hold anything, and do hold something."""
+    """Return the changes to text and JSON fields that are not empty."""
     return {name: changes[name] for name in maskable_fields(row._meta.model) & set(changes) if changes[name]}
 
 
 def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
-    """Return the actor's reason as it may be stored and, where the caller chose the request's id, that too."""
+    """Return the actor's reason, masked and cut, and the request id if the client chose it (else None)."""
     actor = audit.current()
     reason, given = (text and scrubber.text(text) for text in (to_storable_text(actor.reason), actor.given_id))
     return report_texts.cut_to_limits("reason", reason), given or None
 
 
 def mask_for_all_runs(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
-    """Mask one set of values for rows of many runs, given as a query of their ids, with the secrets of all of them."""
+    """Mask one set of values with the secrets of several runs, given as a query of their ids."""
     if not any(find_secret_values(value, extra_keys()) for value in fields.values()):
         with_secrets = run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False)
         runs = with_secrets.values_list("pk", flat=True)
@@ -167,27 +167,24 @@ def mask_for_all_runs(fields: dict[str, Any], runs: Any, using: str) -> dict[str
 
 @lru_cache(32)
 def maskable_fields(model: type[Model]) -> frozenset[str]:
-    """The fields of a model that may hold anything."""
+    """Return the names of a model's text and JSON fields."""
     kinds = (models.JSONField, models.TextField)
     names = (field.attname for field in model._meta.concrete_fields if isinstance(field, kinds))
     return frozenset(names) - {"encrypted_secrets"}
 
 
 def note_of_new(found: Iterable[str]) -> str:
-    """Return the note of making runs. Where the caller chose the request's id, it is clear of the secrets that the runs
-    are made with."""
+    """Return the audit note for creating runs. A request id that the client chose is masked with the runs' secrets."""
     given = audit.current().given_id
     return audit.note("create", request_id=Scrubber(found, extra_keys()).text(given) if given else None)
 
 
 def as_stored(row: Any, fields: dict[str, object], cut: Cut = lambda fields: fields) -> Iterator[tuple[Model, Fields]]:
-    """Pairs of a stored row, or a copy, and of fields that somebody sends for it, each as they are once stored: the row
-    was made of these fields where the two are alike in one of the pairs. No pair where the fields hold a secret that
-    the run does not know: the row was made of others. `cut` is what else storing does to them.
+    """Yield pairs (row, fields) to compare: the row was created from these fields if any pair is equal. Yields none if
+    the fields contain a secret that the run does not know. `cut` is the shortening that storing applies.
 
-    What is not kept cannot be compared: values shorter than are looked for; which of the run's values it was; and once
-    the run's secrets are deleted, or cannot be decrypted, any value at all. Then the masks alone are, and a text that
-    held another row's secret counts as other content.
+    Not comparable: values that are too short to be masked, which of several secrets a mask replaced, and any masked
+    value once the run's secrets are deleted or cannot be decrypted.
     """
     extra = extra_keys()
     sent, fields = fields, body_masking.original_value(fields)
@@ -202,7 +199,7 @@ def as_stored(row: Any, fields: dict[str, object], cut: Cut = lambda fields: fie
         return
     now, first = Scrubber(known, extra), Scrubber(found, extra)
     yield row, cut(_clear(fields, now))
-    # The run may have learnt since what then stood readable in both.
+    # The run may have learnt a secret since that was stored unmasked in both.
     today = copy(row)
     vars(today).update(_clear({name: getattr(row, name) for name in fields}, now))
     yield today, _clear(cut(_clear(fields, first)), now)
@@ -219,13 +216,14 @@ def _piece(row: Model, names: Iterable[str]) -> FieldValues:
 
 
 def _run_of(row: Any) -> UUID:
-    """Ids may be assigned as text, which what is kept would not be found by; what is no id the database refuses."""
+    """Return the id of the row's run as a UUID. It may have been assigned as text; the database refuses an invalid
+    one."""
     run = row.run_id
     return run if isinstance(run, UUID) else parse_uuid(run) or run
 
 
 def _scrub(fields: dict[str, object], scrubber: Scrubber, is_large: bool = False) -> None:
-    """Mask the fields. Parts of a large request body that are clear already are not masked again."""
+    """Mask the fields in place. Parts of a large request body that are clear already are not masked again."""
     for name, value in fields.items():
         if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
             continue

@@ -1,4 +1,4 @@
-"""Through what a request acts on the ledger, and under which id."""
+"""Middleware that sets the actor and the request id of each request for the history."""
 
 import re
 from collections.abc import Callable
@@ -17,8 +17,8 @@ SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,200}")
 
 
 class ActorMiddleware:
-    """Set the actor of a request for the history: its user, and the request id that a proxy sent or a new one, which
-    the response repeats. The API's views set the token and that it was the API."""
+    """Set the actor of a request: its user, and the request id that a proxy sent or a new one. The response repeats the
+    request id. The views of the API set the token."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

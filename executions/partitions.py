@@ -1,8 +1,8 @@
-"""The partitions of `execution_logs`: one for each period of EXECUTIONS_LOG_PARTITION_DAYS, by the time inside the id.
+"""The partitions of `execution_logs`: one for each period of EXECUTIONS["LOG_PARTITION_DAYS"], by the time in the id.
 
-The id is a UUIDv7, its first 48 bits the milliseconds since 1970. There is no DEFAULT partition (it would forbid
-detaching one without a lock on all), so a line's partition has to be there before the line: `make_ahead()` sees to it
-at every migrate and every start of the server, `ensure()` for a line that is older or younger than that.
+The id is a UUIDv7; its first 48 bits are the milliseconds since 1970. There is no DEFAULT partition, because it would
+prevent DETACH ... CONCURRENTLY, so a partition has to exist before its lines. `make_ahead()` creates them at each
+migrate and at each start of the server, `ensure()` creates those of lines outside that period.
 """
 
 import logging
@@ -60,27 +60,27 @@ class Partition:
         return self.start <= moment < self.end
 
     def beside(self, others: Iterable["Partition"], moment: datetime) -> "Partition":
-        """Return the part of the period around `moment` that `others` leave free: they may have another length, set in
-        earlier days."""
+        """Return the part of this period around `moment` that no other partition covers: older partitions may have
+        another length."""
         start = max([self.start, *(other.end for other in others if other.end <= moment)])
         end = min([self.end, *(other.start for other in others if other.start > moment)])
         return Partition(start, end)
 
 
 def plan(now: datetime | None = None) -> list[Partition]:
-    """Return the partitions that should exist: the present one and EXECUTIONS_LOG_PARTITIONS_AHEAD after it."""
+    """Return the partitions that should exist: the current one and EXECUTIONS["LOG_PARTITIONS_AHEAD"] after it."""
     now = now or datetime.now(UTC)
     length = timedelta(days=executions_settings.LOG_PARTITION_DAYS)
     return [Partition.at(now + length * i) for i in range(executions_settings.LOG_PARTITIONS_AHEAD + 1)]
 
 
 def make_ahead(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
-    """Make what plan() asks for; those that were missing."""
+    """Create the missing partitions of plan() and return them."""
     return list(_make((partition.start for partition in plan()), using))
 
 
 def after_migrate(*, using: str, **_kwargs: object) -> None:
-    """Receives post_migrate; does nothing where the table is not (yet, or any more) migrated in."""
+    """Create the partitions if the table exists. Receiver of post_migrate."""
     forget(using)
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [TABLE])
@@ -90,12 +90,12 @@ def after_migrate(*, using: str, **_kwargs: object) -> None:
 
 
 def ensure(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> None:
-    """Make the partitions that lines with these ids go to, where one is missing. Raises ValidationError for an id of
-    another version than 7, whose time would be made up."""
+    """Create the missing partitions for lines with these ids. Raises ValidationError for an id that is no UUIDv7,
+    because its time would be arbitrary."""
     for partition in _make((time_of(id) for id in ids), using):
         logger.warning(
             "Made the missing partition %s for a log line from outside the prepared period. "
-            "If its time is right, raise EXECUTIONS_LOG_PARTITIONS_AHEAD.",
+            "If its time is right, raise EXECUTIONS['LOG_PARTITIONS_AHEAD'].",
             partition.name,
         )
 
@@ -132,7 +132,7 @@ def forget(using: str = DEFAULT_DB_ALIAS) -> None:
 
 
 def time_of(id: UUID | str, version: int | None = 7) -> datetime:
-    """The moment inside a UUIDv7, to the millisecond. Raises ValidationError."""
+    """Return the time in a UUIDv7, to the millisecond. Raises ValidationError."""
     id = id if isinstance(id, UUID) else UUID(id)
     if version is not None and id.version != version:
         raise ValidationError(f"id: expected a UUID version {version}, found {id}.", code="uuid7")
@@ -143,16 +143,16 @@ def time_of(id: UUID | str, version: int | None = 7) -> datetime:
 
 
 def bound(moment: datetime) -> UUID:
-    """The lowest id of that moment."""
+    """Return the lowest id of that time."""
     return UUID(int=max(0, (moment - FIRST) // timedelta(milliseconds=1)) << 80)
 
 
 def _make(moments: Iterable[datetime], using: str) -> Iterator[Partition]:
     held: Partition | None = None
     for moment in moments:
-        if held and moment in held:  # as nearly every line of a call is
+        if held and moment in held:  # true for nearly all lines of one call
             continue
-        # A copy: other threads learn of partitions meanwhile.
+        # A copy, because other threads may add partitions meanwhile.
         held = _holding(moment, tuple(_known.get(using, ())))
         if held is None:
             held, made = _retry_on_lock_timeout(moment, using)
@@ -161,8 +161,8 @@ def _make(moments: Iterable[datetime], using: str) -> Iterator[Partition]:
 
 
 def _retry_on_lock_timeout(moment: datetime, using: str) -> tuple[Partition, bool]:
-    """ATTACH waits for every transaction that has written a run, and keeps new ones waiting behind it: outside of a
-    transaction of the caller's it gives way after a second and tries again."""
+    """Create the partition for `moment`. ATTACH waits for every transaction that has written a run, and new ones queue
+    behind it. So, unless the caller has a transaction open, it gives up after a second and tries again."""
     if connections[using].in_atomic_block:
         return _outside_broken_transaction(moment, using)
     for pause in PAUSES:
@@ -190,7 +190,7 @@ def _outside_broken_transaction(
 
 
 def _remember(partition: Partition, using: str) -> None:
-    """One that this transaction made is known only after the commit: a rollback takes it away again."""
+    """Remember the partition; one that this transaction created only after the commit, as a rollback removes it."""
     known = _known.setdefault(using, set())
     if partition not in _uncommitted:
         known.add(partition)
@@ -204,11 +204,11 @@ def _remember(partition: Partition, using: str) -> None:
 
 
 def _cover(moment: datetime, using: str) -> tuple[Partition, bool]:
-    """The partition that holds that moment, and whether it had to be made."""
+    """Return the partition that contains that time, and whether it was created."""
     if there := _holding(moment, existing(using)):
         return there, False
     with connections[using].cursor() as cursor:
-        # Two processes that miss the same one: the second waits here, then finds it.
+        # If two processes need the same partition, the second waits here and then finds it.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [TABLE])
         others = existing(using)
         if there := _holding(moment, others):

@@ -1,4 +1,4 @@
-"""Named questions to the ledger, and nothing that changes it but one guarded statement."""
+"""Querysets of the execution models. `update()` and `bulk_create()` mask secrets, as save() does."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -19,8 +19,8 @@ from .encryption import encrypt
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
-NODES_RETRY_CONFIG = "nodes_retry_config"  # beside a failed row of a list
-MERGED = 5_000  # rows that are looked at to find a page
+NODES_RETRY_CONFIG = "nodes_retry_config"  # annotation of failed rows in lists
+MERGED = 5_000  # rows read at most to find a page
 
 if TYPE_CHECKING:
     from .models import WorkflowExecution
@@ -50,7 +50,7 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
         return super().bulk_create(masked, *args, **kwargs)
 
     def update(self, **changes: object) -> int:
-        """Masked and scrubbed as save() does it, of the secrets of every run that has a row among these."""
+        """Update the rows. Texts are masked with the secrets of every run that has a row in the queryset."""
         texts = {name: changes[name] for name in masking.maskable_fields(self.model) & set(changes) if changes[name]}
         for name, value in texts.items():
             if isinstance(self.model._meta.get_field(name), models.JSONField):
@@ -100,7 +100,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         with transaction.atomic(using=self.db) if upsert else nullcontext():
             with audit.audit_note(note, self.db):
                 created = self._create_masked(objs, *args, **kwargs)
-            if upsert:  # of rows that were there only the named fields are written
+            if upsert:  # only the named fields of existing rows were written
                 run_secrets.store_secrets(found, self.db)
         return created
 
@@ -112,8 +112,8 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         return rows
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """The database writes down who deletes each of them, and why (sql/deletions.sql). Without a reason that is one
-        statement; with one the runs are locked before."""
+        """Delete the runs. A trigger records who deleted each one, and why (sql/deletions.sql). With a reason, the runs
+        are locked first, to mask it."""
         has_note = audit.current().reason or audit.current().given_id
         with transaction.atomic(using=self.db) if has_note else nullcontext():
             note = audit.note("delete", *(self._masked_note() if has_note else ()))
@@ -124,8 +124,8 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
     delete.queryset_only = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
     def _masked_note(self) -> tuple[str, str | None]:
-        """Reason and request id, clear of every secret of these runs: they are locked, and learn no other before they
-        are gone."""
+        """Return the reason and the request id, masked with the secrets of all these runs, which are locked so that
+        none is added."""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
         note = {
             "reason": json_validation.to_storable_text(audit.current().reason),
@@ -160,13 +160,14 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         return rows
 
     def without_merge(self) -> "NodeExecutionQuerySet":
-        """Leave the query of first_of() to the planner."""
+        """Let the planner choose how first_of() finds its rows."""
         rows = self.all()
         rows.merged = ()
         return rows
 
     def first_of(self, order: Sequence[str], number: int) -> "NodeExecutionQuerySet":
-        """Return the first rows, picked from the first ones of each node if these are few (keyset.first_of_each())."""
+        """Return the first `number` rows. If they are few, they are picked from the first rows of each node
+        (keyset.first_of_each())."""
         rows = self.order_by(*order)
         if len(self.merged) < 2 or number * len(self.merged) > MERGED:
             return rows[:number]
@@ -202,7 +203,7 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
         return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()
 
     def newest(self, limit: int) -> "list[ExecutionLog]":
-        """The last lines, oldest of them first: fewer where they are large."""
+        """Return the last lines, the oldest first; fewer than `limit` if they are large."""
         rows = bounded_rows.without_large_fields(self, limit).order_by("-timestamp", "-id")[:limit]
         return bounded_rows.read(rows, bounded_rows.large_fields(self))[0][::-1]
 
@@ -220,8 +221,8 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
 class DeletionQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> "DeletionQuerySet":
-        """Filter to all for staff who may view deletions, else to none: the owner of a deleted run is not known any
-        more."""
+        """Return all deletions for staff who may view them, else none: the owner of a deleted run is no longer
+        known."""
         return self if can_view_all(user, "executions.view_deletion") else self.none()
 
 

@@ -1,4 +1,4 @@
-"""Why a move is refused, and what to do then: what follows the colon of an InvalidTransition."""
+"""Reasons why a transition is refused and what to do instead: the text after the colon of an InvalidTransition."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ ANOTHER_RUNS = _(
 )
 VERBS_ALONE = _("save() does not change the state; use its verbs, such as start()")
 PURGED = _(
-    "its secrets have been deleted, as it ended long ago, so they could not be masked in what it still says; "
+    "its secrets have been deleted, as it ended long ago, so they could not be masked in new text; "
     "record a new execution"
 )
 LOST = _(
     "its secrets cannot be decrypted, so they could not be masked; "
-    "put the key that encrypted them back into EXECUTIONS_SECRETS_KEYS"
+    "put the key that encrypted them back into EXECUTIONS['SECRETS_KEYS']"
 )
-CANCEL_FIRST = _("cancel it first, so that its engine hears of its end")
+CANCEL_FIRST = _("cancel it first, so that its engine learns that it has ended")
 RUN_IS = _("its run is {state}")
 START_THE_RUN = _("its run has not started: start the run first")
 RETRY_THE_RUN = _("its run is {state}; retry the run, which retries its failed nodes too")
@@ -55,17 +55,18 @@ def node_out_of_retries(node: Any) -> object:
 
 
 def node_out_of(name: object, used: int, most: int) -> object:
-    """The same, where the node execution was not read."""
+    """Return the reason for a node execution whose run is retried, from its values."""
     return format_lazy(NODE_OUT_OF_RETRIES, node=name, used=used, most=most)
 
 
 def attempt_replaced(ours: int, its: int) -> object:
-    """The object is of the attempt `ours`, its row at a later one."""
+    """Return the reason for an object of attempt `ours` whose row is at a later attempt."""
     return format_lazy(REPLACED, ours=ours, its=its)
 
 
 def run_is(state: Any, act: str) -> object:
-    """Return why `act` of a node execution is refused while its run is in `state`, with the way that does work."""
+    """Return the reason why `act` on a node execution is refused while its run is in `state`, and what works
+    instead."""
     hint = RUN_HINTS.get((act, state), RUN_IS)
     return format_lazy(hint, state=state.label)
 

@@ -1,6 +1,7 @@
-"""Texts that report what happened. None of them is refused for what it holds: a node that failed has failed, whatever
-its error says. What cannot be stored is made visible, what is too long is cut with a mark, and an error that says
-nothing becomes a sentence. Masked first and cut then: half of a secret would be found by nobody."""
+"""Limits and repairs of reported texts (messages, errors, tracebacks, reasons). A report is never refused for its
+content: a node that failed has failed, whatever its error contains. Characters that cannot be stored are made visible,
+long texts are cut with a mark, an empty error becomes a sentence. Texts are masked before they are cut, because half of
+a secret would not be found."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from ledgerkit.db.json_validation import to_storable_text
 from .conf import executions_settings
 from .states import ExecutionStatus
 
-# The fields that report, of a row or at the top of a body of the API, and the settings that limit their bytes.
+# Fields of a row or of an API body that hold a report, and the keys of EXECUTIONS that limit their bytes.
 LIMITS: Mapping[str, str] = {
     "message": "MAX_MESSAGE_BYTES",
     "error_message": "MAX_ERROR_BYTES",
@@ -31,7 +32,7 @@ LONGEST_LINE = 1_000
 
 
 def visible(body: object) -> Any:
-    """Return a parsed body with the texts of its reports made storable, in place. Of a list, those of each item."""
+    """Make the reported texts of a parsed body storable, in place; in a list, those of each item. Return the body."""
     for item in body if isinstance(body, list) else [body]:
         if isinstance(item, dict):
             item |= {
@@ -43,8 +44,8 @@ def visible(body: object) -> Any:
 
 
 def error(message: object, traceback: object = None) -> tuple[str, str | None]:
-    """Return the message and the traceback of a failure, as texts. `message` may be the exception itself, and a message
-    that says nothing names the class of the exception where that is known."""
+    """Return the message and the traceback of a failure as texts. `message` may be the exception. An empty message is
+    replaced by a sentence that names the class of the exception if it is known."""
     trace = None if traceback is None else to_storable_text(traceback)
     text = "" if message is None else to_storable_text(message)
     if text.strip():
@@ -54,7 +55,7 @@ def error(message: object, traceback: object = None) -> tuple[str, str | None]:
 
 
 def complete(row: Any) -> None:
-    """Give a failed row whose error says nothing a sentence, in place. NULL stays: it says that there is no error."""
+    """Replace the blank error of a failed row by a sentence, in place. NULL is kept: there is no error."""
     values = vars(row)
     message = values.get("error_message")
     if values.get("status") == ExecutionStatus.FAILED and isinstance(message, str) and not message.strip():
@@ -62,7 +63,7 @@ def complete(row: Any) -> None:
 
 
 def with_standard_errors(changes: dict[str, object]) -> dict[str, object]:
-    """Return what update() is about to write to many rows, with a sentence for an empty error of those that failed."""
+    """Return the changes of an update(), with a sentence instead of a blank error for failed rows."""
     message = changes.get("error_message")
     if not isinstance(message, str) or message.strip():
         return changes
@@ -73,15 +74,15 @@ def with_standard_errors(changes: dict[str, object]) -> dict[str, object]:
 
 
 def cut_to_limits(name: str, text: str) -> str:
-    """Return the text of the report `name` within its limit. A traceback keeps its end, which says what was raised."""
+    """Return the text cut to the limit of its field. A traceback keeps its end, which names the exception."""
     most: int = getattr(executions_settings, LIMITS[name])
     return cut_middle(text, most) if name == "error_traceback" else cut(text, most)
 
 
 def cut(text: str, most: int, whole: int | None = None) -> str:
-    """Return the text, the same object where it has at most that many bytes; else its beginning and a mark. `whole` is
-    the size of a text of which only the beginning is at hand."""
-    if whole is None and len(text) * 4 <= most:  # whatever the letters, and nearly every text
+    """Return the beginning of the text and a mark if it has more than `most` bytes, else the same object. `whole` is
+    the size of the text if only its beginning was read."""
+    if whole is None and len(text) * 4 <= most:  # a character has at most 4 bytes; nearly every text returns here
         return text
     raw = text.encode()
     whole = whole or len(raw)
@@ -92,7 +93,7 @@ def cut(text: str, most: int, whole: int | None = None) -> str:
 
 
 def cut_middle(text: str, most: int) -> str:
-    """Return the text as cut() does, but with as much of its end as of its beginning around the mark."""
+    """Return the beginning and the end of the text with a mark between if it has more than `most` bytes."""
     if len(text) * 4 <= most or len(raw := text.encode()) <= most:
         return text
     room = max(0, most - len(MIDDLE.format(gone=len(raw), whole=len(raw)).encode()) - 2)
@@ -106,8 +107,8 @@ def _head(raw: bytes, room: int) -> str:
 
 
 def class_in(traceback: str) -> str:
-    """Return the name of the class that the last line of a traceback names, without its modules, or ""."""
+    """Return the class, without its module, that the last line of a traceback names; "" if there is none."""
     last = traceback.rstrip()[-LONGEST_LINE:].rpartition("\n")[2]
-    found = RAISED.fullmatch(last) if len(last) < LONGEST_LINE else None  # else maybe the end of a line
+    found = RAISED.fullmatch(last) if len(last) < LONGEST_LINE else None  # a longer one may be the end of a line
     name = found[1].rpartition(".")[2] if found else ""
     return name if name[:1].isupper() else ""

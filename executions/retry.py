@@ -1,6 +1,6 @@
-"""The retry of a failed run, or of one failed node. Its attempt is kept; of a run the failed nodes, and those that were
-skipped or cancelled because of them, are pending again too. SQL locks and writes (sql/retry_run.sql), Python decides
-and masks: a run may have learnt secrets since its attempt was stored."""
+"""Retry of a failed run or of one failed node. The failed attempt is kept. Failed nodes of a run become pending again,
+and so do nodes that were skipped or cancelled because of them. SQL locks and writes (sql/retry_run.sql); Python
+decides, and masks the attempt's texts again, because the run may have learnt secrets since."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -52,9 +52,9 @@ class Row(NamedTuple):
 
 
 def retry_run(run: Any) -> dict[str, object]:
-    """Retry a failed run, within a transaction, and return what of its row only the database knows.
+    """Retry a failed run inside a transaction. Return the columns that the database set.
 
-    Raise InvalidTransition where it is not failed or a failed node has no retry left, SecretsUnknown.
+    Raises SecretsUnknown, and InvalidTransition if the run has not failed or a failed node has no retry left.
     """
     rows = [Row(**row) for row in _rows("SELECT * FROM lock_for_retry(%s, %s)", run.pk, list(run_graph.ids_in(run)))]
     if not rows or not rows[0].has_failed or rows[0].attempt != run.attempt:
@@ -70,7 +70,7 @@ def retry_run(run: Any) -> dict[str, object]:
 
 
 def retry_node(node: Any) -> dict[str, object]:
-    """Retry a failed node of a run that has not ended, as retry_run() does it with a run."""
+    """Retry a failed node of an active run, as retry_run() does with a run."""
     rows = type(node).objects.filter(pk=node.pk).with_run().select_related("node").defer("input_data")
     found = rows.select_for_update(of=("workflow_execution", "self"), no_key=True).first()
     if found is None or found.workflow_execution.status not in ACTIVE or found.attempt != node.attempt:
@@ -106,7 +106,7 @@ def _no_retry(node: Any, found: Any) -> InvalidTransition:
 
 
 def _stopped_by(run: object, failed: Sequence[Row], nodes: Sequence[Row]) -> list[Row]:
-    """Return the nodes that the run's own end settled, or that edges lead to from a failed node."""
+    """Return the nodes that the end of the run settled, and those that depend on a failed node."""
     others = [node for node in nodes if node.status in {ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED}]
     if all(node.settled for node in others):
         return others
@@ -120,7 +120,7 @@ def _known_secrets(run: object) -> run_secrets.RunSecrets:
 
 
 def _mask_texts(run: UUID, texts: Mapping[UUID, Texts], known: run_secrets.RunSecrets) -> tuple[str, str]:
-    """Return the texts of attempts, as JSON for the database, and the note for the history, clear of what is known."""
+    """Return the masked texts of attempts as JSON, and the masked audit note."""
     pieces = [masking.FieldValues(run, of_row) for of_row in texts.values()]
     _more, now = masking.mask(pieces, "retry", known={run: known})
     kept = json.dumps([{"id": str(id), **of_row} for id, of_row in texts.items()])

@@ -1,4 +1,4 @@
-"""The graph of a run: the one that it remembers from the moment it was made, and what came into the run later."""
+"""The graph of a run: the workflow's graph when the run was created, and nodes that were added to the run later."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ from workflows.models import Edge, Graph, Node, Workflow
 
 
 def of_run(run: Any, executed: Mapping[UUID, str] | None = None) -> Graph:
-    """Not stored. A node that was executed in the run though its graph has none such is added, with today's edges and
-    the name that it had when it came into the run. `executed` has the names of these nodes, and maybe of others, where
-    the caller knows them."""
+    """Return the run's graph. It is not saved. Executed nodes that are missing in the stored graph are added, with the
+    workflow's current edges and the name under which they ran. `executed` maps the ids of executed nodes to names; it
+    may contain more nodes."""
     remembered = run.graph or Graph()
     here = ids_in(run)
     if executed is None:
@@ -38,11 +38,11 @@ def ids_in(run: Any) -> set[UUID]:
 
 
 def remember(run: Any, node: UUID) -> None:
-    """A node that comes into the run later: from now on the run remembers it too. Nobody else changes the run's row
-    meanwhile; its version stays, for nothing is changed that somebody may have read.
+    """Add a node to the stored graph of the run. The caller holds the run's lock. The run's version is not incremented,
+    as no visible value changes.
 
-    Mostly it is a run that was made before its workflow's nodes, and today's graph is all that there is to remember;
-    but not where nodes of the run have other names by now.
+    Usually the run was created before the workflow's nodes, and the current graph replaces the stored one, unless nodes
+    of the run have other names by now.
     """
     here = {each["id"]: each["name"] for each in run.graph.nodes} if run.graph else {}
     if str(node) in here:
@@ -58,14 +58,15 @@ def remember(run: Any, node: UUID) -> None:
 
 
 def level_in(run: Any, node: UUID) -> int:
-    """The topological level of `node`, which a run's graph need not have: then today's, else 0."""
+    """Return the topological level of `node` in the run's graph; if it is not part of it, in the workflow's; else 0."""
     remembered: Graph = run.graph or Graph()
     level = remembered.levels().get(node)
     return run.workflow.levels().get(node, 0) if level is None else level
 
 
 def node_in(run: Any, name_or_id: str) -> Node | None:
-    """The node of the run's workflow that has this id or, first of the run's graph and then of today's, this name."""
+    """Return the node of the run's workflow that has this id or name. Names of the run's graph take precedence over
+    current ones."""
     remembered: Graph = run.graph or Graph()
     name = nfc(name_or_id)
     named = next((node["id"] for node in remembered.nodes if nfc(node["name"]) == name), None)
@@ -75,6 +76,6 @@ def node_in(run: Any, name_or_id: str) -> Node | None:
 
 
 def _edges(late: set[UUID], known: set[UUID]) -> Any:
-    """Today's that touch a late node and do not lead out of the run."""
+    """Return current edges at a late node whose ends are both in the run."""
     touching = Q(source_node__in=late) | Q(target_node__in=late)
     return Edge.objects.filter(touching, source_node__in=known, target_node__in=known).values(*Graph.EDGE)

@@ -1,7 +1,7 @@
-"""What is known of the secrets of runs: read with the run's row, locked with it, stored in it.
+"""The secrets of runs: read with the run's row, locked with it, stored in it.
 
-The values are encrypted in the run's own row (`encryption.py`). An empty text is what a purge leaves behind: the run
-had secrets, nothing can be masked reliably any more, and so writes that carry text are refused.
+The encrypted values are in the run's own row (`encryption.py`). They are an empty text after a purge: the run had
+secrets, nothing can be masked reliably any more, and writes that carry text are refused.
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,7 @@ type Values = Mapping[UUID, set[str]]
 
 @dataclass(frozen=True, slots=True)
 class RunSecrets:
-    """The scrubber of one run's secrets, and the encrypted text that they were read from: no two encrypted texts are
-    equal."""
+    """The scrubber of one run's secrets, and the encrypted text it was made from. No two encrypted texts are equal."""
 
     scrubber: Scrubber = NOTHING
     encrypted: str | None = None
@@ -42,10 +41,9 @@ COLUMNS = ("encrypted_secrets", "status", "ended_at", "version")
 
 
 def as_read(run: "WorkflowExecution | None") -> RunSecrets | None:
-    """Return what is known of the run's secrets by this object of it; None where that cannot be said: the secrets were
-    not read with it, or cannot be used any more.
+    """Return the secrets that were read with this object of the run. None if they were not read, or may have expired.
 
-    They may be out of date: the statement that stores what was masked by them has to match the encrypted text.
+    They may be outdated: the statement that stores the masked text has to match the encrypted text.
     """
     if run is None or "encrypted_secrets" in run.get_deferred_fields() or run.status not in ACTIVE:
         return None
@@ -56,9 +54,10 @@ def as_read(run: "WorkflowExecution | None") -> RunSecrets | None:
 
 
 def lock(run: UUID, act: str, *, or_blind: bool = False) -> RunSecrets:
-    """Lock the run's row until the transaction ends and return what is known of its secrets: nobody adds another.
+    """Lock the run's row until the end of the transaction and return its secrets. No other transaction can add one
+    meanwhile.
 
-    Raise SecretsUnknown, or return what shows nothing, for a text that is never refused.
+    Raises SecretsUnknown; with `or_blind`, returns a scrubber that redacts everything instead.
     """
     try:
         return _read(run_rows().filter(pk=run).select_for_update(no_key=True), act).get(run, NONE)
@@ -69,11 +68,11 @@ def lock(run: UUID, act: str, *, or_blind: bool = False) -> RunSecrets:
 
 
 def store_secrets(found: Values, using: str | None = None) -> KnownOf:
-    """Store these values beside those that are stored of the runs; return what is known of the runs then."""
+    """Add the values to the stored secrets of these runs. Return all secrets of the runs."""
     rows = run_rows(using)
     known: dict[UUID, RunSecrets] = {}
     with transaction.atomic(using=rows.db):
-        # First the run, as every verb does, and of several in the order of their ids.
+        # Locks are taken on runs first, as in every verb, and in the order of their ids.
         runs = rows.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
         for run, before in list(runs.values_list("pk", "encrypted_secrets")):
             values = found[run] | (decrypt(before) if before else frozenset())
@@ -84,7 +83,7 @@ def store_secrets(found: Values, using: str | None = None) -> KnownOf:
 
 
 def scrubber(run: UUID, using: str | None = None) -> Scrubber:
-    """Return a scrubber for what is printed about a run and not stored. It redacts everything where the secrets are
+    """Return a scrubber for text about a run that is printed and not stored. It redacts everything if the secrets are
     unknown."""
     try:
         return read_known({run}, "print", using).get(run, NONE).scrubber
@@ -93,7 +92,8 @@ def scrubber(run: UUID, using: str | None = None) -> Scrubber:
 
 
 def read_known(runs: set[UUID], act: str, using: str | None) -> dict[UUID, RunSecrets]:
-    """Read anew every time: the values may have come by another connection a moment ago."""
+    """Read the secrets of the runs from the database, never from a cache: another connection may have just added
+    one."""
     return _read(run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False), act) if runs else {}
 
 
@@ -102,8 +102,8 @@ def _read(rows: "QuerySet[WorkflowExecution]", act: str) -> dict[UUID, RunSecret
 
 
 def known_by(act: str, encrypted: str | None, status: str, ended_at: datetime | None, version: int) -> RunSecrets:
-    """Return what is known of a run's secrets by these COLUMNS of its row. Raise SecretsUnknown where they are deleted,
-    or will be any moment, or cannot be decrypted."""
+    """Return the secrets of a run from these COLUMNS of its row. Raises SecretsUnknown if they are deleted, expired, or
+    cannot be decrypted."""
     if encrypted is None:
         return RunSecrets(Scrubber(extra=extra_keys()))
     if not encrypted or has_expired(status, ended_at):

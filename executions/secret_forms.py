@@ -1,4 +1,4 @@
-"""The forms in which a secret value occurs in a text: as it is, and encoded as programs do. Pure."""
+"""The forms in which a secret value occurs in a text: unchanged, or encoded as programs do. No database access."""
 
 import re
 import sys
@@ -10,12 +10,13 @@ from typing import Literal
 
 from .string_search import Matcher, Span
 
-PIECE = 64  # characters: a longer value is looked for piece by piece
-HEAD = 24  # bytes whose encoding is looked for: what follows it in the same run of letters belongs to it
+PIECE = 64  # characters; a longer value is searched for piece by piece
+HEAD = 24  # bytes whose encoding is searched for; the rest of the same run of letters belongs to it
 MOST_MARKS = 30  # combining characters in a row, as in Stream-Safe Text (UAX 15): sorting more takes quadratic time
-SHORTEST_CODE = 6  # letters of an encoding: fewer would be found in words that mean something else
+SHORTEST_CODE = 6  # characters of an encoding; a shorter one would match ordinary words
 
-# A quote inside a quoted text: of SQL and CSV, and of a shell, whose second way is read as three quotes.
+# How a quote is written inside a quoted text: in SQL and CSV, and in a shell. The last form is how a reader of quotes
+# sees the one before.
 QUOTES = (("'", "''"), ('"', '""'), ("'", "'\"'\"'"), ("'", "'''"))
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 IN_RUN = bytes(ord("w") if byte in LETTERS else ord(" ") for byte in range(256))
@@ -41,7 +42,8 @@ class Needles:
         return self.plain.is_in(text) or (len(text) >= self.shortest_run and self.is_encoded_in(text))
 
     def is_encoded_in(self, text: str) -> bool:
-        """Nearly no text has a run of letters that is long enough: no needle is looked for then."""
+        """Return whether an encoded form is in the text. Nearly no text has a run of letters that is long enough to
+        need a search."""
         runs = text.encode("utf-8", "surrogatepass").translate(IN_RUN)
         if self._run in runs:
             return self.encoded.is_in(text) or any(True for _span in self._pairs(text))
@@ -58,12 +60,13 @@ class Needles:
         done = 0
         for start, end in sorted(self.encoded.spans(text)):
             if end > done:
-                begin = start - len(PARTS.search(text[max(0, start - 2) : start])[0])  # type: ignore[index]  # the pattern matches every text
-                done = REST.match(text, end).end()  # type: ignore[union-attr]  # both match nothing too
+                begin = start - len(PARTS.search(text[max(0, start - 2) : start])[0])  # type: ignore[index]  # PARTS matches every text
+                done = REST.match(text, end).end()  # type: ignore[union-attr]  # REST also matches an empty text
                 yield begin, done
 
     def _pairs(self, text: str) -> Iterator[Span]:
-        """Hexadecimal digits in pairs, as `68 75 6e`, `68:75:6e` or `=68=75=6e` (quoted-printable)."""
+        """Yield values written as pairs of hexadecimal digits: `68 75 6e`, `68:75:6e` or `=68=75=6e`
+        (quoted-printable)."""
         for match in PAIRS.finditer(text):
             if self.encoded.is_in(match[0].translate(NO_DIGITS)):
                 yield match.span()
@@ -72,10 +75,10 @@ class Needles:
 def _plain(value: str) -> Iterator[str]:
     for form in {value, normal("NFC", value), normal("NFD", value)}:
         raw = form.encode("utf-8", "surrogatepass")
-        # Escapes are read one by one, as bytes or as halves of a character: these are the same written out so.
+        # Escapes are decoded one by one, as bytes or UTF-16 units. These are the values decoded in that way.
         halves = form.encode("utf-16-be", "surrogatepass")
         units = "".join(chr(halves[i] << 8 | halves[i + 1]) for i in range(0, len(halves), 2))
-        quoted_printable = encodestring(raw).replace(b"=\n", b"").decode()  # the breaks of lines are read elsewhere
+        quoted_printable = encodestring(raw).replace(b"=\n", b"").decode()  # text_decoding removes its line breaks
         for text in {form, raw.decode("latin-1"), units, quoted_printable}:
             yield from _pieces(text)
             yield from _pieces(text.replace(" ", "+"))
@@ -84,7 +87,7 @@ def _plain(value: str) -> Iterator[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The last one is as long as the others."""
+    """Split a long text into pieces of equal length; the last two may overlap."""
     if len(text) <= PIECE:
         yield text
         return
@@ -124,12 +127,14 @@ def _base64(raw: bytes) -> Iterator[str]:
 
 
 def _amid(text: str, shift: int, size: int, bits: int) -> str:
-    """The letters of `bits` each that depend on `size` bytes alone where `shift` bytes stand before them."""
+    """Return the characters of an encoding (`bits` each) that depend only on the `size` bytes after the first `shift`
+    bytes."""
     return text[-(-8 * shift // bits) : 8 * (shift + size) // bits]
 
 
 def normal(form: Literal["NFC", "NFD"], text: str) -> str:
-    """unicodedata.normalize() in linear time: a text with very many combining characters in a row stays as it is."""
+    """Return unicodedata.normalize() in linear time. A text with very many combining characters in a row is returned
+    unchanged."""
     if text.isascii() or _has_many_marks(text):
         return text
     return unicodedata.normalize(form, text)

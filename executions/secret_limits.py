@@ -10,21 +10,21 @@ from workflows.secret_keys import hidden_in, hidden_items, should_mask
 from .secret_values import NESTED
 
 TOO_LONG = (
-    "{place}: a secret has at most {most} characters (EXECUTIONS_SECRETS_MAX_LENGTH), and this one has {size}: "
-    "leave it out."
+    "{place}: a secret has at most {most} characters (EXECUTIONS['SECRETS_MAX_LENGTH']), and this one has "
+    "{size}: leave it out."
 )
 TOO_MANY = (
-    "{place}: a run has at most {most} secrets, each line of one counted (EXECUTIONS_SECRETS_MAX), and with these it "
-    "has {size}: leave some out, or put what is no secret under keys that name none."
+    "{place}: a run has at most {most} secrets, counting each line of one (EXECUTIONS['SECRETS_MAX']), and with these "
+    "it has {size}: leave some out, or move values that are not secret to keys that do not name one."
 )
 TOO_LARGE = (
-    "{place}: the secrets of a run have at most {most} characters in all (EXECUTIONS_SECRETS_MAX_CHARACTERS), and with "
-    "these they have {size}: leave some out."
+    "{place}: the secrets of a run have at most {most} characters in all (EXECUTIONS['SECRETS_MAX_CHARACTERS']), and "
+    "with these they have {size}: leave some out."
 )
 
 
 def check_lengths(field: str, document: object, found: Iterable[str], extra: tuple[str, ...]) -> None:
-    """Raise ValidationError on `field`, naming the place, where one of what was found in it is too long."""
+    """Raise ValidationError on `field`, naming the place, if one of the secrets found in it is too long."""
     most = executions_settings.SECRETS_MAX_LENGTH
     if all(len(value) <= most for value in found):
         return
@@ -34,7 +34,7 @@ def check_lengths(field: str, document: object, found: Iterable[str], extra: tup
 
 
 def check_number(field: str, known: Set[str], more: Set[str]) -> None:
-    """Raise ValidationError on `field` where a run would have too many secrets with these `more`."""
+    """Raise ValidationError on `field` if the run would have too many secrets with these `more`."""
     values = known | more
     size, most = len(values), executions_settings.SECRETS_MAX
     length, longest = sum(map(len, values)), executions_settings.SECRETS_MAX_CHARACTERS

@@ -1,6 +1,8 @@
-"""Secrets in a text that the words before them reveal, as `password=...`, `"api_key": "..."`, `Bearer ...`. Pure.
+"""Secrets in a text that are announced by the words before them: `password=...`, `"api_key": "..."`, `Bearer ...`. No
+database access.
 
-Each pattern begins where a word begins, and takes a bounded number of characters without coming back to them: one pass.
+Each pattern starts at the beginning of a word and consumes a bounded number of characters without backtracking, so a
+search is one pass.
 """
 
 import re
@@ -12,14 +14,14 @@ from workflows.secret_keys import COUNTS, NO_VALUES, is_small, names_secret, nor
 from . import secret_shapes
 from .string_search import Span
 
-# Some of them stand in every name that workflows.secret_keys knows: `in` is faster than the patterns.
+# Every name that workflows.secret_keys knows contains one of them. `in` is faster than the patterns.
 STEMS = (
     "pass", "pwd", "token", "secret", "key", "auth", "cred", "cookie", "bearer", "jwt", "sessi", "otp", "pin", "sign",
     "dsn", "connection", *secret_shapes.COMMANDS,
 )  # fmt: skip
 KOREAN = ("비밀", "암호", "토큰", "인증키", "접속키")
-SCHEME = re.compile(r"\b(?:bearer|basic)\s{1,4}(?!--)([\w.~+/=-]{8,})", re.IGNORECASE)  # of HTTP's Authorization
-PLACE = re.compile(r"(?:next|page|다음)\s\Z", re.IGNORECASE)  # `next token: ...` is no secret, as `next_token` is none
+SCHEME = re.compile(r"\b(?:bearer|basic)\s{1,4}(?!--)([\w.~+/=-]{8,})", re.IGNORECASE)  # HTTP Authorization header
+PLACE = re.compile(r"(?:next|page|다음)\s\Z", re.IGNORECASE)  # `next token: ...` is pagination, not a secret
 USERINFO = re.compile(r"(?<=://)[^\s/:@?#\"'<>]{0,256}+:([^\s/?#\"'<>]{1,256})@")
 KEYED = re.compile(
     r"(?<![\w.-])(?P<key>[\w.-]{2,80}+)(?P<closing>\\{0,16}+[\"'])?\s{0,8}+(?P<sign>=>|:=|=(?!=)|:(?![:/]))\s{0,8}+"
@@ -38,7 +40,7 @@ END_OF_LINE = re.compile(r"[^\r\n]*+")
 PLACED = {"token", "tokens", "토큰"}
 HEADERS = {"authorization", "proxyauthorization", "cookie", "setcookie"}
 LONGEST_ORDINARY = 100  # characters; a longer word is masked whole, so none is read again for each key inside it
-# What follows an option in a sentence about it, and ways to log in.
+# Words that follow an option in prose, and authentication schemes.
 SENTENCE = re.compile(
     r"(?:is|are|was|were|has|have|must|may|might|can|cannot|should|will|would|needs?|requires?|required|expects?|takes?|or"
     r"|and|not|for|to|from|in|on|of|with|without|instead|option|flag|argument|parameter|value|given|missing|if|when|then"
@@ -52,13 +54,15 @@ PROSE = re.compile(
 
 @lru_cache(8)
 def _stems(extra: tuple[str, ...]) -> tuple[str, ...]:
-    """Return STEMS and, of each of a setting's names, the longest row of letters, however a text parts the words."""
+    """Return STEMS and the longest run of letters of each additional name, because texts separate the words in several
+    ways."""
     names = [name.casefold() for name in extra if normalize_key(name)]
     return (*STEMS, *(max(re.findall(r"[^\W\d_]+", name), key=len, default="") for name in names))
 
 
 def may_hold(text: str, extra: tuple[str, ...] = ()) -> bool:
-    """Return False for nearly every text, at little cost. Digits in the text make no difference to the answer False."""
+    """Return False, cheaply, for nearly every text without a secret. Digits in the text do not affect the result
+    False."""
     if "=" in text or ":" in text or "-" in text:
         lowered = text.lower()
         for stem in _stems(extra) if extra else STEMS:  # any() takes twice as long
@@ -96,8 +100,8 @@ def _find_keyed_values(pattern: re.Pattern[str], text: str, extra: tuple[str, ..
         at = max(match.end("sign"), at + 1)
         if not names_secret(match["key"].lstrip("-"), extra) or _is_place(text, match):
             continue
-        if line_ends < match.end():  # looked for once a line: there may be thousands of keys in one
-            line_ends = END_OF_LINE.match(text, match.end()).end()  # type: ignore[union-attr]  # it matches nothing too
+        if line_ends < match.end():  # searched once per line, which may contain thousands of keys
+            line_ends = END_OF_LINE.match(text, match.end()).end()  # type: ignore[union-attr]  # END_OF_LINE also matches an empty text
         if found := _value(text, match, line_ends):
             yield found
             at = found[1]
@@ -112,7 +116,7 @@ def _is_place(text: str, match: "re.Match[str]") -> bool:
 
 
 def _value(text: str, match: "re.Match[str]", line_ends: int) -> Span | None:
-    """Return the span of the value, or None where it is no secret: a number of tokens, or the name of a variable."""
+    """Return the span of the value, or None if it is not a secret but a count of tokens or the name of a variable."""
     if match["quote"]:
         start, end = match.end(), _end_of_quoted(text, match, line_ends)
         return (start, end) if start < end else None
@@ -137,8 +141,8 @@ def _is_ordinary(key: str, word: str, match: "re.Match[str]") -> bool:
 
 
 def _end_of_quoted(text: str, match: "re.Match[str]", line_ends: int) -> int:
-    """Return where the same quote occurs again, escaped no more often; else the end of the line, as the text may be cut
-    off."""
+    """Return the position of the closing quote, which is escaped no more often than the opening one; else the end of
+    the line, as the text may have been cut."""
     for quote in QUOTE.finditer(text, match.end(), line_ends):
         if quote[2] == match["quote"][-1] and len(quote[1]) < len(match["quote"]):
             return quote.start()

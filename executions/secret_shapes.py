@@ -1,6 +1,7 @@
-"""Secrets in a text that no key names: tokens of a known shape, private keys, and what options of commands give. Pure.
+"""Secrets in a text that no key announces: tokens of a known format, private keys, passwords in command options. No
+database access.
 
-Each pattern takes a bounded number of characters, or those that no later match reads again: one walk.
+Each pattern consumes a bounded number of characters, or characters that no later match reads again: one pass.
 """
 
 import re
@@ -8,9 +9,9 @@ from collections.abc import Iterator
 
 from .string_search import Span
 
-# One of them, lower case, stands in every text with an option of a command that is read here.
+# Every text with a command option handled here contains one of them, in lower case.
 COMMANDS = ("curl", "mysql", "mariadb", "redis-cli", "sshpass", "docker login", "podman login", "oc login")
-# One of them stands in every text with a token.
+# Every text with a token contains one of them.
 STARTS = (
     "ptl_", "eyJ", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "k_live_", "k_test_", "AKIA",
     "ASIA", "AIza", "npm_", "pypi-",
@@ -29,7 +30,7 @@ WORDS = re.compile(
     r"|(?P<option>--(?:proxy-)?user\b|-[upaU])(?P<space>[ =]{0,4}+))|(?P<end>[\r\n])"
 )
 TAKES = {"curl": ("-u", "-U", "--user", "--proxy-user"), "sshpass": ("-p",), "redis-cli": ("-a",)}
-GLUED = ("mysql", "mariadb")  # their `-p` takes a password only without a space: what follows one is a database
+GLUED = ("mysql", "mariadb")  # their `-p` takes a password only without a space; after a space follows a database
 
 
 def spans(text: str) -> Iterator[Span]:
@@ -42,7 +43,7 @@ def spans(text: str) -> Iterator[Span]:
 
 
 def _private_keys(text: str) -> Iterator[Span]:
-    """Yield the span of each key, from its first line to its last, or to the end of a text that is cut."""
+    """Yield the span of each key, from its first line to its last, or to the end of the text if it was cut."""
     at = 0
     while begin := PEM.search(text, at):
         end = PEM_END.search(text, begin.end())
@@ -58,7 +59,7 @@ def _of_commands(text: str) -> Iterator[Span]:
             command = word["command"] or ""
         elif _takes(command, word) and (value := VALUE.match(text, at)):
             start, at = value.span(value.lastgroup or 0)
-            if command == "curl":  # as `user:password`
+            if command == "curl":  # the value is `user:password`
                 start = text.find(":", start, at) + 1
             if 0 < start < at:
                 yield start, at

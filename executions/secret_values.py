@@ -1,6 +1,6 @@
-"""The values in what is recorded that are secret by the key that they are under. Pure.
+"""Values that are secret because of their key. No database access.
 
-Which keys name a secret, `workflows.secret_keys` says, as definitions are masked by it too.
+`workflows.secret_keys` defines which keys name a secret, because definitions of workflows are masked too.
 """
 
 import json
@@ -11,15 +11,15 @@ from urllib.parse import unquote, urlsplit
 
 from workflows.secret_keys import MASK, hidden_in, hidden_items, should_mask
 
-SHORTEST = 6  # a shorter value would be found in words that mean something else
-LINE = 12  # of a value of several lines, a line by itself
+SHORTEST = 6  # characters; a shorter value would match ordinary words
+LINE = 12  # characters; such a line of a value of several lines is a secret by itself
 
 SCHEME = re.compile(r"(?:basic|bearer|token|digest|negotiate|apikey)\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 NESTED = (dict, list, tuple)
 
 
 def find_secret_values(document: object, extra: tuple[str, ...] = ()) -> set[str]:
-    """Return the values under keys that name a secret, at any depth, that are long enough to be searched for."""
+    """Return the values under keys that name a secret, at any depth, that are long enough to be masked elsewhere."""
     return set(_values_in(document, extra)) if isinstance(document, NESTED) else set()
 
 

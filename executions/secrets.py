@@ -1,10 +1,11 @@
-"""Texts and documents without the secrets of a run. Pure. Which values are secret, `secret_values.py` finds.
+"""Masking of secret values in texts and documents. No database access. `workflows.secret_keys` defines which keys name
+a secret, because definitions of workflows are masked too.
 
-A value is looked for as it is and as programs write it elsewhere: escaped by JSON, Python, URLs or HTML, any of them
-inside another, over several lines, with colours inside, in hexadecimal, and in base64, alone or amid other bytes. What
-a word before it names a secret is masked in texts too (patterns.py).
+A value is found unchanged and as programs write it: escaped by JSON, Python, URLs or HTML, also nested; over several
+lines; with colour codes inside; in hexadecimal and in base64, alone or inside other data. In texts, values that a word
+before them announces (secret_patterns.py) or that have the format of a token (secret_shapes.py) are masked too.
 
-All of it takes time that grows with the size of the text alone.
+The time is linear in the size of the text.
 """
 
 import json
@@ -33,35 +34,35 @@ from .text_decoding import readings
 __all__ = ["MASK", "NOTHING", "RedactEverything", "Scrubber", "at_work", "names_secret"]
 
 MANY = 1_000
-SHORT = 40  # characters of a text that comes with many lines, as the name of a host does
-ROUNDS = 3  # a mask beside other letters may read as another secret
-INSIDE = 1_000_000  # characters of JSON inside a string that are read as JSON
-SHAPES = 500  # of lines, kept until as many came
+SHORT = 40  # characters; such texts repeat on many log lines, like a host name
+ROUNDS = 3  # a mask next to other text may look like another secret
+INSIDE = 1_000_000  # characters; longer JSON inside a string is not parsed
+SHAPES = 500  # texts without their digits, cached
 DIGITS = b"0123456789"
 ATOMS = frozenset({bool, int, float, type(None)})
 
 IN_NUMBERS = frozenset("0123456789.e+-")
 NO_KEYS: frozenset[str] = frozenset()
 
-type Taken = dict[str, int]  # how often a name was given: so many keys that read alike take no longer each
+type Taken = dict[str, int]  # how often each masked key occurred, so that equal ones are numbered in constant time
 
 
 class Scrubber:
-    """Knows the values of one run. `extra` are names of secrets beside NAMES."""
+    """Masks the secret values of one run. `extra` are names of secret keys in addition to NAMES."""
 
     def __init__(self, values: Iterable[str] = (), extra: tuple[str, ...] = ()) -> None:
         self.values = frozenset(value for value in values if is_findable(value))
         self.named = extra
         self._in_numbers = any(set(value) <= IN_NUMBERS for value in self.values)
         self._needles = Needles(self.values)
-        self._few = self._needles.plain.roots  # none where there are many
+        self._few = self._needles.plain.roots  # empty if there are many
         self._clean: set[str] = set()
         self._shapes: set[bytes] = set()
         self._keys: dict[str, str] = {}
         self._innocent: set[Any] = set()
 
     def text(self, text: str) -> str:
-        """Return the text with the mask in place of each value. Values that overlap become one mask."""
+        """Return the text with a mask in place of each value. Overlapping values become one mask."""
         for _round in range(ROUNDS):
             if not self._is_suspect(text):
                 break
@@ -81,7 +82,7 @@ class Scrubber:
         return _replace_spans(text, spans) if spans else text
 
     def _json(self, text: str) -> str | None:
-        """Masked by the keys in it, where the text is a document; None where it is none, or holds no such key."""
+        """Return a text that is JSON masked by its keys. None if it is not JSON or contains no such key."""
         if text[:1] not in {"{", "["} or text[-1:] not in {"}", "]"} or len(text) > INSIDE:
             return None
         try:
@@ -114,7 +115,7 @@ class Scrubber:
         return False
 
     def _may_hold(self, text: str) -> bool:
-        for needle in self._few:  # the hottest line of all; any() takes twice as long
+        for needle in self._few:  # runs for every text; any() takes twice as long
             if needle in text:
                 return True
         if self.values and (
@@ -129,7 +130,7 @@ class Scrubber:
         return self._may_name(text)
 
     def _may_name(self, text: str) -> bool:
-        """Return patterns.may_hold() of the text without its digits: most lines of a log differ in these alone."""
+        """Return secret_patterns.may_hold() of the text without its digits: most log lines differ only in these."""
         if len(text) > LONGEST_KEPT:
             return secret_patterns.may_hold(text, self.named)
         shape = text.encode("utf-8", "surrogatepass").translate(None, DIGITS)
@@ -143,12 +144,12 @@ class Scrubber:
         return False
 
     def document(self, value: object) -> Any:
-        """A copy: masked under keys that name a secret, scrubbed everywhere else, in keys too."""
+        """Return a copy, masked under keys that name a secret and scrubbed everywhere else, including keys."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
             return self._object(value)
-        if isinstance(value, (list, tuple)):  # at a quarter of the price of list | tuple
+        if isinstance(value, (list, tuple)):  # four times as fast as list | tuple
             if places := hidden_items(value, self.named):
                 return [MASK if at in places else self.document(item) for at, item in enumerate(value)]
             return [self.document(item) for item in value]
@@ -162,7 +163,7 @@ class Scrubber:
         more = NO_KEYS if VALUES.isdisjoint(value) else hidden_in(value, self.named)
         taken: Taken = {}
         for key, item in value.items():
-            if key in self._innocent or self._is_innocent(key):  # as nearly every one is
+            if key in self._innocent or self._is_innocent(key):  # true for nearly every key
                 if more and key in more:
                     clean[key] = self._hidden(item)
                 elif item.__class__ in ATOMS and not self._in_numbers:
@@ -194,15 +195,16 @@ class Scrubber:
         return value if value is None else MASK
 
     def _key(self, key: object, taken: Taken, *others: dict[object, object]) -> object:
-        """Two keys that differ in a secret alone stay two; and neither takes the name of one that comes after it."""
+        """Return the masked key. Keys that differ only in a secret get a number, and none takes the name of another
+        key."""
         written = str(key)
-        text = self._keys.get(written)  # keys are few, and each comes with every line
+        text = self._keys.get(written)  # few keys, repeated on every line
         if text is None:
             text = self.text(written)
             if len(self._keys) < MANY and len(written) <= LONGEST_KEPT:
                 self._keys[written] = text
         if text == written or normalize_key(written).removesuffix("s") in NAMES:
-            return key  # the latter: a word that everybody knows, even where it is a value too
+            return key  # a name from NAMES is public, even if it equals a secret
         name, count = text, taken.get(text, 1)
         while any(name in names for names in others):
             count += 1
@@ -212,7 +214,7 @@ class Scrubber:
 
 
 class RedactEverything(Scrubber):
-    """A scrubber for texts of a run whose secrets are unknown: it shows nothing of them."""
+    """Scrubber for a run whose secrets are unknown: it replaces every text."""
 
     def text(self, text: str) -> str:
         return MASK
@@ -226,7 +228,7 @@ class RedactEverything(Scrubber):
 
 NOTHING = Scrubber()
 
-# Of the run that the present thread works on, for what is not stored but printed.
+# Scrubber of the run that this thread works on, for text that is printed and not stored.
 at_work: ContextVar[Scrubber | None] = ContextVar("at_work", default=None)
 
 

@@ -1,5 +1,5 @@
-"""Expressions for ordering lists of runs by columns that may be NULL, each shared by an index and its queries. A run
-without the value sorts before all others, so that cursors are exact there too."""
+"""Expressions that sort runs by nullable columns. Each is shared by an index and the queries that use it. Rows without
+the value sort first, so that cursors work for them too."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The states of executions and the moves between them: the one table that every verb is held to."""
+"""The statuses of executions and the allowed transitions between them. Every verb is checked against these tables."""
 
 from collections.abc import Mapping
 
@@ -50,5 +50,5 @@ ENDED = (S.COMPLETED, S.FAILED, S.SKIPPED, S.CANCELLED)
 
 
 def sources(transitions: Transitions, to: ExecutionStatus) -> list[ExecutionStatus]:
-    """The states from which one may move to `to`."""
+    """Return the states from which `to` can be reached."""
     return [state for state, targets in transitions.items() if to in targets]

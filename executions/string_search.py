@@ -1,4 +1,4 @@
-"""Search for many strings in a text at once, in time linear in the text (Aho-Corasick). Pure."""
+"""Search for many strings in a text at once, in time linear in the text (Aho-Corasick). No database access."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -6,10 +6,10 @@ from functools import cached_property
 
 type Span = tuple[int, int]
 
-FEW = 100  # strings up to which `in` for each is faster than one walk in Python
-SMALL = 2_000_000  # characters times strings up to which str.find for each is used
+FEW = 100  # up to so many strings, `in` for each is faster than one pass in Python
+SMALL = 2_000_000  # up to this number of characters times strings, str.find is used for each
 ROOT = 0
-BITS = 21  # of a code point
+BITS = 21  # bits of a code point
 
 
 class Matcher:
@@ -29,7 +29,7 @@ class Matcher:
         return False
 
     def spans(self, text: str) -> Iterator[Span]:
-        """Places whose union covers every occurrence."""
+        """Yield spans whose union covers every occurrence."""
         if not self._is_few:
             return self._automaton.spans(text)
         found = [needle for needle in self.needles if needle in text]
@@ -43,7 +43,7 @@ class Matcher:
 
 
 def _roots(needles: list[str]) -> list[str]:
-    """Return those of the strings, given by length, that contain none of the others."""
+    """Return the strings, which are sorted by length, that contain none of the others."""
     roots: list[str] = []
     for needle in needles:
         if not any(shorter in needle for shorter in roots):
@@ -60,15 +60,16 @@ def _each(text: str, needles: list[str]) -> Iterator[Span]:
 
 
 class Automaton:
-    """Aho and Corasick's: one step for each character, however many needles there are.
+    """The Aho-Corasick automaton: one step per character, however many needles there are.
 
-    The moves of all states stand in one dict, by state and character: a dict for each state would take thrice the room.
+    The transitions of all states are in one dict, keyed by state and character. One dict per state takes three times
+    the memory.
     """
 
     def __init__(self, needles: Iterable[str]) -> None:
         self.moves: dict[int, int] = {}
-        self.longest = [0]  # of the needles that end in a state
-        children = [""]  # the characters that lead on from a state
+        self.longest = [0]  # length of the longest needle that ends in a state
+        children = [""]  # characters with a transition, by state
         for needle in needles:
             self._add(needle, children)
         self.fallback = [ROOT] * len(self.longest)
@@ -106,7 +107,7 @@ class Automaton:
         return after
 
     def spans(self, text: str) -> Iterator[Span]:
-        """The longest occurrence that ends at each place."""
+        """Yield the longest occurrence that ends at each position."""
         moves, fallback, longest, state = self.moves, self.fallback, self.longest, ROOT
         for at, char in enumerate(text, 1):
             code = ord(char)

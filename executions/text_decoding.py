@@ -1,18 +1,19 @@
-"""Texts as they read once their escapes, line breaks and colours are taken away, each with the way back. Pure."""
+"""Decoding of escapes, and removal of line breaks and colours, with the positions in the original text. No database
+access."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from html import unescape
 
-MARKS = ("\\", "%", "&")  # what an escape begins with
-LAYERS = 6  # of escapes, one inside the other
+MARKS = ("\\", "%", "&")  # first characters of escapes
+LAYERS = 6  # nested escapes that are decoded
 
 ESCAPES = re.compile(
     r"\\(?:u\{0*([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|([^\w\s]|[nrtbfv0]))"
     r"|%([0-9a-fA-F]{2})|&#([0-9]{1,7});|&#[xX]([0-9a-fA-F]{1,6});|(&[a-zA-Z]{2,8};)"
 )
-BREAKS = re.compile(r"=?\r?\n[ \t]*+|\x1b\[[0-?]*+[ -/]*+[@-~]")  # of a line, "=" that of quoted-printable; and colours
+BREAKS = re.compile(r"=?\r?\n[ \t]*+|\x1b\[[0-?]*+[ -/]*+[@-~]")  # line breaks ("=" in quoted-printable), colour codes
 LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 OCTAL, LETTER, DECIMAL, NAME = 5, 6, 8, 10  # groups of ESCAPES
 BASES = {OCTAL: 8, DECIMAL: 10}
@@ -23,8 +24,8 @@ type Offsets = Sequence[int]
 
 
 class Reading:
-    """A text as it reads after some steps; `offsets()` are of each character, and of the end, the place in the text
-    at the bottom. They are made where they are needed: hardly any reading holds a secret."""
+    """A text after some decoding steps. `offsets()` maps each position, including the end, to the original text. They
+    are computed on demand, as few texts contain a secret."""
 
     def __init__(self, text: str, below: "Reading | None" = None, step: "Step | None" = None) -> None:
         self.text, self.below, self.step = text, below, step
@@ -45,9 +46,9 @@ class Reading:
 
 
 def readings(text: str) -> Iterator[Reading]:
-    """Return the texts that result from decoding escapes, layer by layer, and with one kind of escape decoded first: a
-    value may look like an escape of another kind, and JSON in HTML ends in both. Each text comes also without line
-    breaks and colours."""
+    """Yield the text decoded layer by layer, and again with each kind of escape decoded first, because a value may look
+    like an escape of another kind, and JSON in HTML ends in both. Each text is also yielded without line breaks and
+    colours."""
     bottom = Reading(text)
     yield from _join_lines(bottom)
     if ("\\" in text or "%" in text or "&" in text) and ESCAPES.search(text):
@@ -85,7 +86,7 @@ def _decode_escapes(escape: re.Match[str]) -> str:
     if kind == LETTER:
         return LETTERS.get(text, text)
     code = int(text, BASES.get(kind, 16))
-    return chr(code) if code <= 0x10FFFF else escape[0]  # Unicode ends there
+    return chr(code) if code <= 0x10FFFF else escape[0]  # the last code point of Unicode
 
 
 def _decoded_of(mark: str, escape: re.Match[str]) -> str:

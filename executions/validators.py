@@ -1,6 +1,6 @@
-"""The keys of a run's context and metadata that mean something here, and what each may hold.
+"""The known keys of a run's context and metadata, and the type of each.
 
-Unknown keys are kept as they are. A known key may be null, or hold a mask.
+Unknown keys are accepted. A known key may be null or masked.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from ledgerkit.db.models import parse_uuid
 from .secrets import MASK
 
 MAX_TAG = 255  # characters
-MOST_FAULTS = 20  # that one refusal lists
+MOST_FAULTS = 20  # listed in one error
 LONG_TAG = _("a tag has at most {most} characters: choose a shorter one.")
 
 type Kind = tuple[str, Callable[[object], bool]]
@@ -55,7 +55,8 @@ KNOWN: Mapping[str, Mapping[str, Kind]] = {
 
 
 def check(field: str, value: object) -> None:
-    """Raises ValidationError on `field`, with a sentence for each known key of the wrong type, path first."""
+    """Raise ValidationError on `field`, with one message for each known key of the wrong type, starting with its
+    path."""
     if not isinstance(value, dict):
         raise ValidationError({field: f"{field}: expected an object."})
     wrong = [
@@ -69,7 +70,7 @@ def check(field: str, value: object) -> None:
 
 
 def with_names(metadata: Any) -> object:
-    """Return the metadata with its tags as names are stored; itself where they are so already."""
+    """Return the metadata with normalized tags; the same object if they are normalized already."""
     tags = metadata.get("tags") if isinstance(metadata, dict) else None
     if not isinstance(tags, list) or all(not isinstance(tag, str) or tag.isascii() for tag in tags):
         return metadata
@@ -89,7 +90,7 @@ def _fault_of(tag: str) -> object:
 
 
 def _is_masked(value: object) -> bool:
-    """A secret stood there: what has been stored so may be saved again."""
+    """Return whether the value contains a mask: a stored value may be saved again."""
     return isinstance(value, str) and MASK in value
 
 

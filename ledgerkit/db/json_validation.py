@@ -34,7 +34,7 @@ TOO_LARGE = _(
     "too large: {size} bytes as JSON, and at most {most} are stored ({setting}). Keep elsewhere what is large, and its "
     "address here."
 )
-DOCUMENT = "EXECUTIONS_MAX_DOCUMENT_BYTES"
+DOCUMENT = "LEDGERKIT['MAX_DOCUMENT_BYTES']"
 SURROGATE = _("a lone surrogate (\\ud800 to \\udfff) is not text.")
 
 

@@ -63,7 +63,7 @@ def test_a_document_over_the_limit_is_400_with_its_place(
     answer = api(owner).post(API + path.format(**ids), body, format="json")
     errors = answer.json()["errors"]
     assert (answer.status_code, [error["pointer"] for error in errors]) == (400, [pointer])
-    assert f"at most {LIMIT:,} are stored (EXECUTIONS_MAX_DOCUMENT_BYTES)" in errors[0]["detail"]
+    assert f"at most {LIMIT:,} are stored (LEDGERKIT['MAX_DOCUMENT_BYTES'])" in errors[0]["detail"]
 
 
 @pytest.mark.parametrize("letters", ["y", "é", "한"])

@@ -35,7 +35,7 @@ def test_a_secret_that_is_too_long_is_refused_at_its_place(client: Any, workflow
     (error,) = answer.json()["errors"]
     assert error["pointer"] == "/context"
     assert error["detail"].startswith(
-        "context.secrets.list[0].x: a secret has at most 8192 characters (EXECUTIONS_SECRETS_M"
+        "context.secrets.list[0].x: a secret has at most 8192 characters (EXECUTIONS['SECRETS_"
     )
     settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_MAX_LENGTH": 20}
     for secrets, status in (({"pin": "1" * 21}, 400), ({"pin": "1" * 20}, 201)):
