@@ -13,6 +13,10 @@ from ledgerkit.db import json_validation
 from .secret_keys import mask_document, mask_schema
 
 
+class MaskedDocument(dict[str, Any]):
+    """A JSON object whose secrets are masked: a DefinitionField does not mask it again."""
+
+
 class DefinitionField(models.JSONField):
     mask: Callable[..., Any] = staticmethod(mask_document)
 
@@ -36,9 +40,9 @@ class DefinitionField(models.JSONField):
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.JSONField", args, kwargs
 
-    def as_stored(self, value: object) -> object:
+    def as_stored(self, value: object) -> Any:
         """Return `value` with its secrets masked."""
-        if not isinstance(value, dict | list | tuple):
+        if isinstance(value, MaskedDocument) or not isinstance(value, dict | list | tuple):
             return value
         return self.mask(value, tuple(ledgerkit_settings.SECRET_KEYS_EXTRA))
 

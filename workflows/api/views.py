@@ -19,6 +19,7 @@ from tokens.permissions import limit_to_token
 from tokens.views import LedgerView
 from workflows.models import Workflow
 
+from .body_masking import mask_body
 from .filters import WorkflowFilters, normalize_name
 from .serializers import (
     DuplicateSerializer,
@@ -126,6 +127,9 @@ class WorkflowViewSet(
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         return self.serializer_classes.get(self.action, WorkflowSerializer)
+
+    def masked_body(self, body: object) -> Any:
+        return mask_body(body)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
         self._refuse_bound()

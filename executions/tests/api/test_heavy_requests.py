@@ -12,6 +12,9 @@ from executions import body_masking, encryption
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from workflows.fields import DefinitionField
+from workflows.models import Workflow
+from workflows.secret_keys import mask_document
 
 RUNS = "/api/v1/executions/"
 SECRET = "swordfish-99"
@@ -76,6 +79,26 @@ class TestConnections:
         assert not any(held)
         assert SECRET not in json.dumps(WorkflowExecution.objects.get().input_data)
         assert encryption.decrypt(str(WorkflowExecution.objects.get().encrypted_secrets)) == {SECRET}
+
+    def test_none_is_held_while_a_large_definition_is_masked(self, client: Any, monkeypatch: Any) -> None:
+        held: list[bool] = []
+
+        def watched(document: Any, *more: Any) -> Any:
+            if len(str(document)) > 50_000:
+                held.append(connection.connection is not None)
+            return mask_document(document, *more)
+
+        monkeypatch.setattr(DefinitionField, "mask", staticmethod(watched))
+        body = {"name": "large", "nodes": [{"name": "a", "node_type": "tool", "config": {"a": WORST, "token": SECRET}}]}
+        assert client.post("/api/v1/workflows/", body, format="json").status_code == 201
+        body["nodes"][0]["config"]["a"] += "more"
+        assert client.post("/api/v1/workflows/ensure/", body, format="json").status_code == 200
+        found = Workflow.objects.get()
+        body["nodes"][0]["config"]["a"] += "more"
+        assert client.put(f"/api/v1/workflows/{found.pk}/", body, format="json").status_code == 200
+        assert held
+        assert not any(held)
+        assert found.nodes.get().config == body["nodes"][0]["config"] | {"token": MASK}
 
     def test_what_came_after_a_large_body_was_masked_is_masked_too(
         self, client: Any, run: WorkflowExecution, monkeypatch: Any
