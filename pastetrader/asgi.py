@@ -10,13 +10,11 @@ from django.conf import settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 django.setup(set_prefix=False)
 
-from django.core.asgi import get_asgi_application  # noqa: E402  # models can be imported from here on
-
 from ledgerkit.rest.charset import CharsetMiddleware  # noqa: E402  # after django.setup()
 from pastetrader.body_limit import BodyLimitMiddleware  # noqa: E402  # after django.setup()
-from pastetrader.disconnects import CompleteResponseMiddleware  # noqa: E402  # after django.setup()
 from pastetrader.log_format import AccessLogFilter  # noqa: E402  # after django.setup()
 from pastetrader.startup import prepare  # noqa: E402  # after django.setup()
+from pastetrader.threaded_handler import ThreadedHandler  # noqa: E402  # after django.setup()
 
 # Seconds after which a thread that computes lets others go on who want to. A request waits for the database a dozen
 # times, and after each of them for whatever thread renders a page or a stream: by default 5 ms each time.
@@ -24,7 +22,7 @@ sys.setswitchinterval(0.0005)
 
 logging.getLogger("uvicorn.access").addFilter(AccessLogFilter())
 prepare()  # before the application is made, whose middleware reads which static files there are
-django_application = CompleteResponseMiddleware(get_asgi_application())
+django_application = ThreadedHandler()
 application = CharsetMiddleware(
     BodyLimitMiddleware(django_application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.TIMEOUT_BODY)
 )

@@ -2,11 +2,10 @@
 in a thread; from then on a stream is awaited, and holds neither a thread nor a connection."""
 
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponseBase
 from rest_framework.exceptions import APIException, Throttled
 from rest_framework.renderers import BaseRenderer
@@ -233,13 +232,5 @@ def may_still_follow(
         return False
 
 
-def _as_async_view(view: Any) -> Any:
-    @wraps(view)
-    async def async_view(request: HttpRequest, **kwargs: Any) -> object:
-        return await sync_to_async(view)(request, **kwargs)
-
-    return async_view
-
-
-stream_of_execution = _as_async_view(StreamOfExecution.as_view({"get": "stream"}, basename="execution"))
-stream_of_executions = _as_async_view(StreamOfExecutions.as_view({"get": "moves"}, basename="execution"))
+stream_of_execution = StreamOfExecution.as_view({"get": "stream"}, basename="execution")
+stream_of_executions = StreamOfExecutions.as_view({"get": "moves"}, basename="execution")

@@ -1,0 +1,148 @@
+"""The handler of requests: which thread works, and what a disconnect does to a page, to a stream and to a body."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from django.core.signals import request_finished
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import path
+
+from pastetrader.threaded_handler import ThreadedHandler
+
+BODY = {"type": "http.request", "body": b"", "more_body": False}
+HALF = {"type": "http.request", "body": b"a", "more_body": True}
+GONE = {"type": "http.disconnect"}
+seen: dict[str, Any] = {}
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    seen.setdefault("threads", []).append(threading.current_thread())
+    return HttpResponse("x" * 100_000)
+
+
+def slow_page(request: HttpRequest) -> HttpResponse:
+    seen["may_end"].wait(10)
+    seen["ended"] = True
+    return HttpResponse("late")
+
+
+def stream(request: HttpRequest) -> StreamingHttpResponse:
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            yield b"first"
+            await asyncio.sleep(60)
+        finally:
+            seen["ended"] = True
+
+    return StreamingHttpResponse(parts())
+
+
+def broken_stream(request: HttpRequest) -> StreamingHttpResponse:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"first"
+        raise LookupError
+
+    return StreamingHttpResponse(parts())
+
+
+urlpatterns = [path(f"{view.__name__}/", view) for view in (page, slow_page, stream, broken_stream)]
+
+
+@pytest.fixture(autouse=True)
+def fresh(settings: Any) -> Iterator[None]:
+    settings.ROOT_URLCONF, settings.MIDDLEWARE = __name__, []
+    seen.clear()
+    seen["may_end"] = threading.Event()
+    request_finished.connect(finished)
+    yield
+    request_finished.disconnect(finished)
+
+
+def finished(**_: object) -> None:
+    seen["finished"] = seen.get("finished", 0) + 1
+
+
+async def ask(handler: ThreadedHandler, view: str, *messages: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is sent to a client who sends these messages; after the last one, nothing comes any more."""
+    waiting, sent = [*messages], []
+
+    async def receive() -> Any:
+        if not waiting:
+            await asyncio.sleep(60)
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": f"/{view}/", "query_string": b"", "headers": []}
+    async with asyncio.timeout(10):
+        await handler(scope, receive, send)
+    return sent
+
+
+def test_requests_that_follow_each_other_share_threads() -> None:
+    async def play() -> None:
+        handler = ThreadedHandler()
+        for _ in range(20):
+            sent = await ask(handler, "page", BODY)
+            assert b"".join(each.get("body", b"") for each in sent) == b"x" * 100_000
+
+    asyncio.run(play())
+    assert (len(seen["threads"]), seen["finished"]) == (20, 20)
+    assert len(set(seen["threads"])) < 5, "not always one: it answers a moment before it is free again"
+
+
+def test_a_slow_page_keeps_nobody_waiting() -> None:
+    async def play() -> None:
+        handler = ThreadedHandler()
+        slow = asyncio.ensure_future(ask(handler, "slow_page", BODY))
+        await asyncio.sleep(0.05)
+        await ask(handler, "page", BODY)
+        assert not slow.done()
+        seen["may_end"].set()
+        await slow
+
+    asyncio.run(play())
+
+
+def test_a_page_is_finished_though_its_client_has_gone() -> None:
+    async def play() -> None:
+        slow = asyncio.ensure_future(ask(ThreadedHandler(), "slow_page", BODY, GONE))
+        await asyncio.sleep(0.05)
+        seen["may_end"].set()
+        await slow
+
+    asyncio.run(play())
+    assert (seen["ended"], seen["finished"]) == (True, 1)
+
+
+def test_a_stream_ends_with_its_client() -> None:
+    sent = asyncio.run(ask(ThreadedHandler(), "stream", BODY, GONE))
+    assert sent[1]["body"] == b"first"
+    assert (seen["ended"], seen["finished"]) == (True, 1)
+
+
+def test_a_stream_ends_with_its_server() -> None:
+    async def play() -> None:
+        streaming = asyncio.ensure_future(ask(ThreadedHandler(), "stream", BODY))
+        await asyncio.sleep(0.05)
+        streaming.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await streaming
+
+    asyncio.run(play())
+    assert (seen["ended"], seen["finished"]) == (True, 1)
+
+
+def test_what_breaks_a_stream_is_raised() -> None:
+    with pytest.raises(LookupError):
+        asyncio.run(ask(ThreadedHandler(), "broken_stream", BODY))
+    assert seen["finished"] == 1
+
+
+def test_a_body_that_is_cut_off_reaches_no_view() -> None:
+    assert asyncio.run(ask(ThreadedHandler(), "page", HALF, GONE)) == []
+    assert "threads" not in seen
