@@ -167,7 +167,7 @@ def notify(ledger: Ledger, seconds: float, rounds: int) -> None:
     other = ledger.running().pk
     sides = {"nobody watches": [], "another run is watched": [other], "watched": [ledger.run.pk], BUSY: [ledger.run.pk]}
     found: dict[str, list[float]] = {side: [] for side in sides}
-    seconds = min(seconds, listener.QUIET)
+    seconds = min(seconds, listener.QUIET_SECONDS)
     for _ in range(rounds):
         for side, watched in sides.items():
             with connection.cursor() as cursor:

@@ -1,5 +1,6 @@
-"""Following the ledger as it is written: what a stream sends, from where it goes on, who waits for what.
+"""Live streams of what is written to the ledger.
 
-`cursor` says how far somebody has read, `reader` what has become visible since, `listener` hears that there is news,
-`hub` reads it once for all who watch the same, `stream` is what one of them is sent. docs/live.md tells it as a whole.
+`cursor` is the position of a reader, `reader` reads what became visible since, `listener` receives notifications, `hub`
+reads each step once for all readers of the same source, `stream` sends it to one of them. docs/live.md explains the
+design.
 """

@@ -1,8 +1,8 @@
-"""Gzip compression that is done once for many readers: members that can follow any other member.
+"""Gzip compression shared by many readers: members that can follow any other member.
 
-A member refers to nothing before it and ends at a whole byte (Z_FULL_FLUSH), so that readers who began at different
-places receive the same bytes. Only the checksum at the end of a stream differs by reader; it is combined from those of
-the members, as summing up a megabyte of text a second for each reader would be too expensive.
+A member refers to nothing before it and ends at a byte boundary (Z_FULL_FLUSH), so readers that began at different
+places receive the same bytes. Only the checksum at the end of a stream differs by reader. It is combined from those of
+the members: computing the CRC of a megabyte per second for each reader would be too expensive.
 """
 
 import struct
@@ -10,15 +10,15 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # gzip, deflated; no name, no time, from no system in particular
-EMPTY = b"\x03\0"  # the last block
-LEVEL = 1  # twice the work of more would save a tenth of the bytes
-ONE, X, POLYNOMIAL = 1 << 31, 1 << 30, 0xEDB88320  # of CRC-32, the lowest power in the highest bit
+HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # gzip, deflate; no file name, no time, unknown system
+EMPTY = b"\x03\0"  # an empty last block
+LEVEL = 1  # a higher level takes twice the time for a tenth fewer bytes
+ONE, X, POLYNOMIAL = 1 << 31, 1 << 30, 0xEDB88320  # of CRC-32; the highest bit is the lowest power
 
 
 @dataclass(frozen=True)
 class GzipMember:
-    """`packed` is of a text with the checksum `crc`; `shift` is x to its length in bits."""
+    """A compressed text, with its checksum `crc` and its length. `shift` is x to the power of its length in bits."""
 
     packed: bytes
     crc: int
@@ -33,23 +33,23 @@ def pack(text: bytes) -> GzipMember:
 
 
 class PlainBody:
-    """The way of one reader's stream who takes no gzip."""
+    """Body of one reader's stream without compression."""
 
     encoding: ClassVar[str | None] = None
     begin = end = b""
 
     @staticmethod
     def make(text: bytes) -> Any:
-        """Return the member that `sent` takes; it is the same for all readers."""
+        """Return the piece for encode_next(). It is the same for all readers."""
         return text
 
-    def sent(self, piece: Any) -> bytes:
+    def encode_next(self, piece: Any) -> bytes:
         sent: bytes = piece
         return sent
 
 
 class GzipBody:
-    """The way of one reader's stream who takes gzip."""
+    """Body of one reader's stream with gzip."""
 
     encoding: ClassVar[str | None] = "gzip"
     begin = HEAD
@@ -58,7 +58,7 @@ class GzipBody:
     def __init__(self) -> None:
         self.crc = self.length = 0
 
-    def sent(self, piece: GzipMember) -> bytes:
+    def encode_next(self, piece: GzipMember) -> bytes:
         self.crc = _product(piece.shift, self.crc) ^ piece.crc
         self.length += piece.length
         return piece.packed
@@ -68,10 +68,10 @@ class GzipBody:
         return EMPTY + struct.pack("<LL", self.crc, self.length % 2**32)
 
 
-type Way = PlainBody | GzipBody
+type Body = PlainBody | GzipBody
 
 
-def encoding_for(accepted: str) -> type[Way]:
+def encoding_for(accepted: str) -> type[Body]:
     """Return the body class for the Accept-Encoding of a request."""
     wishes = [wish.replace(" ", "").lower().partition(";q=") for wish in accepted.split(",")]
     quality = next((quality or "1" for name, _mark, quality in wishes if name == "gzip"), "0")
@@ -79,7 +79,7 @@ def encoding_for(accepted: str) -> type[Way]:
 
 
 def _power(exponent: int) -> int:
-    """x to it, modulo the polynomial."""
+    """Return x to the power of `exponent`, modulo the polynomial."""
     power, square = ONE, X
     while exponent:
         if exponent & 1:

@@ -1,7 +1,8 @@
-"""Position of a reader in a stream: the `id` of an event, which `Last-Event-ID` sends back.
+"""Position of a reader in a stream: the `id` of an event, which the client sends back as `Last-Event-ID`.
 
-It contains snapshots of PostgreSQL ("xmin:xmax:those in progress"), which tell of every transaction whether its rows
-were visible. An id or a time could not: both are assigned before the commit, and an older transaction may commit last.
+It contains snapshots of PostgreSQL ("xmin:xmax:running transactions"), from which it follows for every transaction
+whether its rows were visible. An id or a time cannot tell: both are assigned before the commit, and an older
+transaction may commit last.
 """
 
 import base64
@@ -12,25 +13,25 @@ from datetime import UTC, datetime
 from typing import Self
 from uuid import UUID
 
-MAX_LENGTH = 16_384  # as text; a snapshot grows with the transactions that are open
+MAX_LENGTH = 16_384  # characters; a snapshot grows with the number of open transactions
 SNAPSHOT = re.compile(r"(\d{1,19}):(\d{1,19}):((?:\d{1,19}(?:,\d{1,19})*)?)", re.ASCII)
 TRANSACTION = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 
 NOTHING = ""
-FIRST = 3  # of the numbers that PostgreSQL hands out
+FIRST = 3  # the first transaction id that PostgreSQL assigns
 
 
 class BadCursor(ValueError):
-    """The text is no cursor of a stream of this ledger."""
+    """The text is not a cursor of this ledger's streams."""
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """Everything visible in the snapshot `moves` has been told of runs and nodes, and in `lines` of log lines; NOTHING
-    is the snapshot in which there is nothing yet.
+    """A reader that has received all transitions visible in the snapshot `moves` and all log lines visible in `lines`.
+    NOTHING is the snapshot in which nothing is visible.
 
-    Where the news were cut into several events, `until` is the snapshot that they lead to, and `after` the place
-    reached on the way: (writing transaction, time, id) in their order. `ended`: the end has been told too.
+    If the news are split into several events, `until` is the snapshot that the last of them reaches, and `after` the
+    current place: (writing transaction, time, id) in that order. `ended`: the end was sent too.
     """
 
     moves: str = NOTHING
@@ -45,7 +46,7 @@ class Cursor:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Raises BadCursor."""
+        """Parse a cursor. Raises BadCursor."""
         try:
             values = json.loads(base64.urlsafe_b64decode(text[:MAX_LENGTH].encode()))
             moves, lines, until, after, ended = values
@@ -60,7 +61,7 @@ class Cursor:
         return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode()
 
     def is_older_than(self, snapshot: str) -> bool:
-        """False for one that comes from another database, or from before a restore of this one."""
+        """Return False for a cursor of another database, or from before a restore of this one."""
         newest = _numbers(snapshot)[1]
         return all(_numbers(own)[1] <= newest for own in (self.moves, self.lines, self.until) if own)
 
@@ -71,8 +72,8 @@ class Cursor:
 
 
 def _place(*after: str) -> tuple[str, ...]:
-    """Return the place as the database parses it: Python accepts more as a number, a time or an id. Raises ValueError,
-    OverflowError."""
+    """Return the place as the database parses it; Python accepts more forms of a number, a time and an id. Raises
+    ValueError or OverflowError."""
     if not after:
         return ()
     transaction, moment, id = (str(value) for value in after)
@@ -87,8 +88,8 @@ def clamp_snapshot(snapshot: str, newest: int) -> str:
     """Return the snapshot with every transaction after `newest` treated as not started.
 
     Transaction ids are assigned in memory. After a crash PostgreSQL continues after the last one that it finds on disk,
-    and assigns again those of transactions that left nothing there: a cursor that had counted them as seen would skip
-    the rows of their successors. A transaction whose row somebody has seen is on disk, and so are all before it.
+    and assigns the ids of transactions that left nothing there again. A cursor that counted them as seen would skip the
+    rows of their successors. A transaction whose row was read is on disk, and so are all before it.
     """
     oldest, end, running = _numbers(snapshot)
     end = min(end, max(newest, FIRST) + 1)
@@ -96,7 +97,7 @@ def clamp_snapshot(snapshot: str, newest: int) -> str:
 
 
 def _numbers(snapshot: str) -> tuple[int, int, list[int]]:
-    """Raises ValueError where it is none."""
+    """Parse a snapshot. Raises ValueError."""
     found = SNAPSHOT.fullmatch(snapshot)
     if not found:
         raise ValueError(snapshot)

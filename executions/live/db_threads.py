@@ -1,6 +1,6 @@
-"""Database access of streams: the event loop, which all streams share, must not wait for it.
+"""Threads for the database access of streams, because a query must not block the event loop that all streams share.
 
-A connection is given back as soon as the query is done: an open stream holds none.
+A connection is closed after each query: an open stream holds none.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connections
 
-# Apart, so that a crowd that comes at once does not hold up those who are there.
+# Separate pools, so that many new readers at once do not delay the steps of the others.
 TICKS = ThreadPoolExecutor(2, thread_name_prefix="live-tick")
 VISITS = ThreadPoolExecutor(2, thread_name_prefix="live-visit")
 

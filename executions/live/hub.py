@@ -1,7 +1,6 @@
-"""Everybody who watches the same is served by one reading: a Topic reads each step once, renders it once for each kind
-of reader, and keeps the last few steps for readers to take when they can. Nobody waits for a slow reader: who has
-fallen behind what is kept reads on from their own cursor, and takes part again once they have caught up.
-"""
+"""Topics: all readers of the same source share one reading. A Topic reads each step once, renders it once for each kind
+of reader, and keeps the last steps for readers to fetch. A slow reader delays nobody: if its position is older than the
+kept steps, it reads from its own cursor until it has caught up."""
 
 import asyncio
 import logging
@@ -16,19 +15,19 @@ from django.db import Error
 
 from .cursor import Cursor
 from .db_threads import TICKS, in_thread
-from .listener import QUIET, RENEWED, Listener, renew_watches, suppress_notifications, watch
+from .listener import QUIET_SECONDS, RENEW_EVERY, Listener, renew_watches, suppress_notifications, watch
 from .reader import RunDeleted, Source, Step
 from .rights import Rights
 from .waiters import Waiters
 
-POLL = 5.0  # seconds: notifications are a courtesy, and a watch may be written down a moment too late
-POLL_UNHEARD = 1.0  # while nothing notifies
-KEPT = 16  # steps
-BUSY = 3  # steps with news in a row
-ROW = 1.0  # seconds between two of them at most, beside the pause that is made anyway
-MARGIN = 1.0  # seconds that a busy run is read on after it may be heard of again: for what was written, not committed
-CROWD = 25  # readers from which on steps come more slowly, up to CROWDED seconds
-CROWDED = 1.8  # of 1,000 lines a second, no more than a step holds
+POLL = 5.0  # seconds between two steps without a notification, which may be lost, or sent before the watch is stored
+POLL_NOT_LISTENING = 1.0  # seconds, while the listener is down
+KEPT_STEPS = 16
+BUSY_STEPS = 3  # successive steps with news that make a source busy
+BUSY_GAP = 1.0  # seconds, beside the pause; steps that are further apart are not successive
+BUSY_MARGIN = 1.0  # seconds to keep polling after notifications resume: a transaction may have written without one
+MANY_READERS = 25  # with more readers, steps are further apart, up to MAX_PAUSE
+MAX_PAUSE = 1.8  # seconds; at 1,000 lines a second, a step still holds all of them
 
 logger = logging.getLogger(__name__)
 
@@ -40,29 +39,30 @@ class Topic:
         self.hub, self.source = hub, source
         self.readers = 0
         self.position: Cursor | None = None
-        self.steps: deque[Step] = deque(maxlen=KEPT)
+        self.steps: deque[Step] = deque(maxlen=KEPT_STEPS)
         self.wake = asyncio.Event()
         self.news = hub.loop.create_future()
-        self.audience = Waiters(hub.loop)
-        self.begun = self.done = 0
-        self.is_gone = False
+        self.waiters = Waiters(hub.loop)
+        self.ticks_begun = self.ticks_done = 0
+        self.is_over = False
         self.wake_in = POLL
-        self.streak, self.told_at, self.hushed_at, self.busy_until = 0, 0.0, 0.0, 0.0
+        self.busy_steps, self.last_news_at, self.suppressed_at, self.busy_until = 0, 0.0, 0.0, 0.0
         self.reads: dict[Cursor, asyncio.Task[Step]] = {}
         self.task = hub.loop.create_task(self._run())
 
-    async def next_for(self, cursor: Cursor, due: float) -> Step | None:
-        """Return the next step of a reader at `cursor`, or None where there is none until `due`, or just now. Raises
-        RunDeleted."""
+    async def next_step(self, cursor: Cursor, due: float) -> Step | None:
+        """Return the next step of a reader at `cursor`. None if there is none by `due`, or if it could not be read.
+        Raises RunDeleted."""
         if self.position is not None and cursor == self.position:
-            await self.audience.wait(due)
-        if self.is_gone:
+            await self.waiters.wait(due)
+        if self.is_over:
             raise RunDeleted
         if step := next((step for step in self.steps if step.before == cursor), None):
             return step
-        return None if cursor == self.position else await self._read_on(cursor)
+        return None if cursor == self.position else await self._catch_up(cursor)
 
-    async def text_of(self, step: Step, key: Hashable, render: Callable[[Step], object]) -> object:
+    async def render_once(self, step: Step, key: Hashable, render: Callable[[Step], object]) -> object:
+        """Return the step as rendered by `render`, once for all readers with this key."""
         if (made := step.texts.get(key)) and made.done():
             return made.result()
         if not made:
@@ -70,10 +70,11 @@ class Topic:
             step.texts[key].add_done_callback(partial(_forget_failed, step.texts, key))
         return await asyncio.shield(step.texts[key])
 
-    async def _read_on(self, cursor: Cursor) -> Step | None:
-        """Read up to a snapshot of the topic's, or one that leads there. It has to be younger than the cursor's, which
-        may come from a page rendered a moment ago: reading backwards would send events twice."""
-        if (until := await self._fresh()) is None:
+    async def _catch_up(self, cursor: Cursor) -> Step | None:
+        """Read the next step for a reader that is not at the topic's position. It goes up to a snapshot of the topic
+        that is newer than the cursor, which may come from a page rendered a moment ago: reading backwards would repeat
+        events."""
+        if (until := await self._fresh_snapshot()) is None:
             return None
         if cursor not in self.reads:
             self.reads[cursor] = self.hub.loop.create_task(in_thread(partial(self.source.read, cursor, until)))
@@ -82,59 +83,59 @@ class Topic:
             return await asyncio.shield(self.reads[cursor])
         except Error as error:
             logger.warning("A stream could not be read on; it tries again: %s", str(error).strip())
-            await asyncio.sleep(POLL_UNHEARD)
+            await asyncio.sleep(POLL_NOT_LISTENING)
             return None
 
-    async def _fresh(self) -> str | None:
-        """A snapshot of the topic's that was taken after this call; None where the topic ends, or none came in time."""
-        wanted = self.begun + 1
-        while self.done < wanted:
-            if self.is_gone or self.hub.is_closed:
+    async def _fresh_snapshot(self) -> str | None:
+        """Return a snapshot that the topic took after this call. None if the topic ends or takes none in time."""
+        wanted = self.ticks_begun + 1
+        while self.ticks_done < wanted:
+            if self.is_over or self.hub.is_closed:
                 return None
             self.wake.set()
-            told, _waiting = await asyncio.wait([self.news], timeout=POLL)
-            if not told:  # the database is away: the reader has to hear something meanwhile
+            done, _waiting = await asyncio.wait([self.news], timeout=POLL)
+            if not done:  # the database is unreachable: let the reader send a heartbeat
                 return None
         return self.position.lines if self.position else None
 
     async def _run(self) -> None:
         is_watched = False
-        while not self.is_gone:
+        while not self.is_over:
             try:
                 if not is_watched:
                     await self._watch()
                     is_watched = True
-                await self._woken()
+                await self._wait_for_tick()
                 await self._tick()
             except RunDeleted:
-                self.is_gone = True
+                self.is_over = True
             except Error as error:
                 logger.warning("A stream could not be read; it tries again: %s", str(error).strip())
-                await asyncio.sleep(POLL_UNHEARD)
-            except Exception:  # whatever it is: all readers of this topic would wait for ever
+                await asyncio.sleep(POLL_NOT_LISTENING)
+            except Exception:  # of any kind: otherwise all readers of this topic would wait for ever
                 logger.exception("A stream could not be read; it tries again.")
                 await asyncio.sleep(POLL)
-            self._tell()
+            self._notify_readers()
             await asyncio.sleep(self._pause())
 
     async def _watch(self) -> None:
         if await in_thread(partial(watch, [self.source.watch]), TICKS):
-            self.busy_until = self.hub.loop.time() + QUIET + MARGIN
+            self.busy_until = self.hub.loop.time() + QUIET_SECONDS + BUSY_MARGIN
 
-    async def _hush(self) -> None:
-        """After a step with news: what is busy is read all the time, and its writers need not notify."""
+    async def _suppress_notifications(self) -> None:
+        """Called after a step with news. A busy source is polled, and its writers are told not to notify."""
         now = self.hub.loop.time()
-        self.streak = self.streak + 1 if now - self.told_at < ROW + self._pause() else 1
-        self.told_at = now
-        if self.streak < BUSY:
+        self.busy_steps = self.busy_steps + 1 if now - self.last_news_at < BUSY_GAP + self._pause() else 1
+        self.last_news_at = now
+        if self.busy_steps < BUSY_STEPS:
             return
-        self.busy_until = now + QUIET + MARGIN
-        if now - self.hushed_at > QUIET / 2:
-            self.hushed_at = now
+        self.busy_until = now + QUIET_SECONDS + BUSY_MARGIN
+        if now - self.suppressed_at > QUIET_SECONDS / 2:
+            self.suppressed_at = now
             await in_thread(partial(suppress_notifications, self.source.watch), TICKS)
 
-    async def _woken(self) -> None:
-        poll = POLL if self.hub.listener.is_listening else POLL_UNHEARD
+    async def _wait_for_tick(self) -> None:
+        poll = POLL if self.hub.listener.is_listening else POLL_NOT_LISTENING
         try:
             is_busy = self.hub.loop.time() < self.busy_until
             async with asyncio.timeout(min(poll, self.wake_in) if self.position and not is_busy else 0):
@@ -143,26 +144,26 @@ class Topic:
             pass
 
     async def _tick(self) -> None:
-        was_called = self.wake.is_set()
+        was_notified = self.wake.is_set()
         self.wake.clear()
-        self.begun += 1
-        number = self.begun
+        self.ticks_begun += 1
+        number = self.ticks_begun
         if self.position is None:
             self.position = Cursor.at(await in_thread(self.source.snapshot, TICKS))
         else:
-            await self._steps(self.position, was_called)
-        self.done = number
+            await self._read_steps(self.position, was_notified)
+        self.ticks_done = number
 
-    async def _steps(self, cursor: Cursor, was_called: bool) -> None:
+    async def _read_steps(self, cursor: Cursor, was_notified: bool) -> None:
         while True:
             step = await in_thread(partial(self.source.read, cursor), TICKS)
             cursor = self._keep(step)
             if not cursor.until:
                 break
-        if step.tells:
-            if self.hub.listener.is_listening and not was_called:  # another server has asked the writers to be quiet
-                self.busy_until = self.hub.loop.time() + QUIET + MARGIN
-            await self._hush()
+        if step.has_events:
+            if self.hub.listener.is_listening and not was_notified:  # another server has suppressed notifications
+                self.busy_until = self.hub.loop.time() + QUIET_SECONDS + BUSY_MARGIN
+            await self._suppress_notifications()
 
     def _keep(self, step: Step) -> Cursor:
         self.wake_in = step.wake_in or POLL
@@ -171,38 +172,38 @@ class Topic:
         self.position = step.after
         return step.after
 
-    def _tell(self) -> None:
-        told, self.news = self.news, self.hub.loop.create_future()
-        told.set_result(None)
-        self.audience.tell(0.8 * self._pause())
+    def _notify_readers(self) -> None:
+        news, self.news = self.news, self.hub.loop.create_future()
+        news.set_result(None)
+        self.waiters.wake_all(0.8 * self._pause())
 
     def wake_readers(self) -> None:
-        """Let each reader look around now, though there is no news."""
-        self.audience.tell(0)
+        """Wake each reader now, so that it checks its access."""
+        self.waiters.wake_all(0)
 
     def _pause(self) -> float:
-        return max(self.source.pause, min(CROWDED, self.source.pause * self.readers / CROWD))
+        return max(self.source.pause, min(MAX_PAUSE, self.source.pause * self.readers / MANY_READERS))
 
     def stop(self) -> None:
-        self.is_gone = True
+        self.is_over = True
         self.task.cancel()
-        self._tell()
-        self.audience.stop()
+        self._notify_readers()
+        self.waiters.stop()
 
 
 def _forget_failed(texts: dict[Hashable, asyncio.Task[Any]], key: Hashable, task: asyncio.Task[Any]) -> None:
-    """The next reader tries anew."""
+    """Remove a failed rendering, so that the next reader tries again."""
     if task.cancelled() or task.exception():
         texts.pop(key, None)
 
 
 class Hub:
-    """The topics of one event loop, and the connection that wakes them."""
+    """The topics of one event loop, their listener and the access rights of their readers."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.topics: dict[Source, Topic] = {}
-        self.listener = Listener(self._heard)
+        self.listener = Listener(self._on_notification)
         self.rights = Rights()
         self.tasks: list[asyncio.Task[None]] = []
         self.is_closed = False
@@ -212,7 +213,7 @@ class Hub:
             self.tasks = [
                 self.loop.create_task(work) for work in (self.listener.run(), self._renew(), self.rights.run())
             ]
-        if source not in self.topics or self.topics[source].is_gone:
+        if source not in self.topics or self.topics[source].is_over:
             self.topics[source] = Topic(self, source)
         self.topics[source].readers += 1
         return self.topics[source]
@@ -228,7 +229,7 @@ class Hub:
             self._stop_listening()
 
     def close(self) -> None:
-        """Every stream ends, so that the server can."""
+        """End every stream, so that the server can stop."""
         self.is_closed = True
         for topic in self.topics.values():
             topic.stop()
@@ -240,14 +241,14 @@ class Hub:
         self.tasks = []
         self.listener.is_listening = False
 
-    def _heard(self, id: UUID | None) -> None:
+    def _on_notification(self, id: UUID | None) -> None:
         for topic in self.topics.values():
             if id is None or topic.source.watch == id:
                 topic.wake.set()
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(RENEWED)
+            await asyncio.sleep(RENEW_EVERY)
             ids = {topic.source.watch for topic in self.topics.values()}
             try:
                 await in_thread(partial(renew_watches, ids), TICKS)
@@ -259,7 +260,7 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 
 def get_hub() -> Hub:
-    """The running event loop's."""
+    """Return the hub of the running event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _hubs:
         _hubs[loop] = Hub()

@@ -10,8 +10,8 @@ _open: Counter[Hashable] = Counter()
 _lock = Lock()
 
 
-class TooManyStreams(Exception):  # a refusal, which the entrance words in its own way
-    """`str()` says of whom, and what to do."""
+class TooManyStreams(Exception):  # not an error: API and admin each return their own response
+    """A limit on open streams is reached. The message says whose, and what to do."""
 
     WAIT = 5  # seconds
 
@@ -20,7 +20,8 @@ class TooManyStreams(Exception):  # a refusal, which the entrance words in its o
 
 
 def acquire(user: Hashable) -> Callable[[], None]:
-    """A place; call what is returned, once or more often, to give it back. Raises TooManyStreams."""
+    """Count one more open stream. Return a function that releases it; it may be called more than once. Raises
+    TooManyStreams."""
     with _lock:
         if _open[user] >= executions_settings.STREAMS_PER_USER:
             raise TooManyStreams(f"You have {_open[user]} streams open, as many as you may.")
@@ -33,12 +34,12 @@ def acquire(user: Hashable) -> Callable[[], None]:
 def _release_once(user: Hashable) -> Callable[[], None]:
     held = [user]
 
-    def give_back() -> None:
+    def release() -> None:
         with _lock:
             if held:
                 _open[held.pop()] -= 1
 
-    return give_back
+    return release
 
 
 def count() -> int:

@@ -1,4 +1,4 @@
-"""Hearing that there is news: who watches what is written down, and one connection listens for this whole process."""
+"""One LISTEN connection per process, and the table of watched runs, for which writers notify."""
 
 import asyncio
 import logging
@@ -17,21 +17,21 @@ from executions.conf import executions_settings
 from .db_threads import in_thread
 
 CHANNEL = "ledger_runs"
-WATCHED = 60  # seconds that a watch counts, unless it is renewed
-QUIET = 3.0  # seconds
-RENEWED = 20  # seconds until it is
-PROVED = 2.0  # seconds in which a listener has to hear itself
-UNHEARD = 60.0  # seconds until it tries again where it does not
+WATCH_SECONDS = 60  # a watch expires, unless it is renewed
+QUIET_SECONDS = 3.0  # how long notifications about a busy run are suppressed
+RENEW_EVERY = 20  # seconds
+DELIVERY_TIMEOUT = 2.0  # seconds within which a listener must receive its own notification
+RETRY_LISTENING = 60.0  # seconds until it tries again after it did not
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between tries to connect; the last again and again
 
 LISTEN = f"LISTEN {CHANNEL}"
 NOTIFY = "SELECT pg_notify(%s, %s)"
 WATCH = (Path(__file__).parent / "sql" / "watch.sql").read_text()
-HUSH = (
+SUPPRESS = (
     "UPDATE execution_watches SET quiet_until = clock_timestamp() + make_interval(secs => %s)"
     " WHERE workflow_execution_id = %s"
 )
-FORGET = "DELETE FROM execution_watches WHERE until < clock_timestamp() - interval '1 minute'"
+DELETE_EXPIRED = "DELETE FROM execution_watches WHERE until < clock_timestamp() - interval '1 minute'"
 
 ADDRESS = {
     "NAME": "dbname",
@@ -39,39 +39,38 @@ ADDRESS = {
     "PASSWORD": "password",
     "HOST": "host",
     "PORT": "port",
-}  # Django's → libpq's
+}  # names of Django and of libpq
 
 logger = logging.getLogger(__name__)
 
 
 def watch(ids: Collection[UUID]) -> bool:
-    """From now on, and for the next minute, a commit that touches one of these runs is heard of. Whether one of them is
-    so busy that it is quiet at the moment."""
+    """Let commits that touch these runs notify for the next minute. Return whether notifications of one of them are
+    suppressed at the moment."""
     with connection.cursor() as cursor:
-        cursor.execute(WATCH, {"ids": list(ids), "seconds": WATCHED})
+        cursor.execute(WATCH, {"ids": list(ids), "seconds": WATCH_SECONDS})
         return any(is_quiet for (is_quiet,) in cursor.fetchall())
 
 
 def suppress_notifications(id: UUID) -> None:
-    """Suppress notifications about this run for the next QUIET seconds: it is read all the time, and each commit that
-    notifies would queue behind all others."""
+    """Suppress notifications about this run for QUIET_SECONDS: it is polled, and commits that notify are serialised."""
     with connection.cursor() as cursor:
-        cursor.execute(HUSH, [QUIET, id])
+        cursor.execute(SUPPRESS, [QUIET_SECONDS, id])
 
 
 def renew_watches(ids: Collection[UUID]) -> None:
     watch(ids)
     with connection.cursor() as cursor:
-        cursor.execute(FORGET)
+        cursor.execute(DELETE_EXPIRED)
 
 
 class ListenerDown(psycopg.OperationalError):
-    """No notification arrives. With transaction pooling LISTEN is accepted and nothing is ever delivered."""
+    """No notification arrives. With transaction pooling LISTEN is accepted, but nothing is ever delivered."""
 
     def __str__(self) -> str:
         return (
-            "what was notified did not arrive. If there is a pooler in between, give the address of the database "
-            "itself in DATABASE_LISTEN_URL."
+            "a test notification did not arrive. If the connection goes through a pooler, set "
+            "EXECUTIONS['LISTENER_DATABASE'] to the address of the database itself."
         )
 
 
@@ -81,53 +80,54 @@ def notify(payload: str) -> None:
 
 
 class Listener:
-    """Calls `heard` with the id of a run that was written, and with None where anything may have been missed."""
+    """Calls `on_notification` with the id of a run that was written, and with None if notifications may have been
+    missed."""
 
-    def __init__(self, heard: Callable[[UUID | None], None]) -> None:
-        self.heard = heard
+    def __init__(self, on_notification: Callable[[UUID | None], None]) -> None:
+        self.on_notification = on_notification
         self.is_listening = False
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Listen until the task is cancelled."""
         tries = 0
         while True:
             try:
                 await self._listen()
             except ListenerDown as error:
                 logger.warning("Streams poll, as the database does not notify: %s", error)
-                await asyncio.sleep(UNHEARD)
+                await asyncio.sleep(RETRY_LISTENING)
             except (psycopg.Error, Error, OSError) as error:
                 tries = 0 if self.is_listening else tries + 1
                 level = logging.WARNING if self.is_listening or tries == 1 else logging.DEBUG
                 logger.log(level, "Streams poll, as the database does not notify: %s", str(error).strip())
             self.is_listening = False
-            self.heard(None)
+            self.on_notification(None)
             await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
 
     async def _listen(self) -> None:
         parameters = await in_thread(_parameters)
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listening:
             await listening.execute(LISTEN)
-            await _prove(listening)
+            await _check_delivery(listening)
             self.is_listening = True
-            self.heard(None)
+            self.on_notification(None)
             async for notice in listening.notifies():
-                with suppress(ValueError):  # anybody who may connect may notify
-                    self.heard(UUID(notice.payload))
+                with suppress(ValueError):  # any database user may notify, with any text
+                    self.on_notification(UUID(notice.payload))
 
 
-async def _prove(listening: psycopg.AsyncConnection[Any]) -> None:
-    """Raises Unheard."""
+async def _check_delivery(listening: psycopg.AsyncConnection[Any]) -> None:
+    """Raise ListenerDown unless a test notification arrives."""
     mark = str(uuid4())
     await in_thread(partial(notify, mark))
-    async for notice in listening.notifies(timeout=PROVED):
+    async for notice in listening.notifies(timeout=DELIVERY_TIMEOUT):
         if notice.payload == mark:
             return
     raise ListenerDown
 
 
 def _parameters() -> dict[str, Any]:
-    """Return the connection's parameters. Runs in a thread, as it starts an embedded server that is not up."""
+    """Return the connection's parameters. Call it in a thread: it may start the embedded server."""
     known = connection.get_connection_params()
     ours = {"pool", "cursor_factory", "context", "prepare_threshold", "server_side_binding"}
     return _past_the_pooler({name: value for name, value in known.items() if name not in ours})

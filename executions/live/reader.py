@@ -1,15 +1,15 @@
-"""Reading what became visible since a cursor, in steps. No line is missed, and none is read twice:
+"""Reading, in steps, what became visible since a cursor. No line is missed, and none is read twice.
 
-A row carries the number of the transaction that wrote it (`written_by`, 64 bits), and a snapshot tells of each number
-whether that transaction had ended. So the rows between two snapshots are exactly those that the later one sees and the
-earlier one does not, however late a transaction commits after younger ones, and nobody has to wait for one that stays
-open. The later snapshot is taken first and the rows are read afterwards: by then all that it sees is committed. Rows of
-a rolled back transaction are visible to no statement. After a crash PostgreSQL may assign again numbers of transactions
-that left nothing on disk: a cursor counts none of them as seen (`clamp_snapshot`).
+A row stores the id of the transaction that wrote it (`written_by`, 64 bits), and a snapshot says of each id whether
+that transaction had ended. The rows between two snapshots are exactly those that the later one sees and the earlier one
+does not, however late a transaction commits, and no reader waits for a transaction that stays open. The later snapshot
+is taken first and the rows are read afterwards, when everything that it sees is committed. Rows of a rolled back
+transaction are visible to no statement. After a crash PostgreSQL may assign ids of transactions that left nothing on
+disk again: a cursor counts none of them as seen (`clamp_snapshot`).
 
-Lines come in the order of the log, (time, id), within each step. The first step has all of a run's lines in that order;
-each later step has those that were committed since the step before. More than MOST lines are cut by (transaction, time,
-id), which an index follows, so that they are not sorted again at each step for a reader that was away for an hour.
+Lines are ordered by (time, id) within each step. The first step has all lines of a run; each later step has those
+committed since. A step of more than MOST lines is split by (transaction, time, id), the order of an index, so that a
+reader that was away for an hour does not sort all lines again at each step.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,9 +28,9 @@ from ledgerkit.conf import ledgerkit_settings
 
 from .cursor import NOTHING, BadCursor, Cursor, clamp_snapshot
 
-MOST = 2_000  # lines, or moves of runs, in one step
-LINGER = timedelta(seconds=2)  # after the end of a run: its last lines often come late
-ALL = UUID(int=0)  # under which the moves of all runs are watched
+MOST = 2_000  # log lines or transitions in one step
+LINGER = timedelta(seconds=2)  # wait after the end of a run, whose last lines often arrive late
+ALL = UUID(int=0)  # id under which the transitions of all runs are watched
 
 SQL = Path(__file__).parent / "sql"
 FIRST_LINES, NEW_LINES, AS_JSON, MOVED, ENDED_FOR, MOVES, KNOWN_OF_RUN, KNOWN_OF_MOVES = (
@@ -44,7 +44,8 @@ BEGINNING = ("0", "-infinity", str(UUID(int=0)))
 
 
 class Line(NamedTuple):
-    """`text` is the line in JSON, as the API prints it; `id` and `moment`, in UTC, sort as what they stand for."""
+    """A log line. `text` is its JSON as in the API; the texts `moment` (UTC) and `id` sort in the order of their
+    values."""
 
     id: str
     moment: str
@@ -53,7 +54,7 @@ class Line(NamedTuple):
 
 
 class Deleted(NamedTuple):
-    """A run that was, and its workflow."""
+    """A deleted run and its workflow."""
 
     run: UUID
     workflow: UUID
@@ -61,8 +62,8 @@ class Deleted(NamedTuple):
 
 @dataclass(eq=False)
 class Step:
-    """The next events of a reader at `before`, and the cursors that it reaches: `after_lines` with the lines, `after`
-    with the rest. `of` is the run that is followed, `run` the same where it changed, `end` where it has ended."""
+    """The events between the cursor `before` and the cursors that they reach: `after_lines` after the log lines,
+    `after` after the rest. `of` is the run of the stream; `run` is the same if it changed, `end` if it has ended."""
 
     before: Cursor
     after: Cursor
@@ -73,8 +74,8 @@ class Step:
     runs: Sequence[WorkflowExecution] = ()
     deleted: Sequence[Deleted] = ()
     end: WorkflowExecution | None = None
-    wake_in: float | None = None  # seconds until there is something to tell though nothing is written
-    texts: dict[Any, Any] = field(default_factory=dict)  # as they were rendered, by the renderer's key
+    wake_in: float | None = None  # seconds until the next event that no write causes
+    texts: dict[Any, Any] = field(default_factory=dict)  # rendered texts, by the key of the renderer
 
     @property
     def after_lines(self) -> Cursor:
@@ -84,21 +85,21 @@ class Step:
         return replace(self, nodes=() if nodes else self.nodes, lines=() if lines else self.lines)
 
     @cached_property
-    def tells(self) -> bool:
+    def has_events(self) -> bool:
         return bool(self.run or self.lines or self.nodes or self.runs or self.deleted or self.end)
 
 
-class RunDeleted(Exception):  # not an error: the run was deleted, and with it all that could be told of it
+class RunDeleted(Exception):  # not an error, but the end of the stream
     pass
 
 
 def snapshot() -> str:
-    """Return a snapshot of now, for any source."""
+    """Return the current snapshot, for any source."""
     return str(_rows("SELECT pg_current_snapshot()::text", {})[0][0])
 
 
 def parse_cursor(text: str) -> Cursor:
-    """The cursor that `text` is. Raises BadCursor."""
+    """Return the cursor in `text`. Raises BadCursor."""
     cursor = Cursor.read(text)
     if not cursor.is_older_than(snapshot()):
         raise BadCursor(text[:100])
@@ -108,7 +109,7 @@ def parse_cursor(text: str) -> Cursor:
 class RunReader:
     """Reader of one run's events."""
 
-    pause: ClassVar[float] = 0.25  # seconds between two steps, where there are few readers
+    pause: ClassVar[float] = 0.25  # seconds between two steps, with few readers
 
     def __init__(self, id: UUID) -> None:
         self.id = self.watch = id
@@ -120,15 +121,15 @@ class RunReader:
         return hash((type(self), self.id))
 
     def snapshot(self) -> str:
-        """Return a snapshot of now for this run."""
+        """Return the current snapshot for this run."""
         return _read_snapshot(KNOWN_OF_RUN, {"run": self.id})
 
     def begin(self, new: str) -> Cursor:
-        """From the "start" or from "now", which is told what state there is, and of no line that is there."""
+        """Return the cursor of the "start" or of "now"; the latter sends the current states, and no existing lines."""
         return Cursor() if new == "start" else Cursor(lines=self.snapshot())
 
     def read(self, before: Cursor, until: str | None = None) -> Step:
-        """The next step on the way to the snapshot `until`, now unless given. Raises RunDeleted."""
+        """Return the next step towards the snapshot `until`, which defaults to the current one. Raises RunDeleted."""
         until = before.until or until or self.snapshot()
         lines, after = self._lines(before, until)
         ordered = sorted(lines, key=lambda line: (line.moment, line.id))
@@ -160,7 +161,7 @@ class RunReader:
         return self._with_end(step, run, until)
 
     def _changed_nodes(self, since: str, until: str) -> tuple[list[NodeExecution], bool]:
-        """The nodes that were made or moved, as they are now, and whether the run itself was."""
+        """Return the nodes that were created or changed, in their current state, and whether the run itself changed."""
         nodes = NodeExecution.objects.filter(workflow_execution=self.id).order_by("execution_order", "id")
         if not since:
             return list(nodes.for_lists()), True
@@ -171,17 +172,18 @@ class RunReader:
         return list(nodes.for_lists().filter(pk__in=ids)) if ids else [], None in moved
 
     def _with_end(self, step: Step, run: WorkflowExecution, until: str) -> Step:
-        left = self._left(run, until)
+        left = self._seconds_left(run, until)
         if left is None:
             return replace(step, after=replace(step.after, ended=False))
         if left > 0:
             return replace(step, wake_in=left)
-        is_new = step.tells or not step.before.ended
+        is_new = step.has_events or not step.before.ended
         return replace(step, after=replace(step.after, ended=True), end=run if is_new else None)
 
-    def _left(self, run: WorkflowExecution, until: str) -> float | None:
-        """Seconds for which lines may still come, by the clock of the database, which set the end; None where the run
-        goes on. Its end may be younger than what was told, and have come with lines in one transaction."""
+    def _seconds_left(self, run: WorkflowExecution, until: str) -> float | None:
+        """Return the seconds for which lines may still arrive, by the clock of the database, which also set the end.
+        None if the run is active, or ended after `until`, in which case more lines may have been committed with its
+        end."""
         if run.status not in ENDED or run.ended_at is None:
             return None
         has_moved, ago = _rows(ENDED_FOR, {"run": self.id, "until": until, "ended_at": run.ended_at})[0]
@@ -189,8 +191,8 @@ class RunReader:
 
 
 class AllRunsReader:
-    """The moves of all runs: each run that has moved, as it is now, and those that were deleted. Who may see it is for
-    the renderer."""
+    """Reader of the transitions of all runs: each changed run in its current state, and deleted runs. The renderer
+    filters by permission."""
 
     pause: ClassVar[float] = 1.0
     watch = ALL
@@ -202,7 +204,7 @@ class AllRunsReader:
         return hash(type(self))
 
     def begin(self, new: str) -> Cursor:
-        """Return a cursor of now, whatever `new` is: there are too many runs to begin at the start."""
+        """Return the current cursor, whatever `new` is: there are too many runs to send all."""
         return Cursor.at(self.snapshot())
 
     def snapshot(self) -> str:
@@ -210,7 +212,7 @@ class AllRunsReader:
 
     def read(self, before: Cursor, until: str | None = None) -> Step:
         until = before.until or until or self.snapshot()
-        since = before.moves or until  # a run's stream gives out cursors in which no move has been told yet
+        since = before.moves or until  # cursors of a run's stream may have no `moves` yet
         transaction, _moment, id = before.after or BEGINNING
         place = {"since": since, "until": until, "transaction": transaction or "0", "id": id, "most": MOST}
         moves = _rows(MOVES, place) if since != until else []

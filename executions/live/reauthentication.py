@@ -1,4 +1,4 @@
-"""Authentication of a stream's request again while it is open."""
+"""Repeated authentication of a stream's request while the stream is open."""
 
 from copy import copy
 from functools import partial
@@ -17,17 +17,17 @@ def reauthenticated_request(request: HttpRequest) -> HttpRequest:
     """Copy the request without what the middleware set for its caller."""
     again = copy(request)
     SessionMiddleware(_no_response).process_request(again)
-    # Not AuthenticationMiddleware's, which would read the user that it has cached in the request.
+    # AuthenticationMiddleware would return the user that it cached in the request.
     again.user = SimpleLazyObject(partial(get_user, again))  # type: ignore[assignment]  # the stubs know no lazy one
     return again
 
 
 def _no_response(_request: HttpRequest) -> HttpResponse:
-    raise NotImplementedError  # a copy is never answered
+    raise NotImplementedError  # the copy gets no response
 
 
 def permission_grounds(request: HttpRequest, token: Any = None, run: UUID | None = None) -> tuple[Ground, ...]:
-    """Return the rows that the caller's right to follow rests on: with a token, its session does not count."""
+    """Return the rows that the caller's access depends on. With a token, its session does not count."""
     session = None if token else request.session.session_key
     named = {"user": request.user.pk, "token": token and token.pk, "session": session, "run": run}
     return tuple(Ground(kind, str(id)) for kind, id in named.items() if id is not None)

@@ -1,7 +1,7 @@
-"""Notice within seconds that a follower may have lost the right to follow.
+"""Notices within seconds when the caller of an open stream may have lost access.
 
-One statement for all streams of a process reads the rows that their rights rest on. Only where one of them has changed
-is a caller checked in full, which costs several statements; so any number of streams costs about the same.
+One statement for all streams of a process reads the rows that their access depends on. A caller is checked in full,
+which takes several statements, only if one of its rows has changed. The cost hardly grows with the number of streams.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from django.db import Error, connection
 
 from .db_threads import TICKS, in_thread
 
-EVERY = 2.0  # seconds between two looks; what is lost has to stop a stream within 5
+EVERY = 2.0  # seconds; a stream has to end within 5 seconds of losing access
 SQL = Path(__file__).parent / "sql"
 KINDS = ("user", "token", "session", "run")
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Ground(NamedTuple):
-    """A row that the right to follow rests on; `kind` is one of KINDS."""
+    """A row that the access to a stream depends on; `kind` is one of KINDS."""
 
     kind: str
     id: str
@@ -37,32 +37,32 @@ class Wakeable(Protocol):
 
 
 @dataclass(eq=False)
-class Held:
-    """The right of one open stream. It `is_doubted` from the first look on, which nothing came before to compare with,
-    and whenever one of its grounds has changed, until the caller has been checked in full."""
+class StreamRights:
+    """The access of one open stream. `needs_check` is set by the first look, which has nothing to compare with, and
+    whenever one of the rows has changed; the full check clears it."""
 
     topic: Wakeable
     grounds: tuple[Ground, ...]
     state: tuple[str | None, ...] | None = None
-    is_doubted: bool = False
+    needs_check: bool = False
 
 
 class Rights:
-    """Permissions of the open streams of one event loop."""
+    """The access rights of the open streams of one event loop."""
 
     def __init__(self) -> None:
-        self.held: set[Held] = set()
+        self.held: set[StreamRights] = set()
 
-    def hold(self, topic: Wakeable, grounds: Iterable[Ground]) -> Held:
-        held = Held(topic, tuple(grounds))
+    def add(self, topic: Wakeable, grounds: Iterable[Ground]) -> StreamRights:
+        held = StreamRights(topic, tuple(grounds))
         self.held.add(held)
         return held
 
-    def let_go(self, held: Held) -> None:
+    def remove(self, held: StreamRights) -> None:
         self.held.discard(held)
 
     async def run(self) -> None:
-        """Look for ever, until the task is cancelled."""
+        """Check until the task is cancelled."""
         while True:
             await asyncio.sleep(EVERY)
             try:
@@ -75,9 +75,9 @@ class Rights:
         found = await in_thread(partial(read, {ground for each in held for ground in each.grounds}), TICKS)
         for each in held:
             state = tuple(found.get(ground) for ground in each.grounds)
-            each.is_doubted |= state != each.state
+            each.needs_check |= state != each.state
             each.state = state
-        for topic in {each.topic for each in held if each.is_doubted}:
+        for topic in {each.topic for each in held if each.needs_check}:
             topic.wake_readers()
 
 

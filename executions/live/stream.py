@@ -1,4 +1,4 @@
-"""One stream as Server-sent events: what its reader is told, heartbeats between, and an end."""
+"""One stream as server-sent events, with heartbeats and an end."""
 
 import json
 import random
@@ -18,35 +18,35 @@ from django.utils.cache import patch_vary_headers
 from executions.models import NodeExecution, WorkflowExecution
 
 from . import hub, limits
-from .compression import Way, encoding_for
+from .compression import Body, encoding_for
 from .cursor import Cursor
 from .db_threads import in_thread, release_connection
 from .reader import Renderer, RunDeleted, Source, Step
-from .rights import Ground, Held
+from .rights import Ground, StreamRights
 
-LAST_EVENT_ID = "Last-Event-ID"  # the header with which a client that connects again names the last event
+LAST_EVENT_ID = "Last-Event-ID"  # the header in which a reconnecting client sends the id of the last event
 TYPE = "text/event-stream"
-HEARTBEAT = 15.0  # seconds of silence after which a comment is sent: proxies close what is silent
-RETRY = 2_000  # milliseconds after which a browser connects again
-CHECKED = 50.0  # seconds between two full checks of a reader for whom `rights` has noticed nothing
-STEPS = 10  # in one answer to a poll; the next poll goes on from there
+HEARTBEAT = 15.0  # seconds of silence after which a comment is sent, because proxies close silent connections
+RETRY = 2_000  # milliseconds after which a browser reconnects
+CHECK_EVERY = 50.0  # seconds between two full checks if `rights` has noticed no change
+STEPS = 10  # in one response to a poll; the next poll continues from there
 
 HEAD = f"retry: {RETRY}\n\n".encode()
-POLL = b"event: poll\ndata: {}\n\n"  # to who wanted a stream, where none can be held open: ask with wait=0 instead
+POLL = b"event: poll\ndata: {}\n\n"  # under WSGI, where no stream can be held open: use wait=0 instead
 
 
 @dataclass(frozen=True)
 class Reader:
-    """One reader: source, position and permissions. Readers of one `key` receive the same bytes, which `render` makes
-    of a step; `may_still()` checks the permission again, which rests on `grounds`. The stream ends after `wait`
+    """One reader: source, start position and access. `render` turns a step into bytes, which all readers with the same
+    `key` receive. `has_access()` checks again the access, which depends on `grounds`. The stream ends after `wait`
     seconds; after `heartbeat` seconds of silence it sends an event, which a page's script sees, unlike a comment.
-    `is_new` is set where no event id was sent."""
+    `is_new` is set if the client sent no event id."""
 
     source: Source
-    begins: Cursor
+    start: Cursor
     key: Hashable
     render: Renderer
-    may_still: Callable[[], bool]
+    has_access: Callable[[], bool]
     grounds: tuple[Ground, ...]
     user: Hashable
     wait: float | None = None
@@ -55,97 +55,101 @@ class Reader:
 
 
 class StreamResponse(StreamingHttpResponse):
-    """Gives its place back when it is closed, also where nobody has begun to read it."""
+    """Streaming response that releases its place when it is closed, even if nobody has read from it."""
 
-    give_back: Callable[[], object]
+    release: Callable[[], object]
 
     def close(self) -> None:
-        self.give_back()
+        self.release()
         super().close()
 
 
 def stream_response(request: HttpRequest, reader: Reader) -> HttpResponseBase:
-    """The stream; or, where none can be held open or none is wanted, what is new. 204 where the reader has been told
-    the end already, after which a browser does not ask again. Raises TooManyStreams, RunDeleted."""
-    if reader.begins.ended:
-        step = reader.source.read(reader.begins)
-        if step.after.ended and not step.tells:
+    """Return the stream; if none can be held open, or `wait` is 0, a response with what is new. Returns 204 if the end
+    was sent before, after which a browser does not reconnect. Raises TooManyStreams, RunDeleted."""
+    if reader.start.ended:
+        step = reader.source.read(reader.start)
+        if step.after.ended and not step.has_events:
             return HttpResponse(status=204)
     if request.method == "HEAD":
         return _as_stream(HttpResponse(content_type=TYPE))
     if reader.wait == 0 or not isinstance(request, ASGIRequest):
-        asks_again = b"" if reader.wait == 0 else POLL
-        return _as_stream(HttpResponse(HEAD + b"".join(_news(reader)) + asks_again, content_type=TYPE))
-    give_back = limits.acquire(reader.user)
-    way = encoding_for(request.headers.get("Accept-Encoding", ""))()
-    response = StreamResponse(_until_closed(reader, way, give_back), content_type=TYPE)
-    response.give_back = give_back
-    weakref.finalize(response, give_back).atexit = False  # or closes it, as where a middleware fails on its way out
-    if way.encoding:
-        response["Content-Encoding"] = way.encoding
+        poll_event = b"" if reader.wait == 0 else POLL
+        return _as_stream(HttpResponse(HEAD + b"".join(_poll_body(reader)) + poll_event, content_type=TYPE))
+    release = limits.acquire(reader.user)
+    body = encoding_for(request.headers.get("Accept-Encoding", ""))()
+    response = StreamResponse(_until_closed(reader, body, release), content_type=TYPE)
+    response.release = release
+    weakref.finalize(
+        response, release
+    ).atexit = False  # for a response that is never closed, as after an error in a middleware
+    if body.encoding:
+        response["Content-Encoding"] = body.encoding
     patch_vary_headers(response, ["Accept-Encoding"])
     return _as_stream(response)
 
 
 def _as_stream[R: HttpResponseBase](response: R) -> R:
-    response["X-Accel-Buffering"] = "no"  # nginx would keep it until it is long
+    response["X-Accel-Buffering"] = "no"  # otherwise nginx buffers the stream
     return response
 
 
-def _news(reader: Reader) -> Iterable[bytes]:
-    cursor, told = reader.begins, False
+def _poll_body(reader: Reader) -> Iterable[bytes]:
+    cursor, has_sent = reader.start, False
     for _ in range(STEPS):
         step = reader.source.read(cursor)
         yield (text := reader.render(step))
-        told = told or bool(text)
+        has_sent = has_sent or bool(text)
         cursor = step.after
         if not cursor.until:
             break
-    if reader.is_new and not told:  # who said no id learns one, from which the next question goes on
+    if reader.is_new and not has_sent:  # a client without an id gets one, from which its next request continues
         yield format_event("heartbeat", "{}", cursor)
 
 
-async def _until_closed(reader: Reader, way: Way, give_back: Callable[[], None]) -> AsyncIterator[bytes]:
-    here = hub.get_hub()
+async def _until_closed(reader: Reader, body: Body, release: Callable[[], None]) -> AsyncIterator[bytes]:
+    stream_hub = hub.get_hub()
     topic = held = None
     try:
         await release_connection()
-        yield way.begin + way.sent(way.make(HEAD))
-        topic = here.join(reader.source)
-        held = here.rights.hold(topic, reader.grounds)
-        with suppress(RunDeleted):  # who asks again is told
-            async for piece in follow(here, topic, reader, way, held):
-                yield way.sent(piece)
-        if way.end:
-            yield way.end
+        yield body.begin + body.encode_next(body.make(HEAD))
+        topic = stream_hub.join(reader.source)
+        held = stream_hub.rights.add(topic, reader.grounds)
+        with suppress(RunDeleted):  # the next request gets the response for a deleted run
+            async for piece in follow(stream_hub, topic, reader, body, held):
+                yield body.encode_next(piece)
+        if body.end:
+            yield body.end
     finally:
         if held:
-            here.rights.let_go(held)
+            stream_hub.rights.remove(held)
         if topic:
-            here.leave(topic)
-        give_back()
+            stream_hub.leave(topic)
+        release()
 
 
-async def follow(here: "hub.Hub", topic: "hub.Topic", reader: Reader, way: Way, held: Held) -> AsyncIterator[Any]:
+async def follow(
+    stream_hub: "hub.Hub", topic: "hub.Topic", reader: Reader, body: Body, held: StreamRights
+) -> AsyncIterator[Any]:
     """Yield the encoded texts of a topic. Raises RunDeleted."""
-    clock, cursor = here.loop.time, reader.begins
-    spoken = clock()
+    clock, cursor = stream_hub.loop.time, reader.start
+    last_sent = clock()
     silence = reader.heartbeat or HEARTBEAT
-    ends = spoken + reader.wait if reader.wait is not None else float("inf")
-    check = spoken + CHECKED * random.uniform(0.8, 1)  # noqa: S311  # so that not all are looked at together
-    while not here.is_closed and clock() < ends:
-        due = min(spoken + silence, check, ends)
-        step = await topic.next_for(cursor, due)
-        if held.is_doubted or clock() >= check:
-            if not await _may(reader, held):
+    ends = last_sent + reader.wait if reader.wait is not None else float("inf")
+    check = last_sent + CHECK_EVERY * random.uniform(0.8, 1)  # noqa: S311  # not for cryptography: spreads the checks of all readers
+    while not stream_hub.is_closed and clock() < ends:
+        due = min(last_sent + silence, check, ends)
+        step = await topic.next_step(cursor, due)
+        if held.needs_check or clock() >= check:
+            if not await _has_access(reader, held):
                 return
-            check = clock() + CHECKED
-        if step and step.tells:
-            yield await topic.text_of(step, (reader.key, way.encoding), partial(_encode, way.make, reader.render))
-            spoken = clock()
-        elif clock() >= spoken + silence:
-            yield way.make(format_event("heartbeat", "{}", cursor) if reader.heartbeat else b": heartbeat\n\n")
-            spoken = clock()
+            check = clock() + CHECK_EVERY
+        if step and step.has_events:
+            yield await topic.render_once(step, (reader.key, body.encoding), partial(_encode, body.make, reader.render))
+            last_sent = clock()
+        elif clock() >= last_sent + silence:
+            yield body.make(format_event("heartbeat", "{}", cursor) if reader.heartbeat else b": heartbeat\n\n")
+            last_sent = clock()
         if step:
             cursor = step.after
             if cursor.ended:
@@ -156,14 +160,13 @@ def _encode(make: Callable[[bytes], object], render: Renderer, step: Step) -> ob
     return make(render(step))
 
 
-async def _may(reader: Reader, held: Held) -> bool:
-    """Return whether the reader still may read. If the database does not answer, the doubt stays and the next check
-    repeats it."""
-    held.is_doubted = False
+async def _has_access(reader: Reader, held: StreamRights) -> bool:
+    """Check the access again. If the database does not answer, keep the stream and check again soon."""
+    held.needs_check = False
     try:
-        return await in_thread(reader.may_still)
+        return await in_thread(reader.has_access)
     except Error:
-        held.is_doubted = True
+        held.needs_check = True
         return True
 
 
@@ -174,8 +177,8 @@ def format_events(
     node: Callable[[NodeExecution], object],
     run: Callable[[WorkflowExecution], object],
 ) -> bytes:
-    """The events of a step as text; `lines` gives its data in JSON. They come first and move the cursor by themselves:
-    where the connection is cut between two events, a state may be sent twice, a line is not."""
+    """Return the events of a step as text. `lines` returns JSON. Log lines come first, with their own cursor: if the
+    connection ends between two events, a state may be sent twice, but no line."""
     events = [format_event("logs", lines(step), step.after_lines)] if step.lines else []
     states = [("node", node(row)) for row in step.nodes]
     states += [("execution", run(row)) for row in (*step.runs, *([step.run] if step.run else []))]

@@ -74,10 +74,10 @@ def _reader(request: HttpRequest, run: WorkflowExecution) -> stream.Reader:
     source, key = RunReader(run.pk), _key(request, run)
     return stream.Reader(
         source,
-        begins=parse_cursor(said) if said else source.begin("now"),
+        start=parse_cursor(said) if said else source.begin("now"),
         key=key,
         render=partial(as_html, key),
-        may_still=partial(_may_still, request, run.pk, key),
+        has_access=partial(_may_still, request, run.pk, key),
         grounds=permission_grounds(request, run=run.pk),
         user=request.user.pk,
         wait=0 if request.GET.get("wait") == "0" else None,

@@ -76,11 +76,11 @@ class StreamMixin(QueryMixin):
         source = self.source()
         reader = stream.Reader(
             source,
-            begins=self._cursor(request, source),
+            start=self._cursor(request, source),
             is_new=not _last_event_id(request),
             key=self.key(request),
             render=self.renderer(request),
-            may_still=partial(may_still_follow, type(self), django_request(request), self.kwargs, self.key(request)),
+            has_access=partial(may_still_follow, type(self), django_request(request), self.kwargs, self.key(request)),
             user=request.user.pk,
             grounds=permission_grounds(django_request(request), request.auth, self.run_id),
             wait=self._seconds(request, "wait"),

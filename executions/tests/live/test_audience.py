@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from executions.live.waiters import FEW, Waiters
+from executions.live.waiters import BATCH, Waiters
 
 
 def played(scene: Callable[[Waiters], Coroutine[Any, Any, None]]) -> None:
@@ -16,9 +16,9 @@ def played(scene: Callable[[Waiters], Coroutine[Any, Any, None]]) -> None:
 
 def test_news_reach_a_few_at_once_and_all_of_them_in_turns() -> None:
     async def scene(audience: Waiters) -> None:
-        waiters = [audience.wait(float("inf")) for _ in range(3 * FEW)]
-        audience.tell(0.03)
-        assert [waiter.done() for waiter in waiters] == [True] * FEW + [False] * 2 * FEW
+        waiters = [audience.wait(float("inf")) for _ in range(3 * BATCH)]
+        audience.wake_all(0.03)
+        assert [waiter.done() for waiter in waiters] == [True] * BATCH + [False] * 2 * BATCH
         await asyncio.wait_for(asyncio.gather(*waiters), 5)
 
     played(scene)
@@ -32,7 +32,7 @@ def test_silence_is_over_for_each_at_the_time_it_asked_for_by_one_timer() -> Non
         assert (late.done(), never.done()) == (False, False)
         await asyncio.wait_for(late, 5)
         assert not never.done()
-        assert audience.alarm is None
+        assert audience.timer is None
 
     played(scene)
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "POLL_UNHEARD", 0.1)
+    monkeypatch.setattr(hub, "POLL_NOT_LISTENING", 0.1)
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
@@ -39,10 +39,10 @@ def test_the_writers_of_a_busy_run_need_not_notify(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, pause: float, row: float
 ) -> None:
     monkeypatch.setattr(reading.RunReader, "pause", pause)
-    monkeypatch.setattr(hub, "ROW", row)
+    monkeypatch.setattr(hub, "BUSY_GAP", row)
     heard: list[Any] = []
     monkeypatch.setattr(
-        hub.Hub, "_heard", lambda here, id: heard.append(id) or [t.wake.set() for t in here.topics.values()]
+        hub.Hub, "_on_notification", lambda here, id: heard.append(id) or [t.wake.set() for t in here.topics.values()]
     )
 
     async def scene() -> None:
@@ -121,7 +121,7 @@ def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(waiting, "LISTEN", "SELECT 1")  # as a pooler has it that shares connections
-    monkeypatch.setattr(waiting, "PROVED", 0.1)
+    monkeypatch.setattr(waiting, "DELIVERY_TIMEOUT", 0.1)
 
     async def scene() -> None:
         async with opened(token[1], address(run)) as reader:
@@ -132,7 +132,7 @@ def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
             assert [line["message"] for line in await reader.event("logs")] == ["one"]
 
     played(scene)
-    assert "DATABASE_LISTEN_URL" in caplog.text
+    assert "LISTENER_DATABASE" in caplog.text
 
 
 def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, token: Any, settings: Any) -> None:

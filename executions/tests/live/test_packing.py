@@ -14,20 +14,20 @@ from executions.live.compression import GzipBody, PlainBody, encoding_for
 def test_pieces_are_unpacked_after_any_others_and_the_sum_at_the_end_is_right(texts: list[bytes]) -> None:
     pieces = {text: GzipBody.make(text) for text in texts}
     for order in (texts, texts[::-1], texts[1:]):
-        way = GzipBody()
-        sent = way.begin + b"".join(way.sent(pieces[text]) for text in order)
-        assert gzip.decompress(sent + way.end) == b"".join(order)
+        body = GzipBody()
+        sent = body.begin + b"".join(body.encode_next(pieces[text]) for text in order)
+        assert gzip.decompress(sent + body.end) == b"".join(order)
 
 
 def test_what_was_sent_so_far_can_be_unpacked_so_far() -> None:
-    way, reader = GzipBody(), zlib.decompressobj(16 + zlib.MAX_WBITS)
-    reader.decompress(way.begin)
+    body, reader = GzipBody(), zlib.decompressobj(16 + zlib.MAX_WBITS)
+    reader.decompress(body.begin)
     for text in (b"data: one\n\n", b": heartbeat\n\n", b"data: two\n\n"):
-        assert reader.decompress(way.sent(GzipBody.make(text))) == text
+        assert reader.decompress(body.encode_next(GzipBody.make(text))) == text
 
 
 @pytest.mark.parametrize(
-    ("accepted", "way"),
+    ("accepted", "body"),
     [
         ("gzip, deflate, br, zstd", GzipBody),
         ("br;q=1.0, GZIP ; q=0.5", GzipBody),
@@ -38,5 +38,5 @@ def test_what_was_sent_so_far_can_be_unpacked_so_far() -> None:
         ("x-gzip2", PlainBody),
     ],
 )
-def test_gzip_is_sent_to_those_who_take_it(accepted: str, way: type) -> None:
-    assert encoding_for(accepted) is way
+def test_gzip_is_sent_to_those_who_take_it(accepted: str, body: type) -> None:
+    assert encoding_for(accepted) is body

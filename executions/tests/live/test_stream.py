@@ -166,7 +166,7 @@ def test_silence_is_filled_with_heartbeats(run: Any, token: Any, monkeypatch: py
 def test_many_readers_are_served_by_one_reading_and_a_slow_one_holds_up_nobody(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(hub, "KEPT", 2)
+    monkeypatch.setattr(hub, "KEPT_STEPS", 2)
     monkeypatch.setattr(reading.RunReader, "pause", 0.01)
     reads = []
     read = reading.RunReader.read
@@ -196,7 +196,7 @@ def test_many_readers_are_served_by_one_reading_and_a_slow_one_holds_up_nobody(
 def test_who_loses_the_right_is_told_no_more(
     run: Any, token: Any, owner: Any, stranger: Any, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHECKED", 0.2)
+    monkeypatch.setattr(stream, "CHECK_EVERY", 0.2)
 
     def lose() -> None:
         if lost == "the token":
@@ -218,7 +218,7 @@ def test_who_loses_the_right_is_told_no_more(
 def test_a_session_that_is_ended_is_told_no_more(
     run: Any, owner: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHECKED", 0.2)
+    monkeypatch.setattr(stream, "CHECK_EVERY", 0.2)
     client.force_login(owner)
 
     async def scene() -> None:

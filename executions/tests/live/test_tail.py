@@ -186,7 +186,7 @@ def test_moves_of_the_run_and_its_nodes_are_told_as_they_are_now(run: Any) -> No
     (first,) = steps(RunReader(run.pk), Cursor())
     assert (first.run.status, [row.pk for row in first.nodes]) == ("running", [node.pk])
     (second,) = steps(RunReader(run.pk), first.after)
-    assert not second.tells
+    assert not second.has_events
     node.start()
     new = NodeExecutionFactory(workflow_execution=run, execution_order=1)
     (third,) = steps(RunReader(run.pk), second.after)
@@ -207,7 +207,7 @@ def test_the_end_is_told_once_and_late_lines_are_waited_for(run: Any, monkeypatc
     (second,) = steps(RunReader(run.pk), first.after)
     assert (messages([second]), second.end.status) == (["late"], "completed")
     (third,) = steps(RunReader(run.pk), second.after)
-    assert not third.tells
+    assert not third.has_events
     assert third.after.ended
 
 
@@ -264,12 +264,12 @@ def test_the_moves_of_all_runs_are_told_each_run_once(run: Any, monkeypatch: pyt
     monkeypatch.setattr(reader, "MOST", 2)
     cursor = AllRunsReader().begin("now")
     (first,) = steps(AllRunsReader(), cursor)
-    assert not first.tells
+    assert not first.has_events
     others = [in_state(WorkflowExecutionFactory(), "running") for _ in range(3)]
     run.complete()
     told = list(steps(AllRunsReader(), first.after))
     assert {row.pk for step in told for row in step.runs} == {run.pk, *(row.pk for row in others)}
-    assert [step.tells for step in steps(AllRunsReader(), told[-1].after)] == [False]
+    assert [step.has_events for step in steps(AllRunsReader(), told[-1].after)] == [False]
 
 
 def test_runs_that_are_deleted_are_told_once_among_the_moves(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +282,7 @@ def test_runs_that_are_deleted_are_told_once_among_the_moves(run: Any, monkeypat
     assert {gone for step in told for gone in step.deleted} == {(other.pk, run.workflow_id) for other in others}
     assert sum(len(step.deleted) for step in told) == len(others)
     assert [row.pk for step in told for row in step.runs] == [run.pk]
-    assert [step.tells for step in steps(AllRunsReader(), told[-1].after)] == [False]
+    assert [step.has_events for step in steps(AllRunsReader(), told[-1].after)] == [False]
 
 
 def test_how_long_ago_a_run_has_ended_is_asked_of_the_clock_that_set_its_end(
@@ -364,7 +364,7 @@ def test_digits_of_other_scripts_are_no_snapshot() -> None:
 
 def test_a_cursor_of_a_run_begins_the_moves_of_all_runs_now(run: Any) -> None:
     (step,) = steps(AllRunsReader(), Cursor())
-    assert not step.tells
+    assert not step.has_events
 
 
 def plan(run: Any, since: str) -> str:
