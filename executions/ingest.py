@@ -1,12 +1,12 @@
 """Bulk inserts by COPY. Each call is one transaction: all of its rows are stored, or none."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
 from ledgerkit.conf import ledgerkit_settings
+from ledgerkit.db.json_validation import to_json
 from ledgerkit.db.timeouts import no_limit
 
 from . import partitions
@@ -48,6 +48,8 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
 def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) -> list[ExecutionLog]:
     """Log lines as `bulk_create` takes them, their partitions made where missing. Raises what saving one raises."""
     lines = list(lines)
+    if not lines:
+        return lines
     prepare(lines, using)
     rows = [
         (
@@ -96,4 +98,4 @@ def _encode_row(row: Row, documents: list[int], by_keys: Scrubber) -> Row:
 
 
 def _as_json(value: object) -> Encoded:
-    return Encoded(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+    return Encoded(to_json(value))

@@ -22,6 +22,7 @@ from executions.conf import executions_settings
 
 TABLE = "execution_logs"
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+LAST_MILLISECOND = (LAST - FIRST) // timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday, so that a partition of seven days is a calendar week
 BOUND = re.compile(r"'([0-9a-f-]{36})'")
 CREATE = (Path(__file__).parent / "sql" / "create_partition.sql").read_text()
@@ -137,7 +138,7 @@ def time_of(id: UUID | str, version: int | None = 7) -> datetime:
     if version is not None and id.version != version:
         raise ValidationError(f"id: expected a UUID version {version}, found {id}.", code="uuid7")
     milliseconds = id.int >> 80
-    if milliseconds >= (LAST - FIRST) // timedelta(milliseconds=1):
+    if milliseconds >= LAST_MILLISECOND:
         raise ValidationError(f"id: the time in {id} lies beyond the year 9999.", code="uuid7")
     return FIRST + timedelta(milliseconds=milliseconds)
 

@@ -1,7 +1,6 @@
 """Rows of the ledger as JSON. What a verb changes is read-only here; payloads are left out of lists."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -36,6 +35,7 @@ from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, 
 from workflows.models import Graph, Node, Workflow
 
 from . import rows
+from .log_lines import LogLinesSerializer, period_of_ids
 
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
 LISTED = [*MOVED, "error_is_cut"]
@@ -254,13 +254,14 @@ class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
 
     class Meta:
         model = ExecutionLog
+        list_serializer_class = LogLinesSerializer
         fields = ["id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp", "is_cut"]
         read_only_fields = ["workflow_execution", "is_cut"]
 
     def validate_id(self, value: UUID) -> UUID:
-        days = executions_settings.LOG_ID_DAYS
-        age = datetime.now(UTC) - partitions.time_of(value)
-        if not timedelta(days=-1) < age < timedelta(days=days):
+        first, last = period_of_ids()
+        if not first < partitions.time_of(value) < last:
+            days = executions_settings.LOG_ID_DAYS
             raise serializers.ValidationError(f"The time inside this id is not within the last {days} days.")
         return value
 

@@ -37,6 +37,8 @@ TOO_LARGE = _(
 DOCUMENT = "LEDGERKIT['MAX_DOCUMENT_BYTES']"
 SURROGATE = _("a lone surrogate (\\ud800 to \\udfff) is not text.")
 
+to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode  # json.dumps() makes an encoder each time
+
 
 def to_storable_text(text: object) -> str:
     """Return a text with NUL and lone surrogates escaped, so that any error message can be stored."""
@@ -69,9 +71,9 @@ def check(field: str, value: object) -> None:
 
 def size_fault(value: object) -> Any:
     """Return an error message if the value, as JSON in UTF-8, has more bytes than the setting allows; else nothing."""
-    if not value or not isinstance(value, dict | list | tuple | str):
+    if not value or not isinstance(value, (dict, list, tuple, str)):  # at a quarter of the price of dict | list
         return ""
-    written = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    written = to_json(value)
     size, most = len(written), ledgerkit_settings.MAX_DOCUMENT_BYTES
     if size * 4 > most:  # whatever the letters, else
         size = len(written.encode("utf-8", "surrogatepass"))

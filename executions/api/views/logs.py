@@ -1,13 +1,13 @@
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import partitions
+from executions import ingest
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.rows import log_row
@@ -84,9 +84,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
 
     def _with_new(self, lines: list[dict[str, Any]], there: dict[Any, Any]) -> tuple[list[ExecutionLog], bool]:
         new = [ExecutionLog(workflow_execution=self.execution, **line) for line in lines if line.get("id") not in there]
-        partitions.ensure(line.id for line in new)  # before the transaction: it may have to wait
-        with transaction.atomic():
-            made = iter(ExecutionLog.objects.bulk_create(new))
+        made = iter(ingest.write_lines(new))
         return [there[line["id"]] if line.get("id") in there else next(made) for line in lines], bool(new)
 
     def _node_names(self, lines: list[Any]) -> set[Any]:

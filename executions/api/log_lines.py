@@ -1,0 +1,90 @@
+"""Log lines of a request, which come by the thousand. Each good one passes one function; if one is not clearly good,
+the serializer of a single line looks at all of them, and writes the errors.
+
+500 lines take 0.4 ms here and 12 ms in the serializer, with id, time, node and data 4 and 24 ms (benches.lines).
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from rest_framework import serializers
+
+from executions import partitions
+from executions.conf import executions_settings
+from executions.states import LogLevel
+from ledgerkit.db.json_validation import parse_utc_datetime, size_fault
+
+LEVELS = {level.value: level.value for level in LogLevel}
+NOT_GOOD = (AttributeError, KeyError, TypeError, ValueError, ValidationError)
+
+type Line = dict[str, Any]
+type Readers = Mapping[str, tuple[str, Callable[[Any], object]]]
+
+
+class LogLinesSerializer(serializers.ListSerializer[Any]):
+    def to_internal_value(self, data: Any) -> list[Line]:
+        lines = good_lines(data, self.context["node_executions"]) if isinstance(data, list) else None
+        return super().to_internal_value(data) if lines is None else lines
+
+
+def good_lines(lines: list[Any], node_executions: Collection[UUID]) -> list[Line] | None:
+    """Return the lines as the serializer validates them, None if one of them is not clearly good. `node_executions` are
+    those that a line may name."""
+    readers = _readers(node_executions)
+    try:
+        return [_good_line(line, readers) for line in lines]
+    except NOT_GOOD:
+        return None
+
+
+def period_of_ids() -> tuple[datetime, datetime]:
+    """Return the times between which the time inside the id of a new line lies."""
+    now = datetime.now(UTC)
+    return now - timedelta(days=executions_settings.LOG_ID_DAYS), now + timedelta(days=1)
+
+
+def _readers(node_executions: Collection[UUID]) -> Readers:
+    """Return, by the name of a field, the name of the column and a function that returns the value to store. It raises
+    one of NOT_GOOD for any other value."""
+    ids: dict[str | None, UUID | None] = {str(id): id for id in node_executions}
+    return {
+        "id": ("id", partial(_log_id, period_of_ids())),
+        "node_execution": ("node_execution_id", (ids | {None: None}).__getitem__),
+        "level": ("level", LEVELS.__getitem__),
+        "message": ("message", _text),
+        "data": ("data", _document),
+        "timestamp": ("timestamp", parse_utc_datetime),
+    }
+
+
+def _good_line(line: Any, readers: Readers) -> Line:
+    good = {}
+    for name, value in line.items():
+        column, read = readers[name]
+        good[column] = read(value)
+    if "level" in good and "message" in good:
+        return good
+    raise KeyError
+
+
+def _log_id(period: tuple[datetime, datetime], text: str) -> UUID:
+    id = UUID(text)
+    if not period[0] < partitions.time_of(id) < period[1]:
+        raise ValueError
+    return id
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _document(value: object) -> object:
+    if size_fault(value):
+        raise ValueError
+    return value

@@ -1,0 +1,71 @@
+"""Lines that are validated together are what the serializer makes of each of them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rest_framework.exceptions import ValidationError
+
+from executions import partitions
+from executions.api.log_lines import good_lines
+from executions.api.serializers import ExecutionLogSerializer
+from ledgerkit.db.models import uuid7
+
+NODES = (uuid7(), uuid7())
+DAYS_AGO = st.sampled_from([-3, -1, 0, 1, 80, 95]).map(
+    lambda days: str(partitions.bound(datetime.now(UTC) - timedelta(days=days)))
+)
+IDS = st.sampled_from([str(uuid7()), str(uuid7()).upper(), uuid7().hex, "x", "", str(NODES[0])])
+NODE_IDS = st.sampled_from([str(NODES[0]), str(NODES[1]).upper(), NODES[1].hex, str(uuid7()), ""])
+TIMES = st.sampled_from(
+    [
+        "2026-11-28T09:00:00Z", "2026-11-28T09:00:00.123456789+09:00", "2026-11-28 09:00", "2026-11-28", "20261128T09",
+        "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00", "2026-02-30T00:00:00Z", "x", "",
+    ]
+)  # fmt: skip
+ODD: Any = st.sampled_from([None, True, 5, 1.5, "", "x", [], {}, [1], {"a": [1.5, None]}])
+LINES: Any = st.fixed_dictionaries(
+    {},
+    optional={
+        "level": st.sampled_from(["debug", "info", "warning", "error"]) | ODD,
+        "message": st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")) | ODD,
+        "id": IDS | DAYS_AGO | ODD,
+        "node_execution": NODE_IDS | ODD,
+        "data": ODD | st.just("x" * 1_100_000),
+        "timestamp": TIMES | ODD,
+        "is_cut": ODD,
+        "other": ODD,
+    },
+)
+
+
+def validated(line: object) -> Any:
+    serializer = ExecutionLogSerializer(data=line, context={"node_executions": NODES})
+    return serializer.validated_data if serializer.is_valid() else None
+
+
+@given(line=LINES | ODD)
+def test_what_passes_is_what_the_serializer_returns(line: object) -> None:
+    good = good_lines([line], NODES)
+    assert good is None or (good, {type(value) for value in good[0].values()}) == (
+        [validated(line)],
+        {type(value) for value in validated(line).values()},
+    )
+
+
+@pytest.mark.parametrize("more", [{}, {"data": None}, {"data": {"rows": 5}}, {"node_execution": None}])
+def test_what_clients_send_passes(more: dict[str, Any]) -> None:
+    line = {"level": "info", "message": "loaded", "id": str(uuid7()), "timestamp": "2026-11-28T09:00:00.5Z", **more}
+    assert good_lines([line, {**line, "node_execution": str(NODES[0])}], NODES) is not None
+
+
+def test_one_bad_line_has_the_serializer_look_at_all_and_name_the_bad_one() -> None:
+    lines: Any = ExecutionLogSerializer(
+        data=[{"level": "info", "message": "a"}, {"level": "info"}], many=True, context={"node_executions": NODES}
+    )
+    with pytest.raises(ValidationError) as refused:
+        lines.is_valid(raise_exception=True)
+    detail: Any = refused.value.detail
+    assert detail == {1: {"message": ["This field is required."]}}
