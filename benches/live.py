@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true")
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", "No directory at")  # of static files, which nobody asks for here
-    settings.EXECUTIONS = settings.EXECUTIONS | {"STREAMS_PER_USER": 10_000, "STREAMS": 10_000}
+    settings.EXECUTIONS |= {"STREAMS_PER_USER": 10_000, "STREAMS": 10_000}  # before the first of them is read
     with scratch_database():
         ledger = Ledger()
         if asked.by == "notify":

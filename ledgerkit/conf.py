@@ -7,10 +7,14 @@ from typing import Any, Self, overload
 
 from django.conf import settings
 from django.core import checks
+from django.core.signals import setting_changed
 
 
 class Setting[T]:
-    """One key of the dict. Read from an instance it is the value, from the class the Setting itself."""
+    """One key of the dict. Read from an instance it is the value, from the class the Setting itself.
+
+    The first read of a value makes it an attribute of the instance, as `cached_property` does.
+    """
 
     def __init__(self, default: T) -> None:
         self.default = default
@@ -23,7 +27,11 @@ class Setting[T]:
     @overload
     def __get__(self, instance: "AppSettings", owner: type["AppSettings"]) -> T: ...
     def __get__(self, instance: "AppSettings | None", owner: type["AppSettings"]) -> Self | T:
-        return self if instance is None else instance.values.get(self.name, self.default)
+        if instance is None:
+            return self
+        value: T = instance.values.get(self.name, self.default)
+        vars(instance)[self.name] = value
+        return value
 
     def fault(self, value: object) -> str:
         """Return what is wrong with a value, "" if nothing is."""
@@ -55,10 +63,16 @@ class Text(Setting[str | None]):
 
 
 class AppSettings:
-    """The settings of one app. They are read anew each time, so that `override_settings` works."""
+    """The settings of one app, read once, and again after `override_settings`."""
 
     def __init__(self, name: str) -> None:
         self.name = name  # of the dict
+        setting_changed.connect(self._forget)
+
+    def _forget(self, *, setting: str, **_kwargs: object) -> None:
+        if setting == self.name:
+            for name in self.all_settings():
+                vars(self).pop(name, None)
 
     @property
     def values(self) -> Mapping[str, Any]:
