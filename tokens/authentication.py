@@ -20,20 +20,21 @@ class TokenAuthentication(authentication.TokenAuthentication):
 
     def authenticate(self, request: Request) -> tuple[object, object] | None:
         """Authenticate the request. Raises Throttled after too many wrong tokens from the address, unless this token
-        was valid recently."""
+        was valid recently: an engine is not throttled for another one at its address."""
         header = authentication.get_authorization_header(request)
         if header.partition(b" ")[0].lower() != self.keyword.lower().encode():
             return None
-        tried = failed_attempts.token(django_request(request))
-        if (wait := tried.wait()) and not _was_valid_lately(header):
+        cache, key = caches[tokens_settings.CACHE], f"right:{hashlib.sha256(header).hexdigest()}"
+        was_valid = tokens_settings.TOKEN_FAILURES and cache.get(key)
+        if not was_valid and (wait := failed_attempts.token(django_request(request)).wait()):
             raise exceptions.Throttled(wait, "Too many wrong tokens came from your address: check the token.")
         try:
             found = super().authenticate(request)
         except exceptions.AuthenticationFailed:
-            tried.add_failure()
+            failed_attempts.token(django_request(request)).add_failure()
             raise
         if tokens_settings.TOKEN_FAILURES:
-            caches[tokens_settings.CACHE].set(_key(header), True, RIGHT)
+            cache.set(key, True, RIGHT)
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[object, object]:
@@ -43,16 +44,6 @@ class TokenAuthentication(authentication.TokenAuthentication):
                 "This token is unknown, expired or revoked. Ask an administrator for a new one."
             )
         return token.user, token
-
-
-def _was_valid_lately(header: bytes) -> bool:
-    """Return whether the token was valid recently: an engine is not throttled for another one at its address. The token
-    is still checked."""
-    return bool(caches[tokens_settings.CACHE].get(_key(header)))
-
-
-def _key(header: bytes) -> str:
-    return f"right:{hashlib.sha256(header).hexdigest()}"
 
 
 class BearerAuthentication(TokenAuthentication):

@@ -27,7 +27,7 @@ class ScopePermission(IsAuthenticated):
             return False
         if getattr(view, "action", None) is None:  # the API root, or an unsupported method (405)
             return True
-        scope, permission = self._grant(request, view)
+        scope, permission = (view.reads, "") if request.method in SAFE_METHODS else view.grants[view.action]
         if isinstance(request.auth, Token):
             self.message = (
                 f"This token lacks the scope {scope}. Make one with it: manage.py create_token --scope {scope}."
@@ -36,18 +36,12 @@ class ScopePermission(IsAuthenticated):
         self.message = f"Your account lacks the permission {permission}. Ask an administrator for it."
         return not permission or request.user.has_perm(permission)
 
-    def has_object_permission(self, request: Request, view: object, obj: Any) -> bool:
+    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
         """Return whether a token may change a row: a scope never exceeds the permissions of its user. Staff may see
         rows of other owners without the permission to change them. `obj` is the row, or the parent of a new row; its
         `owner_id` is the id of the user who owns it."""
         if request.method in SAFE_METHODS or not isinstance(request.auth, Token) or not request.user.is_staff:
             return True  # others see only their own rows
-        _scope, permission = self._grant(request, view)
+        _scope, permission = view.grants[view.action]
         self.message = f"This is not yours, and your account lacks the permission {permission} to change it."
         return request.user.has_perm(permission) or obj.owner_id == request.user.pk
-
-    def _grant(self, request: Request, view: Any) -> tuple[str, str]:
-        if request.method in SAFE_METHODS:
-            return view.reads, ""
-        scope, permission = view.grants[view.action]
-        return scope, permission

@@ -16,7 +16,8 @@ class WriteThrottle(throttling.SimpleRateThrottle):
     scope = "write"
 
     def get_rate(self) -> str | None:
-        return tokens_settings.THROTTLE_WRITE
+        rate: str | None = getattr(tokens_settings, f"THROTTLE_{self.scope.upper()}")
+        return rate
 
     def applies(self, method: str | None) -> bool:
         return method not in SAFE_METHODS
@@ -28,9 +29,6 @@ class WriteThrottle(throttling.SimpleRateThrottle):
 
 class ReadThrottle(WriteThrottle):
     scope = "read"
-
-    def get_rate(self) -> str | None:
-        return tokens_settings.THROTTLE_READ
 
     def applies(self, method: str | None) -> bool:
         return method in SAFE_METHODS

@@ -48,14 +48,13 @@ class LedgerView(APIView):
     settings = SETTINGS
     schema: Any = AutoSchema()
 
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        return {**super().default_response_headers, "Cache-Control": "private, no-store"}
-
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Respond in English and in UTC. Programs read `code`, and a `detail` ends in their logs."""
+        """Respond in English and in UTC, to be stored nowhere. Programs read `code`, and a `detail` ends in their
+        logs."""
         with translation.override("en"), timezone.override(UTC), act_as(through=Through.API):
-            return super().dispatch(request, *args, **kwargs)
+            response = super().dispatch(request, *args, **kwargs)
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
 
     def initial(self, request: Request, *args: Any, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
