@@ -1,6 +1,7 @@
 """Middleware of the project."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
@@ -16,19 +17,19 @@ from whitenoise.responders import StaticFile
 from ledgerkit import visible_text
 from ledgerkit.rest.prefix import is_api
 from ledgerkit.rest.problems import busy
+from ledgerkit.time_zones import TimeZoneMiddleware
 
 
 class NoStoreMiddleware:
-    """Forbid caches to store responses of the API, and every response without a Cache-Control of its own. Conditional
-    requests by ETag still get 304."""
+    """Forbid caches to store a response without a Cache-Control of its own. Conditional requests by ETag still get
+    304."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if is_api(request.path_info) or "Cache-Control" not in response:
-            response["Cache-Control"] = "private, no-store"
+        response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 
 
@@ -75,41 +76,31 @@ class VisibleTextMiddleware:
         return response
 
 
-class LanguageMiddleware(LocaleMiddleware):
-    """Translate pages to the language that was selected, else the browser's. The API is always in English: programs
-    branch on `code`, a `detail` ends in their logs, and a stored response must suit every later request."""
+class PageMiddleware:
+    """Run the middleware of pages, in this order, for pages alone. The API is always in English: programs branch on
+    `code`, a `detail` ends in their logs, and a stored response must suit every later request."""
 
-    def process_request(self, request: HttpRequest) -> None:
-        if not is_api(request.path_info):
-            return super().process_request(request)
-        translation.activate("en")
-        request.LANGUAGE_CODE = "en"
-        return None
+    PAGE = (HtmlGZipMiddleware, VisibleTextMiddleware, LocaleMiddleware, TimeZoneMiddleware)
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = self.page = get_response
+        for middleware in reversed(self.PAGE):
+            self.page = middleware(self.page)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_api(request.path_info):
-            return super().process_response(request, response)
+            page: HttpResponse = self.page(request)
+            return page
+        with translation.override("en"):
+            request.LANGUAGE_CODE = "en"
+            response: HttpResponse = self.get_response(request)
         response.headers.setdefault("Content-Language", "en")
         return response
 
 
-class PoolTimeoutMiddleware:
-    """Respond 503 with Retry-After where a request waited too long for a connection of the pool."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, OperationalError) and isinstance(exception.__cause__, PoolTimeout | TooManyRequests):
-            return busy(request)
-        return None
-
-
-class RejectNulMiddleware:
-    """Reject a NUL character in an address or a cookie with 400: PostgreSQL stores no such text."""
+class RefusalMiddleware:
+    """Refuse what cannot be served: a NUL character in an address or a cookie with 400, as PostgreSQL stores no such
+    text; a request that waited too long for a connection of the pool with 503 and Retry-After."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -119,3 +110,8 @@ class RejectNulMiddleware:
         if in_address or any("\x00" in value for value in request.COOKIES.values()):
             raise BadRequest("The address or a cookie contains the character NUL. Remove it.")
         return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, OperationalError) and isinstance(exception.__cause__, PoolTimeout | TooManyRequests):
+            return busy(request)
+        return None

@@ -53,20 +53,16 @@ MIDDLEWARE = [
     "pastetrader.middleware.NoStoreMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "pastetrader.middleware.RejectNulMiddleware",
+    "pastetrader.middleware.RefusalMiddleware",
     "pastetrader.middleware.StaticFilesMiddleware",
-    "pastetrader.middleware.HtmlGZipMiddleware",
-    "pastetrader.middleware.VisibleTextMiddleware",
+    "pastetrader.middleware.PageMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "pastetrader.middleware.LanguageMiddleware",
-    "ledgerkit.time_zones.TimeZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "executions.middleware.ActorMiddleware",
-    "pastetrader.middleware.PoolTimeoutMiddleware",
 ]
 
 ROOT_URLCONF = "pastetrader.urls"

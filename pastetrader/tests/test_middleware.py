@@ -8,7 +8,7 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import RequestFactory
 from psycopg_pool import PoolTimeout
 
-from pastetrader.middleware import HtmlGZipMiddleware, PoolTimeoutMiddleware
+from pastetrader.middleware import HtmlGZipMiddleware, RefusalMiddleware
 
 
 @pytest.mark.parametrize("path", ["/admin/?q=%00", "/admin/r/6/%00/", "/api/v1/executions/?cursor=%00", "/%00"])
@@ -27,7 +27,7 @@ def test_a_nul_in_a_cookie_is_400(client: Any) -> None:
 def test_who_waited_too_long_for_a_connection_is_told_to_come_back(path: str, kind: str) -> None:
     error = OperationalError("couldn't get a connection")
     error.__cause__ = PoolTimeout()
-    answer: Any = PoolTimeoutMiddleware(Mock()).process_exception(RequestFactory().get(path), error)
+    answer: Any = RefusalMiddleware(Mock()).process_exception(RequestFactory().get(path), error)
     assert (answer.status_code, answer["Retry-After"], answer["Content-Type"]) == (503, "5", kind)
 
 

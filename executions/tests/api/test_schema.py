@@ -12,6 +12,7 @@ import yaml
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.db import OperationalError
+from django.utils import translation
 from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
@@ -90,7 +91,9 @@ def recorded(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: py
     client = api(owner)
     client.raise_request_exception = False  # the last of these is a fault of ours
     say.call = by_test_client(client)
-    for error in (Throttled(wait=7), OperationalError("canceling statement due to statement timeout"), RuntimeError()):
+    with translation.override("en"):  # an error is translated where it is made, which is here outside of any request
+        throttled = Throttled(wait=7)
+    for error in (throttled, OperationalError("canceling statement due to statement timeout"), RuntimeError()):
         with monkeypatch.context() as patch:
             patch.setattr(WorkflowViewSet, "get_queryset", raising(error))
             say("listWorkflows", "", "GET", "workflows/")
