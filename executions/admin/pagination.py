@@ -1,8 +1,9 @@
 """Keyset pagination of the admin lists: a page starts after the last row of the previous one, without a COUNT."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -11,13 +12,12 @@ from django.db.models import Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from executions.admin.types import Runs
 from ledgerkit.admin.lists import StrictChangeList
 from ledgerkit.db import keyset
 from ledgerkit.db.keyset import Key
-
-from .formatting import StrOrPromise
 
 if TYPE_CHECKING:
     from .base import ReadOnlyAdmin
@@ -90,9 +90,10 @@ class KeysetChangeList(StrictChangeList):
             for row, each in zip(self.result_list, cells, strict=True)
         ]
 
-    @property
-    def headers(self) -> Mapping[str, StrOrPromise]:
-        return self.ledger_admin.headers
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Return the columns' titles in the language of the request."""
+        return {name: capfirst(str(title)) for name, title in self.ledger_admin.headers.items()}
 
     @property
     def row_template(self) -> str:

@@ -152,6 +152,9 @@ class StrictAdmin(SelectedAdmin):
     autocompletes: ClassVar[tuple[str, ...]] = ()  # foreign keys; autocomplete_fields refuses models without an admin
     show_facets = admin.ShowFacets.NEVER
 
+    class Media:
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("ledgerkit/lists.css",)}
+
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return StrictChangeList
 

@@ -219,7 +219,7 @@ class TestFilters:
         WorkflowExecution.objects.filter(pk=runs[0].pk).update(trigger_type="event")
         response = client.get(f"{NODES}?trigger_type=event")
         assert [row.workflow_execution_id for row in found(response)] == [runs[0].pk]
-        assert '<td class="field-trigger">event</td>' in response.content.decode()
+        assert '<td class="field-trigger" data-label="Trigger">event</td>' in response.content.decode()
         assert found(client.get(f"{NODES}?trigger_type=event&status=failed")) == []
 
     def test_lines_by_workflow(self, staff: Any) -> None:

@@ -170,6 +170,6 @@ def test_the_graph_of_a_run_is_empty_for_whoever_may_not_see_its_nodes(place: Pl
 
 def test_a_list_of_nodes_says_nothing_of_their_run_to_whoever_may_not_see_runs(place: Place) -> None:
     address = reverse("admin:executions_nodeexecution_changelist")
-    shown = '<td class="field-trigger">manual</td>'
+    shown = '<td class="field-trigger" data-label="Trigger">manual</td>'
     for permissions, is_shown in ((("executions.view_nodeexecution",), False), (tuple(SHOWN), True)):
         assert (shown in _said(_caller(*permissions), address)[1]) == is_shown
