@@ -215,6 +215,32 @@ def test_the_page_of_a_deleted_run_says_so_also_where_it_is_refreshed_before_its
     expect(page.get_by_text("This run was deleted.")).to_be_visible()
 
 
+@pytest.mark.parametrize("is_looked_at_again", [True, False], ids=["by its stream", "by its lines"])
+def test_the_open_log_of_a_run_that_is_deleted_says_so(
+    page: Page,
+    opened: Callable[..., BrowserContext],
+    session: StorageState,
+    site: Stage,
+    engine: Engine,
+    guards: list[Guard],
+    is_looked_at_again: bool,
+) -> None:
+    guards[0].expected = {404}
+    engine("start", "run")
+    engine("log", "the only line")
+    with page.expect_request(stream_of):
+        page.goto(site.url(f"{RUNS}{engine.ids['run']}/logs/"))
+    engine("fail", "run")
+    expect(page.get_by_text("The run has ended")).to_be_visible()
+    hide(page, hidden=True)
+    delete(opened(storage_state=session).new_page(), site, engine.ids["run"])
+    if is_looked_at_again:
+        hide(page, hidden=False)
+    else:
+        page.get_by_label("Times").select_option("start")
+    expect(page.get_by_text("This run was deleted.")).to_be_visible()
+
+
 def is_fetch(route: Route) -> bool:
     return route.request.resource_type == "fetch"
 

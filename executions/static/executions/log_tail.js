@@ -66,6 +66,7 @@ export class Tail {
             end: () => this.#end(),
             again: () => this.#again(),
             back: () => this.poll(),
+            gone: this.gone,
         });
     }
 
