@@ -1,7 +1,7 @@
-"""Calls per second of the API beside bare views that run the same SQL, by uvicorn and 8 clients, in turns.
+"""Calls per second of the API compared with bare views that run the same SQL, by uvicorn and 8 clients, alternately.
 
-`python -m benches.api [--seconds 1.5] [--rounds 3]` makes a database of its own beside the configured one, serves it in
-a process of its own on 127.0.0.1, measures, and removes it.
+`python -m benches.api [--seconds 1.5] [--rounds 3]` creates its own database beside the configured one, serves it in a
+separate process on 127.0.0.1, measures, and removes it.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import django
 from django.apps import apps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
-if not apps.ready:  # a second time, it would take the handlers of the logs away
+if not apps.ready:  # a second call would remove the handlers of the logs
     django.setup()
 
 import uvicorn  # what follows needs Django
@@ -45,7 +45,7 @@ from workflows.models import Node, Workflow
 CLIENTS = 8
 RUNS = 30_000
 LINES = 100
-SIDES = ("api", "plain", "replay")  # the last two: see benches.bare
+SIDES = ("api", "plain", "replay")  # "plain" and "replay" are in benches.bare
 
 
 class Ledger:
@@ -88,7 +88,7 @@ COMPLETE = {"output_data": {"first": "GOOG", "rows": 2368}}
 
 
 def calls_of(ledger: Ledger, what: str) -> Iterator[tuple[str, str, str, UUID | None, Any]]:
-    """Endless: kind, method, address under the API, run, body."""
+    """Yield without end: kind, method, path below the API, run, body."""
     if what == "create":
         yield from itertools.repeat(("create", "POST", "executions/", None, ledger.new))
     elif what == "transition":
@@ -118,7 +118,9 @@ def record_all(ledger: Ledger) -> None:
             raise SystemExit(f"{url}: {answer.status_code} {answer.content.decode()}")
 
     for what, side in itertools.product(WHAT, ("api", "plain")):
-        for each in itertools.islice(calls_of(ledger, what), 4):  # the later ones: once a minute is not each time
+        for each in itertools.islice(
+            calls_of(ledger, what), 4
+        ):  # the later calls: the first one includes work that is done once a minute
             call(side, *each)
     node = ledger.node_execution.pk
     call("api", "node start", "POST", f"node-executions/{node}/start/", None, {})
@@ -130,7 +132,7 @@ def url_of(side: str, kind: str, address: str, run: UUID | None) -> str:
 
 
 def measure(ledger: Ledger, port: int, what: str, side: str, seconds: float) -> float:
-    """Calls per second of 8 clients, each on a connection of its own."""
+    """Return the calls per second of 8 clients, each with its own connection."""
     until, done, wrong = time.perf_counter() + seconds, [0] * CLIENTS, []
     headers = {"Authorization": f"Token {ledger.secret}", "Content-Type": "application/json"}
     bodies: dict[str, bytes] = {}
@@ -171,7 +173,7 @@ def main() -> None:
         ledger = Ledger()
         record_all(ledger)
         with served() as port:
-            for what in WHAT:  # a first second of each, unmeasured
+            for what in WHAT:  # a first second of each to warm up
                 for side in SIDES:
                     measure(ledger, port, what, side, 0.3)
             show(ledger, port, asked)
@@ -197,7 +199,7 @@ def show(ledger: Ledger, port: int, asked: argparse.Namespace) -> None:
 
 @contextmanager
 def scratch_database() -> Iterator[None]:
-    """A migrated database beside the configured one, which stays as it is."""
+    """Create a migrated database beside the configured one, which is not changed; remove it at the end."""
     before = connection.settings_dict["NAME"]
     connection.settings_dict["TEST"]["NAME"] = f"bench_{before}"[:63]
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
@@ -212,7 +214,7 @@ def scratch_database() -> Iterator[None]:
 def served() -> Iterator[int]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     connections.close_all()
-    connection.close_pool()  # type: ignore[attr-defined]  # threads of its own, which a fork would lose
+    connection.close_pool()  # type: ignore[attr-defined]  # its threads would be lost in a fork
     process = multiprocessing.get_context("fork").Process(target=_serve, args=[listener], daemon=True)
     process.start()
     try:
@@ -230,7 +232,7 @@ def _serve(listener: socket.socket) -> None:
 
 
 def _short(sql: str) -> str:
-    """The kind of a statement and its table, without what stands in brackets."""
+    """Return the kind of a statement and its table, without the text in brackets."""
     while (outer := re.sub(r"\([^()]*\)", "", sql)) != sql:
         sql = outer
     words = sql.replace('"', "").split()

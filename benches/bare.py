@@ -1,9 +1,8 @@
-"""The API's work without the API, in two ways, to hold the API's cost against.
+"""The work of the API without the API, to compare its cost.
 
-`plain` is a bare Django view by the ORM: no REST framework, no permissions, no validation, no masking; it asks the same
-questions and does what the API does by the models' own verbs. `replay` has no ORM either: it executes, word for word,
-the statements that one call of the API was seen to execute, with the call's own run, and new ids where the call made
-some.
+`plain` is a bare Django view with the ORM: no REST framework, permissions, validation or masking. It runs the same
+queries and calls the verbs of the models. `replay` has no ORM either: it executes the recorded statements of one API
+call, with the call's own run, and new ids where the call created some.
 """
 
 import json
@@ -97,7 +96,7 @@ def _lines(user: Any, told: Any, run: Any) -> list[dict[str, Any]]:
     row = WorkflowExecution.objects.visible_to(user).select_related("workflow").without_payload().get(pk=run)
     named = {line["node_execution"] for line in told}
     there = set(row.node_executions.filter(pk__in=named).values_list("id", flat=True))
-    WorkflowExecution.objects.values("encrypted_secrets").get(pk=run)  # read, and not used: masking is the API's
+    WorkflowExecution.objects.values("encrypted_secrets").get(pk=run)  # read as in the API, but not used
     new = [
         ExecutionLog(workflow_execution=row, node_execution_id=UUID(line.pop("node_execution")), **line)
         for line in told

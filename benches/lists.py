@@ -1,7 +1,7 @@
-"""Time each list and filter of the API over the configured ledger, and name the index that answers it.
+"""Time each list and filter of the API on the configured ledger, and show the index that answers it.
 
-`python -m benches.lists [--calls 30]` calls the API in process, as staff who see all and as owners. It
-reads the configured database; the user, the token and the ownership that it needs are rolled back.
+`python -m benches.lists [--calls 30]` calls the API in process, as staff who see all rows and as owners. It reads the
+configured database; the user, the token and the ownership that it needs are rolled back.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import django
 from django.apps import apps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
-if not apps.ready:  # a second time, it would take the handlers of the logs away
+if not apps.ready:  # a second call would remove the handlers of the logs
     django.setup()
 
 from django.contrib.auth import get_user_model  # what follows needs Django
@@ -34,14 +34,14 @@ from pastetrader import startup
 from tokens.models import Scope, Token
 from workflows.models import Workflow
 
-OF_PARTITION = re.compile(r"execution_logs_\d+_\d+_(\w+)_idx\d*")  # PostgreSQL names these by itself
+OF_PARTITION = re.compile(r"execution_logs_\d+_\d+_(\w+)_idx\d*")  # names that PostgreSQL generates
 WHO = {"staff who see all": 0, "the owner of all workflows": 1, "the owner of every tenth workflow": 10}
-CHEAP = 100  # of PostgreSQL's units of cost: a hundred pages
+CHEAP = 100  # in PostgreSQL's units of cost: a hundred pages
 
 
 def addresses() -> Iterator[str]:
-    """Each list and filter, and the pairs that go together, with values that the ledger holds: common and rare ones, of
-    its first days, its middle and its last."""
+    """Yield each list and filter, and pairs of filters that are used together, with common and rare values, and times
+    at the beginning, the middle and the end of the ledger."""
     runs = WorkflowExecution.objects.exclude(status="pending")
     busy = Workflow.objects.annotate(runs=Count("executions")).order_by("-runs")
     ranked = list(busy.exclude(runs=0))
@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=30)
     calls = parser.parse_args().calls
     warnings.filterwarnings("ignore", "No directory at")  # of static files, which nobody asks for here
-    logging.getLogger("django.request").setLevel(logging.ERROR)  # what is not offered is told below
+    logging.getLogger("django.request").setLevel(logging.ERROR)  # failed requests are reported below
     if not WorkflowExecution.objects.exists() or not ExecutionLog.objects.exists():
         raise SystemExit("This ledger is empty: fill it with make seed.")
     with transaction.atomic():
@@ -148,7 +148,7 @@ def main() -> None:
 
 
 def own(user: Any, part: int) -> None:
-    """Every so manieth workflow; the planner is told, as autovacuum would tell it."""
+    """Make the user the owner of every `part`th workflow, and analyze the table as autovacuum would."""
     mine = list(Workflow.objects.order_by("id").values_list("pk", flat=True))[::part]
     Workflow.objects.update(owner=None)
     Workflow.objects.filter(pk__in=mine).update(owner=user)

@@ -27,16 +27,16 @@ from executions import ingest
 from executions.live import listener
 from executions.models import ExecutionLog
 
-RATE, BATCH = 1_000, 100  # lines a second, and in a call
+RATE, BATCH = 1_000, 100  # lines per second, and lines per call
 WRITERS = 8
-REST = 1.0  # seconds between two measurements, for what is still being cleared away
-BUSY = "watched, and busy"  # as the hub makes it for a run that is read all the time
+REST = 1.0  # seconds between two measurements, for pending cleanup
+BUSY = "watched, and busy"  # as the hub marks a run that it polls
 
 type Figures = dict[str, float]
 
 
 def write(ledger: Ledger, port: int, by: str, seconds: float, told: Any) -> None:
-    """Run in a process of its own: send to `told` the seconds of each call, and the lines per second reached."""
+    """Writer process: send the seconds of each call and the lines per second to the pipe `told`."""
     call = _by_api(ledger, port) if by == "api" else _by_copy(ledger)
     call()
     took, began = [], time.perf_counter()
@@ -74,7 +74,7 @@ def _by_copy(ledger: Ledger) -> Any:
 
 
 def measure(ledger: Ledger, port: int, asked: argparse.Namespace, seconds: float) -> Figures:
-    """Seconds of a call, lines a second, and seconds of processor that 10,000 lines took."""
+    """Return the seconds of a call, the lines per second, and the processor seconds for 10,000 lines."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     before = {name: _busy(process) for name, process in asked.processes.items()}
@@ -163,7 +163,7 @@ def _row(name: str, alone: Figures, seen: Figures) -> str:
 
 
 def notify(ledger: Ledger, seconds: float, rounds: int) -> None:
-    """Commits a second of 8 writers of single lines: unwatched, while another run is watched, and watched."""
+    """Measure the commits per second of 8 writers of single lines: unwatched, with another run watched, and watched."""
     other = ledger.running().pk
     sides = {"nobody watches": [], "another run is watched": [other], "watched": [ledger.run.pk], BUSY: [ledger.run.pk]}
     found: dict[str, list[float]] = {side: [] for side in sides}

@@ -21,7 +21,7 @@ from browser.screenshots import signed_in
 SKIPPED = {"runs-confirm", "login", "run-delete", "token-new", "api", "tokens"}
 NODES, LINES = 500, 100_000
 
-# In the page itself: nothing that speaks to it from outside is part of what is measured.
+# Runs in the page itself, so that the remote control is not part of the measurement.
 TIMES = """() => {
     const [way] = performance.getEntriesByType("navigation");
     const assets = performance.getEntriesByType("resource");

@@ -1,7 +1,7 @@
-"""Measures of how the code reads: openings of docstrings, names of functions, comments, sizes, types, private API.
+"""Measures of the code's readability: openings of docstrings, names of functions, comments, sizes, types, private API.
 
-The code is that of the PACKAGES without tests and migrations. `Any` is counted as a token of the source wherever it
-stands but in an import; how private API is counted, benches.private_api says.
+Covers the PACKAGES without tests and migrations. `Any` is counted as a token of the source, except in imports.
+benches.private_api explains how private API is counted.
 """
 
 import ast
@@ -18,7 +18,7 @@ from benches.private_api import SERVERS, find_private_uses
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pastetrader", "executions", "workflows", "tokens", "ledgerkit", "local_postgres")
 LEFT_OUT = {"tests", "migrations"}
-# A docstring that opens with one of these is a fragment: its verb, if there is one, comes later or never.
+# A docstring that begins with one of these words is a fragment without a verb, or with a late one.
 FRAGMENT = re.compile(
     r"(What|Of|Those|For|As|By|Who|Whoever|Whatever|Whose|Where|How|Whether|Which|That|To|In|None|With|Without)\b"
 )
@@ -33,8 +33,8 @@ class Measures:
     fragments: list[str] = field(default_factory=list)
     participles: list[str] = field(default_factory=list)
     functions: list[int] = field(default_factory=list)  # lines of each
-    modules: list[int] = field(default_factory=list)  # lines of each that are not empty
-    long_modules: list[str] = field(default_factory=list)  # of more than LONG lines, the empty ones too
+    modules: list[int] = field(default_factory=list)  # non-empty lines of each
+    long_modules: list[str] = field(default_factory=list)  # more than LONG lines, including empty ones
     comments: int = 0
     anys: list[str] = field(default_factory=list)
     private_uses: list[str] = field(default_factory=list)

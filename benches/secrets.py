@@ -1,7 +1,7 @@
-"""Measure masking: 10,000 log lines of a run with five secrets, with it and without, in turns.
+"""Measure masking: 10,000 log lines of a run with five secrets, with masking and without, alternately.
 
-`python -m benches.secrets [--lines 10000] [--rounds 5]` works in a database of its own beside the configured one. A
-line has a message of about a hundred characters with an address in it, and data of five keys.
+`python -m benches.secrets [--lines 10000] [--rounds 5]` uses its own database beside the configured one. A line has a
+message of about a hundred characters that contains an address, and data with five keys.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import django
 from django.apps import apps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
-if not apps.ready:  # a second time, it would take the handlers of the logs away
+if not apps.ready:  # a second call would remove the handlers of the logs
     django.setup()
 
 from django.contrib.auth import get_user_model  # what follows needs Django
@@ -51,7 +51,7 @@ def masked(rows: list[ExecutionLog]) -> None:
 
 
 def unmasked(rows: list[ExecutionLog]) -> None:
-    """All that ExecutionLogQuerySet does beside masking."""
+    """Insert the lines as ExecutionLogQuerySet does, without masking."""
     for row in rows:
         row.clean_text()
         cut(row.message)
@@ -60,7 +60,7 @@ def unmasked(rows: list[ExecutionLog]) -> None:
 
 
 def measure(write: Callable[[list[ExecutionLog]], None], rows: list[ExecutionLog]) -> tuple[float, float]:
-    """Milliseconds by the clock, and of this process's processor."""
+    """Return the elapsed milliseconds, and those of this process's processor time."""
     clock, work = time.perf_counter(), time.process_time()
     write(rows)
     return (time.perf_counter() - clock) * 1000, (time.process_time() - work) * 1000

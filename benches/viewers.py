@@ -1,4 +1,4 @@
-"""Viewers of a run, for benches.live: one process that reads many streams and throws away what it reads."""
+"""Viewers of a run, for benches.live: one process that reads many streams and discards the data."""
 
 import multiprocessing
 import os
@@ -15,15 +15,15 @@ from django.test import Client
 
 from benches.api import Ledger
 
-OF = ("api", "log", "page")  # whose stream is followed: the API's, that of a run's log page, that of the run's page
+OF = ("api", "log", "page")  # the stream: of the API, of a run's log page, of the run's page
 LINES = {"log": "", "page": "rows"}
 BEGUN = b"HTTP/1.1 200"
-SETTLED = 1.0  # seconds after the last of them was let in
-LEAST = 19  # of priority
+SETTLED = 1.0  # seconds after the last viewer was connected
+LEAST = 19  # lowest priority of a process (nice)
 
 
 class Viewers:
-    """No part of the product, and elsewhere where it is at work: they get what the machine has left."""
+    """Runs with the lowest priority, because real viewers run on other machines."""
 
     def __init__(self, port: int, request: bytes, number: int) -> None:
         context = multiprocessing.get_context("fork")
@@ -39,7 +39,7 @@ class Viewers:
 
     @property
     def busy(self) -> float:
-        """Seconds of processor."""
+        """Return the seconds of processor time."""
         return sum(psutil.Process(self.process.pid).cpu_times()[:2])
 
     def stop(self) -> None:

@@ -1,1 +1,1 @@
-"""The admin in a real browser: journeys as staff make them, pictures for the docs."""
+"""Tests of the admin in a real browser, and screenshots for the docs."""

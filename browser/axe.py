@@ -1,4 +1,4 @@
-"""WCAG 2.2 AA, as axe-core checks it: in light, in dark and on a phone's width."""
+"""WCAG 2.2 AA checks by axe-core: in the light and the dark scheme, and on a phone's width."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The Chromium that this machine has: nothing is downloaded."""
+"""Find the Chromium of this machine. Nothing is downloaded."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ MISSING = (
 
 
 def find() -> str | None:
-    """Its path. What CHROMIUM names, else the first of the usual names."""
+    """Return the path in the variable CHROMIUM, else the first of the usual names."""
     if named := os.environ.get("CHROMIUM"):
         return shutil.which(named)
     return next(filter(None, map(shutil.which, NAMES)), None)

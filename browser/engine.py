@@ -1,4 +1,4 @@
-"""An engine that knows only the API: it makes a workflow of two nodes and a run, and reports what becomes of them."""
+"""An engine that uses only the API: it creates a workflow of two nodes and a run, and reports their progress."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""The API against what a schema's reader may send it, and may not: `make fuzz`, and a short form of it in CI."""
+"""Fuzz tests of the API with schemathesis: `make fuzz`, and a short run in CI."""

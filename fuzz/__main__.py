@@ -1,6 +1,6 @@
-"""`python -m fuzz`: a server of its own with a small session in its ledger, schemathesis against it, away with both.
+"""`python -m fuzz`: start a server with a small ledger, run schemathesis against it, remove both.
 
-Options go on to `schemathesis run`. A traceback in the server's log is a fault too, whatever was answered.
+Options are passed to `schemathesis run`. A traceback in the server's log is a failure too, whatever the response was.
 """
 
 import os

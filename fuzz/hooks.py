@@ -15,7 +15,7 @@ from executions.tests.api import recording as there
 
 RUNS = [there.RUN, there.FAILED, there.CANCELLED]
 NODES = [there.RUN_LOAD, there.RUN_RANK, there.SPARE_LOAD]
-SCRATCH = "019ab0c4-0000-7000-8000-000000000003"  # a workflow that writes may change, where reads rely on the other
+SCRATCH = "019ab0c4-0000-7000-8000-000000000003"  # a workflow that write requests may change; reads use the other
 CALLS = count()
 
 
@@ -28,7 +28,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     if case.path_parameters and not case.meta.is_negative_at(In.PATH):
         _path(case)
     if case.path.endswith("/stream/") and not case.meta.is_negative_at(In.QUERY):
-        case.query = {**(case.query or {}), "wait": 0}  # else the answer of a run that has not ended has no end
+        case.query = {**(case.query or {}), "wait": 0}  # otherwise the stream of an active run never ends
     if case.query and not case.meta.is_negative_at(In.QUERY):
         _query(case)
     if isinstance(case.body, dict | list) and not case.meta.is_negative_at(In.BODY):
@@ -76,7 +76,7 @@ def _body(case: Any) -> None:
                 body["node"] = "rank" if len(body["node"]) % 2 else "load"
             case "createExecutionLogs":
                 body["node_execution"] = None
-                body.update({"id": str(uuid7())} if "id" in body else {})  # its time is within the last days
+                body.update({"id": str(uuid7())} if "id" in body else {})  # the time in the id has to be recent
             case "createWorkflow" | "replaceWorkflow" | "updateWorkflow" | "ensureWorkflow":
                 _graph(body)
 

@@ -1,4 +1,4 @@
-"""The product's own server as a process, in a folder of its own, and how a program speaks to it."""
+"""The product's own server as a process with its own folder, and HTTP requests to it."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from pastetrader.tests.live_server import ALL_SCOPES, ROOT
 
 
 class Ledger:
-    """A server with an empty database, and a token of its only user, whose password is `password`."""
+    """A server with an empty database, and a token of its only user, who has the password `password`."""
 
     def __init__(self, local: Path, name: str = "fuzz") -> None:
         self.local, self.log = local, local / "log"
         self.env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         self.env |= {"PASTETRADER_LOCAL": str(local), "PASTETRADER_DURABLE": "0"}
-        self.env["TOKEN_FAILURES"] = "0"  # wrong ones are tried by the hundred
+        self.env["TOKEN_FAILURES"] = "0"  # hundreds of wrong tokens are tried
         serve = [sys.executable, "manage.py", "serve", "--port", "0", "--no-demo"]
-        with self.log.open("w") as log:  # a pipe that nobody reads would stop the server once it is full
+        with self.log.open("w") as log:  # a pipe that is not read would block the server once it is full
             self.process = subprocess.Popen(
                 serve, cwd=ROOT, env=self.env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
             )

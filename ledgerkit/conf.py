@@ -66,7 +66,7 @@ class AppSettings:
     """The settings of one app, read once, and again after `override_settings`."""
 
     def __init__(self, name: str) -> None:
-        self.name = name  # of the dict
+        self.name = name  # the name of the setting
         setting_changed.connect(self._forget)
 
     def _forget(self, *, setting: str, **_kwargs: object) -> None:
@@ -102,15 +102,15 @@ class AppSettings:
 
 
 class LedgerkitSettings(AppSettings):
-    # Addresses that begin so have errors in JSON; None: those where `executions.api.urls` is included.
+    # Prefix of the addresses whose errors are JSON; None for the place where `executions.api.urls` is included.
     API_PREFIX = Text()
-    # JSON values of one body, objects and lists included: empty lists by the million are a few kilobytes of gzip.
+    # Maximum of JSON values in one body, including objects and lists: a million empty lists are a few kB of gzip.
     MAX_BODY_ELEMENTS = Number(500_000, least=1_000)
     # Bytes of one JSON document, as JSON in UTF-8: a larger one is refused.
     MAX_DOCUMENT_BYTES = Number(1_048_576, least=1_024)
     # Bytes of the texts and documents of one page, however many rows were requested: the next page continues there.
     MAX_PAGE_BYTES = Number(4_194_304, least=65_536)
-    # What the `type` of an error of the API begins with; its code follows.
+    # Prefix of the `type` of an API error; the code follows.
     PROBLEM_TYPE_PREFIX = Setting[str]("urn:pastetrader:problem:")
     # Keys that name a secret, in addition to those of workflows/secret_keys.py.
     SECRET_KEYS_EXTRA = Setting[list[str]]([])

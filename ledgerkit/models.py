@@ -1,4 +1,4 @@
-"""The rows that the shared parts of the API store."""
+"""Models of the shared parts of the API."""
 
 from datetime import timedelta
 

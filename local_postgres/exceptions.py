@@ -2,4 +2,4 @@ from django.db.utils import OperationalError
 
 
 class EmbeddedServerError(OperationalError):
-    """The embedded PostgreSQL cannot be used; the text says why and what to do."""
+    """The embedded PostgreSQL cannot be used. The message says why and what to do."""

@@ -1,4 +1,5 @@
-"""Lease on the server: everyone who needs it holds a shared lock. The kernel drops the locks of dead processes."""
+"""Lease on the server: every process that uses it holds a shared file lock. The kernel drops the locks of dead
+processes."""
 
 import fcntl
 import os
@@ -8,7 +9,7 @@ from pathlib import Path
 
 
 class Lease:
-    """One process's claim on the server. A forked child has none until it takes its own."""
+    """The lease of one process. A forked child has none until it takes its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -20,13 +21,13 @@ class Lease:
         return self._file is not None
 
     def take(self) -> None:
-        """Waits while the last one out is stopping the server."""
+        """Take the lease. Waits while the last process is stopping the server."""
         self._file = _open(self.path)
         fcntl.flock(self._file, fcntl.LOCK_SH)
 
     @contextmanager
     def give_back(self) -> Iterator[bool]:
-        """Gives the lease back; True means that nobody else holds one, and nobody can take one inside the block."""
+        """Release the lease. Yields True if no other process holds one; none can be taken inside the block."""
         file, self._file = self._file, None
         if file is None:
             yield False
@@ -37,7 +38,7 @@ class Lease:
             os.close(file)
 
     def _forget(self) -> None:
-        """The inherited file is the parent's very lock: closing it here leaves that lock alone, unlocking would not."""
+        """Close the file inherited from the parent without unlocking it: the lock belongs to the parent too."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -55,7 +56,8 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 
 @contextmanager
 def hold_inherited(path: Path) -> Iterator[int]:
-    """A lock to start a program with: held as long as it or a child of it lives, whoever can or cannot see them."""
+    """Hold a lock while starting a program. It lasts as long as the program or a child of it lives, in any
+    container."""
     file = _open(path)
     try:
         fcntl.flock(file, fcntl.LOCK_SH)
@@ -77,7 +79,8 @@ def _open(path: Path) -> int:
 
 
 def _became_alone(file: int) -> bool:
-    """Unlock first: of two who leave at once and both ask while holding, neither would get it."""
+    """Return whether no other process holds the lock. Unlocks first: two processes that leave at once and keep their
+    shared locks would both fail."""
     fcntl.flock(file, fcntl.LOCK_UN)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

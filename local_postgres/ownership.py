@@ -1,4 +1,4 @@
-"""Ownership of the embedded databases by a plain role, as which the application connects. The superuser only creates
+"""A plain role that owns the embedded databases and as which the application connects. The superuser only creates
 it."""
 
 from pathlib import Path
@@ -7,18 +7,18 @@ import psycopg
 from psycopg import sql
 
 OWNER = "pastetrader"
-# For clusters that were made when the application was superuser itself.
+# For clusters of earlier versions, in which the application was a superuser.
 GIVE = (Path(__file__).parent / "sql" / "give.sql").read_bytes()
 
 
 def make_role(connection: psycopg.Connection) -> None:
-    """`connection` is the superuser's, as everywhere here."""
+    """Create the role. `connection` is the superuser's in all functions here."""
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER]).fetchone():
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(OWNER)))
 
 
 def make_database(connection: psycopg.Connection, name: str) -> bool:
-    """The role's own. Whether it was there and is somebody else's."""
+    """Create the database, owned by the role. Return whether it existed with another owner."""
     found = connection.execute("SELECT datdba::regrole::text FROM pg_database WHERE datname = %s", [name]).fetchone()
     if found is None:
         database, owner = sql.Identifier(name), sql.Identifier(OWNER)
@@ -27,7 +27,8 @@ def make_database(connection: psycopg.Connection, name: str) -> bool:
 
 
 def give(connection: psycopg.Connection, name: str) -> None:
-    """The database `name`, to which `connection` is, and all in it to the role: wholly or not at all."""
+    """Make the role the owner of the database `name`, to which `connection` is connected, and of everything in it, in
+    one transaction."""
     database, owner = sql.Identifier(name), sql.Identifier(OWNER)
     with connection.transaction():
         connection.execute(GIVE)
@@ -35,7 +36,8 @@ def give(connection: psycopg.Connection, name: str) -> None:
 
 
 def allow_tests(connection: psycopg.Connection) -> None:
-    """Let the role of a test suite's cluster make databases, become roles that it makes, and turn triggers off."""
+    """Allow the role of a test cluster to create databases, to become roles that it creates, and to disable
+    triggers."""
     owner = sql.Identifier(OWNER)
     connection.execute(sql.SQL("ALTER ROLE {} CREATEDB CREATEROLE").format(owner))
     connection.execute(sql.SQL("GRANT SET ON PARAMETER session_replication_role TO {}").format(owner))

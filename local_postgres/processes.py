@@ -1,4 +1,4 @@
-"""PostgreSQL processes that work on a data folder. A process id alone proves nothing: it may have been reused."""
+"""PostgreSQL processes of a data folder. A process id alone proves nothing, as it may have been reused."""
 
 import os
 import time
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import psutil
 
-PATIENCE = 5.0  # seconds that orphans get to notice that their postmaster has died
+PATIENCE = 5.0  # seconds for orphans to notice that their postmaster is dead
 
 
 def is_postmaster(process: psutil.Process) -> bool:
-    """Its children rename themselves `postgres: ...`."""
+    """Return whether it is the main process; its children rename themselves `postgres: ...`."""
     command = process.cmdline()
     return bool(command) and not command[0].startswith("postgres:")
 
@@ -27,7 +27,7 @@ def find_postmaster(data_dir: Path) -> psutil.Process | None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """A zombie, as a container without an init keeps them, is not alive."""
+    """Return whether the process is running. A zombie, as in a container without init, is not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -35,7 +35,8 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def end_orphans(data_dir: Path) -> None:
-    """Children outlive a killed postmaster for a moment, and hold its shared memory; nobody may start beside them."""
+    """End children of a killed postmaster. They outlive it for a moment and hold its shared memory, so a new server
+    cannot start."""
     deadline = time.monotonic() + PATIENCE
     while orphans := list(_working_on(data_dir)):
         if time.monotonic() > deadline:
@@ -52,18 +53,19 @@ def _kill(processes: list[psutil.Process]) -> None:
 
 
 def _working_on(data_dir: Path) -> Iterator[psutil.Process]:
-    """A server and all its children stand in the data folder."""
+    """Yield the processes of the folder: the working directory of a server and its children is the data folder."""
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.name() == "postgres" and _stands_in(data_dir, process):
                 yield process
-        except psutil.Error:  # gone meanwhile, a zombie, or another user's
+        except psutil.Error:  # ended meanwhile, a zombie, or of another user
             continue
 
 
 def _stands_in(data_dir: Path, process: psutil.Process) -> bool:
-    """One folder has many spellings: links, and on macOS /tmp and the case of letters."""
+    """Return whether the working directory of the process is the folder. Compares the folders, not their names, because
+    of links and case-insensitive file systems."""
     try:
         return data_dir.samefile(process.cwd())
-    except OSError:  # one of the two folders is no more, or is none of ours to look at
+    except OSError:  # one of the folders was deleted or is not accessible
         return False

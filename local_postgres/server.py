@@ -1,4 +1,4 @@
-"""The embedded server, shared by every process that uses it: started by the first, stopped by the last one out."""
+"""The embedded server, shared by all processes that use it: the first one starts it, the last one stops it."""
 
 import threading
 from pathlib import Path
@@ -17,11 +17,12 @@ class EmbeddedServer:
         self.lease = Lease(data_dir.with_name(f"{data_dir.name}.lease"))
         self.starting = data_dir.with_name(f"{data_dir.name}.starting")
         self._joined = False
-        self._postmaster: psutil.Process | None = None  # of one that cannot be seen, there is none
+        self._postmaster: psutil.Process | None = None  # None if the process is not visible
         self._mutex = threading.Lock()
 
     def ensure(self, database: str | None) -> None:
-        """Cheap when all is well: it is asked before each connection, so that a killed server comes back."""
+        """Start the server if it is not running. Called before each connection, so that a killed server is started
+        again; fast if it is running."""
         with self._mutex:
             if self.lease.held and self._joined and self.cluster.is_up(self._postmaster):
                 return
@@ -55,7 +56,7 @@ _servers: dict[Path, EmbeddedServer] = {}
 
 
 def ensure(settings: dict[str, Any]) -> None:
-    """The server of these database settings is up; settings that name another server are none of our business."""
+    """Start the server if these database settings are those of the embedded one."""
     if embedded := settings.get("EMBEDDED"):
         data_dir = embedded["data_dir"]
         if data_dir not in _servers:
@@ -64,7 +65,8 @@ def ensure(settings: dict[str, Any]) -> None:
 
 
 def allow_tests(settings: dict[str, Any]) -> None:
-    """The application's role may make the databases of a test suite, where the server of these settings is embedded."""
+    """Prepare the server for the databases of a test suite, if these database settings are those of the embedded
+    one."""
     if embedded := settings.get("EMBEDDED"):
         _servers[embedded["data_dir"]].cluster.allow_tests()
 

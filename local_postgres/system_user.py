@@ -1,5 +1,5 @@
-"""System user that runs the embedded server: the current one, or, because PostgreSQL refuses to run as root, an account
-made for it."""
+"""System user that runs the embedded server: the current one; for root a separate account, because PostgreSQL refuses
+to run as root."""
 
 import logging
 import os
@@ -39,7 +39,7 @@ def own(path: Path) -> None:
 
 
 def open_the_way_to(path: Path) -> None:
-    """Let the account pass through the folders above `path`; it cannot list them, and files keep their own modes."""
+    """Let the account traverse the folders above `path`. It cannot list them, and the modes of files do not change."""
     for folder in path.parents if is_needed() else ():
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
@@ -57,9 +57,9 @@ def _entry() -> pwd.struct_passwd:
 def _make() -> pwd.struct_passwd:
     try:
         command = [_useradd(), "--system", "--shell", "/bin/false", NAME]
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words, no shell
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603  # fixed arguments, no shell
     except (OSError, subprocess.CalledProcessError) as exc:
-        if not _exists():  # another process may just have made it
+        if not _exists():  # another process may have created it meanwhile
             raise EmbeddedServerError(
                 f"PostgreSQL does not run as root, and useradd could not make the account {NAME} for it ({exc}). "
                 f"Make a system account {NAME}, or work as an ordinary user."
@@ -68,7 +68,7 @@ def _make() -> pwd.struct_passwd:
 
 
 def _useradd() -> str:
-    """Return where useradd is: a PATH without the folders for administrators is common."""
+    """Return the path of useradd, also if the PATH lacks the folders for administrators."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/local/sbin"])
     return shutil.which("useradd", path=path) or "useradd"
 

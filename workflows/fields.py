@@ -21,7 +21,7 @@ class DefinitionField(models.JSONField):
     mask: Callable[..., Any] = staticmethod(mask_document)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """The object shows what is stored, as a row that is read anew does."""
+        """Set the stored value in the object too, as if the row was read again."""
         value = self.as_stored(super().pre_save(model_instance, add))
         setattr(model_instance, self.attname, value)
         return value

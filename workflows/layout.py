@@ -16,7 +16,7 @@ from math import ceil, sqrt
 
 from . import graph
 
-type Order = list[list[int]]  # of the items of each column, from the top
+type Order = list[list[int]]  # the items of each column, from the top
 
 SWEEPS = 24  # over all columns, to have fewer crossings
 PATIENCE = 6  # sweeps without a gain
@@ -24,8 +24,8 @@ SWAPS = 8  # rounds of exchanging neighbours
 STRAIGHTENINGS = 6
 BEND = 0.45  # the height of a bend, where a box has 1
 STRAIGHT = 4  # weight of a bend's position, relative to a box
-STEPS = 2_000_000  # of work on crossings, about a second: a graph beyond that is drawn with more of them
-BENDS, FEW = 4, 2_000  # bends for each node, and how many there may be in any graph
+STEPS = 2_000_000  # steps of work to reduce crossings, about a second; a larger graph keeps more crossings
+BENDS, FEW = 4, 2_000  # bends per node, and the number that any graph may have
 
 
 @dataclass

@@ -19,7 +19,8 @@ _readers: list[Reader] = []
 
 
 def register_history(reader: Reader) -> Reader:
-    """Register what returns the `changes` of a row, and whether the list `is_cut` to the newest `shown`."""
+    """Register the function that returns the context of a history page: the `changes` of a row, and whether the list
+    `is_cut` to the newest `shown`."""
     _readers[:] = [reader]
     return reader
 

@@ -75,7 +75,7 @@ def size_fault(value: object) -> Any:
         return ""
     written = to_json(value)
     size, most = len(written), ledgerkit_settings.MAX_DOCUMENT_BYTES
-    if size * 4 > most:  # whatever the letters, else
+    if size * 4 > most:  # a character has at most 4 bytes
         size = len(written.encode("utf-8", "surrogatepass"))
     return format_lazy(TOO_LARGE, size=f"{size:,}", most=f"{most:,}", setting=DOCUMENT) if size > most else ""
 

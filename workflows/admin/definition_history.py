@@ -1,4 +1,4 @@
-"""Changes of definitions and tokens: the list of all, and what the history page of one workflow or token shows."""
+"""Changes of definitions and tokens: the list of all, and the history page of one workflow or token."""
 
 import json
 from collections import defaultdict
@@ -134,7 +134,8 @@ class ChangeView:
         self.more = max(len(row.rows) - ROWS, 0) + row.more
 
     def parts(self) -> Iterator[tuple[str, list[Field]]]:
-        """Yield each row's name, where it is not the subject's own, and its fields with what was and what is."""
+        """Yield the name of each row (empty if it is the subject itself) and its fields with the old and the new
+        value."""
         for part in self.row.rows[:ROWS]:
             name = "" if part["name"] == self.row.subject_name else part["name"] or ""
             yield name, [(field, _text(before), _text(after)) for field, (before, after) in self._fields(part)]

@@ -36,7 +36,7 @@ EXAMPLE = (
     '"edges": [{"source_node": "load", "target_node": "rank"}]}'
 )
 SHOWN = 20  # faults of one text
-# Sentences of the API, which itself speaks English alone; gettext() finds them by what they are.
+# Error texts of the API, which are English there. They are listed for makemessages.
 OF_THE_API = (
     gettext_noop("Expected a string."),
     gettext_noop("Expected a whole number."),
@@ -75,8 +75,8 @@ class WorkflowForm(ModelForm):
     description = Lines(label=_("description"), widget=forms.Textarea(attrs={"rows": 3, "cols": 80}))
     graph = Lines(label=_("graph"), widget=forms.Textarea(attrs={"rows": 18, "cols": 120, "spellcheck": "false"}))
 
-    is_preview = False  # it is looked at, not saved
-    refusal: Any = ""  # of the database, when the same form was to be saved a moment ago
+    is_preview = False  # shows the graph without saving
+    refusal: Any = ""  # the error of the previous attempt to save this form
     definition: Definition | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

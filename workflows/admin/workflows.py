@@ -36,7 +36,7 @@ IN_TRASH = _("It is in the trash already.")
 NOT_IN_TRASH = _("It is not in the trash.")
 BETWEEN = _("Another change came in between, so nothing was saved. Repeat yours.")
 PREVIEW = "_preview"
-ADDED = ("add_name", "add_type", "add_source", "add_target")  # fields of the form that the graph is added to by
+ADDED = ("add_name", "add_type", "add_source", "add_target")  # form fields that add a node or an edge
 
 
 class TrashFilter(ConstantFilter):

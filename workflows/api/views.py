@@ -176,7 +176,7 @@ class WorkflowViewSet(
             super().check_object_permissions(request, obj)
 
     def _mine_named(self, body: object) -> Workflow | None:
-        """Return the first workflow of the caller's own with the body's name. No other call makes one meanwhile."""
+        """Return the caller's first workflow with the name in the body. A lock prevents concurrent creation."""
         name = body.get("name") if isinstance(body, dict) else None
         if not isinstance(name, str):
             return None  # which the serializer refuses
