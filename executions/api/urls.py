@@ -10,6 +10,7 @@ from workflows.api.views import WorkflowViewSet
 
 from .schema.views import DocsView, SchemaView
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
+from .views.events import EventsViewSet
 from .views.history import HistoryOfExecutionViewSet
 from .views.logs import LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
@@ -42,6 +43,7 @@ of_node_execution.register("attempts", AttemptsOfNodeExecutionViewSet, "node-exe
 
 urlpatterns = [
     path("schema/", SchemaView.as_view(), name="schema"),
+    path("events/", EventsViewSet.as_view({"post": "report"}, basename="event"), name="events"),
     path("docs/", DocsView.as_view(), name="docs"),
     path("executions/stream/", stream_of_executions, name="execution-moves"),
     path("executions/<uuid:execution_id>/stream/", stream_of_execution, name="execution-stream"),

@@ -17,6 +17,8 @@ WITH_RAW_SQL = (
     "executions/ingest.py",
     "executions/retry.py",
     "executions/live/reader.py",
+    "executions/events/rows.py",
+    "executions/events/store.py",
     "executions/live/rights.py",
     "executions/live/listener.py",
     "pastetrader/management/commands/migrate.py",

@@ -11,7 +11,7 @@ from executions.api.serializers import ExecutionLogSerializer, NodeExecutionList
 from executions.live.stream import TYPE
 from ledgerkit.rest.preconditions import ContentETagMixin, PreconditionsMixin
 
-from . import examples, extensions, field_schemas, parameters, responses
+from . import examples, extensions, facts, field_schemas, parameters, responses
 
 type Schema = dict[str, Any]
 
@@ -59,6 +59,8 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         ]
 
     def _request_body(self) -> Schema | None:
+        if kinds := getattr(self.view, "fact_kinds", None):
+            return facts.request_body(kinds, self.registry, examples.requests(self.get_operation_id()))
         if not responses.takes_body(self.view, self.method) or not (body := self._body_component()):
             return None
         one = body.ref

@@ -83,6 +83,7 @@ nobody
 401 404 404 404 404 200 200 200 200 200 403 403 403 200 200 200 GET node-executions/{id}/attempts/{number}/
 
 401 200 200 200 200 200 200 200 200 200 403 403 403 200 200 200 GET logs/
+401 200 403 200 200 200 403 403 200 403 200 403 403 200 200 200 POST events/
 """
 
 # Which row {id} stands for: the name of one of the world's. Where nothing is said: of a noun, the first of these.
@@ -99,12 +100,13 @@ ROWS = {
     "GET node-executions/{id}/attempts/": "node retried",
     "GET node-executions/{id}/attempts/{number}/": "node retried",
 }
-BODIES: dict[str, dict[str, Any]] = {
+BODIES: dict[str, Any] = {
     "POST workflows/": {"name": "a new one"},
     "POST workflows/ensure/": {"name": "another new one"},
     "PUT workflows/{id}/": {"name": "another name"},
     "PATCH workflows/{id}/": {"description": "another one"},
     "POST executions/": {"workflow": "{workflow}", "trigger_type": "manual"},
+    "POST events/": [],
     "DELETE executions/{id}/": {"reason": "a rehearsal"},
     "POST executions/{id}/fail/": {"error_message": "went wrong"},
     "POST executions/{id}/nodes/": {"node": "unused"},

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from ledgerkit.db.models import uuid7
+
 # (method, path under /api/v1/, body or None, headers) → (status, body or None, headers)
 Answer = tuple[int, Any, dict[str, str]]
 Call = Callable[[str, str, Any, dict[str, str]], Answer]
@@ -21,7 +23,9 @@ CANCELLED, FAILED, DELETED = (f"019ab0c4-0000-7000-8000-00000000010{n}" for n in
 RUN_LOAD, RUN_RANK = "019ab0c4-0000-7000-8000-000000000111", "019ab0c4-0000-7000-8000-000000000112"
 SPARE_LOAD, SPARE_RANK = "019ab0c4-0000-7000-8000-000000000113", "019ab0c4-0000-7000-8000-000000000114"
 NOBODY = "019ab0c4-0000-7000-8000-0000000000ff"
+REPORTED, REPORTED_LOAD = (f"019ab0c4-0000-7000-8000-0000000002{n}" for n in ("01", "11"))
 CHOSEN = {
+    REPORTED, REPORTED_LOAD,
     WORKFLOW, LOAD, RANK, SPARE, RUN, CANCELLED, FAILED, DELETED, RUN_LOAD, RUN_RANK, SPARE_LOAD, SPARE_RANK, NOBODY,
 }  # fmt: skip
 CURSOR = "WyI3NDg6NzQ4OiIsIjc0ODo3NDg6IiwiIixbXSxmYWxzZV0="  # what an event's id looks like
@@ -58,6 +62,7 @@ class Recorder:
 def play(say: Recorder) -> None:
     define(say)
     run(say)
+    report(say)
     cursor = look(say)
     end(say)
     say("getExecutionMoves", "since an id", "GET", f"executions/stream/?wait=0&last_event_id={cursor}")
@@ -118,6 +123,24 @@ def run(say: Recorder) -> None:
     say("completeNodeExecution", "output", "POST", f"node-executions/{RUN_LOAD}/complete/", rows)
     say("skipNodeExecution", "node", "POST", f"node-executions/{RUN_RANK}/skip/")
     say("completeExecution", "output", "POST", f"executions/{RUN}/complete/", {"output_data": {"first": "GOOG"}})
+
+
+def report(say: Recorder) -> None:
+    of_node = {"id": REPORTED_LOAD, "workflow_execution": REPORTED}
+    new = {"id": REPORTED, "workflow": "Prices", "trigger_type": "event", "metadata": {"allow_concurrent": True}}
+    line = {"id": str(uuid7()), "workflow_execution": REPORTED, "level": "info", "message": "2368 rows"}
+    facts = [
+        {"kind": "execution.create", **new},
+        {"kind": "execution.start", "id": REPORTED, "at": "2026-11-20T21:00:00Z"},
+        {"kind": "node.create", "node": "load", **of_node},
+        {"kind": "node.start", "at": "2026-11-20T21:00:01Z", **of_node},
+        {"kind": "log", "node_execution": REPORTED_LOAD, "at": "2026-11-20T21:00:02Z", **line},
+        {"kind": "node.complete", "at": "2026-11-20T21:00:03Z", "output_data": {"rows": 2368}, **of_node},
+        {"kind": "execution.complete", "id": REPORTED, "at": "2026-11-20T21:00:04Z"},
+    ]
+    say("reportEvents", "a run", "POST", "events/", facts)
+    late = {"kind": "node.skip", "attempt": 1, **of_node}
+    say("reportEvents", "a refused fact", "POST", "events/", [late])
 
 
 def end(say: Recorder) -> None:

@@ -1,0 +1,184 @@
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from rest_framework import parsers, serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from executions.events import batch
+from executions.events.decode import Decoded, NotFacts, decode_array, decode_lines
+from executions.events.facts import KINDS
+from executions.events.moves import NO_RUN
+from executions.events.refusals import BadFact, Refusal
+from executions.models import ExecutionStatus, WorkflowExecution
+from executions.querysets import can_see
+from ledgerkit.conf import ledgerkit_settings
+from ledgerkit.db.json_validation import LARGE, has_more_elements
+from ledgerkit.db.pool import release_connection
+from ledgerkit.rest.http_methods import METHODS
+from ledgerkit.rest.idempotency import IdempotencyMixin
+from ledgerkit.rest.parsers import TooManyElements
+from ledgerkit.rest.schema import extend_schema
+from tokens.models import Scope, Token
+from tokens.permissions import limit_to_token
+from tokens.views import LedgerView
+from workflows.models import Workflow
+
+REPORT, CONTROL = Scope.EXECUTIONS_REPORT, Scope.EXECUTIONS_CONTROL
+CHANGE_RUN, CHANGE_NODE = "executions.change_workflowexecution", "executions.change_nodeexecution"
+# The scope that a token needs for a fact, and the permission of a session's user: those of the calls for one row.
+GRANTS: Mapping[str, tuple[str, str]] = {
+    "execution.create": (REPORT, "executions.add_workflowexecution"),
+    "execution.start": (REPORT, CHANGE_RUN),
+    "execution.complete": (REPORT, CHANGE_RUN),
+    "execution.fail": (REPORT, CHANGE_RUN),
+    "execution.cancel": (CONTROL, CHANGE_RUN),
+    "execution.retry": (CONTROL, CHANGE_RUN),
+    "node.create": (REPORT, "executions.add_nodeexecution"),
+    "node.start": (REPORT, CHANGE_NODE),
+    "node.complete": (REPORT, CHANGE_NODE),
+    "node.fail": (REPORT, CHANGE_NODE),
+    "node.skip": (REPORT, CHANGE_NODE),
+    "node.cancel": (CONTROL, CHANGE_NODE),
+    "node.retry": (CONTROL, CHANGE_NODE),
+    "log": (REPORT, "executions.add_executionlog"),
+}
+
+
+class FactsParser(parsers.BaseParser):
+    """Parser of a JSON array of facts."""
+
+    media_type = "application/json"
+    decode: Callable[..., Decoded] = staticmethod(decode_array)
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        body = stream.read()
+        if len(body) > LARGE:
+            release_connection()
+        if has_more_elements(body, ledgerkit_settings.MAX_BODY_ELEMENTS):
+            raise TooManyElements
+        try:
+            return self.decode(body)
+        except NotFacts as error:
+            raise ParseError(str(error)) from None
+
+
+class FactLinesParser(FactsParser):
+    """Parser of NDJSON, with a fact in each line."""
+
+    media_type = "application/x-ndjson"
+    decode = staticmethod(decode_lines)
+
+
+class RefusalSerializer(serializers.Serializer[Any]):
+    """A fact that was refused, and with it every other fact of its run in this call."""
+
+    index = serializers.IntegerField(help_text="Its place in the call, from 0.")
+    workflow_execution = serializers.UUIDField(allow_null=True, help_text="null where the fact does not name its run.")
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    current_state = serializers.ChoiceField(
+        ExecutionStatus.choices, allow_null=True, help_text="Of a refused move: the state that was found."
+    )
+    version = serializers.IntegerField(allow_null=True, help_text="Of a refused move: the version that was found.")
+
+
+class NoticeSerializer(serializers.Serializer[Any]):
+    """Somebody else has cancelled or retried the run."""
+
+    workflow_execution = serializers.UUIDField()
+    act = serializers.ChoiceField(["cancel", "retry"])
+    status = serializers.ChoiceField(ExecutionStatus.choices)
+    attempt = serializers.IntegerField()
+
+
+class OutcomeSerializer(serializers.Serializer[Any]):
+    """How many facts were applied, known already, or refused."""
+
+    applied = serializers.IntegerField()
+    known = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    refusals = RefusalSerializer(many=True)
+    notices = NoticeSerializer(many=True)
+
+
+@extend_schema(tags=["events"])
+class EventsViewSet(IdempotencyMixin, LedgerView, GenericViewSet[Any]):
+    """Many facts of many runs in one call."""
+
+    http_method_names = METHODS
+    parser_classes = [FactsParser, FactLinesParser]
+    serializer_class = OutcomeSerializer
+    reads = Scope.EXECUTIONS_READ
+    grants = {"report": (REPORT, CHANGE_RUN)}
+    fact_kinds = KINDS  # for the schema
+
+    @extend_schema(
+        operation_id="reportEvents",
+        summary="Report many facts of many runs",
+        description=(
+            "A JSON array, or NDJSON with a fact in each line: up to 10,000. The facts of one run are applied in their "
+            "order, and all of them or none; a refused one does not touch another run. Sent again, they change "
+            "nothing. `cancel` and `retry` need the scope `executions:control` too."
+        ),
+    )
+    def report(self, request: Request, **kwargs: Any) -> Response:
+        """Apply the facts, and say what became of them."""
+        decoded: Any = request.data
+        if not isinstance(decoded, Decoded):  # without a body there is nothing to parse
+            raise ParseError("Expected a list of facts.")
+        caller = batch.Caller(
+            user=request.user.pk,
+            runs=limit_to_token(WorkflowExecution.objects.visible_to(request.user), request),
+            workflows=limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id"),
+            may=cache(lambda kind, owner: check_may(request, kind, owner)),
+        )
+        outcome = batch.report(decoded.facts, decoded.refusals, caller)
+        return Response(
+            {
+                "applied": outcome.applied,
+                "known": outcome.known,
+                "refused": outcome.refused,
+                "refusals": [refusal_row(refusal) for refusal in outcome.refusals],
+                "notices": [notice_row(notice) for notice in outcome.notices],
+            }
+        )
+
+
+def check_may(request: Request, kind: str, owner: object) -> None:
+    """Raise BadFact unless the caller may report this of a run whose workflow has that owner: what the calls for one
+    row ask."""
+    scope, permission = GRANTS[kind]
+    if isinstance(request.auth, Token):
+        if scope not in request.auth.scopes:
+            raise BadFact("permission_denied", f"This token lacks the scope {scope}.")
+        if request.user.is_staff and owner != request.user.pk and not request.user.has_perm(permission):
+            detail = f"This is not yours, and your account lacks the permission {permission} to change it."
+            raise BadFact("permission_denied", detail)
+    elif not request.user.has_perm(permission):
+        raise BadFact("permission_denied", f"Your account lacks the permission {permission}.")
+    if kind.startswith("node.") and not can_see(request.user, "nodeexecution", owner):
+        raise BadFact("not_found", NO_RUN)
+
+
+def refusal_row(refusal: Refusal) -> dict[str, object]:
+    return {
+        "index": refusal.index,
+        "workflow_execution": refusal.run and str(refusal.run),
+        "code": refusal.code,
+        "detail": refusal.detail,
+        "current_state": refusal.current_state,
+        "version": refusal.version,
+    }
+
+
+def notice_row(notice: batch.Notice) -> dict[str, object]:
+    return {
+        "workflow_execution": str(notice.run),
+        "act": notice.act,
+        "status": notice.status,
+        "attempt": notice.attempt,
+    }

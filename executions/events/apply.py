@@ -1,0 +1,58 @@
+"""The facts of a run applied to its plan, in their order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from executions.exceptions import InvalidTransition
+
+from . import facts as kinds
+from .facts import Reported
+from .moves import NO_RUN, Plan
+from .refusals import BadFact
+from .retries import retry_node, retry_run
+
+# Each returns whether the fact is new.
+APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {
+    kinds.RunCreate: Plan.create_run,
+    kinds.RunStart: Plan.start_run,
+    kinds.RunComplete: Plan.end_run,
+    kinds.RunFail: Plan.end_run,
+    kinds.RunCancel: Plan.end_run,
+    kinds.RunRetry: retry_run,
+    kinds.NodeCreate: Plan.create_node,
+    kinds.NodeStart: Plan.start_node,
+    kinds.NodeComplete: Plan.end_node,
+    kinds.NodeFail: Plan.end_node,
+    kinds.NodeSkip: Plan.end_node,
+    kinds.NodeCancel: Plan.end_node,
+    kinds.NodeRetry: retry_node,
+    kinds.Line: Plan.add_line,
+}
+
+
+def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exception] | None:
+    """Apply the facts of a run. Return the index and the error of the first that is refused."""
+    slots = dict(plan.known.slots)
+    lines = len(plan.lines)
+    for each in reported:
+        try:
+            _apply(plan, each)
+        except (BadFact, InvalidTransition) as error:
+            plan.known.slots.clear()
+            plan.known.slots.update(slots)
+            for line in plan.lines[lines:]:
+                del plan.known.stored_lines[line[0]]
+            return each.index, error
+    return None
+
+
+def _apply(plan: Plan, reported: Reported) -> None:
+    fact = reported.fact
+    if type(fact) is not kinds.RunCreate:
+        if plan.run is None:
+            raise BadFact("not_found", NO_RUN)
+        plan.known.may(fact.kind, plan.run.owner)
+    if APPLY[type(fact)](plan, fact, reported):
+        plan.applied += 1
+    else:
+        plan.already_known += 1

@@ -1,0 +1,229 @@
+"""A body as facts: a JSON array, or NDJSON with a fact in each line. A fact that is not well-formed is refused by
+itself; of a body that is not JSON nothing can be said.
+
+msgspec decodes and checks types in one step. It is exact where it succeeds; what it refuses is read once more by the
+parser of the other calls, which names the place, and takes what msgspec does not: half characters in a report.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import RFC_4122, UUID
+
+import msgspec
+from django.core.exceptions import ValidationError
+
+from executions import partitions, report_texts, validators
+from executions.conf import executions_settings
+from ledgerkit.conf import ledgerkit_settings
+from ledgerkit.db import json_validation
+from ledgerkit.db.models import parse_uuid
+from ledgerkit.rest.query_params import safe_name
+
+from .facts import KINDS, AnyFact, Fact, Line, NodeCreate, Reported, RunCreate
+from .refusals import BadFact, Refusal
+
+MAX_FACTS = 10_000
+AHEAD = timedelta(minutes=5)  # a clock that is this fast is believed
+NUL = b"\\u0000"
+BY_KIND = {str(kind.__struct_config__.tag): kind for kind in KINDS}
+
+_facts = msgspec.json.Decoder(AnyFact)
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class NotFacts(ValueError):
+    """A body of which no fact can be read."""
+
+
+class Decoded(NamedTuple):
+    """`sent` has the texts of the facts as they were sent, for whoever redacts the server's log."""
+
+    facts: list[Reported]
+    refusals: list[Refusal]
+    sent: list[dict[str, Any]]
+
+
+def decode_array(body: bytes, *, imports: bool = False) -> Decoded:
+    """Return the facts of a JSON array. Raises NotFacts."""
+    try:
+        pieces: list[Any] = [bytes(piece) for piece in _array.decode(body)]
+    except msgspec.MsgspecError:  # maybe of one fact alone, such as NaN
+        pieces = [_Parsed(item) for item in _parse_list(body)]
+    return _decode(pieces, imports=imports)
+
+
+def decode_lines(body: bytes, *, imports: bool = False) -> Decoded:
+    """Return the facts of NDJSON. Raises NotFacts."""
+    return _decode([line for line in body.split(b"\n") if line and not line.isspace()], imports=imports)
+
+
+class _Parsed:
+    """A fact that the parser of the other calls has read."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def _parse_list(body: bytes) -> list[object]:
+    found = _parse(body)
+    if not isinstance(found, list):
+        raise NotFacts("Expected a list of facts.")
+    return found
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise NotFacts("The body is not JSON: expected a list of facts, or NDJSON with one in each line.") from None
+
+
+def _decode(pieces: list[Any], *, imports: bool) -> Decoded:
+    if len(pieces) > MAX_FACTS:
+        raise NotFacts(f"Expected at most {MAX_FACTS} facts in one call; found {len(pieces)}. Send several calls.")
+    decoded = Decoded([], [], [])
+    checks = _Checks(imports=imports)
+    for index, piece in enumerate(pieces):
+        try:
+            fact = _fact(piece)
+            texts = _texts(fact)
+            decoded.sent.append(dict(texts))
+            decoded.facts.append(Reported(index, fact, checks.check(fact, piece), texts))
+        except BadFact as error:
+            decoded.refusals.append(Refusal.of(index, _run_of(piece), error))
+    return decoded
+
+
+def _fact(piece: bytes | _Parsed) -> Any:
+    if isinstance(piece, bytes) and NUL not in piece and _is_flat(piece):
+        try:
+            return _facts.decode(piece)
+        except msgspec.MsgspecError:
+            pass  # once more, to say why
+    return _read_exactly(_value(piece))
+
+
+def _is_flat(piece: bytes) -> bool:
+    """Return whether the fact cannot be nested deeper than allowed, whatever it holds."""
+    return piece.count(b"[") + piece.count(b"{") <= json_validation.MAX_DEPTH
+
+
+def _value(piece: bytes | _Parsed) -> Any:
+    if isinstance(piece, _Parsed):
+        return piece.value
+    try:
+        return json.loads(piece)
+    except (ValueError, RecursionError):
+        raise BadFact("invalid", "This line is not JSON.") from None
+
+
+def _read_exactly(value: Any) -> Any:
+    """Return the fact, with the texts of its report made visible. Raises BadFact, which names the place."""
+    if not isinstance(value, dict):
+        raise BadFact("invalid", "Expected an object.")
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in BY_KIND:
+        raise BadFact("invalid", f"kind: expected one of: {', '.join(BY_KIND)}.")
+    names = list(BY_KIND[kind].__struct_fields__)
+    for name in value:
+        if name not in names and name != "kind":
+            raise BadFact("invalid", f"{safe_name(name)}: Unknown field: this fact takes {', '.join(names)}.")
+    value = report_texts.visible(value)
+    for pointer, fault in json_validation.iter_errors(value):
+        raise BadFact("invalid", f"{pointer}: {fault}")
+    try:
+        return msgspec.convert(value, BY_KIND[kind])
+    except msgspec.MsgspecError as error:
+        raise BadFact("invalid", _without_value(str(error))) from None
+
+
+def _without_value(sentence: str) -> str:
+    """Return what msgspec says without the value that was sent: it may be a misplaced secret."""
+    said, _at, place = sentence.rpartition(" - at `$.")
+    name = place.rstrip("`")
+    if not said:
+        return sentence
+    return f"{name}: {'not a value that is allowed here' if said.startswith('Invalid enum') else said}."
+
+
+class _Checks:
+    """Checks of what a type does not say, by one clock for the whole call."""
+
+    def __init__(self, *, imports: bool) -> None:
+        self.now = datetime.now(UTC)
+        self.imports = imports
+        self.small = ledgerkit_settings.MAX_DOCUMENT_BYTES // 4
+
+    def check(self, fact: Fact, piece: bytes | _Parsed) -> datetime | None:
+        """Return the fact's time. Raises BadFact."""
+        if isinstance(fact, Line):
+            self._check_id(fact.id)
+            if not self.imports:
+                self._check_age(fact.id)
+        elif isinstance(fact, RunCreate | NodeCreate):
+            self._check_id(fact.id)
+        if isinstance(fact, RunCreate):
+            _check_documents(fact)
+        if not isinstance(piece, bytes) or len(piece) > self.small:
+            _check_sizes(fact)
+        return None if fact.at is None else self._moment(fact.at)
+
+    def _moment(self, text: str) -> datetime:
+        try:
+            moment = json_validation.parse_utc_datetime(text)
+        except ValueError:
+            raise BadFact("invalid", f"at: {json_validation.MOMENT}.") from None
+        if moment > self.now + AHEAD:
+            raise BadFact("at_in_future", "at: more than five minutes after the server's time.")
+        return moment
+
+    def _check_id(self, id: UUID) -> None:
+        if id.version != 7 or id.variant != RFC_4122:
+            raise BadFact("invalid", "id: Expected a UUID version 7, whose first 48 bits are the time.")
+        try:
+            partitions.time_of(id)
+        except ValidationError:
+            raise BadFact("invalid", "id: The time inside this id lies beyond the year 9999.") from None
+
+    def _check_age(self, id: UUID) -> None:
+        days = executions_settings.LOG_ID_DAYS
+        if not timedelta(days=-1) < self.now - partitions.time_of(id) < timedelta(days=days):
+            raise BadFact("invalid", f"id: The time inside this id is not within the last {days} days.")
+
+
+def _check_documents(fact: RunCreate) -> None:
+    fact.metadata = validators.with_names(fact.metadata)  # type: ignore[assignment]  # a document as it was one
+    for field in ("context", "metadata"):
+        try:
+            validators.check(field, getattr(fact, field))
+        except ValidationError as error:
+            raise BadFact("invalid", " ".join(error.messages)) from None
+
+
+def _check_sizes(fact: Fact) -> None:
+    for name in fact.TEXTS:
+        if name not in report_texts.LIMITS and (too_large := json_validation.size_fault(getattr(fact, name))):
+            raise BadFact("too_large", f"{name}: {too_large}")
+
+
+def _texts(fact: Fact) -> dict[str, Any]:
+    """Return what is to be masked, by field. An error that says nothing is a sentence."""
+    texts = {name: getattr(fact, name) for name in fact.TEXTS}
+    if "error_message" in texts:
+        texts["error_message"], trace = report_texts.error(texts["error_message"], texts.get("error_traceback"))
+        if "error_traceback" in texts:
+            texts["error_traceback"] = trace
+    return texts
+
+
+def _run_of(piece: bytes | _Parsed) -> UUID | None:
+    """Return the run that a refused fact is about, if it says so: its other facts are refused too."""
+    try:
+        value = _value(piece)
+    except BadFact:
+        return None
+    if not isinstance(value, dict):
+        return None
+    of_run = str(value.get("kind", "")).startswith("execution.")
+    return parse_uuid(value.get("id" if of_run else "workflow_execution"))

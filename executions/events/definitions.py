@@ -1,0 +1,101 @@
+"""The workflows, nodes and graphs that facts name, by id or by name."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Func, Q, UUIDField
+
+from ledgerkit.db.models import parse_uuid
+from ledgerkit.db.names import nfc
+from workflows.models import Graph, Node
+
+CACHED = 256  # graphs of a process; a graph never changes
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRow:
+    id: UUID
+    owner: Any
+    is_active: bool
+    graph: UUID
+
+
+class GraphOfRuns:
+    """The graph that runs remember, by what facts ask of it."""
+
+    def __init__(self, stored: Graph) -> None:
+        self.stored = stored
+
+    @cached_property
+    def by_name(self) -> dict[str, UUID]:
+        return {nfc(node["name"]): UUID(node["id"]) for node in reversed(self.stored.nodes)}
+
+    @cached_property
+    def names(self) -> dict[UUID, str]:
+        return {UUID(node["id"]): node["name"] for node in self.stored.nodes}
+
+    @cached_property
+    def levels(self) -> dict[UUID, int]:
+        return self.stored.levels()
+
+
+_graphs: dict[UUID, GraphOfRuns] = {}
+
+
+def find_workflows(visible: Any, user: Any, wanted: Collection[str]) -> dict[str, WorkflowRow]:
+    """Return the workflows by what they are wanted by: an id, or a name of the caller's own, of several with one name
+    the first that was made. Their graphs are stored then."""
+    if not wanted:
+        return {}
+    ids = {id for name in wanted if (id := parse_uuid(name))}
+    named = Q(name__in={nfc(name) for name in wanted}, owner=user)
+    graph = Func(F("pk"), function="graph_of", output_field=UUIDField())
+    rows = visible.filter(Q(pk__in=ids) | named if len(ids) < len(wanted) else Q(pk__in=ids)).order_by("-pk")
+    found: dict[str, WorkflowRow] = {}
+    for id, name, *row in rows.values_list("id", "name", "owner_id", "is_active", graph):
+        found[str(id)] = found[name] = WorkflowRow(id, *row)
+    return found
+
+
+def graphs(ids: Iterable[UUID | None]) -> dict[UUID, GraphOfRuns]:
+    """Return these graphs, read once in a process."""
+    wanted = {id for id in ids if id is not None}
+    found = {id: graph for id in wanted if (graph := _graphs.get(id)) is not None}
+    if missing := wanted - found.keys():
+        read = {graph.pk: GraphOfRuns(graph) for graph in Graph.objects.filter(pk__in=missing)}
+        if len(_graphs) + len(read) > CACHED:
+            _graphs.clear()
+        _graphs.update(read)
+        found |= read
+    return found
+
+
+class Nodes:
+    """The nodes that facts name, of these workflows."""
+
+    def __init__(self, workflows: Collection[UUID], wanted: Collection[str], within: Iterable[GraphOfRuns]) -> None:
+        names = {nfc(name) for name in wanted}
+        ids = {id for name in wanted if (id := parse_uuid(name))}
+        ids |= {graph.by_name[name] for graph in within for name in names if name in graph.by_name}
+        self._by_id: dict[tuple[UUID, UUID], tuple[str, Any]] = {}
+        self._by_name: dict[tuple[UUID, str], UUID] = {}
+        among = Q(pk__in=ids) | Q(name__in=names, retired_at=None)
+        rows = Node.objects.filter(among, workflow__in=workflows).order_by()
+        columns = ("workflow_id", "id", "name", "retired_at", "retry_config")
+        for workflow, id, name, retired_at, retry_config in rows.values_list(*columns) if wanted else ():
+            self._by_id[workflow, id] = name, retry_config
+            if retired_at is None:
+                self._by_name[workflow, name] = id
+
+    def find(self, workflow: UUID, graph: GraphOfRuns | None, wanted: str) -> UUID | None:
+        """Return the node by its id or, first of the run's graph and then of today's, by its name."""
+        name = nfc(wanted)
+        choices = (parse_uuid(wanted), graph.by_name.get(name) if graph else None, self._by_name.get((workflow, name)))
+        return next((id for id in choices if id is not None and (workflow, id) in self._by_id), None)
+
+    def name_and_retries(self, workflow: UUID, node: UUID) -> tuple[str, Any]:
+        """Return the name and the retry_config of a node that find() has returned."""
+        return self._by_id[workflow, node]

@@ -1,0 +1,176 @@
+"""The facts that a call may bring, one class for each kind. A field without a default is required."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+Attempt = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Order = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Document = dict[str, Any]
+
+
+class Fact(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """`at` is the engine's own time. TEXTS are the fields that are masked before they are stored."""
+
+    TEXTS: ClassVar[tuple[str, ...]] = ()
+
+    at: str | None = None
+
+    @property
+    def run(self) -> UUID:
+        raise NotImplementedError
+
+    @property
+    def kind(self) -> str:
+        return str(self.__struct_config__.tag)
+
+    @property
+    def act(self) -> str:
+        """Return the verb, as the history and the refusals of transitions have it."""
+        return self.kind.rpartition(".")[2]
+
+
+class OfRun(Fact, kw_only=True):
+    id: UUID
+
+    @property
+    def run(self) -> UUID:
+        return self.id
+
+
+class OfNode(Fact, kw_only=True):
+    id: UUID
+    workflow_execution: UUID
+
+    @property
+    def run(self) -> UUID:
+        return self.workflow_execution
+
+
+class RunCreate(OfRun, kw_only=True, tag="execution.create"):
+    """`workflow` is an id or, of a workflow of the caller's own, a name."""
+
+    TEXTS: ClassVar = ("input_data", "context", "metadata")
+
+    workflow: str
+    trigger_type: Literal["schedule", "event", "manual"]
+    input_data: Document = {}
+    context: Document = {}
+    metadata: Document = {}
+
+
+class RunMove(OfRun, kw_only=True):
+    """A transition of a run. `attempt` is the one that it is about: the present one unless it is given."""
+
+    attempt: Attempt | None = None
+
+
+class RunStart(RunMove, kw_only=True, tag="execution.start"):
+    pass
+
+
+class RunComplete(RunMove, kw_only=True, tag="execution.complete"):
+    TEXTS: ClassVar = ("output_data",)
+
+    output_data: Any = None
+
+
+class RunFail(RunMove, kw_only=True, tag="execution.fail"):
+    TEXTS: ClassVar = ("error_message",)
+
+    error_message: str | None = None
+
+
+class RunCancel(RunMove, kw_only=True, tag="execution.cancel"):
+    TEXTS: ClassVar = ("reason",)
+
+    reason: str | None = None
+
+
+class RunRetry(RunMove, kw_only=True, tag="execution.retry"):
+    TEXTS: ClassVar = ("reason",)
+
+    reason: str | None = None
+
+
+class NodeCreate(OfNode, kw_only=True, tag="node.create"):
+    """`node` is an id or a name in the graph of the run."""
+
+    TEXTS: ClassVar = ("input_data",)
+
+    node: str
+    execution_order: Order | None = None
+    input_data: Document = {}
+
+
+class NodeMove(OfNode, kw_only=True):
+    """A transition of a node execution."""
+
+    attempt: Attempt | None = None
+
+
+class NodeStart(NodeMove, kw_only=True, tag="node.start"):
+    pass
+
+
+class NodeComplete(NodeMove, kw_only=True, tag="node.complete"):
+    TEXTS: ClassVar = ("output_data",)
+
+    output_data: Any = None
+
+
+class NodeFail(NodeMove, kw_only=True, tag="node.fail"):
+    TEXTS: ClassVar = ("error_message", "error_traceback")
+
+    error_message: str | None = None
+    error_traceback: str | None = None
+
+
+class NodeSkip(NodeMove, kw_only=True, tag="node.skip"):
+    pass
+
+
+class NodeCancel(NodeMove, kw_only=True, tag="node.cancel"):
+    TEXTS: ClassVar = ("reason",)
+
+    reason: str | None = None
+
+
+class NodeRetry(NodeMove, kw_only=True, tag="node.retry"):
+    TEXTS: ClassVar = ("reason",)
+
+    reason: str | None = None
+
+
+class Line(OfNode, kw_only=True, tag="log"):
+    """A log line. Its `at` is stored as its `timestamp`."""
+
+    TEXTS: ClassVar = ("message", "data")
+
+    node_execution: UUID | None = None
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+    data: Any = None
+
+
+KINDS: tuple[type[Fact], ...] = (
+    RunCreate, RunStart, RunComplete, RunFail, RunCancel, RunRetry,
+    NodeCreate, NodeStart, NodeComplete, NodeFail, NodeSkip, NodeCancel, NodeRetry,
+    Line,
+)  # fmt: skip
+AnyFact = (
+    RunCreate | RunStart | RunComplete | RunFail | RunCancel | RunRetry
+    | NodeCreate | NodeStart | NodeComplete | NodeFail | NodeSkip | NodeCancel | NodeRetry
+    | Line
+)  # fmt: skip
+
+
+class Reported(msgspec.Struct):
+    """A fact with its place in the call, its time as it was read, and its texts as they may be stored."""
+
+    index: int
+    fact: Any
+    at: datetime | None
+    texts: dict[str, Any]

@@ -1,0 +1,288 @@
+"""Facts applied to rows in memory, by the table of states that the verbs are held to. A refused fact raises, and the
+plan of its run is dropped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from executions import log_messages, refusal_reasons, report_texts, run_secrets
+from executions.exceptions import ConcurrentExecution, InvalidTransition, SecretsUnknown, StaleExecution
+from executions.secrets import MASK
+from executions.states import ACTIVE, ExecutionStatus
+
+from . import facts as kinds
+from .definitions import GraphOfRuns, Nodes, WorkflowRow
+from .facts import Reported
+from .refusals import BadFact
+from .rows import Ended, Entry, History, NodeRow, Row, RunRow
+
+S = ExecutionStatus
+TARGETS = {
+    "start": S.RUNNING, "complete": S.COMPLETED, "fail": S.FAILED, "skip": S.SKIPPED, "cancel": S.CANCELLED,
+    "retry": S.PENDING,
+}  # fmt: skip
+# What the end of a run makes of its pending and of its running nodes; None refuses it.
+SETTLED: dict[str, tuple[ExecutionStatus, ExecutionStatus | None]] = {
+    "complete": (S.SKIPPED, None),
+    "fail": (S.SKIPPED, S.CANCELLED),
+    "cancel": (S.CANCELLED, S.CANCELLED),
+}
+NO_RUN = "There is no run with this id, or none that you may see."
+NO_NODE = "This execution has no node execution with this id."
+NO_NODE_OF_WORKFLOW = "node: The workflow of this execution has no node with this id or name."
+NO_WORKFLOW = "workflow: There is none with this id, and none of your own with this name."
+INACTIVE = "workflow: This workflow is not active: activate it before you execute it."
+TAKEN = "A row with this id exists and is another: choose another id."
+
+
+@dataclass(slots=True)
+class Known:
+    """What was read for the facts of a call."""
+
+    now: datetime
+    runs: dict[UUID, RunRow]
+    nodes: dict[UUID, NodeRow]
+    line_nodes: dict[UUID, UUID]
+    workflows: dict[str, WorkflowRow]
+    graphs: dict[UUID, GraphOfRuns]
+    nodes_of_workflows: Nodes
+    slots: dict[UUID, UUID]
+    stored_lines: dict[UUID, UUID]
+    read_history: Callable[[], History]
+    may: Callable[[str, Any], None]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the facts of one run change."""
+
+    known: Known
+    id: UUID
+    run: RunRow | None
+    secrets: run_secrets.RunSecrets
+    secrets_before: frozenset[str] = frozenset()
+    secrets_error: Exception | None = None
+    nodes: dict[UUID, NodeRow] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    ended: dict[bool, list[Ended]] = field(default_factory=lambda: {True: [], False: []})  # of the run, of nodes
+    lines: list[tuple[Any, ...]] = field(default_factory=list)
+    late_nodes: list[UUID] = field(default_factory=list)
+    believed: dict[UUID, int] = field(default_factory=dict)  # the attempts that the caller takes to be the present ones
+    applied: int = 0
+    already_known: int = 0
+
+    # --- creations ----------------------------------------------------------
+    def create_run(self, fact: kinds.RunCreate, reported: Reported) -> bool:
+        workflow = self.known.workflows.get(fact.workflow) or self.known.workflows.get(fact.workflow.lower())
+        if self.run is not None:
+            if workflow is None or workflow.id != self.run.workflow:
+                raise BadFact("exists_with_other_content", TAKEN)
+            self.known.may(fact.kind, workflow.owner)
+            self.believed.setdefault(self.id, self.run.attempt if self.run.is_new else 1)
+            return False
+        if workflow is None:
+            raise BadFact("invalid", NO_WORKFLOW)
+        self.known.may(fact.kind, workflow.owner)
+        if not workflow.is_active:
+            raise BadFact("invalid", INACTIVE)
+        self.run = RunRow(
+            id=fact.id, workflow=workflow.id, owner=workflow.owner, graph=workflow.graph, is_new=True,
+            trigger_type=fact.trigger_type, created_at=reported.at or self.known.now, output_data=None,
+            error_message=None, allow_concurrent=fact.metadata.get("allow_concurrent") is True, **reported.texts,
+        )  # fmt: skip
+        self.entries.append(Entry(self.id, None, 1, None, S.PENDING, "create"))
+        return True
+
+    def create_node(self, fact: kinds.NodeCreate, reported: Reported) -> bool:
+        run = self.the_run
+        node = self.known.nodes_of_workflows.find(run.workflow, self.graph_of_run, fact.node)
+        if (there := self.nodes.get(fact.id) or self.known.nodes.get(fact.id)) is not None:
+            if there.run != self.id or there.node != node:
+                raise BadFact("exists_with_other_content", TAKEN)
+            if not there.is_new:
+                self.believed[fact.id] = 1
+            return False
+        if node is None:
+            raise BadFact("invalid", NO_NODE_OF_WORKFLOW)
+        if run.status not in ACTIVE:
+            raise InvalidTransition("add a node to", run.status)
+        self._check_secrets("save", run, reported.texts)
+        order = self._level(node) if fact.execution_order is None else fact.execution_order
+        name, retries = self.known.nodes_of_workflows.name_and_retries(run.workflow, node)
+        self.nodes[fact.id] = NodeRow(
+            id=fact.id, run=self.id, node=node, node_name=name, retry_config=retries, execution_order=order,
+            is_new=True, output_data=None,
+            error_message=None, error_traceback=None, created_at=reported.at or self.known.now, **reported.texts,
+        )  # fmt: skip
+        return True
+
+    def add_line(self, fact: kinds.Line, reported: Reported) -> bool:
+        if (of_run := self.known.stored_lines.get(fact.id)) is not None:
+            if of_run != self.id:
+                raise BadFact("exists_with_other_content", TAKEN)
+            return False
+        if fact.node_execution is not None and not self._has_node(fact.node_execution):
+            raise BadFact("invalid", f"node_execution: {NO_NODE}")
+        self._check_secrets(log_messages.ADD_LINE, self.the_run, reported.texts)
+        message = log_messages.cut(reported.texts["message"])
+        self.lines.append((
+            fact.id, self.id, fact.node_execution, fact.level, message, reported.texts["data"],
+            reported.at or self.known.now, message is not reported.texts["message"],
+        ))  # fmt: skip
+        self.known.stored_lines[fact.id] = self.id
+        return True
+
+    # --- transitions --------------------------------------------------------
+    def start_run(self, fact: kinds.RunStart, reported: Reported) -> bool:
+        run = self.the_run
+        if not self.is_new(run, None, fact):
+            return False
+        if not run.allow_concurrent and self.known.slots.setdefault(run.workflow, run.id) != run.id:
+            raise ConcurrentExecution("start", run.status, refusal_reasons.ANOTHER_RUNS, run.version)
+        run.started_at = reported.at or self.known.now
+        self.move(run, None, S.RUNNING, "start")
+        return True
+
+    def end_run(self, fact: Any, reported: Reported) -> bool:
+        run = self.the_run
+        if not self.is_new(run, None, fact):
+            return False
+        pending, running = SETTLED[fact.act]
+        still = sum(node.status == S.RUNNING for node in self.nodes_of_run())
+        if running is None and still:
+            raise InvalidTransition(fact.act, run.status, refusal_reasons.still_running(still), run.version)
+        run.ended_at = self._end_of(run, reported.at)
+        self._take_texts(run, reported, fact.act)
+        self.move(run, None, TARGETS[fact.act], fact.act, self.reason_of(reported))
+        for node in self.nodes_of_run():
+            if node.status in ACTIVE:
+                to = pending if node.status == S.PENDING else running
+                node.ended_at = max(run.ended_at, node.started_at or run.ended_at)
+                node.settled = True
+                self.move(node, node.id, to or S.RUNNING, fact.act, self.reason_of(reported))
+        run.failed_nodes = sum(node.status == S.FAILED for node in self.nodes_of_run())
+        if self.known.slots.get(run.workflow) == run.id:
+            del self.known.slots[run.workflow]
+        return True
+
+    def start_node(self, fact: kinds.NodeStart, reported: Reported) -> bool:
+        node = self.node_of(fact)
+        if not self.is_new(node, node.id, fact):
+            return False
+        self.check_run(node, fact.act, (S.RUNNING,))
+        node.started_at = reported.at or self.known.now
+        self.move(node, node.id, S.RUNNING, "start")
+        return True
+
+    def end_node(self, fact: Any, reported: Reported) -> bool:
+        node = self.node_of(fact)
+        if not self.is_new(node, node.id, fact):
+            return False
+        node.ended_at = self._end_of(node, reported.at)
+        self._take_texts(node, reported, fact.act)
+        self.move(node, node.id, TARGETS[fact.act], fact.act, self.reason_of(reported))
+        return True
+
+    # --- parts --------------------------------------------------------------
+    @property
+    def the_run(self) -> RunRow:
+        if self.run is None:
+            raise BadFact("not_found", NO_RUN)
+        return self.run
+
+    @property
+    def graph_of_run(self) -> GraphOfRuns | None:
+        graph = self.the_run.graph
+        return self.known.graphs.get(graph) if graph else None
+
+    def nodes_of_run(self) -> list[NodeRow]:
+        return list(self.nodes.values())
+
+    def node_of(self, fact: Any) -> NodeRow:
+        node = self.nodes.get(fact.id)
+        if node is None:
+            raise BadFact("not_found", NO_NODE)
+        return node
+
+    def _has_node(self, id: UUID) -> bool:
+        return id in self.nodes or self.known.line_nodes.get(id) == self.id
+
+    def _level(self, node: UUID) -> int:
+        level = self.graph_of_run.levels.get(node) if self.graph_of_run else None
+        if level is None:  # it came into the workflow after the run was made
+            self.late_nodes.append(node)
+            return 0
+        return level
+
+    def is_new(self, row: Row, node: UUID | None, fact: Any) -> bool:
+        """Return whether the fact is a transition to be made, False where it was made already. Raises what the verb
+        raises."""
+        act, to = fact.act, TARGETS[fact.act]
+        attempt = fact.attempt or self.believed.get(row.id, row.attempt)
+        transitions = row.TRANSITIONS  # type: ignore[attr-defined]  # of both kinds of rows
+        if attempt == row.attempt and to in transitions[ExecutionStatus(row.status)]:
+            return True
+        made = attempt + (act == "retry")
+        if self._was_made(node, made, act, to):
+            if act == "retry":
+                self._believe_retry(node, row.id, made)
+            return False
+        if attempt != row.attempt:
+            reason = refusal_reasons.attempt_replaced(attempt, row.attempt)
+            raise StaleExecution(act, row.status, reason, row.version)
+        raise InvalidTransition(act, row.status, "", row.version)
+
+    def _was_made(self, node: UUID | None, attempt: int, act: str, to: str) -> bool:
+        here = ((each.node, each.attempt, each.act, each.to_status) for each in self.entries)
+        if (wanted := (node, attempt, act, str(to))) in here:
+            return True
+        return not self.the_run.is_new and wanted in self.known.read_history().get(self.id, ())
+
+    def _believe_retry(self, node: UUID | None, row: UUID, attempt: int) -> None:
+        """From now on the caller speaks of this attempt; after the retry of a run also of those that its nodes had
+        then."""
+        self.believed[row] = attempt
+        if node is not None:
+            return
+        for of, number, act, _to in self.known.read_history().get(self.id, ()):
+            if of is None and (number, act) == (attempt, "retry"):
+                return
+            if of is not None:
+                self.believed[of] = number
+
+    def check_run(self, node: NodeRow, act: str, states: tuple[ExecutionStatus, ...]) -> None:
+        state = ExecutionStatus(self.the_run.status)
+        if state not in states:
+            raise InvalidTransition(act, node.status, refusal_reasons.run_is(state, act), node.version)
+
+    def _end_of(self, row: Row, at: datetime | None) -> datetime:
+        if at is not None and row.started_at is not None and at < row.started_at:
+            raise BadFact("end_before_start", f"at: before its start, which was at {row.started_at.isoformat()}.")
+        end = at or self.known.now
+        return max(end, row.started_at or end)
+
+    def _take_texts(self, row: Any, reported: Reported, act: str) -> None:
+        """Store what the fact tells in the row. An output of None is none."""
+        texts = {name: text for name, text in reported.texts.items() if name != "reason"}
+        self._check_secrets(act, row, texts)
+        for name, text in texts.items():
+            if name != "output_data" or text is not None:
+                setattr(row, name, text)
+
+    def _check_secrets(self, act: str, row: Row, texts: dict[str, Any]) -> None:
+        if self.secrets_error is not None and any(texts.values()):
+            raise SecretsUnknown(act, row.status, getattr(self.secrets_error, "reason", ""), row.version)
+
+    def reason_of(self, reported: Reported) -> str:
+        reason = reported.texts.get("reason")
+        if not reason:
+            return ""
+        return MASK if self.secrets_error is not None else report_texts.cut_to_limits("reason", reason)
+
+    def move(self, row: Row, node: UUID | None, to: ExecutionStatus, act: str, reason: str = "") -> None:
+        self.entries.append(Entry(self.id, node, row.attempt, str(row.status), str(to), act, reason))
+        row.status = to
+        row.version += 1
+        row.moves += 1

@@ -1,0 +1,35 @@
+"""What a call says of the facts that it did not take."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from ledgerkit.rest.problems import rule_for
+
+
+class BadFact(Exception):
+    """A fact that no state of its run would allow. `detail` says what to send instead."""
+
+    def __init__(self, code: str, detail: object) -> None:
+        super().__init__(code, str(detail))
+        self.code, self.detail = code, str(detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`run` is None where the fact does not say what run it is about."""
+
+    index: int
+    code: str
+    detail: str
+    run: UUID | None = None
+    current_state: str | None = None
+    version: int | None = None
+
+    @classmethod
+    def of(cls, index: int, run: UUID | None, error: Exception) -> "Refusal":
+        """Return the refusal for a BadFact or an InvalidTransition."""
+        if isinstance(error, BadFact):
+            return cls(index, error.code, error.detail, run)
+        rule = rule_for(type(error))
+        state, version = getattr(error, "state", None), getattr(error, "version", None)
+        return cls(index, rule.code if rule else "invalid", str(error), run, state, version)

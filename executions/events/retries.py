@@ -1,0 +1,94 @@
+"""The retry of a failed run, or of one failed node, in memory: as executions/retry.py does it to stored rows."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from executions import masking, refusal_reasons
+from executions.exceptions import InvalidTransition, SecretsUnknown
+from executions.states import ACTIVE, ExecutionStatus
+from workflows import graph
+from workflows.retry_config import retries_in
+
+from . import facts as kinds
+from .facts import Reported
+from .moves import Plan
+from .rows import KEPT, Ended, NodeRow, RunRow
+
+TEXTS = ("output_data", "error_message", "error_traceback")
+
+
+def retry_run(plan: Plan, fact: kinds.RunRetry, reported: Reported) -> bool:
+    """Retry the run, its failed nodes, and those that were skipped or cancelled because of them."""
+    run = plan.the_run
+    if not plan.is_new(run, None, fact):
+        return False
+    _check_secrets(plan, run)
+    nodes = sorted(plan.nodes_of_run(), key=lambda node: node.id)
+    failed = [node for node in nodes if node.status == ExecutionStatus.FAILED]
+    for node in failed:
+        if node.retry_count >= (most := retries_in(node.retry_config)):
+            reason = refusal_reasons.node_out_of(node.node_name, node.retry_count, most)
+            raise InvalidTransition("retry", run.status, reason, run.version)
+    reason = plan.reason_of(reported)
+    for node in [*failed, *_stopped_by(plan, failed, nodes)]:
+        _reset_node(plan, node, reason)
+    _keep_attempt(plan, run)
+    run.attempt += 1
+    run.failed_nodes = 0
+    _reset(run)
+    plan.move(run, None, ExecutionStatus.PENDING, "retry", reason)
+    return True
+
+
+def retry_node(plan: Plan, fact: kinds.NodeRetry, reported: Reported) -> bool:
+    """Retry a failed node of a run that has not ended."""
+    node = plan.node_of(fact)
+    if not plan.is_new(node, node.id, fact):
+        return False
+    plan.check_run(node, "retry", ACTIVE)
+    if node.retry_count >= (most := retries_in(node.retry_config)):
+        reason = refusal_reasons.node_out_of(node.node_name, node.retry_count, most)
+        raise InvalidTransition("retry", node.status, reason, node.version)
+    _check_secrets(plan, node)
+    _reset_node(plan, node, plan.reason_of(reported))
+    return True
+
+
+def _check_secrets(plan: Plan, row: RunRow | NodeRow) -> None:
+    if plan.secrets_error is not None:
+        raise SecretsUnknown("retry", row.status, getattr(plan.secrets_error, "reason", ""), row.version)
+
+
+def _stopped_by(plan: Plan, failed: Sequence[NodeRow], nodes: Sequence[NodeRow]) -> list[NodeRow]:
+    """Return the nodes that the run's own end settled, or that edges lead to from a failed node."""
+    others = [node for node in nodes if node.status in {ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED}]
+    if all(node.settled for node in others) or plan.graph_of_run is None:
+        return [node for node in others if node.settled]
+    after = graph.descendants([node.node for node in failed], plan.graph_of_run.stored.pairs)
+    return [node for node in others if node.settled or node.node in after]
+
+
+def _reset_node(plan: Plan, node: NodeRow, reason: str) -> None:
+    has_failed = node.status == ExecutionStatus.FAILED
+    if has_failed or node.started_at is not None:
+        _keep_attempt(plan, node)
+        node.attempt += 1
+    node.retry_count += has_failed
+    node.settled = False
+    node.error_traceback = None
+    _reset(node)
+    plan.move(node, node.id, ExecutionStatus.PENDING, "retry", reason)
+
+
+def _reset(row: RunRow | NodeRow) -> None:
+    row.started_at = row.ended_at = row.output_data = row.error_message = None
+
+
+def _keep_attempt(plan: Plan, row: RunRow | NodeRow) -> None:
+    """Keep what the attempt was, masked by what the run keeps secret now."""
+    texts: dict[str, Any] = {name: value for name in TEXTS if (value := getattr(row, name, KEPT)) is not KEPT}
+    run: UUID = plan.id
+    masking.mask([masking.FieldValues(run, texts)], "retry", new=True, known={run: plan.secrets})
+    ended = Ended(row.id, row.attempt, str(row.status), row.started_at, row.ended_at, texts)
+    plan.ended[isinstance(row, RunRow)].append(ended)

@@ -1,0 +1,69 @@
+"""Many facts in one call: what is stored, and what is answered."""
+
+from typing import Any
+
+import pytest
+
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.events.reporting import line, new_id, run_facts, send
+from workflows.models import Workflow
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def engine(api: Any, owner: Any) -> Any:
+    return api(owner)
+
+
+def test_a_whole_run_in_one_call(engine: Any, workflow: Workflow) -> None:
+    run, fetch = new_id(), new_id()
+    answer = send(engine, *run_facts(workflow, run, {"fetch": fetch, "rank": new_id()}, lines=3, input_data={"n": 1}))
+    assert answer == {"applied": 12, "known": 0, "refused": 0, "refusals": [], "notices": []}
+    row = WorkflowExecution.objects.get(pk=run)
+    assert (row.status, row.input_data, row.output_data, row.version) == ("completed", {"n": 1}, {"ok": True}, 3)
+    assert row.workflow_name == workflow.name
+    assert row.graph is not None
+    node = NodeExecution.objects.get(pk=fetch)
+    assert (node.status, node.node_name, node.execution_order, node.version) == ("completed", "fetch", 0, 3)
+    assert [each.message for each in ExecutionLog.objects.filter(workflow_execution=run)] == [
+        "line 0",
+        "line 1",
+        "line 2",
+    ]
+
+
+def test_its_history_is_that_of_single_calls(engine: Any, owner: Any, workflow: Workflow) -> None:
+    run = new_id()
+    send(engine, *run_facts(workflow, run, {"fetch": new_id()}))
+    entries = WorkflowExecution.objects.get(pk=run).history.order_by("happened_at", "id")
+    assert [(each.act, each.from_status, each.to_status, each.node_execution_id is None) for each in entries] == [
+        ("create", None, "pending", True),
+        ("start", "pending", "running", True),
+        ("start", "pending", "running", False),
+        ("complete", "running", "completed", False),
+        ("complete", "running", "completed", True),
+    ]
+    assert {(each.through, each.username, each.token_name) for each in entries} == {("api", "owner", "test")}
+
+
+def test_again_it_changes_nothing_and_says_so(engine: Any, workflow: Workflow) -> None:
+    facts = run_facts(workflow, new_id(), {"fetch": new_id()}, lines=2)
+    send(engine, *facts)
+    before = list(WorkflowExecution.objects.values()), list(NodeExecution.objects.values())
+    assert send(engine, *facts) == {"applied": 0, "known": len(facts), "refused": 0, "refusals": [], "notices": []}
+    assert (list(WorkflowExecution.objects.values()), list(NodeExecution.objects.values())) == before
+
+
+def test_half_of_it_is_new(engine: Any, workflow: Workflow) -> None:
+    facts = run_facts(workflow, new_id(), {"fetch": new_id()}, lines=2)
+    send(engine, *facts[:4])
+    answer = send(engine, *facts)
+    assert (answer["applied"], answer["known"], answer["refused"]) == (len(facts) - 4, 4, 0)
+    assert WorkflowExecution.objects.get().status == "completed"
+
+
+def test_a_line_of_a_run_that_has_ended(engine: Any, workflow: Workflow) -> None:
+    run = new_id()
+    send(engine, *run_facts(workflow, run))
+    assert send(engine, line(run, "late"))["applied"] == 1

@@ -1,0 +1,302 @@
+"""Facts that are refused: with their place, and with no effect on other runs."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.cast import permissions
+from executions.tests.events.reporting import URL, line, new_id, run_facts, send
+from executions.tests.factories import WorkflowExecutionFactory, in_state
+from ledgerkit.db.models import uuid7
+from workflows.models import Workflow
+
+pytestmark = pytest.mark.django_db
+
+CONCURRENT = {"metadata": {"allow_concurrent": True}}
+
+
+@pytest.fixture
+def engine(api: Any, owner: Any) -> Any:
+    return api(owner)
+
+
+def test_a_refused_fact_undoes_its_run_and_no_other(engine: Any, workflow: Workflow) -> None:
+    good, bad = new_id(), new_id()
+    late = {"kind": "execution.complete", "id": bad}
+    facts = [*run_facts(workflow, bad, {"fetch": new_id()}, lines=2), late | {"kind": "execution.fail"}]
+    answer = send(engine, *facts, *run_facts(workflow, good, lines=1))
+    assert (answer["applied"], answer["refused"]) == (4, 9)
+    assert answer["refusals"] == [
+        {
+            "index": 8,
+            "workflow_execution": bad,
+            "code": "invalid_transition",
+            "detail": "Cannot fail execution in completed state",
+            "current_state": "completed",
+            "version": 3,
+        }
+    ]
+    assert [str(pk) for pk in WorkflowExecution.objects.values_list("pk", flat=True)] == [good]
+    assert (NodeExecution.objects.count(), ExecutionLog.objects.count()) == (0, 1)
+
+
+BAD: list[tuple[dict[str, Any], str, str]] = [
+    ({"kind": "execution.begin"}, "invalid", "kind: expected one of: execution.create, "),
+    ({"kind": "log", "colour": "red"}, "invalid", "colour: Unknown field: this fact takes "),
+    ({"level": "loud"}, "invalid", "level: not a value that is allowed here."),
+    ({"message": 5}, "invalid", "message: Expected `str`, got `int`."),
+    ({"id": "5"}, "invalid", "id: Invalid UUID."),
+    ({"id": "9b2d7e30-6f0a-4a34-9d5e-53a3a1f7a001"}, "invalid", "id: Expected a UUID version 7"),
+    ({"id": "01800000-0000-7000-8000-000000000000"}, "invalid", "not within the last 90 days"),
+    ({"at": "yesterday"}, "invalid", "at: Expected a time as in ISO 8601"),
+    ({"at": (datetime.now(UTC) + timedelta(minutes=9)).isoformat()}, "at_in_future", "more than five minutes after"),
+    ({"data": {"a": float("nan")}}, "invalid", "/data/a: expected a finite number"),
+    ({"data": {"a": "\x00"}}, "invalid", "/data/a: the character NUL"),
+    (
+        {
+            "data": [
+                [
+                    [
+                        [
+                            [
+                                [
+                                    [
+                                        [
+                                            [
+                                                [
+                                                    [
+                                                        [
+                                                            [
+                                                                [
+                                                                    [
+                                                                        [
+                                                                            [
+                                                                                [
+                                                                                    [
+                                                                                        [
+                                                                                            [
+                                                                                                [
+                                                                                                    [
+                                                                                                        [
+                                                                                                            [
+                                                                                                                [
+                                                                                                                    [
+                                                                                                                        [
+                                                                                                                            [
+                                                                                                                                [
+                                                                                                                                    [
+                                                                                                                                        [
+                                                                                                                                            [
+                                                                                                                                                [
+                                                                                                                                                    [
+                                                                                                                                                        [
+                                                                                                                                                            [
+                                                                                                                                                                [
+                                                                                                                                                                    [
+                                                                                                                                                                        [
+                                                                                                                                                                            [
+                                                                                                                                                                                [
+                                                                                                                                                                                    [
+                                                                                                                                                                                        [
+                                                                                                                                                                                            [
+                                                                                                                                                                                                [
+                                                                                                                                                                                                    [
+                                                                                                                                                                                                        [
+                                                                                                                                                                                                            [
+                                                                                                                                                                                                                [
+                                                                                                                                                                                                                    [
+                                                                                                                                                                                                                        [
+                                                                                                                                                                                                                            [
+                                                                                                                                                                                                                                [
+                                                                                                                                                                                                                                    [
+                                                                                                                                                                                                                                        [
+                                                                                                                                                                                                                                            [
+                                                                                                                                                                                                                                                [
+                                                                                                                                                                                                                                                    [
+                                                                                                                                                                                                                                                        [
+                                                                                                                                                                                                                                                            [
+                                                                                                                                                                                                                                                                [
+                                                                                                                                                                                                                                                                    [
+                                                                                                                                                                                                                                                                        [
+                                                                                                                                                                                                                                                                            [
+                                                                                                                                                                                                                                                                                [
+                                                                                                                                                                                                                                                                                    []
+                                                                                                                                                                                                                                                                                ]
+                                                                                                                                                                                                                                                                            ]
+                                                                                                                                                                                                                                                                        ]
+                                                                                                                                                                                                                                                                    ]
+                                                                                                                                                                                                                                                                ]
+                                                                                                                                                                                                                                                            ]
+                                                                                                                                                                                                                                                        ]
+                                                                                                                                                                                                                                                    ]
+                                                                                                                                                                                                                                                ]
+                                                                                                                                                                                                                                            ]
+                                                                                                                                                                                                                                        ]
+                                                                                                                                                                                                                                    ]
+                                                                                                                                                                                                                                ]
+                                                                                                                                                                                                                            ]
+                                                                                                                                                                                                                        ]
+                                                                                                                                                                                                                    ]
+                                                                                                                                                                                                                ]
+                                                                                                                                                                                                            ]
+                                                                                                                                                                                                        ]
+                                                                                                                                                                                                    ]
+                                                                                                                                                                                                ]
+                                                                                                                                                                                            ]
+                                                                                                                                                                                        ]
+                                                                                                                                                                                    ]
+                                                                                                                                                                                ]
+                                                                                                                                                                            ]
+                                                                                                                                                                        ]
+                                                                                                                                                                    ]
+                                                                                                                                                                ]
+                                                                                                                                                            ]
+                                                                                                                                                        ]
+                                                                                                                                                    ]
+                                                                                                                                                ]
+                                                                                                                                            ]
+                                                                                                                                        ]
+                                                                                                                                    ]
+                                                                                                                                ]
+                                                                                                                            ]
+                                                                                                                        ]
+                                                                                                                    ]
+                                                                                                                ]
+                                                                                                            ]
+                                                                                                        ]
+                                                                                                    ]
+                                                                                                ]
+                                                                                            ]
+                                                                                        ]
+                                                                                    ]
+                                                                                ]
+                                                                            ]
+                                                                        ]
+                                                                    ]
+                                                                ]
+                                                            ]
+                                                        ]
+                                                    ]
+                                                ]
+                                            ]
+                                        ]
+                                    ]
+                                ]
+                            ]
+                        ]
+                    ]
+                ]
+            ]
+        },
+        "invalid",
+        "nested deeper",
+    ),
+    ({"node_execution": new_id()}, "invalid", "This execution has no node execution with this id."),
+    ({"workflow_execution": new_id()}, "not_found", "There is no run with this id"),
+]
+
+
+@pytest.mark.parametrize(("change", "code", "detail"), BAD)
+def test_a_bad_line(engine: Any, workflow: Workflow, change: dict[str, Any], code: str, detail: str) -> None:
+    run = str(WorkflowExecutionFactory(workflow=workflow).pk)
+    answer = send(engine, line(run, "one") | change, line(new_id(), "two"))
+    refusal = answer["refusals"][0]
+    assert (refusal["index"], refusal["code"]) == (0, code)
+    assert detail in refusal["detail"]
+    assert ExecutionLog.objects.count() == 0
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[", '{"kind": "log"}', "nonsense"])
+def test_a_body_of_which_no_fact_can_be_read(engine: Any, body: str) -> None:
+    response = engine.post(URL, body, content_type="application/json")
+    assert response.status_code == 400
+
+
+def test_too_many_facts(engine: Any) -> None:
+    assert "at most 10000 facts" in send(engine, *[{}] * 10_001, status=400)["detail"]
+
+
+def test_an_end_before_its_start(engine: Any, workflow: Workflow) -> None:
+    run = new_id()
+    start, *_rest, end = run_facts(workflow, run)[1:]
+    create = run_facts(workflow, run)[0]
+    answer = send(engine, create, start | {"at": "2026-11-01T10:00:00Z"}, end | {"at": "2026-11-01T09:59:59.999Z"})
+    assert [(each["index"], each["code"]) for each in answer["refusals"]] == [(2, "end_before_start")]
+
+
+def test_a_second_run_at_once(engine: Any, workflow: Workflow) -> None:
+    first, second, third = new_id(), new_id(), new_id()
+    answer = send(
+        engine,
+        *run_facts(workflow, first)[:2],
+        *run_facts(workflow, second),
+        *run_facts(workflow, third, **CONCURRENT),
+        {"kind": "execution.complete", "id": first},
+    )
+    assert (answer["applied"], answer["refusals"]) == (9, [])  # run by run: the first had ended
+    WorkflowExecutionFactory(workflow=workflow).start()
+    answer = send(engine, *run_facts(workflow, new_id()), *run_facts(workflow, new_id(), **CONCURRENT))
+    assert [(each["index"], each["code"]) for each in answer["refusals"]] == [(1, "concurrent_execution")]
+    assert answer["applied"] == 3
+
+
+def test_an_earlier_attempt(engine: Any, workflow: Workflow) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
+    run.retry()
+    fact = {"kind": "execution.complete", "id": str(run.pk), "attempt": 1}
+    answer = send(engine, fact)
+    assert answer["refusals"][0]["code"] == "stale_execution"
+    assert answer["notices"] == [{"workflow_execution": str(run.pk), "act": "retry", "status": "pending", "attempt": 2}]
+    assert send(engine, fact | {"kind": "execution.fail", "error_message": "again"})["known"] == 1
+
+
+def test_the_engine_hears_of_a_cancel(engine: Any, workflow: Workflow) -> None:
+    run, id = new_id(), new_id()
+    send(engine, *run_facts(workflow, run, {"fetch": id})[:4])
+    WorkflowExecution.objects.get(pk=run).cancel()
+    answer = send(engine, line(run, "still here"))
+    assert answer["applied"] == 1
+    assert answer["notices"] == [{"workflow_execution": run, "act": "cancel", "status": "cancelled", "attempt": 1}]
+    answer = send(engine, {"kind": "node.complete", "id": id, "workflow_execution": run})
+    assert (answer["refusals"][0]["code"], answer["refusals"][0]["current_state"]) == (
+        "invalid_transition",
+        "cancelled",
+    )
+
+
+def test_what_belongs_to_others_is_not_there(api: Any, stranger: Any, workflow: Workflow) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow)
+    answer = send(
+        api(stranger), {"kind": "execution.start", "id": str(run.pk)}, run_facts(workflow, new_id())[0],
+        run_facts(workflow, str(run.pk))[0],
+    )  # fmt: skip
+    assert [each["code"] for each in answer["refusals"]] == ["not_found", "invalid"]
+    run.refresh_from_db()
+    assert run.status == "pending"
+
+
+def test_scopes_count_fact_by_fact(api: Any, owner: Any, workflow: Workflow) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow)
+    cancel = {"kind": "execution.cancel", "id": str(run.pk)}
+    engine = api(owner, scopes=["executions:report"])
+    answer = send(engine, cancel, *run_facts(workflow, new_id()))
+    assert [(each["index"], each["code"]) for each in answer["refusals"]] == [(0, "permission_denied")]
+    assert answer["applied"] == 3
+    assert send(api(owner), cancel)["applied"] == 1
+
+
+def test_staff_need_the_permission_to_change_what_is_not_theirs(api: Any, teammate: Any, workflow: Workflow) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow)
+    fact = {"kind": "execution.start", "id": str(run.pk)}
+    assert send(api(teammate), fact)["refusals"][0]["code"] == "permission_denied"
+    teammate.user_permissions.add(*permissions("change_workflowexecution"))
+    assert send(api(teammate), fact)["applied"] == 1
+
+
+def test_a_token_bound_to_another_workflow(api: Any, owner: Any, workflow: Workflow) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow)
+    bound = api(owner, bound_to=[uuid7()])
+    answer = send(bound, {"kind": "execution.start", "id": str(run.pk)}, run_facts(workflow, new_id())[0])
+    assert [each["code"] for each in answer["refusals"]] == ["not_found", "invalid"]
