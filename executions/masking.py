@@ -98,18 +98,20 @@ def mask_body(body: object, run: UUID | None) -> object:
     ValidationError of mask() for secrets that are too long or too many."""
     extra = extra_keys()
     found: set[str] = set()
+    places: list[str] = []
     for item in body if isinstance(body, list) else [body]:
         for name, value in item.items() if isinstance(item, dict) else ():
             if secrets := find_secret_values(value, extra):
                 secret_limits.check_lengths(name, value, secrets, extra)
                 found |= secrets
+                places.append(name)
     try:
         known = read_known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
     except SecretsUnknown:  # mask() raises it later, with the row that it refuses
         return body
     release_connection()
     if found - known.values:
-        secret_limits.check_number("body", known.values, found)
+        secret_limits.check_number(places[0], known.values, found)
     scrubber = Scrubber(known.values | found, extra)
     clean = scrubber.document(body)
     body_masking.remember(body, clean, scrubber, frozenset(found))

@@ -11,7 +11,7 @@ from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.conf import ledgerkit_settings
-from ledgerkit.db.json_validation import has_more_elements
+from ledgerkit.db.json_validation import LARGE, has_more_elements
 from ledgerkit.rest import parsers
 from workflows.secret_keys import LONGEST_KEPT, _names_secret
 
@@ -44,9 +44,11 @@ def test_a_secret_that_is_too_long_is_refused_at_its_place(client: Any, workflow
 
 def test_more_secrets_than_a_run_may_have_are_refused(client: Any, workflow: Any, settings: Any) -> None:
     settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_MAX": 3}
-    answer = create(client, workflow, input_data={"secrets": [f"secret-{n}" for n in range(4)]})
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/input_data")
-    assert "a run has at most 3 secrets" in answer.json()["errors"][0]["detail"]
+    secrets = [f"secret-{n}" for n in range(4)]
+    for large in ("", "x" * LARGE):  # a large body is masked before the run is made
+        answer = create(client, workflow, metadata={"note": large}, input_data={"secrets": secrets})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/input_data")
+        assert "input_data: a run has at most 3 secrets" in answer.json()["errors"][0]["detail"]
     assert not WorkflowExecution.objects.exists()
 
 
