@@ -14,7 +14,8 @@ def _state(error: InvalidTransition) -> dict[str, object]:
 
 
 def _redact_log(request: Request, kwargs: dict[str, object]) -> None:
-    """Give the server's log the secrets that the text of an unexpected exception may repeat."""
+    """Attach a scrubber to the request, because the text of an unexpected exception may repeat secrets of the
+    request."""
     django_request(request).scrubber = log_redaction.scrubber(request, kwargs)  # type: ignore[attr-defined]  # an attribute of ours
 
 

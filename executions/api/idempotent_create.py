@@ -1,5 +1,5 @@
-"""New rows over HTTP. One that is there already, under its id and with the same content, is answered and not made
-again: a caller that chose the id may repeat the request without a key."""
+"""Creation of rows that a client may repeat. If a row with the same id and content exists, it is returned and not
+created again, so a client that chose the id can repeat the request without an Idempotency-Key."""
 
 from decimal import Decimal
 from typing import Any, cast
@@ -14,9 +14,9 @@ from rest_framework.response import Response
 from executions import log_messages, masking
 from executions.models import ExecutionLog
 
-# Not compared where it is left out: what it was then nobody can say again. A line without a time got that of its call,
-# a node execution without a place that of its node in the graph; and `start` is what to do, and of no row.
-UNTOLD = {"id", "start", "timestamp", "execution_order"}
+# Set by the server if omitted, so a repeated request cannot be compared on these: the time of a line is that of its
+# call, the order of a node execution that of its node in the graph. `start` is an instruction, not a field.
+SERVER_DEFAULTS = {"id", "start", "timestamp", "execution_order"}
 
 
 class IdTaken(exceptions.APIException):
@@ -26,46 +26,46 @@ class IdTaken(exceptions.APIException):
 
 
 class CreateMixin:
-    """Mixin that creates rows for a viewset; `belongs_to` returns the row whose permission counts."""
+    """Mixin that creates rows for a viewset."""
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         view: Any = self
         serializer = view.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        view.check_object_permissions(request, self.belongs_to(serializer.validated_data))
-        return self._again(serializer) or self._made(serializer)
+        view.check_object_permissions(request, self.permission_target(serializer.validated_data))
+        return self._existing_response(serializer) or self._create(serializer)
 
     def save(self, serializer: Any) -> None:
-        """A refusal by the database leaves whatever transaction is around it usable."""
+        """Save in a savepoint, so that an error of the database does not break an outer transaction."""
         with transaction.atomic():
             serializer.save()
 
-    def found(self, row: Any, content: dict[str, Any]) -> None:
-        """Handle a request for a row that exists. Does nothing unless a view overrides it."""
+    def on_existing(self, row: Any, content: dict[str, Any]) -> None:
+        """Handle a repeated request for a row that exists. Does nothing by default."""
 
-    def _made(self, serializer: Any) -> Response:
+    def _create(self, serializer: Any) -> Response:
         try:
             self.save(serializer)
-        except IntegrityError:  # which constraint spoke does not tell whether somebody has just made this very row
-            if (again := self._again(serializer)) is None:
+        except IntegrityError:  # a concurrent request may have created this row
+            if (again := self._existing_response(serializer)) is None:
                 raise
             return again
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
-    def _again(self, serializer: Any) -> Response | None:
-        """The answer where the row is there already."""
+    def _existing_response(self, serializer: Any) -> Response | None:
+        """Return the response if the row exists, else None."""
         content, view = serializer.validated_data, cast("Any", self)
-        for row in self.there([content]).values():
-            self.found(row, content)
+        for row in self.existing_rows([content]).values():
+            self.on_existing(row, content)
             return Response(view.get_serializer(row).data)
         return None
 
-    def belongs_to(self, content: Any) -> Any:
-        """The row that the new one will belong to: the run of the address, or what the body names."""
+    def permission_target(self, content: Any) -> Any:
+        """Return the object whose permission is checked: the run in the path, or the workflow in the body."""
         return self.execution if hasattr(self, "execution") else content["workflow"]
 
-    def there(self, contents: list[dict[str, Any]]) -> dict[UUID, Any]:
-        """Return the rows that exist already, by id. Raises IdTaken where one differs."""
+    def existing_rows(self, contents: list[dict[str, Any]]) -> dict[UUID, Any]:
+        """Return the rows that exist, by id. Raises IdTaken if one has other content."""
         view: Any = self
         chosen = {content["id"]: content for content in contents if "id" in content}
         found = {row.pk: row for row in view.get_queryset().filter(pk__in=chosen)} if chosen else {}
@@ -76,13 +76,13 @@ class CreateMixin:
 
 
 def _stored_row(content: dict[str, object]) -> dict[str, object]:
-    """Return the fields that are stored, without those that only say what to do with the new row."""
+    """Return the fields that are stored, without instructions."""
     return {name: value for name, value in content.items() if name != "start"}
 
 
 def _defaults(serializer: Any, model: Any) -> dict[str, object]:
-    """Return the values of omitted fields, of those whose default is always the same."""
-    fields = {name: field for name, field in serializer.fields.items() if name not in UNTOLD}
+    """Return the values of omitted fields that have a constant default."""
+    fields = {name: field for name, field in serializer.fields.items() if name not in SERVER_DEFAULTS}
     optional = [field.source for field in fields.values() if not (field.read_only or field.required)]
     return {name: model._meta.get_field(name).get_default() for name in optional}
 
@@ -103,8 +103,7 @@ def _holds(row: Model, name: str, value: object) -> bool:
 
 
 def _as_jsonb(value: object) -> object:
-    """Return a value that compares as PostgreSQL's jsonb does: 1 and 1.0 are equal, as it compares digits; true is no
-    number."""
+    """Return a value that compares like jsonb in PostgreSQL: 1 and 1.0 are equal, true is not a number."""
     match value:
         case dict():
             return {name: _as_jsonb(item) for name, item in value.items()}

@@ -1,4 +1,4 @@
-"""Redaction of the server's log for a request that failed: an exception's text may repeat any input."""
+"""Redaction of the server's log for a failed request: the text of an exception may repeat any input."""
 
 from typing import Any
 
@@ -15,16 +15,17 @@ KEY = "Idempotency-Key"
 
 
 def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
-    """Knows the values under keys that name a secret in the headers, the cookies and the body, as far as it was read,
-    and those of the run that the address names."""
+    """Return a scrubber for the values under keys that name a secret in the headers, the cookies and the parsed body,
+    and for the secrets of the run in the path."""
     extra = tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)
     sent = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
-    body = getattr(request, "_full_data", None)  # `data` would read it now, which may be what broke down
+    body = getattr(request, "_full_data", None)  # `data` would parse the body now, which may be what failed
     return Scrubber(find_secret_values([sent, body], extra) | body_masking.found() | _secrets_of_run(kwargs), extra)
 
 
 def _secrets_of_run(kwargs: dict[str, Any]) -> frozenset[str]:
-    """Nothing where the database does not answer: what it was told last was clear of secrets before."""
+    """Return the secrets of the run in the path; none if the database does not answer, because the texts that it
+    returned before were masked."""
     id = kwargs.get("execution_id") or kwargs.get("node_execution_id") or kwargs.get("pk")
     if connection.needs_rollback or id is None:
         return frozenset()

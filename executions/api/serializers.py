@@ -1,4 +1,4 @@
-"""Rows of the ledger as JSON. What a verb changes is read-only here; payloads are left out of lists."""
+"""Serializers of the ledger's rows. Fields that a transition changes are read-only; lists have no payloads."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -43,7 +43,7 @@ STAMPS = ["attempt", "version", "created_at", "updated_at"]
 
 
 class OwnWorkflowField(RelatedField):
-    """One that the caller may execute; of anybody else's there is none."""
+    """A workflow that the caller may execute. Others do not exist for the caller."""
 
     def get_queryset(self) -> Any:
         request = self.context.get("request")
@@ -61,7 +61,7 @@ class RowSerializer[M: Model](StrictModelSerializer[M]):
     row: ClassVar[Callable[[Any], rows.Row]]
 
     def get_validators(self) -> list[Any]:
-        """Return none: the ledger refuses what its constraints forbid, in its own words."""
+        """Return none: the constraints of the database are checked when the row is stored."""
         return []
 
     def to_representation(self, instance: M) -> rows.Row:
@@ -70,7 +70,7 @@ class RowSerializer[M: Model](StrictModelSerializer[M]):
 
 
 class ErrorHeads(serializers.Serializer[Any]):
-    """The error of a row as a list shows it: its first 2 KiB, and whether it goes on."""
+    """The beginning of a row's error as in lists (2 KiB), and whether it was cut."""
 
     error_message = serializers.CharField(read_only=True, allow_null=True)
     error_is_cut = serializers.BooleanField(read_only=True)
@@ -89,9 +89,9 @@ class WorkflowExecutionSerializer(StrictTypes, RowSerializer[WorkflowExecution])
     row = rows.run_detail
     id = UUID7Field(required=False)
     workflow = OwnWorkflowField()
-    start = serializers.BooleanField(required=False, write_only=True, help_text="Start it at once.")
+    start = serializers.BooleanField(required=False, write_only=True, help_text="Start the run in the same call.")
     input_data = ObjectField(required=False)
-    context = ObjectField(required=False)  # type: ignore[assignment]  # REST framework takes it off the class
+    context = ObjectField(required=False)  # type: ignore[assignment]  # REST framework removes it from the class
     metadata = ObjectField(required=False)
 
     class Meta:
@@ -103,7 +103,7 @@ class WorkflowExecutionSerializer(StrictTypes, RowSerializer[WorkflowExecution])
         read_only_fields = ["workflow_name", *MOVED, "failed_nodes", "output_data", *STAMPS]
 
     def create(self, validated_data: dict[str, object]) -> WorkflowExecution:
-        """Pending, or running where `start` says so: then it is made only if it can be started."""
+        """Create a pending run; with `start`, a running one, or none if it cannot be started."""
         start = validated_data.pop("start", False)
         with transaction.atomic():
             run = super().create(validated_data)
@@ -129,7 +129,7 @@ class GraphOfExecutionNodeSerializer(GraphNodeSerializer):
 
 
 class GraphOfExecutionSerializer(serializers.Serializer[Any]):
-    """The graph that the run was made with, whatever became of its workflow since."""
+    """The graph with which the run was created, whatever has changed in its workflow since."""
 
     workflow_execution = serializers.UUIDField()
     workflow = serializers.UUIDField()
@@ -175,7 +175,7 @@ class NodeExecutionListSerializer(ErrorHeads, RowSerializer[NodeExecution]):
 
 
 class NodeExecutionSerializer(StrictTypes, RowSerializer[NodeExecution]):
-    """Takes, for a new one, `node` by its id or its name; `execution_order` is its topological level unless given."""
+    """To create one, `node` is an id or a name; `execution_order` defaults to the topological level."""
 
     row = rows.node_detail
     id = UUID7Field(required=False)
@@ -243,8 +243,8 @@ class NodeExecutionAttemptSerializer(RowSerializer[NodeExecutionAttempt]):
 
 
 class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
-    """`node_execution` is one of the same run; `timestamp` is now unless given. The time inside an `id` decides on the
-    partition, so it may not lie anywhere."""
+    """`node_execution` is one of the same run; `timestamp` defaults to now. The time in an `id` selects the partition,
+    so it has to be recent."""
 
     row = rows.log_row
     id = UUID7Field(required=False)
@@ -272,17 +272,17 @@ class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
 
 
 class NothingSerializer(StrictTypes, serializers.Serializer[Any]):
-    """A verb that takes nothing."""
+    """The body of an action without parameters."""
 
 
 class ReasonSerializer(StrictTypes, serializers.Serializer[Any]):
-    """`reason` is kept in the history of the run."""
+    """`reason` is stored in the history of the run."""
 
     reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
 
 
 class DeleteSerializer(StrictTypes, serializers.Serializer[Any]):
-    """`reason` is kept when the run is gone."""
+    """`reason` is stored in the record of the deletion."""
 
     reason = serializers.CharField()
 
@@ -292,8 +292,7 @@ class CompleteSerializer(StrictTypes, serializers.Serializer[Any]):
 
 
 class FailSerializer(StrictTypes, serializers.Serializer[Any]):
-    """Without a message, or with an empty one, the error is a sentence that names the class of the exception where the
-    traceback ends with it."""
+    """A missing or empty message becomes a sentence, with the class of the exception if the traceback ends with it."""
 
     error_message = serializers.CharField(trim_whitespace=False, default="", allow_blank=True, allow_null=True)
 

@@ -33,7 +33,7 @@ MAX_PERIOD = timedelta(days=31)
 PERIOD_NEEDED = {
     "required": f"Lines across runs are listed for a period: give `after` and `before`, {MAX_PERIOD.days} days at most."
 }
-LEVELS = LogLevel.values  # from the quietest up
+LEVELS = LogLevel.values  # in ascending order
 
 
 class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
@@ -96,7 +96,7 @@ class WorkflowExecutionFilters(StrictFilterSet):
         field_name="error_message",
         min_length=3,
         help_text="With this text in the error message, or in the line's message.",
-    )  # shorter ones have no trigram
+    )  # a shorter text has no trigram
 
     def of_workflow(self, queryset: QuerySet[Model], name: str, value: UUID) -> Any:
         return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
@@ -104,8 +104,8 @@ class WorkflowExecutionFilters(StrictFilterSet):
     def with_failed_nodes(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(failed_nodes__gt=0) if value else queryset.filter(failed_nodes=0)
 
-    # That the column is compared too changes nothing but the planner's mind. It takes the days of start and of creation
-    # for unrelated, and so would look for the runs of an early day among the newest; now it takes them for rarer.
+    # The extra condition only corrects the planner's estimate: PostgreSQL assumes that start and creation time are
+    # independent, and would search the newest runs for those of an early day.
     def from_start(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
         return queryset.filter(GreaterThanOrEqual(sort_keys.STARTED, value), started_at__gte=value)
 
@@ -142,14 +142,14 @@ class NodeExecutionFilters(StrictFilterSet):
     def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
         if hidden(self.request, queryset, pk=value):
             return queryset.none()
-        # As a list of ids the planner knows how common each of them is; of a join it does not.
+        # With a list of ids the planner knows how common each one is; with a join it does not.
         nodes = Node.objects.filter(workflow=value).values_list("id", flat=True)
         rows = queryset.of_nodes(list(nodes))
-        # An owner's rows are joined with their runs anyway: only with those of this workflow, then.
+        # The rows of an owner are joined with their runs anyway, so only the runs of this workflow are joined.
         return rows if sees_all(rows, self.request.user) else rows.filter(workflow_execution__workflow=value)
 
     def filter_queryset(self, queryset: QuerySet[Model]) -> object:
-        """Most executions are completed: those of any other state are few, and found by that."""
+        """Filter. Most executions are completed, so those in any other state are found by an index on the status."""
         rows, status = super().filter_queryset(queryset), self.form.cleaned_data.get("status")
         return rows.without_merge() if status and ExecutionStatus.COMPLETED not in status else rows
 
@@ -168,7 +168,7 @@ class LevelFilters(StrictFilterSet):
 
 
 class LogsOfExecutionFilters(LevelFilters):
-    """`node` is a node or a node execution; `q` is looked for in the lines of this one run."""
+    """`node` is a node or a node execution; `q` searches the lines of this run."""
 
     node = UUIDFilter(method="of_node", help_text="Of this node.")
     q = ContainsFilter(field_name="message", help_text="With this text in the error message, or in the line's message.")

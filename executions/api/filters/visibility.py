@@ -26,7 +26,7 @@ def limit_to_owner(rows: Any, user: Any, path: str = "workflow", *, by_node: boo
 
 
 def hidden(request: Request, rows: Any, **workflow: UUID) -> bool:
-    """Rows of this workflow are not for the caller, and not worth a look."""
+    """Return whether rows of this workflow are hidden from the caller, so that no query is needed."""
     return not sees_all(rows, request.user) and not _of_owner(request.user).filter(**workflow).exists()
 
 

@@ -18,20 +18,20 @@ type Schema = dict[str, Any]
 EXPANDED = {"nodes": NodeExecutionListSerializer, "logs": ExecutionLogSerializer}
 CUT = {"nodes": "With `?expand=nodes`, and true, where there are more, which `executions/{id}/nodes/` lists."}
 JSON = "application/json"
-SCHEMES = [extensions.BearerScheme, extensions.SessionScheme]  # drf-spectacular knows them once they are imported
+SCHEMES = [extensions.BearerScheme, extensions.SessionScheme]  # importing them registers them
 
 
 class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is not followed
     view: Any
 
     def is_excluded(self) -> bool:
-        return not hasattr(self.view, "basename")  # addresses without rows: the catch-all
+        return not hasattr(self.view, "basename")  # the catch-all view has no rows
 
     def get_operation(
         self, path: str, path_regex: str, path_prefix: str, method: str, registry: ComponentRegistry
     ) -> Schema | None:
-        """Return the operation, whose description ends with who may call it. AutoSchema's own guesses what requests and
-        responses are, through private methods."""
+        """Return the operation. Its description ends with the required scope and permission. AutoSchema would guess
+        requests and responses through private methods."""
         self.path, self.path_regex, self.path_prefix = path, path_regex, path_prefix
         self.method, self.registry = method.upper(), registry
         if self.is_excluded():
@@ -123,7 +123,7 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         return kind(context=self.view.get_serializer_context())
 
     def _is_versioned(self) -> bool:
-        """One row is answered, which has an ETag."""
+        """Return whether the response is one row, which has an ETag."""
         if self.view.action == "list" or self._is_stream:
             return False
         is_guarded = issubclass(type(self.view), PreconditionsMixin) and "version" in self._row().fields
@@ -166,15 +166,15 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         name: str = super().get_serializer_name(serializer, direction).removesuffix("Serializer")
         return name.removesuffix("List") + "Summary" if name.endswith("List") else name
 
-    # drf-spectacular has public extensions of one class of serializers or fields, and none for all of them.
+    # drf-spectacular has public extensions for one class of serializers or fields, but none for all.
     def _map_serializer(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> Schema:
         schema: Schema = super()._map_serializer(serializer, direction, bypass_extensions)
         if direction == "response" or not vars(type(force_instance(serializer))).get("__doc__"):
-            schema.pop("description", None)  # inherited, or about what it takes
+            schema.pop("description", None)  # it describes the request
         if direction == "request" and "properties" in schema:
             schema["additionalProperties"] = False
         if direction == "response":
-            schema["required"] = sorted(schema.get("properties", {}))  # a row is shown with all of its fields
+            schema["required"] = sorted(schema.get("properties", {}))  # a response contains all fields
         return schema
 
     def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Schema:

@@ -1,4 +1,4 @@
-"""Real answers, recorded from the API by `make examples` and held to it by a test."""
+"""Examples recorded from the API by `make examples`; a test compares them with its responses."""
 
 import json
 from functools import cache

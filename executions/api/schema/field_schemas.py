@@ -10,7 +10,7 @@ from ledgerkit.rest.fields import ObjectField, UUID7Field
 
 type Schema = dict[str, Any]
 
-# The first 48 bits are a time, which ends with the year 9999; the pattern stops forty days before.
+# The first 48 bits are a time, which ends with the year 9999; the pattern ends forty days before.
 UNTIL_9999 = "([0-9a-d][0-9a-f]{7}|e[0-5][0-9a-f]{6}|e6[0-6][0-9a-f]{5}|e67[0-6][0-9a-f]{4})"
 UUID7_PATTERN = f"^{UNTIL_9999}-[0-9a-f]{{4}}-7[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}$"
 UUID7: Schema = {"type": "string", "format": "uuid", "pattern": UUID7_PATTERN}
@@ -18,7 +18,7 @@ MOMENT: Schema = {"type": "string", "format": "date-time", "pattern": "^(19[7-9]
 OBJECT: Schema = {"type": "object", "additionalProperties": {}}
 MASKED: Schema = {"type": "string", "pattern": MASK.replace("*", r"\*")}
 
-# What ledgerkit.db.names takes, as near as a pattern says it: no control or bidirectional characters, something to see.
+# Approximates ledgerkit.db.names: no control or bidirectional characters, at least one visible character.
 REFUSED = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 UNSEEN = (
     r"\s\u00ad\u034f\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
@@ -39,7 +39,7 @@ KINDS: dict[str, Schema] = {
 }
 RETRIES = {"max_retries": {"type": "integer", "minimum": 0, "default": 3}, "delay": {}}
 
-# Of fields, whatever row they are of: what their name does not say.
+# Descriptions of fields, for every row that has them.
 MEANINGS = {
     "attempt": "Which try of it this is, from 1.",
     "execution_order": "Topological level; nodes that may run in parallel share one.",
@@ -56,10 +56,10 @@ MEANINGS = {
 
 
 def complete_schema(field: Any, schema: Schema, direction: str) -> Schema:
-    """`schema`, as drf-spectacular reads it off `field`, made as exact as the API is."""
+    """Return the schema of a field as the API validates it, more exact than drf-spectacular derives it."""
     schema.pop("title", None)  # the admin's label
     if direction == "response":
-        schema.pop("readOnly", None)  # requests have schemas of their own
+        schema.pop("readOnly", None)  # requests have a separate schema
         schema.pop("default", None)
     if field.field_name in MEANINGS:
         schema["description"] = MEANINGS[field.field_name]
@@ -69,7 +69,7 @@ def complete_schema(field: Any, schema: Schema, direction: str) -> Schema:
 
 
 def document(field: Any) -> str:
-    """The name of a document whose keys are known, which has a schema of its own."""
+    """Return the name of the separate schema of a document with known keys."""
     name = str(field.field_name)
     return name.capitalize() if isinstance(field, serializers.JSONField) and name in validators.KNOWN else ""
 
@@ -86,7 +86,7 @@ def _document(field: Any, schema: Schema, direction: str) -> Schema:
 
 
 def _known_schema(kinds: Any, within: str = "") -> dict[str, Schema]:
-    """The known keys of a document; each may be null, or hold a mask."""
+    """Return the schemas of the known keys of a document; each may be null or masked."""
     here = {path.removeprefix(within): kind for path, kind in kinds.items() if path.startswith(within)}
     return {key: _known_as(kinds, f"{within}{key}", expected) for key, (expected, _) in here.items() if "." not in key}
 

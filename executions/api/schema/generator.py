@@ -1,4 +1,4 @@
-"""Generator of the API's schema: of its own views alone, with its own settings."""
+"""Schema generator for the API's own views, with its own settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +43,7 @@ def _our_defaults() -> Iterator[None]:
     class of `extend_schema`, and the names of enumerations, which it keeps from the first schema on."""
     default = api_settings.DEFAULT_SCHEMA_CLASS
     api_settings.DEFAULT_SCHEMA_CLASS = AutoSchema
-    _load_enum_name_overrides.cache_clear()  # private: nothing else forgets the names of the other schema
+    _load_enum_name_overrides.cache_clear()  # private, but the only way to reset the names of the other schema
     try:
         yield
     finally:

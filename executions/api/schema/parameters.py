@@ -1,4 +1,4 @@
-"""Parameters of an operation: in the path, in the query and in headers."""
+"""Parameters of an operation: path, query and headers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ KINDS: dict[type, Schema] = {
     BooleanFilter: {"type": "boolean"},
 }
 
-# Enumerations that rows have too, by the name that the settings give them.
+# Enumerations that rows use too, by their name in the settings.
 ENUMS: dict[frozenset[str], Schema] = {
     frozenset(choices.values): {"$ref": f"#/components/schemas/{choices.__name__}"}
     for choices in (ExecutionStatus, TriggerType, LogLevel)
@@ -41,7 +41,7 @@ ENUMS: dict[frozenset[str], Schema] = {
 
 
 def in_path(names: list[str], view: Any) -> Iterator[Schema]:
-    """`{id}` and `{number}` as the view's lookup says; whatever else stands in a path of ours is a UUID."""
+    """Yield the path parameters: `{id}` and `{number}` by the view's lookup; all others are UUIDs."""
     for name in names:
         converter = getattr(view, "lookup_value_converter", "uuid") if name in {"id", view.lookup_field} else "uuid"
         yield {"in": "path", "name": name, "required": True, "schema": PATH[converter]}
@@ -57,40 +57,40 @@ def in_query(view: Any, fields: list[str]) -> Iterator[Schema]:
         yield from _paging(view)
     if view.action not in {"list", "retrieve"} or not hasattr(view, "expandable"):
         return
-    yield _query("fields", "Only these fields of each row.", _several({"type": "string", "enum": fields}))
+    yield _query("fields", "Return only these fields of each row.", _several({"type": "string", "enum": fields}))
     if view.action == "retrieve" and view.expandable:
         names = {"type": "string", "enum": list(view.expandable)}
-        yield _query("expand", "In the same answer also these of its rows.", _several(names))
+        yield _query("expand", "Include these related rows in the response.", _several(names))
 
 
 def in_headers(view: Any, method: str, *, versioned: bool) -> Iterator[Schema]:
     if method == "POST" and isinstance(view, IdempotencyMixin):
         key = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"}
-        text = "The same key with the same request gets the first answer again for 24 hours, and does the work once."
+        text = "The same key with the same request returns the first response for 24 hours, and does the work once."
         yield _header(HEADER, text, key)
     if versioned and method in SAFE_METHODS:
-        yield _header("If-None-Match", "The ETag that is known: 304 where the row is still this one.")
+        yield _header("If-None-Match", "An ETag: 304 if the row has not changed.")
     if getattr(view, "is_stream", False):
-        yield _header(LAST_EVENT_ID, "The `id` of the last event that was read: what came after it is told.")
+        yield _header(LAST_EVENT_ID, "The `id` of the last event: the stream continues after it.")
     if method in SAFE_METHODS:
         return
     if getattr(view, "is_of_run", False):
-        yield _header("If-Match", "The ETag of the execution that this is added to: 412 where it is newer.")
+        yield _header("If-Match", "The ETag of the execution to which this is added: 412 if it is newer.")
     elif issubclass(type(view), PreconditionsMixin) and view.detail:
-        yield _header("If-Match", "The ETag that the change is meant for: 412 where the row is newer.")
+        yield _header("If-Match", "The ETag of the row to change: 412 if the row is newer.")
 
 
 def _paging(view: Any) -> Iterator[Schema]:
     if orderings := getattr(view, "orderings", {}):
         names = [sign + name for name in orderings for sign in ("", "-")]
-        yield _query("ordering", "What to order by; `-` turns it round.", {"type": "string", "enum": names})
+        yield _query("ordering", "The order of the rows; `-` reverses it.", {"type": "string", "enum": names})
     size = {"type": "integer", "minimum": 1, "maximum": KeysetPagination.max_page_size}
-    yield _query("page_size", "Rows in one answer.", size | {"default": KeysetPagination.page_size})
-    yield _query("cursor", "Where the page begins: follow `next` and `previous`, which hold it.", _text())
+    yield _query("page_size", "Rows in one response.", size | {"default": KeysetPagination.page_size})
+    yield _query("cursor", "Where the page begins; part of the links `next` and `previous`.", _text())
 
 
 def _value(offered: Any) -> Schema:
-    """The schema of a filter's value."""
+    """Return the schema of a filter's value."""
     field = offered.field
     for kind, schema in KINDS.items():
         if isinstance(offered, kind):

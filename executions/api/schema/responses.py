@@ -15,12 +15,12 @@ type Schema = dict[str, Any]
 PROBLEM_TYPE = "application/problem+json"
 
 _TEXT = {"type": "string"}
-# What reads events checks each of them; what does not takes the whole as text.
+# A client that parses events validates each of them; others receive the whole stream as text.
 EVENTS: Schema = {"anyOf": [{"$ref": "#/components/schemas/StreamEvent"}, _TEXT]}
 SCHEMAS: dict[str, Schema] = {
     "FieldProblem": {
         "type": "object",
-        "description": "What is wrong at one place of a request.",
+        "description": "An error at one place of a request.",
         "required": ["pointer", "code", "detail"],
         "properties": {
             "pointer": _TEXT | {"description": "A JSON pointer into the body, or `?name` for a parameter."},
@@ -30,40 +30,40 @@ SCHEMAS: dict[str, Schema] = {
     },
     "StreamEvent": {
         "type": "object",
-        "description": "One of the Server-sent events that a stream is made of.",
+        "description": "One server-sent event of a stream.",
         "required": ["event", "data"],
         "properties": {
             "event": {
                 "type": "string",
                 "enum": ["logs", "node", "execution", "deleted", "end", "poll", "heartbeat"],
             },
-            "id": _TEXT | {"description": "Goes back in `Last-Event-ID`; only `poll` has none."},
+            "id": _TEXT | {"description": "Send it back in `Last-Event-ID`; only `poll` has none."},
             "data": _TEXT | {"contentMediaType": "application/json"},
         },
     },
     "Problem": {
         "type": "object",
-        "description": "A refusal, as in RFC 9457.",
+        "description": "An error in the format of RFC 9457.",
         "required": ["type", "title", "status", "detail", "code"],
         "properties": {
             "type": _TEXT | {"description": f"`{ledgerkit_settings.PROBLEM_TYPE_PREFIX}` and the code."},
             "title": _TEXT | {"description": "The name of the status."},
             "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "detail": _TEXT | {"description": "What is wrong and what to do about it, for a person."},
+            "detail": _TEXT | {"description": "What is wrong and what to do, for a person."},
             "code": _TEXT | {"description": "What is wrong, for a program."},
             "errors": {
                 "type": "array",
-                "description": "Of bad input: each fault with its place.",
+                "description": "The errors of an invalid request, each with its place.",
                 "items": {"$ref": "#/components/schemas/FieldProblem"},
             },
             "current_state": {
                 "type": "string",
-                "description": "Of a refused move: the state that was found.",
+                "description": "The current state, if a transition was refused.",
                 "enum": ExecutionStatus.values,
             },
             "version": {
                 "type": ["integer", "null"],
-                "description": "Of a refused move: the version that was found.",
+                "description": "The current version, if a transition was refused.",
             },
         },
     },
@@ -73,32 +73,32 @@ _SECONDS = {"description": "Seconds to wait before the next try.", "schema": {"t
 _LATER = {"Retry-After": _SECONDS}
 _CHALLENGE = {"WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": _TEXT}}
 _REPLAYED = {
-    "description": "`true` where this is the first answer to the Idempotency-Key again.",
+    "description": "`true` if this is the repeated first response to the Idempotency-Key.",
     "schema": {"type": "string", "enum": ["true"]},
 }
 _ETAG = {"description": "The version of the row, for If-Match and If-None-Match.", "schema": _TEXT}
-_ETAG_OF_ONE = {"description": "Of the one row that is answered; it never changes.", "schema": _TEXT}
+_ETAG_OF_ONE = {"description": "The ETag of the returned row, which never changes.", "schema": _TEXT}
 
 # status → (name, what it means, headers).
 REFUSALS: dict[str, tuple[str, str, Schema]] = {
-    "400": ("BadRequest", "The request has errors; each is listed with its place.", {}),
+    "400": ("BadRequest", "The request has errors; each one is listed with its place.", {}),
     "401": ("Unauthorized", "No token or session, or one that is unknown, expired or revoked.", _CHALLENGE),
-    "403": ("Forbidden", "The token lacks the scope, or the account the permission.", {}),
-    "404": ("NotFound", "It does not exist, or is not for the caller to see.", {}),
-    "406": ("NotAcceptable", "The API answers in JSON; its streams in text/event-stream.", {}),
-    "409": ("Conflict", "What is there does not allow it; of a move, `current_state` and `version` tell it.", {}),
-    "412": ("PreconditionFailed", "The row has changed since the version named by If-Match.", {}),
-    "413": ("TooLarge", "The body is larger than the server takes.", {}),
-    "415": ("UnsupportedMediaType", "The API takes JSON only.", {}),
+    "403": ("Forbidden", "The token lacks the scope, or the user lacks the permission.", {}),
+    "404": ("NotFound", "It does not exist, or the caller may not see it.", {}),
+    "406": ("NotAcceptable", "The API returns JSON; its streams return text/event-stream.", {}),
+    "409": ("Conflict", "The current state does not allow it; see `current_state` and `version`.", {}),
+    "412": ("PreconditionFailed", "The row has changed since the version in If-Match.", {}),
+    "413": ("TooLarge", "The body is larger than the server accepts.", {}),
+    "415": ("UnsupportedMediaType", "The API accepts only JSON.", {}),
     "422": ("KeyReused", "The Idempotency-Key was sent with another request.", {}),
-    "429": ("TooManyRequests", "More calls, or more open streams, than this server allows.", _LATER),
-    "500": ("ServerError", "Something went wrong that is not the caller's fault. It has been logged.", {}),
+    "429": ("TooManyRequests", "More requests or open streams than this server allows.", _LATER),
+    "500": ("ServerError", "An error in the server. It was logged.", {}),
     "503": ("Busy", "The database is busy; try again in a moment.", _LATER),
 }  # fmt: skip
 
 
 def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
-    """Return the status codes with which this operation may be refused, and no others."""
+    """Return the status codes with which this operation may be refused."""
     always = {"400", "401", "403", "406", "429", "500", "503"}
     found = {"404"} if "{" in path else set()
     writes = set() if method in SAFE_METHODS else {"409"}
@@ -112,7 +112,7 @@ def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
 
 
 def who_may(view: Any, method: str) -> str:
-    """Return the scope that a token needs and the permission that a session's user needs."""
+    """Return a sentence with the scope that a token needs and the permission that a session's user needs."""
     if method in SAFE_METHODS:
         return f"A token needs the scope `{view.reads}`; a session reads what its user may see."
     scope, permission = view.grants[view.action]
@@ -120,7 +120,7 @@ def who_may(view: Any, method: str) -> str:
 
 
 def takes_body(view: Any, method: str) -> bool:
-    """Return whether the operation takes a body; of those that delete, only one that requires a reason does."""
+    """Return whether the operation has a body. A DELETE has one only if it requires a reason."""
     asks = "destroy" in getattr(view, "serializer_classes", {})
     return method in {"POST", "PUT", "PATCH"} or (method == "DELETE" and asks)
 
@@ -144,27 +144,27 @@ def statuses(view: Any, *, versioned: bool) -> list[str]:
 
 DESCRIPTIONS = {
     "200": "Done.",
-    "201": "Made.",
+    "201": "Created.",
     "204": "Deleted.",
-    "304": "The row is still the one that If-None-Match names.",
+    "304": "The row still has the ETag in If-None-Match.",
 }
 
 
 def describe_response(view: Any, method: str, status: str, *, versioned: bool) -> Schema:
-    """Everything of a success but its content."""
+    """Return a successful response without its content."""
     etag = _ETAG_OF_ONE if isinstance(view, ContentETagMixin) else _ETAG
     headers = {"ETag": etag} if versioned and status != "204" else {}
     if method == "POST" and isinstance(view, IdempotencyMixin):
         headers |= {"Idempotent-Replayed": _REPLAYED}
-    there = status == "200" and view.action == "create"
-    told = {"description": "It was there already." if there else DESCRIPTIONS[status]}
+    existed = status == "200" and view.action == "create"
+    response = {"description": "The row existed." if existed else DESCRIPTIONS[status]}
     if status == "204" and method in SAFE_METHODS:
-        told = {"description": "The end has been told already."}
-    return told | ({"headers": headers} if headers else {})
+        response = {"description": "The end of the run was sent before."}
+    return response | ({"headers": headers} if headers else {})
 
 
 def responses(examples: Schema) -> dict[str, Schema]:
-    """The refusals, for `components`; `examples` holds real ones by status."""
+    """Return the refusals for `components`; `examples` holds recorded ones by status."""
     return {
         name: {
             "description": text,

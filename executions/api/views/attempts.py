@@ -16,7 +16,7 @@ from ledgerkit.rest.preconditions import ContentETagMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.permissions import limit_to_token
 
-from .base import OF_RUN, QueryMixin, RunChildView
+from .base import WORKFLOW_OF_RUN_ROW, QueryMixin, RunChildView
 
 
 class AttemptsMixin(ContentETagMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
@@ -42,12 +42,12 @@ class AttemptsMixin(ContentETagMixin, mixins.ListModelMixin, mixins.RetrieveMode
     list=extend_schema(
         operation_id="listExecutionAttempts",
         summary="List earlier attempts of a run",
-        description="What the run was before each retry; the attempt that counts now is the run itself.",
+        description="The state of the run before each retry; the current attempt is the run itself.",
     ),
     retrieve=extend_schema(
         operation_id="getExecutionAttempt",
         summary="Read an earlier attempt of a run",
-        description="By its number, from 1.",
+        description="Attempts are numbered from 1.",
     ),
 )
 class AttemptsOfExecutionViewSet(AttemptsMixin, RunChildView):
@@ -63,12 +63,12 @@ class AttemptsOfExecutionViewSet(AttemptsMixin, RunChildView):
     list=extend_schema(
         operation_id="listNodeExecutionAttempts",
         summary="List earlier attempts of a node execution",
-        description="What it was before each retry; the attempt that counts now is the node execution itself.",
+        description="Its state before each retry; the current attempt is the node execution itself.",
     ),
     retrieve=extend_schema(
         operation_id="getNodeExecutionAttempt",
         summary="Read an earlier attempt of a node execution",
-        description="By its number, from 1.",
+        description="Attempts are numbered from 1.",
     ),
 )
 class AttemptsOfNodeExecutionViewSet(AttemptsMixin):
@@ -77,6 +77,6 @@ class AttemptsOfNodeExecutionViewSet(AttemptsMixin):
 
     def get_queryset(self) -> Any:
         nodes = limit_to_token(
-            NodeExecution.objects.visible_to(self.request.user), self.request, OF_RUN
+            NodeExecution.objects.visible_to(self.request.user), self.request, WORKFLOW_OF_RUN_ROW
         ).without_payload()
         return self.attempts_of(get_object_or_404(nodes, pk=self.kwargs["node_execution_id"]))

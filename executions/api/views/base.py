@@ -26,12 +26,12 @@ from tokens.views import LedgerView
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
 KEYS = {"by_start": sort_keys.STARTED, "by_duration": sort_keys.DURATION}
-TELLING = ("complete", "fail", "cancel")  # verbs with which something is stored that may hold a secret
-OF_RUN = "workflow_execution__workflow_id"  # the way from what belongs to a run to its workflow
+ACTIONS_WITH_TEXT = ("complete", "fail", "cancel")  # actions that store text, which may contain a secret
+WORKFLOW_OF_RUN_ROW = "workflow_execution__workflow_id"  # lookup from a row of a run to the workflow
 
 
 class QueryMixin(LedgerView, GenericViewSet[Any]):
-    """Query parameters of a GET: `filterset_class`, one of `orderings`, `?fields=` and, for one row, `?expand=`.
+    """Query parameters of a GET: `filterset_class`, `orderings`, `?fields=` and, for a single row, `?expand=`.
 
     `orderings` maps names to keysets, `ordering` is the default.
     """
@@ -71,7 +71,7 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
         return tuple(f"-{name}" for name in keyset) if wish.startswith("-") else keyset
 
     def filter_queryset(self, queryset: Any) -> Any:
-        """Filter and annotate the rows of a GET. Payloads that `?fields=` leaves out are not read either."""
+        """Filter and annotate the rows of a GET. Payloads that `?fields=` leaves out are not read."""
         if self.action not in {"list", "retrieve"}:
             return queryset
         ordering = {name.removeprefix("-") for name in self.ordering}
@@ -103,16 +103,17 @@ class MaskedBodyMixin:
         return report_texts.visible(body)
 
     def masked_body(self, body: object) -> Any:
-        return masking.mask_body(body, self._run_of_address())
+        return masking.mask_body(body, self._run_id_in_path())
 
-    def _run_of_address(self) -> Any:
+    def _run_id_in_path(self) -> Any:
         """Return the run's id in the address, or None where a run is created."""
         kwargs: dict[str, Any] = self.kwargs  # type: ignore[attr-defined]  # the stubs know less than the views that this is mixed into
         return kwargs.get("execution_id") or kwargs.get("pk")
 
 
 class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMixin, QueryMixin):
-    """`serializer_classes` names the serializer of each action that does not use `serializer_class`."""
+    """Actions that change the status of a row. `serializer_classes` maps actions to serializers other than
+    `serializer_class`."""
 
     lookup_value_converter = "uuid"
     grants: ClassVar[Mapping[str, tuple[str, str]]]
@@ -121,16 +122,16 @@ class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMix
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
         return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]  # the stubs know less than the views that this is mixed into
 
-    def _for_verb(self, rows: Any, run: str = "") -> Any:
-        """Prefetch what the transition and the check of its permission would otherwise query by themselves."""
-        if run and (self.action in TELLING or audit.current().given_id):
+    def _prefetch_for_action(self, rows: Any, run: str = "") -> Any:
+        """Read with the row what the transition and the check of its permission need, to save queries."""
+        if run and (self.action in ACTIONS_WITH_TEXT or audit.current().given_id):
             rows = rows.with_run()
         if self.request.user.is_staff and self.action in self.grants:
             rows = rows.annotate(owner_id=F(f"{run}workflow__owner_id"))
         return rows
 
     def row_and_body(self, request: Request) -> tuple[Any, dict[str, Any]]:
-        """Return the row to move and the validated body."""
+        """Return the row and the validated body."""
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         return self.get_object(), body.validated_data
@@ -172,7 +173,7 @@ class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMix
 
 
 def get_visible_run(request: Request, id: object) -> Any:
-    """Raises Http404 for a run that the caller may not see."""
+    """Return the run. Raises Http404 if the caller may not see it."""
     visible = limit_to_token(WorkflowExecution.objects.visible_to(request.user), request)
     return get_object_or_404(visible.select_related("workflow").without_payload(errors=False), pk=id)
 

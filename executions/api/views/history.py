@@ -13,15 +13,15 @@ from .base import RunChildView
 @extend_schema_view(
     list=extend_schema(
         operation_id="listExecutionHistory",
-        summary="List what happened to a run",
+        summary="List the history of a run",
         description=(
-            "Every move of the run and of its nodes, in order: who made it, through what, from where to where, "
-            "under which `X-Request-ID`, and why. Nobody can change it."
+            "Every transition of the run and of its nodes, in order: the actor, the interface, the old and the new "
+            "status, the `X-Request-ID` and the reason. It cannot be changed."
         ),
     ),
 )
 class HistoryOfExecutionViewSet(mixins.ListModelMixin, RunChildView):
-    """Every move of a run and of its nodes: who, through what, from where to where, and why."""
+    """Transitions of a run and of its nodes."""
 
     serializer_class = HistoryEntrySerializer
     orderings = {"happened": ("happened_at", "id")}

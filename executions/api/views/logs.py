@@ -19,9 +19,9 @@ from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 
-from .base import BY_TIME, OF_RUN, QueryMixin, RunChildView
+from .base import BY_TIME, WORKFLOW_OF_RUN_ROW, QueryMixin, RunChildView
 
-MAX_LINES = 10_000  # in one call; about a second's work
+MAX_LINES = 10_000  # lines in one call, which takes about a second
 
 
 @extend_schema(tags=["logs"])
@@ -29,20 +29,20 @@ MAX_LINES = 10_000  # in one call; about a second's work
     list=extend_schema(
         operation_id="listExecutionLogs",
         summary="List the log lines of a run",
-        description="Oldest first; `ordering=-timestamp` turns it round. `node` is a node or a node execution.",
+        description="Oldest first; `ordering=-timestamp` reverses the order. `node` is a node or a node execution.",
     ),
     create=extend_schema(
         operation_id="createExecutionLogs",
         summary="Write log lines of a run",
         description=(
-            "One line, answered with one; or a list of up to 10,000, answered with a list in the same order and "
-            "stored as a whole or not at all. Taken after the end of the run as well. 200 where every line was "
-            "there already under its `id` and with the same content, 409 where one has other content."
+            "The body is one line, or a list of up to 10,000 lines, which are stored completely or not at all. The "
+            "response has the same form and order. Lines are accepted after the end of the run too. 200 if every line "
+            "exists under its `id` with the same content, 409 if one has other content."
         ),
     ),
 )
 class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixin, RunChildView):
-    """Lines are taken after the end of the run as well: the last ones often come late."""
+    """Log lines of a run. They are accepted after its end too, because the last ones often arrive late."""
 
     max_rows = MAX_LINES
     serializer_class = ExecutionLogSerializer
@@ -66,29 +66,31 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
         self.node_executions = self._node_names(list(request.data) if many else [request.data])
         lines = self.get_serializer(data=request.data, many=many)
         lines.is_valid(raise_exception=True)
-        rows, made = self._written(lines.validated_data if many else [lines.validated_data])
-        answer = [log_row(row) for row in rows]
-        return Response(answer if many else answer[0], status=201 if made else 200)
+        rows, created = self._write_lines(lines.validated_data if many else [lines.validated_data])
+        data = [log_row(row) for row in rows]
+        return Response(data if many else data[0], status=201 if created else 200)
 
-    def _written(self, lines: list[dict[str, Any]]) -> tuple[list[ExecutionLog], bool]:
-        """The lines in their order, and whether any of them was not there before."""
+    def _write_lines(self, lines: list[dict[str, Any]]) -> tuple[list[ExecutionLog], bool]:
+        """Return the lines in their order, and whether any of them is new."""
         self.check_object_permissions(self.request, self.execution)
-        there = self.there(lines)
+        existing = self.existing_rows(lines)
         while True:
             try:
-                return self._with_new(lines, there)
-            except IntegrityError:  # somebody may have made some of them a moment ago, under their ids
-                before, there = there, self.there(lines)
-                if len(there) == len(before):
+                return self._insert_missing(lines, existing)
+            except IntegrityError:  # a concurrent request may have stored some of these ids
+                before, existing = existing, self.existing_rows(lines)
+                if len(existing) == len(before):
                     raise
 
-    def _with_new(self, lines: list[dict[str, Any]], there: dict[Any, Any]) -> tuple[list[ExecutionLog], bool]:
-        new = [ExecutionLog(workflow_execution=self.execution, **line) for line in lines if line.get("id") not in there]
-        made = iter(ingest.write_lines(new))
-        return [there[line["id"]] if line.get("id") in there else next(made) for line in lines], bool(new)
+    def _insert_missing(self, lines: list[dict[str, Any]], existing: dict[Any, Any]) -> tuple[list[ExecutionLog], bool]:
+        new = [
+            ExecutionLog(workflow_execution=self.execution, **line) for line in lines if line.get("id") not in existing
+        ]
+        created = iter(ingest.write_lines(new))
+        return [existing[line["id"]] if line.get("id") in existing else next(created) for line in lines], bool(new)
 
     def _node_names(self, lines: list[Any]) -> set[Any]:
-        """The run's own of the node executions that the lines name: one query for all lines."""
+        """Return those of the named node executions that belong to the run, with one query for all lines."""
         named = {parse_uuid(line.get("node_execution")) for line in lines if isinstance(line, dict)} - {None}
         return set(self.execution.node_executions.filter(pk__in=named).values_list("id", flat=True)) if named else set()
 
@@ -102,7 +104,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
     ),
 )
 class LogViewSet(mixins.ListModelMixin, QueryMixin):
-    """Lines across runs."""
+    """Log lines across runs."""
 
     serializer_class = ExecutionLogSerializer
     filterset_class = LogFilters
@@ -111,5 +113,7 @@ class LogViewSet(mixins.ListModelMixin, QueryMixin):
 
     def get_queryset(self) -> Any:
         return limit_to_token(
-            limit_to_owner(ExecutionLog.objects.all(), self.request.user, OF_RUN), self.request, OF_RUN
+            limit_to_owner(ExecutionLog.objects.all(), self.request.user, WORKFLOW_OF_RUN_ROW),
+            self.request,
+            WORKFLOW_OF_RUN_ROW,
         )

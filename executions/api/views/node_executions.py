@@ -21,7 +21,7 @@ from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 
-from .base import NEWEST, OF_RUN, RunChildView, TransitionActionsMixin
+from .base import NEWEST, WORKFLOW_OF_RUN_ROW, RunChildView, TransitionActionsMixin
 
 CHANGE = "executions.change_nodeexecution"
 
@@ -32,8 +32,8 @@ CHANGE = "executions.change_nodeexecution"
         operation_id="listNodeExecutions",
         summary="List node executions across runs",
         description=(
-            "Newest first. Payloads (`input_data`, `output_data`, `context`, tracebacks) are left out; read the "
-            "single one for them."
+            "Newest first. Payloads (`input_data`, `output_data`, tracebacks) are left out; read the single node "
+            "execution for them."
         ),
     ),
     retrieve=extend_schema(
@@ -70,8 +70,8 @@ CHANGE = "executions.change_nodeexecution"
         operation_id="retryNodeExecution",
         summary="Retry a failed node",
         description=(
-            "failed → pending, while `can_retry`; the failed attempt is kept. Refused (409) where its run has "
-            "ended: the retry of a failed run retries its failed nodes."
+            "failed → pending, if `can_retry` is true; the failed attempt is kept. Refused (409) if its run has ended: "
+            "retry the run, which retries its failed nodes."
         ),
     ),
 )
@@ -102,14 +102,14 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
             listed = NodeExecution.objects.for_lists(errors=self.shows_errors)
-            nodes = limit_to_owner(listed, self.request.user, OF_RUN, by_node=not narrower)
+            nodes = limit_to_owner(listed, self.request.user, WORKFLOW_OF_RUN_ROW, by_node=not narrower)
         else:
             visible = NodeExecution.objects.visible_to(self.request.user).select_related("node")
-            nodes = self._for_verb(visible, "workflow_execution__")
-        return limit_to_token(nodes, self.request, OF_RUN)
+            nodes = self._prefetch_for_action(visible, "workflow_execution__")
+        return limit_to_token(nodes, self.request, WORKFLOW_OF_RUN_ROW)
 
-    def _run_of_address(self) -> Any:
-        id = super()._run_of_address()
+    def _run_id_in_path(self) -> Any:
+        id = super()._run_id_in_path()
         return NodeExecution.objects.filter(pk=id).values_list("workflow_execution", flat=True).first() if id else None
 
     def get_object(self) -> Any:
@@ -131,17 +131,17 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         operation_id="listExecutionNodes",
         summary="List the nodes of a run",
         description=(
-            "By topological level. Payloads (`input_data`, `output_data`, `context`, tracebacks) are left out; "
-            "read the single one for them."
+            "Ordered by topological level. Payloads (`input_data`, `output_data`, tracebacks) are left out; read the "
+            "single node execution for them."
         ),
     ),
     create=extend_schema(
         operation_id="createExecutionNode",
         summary="Add a node to a run",
         description=(
-            "A pending execution of a node of the run's workflow, which `node` names by id or by name; "
-            "`execution_order` is its topological level unless given. Refused (409) where the run has ended. One "
-            "that is there already under its `id` is answered with 200, or with 409 where its content is another."
+            "Creates a pending execution of a node of the run's workflow. `node` is its id or its name; "
+            "`execution_order` defaults to its topological level. Refused (409) if the run has ended. A node execution "
+            "that exists under its `id` is answered with 200, or with 409 if its content differs."
         ),
     ),
 )

@@ -1,5 +1,5 @@
-"""Following runs as Server-sent events. Who may follow what is asked as of every other address, by REST framework and
-in a thread; from then on a stream is awaited, and holds neither a thread nor a connection."""
+"""Live streams of runs as server-sent events. Access is checked in a thread by REST framework, as for every other
+request; after that the stream is async and holds neither a thread nor a connection."""
 
 from dataclasses import replace
 from functools import partial
@@ -31,19 +31,19 @@ from workflows.querysets import can_view_all
 
 from .base import QueryMixin, get_visible_run
 
-SECONDS = {"wait": (0, 3_600), "heartbeat": (1, 60)}  # that each may say
+SECONDS = {"wait": (0, 3_600), "heartbeat": (1, 60)}  # allowed range of each parameter
 FROM = ("start", "now")
 PARAMETERS: dict[str, tuple[str, dict[str, object]]] = {
     "from": (
-        "Where to begin without an id: with all lines, or with none that is there.",
+        "Where to begin without an id: with all existing lines (`start`) or with none (`now`).",
         {"type": "string", "enum": list(FROM), "default": FROM[0]},
     ),
     "last_event_id": (
-        "The `id` of the last event that was read, where no header can be set.",
+        "The `id` of the last event, for clients that cannot set the header.",
         {"type": "string", "minLength": 1},
     ),
     "wait": (
-        "Seconds after which the stream ends; 0 gives what is new and ends.",
+        "Seconds after which the stream ends; 0 returns what is new and ends.",
         {"type": "integer", "minimum": SECONDS["wait"][0], "maximum": SECONDS["wait"][1]},
     ),
     "heartbeat": (
@@ -54,7 +54,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, object]]] = {
 
 
 class EventsRenderer(BaseRenderer):
-    """Renderer of event streams, for content negotiation. Errors are problems in JSON, as everywhere."""
+    """Renderer of event streams, for content negotiation. Errors are JSON, as everywhere."""
 
     media_type = stream.TYPE
     format = "events"
@@ -113,7 +113,8 @@ class StreamMixin(QueryMixin):
             return parse_cursor(said) if said else source.begin(new)
         except BadCursor:
             raise BadQuery(
-                "last_event_id", "This is not the id of an event of this ledger. Leave it out to begin anew."
+                "last_event_id",
+                "This is not the id of an event of this ledger. Leave it out to start from the beginning.",
             ) from None
 
     def _seconds(self, request: Request, name: str) -> float | None:
@@ -127,7 +128,7 @@ class StreamMixin(QueryMixin):
 
 
 def _last_event_id(request: Request) -> str | None:
-    """The id of the last event. A browser that connects again says the newer one in the header."""
+    """Return the id of the last event. The header is newer: a browser sets it when it reconnects."""
     return request.headers.get(stream.LAST_EVENT_ID) or request.query_params.get("last_event_id")
 
 
@@ -141,11 +142,11 @@ class StreamOfExecution(StreamMixin):
         operation_id="getExecutionStream",
         summary="Follow a run",
         description=(
-            "Server-sent events: `logs` (lines as `logs/` prints them), `node` and `execution` (as their lists "
-            "print them, whenever one was made or moved), then `end`. All there is comes first, unless `from=now`"
-            " leaves out the lines. The `id` of an event goes back in `Last-Event-ID`: no line is missed and none"
-            " is told twice, a state may be. Comments fill the silence. 204 where the end has been told already; "
-            "429 where too many streams are open."
+            "Server-sent events: `logs` (lines as in `logs/`), `node` and `execution` (as in their lists, whenever one "
+            "was created or changed), then `end`. Existing rows are sent first; `from=now` leaves out existing lines. "
+            "A client continues with the `id` of an event in `Last-Event-ID`: no line is missed or repeated, a state "
+            "may be repeated. Comments are sent during silence. 204 if the end was sent before; 429 if too many "
+            "streams are open."
         ),
     )
     def stream(self, request: Request, **kwargs: Any) -> HttpResponseBase:
@@ -172,18 +173,18 @@ class StreamOfExecutions(StreamMixin):
 
     @extend_schema(
         operation_id="getExecutionMoves",
-        summary="Follow the moves of all runs",
+        summary="Follow the transitions of all runs",
         description=(
-            "Server-sent events: `execution`, for each run that was made or moved from now on, as the list prints"
-            " it, and `deleted`, for each that was deleted. The `id` of an event goes back in `Last-Event-ID`. "
-            "429 where too many streams are open."
+            "Server-sent events: `execution` for each run that is created or changed from now on, as in the list, and "
+            "`deleted` for each that is deleted. A client continues with the `id` of an event in `Last-Event-ID`. "
+            "429 if too many streams are open."
         ),
     )
     def moves(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         return self.follow(request)
 
     def key(self, request: Request) -> Any:
-        """Each sees their own."""
+        """Return a key per user and token, because each sees other runs."""
         user, token = request.user, request.auth
         bound = (token.pk, *token.bound_to) if isinstance(token, Token) else None
         return ("json", user.pk, bound, can_view_all(user, "executions.view_workflowexecution"))
@@ -196,7 +197,7 @@ class StreamOfExecutions(StreamMixin):
 
 
 def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
-    """Runs, nodes and lines as their lists print them."""
+    """Render runs, nodes and lines as in their lists."""
     return stream.format_events(
         step.without(nodes=not nodes, lines=not lines),
         lines=lambda step: f"[{','.join(line.text for line in step.lines)}]",
@@ -206,7 +207,7 @@ def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
 
 
 def visible_as_json(runs: object, workflows: object, step: Step) -> bytes:
-    """Render a step for those who may see its rows; for a deleted run its workflow decides who may."""
+    """Render a step with the rows that the caller may see. For a deleted run its workflow decides."""
     shown = _among(runs, {run.pk for run in step.runs})
     whose = _among(workflows, {gone.workflow for gone in step.deleted})
     left = [gone for gone in step.deleted if gone.workflow in whose]
@@ -221,7 +222,7 @@ def may_still_follow(
     view_class: type[StreamMixin], request: HttpRequest, kwargs: dict[str, object], key: object
 ) -> bool:
     """Authenticate and authorize the request again: the token may have been revoked, a permission removed."""
-    view = view_class(kwargs=kwargs, action_map={"get": "stream"}, request=None)  # which names the action
+    view = view_class(kwargs=kwargs, action_map={"get": "stream"}, request=None)  # sets the action
     again = view.request = view.initialize_request(reauthenticated_request(request))
     try:
         view.perform_authentication(again)

@@ -39,41 +39,41 @@ CHANGE = "executions.change_workflowexecution"
         operation_id="listExecutions",
         summary="List runs",
         description=(
-            "Newest first, unless `ordering` says otherwise. Payloads (`input_data`, `output_data`, `context`, "
-            "tracebacks) are left out; read the single one for them."
+            "Newest first, unless `ordering` is given. Payloads (`input_data`, `output_data`, `context`) are left out; "
+            "read the single run for them."
         ),
     ),
     create=extend_schema(
         operation_id="createExecution",
-        summary="Make a run",
+        summary="Create a run",
         description=(
-            "A pending run of an active workflow. The values under `context.secrets` are masked in every answer, "
-            "and found and masked in whatever the run reports later. One that is there already under its `id` is "
-            "answered with 200, or with 409 where its content is another."
+            "Creates a pending run of an active workflow. The values under `context.secrets` are masked in every "
+            "response, and in everything that the run reports later. A run that exists under its `id` is answered "
+            "with 200, or with 409 if its content differs."
         ),
     ),
     retrieve=extend_schema(
         operation_id="getExecution",
         summary="Read a run",
         description=(
-            "With `expand=nodes,logs` also its node executions, as many as one page has room for (where there are"
-            " more, `nodes_are_cut` is true), and its newest 200 log lines, the oldest of them first."
+            "`expand=nodes,logs` adds its node executions, as many as fit on a page (if there are more, "
+            "`nodes_are_cut` is true), and its newest 200 log lines, in ascending order."
         ),
     ),
     destroy=extend_schema(
         operation_id="deleteExecution",
         summary="Delete a run",
         description=(
-            "With its node executions, its attempts, its log lines and its history. That it was there, who "
-            "deleted it and the `reason` that the body may give are kept, for staff to see."
+            "Deletes the run with its node executions, attempts, log lines and history. A record of the deletion, with "
+            "the caller and the `reason` in the body, remains and is visible to staff."
         ),
     ),
     graph=extend_schema(
         operation_id="getExecutionGraph",
-        summary="Read the graph that a run was made with",
+        summary="Read the graph of a run",
         description=(
-            "Whatever became of its workflow since: nodes, levels, edges, and what became of each node in this "
-            "run. It is empty, as the list of nodes is, for whoever may not see the node executions of others."
+            "The graph with which the run was created, whatever has changed in its workflow since: nodes, levels, "
+            "edges, and the status of each node in this run. Empty for callers who may not see its node executions."
         ),
     ),
     start=extend_schema(
@@ -87,9 +87,7 @@ CHANGE = "executions.change_workflowexecution"
     complete=extend_schema(
         operation_id="completeExecution",
         summary="Complete a run",
-        description=(
-            "running → completed; pending nodes are skipped. Refused (409) while nodes are running, and says how many."
-        ),
+        description=("running → completed; pending nodes are skipped. Refused (409) while nodes are running."),
     ),
     fail=extend_schema(
         operation_id="failExecution",
@@ -99,14 +97,14 @@ CHANGE = "executions.change_workflowexecution"
     cancel=extend_schema(
         operation_id="cancelExecution",
         summary="Cancel a run",
-        description="pending or running → cancelled, and with it every pending or running node.",
+        description="pending or running → cancelled, with every pending or running node.",
     ),
     retry=extend_schema(
         operation_id="retryExecution",
         summary="Retry a failed run",
         description=(
-            "failed → pending. What the failed attempt was is kept; failed nodes are retried too, nodes that were"
-            " skipped or cancelled because of the failure are pending again, completed ones stay as they are."
+            "failed → pending. The failed attempt is kept. Failed nodes are retried too; nodes that were skipped or "
+            "cancelled because of the failure become pending again; completed ones do not change."
         ),
     ),
 )
@@ -154,10 +152,10 @@ class WorkflowExecutionViewSet(
             return runs.select_related("graph", "workflow").without_payload()
         if self.action == "retrieve":
             return runs.defer("encrypted_secrets")
-        return self._for_verb(runs.select_related("graph") if self.action == "retry" else runs)
+        return self._prefetch_for_action(runs.select_related("graph") if self.action == "retry" else runs)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: object) -> Response:
-        """With `?expand=nodes,logs` also its nodes, and the newest lines, oldest of them first."""
+        """Return the run, with its nodes and its newest log lines if `?expand=` asks for them."""
         run = self.get_object()
         answer = dict(self.get_serializer(run).data)
         for name in self.expand:
@@ -165,7 +163,7 @@ class WorkflowExecutionViewSet(
         return Response(answer)
 
     def destroy(self, request: Request, *args: object, **kwargs: Any) -> Response:
-        """For a reason, which outlives the run; refused while it is running."""
+        """Delete the run. Requires a reason; refused while the run is running."""
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         with audit.act_as(reason=body.validated_data["reason"]):
@@ -176,20 +174,20 @@ class WorkflowExecutionViewSet(
 
     @action(detail=True)
     def graph(self, request: Request, pk: Any) -> Response:
-        """The nodes that the run was made with, their levels and what became of each, and the edges between them."""
+        """Return the run's graph with levels, edges and the status of each node."""
         return Response(self.get_serializer(self.get_object()).data)
 
     def save(self, serializer: Any) -> None:
         if serializer.validated_data.get("start"):
-            self._check_may("start", serializer.validated_data["workflow"])
+            self._check_action("start", serializer.validated_data["workflow"])
         super().save(serializer)
 
-    def found(self, row: WorkflowExecution, content: dict[str, Any]) -> None:
-        """Start a run that exists, is pending and is sent again with `start: true`, also after a retry. Raises what
-        start() raises, unless somebody else has just started it."""
+    def on_existing(self, row: WorkflowExecution, content: dict[str, Any]) -> None:
+        """Start an existing pending run if the repeated request contains `start: true`. Raises the errors of start(),
+        unless a concurrent request has started it."""
         if not content.get("start") or row.status != ExecutionStatus.PENDING:
             return
-        self._check_may("start", content["workflow"])
+        self._check_action("start", content["workflow"])
         try:
             row.start()
         except InvalidTransition:
@@ -197,12 +195,12 @@ class WorkflowExecutionViewSet(
             if row.status == ExecutionStatus.PENDING:
                 raise
 
-    def _check_may(self, action: str, row: Any) -> None:
+    def _check_action(self, action: str, row: Any) -> None:
         """Check the permission of another action too."""
-        self.action, asked = action, self.action
+        self.action, requested = action, self.action
         self.check_permissions(self.request)
         self.check_object_permissions(self.request, row)
-        self.action = asked
+        self.action = requested
 
     def _nodes(self, run: WorkflowExecution) -> dict[str, Any]:
         rows, are_cut = error_excerpts.first(run.node_executions.visible_to(self.request.user).for_lists())

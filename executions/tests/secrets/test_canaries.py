@@ -133,7 +133,7 @@ def broken(client: Any, url: str, body: Any, headers: Any) -> Any:
 
     client.raise_request_exception = False
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("executions.api.views.logs.LogsOfExecutionViewSet._written", break_down)
+        patch.setattr("executions.api.views.logs.LogsOfExecutionViewSet._write_lines", break_down)
         answer = client.post(url, body, format="json", headers=headers)
     assert answer.status_code == 500
     return answer
