@@ -154,7 +154,8 @@ def test_the_nodes_of_a_run_are_bounded_together_and_say_that_there_are_more(
     assert (len(whole["nodes"]), "nodes_are_cut" in whole) == (len(few), False)
 
 
-@pytest.mark.django_db
+# Lines that are not committed lie outside of every snapshot.
+@pytest.mark.django_db(transaction=True)
 def test_a_step_of_a_stream_ends_early_and_the_next_goes_on(workflow: Workflow) -> None:
     run = WorkflowExecutionFactory(workflow=workflow)
     lines = [
