@@ -15,11 +15,12 @@ from pastetrader.tests.proofs import LONG
 OURS = [view for view in PAGES if view.name != "api"]  # Swagger UI's markup and layout cannot be mended from here
 SCHEMES = {1440: "light", 390: "dark"}  # in which axe examines a page of that width
 SHOWN_BY_OTHERS = {"run", "runs"}  # whole pages of which others show more: axe does not examine them
-# Of a template that another page is made of: examined in one way, and in both with `make proofs`.
+# Pages of a template that another page is made of: tried in one way, and in all of them with `make proofs`.
 ALIKE = {
     "runs-none", "log-errors", "lines", "nodes", "workflows", "deletions", "changes", "users", "groups", "tokens",
     "run-compared", "run-completed", "token-new", "password",
 }  # fmt: skip
+WITHOUT_SCRIPTS = [view for view in OURS if view.signed_in and (LONG or view.name not in ALIKE)]
 
 
 # One page of the browser for all of ours: starting the process of a new one costs more than loading most of them.
@@ -57,7 +58,7 @@ def test_a_page_keeps_its_place_takes_its_clicks_and_violates_no_rule_of_wcag(
     if not view.signed_in:
         page.context.clear_cookies()
     faults: list[str] = []
-    for width in layout.LOADED:
+    for width in widths(view):
         scheme: Any = SCHEMES.get(width, "light")
         size = ViewportSize(width=width, height=layout.HEIGHT)
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -68,14 +69,17 @@ def test_a_page_keeps_its_place_takes_its_clicks_and_violates_no_rule_of_wcag(
     assert not faults, "\n".join(faults)
 
 
+def widths(view: View) -> tuple[int, ...]:
+    """Return the widths in which a page is loaded. Dark and on a phone, more can be wrong than in light."""
+    return layout.LOADED if LONG or view.name not in ALIKE else (min(SCHEMES),)
+
+
 def is_examined(view: View, width: int) -> bool:
-    """Return whether axe examines a page of that width. Dark and on a phone, more can be wrong than in light."""
-    if view.name in SHOWN_BY_OTHERS or width not in SCHEMES:
-        return False
-    return LONG or width == min(SCHEMES) or view.name not in ALIKE
+    """Return whether axe examines a page of that width."""
+    return view.name not in SHOWN_BY_OTHERS and width in SCHEMES
 
 
-@pytest.mark.parametrize("view", [view for view in OURS if view.signed_in], ids=lambda view: view.name)
+@pytest.mark.parametrize("view", WITHOUT_SCRIPTS, ids=lambda view: view.name)
 def test_a_page_reads_without_javascript(view: View, plain: Page, site: Stage) -> None:
     site.show(plain, view)
     expect(plain.locator(view.shows).first).to_be_visible()

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from importlib.util import module_from_spec
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,13 @@ def test_a_bad_number_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> No
         env.number("X_NUMBER", 5, least=1, most=366)
 
 
+LOUD = "LOG_LEVEL is 'loud'; it must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'; it must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+        ({"LOG_LEVEL": "loud"}, LOUD),
         (
             {"DATABASE_POOL_MIN": "9", "DATABASE_POOL_MAX": "4"},
             "DATABASE_POOL_MIN is 9; it must not be more than DATABASE_POOL_MAX, 4.",
@@ -71,9 +75,26 @@ def test_a_bad_number_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> No
         ),
     ],
 )
-def test_a_setting_that_makes_no_sense_stops_the_start(tmp_path: Path, values: dict[str, str], sentence: str) -> None:
-    done = manage("check", local=tmp_path, **values)
-    assert (done.returncode, done.stderr) == (1, f"{sentence}\n")
+def test_a_setting_that_makes_no_sense_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, values: dict[str, str], sentence: str
+) -> None:
+    for name, value in (values | {"PASTETRADER_LOCAL": str(tmp_path)}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured, match=f"^{re.escape(sentence)}$"):
+        read_settings()
+
+
+def read_settings() -> None:
+    """Run the settings in a module of its own, as a process does at its start."""
+    spec = settings.__spec__
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(module_from_spec(spec))
+
+
+def test_a_setting_that_is_refused_stops_the_start(tmp_path: Path) -> None:
+    done = manage("check", local=tmp_path, LOG_LEVEL="loud")
+    assert (done.returncode, done.stderr.splitlines()) == (1, [LOUD])
 
 
 FOUND = """
