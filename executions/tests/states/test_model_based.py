@@ -25,7 +25,7 @@ MOVES = {
 }
 ARGUMENTS: dict[str, tuple[Any, ...]] = {"fail": ("broke",), "complete": ({"done": True},)}
 MAX_RETRIES = 2
-EXAMPLES = times(15, 200)
+EXAMPLES = times(8, 200)
 NODES = 3
 
 

@@ -31,7 +31,7 @@ MODELS = (
     Workflow, Node, Edge,
     WorkflowExecution, NodeExecution, ExecutionLog, WorkflowExecutionAttempt, NodeExecutionAttempt,
 )  # fmt: skip
-SMALL = {"runs": 1500, "workflows": 6, "nodes": 9000, "lines": 9000}
+SMALL = {"runs": 600, "workflows": 6, "nodes": 3000, "lines": 3000}
 TINY = {"runs": 20, "workflows": 3, "nodes": 100, "lines": 100}
 
 
@@ -63,13 +63,13 @@ def test_what_it_makes_could_have_happened() -> None:
     """One ledger for all of it: making one of this size takes seconds."""
     said = seed(**SMALL)
     assert "rows/s" in said
-    assert [model._default_manager.count() for model in MODELS[3:6]] == [1500, 9000, 9000]
+    assert [model._default_manager.count() for model in MODELS[3:6]] == [600, 3000, 3000]
     assert Workflow.objects.count() == 6
 
     ended, failed = WorkflowExecution.objects.filter(status__in=ENDED), WorkflowExecution.objects.failed()
     assert not NodeExecution.objects.filter(workflow_execution__in=ended, status__in=ACTIVE).exists()
     assert not NodeExecution.objects.running().exclude(workflow_execution__status="running").exists()
-    assert 0.02 < failed.count() / 1500 < 0.07
+    assert 0.02 < failed.count() / 600 < 0.07
     assert 0 < WorkflowExecution.objects.active().count() < 20
     with_nodes = failed.annotate(nodes=Count("node_executions")).exclude(nodes=0)
     assert not with_nodes.exclude(node_executions__status="failed").exists()
@@ -99,7 +99,7 @@ def runs_of_a_workflow_do_not_overlap() -> None:
 
 
 def test_rows_are_as_the_models_would_have_them() -> None:
-    seed()
+    seed(nodes=50, lines=50)
     for run in WorkflowExecution.objects.all():
         run.full_clean()
     for node in NodeExecution.objects.all():
