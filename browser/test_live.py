@@ -403,7 +403,7 @@ def test_every_live_page_says_that_its_session_has_ended_and_asks_nothing_more(
     other.goto(site.url("/admin/executions/nodeexecution/"))
     other.get_by_role("button", name="Log out").click()
     for page in pages:
-        expect(lost(page, "session")).to_be_visible(timeout=10_000)
+        expect(lost(page, "session")).to_be_visible()
         expect(lost(page, "session").get_by_role("link")).to_have_attribute("href", re.compile("/admin/login/.next="))
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url))
@@ -470,6 +470,10 @@ def test_a_page_says_that_the_server_is_silent_goes_on_trying_and_finds_it_again
     )
 
 
+def refuse_streams(page: Page, status: int) -> None:
+    page.route("**/stream/**", lambda route: route.fulfill(status=status))
+
+
 REFUSALS = {403: "refused", 404: "gone", 429: "busy", 503: "busy"}
 
 
@@ -479,7 +483,7 @@ def test_a_page_says_why_its_stream_is_refused(clocked: Page, site: Stage, engin
     engine("start", "run")
     engine("log", "a line")
     for status, kind in REFUSALS.items():
-        page.route("**/stream/**", lambda route, status=status: route.fulfill(status=status))
+        refuse_streams(page, status)
         page.goto(site.url(f"{RUNS}{engine.ids['run']}/logs/"))
         expect(lost(page, kind)).to_be_visible()
         page.unroute("**/stream/**")

@@ -77,12 +77,14 @@ AT_ONCE = {"nine at once": NINE} | {name: (body, 1) for name, body in HEAVY.item
 
 
 def test_others_are_answered_within_a_second_while_a_heavy_body_is_worked_on(ledger: Ledger) -> None:
-    """Of a wait that is too long the second try counts: another process may have had the machine."""
+    """On a machine that others keep busy a second counts from what a small request takes beside no heavy one. Of a wait
+    that is too long the second try counts."""
     ledger.post(f"executions/{ledger.run}/logs/", [LINE | {"data": {"password": SECRET}}])
+    most = 1 + 5 * max(time_of_small_request(ledger) for _ in range(20))
     late = {
         name: waited
         for name, (body, times) in AT_ONCE.items()
-        if longest_wait(ledger, body, times) > 1 and (waited := longest_wait(ledger, body, times)) > 1
+        if longest_wait(ledger, body, times) > most and (waited := longest_wait(ledger, body, times)) > most
     }
     assert not late
 
@@ -92,10 +94,14 @@ def longest_wait(ledger: Ledger, body: Any, times: int) -> float:
     senders = [in_background(send, ledger, [LINE | body]) for _ in range(times)]
     waited = []
     while any(sender.is_alive() for sender in senders):
-        began = time.monotonic()
-        ledger.log("another")
-        waited.append(time.monotonic() - began)
+        waited.append(time_of_small_request(ledger))
     return max(waited, default=0)
+
+
+def time_of_small_request(ledger: Ledger) -> float:
+    began = time.monotonic()
+    ledger.log("another")
+    return time.monotonic() - began
 
 
 def send(ledger: Ledger, body: Any) -> None:
@@ -157,12 +163,11 @@ def test_streams_hold_no_connection_of_the_pool_and_end_with_the_server(ledger: 
     wait_until(lambda: all(reader.events for reader in readers))
     ledger.log("to all")
     wait_until(lambda: all(reader.messages == ["to all"] for reader in readers))
-    began = time.monotonic()
     code, err = site.interrupt(signal.SIGTERM)
     for thread in following:
         thread.join(10)
     assert (code, [thread.is_alive() for thread in following]) == (0, [False] * 8)
-    assert time.monotonic() - began < 5
+    assert "graceful shutdown exceeded" not in err  # which a stream that does not end by itself would cause
     assert "Traceback" not in err
 
 
