@@ -4,8 +4,7 @@ Everything stored still passes masking.mask(). It finds here which values were m
 and masks again only if the run has learnt more secrets since.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -33,13 +32,8 @@ class MaskedBody:
 _masked: ContextVar[MaskedBody | None] = ContextVar("masked_body", default=None)
 
 
-@contextmanager
-def forget_after_request() -> Iterator[None]:
-    before = _masked.set(None)
-    try:
-        yield
-    finally:
-        _masked.reset(before)
+def forget() -> None:
+    _masked.set(None)
 
 
 def remember(sent: object, body: Any, scrubber: Scrubber, found: frozenset[str]) -> None:

@@ -20,7 +20,9 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 # An unterminated string matches up to the end, so that it is scanned once.
 TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 MAX_DIGITS = 4300  # digits of an integer: Python refuses to parse more
-
+# In JSON: escapes of what is not text, and numbers that may be infinite.
+SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|NaN|Infinity|(?:^|[\s:,[-])[0-9.]+[eE]\+?[0-9]{3}|[0-9]{200}")
+NOT_TEXT = re.compile("\\\\u0000|[\ud800-\udfff]")  # in what json.dumps() returns
 
 MOMENT = "Expected a time as in ISO 8601, of the years 1970 to 9999, such as 2026-11-23T09:00:00Z"
 FIRST_YEAR = 1970
@@ -55,6 +57,11 @@ def has_more_elements(body: bytes, most: int) -> bool:
     return count(body) > most and count(TEXTS.sub(b"", body)) > most
 
 
+def may_have_errors(body: bytes) -> bool:
+    """Return whether iter_errors() may find something in this JSON, without a walk through all its values."""
+    return SUSPECT.search(body) is not None or body.count(b"[") + body.count(b"{") > MAX_DEPTH
+
+
 def is_integer(value: object) -> TypeGuard[float]:
     """Return whether a JSON number is integral: 3.0 is, true is not."""
     return type(value) is int or (isinstance(value, float) and value.is_integer())
@@ -63,10 +70,22 @@ def is_integer(value: object) -> TypeGuard[float]:
 def check(field: str, value: object) -> None:
     """Raise ValidationError on `field`, with the place of the first errors of iter_errors(), or if the value is too
     large."""
+    if value is None or _is_storable(value):
+        return
     for pointer, fault in iter_errors(value):
         raise ValidationError({field: f"{field}{pointer.replace('/', '.')}: {fault}"})
     if too_large := size_fault(value):
         raise ValidationError({field: f"{field}: {too_large}"})
+
+
+def _is_storable(value: object) -> bool:
+    """Return whether the checks need not look for errors, by one pass that is not in Python."""
+    try:
+        written = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    is_small = len(written) * 4 <= ledgerkit_settings.MAX_DOCUMENT_BYTES  # whatever the letters
+    return is_small and not NOT_TEXT.search(written) and written.count("[") + written.count("{") <= MAX_DEPTH
 
 
 def size_fault(value: object) -> Any:

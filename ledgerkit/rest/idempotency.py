@@ -73,11 +73,6 @@ class IdempotencyMixin(BodyMixin):
             return ReplayedResponse(exc.first)
         return super().handle_exception(exc)
 
-    def finalize_response(self, request: Request, response: Any, *args: object, **kwargs: object) -> Any:
-        if isinstance(response, ReplayedResponse):
-            return response
-        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
-
     def _begin(self, request: Request) -> IdempotencyKey:
         """Store the key, or raise ReplayedError if its response is known. Raises KeyReused, KeyInUse."""
         key = IdempotencyKey(

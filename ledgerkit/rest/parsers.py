@@ -9,7 +9,7 @@ from rest_framework.exceptions import APIException, ParseError, UnsupportedMedia
 from rest_framework.parsers import JSONParser
 
 from ledgerkit.conf import ledgerkit_settings
-from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, has_more_elements, iter_errors
+from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, has_more_elements, iter_errors, may_have_errors
 from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.charset import UTF8
 from ledgerkit.rest.query_params import safe_name
@@ -39,26 +39,34 @@ class StorableJSONParser(JSONParser):
     """Parser of JSON in UTF-8 (RFC 8259), after an optional byte order mark. Raises ParseError for other bodies,
     BadBody with the place of a value that cannot be stored.
 
-    A view may have `to_storable_body(body)`, called before that check, and `masked_body(body)`, called for a large
-    body.
+    A view may have `to_storable_body(body)`, called before that check of a body that may fail it, and
+    `masked_body(body)`, called for a large body.
     """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        _check_charset(media_type or "")
+        if media_type and "charset" in media_type.lower():
+            _check_charset(media_type)
         body = stream.read()
         if is_large := len(body) > LARGE:
             release_connection()
+        most = ledgerkit_settings.MAX_BODY_ELEMENTS
         # Counted before it is parsed: each costs a hundred bytes.
-        if has_more_elements(body, ledgerkit_settings.MAX_BODY_ELEMENTS):
+        if len(body) > most and has_more_elements(body, most):
             raise TooManyElements
         view = (parser_context or {}).get("view")
         data = _read(_text(body))
-        if prepare := getattr(view, "to_storable_body", None):
-            data = prepare(data)
-        for pointer, fault in iter_errors(data):
-            raise BadBody(pointer, fault)
+        if may_have_errors(body):
+            data = _check(data, view)
         mask = getattr(view, "masked_body", None)
         return mask(data) if is_large and mask else data
+
+
+def _check(data: object, view: object) -> object:
+    if prepare := getattr(view, "to_storable_body", None):
+        data = prepare(data)
+    for pointer, fault in iter_errors(data):
+        raise BadBody(pointer, fault)
+    return data
 
 
 def _check_charset(media_type: str) -> None:
@@ -74,22 +82,15 @@ def _text(body: bytes) -> str:
         raise ParseError(f"The body is not UTF-8: byte {error.start + 1} is 0x{body[error.start]:02x}.") from None
 
 
-def _read(text: str) -> Any:
+def _read(text: str, **hooks: Any) -> Any:
     try:
-        return _load(text)
+        return json.loads(text, object_pairs_hook=_object, **hooks)
     except RecursionError:
         raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
         raise ParseError(f"The body is not JSON: {error}.") from None
-
-
-def _load(text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_object)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:  # Python reads no whole number of more than 4300 digits: once more, to learn where it stands
-        return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
+    except ValueError:  # Python reads no whole number of more than 4300 digits: once more, to find its place
+        return _read(text, parse_int=_whole)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, Any]:

@@ -29,11 +29,16 @@ class BodyMixin:
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """Decompress the body after authentication, so that anonymous clients cannot make the server decompress."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
-        if request.method in WITH_BODY and _length(request):
-            _check_type(request)
+        if request.method not in WITH_BODY or not (length := _length(request)):
+            return
+        negotiator: Any = request.negotiator
+        if negotiator.select_parser(request, request.parsers) is None:
+            raise exceptions.UnsupportedMediaType(request.content_type, "Send JSON, as Content-Type: application/json.")
+        if "Content-Encoding" in request.headers:
             _unpack(request)
-            if _length(request) > LARGE:  # parse now, before a transaction begins
-                request.data  # noqa: B018  # REST framework parses it when it is first asked for
+            length = _length(request)
+        if length > LARGE:  # parse now, before a transaction begins
+            request.data  # noqa: B018  # REST framework parses it when it is first asked for
 
     def handle_exception(self, exc: Exception) -> Any:
         """Add the accepted media types to a 415 response; Accept-Encoding only if the encoding was the cause (RFC 7694,
@@ -66,7 +71,7 @@ def gunzip(packed: bytes, limit: int) -> bytes:
 
 
 def _unpack(request: Request) -> None:
-    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    coding = request.headers["Content-Encoding"].strip().lower()
     if coding in AS_IT_IS:
         return
     if coding not in GZIP:
@@ -77,12 +82,6 @@ def _unpack(request: Request) -> None:
     body = gunzip(http.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     http._body, http._stream = body, BytesIO(body)  # Django has no public way to replace a body
     http.META["CONTENT_LENGTH"] = str(len(body))
-
-
-def _check_type(request: Request) -> None:
-    negotiator: Any = request.negotiator
-    if negotiator.select_parser(request, request.parsers) is None:
-        raise exceptions.UnsupportedMediaType(request.content_type, "Send JSON, as Content-Type: application/json.")
 
 
 def _length(request: Request) -> int:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, body_masking, masking, report_texts, sort_keys
+from executions.api.serializers import CompleteSerializer, FailSerializer, NothingSerializer, ReasonSerializer
 from executions.models import WorkflowExecution
 from ledgerkit.rest.filters import MultiChoiceFilter
 from ledgerkit.rest.http_methods import METHODS
@@ -91,18 +92,15 @@ def _payloads(model: Any) -> set[str]:
     return {field.name for field in model._meta.concrete_fields if isinstance(field, JSONField | TextField)}
 
 
-class MaskedBodyMixin:
+class MaskedBodyMixin(IdempotencyMixin):
     """Mixin of views of a run and of its rows. Texts of reports are made storable, large bodies masked as they are
     read."""
-
-    def dispatch(self, request: object, *args: object, **kwargs: Any) -> Any:
-        with body_masking.forget_after_request():
-            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
 
     def to_storable_body(self, body: object) -> Any:
         return report_texts.visible(body)
 
     def masked_body(self, body: object) -> Any:
+        self.work.callback(body_masking.forget)
         return masking.mask_body(body, self._run_id_in_path())
 
     def _run_id_in_path(self) -> Any:
@@ -111,16 +109,35 @@ class MaskedBodyMixin:
         return kwargs.get("execution_id") or kwargs.get("pk")
 
 
-class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMixin, QueryMixin):
+VERBS: dict[str, type[serializers.BaseSerializer[Any]]] = {
+    "start": NothingSerializer,
+    "complete": CompleteSerializer,
+    "fail": FailSerializer,
+    "cancel": ReasonSerializer,
+    "retry": ReasonSerializer,
+}
+
+
+def grants_of_verbs(permission: str) -> dict[str, tuple[str, str]]:
+    """Return the grants of VERBS: an engine reports, an operator controls."""
+    controls = {"cancel", "retry"}
+    return {
+        verb: (Scope.EXECUTIONS_CONTROL if verb in controls else Scope.EXECUTIONS_REPORT, permission) for verb in VERBS
+    }
+
+
+class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     """Actions that change the status of a row. `serializer_classes` maps actions to serializers other than
     `serializer_class`."""
 
     lookup_value_converter = "uuid"
     grants: ClassVar[Mapping[str, tuple[str, str]]]
+    serializer_class: Any
     serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
-        return self.serializer_classes.get(self.action, self.serializer_class)  # type: ignore[return-value]  # the stubs know less than the views that this is mixed into
+        kind: type[serializers.BaseSerializer[Any]] = self.serializer_classes.get(self.action, self.serializer_class)
+        return kind
 
     def _prefetch_for_action(self, rows: Any, run: str = "") -> Any:
         """Read with the row what the transition and the check of its permission need, to save queries."""
@@ -132,12 +149,12 @@ class TransitionActionsMixin(MaskedBodyMixin, IdempotencyMixin, PreconditionsMix
 
     def row_and_body(self, request: Request) -> tuple[Any, dict[str, Any]]:
         """Return the row and the validated body."""
-        body = self.get_serializer(data=request.data)
+        body = self.serializer_classes[self.action](data=request.data)
         body.is_valid(raise_exception=True)
         return self.get_object(), body.validated_data
 
     def row_response(self, row: Any) -> Response:
-        return Response(self.serializer_class(row, context=self.get_serializer_context()).data)  # type: ignore[misc]  # the stubs know less than the views that this is mixed into
+        return Response(self.serializer_class.row(row))
 
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: Any) -> Response:
@@ -178,7 +195,7 @@ def get_visible_run(request: Request, id: object) -> Any:
     return get_object_or_404(visible.select_related("workflow").without_payload(errors=False), pk=id)
 
 
-class RunChildView(MaskedBodyMixin, IdempotencyMixin, PreconditionsMixin, QueryMixin):
+class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     """Views of rows of one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
     write may name its version by If-Match."""
 

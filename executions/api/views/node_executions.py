@@ -9,19 +9,17 @@ from rest_framework.response import Response
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.serializers import (
-    CompleteSerializer,
     FailNodeSerializer,
     NodeExecutionListSerializer,
     NodeExecutionSerializer,
     NothingSerializer,
-    ReasonSerializer,
 )
 from executions.models import NodeExecution
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 
-from .base import NEWEST, WORKFLOW_OF_RUN_ROW, RunChildView, TransitionActionsMixin
+from .base import NEWEST, VERBS, WORKFLOW_OF_RUN_ROW, RunChildView, TransitionActionsMixin, grants_of_verbs
 
 CHANGE = "executions.change_nodeexecution"
 
@@ -78,24 +76,17 @@ CHANGE = "executions.change_nodeexecution"
 class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TransitionActionsMixin):
     serializer_class = NodeExecutionSerializer
     serializer_classes = {
+        **VERBS,
         "list": NodeExecutionListSerializer,
-        "start": NothingSerializer,
-        "complete": CompleteSerializer,
         "fail": FailNodeSerializer,
         "skip": NothingSerializer,
-        "cancel": ReasonSerializer,
-        "retry": ReasonSerializer,
     }
     filterset_class = NodeExecutionFilters
     orderings = {"created": ("created_at", "id")}
     ordering = NEWEST
     grants = {
-        "start": (Scope.EXECUTIONS_REPORT, CHANGE),
-        "complete": (Scope.EXECUTIONS_REPORT, CHANGE),
-        "fail": (Scope.EXECUTIONS_REPORT, CHANGE),
+        **grants_of_verbs(CHANGE),
         "skip": (Scope.EXECUTIONS_REPORT, CHANGE),
-        "cancel": (Scope.EXECUTIONS_CONTROL, CHANGE),
-        "retry": (Scope.EXECUTIONS_CONTROL, CHANGE),
     }
 
     def get_queryset(self) -> Any:

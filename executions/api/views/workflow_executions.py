@@ -11,12 +11,8 @@ from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.rows import log_row, node_row
 from executions.api.serializers import (
-    CompleteSerializer,
     DeleteSerializer,
-    FailSerializer,
     GraphOfExecutionSerializer,
-    NothingSerializer,
-    ReasonSerializer,
     WorkflowExecutionListSerializer,
     WorkflowExecutionSerializer,
 )
@@ -27,10 +23,9 @@ from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 
-from .base import NEWEST, TransitionActionsMixin
+from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
 
 EXPANDED_LINES = 200
-CHANGE = "executions.change_workflowexecution"
 
 
 @extend_schema(tags=["executions"])
@@ -120,11 +115,7 @@ class WorkflowExecutionViewSet(
     serializer_classes = {
         "list": WorkflowExecutionListSerializer,
         "graph": GraphOfExecutionSerializer,
-        "start": NothingSerializer,
-        "complete": CompleteSerializer,
-        "fail": FailSerializer,
-        "cancel": ReasonSerializer,
-        "retry": ReasonSerializer,
+        **VERBS,
         "destroy": DeleteSerializer,
     }
     filterset_class = WorkflowExecutionFilters
@@ -133,11 +124,7 @@ class WorkflowExecutionViewSet(
     expandable = ("nodes", "logs")
     grants = {
         "create": (Scope.EXECUTIONS_REPORT, "executions.add_workflowexecution"),
-        "start": (Scope.EXECUTIONS_REPORT, CHANGE),
-        "complete": (Scope.EXECUTIONS_REPORT, CHANGE),
-        "fail": (Scope.EXECUTIONS_REPORT, CHANGE),
-        "cancel": (Scope.EXECUTIONS_CONTROL, CHANGE),
-        "retry": (Scope.EXECUTIONS_CONTROL, CHANGE),
+        **grants_of_verbs("executions.change_workflowexecution"),
         "destroy": (Scope.EXECUTIONS_CONTROL, "executions.delete_workflowexecution"),
     }
 
