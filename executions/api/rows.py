@@ -16,49 +16,38 @@ type Row = dict[str, object]
 
 
 def run_row(run: WorkflowExecution) -> Row:
-    return {
-        "id": str(run.pk),
-        "workflow": str(run.workflow_id),
-        "workflow_name": run.workflow_name,
-        "trigger_type": run.trigger_type,
-        **_state(run),
-        **_error_head(run),
-        "failed_nodes": run.failed_nodes,
-        "metadata": vars(run).get("metadata"),
-        **_stamps(run),
-    }
+    return _run(run, _error_head(run), {"metadata": vars(run).get("metadata")})
 
 
 def run_detail(run: WorkflowExecution) -> Row:
+    payloads = _payloads(run, "input_data", "output_data", "context", "metadata")
+    return _run(run, {"error_message": vars(run).get("error_message")}, payloads)
+
+
+def _run(run: WorkflowExecution, error: Row, payloads: Row) -> Row:
     return {
         "id": str(run.pk),
         "workflow": str(run.workflow_id),
         "workflow_name": run.workflow_name,
         "trigger_type": run.trigger_type,
         **_state(run),
-        **_payloads(run, "error_message"),
+        **error,
         "failed_nodes": run.failed_nodes,
-        **_payloads(run, "input_data", "output_data", "context", "metadata"),
+        **payloads,
         **_stamps(run),
     }
 
 
 def node_row(node: NodeExecution) -> Row:
-    return {
-        "id": str(node.pk),
-        "workflow_execution": str(node.workflow_execution_id),
-        "node": str(node.node_id),
-        "node_name": node.node_name,
-        "execution_order": node.execution_order,
-        **_state(node),
-        **_error_head(node),
-        "retry_count": node.retry_count,
-        "can_retry": node.can_retry,
-        **_stamps(node),
-    }
+    return _node(node, _error_head(node))
 
 
 def node_detail(node: NodeExecution) -> Row:
+    row = _node(node, {"error_message": vars(node).get("error_message")})
+    return row | _payloads(node, "input_data", "output_data", "error_traceback")
+
+
+def _node(node: NodeExecution, error: Row) -> Row:
     return {
         "id": str(node.pk),
         "workflow_execution": str(node.workflow_execution_id),
@@ -66,11 +55,10 @@ def node_detail(node: NodeExecution) -> Row:
         "node_name": node.node_name,
         "execution_order": node.execution_order,
         **_state(node),
-        **_payloads(node, "error_message"),
+        **error,
         "retry_count": node.retry_count,
         "can_retry": node.can_retry,
         **_stamps(node),
-        **_payloads(node, "input_data", "output_data", "error_traceback"),
     }
 
 
