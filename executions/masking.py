@@ -25,7 +25,7 @@ from ledgerkit.db.pool import release_connection
 from . import audit, body_masking, report_texts, secret_limits
 from .encryption import extra_keys, run_rows
 from .exceptions import SecretsUnknown
-from .run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets
+from .run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets, without_secrets
 from .secret_values import find_secret_values
 from .secrets import NOTHING, Scrubber
 
@@ -84,7 +84,7 @@ def mask(
     known = {**known, **{run: RunSecrets(Scrubber(values, extra)) for run, values in more.items()}}
     if more and not new:
         known |= store_secrets(more, using)
-    plain = RunSecrets(Scrubber(extra=extra))
+    plain = without_secrets(extra)
     for run, of_run in groupby(pieces, RUN):
         scrubber = known.get(run, plain).scrubber
         for piece in of_run:
@@ -134,11 +134,16 @@ def mask_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: b
     return more
 
 
-def mask_changes(row: Model, changes: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
-    """Return the masked text fields among the changes to a row, and the secrets known after that."""
-    texts = FieldValues(_run_of(row), texts_in(row, changes))
-    _more, now = mask([texts], act, known={texts.run: known})
-    return texts.fields, now.get(texts.run, known)
+def mask_changes(row: Model, texts: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
+    """Return the masked texts_in() the changes to a row, and the secrets known after that."""
+    clean = dict(texts)
+    _scrub(clean, known.scrubber)
+    # A document that needs no mask has no secret that is new either.
+    if not body_masking.is_any() and all(isinstance(text, str) or clean[name] == text for name, text in texts.items()):
+        return clean, known
+    piece = FieldValues(_run_of(row), texts)
+    _more, now = mask([piece], act, known={piece.run: known})
+    return piece.fields, now.get(piece.run, known)
 
 
 def texts_in(row: Model, changes: Fields) -> Fields:
@@ -149,6 +154,8 @@ def texts_in(row: Model, changes: Fields) -> Fields:
 def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
     """Return the actor's reason, masked and cut, and the request id if the client chose it (else None)."""
     actor = audit.current()
+    if not (actor.reason or actor.given_id):
+        return "", None
     reason, given = (text and scrubber.text(text) for text in (to_storable_text(actor.reason), actor.given_id))
     return report_texts.cut_to_limits("reason", reason), given or None
 
@@ -161,7 +168,7 @@ def mask_for_all_runs(fields: dict[str, Any], runs: Any, using: str) -> dict[str
     pieces = [FieldValues(run, dict(fields)) for run in runs]
     mask(pieces, "update", using)
     fields = dict(fields)
-    plain = RunSecrets(Scrubber(extra=extra_keys()))
+    plain = without_secrets(extra_keys())
     for known in (*read_known({piece.run for piece in pieces}, "update", using).values(), plain):
         _scrub(fields, known.scrubber)
     return fields

@@ -7,6 +7,7 @@ secrets, nothing can be masked reliably any more, and writes that carry text are
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -38,6 +39,12 @@ type KnownOf = Mapping[UUID, RunSecrets]
 
 NONE = RunSecrets()
 COLUMNS = ("encrypted_secrets", "status", "ended_at", "version")
+
+
+@lru_cache(4)
+def without_secrets(extra: tuple[str, ...]) -> RunSecrets:
+    """Return what is known of a run without secrets. All of them share its scrubber, and what that has cached."""
+    return RunSecrets(Scrubber(extra=extra))
 
 
 def as_read(run: "WorkflowExecution | None") -> RunSecrets | None:
@@ -105,7 +112,7 @@ def known_by(act: str, encrypted: str | None, status: str, ended_at: datetime | 
     """Return the secrets of a run from these COLUMNS of its row. Raises SecretsUnknown if they are deleted, expired, or
     cannot be decrypted."""
     if encrypted is None:
-        return RunSecrets(Scrubber(extra=extra_keys()))
+        return without_secrets(extra_keys())
     if not encrypted or has_expired(status, ended_at):
         raise SecretsUnknown(act, status, refusal_reasons.PURGED, version)
     try:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import models, transaction
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
@@ -13,12 +13,14 @@ from executions import audit, encryption, masking, refusal_reasons, run_secrets
 from executions.exceptions import InvalidTransition, StaleExecution
 from executions.states import ENDED, ExecutionStatus, Transitions, sources
 from ledgerkit.db import json_validation
-from ledgerkit.db.models import Value, VersionedModel, json_value
+from ledgerkit.db.models import Value, VersionedModel, VersionedQuerySet, json_value
 
 # Both times are the database's. GREATEST because a statement's time may be before the start: it may have waited for
 # the lock of the row, or the clock was set back.
 STARTED = Now()
 END = Greatest(Now(), F("started_at"))
+
+type Fields = dict[str, Any]
 
 RESET: dict[str, object] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
 
@@ -125,7 +127,7 @@ class Execution(VersionedModel, Timed):
             if name != "version" or value == self.version + 1:
                 setattr(self, name, value)
 
-    def _update_masked(self, rows: QuerySet[Model], act: str, changes: dict[str, object]) -> dict[str, Any] | None:
+    def _update_masked(self, rows: VersionedQuerySet[Any], act: str, changes: Fields) -> dict[str, Any] | None:
         """Update the row with masked texts. Return its new values, None if it does not match.
 
         Texts are masked by the secrets that were read with the run, which the UPDATE must match. If the run has others
@@ -133,23 +135,26 @@ class Execution(VersionedModel, Timed):
         """
         texts = masking.texts_in(self, changes)
         if not (texts or audit.current().reason or audit.current().given_id):
-            return _update_row(rows, changes, audit.note(act))
+            with audit.audit_note(audit.note(act)):
+                return rows.update_returning(**changes)
         read = run_secrets.as_read(self._run_as_read())
-        moved = None if read is None else self._update_masked_by(rows, act, changes, read)
+        moved = None if read is None else self._update_masked_by(rows, act, changes, texts, read)
         if moved is None:
             now = run_secrets.lock(self.run_id, act, or_blind=not texts)
             if read is None or now.encrypted != read.encrypted:
-                moved = self._update_masked_by(rows, act, changes, now)
+                moved = self._update_masked_by(rows, act, changes, texts, now)
         return moved
 
     def _update_masked_by(
-        self, rows: Any, act: str, changes: dict[str, Any], known: run_secrets.RunSecrets
-    ) -> dict[str, object] | None:
-        masked, known = masking.mask_changes(self, changes, act, known)
+        self, rows: Any, act: str, changes: Fields, texts: Fields, known: run_secrets.RunSecrets
+    ) -> dict[str, Any] | None:
+        masked, known = masking.mask_changes(self, texts, act, known)
         if (run := self._run_as_read()) is not None:
             run.encrypted_secrets = known.encrypted
-        note = audit.note(act, *masking.masked_reason(known.scrubber))
-        return _update_row(rows.filter(self._with_secrets(known.encrypted)), changes | masked, note)
+        rows = rows.filter(self._with_secrets(known.encrypted))
+        with audit.audit_note(audit.note(act, *masking.masked_reason(known.scrubber))):
+            moved: dict[str, Any] | None = rows.update_returning(**changes | masked)
+        return moved
 
     def _run_as_read(self) -> Any:
         """Return this object's run, None if it was not read."""
@@ -180,12 +185,6 @@ class Execution(VersionedModel, Timed):
         if row is not None:
             return InvalidTransition("save", row.status, refusal_reasons.VERBS_ALONE, row.version)
         return super()._save_error(using)
-
-
-def _update_row(rows: Any, changes: dict[str, object], note: str) -> dict[str, object] | None:
-    with audit.audit_note(note):
-        moved: dict[str, Any] | None = rows.update_returning(**changes)
-    return moved
 
 
 def state_constraints(prefix: str) -> list[models.CheckConstraint]:
