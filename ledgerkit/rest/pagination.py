@@ -35,7 +35,7 @@ class KeysetPagination(BasePagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         if not hasattr(view, "orderings"):  # the view has no QueryMixin that checked the names
             check_names(request, [*PAGING, *getattr(getattr(view, "filterset_class", None), "base_filters", {})])
-        self.request, self.ordering = request, list(view.ordering)
+        self.request, self.ordering, self.name = request, list(view.ordering), ",".join(view.ordering)
         text = request.query_params.get("cursor")
         cursor, backwards = (None, False) if text is None else self._read(queryset, text)
         size = self._size(request.query_params.get("page_size"))
@@ -76,21 +76,17 @@ class KeysetPagination(BasePagination):
     def _read(self, queryset: QuerySet[Any], text: str) -> tuple[keyset.Key, bool]:
         try:
             ordering, *texts, backwards = json.loads(base64.urlsafe_b64decode(text.encode()))
-            if ordering != self._name or not isinstance(backwards, bool) or not all(map(_is_text, texts)):
+            if ordering != self.name or not isinstance(backwards, bool) or not all(map(_is_text, texts)):
                 raise _bad_cursor()
             return keyset.decode(queryset, self.ordering, texts), backwards
         except (ValueError, TypeError, binascii.Error, RecursionError):
             raise _bad_cursor() from None
 
-    @property
-    def _name(self) -> str:
-        return ",".join(self.ordering)
-
     def _link(self, index: int, backwards: bool) -> str | None:
         if not self.rows:
             return None
         key = keyset.encode(keyset.key_of(self.ordering, self.rows[index]))
-        text = json.dumps([self._name, *key, backwards])
+        text = json.dumps([self.name, *key, backwards])
         asked = {name: values for name, values in self.request.query_params.lists() if name != "cursor"}
         asked["cursor"] = [base64.urlsafe_b64encode(text.encode()).decode()]
         return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(asked, doseq=True)}")

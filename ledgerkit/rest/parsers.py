@@ -54,7 +54,7 @@ class StorableJSONParser(JSONParser):
         if len(body) > most and has_more_elements(body, most):
             raise TooManyElements
         view = (parser_context or {}).get("view")
-        data = _read(_text(body))
+        data = _read(body)
         if may_have_errors(body):
             data = _check(data, view)
         mask = getattr(view, "masked_body", None)
@@ -75,22 +75,17 @@ def _check_charset(media_type: str) -> None:
         raise UnsupportedMediaType(media_type, "JSON is read in UTF-8 here: leave the charset out.")
 
 
-def _text(body: bytes) -> str:
+def _read(body: bytes, **hooks: Any) -> Any:
     try:
-        return body.decode("utf-8-sig")
+        return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, **hooks)
     except UnicodeDecodeError as error:
         raise ParseError(f"The body is not UTF-8: byte {error.start + 1} is 0x{body[error.start]:02x}.") from None
-
-
-def _read(text: str, **hooks: Any) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_object, **hooks)
     except RecursionError:
         raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
         raise ParseError(f"The body is not JSON: {error}.") from None
     except ValueError:  # Python reads no whole number of more than 4300 digits: once more, to find its place
-        return _read(text, parse_int=_whole)
+        return _read(body, parse_int=_whole)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, Any]:
