@@ -44,7 +44,7 @@ class Transition:
     name: str
     confirmation: StrOrPromise
     success: StrOrPromise
-    run: Callable[[Any, str], None]  # of a WorkflowExecution or a NodeExecution
+    run: Callable[[Any, str], None]  # called with the row and the reason
     needs_reason: bool = False
 
 

@@ -14,7 +14,7 @@ from executions.models import (
 )
 
 type User = AbstractUser | AnonymousUser
-type Context = dict[str, Any]  # of a template
+type Context = dict[str, Any]  # context of a template
 type JSON = dict[str, Any]
 type LedgerRow = WorkflowExecution | NodeExecution
 type Attempt = WorkflowExecutionAttempt | NodeExecutionAttempt

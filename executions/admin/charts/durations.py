@@ -1,4 +1,4 @@
-"""Durations of runs over time as dots, in parts of a hundred: to the right the start, upwards the duration."""
+"""Chart of the durations of runs over time: a dot per run, by start (x) and duration (y), in percent."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from executions.states import ExecutionStatus
 
 from . import timeline
 
-SKEWED = 50  # the longest duration is so many times the middle one: only on a scale of powers are both seen
-LEAST = 0.001  # seconds: what took less, or no time, stands there on a scale of powers
+SKEWED = 50  # if the longest duration exceeds the median by this factor, the scale is logarithmic
+LEAST = 0.001  # seconds; shorter durations are drawn there on a logarithmic scale
 POWERS = (0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600, 6 * 3_600, 86_400, 10 * 86_400, 100 * 86_400, 1_000 * 86_400)
-HEADROOM = 1.06  # above the longest
-SIDES = 0.02  # of the span, left and right of it
-APART = 6  # of two labels, in parts of a hundred
-MOMENTS = 6  # at most so many steps of the axis of time
+HEADROOM = 1.06  # space above the longest duration
+SIDES = 0.02  # space on the left and the right, as a fraction of the span
+APART = 6  # smallest distance of two labels, in percent
+MOMENTS = 6  # maximum of steps of the time axis
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 STEPS = (
     MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
@@ -54,7 +54,7 @@ class Axis:
 
     @property
     def marks(self) -> list[float]:
-        """Seconds, from the foot upwards."""
+        """Return the marks in seconds, from the bottom."""
         if not self.is_log:
             return timeline.build_ticks(self.most)
         return [power for power in POWERS if self.least <= power <= self.most]
@@ -71,7 +71,7 @@ class Mark:
 @dataclass(frozen=True)
 class Dot:
     x: float
-    y: float  # from the top
+    y: float  # in percent, from the top
     run: Any
 
 
@@ -96,13 +96,13 @@ class Band:
 
     @property
     def p50_label(self) -> float:
-        """Return the place of the label, unless it would cover the other one."""
+        """Return the position of the label, moved if it would cover the other one."""
         return max(self.p50, self.p95 + APART)
 
 
 @dataclass(frozen=True)
 class Chart:
-    """`waiting` runs have no duration yet, and no dot."""
+    """The chart. `waiting` is the number of runs without a duration, which have no dot."""
 
     axis: Axis
     scale: timeline.Scale
@@ -128,8 +128,8 @@ class Chart:
 
 
 def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles | None) -> Chart | None:
-    """Build the chart of `runs`, newest first, each with its `seconds`, and of the changes among them. Return None
-    where nothing has started."""
+    """Build the chart of `runs`, newest first, which have `seconds`, and of the changes among them. Return None if no
+    run has started."""
     started = [run for run in reversed(runs) if run.seconds is not None and run.started_at is not None]
     axis = build_axis(started)
     if axis is None:
@@ -141,7 +141,8 @@ def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles
 
 
 def build_axis(runs: Iterable[Any]) -> Axis | None:
-    """Scale the axis by the runs that have ended: one that has been running for days does not flatten the others."""
+    """Build the axis from the runs that have ended, so that one that has been running for days does not flatten the
+    others."""
     known = [run for run in runs if run.seconds is not None]
     ended = [run.seconds for run in known if run.status != ExecutionStatus.RUNNING]
     found = ended or [run.seconds for run in known]
@@ -149,7 +150,7 @@ def build_axis(runs: Iterable[Any]) -> Axis | None:
 
 
 def with_seconds(runs: list[Any]) -> list[Any]:
-    """The same runs, each with its `seconds`, its `shown_duration` and the `word` for how it ended."""
+    """Set `seconds`, `shown_duration` and `word` (how it ended) on each run; return the runs."""
     for run in runs:
         run.seconds = list_cells.elapsed_seconds(run)
         run.shown_duration = formatting.duration_text(run)
@@ -164,7 +165,7 @@ def scale_chart(found: list[datetime]) -> timeline.Scale:
 
 
 def axis_times(scale: timeline.Scale) -> list[tuple[datetime, str]]:
-    """Marks of the axis of time, at whole hours and days of the reader's clock."""
+    """Return the marks of the time axis, at full hours and days in the reader's time zone."""
     span = scale.end - scale.start
     step = next((step for step in STEPS if span / step <= MOMENTS), (span / MOMENTS // DAY + 1) * DAY)
     midnight = timezone.localtime(scale.start).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
@@ -178,5 +179,5 @@ def axis_times(scale: timeline.Scale) -> list[tuple[datetime, str]]:
 
 
 def _exists(moment: datetime) -> bool:
-    """Return whether clocks there show it: where they are put forward they leave an hour out."""
+    """Return whether this local time exists; it does not in the hour that is skipped when clocks are put forward."""
     return moment.astimezone(UTC).astimezone(moment.tzinfo).replace(tzinfo=None) == moment.replace(tzinfo=None)

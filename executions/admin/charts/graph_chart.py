@@ -16,19 +16,19 @@ from ledgerkit.db.pool import release_connection
 from workflows.layout import Layout, Spot, layered_layout
 from workflows.models import Graph
 
-WIDTH, HEIGHT = 188, 44  # of a box
-PITCH = 58  # from the middle of a box to that of the next below
-CHANNEL = 60  # between two columns, for the lines
-MARGIN, HEAD = 8, 7  # HEAD is the length of an arrow's
-LETTERS = 21  # of a name that fit into a box
-CAPITAL = 1.25  # times as wide as another letter
-MOST, MOST_EDGES = 1_000, 5_000  # beyond, a drawing tells nobody anything
-QUICK = 200  # nodes and edges are drawn in a few milliseconds
-NAMED = 3  # nodes before one, in what a screen reader says
-FITS = range(700, 1_400)  # widths that are shrunk to the page, and can still be read
-# The most telling of several executions of one node, first.
+WIDTH, HEIGHT = 188, 44  # of a box, in pixels
+PITCH = 58  # distance between the middles of two boxes of a column
+CHANNEL = 60  # space for lines between two columns
+MARGIN, HEAD = 8, 7  # HEAD is the length of an arrowhead
+LETTERS = 21  # characters of a name that fit into a box
+CAPITAL = 1.25  # width of a capital letter relative to others
+MOST, MOST_EDGES = 1_000, 5_000  # maximum of nodes and edges; a larger drawing is useless
+QUICK = 200  # up to so many nodes and edges, drawing takes a few milliseconds
+NAMED = 3  # preceding nodes that are named to a screen reader
+FITS = range(700, 1_400)  # widths that may be shrunk to the page and stay readable
+# Which of several executions of a node is shown: the most important status first.
 TELLING = ("failed", "running", "pending", "cancelled", "completed", "skipped")
-# As admin.css has them; an SVG's text has no ::before.
+# The signs of admin.css, because SVG text has no ::before.
 SHAPES = {"pending": "○", "running": "▶", "completed": "✓", "failed": "✕", "skipped": "»", "cancelled": "■"}
 
 
@@ -37,9 +37,9 @@ class Box:
     x: int
     y: int
     name: str
-    row: Any  # the node execution that it shows, or None
-    count: int = 0  # how many executions of the node there are
-    before: list[str] = field(default_factory=list)  # names of the nodes that lead to it
+    row: Any  # the displayed node execution, or None
+    count: int = 0  # number of executions of the node
+    before: list[str] = field(default_factory=list)  # names of the preceding nodes
 
     @cached_property
     def label(self) -> str:
@@ -47,7 +47,7 @@ class Box:
 
     @property
     def time(self) -> str:
-        """There is no room for "so far"."""
+        """Return the duration; without "so far", for which there is no space."""
         if self.row.status != "running":
             return str(self.row.shown_duration)
         seconds = formatting.elapsed_seconds(self.row)
@@ -75,12 +75,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of a drawing that follows from the graph alone."""
+    """The part of a drawing that depends only on the graph."""
 
     width: int
     height: int
-    places: list[tuple[int, int]]  # of the boxes, as their upper left corners
-    lines: dict[UUID, str]  # those out of each node, as what an SVG path's `d` holds
+    places: list[tuple[int, int]]  # upper left corners of the boxes
+    lines: dict[UUID, str]  # lines from each node, as the `d` of an SVG path
     heads: str
 
 
@@ -88,7 +88,7 @@ class Plan:
 class Drawing:
     plan: Plan
     boxes: list[Box]
-    ways: set[UUID]  # the nodes whose failure went on along their edges
+    ways: set[UUID]  # nodes whose failure affected the nodes behind them
 
     @property
     def width(self) -> int:
@@ -108,12 +108,12 @@ class Drawing:
 
     @property
     def fallen(self) -> list[str]:
-        """Lines along which a failure went on."""
+        """Return the lines along which a failure spread."""
         return [d for node, d in self.plan.lines.items() if node in self.ways]
 
     @property
     def telling(self) -> Any:
-        """Return the box to scroll to: the first that failed, else one that runs, in the order of TELLING."""
+        """Return the box to scroll to: the first that failed, else a running one, in the order of TELLING."""
         rows = [box.row for box in self.boxes if box.row is not None and box.row.status in TELLING[:2]]
         return min(rows, key=lambda row: (TELLING.index(row.status), row.ended_at or row.started_at), default=None)
 
@@ -132,8 +132,8 @@ def draw_graph(graph: Graph, rows: Iterable[object], ways: set[UUID]) -> Drawing
 
 
 def shorten(text: str, letters: int = LETTERS) -> str:
-    """`text`, cut in its middle so that it is no wider than so many Latin letters: names begin alike, and end
-    differently. A Korean letter is as wide as two."""
+    """Return the text, cut in its middle to the width of so many Latin letters, because names often begin alike and
+    differ at the end. A Korean letter counts as two."""
     if _wide(text) <= letters:
         return text
     start, end = "", ""
@@ -155,8 +155,8 @@ def _wide(text: str) -> float:
 
 @lru_cache(maxsize=32)
 def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Plan:
-    """Kept, since most runs of a workflow have the same graph, and one run is looked at again and again. No connection
-    is held meanwhile."""
+    """Compute the plan. Cached, because most runs of a workflow share a graph. Releases the database connection
+    first."""
     if len(nodes) + len(edges) > QUICK:
         release_connection()
     layout = layered_layout(nodes, edges)
@@ -168,7 +168,7 @@ def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Plan:
 
 
 def _point(spot: Spot) -> tuple[int, int]:
-    """The left end of a spot, half way down."""
+    """Return the middle of the left edge of a spot."""
     return MARGIN + spot.column * (WIDTH + CHANNEL), MARGIN + round(spot.row * PITCH) - (PITCH - HEIGHT) // 2
 
 
@@ -188,7 +188,7 @@ def _boxes(graph: Graph, places: list[tuple[int, int]], rows: Iterable[Any]) -> 
 
 
 def _lines(layout: Layout[str], places: list[tuple[int, int]]) -> dict[UUID, str]:
-    """The lines out of each node, all in one path."""
+    """Return the lines from each node as one path."""
     lines: dict[int, list[str]] = defaultdict(list)
     for spot, (x, y) in zip(layout.spots, places, strict=True):
         if spot.is_bend:

@@ -1,4 +1,4 @@
-"""Runs of a workflow as columns, its nodes as rows, and what became of each node in each run."""
+"""Grid of a workflow: runs as columns, nodes as rows, and the status of each node in each run."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -27,16 +27,16 @@ from . import durations, graph_chart
 from .durations import Axis
 
 COLUMNS, FEWEST = 50, 10
-SQUARES = 3_000  # at about so many the browser is still quick
+SQUARES = 3_000  # maximum of squares that a browser draws fast
 ROWS = 400
 EXECUTIONS = 20_000  # read at most
-LETTERS = 34  # of a node's name
-UNREPORTED = "unreported"  # the run's graph has the node, and nobody has told of it
+LETTERS = 34  # characters of a node's name
+UNREPORTED = "unreported"  # the node is in the run's graph but was not reported
 
 
 @dataclass(frozen=True)
 class Page:
-    """`runs` are newest first; `older` and `newer` the ids of runs at its ends where there are more beyond them."""
+    """`runs` are newest first. `older` and `newer` are the ids for the links to further runs, or None."""
 
     runs: list[WorkflowExecution]
     older: UUID | None = None
@@ -46,20 +46,20 @@ class Page:
 @dataclass(frozen=True)
 class Column:
     run: Any
-    height: float  # of the bar of its duration, of 100
-    change: Change | None  # of the definition, that the run is the first of
+    height: float  # height of the bar of its duration, of 100
+    change: Change | None  # the change of the definition of which the run is the first
     description: str
 
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """`kind` is a status or UNREPORTED; `address` and `description` are empty for the latter."""
+    """`kind` is a status or UNREPORTED; for the latter `address` and `description` are empty."""
 
     kind: str
     word: str = ""
     address: str = ""
     description: str = ""
-    again: str = ""  # the mark of a retried one, or of several
+    again: str = ""  # the mark of a retried node or of several executions
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Row:
     node: UUID
     name: str
     is_retired: bool
-    squares: list[Square | None]  # None where the run never had the node
+    squares: list[Square | None]  # None if the node is not part of the run
 
     @property
     def label(self) -> str:
@@ -86,19 +86,20 @@ class Grid:
     days: list[Day]
     rows: list[Row]
     hidden_rows: int
-    is_cut: bool  # not all node executions were read
+    is_cut: bool  # whether node executions were left out
 
 
-# --- which runs -------------------------------------------------------------
+# --- runs --------------------------------------------------------------------
 def columns_for(nodes: int) -> int:
-    """So many runs stand beside each other: fewer where there are many nodes."""
+    """Return the number of columns; fewer for workflows with many nodes."""
     return min(COLUMNS, max(FEWEST, SQUARES // max(1, nodes)))
 
 
 def grid_page(
     user: User, workflow: UUID, query: Mapping[str, str], found: list[WorkflowExecution], number: int
 ) -> Page:
-    """The newest ones are among `found`; others are asked for. A run that is gone leads to the newest ones."""
+    """Return the page of runs that the query names. The newest runs are taken from `found`, others are queried. The id
+    of a deleted run leads to the newest runs."""
     name = NEWER if NEWER in query else OLDER
     seen, pk = WorkflowExecution.objects.visible_to(user), parse_uuid(query.get(name))
     place = recent_runs.get_run(user, workflow, pk) if pk else None
@@ -118,10 +119,10 @@ def _page(runs: list[WorkflowExecution], *, older: bool, newer: bool) -> Page:
     return Page(runs, runs[-1].pk if runs and older else None, runs[0].pk if runs and newer else None)
 
 
-# --- what stands where ------------------------------------------------------
+# --- squares ----------------------------------------------------------------
 def build_grid(user: User, runs: list[WorkflowExecution], today: Graph, found: list[Change]) -> Grid:
-    """`runs` are newest first and have their `seconds`; the columns are oldest first. By two questions, and a third
-    where a node was executed that no graph has."""
+    """Build the grid of `runs`, newest first, which have `seconds`; its columns are oldest first. Takes two queries,
+    and a third if a node was executed that is in no graph."""
     graphs = _graphs(runs)
     executions = list(node_executions_of(user, runs)[: EXECUTIONS + 1])
     names = _names([*graphs.values(), today], {execution[1] for execution in executions})
@@ -193,7 +194,7 @@ def _squares_by_run_and_node(executions: list[Any], names: Mapping[UUID, str]) -
     found = defaultdict(list)
     for execution in executions:
         found[execution[:2]].append(execution)
-    words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each square
+    words = {status: str(word) for status, word in ExecutionStatus.choices}  # translated once, not for each square
     return {key: _of_several(several, names[key[1]], words) for key, several in found.items()}
 
 

@@ -1,7 +1,7 @@
-"""SVG of a run's page for each of its nodes, up to a thousand: a box of the graph and a lane of the timeline.
+"""SVG of a run's page for up to a thousand nodes: a box in the graph and a lane in the timeline for each.
 
-A template takes ten times as long as these strings. Texts are escaped where they are inserted. The parts that all boxes
-share are in _graph.html and in run.css.
+A template takes ten times as long as string formatting. Texts are escaped where they are inserted. The parts that all
+boxes share are in _graph.html and in run.css.
 """
 
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ def render_lanes(shown: Iterable[Lane], chosen: UUID | None) -> SafeString:
 
 
 def render_bars(found: list[Bar]) -> SafeString:
-    """A bar says how long it was, and which try, where there were several."""
+    """Render the bars with their duration and, if there were several attempts, their number."""
     inside = "".join(_bar(bar, several=found[-1].number > 1) for bar in found)
     return SafeString(f'<svg class="bars" aria-hidden="true">{inside}</svg>')
 

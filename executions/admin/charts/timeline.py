@@ -1,4 +1,4 @@
-"""A run in time: a lane for each node execution, its tries and what it waited for them, in parts of a hundred."""
+"""Timeline of a run: a lane for each node execution with its attempts and the waits before them, in percent."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from executions.states import ExecutionStatus
 
 from .graph_chart import shorten
 
-LETTERS = 24  # of a node's name
-LANES = 100  # of many: those that tell what happened, and the first of the others
+LETTERS = 24  # characters of a node's name
+LANES = 100  # maximum of lanes: first those that failed, run or are selected, then others
 TELLING = (ExecutionStatus.FAILED, ExecutionStatus.RUNNING)
-TICKS = 4  # at most so many steps of the axis
-THINNEST = 0.25  # of a bar, in parts of a hundred: what took no time is seen all the same
+TICKS = 4  # maximum of steps of the axis
+THINNEST = 0.25  # smallest width of a bar in percent, so that every attempt is visible
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 STEPS = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30,
@@ -33,7 +33,7 @@ WAITING = "waiting"
 
 @dataclass(frozen=True)
 class Span:
-    """A try, whose `kind` is its status, or the wait for one. `number` is the try's."""
+    """An attempt, whose `kind` is its status, or the wait before it. `number` is the number of the attempt."""
 
     kind: str
     start: datetime
@@ -77,7 +77,7 @@ class Lane:
 
     @cached_property
     def bars(self) -> list[Bar]:
-        """A wait that was over before the drawing begins is not drawn."""
+        """Return the bars. A wait that ended before the beginning of the timeline is left out."""
         return [_bar(each, self.scale) for each in self.found if each.end > self.scale.start or each.kind != WAITING]
 
     @cached_property
@@ -96,14 +96,14 @@ class Timeline:
     scale: Scale
     run: Lane
     lanes: list[Lane]
-    undrawn: int  # earlier tries that were not given
+    undrawn: int  # number of earlier attempts that were not passed
 
     @property
     def ticks(self) -> list[Tick]:
         return [Tick(100 * each / self.scale.seconds, label_of(each)) for each in build_ticks(self.scale.seconds)]
 
     def choose_lanes(self, *chosen: UUID) -> list[Lane]:
-        """At most LANES: before others those that are `chosen`, that failed and that run; all in their order."""
+        """Return at most LANES lanes in their order, with priority for those that are `chosen`, failed or running."""
         if len(self.lanes) <= LANES:
             return self.lanes
         ranked = sorted(range(len(self.lanes)), key=lambda place: not _has_times(self.lanes[place].row, chosen))
@@ -113,7 +113,7 @@ class Timeline:
 def build_timeline(
     run: WorkflowExecution, tries_of_run: Iterable[Attempt], nodes: list[Any], now: datetime
 ) -> Timeline | None:
-    """`nodes` have their earlier tries as `tries`. None where nothing has started yet."""
+    """Build the timeline of `nodes`, which have their earlier attempts as `tries`. None if nothing has started."""
     tries_of_run = list(tries_of_run)
     whole = list(spans_of(run, tries_of_run, now))
     each = [(row, list(spans_of(row, row.tries, now))) for row in nodes]
@@ -131,8 +131,7 @@ def _count_hidden(row: Any, tries: list[Attempt]) -> int:
 
 
 def spans_of(row: Any, tries: Iterable[Attempt], now: datetime) -> Iterator[Span]:
-    """The waits and the tries of a row, the present one last. What is open ends now; what is skipped waits for
-    nothing."""
+    """Yield the waits and attempts of a row, the current one last. An open one ends now; a skipped node has no wait."""
     since: datetime | None = row.created_at
     for number, each in enumerate([*tries, row], start=1):
         start, end = each.started_at, each.ended_at or now
@@ -145,7 +144,8 @@ def spans_of(row: Any, tries: Iterable[Attempt], now: datetime) -> Iterator[Span
 
 
 def scale_spans(found: list[Span]) -> Scale | None:
-    """From the first start to the last end; and from before it where the wait for it is shorter than what followed."""
+    """Return the scale from the first start to the last end. It begins with the first wait if that is shorter than the
+    rest."""
     starts = [span.start for span in found if span.kind != WAITING]
     if not starts:
         return None
@@ -155,7 +155,7 @@ def scale_spans(found: list[Span]) -> Scale | None:
 
 
 def build_ticks(seconds: float, most: int = TICKS) -> list[float]:
-    """Even marks from 0 on, none beyond `seconds` and the last less than a step before it: at most `most` + 1."""
+    """Return at most `most` + 1 evenly spaced marks from 0 to at most `seconds`."""
     step = next((step for step in STEPS if seconds / step <= most), None)
     if step is None:
         step = DAY * ceil(seconds / DAY / most)
@@ -163,7 +163,7 @@ def build_ticks(seconds: float, most: int = TICKS) -> list[float]:
 
 
 def label_of(seconds: float) -> str:
-    """A mark of the axis: "0", "20 ms", "1.5 s", "5 min", "1 h 30 min", "2 d 12 h"."""
+    """Return the label of a mark: "0", "20 ms", "1.5 s", "5 min", "1 h 30 min", "2 d 12 h"."""
     if seconds < 1:
         return _("%d ms") % round(seconds * 1_000) if seconds else "0"
     if seconds < MINUTE:

@@ -26,26 +26,26 @@ from executions.admin.types import Context
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
-SHOWN = 1_000  # on a run's page
+SHOWN = 1_000  # node executions on a run's page
 FAILED = 20
 
 
 def nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecution]:
-    """The nodes of a run in their order, each with its node's `name` and the times of its earlier attempts. One more
-    than SHOWN where there are more."""
+    """Return the node executions of a run in their order, each with the `name` of its node and the times of its earlier
+    attempts; at most SHOWN + 1."""
     rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node_name")])
     rows = rows.annotate(name=F("node_name"), error=formatting.first_characters("error_message", formatting.LINE))
     nodes = [earlier_attempts.with_duration(node) for node in rows.order_by("execution_order", "id")[: SHOWN + 1]]
     tries = _by_node(earlier_attempts.attempt_times(_earlier(nodes)))
-    words = {status: str(word) for status, word in ExecutionStatus.choices}  # looked up once, not for each row
+    words = {status: str(word) for status, word in ExecutionStatus.choices}  # translated once, not for each row
     for node in nodes:
         node.tries, node.word = tries[node.pk], words[node.status]
-        node.replaced = node.attempt - 1  # of which `tries` may be the newest alone
+        node.replaced = node.attempt - 1  # the number of earlier attempts, of which `tries` may hold only the newest
     return nodes
 
 
 def with_attempts(nodes: list[Any]) -> list[NodeExecution]:
-    """The same, each with its earlier attempts as _node_row.html shows them."""
+    """Set the earlier attempts on each node execution, as _node_row.html shows them; return the list."""
     earlier = _by_node(earlier_attempts.newest_attempts(_earlier(nodes), formatting.SHORT))
     for node in nodes:
         node.earlier = earlier[node.pk]
@@ -63,7 +63,7 @@ def failed_nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[No
 
 
 def node_details(user: object, row: Any) -> dict[str, Any]:
-    """All of a node execution that its own page and a run's page show."""
+    """Return the details of a node execution for its own page and for a run's page."""
     errors = {
         "error": formatting.first_characters("error_message", formatting.LIMIT),
         "traceback": formatting.last_characters("error_traceback", formatting.LIMIT),
@@ -81,7 +81,7 @@ def node_details(user: object, row: Any) -> dict[str, Any]:
 
 
 def selected_node(request: HttpRequest, run: WorkflowExecution, asked: str) -> Context | None:
-    """The details of the run's node execution of the id `asked`; None where it has none that the user may see."""
+    """Return the details of the run's node execution with the id `asked`, None if the user can see none."""
     if (pk := parse_uuid(asked)) is None:
         return None
     rows = NodeExecution.objects.visible_to(request.user).filter(workflow_execution=run.pk, pk=pk)

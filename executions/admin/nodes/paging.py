@@ -1,4 +1,4 @@
-"""The table of a run's nodes, by the hundred: a page of a thousand rows is read by nobody and slow for everybody."""
+"""Pages of the table of a run's nodes, a hundred rows each: a table of a thousand rows is slow and unreadable."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ ROWS = 100
 
 @dataclass(frozen=True)
 class NodePage:
-    """Places are counted from 1."""
+    """A page of the table. Positions start at 1."""
 
     rows: list[NodeExecution]
     first: int
@@ -30,7 +30,7 @@ class NodePage:
 
 
 def node_page(rows: list[NodeExecution], asked: str) -> NodePage:
-    """From the row on whose place is `asked`; what is no place leads to the first."""
+    """Return the page that starts at the position `asked`, or the first page if it is invalid."""
     is_place = asked.isascii() and asked.isdigit() and len(asked) < 6 and 1 <= int(asked) <= len(rows)
     first = int(asked) if is_place else 1
     return NodePage(rows[first - 1 :][:ROWS], first, len(rows))

@@ -1,4 +1,4 @@
-"""The list of runs: its bare address may lead to a saved view, so no link in it is ever bare."""
+"""The list of runs. The URL without parameters may redirect to a saved view, so every link has at least one."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -24,7 +24,7 @@ def part_of(request: HttpRequest) -> str | None:
         return None
     query = request.GET.copy()
     del query[PART]
-    query.update({} if query else EVERYTHING)  # the bare address may lead elsewhere
+    query.update({} if query else EVERYTHING)  # the URL without parameters may redirect to a saved view
     request.GET = query  # type: ignore[assignment]  # a QueryDict as well
     return part
 
@@ -39,9 +39,9 @@ class RunChangeList(KeysetChangeList):
         return rows
 
     def _first(self, rows: Any, order: Sequence[str]) -> list[Model]:
-        """Return the first rows. What many of the newest runs have is found along the list's order. What only old ones
-        have would be searched through all runs: ordered by an expression without an index, they are found by the index
-        on metadata and sorted."""
+        """Return the first rows. A search that many recent runs match follows the list's order. One that only old runs
+        match would scan all runs in that order: sorted by an expression without an index, the rows come from the index
+        on metadata instead."""
         if not self.query:
             return super()._first(rows, order)
         try:

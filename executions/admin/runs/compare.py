@@ -1,4 +1,4 @@
-"""A run beside the last success of its workflow before it: what took longer, and where the two begin to differ."""
+"""Comparison of a run with the last successful run of its workflow before it: durations, and the first difference."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,10 +19,10 @@ from . import json_diff
 from .earlier_attempts import with_duration
 from .json_diff import Difference, differences, parse
 
-BACK = timedelta(days=90)  # so far a success is looked for
-NODES = 10_000  # of each run are compared
-SHOWN = 1_000  # in the table of durations
-LIMIT_MS = 5_000  # for each statement: the database reads every document to compare it
+BACK = timedelta(days=90)  # how far back a successful run is searched
+NODES = 10_000  # maximum of nodes compared in each run
+SHOWN = 1_000  # rows of the table of durations
+LIMIT_MS = 5_000  # for each statement; the database reads every document
 COLUMNS = ("status", "created_at", "started_at", "ended_at")
 PAYLOADS = ("input_data", "output_data")
 TEXTS = (*PAYLOADS, "error_message")
@@ -30,7 +30,7 @@ TEXTS = (*PAYLOADS, "error_message")
 
 @dataclass
 class ComparedValue:
-    """One field of both. `found` is None where the two differ and the places cannot be shown."""
+    """One field of both runs. `found` is None if they differ but the differences cannot be listed."""
 
     label: Any
     found: list[Difference] | None
@@ -39,7 +39,8 @@ class ComparedValue:
 
 @dataclass
 class Pair:
-    """The executions of one node in both runs; one of them may be None. `longest` is that of all, in seconds."""
+    """The executions of one node in both runs; one of them may be None. `longest` is the longest duration of all, in
+    seconds."""
 
     name: str
     now: Any
@@ -54,7 +55,7 @@ class Pair:
 
     @property
     def slower(self) -> float | None:
-        """Seconds more than then; None where one of the two did not end."""
+        """Return how many seconds longer it took now; None if one of them has not ended."""
         now, then = _seconds(self.now), _seconds(self.then)
         return None if now is None or then is None else now - then
 
@@ -64,7 +65,7 @@ class Pair:
 
     @property
     def bars(self) -> list[float]:
-        """Now and then, in parts of a hundred."""
+        """Return the lengths of both bars in percent: now, then."""
         return [round(100 * (_seconds(row) or 0) / (self.longest or 1), 2) for row in (self.now, self.then)]
 
 
@@ -73,11 +74,11 @@ class Comparison:
     run: Any
     then: Any
     pairs: list[Pair]
-    is_cut: bool  # whether one of the two has more nodes than were compared
+    is_cut: bool  # whether one of the runs has more nodes than were compared
 
     @property
     def first_pairs(self) -> list[Pair]:
-        """The rows of the table: the first ones in the order of the nodes."""
+        """Return the rows of the table."""
         return self.pairs[:SHOWN]
 
     @cached_property
@@ -86,7 +87,7 @@ class Comparison:
 
     @cached_property
     def differing(self) -> Pair | None:
-        """The first node, in the order of the nodes, that did not do the same."""
+        """Return the first node, in the order of the nodes, with a different result."""
         return next((pair for pair in self.pairs if pair.differs), None)
 
     @cached_property
@@ -101,13 +102,13 @@ class Comparison:
 
 
 def last_success(user: User, run: WorkflowExecution) -> WorkflowExecution | None:
-    """The newest completed run of the workflow that was made before this one, or None."""
+    """Return the newest completed run of the workflow that was created before this one, or None."""
     found = successful_runs(user, run).first()
     return with_duration(found) if found else None
 
 
 def successful_runs(user: User, run: WorkflowExecution) -> Runs:
-    """The newest first, by the index on the runs of a workflow."""
+    """Return completed runs, newest first, by the index on the runs of a workflow."""
     rows = WorkflowExecution.objects.visible_to(user).filter(
         workflow=run.workflow_id,
         status=ExecutionStatus.COMPLETED,
@@ -118,7 +119,7 @@ def successful_runs(user: User, run: WorkflowExecution) -> Runs:
 
 
 def compare_with(user: User, run: WorkflowExecution, then: WorkflowExecution) -> Comparison | None:
-    """Compare in two queries, and four more for what the documents hold. None where it takes too long."""
+    """Compare with two queries, and four more for the documents. Return None if it takes too long."""
     return query_or_none("comparison", lambda: _compare_runs(user, run, then), LIMIT_MS)
 
 
@@ -131,15 +132,15 @@ def _compare_runs(user: User, run: WorkflowExecution, then: WorkflowExecution) -
     for pair in pairs:
         pair.longest = longest
     found = Comparison(run, then, pairs, now_is_cut or before_is_cut)
-    _ = found.of_runs, found.of_nodes  # read here, where the time is bounded
+    _ = found.of_runs, found.of_nodes  # read inside the statement timeout
     return found
 
 
 def describe_change(slower: float | None) -> str:
-    """ "1.2 s longer", "40 ms shorter", "as long"; nothing is said of what has not ended."""
+    """Return "1.2 s longer", "40 ms shorter" or "as long"; "" if one of them has not ended."""
     if slower is None:
         return "–"
-    if not round(slower * 1000):  # less than is shown
+    if not round(slower * 1000):  # less than the displayed precision
         return _("as long")
     words = _("%(duration)s longer") if slower > 0 else _("%(duration)s shorter")
     return words % {"duration": formatting.format_duration(abs(slower))}
@@ -155,7 +156,8 @@ def _nodes(user: User, run: UUID) -> tuple[dict[UUID, Any], bool]:
 
 
 def _digests(names: tuple[str, ...]) -> JSON:
-    """Equal documents have equal texts in the database: none is loaded to be compared, however large it is."""
+    """Return a digest of each text. Equal documents have equal texts in the database, so none is loaded to compare
+    it."""
     return {
         f"{name}_digest": MD5(Coalesce(Cast(name, TextField()), Value("null"), output_field=TextField()))
         for name in names
@@ -183,7 +185,7 @@ def _compare_values(then: formatting.Payload, now: formatting.Payload, same: boo
         return ComparedValue(now.label, None)
     try:
         return ComparedValue(now.label, *differences(parse(then.text or "null"), parse(now.text or "null")))
-    except RecursionError:  # deeper than anybody reads
+    except RecursionError:  # nested too deeply
         return ComparedValue(now.label, None)
 
 

@@ -1,4 +1,4 @@
-"""Deleting runs: for a reason that outlives them, after a page that says how much goes with them."""
+"""Deletion of runs, with a reason that is kept, after a confirmation page that counts the rows."""
 
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from executions.refusal_reasons import CANCEL_FIRST
 from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed, report_success
 
 COUNTED = 1_000
-SHOWN = 10  # runs of which it is said that they cannot be deleted
+SHOWN = 10  # running runs that are named as not deletable
 OWN = (NodeExecution, ExecutionLog)
 IS_RUNNING = Q(status=ExecutionStatus.RUNNING)
 DELETE = gettext_lazy("Delete %(count)d %(items)s")
@@ -33,7 +33,7 @@ class DeleteRunMixin(ReadOnlyAdmin):
     can_delete = True
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """The runs by name, and how much goes with them; Django's would load every line of their logs to list it."""
+        """Return the names of the runs and the numbers of their rows. Django would load every log line to list it."""
         pks = [run.pk for run in objs]
         counts: dict[str, int | str] = {str(self.opts.verbose_name_plural): len(pks)}
         for model in OWN:
@@ -51,7 +51,7 @@ class DeleteRunMixin(ReadOnlyAdmin):
         try:
             with act_as(reason=said):
                 return super().delete_view(request, object_id, shown)
-        except InvalidTransition as refusal:  # it was started meanwhile
+        except InvalidTransition as refusal:  # the run was started meanwhile
             return self._to_page(request, object_id, refusal)
 
     def _to_page(self, request: HttpRequest, pk: str, refusal: InvalidTransition) -> HttpResponse:
@@ -60,7 +60,7 @@ class DeleteRunMixin(ReadOnlyAdmin):
 
     @admin.action(permissions=["delete"], description=gettext_lazy("Delete"))
     def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        """Ask, and once the page that asks was answered, delete those that are not running."""
+        """Render the confirmation page; once confirmed, delete the runs that are not running."""
         runs = list(queryset)
         if not is_confirmed(request) or not reason(request):
             return confirmation_page(
@@ -70,13 +70,13 @@ class DeleteRunMixin(ReadOnlyAdmin):
             WorkflowExecution.objects.filter(pk__in=[run.pk for run in runs]).exclude(IS_RUNNING).delete()
             left = list(WorkflowExecution.objects.filter(pk__in=[run.pk for run in runs]))
             gone = [run for run in runs if run.pk not in {each.pk for each in left}]
-            self.log_deletions(request, gone)  # type: ignore[arg-type]  # it only goes through them
+            self.log_deletions(request, gone)  # type: ignore[arg-type]  # it only iterates over them
         self._refuse(request, left)
         report_success(self, request, DELETED, len(gone))
         return confirmation_page(self, request, self._question(left)) if left and not gone else None
 
     def _question(self, runs: list[WorkflowExecution]) -> Question:
-        """Ask about all of them, and say of those that are running why they are left out."""
+        """Return the confirmation of all runs, with the reason why running ones are left out."""
         refused = {run.pk: CANCEL_FIRST for run in runs if run.status == ExecutionStatus.RUNNING}
         pks = [run.pk for run in runs if run.pk not in refused]
         what = ", ".join(f"{model._meta.verbose_name_plural}: {_count_rows(model, pks)}" for model in OWN)
@@ -87,7 +87,7 @@ class DeleteRunMixin(ReadOnlyAdmin):
         obj.delete_unless_running()
 
     def _refuse(self, request: HttpRequest, runs: list[WorkflowExecution]) -> None:
-        """Say of the first of these runs that they are running and are not deleted."""
+        """Show a message for the first running runs, which are not deleted."""
         for run in runs[:SHOWN]:
             refusal = InvalidTransition("delete", run.status, CANCEL_FIRST)
             self.message_user(request, f"{run}: {refusal.sentence}", messages.ERROR)

@@ -1,4 +1,4 @@
-"""The runs that were deleted: who did it, through what, when and why. Nobody changes this list, whoever looks at it."""
+"""List of deleted runs: who deleted them, through which interface, when and why. Read-only for everybody."""
 
 from typing import Any, ClassVar
 
@@ -48,5 +48,5 @@ class DeletionAdmin(ReadOnlyAdmin):
         return False
 
     def change_view(self, request: HttpRequest, object_id: str, *args: object, **kwargs: object) -> HttpResponse:
-        """A row says all there is."""
+        """Redirect to the list, which contains everything."""
         return redirect(reverse(f"{self.admin_site.name}:executions_deletion_changelist"))

@@ -1,4 +1,4 @@
-"""Earlier attempts of a row, without what they put out."""
+"""Earlier attempts of a row, without their output."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ DRAWN = 2_000
 
 
 def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> list[Attempt]:
-    """The last of `attempts`, the oldest of them first, with so many letters of each traceback."""
+    """Return the last of `attempts`, oldest first, with `traceback` characters of each traceback."""
     columns = {"error": formatting.first_characters("error_message", formatting.SHORT)}
     names = ["number", "status", "started_at", "ended_at"]
     if attempts.model is NodeExecutionAttempt:
@@ -22,12 +22,12 @@ def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> lis
 
 
 def attempt_times(attempts: Any) -> list[Attempt]:
-    """Return the latest attempts with times and outcome only, in their order."""
+    """Return the last attempts with only times and status, in their order."""
     found = attempts.only("number", "status", "started_at", "ended_at", "node_execution").order_by("-id")[:DRAWN]
     return sorted(found, key=lambda attempt: attempt.number)
 
 
 def with_duration(row: Any) -> Any:
-    """The same row, for a template that cannot call texts.duration()."""
+    """Set the duration on the row for templates, which cannot call formatting.duration_text(); return the row."""
     row.shown_duration = formatting.duration_text(row)
     return row

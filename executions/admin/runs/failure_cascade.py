@@ -1,4 +1,4 @@
-"""Summary of a failed run: the first failure, and what did not run because of it."""
+"""Summary of a failed run: the first failure, and the nodes that did not run because of it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ LEFT_OUT = (ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
 @dataclass
 class Cascade:
     first: Any  # the node execution that failed first, with error and traceback, or None
-    others: list[NodeExecution]  # that failed after it, the first of them
-    later: int  # how many failed after it
+    others: list[NodeExecution]  # the first nodes that failed after it
+    later: int  # number of nodes that failed after it
     fallen: list[NodeExecution]  # skipped or cancelled because of it
-    ways: set[UUID]  # the nodes from which it went on to others
+    ways: set[UUID]  # nodes from which the failure spread
 
     @property
     def all_skipped(self) -> bool:
@@ -28,8 +28,8 @@ class Cascade:
 def summarize_failure(
     failures: list[NodeExecution], nodes: list[NodeExecution], pairs: Iterable[tuple[UUID, UUID]], *, has_failed: bool
 ) -> Cascade:
-    """`failures` are the first of the failed ones among `nodes`, in the order in which they failed. A run's own end
-    settles nodes too: of one that `has_failed`, those fell with it."""
+    """Summarize a failure. `failures` are the first failed executions among `nodes`, in the order of their failure. If
+    the run `has_failed`, nodes that its end settled were affected too."""
     failed = [row.node_id for row in nodes if row.status == ExecutionStatus.FAILED]
     after = graph.descendants(failed, pairs)
     left_out = [row for row in nodes if row.status in LEFT_OUT]

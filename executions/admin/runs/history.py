@@ -11,8 +11,8 @@ SHOWN = 100
 
 
 def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryEntry], bool]:
-    """The last entries, the oldest of them first, and whether there are more. The end of a run may settle hundreds of
-    its nodes: those of the run itself are among them all the same, and are never more than its acts."""
+    """Return the last entries, oldest first, and whether there are more. Entries of the run itself are always included,
+    because the end of a run may settle hundreds of nodes."""
     entries = run.history.visible_to(user).select_related("node_execution").only(
         "act", "from_status", "to_status", "attempt", "through", "username", "token_name", "reason", "request_id",
         "happened_at", "node_execution__node_name",
@@ -26,7 +26,7 @@ def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryEntr
 
 
 def _with_labels(entries: list[Any]) -> list[HistoryEntry]:
-    """The same, in words that are looked up once and not for each entry."""
+    """Set the translated labels on each entry, translating each text once; return the entries."""
     statuses = {status: str(word) for status, word in ExecutionStatus.choices}
     ways = {way: str(word) for way, word in Through.choices}
     for entry in entries:

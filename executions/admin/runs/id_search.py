@@ -1,4 +1,4 @@
-"""One box for every id: what is pasted there leads to the page that has it."""
+"""Search for an id: a redirect to the page of the row that has it."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -22,9 +22,8 @@ CORRELATION_ID = "metadata__correlation_id"
 
 
 def find_url(site: AdminSite, request: HttpRequest, text: str) -> str | None:
-    """Return the URL of the one run, node execution or log line that has the id `text`, of the one run with that
-    correlation id, or of the deletion of a run that had it. Return None for any other text, and for rows that the user
-    may not see."""
+    """Return the URL of the run, node execution or log line with the id `text`, of the only run with this correlation
+    id, or of the deletion of a run with this id. None for any other text and for rows that the user may not see."""
     if not text:
         return None
     rows: list[Model] = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
@@ -56,13 +55,13 @@ def _by_id(site: AdminSite, request: HttpRequest, pk: UUID) -> Sequence[Model]:
 
 
 def by_correlation_id_or_tag(text: str) -> Q:
-    """Return which runs have `text` as correlation id or tag, which the index on metadata answers."""
+    """Return the condition of runs with `text` as correlation id or tag, which an index on metadata serves."""
     held = [{key: value} for form in forms(text) for key, value in (("correlation_id", form), ("tags", [form]))]
     return reduce(or_, (Q(metadata__contains=each) for each in held))
 
 
 def _by_correlation_id(user: User, text: str) -> list[WorkflowExecution]:
-    """Show the list where runs have it as a tag too."""
+    """Return the runs with this correlation id; none if others have it as a tag, so that the list shows both."""
     found = (
         WorkflowExecution.objects.visible_to(user)
         .filter(by_correlation_id_or_tag(text))

@@ -1,18 +1,19 @@
-"""Differences between two JSON documents, place by place, for people to read."""
+"""Differences between two JSON documents, by path, in readable form."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-MOST = 50  # places that are told
-CUT = 200  # characters of a value
-BEFORE = 40  # of these, ahead of the first one that differs
+MOST = 50  # differences listed
+CUT = 200  # characters shown of a value
+BEFORE = 40  # of these, characters before the first difference
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The place as a path, as in `picks[0].weight` (empty: all of it), and what stood there; None where nothing did."""
+    """A difference: its path, as in `picks[0].weight` (empty for the whole document), and both values; None if a
+    document has none there."""
 
     path: str
     before: str | None
@@ -20,20 +21,20 @@ class Difference:
 
 
 class _Nothing:
-    """Stands where a document has no such place."""
+    """Placeholder for a path that a document does not have."""
 
 
 NOTHING = _Nothing()
 
 
 def differences(before: object, after: object) -> tuple[list[Difference], bool]:
-    """The first ones in the order of the places, and whether there are more."""
+    """Return the first differences in document order, and whether there are more."""
     found = [Difference(path, *_format_value(a, b)) for path, a, b in islice(_walk("", before, after), MOST + 1)]
     return found[:MOST], len(found) > MOST
 
 
 def parse(text: str) -> object:
-    """JSON as the database prints it. A number stays as it is written: none is rounded, none is too long."""
+    """Parse JSON from the database. Numbers are kept as text, so that none is rounded or too long."""
     return json.loads(text, parse_int=_Number, parse_float=_Number)
 
 
@@ -63,7 +64,7 @@ def _item(items: list[object], index: int) -> object:
 
 
 def _format_value(before: object, after: object) -> tuple[str | None, str | None]:
-    """Return both values in print, of long ones the part around the first character that differs."""
+    """Return both values as text; of long ones the part around the first difference."""
     printed = [None if value is NOTHING else _dump(value) for value in (before, after)]
     long = any(text is not None and len(text) > CUT for text in printed)
     same = takewhile(lambda pair: pair[0] == pair[1], zip(*(text or "" for text in printed), strict=False))

@@ -1,4 +1,4 @@
-"""The runs around a run: its parent, and those whose context names it as theirs."""
+"""Related runs: the parent of a run, and the runs whose context names it as their parent."""
 
 from executions.admin.types import Runs, User
 from executions.models import WorkflowExecution
@@ -9,13 +9,13 @@ COLUMNS = ("status", "failed_nodes", "created_at", "started_at", "ended_at", "wo
 
 
 def get_parent(user: User, named: str | None) -> WorkflowExecution | None:
-    """The run of that id, or None where there is none that the user may see."""
+    """Return the run with this id, or None if the user can see none."""
     pk = parse_uuid(named) if named else None
     return _rows(user).filter(pk=pk).first() if pk else None
 
 
 def get_children(user: User, run: WorkflowExecution) -> tuple[list[WorkflowExecution], bool]:
-    """The newest ones, and whether there may be more."""
+    """Return the newest child runs, and whether there may be more."""
     found = _rows(user).filter(context__contains={"parent_execution_id": str(run.pk)})
     rows = list(found.order_by("-created_at", "-id")[: SHOWN + 1])
     return rows[:SHOWN], len(rows) > SHOWN

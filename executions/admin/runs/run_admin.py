@@ -103,8 +103,8 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
         if not (term := search_term.strip()):
             return queryset, False
-        # Beside the filters in one question, so that nothing is cut before them. What few runs have is found by the
-        # index on metadata, what many have along the order of the list, until a page is full.
+        # Part of the same query as the filters, so that nothing is cut before them. A rare value is found by the index
+        # on metadata, a frequent one in the order of the list until a page is full.
         return queryset.filter(id_search.by_correlation_id_or_tag(term) | Q(pk=parse_uuid(term))), False
 
     def render_change_form(self, request: HttpRequest, context: Context, *args: Any, **kwargs: Any) -> HttpResponse:

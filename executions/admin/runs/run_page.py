@@ -1,4 +1,4 @@
-"""All that a run's page shows: each part by few queries, whatever the number of its nodes and lines."""
+"""Context of a run's page. Each part takes few queries, whatever the number of nodes and lines."""
 
 from typing import Any
 from uuid import UUID
@@ -73,7 +73,7 @@ def _lines(request: HttpRequest, run: WorkflowExecution) -> list[ExecutionLog]:
 
 
 def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], chosen: UUID | None) -> Context:
-    """The same rows four times: as what went wrong, as graph, in time, and as a table."""
+    """Return the node executions in four forms: failure summary, graph, timeline and table."""
     found, failures = node_admin.nodes_of_run(request, run), node_admin.failed_nodes_of_run(request, run)
     rows, more = found[: node_admin.SHOWN], len(found) > node_admin.SHOWN
     graph = _graph(request, run, None if more else rows)
@@ -96,7 +96,7 @@ def _graph_context(graph: Graph, rows: list[NodeExecution], ways: set[UUID], cho
 def _in_time(
     request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], rows: list[NodeExecution], chosen: UUID | None
 ) -> Context:
-    """All lanes where they are asked for."""
+    """Return the timeline, with all lanes if the query asks for them."""
     in_time = timeline.build_timeline(run, tries, rows, timezone.now())
     if in_time is None:
         return {}
@@ -110,7 +110,8 @@ def _in_time(
 
 
 def _graph(request: HttpRequest, run: WorkflowExecution, rows: list[Any] | None) -> Graph:
-    """Empty for those who may not see what the run executed. `rows` are all executions; None if they are too many."""
+    """Return the run's graph; empty for users who may not see node executions. `rows` are all executions, or None if
+    they are too many."""
     sees_nodes, _lines = can_see_nodes_and_logs(request.user, run)
     executed = None if rows is None else {row.node_id: row.name for row in rows}
     return run_graph.of_run(run, executed) if sees_nodes else Graph()

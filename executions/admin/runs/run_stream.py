@@ -1,5 +1,5 @@
-"""Event streams of a run's page and of its log page: the stream of the API, rendered as the pages show it.
-`?lines=rows` renders the log lines for the table of the run's page, else they are those of the log page."""
+"""Event streams of a run's page and of its log page: the API's stream, rendered as HTML. `?lines=rows` renders log
+lines for the table of the run's page, else for the log page."""
 
 import json
 from dataclasses import dataclass
@@ -30,19 +30,19 @@ from executions.states import ENDED
 from ledgerkit import visible_text
 
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
-BEATS = 2  # seconds of silence after which a page hears that its stream is there
-# Of a step: the page of a run shows the newest lines, and no more at first either.
+BEATS = 2  # seconds of silence after which the page gets a heartbeat
+# Lines of a step: the page of a run shows only the newest ones.
 MOST = {PARTIALS["rows"]: log_admin.LINES}
 
 
 def current_cursor(run: WorkflowExecution) -> str:
-    """The cursor from which a page goes on that is read after this call: it may be told what it has read already, which
-    it knows by the ids of its lines, and misses nothing."""
+    """Return the cursor for a page that is read after this call. The stream may repeat lines that the page contains,
+    which the page recognizes by their ids, and misses none."""
     return str(Cursor.at(RunReader(run.pk).snapshot()))
 
 
 def stream_url(run: WorkflowExecution, lines: str = "") -> str | None:
-    """Return the URL of the stream for a page that is rendered after this call; None where the run has ended."""
+    """Return the URL of the stream for a page that is rendered after this call; None if the run has ended."""
     if run.status in ENDED:
         return None
     rows = f"&lines={lines}" if lines else ""
@@ -50,8 +50,8 @@ def stream_url(run: WorkflowExecution, lines: str = "") -> str | None:
 
 
 def all_runs_stream_url() -> str:
-    """Return the address of the stream of all runs for a page that reads its rows after this call: it goes on from
-    here, so that no change is lost between the page and the opening of its stream."""
+    """Return the URL of the stream of all runs for a page that reads its rows after this call, so that no change is
+    lost before the stream is open."""
     return f"{reverse('ledger:execution-moves')}?last_event_id={Cursor.at(AllRunsReader().snapshot())}"
 
 
@@ -69,7 +69,7 @@ def run_stream_view(request: HttpRequest, pk: UUID) -> HttpResponseBase:
 
 
 def _reader(request: HttpRequest, run: WorkflowExecution) -> stream.Reader:
-    """Raises BadCursor, TooManyStreams, Gone."""
+    """Return the reader of the stream. Raises BadCursor, TooManyStreams, RunDeleted."""
     said = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
     source, key = RunReader(run.pk), _key(request, run)
     return stream.Reader(
@@ -86,7 +86,7 @@ def _reader(request: HttpRequest, run: WorkflowExecution) -> stream.Reader:
 
 
 def _get_visible_run(request: HttpRequest, pk: UUID) -> WorkflowExecution:
-    """Raises Http404."""
+    """Return the run. Raises Http404 if the user may not see it."""
     if not admin.site.get_model_admin(WorkflowExecution).has_view_permission(request):
         raise Http404
     runs = WorkflowExecution.objects.visible_to(request.user).select_related("workflow").without_payload()
@@ -94,7 +94,7 @@ def _get_visible_run(request: HttpRequest, pk: UUID) -> WorkflowExecution:
     return run
 
 
-type Key = tuple[str, str, str, bool, bool]  # a template, a language, a time zone, and what may be seen
+type Key = tuple[str, str, str, bool, bool]  # template, language, time zone, and permissions
 
 
 def _key(request: HttpRequest, run: WorkflowExecution) -> Key:
@@ -131,7 +131,7 @@ def as_html(key: Key, step: Step) -> bytes:
 
 
 def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
-    """`left_out` are the first of `count` lines, of which there is no HTML."""
+    """Return the HTML of the lines as JSON. Of `count` lines, the first `left_out` have no HTML."""
     left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
     rows = _rows([json.loads(line.text) for line in step.lines[left_out:]], with_nodes=with_nodes)
     told = {
@@ -147,7 +147,7 @@ def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
 
 @dataclass(slots=True)
 class Row:
-    """A line as a list has it. It is not made a model's, which would take as long as to write its HTML."""
+    """A log line for the template. Building a model instance would take as long as rendering the HTML."""
 
     pk: UUID
     level: str
@@ -177,7 +177,7 @@ def _row(line: JSON, node: NodeExecution | None) -> Row:
         pk=UUID(line["id"]),
         level=line["level"],
         timestamp=datetime.fromisoformat(line["timestamp"]),
-        text=line["message"][: log_admin.MESSAGE + 1],  # one more says that it goes on
+        text=line["message"][: log_admin.MESSAGE + 1],  # one more character marks a longer message
         has_data=line["data"] is not None,
         is_cut=line["is_cut"],
         node_execution_id=node.pk if node else None,

@@ -1,4 +1,4 @@
-"""Saved views of the list of runs: shown above it, kept, changed and taken away from there, opened by an address."""
+"""Saved views of the list of runs: the links above it, and the views that save, change, delete and open them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ SHARE = "executions.share_savedview"
 
 @dataclass(frozen=True)
 class SavedViewLink:
-    """A view in the list of them. Its `owner` is None where that is whoever looks."""
+    """A saved view in the list. `owner` is None if it is the user's own."""
 
     view: SavedView
     owner: Any
@@ -52,7 +52,8 @@ class SavedViewLink:
 
 
 class ViewForm(ModelForm):
-    """Only its owner makes a view a default, and who may not share has no such boxes."""
+    """Form of a saved view. Only its owner can make it a default; users who may not share it do not get these
+    fields."""
 
     class Meta:
         model = SavedView
@@ -66,7 +67,7 @@ class ViewForm(ModelForm):
             del self.fields["is_shared"], self.fields["is_default_for_all"]
 
     def validate_constraints(self) -> None:
-        """The view that is the default by now gives way: put() takes care of it, and the database of the rest."""
+        """Skip the constraint of a single default, because put() replaces the previous one."""
 
     def sentences(self) -> list[str]:
         labels = {name: f"{field.label}: " for name, field in self.fields.items()}
@@ -85,7 +86,7 @@ def view_url(view: SavedView) -> str:
 
 
 def default_view_url(request: HttpRequest) -> str | None:
-    """Return the URL to which the list's bare address redirects."""
+    """Return the URL of the user's default view, to which the list without parameters redirects."""
     view = None if request.GET else SavedView.objects.default_of(request.user)
     return view_url(view) if view else None
 
@@ -111,7 +112,7 @@ def visible_views(request: HttpRequest) -> Context:
 
 
 def current_view(request: HttpRequest) -> SavedView | None:
-    """The view that the address names; None also for one that is not shared with this user."""
+    """Return the view that the URL names; None if it is not shared with this user."""
     pk = parse_uuid(request.GET.get(VIEW))
     return SavedView.objects.visible_to(request.user).filter(pk=pk).first() if pk else None
 
@@ -126,10 +127,10 @@ def _may(request: HttpRequest, view: SavedView, act: str) -> bool:
 
 
 def _new(request: HttpRequest) -> SavedView:
-    return SavedView(owner=request.user)  # type: ignore[misc]  # the admin lets nobody else in
+    return SavedView(owner=request.user)  # type: ignore[misc]  # only users may open the admin
 
 
-# --- the addresses ----------------------------------------------------------
+# --- URLs -------------------------------------------------------------------
 def urls(model_admin: ModelAdmin) -> list[URLPattern]:
     def at(route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
         return path(route, model_admin.admin_site.admin_view(partial(view, model_admin)), name=name)
@@ -152,7 +153,7 @@ def _post_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
 
 
 def _open(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResponse:
-    """The address to be shared: it leads to what the view is by then."""
+    """Redirect to the list with the view's current filters. This URL can be shared."""
     return redirect(view_url(_get_view(model_admin, request, pk)))
 
 
@@ -183,7 +184,7 @@ def _delete(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResp
 
 
 def _get_view(model_admin: Any, request: HttpRequest, pk: Any = None, act: str = "view") -> Any:
-    """Raises PermissionDenied for who may not see runs, or may not do this to the view, and Http404."""
+    """Return the view. Raises PermissionDenied if the user may not see runs or may not `act` on it, and Http404."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied("executions.view_workflowexecution")
     if pk is None:
@@ -197,7 +198,7 @@ def _get_view(model_admin: Any, request: HttpRequest, pk: Any = None, act: str =
 
 
 def _save(model_admin: ModelAdmin, request: HttpRequest, form: ViewForm, filters: Any, back: str) -> HttpResponse:
-    """Keeps the view as the form has it, with `filters` unless they are None; or says why not, and goes `back`."""
+    """Save the view from the form, with `filters` unless they are None, or show the errors; redirect to `back`."""
     try:
         if filters is not None:
             form.instance.filters = _check(model_admin, request, filters)
