@@ -1,0 +1,55 @@
+"""What a call costs in SQL: as much for a thousand facts as for ten."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from executions.tests.events.reporting import line, new_id, run_facts, send
+from workflows.models import Workflow
+
+pytestmark = pytest.mark.django_db
+
+CONCURRENT = {"metadata": {"allow_concurrent": True}}
+
+
+def statements(client: Any, *facts: Any) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        answer = send(client, *facts)
+    assert answer["applied"] == len(facts), answer
+    return [query["sql"] for query in captured]
+
+
+def runs(workflow: Workflow, number: int) -> list[list[Any]]:
+    nodes = ("fetch", "rank", "report")
+    return [run_facts(workflow, new_id(), {name: new_id() for name in nodes}, 2, **CONCURRENT) for _ in range(number)]
+
+
+def flat(batches: list[list[Any]]) -> list[Any]:
+    return [fact for facts in batches for fact in facts]
+
+
+def test_whole_runs(api: Any, owner: Any, workflow: Workflow) -> None:
+    engine = api(owner)
+    send(engine, *flat(runs(workflow, 1)))  # its graph is stored and read
+    few, many = flat(runs(workflow, 1)), flat(runs(workflow, 70))
+    assert (len(few), len(many)) == (14, 980)
+    assert len(statements(engine, *few)) == len(statements(engine, *many)) <= 24
+
+
+def test_moves_of_runs_that_are_there(api: Any, owner: Any, workflow: Workflow) -> None:
+    engine = api(owner)
+    few, many = runs(workflow, 1), runs(workflow, 70)
+    for each in (*few, *many):
+        send(engine, *each[:3])
+    counts = [len(statements(engine, *(fact for each in batch for fact in each[3:]))) for batch in (few, many)]
+    assert counts[0] == counts[1] <= 30
+
+
+def test_lines_of_a_run_that_is_there(api: Any, owner: Any, workflow: Workflow) -> None:
+    engine = api(owner)
+    run = new_id()
+    send(engine, *run_facts(workflow, run))
+    few, many = ([line(run, f"line {n}") for n in range(number)] for number in (10, 1000))
+    assert len(statements(engine, *few)) == len(statements(engine, *many)) <= 12
