@@ -31,6 +31,7 @@ class Scope(models.TextChoices):
     EXECUTIONS_READ = "executions:read", _("read executions")
     EXECUTIONS_REPORT = "executions:report", _("report executions")
     EXECUTIONS_CONTROL = "executions:control", _("control executions")
+    EXECUTIONS_IMPORT = "executions:import", _("import old executions")
     WORKFLOWS_WRITE = "workflows:write", _("write workflows")
 
 

@@ -37,7 +37,7 @@ from .rows import (
 from .store import store
 from .texts import Masker
 
-TRIES = 6
+TRIES = 10  # each ends with a row that another call has stored
 WHOLE = (kinds.RunComplete, kinds.RunFail, kinds.RunCancel, kinds.RunRetry)  # these change every node of the run
 RETRIES = (kinds.RunRetry, kinds.NodeRetry)
 CREATIONS = (kinds.RunCreate, kinds.NodeCreate)

@@ -36,7 +36,7 @@ def retry_run(plan: Plan, fact: kinds.RunRetry, reported: Reported) -> bool:
     _keep_attempt(plan, run)
     run.attempt += 1
     run.failed_nodes = 0
-    _reset(run)
+    _reset(plan, run)
     plan.move(run, None, ExecutionStatus.PENDING, "retry", reason)
     return True
 
@@ -77,11 +77,12 @@ def _reset_node(plan: Plan, node: NodeRow, reason: str) -> None:
     node.retry_count += has_failed
     node.settled = False
     node.error_traceback = None
-    _reset(node)
+    _reset(plan, node)
     plan.move(node, node.id, ExecutionStatus.PENDING, "retry", reason)
 
 
-def _reset(row: RunRow | NodeRow) -> None:
+def _reset(plan: Plan, row: RunRow | NodeRow) -> None:
+    plan.believed.pop(row.id, None)  # the caller speaks of the new attempt from now on
     row.started_at = row.ended_at = row.output_data = row.error_message = None
 
 

@@ -61,7 +61,7 @@ class FactsParser(parsers.BaseParser):
         if has_more_elements(body, ledgerkit_settings.MAX_BODY_ELEMENTS):
             raise TooManyElements
         try:
-            return self.decode(body)
+            return self.decode(body, imports=_may_import(parser_context["request"]))
         except NotFacts as error:
             raise ParseError(str(error)) from None
 
@@ -71,6 +71,11 @@ class FactLinesParser(FactsParser):
 
     media_type = "application/x-ndjson"
     decode = staticmethod(decode_lines)
+
+
+def _may_import(request: Request) -> bool:
+    """Return whether ids of log lines may be of any time."""
+    return isinstance(request.auth, Token) and Scope.EXECUTIONS_IMPORT in request.auth.scopes
 
 
 class RefusalSerializer(serializers.Serializer[Any]):

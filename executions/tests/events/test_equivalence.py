@@ -27,7 +27,7 @@ def test_one_batch_several_and_single_calls(seed: int, length: int) -> None:
     _row, secret = Token.objects.issue(user=workflow.owner, name="engine", scopes=list(Scope.values))
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
-    whole, parts, single = (Walk(Random(seed), str(workflow.pk)).steps(length) for _way in range(3))
+    whole, parts, again, single = (Walk(Random(seed), str(workflow.pk)).steps(length) for _way in range(4))
 
     assert send(client, *whole.facts)["refusals"] == []
     cut = Random(seed)
@@ -36,12 +36,15 @@ def test_one_batch_several_and_single_calls(seed: int, length: int) -> None:
         size = cut.randint(1, 6)
         assert send(client, *rest[:size])["applied"] == len(rest[:size])
         rest = rest[size:]
+    for upto in range(3, len(again.facts) + 3, 3):  # each time from the beginning
+        assert send(client, *again.facts[:upto])["applied"] == min(3, len(again.facts) - upto + 3)
     for fact in single.facts:
         call(client, dict(fact))
 
     expected = snapshot(single)
     assert snapshot(whole) == expected
     assert snapshot(parts) == expected
+    assert snapshot(again) == expected
     assert SECRET not in str(expected) or "secrets" not in str(single.facts[0])
     assert send(client, *whole.facts)["known"] == len(whole.facts)
     assert snapshot(whole) == expected

@@ -19,7 +19,7 @@ CONCURRENT = {"metadata": {"allow_concurrent": True}}
 
 @pytest.fixture
 def engine(api: Any, owner: Any) -> Any:
-    return api(owner)
+    return api(owner, scopes=["executions:report", "executions:control"])
 
 
 def test_a_refused_fact_undoes_its_run_and_no_other(engine: Any, workflow: Workflow) -> None:
@@ -206,6 +206,16 @@ def test_a_bad_line(engine: Any, workflow: Workflow, change: dict[str, Any], cod
     assert (refusal["index"], refusal["code"]) == (0, code)
     assert detail in refusal["detail"]
     assert ExecutionLog.objects.count() == 0
+
+
+def test_an_importer_writes_old_lines(api: Any, owner: Any, workflow: Workflow) -> None:
+    run = str(WorkflowExecutionFactory(workflow=workflow).pk)
+    old = line(run, "years ago", id="016f0000-0000-7000-8000-000000000000", at="2019-12-13T00:00:00Z")
+    engine = api(owner, scopes=["executions:report"])
+    assert send(engine, old)["refused"] == 1
+    importer = api(owner, scopes=["executions:report", "executions:import"])
+    assert send(importer, old)["applied"] == 1
+    assert ExecutionLog.objects.get().timestamp.year == 2019
 
 
 @pytest.mark.parametrize("body", ["", "{}", "[", '{"kind": "log"}', "nonsense"])
