@@ -1,1 +1,1 @@
-"""The project's wiring: settings, addresses, the database backend. No domain words here."""
+"""The project: settings, URLs, middleware, `manage.py serve`. It contains no domain logic."""

@@ -1,4 +1,4 @@
-"""Users and groups: Django's own pages, as strict about selected rows as ours, with permissions that are translated."""
+"""Admin of users and groups: Django's own, but strict about selected rows and with translated permissions."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.admin.lists import SelectedAdmin
 
-# Django stores "Can add workflow" as a permission's name, in English.
+# Django stores permission names, such as "Can add workflow", in English.
 MAY = {"add": _("Add"), "change": _("Change"), "delete": _("Delete"), "view": _("View")}
 
-# Django's sidebar is opened by a script: every page would jump. base_site.html has the same links in a row.
+# Django's sidebar is opened by a script, which would shift every page. base_site.html has the same links in a row.
 admin.site.enable_nav_sidebar = False
 
 for model in (User, Group):
@@ -31,7 +31,9 @@ class NamedPermissions(SelectedAdmin):
         if field is not None and db_field.related_model is Permission:
             field.label_from_instance = permission_label
         elif field is not None and db_field.related_model is Group:
-            field.label_from_instance = lambda group: gettext(group.name)  # those that migrate creates are translated
+            field.label_from_instance = lambda group: gettext(
+                group.name
+            )  # the groups created by migrate have translated names
         return field
 
 

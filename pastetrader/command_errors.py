@@ -1,4 +1,4 @@
-"""Sentences for what stops a command, in place of a traceback."""
+"""Error messages of commands, instead of a traceback."""
 
 import errno
 
@@ -10,14 +10,14 @@ from psycopg import errors as postgres
 
 from local_postgres.exceptions import EmbeddedServerError
 
-WITH_TRACEBACK = {"shell", "shell_plus", "test"}  # commands of developers, who want to see where it happened
+WITH_TRACEBACK = {"shell", "shell_plus", "test"}  # commands for developers, who need the traceback
 FULL = {errno.ENOSPC, errno.EDQUOT}
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 CONNECT_TIMEOUT = 5  # seconds
 
 
 def sentence(error: BaseException, command: str = "") -> str:
-    """Return what stopped `command` and what to do about it; "" for what only a traceback explains."""
+    """Return what stopped `command` and what to do; "" if only a traceback explains it."""
     if command in WITH_TRACEBACK:
         return ""
     match error:
@@ -32,9 +32,9 @@ def sentence(error: BaseException, command: str = "") -> str:
 
 
 def unreachable() -> str:
-    """Return why no connection to the configured database can be made, or "" where one can."""
+    """Return why the configured database cannot be reached, "" if it can."""
     try:
-        # Not by the pool, which waits for DATABASE_POOL_TIMEOUT and does not say what was wrong.
+        # Not through the pool, which waits for DATABASE_POOL_TIMEOUT and hides the cause.
         psycopg.connect(**{"connect_timeout": CONNECT_TIMEOUT} | connection.get_connection_params()).close()
     except psycopg.Error as error:
         reason = " ".join(str(error).split()).rstrip(".?")

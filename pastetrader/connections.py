@@ -13,11 +13,11 @@ from pastetrader.slow_clients import TimedProtocol, refusal
 from tokens.conf import tokens_settings
 from tokens.failed_attempts import network_of
 
-LINGERING = 100  # connections that are refused and still open, so that the refusal can be read
-LINGER = 1.0  # seconds that they stay
-OTHER_FILES = 256  # that a server has open: its database connections, logs, static files, the event loop
+LINGERING = 100  # refused connections that are still open, so that the client can read the response
+LINGER = 1.0  # seconds until they are closed
+OTHER_FILES = 256  # other open files of a server: database connections, logs, static files, the event loop
 RETRY_AFTER = 5
-STREAM = "/stream/"  # at the end of an address
+STREAM = "/stream/"  # suffix of the paths of streams
 BODY = {b"content-length", b"transfer-encoding"}
 
 FULL = (
@@ -49,7 +49,8 @@ class OpenConnections:
             del self.by_network[network]
 
     def excess(self, network: str) -> tuple[int, str] | None:
-        """Return how many are open, and whose, where a limit is reached. Behind a proxy no network is known."""
+        """Return the number of open connections and whose they are if a limit is reached. Behind a proxy no network is
+        known."""
         if settings.CONNECTIONS and self.every >= settings.CONNECTIONS:
             return self.every, "all clients"
         same = self.by_network[network]
@@ -120,7 +121,7 @@ def _is_stream(scope: Any) -> bool:
 
 
 def allow_files() -> str:
-    """Let this process have as many files open as its limits need. Return a sentence where the system does not."""
+    """Raise the limit of open files to what the limits on connections require. Return a warning if that fails."""
     needed = settings.CONNECTIONS + executions_settings.STREAMS + LINGERING + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:

@@ -1,4 +1,4 @@
-"""Words of Django's own pages that its Korean catalogue lacks (as of 6.1): ours has them, as ours is asked first."""
+"""Strings of Django's pages that its Korean catalogue lacks (as of 6.1). The project's catalogue takes precedence."""
 
 from django.utils.translation import gettext_noop, ngettext_lazy
 

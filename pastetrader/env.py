@@ -1,4 +1,4 @@
-"""Reading the environment: a value is right, or the program stops with a sentence that names the variable."""
+"""Readers of environment variables. An invalid value stops the program with an error that names the variable."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from tokens.conf import TokensSettings
 
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"0", "false", "no", "off", ""})
-LARGEST = 2**31 - 1  # PostgreSQL's integer, and less than any clock of Python can wait
+LARGEST = 2**31 - 1  # the largest integer of PostgreSQL, and a valid timeout in Python
 
 
 def text(name: str, default: str = "") -> str:
@@ -36,7 +36,7 @@ def number(name: str, default: int, *, least: int = 0, most: int = LARGEST) -> i
 
 
 def numbers(app: type[AppSettings], prefix: str, but: str = "") -> dict[str, int]:
-    """Return the numbers among the settings of an app, but one, from variables named after them."""
+    """Return the numeric settings of an app, except `but`, from variables with the prefix."""
     found = {
         name: setting for name, setting in app.all_settings().items() if isinstance(setting, Number) and name != but
     }
@@ -47,7 +47,7 @@ def numbers(app: type[AppSettings], prefix: str, but: str = "") -> dict[str, int
 
 
 def refuse_more(smaller: tuple[str, int], larger: tuple[str, int]) -> None:
-    """Two numbers, each right by itself, may make no sense together."""
+    """Stop if the first number exceeds the second."""
     if smaller[1] > larger[1]:
         raise ImproperlyConfigured(f"{smaller[0]} is {smaller[1]}; it must not be more than {larger[0]}, {larger[1]}.")
 
@@ -85,7 +85,7 @@ def fernet_keys(name: str) -> list[str]:
     keys = words(name)
     for number_, key in enumerate(keys, 1):
         if not re.fullmatch("[A-Za-z0-9_-]{43}=", key):
-            # Never shows the value: it may be half a key.
+            # The error does not contain the value, which may be a part of a key.
             raise ImproperlyConfigured(
                 f"{name} holds {len(keys)} keys, and number {number_} is none; make one with: python -c "
                 "'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
@@ -94,7 +94,7 @@ def fernet_keys(name: str) -> list[str]:
 
 
 def database(name: str) -> dict[str, Any]:
-    """Django's names for the parts of postgresql://user:password@host:port/name?option=value."""
+    """Return Django's database settings for postgresql://user:password@host:port/name?option=value."""
     url = _split(name, text(name))
     database_name = unquote(url.path.removeprefix("/"))
     if url.scheme not in {"postgres", "postgresql"} or not database_name:
@@ -111,7 +111,7 @@ def database(name: str) -> dict[str, Any]:
 def _split(name: str, value: str) -> SplitResult:
     try:
         url = urlsplit(value)
-        _ = url.port  # read here, because only reading it tells a bad one
+        _ = url.port  # raises ValueError for an invalid port
     except ValueError as exc:
         raise _bad_url(name, f"is not a URL ({exc})") from exc
     return url
@@ -122,11 +122,11 @@ def _host_and_options(name: str, url: SplitResult) -> dict[str, object]:
         options: Mapping[str, str] = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query)))
     except ValueError as exc:
         raise _bad_url(name, "has a query that is not option=value&option=value") from exc
-    # A socket folder cannot stand before the port, so libpq's own ?host=/folder names it.
+    # A URL cannot contain a socket folder as host, so libpq's ?host=/folder is supported.
     host = options.get("host") or unquote(url.hostname or "")
     return {"HOST": host, "OPTIONS": {key: value for key, value in options.items() if key != "host"}}
 
 
 def _bad_url(name: str, why: str) -> ImproperlyConfigured:
-    """Never shows the value: it may hold a password."""
+    """Return the error. It does not contain the value, which may hold a password."""
     return ImproperlyConfigured(f"{name} {why}.")

@@ -1,4 +1,4 @@
-"""Error pages: in the admin's layout for people, as problems in JSON for programs."""
+"""Error pages: HTML in the admin's layout, problems in JSON for the API."""
 
 import re
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from ledgerkit.rest import problems
 from ledgerkit.rest.prefix import is_api
 from pastetrader.admin import permission_label
 
-ASKED = 3  # of those who can give a permission, by name
+ASKED = 3  # administrators named on the page
 NEEDED = {"changelist": "view", "change": "view", "history": "view", "add": "add", "delete": "delete"}
 OF_ADMIN = re.compile(r"(?P<app>[a-z]+)_(?P<model>[a-z]+)_(?P<page>[a-z]+)")
 CODENAME = re.compile(r"(?P<app>[a-z]+)\.(?P<codename>[a-z_]+)")
@@ -30,7 +30,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403: which permission is missing, and who can give it."""
+    """Django's handler403: name the missing permission and who can grant it."""
     if is_api(request.path_info):
         return problems.forbidden(str(exception))
     permission = _missing(request, str(exception))
@@ -39,8 +39,8 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page(request, "403.html", HTTPStatus.FORBIDDEN, _("You may not do this"), **words)
 
 
-def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  # Django gives it
-    """CSRF_FAILURE_VIEW."""
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  # Django passes it
+    """CSRF_FAILURE_VIEW of the settings."""
     return _page(request, "403_csrf.html", HTTPStatus.FORBIDDEN, _("The form was not accepted"))
 
 
@@ -61,7 +61,7 @@ def _missing(request: HttpRequest, said: str) -> Permission | None:
 
 
 def _administrators(request: HttpRequest) -> list[str]:
-    """Only staff are told their names."""
+    """Return the names of users who can grant permissions; none unless the user is staff."""
     if not admin.site.has_permission(request):
         return []
     users: Any = get_user_model()._default_manager.filter(is_superuser=True, is_active=True).order_by("pk")

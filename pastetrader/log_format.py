@@ -14,14 +14,14 @@ from executions.secrets import MASK, at_work
 
 SEGMENT = re.compile(r"[^/?\s]+")
 WORD = re.compile(r"[A-Za-z][\w.-]*")
-HASH = re.compile(r"\.[0-9a-f]{12}(?=\.|$)")  # in the name of a collected file
-FAILURE = 500  # the first status that says that the fault is ours
+HASH = re.compile(r"\.[0-9a-f]{12}(?=\.|$)")  # the hash in the name of a collected static file
+FAILURE = 500  # the first status code of server errors
 ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{1,10}")
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formatter that masks the secrets of the thread's current run, tracebacks included, the body of a failed API
-    request, and parts of an address that are not ours."""
+    """Formatter that masks the secrets of the thread's current run, the body of a failed API request, and unknown parts
+    of a path, in messages and tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -34,7 +34,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 class ClientErrorFilter(logging.Filter):
-    """Filter that removes the traceback of a refused request: it shows only the line that refuses."""
+    """Filter that removes the traceback of a refused request, which shows only the line that raises."""
 
     def filter(self, record: logging.LogRecord) -> logging.LogRecord:
         if not record.exc_info or getattr(record, "status_code", FAILURE) >= FAILURE:
@@ -45,7 +45,7 @@ class ClientErrorFilter(logging.Filter):
 
 
 class AccessLogFilter(logging.Filter):
-    """Filter of uvicorn's access log, where it is on: addresses without the values of their parameters."""
+    """Filter of uvicorn's access log that removes the values of query parameters."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         arguments: Any = record.args
@@ -56,8 +56,8 @@ class AccessLogFilter(logging.Filter):
 
 
 def clear_path(path: str) -> str:
-    """Return an address with a mask for each part that is neither an id nor a word of an address of ours, nor, below
-    STATIC_URL, of the name of one of our files."""
+    """Return the path with a mask for each part that is neither an id, nor a word in the project's URLs, nor part of a
+    static file's name."""
     known = _static_words() if path.startswith(settings.STATIC_URL) else _words()
     return SEGMENT.sub(lambda part: part[0] if _is_known(part[0], known) else MASK, path)
 

@@ -1,4 +1,4 @@
-"""The two pages that check a password: the login, and the change of one's own."""
+"""Throttling of the two pages that check a password: the login and the change of one's own password."""
 
 from collections.abc import Callable
 from copy import copy
@@ -12,14 +12,15 @@ from django.utils.translation import ngettext
 
 from tokens import failed_attempts
 
-BUSY = 5  # seconds after which to come back
-FOUND = 302  # where the password was right, both pages lead on
+BUSY = 5  # Retry-After, in seconds
+FOUND = 302  # both pages redirect if the password was right
 
 type View = Callable[..., Any]
 
 
 def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
-    """The view, which checks no password of whoever has to wait. `name_of` says whose a request gives."""
+    """Wrap a view so that it does not check the password of a throttled user. `name_of` returns the user name of a
+    request."""
 
     @wraps(view)
     def throttled_view(request: HttpRequest, *args: Any, **kwargs: object) -> object:
@@ -31,7 +32,7 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
         with failed_attempts.take_turn() as is_ours:
             if not is_ours:
                 return _refuse(view, request, _("Many people log in just now. Try again in a moment."), 503, BUSY)
-            if wait := tried.wait():  # by those who were before
+            if wait := tried.wait():  # after earlier failures
                 return _refuse(view, request, _too_many(wait), 429, wait)
             response = view(request, *args, **kwargs)
             (tried.reset if response.status_code == FOUND else tried.add_failure)()
@@ -58,7 +59,7 @@ def _too_many(wait: int) -> str:
 
 
 def _refuse(view: View, request: HttpRequest, sentence: str, status: int, wait: int) -> Any:
-    """The empty form, with a sentence above it."""
+    """Render the empty form with an error above it."""
     shown = copy(request)
     shown.method = "GET"
     messages.error(shown, sentence)

@@ -1,4 +1,4 @@
-"""Redirects to addresses that a request names: only to pages of this site that exist."""
+"""Validation of redirect targets in requests: only existing pages of this site are allowed."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,11 +19,11 @@ def leads_here(request: HttpRequest, target: str) -> bool:
     if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
         return False
     path = urlsplit(target).path
-    return any(_name_of(each) not in NO_PAGES for each in (path, f"{path}/"))  # Django adds a slash that is missing
+    return any(_name_of(each) not in NO_PAGES for each in (path, f"{path}/"))  # Django adds a missing slash
 
 
 def _name_of(path: str) -> str | None:
-    """Return the name of the URL pattern, or None where nothing matches, or a catch-all pattern does."""
+    """Return the name of the URL pattern; None if no pattern, or only a catch-all pattern, matches."""
     try:
         return resolve(path).url_name
     except (Resolver404, ValueError):
@@ -31,7 +31,7 @@ def _name_of(path: str) -> str | None:
 
 
 def check_next(view: View) -> View:
-    """The view, with any `next` that leads nowhere taken out of what it is asked, so that it uses its default."""
+    """Wrap a view so that an invalid `next` is removed from the request and the view uses its default."""
 
     @wraps(view)
     def with_checked_next(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:

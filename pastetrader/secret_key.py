@@ -1,4 +1,5 @@
-"""The secret key of a machine that was given none: made once, kept in a file only its owner reads."""
+"""Secret key of a machine without a configured one: generated once and stored in a file that only its owner can
+read."""
 
 import os
 from contextlib import suppress
@@ -17,7 +18,7 @@ def read_or_make(path: Path) -> str:
 def _make(path: Path) -> None:
     """Make the key. If two processes make it at once, the first link wins and both read the same whole key."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=path.parent, prefix=".secret_key-") as draft:  # born 0600
+    with NamedTemporaryFile("w", dir=path.parent, prefix=".secret_key-") as draft:  # created with mode 0600
         draft.write(get_random_secret_key())
         draft.flush()
         os.fsync(draft.fileno())

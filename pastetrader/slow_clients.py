@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def refusal(status: bytes, text: bytes, more: bytes = b"") -> bytes:
-    """Return a response after which the connection ends. `more` is headers, each with its end of line."""
+    """Return a response after which the connection is closed. `more` are headers, each with its line end."""
     return (
         b"HTTP/1.1 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: private, no-store\r\n%b"
         b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (status, more, len(text), text)

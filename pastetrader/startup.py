@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 
 
 def prepare() -> None:
-    """Collect static files that have changed, and make the partitions for the coming weeks. In a thread of its own: a
-    server may import the application from within its event loop, where Django keeps the database closed."""
+    """Collect changed static files and create the partitions of the coming weeks. Runs in a separate thread, because a
+    server may import the application inside its event loop, where Django refuses database access."""
     _collect()
     thread = Thread(target=_make_partitions)
     thread.start()
@@ -25,20 +25,20 @@ def prepare() -> None:
 
 
 def _collect() -> None:
-    """Several workers start at once: the first collects, the others wait."""
+    """Collect static files. Of several workers that start at once, the first collects and the others wait."""
     if not settings.STATIC_ROOT:
         return
     try:
         settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
         with one_at_a_time(settings.LOCAL_DIR / "static.lock"):
             collect_if_changed()
-    except OSError as error:  # such as a read-only image, in which they were collected when it was built
+    except OSError as error:  # for example in a read-only image, for which they were collected at build time
         logger.warning("Static files could not be collected: %s. Run `manage.py collectstatic`.", error)
 
 
 def settle() -> None:
-    """Exclude from garbage collection what is loaded by now. A full collection would look through all of it, in the
-    middle of some request."""
+    """Exclude all objects that exist now from garbage collection, so that a full collection during a request is
+    faster."""
     gc.collect()
     gc.freeze()
 
@@ -47,11 +47,11 @@ def _make_partitions() -> None:
     try:
         partitions.make_ahead()
     except DatabaseError as error:
-        # Lines are stored all the same: a partition that is missing then is made on demand.
+        # Not fatal: a missing partition is created on demand.
         logger.warning(
             "The partitions for the coming weeks could not be made: %s. Has the database been migrated?", error
         )
     finally:
-        # The pool goes too: a server may fork after this, and its children must not share the pool's connections.
+        # Close the pool too: a server may fork later, and its children must not share connections.
         connection.close()
         connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL's wrapper

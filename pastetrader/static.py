@@ -1,4 +1,4 @@
-"""Static files, collected only when one of them has changed since."""
+"""Collection of static files, only if one of them has changed."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 
-UNUSED = ["redoc"]  # the other half of the sidecar that Swagger UI comes in; packing it takes seconds
+UNUSED = ["redoc"]  # part of the package that contains Swagger UI; compressing it takes seconds
 
 
 def collect_if_changed() -> bool:

@@ -1,4 +1,4 @@
-"""Storage of static files under names with their hash, so that browsers may cache them for ever."""
+"""Storage of static files under names with a hash, so that browsers may cache them for ever."""
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 

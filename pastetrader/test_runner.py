@@ -1,4 +1,4 @@
-"""`manage.py test` is pytest: one suite, whichever command starts it."""
+"""Test runner of `manage.py test`, which runs pytest."""
 
 import sys
 from argparse import ArgumentParser
@@ -9,7 +9,7 @@ import pytest
 
 
 class PytestRunner:
-    """Django's test runner protocol: the labels and options go on to pytest, its exit code comes back."""
+    """Implements Django's test runner interface: passes labels and options to pytest and returns its exit code."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
@@ -26,5 +26,5 @@ class PytestRunner:
 
     def run_tests(self, test_labels: Sequence[str], **_: Any) -> int:
         if code := pytest.main([*self.arguments, *test_labels]):
-            sys.exit(code)  # Django would make every one of pytest's codes a 1
+            sys.exit(code)  # Django would exit with 1 for each of pytest's exit codes
         return 0

@@ -1,4 +1,4 @@
-"""Every address of the site: the admin for people, the API for programs."""
+"""URLs of the site: the admin for people, the API for programs."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -10,7 +10,7 @@ RATE = re.compile("(10000|[1-9][0-9]{0,3})/(sec|min|hour|day)")
 
 
 class Rate(Text):
-    """Such as "600/min", at most 10000: each request counted is a number kept."""
+    """A rate such as "600/min", at most 10000, because each counted request is stored."""
 
     def fault(self, value: Any) -> str:
         if value is None or (isinstance(value, str) and RATE.fullmatch(value)):
@@ -24,14 +24,14 @@ class TokensSettings(AppSettings):
     THROTTLE_WRITE = Rate()
     # The entry of CACHES that counts wrong passwords and tokens.
     CACHE = Setting("default")
-    # Proxies in front of the server: so many addresses at the end of X-Forwarded-For are trusted.
+    # Number of proxies in front of the server: as many addresses at the end of X-Forwarded-For are trusted.
     PROXIES = Number(0, most=10)
     # Wrong passwords allowed: of a name from an address, of an address, of a name. 0: any number.
     LOGIN_FAILURES = Number(10, most=10_000)
     LOGIN_FAILURES_ADDRESS = Number(50, most=10_000)
     LOGIN_FAILURES_NAME = Number(100, most=10_000)
     LOGIN_WAIT_SECONDS = Number(900, least=1, most=86_400)
-    # Passwords checked at once, each of which keeps a processor busy; the other processors are for others.
+    # Maximum of concurrent password checks, each of which occupies a processor.
     LOGINS_AT_ONCE = Number(max(1, (os.cpu_count() or 1) // 2), least=1, most=1_000)
     # Wrong tokens allowed from an address. 0: any number.
     TOKEN_FAILURES = Number(30, most=10_000)

@@ -24,7 +24,7 @@ SITE = 64  # prefix length of an IPv6 customer network
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return the client's address: the connection's, or, behind PASTETRADER_PROXIES proxies, the one that the outermost
+    """Return the client's address: the connection's, or, behind TOKENS["PROXIES"] proxies, the one that the outermost
     proxy added to X-Forwarded-For. Earlier entries of the header are under the client's control."""
     addresses = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     number = tokens_settings.PROXIES

@@ -21,7 +21,7 @@ from .parameter_names import PAGING, check_names
 
 class KeysetPagination(BasePagination):
     """`{"next": url or null, "previous": url or null, "results": [...]}`, `page_size` up to 500. A page is shorter if
-    its texts and documents exceed EXECUTIONS_MAX_PAGE_BYTES.
+    its texts and documents exceed LEDGERKIT["MAX_PAGE_BYTES"].
 
     The view's `ordering` names columns or annotations that are never null, the last one unique, all ascending or all
     descending ("-"). Guarantee: following `next` returns every row that existed when the first page was read, still

@@ -30,7 +30,7 @@ class TooManyElements(APIException):
     def __init__(self) -> None:
         most = ledgerkit_settings.MAX_BODY_ELEMENTS
         super().__init__(
-            f"The body holds more than {most} values, objects and lists included (MAX_BODY_ELEMENTS): "
+            f"The body holds more than {most} values, objects and lists included (LEDGERKIT['MAX_BODY_ELEMENTS']): "
             "send it in several calls."
         )
 

@@ -1,7 +1,7 @@
-"""Every error of the API in one shape: `application/problem+json` (RFC 9457).
+"""Errors of the API in one format: `application/problem+json` (RFC 9457).
 
-`type`, `title`, `status`, `detail`, `code`; for bad input also `errors`, each with the `pointer` (RFC 6901) of its
-place in the body, or `?name` for a parameter of the address. An app registers a `Rule` for each of its exceptions.
+`type`, `title`, `status`, `detail`, `code`; for invalid input also `errors`, each with the `pointer` (RFC 6901) of its
+place in the body, or `?name` for a query parameter. An app registers a `Rule` for each of its exceptions.
 """
 
 from collections.abc import Callable, Iterator
@@ -155,7 +155,7 @@ def _within(pointer: str, key: object) -> str:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400, which also speaks for the admin."""
+    """Django's handler400, also for the admin."""
     if not is_api(request.path_info):
         return defaults.bad_request(request, exception)
     return _json_response(problem(400, "invalid_request", str(exception) or "This request cannot be read."))
@@ -182,7 +182,7 @@ def busy(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500, which also speaks for the admin."""
+    """Django's handler500, also for the admin."""
     if not is_api(request.path_info):
         return defaults.server_error(request)
     return _json_response(

@@ -1,7 +1,7 @@
-"""Runs a workflow and reports to the ledger by the verbs that any engine would use.
+"""A small engine: it executes a workflow and reports to the ledger with the same verbs as any other engine.
 
-Small on purpose: it goes level by level, with a thread for each node of a level. A thread cannot be stopped from
-outside, so a node's timeout_seconds is not enforced.
+It executes one level after the other, with a thread for each node of a level. A thread cannot be stopped from outside,
+so a node's timeout_seconds is not enforced.
 """
 
 import json
@@ -26,26 +26,27 @@ from workflows.models import Edge, Workflow
 from .log_handler import record_logs
 from .nodes import Job, NodeFunction
 
-THREADS = 6  # with the engine's own, one connection less than the pool has by default
+THREADS = 6  # with the engine's own, one less than the default number of connections in the pool
 
 logger = logging.getLogger(__name__)
 
 
 def _unseen(execution: NodeExecution) -> None:
-    """Nobody watches."""
+    """The default for `progress`: do nothing."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """`functions` are what a node's `config["function"]` may name; `progress` hears of every change of a node."""
+    """An engine. `functions` maps the names in `config["function"]` to functions; `progress` is called at each change
+    of a node."""
 
     functions: Mapping[str, NodeFunction]
     progress: Callable[[NodeExecution], None] = _unseen
 
     def execute(self, workflow: Workflow, **values: Any) -> WorkflowExecution:
-        """Runs the workflow once; the run as it ended. Raises ConcurrentExecution, and then there is no run.
+        """Execute the workflow once. Return the ended run. Raises ConcurrentExecution, and creates no run then.
 
-        `values` are the run's own: trigger_type, input_data, context, metadata.
+        `values` are fields of the run: trigger_type, input_data, context, metadata.
         """
         run, plan = _begin(workflow, values)
         with record_logs(run) as lines:
@@ -72,10 +73,10 @@ class Engine:
 
     def _run_level(self, level: list[NodeExecution], plan: "Plan", run: WorkflowExecution) -> None:
         due = [execution for execution in level if not self._skip_if_due(execution, plan, run)]
-        connection.close()  # the threads need connections, this one only waits for them
+        connection.close()  # the threads need connections; this one only waits
         with ThreadPoolExecutor(THREADS) as threads:
             futures = [
-                # In a copy of this thread's context, which says who acts: a pool's threads have one of their own.
+                # Run in a copy of this thread's context, which holds the actor; threads of a pool have another context.
                 threads.submit(copy_context().run, self._in_thread, execution, plan.inputs(execution), run)
                 for execution in due
             ]
@@ -96,7 +97,7 @@ class Engine:
             with record_logs(run, execution) as lines:
                 self._unless_changed(execution, lambda: self._run_node(execution, inputs, lines.flush))
         finally:
-            connection.close()  # back to the pool: nobody else can do it for this thread
+            connection.close()  # only this thread can return its connection to the pool
 
     def _unless_changed(self, execution: NodeExecution, act: Callable[[], None]) -> None:
         try:
@@ -117,7 +118,7 @@ class Engine:
         self.progress(execution)
         try:
             output = self._compute(execution)
-        except BaseException as error:  # in a thread even SystemExit is only the node's own
+        except BaseException as error:  # in a thread, even SystemExit is a failure of the node only
             logger.exception("Attempt %d failed: %s", execution.attempt, error)
             flush()
             lines = "".join(traceback.format_exception(error))
@@ -131,7 +132,7 @@ class Engine:
     def _compute(self, execution: NodeExecution) -> dict[str, object]:
         function = self.functions[execution.node.config["function"]]
         output = function(Job(execution.input_data, execution.node.config, execution.attempt))
-        json.dumps(output, allow_nan=False)  # what cannot be stored is the node's failure, not the engine's
+        json.dumps(output, allow_nan=False)  # output that cannot be stored is a failure of the node, not of the engine
         return output
 
     def _retry(self, execution: NodeExecution) -> None:
@@ -144,7 +145,7 @@ class Engine:
 
 
 class Plan:
-    """The node executions of one run, and what leads to what."""
+    """The node executions of one run, and the edges between them."""
 
     def __init__(
         self, executions: Iterable[NodeExecution], edges: Iterable[Edge], input_data: dict[str, object]
@@ -160,7 +161,7 @@ class Plan:
         return [list(level) for _order, level in groupby(ordered, key=lambda execution: execution.execution_order)]
 
     def inputs(self, execution: NodeExecution) -> dict[str, object]:
-        """The outputs of the nodes before it, by their names; what the run itself was given where there are none."""
+        """Return the outputs of the preceding nodes by name; without predecessors, the input of the run."""
         sources = [self.executions[edge.source_node_id] for edge in self.before[execution.node_id]]
         if not sources:
             return self.input_data
@@ -168,7 +169,8 @@ class Plan:
         return {source.node.name: source.output_data for source in completed}
 
     def reason_to_skip(self, execution: NodeExecution) -> str:
-        """Empty unless a condition on the way to it does not hold, or nothing before it was completed."""
+        """Return why the node is to be skipped: a condition does not hold, or no preceding node completed; ""
+        otherwise."""
         edges = self.before[execution.node_id]
         for edge in edges:
             if edge.condition and not self._holds(edge):
@@ -183,7 +185,7 @@ class Plan:
         return bool(output.get(condition["field"]) == condition["equals"])
 
     def result(self) -> dict[str, object]:
-        """The outputs of the nodes that lead nowhere, by their names."""
+        """Return the outputs of the last nodes by name."""
         inner = {edge.source_node_id for edges in self.before.values() for edge in edges}
         last = [execution for node, execution in self.executions.items() if node not in inner]
         return {execution.node.name: execution.output_data for execution in last}
@@ -191,7 +193,7 @@ class Plan:
 
 def _begin(workflow: Workflow, values: dict[str, object]) -> tuple[WorkflowExecution, Plan]:
     levels = workflow.levels()
-    # Durable: the threads see only what is committed.
+    # durable: the threads see only committed rows
     with transaction.atomic(durable=True):
         run = WorkflowExecution.objects.create(workflow=workflow, **values)
         executions = NodeExecution.objects.bulk_create(
@@ -209,7 +211,7 @@ def _give_up(run: WorkflowExecution, failed: list[NodeExecution]) -> None:
 
 
 def _abandon(run: WorkflowExecution, error: BaseException) -> None:
-    """The engine itself failed, or was told to stop: a run that nobody runs any more must not stay running."""
+    """Fail the run if the engine itself failed or was stopped: a run without an engine must not stay running."""
     with suppress(InvalidTransition):
         if isinstance(error, Exception):
             run.fail(f"The engine failed: {type(error).__name__}: {error}")

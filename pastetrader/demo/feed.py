@@ -1,4 +1,4 @@
-"""The source of the prices: a vendor who delivers one ticker at a time, as bytes, and not always whole."""
+"""The price feed of the demo: a vendor that delivers one ticker at a time, as bytes, sometimes truncated."""
 
 import csv
 from collections import defaultdict
@@ -10,7 +10,7 @@ from typing import NamedTuple
 PRICES = Path(__file__).with_name("prices.csv")
 HEADER = "date,adj_close\n"
 
-# The connection breaks during the first delivery of this ticker, so that the demo has a failed attempt to show.
+# The first delivery of this ticker is truncated, so that the demo shows a failed attempt.
 BROKEN_OFF = "IBM"
 
 
@@ -33,7 +33,7 @@ def _rows() -> dict[str, list[str]]:
 
 
 def days(ticker: str, until: date) -> list[date]:
-    """The days up to `until` that the vendor's catalogue lists for a ticker. Raises LookupError for an unknown one."""
+    """Return the days up to `until` in the vendor's catalogue. Raises LookupError for an unknown ticker."""
     if ticker not in _rows():
         raise LookupError(f"The feed has no prices of {ticker}; it has {', '.join(sorted(_rows()))}.")
     listed = (date.fromisoformat(row.partition(",")[0]) for row in _rows()[ticker])
@@ -41,7 +41,7 @@ def days(ticker: str, until: date) -> list[date]:
 
 
 def deliver(ticker: str, delivery: int) -> bytes:
-    """All prices of a ticker, oldest first. Whoever asks again gets the next `delivery`, counted from 1."""
+    """Return all prices of a ticker, oldest first. `delivery` is the number of the attempt, from 1."""
     body = "".join([HEADER, *_rows()[ticker]]).encode()
     if ticker == BROKEN_OFF and delivery == 1:
         return body[: len(body) * 3 // 4]
@@ -49,7 +49,7 @@ def deliver(ticker: str, delivery: int) -> bytes:
 
 
 def parse(body: bytes) -> list[Price]:
-    """Raises MalformedRowError, which names the line."""
+    """Parse a delivery. Raises MalformedRowError, which names the line."""
     lines = body.decode().splitlines(keepends=True)
     return [_price(number, line) for number, line in enumerate(lines, start=1) if line != HEADER]
 
@@ -57,7 +57,7 @@ def parse(body: bytes) -> list[Price]:
 def _price(number: int, line: str) -> Price:
     try:
         day, close = line.split(",")
-        # A row that was cut inside its price would still be a number, only a wrong one.
+        # A row that was cut inside its price would still be a number, but a wrong one.
         if not line.endswith("\n"):
             raise ValueError("the line has no end")
         return Price(date.fromisoformat(day), float(close))

@@ -1,4 +1,4 @@
-"""From Python's logging to the ledger: what is logged while a node runs becomes log lines of its execution."""
+"""A logging handler that stores what is logged while a node runs as log lines of its execution."""
 
 import json
 import logging
@@ -15,12 +15,12 @@ from ledgerkit.db.json_validation import to_storable_text
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
-# Beside the loggers of the demo, not below them: it has to reach the console when the ledger cannot be reached.
+# Not below the loggers of the demo: this one has to reach the console if the ledger is unreachable.
 unstored = logging.getLogger("pastetrader.unstored_lines")
 
 
 class Recorder:
-    """Holds the lines of one run, or of one of its nodes, until they are flushed."""
+    """Buffer of the log lines of one run or node execution."""
 
     def __init__(self, run: WorkflowExecution, node: NodeExecution | None = None) -> None:
         self.run, self.node = run, node
@@ -39,22 +39,22 @@ class Recorder:
         )
 
     def flush(self) -> None:
-        """Store what there is; never raises. What cannot be stored is kept for the next flush."""
+        """Store the buffered lines. Never raises; lines that cannot be stored are kept for the next flush."""
         if not self.lines:
             return
-        # What the database layer logs about this very statement would be one more line, and so on without end.
+        # The database layer may log about this statement, which would add another line, and so on.
         token = _current.set(None)
         lines, self.lines = self.lines, []
         try:
             ExecutionLog.objects.bulk_create(lines)
-        except Exception:  # noqa: BLE001 - a node must not fail because its lines cannot be stored
+        except Exception:  # noqa: BLE001  # a node must not fail because its lines cannot be stored
             self.lines = lines + self.lines
             unstored.exception("%d log lines of run %s could not be stored yet", len(lines), self.run.pk)
         finally:
             _current.reset(token)
 
     def give_up(self) -> None:
-        """Print the lines that the ledger did not take to the console, clear of the run's secrets."""
+        """Print the lines that could not be stored to the console, masked with the run's secrets."""
         if not self.lines:
             return
         scrubber = run_secrets.scrubber(self.run.pk)
@@ -81,7 +81,7 @@ def record_logs(run: WorkflowExecution, node: NodeExecution | None = None) -> It
 
 
 class LedgerHandler(logging.Handler):
-    """Outside `recorded()` it does nothing, so it may stay on a logger for good, even on the root."""
+    """Handler that does nothing outside `record_logs()`, so it can be attached permanently, even to the root logger."""
 
     def emit(self, record: logging.LogRecord) -> None:
         recorder = _current.get()
@@ -89,12 +89,12 @@ class LedgerHandler(logging.Handler):
             return
         try:
             recorder.add(record)
-        except Exception:  # noqa: BLE001 - nor because a line cannot be made: logging's own way to say so
+        except Exception:  # noqa: BLE001  # as in logging: an error in a handler is reported by handleError()
             self.handleError(record)
 
 
 def level_of(number: int) -> LogLevel:
-    """Ours for a level of logging: CRITICAL is an error, and what lies between two of ours is the lower one."""
+    """Return the ledger's level for a level of logging: CRITICAL is an error, levels in between are rounded down."""
     if number >= logging.ERROR:
         return LogLevel.ERROR
     if number >= logging.WARNING:
@@ -106,7 +106,7 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
-        return f"{record.msg} {record.args!r}"  # arguments that do not fit the message: all of it, only less pretty
+        return f"{record.msg} {record.args!r}"  # the arguments do not fit the message: show both
 
 
 def _data(record: logging.LogRecord) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Computations of the momentum screen's nodes: pure functions of their input, and a few log lines."""
+"""Computations of the momentum screen's nodes: functions of their input that write a few log lines."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt of a node: its config, and as inputs what the nodes before it put out, by their names."""
+    """One attempt of a node: its config, and the outputs of the preceding nodes by name."""
 
     inputs: Mapping[str, Any]
     config: Mapping[str, Any]
@@ -31,7 +31,7 @@ class Job:
 
 
 def market_close(job: Job) -> Output:
-    """The trigger: which day is looked at, and which stocks. Raises ValueError for a day that is none."""
+    """Trigger node: return the day and the stocks of the screen. Raises ValueError for an invalid day."""
     as_of = date.fromisoformat(job.inputs["as_of"])
     tickers = sorted(set(job.inputs["tickers"]))
     logger.info("Screening %d stocks at the close of %s", len(tickers), as_of, extra={"tickers": tickers})
@@ -53,7 +53,7 @@ def _list_days(ticker: str, as_of: date) -> Output:
 
 
 def momentum(job: Job) -> Output:
-    """A stock's return over `lookback_days` that ended `skip_days` ago, and where it stands to its own mean."""
+    """Return a stock's return over `lookback_days` that ended `skip_days` ago, and its price relative to its mean."""
     ticker, given = job.config["ticker"], job.merged_inputs
     prices = _fetch(ticker, job.attempt, date.fromisoformat(given["as_of"]), given["prices"][ticker]["days"])
     trend = _trend(prices, job.config["trend_days"])
@@ -77,7 +77,7 @@ def _fetch(ticker: str, delivery: int, as_of: date, promised: int) -> list[feed.
 
 def _momentum(prices: list[feed.Price], lookback: int, skip: int) -> Output:
     if len(prices) <= lookback:
-        # A shorter window would be another measure: a stock without the history gets no number at all.
+        # A shorter window would be a different measure, so a stock without the history gets no number.
         return {"momentum": None, "reason": f"{len(prices)} days of prices, {lookback + 1} needed"}
     first, last = prices[-1 - lookback], prices[-1 - skip]
     change = round(last.close / first.close - 1, DIGITS)
@@ -85,7 +85,7 @@ def _momentum(prices: list[feed.Price], lookback: int, skip: int) -> Output:
 
 
 def _trend(prices: list[feed.Price], days: int) -> Output | None:
-    """The last price and the mean of the last `days`, both as multiples of the first of them."""
+    """Return the last price and the mean of the last `days`, both relative to the first of them."""
     if len(prices) < days:
         return None
     window = [price.close for price in prices[-days:]]
@@ -113,7 +113,7 @@ def market_filter(job: Job) -> Output:
 
 
 def picks(job: Job) -> Output:
-    """The best stocks that rose at all, in equal parts."""
+    """Return the best stocks that rose, in equal parts."""
     rising = [row["ticker"] for row in job.merged_inputs["ranking"] if row["momentum"] > 0][: job.config["top"]]
     logger.info("Picked %s", ", ".join(rising) or "nothing: no stock rose")
     return {"picks": [{"ticker": ticker, "weight": round(1 / len(rising), DIGITS)} for ticker in rising]}

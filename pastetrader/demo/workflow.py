@@ -1,4 +1,4 @@
-"""The definition of the demo: which nodes the momentum screen has, and what leads to what."""
+"""The definition of the demo workflow, the momentum screen: its nodes and edges."""
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -15,13 +15,13 @@ TICKERS = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
 VARIABLES = {"as_of": "2013-03-01", "tickers": TICKERS}
 MOMENTUM = {"function": "momentum", "lookback_days": 252, "skip_days": 21, "trend_days": 200}
 
-# What is fetched may come right when asked again; what is only computed fails the same way every time.
+# A fetch may succeed when repeated; a computation fails the same way every time.
 FETCHING = {"retry_config": {"max_retries": 3, "delay": 1}, "timeout_seconds": 60}
 COMPUTING = {"retry_config": {"max_retries": 0, "delay": 0}, "timeout_seconds": 10}
 
 
 def get_or_make(owner: User | None) -> Workflow:
-    """The owner's momentum screen. One that is there is left as it is: somebody may have changed it."""
+    """Return the owner's momentum screen. An existing one is not changed, because the user may have edited it."""
     there = Workflow.objects.alive().filter(name=NAME, owner=owner).order_by("created_at").first()
     return there or _make(owner)
 

@@ -6,7 +6,7 @@ from ledgerkit.db.timeouts import no_limit
 
 
 class Command(Migrate):
-    """Django's own, without the time limit on statements: an index on a large table takes as long as it takes."""
+    """Django's migrate without a statement timeout, because an index on a large table takes its time."""
 
     def handle(self, *args: object, **options: Any) -> None:
         with no_limit(options["database"]):

@@ -1,4 +1,4 @@
-"""The command of `make run`: prepares everything, then serves, in one process."""
+"""The command of `make run`: prepare everything, then serve."""
 
 import secrets
 import signal
@@ -21,8 +21,8 @@ from pastetrader.static import collect_if_changed
 
 HOST = "127.0.0.1"
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
-MOST = 65_535  # the last port that there is
-TOO_EARLY = "2011-06-30"  # when no stock of the demo has the history that its market filter needs
+MOST = 65_535  # the highest port
+TOO_EARLY = "2011-06-30"  # a day for which no stock has the history that the market filter needs
 EMBEDDED = "EMBEDDED" in settings.DATABASES["default"]
 
 
@@ -71,7 +71,7 @@ class Command(BaseCommand):
     def _run_demo(self, failure: str, **options: object) -> None:
         try:
             call_command("demo", **options)
-        except CommandError as error:  # what went wrong is in the ledger, which can be served
+        except CommandError as error:  # the failure is in the ledger, which can be served
             self._say(f"{failure}: {error}")
 
     def _make_first_user(self) -> None:
@@ -112,15 +112,16 @@ class Server(uvicorn.Server):
 
 
 def _free_name() -> str:
-    """Return a user name that is free. An existing user called admin may be anybody and is not made a superuser."""
+    """Return an unused user name. An existing user called admin is not made a superuser, because it may belong to
+    anybody."""
     taken = set(get_user_model().objects.values_list("username", flat=True).filter(username__startswith="admin"))
     names = ("admin" if number == 1 else f"admin{number}" for number in count(1))
     return next(name for name in names if name not in taken)
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raise CommandError where the port is taken, before anything else is done."""
-    if not 0 <= port <= MOST:  # getaddrinfo would take the rest of a division, another port
+    """Return a listening socket. Raises CommandError if the port is taken, before anything else is done."""
+    if not 0 <= port <= MOST:  # getaddrinfo would silently use another port
         raise CommandError(f"There is no port {port}, they end at {MOST}. Choose another: make run PORT=8001")
     try:
         family, _kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -132,7 +133,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _address(listener: socket.socket) -> str:
-    """Return an address that answers: of a server that listens everywhere, its first name in ALLOWED_HOSTS."""
+    """Return an address at which the server answers; if it listens everywhere, the first name in ALLOWED_HOSTS."""
     host, port = listener.getsockname()[:2]
     if host in EVERYWHERE:
         names = (name for name in settings.ALLOWED_HOSTS if name[0] not in "*.")

@@ -1,4 +1,4 @@
-"""Runs the momentum screen once, for real, so that the ledger has something to show."""
+"""Run the momentum screen once, so that the ledger has a run to show."""
 
 import logging
 import platform
@@ -110,7 +110,7 @@ def _values(workflow: Workflow, user: User | None, as_of: str | None) -> dict[st
 
 @contextmanager
 def _quiet_console() -> Iterator[None]:
-    """Keep log lines of nodes off the console: they are in the ledger, and would drown the progress."""
+    """Keep log lines of nodes off the console: they are in the ledger and would hide the progress."""
     logger = logging.getLogger("pastetrader.demo")
     logger.propagate = False
     try:
