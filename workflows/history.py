@@ -65,6 +65,11 @@ class DefinitionChange(AuditFields):
         indexes = [
             Index(fields=["-happened_at", "-id"], name="idx_definition_changes_happened"),
             Index(fields=["subject_id", "-happened_at", "-id"], name="idx_definition_changes_subject"),
+            Index(
+                fields=["subject_name"],
+                name="idx_definition_changes_workflow_name",
+                condition=models.Q(kind=ChangedKind.WORKFLOW),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -74,3 +79,8 @@ class DefinitionChange(AuditFields):
     def of(cls, subject: Any) -> models.QuerySet["DefinitionChange"]:
         """Return the changes of a workflow, with its nodes and edges, or of a token; newest first."""
         return cls._default_manager.filter(subject_id=subject.pk)
+
+    @classmethod
+    def of_workflows(cls) -> models.QuerySet["DefinitionChange"]:
+        """Return the changes of workflows themselves. Their `subject_name` is a name that the workflow has or had."""
+        return cls._default_manager.filter(kind=ChangedKind.WORKFLOW).order_by()

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
@@ -18,6 +19,7 @@ from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowEx
 from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
+from workflows.history import DefinitionChange
 from workflows.models import Node, Workflow
 
 WORKFLOWS_OFFERED = 30
@@ -103,14 +105,23 @@ class WorkflowFilter(ConstantFilter):
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         seen = Workflow.objects.visible_to(request.user)
-        possible = seen.alive().filter(name__icontains=self.find) if self.find else seen.alive()
+        former = _former_names(self.find) if self.find else {}
+        matching = Q(name__icontains=self.find) | Q(pk__in=former) if self.find else Q()
         # One more than is offered, to see whether the list is cut.
-        rows = list(possible.order_by("name", "id").values_list("id", "name")[: WORKFLOWS_OFFERED + 1])
+        rows = list(
+            seen.alive().filter(matching).order_by("name", "id")[: WORKFLOWS_OFFERED + 1].values_list("id", "name")
+        )
         self.is_cut, self.is_empty = len(rows) > WORKFLOWS_OFFERED, not rows
-        offered = [(str(pk), name) for pk, name in rows[:WORKFLOWS_OFFERED]]
+        offered = [(str(pk), self._title(name, former.get(pk, name))) for pk, name in rows[:WORKFLOWS_OFFERED]]
         others = {_parse_id(value) for value in self.selected_ids() if value not in dict(offered)}
         named = seen.filter(pk__in=others).values_list("id", "name") if others else ()
         return [*offered, *((str(pk), name) for pk, name in named)]
+
+    def _title(self, name: str, former: str) -> str:
+        """Return the name, and the former one if the search found the workflow by it alone."""
+        if self.find.casefold() in name.casefold() or former == name:
+            return name
+        return gettext("%(name)s (formerly %(former)s)") % {"name": name, "former": former}
 
     def selected_ids(self) -> list[str]:
         """Return the selected ids, offered or not."""
@@ -180,6 +191,12 @@ def _period_start(period: str) -> datetime:
         # fold=0: where clocks are set back at midnight, the day has two midnights.
         return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
     return timezone.now() - timedelta(days=int(period))
+
+
+def _former_names(part: str) -> dict[UUID, str]:
+    """Return the newest name with this part that each workflow has or had, by its id."""
+    changes = DefinitionChange.of_workflows().filter(subject_name__icontains=part).order_by("happened_at")
+    return dict(changes.values_list("subject_id", "subject_name"))
 
 
 def _parse_id(text: str) -> UUID:

@@ -37,7 +37,9 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     }
     list_filter = run_filters.ALL
     everything = changelist.ALL
-    search_help_text = gettext_lazy("The id of a run, a node execution or a line; a correlation id; a tag, in full")
+    search_help_text = gettext_lazy(
+        "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a workflow"
+    )
     actions = ("cancel", "retry", "fail", "delete_selected")
     related = ("workflow",)
     keyset = ("created_at", "id")
@@ -105,7 +107,8 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
             return queryset, False
         # Part of the same query as the filters, so that nothing is cut before them. A rare value is found by the index
         # on metadata, a frequent one in the order of the list until a page is full.
-        return queryset.filter(id_search.by_correlation_id_or_tag(term) | Q(pk=parse_uuid(term))), False
+        named = id_search.by_correlation_id_or_tag(term) | id_search.by_workflow_name(term)
+        return queryset.filter(named | Q(pk=parse_uuid(term))), False
 
     def render_change_form(self, request: HttpRequest, context: Context, *args: Any, **kwargs: Any) -> HttpResponse:
         """Render the page; with `?part=...` only that part, which the page's script replaces."""

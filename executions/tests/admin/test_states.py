@@ -48,7 +48,7 @@ class TestEmpty:
         WorkflowExecutionFactory()
         html = page(teammate, f"{RUNS}?q=nothing-like-it")
         assert "The search for “nothing-like-it” finds no workflow executions." in html
-        assert "The id of a run, a node execution or a line; a correlation id; a tag, in full." in html
+        assert "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a" in html
         assert '<a href="?view=all">Clear the search and all filters</a>' in html
 
     def test_a_saved_view_that_is_gone_is_not_passed_over(self, teammate: Any) -> None:

@@ -14,6 +14,7 @@ from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExe
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.database.test_schema import rows
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from workflows.history import DefinitionChange
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
 AFTER, BEFORE = "2026-03-01", "2026-03-02"
@@ -94,6 +95,16 @@ def test_a_search_of_runs_is_answered_by_the_index_on_metadata(only: Any) -> Non
     )
     assert uses(found, "idx_workflow_executions_metadata")
     assert "Filter" not in found
+
+
+def test_a_search_for_a_workflow_name_is_answered_by_indexes(only: Any) -> None:
+    WorkflowExecutionFactory(workflow=WorkflowFactory(name="momentum"))
+    only("workflow_executions", "idx_workflow_executions_workflow")
+    found = plan(WorkflowExecution.objects.filter(id_search.by_workflow_name("momentum")).order_by())
+    assert uses(found, "idx_workflow_executions_workflow")
+    only("definition_changes", "idx_definition_changes_workflow_name")
+    named = DefinitionChange.of_workflows().filter(subject_name__in=["momentum"]).values("subject_id")
+    assert uses(plan(named), "idx_definition_changes_workflow_name")
 
 
 def test_every_filter_of_runs_has_its_plan_here() -> None:

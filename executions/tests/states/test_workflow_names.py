@@ -62,6 +62,20 @@ def test_lists_say_the_name_of_the_run(run: Any, page: Any, model: str) -> None:
     assert "momentum" in rows.partition('id="result_list"')[2].partition("</table>")[0]
 
 
+def test_a_search_finds_runs_by_the_name_that_they_had(run: Any, workflow: Workflow, page: Any) -> None:
+    later = WorkflowExecutionFactory(workflow=workflow)
+    lists = "admin:executions_workflowexecution_changelist"
+    assert [pk in page(lists, query="?q=momentum") for pk in (str(run.pk), str(later.pk))] == [True, False]
+    assert [pk in page(lists, query="?q=value") for pk in (str(run.pk), str(later.pk))] == [False, True]
+
+
+@pytest.mark.parametrize("model", LISTS)
+def test_the_filter_by_workflow_finds_a_former_name(run: Any, page: Any, model: str) -> None:
+    found = page(f"admin:executions_{model}_changelist", query="?find_workflow=MENT")
+    assert f'?workflow={run.workflow_id}">value (formerly momentum)</a>' in found.replace("all=1&amp;", "")
+    assert "formerly" not in page(f"admin:executions_{model}_changelist", query="?find_workflow=val")
+
+
 def test_the_monitor_and_the_log_say_the_name_of_the_run(run: Any, page: Any) -> None:
     failed = page("admin:index").partition('data-live="failed"')[2].partition("</section>")[0]
     assert "momentum" in failed
