@@ -17,7 +17,7 @@ def main() -> None:
     options.add_argument("--any", action="store_true", help="name each use of Any")
     options.add_argument("--root", type=Path, default=prose.ROOT, help="another checkout")
     chosen = options.parse_args()
-    found = prose.measure(chosen.root)
+    found, of_tests = prose.measure(chosen.root), prose.measure_tests(chosen.root)
     if chosen.any:
         sys.stdout.write("\n".join(found.anys) + "\n")
     if chosen.list:
@@ -27,9 +27,11 @@ def main() -> None:
             *found.private_uses,
             *found.private_uses_of_servers,
             *found.long_modules,
+            *of_tests.fragments,
+            *of_tests.participles,
         ]
         sys.stdout.write("\n".join(places) + "\n")
-    sys.stdout.write(prose.report(found) + "\n")
+    sys.stdout.write(prose.report(found, of_tests) + "\n")
 
 
 if __name__ == "__main__":

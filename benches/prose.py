@@ -1,7 +1,7 @@
 """Measures of the code's readability: openings of docstrings, names of functions, comments, sizes, types, private API.
 
-Covers the PACKAGES without tests and migrations. `Any` is counted as a token of the source, except in imports.
-benches.private_api explains how private API is counted.
+Covers the PACKAGES without tests and migrations; the language of tests is measured by itself. `Any` is counted as a
+token of the source, except in imports. benches.private_api explains how private API is counted.
 """
 
 import ast
@@ -18,6 +18,7 @@ from benches.private_api import SERVERS, find_private_uses
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pastetrader", "executions", "workflows", "tokens", "ledgerkit", "local_postgres")
 LEFT_OUT = {"tests", "migrations"}
+PACKAGES_OF_TESTS = ("browser", "fuzz")  # beside the folders `tests`
 # A docstring that begins with one of these words is a fragment without a verb, or with a late one.
 FRAGMENT = re.compile(
     r"(What|Of|Those|For|As|By|Who|Whoever|Whatever|Whose|Where|How|Whether|Which|That|To|In|None|With|Without)\b"
@@ -54,6 +55,21 @@ def measure(root: Path = ROOT) -> Measures:
     return found
 
 
+def measure_tests(root: Path = ROOT) -> Measures:
+    """Return the measures of a checkout's tests, without those of private API."""
+    found = Measures()
+    for path in _modules_of_tests(root):
+        _measure_module(found, str(path.relative_to(root)), path.read_text())
+    return found
+
+
+def _modules_of_tests(root: Path) -> Iterator[Path]:
+    for package in (*PACKAGES, *PACKAGES_OF_TESTS):
+        for path in sorted((root / package).rglob("*.py")):
+            if package in PACKAGES_OF_TESTS or "tests" in path.relative_to(root).parts:
+                yield path
+
+
 def _modules(root: Path) -> Iterator[Path]:
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
@@ -87,18 +103,23 @@ def _measure_tokens(found: Measures, name: str, source: str) -> None:
     found.anys += [f"{name}:{token.start[0]}: Any" for token in named if "import " not in token.line]
 
 
-def report(found: Measures) -> str:
+def report(found: Measures, of_tests: Measures) -> str:
     lines = found.modules
-    share = 100 * len(found.fragments) / max(1, found.docstrings)
     middle, longest = statistics.median(found.functions), max(found.functions)
     rows = {
         "modules": f"{len(lines)}, {sum(lines):,} lines; median {statistics.median(lines):.0f}",
         f"modules of more than {LONG} lines": f"{len(found.long_modules)}",
         "functions": f"{len(found.functions)}; median {middle:.0f} lines, longest {longest}",
-        "docstrings": f"{found.docstrings}; {len(found.fragments)} open with a fragment ({share:.1f} %)",
-        "functions named by a participle": f"{len(found.participles)}",
+        "docstrings": _fragments(found),
+        "docstrings of tests": _fragments(of_tests),
+        "functions named by a participle": f"{len(found.participles)}, and {len(of_tests.participles)} of tests",
         "lines with a comment": f"{100 * found.comments / max(1, sum(lines)):.1f} of 100",
         "uses of Any": f"{len(found.anys):,}",
         "uses of private API": f"{len(found.private_uses)}, and {len(found.private_uses_of_servers)} of uvicorn's",
     }
     return "\n".join(f"{name:32}{value}" for name, value in rows.items())
+
+
+def _fragments(found: Measures) -> str:
+    share = 100 * len(found.fragments) / max(1, found.docstrings)
+    return f"{found.docstrings}; {len(found.fragments)} open with a fragment ({share:.1f} %)"
