@@ -1,4 +1,4 @@
-"""Every page of ours, for everybody."""
+"""Layout and accessibility of every page of ours."""
 
 from collections.abc import Iterator
 from typing import Any

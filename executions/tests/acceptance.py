@@ -1,4 +1,4 @@
-"""What the acceptance tests stand on: rows made in the contract's own words, plain SQL, and threads that race."""
+"""Helpers of the tests of the contract: rows made by its names, plain SQL, and threads that race."""
 
 import secrets
 import threading
@@ -60,7 +60,7 @@ def act(row: WorkflowExecution | NodeExecution, verb: str) -> None:
 
 
 def run_in(status: str) -> WorkflowExecution:
-    """A run brought to a status by its verbs; no verb skips a run, so SQL does."""
+    """Return a run that its verbs moved to a status. No verb skips a run, so SQL does."""
     run = new_run()
     if status == "skipped":
         sql("UPDATE workflow_executions SET status = 'skipped', ended_at = now() WHERE id = %s", run.id)
@@ -70,7 +70,7 @@ def run_in(status: str) -> WorkflowExecution:
 
 
 def node_execution_in(status: str) -> NodeExecution:
-    """A node execution of a running run, brought to a status by its verbs."""
+    """Return a node execution of a running run that its verbs moved to a status."""
     run = new_run()
     node_execution = new_node_execution(run)
     run.start()
@@ -84,7 +84,7 @@ def fresh[Row: Model](row: Row) -> Row:
 
 
 def values(row: Model) -> dict[str, Any]:
-    """The row as the database has it now, column by column."""
+    """Return the columns of the row in the database."""
     return type(row)._default_manager.values().get(pk=row.pk)
 
 
@@ -93,7 +93,7 @@ def statuses(run: WorkflowExecution) -> dict[str, str]:
 
 
 def sql(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """Run plain SQL, deferred constraints included, and hand back its rows."""
+    """Run plain SQL, deferred constraints included, and return its rows."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         rows = cursor.fetchall() if cursor.description else []
@@ -103,7 +103,7 @@ def sql(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def refused() -> Iterator[pytest.ExceptionInfo[Exception]]:
-    """Refused in any way: the contract asks for the refusal and leaves its class open."""
+    """Expect a refusal of any class: the contract leaves the class open."""
     with pytest.raises((ValueError, ValidationError, DatabaseError)) as refusal, transaction.atomic():
         yield refusal
 
@@ -119,7 +119,7 @@ def uuid7(age: timedelta = timedelta()) -> UUID:
 
 
 def race(acts: Iterable[Callable[[], Any]]) -> list[Any]:
-    """Every act at once, each in its own thread and connection: what it returned, or the refusal it met."""
+    """Run all acts at once, each in a thread and connection of its own; return their results or refusals."""
     acts = list(acts)
     gate = threading.Barrier(len(acts))
 

@@ -1,4 +1,4 @@
-"""The cast: every test about who may see or do what is played by these."""
+"""Users of the tests about permissions, each a fixture."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,19 +23,19 @@ def permissions(*codenames: str) -> Any:
 
 @pytest.fixture
 def owner(db: None) -> Any:
-    """Owns `workflow`; not staff."""
+    """Return the owner of `workflow`, who is not staff."""
     return UserFactory(username="owner")
 
 
 @pytest.fixture
 def stranger(db: None) -> Any:
-    """Has an account and nothing to do with `workflow`."""
+    """Return a user without any right to `workflow`."""
     return UserFactory(username="stranger")
 
 
 @pytest.fixture
 def teammate(db: None) -> Any:
-    """Staff who may view everything and change nothing."""
+    """Return staff who may view everything and change nothing."""
     user = UserFactory(username="teammate", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     return User.objects.get(pk=user.pk)  # anew: permissions are cached on the object
@@ -43,13 +43,13 @@ def teammate(db: None) -> Any:
 
 @pytest.fixture
 def newcomer(db: None) -> Any:
-    """Staff without any permission."""
+    """Return staff without any permission."""
     return UserFactory(username="newcomer", is_staff=True)
 
 
 @pytest.fixture
 def staff(db: None) -> Any:
-    """Staff with every permission."""
+    """Return staff with every permission."""
     return UserFactory(username="staff", is_staff=True, is_superuser=True)
 
 
@@ -61,7 +61,7 @@ def workflow(owner: Any) -> Workflow:
 
 @pytest.fixture
 def api() -> Callable[..., APIClient]:
-    """`api(owner)` speaks with a token of every scope, `api(owner, scopes=[...])` with these, `api()` as nobody."""
+    """Return a function: `api(owner)` has a token of every scope, `api(owner, scopes=[...])` of these, `api()` none."""
 
     def client(user: Any = None, scopes: list[str] | None = None, used: bool = True, **fields: Any) -> APIClient:
         client = APIClient()

@@ -1,4 +1,4 @@
-"""Rows of the ledger for tests. `in_state(row, "failed")` takes one there by its verbs, as an engine would."""
+"""Rows of the ledger for tests. `in_state(row, "failed")` moves one by its verbs, as an engine would."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every way out of the ledger: the API's answers and the admin's pages, as the addresses tell, and dumps."""
+"""Outputs of the ledger: responses of all addresses of the API and the admin, and dumps."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ ATTEMPTS = 3
 
 
 def answers(client: Any) -> Iterator[str]:
-    """Of every GET of the API, for every row there is."""
+    """Yield the response to every GET of the API, for every row."""
     for url in _api_urls():
         answer = client.get(url)
         assert answer.status_code in ({200, 404} if "/attempts/" in url else {200}), (url, answer.content)
@@ -49,7 +49,7 @@ def _with_ids(url: str, model: Any) -> Iterator[str]:
 
 
 def pages(user: Any) -> Iterator[str]:
-    """Of every GET of the admin, for every row there is: lists, pages, histories, confirmations of a deletion."""
+    """Yield the response to every GET of the admin, for every row: lists, pages, histories, confirmations."""
     client = Client()
     client.force_login(user)
     for url in sorted(set(_admin_urls())):
@@ -71,7 +71,7 @@ def _admin_urls() -> Iterator[str]:
 
 
 def tables() -> list[str]:
-    """Every column of every table as text."""
+    """Return every column of every table as text."""
     found = []
     with connection.cursor() as cursor:
         cursor.execute("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
@@ -82,13 +82,13 @@ def tables() -> list[str]:
 
 
 def database_log() -> list[str]:
-    """What the embedded server wrote; another server's is its own affair."""
+    """Return the log of the embedded server; another server's log is not read."""
     embedded = connection.settings_dict.get("EMBEDDED")
     return (embedded["data_dir"] / "server.log").read_text().splitlines() if embedded else []
 
 
 def dump() -> str:
-    """By a pg_dump no older than the server; where there is none, what it would hold: every table by COPY."""
+    """Return a dump by a pg_dump no older than the server, or else every table by COPY."""
     found = next((path for path in _pg_dumps() if _version(path) >= connection.pg_version // 10_000), None)
     return _pg_dump(found) if found else copied()
 

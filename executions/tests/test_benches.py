@@ -1,4 +1,4 @@
-"""What `make bench-api` compares with does the work that it claims to do."""
+"""The views that `make bench-api` compares with do the work that they claim to do."""
 
 from collections.abc import Callable
 from typing import Any

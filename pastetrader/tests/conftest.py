@@ -60,14 +60,14 @@ class User:
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """Of nothing yet: whoever starts a server here first makes it."""
+    """Yield a path at which nothing exists: the first start of a server makes the folder."""
     with new_home() as home:
         yield home / "postgres"
 
 
 @pytest.fixture
 def ready(prepared: Path, data_dir: Path) -> None:
-    """For whom a start from nothing is not the point: it costs seconds."""
+    """Fill the folder with a migrated database: making one takes seconds."""
     copy(prepared, data_dir.parent)
 
 
@@ -161,7 +161,7 @@ def postmaster(data_dir: Path) -> psutil.Process | None:
 
 
 def kill(process: psutil.Process) -> None:
-    """And wait until it is dead: a signal is only sent."""
+    """Kill the process and wait until it is dead."""
     process.kill()
     deadline = time.monotonic() + 10
     while processes.is_alive(process) and time.monotonic() < deadline:

@@ -30,7 +30,7 @@ class Flush(flush.Command):
 
 
 def truncate() -> None:
-    """Let PostgreSQL forget what it knows of the sizes of tables, for whoever looks at its plans."""
+    """Truncate all tables, so that PostgreSQL has no statistics of them."""
     flush.Command().handle(database=DEFAULT_DB_ALIAS, verbosity=0, interactive=False, reset_sequences=False)
 
 
@@ -49,7 +49,7 @@ def _delete_all() -> bool:
 
 @cache
 def _statements() -> str:
-    """All in one round trip. No trigger refuses, and none checks a foreign key."""
+    """Return all statements as one round trip, without triggers and checks of foreign keys."""
     tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
     deletes = (f"DELETE FROM {connection.ops.quote_name(table)}" for table in sorted(set(tables) - KEPT))
     return "; ".join(["SET LOCAL session_replication_role = replica", *deletes])

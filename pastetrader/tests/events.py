@@ -18,7 +18,7 @@ class Event:
 
 @dataclass
 class Following:
-    """What has been read of a stream so far, over however many connections; a cut event is not read."""
+    """Collect the events of a stream over any number of connections; an event that was cut is not among them."""
 
     address: str
     token: str
@@ -83,7 +83,7 @@ class Following:
 
 
 def chunks(stream: Any) -> Iterator[bytes]:
-    """Of a chunked answer; what is left of a chunk that was cut is given too."""
+    """Yield the bodies of a chunked response, and the rest of a chunk that was cut."""
     with suppress(ConnectionError):
         while size := stream.readline().strip():
             if not (length := int(size, 16)):

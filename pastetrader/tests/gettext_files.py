@@ -34,7 +34,7 @@ class Entry:
 
 
 def entries(po: Path) -> Iterator[Entry]:
-    """All but the header, which has no msgid."""
+    """Return all messages but the header, which has no msgid."""
     for block in po.read_text().split("\n\n"):
         entry = _read(block)
         if entry.said.get("msgid"):

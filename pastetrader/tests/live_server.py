@@ -52,7 +52,7 @@ class Site:
             return error.code, error.read().decode()
 
     def interrupt(self, sent: signal.Signals) -> tuple[int, str]:
-        """To the whole group, as a terminal does."""
+        """Send a signal to the whole process group, as a terminal does."""
         os.killpg(self.process.pid, sent)
         out, err = self.process.communicate(timeout=60)
         self.said += out

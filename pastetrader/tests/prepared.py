@@ -50,12 +50,12 @@ collect_if_changed()
 
 
 def copy_files(source: Path, target: Path) -> None:
-    """With whose they are: the data belongs to the account that runs the database."""
+    """Copy files with their owners: the data belongs to the account that runs the database."""
     subprocess.run(["cp", "-Rp", source, target], check=True)
 
 
 def copy(prepared: Path, home: Path) -> None:
-    """All but the static files, which are only read."""
+    """Copy all files but the static ones, which are only read."""
     for each in prepared.iterdir():
         if each.name == "static":
             (home / each.name).symlink_to(each)
@@ -64,7 +64,7 @@ def copy(prepared: Path, home: Path) -> None:
 
 
 def kill_all(home: Path) -> None:
-    """Whatever a failed test left running under its folder."""
+    """Kill each server that a failed test left running under its folder."""
     for process in psutil.process_iter():
         try:
             if process.name() == "postgres" and Path(process.cwd()).is_relative_to(home):

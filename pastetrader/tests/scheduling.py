@@ -1,4 +1,4 @@
-"""Which process of a parallel run has which tests: those that share a server stay together, and come first.
+"""Assign tests to the processes of a parallel run: those that share a server stay together and run first.
 
 Not by the mark `xdist_group`: beside pytest 9.2 pytest-xdist 3.8 passes over it without a word (its issue 1386), and
 two processes started a server and a browser each."""

@@ -83,7 +83,7 @@ def test_bodies_of_any_kind(site: Site, token: str, connection: Any) -> None:
 
 
 def check_charsets(connection: Any, token: str) -> None:
-    """Whatever codec is named, the address is read in UTF-8 and the body is not read."""
+    """Check that the address is read in UTF-8 and the body is refused, whatever codec is named."""
     read = {"Authorization": f"Token {token}"}
     for codec in "hex", "zlib", "rot13", "idna", "punycode", "undefined", "utf-16", "nothing", "x" * 20_000:
         kind = {"Content-Type": f"application/json; charset={codec}"}
@@ -100,7 +100,7 @@ def check_charsets(connection: Any, token: str) -> None:
 
 
 def check_early_answers(site: Site, token: str) -> None:
-    """Who announces too much, or never ends, is answered before it has sent it all; and nothing of it is kept."""
+    """Check that a body that is too large or never ends is refused before its end, and that nothing of it is kept."""
     host, port = re.findall(r"//(.+):(\d+)", site.address)[0]
     head = f"POST {WORKFLOWS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token {token}\r\n"
     head += "Content-Type: application/json\r\n"

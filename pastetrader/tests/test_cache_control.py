@@ -1,4 +1,4 @@
-"""What no cache keeps."""
+"""Responses that no cache keeps."""
 
 from typing import Any
 

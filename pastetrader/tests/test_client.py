@@ -52,7 +52,7 @@ def generated(pasted: Path) -> Iterator[Path]:
 
 @pytest.mark.skipif(not LONG, reason="`make proofs` checks the types: generator and mypy take 12 seconds")
 def test_what_is_generated_is_typed_without_a_fault(tmp_path: Path) -> None:
-    """Without the hooks of the generator: the newest ruff rewrites annotations of its code into wrong ones."""
+    """Generate without the generator's hooks: the newest ruff rewrites annotations of its code into wrong ones."""
     (tmp_path / "config.yml").write_text("post_hooks: []\n")
     for command in (
         ("openapi_python_client", "generate", "--path", ROOT / "schema.yaml", "--meta", "none", "--output-path", NAME,
@@ -67,7 +67,7 @@ def test_what_is_generated_is_typed_without_a_fault(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def ledger(generated: Path, site: Site, token: str) -> Iterator[Any]:
-    """Every operation by its name, as a call that gives the parsed answer."""
+    """Yield each operation by its name, as a call that returns the parsed response."""
     module = importlib.import_module(NAME)
     models = importlib.import_module(f"{NAME}.models")
     with module.AuthenticatedClient(base_url=site.address, token=token) as client:

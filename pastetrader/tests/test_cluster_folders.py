@@ -28,7 +28,7 @@ def test_processes_that_arrive_at_once_make_one_cluster_and_start_one_server(
 
 
 def test_half_an_initdb_is_thrown_away_and_a_path_with_spaces_commas_and_quotes_works(data_dir: Path) -> None:
-    """In one test: making a cluster takes seconds."""
+    """Both in one test, because making a cluster takes seconds."""
     odd = data_dir.parent / "a, b's" / "postgres"
     half = odd.with_name(".postgres-draft-killed")
     (half / "base").mkdir(parents=True)

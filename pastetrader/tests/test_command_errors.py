@@ -1,4 +1,4 @@
-"""What stops a command is a sentence that says what to do, never a traceback."""
+"""Errors of commands: a sentence that says what to do, never a traceback."""
 
 import errno
 import os

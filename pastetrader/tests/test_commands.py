@@ -1,4 +1,4 @@
-"""What a command starts, and what it does not."""
+"""Commands, and whether they start the database server."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ for arguments in ["check"], ["--help"], ["migrate", "--help"], ["dbshell", "--he
 
 
 def test_check_and_help_start_nothing(data_dir: Path) -> None:
-    """In one process: each takes a second to begin."""
+    """All in one process, because each takes a second to start."""
     done = manage("shell", "--no-imports", "-c", EACH, local=data_dir.parent)
     assert done.stdout.count("ended ") == 4, done.stderr
     assert "no issues" in done.stdout

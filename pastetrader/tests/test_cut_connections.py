@@ -63,7 +63,7 @@ def caller(site: Site, token: str) -> Caller:
 
 
 def points(request: bytes, chance: random.Random) -> tuple[int, float]:
-    """Half of the cuts fall into the request, half after it, while the answer is made or on its way."""
+    """Return where to cut and how long to wait: half of the cuts fall into the request, half after it."""
     return chance.choice([chance.randrange(len(request)), len(request)]), chance.uniform(0, 0.05)
 
 
@@ -81,7 +81,7 @@ NODE_MOVES = RUN_MOVES | {"skip": ([], {})}
 
 
 class Ledger:
-    """What the requests are about. `again` sends a POST that was cut before, and gives the answer to the second try."""
+    """The rows that the requests are about. `again` cuts a POST, sends it a second time and returns that response."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller, self.chance = caller, random.Random(20261122)

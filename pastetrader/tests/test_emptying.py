@@ -23,7 +23,7 @@ def rows() -> dict[str, int]:
 
 @pytest.mark.parametrize("most", [emptying.MOST, 0])
 def test_every_table_is_empty_but_those_that_every_test_finds(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there were many rows by TRUNCATE."""
+    """Many rows are removed by TRUNCATE."""
     monkeypatch.setattr(emptying, "MOST", most)
     permissions = Permission.objects.count()
     ExecutionLogFactory()

@@ -120,7 +120,7 @@ print(*((kind.__name__, kind().rate) for kind in LedgerView.throttle_classes if 
 def test_log_levels_are_those_of_all_our_code_and_throttles_those_that_are_set(
     tmp_path: Path, values: dict[str, str], levels: str, throttles: str
 ) -> None:
-    """In one process: each takes a second to begin."""
+    """Both in one process, because each takes a second to start."""
     done = manage("shell", "--no-imports", "-c", FOUND, local=tmp_path, **values)
     assert done.stdout.splitlines()[-2:] == [levels, throttles], done.stderr
 

@@ -239,7 +239,7 @@ class TestRefusals:
             )
 
     def test_every_act_that_is_refused_or_remembered_has_a_word(self) -> None:
-        """What the sources name as an act stands in ACTS."""
+        """Each act that the sources name is a key of ACTS."""
         said = "".join(
             path.read_text() for pattern in ACTING for path in (settings.BASE_DIR / "executions").glob(pattern)
         )

@@ -131,7 +131,7 @@ def test_a_connection_cut_at_50_random_moments_loses_no_line_and_doubles_none(le
 
 
 def assert_in_order(reader: Following) -> None:
-    """Each event in the ledger's order, and what one writer wrote in the order in which it was written."""
+    """Check that each event is in the ledger's order, and the lines of each writer in the order of writing."""
     for event in reader.events:
         if event.kind == "logs":
             keys = [(line["timestamp"], line["id"]) for line in event.data]

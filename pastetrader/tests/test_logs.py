@@ -1,4 +1,4 @@
-"""What the server's log shows of requests that it refuses."""
+"""Requests that are refused, in the server's log."""
 
 import io
 import logging
@@ -17,7 +17,7 @@ RUNS = "/admin/executions/workflowexecution/"
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What goes to stderr, by the handler that the settings make."""
+    """Yield the text that the handler of the settings writes to stderr."""
     handler: Any = logging.getHandlerByName("stderr")
     stream = io.StringIO()
     before = handler.setStream(stream)

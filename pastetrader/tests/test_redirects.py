@@ -1,4 +1,4 @@
-"""Where the login, the logout and the choice of a language lead, whatever the address says."""
+"""Redirects after login, logout and the choice of a language stay on this site."""
 
 from typing import Any
 

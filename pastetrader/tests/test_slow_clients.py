@@ -28,7 +28,7 @@ def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def answer(peer: socket.socket) -> bytes:
-    """All that is sent until the server hangs up."""
+    """Return all that the server sends until it closes the connection."""
     parts = []
     while part := peer.recv(65_536):
         parts.append(part)

@@ -32,7 +32,7 @@ def stored() -> list[gettext_files.Entry]:
 
 @pytest.fixture(scope="module")
 def fresh() -> Iterator[dict[Path, Path]]:
-    """What the sources hold now."""
+    """Yield the catalogues made of the sources, by the path of the committed one."""
     try:
         with translations.extract() as made:
             yield made
@@ -57,7 +57,7 @@ def test_what_is_counted_has_its_plural_form(stored: list[gettext_files.Entry]) 
 
 
 def test_a_translation_has_the_placeholders_of_its_original(stored: list[gettext_files.Entry]) -> None:
-    """Of a plural's too; in any order."""
+    """Also those of a plural, in any order."""
 
     def found(text: str) -> list[str]:
         return sorted(PLACEHOLDERS.findall(text))

@@ -1,4 +1,4 @@
-"""What a page says to people: its texts, and those of its attributes that are shown or read out."""
+"""Texts of a page that people read: its text nodes, and attributes that are shown or read aloud."""
 
 import re
 from html.parser import HTMLParser
@@ -52,7 +52,7 @@ def language(html: str) -> str:
 
 
 def latin(said: list[str], known: re.Pattern[str]) -> list[str]:
-    """Those of the texts that hold a Latin word once what is `known` is taken out."""
+    """Return the texts that hold a Latin word after what matches `known` is removed."""
     return [text for text in said if re.search("[A-Za-z]{2}", known.sub("", text))]
 
 

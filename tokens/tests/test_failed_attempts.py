@@ -1,4 +1,4 @@
-"""Who tries passwords or tokens: after how many they wait, and who else does not."""
+"""Failed logins and tokens: after how many a caller has to wait, and who is not affected."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ RUNS = "/api/v1/executions/"
 
 @pytest.fixture(autouse=True)
 def on(settings: Any) -> Iterator[None]:
-    """As it is by default."""
+    """Apply the default limits."""
     settings.TOKENS = defaults.TOKENS
     caches["failures"].clear()
     yield

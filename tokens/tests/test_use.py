@@ -24,7 +24,7 @@ RUNS = "/api/v1/executions/"
 
 @pytest.fixture
 def secret(owner: Any) -> str:
-    """Of a token that was never used."""
+    """Return the secret of a token that was never used."""
     return Token.objects.issue(user=owner, name="engine", scopes=["executions:read"])[1]
 
 

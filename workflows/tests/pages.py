@@ -24,7 +24,7 @@ def address(workflow: Workflow) -> str:
 
 
 def as_sent(response: Any) -> Data:
-    """What the page would send if nobody typed anything: a browser ends the lines of a text with CR and LF."""
+    """Return the form data of the page as it was loaded: a browser ends lines of a text with CR and LF."""
     form = response.context["adminform"].form
     sent = {field.html_name: as_text(field.value()) for field in form if field.value() is not False}
     return {name: text.replace("\n", "\r\n") for name, text in sent.items()}
@@ -52,7 +52,7 @@ def add(data: Data, kind: str, **fields: Any) -> Data:
 
 
 def without(data: Data, *names: str) -> Data:
-    """Without the nodes of these names, and their edges."""
+    """Return the form data without the nodes of these names and their edges."""
     graph = graph_of(data)
     nodes = [node for node in graph["nodes"] if node["name"] not in names]
     edges = [edge for edge in graph["edges"] if not {edge["source_node"], edge["target_node"]} & set(names)]
@@ -64,6 +64,6 @@ def edges_of(workflow: Workflow) -> set[str]:
 
 
 def sentences(response: Any) -> str:
-    """All errors on the page."""
+    """Return all errors on the page."""
     assert response.status_code == 200, [str(message) for message in get_messages(response.wsgi_request)]
     return str(response.context["adminform"].form.errors.as_data())

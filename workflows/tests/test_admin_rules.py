@@ -67,7 +67,7 @@ NO_GRAPHS = [
 
 class TestRulesOfADAG:
     def refused(self, client: Client, workflow: Workflow, data: Data) -> str:
-        """What is said; nothing is changed, and what was typed is still there."""
+        """Return the errors; check that nothing is changed and the form still has what was typed."""
         before = edges_of(workflow)
         response = client.post(address(workflow), data)
         said = sentences(response)
@@ -149,7 +149,7 @@ class TestRulesOfADAG:
         assert workflow.nodes.current().get(name="report") != retired
 
     def test_json_that_cannot_be_stored_is_a_sentence(self, client: Client, workflow: Workflow, page: Data) -> None:
-        """In the graph, and in one of two fields of one kind; `make proofs` sends it to both."""
+        """Send each value to the graph and to one of two fields of a kind; `make proofs` sends it to both."""
         expected = ("cannot be stored", "Enter a valid JSON", "is no JSON", "nested deeper", "4300 digits")
         for number, text in enumerate(UNSTORABLE):
             inside = page["graph"].replace('"node_type"', f'"config": {{"deep": {text}}}, "node_type"', 1)

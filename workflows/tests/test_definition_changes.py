@@ -1,4 +1,4 @@
-"""What is changed of definitions and tokens is written down, by whatever door, and outlives who changed it."""
+"""Changes of definitions and tokens are recorded through every interface, and outlive their author."""
 
 from typing import Any
 

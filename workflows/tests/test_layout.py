@@ -24,7 +24,7 @@ def overlapping(drawn: layout.Layout[Any]) -> list[Any]:
 
 
 def turned(lines: list[tuple[int, int]]) -> int:
-    """How many pairs of lines cross, counted pair by pair."""
+    """Count the pairs of lines that cross, pair by pair."""
     return sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for a, b in combinations(lines, 2))
 
 

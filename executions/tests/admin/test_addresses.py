@@ -1,4 +1,4 @@
-"""Every parameter of every address of the admin, with values that are none: never an error of the server.
+"""Invalid values of every parameter of every address of the admin: never an error of the server.
 
 Which parameters there are is read from the code: those of the lists from their filters, those of forms from their
 fields, and every other from where the code asks an address for it. A new one is red until it stands in OTHERS.

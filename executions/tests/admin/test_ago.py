@@ -1,4 +1,4 @@
-"""How long ago a moment was, or how long until it comes."""
+"""Relative times, past and future."""
 
 from datetime import timedelta
 

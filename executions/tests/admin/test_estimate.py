@@ -1,4 +1,4 @@
-"""How many rows a list has is estimated from the planner's statistics; nothing is counted, and nothing looked for."""
+"""The number of rows of a list is estimated from the planner's statistics, without counting."""
 
 from typing import Any
 

@@ -23,7 +23,7 @@ def staff_client(db: None, client: Client) -> Client:
 
 @pytest.fixture
 def run(workflow: Workflow) -> WorkflowExecution:
-    """Whose error, traceback, lines and names of old have them."""
+    """Return a run whose error, traceback, lines and old names contain control characters."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE workflows DROP CONSTRAINT workflow_name_clean")

@@ -1,4 +1,4 @@
-"""Whoever holds one permission to view is shown rows of that model alone, whichever address they open.
+"""A permission to view shows rows of its own model alone, at every address.
 
 Each caller has one permission, each address is opened by each of them, and each answer is searched for words that stand
 in the rows of one model only. What a row says of itself (its ids of others among it) is the row's own.
@@ -144,7 +144,7 @@ def _kinds(place: Place, address: str, said: str) -> set[str]:
 
 
 def test_each_address_tells_whoever_may_see_all_of_it_something(place: Place) -> None:
-    """Or the other tests would find nothing because nothing is there."""
+    """Check that something is shown: the other tests would pass on empty responses."""
     client = _caller(*SHOWN, *OTHERS)
     answers = {address: _said(client, address) for address in place.addresses}
     assert [address for address, (status, _said) in answers.items() if status != 200] == []

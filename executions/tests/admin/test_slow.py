@@ -1,4 +1,4 @@
-"""What cannot be asked in time says so, and how to narrow it; it never looks as if there were nothing."""
+"""Queries that exceed their time limit: the page says so and how to narrow them, and never looks empty."""
 
 import threading
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @contextmanager
 def locked(table: str) -> Iterator[None]:
-    """Whoever asks the table meanwhile waits."""
+    """Lock a table, so that queries of it wait."""
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:

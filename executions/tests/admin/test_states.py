@@ -1,4 +1,4 @@
-"""What is shown where there is nothing to show: each state says what it is and what to do, and no two look alike."""
+"""Empty states of pages: each says what it is and what to do, and no two look alike."""
 
 from typing import Any
 

@@ -32,7 +32,7 @@ APPS = ("ledgerkit", "tokens", "workflows", "executions")
 
 
 def digest() -> str:
-    """Of every row of our tables, but for when a token was used."""
+    """Return a digest of every row of our tables, but for the last use of tokens."""
     models = [model for app in APPS for model in apps.get_app_config(app).get_models()]
     one = "SELECT '{0}' || count(*) || coalesce(md5(string_agg(t::text, ' ' ORDER BY t::text)), '') FROM {0} AS t"
     with connection.cursor() as cursor:
@@ -41,7 +41,7 @@ def digest() -> str:
 
 
 def writes() -> Any:
-    """Every permission on our rows but the one to view what others own."""
+    """Return all permissions on our rows but the one to view what others own."""
     ours = Permission.objects.filter(content_type__app_label__in=["executions", "workflows"])
     return ours.exclude(codename__startswith="view_")
 

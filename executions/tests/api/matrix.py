@@ -1,4 +1,4 @@
-"""Who may do what at every address of the API: the table.
+"""Table of permissions: the status of each caller at every address of the API.
 
 A new address or method needs a line in TABLE; and one in ROWS where {id} is not the first row of its noun, in BODIES
 where it asks for more than {}.
@@ -124,7 +124,7 @@ def table() -> tuple[list[str], dict[str, list[int]]]:
 
 
 def offered() -> Iterator[str]:
-    """Each "METHOD address" that the API answers to, as its addresses themselves say; HEAD comes with GET."""
+    """Yield each "METHOD address" of the API's URLs; HEAD is included in GET."""
     for address, view in views(get_resolver().url_patterns, ""):
         if address.startswith(API[1:]):
             shown = re.sub(r"<(?:uuid:)\w+>", "{id}", address.removeprefix(API[1:]))

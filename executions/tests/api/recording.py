@@ -55,7 +55,7 @@ class Recorder:
         return answer
 
     def recorded(self) -> dict[str, Any]:
-        """As `examples.json` holds it: the same for every session."""
+        """Return all exchanges as `examples.json` stores them, without values that differ between sessions."""
         return steady({"operations": self.operations, "problems": self.problems})
 
 

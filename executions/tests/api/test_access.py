@@ -1,4 +1,4 @@
-"""Who may see and do what, over HTTP."""
+"""Permissions over HTTP."""
 
 from datetime import timedelta
 from typing import Any

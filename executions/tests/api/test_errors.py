@@ -1,4 +1,4 @@
-"""Every refusal has its row in one table, and nothing unexpected shows its inside."""
+"""Each refusal has a row in one table, and an unexpected error shows no details."""
 
 import inspect
 from typing import Any
@@ -60,7 +60,7 @@ def test_a_fault_of_ours_is_a_500_that_shows_nothing(db: None, monkeypatch: Any,
 def test_the_log_of_a_fault_does_not_repeat_what_was_sent(
     api: Any, owner: Any, workflow: Workflow, monkeypatch: Any, caplog: Any, away: bool
 ) -> None:
-    """Of a node execution too, whose run knows the secret; and where the database has gone away meanwhile."""
+    """Also of a node execution, whose run has the secret, and while the database is away."""
 
     def gone(run: Any) -> None:
         raise OperationalError("the connection is closed")

@@ -1,4 +1,4 @@
-"""What a list may be asked for, over HTTP."""
+"""Filters and orderings of lists, over HTTP."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -201,7 +201,7 @@ def test_an_order_is_kept_over_pages_with_and_without_the_value(
 
 
 def followed(client: Any, url: str | None) -> list[Any]:
-    """Every row, by `next`; and the way back by `previous` shows the same."""
+    """Return all rows by following `next`; check that `previous` shows the same."""
     rows: list[Any] = []
     pages = []
     while url:
@@ -369,7 +369,7 @@ def test_the_attempts_of_a_run_take_three_queries(
 # --- Lines ---------------------------------------------------------------------
 @pytest.fixture
 def lines(workflow: Workflow) -> Any:
-    """Of one run, oldest first: a debug, an info of `rank`, a warning, an error."""
+    """Return the lines of a run, oldest first: a debug, an info of `rank`, a warning, an error."""
     run = WorkflowExecutionFactory(workflow=workflow)
     node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="rank"))
     kinds = [("debug", None, "one"), ("info", node, "two 100%"), ("warning", None, "THREE"), ("error", None, "four")]

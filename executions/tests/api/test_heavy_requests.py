@@ -34,7 +34,7 @@ def run(workflow: Any) -> WorkflowExecution:
 
 @pytest.fixture
 def held(monkeypatch: Any) -> list[bool]:
-    """Whether a connection was held, at each masking of a large text."""
+    """Return a list that gets, at each masking of a large text, whether a connection is held."""
     found: list[bool] = []
     part = Scrubber._part
 
@@ -129,7 +129,7 @@ class TestConnections:
 
 
 def elsewhere(act: Callable[[], Any]) -> None:
-    """In a thread with a connection of its own."""
+    """Act in a thread with a connection of its own."""
 
     def work() -> None:
         try:

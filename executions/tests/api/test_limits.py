@@ -1,4 +1,4 @@
-"""What a body may be: how large, how packed, in which words; and what in it is refused, by its place."""
+"""Limits of a body: its size, compression and charset; errors name the place in it."""
 
 import gzip
 import json

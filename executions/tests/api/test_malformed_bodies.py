@@ -1,4 +1,4 @@
-"""Whatever is sent, wherever: never a 500, and what is refused leaves nothing.
+"""Malformed bodies at every address: never a 500, and a refusal stores nothing.
 
 In the suite each value meets each kind of field, and another field of that kind than the value before it;
 `make proofs` sends every value to every field.
@@ -158,7 +158,7 @@ def _send_graphs(ledger: Ledger, what: str) -> None:
 
 
 def test_what_is_sent_here_is_accepted_where_it_is_right(ledger: Ledger) -> None:
-    """Or else the tests above would show nothing."""
+    """Check that the bodies are accepted as they are: the tests above would pass on any refusal."""
     for method, path, good in list(GOOD.values())[:4]:
         for field, value in good.items():
             if value is not None:

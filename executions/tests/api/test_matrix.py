@@ -1,4 +1,4 @@
-"""Every address of the API, asked by every kind of caller."""
+"""Each address of the API with each kind of caller."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What somebody learns about rows that are not theirs, however they ask: no more than about rows that do not exist."""
+"""Rows of others are answered like rows that do not exist, whatever the request."""
 
 import json
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ OWN = {"Content-Length", "X-Request-ID"}  # of one request
 
 
 def said(answer: Any, asked: str) -> tuple[int, Any, str]:
-    """What an answer says, without the id that was asked for."""
+    """Return a response without the id that the request named."""
     headers = {name: value for name, value in answer.headers.items() if name not in OWN}
     return answer.status_code, headers, answer.content.decode().replace(asked, "{id}")
 
@@ -125,7 +125,7 @@ def test_no_filter_finds_rows_of_another_by_what_they_hold(world: World, cast: A
 
 
 def _held(world: World, value: str) -> str:
-    """Of the owner's run: the id that is meant, or the text itself."""
+    """Return the id of the owner's row that the text names, or the text itself."""
     ids = {"workflow": world.rows["workflow"].pk, "node definition": world.rows["node"].node_id}
     return str(ids.get(value, value))
 
@@ -220,7 +220,7 @@ TAKEN = {
 def test_an_id_that_is_anothers_is_refused_in_the_same_words_as_any_conflict(
     world: World, cast: Any, what: str
 ) -> None:
-    """That the id is taken cannot be hidden, as two rows cannot share it; whose it is, and of what, can."""
+    """The response cannot hide that an id is taken, but it hides the owner and the content."""
     url, body, taken = TAKEN[what]
     id = str(_id(world, taken))
     answer = _send(world, cast["stranger"], url, body, id)
@@ -231,7 +231,7 @@ def test_an_id_that_is_anothers_is_refused_in_the_same_words_as_any_conflict(
 
 
 def _send(world: World, client: Any, url: str, body: Any, id: str) -> Any:
-    """Whatever it does lasts for the test: `world.anew()` is the test's own savepoint."""
+    """Changes last for the test: `world.anew()` is the test's own savepoint."""
     words = {
         "{id}": id,
         "{run}": world.rows["stranger's running"].pk,

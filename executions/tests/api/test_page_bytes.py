@@ -22,7 +22,7 @@ def _limit(settings: Any) -> None:
 
 
 def walk(client: Any, url: str, back: bool = False) -> list[list[dict[str, Any]]]:
-    """Every page, by its links."""
+    """Return all pages by following their links."""
     pages = []
     while url:
         answer = client.get(url)

@@ -27,7 +27,7 @@ WRONG = [CANARY, [CANARY], {CANARY: 1}, [[CANARY]], {"level": CANARY}, f"{CANARY
 
 
 def names() -> set[str]:
-    """Of every field that any serializer has."""
+    """Return the name of every field of every serializer."""
     found: set[str] = set()
     for kind in [*vars(ours).values(), *vars(theirs).values()]:
         if isinstance(kind, type) and issubclass(kind, BaseSerializer) and not issubclass(kind, ListSerializer):
@@ -51,7 +51,7 @@ def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
 
 
 def refused(world: World, method: str, url: str, body: Any = None) -> int:
-    """How often; 500s are raised by the client."""
+    """Return how often the request was refused; the client raises on a 500."""
     with world.anew():
         client = world.callers["owner: every scope"]["token"]
         text = "" if body is None else json.dumps(body)

@@ -1,4 +1,4 @@
-"""The same answer to the same request, and no change to what the caller has not seen."""
+"""Idempotency and preconditions: a repeated request has one effect, a stale caller changes nothing."""
 
 import json
 import threading

@@ -24,7 +24,7 @@ def run(workflow: Workflow) -> WorkflowExecution:
 
 @pytest.fixture
 def requests(workflow: Workflow, run: WorkflowExecution) -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
-    """For each kind of row: where it is made, of what, and what would be other content."""
+    """Return for each kind of row the address, a body and another body."""
     content = {"workflow": str(workflow.pk), "trigger_type": "manual", "input_data": {"a": [1, 2.5, None]}}
     node = {"node": "rank", "input_data": {"a": 1}}
     line = {"level": "info", "message": "once", "data": {"a": 1}, "timestamp": "2026-11-22T10:00:00Z"}
@@ -144,7 +144,7 @@ def test_of_a_list_only_the_lines_that_are_new_are_made(api: Any, owner: Any, ru
 
 
 def at_once(client: Any, url: str, bodies: list[Any]) -> Any:
-    """All sent in the same moment, each by a thread of its own: how many of each status."""
+    """Send all requests at once, each by a thread of its own; return how many got each status."""
     answers = race([partial(client.post, f"/api/v1/{url}", body, format="json") for body in bodies])
     return Counter(
         (answer.status_code, answer.json()["code"] if answer.status_code >= 400 else "") for answer in answers

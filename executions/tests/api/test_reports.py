@@ -32,7 +32,7 @@ def node(run: WorkflowExecution) -> NodeExecution:
 
 
 def post(client: Any, path: str, body: Any) -> Any:
-    """As json.dumps() writes it, half of a surrogate pair included."""
+    """Send the body as json.dumps() writes it, half of a surrogate pair included."""
     return client.generic("POST", f"{API}{path}", json.dumps(body), content_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""What a caller sends has a size that is a setting; what is larger is refused by its field, through every entrance."""
+"""Sizes of input are limited by settings; larger input is refused at its field, through every entrance."""
 
 import json
 from typing import Any

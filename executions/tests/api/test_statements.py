@@ -1,4 +1,4 @@
-"""What a transition costs in SQL, over HTTP, the token's check and the note of its use included.
+"""Number of SQL statements of a transition over HTTP, with the check of the token and the note of its use.
 
 Counted is whatever Django executes, savepoints too, but not BEGIN and COMMIT. Beside it stands, at most once a minute,
 what one call of a process does to delete expired secrets.
@@ -86,7 +86,7 @@ def test_a_move_of_a_run(
 
 
 def prepared(run: WorkflowExecution, state: str, verb: str) -> WorkflowExecution:
-    """In `state`, one of its nodes as far as it may be when the verb is said, the other behind it."""
+    """Return a run in `state` with two nodes, one as far as the verb allows and the other behind it."""
     rank, report = run.node_executions.order_by("id")
     if state == "pending":
         return run
@@ -113,7 +113,7 @@ def test_a_move_of_a_node(
 
 
 def assert_masked(row: Any, run: WorkflowExecution) -> None:
-    """Where the run knows the secret."""
+    """Check that the row is masked by the secrets of its run."""
     row.refresh_from_db()
     said = [row.output_data, row.error_message, *run.history.values_list("reason", flat=True)]
     said += [kept.error_message for each in (run, *run.node_executions.all()) for kept in each.attempts.all()]

@@ -1,4 +1,4 @@
-"""How often one caller may call, where that is limited."""
+"""Rate limits of a caller."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -116,7 +116,7 @@ DOCUMENTS: dict[str, Callable[[int], Any]] = {
 
 
 def written_otherwise(text: str, number: int) -> str:
-    """Of three ways to write each letter, as the digits of the number say."""
+    """Write each letter in one of three ways, as the digits of the number say."""
     written = ""
     for char in text:
         number, way = divmod(number, 3)
@@ -173,7 +173,7 @@ WORST = [
 
 
 def seconds(work: Callable[[Any], Any], given: Any) -> float:
-    """Of this thread's processor time. What was remembered of keys is forgotten: the smaller input would be known."""
+    """Return processor time of this thread. Empty the cache of keys, which may hold the smaller input."""
     _names_secret.cache_clear()
     gc.disable()  # it looks through all that there is, now and then
     begin = time.thread_time()

@@ -1,4 +1,4 @@
-"""What the database itself holds: names, indexes, cascades, column types, and rows that cannot exist."""
+"""Schema of the contract: names, indexes, cascades, column types, and rows that the database refuses."""
 
 import json
 from typing import Any

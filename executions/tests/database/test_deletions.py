@@ -1,4 +1,4 @@
-"""That a run was deleted stays written down: by whom, through what, when and why, by whatever door it came."""
+"""Records of deleted runs: by whom, through what, when and why, whichever interface was used."""
 
 from typing import Any
 

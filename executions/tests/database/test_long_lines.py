@@ -78,7 +78,7 @@ def test_a_secret_that_lies_across_the_cut_is_masked_first(run: Any) -> None:
 
 
 def test_a_line_that_was_cut_is_cut_once(run: Any) -> None:
-    """It may be stored again: after a rollback, or in another ledger."""
+    """A line that was cut may be stored again: after a rollback, or in another ledger."""
     one = line(run)
     one.save()
     copied = ExecutionLog(workflow_execution=run, level="info", message=one.message, is_cut=one.is_cut)

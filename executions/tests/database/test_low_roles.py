@@ -1,4 +1,4 @@
-"""What a role of the database that was granted some tables can do by plain SQL, and what it cannot."""
+"""Plain SQL by a database role that was granted some tables: what it can do, and what it cannot."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -119,7 +119,7 @@ def test_the_application_still_says_who_acts(staff: Any) -> None:
 
 
 def test_nor_need_the_application_be_the_owner(as_low: As, staff: Any) -> None:
-    """As docs/security.md says that it is granted, and nothing else."""
+    """Its role has the grants of docs/security.md and nothing else."""
     sql("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM low")
     sql(re.findall(r"```sql\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)[0].replace("app;", "low;"))
     with as_low(), act_as(user=staff):

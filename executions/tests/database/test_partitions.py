@@ -22,7 +22,7 @@ LONG_AGO = UUID("0162c5a4-2c00-7000-8000-000000000000")
 
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test makes is rolled back: nothing of it may be remembered."""
+    """Empty the cache of partitions, because the partitions of a test are rolled back."""
     monkeypatch.setattr(partitions, "_known", {})
     monkeypatch.setattr(partitions, "_uncommitted", set())
 

@@ -1,4 +1,4 @@
-"""A run that is followed, and who follows it."""
+"""A run, and a token that may follow it."""
 
 from typing import Any
 

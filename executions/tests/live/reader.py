@@ -1,4 +1,4 @@
-"""What the tests of streams follow one with."""
+"""Client of streams for tests."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ class Reader:
         self.parts = aiter(response.streaming_content)
 
     async def next(self, seconds: float = 10) -> str:
-        """The next block: an event, a comment, a hint."""
+        """Return the next block: an event, a comment or a hint."""
         async with asyncio.timeout(seconds):
             while "\n\n" not in self.text:
                 self.text += (await anext(self.parts)).decode()
@@ -67,7 +67,7 @@ async def opened(secret: str, url: str, **headers: str) -> AsyncIterator[Reader]
 
 
 def played(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Its streams, threads and connections are gone afterwards."""
+    """Run a scene, and close its streams, threads and connections afterwards."""
 
     async def whole() -> None:
         try:
@@ -89,7 +89,7 @@ def until(is_so: Callable[[], bool], seconds: float = 10) -> None:
 
 
 async def aside(work: Callable[..., Any], *arguments: Any) -> Any:
-    """As another process would: on a connection of its own."""
+    """Run work in a thread with a connection of its own, as another process would."""
 
     def alone() -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Those who wait for news: woken in turns, each by the time at which it wants to be."""
+"""Waiting readers are woken in turns, each no later than the time it has set."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

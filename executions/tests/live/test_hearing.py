@@ -1,4 +1,4 @@
-"""What makes a stream go on: who notifies, who listens, who is told, and what a server does that cannot wait."""
+"""Notifications of streams: writers, listeners, receivers, and servers that cannot hold a stream open."""
 
 import asyncio
 from typing import Any

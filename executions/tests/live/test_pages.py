@@ -1,4 +1,4 @@
-"""What a page of the admin is told while it is open: the same partials that it was made of."""
+"""Live updates of admin pages are rendered by the same partials as the pages."""
 
 import json
 from datetime import UTC, datetime, timedelta

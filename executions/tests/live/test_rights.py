@@ -1,4 +1,4 @@
-"""Whoever loses the right to follow is told nothing more within five seconds, whatever took it."""
+"""A stream ends within five seconds of the loss of its permission, whatever the cause."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ def somebody(name: str, **fields: Any) -> User:
 
 
 def may_view(user: Any) -> None:
-    """By a group, as most permissions are given."""
+    """Grant the permission by a group, as is usual."""
     group = Group.objects.create(name=f"viewers of {user}")
     group.permissions.add(Permission.objects.get(codename="view_workflowexecution"))
     user.groups.add(group)

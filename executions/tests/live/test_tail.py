@@ -1,4 +1,4 @@
-"""What a reader of a stream is told: each line once, whenever its transaction commits."""
+"""A stream sends each line once, whenever its transaction commits."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ def run() -> WorkflowExecution:
 
 
 def steps(source: Any, cursor: Cursor) -> Iterator[Step]:
-    """All that is new, each step read from what the one before gave as its id."""
+    """Yield the steps to the present, each read from the cursor that the one before returned."""
     while True:
         step = source.read(Cursor.read(str(cursor)))
         yield step

@@ -229,7 +229,7 @@ def test_a_node_that_is_changed_while_its_run_is_retried_loses_nothing() -> None
 
 
 def failed_run(nodes: int, error: str = "no hunter2-and-more") -> WorkflowExecution:
-    """Of as many nodes, each of which failed as the run did."""
+    """Return a failed run with so many nodes, all of which failed."""
     run = in_state(WorkflowExecutionFactory(context={"secrets": {"db": "hunter2-and-more"}}), "running")
     for _ in range(nodes):
         in_state(NodeExecutionFactory(workflow_execution=run), "running").fail(error)
@@ -445,7 +445,7 @@ def read_without_secrets(row: Any) -> Any:
 
 
 def _while_it_waits(run: UUID, act: Callable[[], Any]) -> None:
-    """Somebody has brought a secret and is not done when the act begins, and is done once it waits."""
+    """Store a secret in a transaction that commits as soon as the act waits for it."""
     with transaction.atomic():
         _reveal(run)
         other = _begin(act)

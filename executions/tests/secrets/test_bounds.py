@@ -1,4 +1,4 @@
-"""What a caller may send at most: secrets of a run, and values in a body."""
+"""Limits of the secrets of a run and of the values in a body."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What is kept of a run's secrets, for how long, and what happens when it is gone."""
+"""Encrypted secrets of a run: what is stored, for how long, and what happens after they expire."""
 
 import threading
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Every move of a run and of its nodes is written down, by the statement that makes it, and stays."""
+"""Each transition of a run and of its nodes is recorded by its own statement, for good."""
 
 import threading
 from datetime import datetime

@@ -37,7 +37,7 @@ TINY = {"runs": 20, "workflows": 3, "nodes": 100, "lines": 100}
 
 @pytest.fixture(autouse=True)
 def as_many_partitions(transactional_db: None) -> Iterator[None]:
-    """As there were: every later test of this process would empty, and plan over, the years of this one's lines."""
+    """Drop the partitions that a test makes: later tests would empty years of them and plan over them."""
     before = {partition.name for partition in partitions.existing()}
     yield
     with connection.cursor() as cursor:
@@ -54,7 +54,7 @@ def seed(*flags: str, **options: Any) -> str:
 
 
 def rows() -> list[list[dict[str, Any]]]:
-    """Without the ids of graphs: the database makes these itself, with the first run that needs one."""
+    """Return all rows without the ids of graphs: the database generates those, with the first run that needs one."""
     found = [list(model._default_manager.order_by("pk").values()) for model in MODELS]
     return [[{**row, "graph_id": None} for row in each] for each in found]
 

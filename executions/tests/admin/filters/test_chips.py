@@ -1,4 +1,4 @@
-"""Which filters are in use stands above each list, and each of them can be taken away there."""
+"""Filters in use are listed above each list, and each can be removed there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -199,7 +199,7 @@ def test_a_correlation_id_that_is_a_tag_too_leads_to_the_list(client: Client) ->
 
 
 class TestCuts:
-    """What is cut says so, and is cut after the order and the filters."""
+    """A list of workflows that is cut says so, and is cut after ordering and filtering."""
 
     def test_the_newest_children_are_shown(self, client: Client, monkeypatch: Any) -> None:
         monkeypatch.setattr(related, "SHOWN", 2)

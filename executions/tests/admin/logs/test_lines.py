@@ -1,4 +1,4 @@
-"""How the lines of a log are shown and sent, and what the page of a log asks the database."""
+"""Lines of a log: how they are shown and sent, and the queries of their page."""
 
 import json
 import re

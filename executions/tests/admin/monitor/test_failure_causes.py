@@ -1,4 +1,4 @@
-"""What two failures have in common."""
+"""Causes that failures have in common."""
 
 import pytest
 

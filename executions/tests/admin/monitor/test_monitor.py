@@ -70,14 +70,14 @@ def section(html: str, name: str) -> str:
 
 
 def numbers(html: str) -> Iterator[tuple[str, int]]:
-    """Each link to a list of runs whose text is a number and perhaps a word; not the percentages and durations."""
+    """Yield each link to a list of runs whose text is a number and perhaps a word, but no percentage or duration."""
     for address, text in NUMBER.findall(SVG.sub("", html)):
         if said := re.fullmatch(r"(?:All )?(\d+)(?: completed| failed)?", unescape(text).strip()):
             yield unescape(address), int(said[1])
 
 
 def count(client: Client, address: str) -> int:
-    """Of the rows of all pages of a list."""
+    """Return the number of rows on all pages of a list."""
     page = client.get(address).context["cl"]
     total = len(page.result_list)
     while page.older_link:

@@ -39,7 +39,7 @@ def spent(run: WorkflowExecution) -> NodeExecution:
 
 
 def body(html: str) -> str:
-    """What of the page is the action's own: without the head and its search."""
+    """Return the part of the page that belongs to the action, without the header and its search."""
     return html[html.index('class="confirm"') :]
 
 

@@ -1,4 +1,4 @@
-"""What differs between two documents, as a pure function on whatever comes."""
+"""Differences between two documents of any content, as a pure function."""
 
 import json
 from typing import Any

@@ -41,7 +41,7 @@ def part(html: str, start: str, end: str) -> str:
 
 
 def text(html: str) -> str:
-    """What is read of it."""
+    """Return the texts of the page."""
     return " ".join(re.sub(r"<[^>]*>", " ", html).split())
 
 

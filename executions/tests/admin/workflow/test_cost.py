@@ -1,4 +1,4 @@
-"""What the page of a workflow asks the database, and what it says where that takes too long."""
+"""Queries of the page of a workflow, and its text if they exceed their time limit."""
 
 import re
 from typing import Any
