@@ -1,4 +1,7 @@
-"""The statuses of executions and the allowed transitions between them. Every verb is checked against these tables."""
+"""The statuses of executions and the allowed transitions between them. Every verb is checked against these tables.
+
+A new status also needs a migration (choices, CHECK), an icon and a colour: docs/development.md has the checklist.
+"""
 
 from collections.abc import Mapping
 

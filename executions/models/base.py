@@ -104,7 +104,8 @@ class Execution(VersionedModel, Timed):
         this object. No other code changes the status. Of callers who race, the row lock lets one match; the WHERE of
         the next one is then evaluated on the changed row and matches nothing.
 
-        `then` runs in the same transaction. If it raises, the row and this object are unchanged.
+        `then` runs in the same transaction. If it raises, the row and this object are unchanged. Work outside the
+        database, such as a webhook, does not belong here: it would hold the row's lock (docs/development.md).
         """
         rows = type(self).objects.filter(
             where or Q(), pk=self.pk, attempt=self.attempt, status__in=sources(self.TRANSITIONS, to)

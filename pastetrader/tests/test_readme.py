@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import get_commands
 
+from executions.conf import ExecutionsSettings
 from executions.tests.factories import WorkflowExecutionFactory, in_state
+from ledgerkit.conf import LedgerkitSettings
 from pastetrader.tests.live_server import ROOT
+from tokens.conf import TokensSettings
+from workflows.conf import WorkflowsSettings
 from workflows.models import Workflow
 
 README = (ROOT / "README.md").read_text()
@@ -48,6 +53,42 @@ def test_every_file_that_a_document_names_exists(document: str) -> None:
 def test_every_document_is_linked() -> None:
     linked = set(re.findall(r"\]\(docs/([a-z]+\.md)\)", README))
     assert {path.name for path in (ROOT / "docs").glob("*.md")} - linked == set()
+
+
+DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+SETTINGS = {
+    "EXECUTIONS": ExecutionsSettings,
+    "WORKFLOWS": WorkflowsSettings,
+    "TOKENS": TokensSettings,
+    "LEDGERKIT": LedgerkitSettings,
+}
+KEY = re.compile(rf"\b({'|'.join(SETTINGS)})\[[\"'](\w+)[\"']\]")
+APPS = ("executions", "workflows", "tokens", "ledgerkit")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_that_a_document_names_exists(document: str) -> None:
+    text = (ROOT / document).read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= set(get_commands())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_key_of_a_setting_that_a_document_names_exists(document: str) -> None:
+    named = set(KEY.findall((ROOT / document).read_text()))
+    assert {(name, key) for name, key in named if key not in SETTINGS[name].all_settings()} == set()
+
+
+def test_the_apps_name_settings_by_the_keys_that_any_project_has() -> None:
+    sources = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "tests" not in path.parts]
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in sources if "migrations" not in path.parts}
+    named = {(path, *found) for path, text in texts.items() for found in KEY.findall(text)}
+    assert {each for each in named if each[2] not in SETTINGS[each[1]].all_settings()} == set()
+    variables = re.compile(rf"\b(?:PASTETRADER_[A-Z]+|({'|'.join(SETTINGS)})_([A-Z_]+))\b")
+    found = {(path, match) for path, text in texts.items() for match in variables.finditer(text)}
+    keys = {name: set(settings.all_settings()) for name, settings in SETTINGS.items()}
+    assert {f"{path}: {match[0]}" for path, match in found if match[1] is None or match[2] in keys[match[1]]} == set()
 
 
 @pytest.mark.django_db

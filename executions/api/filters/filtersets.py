@@ -50,52 +50,48 @@ class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
 
 
 class WorkflowExecutionFilters(StrictFilterSet):
-    status = MultiChoiceFilter(ExecutionStatus.choices, help_text="In one of these states.")
-    workflow = UUIDFilter(method="of_workflow", help_text="Of this workflow.")
-    trigger_type = MultiChoiceFilter(TriggerType.choices, help_text="Triggered in one of these ways.")
+    status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
+    workflow = UUIDFilter(method="of_workflow", help_text="The id of a workflow.")
+    trigger_type = MultiChoiceFilter(TriggerType.choices, help_text="One or more trigger types.")
     tag = JSONKeyFilter(
         "metadata",
         "tags",
         lambda text: [[form] for form in forms(text)],
-        help_text="With this among the `tags` of its metadata.",
+        help_text="A tag in `tags` of the metadata.",
     )
     correlation_id = JSONKeyFilter(
-        "metadata", "correlation_id", forms, help_text="With this `correlation_id` in its metadata."
+        "metadata", "correlation_id", forms, help_text="The `correlation_id` in the metadata."
     )
-    triggered_by = JSONKeyFilter(
-        "metadata", "triggered_by", forms, help_text="With this `triggered_by` in its metadata."
-    )
-    schedule_id = JSONKeyFilter("metadata", "schedule_id", forms, help_text="With this `schedule_id` in its metadata.")
-    priority = JSONKeyFilter("metadata", "priority", name_or_number, help_text="With this `priority` in its metadata.")
+    triggered_by = JSONKeyFilter("metadata", "triggered_by", forms, help_text="The `triggered_by` in the metadata.")
+    schedule_id = JSONKeyFilter("metadata", "schedule_id", forms, help_text="The `schedule_id` in the metadata.")
+    priority = JSONKeyFilter("metadata", "priority", name_or_number, help_text="The `priority` in the metadata.")
     parent = JSONKeyFilter(
-        "context", "parent_execution_id", execution_id, help_text="With this `parent_execution_id` in its context."
+        "context", "parent_execution_id", execution_id, help_text="The `parent_execution_id` in the context."
     )
     created_after = DateTimeFilter(
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
-    created_before = DateTimeFilter(
-        field_name="created_at", lookup_expr="lt", help_text="Created earlier than this time."
-    )
+    created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt", help_text="Created before this time.")
     started_after = DateTimeFilter(method="from_start", help_text="Started at this time or later.")
-    started_before = DateTimeFilter(method="until_start", help_text="Started earlier than this time.")
+    started_before = DateTimeFilter(method="until_start", help_text="Started before this time.")
     ended_after = DateTimeFilter(field_name="ended_at", lookup_expr="gte", help_text="Ended at this time or later.")
-    ended_before = DateTimeFilter(field_name="ended_at", lookup_expr="lt", help_text="Ended earlier than this time.")
-    duration_min = SecondsFilter(method="as_long", help_text="At least this many seconds from start to end.")
-    duration_max = SecondsFilter(method="as_short", help_text="At most this many seconds from start to end.")
+    ended_before = DateTimeFilter(field_name="ended_at", lookup_expr="lt", help_text="Ended before this time.")
+    duration_min = SecondsFilter(method="as_long", help_text="Minimum of seconds from start to end.")
+    duration_max = SecondsFilter(method="as_short", help_text="Maximum of seconds from start to end.")
     has_error = BooleanFilter(
         field_name="error_message",
         lookup_expr="isnull",
         exclude=True,
-        help_text="With an error message, or without one.",
+        help_text="Whether there is an error message.",
     )
     has_failed_nodes = BooleanFilter(
         method="with_failed_nodes",
-        help_text="With nodes that failed, also where the run was completed, or without one.",
+        help_text="Whether nodes failed, also in completed runs.",
     )
     q = ContainsFilter(
         field_name="error_message",
         min_length=3,
-        help_text="With this text in the error message, or in the line's message.",
+        help_text="A text in the error message.",
     )  # a shorter text has no trigram
 
     def of_workflow(self, queryset: QuerySet[Model], name: str, value: UUID) -> Any:
@@ -124,15 +120,13 @@ class WorkflowExecutionFilters(StrictFilterSet):
 
 
 class NodeExecutionFilters(StrictFilterSet):
-    status = MultiChoiceFilter(ExecutionStatus.choices, help_text="In one of these states.")
-    node = UUIDFilter(method="of_node", help_text="Of this node.")
-    workflow = UUIDFilter(method="of_workflow", help_text="Of this workflow.")
+    status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
+    node = UUIDFilter(method="of_node", help_text="The id of a node.")
+    workflow = UUIDFilter(method="of_workflow", help_text="The id of a workflow.")
     created_after = DateTimeFilter(
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
-    created_before = DateTimeFilter(
-        field_name="created_at", lookup_expr="lt", help_text="Created earlier than this time."
-    )
+    created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt", help_text="Created before this time.")
 
     def of_node(self, queryset: Any, name: str, value: UUID) -> object:
         if hidden(self.request, queryset, nodes=value):
@@ -155,12 +149,12 @@ class NodeExecutionFilters(StrictFilterSet):
 
 
 class LevelFilters(StrictFilterSet):
-    level = MultiChoiceFilter(LogLevel.choices, help_text="Of one of these levels.")
+    level = MultiChoiceFilter(LogLevel.choices, help_text="One or more levels.")
     level_min = df.ChoiceFilter(
         choices=LogLevel.choices,
         error_messages=invalid_choice_messages(LogLevel.choices),
         method="from_level",
-        help_text="Of this level and above.",
+        help_text="This level and above.",
     )
 
     def from_level(self, queryset: QuerySet[Model], name: str, value: str) -> object:
@@ -170,10 +164,10 @@ class LevelFilters(StrictFilterSet):
 class LogsOfExecutionFilters(LevelFilters):
     """`node` is a node or a node execution; `q` searches the lines of this run."""
 
-    node = UUIDFilter(method="of_node", help_text="Of this node.")
-    q = ContainsFilter(field_name="message", help_text="With this text in the error message, or in the line's message.")
+    node = UUIDFilter(method="of_node", help_text="The id of a node.")
+    q = ContainsFilter(field_name="message", help_text="A text in the message.")
     after = DateTimeFilter(field_name="timestamp", lookup_expr="gte", help_text="At this time or later.")
-    before = DateTimeFilter(field_name="timestamp", lookup_expr="lt", help_text="Earlier than this time.")
+    before = DateTimeFilter(field_name="timestamp", lookup_expr="lt", help_text="Before this time.")
 
     def of_node(self, queryset: QuerySet[Model], name: str, value: UUID) -> object:
         run = self.request.parser_context["kwargs"]["execution_id"]
@@ -197,7 +191,7 @@ class LogFilters(LevelFilters):
         lookup_expr="lt",
         required=True,
         error_messages=PERIOD_NEEDED,
-        help_text="Earlier than this time.",
+        help_text="Before this time.",
     )
 
     def filter_queryset(self, queryset: QuerySet[Model]) -> object:
