@@ -2,10 +2,8 @@
 still decides, as the row may change in between."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
-
-from django.db.models import Model
 
 from workflows.models import retries_in
 
@@ -13,6 +11,11 @@ from . import refusal_reasons, run_secrets
 from .encryption import run_rows
 from .exceptions import InvalidTransition, SecretsUnknown
 from .states import ACTIVE, ExecutionStatus
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+    from .models import NodeExecution, WorkflowExecution
 
 LEADS_TO = {
     "cancel": ExecutionStatus.CANCELLED,
@@ -25,7 +28,7 @@ STORING = ("fail", "retry")  # these store texts, in which the run's secrets hav
 type Refusals = dict[UUID, InvalidTransition]
 
 
-def refusals(act: str, rows: Iterable[Any]) -> Refusals:
+def refusals(act: str, rows: "Iterable[WorkflowExecution | NodeExecution]") -> Refusals:
     """Return the exception that `act` would raise for each row, by the row's id. Rows for which it can work are left
     out."""
     rows = list(rows)
@@ -38,34 +41,37 @@ def refusals(act: str, rows: Iterable[Any]) -> Refusals:
     return found
 
 
-def refusal(act: str, row: Model) -> InvalidTransition | None:
+def refusal(act: str, row: "WorkflowExecution | NodeExecution") -> InvalidTransition | None:
     """Return the exception that `act` would raise for the row, None if it can work."""
     return refusals(act, [row]).get(row.pk)
 
 
-def _allows(row: Any, act: str) -> bool:
-    return LEADS_TO[act] in row.TRANSITIONS[row.status]
+def is_run(row: "WorkflowExecution | NodeExecution") -> "TypeIs[WorkflowExecution]":
+    return hasattr(row, "node_executions")
 
 
-def _without_retry(rows: Sequence[object]) -> Refusals:
-    if not rows:
-        return {}
-    reasons = _spent_nodes(rows) if hasattr(rows[0], "node_executions") else _of_nodes(rows)
+def _allows(row: "WorkflowExecution | NodeExecution", act: str) -> bool:
+    return LEADS_TO[act] in row.TRANSITIONS[ExecutionStatus(row.status)]
+
+
+def _without_retry(rows: "Sequence[WorkflowExecution | NodeExecution]") -> Refusals:
+    runs = [row for row in rows if is_run(row)]
+    reasons = _of_nodes([row for row in rows if not is_run(row)]) | (_spent_nodes(runs) if runs else {})
     return {pk: InvalidTransition("retry", ExecutionStatus.FAILED, reason) for pk, reason in reasons.items()}
 
 
-def _of_nodes(nodes: Sequence[Any]) -> dict[UUID, object]:
+def _of_nodes(nodes: "Sequence[NodeExecution]") -> dict[UUID, object]:
     return {node.pk: reason for node in nodes if (reason := _of_node(node))}
 
 
-def _of_node(node: Any) -> object:
+def _of_node(node: "NodeExecution") -> object:
     state = ExecutionStatus(node.workflow_execution.status)
     if state not in ACTIVE:
         return refusal_reasons.run_is(state, "retry")
     return None if node.can_retry else refusal_reasons.out_of_retries(node)
 
 
-def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, object]:
+def _spent_nodes(runs: "Sequence[WorkflowExecution]") -> dict[UUID, object]:
     """Return, by run, the reason why a failed run cannot be retried: its first failed node that has no retry left."""
     failed = runs[0].node_executions.model.objects.failed().filter(workflow_execution__in=[run.pk for run in runs])
     columns = ("workflow_execution_id", "node_name", "retry_count", "node__retry_config")
@@ -76,7 +82,7 @@ def _spent_nodes(runs: Sequence[Any]) -> dict[UUID, object]:
     return reasons
 
 
-def _without_secrets(act: str, rows: Sequence[Any]) -> Refusals:
+def _without_secrets(act: str, rows: "Sequence[WorkflowExecution | NodeExecution]") -> Refusals:
     """Return the refusals of rows whose run's secrets were deleted or cannot be decrypted."""
     runs = run_rows().filter(pk__in={row.run_id for row in rows}, encrypted_secrets__isnull=False)
     lost: dict[UUID, object] = {}

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache, reduce
 from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.apps import apps
 from django.db import DatabaseError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -24,6 +24,9 @@ from ledgerkit.conf import ledgerkit_settings
 from .conf import executions_settings, secrets_keys
 from .secrets import Scrubber
 from .states import ExecutionStatus
+
+if TYPE_CHECKING:
+    from .models import WorkflowExecution
 
 DELETED = ""  # value of encrypted_secrets after a purge; an encrypted text is never empty
 PURGED_AT_ONCE = 100
@@ -45,12 +48,12 @@ def has_expired(status: str, ended_at: datetime | None) -> bool:
     return kept_for is not None and ended_at is not None and ended_at < timezone.now() - kept_for
 
 
-def run_rows(using: str | None = None) -> Any:
+def run_rows(using: str | None = None) -> "QuerySet[WorkflowExecution]":
     """Return a queryset of all runs. Its updates do not increment the row's version."""
     return apps.get_model("executions.WorkflowExecution")._base_manager.using(using)
 
 
-def runs_with_expired_secrets(using: str | None = None) -> Any:
+def runs_with_expired_secrets(using: str | None = None) -> "QuerySet[WorkflowExecution]":
     """Return the runs whose secrets are stored although their retention has passed."""
     ended = [Q(status=status, ended_at__lt=Now() - kept_for) for status, kept_for in _kept_for().items()]
     return run_rows(using).filter(reduce(or_, ended), encrypted_secrets__gt=DELETED)

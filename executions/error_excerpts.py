@@ -1,7 +1,6 @@
 """Excerpts of errors for lists: the database returns the first bytes of each error, whatever its size."""
 
 from itertools import accumulate
-from typing import Any
 
 from django.db.models import Model, QuerySet
 from django.db.models.functions import Left
@@ -16,13 +15,13 @@ ROW = 640  # assumed bytes of a list's row without its error
 START, SIZE = "error_start", "error_size"  # annotations of the rows
 
 
-def with_heads(rows: QuerySet[Model], *, wanted: bool = True) -> Any:
+def with_heads[Q: QuerySet[Model]](rows: Q, *, wanted: bool = True) -> Q:
     """Return the rows with the beginning of each error instead of the whole error; with no error unless `wanted`."""
     rows = rows.defer("error_message")
     return rows if not wanted else rows.annotate(**{START: Left("error_message", MOST), SIZE: Octets("error_message")})
 
 
-def first(rows: QuerySet[Model]) -> tuple[list[Any], bool]:
+def first[M: Model](rows: QuerySet[M]) -> tuple[list[M], bool]:
     """Return the first rows of a queryset made by with_heads(), and whether there are more. LEDGERKIT["MAX_PAGE_BYTES"]
     limits their number; at least one is returned."""
     most = ledgerkit_settings.MAX_PAGE_BYTES

@@ -1,17 +1,20 @@
 """Preparation of log lines before they are stored: converted to text, masked, cut to the maximum length."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.db.models import Model
 
 from . import masking, report_texts
 
+if TYPE_CHECKING:
+    from .models import ExecutionLog
+
 ADD_LINE = "add a line to"
 MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database takes; the setting may ask for less
 
 
-def prepare(lines: Sequence[Any], using: str | None = None) -> None:
+def prepare(lines: "Sequence[ExecutionLog]", using: str | None = None) -> None:
     """Prepare the lines in place, all of them or none. Raises SecretsUnknown and the errors of
     ExecutionLog.clean_text().
 
@@ -26,7 +29,7 @@ def prepare(lines: Sequence[Any], using: str | None = None) -> None:
             line.message, line.is_cut = message, True
 
 
-def as_stored(line: Any, fields: masking.Fields) -> Iterator[tuple[Model, masking.Fields]]:
+def as_stored(line: "ExecutionLog", fields: masking.Fields) -> Iterator[tuple[Model, masking.Fields]]:
     """Return the texts masked with the secrets of the run, and cut."""
     return masking.as_stored(
         line,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import models
@@ -29,6 +29,12 @@ from .run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_se
 from .secret_values import find_secret_values
 from .secrets import NOTHING, Scrubber
 
+if TYPE_CHECKING:
+    from .models import ExecutionLog
+    from .models.attempt import Attempt
+    from .models.base import Execution
+
+type RowOfRun = Execution | Attempt | ExecutionLog
 type Fields = dict[str, object]
 type Cut = Callable[[Fields], Fields]
 
@@ -38,7 +44,7 @@ class FieldValues:
     """Values that one row of a run is about to store, by field name, and the secrets already found in them."""
 
     run: UUID
-    fields: dict[str, Any]
+    fields: dict[str, object]
     found: Set[str] = frozenset()
 
 
@@ -118,23 +124,22 @@ def mask_body(body: object, run: UUID | None) -> object:
     return clean
 
 
-def mask_rows(rows: Sequence[Any], act: str, using: str | None = None, *, new: bool = False) -> Values:
+def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, new: bool = False) -> Values:
     """Mask objects that are about to be saved, as mask() does. Each object keeps the secrets found in it, because a
     repeated save after a rollback finds only masks."""
     for row in rows:
         report_texts.complete(row)
-    models: set[object] = set(map(type, rows))
-    names = {model: maskable_fields(model) for model in models}
+    names = {model: maskable_fields(model) for model in set(map(type, rows))}
     pieces = [_piece(row, names[type(row)]) for row in rows]
     more, _known_now = mask(pieces, act, using, new=new)
     for row, piece in zip(rows, pieces, strict=True):
         vars(row).update(piece.fields)
         if piece.found:
-            row._found_secret = piece.found
+            vars(row)["_found_secret"] = piece.found
     return more
 
 
-def mask_changes(row: Model, texts: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
+def mask_changes(row: RowOfRun, texts: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
     """Return the masked texts_in() the changes to a row, and the secrets known after that."""
     clean = dict(texts)
     _scrub(clean, known.scrubber)
@@ -160,7 +165,7 @@ def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
     return report_texts.cut_to_limits("reason", reason), given or None
 
 
-def mask_for_all_runs(fields: dict[str, Any], runs: Any, using: str) -> dict[str, Any]:
+def mask_for_all_runs(fields: Fields, runs: Iterable[UUID], using: str) -> Fields:
     """Mask one set of values with the secrets of several runs, given as a query of their ids."""
     if not any(find_secret_values(value, extra_keys()) for value in fields.values()):
         with_secrets = run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False)
@@ -188,7 +193,7 @@ def note_of_new(found: Iterable[str]) -> str:
     return audit.note("create", request_id=Scrubber(found, extra_keys()).text(given) if given else None)
 
 
-def as_stored(row: Any, fields: dict[str, object], cut: Cut = lambda fields: fields) -> Iterator[tuple[Model, Fields]]:
+def as_stored(row: RowOfRun, fields: Fields, cut: Cut = lambda fields: fields) -> Iterator[tuple[Model, Fields]]:
     """Yield pairs (row, fields) to compare: the row was created from these fields if any pair is equal. Yields none if
     the fields contain a secret that the run does not know. `cut` is the shortening that storing applies.
 
@@ -218,17 +223,17 @@ def _clear(fields: Fields, scrubber: Scrubber) -> Fields:
     return {name: scrubber.document(document) for name, document in fields.items()}
 
 
-def _piece(row: Model, names: Iterable[str]) -> FieldValues:
+def _piece(row: RowOfRun, names: Iterable[str]) -> FieldValues:
     values = vars(row)
     fields = {name: value for name in names if (value := values.get(name))}
     return FieldValues(_run_of(row), fields, values.get("_found_secret", frozenset()))
 
 
-def _run_of(row: Any) -> UUID:
+def _run_of(row: RowOfRun) -> UUID:
     """Return the id of the row's run as a UUID. It may have been assigned as text; the database refuses an invalid
     one."""
     run = row.run_id
-    return run if isinstance(run, UUID) else parse_uuid(run) or run
+    return run if type(run) is UUID else parse_uuid(run) or run
 
 
 def _scrub(fields: dict[str, object], scrubber: Scrubber, is_large: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.db import models, transaction
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from ledgerkit.db import bounded_rows, json_validation, keyset
 from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
-from workflows.querysets import can_view_all
+from workflows.querysets import User, can_view_all
 
 from . import audit, error_excerpts, log_messages, masking, partitions, report_texts, run_secrets, validators
 from .encryption import encrypt
@@ -23,27 +23,28 @@ NODES_RETRY_CONFIG = "nodes_retry_config"  # annotation of failed rows in lists
 MERGED = 5_000  # rows read at most to find a page
 
 if TYPE_CHECKING:
-    from .models import WorkflowExecution
-    from .models.log import ExecutionLog
+    from .models import Deletion, ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution  # noqa: F401  # bases below name them as texts
+    from .models.attempt import Attempt
+    from .models.base import Execution
 
 
-class GuardedQuerySet[M: models.Model](models.QuerySet[M]):
+class GuardedQuerySet[M: Attempt](models.QuerySet[M]):
     """QuerySet of rows that are masked before they are stored."""
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         objs = list(objs)
-        masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
+        masking.mask_rows(objs, self.model.ACT, self.db)
         return super().bulk_create(objs, *args, **kwargs)
 
 
-class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
+class ExecutionQuerySet[M: Execution](VersionedQuerySet[M]):
     RUN: str
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: object) -> list[M]:
         objs = list(objs)
         for row in objs:
-            row.check_documents()  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
-        masking.mask_rows(objs, self.model.ACT, self.db)  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
+            row.check_documents()
+        masking.mask_rows(objs, self.model.ACT, self.db)
         return self._create_masked(objs, *args, **kwargs)
 
     def _create_masked(self, masked: list[M], *args: Any, **kwargs: Any) -> list[M]:
@@ -64,23 +65,23 @@ class ExecutionQuerySet[M: models.Model](VersionedQuerySet[M]):
 
     update.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
-    def active(self) -> "ExecutionQuerySet[M]":
+    def active(self) -> Self:
         return self.filter(status__in=ACTIVE)
 
-    def running(self) -> "ExecutionQuerySet[M]":
+    def running(self) -> Self:
         return self.filter(status=ExecutionStatus.RUNNING)
 
-    def failed(self) -> "ExecutionQuerySet[M]":
+    def failed(self) -> Self:
         return self.filter(status=ExecutionStatus.FAILED)
 
-    def finished(self) -> "ExecutionQuerySet[M]":
+    def finished(self) -> Self:
         return self.filter(status__in=ENDED)
 
 
-class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
+class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
     RUN = "pk"
 
-    def visible_to(self, user: Any) -> "WorkflowExecutionQuerySet":
+    def visible_to(self, user: User) -> "WorkflowExecutionQuerySet":
         """Filter to runs of workflows that the user owns; staff who may view runs see all."""
         if can_view_all(user, "executions.view_workflowexecution"):
             return self
@@ -106,10 +107,8 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
         """Defer input, output and context, which may each be megabytes, and select the beginning of an error only."""
-        rows: WorkflowExecutionQuerySet = error_excerpts.with_heads(
-            self.defer("input_data", "output_data", "context", "encrypted_secrets"), wanted=errors
-        )
-        return rows
+        rows = self.defer("input_data", "output_data", "context", "encrypted_secrets")
+        return error_excerpts.with_heads(rows, wanted=errors)
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the runs. A trigger records who deleted each one, and why (sql/deletions.sql). With a reason, the runs
@@ -127,15 +126,15 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet[Any]):
         """Return the reason and the request id, masked with the secrets of all these runs, which are locked so that
         none is added."""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
-        note = {
+        note: masking.Fields = {
             "reason": json_validation.to_storable_text(audit.current().reason),
             "request_id": audit.current().given_id,
         }
         clean = masking.mask_for_all_runs(note, pks, self.db)
-        return report_texts.cut_to_limits("reason", str(clean["reason"])), clean["request_id"] or None
+        return report_texts.cut_to_limits("reason", str(clean["reason"])), str(clean["request_id"] or "") or None
 
 
-class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
+class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):
     RUN = "workflow_execution"
     merged: tuple[UUID, ...] = ()
 
@@ -148,8 +147,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
     def with_run(self) -> "NodeExecutionQuerySet":
         """Read the runs too, without documents: a verb masks texts by the secrets of its run."""
         of_run = (f"workflow_execution__{name}" for name in self._documents_of_run())
-        rows: NodeExecutionQuerySet = self.select_related("workflow_execution").defer(*of_run)
-        return rows
+        return self.select_related("workflow_execution").defer(*of_run)
 
     def _documents_of_run(self) -> frozenset[str]:
         return masking.maskable_fields(self.model._meta.get_field("workflow_execution").related_model)
@@ -174,7 +172,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
         firsts = keyset.first_of_each(Node.objects.filter(pk__in=self.merged), self, "node", order, number)
         return rows.filter(pk__in=firsts)[:number]
 
-    def visible_to(self, user: Any) -> "NodeExecutionQuerySet":
+    def visible_to(self, user: User) -> "NodeExecutionQuerySet":
         """Filter to rows of runs that the user may see."""
         if can_view_all(user, "executions.view_nodeexecution"):
             return self
@@ -182,10 +180,8 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
 
     def without_payload(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
         """Defer input, output and traceback, and select the beginning of an error only."""
-        rows: NodeExecutionQuerySet = error_excerpts.with_heads(
-            self.defer("input_data", "output_data", "error_traceback"), wanted=errors
-        )
-        return rows
+        rows = self.defer("input_data", "output_data", "error_traceback")
+        return error_excerpts.with_heads(rows, wanted=errors)
 
     def for_lists(self, *, errors: bool = True) -> "NodeExecutionQuerySet":
         """Annotate how often a failed node execution may be retried, without payloads and without nodes: building a
@@ -196,7 +192,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet[Any]):
 
 
 class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
-    def visible_to(self, user: Any) -> "ExecutionLogQuerySet":
+    def visible_to(self, user: User) -> "ExecutionLogQuerySet":
         """Filter to rows of runs that the user may see."""
         if can_view_all(user, "executions.view_executionlog"):
             return self
@@ -219,15 +215,15 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
         return partitions.with_partitions([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))
 
 
-class DeletionQuerySet(models.QuerySet[Any]):
-    def visible_to(self, user: Any) -> "DeletionQuerySet":
+class DeletionQuerySet(models.QuerySet["Deletion"]):
+    def visible_to(self, user: User) -> "DeletionQuerySet":
         """Return all deletions for staff who may view them, else none: the owner of a deleted run is no longer
         known."""
         return self if can_view_all(user, "executions.view_deletion") else self.none()
 
 
-class HistoryQuerySet(models.QuerySet[Any]):
-    def visible_to(self, user: Any) -> "HistoryQuerySet":
+class HistoryQuerySet(models.QuerySet["HistoryEntry"]):
+    def visible_to(self, user: User) -> "HistoryQuerySet":
         """Filter to the history of runs that the user may see, with entries of node executions only for users who may
         see these."""
         if user.pk is None:
@@ -239,13 +235,13 @@ class HistoryQuerySet(models.QuerySet[Any]):
         return entries.filter(own | models.Q(node_execution=None))
 
 
-def can_see_nodes_and_logs(user: object, run: "WorkflowExecution") -> tuple[bool, bool]:
+def can_see_nodes_and_logs(user: User, run: "WorkflowExecution") -> tuple[bool, bool]:
     """Return whether the user, who may see the run, may see its node executions, and its log lines."""
     owner = run.workflow.owner_id
     return can_see(user, "nodeexecution", owner), can_see(user, "executionlog", owner)
 
 
-def can_see(user: Any, model: str, owner: object) -> bool:
+def can_see(user: User, model: str, owner: object) -> bool:
     """Return whether the user may see the rows of `model` (such as "nodeexecution") that belong to a workflow of
     `owner`. Used wherever a row is shown beside rows of another model."""
     return owner == user.pk or can_view_all(user, f"executions.view_{model}")

@@ -1,12 +1,15 @@
 """Reasons why a transition is refused and what to do instead: the text after the colon of an InvalidTransition."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from .states import ExecutionStatus
+
+if TYPE_CHECKING:
+    from .models import NodeExecution
 
 CHANGED = _("it changed since it was read; read it again")
 ANOTHER_RUNS = _(
@@ -44,12 +47,12 @@ def still_running(nodes: int) -> object:
     return format_lazy(template, count=nodes)
 
 
-def out_of_retries(node: object) -> object:
+def out_of_retries(node: "NodeExecution") -> object:
     """Return the reason for a node execution that is retried by itself."""
     return format_lazy(OUT_OF_RETRIES, **_retries(node))
 
 
-def node_out_of_retries(node: Any) -> object:
+def node_out_of_retries(node: "NodeExecution") -> object:
     """Return the reason for a node execution whose run is retried."""
     return node_out_of(node.node_name, **_retries(node))
 
@@ -64,12 +67,12 @@ def attempt_replaced(ours: int, its: int) -> object:
     return format_lazy(REPLACED, ours=ours, its=its)
 
 
-def run_is(state: Any, act: str) -> object:
+def run_is(state: ExecutionStatus, act: str) -> object:
     """Return the reason why `act` on a node execution is refused while its run is in `state`, and what works
     instead."""
     hint = RUN_HINTS.get((act, state), RUN_IS)
     return format_lazy(hint, state=state.label)
 
 
-def _retries(node: Any) -> dict[str, int]:
+def _retries(node: "NodeExecution") -> dict[str, int]:
     return {"used": node.retry_count, "most": node.max_retries}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Case, Value, When
+from django.db.models import Case, Model, Value, When
 
 from ledgerkit.db.json_validation import to_storable_text
 
@@ -54,12 +54,12 @@ def error(message: object, traceback: object = None) -> tuple[str, str | None]:
     return (SILENT_CLASS.format(name=name) if name else SILENT), trace
 
 
-def complete(row: Any) -> None:
+def complete(row: Model) -> None:
     """Replace the blank error of a failed row by a sentence, in place. NULL is kept: there is no error."""
     values = vars(row)
     message = values.get("error_message")
     if values.get("status") == ExecutionStatus.FAILED and isinstance(message, str) and not message.strip():
-        row.error_message, _trace = error(message, values.get("error_traceback"))
+        values["error_message"], _trace = error(message, values.get("error_traceback"))
 
 
 def with_standard_errors(changes: dict[str, object]) -> dict[str, object]:

@@ -5,7 +5,7 @@ decides, and masks the attempt's texts again, because the run may have learnt se
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -16,6 +16,9 @@ from workflows.models import retries_in
 from . import audit, masking, refusal_reasons, run_graph, run_secrets
 from .exceptions import InvalidTransition
 from .states import ACTIVE, ExecutionStatus
+
+if TYPE_CHECKING:
+    from .models import NodeExecution, WorkflowExecution
 
 TEXTS = ("output_data", "error_message", "error_traceback")
 
@@ -51,7 +54,7 @@ class Row(NamedTuple):
         return dict(zip(TEXTS, (output, self.error_message, self.error_traceback), strict=True))
 
 
-def retry_run(run: Any) -> dict[str, object]:
+def retry_run(run: "WorkflowExecution") -> dict[str, object]:
     """Retry a failed run inside a transaction. Return the columns that the database set.
 
     Raises SecretsUnknown, and InvalidTransition if the run has not failed or a failed node has no retry left.
@@ -69,7 +72,7 @@ def retry_run(run: Any) -> dict[str, object]:
     return moved
 
 
-def retry_node(node: Any) -> dict[str, object]:
+def retry_node(node: "NodeExecution") -> dict[str, object]:
     """Retry a failed node of an active run, as retry_run() does with a run."""
     rows = type(node).objects.filter(pk=node.pk).with_run().select_related("node").defer("input_data")
     found = rows.select_for_update(of=("workflow_execution", "self"), no_key=True).first()
@@ -98,14 +101,13 @@ def _check_retries(run: Row, failed: Sequence[Row]) -> None:
             raise InvalidTransition("retry", run.status, reason, run.version)
 
 
-def _no_retry(node: Any, found: Any) -> InvalidTransition:
+def _no_retry(node: "NodeExecution", found: "NodeExecution") -> InvalidTransition:
     if found.status != ExecutionStatus.FAILED:
-        refusal: InvalidTransition = node._transition_error("retry", ExecutionStatus.PENDING)
-        return refusal
+        return node._transition_error("retry", ExecutionStatus.PENDING)
     return InvalidTransition("retry", found.status, refusal_reasons.out_of_retries(found), found.version)
 
 
-def _stopped_by(run: object, failed: Sequence[Row], nodes: Sequence[Row]) -> list[Row]:
+def _stopped_by(run: "WorkflowExecution", failed: Sequence[Row], nodes: Sequence[Row]) -> list[Row]:
     """Return the nodes that the end of the run settled, and those that depend on a failed node."""
     others = [node for node in nodes if node.status in {ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED}]
     if all(node.settled for node in others):
@@ -115,7 +117,7 @@ def _stopped_by(run: object, failed: Sequence[Row], nodes: Sequence[Row]) -> lis
     return [node for node in others if node.settled or node.node_id in after]
 
 
-def _known_secrets(run: object) -> run_secrets.RunSecrets:
+def _known_secrets(run: "WorkflowExecution | Row") -> run_secrets.RunSecrets:
     return run_secrets.known_by("retry", *(getattr(run, name) for name in run_secrets.COLUMNS))
 
 

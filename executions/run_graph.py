@@ -1,7 +1,7 @@
 """The graph of a run: the workflow's graph when the run was created, and nodes that were added to the run later."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models import F, Func, Q, QuerySet, UUIDField
@@ -10,8 +10,11 @@ from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import nfc
 from workflows.models import Edge, Graph, Node, Workflow
 
+if TYPE_CHECKING:
+    from .models import WorkflowExecution
 
-def of_run(run: Any, executed: Mapping[UUID, str] | None = None) -> Graph:
+
+def of_run(run: "WorkflowExecution", executed: Mapping[UUID, str] | None = None) -> Graph:
     """Return the run's graph. It is not saved. Executed nodes that are missing in the stored graph are added, with the
     workflow's current edges and the name under which they ran. `executed` maps the ids of executed nodes to names; it
     may contain more nodes."""
@@ -32,12 +35,12 @@ def of_run(run: Any, executed: Mapping[UUID, str] | None = None) -> Graph:
     )
 
 
-def ids_in(run: Any) -> set[UUID]:
+def ids_in(run: "WorkflowExecution") -> set[UUID]:
     """Return the ids of the nodes in the graph that the run remembers."""
     return {UUID(node["id"]) for node in run.graph.nodes} if run.graph else set()
 
 
-def remember(run: Any, node: UUID) -> None:
+def remember(run: "WorkflowExecution", node: UUID) -> None:
     """Add a node to the stored graph of the run. The caller holds the run's lock. The run's version is not incremented,
     as no visible value changes.
 
@@ -57,14 +60,14 @@ def remember(run: Any, node: UUID) -> None:
     run.graph = today
 
 
-def level_in(run: Any, node: UUID) -> int:
+def level_in(run: "WorkflowExecution", node: UUID) -> int:
     """Return the topological level of `node` in the run's graph; if it is not part of it, in the workflow's; else 0."""
     remembered: Graph = run.graph or Graph()
     level = remembered.levels().get(node)
     return run.workflow.levels().get(node, 0) if level is None else level
 
 
-def node_in(run: Any, name_or_id: str) -> Node | None:
+def node_in(run: "WorkflowExecution", name_or_id: str) -> Node | None:
     """Return the node of the run's workflow that has this id or name. Names of the run's graph take precedence over
     current ones."""
     remembered: Graph = run.graph or Graph()
@@ -75,7 +78,9 @@ def node_in(run: Any, name_or_id: str) -> Node | None:
     return min(known, key=lambda node: [*ids, node.pk].index(node.pk), default=None)
 
 
-def _edges(late: set[UUID], known: set[UUID]) -> Any:
+def _edges(late: set[UUID], known: set[UUID]) -> Iterable[dict[str, object]]:
     """Return current edges at a late node whose ends are both in the run."""
     touching = Q(source_node__in=late) | Q(target_node__in=late)
-    return Edge.objects.filter(touching, source_node__in=known, target_node__in=known).values(*Graph.EDGE)
+    edges = Edge.objects.filter(touching, source_node__in=known, target_node__in=known)
+    rows: Iterable[dict[str, object]] = edges.values(*Graph.EDGE)
+    return rows

@@ -117,7 +117,7 @@ class Definition:
     def _plan_nodes(self, nodes: list[dict[str, object]]) -> list[Node]:
         by_name = {node.name: node for node in self.there.values()}
         self._require(nodes)
-        stored = self.there | self.retired
+        stored: dict[object, Node] = {node.pk: node for node in (*self.there.values(), *self.retired.values())}
         found = [stored.get(fields.get("id")) or self._match_by_name(fields, by_name) for fields in nodes]
         planned = [self._fill(node, fields) for node, fields in zip(found, nodes, strict=True)]
         self._refuse_doubles("nodes", "name", [node.name for node in planned], gettext("Another node has this name."))

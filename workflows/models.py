@@ -1,6 +1,5 @@
 """Definitions: Workflow, Node, Edge, and the immutable Graph that runs refer to. A saved graph is always a DAG."""
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -247,7 +246,7 @@ class Edge(AuditedModel, UUID7Model):
     def _check_circle(self) -> None:
         others = Edge.objects.filter(workflow=self.workflow_id).exclude(pk=self.pk).select_related(None)
         names = dict(Node.objects.current().filter(workflow=self.workflow_id).values_list("id", "name"))
-        pairs: Iterable[tuple[object, object]] = [
+        pairs: list[tuple[UUID, UUID]] = [
             *others.values_list("source_node_id", "target_node_id"),
             (self.source_node_id, self.target_node_id),
         ]

@@ -1,5 +1,7 @@
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from uuid import UUID
 
+from django.apps import apps
 from django.db import models, transaction
 from django.db.models import Func
 from django.db.models.functions import Now
@@ -11,8 +13,12 @@ from .exceptions import HasHistory
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser, AnonymousUser
 
+    from .models import Node, Workflow  # noqa: F401  # the bases below name them as texts
 
-def can_view_all(user: "AbstractUser | AnonymousUser", permission: str) -> bool:
+type User = AbstractUser | AnonymousUser
+
+
+def can_view_all(user: User, permission: str) -> bool:
     """Return whether the user sees rows of all owners: staff with the view permission. Others see their own."""
     return user.is_active and user.is_staff and user.has_perm(permission)
 
@@ -30,30 +36,30 @@ class _GuardedDelete[M: models.Model](models.QuerySet[M]):
 IDS = "(jsonb_path_query(%(expressions)s, '$[*].id') #>> '{}')::uuid"  # of the nodes of a graph
 
 
-class WorkflowQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any], VersionedQuerySet[Any]):  # type: ignore[override]  # as_manager() of each
+class WorkflowQuerySet(_GuardedDelete["Workflow"], AuditedQuerySet["Workflow"], VersionedQuerySet["Workflow"]):  # type: ignore[override]  # as_manager() of each
     def alive(self) -> "WorkflowQuerySet":
         """Filter by not soft-deleted."""
         return self.filter(deleted_at=None)
 
     def with_graph(self) -> "WorkflowQuerySet":
         """Prefetch `nodes` and `edges`, without retired nodes."""
-        nodes = self.model._meta.get_field("nodes").related_model._default_manager.current()
+        nodes = NodeQuerySet(apps.get_model("workflows.Node")).current()
         return self.prefetch_related(models.Prefetch("nodes", nodes), "edges")
 
-    def visible_to(self, user: Any) -> "WorkflowQuerySet":
+    def visible_to(self, user: User) -> "WorkflowQuerySet":
         if can_view_all(user, "workflows.view_workflow"):
             return self
         return self.filter(owner_id=user.pk) if user.pk else self.none()
 
 
-class NodeQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any]):  # type: ignore[override]  # as above
+class NodeQuerySet(_GuardedDelete["Node"], AuditedQuerySet["Node"]):  # type: ignore[override]  # as above
     def current(self) -> "NodeQuerySet":
         """Exclude retired nodes."""
         return self.filter(retired_at=None)
 
     def with_history(self) -> "NodeQuerySet":
         """Filter by nodes that were executed or are in the graph of a run. Each graph is read once."""
-        graphs = self.model._meta.get_field("workflow").related_model._meta.get_field("graphs").related_model
+        graphs = apps.get_model("workflows.Graph")
         of_these = graphs._default_manager.using(self.db).filter(workflow__in=self.order_by().values("workflow"))
         held = set(of_these.values_list(Func("nodes", template=IDS, output_field=models.UUIDField()), flat=True))
         return self.filter(models.Q(pk__in=held) | models.Q(executions__isnull=False)).distinct()
@@ -70,5 +76,5 @@ class NodeQuerySet(_GuardedDelete[Any], AuditedQuerySet[Any]):  # type: ignore[o
     leave.alters_data = True  # type: ignore[attr-defined]  # Django's marks for templates and managers
 
 
-def _keys(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+def _keys(rows: NodeQuerySet) -> models.QuerySet["Node", UUID]:
     return rows.order_by().values_list("pk", flat=True)

@@ -1,16 +1,17 @@
 """Admin actions cancel, retry, skip and fail: each shows a confirmation page, then changes every row in a transaction
 of its own, so that one refused row does not roll back the others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.options import Action
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -101,7 +102,7 @@ class Offer:
     the URL `way` and the text `way_text` to the page where the user can change that."""
 
     name: str
-    title: Any
+    title: StrOrPromise
     refusal: object = ""
     way: str = ""
     way_text: object = ""
@@ -111,19 +112,19 @@ class TransitionActionsMixin(StrictAdmin):
     action_form = NoSelectAcrossForm
 
     @admin.action(permissions=["change"], description=_("Cancel"), location=EVERYWHERE)
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
+    def cancel(self, request: HttpRequest, queryset: QuerySet[LedgerRow]) -> HttpResponse | None:
         return self._run_action(CANCEL, request, queryset)
 
     @admin.action(permissions=["change"], description=_("Retry"), location=EVERYWHERE)
-    def retry(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
+    def retry(self, request: HttpRequest, queryset: QuerySet[LedgerRow]) -> HttpResponse | None:
         return self._run_action(RETRY, request, queryset)
 
     @admin.action(permissions=["change"], description=_("Skip"), location=EVERYWHERE)
-    def skip(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
+    def skip(self, request: HttpRequest, queryset: QuerySet[LedgerRow]) -> HttpResponse | None:
         return self._run_action(SKIP, request, queryset)
 
     @admin.action(permissions=["change"], description=_("Mark as failed"), location=EVERYWHERE)
-    def fail(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
+    def fail(self, request: HttpRequest, queryset: QuerySet[LedgerRow]) -> HttpResponse | None:
         """Mark runs as failed whose engine is gone. A reason is required."""
         if is_confirmed(request) and not reason(request):
             return self._confirmation_page(FAIL, request, queryset, REASON_NEEDED)
@@ -131,12 +132,12 @@ class TransitionActionsMixin(StrictAdmin):
 
     def offers(self, request: HttpRequest, row: LedgerRow) -> list[Offer]:
         """Return the actions that the user may run on the row, allowed ones and those refused with a reason."""
-        actions: Any = self.get_actions(request, action_location=admin.ActionLocation.CHANGE_FORM).values()
-        found = [(action, refusal(action.name, row)) for action in actions]
+        actions = self.get_actions(request, action_location=admin.ActionLocation.CHANGE_FORM).values()
+        found = [(action, refusal(action.name, row)) for action in actions if action]
         # An error without a reason means that the status does not allow the action: it is not listed at all.
         return [self._offer(request, row, action, error) for action, error in found if error is None or error.reason]
 
-    def _offer(self, request: HttpRequest, row: LedgerRow, action: Any, error: InvalidTransition | None) -> Offer:
+    def _offer(self, request: HttpRequest, row: LedgerRow, action: Action, error: InvalidTransition | None) -> Offer:
         if error is None:
             return Offer(action.name, action.description)
         if isinstance(error, SecretsUnknown):
@@ -145,7 +146,7 @@ class TransitionActionsMixin(StrictAdmin):
         return Offer(action.name, action.description, why, *suggest_retry_of_run(request, row))
 
     def _run_action(
-        self, transition: Transition, request: HttpRequest, queryset: QuerySet[Model]
+        self, transition: Transition, request: HttpRequest, queryset: QuerySet[LedgerRow]
     ) -> HttpResponse | None:
         """Render the confirmation page; once confirmed, change each row. Render it again if no row was changed."""
         if not is_confirmed(request):
@@ -157,9 +158,9 @@ class TransitionActionsMixin(StrictAdmin):
         return None if count or not pks else self._confirmation_page(transition, request, queryset)
 
     def _confirmation_page(
-        self, transition: Transition, request: HttpRequest, queryset: QuerySet[Model], message: StrOrPromise = ""
+        self, transition: Transition, request: HttpRequest, queryset: QuerySet[LedgerRow], message: StrOrPromise = ""
     ) -> HttpResponse:
-        rows: Sequence[Any] = list(queryset)
+        rows = list(queryset)
         effect = EFFECTS.get((str(self.opts.model_name), transition.name), "")
         refused = {pk: _why_refused(error) for pk, error in refusals(transition.name, rows).items()}
         question = Question(
@@ -190,14 +191,15 @@ def _why_refused(error: InvalidTransition) -> object:
     return InvalidTransition(error.act, error.state, hint).sentence
 
 
-def _is_spent(row: Any) -> bool:
+def _is_spent(row: LedgerRow) -> TypeGuard[NodeExecution]:
     """Return whether the row is a node without a retry left. Retrying its failed run would be refused for the same
     reason, so the page shows this reason first."""
-    run = row.workflow_execution if isinstance(row, NodeExecution) else row
-    return run is not row and run.status in {*ACTIVE, ExecutionStatus.FAILED} and not row.can_retry
+    if not isinstance(row, NodeExecution):
+        return False
+    return row.workflow_execution.status in {*ACTIVE, ExecutionStatus.FAILED} and not row.can_retry
 
 
-def suggest_retry_of_run(request: HttpRequest, row: LedgerRow) -> tuple[str, Any]:
+def suggest_retry_of_run(request: HttpRequest, row: LedgerRow) -> tuple[str, StrOrPromise]:
     """Return URL and text of the link to the page on which a retry becomes possible; empty if there is none."""
     run = row.workflow_execution if isinstance(row, NodeExecution) else row
     if run is not row and run.status == ExecutionStatus.FAILED and not _is_spent(row):

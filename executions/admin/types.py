@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db.models import QuerySet
 
 from executions.models import (
@@ -12,8 +11,10 @@ from executions.models import (
     WorkflowExecution,
     WorkflowExecutionAttempt,
 )
+from workflows.querysets import User
 
-type User = AbstractUser | AnonymousUser
+__all__ = ["JSON", "Attempt", "Context", "LedgerRow", "Lines", "Runs", "User"]
+
 type Context = dict[str, Any]  # context of a template
 type JSON = dict[str, Any]
 type LedgerRow = WorkflowExecution | NodeExecution

@@ -12,7 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import log_messages, masking
-from executions.models import ExecutionLog
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+
+type Row = WorkflowExecution | NodeExecution | ExecutionLog
+type Content = dict[str, Any]  # of a body, by field, as the serializer has checked it
 
 # Set by the server if omitted, so a repeated request cannot be compared on these: the time of a line is that of its
 # call, the order of a node execution that of its node in the graph. `start` is an instruction, not a field.
@@ -40,7 +43,7 @@ class CreateMixin:
         with transaction.atomic():
             serializer.save()
 
-    def on_existing(self, row: Any, content: dict[str, Any]) -> None:
+    def on_existing(self, row: Any, content: Content) -> None:
         """Handle a repeated request for a row that exists. Does nothing by default."""
 
     def _create(self, serializer: Any) -> Response:
@@ -64,7 +67,7 @@ class CreateMixin:
         """Return the object whose permission is checked: the run in the path, or the workflow in the body."""
         return self.execution if hasattr(self, "execution") else content["workflow"]
 
-    def existing_rows(self, contents: list[dict[str, Any]]) -> dict[UUID, Any]:
+    def existing_rows(self, contents: list[Content]) -> dict[UUID, Row]:
         """Return the rows that exist, by id. Raises IdTaken if one has other content."""
         view: Any = self
         chosen = {content["id"]: content for content in contents if "id" in content}
@@ -75,7 +78,7 @@ class CreateMixin:
         return found
 
 
-def _stored_row(content: dict[str, object]) -> dict[str, object]:
+def _stored_row(content: Content) -> Content:
     """Return the fields that are stored, without instructions."""
     return {name: value for name, value in content.items() if name != "start"}
 
@@ -87,13 +90,10 @@ def _defaults(serializer: Any, model: Any) -> dict[str, object]:
     return {name: model._meta.get_field(name).get_default() for name in optional}
 
 
-def _matches(row: Model, content: dict[str, object]) -> bool:
+def _matches(row: Row, content: Content) -> bool:
     texts = {name: content[name] for name in masking.maskable_fields(row._meta.model) & set(content)}
-    as_stored = log_messages.as_stored if isinstance(row, ExecutionLog) else masking.as_stored
-    return any(
-        all(_holds(there, name, value) for name, value in (content | stored).items())
-        for there, stored in as_stored(row, texts)
-    )
+    pairs = log_messages.as_stored(row, texts) if isinstance(row, ExecutionLog) else masking.as_stored(row, texts)
+    return any(all(_holds(there, name, value) for name, value in (content | stored).items()) for there, stored in pairs)
 
 
 def _holds(row: Model, name: str, value: object) -> bool:

@@ -26,7 +26,7 @@ class Attempt(UUID7Model, Timed):
     output_data = models.JSONField(_("output"), null=True, blank=True)
     error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error", as in its row
 
-    objects: ClassVar[Any] = GuardedQuerySet.as_manager()
+    objects = GuardedQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -34,6 +34,10 @@ class Attempt(UUID7Model, Timed):
 
     def __str__(self) -> str:
         return f"{self.number} · {self.get_status_display()}"
+
+    @property
+    def run_id(self) -> UUID:
+        raise NotImplementedError  # the attempts of runs and of node executions each implement it
 
     def save(self, **kwargs: Any) -> None:
         masking.mask_rows([self], self.ACT, kwargs.get("using"))

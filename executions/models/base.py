@@ -1,11 +1,11 @@
 """Shared parts of a run and a node execution: status, times, and the one statement that changes the status."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
@@ -15,14 +15,17 @@ from executions.states import ENDED, ExecutionStatus, Transitions, sources
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import Value, VersionedModel, VersionedQuerySet, json_value
 
+if TYPE_CHECKING:
+    from .workflow_execution import WorkflowExecution
+
 # Both times are the database's. GREATEST because a statement's time may be before the start: it may have waited for
 # the lock of the row, or the clock was set back.
 STARTED = Now()
 END = Greatest(Now(), F("started_at"))
 
-type Fields = dict[str, Any]
+type Changes = dict[str, object]  # values of columns, by their names
 
-RESET: dict[str, object] = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
+RESET: Changes = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
 
 
 class Timed(models.Model):
@@ -57,8 +60,6 @@ class Execution(VersionedModel, Timed):
     output_data = models.JSONField(_("output"), null=True, blank=True)
     error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
     attempt = models.PositiveIntegerField(_("attempt"), default=1, db_default=1, editable=False)
-
-    objects: ClassVar[Any]
 
     class Meta:
         abstract = True
@@ -96,9 +97,9 @@ class Execution(VersionedModel, Timed):
         self,
         act: str,
         to: ExecutionStatus,
+        changes: Changes,
         then: Callable[[], object] | None = None,
         where: Q | None = None,
-        **changes: object,
     ) -> None:
         """Change the status by one UPDATE, which matches the states from which `to` can be reached and the attempt of
         this object. No other code changes the status. Of callers who race, the row lock lets one match; the WHERE of
@@ -107,12 +108,12 @@ class Execution(VersionedModel, Timed):
         `then` runs in the same transaction. If it raises, the row and this object are unchanged. Work outside the
         database, such as a webhook, does not belong here: it would hold the row's lock (docs/development.md).
         """
-        rows = type(self).objects.filter(
+        rows: VersionedQuerySet[Execution] = VersionedQuerySet(type(self)).filter(
             where or Q(), pk=self.pk, attempt=self.attempt, status__in=sources(self.TRANSITIONS, to)
         )
         json_validation.check("output_data", changes.get("output_data"))
         with transaction.atomic():
-            moved = self._update_masked(rows, act, {"status": to, **changes})
+            moved = self._update_masked(rows, act, {"status": to} | changes)
             if moved is None:
                 raise self._transition_error(act, to)
             if then is not None:
@@ -121,14 +122,14 @@ class Execution(VersionedModel, Timed):
                 transaction.on_commit(encryption.purge_occasionally, robust=True)
         self._set_changes(moved)
 
-    def _set_changes(self, moved: dict[str, object]) -> None:
+    def _set_changes(self, moved: Changes) -> None:
         """Set the changed values in this object. If other columns of the row are newer than the object, the version is
         left as it is: a later save() is refused and overwrites none of them."""
         for name, value in moved.items():
             if name != "version" or value == self.version + 1:
                 setattr(self, name, value)
 
-    def _update_masked(self, rows: VersionedQuerySet[Any], act: str, changes: Fields) -> dict[str, Any] | None:
+    def _update_masked(self, rows: "VersionedQuerySet[Execution]", act: str, changes: Changes) -> Changes | None:
         """Update the row with masked texts. Return its new values, None if it does not match.
 
         Texts are masked by the secrets that were read with the run, which the UPDATE must match. If the run has others
@@ -147,17 +148,21 @@ class Execution(VersionedModel, Timed):
         return moved
 
     def _update_masked_by(
-        self, rows: Any, act: str, changes: Fields, texts: Fields, known: run_secrets.RunSecrets
-    ) -> dict[str, Any] | None:
+        self,
+        rows: "VersionedQuerySet[Execution]",
+        act: str,
+        changes: Changes,
+        texts: Changes,
+        known: run_secrets.RunSecrets,
+    ) -> Changes | None:
         masked, known = masking.mask_changes(self, texts, act, known)
         if (run := self._run_as_read()) is not None:
             run.encrypted_secrets = known.encrypted
         rows = rows.filter(self._with_secrets(known.encrypted))
         with audit.audit_note(audit.note(act, *masking.masked_reason(known.scrubber))):
-            moved: dict[str, Any] | None = rows.update_returning(**changes | masked)
-        return moved
+            return rows.update_returning(**changes | masked)
 
-    def _run_as_read(self) -> Any:
+    def _run_as_read(self) -> "WorkflowExecution | None":
         """Return this object's run, None if it was not read."""
         raise NotImplementedError  # runs and node executions each implement it
 
@@ -167,14 +172,14 @@ class Execution(VersionedModel, Timed):
 
     def _transition_error(self, act: str, to: ExecutionStatus) -> InvalidTransition:
         """Return the exception for a transition that matched no row. Raises DoesNotExist if the row was deleted."""
-        row = type(self).objects.only("status", "attempt", "version").get(pk=self.pk)
+        row: Execution = QuerySet(type(self)).only("status", "attempt", "version").get(pk=self.pk)
         if row.status not in sources(self.TRANSITIONS, to):
             return InvalidTransition(act, row.status, version=row.version)
         is_replaced = row.attempt != self.attempt
         reason = refusal_reasons.attempt_replaced(self.attempt, row.attempt) if is_replaced else refusal_reasons.CHANGED
         return StaleExecution(act, row.status, reason, row.version)
 
-    def _read_as(self, values: list[Value]) -> dict[str, Any]:
+    def _read_as(self, values: list[Value]) -> dict[str, object]:
         """Match the status and the attempt too if save() writes them: save() never changes the status."""
         read = super()._read_as(values)
         return read | {

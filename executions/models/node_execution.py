@@ -1,6 +1,6 @@
 """NodeExecution: the execution of one node within one run."""
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -16,7 +16,7 @@ from executions.states import ACTIVE, ExecutionStatus
 from ledgerkit.db.indexes import Index
 from workflows.models import Node, retries_in
 
-from .base import END, RESET, STARTED, Execution, state_constraints
+from .base import END, RESET, STARTED, Changes, Execution, state_constraints
 from .workflow_execution import WorkflowExecution
 
 RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}
@@ -50,7 +50,7 @@ class NodeExecution(Execution):
         _("settled"), default=False, db_default=False, editable=False, help_text=_("Ended by the end of its run.")
     )
 
-    objects: ClassVar[Any] = NodeExecutionQuerySet.as_manager()
+    objects = NodeExecutionQuerySet.as_manager()
 
     class Meta:
         db_table = "node_executions"
@@ -85,7 +85,7 @@ class NodeExecution(Execution):
         return self.workflow_execution_id
 
     @cached_property
-    def owner_id(self) -> Any:
+    def owner_id(self) -> object:
         """Return the id of its workflow's owner. An annotation of this name takes its place."""
         return self.workflow_execution.owner_id
 
@@ -103,26 +103,26 @@ class NodeExecution(Execution):
     def start(self) -> None:
         """pending → running. Raises InvalidTransition unless its run is running."""
         run_is_running = self._of_locked_run(status=ExecutionStatus.RUNNING)
-        self._transition("start", ExecutionStatus.RUNNING, where=run_is_running, started_at=STARTED)
+        self._transition("start", ExecutionStatus.RUNNING, {"started_at": STARTED}, where=run_is_running)
 
-    def complete(self, output_data: Any = None) -> None:
+    def complete(self, output_data: object = None) -> None:
         """running → completed."""
-        output = {} if output_data is None else {"output_data": output_data}
-        self._transition("complete", ExecutionStatus.COMPLETED, ended_at=END, **output)
+        output: Changes = {} if output_data is None else {"output_data": output_data}
+        self._transition("complete", ExecutionStatus.COMPLETED, {"ended_at": END} | output)
 
     def fail(self, error_message: object, error_traceback: str | None = None) -> None:
         """running → failed. `error_message` may be an exception."""
         message, trace = report_texts.error(error_message, error_traceback)
-        error: dict[str, Any] = {"error_message": message, "error_traceback": trace}
-        self._transition("fail", ExecutionStatus.FAILED, ended_at=END, **error)
+        error: Changes = {"error_message": message, "error_traceback": trace}
+        self._transition("fail", ExecutionStatus.FAILED, {"ended_at": END} | error)
 
     def skip(self) -> None:
         """pending → skipped."""
-        self._transition("skip", ExecutionStatus.SKIPPED, ended_at=END)
+        self._transition("skip", ExecutionStatus.SKIPPED, {"ended_at": END})
 
     def cancel(self) -> None:
         """pending or running → cancelled."""
-        self._transition("cancel", ExecutionStatus.CANCELLED, ended_at=END)
+        self._transition("cancel", ExecutionStatus.CANCELLED, {"ended_at": END})
 
     def retry(self) -> None:
         """failed → pending, while `can_retry`. The failed attempt is kept. Raises InvalidTransition if its run has

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -20,6 +19,7 @@ from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.fields import NameField
 from ledgerkit.db.indexes import Index
 from ledgerkit.db.models import UUID7Model, json_value
+from workflows.querysets import User
 
 MOST = 100  # of one owner
 LONGEST = 2_000  # characters of all filters of one view
@@ -36,16 +36,16 @@ REFUSALS = {
 
 
 class SavedViewQuerySet(models.QuerySet["SavedView"]):
-    def visible_to(self, user: Any) -> "SavedViewQuerySet":
+    def visible_to(self, user: User) -> "SavedViewQuerySet":
         return self.filter(Q(owner=user.pk) | Q(is_shared=True))
 
-    def of(self, user: Any) -> "SavedViewQuerySet":
+    def of(self, user: User) -> "SavedViewQuerySet":
         return self.filter(owner=user.pk).order_by("name")
 
-    def shared_with(self, user: Any) -> "SavedViewQuerySet":
+    def shared_with(self, user: User) -> "SavedViewQuerySet":
         return self.filter(is_shared=True).exclude(owner=user.pk).select_related("owner").order_by("name", "id")
 
-    def default_of(self, user: Any) -> "SavedView | None":
+    def default_of(self, user: User) -> "SavedView | None":
         """Return the user's default view, else the default for everybody."""
         own = Q(owner=user.pk, is_default=True)
         found = self.filter(own | Q(is_default_for_all=True)).order_by(Case(When(own, then=0), default=1))
@@ -65,7 +65,7 @@ class SavedView(UUID7Model):
     is_default = models.BooleanField(_("default of its owner"), default=False, db_default=False)
     is_default_for_all = models.BooleanField(_("default for everybody"), default=False, db_default=False)
 
-    objects: ClassVar[Any] = SavedViewQuerySet.as_manager()
+    objects = SavedViewQuerySet.as_manager()
 
     class Meta:
         db_table = "saved_views"

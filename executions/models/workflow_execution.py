@@ -8,7 +8,7 @@ taken first on the run and then on its nodes, so that verbs do not deadlock.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib.postgres.indexes import OpClass
@@ -25,11 +25,11 @@ from executions.querysets import WorkflowExecutionQuerySet
 from executions.states import ExecutionStatus, TriggerType
 from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.indexes import GinIndex, Index
+from ledgerkit.db.models import Column, json_value
 from ledgerkit.db.models import Value as FieldValue
-from ledgerkit.db.models import json_value
 from workflows.models import Graph, Node, Workflow
 
-from .base import END, RESET, STARTED, Execution, state_constraints
+from .base import END, RESET, STARTED, Changes, Execution, state_constraints
 
 if TYPE_CHECKING:
     from .node_execution import NodeExecution
@@ -81,7 +81,7 @@ class WorkflowExecution(Execution):
     context = models.JSONField(_("context"), default=dict, db_default=json_value({}), blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, db_default=json_value({}), blank=True)
 
-    objects: ClassVar[Any] = WorkflowExecutionQuerySet.as_manager()
+    objects = WorkflowExecutionQuerySet.as_manager()
 
     class Meta:
         db_table = "workflow_executions"
@@ -178,7 +178,7 @@ class WorkflowExecution(Execution):
         return self.pk
 
     @cached_property
-    def owner_id(self) -> Any:
+    def owner_id(self) -> object:
         """Return the id of its workflow's owner. An annotation of this name takes its place."""
         return self.workflow.owner_id
 
@@ -194,24 +194,24 @@ class WorkflowExecution(Execution):
     def start(self) -> None:
         """pending → running. Raises ConcurrentExecution if another run of the workflow is running."""
         with self._one_running("start"):
-            self._transition("start", ExecutionStatus.RUNNING, started_at=STARTED)
+            self._transition("start", ExecutionStatus.RUNNING, {"started_at": STARTED})
 
-    def complete(self, output_data: Any = None) -> None:
+    def complete(self, output_data: object = None) -> None:
         """running → completed; pending nodes are skipped. Raises InvalidTransition, with their number, while nodes are
         running."""
-        output = {} if output_data is None else {"output_data": output_data}
-        self._transition("complete", ExecutionStatus.COMPLETED, self._settle_completed, **self._end_values(), **output)
+        output: Changes = {} if output_data is None else {"output_data": output_data}
+        self._transition("complete", ExecutionStatus.COMPLETED, self._end_values() | output, self._settle_completed)
 
     def fail(self, error_message: object) -> None:
         """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception."""
         settle = partial(self._settle, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
         error, _trace = report_texts.error(error_message)
-        self._transition("fail", ExecutionStatus.FAILED, settle, **self._end_values(), error_message=error)
+        self._transition("fail", ExecutionStatus.FAILED, self._end_values() | {"error_message": error}, settle)
 
     def cancel(self) -> None:
         """pending or running → cancelled, with every pending or running node."""
         settle = partial(self._settle, ExecutionStatus.CANCELLED, ExecutionStatus.CANCELLED)
-        self._transition("cancel", ExecutionStatus.CANCELLED, settle, **self._end_values())
+        self._transition("cancel", ExecutionStatus.CANCELLED, self._end_values(), settle)
 
     def retry(self) -> None:
         """failed → pending. The failed attempt is kept. Failed nodes are retried too; nodes that were skipped or
@@ -221,7 +221,7 @@ class WorkflowExecution(Execution):
             moved = retry.retry_run(self)
         self._set_changes(RESET | {"status": ExecutionStatus.PENDING, "failed_nodes": 0} | moved)
 
-    def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Delete the run and all rows that belong to it in one statement. A Deletion remains, with the actor and the
         reason."""
         return type(self).objects.using(using).filter(pk=self.pk).delete()
@@ -264,12 +264,12 @@ class WorkflowExecution(Execution):
     def _with_secrets(self, encrypted: str | None) -> Q:
         return Q(encrypted_secrets=encrypted)
 
-    def _with_version_bump(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Any]]:
+    def _with_version_bump(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Column]]:
         """Leave out the secrets, which only run_secrets.store_secrets() changes, and the count of failed nodes, which
         may be old."""
         return super()._with_version_bump([value for value in values if value[0].name not in NEVER_SAVED])
 
-    def _end_values(self) -> dict[str, Any]:
+    def _end_values(self) -> Changes:
         """Return the values that the end of a run sets in each case."""
         failed = self.node_executions.failed().order_by()
         number = failed.values("workflow_execution").annotate(number=Count("pk")).values("number")

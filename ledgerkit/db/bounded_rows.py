@@ -17,7 +17,7 @@ LEAST = 1_024  # bytes: a value of at most this size is always read by the first
 _size_of, _small = "{}_size".format, "{}_small".format  # names of annotations beside a large field
 
 
-def without_large_fields(rows: QuerySet[Model], most: int) -> Any:
+def without_large_fields[Q: QuerySet[Model]](rows: Q, most: int) -> Q:
     """Return a query for read() that defers large texts and documents. At most `most` rows will be read from it."""
     names = large_fields(rows)
     share = max(LEAST, ledgerkit_settings.MAX_PAGE_BYTES // most)
@@ -28,13 +28,13 @@ def without_large_fields(rows: QuerySet[Model], most: int) -> Any:
     return rows.defer(*names).annotate(**beside) if names else rows
 
 
-def read(rows: QuerySet[Model], names: tuple[str, ...]) -> tuple[list[Any], bool]:
+def read[M: Model](rows: QuerySet[M], names: tuple[str, ...]) -> tuple[list[M], bool]:
     """Return the rows of a without_large_fields() query up to the size limit, complete, and whether rows were cut off.
     The first row is always returned."""
     found = list(rows)
     if not names:
         return found, False
-    kept: list[Any] = []
+    kept: list[M] = []
     room = ledgerkit_settings.MAX_PAGE_BYTES
     for row in found:
         room -= sum(vars(row)[_size_of(name)] or 0 for name in names)
@@ -51,7 +51,7 @@ def large_fields(rows: QuerySet[Model]) -> tuple[str, ...]:
     return tuple(name for name in fields if (name in named) is not are_left_out)
 
 
-def _whole(rows: QuerySet[Model], kept: list[Any], names: tuple[str, ...]) -> list[object]:
+def _whole[M: Model](rows: QuerySet[M], kept: list[M], names: tuple[str, ...]) -> list[M]:
     """Read the large fields into the rows, in place. Rows that were deleted since the first query are left out."""
     fields = [(name, _size_of(name), _small(name)) for name in names]
     missing = {row.pk for row in kept if _is_incomplete(vars(row), fields)}

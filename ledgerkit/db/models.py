@@ -22,7 +22,8 @@ NEWER = _(
     "Read it again and repeat the change."
 )
 
-type Value = tuple[models.Field[Any, Any], object, object]
+type Column = models.Field[object, object]
+type Value = tuple[Column, object, object]
 
 
 def uuid7() -> UUID:
@@ -30,11 +31,11 @@ def uuid7() -> UUID:
     return uuid_utils.compat.uuid7()
 
 
-def parse_uuid(text: Any) -> UUID | None:
+def parse_uuid(text: object) -> UUID | None:
     """Return the UUID, or None if the text is not one."""
     try:
-        return UUID(text)
-    except (ValueError, TypeError, AttributeError):
+        return UUID(text) if isinstance(text, str) else None
+    except ValueError:
         return None
 
 
@@ -115,7 +116,7 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
 
     update.alters_data = True  # type: ignore[attr-defined]  # templates may not call it, as in Django's own
 
-    def update_returning(self, **changes: Any) -> dict[str, object] | None:
+    def update_returning(self, **changes: object) -> dict[str, object] | None:
         """Update at most one row in one statement. Return its new values, or None if no row matched."""
         changes = {"version": F("version") + 1, "updated_at": Now()} | changes
         rows = self.returning(list(changes), **changes)
@@ -166,10 +167,10 @@ class VersionedModel(UUID7Model):
             raise StaleObject(format_lazy(VERSIONLESS, kind=self._meta.verbose_name, id=self.pk))
         return {"version": self.version}
 
-    def _with_version_bump(self, values: list[Value]) -> tuple[list[Value], list[object]]:
+    def _with_version_bump(self, values: list[Value]) -> tuple[list[Value], list[Column]]:
         stamps = {"version": F("version") + 1, "updated_at": Now()}
         kept = [value for value in values if value[0].name not in stamps]
-        fields: list[Any] = [self._meta.get_field(name) for name in stamps]
+        fields: list[Column] = [self._meta.get_field(name) for name in stamps]  # type: ignore[misc]  # no reverse relation
         return kept + [(field, None, stamps[field.name]) for field in fields], fields
 
     def _save_error(self, using: str | None) -> Exception:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
@@ -141,7 +141,7 @@ def log_page(log: LogRequest) -> HttpResponse:
     return TemplateResponse(log.request, f"{FOLDER}/page.html", _frame(log.admin, log.request, log.run) | context)
 
 
-def _boundary_id(query: Any) -> UUID | None:
+def _boundary_id(query: QueryDict) -> UUID | None:
     """Return the line after which a page of matches starts, or before which it ends."""
     return paging.id_of(query, "after") or paging.id_of(query, "before")
 
@@ -175,7 +175,7 @@ def _form_context(log: LogRequest) -> Context:
     # The selected node stays offered even if the list is cut before it.
     more, offered = len(offered) > node_admin.SHOWN, offered[: node_admin.SHOWN]
     if more and log.log_query.node not in {row.pk for row in offered}:
-        offered += rows.filter(pk=log.log_query.node)
+        offered += rows.filter(pk__in=[log.log_query.node])
     return {
         "levels": LogLevel.choices[1:],  # without the lowest level, which would filter nothing
         "node_executions": offered,

@@ -22,7 +22,7 @@ from executions.admin.filters.recent_runs import NewestRunsFilter
 from executions.admin.formatting import StrOrPromise
 from executions.admin.logs import log_admin
 from executions.admin.runs import earlier_attempts
-from executions.admin.types import Context
+from executions.admin.types import Context, User
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 
@@ -62,7 +62,7 @@ def failed_nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[No
     return [earlier_attempts.with_duration(row) for row in rows.annotate(**errors).order_by("ended_at", "id")[:FAILED]]
 
 
-def node_details(user: object, row: Any) -> dict[str, Any]:
+def node_details(user: User, row: NodeExecution) -> Context:
     """Return the details of a node execution for its own page and for a run's page."""
     errors = {
         "error": formatting.first_characters("error_message", formatting.LIMIT),

@@ -79,4 +79,4 @@ def _by_correlation_id(user: User, text: str) -> list[WorkflowExecution]:
         .annotate(id_named=KT(CORRELATION_ID))
     )
     rows = list(found.only("pk").order_by()[:2])
-    return [row for row in rows if row.id_named in forms(text)] if len(rows) == 1 else rows
+    return [row for row in rows if vars(row)["id_named"] in forms(text)] if len(rows) == 1 else rows
