@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.admin.confirmation import Question, run_on_each
 from ledgerkit.admin.history import ChangesMixin
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
+from ledgerkit.admin.types import Context
 
 from . import bindings
 from .models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token
@@ -34,8 +36,9 @@ class UsableFilter(ConstantFilter):
     parameter_name = "state"
     offered = (("usable", _("Usable")), ("revoked", _("Revoked")))
 
-    def chosen(self, queryset: Any, value: str) -> object:
-        return queryset.usable() if value == "usable" else queryset.exclude(revoked_at=None)
+    def chosen(self, queryset: Any, value: str) -> QuerySet[Model]:
+        rows: QuerySet[Model] = queryset.usable() if value == "usable" else queryset.exclude(revoked_at=None)
+        return rows
 
 
 class TokenForm(ModelForm):
@@ -75,10 +78,10 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
     autocompletes = ("user",)
     actions = ("revoke",)
 
-    def get_queryset(self, request: HttpRequest) -> Any:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         return super().get_queryset(request).defer("digest")
 
-    def get_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
+    def get_fields(self, request: HttpRequest, obj: Token | None = None) -> tuple[str, ...]:
         if obj is not None:
             return (
                 "name", "user", "scopes_shown", "bound_to", "created_at", "last_used_at", "expires_at", "revoked_at",
@@ -94,7 +97,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
             field.queryset = rows
         return form
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> tuple[str, ...]:
         return self.get_fields(request, obj) if obj is not None else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -108,7 +111,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         """Return the permission to revoke, without an object. For an object return False: tokens are never edited."""
         return obj is None and super().has_change_permission(request)
 
-    def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Token, form: TokenForm, change: bool) -> None:
         user = obj.user if "user" in form.cleaned_data else request.user
         row, secret = Token.objects.issue(
             user=user, name=obj.name, scopes=obj.scopes, expires_at=obj.expires_at, bound_to=obj.bound_to
@@ -117,7 +120,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         obj.refresh_from_db()
         obj.secret = secret  # type: ignore[attr-defined]  # passed to response_add() only
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Context | None = None) -> HttpResponse:
         only_save = {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, only_save | (extra_context or {}))
 
@@ -135,7 +138,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         return action != "revoke" or row.revoked_at is None
 
     @admin.action(permissions=["change"], description=_("Revoke"), location=EVERYWHERE)
-    def revoke(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> HttpResponse | None:
         rows = list(queryset)
         revoked = {token.pk: _("It is revoked already.") for token in rows if token.revoked_at}
         question = Question("revoke", REVOKE, REVOKE_EFFECT, rows, revoked, takes_reason=False)

@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.db import DatabaseError, OperationalError
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
@@ -20,12 +20,16 @@ from psycopg.errors import QueryCanceled
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see
+from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 from .actions import TransitionActionsMixin
 from .filters import validation
-from .formatting import StrOrPromise
 from .pagination import NEWER, OLDER, KeysetChangeList
+
+if TYPE_CHECKING:
+    from django.db.models.options import Options
+
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +60,12 @@ class ReadOnlyAdmin(TransitionActionsMixin):
             Script("executions/workflow_search.js", type="module"),
         )
 
-    def get_queryset(self, request: HttpRequest) -> Any:
-        rows: Any = super().get_queryset(request)
-        return rows.visible_to(request.user).select_related(*(self.related or (None,))).only(*self.columns)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        rows: Any = super().get_queryset(request)  # each model of the ledger has visible_to(), the type of all has not
+        seen: QuerySet[Model] = rows.visible_to(request.user)
+        return seen.select_related(*(self.related or (None,))).only(*self.columns)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return KeysetChangeList
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -89,9 +94,15 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         is_refused = response.get("Location") == f"{request.path}?{ERROR_FLAG}=1"
         return self.invalid_filter_response(request) if is_refused else response
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Context | None = None,
+    ) -> HttpResponse:
         try:
-            return super().changeform_view(request, *args, **kwargs)
+            return super().changeform_view(request, object_id, form_url, extra_context)
         except OperationalError as error:
             if request.method != "GET" or not isinstance(error.__cause__, QueryCanceled):
                 raise
@@ -101,7 +112,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         """Redirect to the history on the row's page: Django's own view lists changes by forms, and there are none."""
         return redirect(f"{_address(self.opts, object_id)}#history")
 
-    def invalid_filter_response(self, request: HttpRequest, **extra: Any) -> HttpResponse:
+    def invalid_filter_response(self, request: HttpRequest, **extra: object) -> HttpResponse:
         """Render 400 naming the invalid filters. If only the cursor is invalid, redirect to the first page."""
         names = validation.invalid_parameters(self, request, request.GET.dict())
         kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
@@ -110,7 +121,9 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         context = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
         return self.render_message(request, "invalid_filter", 400, **context | extra)
 
-    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: "Options[Model]", object_id: str
+    ) -> HttpResponse:
         """Render 404 in place of Django's redirect to the front page."""
         # Private: Django's views of a row offer no other place to answer for a missing row.
         return self.not_found_response(request, unquote(object_id))
@@ -124,7 +137,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         """Return template context about a deleted row; by default there is none."""
         return {}
 
-    def render_message(self, request: HttpRequest, page: str, status: int, **extra: Any) -> HttpResponse:
+    def render_message(self, request: HttpRequest, page: str, status: int, **extra: object) -> HttpResponse:
         """Render a message in place of the list or of a row's page."""
         everything = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist") + self.everything
         context = self.admin_site.each_context(request) | {"opts": self.opts, "everything": everything} | extra
@@ -138,11 +151,18 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         """Return what `_row.html` renders for each row of a page, with as many queries as for one row."""
         return rows
 
-    def render_change_form(self, request: HttpRequest, context: Context, *args: Any, **kwargs: Any) -> HttpResponse:
-        row = kwargs["obj"]
-        title = {"title": str(self.opts.verbose_name).capitalize(), "acts": self.offers(request, row)}
-        context.update(title | self.page_context(request, row))
-        return super().render_change_form(request, context, *args, **kwargs)
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Context,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        title = {"title": str(self.opts.verbose_name).capitalize(), "acts": self.offers(request, obj) if obj else []}
+        context.update(title | self.page_context(request, obj))
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def page_context(self, request: HttpRequest, row: Any) -> Context:
         """Return the context of the row's template."""
@@ -154,5 +174,5 @@ def shows_run(request: HttpRequest, row: NodeExecution | ExecutionLog) -> bool:
     return can_see(request.user, "workflowexecution", row.workflow_execution.workflow.owner_id)
 
 
-def _address(opts: Any, pk: object) -> str:
+def _address(opts: "Options[Model]", pk: object) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[pk])

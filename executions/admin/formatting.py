@@ -8,15 +8,13 @@ from django.db.models import F, Func, TextField, Value
 from django.db.models.functions import Left, Right
 from django.utils import timezone
 from django.utils.formats import localize
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions.models import WorkflowExecution
 from executions.states import ExecutionStatus
 from ledgerkit import time_zones
-
-type StrOrPromise = str | Promise
+from ledgerkit.admin.types import StrOrPromise
 
 LIMIT = 200_000  # characters of one JSON field, or of one text on a page of its own
 SHORT = 2_000
@@ -84,7 +82,7 @@ def last_characters(name: str, size: int) -> Right:
 class Payload:
     """One JSON field as indented text, cut after LIMIT characters."""
 
-    label: Any
+    label: StrOrPromise
     text: str | None
 
     @property

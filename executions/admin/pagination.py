@@ -1,10 +1,10 @@
 """Keyset pagination of the admin lists: a page starts after the last row of the previous one, without a COUNT."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -16,6 +16,7 @@ from django.utils.text import capfirst
 
 from executions.admin.types import Runs
 from ledgerkit.admin.lists import StrictChangeList
+from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db import keyset
 from ledgerkit.db.keyset import Key
 
@@ -40,13 +41,15 @@ class ListRow:
 class KeysetChangeList(StrictChangeList):
     """Change list ordered by the model admin's `keyset`: a time and the id, or the id alone (UUIDv7 sorts by time)."""
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: object = None) -> Any:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Model]:
         for name in (OLDER, NEWER):  # links to another filter start at its newest row
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
         return super().get_queryset(request, exclude_parameters)
 
-    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
+    def get_query_string(
+        self, new_params: Mapping[str, object] | None = None, remove: Iterable[str] | None = None
+    ) -> str:
         """Omit the search among the workflows from links."""
         return super().get_query_string(new_params, [FIND, *(remove or ())])
 
@@ -130,7 +133,7 @@ class KeysetChangeList(StrictChangeList):
         self.older_link = self.get_query_string({OLDER: self._format_key(shown[-1])})
         return shown
 
-    def _first(self, rows: Any, order: Sequence[str]) -> list[Model]:
+    def _first(self, rows: QuerySet[Model], order: Sequence[str]) -> list[Model]:
         """Return the rows of a page, and one more to see whether a next page exists."""
         count = self.list_per_page + 1
         for spec in self.filter_specs:
@@ -138,11 +141,11 @@ class KeysetChangeList(StrictChangeList):
                 rows = rows.filter(pk__in=self._first_of(runs, rows, order, count))
         return list(rows[:count])
 
-    def _first_of(self, runs: Runs, rows: Any, order: Sequence[str], count: int) -> list[UUID]:
+    def _first_of(self, runs: Runs, rows: QuerySet[Model], order: Sequence[str], count: int) -> list[UUID]:
         """Return the ids of the first rows of all `runs`, in the order of `rows`."""
         firsts = keyset.first_of_each(runs, rows, "workflow_execution", order, count)
         # Sorted here: given ORDER BY ... LIMIT, PostgreSQL may scan the whole table in the list's order.
-        keys = rows.model.objects.filter(pk__in=firsts).order_by().values_list(*self.keyset)
+        keys = rows.model._default_manager.filter(pk__in=firsts).order_by().values_list(*self.keyset)
         return [key[-1] for key in sorted(keys, reverse=order[0].startswith("-"))[:count]]
 
     def _format_key(self, row: Model) -> str:

@@ -11,11 +11,11 @@ from executions.models import (
     WorkflowExecution,
     WorkflowExecutionAttempt,
 )
+from ledgerkit.admin.types import Context
 from workflows.querysets import User
 
 __all__ = ["JSON", "Attempt", "Context", "LedgerRow", "Lines", "Runs", "User"]
 
-type Context = dict[str, Any]  # context of a template
 type JSON = dict[str, Any]
 type LedgerRow = WorkflowExecution | NodeExecution
 type Attempt = WorkflowExecutionAttempt | NodeExecutionAttempt

@@ -6,7 +6,8 @@ area, where Enter does not submit the form.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -15,6 +16,12 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+
+from .lists import ModelAdmin
+from .types import StrOrPromise
+
+if TYPE_CHECKING:
+    from django.db.models.options import Options
 
 CONFIRMED = "confirmed"
 SHOWN = 50  # rows listed of each kind: the page size of a changelist
@@ -27,19 +34,19 @@ class Question:
     """The parameters of a confirmation page. `refused` maps the ids of rows that cannot be acted on to the reason."""
 
     action: str
-    verb: Any  # title and button text, with placeholders for count and items
-    effect: Any = ""
-    rows: Sequence[Any] = ()
-    refused: Mapping[Any, Any] = field(default_factory=dict)
+    verb: StrOrPromise  # title and button text, with placeholders for count and items
+    effect: object = ""
+    rows: Sequence[Model] = ()
+    refused: Mapping[UUID, object] = field(default_factory=dict)
     takes_reason: bool = True
     needs_reason: bool = False
 
     @property
-    def possible(self) -> list[Any]:
+    def possible(self) -> list[Model]:
         return [row for row in self.rows if row.pk not in self.refused]
 
     @property
-    def impossible(self) -> list[Any]:
+    def impossible(self) -> list[Model]:
         return [row for row in self.rows if row.pk in self.refused]
 
 
@@ -53,7 +60,9 @@ def reason(request: HttpRequest) -> str:
     return next(filter(None, reasons), "")[:MAX_REASON]
 
 
-def confirmation_page(model_admin: Any, request: HttpRequest, question: Question, error: object = "") -> HttpResponse:
+def confirmation_page(
+    model_admin: ModelAdmin, request: HttpRequest, question: Question, error: object = ""
+) -> HttpResponse:
     """Render the confirmation page, with the reason that was already typed."""
     named = _verb_with_items(model_admin.opts, question)
     possible, impossible = question.possible, question.impossible
@@ -79,15 +88,15 @@ def confirmation_page(model_admin: Any, request: HttpRequest, question: Question
     return TemplateResponse(request, "admin/confirm_action.html", everywhere | context | fields)
 
 
-def report_success(model_admin: Any, request: HttpRequest, text: Any, count: int) -> None:
+def report_success(model_admin: ModelAdmin, request: HttpRequest, text: StrOrPromise, count: int) -> None:
     """Show the message `text`, with placeholders for count and items, unless no row was changed."""
     if count:
         items = model_ngettext(model_admin.opts, count)
-        model_admin.message_user(request, text % {"count": count, "items": items}, messages.SUCCESS)
+        model_admin.message_user(request, str(text) % {"count": count, "items": items}, messages.SUCCESS)
 
 
 def run_on_each(
-    model_admin: object, request: HttpRequest, question: Question, act: Callable[[Any], bool], success: Any
+    model_admin: ModelAdmin, request: HttpRequest, question: Question, act: Callable[[Any], bool], success: StrOrPromise
 ) -> HttpResponse | None:
     """Render the confirmation page, or call `act` for each possible row once it is confirmed. `act` returns whether it
     changed the row."""
@@ -97,9 +106,9 @@ def run_on_each(
     return None
 
 
-def _verb_with_items(opts: Any, question: Question) -> object:
+def _verb_with_items(opts: "Options[Model]", question: Question) -> str:
     count = len(question.possible)
-    return question.verb % {"count": count, "items": model_ngettext(opts, count)}
+    return str(question.verb) % {"count": count, "items": model_ngettext(opts, count)}
 
 
 def _page(row: Model) -> str:

@@ -2,7 +2,6 @@
 changes that were made in the admin."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -12,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 
 from .lists import StrictAdmin
+from .types import Context
 
 type Reader = Callable[[Model], dict[str, object]]
 
@@ -28,7 +28,7 @@ def register_history(reader: Reader) -> Reader:
 class ChangesMixin(StrictAdmin):
     """Show every recorded change on the history page; Django's own page where no app records changes."""
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
         subject = self.get_object(request, unquote(object_id))
         if not _readers or subject is None:
             return super().history_view(request, object_id, extra_context)

@@ -1,40 +1,46 @@
 """Changelists that accept only the filters they declare."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.filters import ListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetWrapper
 from django.core.exceptions import BadRequest, ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from ledgerkit.db.names import forms
+from ledgerkit.db import names
+from ledgerkit.db.models import Column
+
+from .types import Context, StrOrPromise
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
 else:
     ModelAdmin = admin.ModelAdmin
 
-EVERYWHERE = [admin.ActionLocation.CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]  # form field of an action
+CHANGE_LIST = admin.ActionLocation.CHANGE_LIST
+EVERYWHERE = [CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]  # form field of an action
 
 
-type Choice = tuple[str, Any]  # a value of a filter and its title
+type Choice = tuple[str, StrOrPromise]  # a value of a filter and its title
 
 
 @dataclass(frozen=True)
 class Chip:
     """An active filter, displayed above the table. `without` is the URL of the list without it."""
 
-    title: Any
+    title: StrOrPromise
     words: object
     without: str
     is_excluded: bool = False
@@ -49,14 +55,14 @@ class ConstantFilter(admin.SimpleListFilter):
     def parameters(cls) -> Iterable[str]:
         return (str(cls.parameter_name),)
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[Choice]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         return self.offered
 
     def has_output(self) -> bool:
         """Return True. Django drops a filter without choices, and with it the value that was requested."""
         return super().has_output() or self.value() is not None
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> Any:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         value = self.value()
         if value is None:
             return queryset
@@ -69,9 +75,9 @@ class ConstantFilter(admin.SimpleListFilter):
         if (value := self.value()) is None:
             return []
         words = dict(self.lookup_choices).get(value, value)
-        return [Chip(self.title, words, changelist.get_query_string(remove=[str(self.parameter_name)]))]
+        return [Chip(self.title or "", words, changelist.get_query_string(remove=[str(self.parameter_name)]))]
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(**{str(self.parameter_name): value})
 
 
@@ -79,12 +85,14 @@ class StrictChangeList(ChangeList):
     """A changelist that filters only by declared filters and reads only the columns that it displays. Django's accepts
     lookups on any field of the model (`?digest__startswith=a`)."""
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Model]:
         rows = super().get_queryset(request, exclude_parameters)
         columns = self.model_admin.list_columns  # type: ignore[attr-defined]  # of our own admin classes and filters
         return rows.only(*columns) if columns else rows
 
-    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
+    def get_query_string(
+        self, new_params: Mapping[str, object] | None = None, remove: Iterable[str] | None = None
+    ) -> str:
         """Remove parameters by exact name. Django removes by prefix: `node_execution` together with `node`."""
         kept = {name: value for name, value in self.filter_params.items() if name not in set(remove or ())}
         return f"?{urlencode(sorted((kept | dict(new_params or {})).items()), doseq=True)}"
@@ -102,7 +110,7 @@ class StrictChangeList(ChangeList):
     def without_chips(self) -> str:
         return str(getattr(self.model_admin, "everything", "?"))
 
-    def get_filters(self, request: HttpRequest) -> Any:
+    def get_filters(self, request: HttpRequest) -> tuple[list[ListFilter], bool, dict[str, bool | str], bool, bool]:
         offered = {name for list_filter in self.list_filter for name in list_filter.parameters()}  # type: ignore[union-attr]  # of our own admin classes and filters
         if self.get_filters_params().keys() - offered:
             raise IncorrectLookupParameters
@@ -113,7 +121,9 @@ class Autocomplete(AutocompleteSelect):
     """An autocomplete widget that renders an invalid primary key; Django's raises an error when such a form is shown
     again."""
 
-    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+    def optgroups(
+        self, name: str, value: Sequence[str], attrs: dict[str, object] | None = None
+    ) -> list[tuple[str | None, list[dict[str, Any]], int | None]]:
         try:
             return super().optgroups(name, value, attrs)
         except ValueError:
@@ -124,19 +134,21 @@ class SelectedAdmin(ModelAdmin):
     """A ModelAdmin that ignores selected values that are not primary keys. Django's raises an error for them."""
 
     def response_action(
-        self, request: HttpRequest, queryset: QuerySet[Model], *args: Any, **kwargs: Any
+        self, request: HttpRequest, queryset: QuerySet[Model], action_location: admin.ActionLocation = CHANGE_LIST
     ) -> HttpResponse | None:
         try:
             for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
                 self.opts.pk.to_python(pk)
         except ValidationError as error:
             raise BadRequest(str(error)) from error
-        return super().response_action(request, queryset, *args, **kwargs)
+        return super().response_action(request, queryset, action_location)
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
         """Search for a text in each Unicode form in which it may be stored."""
         search = super().get_search_results
-        found = [search(request, queryset, form) for form in forms(search_term)]
+        found = [search(request, queryset, form) for form in names.forms(search_term)]
         return reduce(or_, [rows for rows, _doubled in found]), any(doubled for _rows, doubled in found)
 
 
@@ -158,42 +170,53 @@ class StrictAdmin(SelectedAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return StrictChangeList
 
-    def get_autocomplete_fields(self, request: HttpRequest) -> Any:
+    def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
         """Return those of `autocompletes` whose model has an admin that searches: a project's user model may have
         none."""
-        models: dict[str, Any] = {name: self.opts.get_field(name).related_model for name in self.autocompletes}
+        models = {name: self.opts.get_field(name).related_model for name in self.autocompletes}
         site = self.admin_site
         return [
             name
             for name, model in models.items()
-            if site.is_registered(model) and site.get_model_admin(model).get_search_fields(request)
+            if model and site.is_registered(model) and site.get_model_admin(model).get_search_fields(request)
         ]
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         """Set the title. Django's "Select ... to change" is wrong for read-only rows."""
         title = {"title": str(self.opts.verbose_name_plural).capitalize()}
         return super().changelist_view(request, title | (extra_context or {}))
 
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Context,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
         """Offer only the actions that are possible for this row."""
-        if (form := context.get("action_form")) is not None:
-            choices = form.fields["action"].choices
-            form.fields["action"].choices = [each for each in choices if self.can_act(each[0], kwargs["obj"])]
-        return super().render_change_form(request, context, *args, **kwargs)
+        if isinstance(form := context.get("action_form"), forms.Form):
+            field = cast("forms.ChoiceField", form.fields["action"])
+            offered = cast("list[tuple[str, str]]", field.choices)
+            field.choices = [each for each in offered if self.can_act(each[0], obj)]
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def can_act(self, action: str, row: Any) -> bool:
         """Return whether the action is possible in the row's current state."""
         return True
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_dbfield(self, db_field: Column, request: HttpRequest, **kwargs: object) -> forms.Field | None:
         """Remove the links to change and delete the related object. One wrong click there would change another row."""
-        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             for act in ("add", "change", "delete", "view"):
                 setattr(field.widget, f"can_{act}_related", False)
         return field
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: object) -> Any:
+    def formfield_for_foreignkey(
+        self, db_field: "ForeignKey[Model, Model]", request: HttpRequest, **kwargs: object
+    ) -> "forms.ModelChoiceField[Model] | None":
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs.setdefault("widget", Autocomplete(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)

@@ -1,13 +1,15 @@
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.urls import path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
@@ -16,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.admin.confirmation import Question, run_on_each
 from ledgerkit.admin.history import ChangesMixin
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
+from ledgerkit.admin.types import Context
 from ledgerkit.db.exceptions import StaleObject
 from workflows.exceptions import HasHistory
 from workflows.models import Edge, Node, NodeType, Workflow
@@ -44,15 +47,17 @@ class TrashFilter(ConstantFilter):
     parameter_name = "state"
     offered = (("deleted", _("In the trash")), ("all", _("All, with the trash")))
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.alive() if self.value() is None else super().queryset(request, queryset)
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Model]:
+        rows: QuerySet[Model] = queryset.alive() if self.value() is None else super().queryset(request, queryset)
+        return rows
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> Any:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset if value == "all" else queryset.exclude(deleted_at=None)
 
-    def choices(self, changelist: Any) -> Any:
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, object]]:  # type: ignore[override]  # as a dict it may get another title
         default, *others = super().choices(changelist)
-        return [{**default, "display": _("In use")}, *others]
+        yield {**default, "display": _("In use")}
+        yield from map(dict, others)
 
 
 class ActiveFilter(ConstantFilter):
@@ -60,14 +65,14 @@ class ActiveFilter(ConstantFilter):
     parameter_name = "active"
     offered = (("yes", _("Yes")), ("no", _("No")))
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> object:
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(is_active=value == "yes")
 
 
 class PagesChangeList(StrictChangeList):
     """Link a workflow's name to its page of runs instead of the form, if the user may see runs."""
 
-    def url_for_result(self, result: Any) -> str:
+    def url_for_result(self, result: Model) -> str:
         return reverse("admin:workflows_workflow_page", args=[result.pk])
 
 
@@ -93,17 +98,18 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     actions = ("move_to_trash", "restore", "delete_selected")
     page_view: Callable[..., HttpResponse] | None = None  # the page of a workflow's runs, set by the app that has them
 
-    def get_urls(self) -> list[Any]:
+    def get_urls(self) -> list[URLPattern]:
         if self.page_view is None:
             return super().get_urls()
         page = path("<uuid:pk>/", self.admin_site.admin_view(self.page_view), name="workflows_workflow_page")
         return [page, *super().get_urls()]
 
-    def get_queryset(self, request: HttpRequest) -> Any:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         rows: Any = super().get_queryset(request)
-        return rows.visible_to(request.user)
+        seen: QuerySet[Model] = rows.visible_to(request.user)
+        return seen
 
-    def get_changelist(self, request: HttpRequest, **kwargs: object) -> Any:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return PagesChangeList if _may_see_runs(request) else super().get_changelist(request, **kwargs)
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -128,7 +134,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             (None, {"fields": ("graph",), "classes": ("graph-field",)}),
         )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Workflow | None = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: Workflow | None = None) -> tuple[str, ...]:
         return () if _may_edit_graph(request) else ("graph",)
 
     @admin.display(description=_("graph"))
@@ -146,18 +152,32 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         form.refusal = getattr(request, "refusal", "")
         return form
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Context | None = None,
+    ) -> HttpResponse:
         """Render the form again, as it was typed, if another user saved a change between validation and saving."""
         if request.method == "POST" and "graph" in request.POST:
             request.POST = with_additions(request.POST)  # type: ignore[assignment]  # a QueryDict as well
         try:
-            return super().changeform_view(request, *args, **kwargs)
+            return super().changeform_view(request, object_id, form_url, extra_context)
         except (StaleObject, HasHistory, IntegrityError) as refusal:
             request.refusal = getattr(refusal, "sentence", BETWEEN)  # type: ignore[attr-defined]  # for get_form()
-        return super().changeform_view(request, *args, **kwargs)
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def render_change_form(self, request: HttpRequest, context: Any, *args: object, **kwargs: object) -> HttpResponse:
-        form = context["adminform"].form
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Context,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Workflow | None = None,
+    ) -> HttpResponse:
+        form = cast("WorkflowForm", cast("helpers.AdminForm", context["adminform"]).form)
         added = {name: request.POST.get(name, "") for name in ADDED}
         context |= {
             "shown_graph": form.graph_to_draw(),
@@ -165,9 +185,9 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             "added": added,
             "node_types": NodeType.choices,
         }
-        return super().render_change_form(request, context, *args, **kwargs)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def save_model(self, request: HttpRequest, obj: Workflow, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Workflow, form: WorkflowForm, change: bool) -> None:
         """Save only a form that changes something, so that the version is kept otherwise."""
         if change and not form.changes:
             return
@@ -192,9 +212,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             else self.response_post_save_change(request, obj)
         )
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
         try:
             return super().delete_view(request, object_id, extra_context)
         except HasHistory as refusal:
@@ -240,7 +258,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         return self._each(request, question, Workflow.delete, done)
 
     def _each(
-        self, request: HttpRequest, question: Question, act: Callable[[Workflow], Any], done: str
+        self, request: HttpRequest, question: Question, act: Callable[[Workflow], object], done: str
     ) -> HttpResponse | None:
         return run_on_each(self, request, question, lambda row: self._did(request, row, act), done)
 
@@ -257,8 +275,8 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
             return False
         return True
 
-    def _redirect_with_error(self, request: HttpRequest, sentence: Any, path: str = "") -> HttpResponse:
-        self.message_user(request, sentence, messages.ERROR)
+    def _redirect_with_error(self, request: HttpRequest, sentence: object, path: str = "") -> HttpResponse:
+        self.message_user(request, str(sentence), messages.ERROR)
         return HttpResponseRedirect(path or request.get_full_path())
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
 from executions.admin.pagination import FIND, NEWER, OLDER
-from executions.admin.types import JSON
+from executions.admin.types import JSON, Runs
 from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowExecution
 from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
@@ -90,7 +90,7 @@ class WorkflowFilter(ConstantFilter):
     parameter_name = "workflow"
     template = "admin/executions/workflow_filter.html"
 
-    def __init__(self, request: HttpRequest, params: JSON, model: Any, model_admin: ModelAdmin) -> None:
+    def __init__(self, request: HttpRequest, params: JSON, model: type[Model], model_admin: ModelAdmin) -> None:
         self.kept = [(name, value) for name, value in request.GET.items() if name not in {FIND, OLDER, NEWER}]
         self.find = json_validation.to_storable_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
         super().__init__(request, params, model, model_admin)
@@ -141,7 +141,7 @@ class RunFieldFilter(ConstantFilter):
     # Parameters of other filters that narrow the runs, with the field of the run.
     NARROWING: ClassVar[dict[str, str]] = {"workflow": "workflow", "workflow_execution": "pk"}
     shown: ClassVar[int]
-    runs: Any = None
+    runs: Runs | None = None
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         given = {name: parse_uuid(self.request.GET.get(name)) for name in self.NARROWING}

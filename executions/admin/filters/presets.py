@@ -1,7 +1,6 @@
 """Presets of the list of runs: named sets of filters, shown as links."""
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
@@ -9,12 +8,13 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin.pagination import NEWER, OLDER
+from ledgerkit.admin.types import StrOrPromise
 
 VIEW = "view"  # parameter: the id of a saved view
 # The unfiltered list. Without parameters the list redirects to the user's default saved view, if there is one.
 EVERYTHING = {VIEW: "all"}
 
-PRESETS: tuple[tuple[object, dict[str, str]], ...] = (
+PRESETS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
     (_("All"), EVERYTHING),
     (_("Failed today"), {"status": "failed", "ended": "today"}),
     (_("Completed with failed nodes"), {"status": "completed", "has_failed_nodes": "true"}),
@@ -27,7 +27,7 @@ PRESETS: tuple[tuple[object, dict[str, str]], ...] = (
 
 @dataclass(frozen=True)
 class Preset:
-    title: Any
+    title: StrOrPromise
     address: str
     is_chosen: bool
 

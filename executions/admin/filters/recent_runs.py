@@ -1,7 +1,6 @@
 """Newest runs of a workflow, as its page shows them, and the filter that selects the same runs in a list."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -57,7 +56,7 @@ class NewestRunsFilter(LinkedFilter):
 
     title = gettext_lazy("newest executions of a workflow")
     parameter_name = "newest_runs"
-    runs: Any = None
+    runs: Runs | None = None
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         if (value := self.value()) is None:

@@ -1,23 +1,23 @@
 """Validation of a list's query parameters: each must belong to a filter, with a value that the filter accepts."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import cast
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR, SEARCH_VAR
 from django.http import HttpRequest
 
 from executions.admin.pagination import FIND, NEWER, OLDER
-from ledgerkit.admin.lists import ModelAdmin
+from ledgerkit.admin.lists import ConstantFilter, ModelAdmin
 
 from .presets import VIEW
 
 OTHERS = {*IGNORED_PARAMS, SEARCH_VAR, PAGE_VAR, ERROR_FLAG, OLDER, NEWER, FIND, VIEW}  # parameters that are no filters
 
 
-def invalid_parameters(model_admin: Any, request: HttpRequest, given: Mapping[str, str]) -> list[str]:
+def invalid_parameters(model_admin: ModelAdmin, request: HttpRequest, given: Mapping[str, str]) -> list[str]:
     """Return the names of the parameters that the list rejects, each tried on its own against an empty queryset."""
-    filters = {name: each for each in model_admin.list_filter for name in each.parameters()}
+    filters = {name: each for each in _filters(model_admin) for name in each.parameters()}
     return [
         name
         for name, value in given.items()
@@ -26,16 +26,22 @@ def invalid_parameters(model_admin: Any, request: HttpRequest, given: Mapping[st
     ]
 
 
-def describe(model_admin: Any, names: Iterable[str]) -> list[str]:
+def describe(model_admin: ModelAdmin, names: Iterable[str]) -> list[str]:
     """Return the titles of the filters with these parameters; an unknown parameter keeps its name."""
-    titles = {name: str(each.title) for each in model_admin.list_filter for name in each.parameters()}
+    titles = {name: str(each.title) for each in _filters(model_admin) for name in each.parameters()}
     return [titles.get(name, name) for name in names]
 
 
-def _accepts(list_filter: Any, model_admin: ModelAdmin, request: HttpRequest, name: str, value: str) -> bool:
+def _filters(model_admin: ModelAdmin) -> Iterable[type[ConstantFilter]]:
+    return cast("Iterable[type[ConstantFilter]]", model_admin.list_filter)  # those of StrictAdmin are no others
+
+
+def _accepts(
+    list_filter: type[ConstantFilter], model_admin: ModelAdmin, request: HttpRequest, name: str, value: str
+) -> bool:
     try:
         list_filter(request, {name: [value]}, model_admin.model, model_admin).queryset(
-            request, model_admin.model.objects.none()
+            request, model_admin.model._default_manager.none()
         )
     except IncorrectLookupParameters:
         return False

@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from executions.admin import formatting
 from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.base import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
-from executions.admin.formatting import StrOrPromise
-from executions.admin.types import User
+from executions.admin.types import Context, User
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.querysets import can_see, can_see_nodes_and_logs
+from executions.querysets import ExecutionLogQuerySet, can_see, can_see_nodes_and_logs
 from executions.states import LogLevel
+from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.models import parse_uuid
 
 LINES = 100  # of the log on the page of a run or of a node execution
@@ -24,7 +24,7 @@ MESSAGE = 4_000
 COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node_name")
 
 
-def newest_lines(lines: Any) -> list[ExecutionLog]:
+def newest_lines(lines: ExecutionLogQuerySet) -> list[ExecutionLog]:
     """Return the newest LINES of `lines`, oldest first, with the attributes that _log_rows.html reads."""
     rows = lines.select_related("node_execution").only(*COLUMNS)
     shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
@@ -77,17 +77,21 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
     keyset = ("timestamp", "id")
     columns = (*COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
 
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(text=formatting.first_characters("message", formatting.LINE))
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        text = formatting.first_characters("message", formatting.LINE)
+        rows: QuerySet[Model] = super().get_queryset(request).annotate(text=text)
+        return rows
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
         if not search_term.strip():
             return queryset, False
         pk = parse_uuid(search_term.strip())
         found = Q(pk=pk) | Q(workflow_execution=pk) | Q(node_execution=pk)
         return queryset.filter(found) if pk else queryset.none(), False
 
-    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: ExecutionLog) -> Context:
         payloads, others = formatting.payloads(
             row, "data", whole=formatting.first_characters("message", formatting.LIMIT)
         )

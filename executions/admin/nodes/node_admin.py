@@ -19,11 +19,11 @@ from executions.admin.filters.base import (
     StatusFilter,
 )
 from executions.admin.filters.recent_runs import NewestRunsFilter
-from executions.admin.formatting import StrOrPromise
 from executions.admin.logs import log_admin
 from executions.admin.runs import earlier_attempts
 from executions.admin.types import Context, User
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt, WorkflowExecution
+from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.models import parse_uuid
 
 SHOWN = 1_000  # node executions on a run's page
@@ -160,7 +160,9 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         "workflow_execution__trigger_type",
     )
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
         if not search_term.strip():
             return queryset, False
         pk = parse_uuid(search_term.strip())
@@ -169,5 +171,5 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
     def present_rows(self, request: HttpRequest, rows: Sequence[NodeExecution]) -> Sequence[NodeRow]:
         return [NodeRow(row, shows_run(request, row), formatting.duration_text(row)) for row in rows]
 
-    def page_context(self, request: HttpRequest, row: Any) -> dict[str, object]:
+    def page_context(self, request: HttpRequest, row: NodeExecution) -> Context:
         return node_details(request.user, row) | {"shows_run": shows_run(request, row)}

@@ -1,11 +1,10 @@
 """The list of runs. The URL without parameters may redirect to a saved view, so every link has at least one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import F, Model, Value
+from django.db.models import F, Model, QuerySet, Value
 from django.http import HttpRequest
 
 from executions.admin.filters.presets import EVERYTHING, VIEW
@@ -30,15 +29,15 @@ def part_of(request: HttpRequest) -> str | None:
 
 
 class RunChangeList(KeysetChangeList):
-    def get_filters_params(self, params: Any = None) -> JSON:
+    def get_filters_params(self, params: JSON | None = None) -> JSON:
         return {name: value for name, value in super().get_filters_params(params).items() if name != VIEW}
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: object = None) -> Any:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Model]:
         rows = super().get_queryset(request, exclude_parameters)
         self.clear_all_filters_qs = ALL
         return rows
 
-    def _first(self, rows: Any, order: Sequence[str]) -> list[Model]:
+    def _first(self, rows: QuerySet[Model], order: Sequence[str]) -> list[Model]:
         """Return the first rows. A search that many recent runs match follows the list's order. One that only old runs
         match would scan all runs in that order: sorted by an expression without an index, the rows come from the index
         on metadata instead."""
@@ -53,6 +52,8 @@ class RunChangeList(KeysetChangeList):
             by_moment = rows.order_by(moment.desc() if time.startswith("-") else moment.asc(), *others)
             return super()._first(by_moment, order)
 
-    def get_query_string(self, new_params: Any = None, remove: object = None) -> str:
+    def get_query_string(
+        self, new_params: Mapping[str, object] | None = None, remove: Iterable[str] | None = None
+    ) -> str:
         found = super().get_query_string(new_params, remove)
         return ALL if found == "?" else found

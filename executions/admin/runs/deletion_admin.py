@@ -1,6 +1,6 @@
 """List of deleted runs: who deleted them, through which interface, when and why. Read-only for everybody."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters.base import PeriodFilter
-from executions.admin.formatting import StrOrPromise
 from executions.models import Deletion
+from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.models import parse_uuid
 
 
@@ -39,7 +39,9 @@ class DeletionAdmin(ReadOnlyAdmin):
         "through", "reason", "request_id",
     )  # fmt: skip
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
         if not (term := search_term.strip()):
             return queryset, False
         return queryset.filter(workflow_execution_id=parse_uuid(term)), False

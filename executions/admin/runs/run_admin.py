@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
@@ -7,16 +7,16 @@ from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy
 
 from executions.admin import formatting, list_cells, logs
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters import presets, run_filters
-from executions.admin.formatting import StrOrPromise
 from executions.admin.monitor.front_page import front_page
 from executions.admin.types import Context
 from executions.models import WorkflowExecution
+from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.models import parse_uuid
 
 from . import changelist, history, id_search, run_page, run_stream, saved_views
@@ -58,12 +58,13 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         "workflow__owner",
     )
 
-    def get_queryset(self, request: HttpRequest) -> Any:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         shown = {
             "tag_list": F("metadata__tags"),
             "error": formatting.first_characters("error_message", formatting.LINE),
         }
-        return super().get_queryset(request).annotate(**shown)
+        rows: QuerySet[Model] = super().get_queryset(request).annotate(**shown)
+        return rows
 
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         """Render the list; with `?part=rows` only the table, which the list's script replaces."""
@@ -79,10 +80,10 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         response.context_data |= saved_views.visible_views(request)  # type: ignore[operator]  # it is a dict
         return response
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return changelist.RunChangeList
 
-    def get_urls(self) -> list[Any]:
+    def get_urls(self) -> list[URLPattern]:
         stream = path(
             "<uuid:pk>/stream/", self.admin_site.admin_view(run_stream.run_stream_view), name="executions_stream"
         )
@@ -97,13 +98,15 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     def deleted_row_context(self, request: HttpRequest, id: str) -> Context:
         return {"deletion": id_search.find_deletion(self.admin_site, request, id)}
 
-    def invalid_filter_response(self, request: HttpRequest, **more: Any) -> HttpResponse:
+    def invalid_filter_response(self, request: HttpRequest, **more: object) -> HttpResponse:
         return super().invalid_filter_response(request, view=saved_views.current_view(request))
 
     def present_rows(self, request: HttpRequest, rows: Sequence[WorkflowExecution]) -> Sequence[RunRow]:
         return present_runs(request.user, rows)
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
         if not (term := search_term.strip()):
             return queryset, False
         # Part of the same query as the filters, so that nothing is cut before them. A rare value is found by the index
@@ -111,12 +114,20 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         named = id_search.by_correlation_id_or_tag(term) | id_search.by_workflow_name(term)
         return queryset.filter(named | Q(pk=parse_uuid(term))), False
 
-    def render_change_form(self, request: HttpRequest, context: Context, *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Context,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: WorkflowExecution | None = None,
+    ) -> HttpResponse:
         """Render the page; with `?part=...` only that part, which the page's script replaces."""
-        if (part := request.GET.get("part")) in PARTS:
-            parts = run_page.part_context(request, kwargs["obj"])
-            return TemplateResponse(request, PARTS[part], {"run": kwargs["obj"], **parts})
-        return super().render_change_form(request, context, *args, **kwargs)
+        if (part := request.GET.get("part")) in PARTS and obj:
+            parts = run_page.part_context(request, obj)
+            return TemplateResponse(request, PARTS[part], {"run": obj, **parts})
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def page_context(self, request: HttpRequest, row: WorkflowExecution) -> Context:
         entries, more = history.newest_entries(row, request.user)

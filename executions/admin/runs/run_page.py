@@ -1,6 +1,6 @@
 """Context of a run's page. Each part takes few queries, whatever the number of nodes and lines."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models.fields.json import KT
@@ -33,17 +33,18 @@ NAMED = {
 def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     error = formatting.first_characters("error_message", formatting.LIMIT)
     payloads, others = formatting.payloads(run, *PAYLOADS, error=error, **NAMED)
+    attempts = earlier_attempts.newest_attempts(run.attempts)
     shown = {
         "stream": run_stream.stream_url(run, "rows"),
         "run": earlier_attempts.with_duration(run),
         "payloads": payloads,
-        "attempts": earlier_attempts.newest_attempts(run.attempts),
+        "attempts": attempts,
         "lines": _lines(request, run),
         "lines_shown": log_admin.LINES,
         "statuses": [(status, graph_chart.SHAPES[status], word) for status, word in ExecutionStatus.choices],
     }
     asked = part_context(request, run)
-    of_nodes = _nodes(request, run, shown["attempts"], asked["chosen_id"])
+    of_nodes = _nodes(request, run, attempts, cast("UUID | None", asked["chosen_id"]))
     return others | shown | asked | of_nodes | _related_runs(request, run, others)
 
 
@@ -56,7 +57,7 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     comparison = compare.compare_with(request.user, run, then) if then and compares else None
     return {
         "chosen": chosen,
-        "chosen_id": chosen and chosen["node"].pk,
+        "chosen_id": chosen and cast("NodeExecution", chosen["node"]).pk,
         "asked": asked,
         "then": then,
         "slower": compare.describe_change(_slower(run, then)) if then else None,
