@@ -5,6 +5,7 @@ import os
 import signal
 from typing import Any
 
+from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQLWrapper
 
 from local_postgres.client import DatabaseClient
@@ -17,12 +18,14 @@ class DatabaseWrapper(PostgreSQLWrapper):
     creation_class = DatabaseCreation
 
     def get_connection_params(self) -> dict[str, object]:
+        _used.add(self.alias)
         ensure(self.settings_dict)
         params: dict[str, Any] = super().get_connection_params()
         return params
 
 
 _owner = os.getpid()
+_used: set[str] = set()  # aliases that were connected to, each with a pool if the settings say so
 
 
 @atexit.register
@@ -31,6 +34,7 @@ def _leave() -> None:
     for each in (signal.SIGINT, signal.SIGTERM):  # a second signal must not interrupt the stop
         signal.signal(each, signal.SIG_IGN)
     if os.getpid() == _owner:  # a forked child holds sockets of the parent
-        for pool in PostgreSQLWrapper._connection_pools.values():  # type: ignore[attr-defined] # the stubs lack it
-            pool.close()
+        for connection in connections.all():
+            if connection.alias in _used and isinstance(connection, DatabaseWrapper):
+                connection.close_pool()
     leave_all()

@@ -1,3 +1,4 @@
+import psycopg
 from django.db.backends.postgresql.creation import DatabaseCreation as PostgreSQLCreation
 
 from local_postgres.server import allow_tests
@@ -10,14 +11,24 @@ WHERE datname = %s AND usename = current_user AND pid <> pg_backend_pid()
 
 
 class DatabaseCreation(PostgreSQLCreation):
-    def _execute_create_test_db(self, cursor: object, parameters: object, keepdb: bool = False) -> None:
-        """Prepare the role before the test database is created. Django has no public hook for it."""
+    def create_test_db(
+        self, verbosity: int = 1, autoclobber: bool = False, serialize: bool | None = None, keepdb: bool = False
+    ) -> str:
+        """Create a test database, which the application's role may not do outside of tests."""
         allow_tests(self.connection.settings_dict)
-        super()._execute_create_test_db(cursor, parameters, keepdb)  # type: ignore[misc]  # the stubs lack it
+        return super().create_test_db(verbosity, autoclobber, serialize, keepdb)
 
-    def _destroy_test_db(self, test_database_name: str, verbosity: int) -> None:
-        """Terminate other connections first: a thread of a test may have left one open."""
-        self.connection.close_pool()
-        with self._nodb_cursor() as cursor:  # type: ignore[attr-defined] # the stubs lack it
-            cursor.execute(TERMINATE, [test_database_name])
-            cursor.execute(f"DROP DATABASE IF EXISTS {self.connection.ops.quote_name(test_database_name)}")
+    def destroy_test_db(
+        self,
+        old_database_name: str | None = None,
+        verbosity: int = 1,
+        keepdb: bool = False,
+        suffix: str | None = None,
+    ) -> None:
+        """Destroy a test database, also if a thread of a test died without closing its connection."""
+        if not keepdb:
+            self.connection.close_pool()
+            settings = self.get_test_db_clone_settings(suffix) if suffix else self.connection.settings_dict
+            with psycopg.connect(**self.connection.get_connection_params()) as session:
+                session.execute(TERMINATE, [settings["NAME"]])
+        super().destroy_test_db(old_database_name, verbosity, keepdb, suffix)

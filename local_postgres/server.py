@@ -68,6 +68,7 @@ def allow_tests(settings: dict[str, Any]) -> None:
     """Prepare the server for the databases of a test suite, if these database settings are those of the embedded
     one."""
     if embedded := settings.get("EMBEDDED"):
+        ensure(settings | {"NAME": None})
         _servers[embedded["data_dir"]].cluster.allow_tests()
 
 
