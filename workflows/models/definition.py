@@ -1,6 +1,6 @@
-"""Definitions: Workflow, Node, Edge, and the immutable Graph that runs refer to. A saved graph is always a DAG."""
+"""The definition of a workflow: Workflow, Node and Edge. A saved graph is always a DAG."""
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -13,18 +13,14 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.fields import NameField
-from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model, VersionedModel, json_value, uuid7
+from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model, VersionedModel, json_value
+from workflows import graph, retry_config
+from workflows.exceptions import CyclicGraph, HasHistory
+from workflows.fields import DefinitionField, SchemaField
+from workflows.querysets import NodeQuerySet, WorkflowQuerySet
+from workflows.retry_config import default_retry_config, retries_in
 
-from . import graph, retry_config
-from .exceptions import CyclicGraph, HasHistory
-from .fields import DefinitionField, SchemaField
-from .history import DefinitionChange
-from .querysets import NodeQuerySet, WorkflowQuerySet
-from .retry_config import default_retry_config, retries_in
-
-__all__ = [
-    "DefinitionChange", "Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config", "retries_in", "uuid7",
-]  # fmt: skip
+from .graph import Graph
 
 MAX_NAME = 255
 
@@ -99,7 +95,7 @@ class Workflow(AuditedModel, VersionedModel):
         nodes = self.nodes.current().values_list("id", flat=True)
         return graph.levels(nodes, self.edges.values_list("source_node_id", "target_node_id"))
 
-    def graph_now(self) -> "Graph":
+    def graph_now(self) -> Graph:
         """Return the current graph, not stored."""
         nodes, edges = self.nodes.current().values(*Graph.NODE), self.edges.values(*Graph.EDGE)
         return Graph(workflow=self, nodes=[*map(Graph.to_json, nodes)], edges=[*map(Graph.to_json, edges)])
@@ -254,53 +250,6 @@ class Edge(AuditedModel, UUID7Model):
             graph.check_acyclic(names.values(), [(names[a], names[b]) for a, b in pairs])
         except CyclicGraph as error:
             raise ValidationError(error.sentence, code="cycle") from error
-
-
-class Graph(UUID7Model):
-    """An immutable copy of a graph, shared by the runs that were created with it. The database stores it with the run
-    (`graph_of()` in sql/graphs.sql), so that runs inserted in any way have one."""
-
-    NODE: ClassVar = ("id", "name", "node_type", "position_x", "position_y")
-    EDGE: ClassVar = (
-        "source_node", "target_node", "source_handle", "target_handle", "condition", "priority", "label",
-    )  # fmt: skip
-
-    workflow = models.ForeignKey(
-        Workflow, on_delete=models.DB_CASCADE, related_name="graphs", verbose_name=_("workflow"), db_index=False
-    )
-    nodes = models.JSONField(_("nodes"), default=list, db_default=json_value([]))  # dicts of NODE, ids as text
-    edges = models.JSONField(_("edges"), default=list, db_default=json_value([]))  # dicts of EDGE
-    is_current = models.BooleanField(_("current"), default=False, db_default=False)
-    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
-
-    class Meta:
-        db_table = "graphs"
-        verbose_name = _("graph")
-        verbose_name_plural = _("graphs")
-        default_permissions = ()
-        ordering = ["workflow_id", "id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["workflow"], condition=Q(is_current=True), name="one_current_graph_per_workflow"
-            )
-        ]
-        indexes = [models.Index(fields=["workflow"], name="idx_graphs_workflow")]
-
-    def __str__(self) -> str:
-        return f"{self.workflow} · {self.id}"
-
-    @property
-    def pairs(self) -> list[tuple[UUID, UUID]]:
-        return [(UUID(edge["source_node"]), UUID(edge["target_node"])) for edge in self.edges]
-
-    def levels(self) -> dict[UUID, int]:
-        """Return the topological level of each node by its id."""
-        return graph.levels([UUID(node["id"]) for node in self.nodes], self.pairs)
-
-    @staticmethod
-    def to_json(values: dict[str, object]) -> dict[str, Any]:
-        """Return the values of a node or edge as stored in `nodes` and `edges`."""
-        return {name: str(value) if isinstance(value, UUID) else value for name, value in values.items()}
 
 
 def _copy_of(name: str) -> str:
