@@ -1,7 +1,7 @@
 """The actor (ledgerkit.db.audit) of a change to runs, passed to the triggers that write the history."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from ledgerkit.db.audit import Actor, Through, act_as, current, set_actor
 
 __all__ = ["Actor", "Through", "act_as", "audit_note", "current", "note", "set_actor"]
+
+type Execute = Callable[[str, Sequence[object] | None, bool, dict[str, Any]], object]
 
 NOTE = "SELECT ledger_noted(now(), %s)"
 
@@ -28,7 +30,9 @@ def audit_note(note: str, using: str | None = None) -> Iterator[None]:
     """Send the note before each statement inside the block, in the same round trip. It holds until the transaction
     ends."""
 
-    def with_note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> object:
+    def with_note(
+        execute: Execute, sql: str, params: Sequence[object] | None, many: bool, context: dict[str, Any]
+    ) -> object:
         if params is None:  # the statement of a savepoint
             return execute(sql, params, many, context)
         # With server-side binding a call may contain only one statement.

@@ -4,10 +4,9 @@ Everything stored still passes masking.mask(). It finds here which values were m
 and masks again only if the run has learnt more secrets since.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
 
 from .secrets import Scrubber
 
@@ -20,12 +19,12 @@ class MaskedBody:
     scrubber: Scrubber
     found: frozenset[str]
     texts: Mapping[str, str]
-    documents: Mapping[int, tuple[Any, object]]
+    documents: Mapping[int, tuple[object, object]]
 
     def holds(self, value: object) -> bool:
         return value in self.texts if isinstance(value, str) else id(value) in self.documents
 
-    def sent(self, value: Any) -> object:
+    def sent(self, value: object) -> object:
         return self.texts[value] if isinstance(value, str) else self.documents[id(value)][1]
 
 
@@ -36,20 +35,20 @@ def forget() -> None:
     _masked.set(None)
 
 
-def remember(sent: object, body: Any, scrubber: Scrubber, found: frozenset[str]) -> None:
+def remember(sent: object, body: object, scrubber: Scrubber, found: frozenset[str]) -> None:
     """Keep for this request that `body` is `sent` masked with `scrubber`. `found` are the secrets that it contained."""
     texts: dict[str, str] = {}
     documents: dict[int, tuple[object, object]] = {}
     for before, item in zip(_items(sent), _items(body), strict=True):
         for value, clean in zip(before.values(), item.values(), strict=True):
             if isinstance(clean, str):
-                texts[clean] = value
+                texts[clean] = str(value)
             else:
                 documents[id(clean)] = (clean, value)
     _masked.set(MaskedBody(scrubber, found, texts, documents))
 
 
-def _items(body: object) -> list[dict[str, Any]]:
+def _items(body: object) -> list[dict[str, object]]:
     return [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, dict)]
 
 
@@ -67,7 +66,7 @@ def is_any() -> bool:
     return _masked.get() is not None
 
 
-def found_in(values: Any) -> frozenset[str]:
+def found_in(values: Iterable[object]) -> frozenset[str]:
     """Return the secrets found in the request body, if one of the values is part of it."""
     masked = _masked.get()
     if masked is None or not masked.found:

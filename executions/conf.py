@@ -4,7 +4,6 @@ import hashlib
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from typing import Any
 
 from django.conf import settings
 from django.core import checks
@@ -19,10 +18,10 @@ FERNET_KEY = re.compile("[A-Za-z0-9_-]{43}=")
 class FernetKeys(Setting[Sequence[str]]):
     """A list of keys in the format of `Fernet.generate_key()`."""
 
-    def fault(self, value: Any) -> str:
-        if super().fault(value) or not all(isinstance(key, str) and FERNET_KEY.fullmatch(key) for key in value):
-            return "must be a list of Fernet keys"
-        return ""
+    def fault(self, value: object) -> str:
+        keys = value if isinstance(value, list | tuple) else [None]
+        is_right = all(isinstance(key, str) and FERNET_KEY.fullmatch(key) for key in keys)
+        return "" if is_right else "must be a list of Fernet keys"
 
 
 class ExecutionsSettings(AppSettings):
@@ -40,7 +39,7 @@ class ExecutionsSettings(AppSettings):
     STREAMS_PER_USER = Number(20, least=1)
     STREAMS = Number(500, least=1)
     # Connection parameters, as in DATABASES, of the LISTEN connection, if "default" goes through a pooler.
-    LISTENER_DATABASE = Setting[dict[str, Any]]({})
+    LISTENER_DATABASE = Setting[dict[str, object]]({})
     # Keys that encrypt the secrets of runs: the first encrypts, each of them decrypts.
     SECRETS_KEYS = FernetKeys([])
     # Maximum of secrets of one run, and of characters of one secret and of all. Every text is searched for all.
@@ -67,7 +66,7 @@ def fernet_key_from(text: str | bytes) -> str:
     return urlsafe_b64encode(hashlib.sha256(b"executions secrets " + force_bytes(text)).digest()).decode()
 
 
-def check_middleware(**_kwargs: Any) -> list[checks.CheckMessage]:
+def check_middleware(**_kwargs: object) -> list[checks.CheckMessage]:
     if ACTOR in settings.MIDDLEWARE:
         return []
     return [checks.Warning(f"{ACTOR} is not in MIDDLEWARE: the admin's changes name no user.", id="executions.W002")]

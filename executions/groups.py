@@ -1,11 +1,11 @@
 """Groups of users that `migrate` creates once. An administrator may change, rename or delete them."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.management import create_permissions
 from django.db import router
+from django.db.migrations import Migration
 from django.utils.translation import gettext_noop
 
 MIGRATION = ("executions", "0024_permissions")  # the groups are created when this migration runs
@@ -19,7 +19,7 @@ VIEWERS, OPERATORS, ADMINISTRATORS = (
 )
 
 
-def after_migrate(*, using: str, plan: Iterable[tuple[Any, bool]] = (), **_kwargs: object) -> None:
+def after_migrate(*, using: str, plan: Iterable[tuple[Migration, bool]] = (), **_kwargs: object) -> None:
     """Create the groups when the migration is applied. Receiver of post_migrate."""
     if (*MIGRATION, False) in {(migration.app_label, migration.name, undone) for migration, undone in plan}:
         create(using)

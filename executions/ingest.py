@@ -1,12 +1,12 @@
 """Bulk inserts by COPY. Each call is one transaction: all of its rows are stored, or none."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import to_json
+from ledgerkit.db.models import Column
 from ledgerkit.db.timeouts import no_limit
 
 from . import partitions
@@ -32,7 +32,7 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
     that were made up, or made clear of secrets by `masking.mask_rows`. Of what verbs and serializers refuse, only what
     the database refuses too is refused here. The partitions of log lines have to be there (`partitions.ensure`).
     """
-    columns: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]  # no field of these models is a reverse relation
+    columns: list[Column] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]  # no field of these models is a reverse relation
     documents = [index for index, field in enumerate(columns) if isinstance(field, models.JSONField)]
     connection = connections[using]
     table, *names = map(connection.ops.quote_name, [model._meta.db_table, *(str(field.column) for field in columns)])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
@@ -11,6 +12,9 @@ from ledgerkit.db.models import uuid7
 from . import secret_patterns
 from .audit import Through, act_as
 from .encryption import extra_keys
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser
 
 HEADER = "X-Request-ID"
 SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,200}")
@@ -27,7 +31,7 @@ class ActorMiddleware:
         header = request.headers.get(HEADER, "")
         given = header if SANE.fullmatch(header) and secret_patterns.is_clear(header, extra_keys()) else ""
         request_id = given or str(uuid7())
-        user = SimpleLazyObject(lambda: request.user)
+        user = cast("AbstractUser", SimpleLazyObject(lambda: request.user))
         with act_as(through=Through.ADMIN, user=user, request_id=request_id, given_id=given, name=""):
             response = self.get_response(request)
         response[HEADER] = request_id

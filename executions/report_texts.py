@@ -5,7 +5,6 @@ a secret would not be found."""
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from django.db.models import Case, Model, Value, When
 
@@ -31,7 +30,7 @@ RAISED = re.compile(r"((?:[^\W\d]\w*\.)*[^\W\d_]\w*)(?::.*)?", re.ASCII)
 LONGEST_LINE = 1_000
 
 
-def visible(body: object) -> Any:
+def visible(body: object) -> object:
     """Make the reported texts of a parsed body storable, in place; in a list, those of each item. Return the body."""
     for item in body if isinstance(body, list) else [body]:
         if isinstance(item, dict):

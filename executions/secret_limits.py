@@ -7,8 +7,6 @@ from django.core.exceptions import ValidationError
 from executions.conf import executions_settings
 from workflows.secret_keys import hidden_in, hidden_items, should_mask
 
-from .secret_values import NESTED
-
 TOO_LONG = (
     "{place}: a secret has at most {most} characters (EXECUTIONS['SECRETS_MAX_LENGTH']), and this one has "
     "{size}: leave it out."
@@ -56,7 +54,7 @@ def _hidden_texts(
             yield from _hidden_texts(
                 item, extra, f"{place}.{str(key)[:100]}", hidden or key in more or should_mask(key, item, extra)
             )
-    elif isinstance(document, NESTED):
+    elif isinstance(document, list | tuple):
         places = hidden_items(document, extra)
         for index, item in enumerate(document):
             yield from _hidden_texts(item, extra, f"{place}[{index}]", hidden or index in places)

@@ -59,7 +59,7 @@ class Scrubber:
         self._clean: set[str] = set()
         self._shapes: set[bytes] = set()
         self._keys: dict[str, str] = {}
-        self._innocent: set[Any] = set()
+        self._innocent: set[object] = set()
 
     def text(self, text: str) -> str:
         """Return the text with a mask in place of each value. Overlapping values become one mask."""
@@ -159,7 +159,7 @@ class Scrubber:
         return value
 
     def _object(self, value: dict[object, object]) -> dict[object, object]:
-        clean: dict[Any, Any] = {}
+        clean: dict[object, object] = {}
         more = NO_KEYS if VALUES.isdisjoint(value) else hidden_in(value, self.named)
         taken: Taken = {}
         for key, item in value.items():
@@ -176,16 +176,18 @@ class Scrubber:
                 clean[name] = self._hidden(item) if hidden else self.document(item)
         return clean
 
-    def _is_innocent(self, key: Any) -> bool:
+    def _is_innocent(self, key: object) -> bool:
         """Return whether a key neither names nor contains a secret. Cached: keys are few, and are on every line."""
-        innocent = isinstance(key, str) and not names_secret(key, self.named) and self._key(key, {}) == key
+        if not isinstance(key, str):
+            return False
+        innocent = not names_secret(key, self.named) and self._key(key, {}) == key
         if innocent and len(self._innocent) < MANY and len(key) <= LONGEST_KEPT:
             self._innocent.add(key)
         return innocent
 
     def _hidden(self, value: object) -> object:
         if isinstance(value, dict):
-            clean: dict[Any, Any] = {}
+            clean: dict[object, object] = {}
             taken: Taken = {}
             for key, item in value.items():
                 clean[self._key(key, taken, clean, value)] = self._hidden(item)

@@ -77,7 +77,7 @@ def with_names(metadata: Any) -> object:
     return metadata | {"tags": [names.nfc(tag) if isinstance(tag, str) else tag for tag in tags]}
 
 
-def _faults_of_tags(field: str, value: dict[str, object]) -> list[Any]:
+def _faults_of_tags(field: str, value: dict[str, object]) -> list[str]:
     tags = value.get("tags") if field == "metadata" else None
     if not isinstance(tags, list):
         return []

@@ -3,7 +3,7 @@ key."""
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Self, overload
+from typing import Self, cast, overload
 
 from django.conf import settings
 from django.core import checks
@@ -29,7 +29,7 @@ class Setting[T]:
     def __get__(self, instance: "AppSettings | None", owner: type["AppSettings"]) -> Self | T:
         if instance is None:
             return self
-        value: T = instance.values.get(self.name, self.default)
+        value = cast("T", instance.values.get(self.name, self.default))  # check() reports a value of another type
         vars(instance)[self.name] = value
         return value
 
@@ -46,7 +46,7 @@ class Number(Setting[int]):
         super().__init__(default)
         self.least, self.most = least, most
 
-    def fault(self, value: Any) -> str:
+    def fault(self, value: object) -> str:
         if type(value) is int and self.least <= value <= self.most:
             return ""
         return f"must be a whole number from {self.least} to {self.most}"
@@ -75,12 +75,12 @@ class AppSettings:
                 vars(self).pop(name, None)
 
     @property
-    def values(self) -> Mapping[str, Any]:
-        values: Mapping[str, Any] = getattr(settings, self.name, {})
+    def values(self) -> Mapping[str, object]:
+        values: Mapping[str, object] = getattr(settings, self.name, {})
         return values
 
     @classmethod
-    def all_settings(cls) -> dict[str, Setting[Any]]:
+    def all_settings(cls) -> dict[str, Setting[object]]:
         return {name: setting for name, setting in vars(cls).items() if isinstance(setting, Setting)}
 
     def register_check(self) -> None:

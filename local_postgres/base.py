@@ -3,7 +3,6 @@
 import atexit
 import os
 import signal
-from typing import Any
 
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQLWrapper
@@ -20,7 +19,7 @@ class DatabaseWrapper(PostgreSQLWrapper):
     def get_connection_params(self) -> dict[str, object]:
         _used.add(self.alias)
         ensure(self.settings_dict)
-        params: dict[str, Any] = super().get_connection_params()
+        params: dict[str, object] = super().get_connection_params()
         return params
 
 

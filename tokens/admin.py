@@ -1,6 +1,6 @@
 from copy import deepcopy
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -16,12 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.admin.confirmation import Question, run_on_each
 from ledgerkit.admin.history import ChangesMixin
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
-from ledgerkit.admin.types import Context
+from ledgerkit.types import Context
 
 from . import bindings
 from .models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
     ModelForm = forms.ModelForm[Token]
 else:
     ModelForm = forms.ModelForm
@@ -112,7 +114,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         return obj is None and super().has_change_permission(request)
 
     def save_model(self, request: HttpRequest, obj: Token, form: TokenForm, change: bool) -> None:
-        user = obj.user if "user" in form.cleaned_data else request.user
+        user = obj.user if "user" in form.cleaned_data else cast("User", request.user)
         row, secret = Token.objects.issue(
             user=user, name=obj.name, scopes=obj.scopes, expires_at=obj.expires_at, bound_to=obj.bound_to
         )

@@ -2,7 +2,6 @@
 
 import os
 import re
-from typing import Any
 
 from ledgerkit.conf import AppSettings, Number, Setting, Text
 
@@ -12,7 +11,7 @@ RATE = re.compile("(10000|[1-9][0-9]{0,3})/(sec|min|hour|day)")
 class Rate(Text):
     """A rate such as "600/min", at most 10000, because each counted request is stored."""
 
-    def fault(self, value: Any) -> str:
+    def fault(self, value: object) -> str:
         if value is None or (isinstance(value, str) and RATE.fullmatch(value)):
             return ""
         return "must be like 600/min: 1 to 10000 per sec, min, hour or day"

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
@@ -21,6 +21,9 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db import names
 from ledgerkit.db.fields import NameField
 from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 NOTED_EVERY = timedelta(minutes=1)
 PREFIX = "ptl_"  # makes leaked tokens recognisable to secret scanners
@@ -65,7 +68,7 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
     def issue(
         self,
         *,
-        user: Any,
+        user: "User",
         name: str,
         scopes: list[str],
         expires_at: datetime | None = None,

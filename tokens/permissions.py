@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from .models import Token
 
 
-def limit_to_token(rows: QuerySet[Model], request: Request, path: str = "workflow_id") -> Any:
+def limit_to_token[Q: QuerySet[Model]](rows: Q, request: Request, path: str = "workflow_id") -> Q:
     """Filter `rows` by the workflows that the request's token is bound to, if any. `path` is the lookup of their id."""
     bound_to = request.auth.bound_to if isinstance(request.auth, Token) else []
     return rows.filter(**{f"{path}__in": bound_to}) if bound_to else rows

@@ -3,15 +3,17 @@ that a project keeps its own defaults and the API responds the same in each."""
 
 from collections.abc import Sequence
 from datetime import UTC
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
 from drf_spectacular.openapi import AutoSchema
-from rest_framework.authentication import SessionAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import BasePagination
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import APISettings
@@ -28,6 +30,10 @@ from .authentication import BearerAuthentication, TokenAuthentication
 from .permissions import ScopePermission
 from .throttling import ReadThrottle, WriteThrottle
 
+if TYPE_CHECKING:
+    from .models import Token
+
+
 SETTINGS = APISettings({"EXCEPTION_HANDLER": "ledgerkit.rest.problems.exception_handler"})
 
 
@@ -36,8 +42,12 @@ class LedgerNegotiation(DefaultContentNegotiation):
 
 
 class LedgerView(APIView):
-    authentication_classes: Sequence[Any] = [TokenAuthentication, BearerAuthentication, SessionAuthentication]
-    permission_classes: Sequence[Any] = [ScopePermission]
+    authentication_classes: Sequence[type[BaseAuthentication]] = [
+        TokenAuthentication,
+        BearerAuthentication,
+        SessionAuthentication,
+    ]
+    permission_classes: Sequence[type[BasePermission]] = [ScopePermission]
     throttle_classes: Sequence[type[BaseThrottle]] = [ReadThrottle, WriteThrottle]
     renderer_classes = [CompactJSONRenderer]
     parser_classes = [StorableJSONParser]
@@ -48,7 +58,7 @@ class LedgerView(APIView):
     settings = SETTINGS
     schema: Any = AutoSchema()
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         """Respond in English and in UTC, to be stored nowhere. Programs read `code`, and a `detail` ends in their
         logs."""
         with translation.override("en"), timezone.override(UTC), act_as(through=Through.API):
@@ -56,9 +66,9 @@ class LedgerView(APIView):
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 
-    def initial(self, request: Request, *args: Any, **kwargs: object) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
-        set_actor(user=request.user, token=request.auth)
+        set_actor(user=request.user, token=cast("Token | None", request.auth))
 
 
 class UnknownAddressView(LedgerView):
@@ -66,10 +76,10 @@ class UnknownAddressView(LedgerView):
 
     schema = None
 
-    def get(self, request: Request, **kwargs: Any) -> Response:
+    def get(self, request: Request | HttpRequest, **kwargs: object) -> Response:
         raise NotFound(UNKNOWN_ADDRESS)
 
     head = post = put = patch = delete = get
 
-    def options(self, request: Any, *args: object, **kwargs: Any) -> Response:
+    def options(self, request: HttpRequest, *args: object, **kwargs: object) -> Response:
         return self.get(request)

@@ -1,8 +1,6 @@
 """The audit history of workflows and tokens. Database triggers write it for every kind of change
 (sql/definition_changes.sql) and keep it immutable. It outlives the rows that it refers to."""
 
-from typing import Any
-
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -76,7 +74,7 @@ class DefinitionChange(AuditFields):
         return f"{self.get_act_display()}: {self.subject_name}"
 
     @classmethod
-    def of(cls, subject: Any) -> models.QuerySet["DefinitionChange"]:
+    def of(cls, subject: models.Model) -> models.QuerySet["DefinitionChange"]:
         """Return the changes of a workflow, with its nodes and edges, or of a token; newest first."""
         return cls._default_manager.filter(subject_id=subject.pk)
 

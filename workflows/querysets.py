@@ -36,7 +36,7 @@ class _GuardedDelete[M: models.Model](models.QuerySet[M]):
 IDS = "(jsonb_path_query(%(expressions)s, '$[*].id') #>> '{}')::uuid"  # of the nodes of a graph
 
 
-class WorkflowQuerySet(_GuardedDelete["Workflow"], AuditedQuerySet["Workflow"], VersionedQuerySet["Workflow"]):  # type: ignore[override]  # as_manager() of each
+class WorkflowQuerySet(_GuardedDelete["Workflow"], AuditedQuerySet["Workflow"], VersionedQuerySet["Workflow"]):  # type: ignore[override, misc]  # methods of each
     def alive(self) -> "WorkflowQuerySet":
         """Filter by not soft-deleted."""
         return self.filter(deleted_at=None)

@@ -1,8 +1,8 @@
 """Key names of secrets in documents, and masking of documents by their keys. Pure functions."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 MASK = "***masked***"
 
@@ -112,22 +112,24 @@ def hidden_in(value: dict[object, object], extra: tuple[str, ...] = ()) -> froze
     )
 
 
-def is_pair(items: Any, extra: tuple[str, ...] = ()) -> bool:
+def is_pair(items: Sequence[object], extra: tuple[str, ...] = ()) -> bool:
     """Return whether the second item is the value of a secret that the first one names, as in `["Authorization",
     "Bearer x"]`. In a pair of bare words both may be names."""
-    if len(items) != 2 or not isinstance(items[0], str) or not isinstance(items[1], str | int | float):
+    if len(items) != 2:
         return False
-    second = items[1]
-    return should_mask(items[0][:200], second, extra) and not (isinstance(second, str) and BARE_WORD.fullmatch(second))
+    first, second = items
+    if not isinstance(first, str) or not isinstance(second, str | int | float):
+        return False
+    return should_mask(first[:200], second, extra) and not (isinstance(second, str) and BARE_WORD.fullmatch(second))
 
 
-def hidden_items(items: Any, extra: tuple[str, ...] = ()) -> frozenset[int]:
+def hidden_items(items: Sequence[object], extra: tuple[str, ...] = ()) -> frozenset[int]:
     """Return the indices of items that are secret because the item before names them: in a pair, or as a command line
     option, as in `["tool", "--password", "x"]`."""
     if is_pair(items, extra):
         return frozenset({1})
-    options = [at for at, item in enumerate(items[:-1]) if isinstance(item, str) and item[:1] == "-"]
-    return frozenset(at + 1 for at in options if _is_value(items[at][:LONGEST_KEPT], items[at + 1], extra))
+    options = [(at, item) for at, item in enumerate(items[:-1]) if isinstance(item, str) and item[:1] == "-"]
+    return frozenset(at + 1 for at, option in options if _is_value(option[:LONGEST_KEPT], items[at + 1], extra))
 
 
 def _is_value(option: str, item: object, extra: tuple[str, ...]) -> bool:

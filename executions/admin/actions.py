@@ -32,7 +32,7 @@ from ledgerkit.admin.confirmation import (
     report_success,
 )
 from ledgerkit.admin.lists import EVERYWHERE, StrictAdmin
-from ledgerkit.admin.types import StrOrPromise
+from ledgerkit.types import StrOrPromise
 
 __all__ = ["MAX_REASON", "NoSelectAcrossForm", "Offer", "TransitionActionsMixin", "reason"]
 

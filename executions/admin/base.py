@@ -20,8 +20,8 @@ from psycopg.errors import QueryCanceled
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see
-from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
+from ledgerkit.types import StrOrPromise
 
 from .actions import TransitionActionsMixin
 from .filters import validation

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from executions.models import WorkflowExecution
 from executions.states import ExecutionStatus
 from ledgerkit import time_zones
-from ledgerkit.admin.types import StrOrPromise
+from ledgerkit.types import StrOrPromise
 
 LIMIT = 200_000  # characters of one JSON field, or of one text on a page of its own
 SHORT = 2_000

@@ -16,9 +16,9 @@ from django.utils.text import capfirst
 
 from executions.admin.types import Runs
 from ledgerkit.admin.lists import StrictChangeList
-from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db import keyset
 from ledgerkit.db.keyset import Key
+from ledgerkit.types import StrOrPromise
 
 if TYPE_CHECKING:
     from .base import ReadOnlyAdmin

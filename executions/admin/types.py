@@ -11,7 +11,7 @@ from executions.models import (
     WorkflowExecution,
     WorkflowExecutionAttempt,
 )
-from ledgerkit.admin.types import Context
+from ledgerkit.types import Context
 from workflows.querysets import User
 
 __all__ = ["JSON", "Attempt", "Context", "LedgerRow", "Lines", "Runs", "User"]

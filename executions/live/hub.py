@@ -7,7 +7,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -191,7 +190,7 @@ class Topic:
         self.waiters.stop()
 
 
-def _forget_failed(texts: dict[Hashable, asyncio.Task[Any]], key: Hashable, task: asyncio.Task[Any]) -> None:
+def _forget_failed(texts: dict[Hashable, asyncio.Task[object]], key: Hashable, task: asyncio.Task[object]) -> None:
     """Remove a failed rendering, so that the next reader tries again."""
     if task.cancelled() or task.exception():
         texts.pop(key, None)

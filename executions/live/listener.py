@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -116,7 +116,7 @@ class Listener:
                     self.on_notification(UUID(notice.payload))
 
 
-async def _check_delivery(listening: psycopg.AsyncConnection[Any]) -> None:
+async def _check_delivery(listening: psycopg.AsyncConnection) -> None:
     """Raise ListenerDown unless a test notification arrives."""
     mark = str(uuid4())
     await in_thread(partial(notify, mark))
@@ -139,4 +139,4 @@ def _past_the_pooler(known: dict[str, object]) -> dict[str, object]:
         return known
     address = {libpq: direct[name] for name, libpq in ADDRESS.items() if direct.get(name)}
     others = {name: value for name, value in known.items() if name not in ADDRESS.values()}
-    return others | dict(direct.get("OPTIONS", {})) | address
+    return others | dict(cast("dict[str, object]", direct.get("OPTIONS", {}))) | address

@@ -12,7 +12,8 @@ committed since. A step of more than MOST lines is split by (transaction, time, 
 reader that was away for an hour does not sort all lines again at each step.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -23,6 +24,7 @@ from uuid import UUID
 from django.db import connection
 
 from executions.models import NodeExecution, WorkflowExecution
+from executions.querysets import WorkflowExecutionQuerySet
 from executions.states import ENDED
 from ledgerkit.conf import ledgerkit_settings
 
@@ -75,7 +77,7 @@ class Step:
     deleted: Sequence[Deleted] = ()
     end: WorkflowExecution | None = None
     wake_in: float | None = None  # seconds until the next event that no write causes
-    texts: dict[Any, Any] = field(default_factory=dict)  # rendered texts, by the key of the renderer
+    texts: dict[Hashable, asyncio.Task[object]] = field(default_factory=dict)  # rendered, by the renderer's key
 
     @property
     def after_lines(self) -> Cursor:
@@ -143,7 +145,7 @@ class RunReader:
         if before.lines == until:
             return [], before
         transaction, moment, id = before.after or BEGINNING
-        place: dict[str, Any] = {"transaction": transaction or "0", "moment": moment or "-infinity", "id": id}
+        place: dict[str, object] = {"transaction": transaction or "0", "moment": moment or "-infinity", "id": id}
         place |= {"run": self.id, "most": MOST, "bytes": ledgerkit_settings.MAX_PAGE_BYTES}
         query = NEW_LINES if before.lines else FIRST_LINES
         values = place | {"since": before.lines, "until": until}
@@ -225,16 +227,16 @@ class AllRunsReader:
         return Step(before, after, runs=runs, deleted=[Deleted(run, of) for run, _, _, of in moves if of is not None])
 
 
-def _listed_runs(ids: Sequence[UUID]) -> Any:
+def _listed_runs(ids: Sequence[UUID]) -> WorkflowExecutionQuerySet:
     return WorkflowExecution.objects.filter(pk__in=ids).select_related("workflow").without_payload()
 
 
-def _read_snapshot(query: str, values: dict[str, Any]) -> str:
+def _read_snapshot(query: str, values: Mapping[str, Any]) -> str:
     snapshot, newest = _rows(query, values)[0]
     return clamp_snapshot(snapshot, int(newest or 0))
 
 
-def _rows(query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _rows(query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         return list(cursor.fetchall())

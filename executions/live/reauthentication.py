@@ -2,13 +2,14 @@
 
 from copy import copy
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
+
+from tokens.models import Token
 
 from .rights import Ground
 
@@ -26,7 +27,7 @@ def _no_response(_request: HttpRequest) -> HttpResponse:
     raise NotImplementedError  # the copy gets no response
 
 
-def permission_grounds(request: HttpRequest, token: Any = None, run: UUID | None = None) -> tuple[Ground, ...]:
+def permission_grounds(request: HttpRequest, token: Token | None = None, run: UUID | None = None) -> tuple[Ground, ...]:
     """Return the rows that the caller's access depends on. With a token, its session does not count."""
     session = None if token else request.session.session_key
     named = {"user": request.user.pk, "token": token and token.pk, "session": session, "run": run}

@@ -100,7 +100,7 @@ def _statement() -> str:
 
 def read(grounds: Iterable[Ground]) -> dict[Ground, str]:
     """Return the state of each row that exists, by one statement."""
-    ids: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+    ids: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for kind, id in grounds:
         ids[kind].append(id)
     with connection.cursor() as cursor:

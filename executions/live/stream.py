@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
 from django.core.serializers.json import DjangoJSONEncoder
@@ -130,7 +129,7 @@ async def _until_closed(reader: Reader, body: Body, release: Callable[[], None])
 
 async def follow(
     stream_hub: "hub.Hub", topic: "hub.Topic", reader: Reader, body: Body, held: StreamRights
-) -> AsyncIterator[Any]:
+) -> AsyncIterator[object]:
     """Yield the encoded texts of a topic. Raises RunDeleted."""
     clock, cursor = stream_hub.loop.time, reader.start
     last_sent = clock()

@@ -1,6 +1,6 @@
 """The attempts of a run or a node execution that a retry has replaced."""
 
-from typing import Any, ClassVar
+from typing import ClassVar, Unpack
 from uuid import UUID
 
 from django.db import models
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from executions import masking
 from executions.querysets import GuardedQuerySet
 from executions.states import ExecutionStatus
-from ledgerkit.db.models import UUID7Model
+from ledgerkit.db.models import SaveArguments, UUID7Model
 
 from .base import Timed
 from .node_execution import NodeExecution
@@ -39,7 +39,7 @@ class Attempt(UUID7Model, Timed):
     def run_id(self) -> UUID:
         raise NotImplementedError  # the attempts of runs and of node executions each implement it
 
-    def save(self, **kwargs: Any) -> None:
+    def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         masking.mask_rows([self], self.ACT, kwargs.get("using"))
         super().save(**kwargs)
 

@@ -1,7 +1,7 @@
 """Shared parts of a run and a node execution: status, times, and the one statement that changes the status."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 from uuid import UUID
 
 from django.db import models, transaction
@@ -13,7 +13,7 @@ from executions import audit, encryption, masking, refusal_reasons, run_secrets
 from executions.exceptions import InvalidTransition, StaleExecution
 from executions.states import ENDED, ExecutionStatus, Transitions, sources
 from ledgerkit.db import json_validation
-from ledgerkit.db.models import Value, VersionedModel, VersionedQuerySet, json_value
+from ledgerkit.db.models import SaveArguments, Value, VersionedModel, VersionedQuerySet, json_value
 
 if TYPE_CHECKING:
     from .workflow_execution import WorkflowExecution
@@ -64,7 +64,7 @@ class Execution(VersionedModel, Timed):
     class Meta:
         abstract = True
 
-    def save(self, **kwargs: Any) -> None:
+    def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         """Save the row, with secrets masked in the object too. Raises StaleObject if the row is newer,
         InvalidTransition if the status was assigned, and the errors of check_documents()."""
         self.check_documents()

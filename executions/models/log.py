@@ -1,6 +1,6 @@
 """ExecutionLog: a line of a run's log, written once and never changed."""
 
-from typing import Any
+from typing import Unpack
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -17,7 +17,7 @@ from executions.querysets import ExecutionLogQuerySet
 from executions.states import LogLevel
 from ledgerkit.db import json_validation
 from ledgerkit.db.indexes import Index
-from ledgerkit.db.models import Octets, UUID7Model
+from ledgerkit.db.models import Octets, SaveArguments, UUID7Model
 
 
 class ExecutionLog(UUID7Model):
@@ -98,7 +98,7 @@ class ExecutionLog(UUID7Model):
         json_validation.check("data", self.data)
         json_validation.check_moment("timestamp", self.timestamp)
 
-    def save(self, **kwargs: Any) -> None:
+    def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         """Insert the log. Raises ImmutableLog if it is saved already, ValidationError if its id is not a UUIDv7."""
         if not self._state.adding:
             raise ImmutableLog

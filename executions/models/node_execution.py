@@ -1,6 +1,5 @@
 """NodeExecution: the execution of one node within one run."""
 
-from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -140,7 +139,7 @@ class NodeExecution(Execution):
     def _with_secrets(self, encrypted: str | None) -> Q:
         return self._of_locked_run(encrypted_secrets=encrypted)
 
-    def _of_locked_run(self, **run: Any) -> Q:
+    def _of_locked_run(self, **run: object) -> Q:
         """Return a condition that the row's run matches `run`. The subquery locks the run first: a concurrent change is
         committed before this one reads it, or waits for its end."""
         runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.run_id, **run)

@@ -8,7 +8,7 @@ taken first on the run and then on its nodes, so that verbs do not deadlock.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 from uuid import UUID
 
 from django.contrib.postgres.indexes import OpClass
@@ -25,7 +25,7 @@ from executions.querysets import WorkflowExecutionQuerySet
 from executions.states import ExecutionStatus, TriggerType
 from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.indexes import GinIndex, Index
-from ledgerkit.db.models import Column, json_value
+from ledgerkit.db.models import Column, SaveArguments, json_value
 from ledgerkit.db.models import Value as FieldValue
 from workflows.models import Graph, Node, Workflow
 
@@ -153,11 +153,11 @@ class WorkflowExecution(Execution):
     def __str__(self) -> str:
         return f"{self.workflow_name} · {self.id}"
 
-    def save(self, **kwargs: Any) -> None:
+    def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         """Save the run. Raises ConcurrentExecution if another run of the workflow is running, and the errors of
         Execution.save()."""
         using = kwargs.get("using") or self._state.db or DEFAULT_DB_ALIAS
-        new = kwargs.get("force_insert") or (self._state.adding and not kwargs.get("force_update"))
+        new = bool(kwargs.get("force_insert")) or (self._state.adding and not kwargs.get("force_update"))
         self.check_documents()
         found = masking.mask_rows([self], self.ACT, using, new=new)
         if new and found:
@@ -233,7 +233,7 @@ class WorkflowExecution(Execution):
         if not rows.exclude(running).delete()[0] and rows.filter(running).exists():
             raise InvalidTransition("delete", ExecutionStatus.RUNNING, refusal_reasons.CANCEL_FIRST, self.version)
 
-    def add_node(self, node: Node, execution_order: int | None = None, **fields: Any) -> "NodeExecution":
+    def add_node(self, node: Node, execution_order: int | None = None, **fields: object) -> "NodeExecution":
         """Create a pending execution of `node`. `execution_order` defaults to the node's topological level.
 
         Raises InvalidTransition if the run has ended, ValidationError if the node belongs to another workflow.

@@ -1,7 +1,8 @@
 """Template tags that render log lines, for the log page, its windows and the live stream."""
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from uuid import UUID
 
 from django import template
 from django.utils.safestring import SafeString
@@ -17,7 +18,11 @@ register = template.Library()
 
 @register.simple_tag
 def log_lines(
-    lines: Iterable[object], run: WorkflowExecution, log_query: Any = None, before: Any = None, at: Any = None
+    lines: Iterable[object],
+    run: WorkflowExecution,
+    log_query: LogQuery | None = None,
+    before: datetime | None = None,
+    at: UUID | None = None,
 ) -> SafeString:
     """Render `{% log_lines lines run log_query before at %}`; only `lines` and `run` are required."""
     log_query = log_query or LogQuery()

@@ -17,8 +17,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from ledgerkit.types import StrOrPromise
+
 from .lists import ModelAdmin
-from .types import StrOrPromise
 
 if TYPE_CHECKING:
     from django.db.models.options import Options

@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 
+from ledgerkit.types import Context
+
 from .lists import StrictAdmin
-from .types import Context
 
 type Reader = Callable[[Model], dict[str, object]]
 

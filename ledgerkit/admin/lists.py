@@ -21,8 +21,7 @@ from django.utils.translation import gettext as _
 
 from ledgerkit.db import names
 from ledgerkit.db.models import Column
-
-from .types import Context, StrOrPromise
+from ledgerkit.types import Context, StrOrPromise
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]

@@ -11,11 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
 
 
 class Through(TextChoices):
@@ -26,13 +31,32 @@ class Through(TextChoices):
     SQL = "sql", _("SQL")
 
 
+class Token(Protocol):
+    """A token of the API, of whatever model."""
+
+    pk: UUID
+    name: str
+
+
+class Changes(TypedDict, total=False):
+    """Fields of an Actor that change."""
+
+    through: Through
+    user: "AbstractBaseUser | AnonymousUser | None"
+    token: Token | None
+    request_id: str
+    given_id: str
+    reason: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Actor:
     """The actor of a change. `name` identifies an actor without a `user`, such as the system user of a command."""
 
     through: Through = Through.IN_PROCESS
-    user: Any = None
-    token: Any = None
+    user: "AbstractBaseUser | AnonymousUser | None" = None
+    token: Token | None = None
     request_id: str = ""
     given_id: str = ""  # the request id if the client chose it: it may contain a secret
     reason: str = ""
@@ -53,7 +77,7 @@ _actor: ContextVar[Actor] = ContextVar("actor", default=NOBODY)
 
 
 @contextmanager
-def act_as(**changes: Any) -> Iterator[None]:
+def act_as(**changes: Unpack[Changes]) -> Iterator[None]:
     """Change fields of the current Actor within the block."""
     before = _actor.set(replace(_actor.get(), **changes))
     try:
@@ -62,7 +86,7 @@ def act_as(**changes: Any) -> Iterator[None]:
         _actor.reset(before)
 
 
-def set_actor(**changes: Any) -> None:
+def set_actor(**changes: Unpack[Changes]) -> None:
     """Change fields of the current Actor until the end of the enclosing act_as() block."""
     _actor.set(replace(_actor.get(), **changes))
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
@@ -12,6 +12,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.conf import ledgerkit_settings
+from ledgerkit.types import StrOrPromise
 
 LARGE = 65_536  # bytes: a smaller body is parsed and masked in a few milliseconds
 MAX_DEPTH = 64
@@ -88,7 +89,7 @@ def _is_storable(value: object) -> bool:
     return is_small and not NOT_TEXT.search(written) and written.count("[") + written.count("{") <= MAX_DEPTH
 
 
-def size_fault(value: object) -> Any:
+def size_fault(value: object) -> StrOrPromise:
     """Return an error message if the value, as JSON in UTF-8, has more bytes than the setting allows; else nothing."""
     if not value or not isinstance(value, (dict, list, tuple, str)):  # at a quarter of the price of dict | list
         return ""
@@ -127,7 +128,7 @@ def _in_utc(found: datetime) -> datetime:
     return utc
 
 
-def iter_errors(value: object, depth: int = 1) -> Iterator[tuple[str, Any]]:
+def iter_errors(value: object, depth: int = 1) -> Iterator[tuple[str, StrOrPromise]]:
     """Yield (JSON pointer, message) for NUL, lone surrogates, NaN, infinities and more than 64 levels of nesting.
     Pointers are built while unwinding, so valid documents cost nothing."""
     if isinstance(value, str):
@@ -142,7 +143,7 @@ def iter_errors(value: object, depth: int = 1) -> Iterator[tuple[str, Any]]:
 
 def _inside(
     value: dict[object, object] | list[object] | tuple[object, ...], depth: int
-) -> Iterator[tuple[str, object]]:
+) -> Iterator[tuple[str, StrOrPromise]]:
     if depth > MAX_DEPTH:
         yield "", format_lazy(TOO_DEEP, most=MAX_DEPTH)
         return
@@ -158,7 +159,7 @@ def _escape_pointer(key: object) -> object:
     return key[:MAX_POINTER].replace("~", "~0").replace("/", "~1") if isinstance(key, str) else key
 
 
-def _text_fault(text: str) -> object:
+def _text_fault(text: str) -> StrOrPromise:
     if "\x00" in text:
         return NUL
     if not text.isascii() and SURROGATES.search(text):

@@ -13,6 +13,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Func, Model, OuterRef, Q, QuerySet, UUIDField
 from django.utils.duration import duration_string
 
+from ledgerkit.db.models import Column
+
 type Order = Sequence[str]
 type Key = Sequence[object]
 
@@ -60,7 +62,7 @@ def encode(key: Iterable[object]) -> list[str]:
     return [_encode(value) for value in key]
 
 
-def decode(rows: QuerySet[Any], order: Order, texts: Iterable[str]) -> list[object]:
+def decode(rows: QuerySet[Model], order: Order, texts: Iterable[str]) -> list[object]:
     """Parse the texts of encode() as values of the columns or annotations of `rows`. Raises ValueError."""
     try:
         return [_decode(_field(rows, name.removeprefix("-")), text) for name, text in zip(order, texts, strict=True)]
@@ -78,7 +80,7 @@ def _encode(value: object) -> str:
             return str(value)
 
 
-def _decode(field: Any, text: str) -> object:
+def _decode(field: Column, text: str) -> object:
     """Parse one value. Raises ValueError for a time without zone, OverflowError for one that UTC cannot represent."""
     value = field.to_python(text)
     if not isinstance(value, datetime):
@@ -88,6 +90,6 @@ def _decode(field: Any, text: str) -> object:
     return value.astimezone(UTC)
 
 
-def _field(rows: QuerySet[Any], name: str) -> object:
+def _field(rows: QuerySet[Model], name: str) -> Column:
     annotation = rows.query.annotations.get(name)  # there is no public way to read them
-    return annotation.output_field if annotation else rows.model._meta.get_field(name)
+    return annotation.output_field if annotation else rows.model._meta.get_field(name)  # type: ignore[return-value]  # no reverse relation

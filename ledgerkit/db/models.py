@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 import uuid_utils.compat
 from django.db import models, transaction
 from django.db.models import F, Func
+from django.db.models.base import ModelBase
 from django.db.models.functions import Now
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +25,15 @@ NEWER = _(
 
 type Column = models.Field[object, object]
 type Value = tuple[Column, object, object]
+
+
+class SaveArguments(TypedDict, total=False):
+    """Keyword arguments of Model.save()."""
+
+    force_insert: bool | tuple[ModelBase, ...]
+    force_update: bool
+    using: str | None
+    update_fields: Iterable[str] | None
 
 
 def uuid7() -> UUID:
@@ -68,7 +78,7 @@ class UUID7Model(models.Model):
 class AuditedQuerySet[M: models.Model](models.QuerySet[M]):
     """A queryset that passes the actor to the audit triggers of its table."""
 
-    def update(self, **changes: Any) -> int:
+    def update(self, **changes: object) -> int:
         with audit_writes(self.db):
             return super().update(**changes)
 
@@ -97,13 +107,13 @@ class AuditedModel(models.Model):
     class Meta:
         abstract = True
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
+    def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         with audit_writes(kwargs.get("using") or self._state.db):
-            super().save(*args, **kwargs)
+            super().save(**kwargs)
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        with audit_writes(kwargs.get("using") or self._state.db):
-            return super().delete(*args, **kwargs)
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        with audit_writes(using or self._state.db):
+            return super().delete(using, keep_parents)
 
 
 class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
@@ -111,7 +121,7 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
         """Update the rows and increment their version, so that a stale object cannot overwrite the change."""
         return super().update(**{"version": F("version") + 1, "updated_at": Now()} | changes)
 
-    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
+    def bulk_update(self, *args: object, **kwargs: object) -> int:
         raise TypeError("bulk_update() cannot tell which objects are stale: save() each, or update() what you select.")
 
     update.alters_data = True  # type: ignore[attr-defined]  # templates may not call it, as in Django's own
@@ -145,7 +155,7 @@ class VersionedModel(UUID7Model):
     class Meta:
         abstract = True
 
-    def save(self, **kwargs: Any) -> None:
+    def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         # Django marks the transaction for rollback when save() raises. The savepoint keeps it usable after StaleObject.
         using = kwargs.get("using") or self._state.db
         with nullcontext() if self._state.adding else transaction.atomic(using=using):

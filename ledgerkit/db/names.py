@@ -4,13 +4,14 @@ bidirectional control characters."""
 import unicodedata
 from functools import reduce
 from operator import or_
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Func
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+
+from ledgerkit.types import StrOrPromise
 
 LONGEST = 1_020  # longest text that is normalised, which takes quadratic time; the longest name has a quarter of it
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -59,7 +60,7 @@ def contains(field: str, text: str) -> models.Q:
     return reduce(or_, (models.Q(**{f"{field}__icontains": form}) for form in forms(text)))
 
 
-def find_error(name: str) -> Any:
+def find_error(name: str) -> StrOrPromise:
     """Return the reason why a text is not a valid name; else nothing. The caller checks for an empty name."""
     for place, character in enumerate(name, 1):
         if character in BIDI or unicodedata.category(character) in ENDING:

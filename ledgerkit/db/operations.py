@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import CreateModel, RunPython, RunSQL
+from django.db.migrations.state import ProjectState, StateApps
 
 
 class RunSQLFile(RunSQL):
@@ -41,7 +42,9 @@ class AddForeignKey(RunSQL):
 class CreatePartitionedModel(CreateModel):
     """Create a model whose table is partitioned by range of the primary key, without partitions."""
 
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
         schema_editor.sql_create_table += " PARTITION BY RANGE (id)"
         try:
             super().database_forwards(app_label, schema_editor, from_state, to_state)
@@ -75,7 +78,7 @@ class TrackChanges(RunSQL):
 def remove_permissions(app_label: str, *codenames: str) -> RunPython:
     """Remove permissions that the models of an app no longer have: migrate creates missing ones and keeps others."""
 
-    def remove(apps: Any, schema_editor: Any) -> None:
+    def remove(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         permissions = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
         permissions.filter(content_type__app_label=app_label, codename__in=codenames).delete()
 

@@ -13,12 +13,13 @@ from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, has_more_elements, it
 from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.charset import UTF8
 from ledgerkit.rest.query_params import safe_name
+from ledgerkit.types import StrOrPromise
 
 
 class BadBody(ValidationError):
     """Error at one place in the body, named by its `pointer` (RFC 6901)."""
 
-    def __init__(self, pointer: str, sentence: str) -> None:
+    def __init__(self, pointer: str, sentence: StrOrPromise) -> None:
         super().__init__([sentence])
         self.pointer = pointer
 

@@ -1,6 +1,6 @@
 """Template tags for the time zone of a page and times in it."""
 
-from typing import Any
+from datetime import datetime
 
 from django import template
 from django.utils import timezone
@@ -16,6 +16,6 @@ def time_zone() -> str:
 
 
 @register.filter
-def clock(time: Any, precision: str = "seconds") -> str:
+def clock(time: datetime | None, precision: str = "seconds") -> str:
     """Format a time with time_zones.clock(); return "" for None."""
     return time_zones.clock(time, precision) if time else ""

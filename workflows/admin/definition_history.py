@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db import models
 from django.db.models import Model, QuerySet
@@ -71,10 +72,12 @@ class DefinitionChangeAdmin(StrictAdmin):
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
 
-    def get_changelist(self, request: HttpRequest, **kwargs: object) -> Any:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return ChangesList
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Model], search_term: str) -> tuple[Any, bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
         if pk := parse_uuid(search_term.strip()):
             return queryset.filter(subject_id=pk), False
         return super().get_search_results(request, queryset, search_term)
@@ -109,7 +112,7 @@ class Names:
     """The current names of nodes and users whose ids occur in these changes."""
 
     def __init__(self, rows: Iterable[DefinitionChange]) -> None:
-        found: dict[type[models.Model], set[Any]] = defaultdict(set)
+        found: dict[type[models.Model], set[object]] = defaultdict(set)
         for field, values in (field for row in rows for part in row.rows[:ROWS] for field in part["fields"].items()):
             if field in REFERENCES:
                 found[REFERENCES[field].model].update(value for value in values if value is not None)
@@ -120,7 +123,7 @@ class Names:
             for pk, name in model._default_manager.filter(pk__in=pks).values_list("pk", named[model])
         }
 
-    def of(self, field: str, value: Any) -> Any:
+    def of(self, field: str, value: object) -> object:
         """Return the name of the row that a field refers to, or its id if the row is deleted."""
         return self._names.get((REFERENCES[field].model, str(value)), value)
 

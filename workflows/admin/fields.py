@@ -37,7 +37,7 @@ class StorableJSONField(forms.JSONField):
             raise self._refusal(f"{pointer}: {fault}" if pointer else fault)
         return found
 
-    def prepare_value(self, value: object) -> Any:
+    def prepare_value(self, value: object) -> str:
         return "" if value is None else super().prepare_value(value)
 
     def bound_data(self, data: object, initial: object) -> object:

@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
+from ledgerkit.types import StrOrPromise
 from workflows.api.serializers import WorkflowSerializer
 from workflows.definition import Definition
 from workflows.models import Graph, NodeType, Workflow
@@ -35,6 +36,8 @@ EXAMPLE = (
     '{"nodes": [{"name": "load", "node_type": "tool"}, {"name": "rank", "node_type": "aggregator"}], '
     '"edges": [{"source_node": "load", "target_node": "rank"}]}'
 )
+type Path = tuple[object, ...]  # keys and indices that lead to an error
+
 SHOWN = 20  # faults of one text
 # Error texts of the API, which are English there. They are listed for makemessages.
 OF_THE_API = (
@@ -60,7 +63,7 @@ class Lines(forms.CharField):
     def to_python(self, value: object) -> str:
         return with_lf(super().to_python(value) or "")
 
-    def has_changed(self, initial: Any, data: object) -> bool:
+    def has_changed(self, initial: str | None, data: object) -> bool:
         return with_lf(initial or "") != self.to_python(data)
 
 
@@ -76,7 +79,7 @@ class WorkflowForm(ModelForm):
     graph = Lines(label=_("graph"), widget=forms.Textarea(attrs={"rows": 18, "cols": 120, "spellcheck": "false"}))
 
     is_preview = False  # shows the graph without saving
-    refusal: Any = ""  # the error of the previous attempt to save this form
+    refusal: StrOrPromise = ""  # the error of the previous attempt to save this form
     definition: Definition | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -99,7 +102,7 @@ class WorkflowForm(ModelForm):
         is_changed = "description" in self.changed_data
         return str(self.cleaned_data["description"] if is_changed else self.instance.description)
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         found = super().clean() or {}
         if self.refusal:
             raise ValidationError(self.refusal, code="stale")
@@ -140,7 +143,7 @@ class WorkflowForm(ModelForm):
         return None if self.instance._state.adding else self.instance
 
 
-def _sentences(errors: object, graph: dict[str, Any]) -> Iterator[str]:
+def _sentences(errors: object, graph: graph_text.GraphLists) -> Iterator[str]:
     """Yield the errors that the API would return, each with its place and the value there."""
     found = list(_places(errors))
     for path, sentence in found[:SHOWN]:
@@ -149,7 +152,7 @@ def _sentences(errors: object, graph: dict[str, Any]) -> Iterator[str]:
         yield str(MORE % {"count": len(more)})
 
 
-def _places(errors: object, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], str]]:
+def _places(errors: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
     if isinstance(errors, dict):
         for name, inner in errors.items():
             yield from _places(inner, path if name == "non_field_errors" else (*path, name))
@@ -160,9 +163,9 @@ def _places(errors: object, path: tuple[object, ...] = ()) -> Iterator[tuple[tup
         yield path, str(errors)
 
 
-def _place(path: tuple[Any, ...], graph: dict[str, Any]) -> str:
-    kind, *rest = path
+def _place(path: Path, graph: graph_text.GraphLists) -> str:
+    kind, *rest = map(str, path)
     pointer = "/" + "/".join(map(str, path))
-    if rest and isinstance(rest[0], int) and (called := graph_text.title(kind, graph[kind][rest[0]])):
+    if rest and rest[0].isdigit() and (called := graph_text.title(kind, graph[kind][int(rest[0])])):
         return f"{pointer} ({called})"
     return pointer

@@ -5,7 +5,6 @@ The text is the complete graph: a missing field has its default, so short lines 
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Model
@@ -17,8 +16,10 @@ from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LO
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Edge, Node, Workflow
 
+type GraphLists = dict[str, list[dict[str, object]]]  # nodes and edges as the API has them
+
 KINDS: dict[
-    str, tuple[Any, tuple[str, ...], tuple[str, ...]]
+    str, tuple[type[Node | Edge], tuple[str, ...], tuple[str, ...]]
 ] = {  # model, fields that are always written, other fields
     "nodes": (
         Node,
@@ -31,7 +32,7 @@ KINDS: dict[
         ("source_handle", "target_handle", "condition", "priority", "label"),
     ),
 }
-EMPTY: dict[str, list[Any]] = {"nodes": [], "edges": []}
+EMPTY: GraphLists = {"nodes": [], "edges": []}
 AROUND = 30  # characters shown before and after a fault
 
 NOT_JSON = gettext_lazy("Line %(line)d, column %(column)d: this is no JSON from here on: “%(text)s”")
@@ -57,20 +58,20 @@ def write_graph(workflow: Workflow | None) -> str:
     )
 
 
-def format_graph(graph: dict[str, Any]) -> str:
+def format_graph(graph: GraphLists) -> str:
     """Return the text of a graph in the format of parse_graph()."""
     lists = [f'  "{kind}": [{_lines(graph.get(kind, []))}]' for kind in KINDS]
     return "{\n" + ",\n".join(lists) + "\n}"
 
 
-def parse_graph(text: str) -> dict[str, list[dict[str, Any]]]:
+def parse_graph(text: str) -> GraphLists:
     """Return the parsed graph. Raises ValidationError, which names the place of the error."""
     found = _parse_json(text) if text.strip() else EMPTY
     if not isinstance(found, dict) or found.keys() - KINDS.keys():
         raise ValidationError(NOT_A_GRAPH)
-    graph = EMPTY | found
-    if not all(isinstance(rows, list) and all(isinstance(row, dict) for row in rows) for rows in graph.values()):
+    if not all(isinstance(rows, list) and all(isinstance(row, dict) for row in rows) for rows in found.values()):
         raise ValidationError(NOT_A_GRAPH)
+    graph: GraphLists = EMPTY | found
     for pointer, fault in iter_errors(graph):
         raise ValidationError(UNSTORABLE, params={"place": pointer, "reason": fault})
     if unknown := list(_unknown_fields(graph)):
@@ -78,7 +79,7 @@ def parse_graph(text: str) -> dict[str, list[dict[str, Any]]]:
     return graph
 
 
-def whole(graph: dict[str, list[dict[str, object]]]) -> dict[str, list[dict[str, object]]]:
+def whole(graph: GraphLists) -> GraphLists:
     """Return the graph with defaults for missing fields."""
     defaults = {kind: _defaults(kind) for kind in KINDS}
     return {kind: [defaults[kind] | row for row in rows] for kind, rows in graph.items()}
@@ -104,18 +105,19 @@ def _error(kind: str, row: Model, given: dict[str, str]) -> dict[str, object]:
     return values | {name: value for name in others if (value := getattr(row, name)) != defaults[name]}
 
 
-def _defaults(kind: str) -> dict[str, Any]:
+def _defaults(kind: str) -> dict[str, object]:
     model, _always, others = KINDS[kind]
-    return {name: model._meta.get_field(name).get_default() for name in others}
+    fields = {field.name: field for field in model._meta.concrete_fields}
+    return {name: fields[name].get_default() for name in others}
 
 
-def _lines(rows: list[object]) -> str:
+def _lines(rows: list[dict[str, object]]) -> str:
     if not rows:
         return "\n  "
     return "\n" + ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in rows) + "\n  "
 
 
-def _parse_json(text: str) -> Any:
+def _parse_json(text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
@@ -141,7 +143,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _unknown_fields(graph: dict[str, list[dict[str, object]]]) -> Iterator[ValidationError]:
+def _unknown_fields(graph: GraphLists) -> Iterator[ValidationError]:
     for kind, rows in graph.items():
         known = {"id", *KINDS[kind][1], *KINDS[kind][2]}
         for index, row in enumerate(rows):

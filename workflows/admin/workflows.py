@@ -1,8 +1,9 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -18,8 +19,8 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.admin.confirmation import Question, run_on_each
 from ledgerkit.admin.history import ChangesMixin
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
-from ledgerkit.admin.types import Context
 from ledgerkit.db.exceptions import StaleObject
+from ledgerkit.types import Context
 from workflows.exceptions import HasHistory
 from workflows.models import Edge, Node, NodeType, Workflow
 
@@ -112,7 +113,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return PagesChangeList if _may_see_runs(request) else super().get_changelist(request, **kwargs)
 
-    def get_list_display(self, request: HttpRequest) -> Any:
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         shown = self.list_display
         if not _may_see_runs(request):
             return shown
@@ -199,7 +200,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         request.changed_nothing = not add and not form.changes  # type: ignore[attr-defined]  # for what comes after
         return super().construct_change_message(request, form, formsets, add)
 
-    def log_change(self, request: HttpRequest, obj: Model, message: object) -> Any:
+    def log_change(self, request: HttpRequest, obj: Model, message: object) -> LogEntry | None:  # type: ignore[override]  # of no change there is none
         return None if getattr(request, "changed_nothing", False) else super().log_change(request, obj, message)
 
     def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:
@@ -220,17 +221,19 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
                 request, refusal.sentence, request.path.removesuffix("delete/") + "change/"
             )
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(
+        self, objs: Sequence[Workflow] | QuerySet[Workflow], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """Return the workflows to delete. Raises HasHistory if one was executed. Django's would list each node and
         edge."""
         for row in objs:
             if row.executions.exists():
                 raise HasHistory(format_lazy(EXECUTED, workflow=row))
         counts = {
-            model._meta.verbose_name_plural: model._default_manager.filter(workflow__in=list(objs)).count()
+            str(model._meta.verbose_name_plural): model._default_manager.filter(workflow__in=list(objs)).count()
             for model in (Node, Edge)
         }
-        return [str(row) for row in objs], {self.opts.verbose_name_plural: len(objs)} | counts, set(), []
+        return [str(row) for row in objs], {str(self.opts.verbose_name_plural): len(objs)} | counts, set(), []
 
     def can_act(self, action: str, row: Workflow) -> bool:
         return {"move_to_trash": row.deleted_at is None, "restore": row.deleted_at is not None}.get(action, True)
@@ -290,8 +293,8 @@ def with_additions(sent: QueryDict) -> QueryDict:
         return sent
     if graph is None:
         return sent
-    nodes = [{"name": name, "node_type": kind or NodeType.TOOL.value}] if name else []
-    edges = [{"source_node": source, "target_node": target}] if source and target else []
+    nodes: list[dict[str, object]] = [{"name": name, "node_type": kind or NodeType.TOOL.value}] if name else []
+    edges: list[dict[str, object]] = [{"source_node": source, "target_node": target}] if source and target else []
     more = {"nodes": [*graph["nodes"], *nodes], "edges": [*graph["edges"], *edges]}
     changed = sent.copy()
     changed["graph"] = graph_text.format_graph(more)

@@ -1,6 +1,6 @@
 """The definition of a workflow: Workflow, Node and Edge. A saved graph is always a DAG."""
 
-from typing import Any
+from typing import Unpack
 from uuid import UUID
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.fields import NameField
-from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model, VersionedModel, json_value
+from ledgerkit.db.models import AuditedModel, AuditedQuerySet, SaveArguments, UUID7Model, VersionedModel, json_value
 from workflows import graph, retry_config
 from workflows.exceptions import CyclicGraph, HasHistory
 from workflows.fields import DefinitionField, SchemaField
@@ -67,7 +67,7 @@ class Workflow(AuditedModel, VersionedModel):
         super().clean()
         json_validation.check("description", self.description)
 
-    def save(self, **kwargs: Any) -> None:
+    def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         """Validate and save. Raises ValidationError before any statement is sent; else as VersionedModel.save()."""
         names.check("name", self.name)
         for name in ("description", "config", "variables"):
@@ -85,10 +85,10 @@ class Workflow(AuditedModel, VersionedModel):
         self.deleted_at = None
         self.save(update_fields=["deleted_at"])
 
-    def delete(self, *args: object, **kwargs: object) -> tuple[int, dict[str, int]]:
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Delete the workflow. Raises HasHistory if it was executed."""
         with HasHistory.translate_errors(Workflow):
-            return super().delete(*args, **kwargs)
+            return super().delete(using, keep_parents)
 
     def levels(self) -> dict[object, int]:
         """Return the topological level of each node by its id, the base of `execution_order`."""
@@ -163,10 +163,10 @@ class Node(AuditedModel, UUID7Model):
     def clean(self) -> None:
         retry_config.check(self.retry_config)
 
-    def delete(self, *args: object, **kwargs: object) -> tuple[int, dict[str, int]]:
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Delete the node. Raises HasHistory if it was executed."""
         with HasHistory.translate_errors(Node):
-            return super().delete(*args, **kwargs)
+            return super().delete(using, keep_parents)
 
     @property
     def max_retries(self) -> int:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin.pagination import NEWER, OLDER
-from ledgerkit.admin.types import StrOrPromise
+from ledgerkit.types import StrOrPromise
 
 VIEW = "view"  # parameter: the id of a saved view
 # The unfiltered list. Without parameters the list redirects to the user's default saved view, if there is one.

@@ -16,8 +16,8 @@ from executions.admin.types import Context, User
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.querysets import ExecutionLogQuerySet, can_see, can_see_nodes_and_logs
 from executions.states import LogLevel
-from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.models import parse_uuid
+from ledgerkit.types import StrOrPromise
 
 LINES = 100  # of the log on the page of a run or of a node execution
 MESSAGE = 4_000

@@ -23,8 +23,8 @@ from executions.admin.logs import log_admin
 from executions.admin.runs import earlier_attempts
 from executions.admin.types import Context, User
 from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt, WorkflowExecution
-from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.models import parse_uuid
+from ledgerkit.types import StrOrPromise
 
 SHOWN = 1_000  # node executions on a run's page
 FAILED = 20

@@ -1,11 +1,12 @@
 """Deletion of runs, with a reason that is kept, after a confirmation page that counts the rows."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -32,13 +33,15 @@ REASON_NEEDED = gettext_lazy("Nothing was deleted: give a reason, which is kept 
 class DeleteRunMixin(ReadOnlyAdmin):
     can_delete = True
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(
+        self, objs: Sequence[WorkflowExecution] | QuerySet[WorkflowExecution], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """Return the names of the runs and the numbers of their rows. Django would load every log line to list it."""
         pks = [run.pk for run in objs]
         counts: dict[str, int | str] = {str(self.opts.verbose_name_plural): len(pks)}
         for model in OWN:
             counts[str(model._meta.verbose_name_plural)] = _count_rows(model, pks)
-        return [str(run) for run in objs], counts, set(), []
+        return [str(run) for run in objs], counts, set(), []  # type: ignore[return-value]  # a count may be "more than 1,000"
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
         said, shown = reason(request), {"max_reason": MAX_REASON} | (extra_context or {})
@@ -59,7 +62,7 @@ class DeleteRunMixin(ReadOnlyAdmin):
         return HttpResponseRedirect(reverse("admin:executions_workflowexecution_change", args=[pk]))
 
     @admin.action(permissions=["delete"], description=gettext_lazy("Delete"))
-    def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[WorkflowExecution]) -> HttpResponse | None:
         """Render the confirmation page; once confirmed, delete the runs that are not running."""
         runs = list(queryset)
         if not is_confirmed(request) or not reason(request):

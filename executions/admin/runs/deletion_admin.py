@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters.base import PeriodFilter
 from executions.models import Deletion
-from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.models import parse_uuid
+from ledgerkit.types import StrOrPromise
 
 
 class DeletedAtFilter(PeriodFilter):

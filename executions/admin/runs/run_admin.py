@@ -16,8 +16,8 @@ from executions.admin.filters import presets, run_filters
 from executions.admin.monitor.front_page import front_page
 from executions.admin.types import Context
 from executions.models import WorkflowExecution
-from ledgerkit.admin.types import StrOrPromise
 from ledgerkit.db.models import parse_uuid
+from ledgerkit.types import StrOrPromise
 
 from . import changelist, history, id_search, run_page, run_stream, saved_views
 from .delete import DeleteRunMixin

@@ -3,7 +3,7 @@ request; after that the stream is async and holds neither a thread nor a connect
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponseBase
@@ -82,7 +82,7 @@ class StreamMixin(QueryMixin):
             render=self.renderer(request),
             has_access=partial(may_still_follow, type(self), django_request(request), self.kwargs, self.key(request)),
             user=request.user.pk,
-            grounds=permission_grounds(django_request(request), request.auth, self.run_id),
+            grounds=permission_grounds(django_request(request), cast("Token | None", request.auth), self.run_id),
             wait=self._seconds(request, "wait"),
             heartbeat=self._seconds(request, "heartbeat"),
         )

@@ -1,4 +1,4 @@
-"""Types that the admin modules of all apps share."""
+"""Types that all apps share."""
 
 from typing import TYPE_CHECKING
 
