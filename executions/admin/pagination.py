@@ -18,7 +18,6 @@ from executions.admin.types import Runs
 from ledgerkit.admin.lists import StrictChangeList
 from ledgerkit.db import keyset
 from ledgerkit.db.keyset import Key
-from ledgerkit.types import StrOrPromise
 
 if TYPE_CHECKING:
     from .base import ReadOnlyAdmin
