@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-secrets bench-lines measure accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines measure accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -56,6 +56,9 @@ bench-lists: setup ## time, queries and indexes of every list and filter, over w
 
 bench-pages: setup ## what the admin's pages cost in Chromium, over a seeded ledger of their own (ARGS="--runs 20000")
 	@$(BIN)/python -m benches.pages $(ARGS)
+
+bench-peers: setup ## runs recorded by this ledger, bare views and others, in one harness (HARNESS=its folder PEERS=where it is set up)
+	@HARNESS="$(HARNESS)" PEERS="$(PEERS)" $(BIN)/python -m benches.peers $(ARGS)
 
 bench-secrets: setup ## 10,000 log lines with and without masking, in a database of its own
 	@$(BIN)/python -m benches.secrets $(ARGS)

@@ -1,14 +1,14 @@
-"""Limits on the open connections of `manage.py serve`: of all clients, and of one address."""
+"""Limits on the open connections of `manage.py serve`, of all its processes: of all clients, and of one address."""
 
 import logging
 import resource
-from collections import Counter
 from typing import Any
 
 from django.conf import settings
 
 from executions.conf import executions_settings
 from ledgerkit.rare_logging import RateLimitedLogger
+from ledgerkit.shared_counts import SharedCounts
 from pastetrader.slow_clients import TimedProtocol, refusal
 from tokens.conf import tokens_settings
 from tokens.failed_attempts import network_of
@@ -32,28 +32,21 @@ refused = RateLimitedLogger(
 
 
 class OpenConnections:
-    """Open connections of this process: all, those of each network, and those that are refused."""
+    """Open connections: all and those of each network, of all processes, and those that this one has refused."""
 
     def __init__(self) -> None:
-        self.every, self.refused = 0, 0
-        self.by_network: Counter[str] = Counter()
+        self.counts, self.refused = SharedCounts(), 0
 
-    def add(self, network: str) -> None:
-        self.every += 1
-        self.by_network[network] += 1
-
-    def remove(self, network: str) -> None:
-        self.every -= 1
-        self.by_network[network] -= 1
-        if not self.by_network[network]:
-            del self.by_network[network]
+    @property
+    def every(self) -> int:
+        return self.counts.total()
 
     def excess(self, network: str) -> tuple[int, str] | None:
         """Return the number of open connections and whose they are if a limit is reached. Behind a proxy no network is
         known."""
         if settings.CONNECTIONS and self.every >= settings.CONNECTIONS:
             return self.every, "all clients"
-        same = self.by_network[network]
+        same = self.counts.of(network)
         if network and settings.CONNECTIONS_PER_ADDRESS and same >= settings.CONNECTIONS_PER_ADDRESS:
             return same, network
         return None
@@ -98,7 +91,7 @@ class CountedProtocol(TimedProtocol):
     def _count(self, is_counted: bool) -> None:
         if is_counted != self.is_counted:
             self.is_counted = is_counted
-            (opened.add if is_counted else opened.remove)(self.network)
+            opened.counts.add(self.network, 1 if is_counted else -1)
 
     def _refuse(self, count: int, whose: str) -> None:
         refused(count, whose)

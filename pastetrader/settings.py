@@ -217,13 +217,19 @@ LOGGING = {
 }
 
 # --- REST framework ---------------------------------------------------------
-# The requests of one token, or of one session's user, are counted in the first, one entry for each caller and kind of
-# request; so each process counts for itself.
-LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
-CACHES = {
-    "default": {"BACKEND": LOCMEM, "OPTIONS": {"MAX_ENTRIES": 10_000}},
-    "failures": {"BACKEND": LOCMEM, "LOCATION": "failures", "OPTIONS": {"MAX_ENTRIES": 100_000}},
-}
+# The first counts the requests of one token, or of one session's user: an entry for each caller and kind of request.
+SIZES = {"default": 10_000, "failures": 100_000}
+IN_MEMORY = "django.core.cache.backends.locmem.LocMemCache"
+
+
+def _cache(name: str, size: int) -> dict[str, Any]:
+    """The processes of `manage.py serve` count together; those of another server each for itself."""
+    shared = {"BACKEND": "pastetrader.sqlite_cache.SQLiteCache", "LOCATION": str(LOCAL_DIR / f"{name}.sqlite3")}
+    here = shared if COMMAND == "serve" else {"BACKEND": IN_MEMORY, "LOCATION": name}
+    return {**here, "OPTIONS": {"MAX_ENTRIES": size}}
+
+
+CACHES = {name: _cache(name, size) for name, size in SIZES.items()}
 # The views of the API set REST framework's settings themselves (tokens/views.py).
 SPECTACULAR_SETTINGS = {"DEFAULT_GENERATOR_CLASS": "executions.api.schema.generator.LedgerSchemaGenerator"}
 

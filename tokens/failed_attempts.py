@@ -1,6 +1,6 @@
 """Throttling of wrong passwords and tokens.
 
-Failures are counted in the cache, per server process. No password or token is stored.
+Failures are counted in the cache. No password or token is stored.
 """
 
 import hashlib

@@ -1,12 +1,12 @@
-"""Limits on open streams, per user and in this process."""
+"""Limits on open streams, per user and of this server."""
 
-from collections import Counter
 from collections.abc import Callable, Hashable
 from threading import Lock
 
 from executions.conf import executions_settings
+from ledgerkit.shared_counts import SharedCounts
 
-_open: Counter[Hashable] = Counter()
+_open = SharedCounts()
 _lock = Lock()
 
 
@@ -23,11 +23,11 @@ def acquire(user: Hashable) -> Callable[[], None]:
     """Count one more open stream. Return a function that releases it; it may be called more than once. Raises
     TooManyStreams."""
     with _lock:
-        if _open[user] >= executions_settings.STREAMS_PER_USER:
-            raise TooManyStreams(f"You have {_open[user]} streams open, as many as you may.")
+        if (count := _open.of(user)) >= executions_settings.STREAMS_PER_USER:
+            raise TooManyStreams(f"You have {count} streams open, as many as you may.")
         if _open.total() >= executions_settings.STREAMS:
             raise TooManyStreams("This server has as many streams open as it may.")
-        _open[user] += 1
+        _open.add(user)
     return _release_once(user)
 
 
@@ -37,11 +37,10 @@ def _release_once(user: Hashable) -> Callable[[], None]:
     def release() -> None:
         with _lock:
             if held:
-                _open[held.pop()] -= 1
+                _open.add(held.pop(), -1)
 
     return release
 
 
 def count() -> int:
-    with _lock:
-        return _open.total()
+    return _open.total()

@@ -22,6 +22,7 @@ WITH_RAW_SQL = (
     "executions/live/rights.py",
     "executions/live/listener.py",
     "pastetrader/management/commands/migrate.py",
+    "pastetrader/management/commands/serve.py",
 )
 OF_THE_API = {"api", "rest", "authentication", "permissions", "throttling", "views"}
 

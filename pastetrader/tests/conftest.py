@@ -120,8 +120,8 @@ def use(data_dir: Path) -> Iterator[Callable[..., User]]:
 def serve(data_dir: Path) -> Iterator[Serve]:
     sites: list[Site] = []
 
-    def start(demo: bool = False) -> Site:
-        sites.append(Site(data_dir.parent, demo))
+    def start(*options: str, demo: bool = False) -> Site:
+        sites.append(Site(data_dir.parent, demo, *options))
         return sites[-1].wait()
 
     yield start

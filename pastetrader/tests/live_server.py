@@ -18,9 +18,9 @@ Serve = Callable[..., "Site"]
 
 
 class Site:
-    def __init__(self, local: Path, demo: bool) -> None:
+    def __init__(self, local: Path, demo: bool, *more: str) -> None:
         kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-        options = ["--port", "0", *([] if demo else ["--no-demo"])]
+        options = ["--port", "0", *([] if demo else ["--no-demo"]), *more]
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error::Warning:django", "manage.py", "serve", *options],
             cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(local)}, text=True, start_new_session=True,

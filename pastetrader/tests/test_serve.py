@@ -16,7 +16,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError
 
 from local_postgres.socket_path import socket_dir
-from pastetrader.management.commands.serve import Command, _address, _listen
+from pastetrader.listeners import address_of, listen
+from pastetrader.management.commands.serve import Command
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ROOT, Serve, Site
 from pastetrader.tests.prepared import manage
@@ -97,7 +98,7 @@ def test_a_taken_port_is_one_sentence_before_anything_is_done(data_dir: Path) ->
 @pytest.mark.parametrize("port", [-1, 65_536, 70_000])
 def test_a_port_that_does_not_exist_is_refused(port: int) -> None:
     with pytest.raises(CommandError, match=f"There is no port {port}"):
-        _listen("127.0.0.1", port)
+        listen("127.0.0.1", port)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +111,8 @@ def test_a_port_that_does_not_exist_is_refused(port: int) -> None:
 )
 def test_the_address_that_is_printed_answers(settings: Any, host: str, names: list[str], address: str) -> None:
     settings.ALLOWED_HOSTS = names
-    with _listen(host, 0) as listener:
-        assert _address(listener).startswith(address)
+    with listen(host, 0)[0] as listener:
+        assert address_of(listener).startswith(address)
 
 
 def test_the_session_of_the_readme_works_when_pasted(site: Site) -> None:

@@ -24,7 +24,7 @@ WITH_TOKEN = NOBODY + b"Authorization: Token ptl_none\r\nContent-Length: 100\r\n
 def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
     for name in ("TIMEOUT_HEADERS", "TIMEOUT_BODY", "TIMEOUT_IDLE", "TIMEOUT_UNREAD"):
         monkeypatch.setenv(name, str(LIMIT))
-    return serve()
+    return serve("--workers", "2")
 
 
 def answer(peer: socket.socket) -> bytes:
@@ -61,8 +61,8 @@ def test_slow_clients_are_sent_away_and_nobody_waits_for_them(site: Site) -> Non
         trickle(stack.enter_context(connected(host, port)))
     site.process.terminate()
     _out, said_of_it = site.process.communicate(timeout=60)
-    assert said_of_it.count("to send its headers, and was disconnected") == 1, "however many they were"
-    assert said_of_it.count("A body did not arrive within") == 1
+    for said in ("to send its headers, and was disconnected", "A body did not arrive within"):
+        assert 1 <= said_of_it.count(said) <= 2, "however many they were, each process writes it once"
     assert "Traceback" not in said_of_it, said_of_it
 
 

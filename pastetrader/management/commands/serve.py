@@ -1,27 +1,31 @@
-"""The command of `make run`: prepare everything, then serve."""
+"""The command of `make run`: prepare everything, then serve, in one process or several."""
 
+import importlib
 import secrets
 import signal
 import socket
 from argparse import BooleanOptionalAction
 from itertools import count
 
-import uvicorn
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
+from django.db import connection
 
-from executions.live import hub
 from executions.models import WorkflowExecution
 from local_postgres.lease import one_at_a_time
+from local_postgres.server import ensure, leave_all
 from pastetrader.command_errors import unreachable
-from pastetrader.connections import CountedProtocol, allow_files
+from pastetrader.connections import allow_files
+from pastetrader.listeners import address_of, default_workers, listen
+from pastetrader.server import serve
 from pastetrader.static import collect_if_changed
+from pastetrader.workers import STOP, Workers
 
 HOST = "127.0.0.1"
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
-MOST = 65_535  # the highest port
+MOST_WORKERS = 64
+OTHERS = 20  # connections of the database that the pools of the server leave to others
 TOO_EARLY = "2011-06-30"  # a day for which no stock has the history that the market filter needs
 EMBEDDED = "EMBEDDED" in settings.DATABASES["default"]
 
@@ -36,18 +40,26 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=HOST, help=f"the address to listen on ({HOST})")
         parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument(
+            "--workers",
+            type=int,
+            choices=range(1, MOST_WORKERS + 1),
+            metavar="N",
+            default=min(default_workers(), MOST_WORKERS),
+            help="processes that share the port (as many as there are cores)",
+        )
         flag = BooleanOptionalAction
         parser.add_argument("--demo", action=flag, default=EMBEDDED, help="run the demo where the ledger is empty")
         parser.add_argument("--superuser", action=flag, default=EMBEDDED, help="make a superuser where there is none")
 
-    def handle(self, *, host: str, port: int, demo: bool, superuser: bool, **options: object) -> None:
-        listener = _listen(host, port)
+    def handle(self, *, host: str, port: int, workers: int, demo: bool, superuser: bool, **options: object) -> None:
+        listeners = listen(host, port, workers)
         settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
         if not EMBEDDED and (error := unreachable()):
             raise CommandError(error)
         with one_at_a_time(settings.LOCAL_DIR / "serve.lock"):
             self._prepare(demo=demo, superuser=superuser)
-        self._serve(listener)
+        self._serve(listeners)
 
     def _prepare(self, *, demo: bool, superuser: bool) -> None:
         self._say("Preparing the database ...")
@@ -83,32 +95,27 @@ class Command(BaseCommand):
         self._say(f"Made the superuser {name}, password {password}")
         self._say(f"It is shown only now; `.venv/bin/python manage.py changepassword {name}` sets another.")
 
-    def _serve(self, listener: socket.socket) -> None:
-        server = Server(_config())
-        for each in (signal.SIGINT, signal.SIGTERM):
-            # Before uvicorn sets them itself, and instead of an exception that could strike, and be lost, anywhere.
-            signal.signal(each, server.handle_exit)
-        address = _address(listener)
+    def _serve(self, listeners: list[socket.socket]) -> None:
+        address = address_of(listeners[0])
         stops = "the server and its database" if EMBEDDED else "the server"
-        if not {listener.getsockname()[0], "*"} & {HOST, "::1", *settings.ALLOWED_HOSTS}:
+        if not {listeners[0].getsockname()[0], "*"} & {HOST, "::1", *settings.ALLOWED_HOSTS}:
             names = ", ".join(settings.ALLOWED_HOSTS)
             self._say(f"It answers to the names {names} only: set ALLOWED_HOSTS for others.")
-        if sentence := allow_files():
+        for sentence in filter(None, (allow_files(), _limit_pools(len(listeners)))):
             self._say(sentence)
+        importlib.import_module("pastetrader.asgi")  # once for all workers
+        _release_database()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the server or its parent handles them
         self._say(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops {stops}.")
-        server.run(sockets=[listener])
+        if len(listeners) > 1:
+            Workers(len(listeners), lambda number: _serve_one(listeners, number)).run()
+        else:
+            serve(listeners[0])
         self._say("Stopped.")
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
-
-
-class Server(uvicorn.Server):
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """It waits for every answer to end: streams do so when they are told."""
-        hub.get_hub().close()
-        await super().shutdown(sockets)
 
 
 def _free_name() -> str:
@@ -119,38 +126,33 @@ def _free_name() -> str:
     return next(name for name in names if name not in taken)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises CommandError if the port is taken, before anything else is done."""
-    if not 0 <= port <= MOST:  # getaddrinfo would silently use another port
-        raise CommandError(f"There is no port {port}, they end at {MOST}. Choose another: make run PORT=8001")
+def _serve_one(listeners: list[socket.socket], number: int) -> None:
+    """Serve in a worker, on the socket of its number."""
+    for other in listeners[:number] + listeners[number + 1 :]:
+        other.close()
+    ensure(settings.DATABASES["default"])  # so that the last of them to end stops it, if their parent is killed
     try:
-        family, _kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
-    except socket.gaierror as exc:
-        raise CommandError(f"{host} is not an address of this machine ({exc}): make run HOST=127.0.0.1") from exc
-    except OSError as exc:
-        raise CommandError(f"Port {port} of {host} cannot be used ({exc}). Choose another: make run PORT=8001") from exc
+        serve(listeners[number])
+    finally:
+        _release_database()
+        leave_all()
 
 
-def _address(listener: socket.socket) -> str:
-    """Return an address at which the server answers; if it listens everywhere, the first name in ALLOWED_HOSTS."""
-    host, port = listener.getsockname()[:2]
-    if host in EVERYWHERE:
-        names = (name for name in settings.ALLOWED_HOSTS if name[0] not in "*.")
-        return f"http://{next(names, host)}:{port}"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _release_database() -> None:
+    """Close this thread's connection and the pool, which a process must not share with one that it forks."""
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL's wrapper
 
 
-def _config() -> uvicorn.Config:
-    return uvicorn.Config(
-        "pastetrader.asgi:application",
-        http=CountedProtocol,
-        timeout_keep_alive=settings.TIMEOUT_IDLE,
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,
-    )
+def _limit_pools(workers: int) -> str:
+    """Let the pools of all workers, and a listener of each, fit into the database's connections. Return a sentence
+    where they have to be smaller than configured."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('max_connections')::int")
+        (allowed,) = cursor.fetchone()
+    most = max(1, (allowed - OTHERS) // workers - 1)
+    pool = settings.POOL
+    if pool["max_size"] <= most:
+        return ""
+    pool.update(max_size=most, min_size=min(pool["min_size"], most))
+    return f"The database allows {allowed} connections: each of {workers} processes opens {most} at most."

@@ -1,0 +1,55 @@
+"""uvicorn as `manage.py serve` runs it, in one process or in each of several."""
+
+import asyncio
+import signal
+import socket
+from multiprocessing import parent_process
+
+import uvicorn
+from django.conf import settings
+
+from executions.live import hub
+from pastetrader.connections import CountedProtocol
+from pastetrader.workers import STOP
+
+
+class Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if parent := parent_process():
+            asyncio.get_running_loop().add_reader(parent.sentinel, self._stop_as_orphan, parent.sentinel)
+        await super().startup(sockets)
+
+    def _stop_as_orphan(self, sentinel: int) -> None:
+        """Stop a worker whose parent is gone: nobody else would, and it would keep the port."""
+        asyncio.get_running_loop().remove_reader(sentinel)
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """It waits for every answer to end: streams do so when they are told."""
+        hub.get_hub().close()
+        await super().shutdown(sockets)
+
+
+def serve(listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    server = Server(_config())
+    for each in STOP:
+        # Before uvicorn sets them itself, and instead of an exception that could strike, and be lost, anywhere.
+        signal.signal(each, server.handle_exit)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
+    server.run(sockets=[listener])
+
+
+def _config() -> uvicorn.Config:
+    return uvicorn.Config(
+        "pastetrader.asgi:application",
+        http=CountedProtocol,
+        timeout_keep_alive=settings.TIMEOUT_IDLE,
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )

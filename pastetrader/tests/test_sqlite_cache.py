@@ -1,0 +1,75 @@
+"""The cache of the processes of one server."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pastetrader import sqlite_cache
+from pastetrader.sqlite_cache import SQLiteCache
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[SQLiteCache]:
+    path = str(tmp_path / "cache.sqlite3")
+    yield SQLiteCache(path, {"OPTIONS": {"MAX_ENTRIES": 3}})
+    sqlite_cache._databases.pop(path).connection.close()
+
+
+@pytest.mark.parametrize("value", [1, 1.5, "text", True, None, [1, 2], b"bytes"])
+def test_what_is_stored_is_returned(cache: SQLiteCache, value: object) -> None:
+    cache.set("a", value)
+    assert cache.get("a", "missing") == value
+    assert type(cache.get("a")) is type(value)
+
+
+def test_an_entry_ends_in_time(cache: SQLiteCache) -> None:
+    cache.set("over", 1, timeout=-1)
+    cache.set("kept", 1, timeout=None)
+    assert (cache.get("over"), cache.get("kept")) == (None, 1)
+    assert not cache.touch("over")
+    assert not cache.delete("over")
+    with pytest.raises(ValueError, match="over"):
+        cache.incr("over")
+    assert cache.add("over", 2)
+    assert not cache.add("over", 3)
+    assert cache.touch("over", -1)
+    assert cache.get("over") is None
+
+
+def test_entries_are_removed_one_by_one_or_all(cache: SQLiteCache) -> None:
+    cache.set_many({"a": 1, "b": 2})
+    assert cache.delete("a")
+    assert cache.get_many(["a", "b"]) == {"b": 2}
+    cache.clear()
+    assert cache.get("b") is None
+
+
+def test_every_failure_is_counted(cache: SQLiteCache) -> None:
+    cache.set("a", 0)
+    cache.close()
+    if not (child := os.fork()):
+        for _ in range(500):
+            cache.incr("a")
+        os._exit(0)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: cache.incr("a"), range(500)))
+    os.waitpid(child, 0)
+    assert cache.get("a") == 1_000
+
+
+def test_old_entries_make_room(cache: SQLiteCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_cache, "PURGED", 5)
+    cache.set("over", 0, timeout=-1)
+    for number in range(4):
+        cache.set(str(number), number, timeout=100 + number)
+    assert [cache.get(str(number)) for number in range(4)] == [None, 1, 2, 3]
+    [(left,)], _changed = cache._execute("SELECT count(*) FROM entries")
+    assert left == 3
+
+
+def test_nobody_else_may_read_the_file(cache: SQLiteCache, tmp_path: Path) -> None:
+    cache.set("a", 1)
+    assert (tmp_path / "cache.sqlite3").stat().st_mode & 0o777 == 0o600

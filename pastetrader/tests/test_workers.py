@@ -1,0 +1,93 @@
+"""`manage.py serve` with several processes: one address, limits that hold over all of them, and one end."""
+
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pastetrader.tests.conftest import postmaster
+from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
+from pastetrader.tests.prepared import manage
+
+STREAMS, WRONG = 5, 6  # that are allowed
+TRIES = 24  # connections, of which each worker gets some: that one gets them all happens once in 2**23 times
+
+
+@pytest.fixture
+def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setenv("EXECUTIONS_STREAMS_PER_USER", str(STREAMS))
+    monkeypatch.setenv("TOKEN_FAILURES", str(WRONG))
+    monkeypatch.setenv("DATABASE_POOL_MAX", "60")
+    return serve("--workers", "2")
+
+
+def workers(site: Site) -> list[psutil.Process]:
+    children = psutil.Process(site.process.pid).children()
+    return [each for each in children if each.status() != psutil.STATUS_ZOMBIE and each.name() != "postgres"]
+
+
+def until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def ask(site: Site, path: str, token: str, body: Any = None) -> Any:
+    """Return the open response, or its error, of a connection of its own."""
+    headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{site.address}/api/v1/{path}", content, headers)
+    try:
+        return urllib.request.urlopen(request, timeout=30)
+    except urllib.error.HTTPError as error:
+        return error
+
+
+def statuses(stack: ExitStack, site: Site, path: str, token: str) -> list[int]:
+    return [stack.enter_context(ask(site, path, token)).status for _ in range(TRIES)]
+
+
+def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir: Path) -> None:
+    """One server for all of it: starting one takes seconds."""
+    assert site.said.count("Admin http") == 1
+    assert "The database allows 100 connections: each of 2 processes opens 39 at most." in site.said
+    token = manage("create_token", "admin", *ALL_SCOPES, local=site.local).stdout.strip()
+    workflow = json.load(ask(site, "workflows/", token, {"name": "one"}))
+    body = {"workflow": workflow["id"], "trigger_type": "event"}
+    stream = f"executions/{json.load(ask(site, 'executions/', token, body))['id']}/stream/"
+
+    with ExitStack() as stack:
+        assert sorted(statuses(stack, site, stream, token)) == [200] * STREAMS + [429] * (TRIES - STREAMS)
+    with ExitStack() as stack:
+        assert statuses(stack, site, "executions/", "ptl_wrong") == [401] * WRONG + [429] * (TRIES - WRONG)
+
+    before = workers(site)
+    assert len(before) == 2
+    before[0].kill()
+    until(lambda: len(workers(site)) == 2 and before[0] not in workers(site))
+    with ExitStack() as stack:
+        assert set(statuses(stack, site, "executions/", token)) == {200}
+        assert statuses(stack, site, stream, token).count(200) == STREAMS, "those of the killed one do not count"
+
+    code, err = site.interrupt(signal.SIGINT)
+    assert (code, site.said.splitlines()[-1]) == (0, "Stopped.")
+    assert "A worker process ended (-9); another one is started." in err
+    assert "Traceback" not in err
+    assert postmaster(data_dir) is None
+
+
+def test_workers_end_with_a_parent_that_is_killed(site: Site, data_dir: Path) -> None:
+    left = workers(site)
+    os.kill(site.process.pid, signal.SIGKILL)
+    until(lambda: not any(each.is_running() for each in left))
+    until(lambda: postmaster(data_dir) is None)

@@ -1,0 +1,68 @@
+"""The processes of `manage.py serve`, forked from it: what is loaded by then is in memory once."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing import connection, context
+
+from ledgerkit import shared_counts
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 1.0  # seconds before a worker that ended by itself is replaced
+STOP = {signal.SIGINT, signal.SIGTERM}
+
+
+class Workers:
+    """`number` processes, each of which calls `work` with its number, until this one gets SIGINT or SIGTERM. One that
+    ends by itself is replaced. `work` has to end at SIGTERM, and where this process is gone."""
+
+    def __init__(self, number: int, work: Callable[[int], None]) -> None:
+        self.number, self.work = number, work
+        self.running: dict[int, context.ForkProcess] = {}
+        self.is_stopping = False
+
+    def run(self) -> None:
+        shared_counts.share_among(self.number)
+        for each in STOP:
+            signal.signal(each, self.stop)
+        for number in range(self.number):
+            self._start(number)
+        while not self.is_stopping:
+            connection.wait([process.sentinel for process in self.running.values()])
+            self._replace()
+        for process in self.running.values():
+            process.join()
+
+    def stop(self, *_signal: object) -> None:
+        self.is_stopping = True
+        for process in self.running.values():
+            process.terminate()
+
+    def _start(self, number: int) -> None:
+        """Start a worker. No signal arrives in between: neither is a new one missed, nor does it call `stop()`."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+        process = context.ForkProcess(target=self._work, args=(number,))
+        process.start()
+        self.running[number] = process
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
+        if self.is_stopping:
+            process.terminate()
+
+    def _work(self, number: int) -> None:
+        """Run in the worker, where signals are blocked until it handles them itself."""
+        shared_counts.become(number)
+        self.work(number)
+
+    def _replace(self) -> None:
+        ended = [number for number, process in self.running.items() if process.exitcode is not None]
+        if self.is_stopping or not ended:
+            return
+        for number in ended:
+            code = self.running[number].exitcode
+            logger.error("A worker process ended (%s); another one is started.", code)
+        time.sleep(PAUSE)
+        for number in ended:
+            if not self.is_stopping:
+                self._start(number)
