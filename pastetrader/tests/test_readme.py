@@ -80,6 +80,12 @@ def test_every_key_of_a_setting_that_a_document_names_exists(document: str) -> N
     assert {(name, key) for name, key in named if key not in SETTINGS[name].all_settings()} == set()
 
 
+@pytest.mark.parametrize("document", sorted({*DOCUMENTS} - {"docs/settings.md", "docs/decisions.md"}))
+def test_only_the_list_of_settings_names_the_variables_of_the_apps(document: str) -> None:
+    keys = {f"{name}_{key}" for name, settings in SETTINGS.items() for key in settings.all_settings()}
+    assert keys & set(re.findall(r"[A-Z_]+", (ROOT / document).read_text())) == set()
+
+
 def test_the_apps_name_settings_by_the_keys_that_any_project_has() -> None:
     sources = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "tests" not in path.parts]
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in sources if "migrations" not in path.parts}
