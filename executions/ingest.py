@@ -1,12 +1,15 @@
 """Bulk inserts by COPY. Each call is one transaction: all of its rows are stored, or none."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import to_json
-from ledgerkit.db.models import Column
+from ledgerkit.db.models import Column, uuid7
 from ledgerkit.db.timeouts import no_limit
 
 from . import partitions
@@ -43,6 +46,20 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
     with transaction.atomic(using=using), connection.cursor() as cursor, translated, cursor.copy(statement) as lines:
         for row in rows:
             lines.write_row(_encode_row(row, documents, by_keys) if documents else row)
+
+
+def new_line(run: UUID, values: Mapping[str, Any], now: datetime) -> ExecutionLog:
+    """Return an unsaved log line of a run. By position, at half the price of names: lines come by the thousand."""
+    columns = (
+        values.get("id") or uuid7(),
+        run,
+        values.get("node_execution_id"),
+        values["level"],
+        values["message"],
+        values.get("data"),
+        values.get("timestamp") or now,
+    )
+    return ExecutionLog(*columns)  # type: ignore[misc]  # the stubs take every argument for the first one
 
 
 def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) -> list[ExecutionLog]:

@@ -49,6 +49,7 @@ class FieldValues:
 
 
 RUN = attrgetter("run")
+MESSAGE = {"message"}  # the fields of a log line without data
 
 
 def mask(
@@ -92,10 +93,22 @@ def mask(
         known |= store_secrets(more, using)
     plain = without_secrets(extra)
     for run, of_run in groupby(pieces, RUN):
-        scrubber = known.get(run, plain).scrubber
-        for piece in of_run:
-            _scrub(piece.fields, scrubber, is_large)
+        _scrub_all(list(of_run), known.get(run, plain).scrubber, is_large)
     return more, known
+
+
+def _scrub_all(pieces: list[FieldValues], scrubber: Scrubber, is_large: bool) -> None:
+    """Mask the fields of the pieces of one run. One search in the texts of all log lines is enough for most calls."""
+    fields = [piece.fields for piece in pieces]
+    if len(fields) > 1 and not is_large and scrubber.leaves(_messages(fields)):
+        fields = [each for each in fields if each.keys() != MESSAGE]
+    for each in fields:
+        _scrub(each, scrubber, is_large)
+
+
+def _messages(lines: Iterable[Fields]) -> list[str]:
+    """Return the texts of those log lines that have nothing else."""
+    return [line["message"] for line in lines if line.keys() == MESSAGE and isinstance(line["message"], str)]
 
 
 def mask_body(body: object, run: UUID | None) -> object:
@@ -111,9 +124,12 @@ def mask_body(body: object, run: UUID | None) -> object:
                 secret_limits.check_lengths(name, value, secrets, extra)
                 found |= secrets
                 places.append(name)
+    is_plain = not found and isinstance(body, list) and _leaves(without_secrets(extra).scrubber, body)
     try:
         known = read_known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
     except SecretsUnknown:  # mask() raises it later, with the row that it refuses
+        return body
+    if is_plain and not known.values:
         return body
     release_connection()
     if found - known.values:
@@ -122,6 +138,15 @@ def mask_body(body: object, run: UUID | None) -> object:
     clean = scrubber.document(body)
     body_masking.remember(body, clean, scrubber, frozenset(found))
     return clean
+
+
+def _leaves(scrubber: Scrubber, body: list[object]) -> bool:
+    """Return whether nothing in a list of objects has to be masked. False may be wrong."""
+    values = [value for item in body if isinstance(item, dict) for value in item.values()]
+    texts = [value for value in values if isinstance(value, str)]
+    return scrubber.leaves(texts) and all(
+        scrubber.document(value) == value for value in values if isinstance(value, (dict, list))
+    )
 
 
 def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, new: bool = False) -> Values:

@@ -57,7 +57,7 @@ def complete(row: Model) -> None:
     """Replace the blank error of a failed row by a sentence, in place. NULL is kept: there is no error."""
     values = vars(row)
     message = values.get("error_message")
-    if values.get("status") == ExecutionStatus.FAILED and isinstance(message, str) and not message.strip():
+    if isinstance(message, str) and not message.strip() and values.get("status") == ExecutionStatus.FAILED:
         values["error_message"], _trace = error(message, values.get("error_traceback"))
 
 

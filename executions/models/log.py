@@ -95,7 +95,8 @@ class ExecutionLog(UUID7Model):
         """Make the message storable. Raises ValidationError for data that is not JSON, and for a time outside the years
         1970 to 9999."""
         self.message = json_validation.to_storable_text(self.message)
-        json_validation.check("data", self.data)
+        if self.data is not None:
+            json_validation.check("data", self.data)
         json_validation.check_moment("timestamp", self.timestamp)
 
     def save(self, **kwargs: Unpack[SaveArguments]) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import NoneType
 from typing import TypeGuard
 
 from django.core.exceptions import ValidationError
@@ -150,7 +151,10 @@ def _inside(
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(key, str) and (fault := _text_fault(key)):
             yield "", format_lazy(IN_KEY, fault=fault)
-        if not isinstance(item, bool | int | None):
+        if item.__class__ is str:  # most values; no generator for each of them
+            if fault := _text_fault(item):
+                yield f"/{_escape_pointer(key)}"[:MAX_POINTER], fault
+        elif not isinstance(item, (bool, int, NoneType)):
             for pointer, fault in iter_errors(item, depth + 1):
                 yield f"/{_escape_pointer(key)}{pointer}"[:MAX_POINTER], fault
 

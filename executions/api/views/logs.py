@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.db import IntegrityError
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins
 from rest_framework.exceptions import ParseError
@@ -83,9 +84,8 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
                     raise
 
     def _insert_missing(self, lines: list[dict[str, Any]], existing: dict[Any, Any]) -> tuple[list[ExecutionLog], bool]:
-        new = [
-            ExecutionLog(workflow_execution=self.execution, **line) for line in lines if line.get("id") not in existing
-        ]
+        run, now = self.execution.pk, timezone.now()
+        new = [ingest.new_line(run, line, now) for line in lines if line.get("id") not in existing]
         created = iter(ingest.write_lines(new))
         return [existing[line["id"]] if line.get("id") in existing else next(created) for line in lines], bool(new)
 
