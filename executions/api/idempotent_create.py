@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, models
 from django.db.models import Model
 from rest_framework import exceptions, status
 from rest_framework.request import Request
@@ -39,9 +39,8 @@ class CreateMixin:
         return self._existing_response(serializer) or self._create(serializer)
 
     def save(self, serializer: Any) -> None:
-        """Save in a savepoint, so that an error of the database does not break an outer transaction."""
-        with transaction.atomic():
-            serializer.save()
+        """Save in the transaction that the serializer's create() begins, so that an error breaks no outer one."""
+        serializer.save()
 
     def on_existing(self, row: Any, content: Content) -> None:
         """Handle a repeated request for a row that exists. Does nothing by default."""

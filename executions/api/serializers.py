@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Model
 from rest_framework import serializers
 
-from executions import partitions, run_graph, validators
+from executions import partitions, run_graph
 from executions.conf import executions_settings
 from executions.models import (
     ExecutionLog,
@@ -24,49 +23,40 @@ from ledgerkit.rest.fields import (
     DocumentField,
     MomentField,
     ObjectField,
-    RelatedField,
     StrictModelSerializer,
     UUID7Field,
     UUIDField,
 )
 from ledgerkit.rest.strict_types import StrictTypes
-from tokens.permissions import limit_to_token
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, graph_with_levels
-from workflows.models import Graph, Node, Workflow
+from workflows.models import Graph
 
 from . import rows
 from .log_lines import LogLinesSerializer, period_of_ids
 
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
 LISTED = [*MOVED, "error_is_cut"]
+LAST_PLACE = 2**31 - 1  # PostgreSQL's integer
 STAMPS = ["attempt", "version", "created_at", "updated_at"]
 
 
-class OwnWorkflowField(RelatedField):
-    """A workflow that the caller may execute. Others do not exist for the caller."""
-
-    def get_queryset(self) -> Any:
-        request = self.context.get("request")
-        if request is None:
-            return Workflow.objects.none()
-        return limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id")
-
-
-class RowSerializer[M: Model](StrictModelSerializer[M]):
-    """Serializer of rows that a function of `rows` writes. The fields describe what it returns.
-
-    `fields` of the context names what `?fields=` asks for.
-    """
+class RowOutput(serializers.BaseSerializer[Any]):
+    """Mixin of serializers whose rows a function of `rows` writes. `fields` of the context names what `?fields=` asks
+    for."""
 
     row: ClassVar[Callable[[Any], rows.Row]]
+
+    def to_representation(self, instance: Any) -> rows.Row:
+        row, fields = type(self).row(instance), self.context.get("fields")
+        return row if fields is None else {name: value for name, value in row.items() if name in fields}
+
+
+class RowSerializer[M: Model](RowOutput, StrictModelSerializer[M]):
+    """Serializer whose fields describe what the function of `rows` returns."""
 
     def get_validators(self) -> list[Any]:
         """Return none: the constraints of the database are checked when the row is stored."""
         return []
-
-    def to_representation(self, instance: M) -> rows.Row:
-        row, fields = type(self).row(instance), self.context.get("fields")
-        return row if fields is None else {name: value for name, value in row.items() if name in fields}
 
 
 class ErrorHeads(serializers.Serializer[Any]):
@@ -85,40 +75,19 @@ class WorkflowExecutionListSerializer(ErrorHeads, RowSerializer[WorkflowExecutio
         read_only_fields = fields
 
 
-class WorkflowExecutionSerializer(StrictTypes, RowSerializer[WorkflowExecution]):
+class WorkflowExecutionSerializer(RowSerializer[WorkflowExecution]):
     row = rows.run_detail
-    id = UUID7Field(required=False)
-    workflow = OwnWorkflowField()
-    start = serializers.BooleanField(required=False, write_only=True, help_text="Start the run in the same call.")
-    input_data = ObjectField(required=False)
-    context = ObjectField(required=False)  # type: ignore[assignment]  # REST framework removes it from the class
-    metadata = ObjectField(required=False)
+    input_data = ObjectField(read_only=True)
+    context = ObjectField(read_only=True)  # type: ignore[assignment]  # REST framework removes it from the class
+    metadata = ObjectField(read_only=True)
 
     class Meta:
         model = WorkflowExecution
         fields = [
-            "id", "workflow", "workflow_name", "trigger_type", "start", *MOVED, "failed_nodes", "input_data",
-            "output_data", "context", "metadata", *STAMPS,
+            "id", "workflow", "workflow_name", "trigger_type", *MOVED, "failed_nodes", "input_data", "output_data",
+            "context", "metadata", *STAMPS,
         ]  # fmt: skip
-        read_only_fields = ["workflow_name", *MOVED, "failed_nodes", "output_data", *STAMPS]
-
-    def create(self, validated_data: dict[str, object]) -> WorkflowExecution:
-        """Create a pending run; with `start`, a running one, or none if it cannot be started."""
-        start = validated_data.pop("start", False)
-        with transaction.atomic():
-            run = super().create(validated_data)
-            if start:
-                run.start()
-        return run
-
-    def validate_metadata(self, metadata: object) -> object:
-        """Return the metadata as it will be stored, so that a repeated request can be compared with the row."""
-        return validators.with_names(metadata)
-
-    def validate_workflow(self, workflow: Workflow) -> Workflow:
-        if not workflow.is_active:
-            raise serializers.ValidationError("This workflow is not active: activate it before you execute it.")
-        return workflow
+        read_only_fields = fields
 
 
 class GraphOfExecutionNodeSerializer(GraphNodeSerializer):
@@ -174,15 +143,11 @@ class NodeExecutionListSerializer(ErrorHeads, RowSerializer[NodeExecution]):
         read_only_fields = fields
 
 
-class NodeExecutionSerializer(StrictTypes, RowSerializer[NodeExecution]):
-    """To create one, `node` is an id or a name; `execution_order` defaults to the topological level."""
-
+class NodeExecutionSerializer(RowSerializer[NodeExecution]):
     row = rows.node_detail
-    id = UUID7Field(required=False)
-    node = serializers.CharField(source="node_id")
-    execution_order = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
-    input_data = ObjectField(required=False)
     node_name = serializers.CharField(read_only=True)
+    execution_order = serializers.IntegerField(read_only=True, min_value=0, max_value=LAST_PLACE)
+    input_data = ObjectField(read_only=True)
 
     class Meta:
         model = NodeExecution
@@ -190,20 +155,7 @@ class NodeExecutionSerializer(StrictTypes, RowSerializer[NodeExecution]):
             "id", "workflow_execution", "node", "node_name", "execution_order",
             *MOVED, "retry_count", "can_retry", *STAMPS, "input_data", "output_data", "error_traceback",
         ]  # fmt: skip
-        read_only_fields = [
-            "workflow_execution", *MOVED, "retry_count", *STAMPS, "output_data", "error_traceback",
-        ]  # fmt: skip
-
-    def validate_node(self, value: str) -> Node:
-        found = run_graph.node_in(self.context["execution"], value)
-        if found is None:
-            raise serializers.ValidationError("The workflow of this execution has no node with this id or name.")
-        return found
-
-    def create(self, validated_data: dict[str, Any]) -> NodeExecution:
-        node = validated_data.pop("node_id")
-        run: WorkflowExecution = self.context["execution"]
-        return run.add_node(node, **validated_data)
+        read_only_fields = fields
 
 
 class WorkflowExecutionAttemptListSerializer(ErrorHeads, RowSerializer[WorkflowExecutionAttempt]):

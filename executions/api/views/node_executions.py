@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
+from executions.api.new_executions import NewNodeExecutionSerializer
 from executions.api.serializers import (
     FailNodeSerializer,
     NodeExecutionListSerializer,
@@ -137,11 +138,12 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
     ),
 )
 class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, RunChildView):
+    serializer_class = NodeExecutionSerializer
     ordering = ("execution_order", "id")
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_nodeexecution")}
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
-        return NodeExecutionListSerializer if self.action == "list" else NodeExecutionSerializer
+        return NodeExecutionListSerializer if self.action == "list" else NewNodeExecutionSerializer
 
     def get_queryset(self) -> Any:
         return self.execution.node_executions.visible_to(self.request.user).for_lists(errors=self.shows_errors)

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from executions import audit, error_excerpts
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
+from executions.api.new_executions import NewWorkflowExecutionSerializer
 from executions.api.rows import log_row, node_row
 from executions.api.serializers import (
     DeleteSerializer,
@@ -114,6 +115,7 @@ class WorkflowExecutionViewSet(
     serializer_class = WorkflowExecutionSerializer
     serializer_classes = {
         "list": WorkflowExecutionListSerializer,
+        "create": NewWorkflowExecutionSerializer,
         "graph": GraphOfExecutionSerializer,
         **VERBS,
         "destroy": DeleteSerializer,
