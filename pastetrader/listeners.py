@@ -38,6 +38,13 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CommandError(f"Port {port} of {host} cannot be used ({exc}). Choose another: make run PORT=8001") from exc
 
 
+def allow_address(listener: socket.socket) -> None:
+    """Add the address to ALLOWED_HOSTS, unless the server listens everywhere: clients that reach it name it."""
+    host = listener.getsockname()[0]
+    if host not in EVERYWHERE:
+        settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, f"[{host}]" if ":" in host else host]
+
+
 def address_of(listener: socket.socket) -> str:
     """Return an address that answers: of a server that listens everywhere, its first name in ALLOWED_HOSTS."""
     host, port = listener.getsockname()[:2]

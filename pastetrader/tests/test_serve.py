@@ -9,14 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, LiteralString
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError
+from django.http.request import validate_host
 
 from local_postgres.socket_path import socket_dir
-from pastetrader.listeners import address_of, listen
+from pastetrader.listeners import address_of, allow_address, listen
 from pastetrader.management.commands.serve import Command
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ROOT, Serve, Site
@@ -106,13 +108,17 @@ def test_a_port_that_does_not_exist_is_refused(port: int) -> None:
     [
         ("0.0.0.0", ["ledger.example", "127.0.0.1"], "http://ledger.example:"),
         ("0.0.0.0", ["*", ".example"], "http://0.0.0.0:"),
-        ("127.0.0.1", ["ledger.example"], "http://127.0.0.1:"),
+        ("127.0.0.2", ["ledger.example"], "http://127.0.0.2:"),
+        ("::1", ["ledger.example"], "http://[::1]:"),
     ],
 )
 def test_the_address_that_is_printed_answers(settings: Any, host: str, names: list[str], address: str) -> None:
     settings.ALLOWED_HOSTS = names
     with listen(host, 0)[0] as listener:
+        allow_address(listener)
         assert address_of(listener).startswith(address)
+    name = urlsplit(address).netloc.removesuffix(":")
+    assert validate_host(name, settings.ALLOWED_HOSTS)
 
 
 def test_the_session_of_the_readme_works_when_pasted(site: Site) -> None:

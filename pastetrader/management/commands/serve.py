@@ -18,7 +18,7 @@ from local_postgres.lease import one_at_a_time
 from local_postgres.server import ensure, leave_all
 from pastetrader.command_errors import unreachable
 from pastetrader.connections import allow_files
-from pastetrader.listeners import address_of, default_workers, listen
+from pastetrader.listeners import EVERYWHERE, address_of, allow_address, default_workers, listen
 from pastetrader.server import serve
 from pastetrader.static import collect_if_changed
 from pastetrader.workers import STOP, Workers
@@ -96,9 +96,10 @@ class Command(BaseCommand):
         self._say(f"It is shown only now; `.venv/bin/python manage.py changepassword {name}` sets another.")
 
     def _serve(self, listeners: list[socket.socket]) -> None:
+        allow_address(listeners[0])
         address = address_of(listeners[0])
         stops = "the server and its database" if EMBEDDED else "the server"
-        if not {listeners[0].getsockname()[0], "*"} & {HOST, "::1", *settings.ALLOWED_HOSTS}:
+        if listeners[0].getsockname()[0] in EVERYWHERE and "*" not in settings.ALLOWED_HOSTS:
             names = ", ".join(settings.ALLOWED_HOSTS)
             self._say(f"It answers to the names {names} only: set ALLOWED_HOSTS for others.")
         for sentence in filter(None, (allow_files(), _limit_pools(len(listeners)))):
