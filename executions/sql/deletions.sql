@@ -1,7 +1,7 @@
--- What is left of a run that was deleted: one row, whatever door the deletion came in by, written by the statement that
--- deletes. Its history goes with the run; that it was there, and who took it away and why, stays.
+-- A deleted run leaves one row, written by the statement that deletes it, whatever client sent it. The history is
+-- deleted with the run; the record of the deletion, its actor and its reason remain.
 --
--- The verb says who and why as every move does (history.sql).
+-- The verb passes actor and reason as every transition does (history.sql).
 -- What an earlier move of the same transaction said is not about the deletion.
 CREATE FUNCTION write_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

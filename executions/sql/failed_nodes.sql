@@ -1,6 +1,6 @@
--- A run's `failed_nodes` is counted by the statement that ends it. That statement does not see a node that fails in a
--- transaction of the same moment, so the count is checked once more when the transaction commits: by then the run's
--- nodes have been settled, and none of them runs any more.
+-- `failed_nodes` of a run is counted by the statement that ends it. That statement does not see a node that fails in a
+-- concurrent transaction, so the count is checked again when the transaction commits: by then the nodes of the run are
+-- settled, and none is running.
 CREATE FUNCTION count_failed_nodes(run uuid) RETURNS void LANGUAGE sql AS $$
     UPDATE workflow_executions SET failed_nodes = counted.number
     FROM (
@@ -20,7 +20,7 @@ CREATE CONSTRAINT TRIGGER failed_nodes_of_run AFTER UPDATE OF status ON workflow
     WHEN (OLD.status IS DISTINCT FROM NEW.status AND NEW.status IN ('completed', 'failed', 'cancelled', 'skipped'))
     EXECUTE FUNCTION failed_nodes_of_run();
 
--- No verb moves a node of a run that has ended; an import, and plain SQL, do.
+-- No verb changes a node of a run that has ended, but imports and plain SQL do.
 CREATE FUNCTION failed_nodes_of_node() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM count_failed_nodes(coalesce(NEW.workflow_execution_id, OLD.workflow_execution_id));
@@ -35,7 +35,7 @@ CREATE TRIGGER failed_nodes_update AFTER UPDATE OF status ON node_executions
 CREATE TRIGGER failed_nodes_delete AFTER DELETE ON node_executions
     FOR EACH ROW WHEN (OLD.status = 'failed') EXECUTE FUNCTION failed_nodes_of_node();
 
--- Who may write a node need not be allowed to write its run.
+-- A role that may write node executions may lack the right to write runs, so these run as their owner.
 DO $$
 BEGIN
     EXECUTE format(

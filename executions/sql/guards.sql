@@ -1,13 +1,14 @@
--- What a role of the database that is not the application's own can do by plain SQL: move rows that it has been granted,
--- and neither say who did it nor take away what was written down. docs/security.md says what owner and superuser can.
+-- Limits of a database role other than the application's own: with plain SQL it may change rows of the tables that it
+-- was granted, but it can neither set the actor nor remove history. docs/security.md describes what owner and superuser
+-- can do.
 
--- The role on whose behalf a function that runs as its owner was called.
+-- The role that called a function which runs as its owner.
 CREATE FUNCTION ledger_invoker() RETURNS name LANGUAGE sql STABLE AS $$
     SELECT CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END
 $$;
 
--- What a verb has said of who acts and why. It counts from roles alone that may execute ledger_noted(): any other could
--- set it to whatever it likes.
+-- The actor and the reason that a verb has passed. Accepted only from roles that may execute ledger_noted(); any other
+-- role could set the variable to anything.
 CREATE FUNCTION ledger_note() RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF has_function_privilege(ledger_invoker(), 'ledger_noted(timestamptz, text)', 'EXECUTE') THEN
@@ -28,7 +29,7 @@ BEGIN
         happened_at, act, through, user_id, username, token_id, token_name, reason, request_id
     ) VALUES (
         run, node, attempt, from_status, to_status,
-        clock_timestamp(), -- in the order of the moves, also where one waited for another's end
+        clock_timestamp(), -- in the order of the transitions, even if one waited for another
         coalesce(note ->> 'act', ''), note ->> 'through', coalesce(note ->> 'user_id', ''),
         coalesce(note ->> 'username', ''), (note ->> 'token_id')::uuid, coalesce(note ->> 'token_name', ''),
         coalesce(note ->> 'reason', ''), coalesce(note ->> 'request_id', '')
@@ -55,7 +56,7 @@ BEGIN
 END
 $$;
 
--- The entries of a run go when the run has gone and not before: that some trigger deletes them is no reason.
+-- History entries can be deleted only after their run is deleted. That a trigger deletes them is not sufficient.
 CREATE OR REPLACE FUNCTION history_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' AND NOT EXISTS (SELECT FROM workflow_executions WHERE id = OLD.workflow_execution_id) THEN
@@ -66,7 +67,7 @@ BEGIN
 END
 $$;
 
--- Only the owner may empty the ledger, and only all of it: runs, history and deletions by one TRUNCATE.
+-- Only the owner may truncate, and only runs, history and deletions together.
 CREATE FUNCTION ledger_emptied() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT pg_has_role(ledger_invoker(), current_user, 'MEMBER')
@@ -87,8 +88,8 @@ CREATE TRIGGER ledger_emptied AFTER TRUNCATE ON execution_history
 CREATE TRIGGER ledger_emptied AFTER TRUNCATE ON execution_deletions
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_emptied();
 
--- Whoever else is granted INSERT writes no entries all the same: no policy lets them. The owner, as whom the functions
--- above run, needs none.
+-- A role with INSERT still cannot write entries, because no policy allows it. The owner, as whom the functions above
+-- run, is exempt.
 ALTER TABLE execution_history ENABLE ROW LEVEL SECURITY;
 CREATE POLICY history_read ON execution_history FOR SELECT USING (true);
 CREATE POLICY history_changed ON execution_history FOR UPDATE USING (true); -- and refused by its trigger
@@ -98,8 +99,8 @@ CREATE POLICY deletions_read ON execution_deletions FOR SELECT USING (true);
 CREATE POLICY deletions_changed ON execution_deletions FOR UPDATE USING (true);
 CREATE POLICY deletions_deleted ON execution_deletions FOR DELETE USING (true);
 
--- The functions behind the triggers run as their owner, and look up names in the ledger's own schema before any temporary
--- one. Nobody else may call them: with EXECUTE anybody could hang them on a table of their own and write by it.
+-- The functions behind triggers run as their owner and look up names in the ledger's schema before temporary ones.
+-- Other roles have no EXECUTE: with it they could use the functions as triggers of their own tables, and write entries.
 DO $do$
 DECLARE
     guarded text;

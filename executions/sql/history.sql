@@ -1,8 +1,8 @@
--- The history of a run: one row for each move of it and of its nodes, whatever door the move came in by. It is written
--- by the statement that moves the row, so that neither is ever there without the other.
+-- The history of a run: one entry for each transition of the run and of its nodes, whatever client made it. A trigger
+-- writes it in the statement of the transition, so that neither exists without the other.
 --
--- A verb sends who acts, and why, before its statement and with it: `SELECT ledger_noted(now(), '{"act": ...}')`. What
--- moves a row without it is written down as plain SQL.
+-- A verb passes actor and reason before its statement, in the same round trip: `SELECT ledger_noted(now(), '{"act":
+-- ...}')`. A transition without it is recorded as plain SQL.
 CREATE FUNCTION ledger_noted(moment timestamptz, note text) RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM set_config('ledger.note', note, true);
@@ -20,7 +20,7 @@ BEGIN
         happened_at, act, through, user_id, username, token_id, token_name, reason, request_id
     ) VALUES (
         run, node, attempt, from_status, to_status,
-        clock_timestamp(), -- in the order of the moves, also where one waited for another's end
+        clock_timestamp(), -- in the order of the transitions, even if one waited for another
         coalesce(note ->> 'act', ''), note ->> 'through', coalesce(note ->> 'user_id', ''),
         coalesce(note ->> 'username', ''), (note ->> 'token_id')::uuid, coalesce(note ->> 'token_name', ''),
         coalesce(note ->> 'reason', ''), coalesce(note ->> 'request_id', '')
@@ -50,8 +50,8 @@ $$;
 CREATE TRIGGER history_update AFTER UPDATE OF status ON node_executions
     FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION history_of_node_execution();
 
--- What happened has happened. Only the run's own end takes it along: then the deletion comes from a trigger, that of
--- the foreign key.
+-- Entries are immutable. They are deleted only with their run: then the trigger depth shows that the foreign key
+-- deletes them.
 CREATE FUNCTION history_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' AND pg_trigger_depth() > 1 THEN

@@ -1,6 +1,6 @@
--- The history of a batch of facts (executions/events): whoever inserts a run in its final state writes down how it came
--- there. The note of such a batch says `"facts": true`; the triggers leave its entries to write_history_of_facts(), which
--- ends that.
+-- The history of a batch of facts (executions/events), which inserts runs in their final state and writes their history
+-- itself. The note of such a batch contains `"facts": true`: the triggers write no entries then.
+-- write_history_of_facts() writes them and ends that mode.
 CREATE OR REPLACE FUNCTION history_of_workflow_execution() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF ledger_note() ? 'facts' THEN
@@ -43,7 +43,7 @@ BEGIN
 END
 $$;
 
--- CREATE OR REPLACE takes these settings away. Nobody but the owner, and whom it grants this, writes the history.
+-- CREATE OR REPLACE resets these settings. Only the owner, and roles that it grants this to, may write history.
 DO $do$
 DECLARE
     guarded text;

@@ -1,8 +1,8 @@
--- What the streams need (executions/live): which transaction wrote a row, and a word to those who wait for it.
+-- Columns and triggers of the live streams (executions/live): the transaction that wrote a row, and notifications.
 --
--- Ids and times are handed out before a transaction commits, so whoever remembers the last id that it saw misses the
--- line of an older transaction that commits later. The transaction's own number, held against a snapshot, tells exactly
--- what has become visible since that snapshot. What was there before this column counts as seen by every snapshot.
+-- Ids and times are assigned before a transaction commits, so a reader that remembers the last id misses a line of an
+-- older transaction that commits later. Comparing the transaction id with a snapshot shows exactly what has become
+-- visible since the snapshot. Rows from before this column count as visible in every snapshot.
 ALTER TABLE execution_logs ADD COLUMN written_by xid8;
 ALTER TABLE execution_logs ALTER COLUMN written_by SET DEFAULT pg_current_xact_id();
 CREATE INDEX idx_execution_logs_written_by ON execution_logs (workflow_execution_id, written_by)
@@ -14,13 +14,13 @@ ALTER TABLE execution_history ALTER COLUMN written_by SET DEFAULT pg_current_xac
 CREATE INDEX idx_execution_history_written_by ON execution_history (written_by, id)
     WHERE written_by IS NOT NULL AND node_execution_id IS NULL;
 
--- Who waits for what, renewed by each server while somebody watches: a commit that notifies takes its turn behind every
--- other such commit, so that nobody is told of a run that nobody watches. The moves of all runs are watched under the
--- id of zeros. Nothing is lost with the table: a server that finds its row gone writes it anew.
+-- The watched runs, renewed by each server while it has readers. Commits that notify are serialised, so nobody notifies
+-- about a run that is not watched. The transitions of all runs are watched under the id of zeros. The table may be
+-- lost: a server that finds its row missing inserts it again.
 CREATE UNLOGGED TABLE execution_watches (
     workflow_execution_id uuid PRIMARY KEY,
     until timestamptz NOT NULL,
-    quiet_until timestamptz NOT NULL DEFAULT '-infinity' -- who watches a busy run reads it at their own pace anyway
+    quiet_until timestamptz NOT NULL DEFAULT '-infinity' -- a busy run is polled, and needs no notification
 );
 
 CREATE FUNCTION tell_of_rows() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,5 +1,5 @@
--- Who may write lines need not be allowed to read who watches: these look it up as the owner of the ledger does, in its
--- own schema and nowhere before it. They tell their caller nothing, and nobody can call them but by a row that was written.
+-- A role that may write log lines may lack the right to read watches, so these functions run as the owner of the ledger
+-- and look up names in its schema only. They return nothing to the caller and run only as triggers.
 DO $$
 DECLARE
     told text;

@@ -1,4 +1,4 @@
--- The streams of the moves of all runs tell of a deletion too: what is left of the run says by which transaction.
+-- Streams of all runs report deletions too: the record of the deletion has the transaction id.
 ALTER TABLE execution_deletions ADD COLUMN written_by xid8;
 ALTER TABLE execution_deletions ALTER COLUMN written_by SET DEFAULT pg_current_xact_id();
 CREATE INDEX idx_execution_deletions_written_by ON execution_deletions (written_by, id) WHERE written_by IS NOT NULL;

@@ -1,4 +1,4 @@
--- A log line is a fact: nobody changes one, by whatever door. Deleting is left to retention and to cascades.
+-- Log lines are immutable, whatever client tries to change them. Deleting is left to retention and cascades.
 CREATE FUNCTION execution_logs_immutable() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'A log line is a fact and cannot be changed: add another line instead.'

@@ -1,7 +1,7 @@
--- A node execution keeps the name that its node has in the graph that the run remembers, whatever door it came in by:
--- renaming a node later does not rewrite runs. A node that came into the run later has the name of that moment.
+-- A node execution stores the name of its node in the graph of the run, whatever client inserts it, so that renaming a
+-- node later does not change old runs. A node that was added to the run later has its name of that time.
 --
--- A current graph calls its nodes as the nodes are called now, which one row says; only older graphs are opened.
+-- In the current graph the names are those of the node rows, so only older graphs are read.
 CREATE FUNCTION name_of_node(run uuid, node uuid) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN graphs.is_current THEN nodes.name ELSE coalesce((
         SELECT each ->> 'name' FROM jsonb_array_elements(graphs.nodes) AS each WHERE each ->> 'id' = nodes.id::text
@@ -12,7 +12,7 @@ CREATE FUNCTION name_of_node(run uuid, node uuid) RETURNS text LANGUAGE sql STAB
     WHERE nodes.id = node
 $$;
 
--- No value that a statement gives is taken. Without a node there is no row either: its foreign key refuses it.
+-- A value in the statement is ignored. Without a node, the foreign key refuses the row.
 CREATE FUNCTION node_execution_named() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.node_id = OLD.node_id THEN
@@ -24,7 +24,7 @@ BEGIN
 END
 $$;
 
--- Rows from before, in one pass: every graph is opened once.
+-- Existing rows, in one pass that reads every graph once.
 CREATE TEMPORARY TABLE names_in_graphs ON COMMIT DROP AS
     SELECT graphs.id AS graph_id, (each ->> 'id')::uuid AS node_id, each ->> 'name' AS name
     FROM graphs, jsonb_array_elements(graphs.nodes) AS each;
@@ -42,7 +42,7 @@ DROP TABLE names_in_graphs;
 CREATE TRIGGER node_execution_named BEFORE INSERT OR UPDATE OF node_id, node_name ON node_executions
     FOR EACH ROW EXECUTE FUNCTION node_execution_named();
 
--- Who may write a node execution need not be allowed to read graphs.
+-- A role that may write node executions may lack the right to read graphs, so this runs as its owner.
 DO $do$
 BEGIN
     EXECUTE format(

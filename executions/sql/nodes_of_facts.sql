@@ -1,4 +1,4 @@
--- Node executions as facts left them (executions/events/store.py).
+-- Update node executions to their state after a batch of facts (executions/events/store.py).
 UPDATE node_executions AS node SET
     status = new.status,
     attempt = new.attempt,

@@ -1,4 +1,4 @@
--- Every new run remembers the graph of its workflow, whatever door it came in by.
+-- A trigger stores the graph of the workflow with every new run, whatever client inserts it.
 CREATE FUNCTION remember_graph() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.graph_id := graph_of(NEW.workflow_id);

@@ -1,11 +1,11 @@
--- The retry of a failed run (executions/retry.py): two functions that are called in one transaction. In between Python
--- decides which nodes are retried, and masks what is kept of the attempts: the run may have learnt secrets since.
+-- The retry of a failed run (executions/retry.py): two functions, called in one transaction. In between, Python decides
+-- which nodes are retried and masks the texts of the attempts, because the run may have learnt secrets since.
 
--- Lock the run, then its nodes in the order of their ids, and return them, the run first. Of the nodes those that failed,
--- were skipped or cancelled, and whichever the graph that the run remembers has not.
+-- Lock the run, then its nodes in the order of their ids, and return them, the run first: the nodes that failed, were
+-- skipped or were cancelled, and those that are not in the run's graph.
 CREATE FUNCTION lock_for_retry(run uuid, remembered uuid[]) RETURNS TABLE (
     id uuid,
-    node_id uuid, -- NULL in the row of the run, as all that only nodes have
+    node_id uuid, -- NULL in the row of the run, like all columns of nodes
     node_name text,
     status text,
     attempt integer,
@@ -39,9 +39,8 @@ BEGIN
 END
 $$;
 
--- Keep what the attempts of these nodes were, and make them pending again: a failed one by a retry of its own, any other
--- as if it had never begun. `kept` has, by the ids of the rows that were tried, the texts of their attempts as they may be
--- stored; `note` is what the history keeps of who does it.
+-- Keep the attempts of these nodes and make the nodes pending again; a failed node counts a retry. `kept` maps the ids
+-- of the rows to the masked texts of their attempts; `note` is the audit note.
 CREATE FUNCTION retry_nodes(retried uuid[], kept json, note text)
 RETURNS TABLE (attempt integer, retry_count integer, version integer, updated_at timestamptz) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -68,7 +67,7 @@ BEGIN
 END
 $$;
 
--- The same of a run, and of those of its nodes that are retried with it.
+-- The same for a run and those of its nodes that are retried with it.
 CREATE FUNCTION retry_run(run uuid, retried uuid[], kept json, note text)
 RETURNS TABLE (attempt integer, version integer, updated_at timestamptz) LANGUAGE plpgsql AS $$
 #variable_conflict use_column

@@ -1,4 +1,4 @@
--- Runs as facts left them (executions/events/store.py). They are locked: nobody has changed them since they were read.
+-- Update runs to their state after a batch of facts (executions/events/store.py). They are locked since they were read.
 UPDATE workflow_executions AS run SET
     status = new.status,
     attempt = new.attempt,

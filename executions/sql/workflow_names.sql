@@ -1,5 +1,5 @@
--- A run keeps the name that its workflow had when it was created, whatever way the row came in: renaming the workflow
--- later does not rename its runs. No value that a statement gives is taken.
+-- A run stores the name that its workflow had when the run was created, whatever client inserts it, so that renaming
+-- the workflow later does not change old runs. A value in the statement is ignored.
 CREATE FUNCTION workflow_execution_named() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.workflow_id = OLD.workflow_id THEN
@@ -11,7 +11,7 @@ BEGIN
 END
 $$;
 
--- What a workflow was called before is not known of older runs: they take the name of today.
+-- Former names of workflows are unknown for older runs: they get the current name.
 UPDATE workflow_executions SET workflow_name = workflows.name
 FROM workflows WHERE workflows.id = workflow_executions.workflow_id;
 
@@ -37,7 +37,7 @@ BEGIN
 END
 $$;
 
--- Who may write a run need not be allowed to read workflows. CREATE OR REPLACE takes these settings away.
+-- A role that may write runs may lack the right to read workflows. CREATE OR REPLACE resets these settings.
 DO $do$
 DECLARE
     guarded text;

@@ -1,5 +1,5 @@
--- All that a superuser made in a database, to the application's role. What belongs to an extension stays as it is, and a
--- sequence goes with the table whose column it counts.
+-- Make the application's role the owner of everything in a database that a superuser created, except objects of
+-- extensions. A sequence is transferred with the table of its column.
 DO $do$
 DECLARE
     given record;

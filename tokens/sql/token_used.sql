@@ -1,8 +1,8 @@
--- Notes that a token is used, unless it was used since `until`; whether it was noted here. Nobody waits for it: where
--- another request is just noting the same, or an administrator revokes the token, it is left to the next one.
+-- Record the use of a token, unless it was used since `until`. Return whether it was recorded. Never waits: if another
+-- transaction has locked the row, to record the use or to revoke the token, nothing is recorded.
 --
--- Called by the question that finds the token: one statement does both. Within it the row is looked at anew, so that of
--- many who asked together one notes it.
+-- Called by the query that finds the token, so that one statement does both. It reads the row again, so that only one
+-- of many concurrent requests records the use.
 CREATE FUNCTION token_used(token uuid, until timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE tokens SET last_used_at = statement_timestamp() WHERE id IN (

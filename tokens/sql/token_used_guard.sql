@@ -1,4 +1,4 @@
--- It looks up names in the ledger's own schema before any temporary one.
+-- The function looks up names in the ledger's schema before temporary ones.
 DO $do$
 BEGIN
     EXECUTE format(

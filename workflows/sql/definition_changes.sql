@@ -1,8 +1,8 @@
--- What was changed of definitions and tokens: a row for each statement that changed something, of each workflow or token,
--- whatever door the change came in by. It is written by the statement that changes.
+-- The history of definitions and tokens: one row for each statement that changed something, per workflow or token,
+-- whatever client sent it. A trigger writes it in that statement.
 --
--- Who acts is said before it, in the same transaction, by definitions_actor(), which only the application's role may call;
--- what comes without a word is written down as plain SQL.
+-- The actor is set before it, in the same transaction, by definitions_actor(), which only the application's role may
+-- call. A change without an actor is recorded as plain SQL.
 CREATE FUNCTION definitions_actor(note text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM set_config('ledger.actor', note, true);
@@ -10,8 +10,8 @@ END
 $$;
 REVOKE ALL ON FUNCTION definitions_actor(text) FROM PUBLIC;
 
--- What somebody said of who acts. It counts from roles alone that may execute definitions_actor(): any other could set it
--- to whatever it likes.
+-- The actor that was set. Accepted only from roles that may execute definitions_actor(); any other role could set the
+-- variable to anything.
 CREATE FUNCTION definitions_note() RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     invoker name := CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END;
@@ -24,23 +24,23 @@ END
 $$;
 REVOKE ALL ON FUNCTION definitions_note() FROM PUBLIC;
 
--- A value as it is kept: a long one by its beginning.
+-- The stored form of a value: a long one is cut.
 CREATE FUNCTION kept_value(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN length(value::text) <= 300 THEN value ELSE to_jsonb(left(value::text, 300) || ' …') END
 $$;
 
--- The fields that differ, as {name: [before, after]}. What the database keeps for itself is no change.
+-- The fields that differ, as {name: [before, after]}, without columns that the database sets itself.
 CREATE FUNCTION changed_fields(before jsonb, after jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(
         jsonb_object_agg(key, jsonb_build_array(kept_value(before -> key), kept_value(after -> key)) ORDER BY key), '{}'
     )
     FROM jsonb_object_keys(before || after) AS key
     WHERE before -> key IS DISTINCT FROM after -> key
-        AND NOT (before = '{}' AND after -> key IN ('null', '""', '{}', '[]')) -- of a new row only what was said of it
+        AND NOT (before = '{}' AND after -> key IN ('null', '""', '{}', '[]')) -- of a new row, only fields with a value
         AND key NOT IN ('id', 'workflow_id', 'version', 'created_at', 'updated_at', 'last_used_at', 'digest')
 $$;
 
--- What a node or a token is called, and of an edge from where to where it leads.
+-- The name of a node or token; of an edge, its two ends.
 CREATE FUNCTION definition_name(of_kind text, some_row jsonb) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN of_kind <> 'edge' THEN some_row ->> 'name' ELSE concat(
         (SELECT name FROM nodes WHERE id = (some_row ->> 'source_node_id')::uuid), ' → ',
@@ -48,7 +48,7 @@ CREATE FUNCTION definition_name(of_kind text, some_row jsonb) RETURNS text LANGU
     ) END
 $$;
 
--- The changes of one statement, by workflow or token. `pairs` are those of rows, before and after, either of them null.
+-- The changes of one statement, by workflow or token. `pairs` holds rows before and after; either may be null.
 CREATE FUNCTION write_definition_changes(of_kind text, pairs jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     note jsonb := definitions_note();
@@ -67,7 +67,7 @@ BEGIN
             subject, act, greatest(count(*) - 50, 0) AS more,
             CASE WHEN of_kind IN ('node', 'edge') THEN (SELECT name FROM workflows WHERE id = subject)
                 ELSE max(some_row ->> 'name') END AS subject_name,
-            -- Names are looked up for those alone that are kept.
+            -- Names are looked up only for the rows that are stored.
             jsonb_agg(jsonb_build_object('name', definition_name(of_kind, some_row), 'fields', fields) ORDER BY place)
                 FILTER (WHERE place <= 50) AS rows
         FROM (
@@ -88,7 +88,7 @@ BEGIN
         ) AS numbered
         GROUP BY subject, act
     ) AS grouped
-    WHERE subject_name IS NOT NULL; -- what goes with its workflow is told by the workflow's own deletion
+    WHERE subject_name IS NOT NULL; -- rows deleted with their workflow are part of its own deletion
 END
 $$;
 REVOKE ALL ON FUNCTION write_definition_changes(text, jsonb) FROM PUBLIC;
@@ -130,7 +130,7 @@ $$;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON definition_changes
     FOR EACH ROW EXECUTE FUNCTION definition_changes_append_only();
 
--- Only the owner may empty the table, and only together with the definitions themselves.
+-- Only the owner may truncate the table, and only together with the definitions.
 CREATE FUNCTION definition_changes_emptied() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     invoker name := CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END;
@@ -145,7 +145,7 @@ $$;
 CREATE TRIGGER emptied AFTER TRUNCATE ON definition_changes
     FOR EACH STATEMENT EXECUTE FUNCTION definition_changes_emptied();
 
--- Whoever else is granted INSERT writes no rows all the same: no policy lets them. The owner needs none.
+-- A role with INSERT still cannot write rows, because no policy allows it. The owner is exempt.
 ALTER TABLE definition_changes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY changes_read ON definition_changes FOR SELECT USING (true);
 CREATE POLICY changes_changed ON definition_changes FOR UPDATE USING (true); -- and refused by its trigger

@@ -1,5 +1,5 @@
--- No circle: whatever a statement adds or turns round, its workflow is still a DAG afterwards, or the statement fails.
--- The row lock on the workflow makes two transactions that would close a circle together wait for each other.
+-- A workflow stays acyclic: a statement that adds or changes edges fails if they form a cycle. The row lock on the
+-- workflow serialises transactions that would create a cycle together.
 CREATE FUNCTION edges_acyclic() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     culprit uuid;

@@ -1,5 +1,5 @@
--- As executions/sql/guards.sql does it, for the function was made anew since: it runs as its owner, looks up names in the
--- ledger's own schema before any temporary one, and nobody hangs it on a table of their own.
+-- As in executions/sql/guards.sql, repeated because the function was created again: it runs as its owner, looks up
+-- names in the ledger's schema before temporary ones, and no other role may use it as a trigger.
 DO $do$
 BEGIN
     EXECUTE format(

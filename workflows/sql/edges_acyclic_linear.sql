@@ -1,15 +1,15 @@
--- No circle: whatever a statement adds or turns round, its workflow is still a DAG afterwards, or the statement fails.
--- The row lock on the workflow makes two transactions that would close a circle together wait for each other.
+-- A workflow stays acyclic: a statement that adds or changes edges fails if they form a cycle. The row lock on the
+-- workflow serialises transactions that would create a cycle together.
 --
--- The work is linear in the edges of the workflow: nodes are taken away that no edge leads to any more, until none is
--- left, or only those that a circle leads to. Nodes are numbered, and arrays of numbers hold the graph. The planner knows
--- nothing of rows that have just come, and would join them by nested loops, in a time that grows by the square.
+-- The work is linear in the edges of the workflow: nodes without incoming edges are removed until none is left, or only
+-- nodes behind a cycle. Nodes are numbered and the graph is held in arrays, because the planner has no statistics of
+-- new rows and would join them by nested loops, in quadratic time.
 CREATE FUNCTION node_on_circle(wanted uuid) RETURNS uuid LANGUAGE plpgsql SET enable_nestloop = off AS $$
 DECLARE
     ids uuid[];
-    before int[];   -- of each node, how many edges lead to it
-    after int[];    -- and from it
-    skipped int[];  -- its first target is the one after so many others
+    before int[];   -- number of incoming edges of each node
+    after int[];    -- number of outgoing edges
+    skipped int[];  -- index of the first target of each node
     targets int[];
     queue int[];
     head int := 1;
@@ -57,7 +57,7 @@ BEGIN
     IF tail = cardinality(ids) THEN
         RETURN NULL;
     END IF;
-    -- Each node that is left has one before it that is left too: so many steps back end on a circle.
+    -- Each remaining node has a remaining predecessor, so that many steps back end on a cycle.
     FOR node IN 1 .. cardinality(ids) LOOP
         IF before[node] > 0 THEN
             last := ids[node];
@@ -90,7 +90,7 @@ BEGIN
 END
 $$;
 
--- As it was, and without nested loops as well.
+-- The same as before, also without nested loops.
 CREATE OR REPLACE FUNCTION edge_in_graph() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $$
 BEGIN
     PERFORM 1 FROM workflows WHERE id IN (SELECT workflow_id FROM changed) ORDER BY id FOR NO KEY UPDATE;

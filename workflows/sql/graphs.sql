@@ -1,8 +1,8 @@
--- A run remembers the graph that its workflow had when the run was made. A graph is stored once, with the first run that
--- needs it; whatever changes nodes or edges puts it out of date, and the next run stores the new one, or finds the old
--- one again where nothing that a graph shows has changed.
+-- A run refers to the graph that its workflow had when the run was created. A graph is stored with the first run that
+-- needs it. A change of nodes or edges marks it as outdated; the next run stores the new graph, or finds the old one
+-- again if the change is not visible in it.
 --
--- The lock on the workflow keeps a graph from being stored while somebody changes it.
+-- The lock on the workflow prevents storing a graph while it is being changed.
 CREATE FUNCTION graph_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM workflows WHERE id IN (SELECT workflow_id FROM changed) ORDER BY id FOR NO KEY UPDATE;
@@ -27,7 +27,7 @@ CREATE TRIGGER graph_changed_update_from AFTER UPDATE ON edges
 CREATE TRIGGER graph_changed_delete AFTER DELETE ON edges
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION graph_changed();
 
--- The graph of a workflow as it is now, stored where it is not yet. NULL where there is no such workflow.
+-- Return the current graph of a workflow, stored if it is new. NULL if the workflow does not exist.
 CREATE FUNCTION graph_of(wanted uuid) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
     stored uuid;
@@ -55,7 +55,7 @@ BEGIN
         WHERE workflow_id = wanted AND nodes = its_nodes AND edges = its_edges
         RETURNING id INTO stored;
     IF stored IS NULL THEN
-        -- Another run may store the same one at this moment: the second finds the first one's.
+        -- Another run may store the same graph at this moment: the second one finds the first one's row.
         INSERT INTO graphs (workflow_id, nodes, edges, is_current) VALUES (wanted, its_nodes, its_edges, true)
             ON CONFLICT (workflow_id) WHERE is_current DO NOTHING;
         SELECT id INTO stored FROM graphs WHERE workflow_id = wanted AND is_current;
@@ -64,7 +64,7 @@ BEGIN
 END
 $$;
 
--- A retired node is in no graph: its edges leave with it, and no other can be tied to it.
+-- A retired node is in no graph: its edges are deleted with it, and no edge can refer to it.
 CREATE FUNCTION node_retired() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM workflows WHERE id = NEW.workflow_id FOR NO KEY UPDATE;

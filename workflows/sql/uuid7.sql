@@ -1,5 +1,5 @@
--- A UUID version 7 of now, for the rows that plain SQL writes. PostgreSQL 18 brings its own; before that, a random
--- version 4 gets the milliseconds since 1970 as its first 48 bits and 7 as its version.
+-- A UUIDv7 of the current time, for rows inserted by plain SQL. PostgreSQL 18 has a built-in function; before that, a
+-- random UUIDv4 gets the milliseconds since 1970 as its first 48 bits and 7 as its version.
 DO $do$
 BEGIN
     IF current_setting('server_version_num')::int >= 180000 THEN

@@ -1,5 +1,5 @@
--- Whether the run itself was moved after a snapshot, and how many seconds ago a moment was by the clock that set it. A
--- number that no transaction has had yet came with a dump.
+-- Whether the run itself changed after a snapshot, and the seconds since a time, by the clock that set it. An id that
+-- this database has not assigned yet was restored from a dump.
 SELECT EXISTS (
     SELECT FROM execution_history
     WHERE workflow_execution_id = %(run)s AND node_execution_id IS NULL

@@ -1,5 +1,5 @@
--- All that a snapshot sees of a run's lines, from a place on; what was there before written_by counts as seen, and so does
--- what a dump brought from a database that was further on: no transaction of this one, seen by now, has such a number.
+-- The lines of a run visible in a snapshot, after a place. Rows without written_by count as visible, and so do rows
+-- restored from a database with higher transaction ids, which this database has not assigned yet.
 SELECT * FROM execution_logs
 WHERE workflow_execution_id = %(run)s
     AND (

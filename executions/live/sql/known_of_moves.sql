@@ -1,4 +1,4 @@
--- The snapshot of this very statement, and the newest transaction that moved or deleted a run, of those that it sees.
+-- The current snapshot, and the newest transaction visible in it that changed or deleted a run.
 SELECT pg_current_snapshot()::text, (
     SELECT written_by::text AS newest FROM (
         (

@@ -1,4 +1,4 @@
--- The snapshot of this very statement, and the newest transaction that wrote what it sees of a run.
+-- The current snapshot, and the newest transaction visible in it that wrote rows of the run.
 SELECT pg_current_snapshot()::text, (
     SELECT written_by::text AS newest FROM (
         (

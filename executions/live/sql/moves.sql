@@ -1,4 +1,4 @@
--- The moves of all runs between two snapshots, from a place on; with the workflow of a run that was deleted.
+-- The transitions of all runs between two snapshots, after a place; for a deleted run also its workflow.
 SELECT * FROM (
     (
         SELECT workflow_execution_id, written_by, id, NULL::uuid FROM execution_history

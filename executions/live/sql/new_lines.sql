@@ -1,5 +1,5 @@
--- The lines of a run that the later snapshot sees and the earlier does not, from a place on. A transaction that the
--- earlier one sees is older than all that it found open, or than all that it knew: by that an index finds the others.
+-- The lines of a run that the later snapshot sees and the earlier one does not, after a place. Their transactions are
+-- at least the xmin of the earlier snapshot: with this bound, an index finds them.
 SELECT * FROM execution_logs
 WHERE workflow_execution_id = %(run)s
     AND written_by >= pg_snapshot_xmin(%(since)s) AND NOT pg_visible_in_snapshot(written_by, %(since)s)

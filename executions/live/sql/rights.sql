@@ -1,5 +1,5 @@
--- What the right to follow a stream rests on: the state of each row as one text. A row that is gone is not among them.
--- rights.py replaces the names in braces with those of the tables of the user model.
+-- The rows that the access to a stream depends on, each with its state as one text. Deleted rows are missing. rights.py
+-- replaces the names in braces by those of the user model's tables.
 SELECT 'user', {user_pk}::text, md5(concat_ws('|', {user_table}::text{permissions}))
     FROM {user_table} WHERE {user_pk} = ANY(%(user)s::{user_type}[])
 UNION ALL
