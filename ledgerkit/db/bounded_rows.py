@@ -6,15 +6,26 @@ the large values, only for the rows within the limit: a page of four megabytes n
 
 from typing import Any
 
-from django.db.models import Case, Expression, F, JSONField, Model, QuerySet, TextField, When
-from django.db.models.functions import Cast
-from django.db.models.lookups import LessThanOrEqual
+from django.db.models import Func, IntegerField, JSONField, Model, QuerySet, TextField
 
 from ledgerkit.conf import ledgerkit_settings
-from ledgerkit.db.models import Octets
 
 LEAST = 1_024  # bytes: a value of at most this size is always read by the first query
 _size_of, _small = "{}_size".format, "{}_small".format  # names of annotations beside a large field
+
+
+# One Func each: built of Case, When, Cast and lookups, they took a sixth of the time of a list.
+class Size(Func):
+    """The size of a text or a document, in bytes."""
+
+    template = "octet_length((%(expressions)s)::text)"
+    output_field = IntegerField()
+
+
+class IfSmall(Func):
+    """The value itself if it has at most `most` bytes, else NULL."""
+
+    template = "CASE WHEN octet_length((%(expressions)s)::text) <= %(most)d THEN %(expressions)s END"
 
 
 def without_large_fields[Q: QuerySet[Model]](rows: Q, most: int) -> Q:
@@ -23,8 +34,7 @@ def without_large_fields[Q: QuerySet[Model]](rows: Q, most: int) -> Q:
     share = max(LEAST, ledgerkit_settings.MAX_PAGE_BYTES // most)
     beside: dict[str, object] = {}
     for name in names:
-        size = _size(rows.model, name)
-        beside |= {_size_of(name): size, _small(name): Case(When(LessThanOrEqual(size, share), then=F(name)))}
+        beside |= {_size_of(name): Size(name), _small(name): IfSmall(name, most=share)}
     return rows.defer(*names).annotate(**beside) if names else rows
 
 
@@ -70,8 +80,3 @@ def _is_incomplete(values: dict[str, Any], fields: list[tuple[str, str, str]]) -
 def _read_large(rows: QuerySet[Model], ids: set[object], names: tuple[str, ...]) -> dict[object, dict[str, object]]:
     read_again = rows.model._base_manager.using(rows.db).filter(pk__in=ids)
     return {pk: dict(zip(names, values, strict=True)) for pk, *values in read_again.values_list("pk", *names)}
-
-
-def _size(model: type[Model], name: str) -> Expression:
-    is_document = isinstance(model._meta.get_field(name), JSONField)
-    return Octets(Cast(F(name), TextField()) if is_document else F(name))
