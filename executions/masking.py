@@ -166,11 +166,12 @@ def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, n
 
 def mask_changes(row: RowOfRun, texts: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
     """Return the masked texts_in() the changes to a row, and the secrets known after that."""
-    clean = dict(texts)
-    _scrub(clean, known.scrubber)
-    # A document that needs no mask has no secret that is new either.
-    if not body_masking.is_any() and all(isinstance(text, str) or clean[name] == text for name, text in texts.items()):
-        return clean, known
+    if not body_masking.is_any():
+        clean = dict(texts)
+        _scrub(clean, known.scrubber)
+        # A document that needs no mask has no secret that is new either.
+        if all(isinstance(text, str) or clean[name] == text for name, text in texts.items()):
+            return clean, known
     piece = FieldValues(_run_of(row), texts)
     _more, now = mask([piece], act, known={piece.run: known})
     return piece.fields, now.get(piece.run, known)
