@@ -1,10 +1,10 @@
 """Strict JSON types. REST framework accepts "5" as a number, 5 as a text or an id, and 1 as a boolean; here they are
 errors. Unknown fields are errors too: a client that sends one expects it to be stored."""
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, KeysView
+from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from rest_framework import serializers
 
@@ -30,6 +30,14 @@ NO_FIELDS = "no fields"
 MOST_UNKNOWN = 20  # unknown fields listed per object in one error
 
 
+class Shape(NamedTuple):
+    """The fields of a serializer class: the names of all, of those that are not read-only, and the checks of these."""
+
+    names: KeysView[str]
+    writable: KeysView[str]
+    checks: list[tuple[str, Callable[[object], bool], str]]
+
+
 class StrictTypes(serializers.BaseSerializer[Any]):
     """Serializer mixin that rejects values of another JSON type and unknown fields, together with all other errors. An
     update accepts the row as it was read: its read-only fields are ignored."""
@@ -41,16 +49,18 @@ class StrictTypes(serializers.BaseSerializer[Any]):
         raise serializers.ValidationError(self._other_faults(data) | faults)
 
     def _unknown_fields(self, data: dict[str, object]) -> dict[str, list[str]]:
-        if data.keys() <= self._taken:
+        shape = self._shape()
+        taken = shape.writable if getattr(self.root, "instance", None) is None else shape.names
+        if data.keys() <= taken:
             return {}
-        sentence = UNKNOWN.format(fields=", ".join(self._writable) or NO_FIELDS)
-        unknown = (name for name in data if name not in self._taken)
+        sentence = UNKNOWN.format(fields=", ".join(shape.writable) or NO_FIELDS)
+        unknown = (name for name in data if name not in taken)
         return {safe_name(name): [sentence] for name in islice(unknown, MOST_UNKNOWN)}
 
     def _mistyped_fields(self, data: dict[str, object]) -> dict[str, list[str]]:
         return {
             name: [sentence]
-            for name, fits, sentence in self._type_checks
+            for name, fits, sentence in self._shape().checks
             if (value := data.get(name)) is not None and not fits(value)
         }
 
@@ -61,22 +71,16 @@ class StrictTypes(serializers.BaseSerializer[Any]):
             return dict(error.detail) if isinstance(error.detail, dict) else {}
         return {}
 
-    @cached_property
-    def _writable(self) -> list[str]:
-        fields: dict[str, Any] = self.fields  # type: ignore[attr-defined]  # of the serializer beside it
-        return [name for name, field in fields.items() if not field.read_only]
-
-    @cached_property
-    def _taken(self) -> frozenset[str]:
-        is_update = getattr(self.root, "instance", None) is not None
-        return frozenset(self.fields if is_update else self._writable)  # type: ignore[attr-defined]  # as above
-
-    @cached_property
-    def _type_checks(self) -> list[tuple[str, Callable[[object], bool], str]]:
-        fields: dict[str, Any] = self.fields  # type: ignore[attr-defined]  # of the serializer beside it
-        return [
+    @classmethod
+    @cache
+    def _shape(cls) -> Shape:
+        """Return the fields of the class, which are the same for each request."""
+        fields: dict[str, Any] = dict(cls().fields)  # type: ignore[attr-defined]  # of the serializer beside it
+        writable = {name: field for name, field in fields.items() if not field.read_only}
+        checks = [
             (name, fits, sentence)
-            for name, field in fields.items()
+            for name, field in writable.items()
             for kind, fits, sentence in KINDS
-            if isinstance(field, kind) and not field.read_only
+            if isinstance(field, kind)
         ]
+        return Shape(fields.keys(), writable.keys(), checks)
