@@ -17,17 +17,11 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import Model
 
 from executions.models import NodeExecution, TriggerType, WorkflowExecution
+from executions.tests.factories import in_state
 from workflows.models import Edge, Node, NodeType, Workflow
 
 NOON = datetime(2026, 1, 12, 12, tzinfo=UTC)
 ARGUMENTS = {"fail": ("boom",)}
-PATHS = {
-    "pending": (),
-    "running": ("start",),
-    "completed": ("start", "complete"),
-    "failed": ("start", "fail"),
-    "cancelled": ("cancel",),
-}
 
 
 def new_workflow(name: str = "Momentum") -> Workflow:
@@ -64,19 +58,16 @@ def run_in(status: str) -> WorkflowExecution:
     run = new_run()
     if status == "skipped":
         sql("UPDATE workflow_executions SET status = 'skipped', ended_at = now() WHERE id = %s", run.id)
-    for verb in PATHS.get(status, ()):
-        act(run, verb)
-    return WorkflowExecution.objects.get(pk=run.pk)
+    else:
+        in_state(run, status)
+    return fresh(run)
 
 
 def node_execution_in(status: str) -> NodeExecution:
     """Return a node execution of a running run that its verbs moved to a status."""
     run = new_run()
-    node_execution = new_node_execution(run)
     run.start()
-    for verb in PATHS.get(status, ("skip",)):
-        act(node_execution, verb)
-    return NodeExecution.objects.get(pk=node_execution.pk)
+    return fresh(in_state(new_node_execution(run), status))
 
 
 def fresh[Row: Model](row: Row) -> Row:

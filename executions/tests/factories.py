@@ -14,6 +14,7 @@ from executions.models import (
     WorkflowExecution,
     WorkflowExecutionAttempt,
 )
+from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory, WorkflowFactory
 
 
@@ -85,3 +86,12 @@ def startable[E: WorkflowExecution | NodeExecution](execution: E) -> E:
     if isinstance(execution, NodeExecution) and execution.workflow_execution.status == "pending":
         execution.workflow_execution.start()
     return execution
+
+
+def run_with_nodes(workflow: Workflow, **fields: Any) -> WorkflowExecution:
+    """Return a running run of `workflow` with a pending execution of each node."""
+    run = in_state(WorkflowExecutionFactory(workflow=workflow, **fields), "running")
+    levels = workflow.levels()
+    for node in workflow.nodes.all():
+        NodeExecutionFactory(workflow_execution=run, node=node, execution_order=levels[node.pk])
+    return run

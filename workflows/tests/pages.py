@@ -4,19 +4,12 @@ import json
 from typing import Any
 
 from django.contrib.messages import get_messages
-from django.test import Client
 
 from workflows.models import Workflow
 
 LIST = "/admin/workflows/workflow/"
 
 type Data = dict[str, Any]
-
-
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def address(workflow: Workflow) -> str:

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.tests.cast import permissions
 from executions.tests.factories import WorkflowExecutionFactory
+from ledgerkit.tests.clients import client_of
 from workflows.admin.workflows import WorkflowAdmin
 from workflows.models import Node, Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
@@ -21,7 +22,6 @@ from workflows.tests.pages import (
     address,
     as_sent,
     edges_of,
-    signed_in,
 )
 
 TO_TRASH = {"CHANGE_FORM-action": "move_to_trash", "confirmed": "yes"}
@@ -29,12 +29,7 @@ TO_TRASH = {"CHANGE_FORM-action": "move_to_trash", "confirmed": "yes"}
 
 @pytest.fixture
 def client(staff: Any) -> Client:
-    return signed_in(staff)
-
-
-@pytest.fixture
-def page(client: Client, workflow: Workflow) -> Data:
-    return as_sent(client.get(address(workflow)))
+    return client_of(staff)
 
 
 def act(client: Client, action: str, *rows: Workflow, **fields: Any) -> list[str]:
@@ -121,14 +116,14 @@ class TestDeleting:
 class TestWhoMay:
     def test_strangers_and_owners_are_sent_to_the_login(self, stranger: Any, owner: Any, workflow: Workflow) -> None:
         for user in (stranger, owner):
-            assert signed_in(user).get(address(workflow)).status_code == 302
+            assert client_of(user).get(address(workflow)).status_code == 302
 
     def test_a_newcomer_is_refused(self, newcomer: Any, workflow: Workflow) -> None:
-        assert signed_in(newcomer).get(LIST).status_code == 403
-        assert signed_in(newcomer).get(address(workflow)).status_code == 403
+        assert client_of(newcomer).get(LIST).status_code == 403
+        assert client_of(newcomer).get(address(workflow)).status_code == 403
 
     def test_a_teammate_may_look_and_change_nothing(self, teammate: Any, workflow: Workflow, page: Data) -> None:
-        client = signed_in(teammate)
+        client = client_of(teammate)
         html = client.get(address(workflow)).content.decode()
         assert "&quot;source_node&quot;: &quot;fetch&quot;, &quot;target_node&quot;: &quot;rank&quot;" in html
         assert "<title>fetch</title>" in html
@@ -144,7 +139,7 @@ class TestWhoMay:
     def test_who_may_change_workflows_but_not_their_nodes_changes_the_workflow(self, workflow: Workflow) -> None:
         user = UserFactory(is_staff=True)
         user.user_permissions.set(permissions("view_workflow", "change_workflow", "view_node", "view_edge"))
-        client = signed_in(user)
+        client = client_of(user)
         data = as_sent(client.get(address(workflow)))
         assert "graph" not in data
         assert client.post(address(workflow), data | {"name": "renamed", "graph": "{}"}).status_code == 302

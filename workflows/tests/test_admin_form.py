@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from ledgerkit.tests.clients import client_of
 from workflows.models import Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory
 from workflows.tests.pages import (
@@ -20,7 +21,6 @@ from workflows.tests.pages import (
     edges_of,
     graph_of,
     sentences,
-    signed_in,
     with_graph,
     without,
 )
@@ -28,7 +28,7 @@ from workflows.tests.pages import (
 
 @pytest.fixture
 def client(staff: Any) -> Client:
-    return signed_in(staff)
+    return client_of(staff)
 
 
 class TestMaking:

@@ -9,6 +9,7 @@ from django.contrib.admin.sites import AdminSite, site
 from django.test import Client
 
 from executions.tests.factories import NodeExecutionFactory
+from ledgerkit.tests.clients import client_of
 from pastetrader.tests.proofs import LONG
 from workflows.admin.workflows import WorkflowAdmin
 from workflows.models import Workflow
@@ -21,7 +22,6 @@ from workflows.tests.pages import (
     edges_of,
     graph_of,
     sentences,
-    signed_in,
     with_graph,
     without,
 )
@@ -29,7 +29,7 @@ from workflows.tests.pages import (
 
 @pytest.fixture
 def client(staff: Any) -> Client:
-    return signed_in(staff)
+    return client_of(staff)
 
 
 EDGE = {"source_node": "fetch", "target_node": "rank"}

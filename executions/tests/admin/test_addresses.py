@@ -23,6 +23,7 @@ from executions.admin import pagination
 from executions.admin.filters import validation
 from executions.models import Deletion, SavedView, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 from pastetrader.tests.proofs import times
 
 ROOT = Path(__file__).parents[3]
@@ -65,9 +66,7 @@ SPECIAL = {
 
 @pytest.fixture
 def client(staff: Any) -> Client:
-    client = Client()
-    client.force_login(staff)
-    return client
+    return client_of(staff)
 
 
 def ours() -> list[Any]:

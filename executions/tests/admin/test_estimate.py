@@ -8,6 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import WorkflowFactory
 
 RUNS = "/admin/executions/workflowexecution/"
@@ -17,9 +18,7 @@ LOGS = "/admin/executions/executionlog/"
 
 @pytest.fixture
 def client(staff: Any) -> Client:
-    client = Client()
-    client.force_login(staff)
-    return client
+    return client_of(staff)
 
 
 def analyzed(table: str = "workflow_executions") -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -19,6 +18,7 @@ from executions.tests.factories import (
     WorkflowExecutionFactory,
     in_state,
 )
+from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
@@ -28,12 +28,6 @@ LOGS = "/admin/executions/executionlog/"
 LISTS = [RUNS, NODES, LOGS]
 HEADS = re.compile(r'LEFT\("\w+"."error_message", 300\)')
 PAYLOADS = ["input_data", "output_data", '"context"', "error_traceback", "error_message", '"execution_logs"."data"']
-
-
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def found(response: Any) -> list[Any]:
@@ -59,24 +53,24 @@ def fill(count: int, workflow: Workflow | None = None) -> list[WorkflowExecution
 @pytest.mark.parametrize("path", LISTS)
 class TestWhoSees:
     def test_a_stranger_is_sent_to_the_login(self, path: str, stranger: Any) -> None:
-        assert signed_in(stranger).get(path).status_code == 302
+        assert client_of(stranger).get(path).status_code == 302
 
     def test_the_owner_who_is_not_staff_does_not_use_the_admin(self, path: str, owner: Any) -> None:
-        assert signed_in(owner).get(path).status_code == 302
+        assert client_of(owner).get(path).status_code == 302
 
     def test_a_newcomer_without_permissions_is_refused(self, path: str, newcomer: Any) -> None:
-        client = signed_in(newcomer)
+        client = client_of(newcomer)
         assert client.get(path).status_code == 403
         assert path not in client.get("/admin/").content.decode()
 
     def test_a_teammate_sees_every_row_and_no_action(self, path: str, teammate: Any) -> None:
         fill(2)
-        response = signed_in(teammate).get(path)
+        response = client_of(teammate).get(path)
         assert len(found(response)) == 2
         assert response.context["action_form"] is None
 
     def test_nobody_is_offered_to_add_one(self, path: str, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         assert f'href="{path}add/"' not in client.get(path).content.decode()
         assert client.get(f"{path}add/").status_code == 403
 
@@ -84,7 +78,7 @@ class TestWhoSees:
 @pytest.mark.parametrize("path", LISTS)
 class TestWhatIsRead:
     def test_as_many_queries_for_50_rows_as_for_5(self, path: str, staff: Any) -> None:
-        client, workflow = signed_in(staff), WorkflowFactory(chain=["fetch"])
+        client, workflow = client_of(staff), WorkflowFactory(chain=["fetch"])
         client.get(path)
         fill(5, workflow)
         with CaptureQueriesContext(connection) as few:
@@ -98,7 +92,7 @@ class TestWhatIsRead:
     def test_no_payload_and_no_traceback_is_selected(self, path: str, staff: Any) -> None:
         fill(1)
         with CaptureQueriesContext(connection) as queries:
-            signed_in(staff).get(path)
+            client_of(staff).get(path)
         sql = HEADS.sub("", "\n".join(query["sql"] for query in queries))
         assert "execution" in sql
         assert [name for name in PAYLOADS if name in sql] == []
@@ -106,7 +100,7 @@ class TestWhatIsRead:
     def test_nothing_is_counted_and_nothing_is_distinct(self, path: str, staff: Any) -> None:
         fill(1)
         with CaptureQueriesContext(connection) as queries:
-            signed_in(staff).get(path)
+            client_of(staff).get(path)
         asked = [query["sql"] for query in queries if "PERCENTILE_CONT" not in query["sql"]]  # of a few days' durations
         assert not any("COUNT(" in sql or "DISTINCT" in sql for sql in asked)
 
@@ -114,7 +108,7 @@ class TestWhatIsRead:
 @pytest.mark.parametrize("path", LISTS)
 class TestPages:
     def test_forward_shows_every_row_once_and_back_shows_the_same_again(self, path: str, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         fill(120)
         first = client.get(path)
         second = client.get(path + first.context["cl"].older_link)
@@ -128,7 +122,7 @@ class TestPages:
         assert [row.pk for row in found(client.get(path + back.context["cl"].newer_link))] == pages[0]
 
     def test_a_filter_starts_at_its_newest_row(self, path: str, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         fill(51)
         older = client.get(path + client.get(path).context["cl"].older_link)
         assert "older=" not in "".join(choice["query_string"] for choice in filters(older))
@@ -139,7 +133,7 @@ class TestPages:
     )
     @pytest.mark.parametrize("way", ["older", "newer"])
     def test_a_place_that_is_none_leads_back_to_the_list(self, path: str, way: str, place: str, staff: Any) -> None:
-        response = signed_in(staff).get(f"{path}?{way}={place}", follow=True)
+        response = client_of(staff).get(f"{path}?{way}={place}", follow=True)
         assert response.status_code == (400 if "%00" in place else 200)
 
 
@@ -175,11 +169,11 @@ class TestFilters:
     )
     @pytest.mark.parametrize("path", LISTS)
     def test_garbage_in_the_query_string_is_never_a_500(self, path: str, query: str, staff: Any) -> None:
-        response = signed_in(staff).get(f"{path}?{query}", follow=True)
+        response = client_of(staff).get(f"{path}?{query}", follow=True)
         assert response.status_code in {200, 400}
 
     def test_runs_by_status_trigger_and_workflow(self, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         mine, other = fill(2), fill(1)
         in_state(mine[0], "failed")
         assert [run.pk for run in found(client.get(f"{RUNS}?status=failed"))] == [mine[0].pk]
@@ -187,14 +181,14 @@ class TestFilters:
         assert [run.pk for run in found(client.get(f"{RUNS}?workflow={other[0].workflow_id}"))] == [other[0].pk]
 
     def test_runs_by_date(self, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         old, new = fill(2)
         WorkflowExecution.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=8))
         assert [run.pk for run in found(client.get(f"{RUNS}?period=7"))] == [new.pk]
         assert {run.pk for run in found(client.get(f"{RUNS}?period=30"))} == {old.pk, new.pk}
 
     def test_nodes_by_status_date_run_and_workflow(self, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         runs, other = fill(2), fill(1)[0]
         assert len(found(client.get(f"{NODES}?status=pending&period=today"))) == 3
         assert [row.workflow_execution_id for row in found(client.get(f"{NODES}?workflow={other.workflow_id}"))] == [
@@ -204,7 +198,7 @@ class TestFilters:
         assert [row.workflow_execution_id for row in found(by_run)] == [runs[0].pk]
 
     def test_lines_by_level_date_run_and_node(self, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         run, other = fill(2)
         node = run.node_executions.get()
         assert len(found(client.get(f"{LOGS}?level=info&period=1"))) == 2
@@ -215,7 +209,7 @@ class TestFilters:
         assert [line.node_execution_id for line in found(client.get(f"{LOGS}?node_execution={node.pk}"))] == [node.pk]
 
     def test_nodes_by_the_trigger_of_their_run_which_a_column_shows(self, staff: Any) -> None:
-        client, runs = signed_in(staff), fill(2)
+        client, runs = client_of(staff), fill(2)
         WorkflowExecution.objects.filter(pk=runs[0].pk).update(trigger_type="event")
         response = client.get(f"{NODES}?trigger_type=event")
         assert [row.workflow_execution_id for row in found(response)] == [runs[0].pk]
@@ -223,7 +217,7 @@ class TestFilters:
         assert found(client.get(f"{NODES}?trigger_type=event&status=failed")) == []
 
     def test_lines_by_workflow(self, staff: Any) -> None:
-        client, other = signed_in(staff), fill(1)[0]
+        client, other = client_of(staff), fill(1)[0]
         runs = fill(2)
         lines = found(client.get(f"{LOGS}?workflow={runs[0].workflow_id}"))
         assert [line.workflow_execution_id for line in lines] == [runs[1].pk, runs[0].pk]
@@ -239,12 +233,12 @@ class TestFilters:
         assert f"newest {offered.shown:,} executions" in str(offered.title)
         monkeypatch.setattr(offered, "shown", 2)
         _old, *new = fill(3)
-        rows = found(signed_in(staff).get(f"{path}?{query.format(workflow=new[0].workflow_id)}"))
+        rows = found(client_of(staff).get(f"{path}?{query.format(workflow=new[0].workflow_id)}"))
         assert {row.workflow_execution_id for row in rows} == {run.pk for run in new}
 
     @pytest.mark.parametrize(("path", "query"), [(NODES, "trigger_type=manual"), (LOGS, "workflow={workflow}")])
     def test_what_is_found_by_run_is_leafed_through_there_and_back(self, path: str, query: str, staff: Any) -> None:
-        client, run = signed_in(staff), fill(60)[0]
+        client, run = client_of(staff), fill(60)[0]
         first = client.get(f"{path}?{query.format(workflow=run.workflow_id)}")
         second = client.get(path + first.context["cl"].older_link)
         assert [len(found(page)) for page in (first, second)] == [50, 10]
@@ -255,7 +249,7 @@ class TestFilters:
     @pytest.mark.parametrize(("path", "query"), [(NODES, "trigger_type=manual"), (LOGS, "workflow={workflow}")])
     def test_what_is_found_by_run_is_looked_for_in_each_run_by_itself(self, path: str, query: str, staff: Any) -> None:
         """No walk along the whole table, which an order and a limit may invite the database to."""
-        client, run = signed_in(staff), fill(1)[0]
+        client, run = client_of(staff), fill(1)[0]
         client.get(path)
         with CaptureQueriesContext(connection) as queries:
             client.get(f"{path}?{query.format(workflow=run.workflow_id)}")
@@ -268,14 +262,14 @@ class TestFilters:
         for _ in range(31):
             WorkflowFactory(name="a")
         run = WorkflowExecutionFactory(workflow=WorkflowFactory(name="z"))
-        response = signed_in(staff).get(f"{RUNS}?workflow={run.workflow_id}")
+        response = client_of(staff).get(f"{RUNS}?workflow={run.workflow_id}")
         assert [row.pk for row in found(response)] == [run.pk]
         assert "z" in [choice["display"] for choice in filters(response) if choice["selected"]]
 
 
 class TestSearch:
     def test_runs_by_tag_and_by_a_correlation_id_that_several_have(self, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         fill(2)
         shared = [WorkflowExecutionFactory(metadata={"correlation_id": "shared"}).pk for _ in range(2)]
         assert {run.pk for run in found(client.get(f"{RUNS}?q=shared"))} == set(shared)
@@ -284,7 +278,7 @@ class TestSearch:
 
     @pytest.mark.parametrize("path", [NODES, LOGS])
     def test_nodes_and_lines_by_their_own_id_and_by_that_of_their_run(self, path: str, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         run, _other = fill(2)
         row = (run.node_executions if path == NODES else run.logs).get()
         assert [row.pk for row in found(client.get(f"{path}?q={run.pk}"))] == [row.pk]
@@ -294,7 +288,7 @@ class TestSearch:
     def test_a_run_whose_tags_are_no_list_is_shown_all_the_same(self, staff: Any) -> None:
         run = fill(1)[0]
         WorkflowExecution.objects.filter(pk=run.pk).update(metadata={"tags": {"a": 1}})
-        assert signed_in(staff).get(RUNS).status_code == 200
+        assert client_of(staff).get(RUNS).status_code == 200
 
 
 def test_staff_who_may_change_but_not_view_see_only_what_is_their_own(db: None) -> None:
@@ -302,7 +296,7 @@ def test_staff_who_may_change_but_not_view_see_only_what_is_their_own(db: None) 
     user.user_permissions.set(permissions("change_workflowexecution"))
     mine = WorkflowExecutionFactory(workflow=WorkflowFactory(owner=user))
     WorkflowExecutionFactory()
-    assert [run.pk for run in found(signed_in(user).get(RUNS))] == [mine.pk]
+    assert [run.pk for run in found(client_of(user).get(RUNS))] == [mine.pk]
 
 
 def test_markup_in_a_tag_a_name_or_a_message_is_text(staff: Any) -> None:
@@ -310,8 +304,8 @@ def test_markup_in_a_tag_a_name_or_a_message_is_text(staff: Any) -> None:
     run = WorkflowExecutionFactory(workflow=WorkflowFactory(name=markup), metadata={"tags": [markup]})
     ExecutionLogFactory(workflow_execution=run, message=markup)
     for path in (RUNS, LOGS):
-        assert markup not in signed_in(staff).get(path).content.decode()
+        assert markup not in client_of(staff).get(path).content.decode()
 
 
 def test_an_empty_list_says_so(staff: Any) -> None:
-    assert "Nothing has run yet." in signed_in(staff).get(RUNS).content.decode()
+    assert "Nothing has run yet." in client_of(staff).get(RUNS).content.decode()

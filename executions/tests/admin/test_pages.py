@@ -5,23 +5,22 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from executions.admin import formatting
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
-from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.factories import (
+    ExecutionLogFactory,
+    NodeExecutionFactory,
+    in_state,
+    run_with_nodes,
+)
+from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import NodeFactory, UserFactory
 
 MARKUP = "<script>alert(1)</script>"
-
-
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def address(row: Any) -> str:
@@ -29,23 +28,14 @@ def address(row: Any) -> str:
 
 
 def page(user: Any, row: Any) -> str:
-    response = signed_in(user).get(address(row))
+    response = client_of(user).get(address(row))
     assert response.status_code == 200
     return response.content.decode()
 
 
-def reported(workflow: Any, **fields: Any) -> WorkflowExecution:
-    """A running run of `workflow` with a pending execution of each node."""
-    run = in_state(WorkflowExecutionFactory(workflow=workflow, **fields), "running")
-    levels = workflow.levels()
-    for node in workflow.nodes.all():
-        NodeExecutionFactory(workflow_execution=run, node=node, execution_order=levels[node.pk])
-    return run
-
-
 @pytest.fixture
 def run(workflow: Any) -> WorkflowExecution:
-    return reported(workflow)
+    return run_with_nodes(workflow)
 
 
 class TestRun:
@@ -99,7 +89,7 @@ class TestRun:
 
     def test_its_json_is_printed_and_its_secrets_are_masked(self, workflow: Any, teammate: Any) -> None:
         context = {"secrets": {"broker": {"api_key": "leaked!", "list": ["leaked!"]}}, "variables": {"cash": 1}}
-        html = page(teammate, reported(workflow, input_data={"symbols": ["AAPL"]}, context=context))
+        html = page(teammate, run_with_nodes(workflow, input_data={"symbols": ["AAPL"]}, context=context))
         assert "&quot;symbols&quot;: [\n" in html
         assert "&quot;cash&quot;: 1" in html
         assert "&quot;api_key&quot;: &quot;***masked***&quot;" in html
@@ -108,7 +98,9 @@ class TestRun:
     def test_json_of_megabytes_is_named_and_not_shown(self, workflow: Any, teammate: Any) -> None:
         html = page(
             teammate,
-            reported(workflow, input_data={"big": "x" * 1_000_000}, context={"variables": {"key": "s" * 300_000}}),
+            run_with_nodes(
+                workflow, input_data={"big": "x" * 1_000_000}, context={"variables": {"key": "s" * 300_000}}
+            ),
         )
         assert len(html) < 100_000
         assert html.count("Too long to be shown here") == 2
@@ -124,7 +116,7 @@ class TestRun:
         assert "&quot;shown&quot;: 1" in page(teammate, run)
 
     def test_markup_is_text_wherever_it_stands(self, workflow: Any, staff: Any) -> None:
-        run = reported(workflow, input_data={MARKUP: MARKUP}, metadata={"tags": [MARKUP]})
+        run = run_with_nodes(workflow, input_data={MARKUP: MARKUP}, metadata={"tags": [MARKUP]})
         node = run.node_executions.get(node__name="fetch")
         in_state(node, "running").fail(MARKUP, MARKUP)
         node.retry()
@@ -135,7 +127,7 @@ class TestRun:
             assert MARKUP not in page(staff, row)
 
     def test_its_queries_do_not_grow_with_its_nodes_attempts_and_lines(self, run: Any, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         NodeExecutionFactory(workflow_execution=run, node=NodeFactory(workflow=run.workflow))  # after the run was made
         in_state(run.node_executions.first(), "failed").retry()
         client.get(address(run))
@@ -202,18 +194,18 @@ class TestReadOnly:
 
     def test_a_form_that_is_sent_all_the_same_is_refused(self, run: Any, staff: Any) -> None:
         for row in self.rows(run):
-            response = signed_in(staff).post(address(row), {"status": "completed", "_save": "Save"})
+            response = client_of(staff).post(address(row), {"status": "completed", "_save": "Save"})
             assert response.status_code == 403
         run.refresh_from_db()
         assert run.status == "running"
 
     def test_nodes_and_lines_cannot_be_deleted_here(self, run: Any, staff: Any) -> None:
         for row in self.rows(run)[1:]:
-            assert signed_in(staff).post(address(row).replace("change", "delete"), {"post": "yes"}).status_code == 403
+            assert client_of(staff).post(address(row).replace("change", "delete"), {"post": "yes"}).status_code == 403
 
 
 def test_the_way_to_a_history_leads_to_that_of_the_run_not_to_an_empty_one(run: Any, staff: Any) -> None:
-    response = signed_in(staff).get(address(run).replace("change", "history"), follow=True)
+    response = client_of(staff).get(address(run).replace("change", "history"), follow=True)
     assert response.redirect_chain == [(f"{address(run)}#history", 302)]
     assert 'id="history"' in response.content.decode()
 
@@ -222,22 +214,22 @@ def test_a_line_leads_to_its_place_in_the_whole_log(run: Any, staff: Any) -> Non
     line = ExecutionLogFactory(workflow_execution=run)
     place = f"{address(run).replace('change', 'logs')}?at={line.pk}"
     assert f'href="{place}#line-{line.pk}"' in page(staff, line)
-    assert f'id="line-{line.pk}"' in signed_in(staff).get(place).content.decode()
+    assert f'id="line-{line.pk}"' in client_of(staff).get(place).content.decode()
 
 
 class TestWhoSees:
     def test_strangers_and_owners_are_sent_to_the_login_and_newcomers_refused(
         self, run: Any, stranger: Any, owner: Any, newcomer: Any
     ) -> None:
-        assert signed_in(stranger).get(address(run)).status_code == 302
-        assert signed_in(owner).get(address(run)).status_code == 302
-        assert signed_in(newcomer).get(address(run)).status_code == 403
+        assert client_of(stranger).get(address(run)).status_code == 302
+        assert client_of(owner).get(address(run)).status_code == 302
+        assert client_of(newcomer).get(address(run)).status_code == 403
 
     @pytest.mark.parametrize("model", ["workflowexecution", "nodeexecution", "executionlog"])
     @pytest.mark.parametrize("pk", ["x", "%00", "0190f5e5-0000-7000-8000-000000000000", "1" * 5000, "..%2F.."])
     @pytest.mark.parametrize("view", ["change", "history", "delete"])
     def test_an_id_that_is_none_is_never_a_500(self, model: str, pk: str, view: str, staff: Any) -> None:
-        response = signed_in(staff).get(f"/admin/executions/{model}/{pk}/{view}/")
+        response = client_of(staff).get(f"/admin/executions/{model}/{pk}/{view}/")
         assert response.status_code in {302, 400, 403, 404}
 
 
@@ -273,7 +265,7 @@ def test_durations_read_as_people_say_them(seconds: float, words: str) -> None:
 def test_a_clock_ticks_only_on_a_page_that_follows_what_runs(run: Any, staff: Any, path: str, ticks: bool) -> None:
     """relative_time.js updates durations where the page has its texts, #clocks."""
     node = in_state(run.node_executions.first(), "running")
-    response = signed_in(staff).get(path.format(workflow=run.workflow_id, node=node.pk))
+    response = client_of(staff).get(path.format(workflow=run.workflow_id, node=node.pk))
     html = response.content.decode()
     assert response.status_code == 200
     assert ('class="clock"' in html, 'id="clocks"' in html) == (ticks, ticks)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from .fixtures import ENTITLED, World, digest
 from .matrix import METHODS, offered, table
@@ -12,14 +11,6 @@ from .matrix import METHODS, offered, table
 pytestmark = pytest.mark.django_db
 
 COLUMNS, CELLS = table()
-
-
-@pytest.fixture(scope="module")
-def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
-    """One for all cells: each is played in a savepoint."""
-    with django_db_blocker.unblock(), transaction.atomic():
-        yield World()
-        transaction.set_rollback(True)
 
 
 def test_every_method_at_every_address_has_its_line_in_the_table() -> None:

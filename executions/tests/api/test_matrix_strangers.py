@@ -1,11 +1,9 @@
 """Rows of others are answered like rows that do not exist, whatever the request."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from executions.api import filters
 from ledgerkit.db.models import uuid7
@@ -31,13 +29,6 @@ SEEN = {
     "teammate": list(WHOSE),
     "superuser": list(WHOSE),
 }
-
-
-@pytest.fixture(scope="module")
-def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
-    with django_db_blocker.unblock(), transaction.atomic():
-        yield World()
-        transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 that no call takes is its place, and stands in the pointer alone."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
 from rest_framework.serializers import BaseSerializer, ListSerializer
 
 import executions.api.serializers as ours
@@ -43,13 +41,6 @@ def parameters() -> set[str]:
     return {"fields", "ordering", "expand", "cursor", "page_size"}.union(*(one.base_filters for one in lists))
 
 
-@pytest.fixture(scope="module")
-def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
-    with django_db_blocker.unblock(), transaction.atomic():
-        yield World()
-        transaction.set_rollback(True)
-
-
 def refused(world: World, method: str, url: str, body: Any = None) -> int:
     """Return how often the request was refused; the client raises on a 500."""
     with world.anew():
@@ -64,13 +55,18 @@ def refused(world: World, method: str, url: str, body: Any = None) -> int:
 @pytest.mark.parametrize("row", WRITES)
 def test_no_field_of_a_body_is_repeated(world: World, row: str) -> None:
     method, url = row.split(maxsplit=1)[0], world.url(row)
-    right = json.loads(world.body(row))
+    body = json.loads(world.body(row))
+    right = (body or [{}])[0] if isinstance(body, list) else body
+
+    def is_refused(wrong: Any) -> int:
+        return refused(world, method, url, [wrong] if isinstance(body, list) else wrong)
+
     count = sum(refused(world, method, url, wrong) for wrong in WRONG)
     for wrong in (dict.fromkeys(names(), CANARY), {name: [CANARY] for name in names()}):
-        count += refused(world, method, url, wrong) + refused(world, method, url, wrong | right)
-        count += refused(world, method, url, right | {"nodes": [wrong], "edges": [wrong]})
+        count += is_refused(wrong) + is_refused(wrong | right)
+        count += is_refused(right | {"nodes": [wrong], "edges": [wrong]})
     for name in names() & {*right, *OPTIONAL}:
-        count += refused(world, method, url, right | {name: CANARY})
+        count += is_refused(right | {name: CANARY})
     assert count > 2
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions.audit import act_as
 from executions.models import Deletion, ExecutionStatus, WorkflowExecution
 from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 
 __all__ = ["only"]  # a fixture
 
@@ -18,12 +18,6 @@ RUNS = "/admin/executions/workflowexecution/"
 DELETIONS = "/admin/executions/deletion/"
 
 pytestmark = pytest.mark.django_db
-
-
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 class TestWhatIsKept:
@@ -83,8 +77,8 @@ class TestAdmin:
     def test_one_run_is_deleted_for_a_reason(self, staff: Any) -> None:
         run = WorkflowExecutionFactory()
         path = f"{RUNS}{run.pk}/delete/"
-        assert 'name="reason"' in signed_in(staff).get(path).content.decode()
-        signed_in(staff).post(path, {"post": "yes", "reason": "made by mistake"})
+        assert 'name="reason"' in client_of(staff).get(path).content.decode()
+        client_of(staff).post(path, {"post": "yes", "reason": "made by mistake"})
         kept = Deletion.objects.get()
         assert (kept.reason, kept.through, kept.username) == ("made by mistake", "admin", "staff")
         assert kept.request_id
@@ -92,11 +86,11 @@ class TestAdmin:
     @pytest.mark.parametrize("reason", [{}, {"reason": "  "}])
     def test_without_one_nothing_is_deleted_and_it_is_asked_again(self, reason: Any, staff: Any) -> None:
         run = WorkflowExecutionFactory()
-        response = signed_in(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes"} | reason, follow=True)
+        response = client_of(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes"} | reason, follow=True)
         assert "Nothing was deleted: give a reason" in response.content.decode()
         assert 'name="reason"' in response.content.decode()
         data = {"action": "delete_selected", "_selected_action": [run.pk], "confirmed": "yes"} | reason
-        html = signed_in(staff).post(RUNS, data).content.decode()
+        html = client_of(staff).post(RUNS, data).content.decode()
         assert "Nothing was deleted: give a reason" in html
         assert f'<input type="hidden" name="_selected_action" value="{run.pk}">' in html
         assert WorkflowExecution.objects.filter(pk=run.pk).exists()
@@ -104,15 +98,15 @@ class TestAdmin:
     def test_a_reason_given_beside_the_action_is_asked_no_second_time(self, staff: Any) -> None:
         runs = WorkflowExecutionFactory.create_batch(2)
         data = {"action": "delete_selected", "_selected_action": [run.pk for run in runs], "reason": "noise"}
-        assert ">noise</textarea>" in signed_in(staff).post(RUNS, data).content.decode()
-        signed_in(staff).post(RUNS, data | {"confirmed": "yes"})
+        assert ">noise</textarea>" in client_of(staff).post(RUNS, data).content.decode()
+        client_of(staff).post(RUNS, data | {"confirmed": "yes"})
         assert [kept.reason for kept in Deletion.objects.all()] == ["noise", "noise"]
 
     def test_staff_read_the_deletions_newest_first(self, teammate: Any) -> None:
         for reason in ("the first", "the <last>"):
             with act_as(reason=reason):
                 NodeExecutionFactory(workflow_execution__workflow__name="momentum").workflow_execution.delete()
-        html = signed_in(teammate).get(DELETIONS).content.decode()
+        html = client_of(teammate).get(DELETIONS).content.decode()
         assert html.index("the &lt;last&gt;") < html.index("the first")
         assert "momentum" in html
         assert str(ExecutionStatus.PENDING.label) in html
@@ -121,20 +115,20 @@ class TestAdmin:
         run, other = WorkflowExecutionFactory.create_batch(2)
         pk = run.pk
         run.delete(), other.delete()
-        found = signed_in(teammate).get(f"{DELETIONS}?q={pk}").context["cl"].result_list
+        found = client_of(teammate).get(f"{DELETIONS}?q={pk}").context["cl"].result_list
         assert [row.workflow_execution_id for row in found] == [pk]
 
     def test_nobody_changes_them_and_who_may_not_see_them_does_not(self, staff: Any, newcomer: Any) -> None:
         WorkflowExecutionFactory().delete()
         pk = Deletion.objects.get().pk
-        assert signed_in(newcomer).get(DELETIONS).status_code == 403
+        assert client_of(newcomer).get(DELETIONS).status_code == 403
         for path in ("add/", f"{pk}/delete/"):
-            assert signed_in(staff).post(DELETIONS + path, {"post": "yes"}).status_code == 403
-        assert signed_in(staff).post(f"{DELETIONS}{pk}/change/", {"reason": "x"})["Location"] == DELETIONS
+            assert client_of(staff).post(DELETIONS + path, {"post": "yes"}).status_code == 403
+        assert client_of(staff).post(f"{DELETIONS}{pk}/change/", {"reason": "x"})["Location"] == DELETIONS
         assert Deletion.objects.count() == 1
 
     def test_as_many_queries_for_many_as_for_one(self, staff: Any) -> None:
-        client, counts = signed_in(staff), []
+        client, counts = client_of(staff), []
         for more in (1, 9):
             WorkflowExecutionFactory.create_batch(more)
             WorkflowExecution.objects.all().delete()

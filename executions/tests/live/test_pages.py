@@ -10,16 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions.live import reader
-from executions.models import ExecutionLog, WorkflowExecution
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.models import ExecutionLog
+from executions.tests.factories import NodeExecutionFactory, in_state
 from ledgerkit import time_zones
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def run(workflow: Any) -> WorkflowExecution:
-    return in_state(WorkflowExecutionFactory(workflow=workflow), "running")
 
 
 @pytest.fixture

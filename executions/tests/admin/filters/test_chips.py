@@ -16,6 +16,7 @@ from executions.admin.runs import changelist, earlier_attempts, related, saved_v
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.timeouts import StatementTimeout
+from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
@@ -25,9 +26,7 @@ DELETIONS, WORKFLOWS, TOKENS = "/admin/executions/deletion/", "/admin/workflows/
 
 @pytest.fixture
 def client(staff: Any) -> Client:
-    client = Client()
-    client.force_login(staff)
-    return client
+    return client_of(staff)
 
 
 def chips(client: Client, address: str) -> list[tuple[str, str, str]]:

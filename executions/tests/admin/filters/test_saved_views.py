@@ -14,6 +14,7 @@ from executions.models import SavedView, saved_view
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
@@ -23,19 +24,13 @@ RUNS = "/admin/executions/workflowexecution/"
 VIEWS = f"{RUNS}views/"
 
 
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def save(user: Any, filters: str = "status=failed", name: str = "Broken", **boxes: str) -> Any:
     data = {"new-name": name, "filters": filters} | {f"new-{box}": value for box, value in boxes.items()}
-    return signed_in(user).post(VIEWS, data, follow=True)
+    return client_of(user).post(VIEWS, data, follow=True)
 
 
 def change(user: Any, view: SavedView, **data: str) -> Any:
-    return signed_in(user).post(f"{VIEWS}{view.pk}/change/", {"name": view.name} | data, follow=True)
+    return client_of(user).post(f"{VIEWS}{view.pk}/change/", {"name": view.name} | data, follow=True)
 
 
 def said(response: Any) -> str:
@@ -105,22 +100,22 @@ class TestChanging:
     def test_the_list_says_when_it_is_no_longer_as_the_view_has_it(self, teammate: Any) -> None:
         save(teammate)
         view = SavedView.objects.get()
-        page = signed_in(teammate).get(f"{RUNS}?status=failed&view={view.pk}")
+        page = client_of(teammate).get(f"{RUNS}?status=failed&view={view.pk}")
         assert not page.context["view_is_changed"]
-        page = signed_in(teammate).get(f"{RUNS}?status=failed&trigger_type=event&view={view.pk}")
+        page = client_of(teammate).get(f"{RUNS}?status=failed&trigger_type=event&view={view.pk}")
         assert page.context["view_is_changed"]
         assert "Back to the view as it is saved" in page.content.decode()
 
     def test_the_links_of_the_filters_keep_the_view_so_that_it_can_be_replaced(self, teammate: Any) -> None:
         save(teammate)
         view = SavedView.objects.get()
-        html = signed_in(teammate).get(f"{RUNS}?status=failed&view={view.pk}").content.decode()
+        html = client_of(teammate).get(f"{RUNS}?status=failed&view={view.pk}").content.decode()
         assert f"?status=failed&amp;trigger_type=event&amp;view={view.pk}" in html
 
     def test_a_view_is_deleted_and_no_run(self, teammate: Any) -> None:
         WorkflowExecutionFactory()
         save(teammate)
-        response = signed_in(teammate).post(
+        response = client_of(teammate).post(
             f"{VIEWS}{SavedView.objects.get().pk}/delete/", {"confirmed": "yes"}, follow=True
         )
         assert not SavedView.objects.exists()
@@ -131,10 +126,10 @@ class TestWhoMay:
     def test_a_view_is_its_owners_alone_until_it_is_shared(self, teammate: Any, colleague: Any) -> None:
         save(colleague)
         view = SavedView.objects.get()
-        assert signed_in(teammate).get(f"{VIEWS}{view.pk}/").status_code == 404
-        assert "Broken" not in signed_in(teammate).get(f"{RUNS}?view={view.pk}").content.decode()
+        assert client_of(teammate).get(f"{VIEWS}{view.pk}/").status_code == 404
+        assert "Broken" not in client_of(teammate).get(f"{RUNS}?view={view.pk}").content.decode()
         change(colleague, view, is_shared="on")
-        response = signed_in(teammate).get(f"{VIEWS}{view.pk}/", follow=True)
+        response = client_of(teammate).get(f"{VIEWS}{view.pk}/", follow=True)
         assert response.redirect_chain == [(f"{RUNS}?status=failed&view={view.pk}", 302)]
         assert "Broken" in response.content.decode()
 
@@ -142,35 +137,35 @@ class TestWhoMay:
         save(teammate, is_shared="on", is_default_for_all="on")
         view = SavedView.objects.get()
         assert (view.is_shared, view.is_default_for_all) == (False, False)
-        assert 'name="new-is_shared"' not in signed_in(teammate).get(f"{RUNS}?status=failed").content.decode()
+        assert 'name="new-is_shared"' not in client_of(teammate).get(f"{RUNS}?status=failed").content.decode()
 
     @pytest.mark.parametrize("act", ["change", "delete"])
     def test_anothers_view_is_changed_only_with_the_permission(self, act: str, teammate: Any, colleague: Any) -> None:
         save(colleague, is_shared="on")
         view = SavedView.objects.get()
         path, data = f"{VIEWS}{view.pk}/{act}/", {"name": "Mine now", "confirmed": "yes"}
-        assert signed_in(teammate).post(path, data).status_code == 403
+        assert client_of(teammate).post(path, data).status_code == 403
         assert SavedView.objects.get().name == "Broken"
         teammate.user_permissions.add(*permissions(f"{act}_savedview"))
-        assert signed_in(get_user_model().objects.get(pk=teammate.pk)).post(path, data).status_code == 302
+        assert client_of(get_user_model().objects.get(pk=teammate.pk)).post(path, data).status_code == 302
 
     @pytest.mark.parametrize("act", ["change", "delete"])
     def test_one_that_is_not_shared_does_not_exist_for_others(self, act: str, staff: Any, teammate: Any) -> None:
         save(teammate)
-        assert signed_in(staff).post(f"{VIEWS}{SavedView.objects.get().pk}/{act}/", {"name": "x"}).status_code == 404
+        assert client_of(staff).post(f"{VIEWS}{SavedView.objects.get().pk}/{act}/", {"name": "x"}).status_code == 404
 
     def test_whoever_may_not_see_runs_has_no_views(self, newcomer: Any, stranger: Any, colleague: Any) -> None:
         save(colleague, is_shared="on")
         pk = SavedView.objects.get().pk
-        assert signed_in(newcomer).post(VIEWS, {"new-name": "x", "filters": ""}).status_code == 403
-        assert signed_in(newcomer).get(f"{VIEWS}{pk}/").status_code == 403
-        assert "/admin/login/" in signed_in(stranger).post(VIEWS, {"new-name": "x"})["Location"]
+        assert client_of(newcomer).post(VIEWS, {"new-name": "x", "filters": ""}).status_code == 403
+        assert client_of(newcomer).get(f"{VIEWS}{pk}/").status_code == 403
+        assert "/admin/login/" in client_of(stranger).post(VIEWS, {"new-name": "x"})["Location"]
 
     @pytest.mark.parametrize("act", ["", "{pk}/change/", "{pk}/delete/"])
     def test_nothing_is_changed_by_a_link_or_from_elsewhere(self, act: str, teammate: Any) -> None:
         save(teammate)
         path = VIEWS + act.format(pk=SavedView.objects.get().pk)
-        assert signed_in(teammate).get(path).status_code == 405
+        assert client_of(teammate).get(path).status_code == 405
         elsewhere = Client(enforce_csrf_checks=True)
         elsewhere.force_login(teammate)
         assert elsewhere.post(path, {"new-name": "x", "name": "x"}).status_code == 403
@@ -180,20 +175,20 @@ class TestWhoMay:
 class TestDefault:
     def test_the_list_without_filters_lands_on_it(self, teammate: Any) -> None:
         save(teammate, is_default="on")
-        response = signed_in(teammate).get(RUNS)
+        response = client_of(teammate).get(RUNS)
         assert response["Location"] == f"{RUNS}?status=failed&view={SavedView.objects.get().pk}"
 
     def test_all_runs_can_always_be_reached(self, teammate: Any) -> None:
         WorkflowExecutionFactory()
         save(teammate, is_default="on")
-        page = signed_in(teammate).get(RUNS, follow=True)
+        page = client_of(teammate).get(RUNS, follow=True)
         assert 'href="/admin/executions/workflowexecution/?view=all">All</a>' in page.content.decode()
         assert page.context["cl"].clear_all_filters_qs == "?view=all"
-        assert len(signed_in(teammate).get(f"{RUNS}?view=all").context["cl"].result_list) == 1
+        assert len(client_of(teammate).get(f"{RUNS}?view=all").context["cl"].result_list) == 1
 
     def test_no_link_of_a_filter_leads_back_to_it(self, teammate: Any) -> None:
         save(teammate, is_default="on")
-        cl = signed_in(teammate).get(f"{RUNS}?status=failed").context["cl"]
+        cl = client_of(teammate).get(f"{RUNS}?status=failed").context["cl"]
         links = {choice["query_string"] for spec in cl.filter_specs for choice in spec.choices(cl)}
         assert "?" not in links
         assert "?view=all" in links
@@ -209,9 +204,9 @@ class TestDefault:
 
     def test_everybodys_is_for_those_who_have_none_of_their_own(self, teammate: Any, colleague: Any) -> None:
         save(colleague, is_default_for_all="on")
-        assert "status=failed" in signed_in(teammate).get(RUNS)["Location"]
+        assert "status=failed" in client_of(teammate).get(RUNS)["Location"]
         save(teammate, "status=running", is_default="on")
-        assert "status=running" in signed_in(teammate).get(RUNS)["Location"]
+        assert "status=running" in client_of(teammate).get(RUNS)["Location"]
         assert SavedView.objects.get(owner=colleague).is_shared
 
     def test_the_database_knows_one_default_and_one_name_per_owner(self, teammate: Any) -> None:
@@ -257,7 +252,7 @@ class TestWhatNoLongerExists:
         WorkflowExecutionFactory()
         view = SavedView(owner=teammate, name="Old", filters={"colour": "red", "status": "pending"}, is_default=True)
         view.put()
-        response = signed_in(teammate).get(RUNS, follow=True)
+        response = client_of(teammate).get(RUNS, follow=True)
         html = response.content.decode()
         assert response.status_code == 400
         assert "The view “Old” asks for a filter that no longer exists" in html
@@ -269,13 +264,13 @@ class TestWhatNoLongerExists:
         workflow = WorkflowFactory()
         save(teammate, f"workflow={workflow.pk}")
         Workflow.objects.filter(pk=workflow.pk).delete()
-        html = signed_in(teammate).get(f"{VIEWS}{SavedView.objects.get().pk}/", follow=True).content.decode()
+        html = client_of(teammate).get(f"{VIEWS}{SavedView.objects.get().pk}/", follow=True).content.decode()
         assert "no longer exists" in html
         assert "<code>workflow</code>" in html
 
 
 def test_the_page_asks_as_many_queries_for_many_views_as_for_one(teammate: Any, colleague: Any) -> None:
-    client, counts = signed_in(teammate), []
+    client, counts = client_of(teammate), []
     in_state(WorkflowExecutionFactory(), "failed")
     for more in (1, 20):
         for number in range(more):

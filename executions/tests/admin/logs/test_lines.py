@@ -10,11 +10,12 @@ from django.http import QueryDict
 
 from executions.admin.logs import ansi, download, index, paging, presenter, querysets, views
 from executions.models import WorkflowExecution
-from executions.tests.admin.logs.test_log import MARKUP, START, address, client_of, fill, get, ids, rows, run, told
+from executions.tests.admin.logs.test_log import MARKUP, START, address, fill, get, ids, rows, run, told
 from executions.tests.admin.test_slow import locked
 from executions.tests.database.test_list_plans import only, plan
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
+from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory
 
 __all__ = ["only", "run"]  # fixtures

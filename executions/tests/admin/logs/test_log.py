@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions.admin.logs import index, paging
@@ -16,6 +15,7 @@ from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
+from ledgerkit.tests.clients import client_of
 
 __all__ = ["only"]  # a fixture
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -47,12 +47,6 @@ def fill(run: Any, count: int, **fields: Any) -> list[Any]:
 
 def ordered(run: Any) -> list[Any]:
     return list(run.logs.order_by("timestamp", "id"))
-
-
-def client_of(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def address(run: Any, query: str = "", part: str = "") -> str:

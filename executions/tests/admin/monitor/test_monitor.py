@@ -19,6 +19,7 @@ from executions.tests.admin.test_slow import locked
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 from pastetrader.tests.proofs import times
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
@@ -31,20 +32,14 @@ SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 CONCURRENT = {"allow_concurrent": True}
 
 
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def shown(user: Any) -> str:
-    response = signed_in(user).get(FRONT)
+    response = client_of(user).get(FRONT)
     assert response.status_code == 200
     return response.content.decode()
 
 
 def found(user: Any, section: str) -> Any:
-    return signed_in(user).get(FRONT).context["monitor"][section].found
+    return client_of(user).get(FRONT).context["monitor"][section].found
 
 
 def ended(state: str, ago: timedelta, workflow: Workflow | None = None, seconds: float = 10) -> WorkflowExecution:
@@ -99,7 +94,7 @@ class TestWhoSeesIt:
         assert not any("workflow_executions" in query["sql"] for query in queries)
 
     def test_strangers_are_sent_to_the_login(self, stranger: Any, client: Client) -> None:
-        assert signed_in(stranger).get(FRONT).status_code == 302
+        assert client_of(stranger).get(FRONT).status_code == 302
         assert client.get(FRONT).status_code == 302
 
     def test_staff_who_may_change_but_not_view_count_their_own(self, db: None) -> None:
@@ -110,7 +105,7 @@ class TestWhoSeesIt:
             ended(state, timedelta(hours=1), WorkflowFactory(name="of another"))
         in_state(WorkflowExecutionFactory(), "running")
         WorkflowExecutionFactory()
-        page = signed_in(user).get(FRONT)
+        page = client_of(user).get(FRONT)
         assert "of another" not in page.content.decode()
         sections = {name: each.found for name, each in page.context["monitor"].items()}
         assert [cause.newest.run.pk for cause in sections["failed"]["causes"]] == [mine.pk]
@@ -121,7 +116,7 @@ class TestWhoSeesIt:
 
 class TestNumbers:
     def test_each_is_the_length_of_the_list_that_it_links_to(self, staff: Any) -> None:
-        random, client = Random(4), signed_in(staff)
+        random, client = Random(4), client_of(staff)
         flows = [WorkflowFactory(name=f"flow {i}") for i in range(4)]
         for _ in range(times(60, 150)):
             state = random.choice(["completed", "completed", "failed", "cancelled"])
@@ -184,7 +179,7 @@ class TestFailed:
         assert "KeyError: volume" in html
 
     def test_a_cause_leads_to_its_runs_and_says_so_there(self, staff: Any) -> None:
-        flow, client = WorkflowFactory(), signed_in(staff)
+        flow, client = WorkflowFactory(), client_of(staff)
         runs = [failed_at("load", f"page {number} is gone", flow) for number in range(2)]
         runs.append(failed_at("rank", "page 7 is gone", flow))
         failed_at("load", "something else", flow)
@@ -198,7 +193,7 @@ class TestFailed:
         self, staff: Any, monkeypatch: Any
     ) -> None:
         monkeypatch.setattr(failures, "MAX_FAILURES", 2)
-        flow, client = WorkflowFactory(), signed_in(staff)
+        flow, client = WorkflowFactory(), client_of(staff)
         for _ in range(2):
             failed_at("load", "page is gone", flow)
         assert ">2</a>" in section(shown(staff), "failed")  # all that there are
@@ -373,7 +368,7 @@ class TestStates:
 
     @pytest.mark.django_db(transaction=True)
     def test_a_section_that_takes_too_long_says_so_and_the_others_are_there(self, monkeypatch: Any) -> None:
-        client = signed_in(UserFactory(is_staff=True, is_superuser=True))
+        client = client_of(UserFactory(is_staff=True, is_superuser=True))
         failed_at("load", "went wrong", WorkflowFactory())
         in_state(WorkflowExecutionFactory(workflow__name="still here"), "running")
         monkeypatch.setattr(front_page, "LIMIT_MS", 100)
@@ -413,7 +408,7 @@ class TestStates:
 
 class TestWhatItAsks:
     def test_as_many_questions_for_many_rows_as_for_few(self, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
 
         def fill(number: int) -> None:
             for _ in range(number):
@@ -435,7 +430,7 @@ class TestWhatItAsks:
     def test_no_payload_is_read_and_of_a_traceback_its_end_alone(self, staff: Any) -> None:
         failed_at("load", "went wrong", WorkflowFactory())
         with CaptureQueriesContext(connection) as queries:
-            signed_in(staff).get(FRONT)
+            client_of(staff).get(FRONT)
         sql = "\n".join(query["sql"] for query in queries)
         assert f'RIGHT("node_executions"."error_traceback", {failures.TRACEBACK_END})' in sql
         assert not re.search(r'input_data|output_data|(?<!RIGHT\("node_executions"\.")error_traceback', sql)

@@ -5,22 +5,16 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
-from django.test import Client
 from django.urls import reverse
 
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory
 
 RUNS = "/admin/executions/workflowexecution/"
 NODES = "/admin/executions/nodeexecution/"
-
-
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def act(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> list[str]:
@@ -29,7 +23,7 @@ def act(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> list[st
 
 
 def answered(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> Any:
-    return signed_in(user).post(path, {"action": action, "_selected_action": [row.pk for row in rows]} | fields)
+    return client_of(user).post(path, {"action": action, "_selected_action": [row.pk for row in rows]} | fields)
 
 
 def told(response: Any) -> list[str]:
@@ -40,7 +34,7 @@ def act_on_page(user: Any, row: Any, action: str, **fields: str) -> Any:
     path = reverse(f"admin:executions_{row._meta.model_name}_change", args=[row.pk])
     data = {"action": action, "confirmed": "yes"} | fields
     prefixed = {name if name == "confirmed" else f"CHANGE_FORM-{name}": value for name, value in data.items()}
-    return signed_in(user).post(path, prefixed | {"_selected_action": row.pk})
+    return client_of(user).post(path, prefixed | {"_selected_action": row.pk})
 
 
 def status(row: Any) -> str:
@@ -100,7 +94,7 @@ class TestInTheList:
 
     def test_an_id_that_is_none_is_a_bad_request(self, staff: Any) -> None:
         data = {"action": "cancel", "_selected_action": ["x\x00"], "index": "0"}
-        assert signed_in(staff).post(RUNS, data).status_code == 400
+        assert client_of(staff).post(RUNS, data).status_code == 400
 
     def test_a_row_that_is_gone_is_passed_over(self, staff: Any) -> None:
         run = run_in("running")
@@ -115,7 +109,7 @@ class TestOnThePage:
     )
     def test_a_run_offers_what_its_state_allows(self, state: str, offered: list[str], staff: Any) -> None:
         run = run_in(state)
-        html = signed_in(staff).get(f"{RUNS}{run.pk}/change/").content.decode()
+        html = client_of(staff).get(f"{RUNS}{run.pk}/change/").content.decode()
         assert [name for name in ("cancel", "retry") if f'value="{name}"' in html] == offered
 
     @pytest.mark.parametrize(
@@ -123,7 +117,7 @@ class TestOnThePage:
     )
     def test_a_node_offers_what_its_state_allows(self, state: str, offered: list[str], staff: Any) -> None:
         node = node_in(state)
-        html = signed_in(staff).get(f"{NODES}{node.pk}/change/").content.decode()
+        html = client_of(staff).get(f"{NODES}{node.pk}/change/").content.decode()
         assert [name for name in ("cancel", "retry", "skip") if f'value="{name}"' in html] == offered
 
     def test_it_is_done(self, staff: Any) -> None:
@@ -150,17 +144,17 @@ class TestOnThePage:
 class TestWhoMay:
     def test_who_may_only_view_is_offered_nothing_and_can_do_nothing(self, teammate: Any) -> None:
         run, node = run_in("running"), node_in("running")
-        assert 'value="cancel"' not in signed_in(teammate).get(f"{RUNS}{run.pk}/change/").content.decode()
+        assert 'value="cancel"' not in client_of(teammate).get(f"{RUNS}{run.pk}/change/").content.decode()
         for row in (run, node):
             assert act_on_page(teammate, row, "cancel").status_code == 403
-        signed_in(teammate).post(RUNS, {"action": "cancel", "_selected_action": [run.pk], "index": "0"})
+        client_of(teammate).post(RUNS, {"action": "cancel", "_selected_action": [run.pk], "index": "0"})
         assert status(run) == status(node) == "running"
 
     def test_strangers_and_newcomers_can_do_nothing(self, stranger: Any, newcomer: Any) -> None:
         run = run_in("running")
         for user in (stranger, newcomer):
             assert act_on_page(user, run, "cancel").status_code in {302, 403}
-            signed_in(user).post(RUNS, {"action": "cancel", "_selected_action": [run.pk], "index": "0"})
+            client_of(user).post(RUNS, {"action": "cancel", "_selected_action": [run.pk], "index": "0"})
         assert status(run) == "running"
 
     def test_the_change_permission_is_enough(self, db: None) -> None:

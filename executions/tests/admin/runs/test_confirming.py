@@ -19,12 +19,12 @@ from executions.tests.admin.runs.test_actions import (
     answered,
     node_in,
     run_in,
-    signed_in,
     status,
     told,
 )
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 from tokens.models import Token
 from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory, UserFactory
@@ -62,20 +62,20 @@ class TestAsking:
             html = answered(staff, RUNS, action, row).content.decode()
             assert not TEXT_FIELDS.search(html[html.index("<form method") :].split("</form>")[-2])
             assert "<textarea" in html
-        html = signed_in(staff).get(f"{RUNS}{ended.pk}/delete/").content.decode()
+        html = client_of(staff).get(f"{RUNS}{ended.pk}/delete/").content.decode()
         assert '<input type="text"' not in html
         assert "Delete 1 workflow execution</button>" in html
 
     def test_the_page_of_a_row_has_no_field_that_acts(self, staff: Any) -> None:
         for address, row in ((RUNS, run_in("running")), (NODES, node_in("pending"))):
-            html = signed_in(staff).get(f"{address}{row.pk}/change/").content.decode()
+            html = client_of(staff).get(f"{address}{row.pk}/change/").content.decode()
             assert 'value="cancel">Cancel</button>' in html
             assert "CHANGE_FORM-reason" not in html
 
     def test_enter_in_the_form_of_a_workflow_looks_at_it_and_presses_no_action(
         self, staff: Any, workflow: Workflow
     ) -> None:
-        html = signed_in(staff).get(f"/admin/workflows/workflow/{workflow.pk}/change/").content.decode()
+        html = client_of(staff).get(f"/admin/workflows/workflow/{workflow.pk}/change/").content.decode()
         buttons = re.findall(r"<(?:button|input)[^>]*type=\"submit\"[^>]*>", html[html.index('id="workflow_form"') :])
         in_form = [button for button in buttons if "form=" not in button]
         assert 'name="_preview"' in in_form[0]
@@ -84,13 +84,13 @@ class TestAsking:
     def test_from_the_page_it_asks_too(self, staff: Any) -> None:
         run = run_in("running")
         data = {"CHANGE_FORM-action": "cancel", "_selected_action": run.pk}
-        response = signed_in(staff).post(f"{RUNS}{run.pk}/change/", data)
+        response = client_of(staff).post(f"{RUNS}{run.pk}/change/", data)
         assert 'name="CHANGE_FORM-action" value="cancel"' in response.content.decode()
         assert status(run) == "running"
 
     def test_without_a_selected_row_the_list_says_so(self, staff: Any) -> None:
         run_in("running")
-        client = signed_in(staff)
+        client = client_of(staff)
         assert '<input type="hidden" name="index" value="0">' in client.get(RUNS).content.decode()
         response = client.post(RUNS, {"action": "cancel", "index": "0"}, follow=True)
         assert any("Items must be selected" in each for each in told(response))
@@ -109,7 +109,7 @@ class TestAsking:
         assert html.count("/change/") == 50
 
     def test_the_queries_do_not_grow_with_the_rows(self, staff: Any) -> None:
-        rows, client = [run_in("failed") for _ in range(10)], signed_in(staff)
+        rows, client = [run_in("failed") for _ in range(10)], client_of(staff)
         counts = []
         for chosen in (rows[:1], rows):
             with CaptureQueriesContext(connection) as queries:
@@ -143,7 +143,7 @@ class TestAnswered:
 class TestWhatIsOffered:
     def page(self, user: Any, row: Any) -> str:
         address = RUNS if isinstance(row, WorkflowExecution) else NODES
-        return str(signed_in(user).get(f"{address}{row.pk}/change/").content.decode())
+        return str(client_of(user).get(f"{address}{row.pk}/change/").content.decode())
 
     def test_a_node_whose_retries_are_used_up_leads_to_the_definition(self, staff: Any) -> None:
         node = spent(run_in("running"))
@@ -232,19 +232,19 @@ class TestElsewhere:
     def test_a_token_is_revoked_after_a_question(self, staff: Any) -> None:
         token, _secret = Token.objects.issue(user=staff, name="engine", scopes=["executions:read"])
         data = {"action": "revoke", "_selected_action": [token.pk]}
-        html = signed_in(staff).post("/admin/tokens/token/", data).content.decode()
+        html = client_of(staff).post("/admin/tokens/token/", data).content.decode()
         assert "Revoke 1 token</button>" in html.replace("API token", "token")
         assert Token.objects.get().revoked_at is None
 
     def test_a_workflow_goes_to_the_trash_after_a_question(self, staff: Any, workflow: Workflow) -> None:
         data = {"action": "move_to_trash", "_selected_action": [workflow.pk]}
-        html = signed_in(staff).post("/admin/workflows/workflow/", data).content.decode()
+        html = client_of(staff).post("/admin/workflows/workflow/", data).content.decode()
         assert "Move 1 workflow to the trash</button>" in html
         assert Workflow.objects.get().deleted_at is None
 
     def test_their_pages_offer_only_what_can_work(self, staff: Any, workflow: Workflow) -> None:
         token, _secret = Token.objects.issue(user=staff, name="engine", scopes=["executions:read"])
-        client, offered = signed_in(staff), re.compile(r'name="CHANGE_FORM-action" value="(\w+)"')
+        client, offered = client_of(staff), re.compile(r'name="CHANGE_FORM-action" value="(\w+)"')
         pages = [f"/admin/workflows/workflow/{workflow.pk}/change/", f"/admin/tokens/token/{token.pk}/change/"]
         assert [offered.findall(client.get(page).content.decode()) for page in pages] == [["move_to_trash"], ["revoke"]]
         workflow.soft_delete()
@@ -253,7 +253,7 @@ class TestElsewhere:
 
     def test_a_saved_view_is_deleted_after_a_question(self, staff: Any) -> None:
         view = SavedView.objects.create(owner=staff, name="mine", filters={}, is_shared=True)
-        html = signed_in(staff).post(f"{RUNS}views/{view.pk}/delete/").content.decode()
+        html = client_of(staff).post(f"{RUNS}views/{view.pk}/delete/").content.decode()
         assert "Delete the view “mine”</button>" in html
         assert "everybody loses it" in html
         assert SavedView.objects.exists()

@@ -5,7 +5,6 @@ from unittest import mock
 
 from django.contrib.admin.models import LogEntry
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions.exceptions import InvalidTransition
@@ -13,14 +12,9 @@ from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.refusal_reasons import CANCEL_FIRST
 from executions.tests.admin.runs.test_actions import told
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 
 RUNS = "/admin/executions/workflowexecution/"
-
-
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def run_with_history(lines: int = 2) -> WorkflowExecution:
@@ -33,7 +27,7 @@ def run_with_history(lines: int = 2) -> WorkflowExecution:
 def test_the_page_that_asks_says_how_much_goes_and_loads_none_of_it(staff: Any) -> None:
     run = run_with_history(lines=1001)
     with CaptureQueriesContext(connection) as queries:
-        html = signed_in(staff).get(f"{RUNS}{run.pk}/delete/").content.decode()
+        html = client_of(staff).get(f"{RUNS}{run.pk}/delete/").content.decode()
     assert "Node executions: 1<" in html
     assert "Execution logs: more than 1000<" in html
     of_lines = [query["sql"] for query in queries if "execution_logs" in query["sql"]]
@@ -42,7 +36,7 @@ def test_the_page_that_asks_says_how_much_goes_and_loads_none_of_it(staff: Any) 
 
 def test_one_run_is_deleted_with_all_that_is_its_own(staff: Any) -> None:
     run, other = run_with_history(), run_with_history()
-    response = signed_in(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"})
+    response = client_of(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"})
     assert (response.status_code, response["Location"]) == (302, RUNS)
     assert [row.pk for row in WorkflowExecution.objects.all()] == [other.pk]
     assert not NodeExecution.objects.filter(workflow_execution=run.pk).exists()
@@ -51,13 +45,13 @@ def test_one_run_is_deleted_with_all_that_is_its_own(staff: Any) -> None:
 
 def delete_many(user: Any, *runs: WorkflowExecution, **fields: str) -> Any:
     data = {"action": "delete_selected", "_selected_action": [run.pk for run in runs]} | fields
-    return signed_in(user).post(RUNS, data)
+    return client_of(user).post(RUNS, data)
 
 
 def test_a_running_run_is_not_deleted(staff: Any) -> None:
     running = in_state(WorkflowExecutionFactory(), "running")
     path = f"{RUNS}{running.pk}/delete/"
-    answer = signed_in(staff).post(path, {"post": "yes", "reason": "noise"}, follow=True)
+    answer = client_of(staff).post(path, {"post": "yes", "reason": "noise"}, follow=True)
     assert "Cannot delete execution in running state: cancel it first" in answer.content.decode()
     assert WorkflowExecution.objects.exists()
 
@@ -66,7 +60,7 @@ def test_one_that_is_started_while_it_is_deleted_is_kept(staff: Any) -> None:
     run = WorkflowExecutionFactory()
     refusal = InvalidTransition("delete", "running", CANCEL_FIRST)
     with mock.patch.object(WorkflowExecution, "delete_unless_running", side_effect=refusal):
-        answer = signed_in(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"}, follow=True)
+        answer = client_of(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"}, follow=True)
     assert "Cannot delete execution in running state: cancel it first" in answer.content.decode()
 
 
@@ -111,7 +105,7 @@ def test_many_runs_are_deleted_by_one_statement(staff: Any) -> None:
 def test_who_may_not_delete_cannot(teammate: Any, newcomer: Any, stranger: Any, owner: Any) -> None:
     run = run_with_history()
     for user in (teammate, newcomer, stranger, owner):
-        response = signed_in(user).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"})
+        response = client_of(user).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"})
         assert response.status_code in {302, 403}
         delete_many(user, run, confirmed="yes", reason="noise")
     assert WorkflowExecution.objects.filter(pk=run.pk).exists()

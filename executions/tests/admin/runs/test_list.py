@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -23,6 +22,7 @@ from executions.tests.factories import (
     WorkflowExecutionFactory,
     in_state,
 )
+from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 
@@ -31,18 +31,12 @@ __all__ = ["only"]  # a fixture
 RUNS = "/admin/executions/workflowexecution/"
 
 
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def listed(user: Any, query: str = "") -> list[Any]:
-    return list(signed_in(user).get(f"{RUNS}?{query}").context["cl"].result_list)
+    return list(client_of(user).get(f"{RUNS}?{query}").context["cl"].result_list)
 
 
 def shown(user: Any, query: str = "") -> str:
-    return signed_in(user).get(f"{RUNS}?{query}").content.decode()
+    return client_of(user).get(f"{RUNS}?{query}").content.decode()
 
 
 def ran(workflow: Workflow, seconds: float, ended: timedelta = timedelta(hours=1), **fields: Any) -> WorkflowExecution:
@@ -126,7 +120,7 @@ class TestPresets:
     def test_each_is_an_address_that_says_it_is_chosen_there(
         self, title: Any, filters: dict[str, str], staff: Any
     ) -> None:
-        html = signed_in(staff).get(presets.runs_url(**filters)).content.decode()
+        html = client_of(staff).get(presets.runs_url(**filters)).content.decode()
         assert f'aria-current="page">{title}</a>' in html
 
 
@@ -157,7 +151,7 @@ class TestExclusions:
         for _ in range(60):
             WorkflowExecutionFactory(workflow=workflow)
             WorkflowExecutionFactory(workflow=other)
-        client = signed_in(staff)
+        client = client_of(staff)
         first = client.get(f"{RUNS}?not_workflow={other.pk}").context["cl"]
         second = client.get(RUNS + first.older_link).context["cl"]
         assert [len(page.result_list) for page in (first, second)] == [50, 10]
@@ -170,7 +164,7 @@ class TestExclusions:
     )
     def test_garbage_is_named_and_never_answered_with_the_whole_list(self, query: str, staff: Any) -> None:
         WorkflowExecutionFactory()
-        response = signed_in(staff).get(f"{RUNS}?{query}")
+        response = client_of(staff).get(f"{RUNS}?{query}")
         assert response.status_code == (200 if query == "cause=x" else 400)  # that one may have been a cause
         assert not list(response.context["cl"].result_list if "cl" in response.context else [])
 
@@ -207,7 +201,7 @@ class TestWhatIsUsual:
 class TestFailures:
     def test_the_first_failed_node_is_named_with_the_first_line_of_its_message(self, staff: Any) -> None:
         run = failed_at(WorkflowExecutionFactory(), "second by name", "a first by name")
-        (row,) = signed_in(staff).get(RUNS).context["cl"].rows
+        (row,) = client_of(staff).get(RUNS).context["cl"].rows
         assert row.cells.run == run
         assert row.cells.failure.node.node_name == "second by name"
         html = shown(staff)
@@ -221,7 +215,7 @@ class TestFailures:
         assert "second line" not in html
 
     def test_its_queries_are_as_many_for_20_failures_as_for_2(self, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
         client.get(RUNS)
         counts = []
         for more in (2, 18):
@@ -243,7 +237,7 @@ class TestFailures:
 
 class TestAnyIdLeadsToItsPage:
     def landing(self, user: Any, text: Any) -> Any:
-        response = signed_in(user).get(RUNS, {"q": str(text)})
+        response = client_of(user).get(RUNS, {"q": str(text)})
         return response.headers.get("Location")
 
     def test_of_a_run_a_node_execution_and_a_line(self, staff: Any) -> None:
@@ -260,7 +254,7 @@ class TestAnyIdLeadsToItsPage:
     def test_an_action_on_what_was_found_is_not_led_away(self, staff: Any) -> None:
         run = WorkflowExecutionFactory(metadata={"correlation_id": "order 17"})
         data = {"action": "cancel", "_selected_action": str(run.pk), "confirmed": "yes"}
-        signed_in(staff).post(f"{RUNS}?q=order+17", data)
+        client_of(staff).post(f"{RUNS}?q=order+17", data)
         run.refresh_from_db()
         assert run.status == "cancelled"
 
@@ -299,7 +293,7 @@ def test_a_filter_of_the_list_is_answered_by_its_index(
     workflow = WorkflowFactory(owner=staff)
     for _ in range(duration_percentiles.MIN_RUNS):
         ran(workflow, 10)
-    client = signed_in(staff)
+    client = client_of(staff)
     only("workflow_executions", f"idx_workflow_executions_{index}")
     cl = client.get(f"{RUNS}?{query.format(workflow=workflow.pk)}").context["cl"]
     found = plan(cl.queryset[:51])

@@ -9,15 +9,14 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.models import SavedView
 from executions.tests.factories import WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 
 RUNS = "/admin/executions/workflowexecution/"
 
 
 @pytest.fixture
 def client(staff: Any) -> Client:
-    client = Client()
-    client.force_login(staff)
-    return client
+    return client_of(staff)
 
 
 def rows(client: Client, query: str = "") -> str:

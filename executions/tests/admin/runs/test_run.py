@@ -20,7 +20,13 @@ from executions.admin.runs import compare, related
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only, plan, uses
-from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.factories import (
+    ExecutionLogFactory,
+    NodeExecutionFactory,
+    WorkflowExecutionFactory,
+    in_state,
+    run_with_nodes,
+)
 from workflows.models import Edge, Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory, UserFactory, WorkflowFactory
 
@@ -45,22 +51,13 @@ def text(html: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", html).split())
 
 
-def reported(workflow: Any, **fields: Any) -> WorkflowExecution:
-    """A running run of `workflow` with a pending execution of each node."""
-    run = in_state(WorkflowExecutionFactory(workflow=workflow, **fields), "running")
-    levels = workflow.levels()
-    for node in workflow.nodes.all():
-        NodeExecutionFactory(workflow_execution=run, node=node, execution_order=levels[node.pk])
-    return run
-
-
 def execution(run: Any, name: str) -> Any:
     return run.node_executions.get(node__name=name)
 
 
 def completed(workflow: Any, output: Any = None, **outputs: Any) -> WorkflowExecution:
     """A run whose nodes completed, each with its output of `outputs`."""
-    run = reported(workflow)
+    run = run_with_nodes(workflow)
     for node in run.node_executions.all():
         in_state(node, "running").complete(outputs.get(node.node.name, {"ok": True}))
     run.complete(output)
@@ -69,13 +66,13 @@ def completed(workflow: Any, output: Any = None, **outputs: Any) -> WorkflowExec
 
 @pytest.fixture
 def run(workflow: Any) -> WorkflowExecution:
-    return reported(workflow)
+    return run_with_nodes(workflow)
 
 
 class TestFailure:
     def test_the_node_that_failed_first_is_named_with_its_traceback_open(self, workflow: Any, teammate: Any) -> None:
         NodeFactory(workflow=workflow, name="aside")
-        run = reported(workflow)
+        run = run_with_nodes(workflow)
         in_state(execution(run, "report"), "running").fail("failed first", "its traceback")
         in_state(execution(run, "aside"), "running").fail("failed later", "another traceback")
         error = part(page(teammate, run), "ledger-error", "</section>")
@@ -87,7 +84,7 @@ class TestFailure:
     def test_of_many_failures_the_first_ones_are_shown_and_all_counted(self, workflow: Any, teammate: Any) -> None:
         for i in range(node_admin.FAILED + 3):
             NodeFactory(workflow=workflow, name=f"shard {i}")
-        run = reported(workflow)
+        run = run_with_nodes(workflow)
         for node in run.node_executions.filter(node__name__startswith="shard"):
             in_state(node, "failed")
         error = part(page(teammate, run), "ledger-error", "</section>")
@@ -107,7 +104,7 @@ class TestFailure:
         self, workflow: Any, teammate: Any
     ) -> None:
         NodeFactory(workflow=workflow, name="aside")
-        run = reported(workflow)
+        run = run_with_nodes(workflow)
         in_state(execution(run, "fetch"), "running").fail("no prices")
         execution(run, "report").skip()
         execution(run, "aside").skip()
@@ -250,7 +247,7 @@ class TestComparison:
     def test_it_is_folded_and_names_the_last_success_before_the_run(self, workflow: Any, teammate: Any) -> None:
         completed(workflow)
         last = completed(workflow)
-        run = reported(workflow)
+        run = run_with_nodes(workflow)
         run.fail("broke")
         later = completed(workflow)
         section = part(page(teammate, run), 'id="compare"', "</section>")
@@ -373,22 +370,22 @@ class TestComparison:
 class TestFacts:
     def test_who_and_what_started_it(self, workflow: Any, teammate: Any) -> None:
         metadata = {"triggered_by": "kim@example.com", "correlation_id": "night-7"}
-        facts = part(page(teammate, reported(workflow, metadata=metadata)), '<dl class="ledger-facts"', "</dl>")
+        facts = part(page(teammate, run_with_nodes(workflow, metadata=metadata)), '<dl class="ledger-facts"', "</dl>")
         assert "kim@example.com" in facts
         assert "?q=night-7" in facts
 
     def test_they_are_cut_however_long_they_are(self, workflow: Any, teammate: Any) -> None:
         metadata = {"triggered_by": "x" * 300_000, "correlation_id": "y" * 300_000}
-        assert len(page(teammate, reported(workflow, metadata=metadata))) < 100_000
+        assert len(page(teammate, run_with_nodes(workflow, metadata=metadata))) < 100_000
 
     def test_parent_and_children_link_to_each_other(self, workflow: Any, teammate: Any) -> None:
-        parent = reported(workflow)
+        parent = run_with_nodes(workflow)
         child = WorkflowExecutionFactory(context={"parent_execution_id": str(parent.pk)})
         assert str(child.pk) in page(teammate, parent)
         assert f"/{parent.pk}/change/" in page(teammate, child)
 
     def test_no_more_children_are_listed_than_are_read(self, workflow: Any, teammate: Any) -> None:
-        parent = reported(workflow)
+        parent = run_with_nodes(workflow)
         for _ in range(related.SHOWN + 2):
             WorkflowExecutionFactory(workflow=workflow, context={"parent_execution_id": str(parent.pk)})
         html = page(teammate, parent)
@@ -402,7 +399,9 @@ class TestFacts:
 
     def test_a_parent_that_is_gone_is_named(self, workflow: Any, teammate: Any) -> None:
         gone = "0190f5e5-0000-7000-8000-000000000000"
-        assert gone in part(page(teammate, reported(workflow, context={"parent_execution_id": gone})), "<dl", "</dl>")
+        assert gone in part(
+            page(teammate, run_with_nodes(workflow, context={"parent_execution_id": gone})), "<dl", "</dl>"
+        )
 
 
 class TestWhoSees:
@@ -424,7 +423,7 @@ class TestWhoSees:
 def test_names_with_markup_are_text(staff: Any) -> None:
     workflow = WorkflowFactory(chain=[MARKUP, f"{MARKUP} and long enough to be cut", "'\"><b>x"], name=MARKUP)
     first = completed(workflow, {MARKUP: [MARKUP]})
-    run = reported(workflow, context={"parent_execution_id": str(first.pk)}, metadata={"triggered_by": MARKUP})
+    run = run_with_nodes(workflow, context={"parent_execution_id": str(first.pk)}, metadata={"triggered_by": MARKUP})
     node = in_state(run.node_executions.first(), "failed")
     run.fail(MARKUP)
     for query in ("", f"?node={node.pk}", "?compare=1"):
@@ -442,7 +441,7 @@ def test_nothing_is_inline(run: Any, staff: Any) -> None:
 
 
 def test_the_last_success_is_looked_for_90_days_back(workflow: Workflow, staff: Any) -> None:
-    then, run = completed(workflow), reported(workflow)
+    then, run = completed(workflow), run_with_nodes(workflow)
     WorkflowExecution.objects.filter(pk=then.pk).update(created_at=F("created_at") - timedelta(days=89))
     assert compare.last_success(staff, run) == then
     WorkflowExecution.objects.filter(pk=then.pk).update(created_at=F("created_at") - timedelta(days=2))

@@ -12,12 +12,12 @@ from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.workflow import graph_changes, node_health, workflow_page
 from executions.models import WorkflowExecution
-from executions.tests.admin.monitor.test_monitor import signed_in
 from executions.tests.admin.test_slow import locked
 from executions.tests.admin.workflow.test_workflow import address, reported, section
 from executions.tests.database.test_list_plans import only, plan, uses
 from ledgerkit.db import keyset
 from ledgerkit.db.models import uuid7
+from ledgerkit.tests.clients import client_of
 from workflows.models import Graph, Workflow
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 
@@ -34,7 +34,7 @@ class TestTooSlow:
     def test_a_part_that_takes_too_long_says_so_and_the_others_are_there(self, workflow: Workflow) -> None:
         staff = UserFactory(is_staff=True, is_superuser=True)
         reported(workflow)
-        client = signed_in(staff)
+        client = client_of(staff)
         with locked("node_executions"):
             text = client.get(address(workflow)).content.decode()
         assert "This could not be counted in time." in section(text, "grid")
@@ -44,7 +44,7 @@ class TestTooSlow:
 
     def test_runs_that_are_not_found_in_time_are_not_taken_for_none(self, workflow: Workflow) -> None:
         staff = UserFactory(is_staff=True, is_superuser=True)
-        client = signed_in(staff)
+        client = client_of(staff)
         with locked("workflow_executions"):
             response = client.get(address(workflow))
         text = response.content.decode()
@@ -55,7 +55,7 @@ class TestTooSlow:
 
 class TestWhatItAsks:
     def test_as_many_questions_for_many_runs_and_nodes_as_for_few(self, staff: Any) -> None:
-        client = signed_in(staff)
+        client = client_of(staff)
 
         def asked(workflow: Workflow) -> int:
             client.get(address(workflow))

@@ -14,11 +14,12 @@ from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.workflow import graph_changes, node_health
 from executions.models import WorkflowExecution
-from executions.tests.admin.monitor.test_monitor import count, ended, signed_in
+from executions.tests.admin.monitor.test_monitor import count, ended
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
+from ledgerkit.tests.clients import client_of
 from workflows.models import Edge, Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 
@@ -34,7 +35,7 @@ def address(workflow: Any) -> str:
 
 
 def page(user: Any, workflow: Any, query: str = "", status: int = 200) -> Any:
-    response = signed_in(user).get(address(workflow) + query)
+    response = client_of(user).get(address(workflow) + query)
     assert response.status_code == status
     return response
 
@@ -104,25 +105,25 @@ class TestWhoSeesIt:
         assert page(newcomer, workflow, status=302).headers["Location"] == "/admin/"
 
     def test_what_is_not_there_leads_back_with_a_sentence(self, staff: Any) -> None:
-        response = signed_in(staff).get(f"/admin/workflows/workflow/{uuid7()}/", follow=True)
+        response = client_of(staff).get(f"/admin/workflows/workflow/{uuid7()}/", follow=True)
         assert "There is no workflow with the id" in response.content.decode()
 
 
 class TestWaysThere:
     def test_the_list_of_workflows_leads_there_and_to_the_form(self, staff: Any, workflow: Workflow) -> None:
-        text = signed_in(staff).get("/admin/workflows/workflow/").content.decode()
+        text = client_of(staff).get("/admin/workflows/workflow/").content.decode()
         assert f'<a href="{address(workflow)}">momentum</a>' in text
         assert f'<a href="{address(workflow)}change/" aria-label="Edit momentum">Edit</a>' in text
 
     def test_who_may_not_see_runs_finds_the_form_alone(self, newcomer: Any, workflow: Workflow) -> None:
         newcomer.user_permissions.set(permissions("view_workflow"))
-        text = signed_in(newcomer).get("/admin/workflows/workflow/").content.decode()
+        text = client_of(newcomer).get("/admin/workflows/workflow/").content.decode()
         assert f'<a href="{address(workflow)}change/">momentum</a>' in text
         assert f'href="{address(workflow)}"' not in text
 
     def test_monitor_form_and_run_lead_there(self, staff: Any, workflow: Workflow) -> None:
         run = reported(workflow)
-        client = signed_in(staff)
+        client = client_of(staff)
         for start in ("/admin/", f"{address(workflow)}change/", f"{RUNS}{run.pk}/change/"):
             assert f'href="{address(workflow)}"' in client.get(start).content.decode(), start
 
@@ -130,7 +131,7 @@ class TestWaysThere:
         self, staff: Any, workflow: Workflow
     ) -> None:
         run = reported(workflow)
-        text = signed_in(staff).get(RUNS).content.decode()
+        text = client_of(staff).get(RUNS).content.decode()
         assert f'<td class="field-named_workflow"><a href="{address(workflow)}">momentum</a></td>' in text
         assert re.search(rf'<th class="field-state"><a href="{RUNS}{run.pk}/change/">.*completed', text)
 
@@ -144,7 +145,7 @@ class TestGrid:
         assert unescape(link) == f"{RUNS}{run.pk}/change/?node={rank.pk}#node"
         assert (status, word) == ("failed", "failed")
         assert title.startswith("failed · ")
-        panel = signed_in(staff).get(unescape(link).partition("#")[0]).context["chosen"]
+        panel = client_of(staff).get(unescape(link).partition("#")[0]).context["chosen"]
         assert panel["node"].pk == rank.pk
 
     def test_runs_stand_from_old_to_new_and_nodes_in_their_order(self, staff: Any, workflow: Workflow) -> None:
@@ -244,7 +245,7 @@ class TestNumbers:
         random = Random(2)
         for _ in range(14):  # more than are counted
             reported(workflow, "failed", **{random.choice(["fetch", "rank", "report"]): "failed"})
-        client = signed_in(staff)
+        client = client_of(staff)
         text = client.get(address(workflow)).content.decode()
         table = section(text, "graph").partition("<tbody>")[2]
         seen = [(unescape(link), int(said)) for link, said in LINK.findall(table) if said.isdigit()]
@@ -258,7 +259,7 @@ class TestNumbers:
             for each in range(number):
                 ended(state, timedelta(days=1, minutes=each), workflow, seconds=10 + each)
         ended("failed", timedelta(days=9), workflow)
-        client = signed_in(staff)
+        client = client_of(staff)
         (mine,) = client.get(address(workflow)).context["health"]
         (monitors,) = client.get("/admin/").context["monitor"]["workflows"].found
         assert (
@@ -295,7 +296,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize("value", ["x", "x~3", f"{uuid7()}~0", f"{uuid7()}~201", f"{uuid7()}~", f"{uuid7()}~-1"])
     def test_the_list_refuses_a_filter_that_the_page_does_not_make(self, staff: Any, value: str) -> None:
-        response = signed_in(staff).get(f"/admin/executions/nodeexecution/?newest_runs={value}")
+        response = client_of(staff).get(f"/admin/executions/nodeexecution/?newest_runs={value}")
         assert response.status_code != 200
 
 
