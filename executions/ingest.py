@@ -37,15 +37,26 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
     """
     columns: list[Column] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]  # no field of these models is a reverse relation
     documents = [index for index, field in enumerate(columns) if isinstance(field, models.JSONField)]
-    connection = connections[using]
-    table, *names = map(connection.ops.quote_name, [model._meta.db_table, *(str(field.column) for field in columns)])
     by_keys = Scrubber(extra=tuple(ledgerkit_settings.SECRET_KEYS_EXTRA))
+    masked = (_encode_row(row, documents, by_keys) for row in rows) if documents else rows
+    with transaction.atomic(using=using):
+        copy_rows(model, fields, masked, using)
+
+
+def copy_rows(
+    model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], using: str = DEFAULT_DB_ALIAS
+) -> None:
+    """Write `rows` as copy() does, but within the caller's transaction, and without masking: documents are JSON already
+    (`Encoded`)."""
+    connection = connections[using]
+    columns = [model._meta.get_field(name).column for name in fields]  # type: ignore[union-attr]  # no field of these models is a reverse relation
+    table, *names = map(connection.ops.quote_name, [model._meta.db_table, *map(str, columns)])
     statement = f"COPY {table} ({', '.join(names)}) FROM STDIN"
     # Django translates the driver's errors for the calls that it wraps; COPY is none of them.
     translated = connection.wrap_database_errors
-    with transaction.atomic(using=using), connection.cursor() as cursor, translated, cursor.copy(statement) as lines:
+    with connection.cursor() as cursor, translated, cursor.copy(statement) as lines:
         for row in rows:
-            lines.write_row(_encode_row(row, documents, by_keys) if documents else row)
+            lines.write_row(row)
 
 
 def new_line(run: UUID, values: Mapping[str, Any], now: datetime) -> ExecutionLog:

@@ -9,4 +9,5 @@ stored by a fixed number of statements.
     retries.py  the same for retries
     store.py    changed rows → COPY, and one UPDATE for each table
     batch.py    all of it, once more where another call was faster
+    outcome.py  what became of the facts
 """

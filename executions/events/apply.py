@@ -33,15 +33,13 @@ APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {
 def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exception] | None:
     """Apply the facts of a run. Return the index and the error of the first that is refused."""
     slots = dict(plan.known.slots)
-    lines = len(plan.lines)
     for each in reported:
         try:
             _apply(plan, each)
         except (BadFact, InvalidTransition) as error:
             plan.known.slots.clear()
             plan.known.slots.update(slots)
-            for line in plan.lines[lines:]:
-                del plan.known.stored_lines[line[0]]
+            plan.forget_lines()
             return each.index, error
     return None
 
@@ -51,7 +49,7 @@ def _apply(plan: Plan, reported: Reported) -> None:
     if type(fact) is not kinds.RunCreate:
         if plan.run is None:
             raise BadFact("not_found", NO_RUN)
-        plan.known.may(fact.kind, plan.run.owner)
+        plan.known.may(kinds.KIND_OF[type(fact)], plan.run.owner)
     if APPLY[type(fact)](plan, fact, reported):
         plan.applied += 1
     else:

@@ -2,9 +2,9 @@
 once: the database lets one of them store, and the other begins again and finds them known."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from executions import audit, partitions, run_graph, run_secrets
 from executions.encryption import extra_keys, purge_occasionally
-from executions.models import ExecutionStatus, WorkflowExecution
+from executions.models import WorkflowExecution
 from executions.secrets import Scrubber
 from executions.states import ENDED
 
@@ -21,6 +21,7 @@ from .apply import apply_facts
 from .definitions import Nodes, find_workflows, graphs
 from .facts import Reported
 from .moves import Known, Plan
+from .outcome import Caller, Outcome, notice_of
 from .refusals import BadFact, Refusal
 from .rows import (
     RunRow,
@@ -37,41 +38,11 @@ from .rows import (
 from .store import store
 from .texts import Masker
 
+HOUR = 3_600_000  # milliseconds
 TRIES = 10  # each ends with a row that another call has stored
 WHOLE = (kinds.RunComplete, kinds.RunFail, kinds.RunCancel, kinds.RunRetry)  # these change every node of the run
 RETRIES = (kinds.RunRetry, kinds.NodeRetry)
-CREATIONS = (kinds.RunCreate, kinds.NodeCreate)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who reports: what they see, and `may(kind, owner)`, which raises BadFact for what they may not do."""
-
-    user: Any
-    runs: Any
-    workflows: Any
-    may: Callable[[str, Any], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Somebody cancelled or retried a run meanwhile."""
-
-    run: UUID
-    act: str
-    status: str
-    attempt: int
-
-
-@dataclass(slots=True)
-class Outcome:
-    """`refused` counts every fact of a run of which one was refused."""
-
-    applied: int = 0
-    known: int = 0
-    refused: int = 0
-    refusals: list[Refusal] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
+NODE_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.NodeMove))
 
 
 class _Again(Exception):
@@ -79,27 +50,32 @@ class _Again(Exception):
 
 
 class Batch:
+    """The first try takes for granted that what facts create is new, and reads nothing to make sure: where that is
+    wrong the database refuses it, or a fact is refused. Every other try is `careful`."""
+
     def __init__(self, facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller) -> None:
         self.caller = caller
         self.refusals = list(refusals)
         self.spoilt = {refusal.run for refusal in refusals} - {None}
         self.of_run: dict[UUID, list[Reported]] = defaultdict(list)
+        self.by_kind: dict[type, list[Any]] = defaultdict(list)
         for reported in facts:
             self.of_run[reported.fact.run].append(reported)
+            self.by_kind[type(reported.fact)].append(reported.fact)
         self.masker = Masker()
-        self.lines = [reported.fact.id for reported in facts if isinstance(reported.fact, kinds.Line)]
-        self.looks_for_lines = False
+        self.careful = False
 
     def report(self) -> Outcome:
         """Store what is new. Return what became of each fact."""
-        partitions.ensure(self.lines)  # before the transaction: it may have to wait
+        partitions.ensure(_one_of_each_hour(self.by_kind[kinds.Line]))  # before the transaction: it may have to wait
         for _try in range(TRIES - 1):
             try:
                 return self._report()
             except _Again:
                 pass
-            except IntegrityError:  # somebody has stored some of it, or started a run, a moment ago
-                self.looks_for_lines = True
+            except IntegrityError:  # somebody has stored some of it, maybe a moment ago, or has started a run
+                pass
+            self.careful = True
         return self._report()
 
     def _report(self) -> Outcome:
@@ -109,7 +85,9 @@ class Batch:
         with transaction.atomic():
             known = self._lock()
             plans = self._apply(known, outcome)
-            store(plans, self._note())
+            if not self.careful and any(refusal.run in self.presumed for refusal in outcome.refusals):
+                raise _Again
+            store(plans, is_noted=self.moves)
             for plan in plans:
                 _remember_nodes(plan)
             if any(plan.run is not None and plan.run.moves and plan.run.status in ENDED for plan in plans):
@@ -119,20 +97,25 @@ class Batch:
 
     # --- before the transaction ---------------------------------------------
     def _read(self) -> None:
-        self.runs, self.secrets = find_runs(self.caller.runs, self.of_run)
         creations = self._of(kinds.RunCreate)
+        self.presumed = frozenset() if self.careful else frozenset(each.id for each in creations)
+        self.runs, self.secrets = find_runs(self.caller.runs, self.of_run.keys() - self.presumed)
         self.workflows = find_workflows(self.caller.workflows, self.caller.user, {each.workflow for each in creations})
-        within = {run.workflow for run in self.runs.values()} | {each.id for each in self.workflows.values()}
-        wanted = {each.node for each in self._of(kinds.NodeCreate)}
-        self.graphs = graphs(
-            [run.graph for run in self.runs.values()] + [each.graph for each in self.workflows.values()]
-            if wanted or self._of(*RETRIES)
-            else []
-        )
-        self.nodes = Nodes(within, wanted, self.graphs.values())
+        self._read_graphs({each.node for each in self._of(kinds.NodeCreate)})
+
+    def _read_graphs(self, wanted: set[str]) -> None:
+        """Read the graphs that runs remember, and the nodes themselves unless all are in each of these graphs."""
+        retries = bool(self._of(*RETRIES))
+        among: list[Any] = [*self.runs.values(), *self.workflows.values()] if wanted or retries else []
+        self.graphs = graphs([each.graph for each in among])
+        if self.careful or retries or not all(graph.has(name) for graph in self.graphs.values() for name in wanted):
+            within = {run.workflow for run in self.runs.values()} | {each.id for each in self.workflows.values()}
+            self.nodes = Nodes(within, wanted, self.graphs.values())
+        else:
+            self.nodes = Nodes((), (), ())
 
     def _of(self, *classes: type) -> list[Any]:
-        return [each.fact for facts in self.of_run.values() for each in facts if isinstance(each.fact, classes)]
+        return [fact for each in classes for fact in self.by_kind[each]]
 
     def _mask(self, outcome: Outcome) -> None:
         self.masked: dict[UUID, run_secrets.RunSecrets] = {}
@@ -152,23 +135,22 @@ class Batch:
         if there and not lock_runs(self.runs, there, texts=retries):
             raise _Again
         whole = [run for run in there if any(isinstance(each.fact, WHOLE) for each in moved[run])]
-        ids = [each.id for each in self._of(kinds.NodeMove, kinds.NodeCreate)] if there else []
+        ids = [each.id for each in self._of(kinds.NodeCreate, *NODE_MOVES)] if there else []
         nodes = lock_nodes(ids, whole, texts=retries)
-        of_lines = {each.node_execution for each in self._of(kinds.Line)} - nodes.keys() - {None}
+        of_lines = {each.node_execution for each in self.by_kind[kinds.Line] if each.node_execution is not None}
         new = {each.id for each in self._of(kinds.NodeCreate)}
-        history: list[Any] = []
-
-        def read_history() -> Any:
-            if not history:
-                history.append(history_of(list(self.runs)))
-            return history[0]
-
         return Known(
-            now=database_time(), runs=self.runs, nodes=nodes, line_nodes=runs_of_nodes(of_lines - new),
-            workflows=self.workflows, graphs=self.graphs, nodes_of_workflows=self.nodes, slots=running(starting),
-            stored_lines=stored_lines(self.lines) if self.looks_for_lines else {}, read_history=read_history,
-            may=self.caller.may,
+            now=database_time(self._note() if self.moves else ""), runs=self.runs, nodes=nodes,
+            line_nodes=runs_of_nodes(of_lines - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
+            nodes_of_workflows=self.nodes, slots=running(starting),
+            stored_lines=stored_lines([each.id for each in self.by_kind[kinds.Line]]) if self.careful else None,
+            read_history=cache(lambda: history_of(list(self.runs))), may=self.caller.may,
         )  # fmt: skip
+
+    @property
+    def moves(self) -> bool:
+        """Return whether there are facts that the history would have an entry of."""
+        return any(facts for kind, facts in self.by_kind.items() if kind is not kinds.Line)
 
     def _is_locked(self, run: UUID, facts: Sequence[Reported]) -> bool:
         """Return whether the facts change the run or its nodes; lines alone need no lock, unless they bring secrets."""
@@ -201,7 +183,7 @@ class Batch:
                 plans.append(plan)
                 outcome.applied += plan.applied
                 outcome.known += plan.already_known
-            if (notice := _notice(plan, reported)) is not None:
+            if (notice := notice_of(plan, reported)) is not None:
                 outcome.notices.append(notice)
         return plans
 
@@ -225,6 +207,11 @@ class Batch:
         return json.dumps(audit.current().note() | cleared | {"facts": True})
 
 
+def _one_of_each_hour(lines: Sequence[kinds.Line]) -> Iterable[UUID]:
+    """Return ids of lines, one for each hour: a partition is at least a day."""
+    return {(line.id.int >> 80) // HOUR: line.id for line in lines}.values()
+
+
 def _remember_nodes(plan: Plan) -> None:
     """Let the run remember nodes that came into its workflow after it was made: rare, and run by run."""
     if not plan.late_nodes:
@@ -232,22 +219,6 @@ def _remember_nodes(plan: Plan) -> None:
     run = WorkflowExecution.objects.select_related("graph", "workflow").get(pk=plan.id)
     for node in plan.late_nodes:
         run_graph.remember(run, node)
-
-
-def _notice(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
-    """Return what the caller seems not to know of the run: that it was cancelled, or retried."""
-    run = plan.run
-    if run is None or run.is_new or run.moves:
-        return None
-    acts = Counter(each.fact.kind for each in reported)
-    if run.status == ExecutionStatus.CANCELLED and not acts["execution.cancel"]:
-        return Notice(run.id, "cancel", str(run.status), run.attempt)
-    moves = [each.fact for each in reported if isinstance(each.fact, kinds.RunMove)]
-    is_earlier = any((move.attempt or run.attempt) < run.attempt for move in moves)
-    waits = run.status == ExecutionStatus.PENDING and run.attempt > 1
-    if (is_earlier or waits) and not acts["execution.retry"]:
-        return Notice(run.id, "retry", str(run.status), run.attempt)
-    return None
 
 
 def report(facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller) -> Outcome:

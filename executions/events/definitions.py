@@ -37,6 +37,10 @@ class GraphOfRuns:
     def names(self) -> dict[UUID, str]:
         return {UUID(node["id"]): node["name"] for node in self.stored.nodes}
 
+    def has(self, wanted: str) -> bool:
+        """Return whether it has a node with this name or id."""
+        return wanted in self.by_name or nfc(wanted) in self.by_name or parse_uuid(wanted) in self.names
+
     @cached_property
     def levels(self) -> dict[UUID, int]:
         return self.stored.levels()
@@ -77,25 +81,34 @@ class Nodes:
     """The nodes that facts name, of these workflows."""
 
     def __init__(self, workflows: Collection[UUID], wanted: Collection[str], within: Iterable[GraphOfRuns]) -> None:
+        self._were_read = bool(workflows)
+        self._by_id: dict[tuple[UUID, UUID], tuple[str, Any]] = {}
+        self._by_name: dict[tuple[UUID, str], UUID] = {}
+        if not wanted or not workflows:
+            return
         names = {nfc(name) for name in wanted}
         ids = {id for name in wanted if (id := parse_uuid(name))}
         ids |= {graph.by_name[name] for graph in within for name in names if name in graph.by_name}
-        self._by_id: dict[tuple[UUID, UUID], tuple[str, Any]] = {}
-        self._by_name: dict[tuple[UUID, str], UUID] = {}
         among = Q(pk__in=ids) | Q(name__in=names, retired_at=None)
         rows = Node.objects.filter(among, workflow__in=workflows).order_by()
         columns = ("workflow_id", "id", "name", "retired_at", "retry_config")
-        for workflow, id, name, retired_at, retry_config in rows.values_list(*columns) if wanted else ():
+        for workflow, id, name, retired_at, retry_config in rows.values_list(*columns):
             self._by_id[workflow, id] = name, retry_config
             if retired_at is None:
                 self._by_name[workflow, name] = id
 
     def find(self, workflow: UUID, graph: GraphOfRuns | None, wanted: str) -> UUID | None:
-        """Return the node by its id or, first of the run's graph and then of today's, by its name."""
-        name = nfc(wanted)
-        choices = (parse_uuid(wanted), graph.by_name.get(name) if graph else None, self._by_name.get((workflow, name)))
-        return next((id for id in choices if id is not None and (workflow, id) in self._by_id), None)
+        """Return the node by its id or, first of the run's graph and then of today's, by its name. Nodes that were not
+        read are there if the graph has them; where one has gone since, its foreign key says so."""
+        name, id = nfc(wanted), parse_uuid(wanted)
+        if graph is not None and not self._were_read:
+            return id if id in graph.names else graph.by_name.get(name)
+        choices = (id, graph.by_name.get(name) if graph else None, self._by_name.get((workflow, name)))
+        return next((each for each in choices if each is not None and (workflow, each) in self._by_id), None)
 
-    def name_and_retries(self, workflow: UUID, node: UUID) -> tuple[str, Any]:
-        """Return the name and the retry_config of a node that find() has returned."""
+    def name_and_retries(self, workflow: UUID, node: UUID, graph: GraphOfRuns | None) -> tuple[str, Any]:
+        """Return the name and the retry_config of a node that find() has returned; None for the latter where nodes were
+        not read, as nothing is retried."""
+        if graph is not None and not self._were_read:
+            return graph.names[node], None
         return self._by_id[workflow, node]

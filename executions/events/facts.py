@@ -144,7 +144,7 @@ class NodeRetry(NodeMove, kw_only=True, tag="node.retry"):
     reason: str | None = None
 
 
-class Line(OfNode, kw_only=True, tag="log"):
+class Line(OfNode, kw_only=True, tag="log", gc=False):  # thousands of them, and none in a circle
     """A log line. Its `at` is stored as its `timestamp`."""
 
     TEXTS: ClassVar = ("message", "data")
@@ -166,8 +166,10 @@ AnyFact = (
     | Line
 )  # fmt: skip
 
+KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in KINDS}  # of classes, for the many facts of a call
 
-class Reported(msgspec.Struct):
+
+class Reported(msgspec.Struct, gc=False):
     """A fact with its place in the call, its time as it was read, and its texts as they may be stored."""
 
     index: int

@@ -49,7 +49,7 @@ class Known:
     graphs: dict[UUID, GraphOfRuns]
     nodes_of_workflows: Nodes
     slots: dict[UUID, UUID]
-    stored_lines: dict[UUID, UUID]
+    stored_lines: dict[UUID, UUID] | None  # None where nobody has looked
     read_history: Callable[[], History]
     may: Callable[[str, Any], None]
 
@@ -110,7 +110,7 @@ class Plan:
             raise InvalidTransition("add a node to", run.status)
         self._check_secrets("save", run, reported.texts)
         order = self._level(node) if fact.execution_order is None else fact.execution_order
-        name, retries = self.known.nodes_of_workflows.name_and_retries(run.workflow, node)
+        name, retries = self.known.nodes_of_workflows.name_and_retries(run.workflow, node, self.graph_of_run)
         self.nodes[fact.id] = NodeRow(
             id=fact.id, run=self.id, node=node, node_name=name, retry_config=retries, execution_order=order,
             is_new=True, output_data=None,
@@ -119,7 +119,8 @@ class Plan:
         return True
 
     def add_line(self, fact: kinds.Line, reported: Reported) -> bool:
-        if (of_run := self.known.stored_lines.get(fact.id)) is not None:
+        stored = self.known.stored_lines
+        if stored is not None and (of_run := stored.get(fact.id)) is not None:
             if of_run != self.id:
                 raise BadFact("exists_with_other_content", TAKEN)
             return False
@@ -131,8 +132,15 @@ class Plan:
             fact.id, self.id, fact.node_execution, fact.level, message, reported.texts["data"],
             reported.at or self.known.now, message is not reported.texts["message"],
         ))  # fmt: skip
-        self.known.stored_lines[fact.id] = self.id
+        if stored is not None:
+            stored[fact.id] = self.id
         return True
+
+    def forget_lines(self) -> None:
+        """Count the lines as not stored: the plan is dropped."""
+        stored = self.known.stored_lines or {}
+        for line in self.lines:
+            stored.pop(line[0], None)
 
     # --- transitions --------------------------------------------------------
     def start_run(self, fact: kinds.RunStart, reported: Reported) -> bool:

@@ -98,6 +98,8 @@ TEXTS = ("output_data", "error_message")
 
 def find_runs(visible: Any, ids: Collection[UUID]) -> tuple[dict[UUID, RunRow], Secrets]:
     """Return those of these runs that the caller may see, and what is known of their secrets. Nothing is locked."""
+    if not ids:
+        return {}, {}
     columns = (*MOVED, "failed_nodes", "encrypted_secrets")
     found = visible.filter(pk__in=ids).annotate(owner_id=F("workflow__owner_id"))
     more = ("workflow_id", "owner_id", "graph_id", "metadata__allow_concurrent")
@@ -181,10 +183,11 @@ def history_of(runs: Collection[UUID]) -> History:
     return found
 
 
-def database_time() -> datetime:
-    """Return the time by the database's clock."""
+def database_time(note: str) -> datetime:
+    """Return the time by the database's clock. The same statement says who acts, to the triggers of the history."""
+    noted = ", ledger_noted(now(), %s)" if note else ""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
+        cursor.execute(f"SELECT clock_timestamp(){noted}", [note] if note else [])
         now: datetime = cursor.fetchone()[0]
     return now.astimezone(UTC)
 

@@ -37,14 +37,13 @@ ATTEMPT = ("id", "number", "status", "started_at", "ended_at", "output_data", "e
 COLUMNS = {"workflow_execution": "run"}  # of models, and what rows in memory call them
 
 
-def store(plans: Sequence[Plan], note: str) -> None:
-    """Store what the plans changed, within a transaction, and the history of it. `note` names the actor."""
+def store(plans: Sequence[Plan], *, is_noted: bool) -> None:
+    """Store what the plans changed, within a transaction, and the history of it. `is_noted` says whether the database
+    knows who acts: its triggers write no history until this has."""
     runs = [plan.run for plan in plans if plan.run is not None]
     nodes = [node for plan in plans for node in plan.nodes.values()]
     for plan in plans:
         _take_secrets(plan)
-    if any(plan.entries for plan in plans):
-        _execute("SELECT ledger_noted(now(), %s)", note)
     # A run that ends makes room for one that starts.
     _update("runs_of_facts", [_changed_run(run) for run in _changed(runs) if run.status != ExecutionStatus.RUNNING])
     _insert(WorkflowExecution, NEW_RUN, RUN_DOCUMENTS, [run for run in runs if run.is_new])
@@ -53,7 +52,8 @@ def store(plans: Sequence[Plan], note: str) -> None:
     _update("nodes_of_facts", [_changed_node(node) for node in _changed(nodes)])
     _insert_attempts(WorkflowExecutionAttempt, "workflow_execution", [e for plan in plans for e in plan.ended[True]])
     _insert_attempts(NodeExecutionAttempt, "node_execution", [e for plan in plans for e in plan.ended[False]])
-    _write_history(plans)
+    if is_noted:
+        _write_history(plans)
     _insert_lines([line for plan in plans for line in plan.lines])
 
 
@@ -78,14 +78,14 @@ def _insert(model: Any, fields: Sequence[str], documents: Sequence[str], rows: l
         [getattr(row, name) for name in names] + [_encoded(getattr(row, name)) for name in documents]
         for row in sorted(rows, key=lambda row: row.id)
     )
-    ingest.copy(model, (*fields, *documents), values)
+    ingest.copy_rows(model, (*fields, *documents), values)
 
 
 def _insert_attempts(model: Any, parent: str, attempts: list[Ended]) -> None:
     if not attempts:
         return
     fields = (*ATTEMPT, parent, *(("error_traceback",) if parent == "node_execution" else ()))
-    ingest.copy(model, fields, (_attempt(each, fields) for each in attempts))
+    ingest.copy_rows(model, fields, (_attempt(each, fields) for each in attempts))
 
 
 def _attempt(each: Ended, fields: Sequence[str]) -> list[object]:
@@ -102,7 +102,7 @@ def _insert_lines(lines: list[tuple[Any, ...]]) -> None:
         return
     lines.sort(key=lambda line: line[0])
     rows = ([*line[:5], _encoded(line[5]), *line[6:]] for line in lines)
-    ingest.copy(ExecutionLog, (*ingest.LINE, "is_cut"), rows)
+    ingest.copy_rows(ExecutionLog, (*ingest.LINE, "is_cut"), rows)
 
 
 def _encoded(value: object) -> ingest.Encoded | None:
@@ -171,8 +171,7 @@ def _write_history(plans: Sequence[Plan]) -> None:
         for plan in plans
         for entry in plan.entries
     ]  # fmt: skip
-    if entries:
-        _execute("SELECT write_history_of_facts(%s)", json.dumps(entries, ensure_ascii=False))
+    _execute("SELECT write_history_of_facts(%s)", json.dumps(entries, ensure_ascii=False))
 
 
 def _execute(statement: str, parameter: str) -> None:

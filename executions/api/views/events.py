@@ -12,6 +12,7 @@ from executions.events import batch
 from executions.events.decode import Decoded, NotFacts, decode_array, decode_lines
 from executions.events.facts import KINDS
 from executions.events.moves import NO_RUN
+from executions.events.outcome import Caller, Notice
 from executions.events.refusals import BadFact, Refusal
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
@@ -135,7 +136,7 @@ class EventsViewSet(IdempotencyMixin, LedgerView, GenericViewSet[Any]):
         decoded: Any = request.data
         if not isinstance(decoded, Decoded):  # without a body there is nothing to parse
             raise ParseError("Expected a list of facts.")
-        caller = batch.Caller(
+        caller = Caller(
             user=request.user.pk,
             runs=limit_to_token(WorkflowExecution.objects.visible_to(request.user), request),
             workflows=limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id"),
@@ -180,7 +181,7 @@ def refusal_row(refusal: Refusal) -> dict[str, object]:
     }
 
 
-def notice_row(notice: batch.Notice) -> dict[str, object]:
+def notice_row(notice: Notice) -> dict[str, object]:
     return {
         "workflow_execution": str(notice.run),
         "act": notice.act,

@@ -1,0 +1,61 @@
+"""Who reports, and what became of the facts."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from executions.models import ExecutionStatus
+
+from . import facts as kinds
+from .facts import Reported
+from .moves import Plan
+from .refusals import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who reports: what they see, and `may(kind, owner)`, which raises BadFact for what they may not do."""
+
+    user: Any
+    runs: Any
+    workflows: Any
+    may: Callable[[str, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Somebody cancelled or retried a run meanwhile."""
+
+    run: UUID
+    act: str
+    status: str
+    attempt: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """`refused` counts every fact of a run of which one was refused."""
+
+    applied: int = 0
+    known: int = 0
+    refused: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+def notice_of(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
+    """Return what the caller seems not to know of the run: that it was cancelled, or retried."""
+    run = plan.run
+    if run is None or run.is_new or run.moves:
+        return None
+    acts = Counter(each.fact.kind for each in reported)
+    if run.status == ExecutionStatus.CANCELLED and not acts["execution.cancel"]:
+        return Notice(run.id, "cancel", str(run.status), run.attempt)
+    moves = [each.fact for each in reported if isinstance(each.fact, kinds.RunMove)]
+    is_earlier = any((move.attempt or run.attempt) < run.attempt for move in moves)
+    waits = run.status == ExecutionStatus.PENDING and run.attempt > 1
+    if (is_earlier or waits) and not acts["execution.retry"]:
+        return Notice(run.id, "retry", str(run.status), run.attempt)
+    return None
