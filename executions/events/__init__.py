@@ -7,6 +7,7 @@ stored by a fixed number of statements.
     rows.py     the rows that facts are about, locked in the order of their ids
     moves.py    facts → changed rows in memory, run by run; one refused fact undoes its run
     retries.py  the same for retries
+    lines.py    log lines → COPY
     store.py    changed rows → COPY, and one UPDATE for each table
     batch.py    all of it, once more where another call was faster
     outcome.py  what became of the facts

@@ -57,11 +57,13 @@ class Batch:
         self.caller = caller
         self.refusals = list(refusals)
         self.spoilt = {refusal.run for refusal in refusals} - {None}
-        self.of_run: dict[UUID, list[Reported]] = defaultdict(list)
         self.by_kind: dict[type, list[Any]] = defaultdict(list)
+        of_run: dict[int, list[Reported]] = defaultdict(list)  # the hash of a UUID takes as long as all the rest
         for reported in facts:
-            self.of_run[reported.fact.run].append(reported)
-            self.by_kind[type(reported.fact)].append(reported.fact)
+            fact = reported.fact
+            of_run[fact.run.int].append(reported)
+            self.by_kind[type(fact)].append(fact)
+        self.of_run = {reported[0].fact.run: reported for reported in of_run.values()}
         self.masker = Masker()
         self.careful = False
 

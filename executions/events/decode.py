@@ -6,6 +6,7 @@ parser of the other calls, which names the place, and takes what msgspec does no
 """
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -69,10 +70,9 @@ def _all_at_once(body: bytes) -> list[Any] | None:
     if NUL in body:
         return None
     try:
-        facts = _all_facts.decode(body)
-    except msgspec.MsgspecError:
+        return _all_facts.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
         return None
-    return facts if _brackets(body) - 1 - len(facts) < json_validation.MAX_DEPTH else None
 
 
 class _Parsed:
@@ -119,21 +119,12 @@ def _decode(pieces: list[Any], *, imports: bool) -> Decoded:
 def _fact(piece: Piece) -> Any:
     if isinstance(piece, Fact):
         return piece
-    if isinstance(piece, bytes) and NUL not in piece and _is_flat(piece):
+    if isinstance(piece, bytes) and NUL not in piece:
         try:
             return _facts.decode(piece)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             pass  # once more, to say why
     return _read_exactly(_value(piece))
-
-
-def _is_flat(piece: bytes) -> bool:
-    """Return whether the fact cannot be nested deeper than allowed, whatever it holds."""
-    return _brackets(piece) <= json_validation.MAX_DEPTH
-
-
-def _brackets(text: bytes) -> int:
-    return text.count(b"[") + text.count(b"{")
 
 
 def _value(piece: bytes | _Parsed) -> Any:
@@ -196,6 +187,7 @@ class _Checks:
             self._check_id(fact.id)
         if isinstance(fact, RunCreate):
             _check_documents(fact)
+        _check_depths(fact)
         if not isinstance(piece, bytes) or len(piece) > self.small:
             _check_sizes(fact)
         return None if fact.at is None else self._moment(fact.at)
@@ -229,6 +221,21 @@ def _check_documents(fact: RunCreate) -> None:
             validators.check(field, getattr(fact, field))
         except ValidationError as error:
             raise BadFact("invalid", " ".join(error.messages)) from None
+
+
+def _check_depths(fact: Fact) -> None:
+    for name in fact.TEXTS:
+        if not _is_within(document := getattr(fact, name), json_validation.MAX_DEPTH - 1):
+            for pointer, fault in json_validation.iter_errors({name: document}):
+                raise BadFact("invalid", f"{pointer}: {fault}")
+
+
+def _is_within(value: object, levels: int) -> bool:
+    """Return whether a document has at most so many levels."""
+    if not isinstance(value, dict | list):
+        return True
+    inside: Iterable[object] = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_within(item, levels - 1) for item in inside if isinstance(item, dict | list))
 
 
 def _check_sizes(fact: Fact) -> None:

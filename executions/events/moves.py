@@ -15,6 +15,7 @@ from executions.states import ACTIVE, ExecutionStatus
 from . import facts as kinds
 from .definitions import GraphOfRuns, Nodes, WorkflowRow
 from .facts import Reported
+from .lines import NewLine
 from .refusals import BadFact
 from .rows import Ended, Entry, History, NodeRow, Row, RunRow
 
@@ -67,7 +68,7 @@ class Plan:
     nodes: dict[UUID, NodeRow] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     ended: dict[bool, list[Ended]] = field(default_factory=lambda: {True: [], False: []})  # of the run, of nodes
-    lines: list[tuple[Any, ...]] = field(default_factory=list)
+    lines: list[NewLine] = field(default_factory=list)
     late_nodes: list[UUID] = field(default_factory=list)
     believed: dict[UUID, int] = field(default_factory=dict)  # the attempts that the caller takes to be the present ones
     applied: int = 0
@@ -126,11 +127,12 @@ class Plan:
             return False
         if fact.node_execution is not None and not self._has_node(fact.node_execution):
             raise BadFact("invalid", f"node_execution: {NO_NODE}")
-        self._check_secrets(log_messages.ADD_LINE, self.the_run, reported.texts)
-        message = log_messages.cut(reported.texts["message"])
-        self.lines.append((
-            fact.id, self.id, fact.node_execution, fact.level, message, reported.texts["data"],
-            reported.at or self.known.now, message is not reported.texts["message"],
+        texts = reported.texts
+        self._check_secrets(log_messages.ADD_LINE, self.the_run, texts)
+        message = log_messages.cut(texts["message"])
+        self.lines.append(NewLine(
+            fact.id, self.id, fact.node_execution, fact.level, message, texts["data"], reported.at or self.known.now,
+            message is not texts["message"],
         ))  # fmt: skip
         if stored is not None:
             stored[fact.id] = self.id
@@ -140,7 +142,7 @@ class Plan:
         """Count the lines as not stored: the plan is dropped."""
         stored = self.known.stored_lines or {}
         for line in self.lines:
-            stored.pop(line[0], None)
+            stored.pop(line.id, None)
 
     # --- transitions --------------------------------------------------------
     def start_run(self, fact: kinds.RunStart, reported: Reported) -> bool:

@@ -11,7 +11,6 @@ from django.db import connection
 from executions import ingest
 from executions.encryption import encrypt
 from executions.models import (
-    ExecutionLog,
     ExecutionStatus,
     NodeExecution,
     NodeExecutionAttempt,
@@ -21,6 +20,7 @@ from executions.models import (
 from ledgerkit.db.json_validation import to_json
 from ledgerkit.db.models import uuid7
 
+from .lines import copy_lines
 from .moves import Plan
 from .rows import KEPT, Ended, NodeRow, Row, RunRow
 
@@ -54,7 +54,7 @@ def store(plans: Sequence[Plan], *, is_noted: bool) -> None:
     _insert_attempts(NodeExecutionAttempt, "node_execution", [e for plan in plans for e in plan.ended[False]])
     if is_noted:
         _write_history(plans)
-    _insert_lines([line for plan in plans for line in plan.lines])
+    copy_lines([line for plan in plans for line in plan.lines])
 
 
 def _changed[R: Row](rows: Iterable[R]) -> list[R]:
@@ -95,14 +95,6 @@ def _attempt(each: Ended, fields: Sequence[str]) -> list[object]:
     }  # fmt: skip
     values["output_data"] = _encoded(values.get("output_data"))
     return [values.get(name) for name in fields]
-
-
-def _insert_lines(lines: list[tuple[Any, ...]]) -> None:
-    if not lines:
-        return
-    lines.sort(key=lambda line: line[0])
-    rows = ([*line[:5], _encoded(line[5]), *line[6:]] for line in lines)
-    ingest.copy_rows(ExecutionLog, (*ingest.LINE, "is_cut"), rows)
 
 
 def _encoded(value: object) -> ingest.Encoded | None:

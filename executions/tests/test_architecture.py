@@ -17,6 +17,7 @@ WITH_RAW_SQL = (
     "executions/ingest.py",
     "executions/retry.py",
     "executions/live/reader.py",
+    "executions/events/lines.py",
     "executions/events/rows.py",
     "executions/events/store.py",
     "executions/live/rights.py",

@@ -67,3 +67,13 @@ def test_a_line_of_a_run_that_has_ended(engine: Any, workflow: Workflow) -> None
     run = new_id()
     send(engine, *run_facts(workflow, run))
     assert send(engine, line(run, "late"))["applied"] == 1
+
+
+def test_lines_hold_any_text(engine: Any, workflow: Workflow) -> None:
+    run = new_id()
+    texts = ["a\tb\nc\rd\\e", "\\N", "\\.", "한글 \u2028 🙂", "", "\x01\x0b\x1b[31m", "'quotes\""]
+    data = [{"text": text, text: [text]} for text in texts]
+    lines = [line(run, text, data=each) for text, each in zip(texts, data, strict=True)]
+    assert send(engine, *run_facts(workflow, run), *lines)["refused"] == 0
+    stored = ExecutionLog.objects.filter(workflow_execution=run).order_by("id")
+    assert [(each.message, each.data) for each in stored] == list(zip(texts, data, strict=True))
