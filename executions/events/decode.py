@@ -21,7 +21,7 @@ from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.query_params import safe_name
 
-from .facts import KINDS, AnyFact, Fact, Line, NodeCreate, Reported, RunCreate
+from .facts import KINDS, AnyFact, Fact, Line, NodeCreate, Reported, RunCreate, WorkflowEnsure
 from .refusals import BadFact, Refusal
 
 MAX_FACTS = 10_000
@@ -42,10 +42,12 @@ class NotFacts(ValueError):
 
 
 class Decoded(NamedTuple):
-    """`sent` has documents as they were sent, for whoever redacts the server's log."""
+    """`workflows` has the bodies of `workflow.ensure`, with their places; `sent` has documents as they were sent, for
+    whoever redacts the server's log."""
 
     facts: list[Reported]
     refusals: list[Refusal]
+    workflows: list[tuple[int, dict[str, Any]]]
     sent: list[dict[str, Any]]
 
 
@@ -102,11 +104,15 @@ def _parse(body: bytes) -> Any:
 def _decode(pieces: list[Any], *, imports: bool) -> Decoded:
     if len(pieces) > MAX_FACTS:
         raise NotFacts(f"Expected at most {MAX_FACTS} facts in one call; found {len(pieces)}. Send several calls.")
-    decoded = Decoded([], [], [])
+    decoded = Decoded([], [], [], [])
     checks = _Checks(imports=imports)
     for index, piece in enumerate(pieces):
         try:
             fact = _fact(piece)
+            if isinstance(fact, WorkflowEnsure):
+                _check_workflow(fact)
+                decoded.workflows.append((index, fact.workflow))
+                continue
             texts = _texts(fact)
             if type(fact) is not Line or fact.data is not None:
                 decoded.sent.append(dict(texts))
@@ -223,6 +229,13 @@ def _check_documents(fact: RunCreate) -> None:
             raise BadFact("invalid", " ".join(error.messages)) from None
 
 
+def _check_workflow(fact: WorkflowEnsure) -> None:
+    if fact.at is not None:
+        raise BadFact("invalid", "at: a definition has no time of its own.")
+    for pointer, fault in json_validation.iter_errors({"workflow": fact.workflow}):
+        raise BadFact("invalid", f"{pointer}: {fault}")
+
+
 def _check_depths(fact: Fact) -> None:
     for name in fact.TEXTS:
         if not _is_within(document := getattr(fact, name), json_validation.MAX_DEPTH - 1):
@@ -263,7 +276,7 @@ def _texts(fact: Fact) -> dict[str, Any]:
 def _run_of(piece: Piece) -> UUID | None:
     """Return the run that a refused fact is about, if it says so: its other facts are refused too."""
     if isinstance(piece, Fact):
-        return piece.run
+        return None if isinstance(piece, WorkflowEnsure) else piece.run
     try:
         value = _value(piece)
     except BadFact:

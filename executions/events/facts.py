@@ -49,6 +49,12 @@ class OfNode(Fact, kw_only=True):
         return self.workflow_execution
 
 
+class WorkflowEnsure(Fact, kw_only=True, tag="workflow.ensure"):
+    """`workflow` is the body of the call of this name. It is of no run: it is done before the runs."""
+
+    workflow: Document
+
+
 class RunCreate(OfRun, kw_only=True, tag="execution.create"):
     """`workflow` is an id or, of a workflow of the caller's own, a name."""
 
@@ -156,12 +162,14 @@ class Line(OfNode, kw_only=True, tag="log", gc=False):  # thousands of them, and
 
 
 KINDS: tuple[type[Fact], ...] = (
+    WorkflowEnsure,
     RunCreate, RunStart, RunComplete, RunFail, RunCancel, RunRetry,
     NodeCreate, NodeStart, NodeComplete, NodeFail, NodeSkip, NodeCancel, NodeRetry,
     Line,
 )  # fmt: skip
 AnyFact = (
-    RunCreate | RunStart | RunComplete | RunFail | RunCancel | RunRetry
+    WorkflowEnsure
+    | RunCreate | RunStart | RunComplete | RunFail | RunCancel | RunRetry
     | NodeCreate | NodeStart | NodeComplete | NodeFail | NodeSkip | NodeCancel | NodeRetry
     | Line
 )  # fmt: skip

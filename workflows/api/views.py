@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from django.db import transaction
 from drf_spectacular.utils import extend_schema_view
@@ -144,20 +144,26 @@ class WorkflowViewSet(
         return Response(self.get_serializer(self.get_object().graph_now()).data)
 
     @action(detail=False, methods=["post"])
-    @transaction.atomic
     def ensure(self, request: Request) -> Response:
         """The caller's workflow of this name: found, changed where it differs, or made."""
-        found = self._mine_named(request.data)
-        wish = EnsureSerializer(found, data=request.data, context=self.get_serializer_context())
+        row, change = self.find_or_make(request.data)
+        shown = Workflow.objects.with_graph().get(pk=row.pk)
+        answer = WorkflowSerializer(shown, context=self.get_serializer_context())
+        return Response(answer.data, status=201 if change == "made" else 200)
+
+    @transaction.atomic
+    def find_or_make(self, body: object) -> tuple[Workflow, Literal["made", "changed", "found"]]:
+        """Return the caller's workflow of the name in the body, as the body says it should be, and what was done."""
+        found = self._mine_named(body)
+        wish = EnsureSerializer(found, data=body, context=self.get_serializer_context())
         wish.is_valid(raise_exception=True)
         if found is None:
             self._refuse_bound()
-        elif not wish.is_unchanged(found):
-            self._refuse_change(request)
-        row = wish.save() if found else wish.save(owner=request.user)
-        shown = Workflow.objects.with_graph().get(pk=row.pk)
-        answer = WorkflowSerializer(shown, context=self.get_serializer_context())
-        return Response(answer.data, status=200 if found else 201)
+            return wish.save(owner=self.request.user), "made"
+        if wish.is_unchanged(found):
+            return found, "found"
+        self._refuse_change(self.request)
+        return wish.save(), "changed"
 
     @action(detail=True, methods=["post"])
     def duplicate(self, request: Request, pk: object) -> Response:

@@ -1,9 +1,11 @@
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from rest_framework import parsers, serializers
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -22,16 +24,19 @@ from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.parsers import TooManyElements
+from ledgerkit.rest.problems import exception_handler
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope, Token
 from tokens.permissions import limit_to_token
 from tokens.views import LedgerView
+from workflows.api.views import WorkflowViewSet
 from workflows.models import Workflow
 
 REPORT, CONTROL = Scope.EXECUTIONS_REPORT, Scope.EXECUTIONS_CONTROL
 CHANGE_RUN, CHANGE_NODE = "executions.change_workflowexecution", "executions.change_nodeexecution"
 # The scope that a token needs for a fact, and the permission of a session's user: those of the calls for one row.
 GRANTS: Mapping[str, tuple[str, str]] = {
+    "workflow.ensure": (Scope.WORKFLOWS_WRITE, "workflows.add_workflow"),
     "execution.create": (REPORT, "executions.add_workflowexecution"),
     "execution.start": (REPORT, CHANGE_RUN),
     "execution.complete": (REPORT, CHANGE_RUN),
@@ -128,7 +133,8 @@ class EventsViewSet(IdempotencyMixin, LedgerView, GenericViewSet[Any]):
         description=(
             "A JSON array, or NDJSON with a fact in each line: up to 10,000. The facts of one run are applied in their "
             "order, and all of them or none; a refused one does not touch another run. Sent again, they change "
-            "nothing. `cancel` and `retry` need the scope `executions:control` too."
+            "nothing. `cancel` and `retry` need the scope `executions:control` too, `workflow.ensure` "
+            "`workflows:write`."
         ),
     )
     def report(self, request: Request, **kwargs: Any) -> Response:
@@ -142,16 +148,40 @@ class EventsViewSet(IdempotencyMixin, LedgerView, GenericViewSet[Any]):
             workflows=limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id"),
             may=cache(lambda kind, owner: check_may(request, kind, owner)),
         )
+        definitions = self._ensure_workflows(decoded)
         outcome = batch.report(decoded.facts, decoded.refusals, caller)
         return Response(
             {
-                "applied": outcome.applied,
-                "known": outcome.known,
+                "applied": outcome.applied + definitions["made"] + definitions["changed"],
+                "known": outcome.known + definitions["found"],
                 "refused": outcome.refused,
                 "refusals": [refusal_row(refusal) for refusal in outcome.refusals],
                 "notices": [notice_row(notice) for notice in outcome.notices],
             }
         )
+
+    def _ensure_workflows(self, decoded: Decoded) -> Counter[str]:
+        """Find or make the workflows, each by itself, as the call for one does. Return how often what was done."""
+        view = WorkflowViewSet(request=self.request, action="ensure", format_kwarg=None)
+        done: Counter[str] = Counter()
+        for index, body in decoded.workflows:
+            try:
+                check_may(self.request, "workflow.ensure", self.request.user.pk)
+                _row, what = view.find_or_make(body)
+                done[what] += 1
+            except (BadFact, APIException, ValidationError, ValueError) as error:
+                decoded.refusals.append(refusal_of_workflow(index, error))
+        return done
+
+
+def refusal_of_workflow(index: int, error: Exception) -> Refusal:
+    """Return the refusal of a definition, with the first of its faults."""
+    if isinstance(error, BadFact):
+        return Refusal.of(index, None, error)
+    problem = exception_handler(error, {"request": None, "kwargs": {}})
+    told: Any = problem.data if problem is not None else {"code": "invalid", "detail": str(error)}
+    fault = next(iter(told.get("errors", ())), None)
+    return Refusal(index, told["code"], f"{fault['pointer']}: {fault['detail']}" if fault else told["detail"])
 
 
 def check_may(request: Request, kind: str, owner: object) -> None:

@@ -77,3 +77,31 @@ def test_lines_hold_any_text(engine: Any, workflow: Workflow) -> None:
     assert send(engine, *run_facts(workflow, run), *lines)["refused"] == 0
     stored = ExecutionLog.objects.filter(workflow_execution=run).order_by("id")
     assert [(each.message, each.data) for each in stored] == list(zip(texts, data, strict=True))
+
+
+def test_a_workflow_is_made_before_its_runs(engine: Any, owner: Any) -> None:
+    definition = {"name": "backtest", "nodes": [{"name": "load", "node_type": "tool"}]}
+    ensure = {"kind": "workflow.ensure", "workflow": definition}
+    run, node = new_id(), new_id()
+    facts = [
+        {"kind": "execution.create", "id": run, "workflow": "backtest", "trigger_type": "manual"},
+        {"kind": "node.create", "id": node, "workflow_execution": run, "node": "load"},
+        ensure,
+    ]
+    assert send(engine, *facts)["applied"] == 3
+    assert send(engine, *facts)["known"] == 3
+    assert NodeExecution.objects.get(pk=node).node.workflow.owner == owner
+    changed = ensure | {"workflow": definition | {"description": "by the minute"}}
+    assert send(engine, changed)["applied"] == 1
+    assert Workflow.objects.get(name="backtest").version == 2
+
+
+def test_a_refused_workflow(api: Any, engine: Any, owner: Any, workflow: Workflow) -> None:
+    bad = {"kind": "workflow.ensure", "workflow": {"name": "x", "nodes": [{"name": "load", "node_type": "tol"}]}}
+    answer = send(engine, bad, *run_facts(workflow, new_id()))
+    assert (answer["applied"], answer["refused"]) == (3, 1)
+    assert answer["refusals"][0]["index"] == 0
+    assert "/nodes/0/node_type: Expected one of: " in answer["refusals"][0]["detail"]
+    good = {"kind": "workflow.ensure", "workflow": {"name": "x"}}
+    refused = send(api(owner, scopes=["executions:report"]), good)["refusals"]
+    assert [each["code"] for each in refused] == ["permission_denied"]

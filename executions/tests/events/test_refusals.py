@@ -43,7 +43,7 @@ def test_a_refused_fact_undoes_its_run_and_no_other(engine: Any, workflow: Workf
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
-    ({"kind": "execution.begin"}, "invalid", "kind: expected one of: execution.create, "),
+    ({"kind": "execution.begin"}, "invalid", "kind: expected one of: workflow.ensure, "),
     ({"kind": "log", "colour": "red"}, "invalid", "colour: Unknown field: this fact takes "),
     ({"level": "loud"}, "invalid", "level: not a value that is allowed here."),
     ({"message": 5}, "invalid", "message: Expected `str`, got `int`."),
