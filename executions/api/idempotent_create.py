@@ -10,6 +10,7 @@ from django.db.models import Model
 from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer, Serializer
 
 from executions import log_messages, masking
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
@@ -28,24 +29,24 @@ class IdTaken(exceptions.APIException):
     default_code = "exists_with_other_content"
 
 
-class CreateMixin:
+class CreateMixin[R: WorkflowExecution | NodeExecution | ExecutionLog]:
     """Mixin that creates rows for a viewset."""
 
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def create(self, request: Request, *args: object, **kwargs: object) -> Response:
         view: Any = self
         serializer = view.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         view.check_object_permissions(request, self.permission_target(serializer.validated_data))
         return self._existing_response(serializer) or self._create(serializer)
 
-    def save(self, serializer: Any) -> None:
+    def save(self, serializer: BaseSerializer[R]) -> None:
         """Save in the transaction that the serializer's create() begins, so that an error breaks no outer one."""
         serializer.save()
 
-    def on_existing(self, row: Any, content: Content) -> None:
+    def on_existing(self, row: R, content: Content) -> None:
         """Handle a repeated request for a row that exists. Does nothing by default."""
 
-    def _create(self, serializer: Any) -> Response:
+    def _create(self, serializer: BaseSerializer[R]) -> Response:
         try:
             self.save(serializer)
         except IntegrityError:  # a concurrent request may have created this row
@@ -54,7 +55,7 @@ class CreateMixin:
             return again
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
-    def _existing_response(self, serializer: Any) -> Response | None:
+    def _existing_response(self, serializer: BaseSerializer[R]) -> Response | None:
         """Return the response if the row exists, else None."""
         content, view = serializer.validated_data, cast("Any", self)
         for row in self.existing_rows([content]).values():
@@ -62,11 +63,11 @@ class CreateMixin:
             return Response(view.get_serializer(row).data)
         return None
 
-    def permission_target(self, content: Any) -> Any:
+    def permission_target(self, content: Content) -> object:
         """Return the object whose permission is checked: the run in the path, or the workflow in the body."""
         return self.execution if hasattr(self, "execution") else content["workflow"]
 
-    def existing_rows(self, contents: list[Content]) -> dict[UUID, Row]:
+    def existing_rows(self, contents: list[Content]) -> dict[UUID, R]:
         """Return the rows that exist, by id. Raises IdTaken if one has other content."""
         view: Any = self
         chosen = {content["id"]: content for content in contents if "id" in content}
@@ -82,11 +83,11 @@ def _stored_row(content: Content) -> Content:
     return {name: value for name, value in content.items() if name != "start"}
 
 
-def _defaults(serializer: Any, model: Any) -> dict[str, object]:
+def _defaults(serializer: Serializer[Model], model: Any) -> dict[str, object]:
     """Return the values of omitted fields that have a constant default."""
     fields = {name: field for name, field in serializer.fields.items() if name not in SERVER_DEFAULTS}
     optional = [field.source for field in fields.values() if not (field.read_only or field.required)]
-    return {name: model._meta.get_field(name).get_default() for name in optional}
+    return {str(name): model._meta.get_field(name).get_default() for name in optional}
 
 
 def _matches(row: Row, content: Content) -> bool:

@@ -20,7 +20,6 @@ from executions.models import (
 )
 from executions.querysets import can_see_nodes_and_logs
 from ledgerkit.rest.fields import (
-    DocumentField,
     MomentField,
     ObjectField,
     StrictModelSerializer,
@@ -221,33 +220,3 @@ class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
         if value is not None and value not in self.context["node_executions"]:
             raise serializers.ValidationError("This execution has no node execution with this id.")
         return value
-
-
-class NothingSerializer(StrictTypes, serializers.Serializer[Any]):
-    """The body of an action without parameters."""
-
-
-class ReasonSerializer(StrictTypes, serializers.Serializer[Any]):
-    """`reason` is stored in the history of the run."""
-
-    reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
-
-
-class DeleteSerializer(StrictTypes, serializers.Serializer[Any]):
-    """`reason` is stored in the record of the deletion."""
-
-    reason = serializers.CharField()
-
-
-class CompleteSerializer(StrictTypes, serializers.Serializer[Any]):
-    output_data = DocumentField(required=False, allow_null=True)
-
-
-class FailSerializer(StrictTypes, serializers.Serializer[Any]):
-    """A missing or empty message becomes a sentence, with the class of the exception if the traceback ends with it."""
-
-    error_message = serializers.CharField(trim_whitespace=False, default="", allow_blank=True, allow_null=True)
-
-
-class FailNodeSerializer(FailSerializer):
-    error_traceback = serializers.CharField(trim_whitespace=False, required=False, allow_null=True, allow_blank=True)

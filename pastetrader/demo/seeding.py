@@ -8,14 +8,10 @@ import json
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import accumulate, batched
+from itertools import batched
 from random import Random
 from typing import Any
 from uuid import UUID
-
-from django.db import models
 
 from executions import ingest
 from executions.models import (
@@ -31,95 +27,19 @@ from executions.models import (
 from workflows.models import Edge, Node, NodeType, Workflow
 
 from . import seed_texts as texts
+from .seed_distributions import creation_times, line_counts, node_counts
+from .seed_plan import FIELDS, PERIOD, SECOND, Batch, Definition, Plan, Run, Step, to_microseconds, utc
 
 MARK = "seed_ledger"  # key in the config of every generated workflow
-PERIOD = timedelta(days=60)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SECOND = 1_000_000  # times are whole microseconds since 1970 until they are written
 RUNS_IN_BATCH = 2_000
 S = ExecutionStatus
-
-DEFINITION_FIELDS: dict[Any, tuple[str, ...]] = {
-    Workflow: ("id", "owner", "name", "description", "config", "created_at", "updated_at"),
-    Node: ("id", "workflow", "name", "node_type", "created_at", "updated_at"),
-    Edge: ("id", "workflow", "source_node", "target_node", "created_at"),
-}
-FIELDS: dict[Any, tuple[str, ...]] = {
-    WorkflowExecution: (
-        "id", "workflow", "trigger_type", "status", "created_at", "updated_at", "started_at", "ended_at", "version",
-        "attempt", "input_data", "output_data", "error_message", "context", "metadata",
-    ),
-    WorkflowExecutionAttempt: (
-        "id", "workflow_execution", "number", "status", "started_at", "ended_at", "error_message",
-    ),
-    NodeExecution: (
-        "id", "workflow_execution", "node", "status", "created_at", "updated_at", "started_at", "ended_at", "version",
-        "attempt", "retry_count", "execution_order", "settled", "input_data", "output_data", "error_message",
-        "error_traceback",
-    ),
-    NodeExecutionAttempt: (
-        "id", "node_execution", "number", "status", "started_at", "ended_at", "error_message", "error_traceback",
-    ),
-    ExecutionLog: ingest.LINE,
-}  # fmt: skip
-
-type Batch = dict[type[models.Model], list[tuple[object, ...]]]
-
-
-@dataclass(frozen=True)
-class Plan:
-    until: datetime
-    runs: int = 100_000
-    workflows: int = 50
-    nodes: int = 1_000_000
-    lines: int = 1_000_000
-    seed: int = 1
-
-    @property
-    def since(self) -> datetime:
-        return self.until - PERIOD
-
-
-@dataclass(frozen=True)
-class Step:
-    id: str
-    name: str
-    level: int
-
-
-@dataclass
-class Definition:
-    id: str
-    name: str
-    schedule: str
-    seconds: float  # median duration of a run
-    steps: list[Step] = field(default_factory=list)
-    edges: list[tuple[Step, Step]] = field(default_factory=list)
-    free_at: int = 0  # end of its latest run: one run at a time
-
-
-@dataclass
-class Run:
-    """A run while its rows are generated."""
-
-    id: str
-    of: Definition
-    created: int
-    start: int
-    end: int
-    status: ExecutionStatus
-    steps: list[Step]
-    stop: int = 0  # level at which it failed, was cancelled or is running
-    retried: bool = False
-    error: texts.Error | None = None
-    started_nodes: list[tuple[str, int, int]] = field(default_factory=list)
 
 
 class Ledger:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.random = Random(plan.seed)  # noqa: S311  # reproducible on purpose
-        self.first, self.last = _to_microseconds(plan.since), _to_microseconds(plan.until)
+        self.first, self.last = to_microseconds(plan.since), to_microseconds(plan.until)
         self.texts = texts.Texts(self.random)
         weights = [1 / (rank + 1) ** 1.1 for rank in range(plan.workflows)]
         self.definitions = [self._definition(rank, weight / sum(weights)) for rank, weight in enumerate(weights)]
@@ -143,8 +63,9 @@ class Ledger:
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows of RUNS_IN_BATCH runs, tables in the order of their foreign keys."""
-        created = self._times()
-        counts = zip(self._node_counts(), self._line_counts(), strict=True)
+        created = creation_times(self.plan, self.random)
+        nodes_of_runs = node_counts(self.plan, self.random, self.chosen)
+        counts = zip(nodes_of_runs, line_counts(self.plan, self.random), strict=True)
         last_of = {id(definition): index for index, definition in enumerate(self.chosen)}
         runs = zip(range(self.plan.runs), self.chosen, created, counts, strict=True)
         for some in batched(runs, RUNS_IN_BATCH):
@@ -183,35 +104,6 @@ class Ledger:
             for definition in self.definitions:
                 self._add_step(definition)
 
-    # --- times and counts -------------------------------------------
-    def _times(self) -> list[int]:
-        """Return the sorted creation times: more by day than by night, more on weekdays."""
-        hours = range(int(PERIOD / timedelta(hours=1)))
-        starts = [self.plan.since + timedelta(hours=hour) for hour in hours]
-        weights = list(accumulate((0.3 if s.weekday() > 4 else 1) * (1 if 13 <= s.hour < 21 else 0.35) for s in starts))
-        drawn = self.random.choices(hours, cum_weights=weights, k=self.plan.runs)
-        hour = 3600 * SECOND
-        return sorted(self.first + each * hour + int(self.random.random() * hour) for each in drawn)
-
-    def _node_counts(self) -> Iterator[int]:
-        """Yield the node executions of each run, at most one for each node; the sum is exactly `plan.nodes`."""
-        left, room = self.plan.nodes, sum(len(definition.steps) for definition in self.chosen)
-        for definition in self.chosen:
-            size = len(definition.steps)
-            some = round(left * size / room * self.random.uniform(0.7, 1.3))
-            room -= size
-            some = max(left - room, min(some, size, left), 0)
-            left -= some
-            yield some
-
-    def _line_counts(self) -> Iterator[int]:
-        weights = [self.random.lognormvariate(0, 1.1) for _ in self.chosen]
-        left, total = self.plan.lines, math.fsum(weights)
-        for index, weight in enumerate(weights):
-            some = left if index == self.plan.runs - 1 else min(left, round(left * weight / total))
-            left, total = left - some, max(total - weight, weight)
-            yield some
-
     # --- one run ------------------------------------------------------------
     def _run(self, definition: Definition, created: int, nodes: int, *, latest: bool) -> Run:
         random = self.random
@@ -248,15 +140,15 @@ class Ledger:
             middle = _midpoint(run)
             error = self.texts.error(self.random)
             batch[WorkflowExecutionAttempt].append(
-                (self._id(middle), run.id, 1, S.FAILED, _utc(run.start), _utc(middle), error.message)
+                (self._id(middle), run.id, 1, S.FAILED, utc(run.start), utc(middle), error.message)
             )
             started, moves = middle + 1, moves + 3
         random = self.random
         trigger = random.choices((TriggerType.SCHEDULE, TriggerType.EVENT, TriggerType.MANUAL), (70, 22, 8))[0]
         batch[WorkflowExecution].append(
             (
-                run.id, run.of.id, trigger, run.status, _utc(run.created), _utc(ended or started or run.created),
-                _utc(started), _utc(ended), 1 + moves, 2 if run.retried else 1, self.texts.input(random),
+                run.id, run.of.id, trigger, run.status, utc(run.created), utc(ended or started or run.created),
+                utc(started), utc(ended), 1 + moves, 2 if run.retried else 1, self.texts.input(random),
                 self.texts.output(random) if run.status == S.COMPLETED else None,
                 run.error.message if run.error else None, self._context(run), self._metadata(run, trigger),
             )
@@ -333,8 +225,8 @@ class Ledger:
             run.started_nodes.append((new, started, ended or run.end))
         batch[NodeExecution].append(
             (
-                new, run.id, step.id, status, _utc(run.created), _utc(ended or started or run.created),
-                _utc(started), _utc(ended), 1 + moves + 3 * retries, 1 + retries, retries, step.level, settled,
+                new, run.id, step.id, status, utc(run.created), utc(ended or started or run.created),
+                utc(started), utc(ended), 1 + moves + 3 * retries, 1 + retries, retries, step.level, settled,
                 self.texts.input(random), self.texts.output(random) if status == S.COMPLETED else None,
                 error.message if error else None, error.traceback if error else None,
             )
@@ -365,7 +257,7 @@ class Ledger:
     def _add_attempt(self, batch: Batch, node: str, number: int, start: int, end: int) -> None:
         error = self.texts.error(self.random)
         batch[NodeExecutionAttempt].append(
-            (self._id(end), node, number, S.FAILED, _utc(start), _utc(end), error.message, error.traceback)
+            (self._id(end), node, number, S.FAILED, utc(start), utc(end), error.message, error.traceback)
         )
 
     # --- log lines ----------------------------------------------------------
@@ -373,7 +265,7 @@ class Ledger:
         random, append = self.random, batch[ExecutionLog].append
         if run.error and count:
             count -= 1
-            append((self._id(run.end), run.id, None, LogLevel.ERROR, run.error.message, None, _utc(run.end)))
+            append((self._id(run.end), run.id, None, LogLevel.ERROR, run.error.message, None, utc(run.end)))
         opens, closes = (run.start, run.end) if run.start and run.status != S.PENDING else (run.created, run.created)
         levels, nodes = self.texts.levels(random, count), run.started_nodes
         for level in levels:
@@ -382,7 +274,7 @@ class Ledger:
                 node, start, end = nodes[int(random.random() * len(nodes))]
             moment = start + int((end - start) * random.random())
             append(
-                (self._id(moment), run.id, node, level, *self.texts.line(random, level), _utc(moment)),
+                (self._id(moment), run.id, node, level, *self.texts.line(random, level), utc(moment)),
             )
 
     def _chance(self, of: float) -> bool:
@@ -400,12 +292,3 @@ def _midpoint(run: Run) -> int:
 
 def _type(name: str) -> str:
     return texts.TYPES.get(name.split(maxsplit=1)[0], NodeType.TOOL)
-
-
-def _to_microseconds(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)
-
-
-def _utc(micro: int) -> datetime | None:
-    """Convert microseconds to a datetime; 0 means "not yet" and gives None."""
-    return EPOCH + timedelta(microseconds=micro) if micro else None

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.admin.confirmation import Question, run_on_each
 from ledgerkit.admin.history import ChangesMixin
-from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin, StrictChangeList
+from ledgerkit.admin.lists import EVERYWHERE, StrictAdmin, StrictChangeList
 from ledgerkit.db.exceptions import StaleObject
 from ledgerkit.types import Context
 from workflows.exceptions import HasHistory
@@ -26,6 +26,7 @@ from workflows.models import Edge, Node, NodeType, Workflow
 
 from . import graph_text
 from .fields import JSONMixin
+from .filters import ActiveFilter, TrashFilter
 from .forms import WorkflowForm
 
 EXECUTED = _(
@@ -41,33 +42,6 @@ NOT_IN_TRASH = _("It is not in the trash.")
 BETWEEN = _("Another change came in between, so nothing was saved. Repeat yours.")
 PREVIEW = "_preview"
 ADDED = ("add_name", "add_type", "add_source", "add_target")  # form fields that add a node or an edge
-
-
-class TrashFilter(ConstantFilter):
-    title = _("state")
-    parameter_name = "state"
-    offered = (("deleted", _("In the trash")), ("all", _("All, with the trash")))
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Model]:
-        rows: QuerySet[Model] = queryset.alive() if self.value() is None else super().queryset(request, queryset)
-        return rows
-
-    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        return queryset if value == "all" else queryset.exclude(deleted_at=None)
-
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, object]]:  # type: ignore[override]  # as a dict it may get another title
-        default, *others = super().choices(changelist)
-        yield {**default, "display": _("In use")}
-        yield from map(dict, others)
-
-
-class ActiveFilter(ConstantFilter):
-    title = _("active")
-    parameter_name = "active"
-    offered = (("yes", _("Yes")), ("no", _("No")))
-
-    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        return queryset.filter(is_active=value == "yes")
 
 
 class PagesChangeList(StrictChangeList):

@@ -13,7 +13,8 @@ from django.utils.translation import ngettext
 
 from executions.admin import formatting
 from ledgerkit.db.pool import release_connection
-from workflows.layout import Layout, Spot, layered_layout
+from workflows.crossings import Spot
+from workflows.layout import Layout, layered_layout
 from workflows.models import Graph
 
 WIDTH, HEIGHT = 188, 44  # of a box, in pixels

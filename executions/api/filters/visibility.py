@@ -1,17 +1,20 @@
 """Limits of lists to the rows of one owner."""
 
-from typing import Any
 from uuid import UUID
 
+from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 
+from executions.querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from workflows.models import Workflow
-from workflows.querysets import can_view_all
+from workflows.querysets import User, WorkflowQuerySet, can_view_all
 
 MAX_IDS = 2000
 
 
-def limit_to_owner(rows: Any, user: Any, path: str = "workflow", *, by_node: bool = False) -> Any:
+def limit_to_owner[Q: (WorkflowExecutionQuerySet, NodeExecutionQuerySet, ExecutionLogQuerySet)](
+    rows: Q, user: User, path: str = "workflow", *, by_node: bool = False
+) -> Q:
     """Filter rows to an owner's by a list of workflow ids. `visible_to` does it by a join, for which the planner cannot
     estimate the number of rows and may read the whole table. `path` leads to the workflow; `by_node` filters by the
     rows' nodes too, where no narrower filter is given."""
@@ -22,17 +25,18 @@ def limit_to_owner(rows: Any, user: Any, path: str = "workflow", *, by_node: boo
     if not found or len(found[0]) > MAX_IDS:
         return rows.visible_to(user) if found else rows.none()
     rows = rows.filter(**{f"{path}__in": set(found[0])})
-    return rows.filter(node__in=set(found[1]) - {None}) if by_node else rows
+    of_nodes = {"node__in": set(found[1]) - {None}} if by_node else {}
+    return rows.filter(**of_nodes)
 
 
-def hidden(request: Request, rows: Any, **workflow: UUID) -> bool:
+def hidden(request: Request, rows: QuerySet[Model], **workflow: UUID) -> bool:
     """Return whether rows of this workflow are hidden from the caller, so that no query is needed."""
     return not sees_all(rows, request.user) and not _of_owner(request.user).filter(**workflow).exists()
 
 
-def sees_all(rows: Any, user: Any) -> bool:
+def sees_all(rows: QuerySet[Model], user: User) -> bool:
     return can_view_all(user, f"executions.view_{rows.model._meta.model_name}")
 
 
-def _of_owner(user: Any) -> Any:
+def _of_owner(user: User) -> WorkflowQuerySet:
     return Workflow.objects.filter(owner=user.pk)

@@ -1,5 +1,4 @@
-from typing import Any
-
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins, serializers
@@ -11,7 +10,8 @@ from executions.api.serializers import (
     WorkflowExecutionAttemptListSerializer,
     WorkflowExecutionAttemptSerializer,
 )
-from executions.models import NodeExecution
+from executions.models import NodeExecution, WorkflowExecution
+from executions.models.attempt import Attempt
 from ledgerkit.rest.preconditions import ContentETagMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.permissions import limit_to_token
@@ -25,16 +25,19 @@ class AttemptsMixin(ContentETagMixin, mixins.ListModelMixin, mixins.RetrieveMode
     lookup_field = "number"
     lookup_value_converter = "int"
     ordering = ("number",)
-    list_class: type[serializers.BaseSerializer[Any]]
+    list_class: type[serializers.BaseSerializer[Attempt]]
 
-    def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[Attempt]]:
         return self.list_class if self.action == "list" else self.serializer_class  # type: ignore[return-value]  # both are serializers; the stubs want one exact class
 
-    def attempts_of(self, row: Any) -> Any:
-        payloads = {"output_data", "error_traceback"} & {field.name for field in row.attempts.model._meta.fields}
-        if self.action != "list":
-            return row.attempts.all()
-        return error_excerpts.with_heads(row.attempts.defer(*payloads), wanted=self.shows_errors)
+    def attempts_of(self, row: WorkflowExecution | NodeExecution) -> QuerySet[Attempt]:
+        rows: QuerySet[Attempt] = row.attempts.all()
+        payloads = {"output_data", "error_traceback"} & {field.name for field in rows.model._meta.fields}
+        return (
+            error_excerpts.with_heads(rows.defer(*payloads), wanted=self.shows_errors)
+            if self.action == "list"
+            else rows
+        )
 
 
 @extend_schema(tags=["executions"])
@@ -54,7 +57,7 @@ class AttemptsOfExecutionViewSet(AttemptsMixin, RunChildView):
     serializer_class = WorkflowExecutionAttemptSerializer
     list_class = WorkflowExecutionAttemptListSerializer
 
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> QuerySet[Attempt]:
         return self.attempts_of(self.execution)
 
 
@@ -75,7 +78,7 @@ class AttemptsOfNodeExecutionViewSet(AttemptsMixin):
     serializer_class = NodeExecutionAttemptSerializer
     list_class = NodeExecutionAttemptListSerializer
 
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> QuerySet[Attempt]:
         nodes = limit_to_token(
             NodeExecution.objects.visible_to(self.request.user), self.request, WORKFLOW_OF_RUN_ROW
         ).without_payload()

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
+from uuid import UUID
 
-from django.db.models import F, JSONField, TextField
+from django.db.models import F, JSONField, Model, TextField
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, body_masking, masking, report_texts, sort_keys
-from executions.api.serializers import CompleteSerializer, FailSerializer, NothingSerializer, ReasonSerializer
+from executions.api.action_serializers import CompleteSerializer, FailSerializer, NothingSerializer, ReasonSerializer
 from executions.models import WorkflowExecution
 from ledgerkit.rest.filters import MultiChoiceFilter
 from ledgerkit.rest.http_methods import METHODS
@@ -47,7 +48,7 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
     fields: list[str] | None = None
     expand: Collection[str] = ()
 
-    def initial(self, request: Request, *args: Any, **kwargs: object) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
         if self.action in {"list", "retrieve"}:
             self._read_query(request)
@@ -84,11 +85,11 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
     def shows_errors(self) -> bool:
         return self.fields is None or not {"error_message", "error_is_cut"}.isdisjoint(self.fields)
 
-    def get_serializer_context(self) -> Any:
+    def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "fields": self.fields}
 
 
-def _payloads(model: Any) -> set[str]:
+def _payloads(model: type[Model]) -> set[str]:
     return {field.name for field in model._meta.concrete_fields if isinstance(field, JSONField | TextField)}
 
 
@@ -96,16 +97,16 @@ class MaskedBodyMixin(IdempotencyMixin):
     """Mixin of views of a run and of its rows. Texts of reports are made storable, large bodies masked as they are
     read."""
 
-    def to_storable_body(self, body: object) -> Any:
+    def to_storable_body(self, body: object) -> object:
         return report_texts.visible(body)
 
-    def masked_body(self, body: object) -> Any:
+    def masked_body(self, body: object) -> object:
         self.work.callback(body_masking.forget)
         return masking.mask_body(body, self._run_id_in_path())
 
-    def _run_id_in_path(self) -> Any:
+    def _run_id_in_path(self) -> UUID | None:
         """Return the run's id in the address, or None where a run is created."""
-        kwargs: dict[str, Any] = self.kwargs  # type: ignore[attr-defined]  # the stubs know less than the views that this is mixed into
+        kwargs: dict[str, UUID] = self.kwargs  # type: ignore[attr-defined]  # the stubs know less than the views that this is mixed into
         return kwargs.get("execution_id") or kwargs.get("pk")
 
 
@@ -154,43 +155,43 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
         body.is_valid(raise_exception=True)
         return self.get_object(), body.validated_data
 
-    def row_response(self, row: Any) -> Response:
+    def row_response(self, row: Model) -> Response:
         return Response(self.serializer_class.row(row))
 
     @action(detail=True, methods=["post"])
-    def start(self, request: Request, pk: Any) -> Response:
+    def start(self, request: Request, pk: UUID) -> Response:
         row, _body = self.row_and_body(request)
         row.start()
         return self.row_response(row)
 
     @action(detail=True, methods=["post"])
-    def complete(self, request: Request, pk: Any) -> Response:
+    def complete(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         row.complete(**body)
         return self.row_response(row)
 
     @action(detail=True, methods=["post"])
-    def fail(self, request: Request, pk: Any) -> Response:
+    def fail(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         row.fail(**body)
         return self.row_response(row)
 
     @action(detail=True, methods=["post"])
-    def cancel(self, request: Request, pk: Any) -> Response:
+    def cancel(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         with audit.act_as(reason=body.get("reason") or ""):
             row.cancel()
         return self.row_response(row)
 
     @action(detail=True, methods=["post"])
-    def retry(self, request: Request, pk: Any) -> Response:
+    def retry(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         with audit.act_as(reason=body.get("reason") or ""):
             row.retry()
         return self.row_response(row)
 
 
-def get_visible_run(request: Request, id: object) -> Any:
+def get_visible_run(request: Request, id: object) -> WorkflowExecution:
     """Return the run. Raises Http404 if the caller may not see it."""
     visible = limit_to_token(WorkflowExecution.objects.visible_to(request.user), request)
     return get_object_or_404(visible.select_related("workflow").without_payload(errors=False), pk=id)
@@ -202,11 +203,11 @@ class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
 
     is_of_run = True
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
         self.execution = get_visible_run(request, self.kwargs["execution_id"])
         if self.action == "create" and (expected := request.headers.get("If-Match")) is not None:
             self._check(self.execution, expected)
 
-    def get_serializer_context(self) -> Any:
+    def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}

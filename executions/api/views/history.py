@@ -1,9 +1,8 @@
-from typing import Any
-
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins
 
 from executions.api.serializers import HistoryEntrySerializer
+from executions.querysets import HistoryQuerySet
 from ledgerkit.rest.schema import extend_schema
 
 from .base import RunChildView
@@ -27,5 +26,5 @@ class HistoryOfExecutionViewSet(mixins.ListModelMixin, RunChildView):
     orderings = {"happened": ("happened_at", "id")}
     ordering = ("happened_at", "id")
 
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> HistoryQuerySet:
         return self.execution.history.visible_to(self.request.user)

@@ -1,4 +1,4 @@
-from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError
 from django.utils import timezone
@@ -10,10 +10,11 @@ from rest_framework.response import Response
 
 from executions import ingest
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
-from executions.api.idempotent_create import CreateMixin
+from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.rows import log_row
 from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
+from executions.querysets import ExecutionLogQuerySet
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.preconditions import ContentETagMixin
 from ledgerkit.rest.schema import extend_schema
@@ -42,7 +43,7 @@ MAX_LINES = 10_000  # lines in one call, which takes about a second
         ),
     ),
 )
-class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixin, RunChildView):
+class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], mixins.ListModelMixin, RunChildView):
     """Log lines of a run. They are accepted after its end too, because the last ones often arrive late."""
 
     max_rows = MAX_LINES
@@ -52,13 +53,13 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
     ordering = ("timestamp", "id")
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_executionlog")}
 
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> ExecutionLogQuerySet:
         return self.execution.logs.visible_to(self.request.user)
 
-    def get_serializer_context(self) -> Any:
+    def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "node_executions": getattr(self, "node_executions", ())}
 
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def create(self, request: Request, *args: object, **kwargs: object) -> Response:
         many = isinstance(request.data, list)
         if many and len(request.data) > MAX_LINES:
             raise ParseError(
@@ -71,7 +72,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
         data = [log_row(row) for row in rows]
         return Response(data if many else data[0], status=201 if created else 200)
 
-    def _write_lines(self, lines: list[dict[str, Any]]) -> tuple[list[ExecutionLog], bool]:
+    def _write_lines(self, lines: list[Content]) -> tuple[list[ExecutionLog], bool]:
         """Return the lines in their order, and whether any of them is new."""
         self.check_object_permissions(self.request, self.execution)
         existing = self.existing_rows(lines)
@@ -83,15 +84,18 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin, mixins.ListModelMixi
                 if len(existing) == len(before):
                     raise
 
-    def _insert_missing(self, lines: list[dict[str, Any]], existing: dict[Any, Any]) -> tuple[list[ExecutionLog], bool]:
+    def _insert_missing(
+        self, lines: list[Content], existing: dict[UUID, ExecutionLog]
+    ) -> tuple[list[ExecutionLog], bool]:
         run, now = self.execution.pk, timezone.now()
         new = [ingest.new_line(run, line, now) for line in lines if line.get("id") not in existing]
         created = iter(ingest.write_lines(new))
         return [existing[line["id"]] if line.get("id") in existing else next(created) for line in lines], bool(new)
 
-    def _node_names(self, lines: list[Any]) -> set[Any]:
+    def _node_names(self, lines: list[object]) -> set[UUID]:
         """Return those of the named node executions that belong to the run, with one query for all lines."""
-        named = {parse_uuid(line.get("node_execution")) for line in lines if isinstance(line, dict)} - {None}
+        ids = (parse_uuid(line.get("node_execution")) for line in lines if isinstance(line, dict))
+        named = set(filter(None, ids))
         return set(self.execution.node_executions.filter(pk__in=named).values_list("id", flat=True)) if named else set()
 
 
@@ -111,7 +115,7 @@ class LogViewSet(mixins.ListModelMixin, QueryMixin):
     orderings = BY_TIME
     ordering = ("-timestamp", "-id")
 
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> ExecutionLogQuerySet:
         return limit_to_token(
             limit_to_owner(ExecutionLog.objects.all(), self.request.user, WORKFLOW_OF_RUN_ROW),
             self.request,

@@ -1,4 +1,4 @@
-from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins, serializers
@@ -6,16 +6,16 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from executions.api.action_serializers import FailNodeSerializer, NothingSerializer
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.new_executions import NewNodeExecutionSerializer
 from executions.api.serializers import (
-    FailNodeSerializer,
     NodeExecutionListSerializer,
     NodeExecutionSerializer,
-    NothingSerializer,
 )
 from executions.models import NodeExecution
+from executions.querysets import NodeExecutionQuerySet
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
@@ -90,7 +90,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         "skip": (Scope.EXECUTIONS_REPORT, CHANGE),
     }
 
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> NodeExecutionQuerySet:
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
             listed = NodeExecution.objects.for_lists(errors=self.shows_errors)
@@ -100,18 +100,18 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
             nodes = self._prefetch_for_action(visible, "workflow_execution__")
         return limit_to_token(nodes, self.request, WORKFLOW_OF_RUN_ROW)
 
-    def _run_id_in_path(self) -> Any:
+    def _run_id_in_path(self) -> UUID | None:
         id = super()._run_id_in_path()
         return NodeExecution.objects.filter(pk=id).values_list("workflow_execution", flat=True).first() if id else None
 
-    def get_object(self) -> Any:
+    def get_object(self) -> NodeExecution:
         """Return the row with the number of retries that its node allows now."""
-        row = super().get_object()
+        row: NodeExecution = super().get_object()
         self.shows_the_row_alone = row.node.updated_at <= row.updated_at
         return row
 
     @action(detail=True, methods=["post"])
-    def skip(self, request: Request, pk: Any) -> Response:
+    def skip(self, request: Request, pk: UUID) -> Response:
         node, _body = self.row_and_body(request)
         node.skip()
         return self.row_response(node)
@@ -137,13 +137,13 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         ),
     ),
 )
-class NodesOfExecutionViewSet(CreateMixin, mixins.ListModelMixin, RunChildView):
+class NodesOfExecutionViewSet(CreateMixin[NodeExecution], mixins.ListModelMixin, RunChildView):
     serializer_class = NodeExecutionSerializer
     ordering = ("execution_order", "id")
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_nodeexecution")}
 
-    def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[NodeExecution]]:
         return NodeExecutionListSerializer if self.action == "list" else NewNodeExecutionSerializer
 
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> NodeExecutionQuerySet:
         return self.execution.node_executions.visible_to(self.request.user).for_lists(errors=self.shows_errors)

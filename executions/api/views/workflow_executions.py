@@ -1,28 +1,32 @@
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from executions import audit, error_excerpts
+from executions.api.action_serializers import DeleteSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
-from executions.api.idempotent_create import CreateMixin
+from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.new_executions import NewWorkflowExecutionSerializer
-from executions.api.rows import log_row, node_row
+from executions.api.rows import Row, log_row, node_row
 from executions.api.serializers import (
-    DeleteSerializer,
     GraphOfExecutionSerializer,
     WorkflowExecutionListSerializer,
     WorkflowExecutionSerializer,
 )
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionStatus, WorkflowExecution
+from executions.querysets import WorkflowExecutionQuerySet
 from ledgerkit.rest.preconditions import RejectIfMatchOnCreateMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
+from workflows.models import Workflow
 
 from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
 
@@ -106,7 +110,7 @@ EXPANDED_LINES = 200
 )
 class WorkflowExecutionViewSet(
     RejectIfMatchOnCreateMixin,
-    CreateMixin,
+    CreateMixin[WorkflowExecution],
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     mixins.DestroyModelMixin,
@@ -130,7 +134,7 @@ class WorkflowExecutionViewSet(
         "destroy": (Scope.EXECUTIONS_CONTROL, "executions.delete_workflowexecution"),
     }
 
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> WorkflowExecutionQuerySet:
         if self.action == "list":
             runs = limit_to_owner(
                 WorkflowExecution.objects.without_payload(errors=self.shows_errors), self.request.user
@@ -141,9 +145,11 @@ class WorkflowExecutionViewSet(
             return runs.select_related("graph", "workflow").without_payload()
         if self.action == "retrieve":
             return runs.defer("encrypted_secrets")
-        return self._prefetch_for_action(runs.select_related("graph") if self.action == "retry" else runs)
+        runs = runs.select_related("graph") if self.action == "retry" else runs
+        prefetched: WorkflowExecutionQuerySet = self._prefetch_for_action(runs)
+        return prefetched
 
-    def retrieve(self, request: Request, *args: Any, **kwargs: object) -> Response:
+    def retrieve(self, request: Request, *args: object, **kwargs: object) -> Response:
         """Return the run, with its nodes and its newest log lines if `?expand=` asks for them."""
         run = self.get_object()
         answer = dict(self.get_serializer(run).data)
@@ -162,16 +168,16 @@ class WorkflowExecutionViewSet(
         instance.delete_unless_running()
 
     @action(detail=True)
-    def graph(self, request: Request, pk: Any) -> Response:
+    def graph(self, request: Request, pk: UUID) -> Response:
         """Return the run's graph with levels, edges and the status of each node."""
         return Response(self.get_serializer(self.get_object()).data)
 
-    def save(self, serializer: Any) -> None:
+    def save(self, serializer: BaseSerializer[WorkflowExecution]) -> None:
         if serializer.validated_data.get("start"):
             self._check_action("start", serializer.validated_data["workflow"])
         super().save(serializer)
 
-    def on_existing(self, row: WorkflowExecution, content: dict[str, Any]) -> None:
+    def on_existing(self, row: WorkflowExecution, content: Content) -> None:
         """Start an existing pending run if the repeated request contains `start: true`. Raises the errors of start(),
         unless a concurrent request has started it."""
         if not content.get("start") or row.status != ExecutionStatus.PENDING:
@@ -184,18 +190,18 @@ class WorkflowExecutionViewSet(
             if row.status == ExecutionStatus.PENDING:
                 raise
 
-    def _check_action(self, action: str, row: Any) -> None:
+    def _check_action(self, action: str, row: Workflow) -> None:
         """Check the permission of another action too."""
         self.action, requested = action, self.action
         self.check_permissions(self.request)
         self.check_object_permissions(self.request, row)
         self.action = requested
 
-    def _nodes(self, run: WorkflowExecution) -> dict[str, Any]:
+    def _nodes(self, run: WorkflowExecution) -> Row:
         rows, are_cut = error_excerpts.first(run.node_executions.visible_to(self.request.user).for_lists())
-        nodes = {"nodes": [node_row(row) for row in rows]}
+        nodes: Row = {"nodes": [node_row(row) for row in rows]}
         return nodes | {"nodes_are_cut": True} if are_cut else nodes
 
-    def _logs(self, run: WorkflowExecution) -> dict[str, Any]:
+    def _logs(self, run: WorkflowExecution) -> Row:
         lines = run.logs.visible_to(self.request.user).newest(EXPANDED_LINES)
         return {"logs": [log_row(line) for line in lines]}

@@ -11,7 +11,7 @@ from executions.models import ExecutionLog, HistoryEntry, NodeExecution, Workflo
 from executions.secrets import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
-from pastetrader.demo.seeding import FIELDS
+from pastetrader.demo.seed_plan import FIELDS
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,8 @@ from django.db import connection, transaction
 from executions import ingest, partitions
 from executions.models import WorkflowExecution
 from ledgerkit.db.timeouts import no_limit
-from pastetrader.demo.seeding import DEFINITION_FIELDS, FIELDS, MARK, Ledger, Plan
+from pastetrader.demo.seed_plan import DEFINITION_FIELDS, FIELDS, Plan
+from pastetrader.demo.seeding import MARK, Ledger
 from workflows.models import Workflow
 
 WIDTH = 30
