@@ -25,6 +25,16 @@ def note(act: str, reason: str = "", request_id: str | None = None) -> str:
     return json.dumps(note)
 
 
+def _in_one_round_trip(
+    execute: Execute, note: str, sql: str, params: Sequence[object], many: bool, context: dict[str, Any]
+) -> object:
+    """Execute the note and the statement in a pipeline, which is one transaction where there is none."""
+    wrapper = context["connection"]
+    with wrapper.wrap_database_errors, wrapper.connection.pipeline():
+        wrapper.connection.execute(NOTE, (note,))
+        return execute(sql, params, many, context)
+
+
 @contextmanager
 def audit_note(note: str, using: str | None = None) -> Iterator[None]:
     """Send the note before each statement inside the block, in the same round trip. It holds until the transaction
@@ -37,8 +47,7 @@ def audit_note(note: str, using: str | None = None) -> Iterator[None]:
             return execute(sql, params, many, context)
         # With server-side binding a call may contain only one statement.
         if context["connection"].settings_dict["OPTIONS"].get("server_side_binding"):
-            execute(NOTE, (note,), False, context)
-            return execute(sql, params, many, context)
+            return _in_one_round_trip(execute, note, sql, params, many, context)
         done = execute(f"{NOTE}; {sql}", (note, *params), many, context)
         context["cursor"].nextset()
         return done

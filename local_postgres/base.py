@@ -3,13 +3,29 @@
 import atexit
 import os
 import signal
+from typing import Any
 
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQLWrapper
+from django.db.backends.postgresql.base import ServerBindingCursor
 
 from local_postgres.client import DatabaseClient
 from local_postgres.creation import DatabaseCreation
 from local_postgres.server import ensure, leave_all
+
+
+class PreparingCursor(ServerBindingCursor):
+    """Cursor of a connection with a `prepare_threshold`. Lists and counts are planned at each execution, because the
+    right index depends on their values, such as a rare status."""
+
+    def execute(self, query: Any, params: Any = None, *, prepare: bool | None = None, **options: Any) -> Any:
+        if prepare is None and _is_list(str(query)):
+            prepare = False
+        return super().execute(query, params, prepare=prepare, **options)  # type: ignore[misc] # the stubs lack it
+
+
+def _is_list(query: str) -> bool:
+    return ("ORDER BY" in query and "LIMIT" in query) or "GROUP BY" in query or "COUNT(" in query
 
 
 class DatabaseWrapper(PostgreSQLWrapper):
@@ -20,6 +36,8 @@ class DatabaseWrapper(PostgreSQLWrapper):
         _used.add(self.alias)
         ensure(self.settings_dict)
         params: dict[str, object] = super().get_connection_params()
+        if params["prepare_threshold"] is not None and params["cursor_factory"] is ServerBindingCursor:
+            params["cursor_factory"] = PreparingCursor
         return params
 
 

@@ -127,6 +127,7 @@ POOL = {
     "timeout": env.number("DATABASE_POOL_TIMEOUT", 10, least=1),
 }
 env.refuse_more(("DATABASE_POOL_MIN", POOL["min_size"]), ("DATABASE_POOL_MAX", POOL["max_size"]))
+PREPARED_AFTER = 3  # executions of a statement by one connection
 EMBEDDED_DIR = LOCAL_DIR / "postgres"
 
 
@@ -142,11 +143,13 @@ def _embedded() -> dict[str, Any]:
 
 def _database() -> dict[str, Any]:
     chosen = env.database("DATABASE_URL") if env.text("DATABASE_URL") else _embedded()
-    ours = {
+    ours: dict[str, Any] = {
         "pool": POOL,
         "application_name": f"pastetrader {COMMAND}"[:63],
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
     }
+    if env.flag("DATABASE_PREPARE", default=True):
+        ours |= {"server_side_binding": True, "prepare_threshold": PREPARED_AFTER}
     return {
         **chosen,
         "ENGINE": "local_postgres",

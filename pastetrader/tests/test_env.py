@@ -4,6 +4,7 @@ import re
 import threading
 from importlib.util import module_from_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -84,12 +85,13 @@ def test_a_setting_that_makes_no_sense_is_refused(
         read_settings()
 
 
-def read_settings() -> None:
-    """Run the settings in a module of its own, as a process does at its start."""
+def read_settings() -> Any:
+    """Return the settings, run in a module of its own, as a process does at its start."""
     spec = settings.__spec__
     assert spec is not None
     assert spec.loader is not None
-    spec.loader.exec_module(module_from_spec(spec))
+    spec.loader.exec_module(read := module_from_spec(spec))
+    return read
 
 
 def test_a_setting_that_is_refused_stops_the_start(tmp_path: Path) -> None:
@@ -196,3 +198,12 @@ def test_a_key_that_is_none_is_named_by_its_place_and_not_shown(monkeypatch: pyt
     assert "half-a-key" not in str(refusal.value)
     monkeypatch.setenv("KEYS", f"{good},{good}")
     assert env.fernet_keys("KEYS") == [good, good]
+
+
+@pytest.mark.parametrize(("value", "is_on"), [("", True), ("1", True), ("0", False)])
+def test_prepared_statements_can_be_turned_off_for_a_pooler(
+    monkeypatch: pytest.MonkeyPatch, value: str, is_on: bool
+) -> None:
+    monkeypatch.setenv("DATABASE_PREPARE", value)
+    options = read_settings().DATABASES["default"]["OPTIONS"]
+    assert ("prepare_threshold" in options, options.get("server_side_binding", False)) == (is_on, is_on)

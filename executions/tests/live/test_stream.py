@@ -297,7 +297,7 @@ def test_a_run_that_is_deleted_ends_its_streams(run: Any, token: Any) -> None:
         async with opened(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(WorkflowExecution.objects.all().delete)
-            await aside(lambda: connection.cursor().execute("NOTIFY ledger_runs, %s", [str(run.pk)]))
+            await aside(lambda: connection.cursor().execute("SELECT pg_notify('ledger_runs', %s)", [str(run.pk)]))
             assert await reader.rest() == ""
         gone = await AsyncClient().get(address(run), headers={"Authorization": f"Token {token[1]}"})
         assert gone.status_code == 404

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.test.utils import CaptureQueriesContext
 
 from executions.admin.runs import history
-from executions.audit import act_as
+from executions.audit import act_as, audit_note
 from executions.exceptions import InvalidTransition
 from executions.models import HistoryEntry, NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
@@ -256,16 +255,23 @@ def test_staff_who_may_not_see_nodes_do_not_see_what_happened_to_them(api: Any, 
     assert [entry["act"] for entry in entries] == ["create", "start"]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("server_side", [False, True])
-def test_the_note_goes_with_the_statement_in_one_round_trip_where_the_driver_can(
-    server_side: bool, monkeypatch: Any
-) -> None:
-    """Not where parameters are bound by the server: it takes one statement at a time."""
-    run = WorkflowExecutionFactory()
-    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "server_side_binding", server_side)
-    with act_as(reason="100 % sure"), CaptureQueriesContext(connection) as captured:
-        run.start()
-    [update] = [query["sql"] for query in captured if "UPDATE" in query["sql"]]
-    assert ("ledger_noted" in update) is not server_side
-    entry = run.history.order_by("happened_at").last()
-    assert (entry.act, entry.reason, entry.through) == ("start", "100 % sure", "in_process")
+def test_the_note_goes_with_the_statement_also_outside_of_a_transaction(server_side: bool, monkeypatch: Any) -> None:
+    """In one round trip: as one text, or, where the server binds parameters, in a pipeline."""
+    connection.close()
+    connection.close_pool()
+    for name, value in (("server_side_binding", server_side), ("prepare_threshold", 1 if server_side else None)):
+        monkeypatch.setitem(connection.settings_dict["OPTIONS"], name, value)
+    try:
+        with act_as(reason="100 % sure"):
+            run = WorkflowExecutionFactory()
+            run.start()
+            with pytest.raises(IntegrityError), audit_note("{}"), connection.cursor() as cursor:
+                cursor.execute("UPDATE workflow_executions SET status = %s", ["unheard of"])
+        assert [entry.act for entry in run.history.order_by("happened_at")] == ["create", "start"]
+        entry = run.history.order_by("happened_at").last()
+        assert (entry.reason, entry.through) == ("100 % sure", "in_process")
+    finally:
+        connection.close()
+        connection.close_pool()
