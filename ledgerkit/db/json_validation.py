@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from types import NoneType
 from typing import TypeGuard
@@ -22,8 +22,7 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 # An unterminated string matches up to the end, so that it is scanned once.
 TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 MAX_DIGITS = 4300  # digits of an integer: Python refuses to parse more
-# In JSON: escapes of what is not text, and numbers that may be infinite.
-SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|NaN|Infinity|(?:^|[\s:,[-])[0-9.]+[eE]\+?[0-9]{3}|[0-9]{200}")
+NOT_TEXT_ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # in JSON
 NOT_TEXT = re.compile("\\\\u0000|[\ud800-\udfff]")  # in what json.dumps() returns
 
 MOMENT = "Expected a time as in ISO 8601, of the years 1970 to 9999, such as 2026-11-23T09:00:00Z"
@@ -41,7 +40,9 @@ TOO_LARGE = _(
 DOCUMENT = "LEDGERKIT['MAX_DOCUMENT_BYTES']"
 SURROGATE = _("a lone surrogate (\\ud800 to \\udfff) is not text.")
 
-to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode  # json.dumps() makes an encoder each time
+# json.dumps() makes an encoder for each call.
+to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+to_strict_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def to_storable_text(text: object) -> str:
@@ -59,9 +60,23 @@ def has_more_elements(body: bytes, most: int) -> bool:
     return count(body) > most and count(TEXTS.sub(b"", body)) > most
 
 
-def may_have_errors(body: bytes) -> bool:
-    """Return whether iter_errors() may find something in this JSON, without a walk through all its values."""
-    return SUSPECT.search(body) is not None or body.count(b"[") + body.count(b"{") > MAX_DEPTH
+def may_have_errors(body: bytes, value: object) -> bool:
+    """Return whether iter_errors() may find something in a value that was parsed from this JSON. Looks at no text: a
+    walk through 500 log lines takes 0.1 ms, iter_errors() ten times as long."""
+    return NOT_TEXT_ESCAPED.search(body) is not None or not _has_finite_numbers([value], MAX_DEPTH)
+
+
+def _has_finite_numbers(values: Iterable[object], levels: int) -> bool:
+    """Return whether all numbers are finite, and at most so many levels are nested. NaN - NaN is not 0."""
+    for value in values:
+        if value.__class__ is float:
+            if value - value != 0:
+                return False
+        elif value.__class__ is dict or value.__class__ is list:
+            items = value.values() if value.__class__ is dict else value
+            if not levels or not _has_finite_numbers(items, levels - 1):
+                return False
+    return True
 
 
 def is_integer(value: object) -> TypeGuard[float]:
@@ -83,7 +98,7 @@ def check(field: str, value: object) -> None:
 def _is_storable(value: object) -> bool:
     """Return whether the checks need not look for errors, by one pass that is not in Python."""
     try:
-        written = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        written = to_strict_json(value)
     except (TypeError, ValueError, RecursionError):
         return False
     is_small = len(written) * 4 <= ledgerkit_settings.MAX_DOCUMENT_BYTES  # whatever the letters

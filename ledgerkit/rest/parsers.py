@@ -56,7 +56,7 @@ class StorableJSONParser(JSONParser):
             raise TooManyElements
         view = (parser_context or {}).get("view")
         data = _read(body)
-        if may_have_errors(body):
+        if may_have_errors(body, data):
             data = _check(data, view)
         mask = getattr(view, "masked_body", None)
         return mask(data) if is_large and mask else data

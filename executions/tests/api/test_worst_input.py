@@ -131,8 +131,7 @@ def every_document(value: Any) -> list[Any]:
 def parsed(text: str) -> None:
     with contextlib.suppress(parsers.ParseError):
         body = text.encode(errors="surrogatepass")
-        json_validation.may_have_errors(body)
-        parsers._read(body)
+        json_validation.may_have_errors(body, parsers._read(body))
 
 
 OF_TEXT: dict[str, Callable[[str], Any]] = {
