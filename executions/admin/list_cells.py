@@ -11,9 +11,8 @@ from django.utils.translation import gettext as _
 
 from executions.models import WorkflowExecution
 
-from . import formatting
-from .monitor import duration_percentiles
-from .monitor.duration_percentiles import WorkflowPercentiles
+from . import duration_percentiles, formatting
+from .duration_percentiles import WorkflowPercentiles
 
 CLOCK_SKEW = timedelta(seconds=2)  # clock skew that still counts as now
 WIDTH = 100  # of the bar, in units of its viewBox

@@ -7,7 +7,7 @@ from uuid import UUID
 from django import template
 from django.utils.safestring import SafeString
 
-from executions.admin.logs import ansi
+from executions.admin import ansi
 from executions.admin.logs.html import render_rows
 from executions.admin.logs.presenter import present
 from executions.admin.logs.query import LogQuery

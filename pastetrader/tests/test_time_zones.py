@@ -11,11 +11,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from executions.admin import run_stream
 from executions.admin.charts import durations
 from executions.admin.charts.timeline import Scale
 from executions.admin.filters import base
 from executions.admin.monitor import health
-from executions.admin.runs import run_stream
 from executions.models import WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory, in_state
 from ledgerkit import time_zones

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from django.utils import timezone
 
-from executions.admin import formatting, list_cells
-from executions.admin.monitor.duration_percentiles import WorkflowPercentiles
-from executions.admin.workflow.graph_changes import Change
+from executions.admin import list_cells
+from executions.admin.duration_percentiles import WorkflowPercentiles
+from executions.admin.graph_changes import Change
 from executions.states import ExecutionStatus
 
 from . import timeline
@@ -128,14 +128,15 @@ class Chart:
 
 
 def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles | None) -> Chart | None:
-    """Build the chart of `runs`, newest first, which have `seconds`, and of the changes among them. Return None if no
-    run has started."""
-    started = [run for run in reversed(runs) if run.seconds is not None and run.started_at is not None]
+    """Build the chart of `runs`, newest first, and of the changes among them. Return None if no run has started."""
+    measured = [(run, list_cells.elapsed_seconds(run)) for run in reversed(runs) if run.started_at is not None]
+    seconds = {run.pk: elapsed for run, elapsed in measured if elapsed is not None}
+    started = [run for run, _elapsed in measured if run.pk in seconds]
     axis = build_axis(started)
     if axis is None:
         return None
     scale = scale_chart([run.started_at for run in started])
-    dots = [Dot(round(scale.at(run.started_at), 2), round(100 - axis.at(run.seconds), 2), run) for run in started]
+    dots = [Dot(round(scale.at(run.started_at), 2), round(100 - axis.at(seconds[run.pk]), 2), run) for run in started]
     lines = [Line(round(scale.at(each.run.started_at or each.run.created_at), 2), each) for each in found]
     return Chart(axis, scale, dots, lines, usual, len(runs) - len(started))
 
@@ -143,19 +144,11 @@ def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles
 def build_axis(runs: Iterable[Any]) -> Axis | None:
     """Build the axis from the runs that have ended, so that one that has been running for days does not flatten the
     others."""
-    known = [run for run in runs if run.seconds is not None]
-    ended = [run.seconds for run in known if run.status != ExecutionStatus.RUNNING]
-    found = ended or [run.seconds for run in known]
+    measured = [(run, list_cells.elapsed_seconds(run)) for run in runs]
+    known = [(run, seconds) for run, seconds in measured if seconds is not None]
+    ended = [seconds for run, seconds in known if run.status != ExecutionStatus.RUNNING]
+    found = ended or [seconds for _run, seconds in known]
     return Axis.of(found) if found else None
-
-
-def with_seconds(runs: list[Any]) -> list[Any]:
-    """Set `seconds`, `shown_duration` and `word` (how it ended) on each run; return the runs."""
-    for run in runs:
-        run.seconds = list_cells.elapsed_seconds(run)
-        run.shown_duration = formatting.duration_text(run)
-        run.word = formatting.status_label(run)
-    return runs
 
 
 def scale_chart(found: list[datetime]) -> timeline.Scale:

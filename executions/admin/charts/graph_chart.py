@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions.admin import formatting
+from executions.states import ExecutionStatus
 from ledgerkit.db.pool import release_connection
 from workflows.crossings import Spot
 from workflows.layout import Layout, layered_layout
@@ -50,7 +51,7 @@ class Box:
     def time(self) -> str:
         """Return the duration; without "so far", for which there is no space."""
         if self.row.status != "running":
-            return str(self.row.shown_duration)
+            return formatting.duration_text(self.row)
         seconds = formatting.elapsed_seconds(self.row)
         return "–" if seconds is None else formatting.format_duration(seconds)
 
@@ -59,7 +60,11 @@ class Box:
         """Return the text for screen readers."""
         if self.row is None:
             return _("%(name)s: not reported") % {"name": self.name}
-        values = {"name": self.name, "status": self.row.word, "duration": self.row.shown_duration}
+        values = {
+            "name": self.name,
+            "status": ExecutionStatus(self.row.status).label,
+            "duration": formatting.duration_text(self.row),
+        }
         if not self.before:
             return _("%(name)s: %(status)s, %(duration)s") % values
         return _("%(name)s: %(status)s, %(duration)s; after %(before)s") % (values | {"before": self._names_before()})

@@ -12,12 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from executions.admin import formatting
+from executions.admin import formatting, list_cells
 from executions.admin.filters import recent_runs
 from executions.admin.filters.recent_runs import ORDER
+from executions.admin.graph_changes import Change, get_graphs
 from executions.admin.pagination import NEWER, OLDER
 from executions.admin.types import User
-from executions.admin.workflow.graph_changes import Change, get_graphs
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
@@ -167,7 +167,10 @@ def _in_order(names: Mapping[UUID, str], today: Graph, graphs: Iterable[Graph]) 
 def _columns(runs: list[Any], found: list[Change]) -> list[Column]:
     changed = {change.run.pk: change for change in found}
     axis = durations.build_axis(runs)
-    return [Column(run, _height(axis, run.seconds), changed.get(run.pk), _run_label(run)) for run in reversed(runs)]
+    return [
+        Column(run, _height(axis, list_cells.elapsed_seconds(run)), changed.get(run.pk), _run_label(run))
+        for run in reversed(runs)
+    ]
 
 
 def _height(axis: Axis | None, seconds: float | None) -> float:
@@ -179,7 +182,7 @@ def _run_label(run: Any) -> str:
     return _("%(start)s, %(status)s, %(duration)s") % {
         "start": formatting.format_datetime(run.started_at or run.created_at),
         "status": formatting.status_label(run),
-        "duration": run.shown_duration,
+        "duration": formatting.duration_text(run),
     }
 
 

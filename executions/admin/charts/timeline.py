@@ -1,6 +1,6 @@
 """Timeline of a run: a lane for each node execution with its attempts and the waits before them, in percent."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -111,17 +111,21 @@ class Timeline:
 
 
 def build_timeline(
-    run: WorkflowExecution, tries_of_run: Iterable[Attempt], nodes: list[Any], now: datetime
+    run: WorkflowExecution,
+    tries_of_run: Iterable[Attempt],
+    nodes: list[Any],
+    tries: Mapping[UUID, list[Attempt]],
+    now: datetime,
 ) -> Timeline | None:
-    """Build the timeline of `nodes`, which have their earlier attempts as `tries`. None if nothing has started."""
+    """Build the timeline of a run and its nodes, with their earlier `tries`. Return None where nothing has started."""
     tries_of_run = list(tries_of_run)
     whole = list(spans_of(run, tries_of_run, now))
-    each = [(row, list(spans_of(row, row.tries, now))) for row in nodes]
+    each = [(row, list(spans_of(row, tries[row.pk], now))) for row in nodes]
     scale = scale_spans([*whole, *(span for _row, found in each for span in found)])
     if scale is None:
         return None
     each.sort(key=lambda lane: _first_start(lane[1], scale.end))
-    undrawn = _count_hidden(run, tries_of_run) + sum(_count_hidden(row, row.tries) for row in nodes)
+    undrawn = _count_hidden(run, tries_of_run) + sum(_count_hidden(row, tries[row.pk]) for row in nodes)
     return Timeline(scale, Lane(run, whole, scale), [Lane(row, found, scale) for row, found in each], undrawn)
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin.monitor import duration_percentiles, failures
+from executions.admin import duration_percentiles, failures
 from ledgerkit import time_zones
 from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation

@@ -8,9 +8,8 @@ from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR
 from django.http import HttpRequest
 
 from executions.admin.pagination import FIND, NEWER, OLDER
+from executions.admin.presets import VIEW
 from ledgerkit.admin.lists import ConstantFilter, ModelAdmin
-
-from .presets import VIEW
 
 OTHERS = {*IGNORED_PARAMS, SEARCH_VAR, PAGE_VAR, ERROR_FLAG, OLDER, NEWER, FIND, VIEW}  # parameters that are no filters
 

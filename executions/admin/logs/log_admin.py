@@ -1,50 +1,22 @@
-"""Admin of log lines, and the newest lines of a log on other pages."""
+"""Admin of log lines: the list of all, and the page of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import formatting
+from executions.admin import formatting, log_rows
 from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.base import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
-from executions.admin.types import Context, User
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.querysets import ExecutionLogQuerySet, can_see, can_see_nodes_and_logs
-from executions.states import LogLevel
+from executions.admin.types import Context
+from executions.models import ExecutionLog, NodeExecution
+from executions.querysets import can_see
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
-
-LINES = 100  # of the log on the page of a run or of a node execution
-MESSAGE = 4_000
-COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node_name")
-
-
-def newest_lines(lines: ExecutionLogQuerySet) -> list[ExecutionLog]:
-    """Return the newest LINES of `lines`, oldest first, with the attributes that _log_rows.html reads."""
-    rows = lines.select_related("node_execution").only(*COLUMNS)
-    shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
-    return add_level_labels(rows.annotate(**shown).newest(LINES))
-
-
-def hide_nodes(user: User, run: WorkflowExecution, lines: list[ExecutionLog]) -> list[ExecutionLog]:
-    """Set `node_execution` to None on each line of `run` if the user may not see node executions; return the lines."""
-    if not can_see_nodes_and_logs(user, run)[0]:
-        for line in lines:
-            line.node_execution = None
-    return lines
-
-
-def add_level_labels(lines: list[Any]) -> list[Any]:
-    """Set `word`, the label of its level, on each line. Translates each level once instead of once a line."""
-    labels = {level: str(label) for level, label in LogLevel.choices}
-    for line in lines:
-        line.word = labels[line.level]
-    return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +47,7 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
     search_help_text = _("The id of a line, of a workflow execution or of a node execution")
     related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
-    columns = (*COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
+    columns = (*log_rows.COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         text = formatting.first_characters("message", formatting.LINE)

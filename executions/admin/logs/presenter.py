@@ -11,13 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from executions.admin import formatting, list_cells
+from executions.admin import ansi, formatting, list_cells
 from executions.admin.types import JSON
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.states import LogLevel
 from ledgerkit import time_zones
 
-from . import ansi
 from .query import LogQuery
 from .querysets import MESSAGE
 

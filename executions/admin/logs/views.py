@@ -12,16 +12,16 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
+from executions.admin import run_stream
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.nodes import node_admin
-from executions.admin.runs import run_stream
 from executions.admin.types import Context, Lines
 from executions.models import ExecutionLog, LogLevel, WorkflowExecution
-from executions.querysets import can_see
+from executions.querysets import can_see, can_see_nodes_and_logs
 from executions.states import ACTIVE
 from ledgerkit.db.timeouts import StatementTimeout, no_sort, statement_timeout
 
-from . import download, index, log_admin, paging, querysets
+from . import download, index, paging, querysets
 from .query import ALL, CONTEXTS, TIMES, InvalidLogQuery, LogQuery
 from .script_texts import script_texts
 
@@ -65,7 +65,9 @@ class LogRequest:
     def lines_context(self, lines: list[ExecutionLog], at: UUID | None = None) -> Context:
         """Return the context of _lines.html."""
         before = querysets.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
-        log_admin.hide_nodes(self.request.user, self.run, lines)
+        if not can_see_nodes_and_logs(self.request.user, self.run)[0]:
+            for line in lines:
+                line.node_execution = None
         return {"lines": lines, "run": self.run, "log_query": self.log_query, "before": before, "at": at}
 
 

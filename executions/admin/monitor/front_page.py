@@ -14,15 +14,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import list_cells
-from executions.admin.filters import presets
+from executions.admin import failures, list_cells, presets, run_stream
 from executions.admin.list_cells import DurationCell
-from executions.admin.runs import run_stream
 from executions.admin.timeouts import query_or_none
 from executions.admin.types import Context, Runs, User
 from executions.models import ExecutionStatus, WorkflowExecution
 
-from . import failures, health, retried
+from . import health, retried
 from .health import Count
 from .retried import Wait
 

@@ -11,12 +11,11 @@ from django.db.models import Count as CountOf
 from django.db.models import DateTimeField, F, Func, IntegerField, Q, Value
 from django.utils import timezone
 
-from executions.admin.filters import presets
+from executions.admin import presets
+from executions.admin.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 from executions.admin.filters.run_filters import format_interval
 from executions.admin.types import JSON, User
 from executions.models import ExecutionStatus, WorkflowExecution
-
-from .duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 
 HOURS = 24
 DAYS = 7

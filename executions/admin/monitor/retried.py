@@ -9,7 +9,7 @@ from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from executions import partitions
-from executions.admin import formatting
+from executions.admin import failures, formatting
 from executions.admin.types import Runs, User
 from executions.models import (
     ExecutionStatus,
@@ -18,8 +18,6 @@ from executions.models import (
     WorkflowExecution,
     WorkflowExecutionAttempt,
 )
-
-from . import failures
 
 
 @dataclass(frozen=True)

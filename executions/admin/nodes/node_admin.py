@@ -1,14 +1,15 @@
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import formatting
+from executions.admin import earlier_attempts, formatting, log_rows
 from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.base import (
     IdTimeFilter,
@@ -19,10 +20,8 @@ from executions.admin.filters.base import (
     StatusFilter,
 )
 from executions.admin.filters.recent_runs import NewestRunsFilter
-from executions.admin.logs import log_admin
-from executions.admin.runs import earlier_attempts
-from executions.admin.types import Context, User
-from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, NodeExecutionAttempt, WorkflowExecution
+from executions.admin.types import Attempt, Context, User
+from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
@@ -30,26 +29,30 @@ SHOWN = 1_000  # node executions on a run's page
 FAILED = 20
 
 
+@dataclass(frozen=True, slots=True)
+class RunNodeRow:
+    """A node execution in the table of a run's page, with the newest `earlier` of the attempts that were `replaced`."""
+
+    node: NodeExecution
+    replaced: int
+    earlier: list[NodeExecutionAttempt]
+
+
 def nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecution]:
-    """Return the node executions of a run in their order, each with the `name` of its node and the times of its earlier
-    attempts; at most SHOWN + 1."""
+    """Return the node executions of a run in their order, with the annotations `name` and `error`; at most SHOWN + 1."""
     rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node_name")])
     rows = rows.annotate(name=F("node_name"), error=formatting.first_characters("error_message", formatting.LINE))
-    nodes = [earlier_attempts.with_duration(node) for node in rows.order_by("execution_order", "id")[: SHOWN + 1]]
-    tries = _by_node(earlier_attempts.attempt_times(_earlier(nodes)))
-    words = {status: str(word) for status, word in ExecutionStatus.choices}  # translated once, not for each row
-    for node in nodes:
-        node.tries, node.word = tries[node.pk], words[node.status]
-        node.replaced = node.attempt - 1  # the number of earlier attempts, of which `tries` may hold only the newest
-    return nodes
+    return list(rows.order_by("execution_order", "id")[: SHOWN + 1])
 
 
-def with_attempts(nodes: list[Any]) -> list[NodeExecution]:
-    """Set the earlier attempts on each node execution, as _node_row.html shows them; return the list."""
+def attempts_of_nodes(nodes: list[NodeExecution]) -> Mapping[UUID, list[Attempt]]:
+    """Return the times of the earlier attempts of each node."""
+    return _by_node(earlier_attempts.attempt_times(_earlier(nodes)))
+
+
+def present_nodes(nodes: list[NodeExecution]) -> list[RunNodeRow]:
     earlier = _by_node(earlier_attempts.newest_attempts(_earlier(nodes), formatting.SHORT))
-    for node in nodes:
-        node.earlier = earlier[node.pk]
-    return nodes
+    return [RunNodeRow(node, node.attempt - 1, earlier[node.pk]) for node in nodes]
 
 
 def failed_nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecution]:
@@ -59,7 +62,7 @@ def failed_nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[No
         "error": formatting.first_characters("error_message", formatting.SHORT),
         "traceback": formatting.last_characters("error_traceback", formatting.TRACEBACK),
     }
-    return [earlier_attempts.with_duration(row) for row in rows.annotate(**errors).order_by("ended_at", "id")[:FAILED]]
+    return list(rows.annotate(**errors).order_by("ended_at", "id")[:FAILED])
 
 
 def node_details(user: User, row: NodeExecution) -> Context:
@@ -71,12 +74,12 @@ def node_details(user: User, row: NodeExecution) -> Context:
     payloads, others = formatting.payloads(row, "input_data", "output_data", **errors)
     lines = ExecutionLog.objects.filter(workflow_execution=row.workflow_execution_id, node_execution=row)
     return others | {
-        "node": earlier_attempts.with_duration(row),
+        "node": row,
         "run": row.workflow_execution,
         "payloads": payloads,
         "attempts": earlier_attempts.newest_attempts(row.attempts),
-        "lines": log_admin.newest_lines(lines.visible_to(user)),
-        "lines_shown": log_admin.LINES,
+        "lines": log_rows.newest_rows(lines.visible_to(user)),
+        "lines_shown": log_rows.LINES,
     }
 
 

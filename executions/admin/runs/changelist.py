@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from django.db.models import F, Model, QuerySet, Value
 from django.http import HttpRequest
 
-from executions.admin.filters.presets import EVERYTHING, VIEW
 from executions.admin.pagination import KeysetChangeList
+from executions.admin.presets import EVERYTHING, VIEW
 from executions.admin.types import JSON
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 

@@ -16,7 +16,6 @@ from executions.admin.types import JSON, Runs, User
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 
 from . import json_diff
-from .earlier_attempts import with_duration
 from .json_diff import Difference, differences, parse
 
 BACK = timedelta(days=90)  # how far back a successful run is searched
@@ -103,8 +102,7 @@ class Comparison:
 
 def last_success(user: User, run: WorkflowExecution) -> WorkflowExecution | None:
     """Return the newest completed run of the workflow that was created before this one, or None."""
-    found = successful_runs(user, run).first()
-    return with_duration(found) if found else None
+    return successful_runs(user, run).first()
 
 
 def successful_runs(user: User, run: WorkflowExecution) -> Runs:
@@ -152,7 +150,7 @@ def _nodes(user: User, run: UUID) -> tuple[dict[UUID, Any], bool]:
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution=run)
     rows = rows.only(*COLUMNS, "node_id", "node_name").annotate(**_digests(TEXTS))
     found = list(rows.order_by("execution_order", "id")[: NODES + 1])
-    return {row.node_id: with_duration(row) for row in found[:NODES]}, len(found) > NODES
+    return {row.node_id: row for row in found[:NODES]}, len(found) > NODES
 
 
 def _digests(names: tuple[str, ...]) -> JSON:

@@ -1,6 +1,6 @@
 """History of a run for its page."""
 
-from typing import Any
+from dataclasses import dataclass
 
 from executions.admin.types import User
 from executions.audit import Through
@@ -10,7 +10,17 @@ from executions.states import ExecutionStatus
 SHOWN = 100
 
 
-def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryEntry], bool]:
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """An entry, and its statuses and interface as words. `was` is "–" where there was no status."""
+
+    entry: HistoryEntry
+    was: str
+    label: str
+    way: str
+
+
+def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryRow], bool]:
     """Return the last entries, oldest first, and whether there are more. Entries of the run itself are always included,
     because the end of a run may settle hundreds of nodes."""
     entries = run.history.visible_to(user).select_related("node_execution").only(
@@ -22,14 +32,19 @@ def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryEntr
     more = len(last) > SHOWN
     of_run = entries.filter(node_execution=None)[:SHOWN] if more else ()
     found = {entry.pk: entry for entry in (*last[:SHOWN], *of_run)}
-    return _with_labels(sorted(found.values(), key=lambda entry: (entry.happened_at, entry.pk))), more
+    return _present(sorted(found.values(), key=lambda entry: (entry.happened_at, entry.pk))), more
 
 
-def _with_labels(entries: list[Any]) -> list[HistoryEntry]:
-    """Set the translated labels on each entry, translating each text once; return the entries."""
-    statuses = {status: str(word) for status, word in ExecutionStatus.choices}
-    ways = {way: str(word) for way, word in Through.choices}
-    for entry in entries:
-        entry.was, entry.word = statuses.get(entry.from_status, "–"), statuses[entry.to_status]
-        entry.way = ways.get(entry.through, entry.through)
-    return entries
+def _present(entries: list[HistoryEntry]) -> list[HistoryRow]:
+    """Translate each word once instead of once an entry."""
+    statuses = {status: str(label) for status, label in ExecutionStatus.choices}
+    ways = {way: str(label) for way, label in Through.choices}
+    return [
+        HistoryRow(
+            entry,
+            statuses.get(entry.from_status or "", "–"),
+            statuses[entry.to_status],
+            ways.get(entry.through, entry.through),
+        )
+        for entry in entries
+    ]

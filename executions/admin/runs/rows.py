@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from executions.admin import list_cells
+from executions.admin import failures, list_cells
+from executions.admin.failures import RunFailure
 from executions.admin.list_cells import DurationCell
-from executions.admin.monitor import failures
-from executions.admin.monitor.failures import RunFailure
 from executions.admin.types import User
 from executions.models import ExecutionStatus, WorkflowExecution
 

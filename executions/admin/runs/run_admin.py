@@ -10,16 +10,16 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy
 
-from executions.admin import formatting, list_cells, logs
+from executions.admin import formatting, list_cells, logs, presets, run_stream
 from executions.admin.base import ReadOnlyAdmin
-from executions.admin.filters import presets, run_filters
+from executions.admin.filters import run_filters
 from executions.admin.monitor.front_page import front_page
 from executions.admin.types import Context
 from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import changelist, history, id_search, run_page, run_stream, saved_views
+from . import changelist, history, id_search, run_page, saved_views
 from .delete import DeleteRunMixin
 from .rows import RunRow, present_runs, tags_of
 

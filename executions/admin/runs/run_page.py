@@ -9,18 +9,18 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from executions import run_graph
-from executions.admin import formatting
+from executions.admin import earlier_attempts, formatting, log_rows, run_stream
 from executions.admin.charts import graph_chart, svg, timeline
-from executions.admin.logs import log_admin
+from executions.admin.log_rows import LogRow
 from executions.admin.nodes import node_admin, paging
 from executions.admin.types import JSON, Attempt, Context
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from executions.states import ExecutionStatus
 from ledgerkit.db.timeouts import no_sort
 from workflows.models import Graph
 
-from . import compare, earlier_attempts, failure_cascade, related, run_stream
+from . import compare, failure_cascade, related
 
 PAYLOADS = ("input_data", "output_data", "context", "metadata")
 NAMED = {
@@ -33,18 +33,18 @@ NAMED = {
 def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     error = formatting.first_characters("error_message", formatting.LIMIT)
     payloads, others = formatting.payloads(run, *PAYLOADS, error=error, **NAMED)
-    attempts = earlier_attempts.newest_attempts(run.attempts)
+    tries = earlier_attempts.newest_attempts(run.attempts)
     shown = {
         "stream": run_stream.stream_url(run, "rows"),
-        "run": earlier_attempts.with_duration(run),
+        "run": run,
         "payloads": payloads,
-        "attempts": attempts,
+        "attempts": tries,
         "lines": _lines(request, run),
-        "lines_shown": log_admin.LINES,
+        "lines_shown": log_rows.LINES,
         "statuses": [(status, graph_chart.SHAPES[status], word) for status, word in ExecutionStatus.choices],
     }
     asked = part_context(request, run)
-    of_nodes = _nodes(request, run, attempts, cast("UUID | None", asked["chosen_id"]))
+    of_nodes = _nodes(request, run, tries, cast("UUID | None", asked["chosen_id"]))
     return others | shown | asked | of_nodes | _related_runs(request, run, others)
 
 
@@ -66,11 +66,11 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     }
 
 
-def _lines(request: HttpRequest, run: WorkflowExecution) -> list[ExecutionLog]:
+def _lines(request: HttpRequest, run: WorkflowExecution) -> list[LogRow]:
     """Return the newest log lines. Only those that are shown are read, however many lines the run has."""
+    shows_nodes, _lines = can_see_nodes_and_logs(request.user, run)
     with no_sort():
-        lines = log_admin.newest_lines(run.logs.visible_to(request.user))
-    return log_admin.hide_nodes(request.user, run, lines)
+        return log_rows.newest_rows(run.logs.visible_to(request.user), shows_nodes=shows_nodes)
 
 
 def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], chosen: UUID | None) -> Context:
@@ -83,8 +83,8 @@ def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], c
         failures, rows, pairs, has_failed=run.status == ExecutionStatus.FAILED
     )
     page = paging.node_page(rows, request.GET.get("nodes", ""))
-    node_admin.with_attempts(page.rows)
-    shown = {"node_page": page, "nodes_shown": node_admin.SHOWN, "more_nodes": more}
+    shown = {"node_page": page, "node_rows": node_admin.present_nodes(page.rows)}
+    shown |= {"nodes_shown": node_admin.SHOWN, "more_nodes": more}
     shown |= {"cascade": went_wrong, "graph_nodes": len(graph.nodes)}
     return shown | _graph_context(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
 
@@ -98,7 +98,7 @@ def _in_time(
     request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], rows: list[NodeExecution], chosen: UUID | None
 ) -> Context:
     """Return the timeline, with all lanes if the query asks for them."""
-    in_time = timeline.build_timeline(run, tries, rows, timezone.now())
+    in_time = timeline.build_timeline(run, tries, rows, node_admin.attempts_of_nodes(rows), timezone.now())
     if in_time is None:
         return {}
     shown = in_time.lanes if "lanes" in request.GET else in_time.choose_lanes(*filter(None, [chosen]))

@@ -20,8 +20,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
-from executions.admin.filters import presets, validation
-from executions.admin.filters.presets import VIEW
+from executions.admin import presets
+from executions.admin.filters import validation
+from executions.admin.presets import VIEW
 from executions.admin.types import Context, User
 from executions.models import SavedView
 from ledgerkit.admin.confirmation import is_confirmed

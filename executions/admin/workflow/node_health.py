@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy
 
 from executions.admin import formatting
 from executions.admin.charts import graph_chart
+from executions.admin.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 from executions.admin.filters import recent_runs
-from executions.admin.monitor.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 from executions.admin.monitor.health import COMPLETED, OF_STATUS, Count, success_percent
 from executions.admin.types import JSON, User
 from executions.models import NodeExecution

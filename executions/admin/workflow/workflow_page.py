@@ -15,11 +15,10 @@ from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from executions.admin import list_cells
+from executions.admin import graph_changes, list_cells, presets, run_stream
 from executions.admin.charts import durations, graph_chart, status_grid
-from executions.admin.filters import presets, recent_runs
+from executions.admin.filters import recent_runs
 from executions.admin.monitor import health
-from executions.admin.runs import run_stream
 from executions.admin.timeouts import query_or_none
 from executions.admin.types import Context, User
 from executions.models import ExecutionStatus, WorkflowExecution
@@ -27,7 +26,7 @@ from executions.querysets import can_see
 from workflows.models import Graph, Workflow
 from workflows.querysets import can_view_all
 
-from . import graph_changes, node_health
+from . import node_health
 
 LIMIT_MS = 2_000  # for each statement of a section
 DOTS = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED, ExecutionStatus.RUNNING)
@@ -82,9 +81,7 @@ class Sections:
     @cached_property
     def runs(self) -> list[WorkflowExecution] | None:
         """Return the newest runs, each with its `seconds`."""
-        return query_or_none(
-            "runs", lambda: durations.with_seconds(recent_runs.newest_runs(self.user, self.workflow.pk)), LIMIT_MS
-        )
+        return query_or_none("runs", lambda: recent_runs.newest_runs(self.user, self.workflow.pk), LIMIT_MS)
 
     @cached_property
     def changes(self) -> list[graph_changes.Change]:
@@ -155,7 +152,7 @@ class Sections:
         found = status_grid.grid_page(self.user, self.workflow.pk, self.request.GET, self.runs or [], number)
         # An older page of the grid has runs whose changes are not among the newest ones.
         known = graph_changes.find_changes(found.runs) if found.newer else self.changes
-        drawn = status_grid.build_grid(self.user, durations.with_seconds(found.runs), today, known)
+        drawn = status_grid.build_grid(self.user, found.runs, today, known)
         return {"page": found, "drawn": drawn}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from executions import failure_causes, log_messages, report_texts, secret_patterns
-from executions.admin.logs import ansi
+from executions.admin import ansi
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create
 from executions.secret_forms import normal

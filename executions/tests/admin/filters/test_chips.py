@@ -9,10 +9,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from executions.admin import earlier_attempts
 from executions.admin.filters import run_filters
 from executions.admin.filters.base import WORKFLOWS_OFFERED
 from executions.admin.nodes import node_admin
-from executions.admin.runs import changelist, earlier_attempts, related, saved_views
+from executions.admin.runs import changelist, related, saved_views
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.timeouts import StatementTimeout

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from executions.admin.logs import ansi, download, index, paging, presenter, querysets, views
+from executions.admin import ansi
+from executions.admin.logs import download, index, paging, presenter, querysets, views
 from executions.models import WorkflowExecution
 from executions.tests.admin.logs.test_log import MARKUP, START, address, fill, get, ids, rows, run, told
 from executions.tests.admin.test_slow import locked

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executions.admin.charts import durations, timeline
-from executions.admin.monitor.duration_percentiles import WorkflowPercentiles
+from executions.admin.duration_percentiles import WorkflowPercentiles
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 seconds = st.one_of(st.just(0.0), st.floats(0.0005, 1e8))

@@ -13,7 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from executions.admin.monitor import duration_percentiles, failures, front_page, health
+from executions.admin import duration_percentiles, failures
+from executions.admin.monitor import front_page, health
 from executions.models import WorkflowExecution
 from executions.tests.admin.test_slow import locked
 from executions.tests.cast import permissions

@@ -1,5 +1,6 @@
 """Timeline and graph as places on a page, whatever comes."""
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 from executions.admin.charts import graph_chart, timeline
 from workflows.models import Graph
 
+NO_TRIES = defaultdict[object, list[Any]](list)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 moments = st.integers(0, 100_000).map(lambda seconds: START + timedelta(seconds=seconds))
 
 
 def row(status: str, created: Any, started: Any = None, ended: Any = None, **more: Any) -> Any:
     return SimpleNamespace(
-        status=status, created_at=created, started_at=started, ended_at=ended, **{"attempt": 1, **more}
+        status=status, created_at=created, started_at=started, ended_at=ended, **{"attempt": 1, "pk": object(), **more}
     )
 
 
@@ -87,8 +89,8 @@ class TestSpans:
 
     @given(st.lists(st.tuples(moments, moments, moments), min_size=1, max_size=8), moments)
     def test_every_bar_is_inside_of_the_drawing(self, times: Any, now: datetime) -> None:
-        rows = [row("completed", *sorted(each), tries=[]) for each in times]
-        drawn = timeline.build_timeline(row("running", START, START), [], rows, max(now, at(100_000)))
+        rows = [row("completed", *sorted(each)) for each in times]
+        drawn = timeline.build_timeline(row("running", START, START), [], rows, NO_TRIES, max(now, at(100_000)))
         assert drawn is not None
         assert len(drawn.lanes) == len(rows)
         for lane in [drawn.run, *drawn.lanes]:
@@ -96,43 +98,43 @@ class TestSpans:
 
     @given(st.lists(st.tuples(moments, moments, moments), min_size=1, max_size=8))
     def test_lanes_stand_in_the_order_of_their_starts(self, times: Any) -> None:
-        rows = [row("completed", *sorted(each), tries=[]) for each in times]
-        drawn = timeline.build_timeline(row("running", START, START), [], rows, at(100_000))
+        rows = [row("completed", *sorted(each)) for each in times]
+        drawn = timeline.build_timeline(row("running", START, START), [], rows, NO_TRIES, at(100_000))
         assert drawn is not None
         starts = [lane.row.started_at for lane in drawn.lanes]
         assert starts == sorted(starts)
 
     def test_nodes_that_never_started_stand_last(self) -> None:
-        rows = [row("skipped", at(0), None, at(3), tries=[]), row("completed", at(0), at(1), at(2), tries=[])]
-        drawn = timeline.build_timeline(row("failed", at(0), at(1), at(3)), [], rows, at(3))
+        rows = [row("skipped", at(0), None, at(3)), row("completed", at(0), at(1), at(2))]
+        drawn = timeline.build_timeline(row("failed", at(0), at(1), at(3)), [], rows, NO_TRIES, at(3))
         assert drawn is not None
         assert [lane.row.status for lane in drawn.lanes] == ["completed", "skipped"]
 
     def test_a_wait_that_would_dwarf_the_run_is_left_out(self) -> None:
-        drawn = timeline.build_timeline(row("completed", at(0), at(3600), at(3610)), [], [], at(4000))
+        drawn = timeline.build_timeline(row("completed", at(0), at(3600), at(3610)), [], [], NO_TRIES, at(4000))
         assert drawn is not None
         assert drawn.scale == timeline.Scale(at(3600), at(3610))
         assert [bar.kind for bar in drawn.run.bars] == ["completed"]
 
     def test_a_run_that_took_no_time_is_drawn(self) -> None:
-        drawn = timeline.build_timeline(row("completed", at(0), at(0), at(0)), [], [], at(0))
+        drawn = timeline.build_timeline(row("completed", at(0), at(0), at(0)), [], [], NO_TRIES, at(0))
         assert drawn is not None
         assert [(bar.left, bar.width) for bar in drawn.run.bars] == [(0, timeline.THINNEST)]
 
     def test_earlier_tries_that_it_was_not_given_are_counted(self) -> None:
         tries = [row("failed", None, at(1), at(2))]
-        nodes = [row("running", at(0), at(3), attempt=5, tries=tries), row("pending", at(0), attempt=2, tries=[])]
-        drawn = timeline.build_timeline(row("running", at(0), at(0), attempt=3), tries, nodes, at(9))
+        nodes = [row("running", at(0), at(3), attempt=5), row("pending", at(0), attempt=2)]
+        drawn = timeline.build_timeline(
+            row("running", at(0), at(0), attempt=3), tries, nodes, {nodes[0].pk: tries, nodes[1].pk: []}, at(9)
+        )
         assert drawn is not None
         assert drawn.undrawn == 1 + 3 + 1
 
 
 class TestShownLanes:
     def drawn(self, statuses: list[str]) -> timeline.Timeline:
-        rows = [
-            row(status, at(place), at(place), at(place), tries=[], pk=place) for place, status in enumerate(statuses)
-        ]
-        drawn = timeline.build_timeline(row("running", at(0), at(0)), [], rows, at(9))
+        rows = [row(status, at(place), at(place), at(place), pk=place) for place, status in enumerate(statuses)]
+        drawn = timeline.build_timeline(row("running", at(0), at(0)), [], rows, NO_TRIES, at(9))
         assert drawn is not None
         return drawn
 

@@ -12,10 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions import ingest
+from executions.admin import earlier_attempts, log_rows
 from executions.admin.charts import timeline
-from executions.admin.logs import log_admin
 from executions.admin.nodes import node_admin, paging
-from executions.admin.runs import earlier_attempts
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
@@ -76,7 +75,7 @@ def test_the_document_is_small_and_shows_every_node(client: Client) -> None:
     assert html.count('<a class="box ') == NODES
     assert html.count('<a class="lane ') == timeline.LANES
     assert len(table(html)) == paging.ROWS
-    assert html.count("line no. ") == log_admin.LINES
+    assert html.count("line no. ") == log_rows.LINES
 
 
 def test_it_takes_the_statements_of_a_small_run(client: Client) -> None:

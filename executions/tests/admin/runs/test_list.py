@@ -9,10 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from executions.admin.filters import presets
+from executions.admin import duration_percentiles, presets
+from executions.admin.duration_percentiles import WorkflowPercentiles
 from executions.admin.list_cells import Bar, format_ago
-from executions.admin.monitor import duration_percentiles
-from executions.admin.monitor.duration_percentiles import WorkflowPercentiles
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only, plan, uses

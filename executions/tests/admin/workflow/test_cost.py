@@ -8,9 +8,10 @@ from django.db import connection
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
+from executions.admin import graph_changes
 from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
-from executions.admin.workflow import graph_changes, node_health, workflow_page
+from executions.admin.workflow import node_health, workflow_page
 from executions.models import WorkflowExecution
 from executions.tests.admin.test_slow import locked
 from executions.tests.admin.workflow.test_workflow import address, reported, section

@@ -10,9 +10,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from executions.admin import graph_changes
 from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
-from executions.admin.workflow import graph_changes, node_health
+from executions.admin.workflow import node_health
 from executions.models import WorkflowExecution
 from executions.tests.admin.monitor.test_monitor import count, ended
 from executions.tests.cast import permissions

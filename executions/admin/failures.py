@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 
 from executions import failure_causes
 from executions.admin import formatting, list_cells
-from executions.admin.filters import presets
-from executions.admin.logs import ansi
 from executions.admin.types import User
 from executions.models import NodeExecution, WorkflowExecution
 from executions.report_texts import LONGEST_LINE
+
+from . import ansi, presets
 
 PERIOD = timedelta(days=1)
 MAX_FAILURES = 1_000  # newest failures of the period that are grouped

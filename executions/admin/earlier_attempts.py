@@ -18,16 +18,10 @@ def newest_attempts(attempts: Any, traceback: int = formatting.TRACEBACK) -> lis
         columns["traceback"] = formatting.last_characters("error_traceback", traceback)
         names.append("node_execution")
     found = attempts.only(*names).annotate(**columns).order_by("-id")[:SHOWN]
-    return [with_duration(attempt) for attempt in sorted(found, key=lambda attempt: attempt.number)]
+    return sorted(found, key=lambda attempt: attempt.number)
 
 
 def attempt_times(attempts: Any) -> list[Attempt]:
     """Return the last attempts with only times and status, in their order."""
     found = attempts.only("number", "status", "started_at", "ended_at", "node_execution").order_by("-id")[:DRAWN]
     return sorted(found, key=lambda attempt: attempt.number)
-
-
-def with_duration(row: Any) -> Any:
-    """Set the duration on the row for templates, which cannot call formatting.duration_text(); return the row."""
-    row.shown_duration = formatting.duration_text(row)
-    return row

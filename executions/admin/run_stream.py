@@ -2,10 +2,7 @@
 lines for the table of the run's page, else for the log page."""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
@@ -16,8 +13,8 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from executions.admin import log_rows
 from executions.admin.charts.graph_chart import SHAPES
-from executions.admin.logs import log_admin
 from executions.admin.types import JSON
 from executions.live import stream
 from executions.live.cursor import BadCursor, Cursor
@@ -32,7 +29,7 @@ from ledgerkit import visible_text
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
 BEATS = 2  # seconds of silence after which the page gets a heartbeat
 # Lines of a step: the page of a run shows only the newest ones.
-MOST = {PARTIALS["rows"]: log_admin.LINES}
+MOST = {PARTIALS["rows"]: log_rows.LINES}
 
 
 def current_cursor(run: WorkflowExecution) -> str:
@@ -133,56 +130,11 @@ def as_html(key: Key, step: Step) -> bytes:
 def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     """Return the HTML of the lines as JSON. Of `count` lines, the first `left_out` have no HTML."""
     left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
-    rows = _rows([json.loads(line.text) for line in step.lines[left_out:]], with_nodes=with_nodes)
-    told = {
-        "html": visible_text.show_on_page(
-            render_to_string(partial_name, {"lines": log_admin.add_level_labels(rows), "run": step.of})
-        ),
-        "count": len(step.lines),
-        "left_out": left_out,
-        "last": rows[-1].id,
-    }
-    return stream.as_json(told)
-
-
-@dataclass(slots=True)
-class Row:
-    """A log line for the template. Building a model instance would take as long as rendering the HTML."""
-
-    pk: UUID
-    level: str
-    timestamp: datetime
-    text: str
-    has_data: bool
-    is_cut: bool
-    node_execution_id: UUID | None
-    node_execution: NodeExecution | None
-    word: str = ""
-
-    @property
-    def id(self) -> UUID:
-        return self.pk
-
-
-def _rows(lines: list[dict[str, Any]], *, with_nodes: bool) -> list[Row]:
-    """Return rows of log lines as the API prints them."""
-    executed = NodeExecution.objects.only("node_name")
-    found = executed.in_bulk({line["node_execution"] for line in lines} - {None} if with_nodes else ())
-    nodes = {str(pk): node for pk, node in found.items()}
-    return [_row(line, nodes.get(line["node_execution"])) for line in lines]
-
-
-def _row(line: JSON, node: NodeExecution | None) -> Row:
-    return Row(
-        pk=UUID(line["id"]),
-        level=line["level"],
-        timestamp=datetime.fromisoformat(line["timestamp"]),
-        text=line["message"][: log_admin.MESSAGE + 1],  # one more character marks a longer message
-        has_data=line["data"] is not None,
-        is_cut=line["is_cut"],
-        node_execution_id=node.pk if node else None,
-        node_execution=node,
-    )
+    lines = [json.loads(line.text) for line in step.lines[left_out:]]
+    rows = log_rows.rows_from_json(lines, shows_nodes=with_nodes)
+    html = render_to_string(partial_name, {"lines": rows, "run": step.of})
+    shown = {"html": visible_text.show_on_page(html), "count": len(step.lines), "left_out": left_out}
+    return stream.as_json(shown | {"last": rows[-1].pk})
 
 
 def _state(row: WorkflowExecution | NodeExecution) -> JSON:

@@ -1,0 +1,89 @@
+"""Newest lines of a log, as rows of the table on the page of a run or node execution, and of its stream."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from executions.admin import formatting
+from executions.admin.types import JSON
+from executions.models import NodeExecution
+from executions.states import LogLevel
+
+LINES = 100  # in the table
+MESSAGE = 4_000
+COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node_name")
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A log line. `node_execution` is None also where the user may not see it. Read from JSON it is not made a model's,
+    which would take as long as to render it."""
+
+    pk: UUID
+    level: str
+    label: str  # of the level
+    timestamp: datetime
+    text: str
+    has_data: bool
+    is_cut: bool
+    node_execution: NodeExecution | None
+
+    @property
+    def node_execution_id(self) -> UUID | None:
+        return self.node_execution.pk if self.node_execution else None
+
+
+def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogRow]:
+    """Return the newest LINES of `lines`, oldest first."""
+    rows = lines.select_related("node_execution").only(*COLUMNS)
+    shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
+    return present_lines(rows.annotate(**shown).newest(LINES), shows_nodes=shows_nodes)
+
+
+def present_lines(lines: Iterable[Any], *, shows_nodes: bool) -> list[LogRow]:
+    """Return a row for each line, which has the annotations `text` and `has_data`."""
+    labels = _level_labels()
+    return [
+        LogRow(
+            pk=line.pk,
+            level=line.level,
+            label=labels[line.level],
+            timestamp=line.timestamp,
+            text=line.text,
+            has_data=line.has_data,
+            is_cut=line.is_cut,
+            node_execution=line.node_execution if shows_nodes else None,
+        )
+        for line in lines
+    ]
+
+
+def rows_from_json(lines: list[JSON], *, shows_nodes: bool) -> list[LogRow]:
+    """Return rows of log lines as the API prints them."""
+    executed = NodeExecution.objects.only("node_name", "node")
+    found = executed.in_bulk({line["node_execution"] for line in lines} - {None} if shows_nodes else ())
+    nodes = {str(pk): node for pk, node in found.items()}
+    labels = _level_labels()
+    return [_row_from_json(line, labels, nodes.get(line["node_execution"])) for line in lines]
+
+
+def _row_from_json(line: JSON, labels: dict[str, str], node: NodeExecution | None) -> LogRow:
+    return LogRow(
+        pk=UUID(line["id"]),
+        level=line["level"],
+        label=labels[line["level"]],
+        timestamp=datetime.fromisoformat(line["timestamp"]),
+        text=line["message"][: MESSAGE + 1],  # one more character marks a longer message
+        has_data=line["data"] is not None,
+        is_cut=line["is_cut"],
+        node_execution=node,
+    )
+
+
+def _level_labels() -> dict[str, str]:
+    """Translate each level once instead of once a line."""
+    return {level: str(label) for level, label in LogLevel.choices}
