@@ -84,6 +84,7 @@ def confirmation_page(
         "action_checkbox_name": ACTION_CHECKBOX_NAME,
         "back": request.get_full_path(),
         "opts": model_admin.opts,
+        "media": model_admin.media,
     }
     everywhere = model_admin.admin_site.each_context(request)
     return TemplateResponse(request, "admin/confirm_action.html", everywhere | context | fields)

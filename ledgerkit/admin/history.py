@@ -36,6 +36,6 @@ class ChangesMixin(StrictAdmin):
         if not self.has_view_or_change_permission(request, subject):
             raise PermissionDenied
         title = gettext("Changes of %(name)s") % {"name": subject}
-        context = {"title": title, "object": subject, "opts": self.opts} | _readers[0](subject)
+        context = {"title": title, "object": subject, "opts": self.opts, "media": self.media} | _readers[0](subject)
         context = self.admin_site.each_context(request) | context | (extra_context or {})
         return TemplateResponse(request, "admin/changes/history.html", context)

@@ -164,7 +164,7 @@ class StrictAdmin(SelectedAdmin):
     show_facets = admin.ShowFacets.NEVER
 
     class Media:
-        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("ledgerkit/lists.css",)}
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("ledgerkit/admin.css",)}
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return StrictChangeList

@@ -4,6 +4,7 @@ Called with a token and the code of docs/install.md that records a run."""
 
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402  # after django.setup()
 from django.contrib.auth.models import Group  # noqa: E402  # after django.setup()
+from django.contrib.staticfiles import finders  # noqa: E402  # after django.setup()
 from django.test import Client  # noqa: E402  # after django.setup()
 from django.test.utils import setup_test_environment  # noqa: E402  # after django.setup()
 from django.urls import reverse  # noqa: E402  # after django.setup()
@@ -102,6 +104,18 @@ def open_pages(user: Any) -> None:
     for address in addresses(index.context["available_apps"]):
         response = client.get(address)
         assert response.status_code == 200, f"{user}: {address}: {response.status_code}"
+        check_assets(address, response.text)
+
+
+def check_assets(address: str, page: str) -> None:
+    """Check that every file that a page names is there, and that pages of the apps look as in the project."""
+    missing = [name for name in re.findall(r'="/static/([^"]+)"', page) if not finders.find(name)]
+    assert not missing, f"{address}: {missing}"
+    if re.search("/admin/(executions|workflows|tokens)/[a-z]+/", address):
+        assert "ledgerkit/admin.css" in page, address
+        assert 'form="act-form"' not in page or 'id="act-form"' in page, address
+        assert '<td class="field-' not in page or "/workflowexecution/" in address, f"{address}: no labels for a phone"
+        assert '<select name="action"' not in page, address
 
 
 def addresses(apps: list[dict[str, Any]]) -> Iterator[str]:
@@ -117,6 +131,7 @@ def pages_of_runs() -> Iterator[str]:
     run = WorkflowExecution.objects.get(status="failed")
     yield reverse("admin:executions_monitor")
     yield reverse("admin:workflows_workflow_page", args=[run.workflow_id])
+    yield reverse("admin:workflows_workflow_history", args=[run.workflow_id])
     yield reverse("admin:executions_workflowexecution_change", args=[run.pk])
     yield reverse("admin:executions_logs", args=[run.pk])
 

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -68,9 +68,6 @@ class DefinitionChangeAdmin(StrictAdmin):
     search_help_text = _("A name, a user, or the id of a workflow or token")
     list_per_page = 50
     ordering = ("-happened_at", "-id")
-
-    class Media:
-        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return ChangesList

@@ -39,7 +39,7 @@ class RunNodeRow:
 
 
 def nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecution]:
-    """Return the node executions of a run in their order, with the annotations `name` and `error`; at most SHOWN + 1."""
+    """Return the node executions of a run in their order, annotated with `name` and `error`; at most SHOWN + 1."""
     rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node_name")])
     rows = rows.annotate(name=F("node_name"), error=formatting.first_characters("error_message", formatting.LINE))
     return list(rows.order_by("execution_order", "id")[: SHOWN + 1])

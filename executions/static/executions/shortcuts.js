@@ -1,7 +1,7 @@
 /* Keyboard shortcuts of a page. `bind(key, label, handler)` registers a single key; "?" lists all of the page's. Labels are
    translated by the template: `label` names a data attribute of _shortcuts.html, or is the text itself. Shortcuts are
    ignored while somebody types, none of the browser's own combinations is used, and they can be turned off in the list
-   (WCAG 2.1.4). */
+   (WCAG 2.1.4): a page without the list has none. */
 
 const OFF = "pastetrader.keys";
 const TYPED_INTO = 'textarea, select, [contenteditable]:not([contenteditable="false"]), input:not([type="checkbox"], [type="radio"], [type="button"], [type="submit"], [type="reset"])';
@@ -33,7 +33,7 @@ function isOurs(event) {
 }
 
 document.addEventListener("keydown", (event) => {
-    const binding = isOn() && isOurs(event) && bound.get(keyOf(event));
+    const binding = dialog && isOn() && isOurs(event) && bound.get(keyOf(event));
     if (!binding?.handler) return;
     event.preventDefault();
     binding.handler(event);
