@@ -32,7 +32,7 @@ def duration_text(row: Any) -> str:
 def elapsed_seconds(row: Any) -> float | None:
     """Return the seconds from start to end, or to now if running; None if it never started."""
     if row.started_at is not None and row.status == "running":
-        return float((timezone.now() - row.started_at).total_seconds())
+        return max(0.0, float((timezone.now() - row.started_at).total_seconds()))  # clocks may differ
     return row.duration_seconds  # type: ignore[no-any-return]  # of any row that has times
 
 

@@ -66,16 +66,9 @@ def duration_cells(runs: Collection[WorkflowExecution]) -> dict[UUID, DurationCe
 
 
 def _duration_cell(run: WorkflowExecution, usual: WorkflowPercentiles | None) -> DurationCell:
-    if (seconds := elapsed_seconds(run)) is None:
+    if (seconds := formatting.elapsed_seconds(run)) is None:
         return DurationCell("–", None)
     return DurationCell(formatting.format_duration(seconds), Bar(seconds, usual) if usual else None)
-
-
-def elapsed_seconds(run: WorkflowExecution) -> float | None:
-    """Return the run's seconds, until now if it is running; None if it has not started."""
-    if run.duration_seconds is None and run.started_at and run.status == "running":
-        return max(0.0, (timezone.now() - run.started_at).total_seconds())
-    return run.duration_seconds
 
 
 def format_ago(moment: datetime) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -40,6 +40,8 @@ class ListRow:
 class KeysetChangeList(StrictChangeList):
     """Change list ordered by the model admin's `keyset`: a time and the id, or the id alone (UUIDv7 sorts by time)."""
 
+    model_admin: "ReadOnlyAdmin"  # django-stubs types it as any ModelAdmin
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Model]:
         for name in (OLDER, NEWER):  # links to another filter start at its newest row
             self.params.pop(name, None)
@@ -53,15 +55,7 @@ class KeysetChangeList(StrictChangeList):
         return super().get_query_string(new_params, [FIND, *(remove or ())])
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Model]) -> list[str | Combinable]:
-        return [*keyset.reverse(self.keyset)]
-
-    @property
-    def ledger_admin(self) -> "ReadOnlyAdmin":
-        return cast("ReadOnlyAdmin", self.model_admin)  # django-stubs types it as a plain ModelAdmin
-
-    @property
-    def keyset(self) -> tuple[str, ...]:
-        return self.ledger_admin.keyset
+        return [*keyset.reverse(self.model_admin.keyset)]
 
     def get_results(self, request: HttpRequest) -> None:
         self.older_link, self.newer_link = "", ""
@@ -82,12 +76,12 @@ class KeysetChangeList(StrictChangeList):
         # Django's preserved filters: the page of a row leads back to this list.
         query = f"?{self.preserved_filters}" if self.preserved_filters else ""
         has_checkboxes = "action_checkbox" in self.list_display
-        cells = self.ledger_admin.present_rows(request, self.result_list)
+        cells = self.model_admin.present_rows(request, self.result_list)
         return [
             ListRow(
                 each,
                 reverse(page, args=[row.pk]) + query,
-                self.ledger_admin.action_checkbox(row) if has_checkboxes else "",
+                self.model_admin.action_checkbox(row) if has_checkboxes else "",
             )
             for row, each in zip(self.result_list, cells, strict=True)
         ]
@@ -95,9 +89,9 @@ class KeysetChangeList(StrictChangeList):
     @cached_property
     def labels(self) -> dict[str, str]:
         """Return the columns' titles in the language of the request."""
-        return {name: capfirst(str(title)) for name, title in self.ledger_admin.headers.items()}
+        return {name: capfirst(str(title)) for name, title in self.model_admin.headers.items()}
 
-    @property
+    @cached_property
     def row_template(self) -> str:
         return f"admin/{self.opts.app_label}/{self.opts.model_name}/_row.html"
 
@@ -113,8 +107,8 @@ class KeysetChangeList(StrictChangeList):
     def _older_than(self, place: str | None) -> list[Model]:
         rows = self.queryset
         if place is not None:
-            rows = rows.filter(keyset.before(self.keyset, self._parse_key(place)))
-        found = self._first(rows, keyset.reverse(self.keyset))
+            rows = rows.filter(keyset.before(self.model_admin.keyset, self._parse_key(place)))
+        found = self._first(rows, keyset.reverse(self.model_admin.keyset))
         shown = found[: self.list_per_page]
         if place is not None and shown:
             self.newer_link = self.get_query_string({NEWER: self._format_key(shown[0])})
@@ -123,8 +117,8 @@ class KeysetChangeList(StrictChangeList):
         return shown
 
     def _newer_than(self, place: str) -> list[Model]:
-        rows = self.queryset.filter(keyset.after(self.keyset, self._parse_key(place)))
-        found = self._first(rows.order_by(*self.keyset), self.keyset)
+        rows = self.queryset.filter(keyset.after(self.model_admin.keyset, self._parse_key(place)))
+        found = self._first(rows.order_by(*self.model_admin.keyset), self.model_admin.keyset)
         if len(found) <= self.list_per_page:
             return self._older_than(None)
         shown = found[: self.list_per_page][::-1]
@@ -144,15 +138,15 @@ class KeysetChangeList(StrictChangeList):
         """Return the ids of the first rows of all `runs`, in the order of `rows`."""
         firsts = keyset.first_of_each(runs, rows, "workflow_execution", order, count)
         # Sorted here: given ORDER BY ... LIMIT, PostgreSQL may scan the whole table in the list's order.
-        keys = rows.model._default_manager.filter(pk__in=firsts).order_by().values_list(*self.keyset)
+        keys = rows.model._default_manager.filter(pk__in=firsts).order_by().values_list(*self.model_admin.keyset)
         return [key[-1] for key in sorted(keys, reverse=order[0].startswith("-"))[:count]]
 
     def _format_key(self, row: Model) -> str:
-        return SEPARATOR.join(keyset.encode(keyset.key_of(self.keyset, row)))
+        return SEPARATOR.join(keyset.encode(keyset.key_of(self.model_admin.keyset, row)))
 
     def _parse_key(self, place: str) -> Key:
         """Parse a key. Raises IncorrectLookupParameters, also for a time outside PostgreSQL's range."""
         try:
-            return keyset.decode(self.queryset, self.keyset, place.split(SEPARATOR))
+            return keyset.decode(self.queryset, self.model_admin.keyset, place.split(SEPARATOR))
         except ValueError:
             raise IncorrectLookupParameters from None

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from django.utils import timezone
 
-from executions.admin import list_cells
+from executions.admin import formatting
 from executions.admin.duration_percentiles import WorkflowPercentiles
 from executions.admin.graph_changes import Change
 from executions.states import ExecutionStatus
@@ -129,7 +129,7 @@ class Chart:
 
 def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles | None) -> Chart | None:
     """Build the chart of `runs`, newest first, and of the changes among them. Return None if no run has started."""
-    measured = [(run, list_cells.elapsed_seconds(run)) for run in reversed(runs) if run.started_at is not None]
+    measured = [(run, formatting.elapsed_seconds(run)) for run in reversed(runs) if run.started_at is not None]
     seconds = {run.pk: elapsed for run, elapsed in measured if elapsed is not None}
     started = [run for run, _elapsed in measured if run.pk in seconds]
     axis = build_axis(started)
@@ -144,7 +144,7 @@ def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles
 def build_axis(runs: Iterable[Any]) -> Axis | None:
     """Build the axis from the runs that have ended, so that one that has been running for days does not flatten the
     others."""
-    measured = [(run, list_cells.elapsed_seconds(run)) for run in runs]
+    measured = [(run, formatting.elapsed_seconds(run)) for run in runs]
     known = [(run, seconds) for run, seconds in measured if seconds is not None]
     ended = [seconds for run, seconds in known if run.status != ExecutionStatus.RUNNING]
     found = ended or [seconds for _run, seconds in known]

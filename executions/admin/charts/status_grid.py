@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from executions.admin import formatting, list_cells
+from executions.admin import formatting
 from executions.admin.filters import recent_runs
 from executions.admin.filters.recent_runs import ORDER
 from executions.admin.graph_changes import Change, get_graphs
@@ -168,7 +168,7 @@ def _columns(runs: list[Any], found: list[Change]) -> list[Column]:
     changed = {change.run.pk: change for change in found}
     axis = durations.build_axis(runs)
     return [
-        Column(run, _height(axis, list_cells.elapsed_seconds(run)), changed.get(run.pk), _run_label(run))
+        Column(run, _height(axis, formatting.elapsed_seconds(run)), changed.get(run.pk), _run_label(run))
         for run in reversed(runs)
     ]
 
