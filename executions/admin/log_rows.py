@@ -1,7 +1,7 @@
-"""Newest lines of a log, as rows of the table on the page of a run or node execution, and of its stream."""
+"""Lines of a log, ready to render: for the log page, for the newest lines on other pages, and for streams."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from executions.admin.types import JSON
 from executions.models import NodeExecution
 from executions.states import LogLevel
 
-LINES = 100  # in the table
+LINES = 100  # on the page of a run or node execution
 MESSAGE = 4_000
 COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node_name")
 
@@ -31,6 +31,8 @@ class LogRow:
     has_data: bool
     is_cut: bool
     node_execution: NodeExecution | None
+    place: int | None = None  # in the log, counted from 0
+    skipped: int = 0  # lines left out before it
 
     @property
     def node_execution_id(self) -> UUID | None:
@@ -44,7 +46,7 @@ def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogRow]:
     return present_lines(rows.annotate(**shown).newest(LINES), shows_nodes=shows_nodes)
 
 
-def present_lines(lines: Iterable[Any], *, shows_nodes: bool) -> list[LogRow]:
+def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[LogRow]:
     """Return a row for each line, which has the annotations `text` and `has_data`."""
     labels = _level_labels()
     return [
@@ -60,6 +62,11 @@ def present_lines(lines: Iterable[Any], *, shows_nodes: bool) -> list[LogRow]:
         )
         for line in lines
     ]
+
+
+def without_nodes(rows: Iterable[LogRow]) -> list[LogRow]:
+    """Return the rows as a user sees them who may not see node executions."""
+    return [replace(row, node_execution=None) for row in rows]
 
 
 def rows_from_json(lines: list[JSON], *, shows_nodes: bool) -> list[LogRow]:

@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from executions.admin import ansi, formatting, list_cells
+from executions.admin.log_rows import LogRow
 from executions.admin.types import JSON
-from executions.models import ExecutionLog, WorkflowExecution
-from executions.states import LogLevel
+from executions.models import WorkflowExecution
 from ledgerkit import time_zones
 
 from .query import LogQuery
@@ -59,21 +59,20 @@ class _LinePresenter:
     log_query: LogQuery
     at: UUID | None
     page: str  # of the run
-    labels: dict[str, str]  # of the levels
 
-    def line(self, line: ExecutionLog, before: datetime | None) -> LineRow:
+    def line(self, line: LogRow, before: datetime | None) -> LineRow:
         return LineRow(
             pk=(pk := str(line.pk)),
             moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
             shown_time=format_time(line.timestamp, self.run, self.log_query.time, self._zone),
             level=line.level,
-            label=self.labels[line.level],
+            label=line.label,
             is_cut=line.is_cut,
-            has_data=line.has_data if hasattr(line, "has_data") else line.data is not None,
+            has_data=line.has_data,
             is_asked_for=line.pk == self.at,
             later=_format_pause(line.timestamp, before),
-            skipped=getattr(line, "skipped", 0),
-            place=getattr(line, "place", None),
+            skipped=line.skipped,
+            place=line.place,
             link=f"{self._at}{pk}",
             **self._node(line),
             **self._message(line),
@@ -88,16 +87,15 @@ class _LinePresenter:
     def _zone(self) -> tzinfo:
         return timezone.get_current_timezone()
 
-    def _node(self, line: Any) -> dict[str, Any]:
-        if not line.node_execution_id:
+    def _node(self, line: LogRow) -> dict[str, Any]:
+        if (node := line.node_execution) is None:
             return {"node": "", "node_link": "", "shade": 0}
-        node = line.node_execution
         # The shade follows from the id of the node, so that it is the same in every run.
-        link = f"{self.page}?node={line.node_execution_id}#node"
+        link = f"{self.page}?node={node.pk}#node"
         return {"node": node.node_name, "node_link": link, "shade": node.node_id.int % SHADES}
 
-    def _message(self, line: ExecutionLog) -> JSON:
-        text = _message_text(line)
+    def _message(self, line: LogRow) -> JSON:
+        text = _with_line_ends(line.text)
         shown = text[:MESSAGE].rstrip("\n")
         html = ansi.to_html(shown, self.log_query.q)
         return {
@@ -109,25 +107,22 @@ class _LinePresenter:
 
 
 def present(
-    lines: Iterable[Any],
+    lines: Iterable[LogRow],
     run: WorkflowExecution,
     log_query: LogQuery | None = None,
     before: datetime | None = None,
     at: UUID | None = None,
 ) -> Iterator[LineRow]:
     """Yield a LineRow for each line. `before` is the time of the preceding line, `at` the id of the requested line."""
-    labels = {level: str(label) for level, label in LogLevel.choices}
     page = reverse("admin:executions_workflowexecution_change", args=[run.pk])
-    presenter = _LinePresenter(run, log_query or LogQuery(), at, page, labels)
+    presenter = _LinePresenter(run, log_query or LogQuery(), at, page)
     for line in lines:
         yield presenter.line(line, before)
         before = line.timestamp
 
 
-def _message_text(line: ExecutionLog) -> str:
-    """Return at most MESSAGE + 1 characters of the message, from the annotation `text` if the query cut it already. A
-    carriage return counts as a line end, so that text which a terminal would overwrite stays visible."""
-    text: str = line.text if hasattr(line, "text") else line.message[: MESSAGE + 1]
+def _with_line_ends(text: str) -> str:
+    """Replace carriage returns by line ends, so that text which a terminal would overwrite stays visible."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 

@@ -1,16 +1,16 @@
 """Keyset queries on log lines: a window starts after the key (time, id) of a line, without an OFFSET."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, Window
 from django.db.models.functions import RowNumber
 
 from executions.admin import formatting
+from executions.admin.log_rows import LogRow, present_lines
 from executions.admin.types import Lines
-from executions.models import ExecutionLog
 from ledgerkit.db import keyset
 
 MESSAGE = 4_000  # characters of a message that are shown at first
@@ -41,23 +41,23 @@ def lines_from(lines: Lines, key: Key) -> Lines:
     return lines.filter(keyset.after(ORDER, key, inclusive=True))
 
 
-def first_lines(lines: Lines, number: int) -> list[ExecutionLog]:
-    return list(_select_columns(lines).order_by(*ORDER)[:number])
+def first_lines(lines: Lines, number: int) -> list[LogRow]:
+    return present_lines(_select_columns(lines).order_by(*ORDER)[:number])
 
 
-def last_lines(lines: Lines, number: int) -> list[ExecutionLog]:
+def last_lines(lines: Lines, number: int) -> list[LogRow]:
     """Return the last `number` lines, oldest first."""
-    return list(_select_columns(lines).order_by("-timestamp", "-id")[:number])[::-1]
+    return present_lines(_select_columns(lines).order_by("-timestamp", "-id")[:number])[::-1]
 
 
-def time_before(lines: Lines, line: ExecutionLog) -> datetime | None:
+def time_before(lines: Lines, line: LogRow) -> datetime | None:
     """Return the time of the line before `line`, from which the page computes the pause."""
     earlier = lines_before(lines, (line.timestamp, line.pk)).order_by("-timestamp", "-id")
     found: datetime | None = earlier.values_list("timestamp", flat=True).first()
     return found
 
 
-def lines_at(lines: Lines, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[ExecutionLog]:
+def lines_at(lines: Lines, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[LogRow]:
     """Return the lines at these positions, each with its `place`. Counts from the line `mark` at position `base`, or
     from the first line, so that only the lines in between are read."""
     counted = (lines_from(lines, mark) if mark else lines).order_by().annotate(number=PLACE)
@@ -70,7 +70,7 @@ def lines_at(lines: Lines, ranges: list[Range], mark: Key | None = None, base: i
         pk: base + number - 1 for pk, number in counted.filter(wanted, number__lte=stop).values_list("pk", "number")
     }
     rows = _select_columns(lines.filter(pk__in=found)).order_by(*ORDER)
-    return [_with_position(row, found[row.pk]) for row in rows]
+    return [replace(row, place=found[row.pk]) for row in present_lines(rows)]
 
 
 def ranges_around(places: Iterable[int], number: int, count: int) -> list[Range]:
@@ -85,18 +85,15 @@ def ranges_around(places: Iterable[int], number: int, count: int) -> list[Range]
     return ranges
 
 
-def with_skipped(lines: list[Any], after: int = -1) -> list[Any]:
-    """Set `skipped` on each line, the number of lines left out before it, counted from position `after`."""
-    for line in lines:
-        line.skipped, after = line.place - after - 1, line.place
-    return lines
+def with_skipped(rows: list[LogRow], after: int = -1) -> list[LogRow]:
+    """Return rows of lines_at() with the number of lines left out before each, counted from position `after`."""
+    places = [row.place or 0 for row in rows]
+    return [
+        replace(row, skipped=place - before - 1)
+        for row, place, before in zip(rows, places, [after, *places[:-1]], strict=True)
+    ]
 
 
 def _select_columns(lines: Lines) -> Lines:
     rows = lines.select_related("node_execution").only(*COLUMNS)
     return rows.annotate(text=formatting.first_characters("message", MESSAGE + 1), has_data=Q(data__isnull=False))
-
-
-def _with_position(line: Any, place: int) -> Any:
-    line.place = place
-    return line

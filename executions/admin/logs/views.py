@@ -12,11 +12,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import run_stream
+from executions.admin import log_rows, run_stream
 from executions.admin.base import ReadOnlyAdmin
+from executions.admin.log_rows import LogRow
 from executions.admin.nodes import node_admin
 from executions.admin.types import Context, Lines
-from executions.models import ExecutionLog, LogLevel, WorkflowExecution
+from executions.models import LogLevel, WorkflowExecution
 from executions.querysets import can_see, can_see_nodes_and_logs
 from executions.states import ACTIVE
 from ledgerkit.db.timeouts import StatementTimeout, no_sort, statement_timeout
@@ -62,12 +63,11 @@ class LogRequest:
         key = querysets.key_of(self.every_line, self.log_query.start) if self.log_query.start else None
         return querysets.lines_from(self.lines, key) if key else self.lines
 
-    def lines_context(self, lines: list[ExecutionLog], at: UUID | None = None) -> Context:
+    def lines_context(self, lines: list[LogRow], at: UUID | None = None) -> Context:
         """Return the context of _lines.html."""
-        before = querysets.time_before(self.view, lines[0]) if lines and not hasattr(lines[0], "place") else None
+        before = querysets.time_before(self.view, lines[0]) if lines and lines[0].place is None else None
         if not can_see_nodes_and_logs(self.request.user, self.run)[0]:
-            for line in lines:
-                line.node_execution = None
+            lines = log_rows.without_nodes(lines)
         return {"lines": lines, "run": self.run, "log_query": self.log_query, "before": before, "at": at}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from executions.admin import ansi
+from executions.admin import ansi, log_rows
 from executions.admin.logs import download, index, paging, presenter, querysets, views
 from executions.models import WorkflowExecution
 from executions.tests.admin.logs.test_log import MARKUP, START, address, fill, get, ids, rows, run, told
@@ -86,13 +86,14 @@ class TestHowALineIsShown:
         assert html.count("log-later") == 1
         assert "13 min 46 s later" in html
 
-    def test_a_line_as_it_was_stored_is_shown_as_a_window_shows_it(self, run: Any, workflow: Any) -> None:
-        """The stream has whole rows, with nothing annotated."""
+    def test_a_line_as_it_was_stored_is_shown_as_a_window_shows_it(self, run: Any, workflow: Any, staff: Any) -> None:
+        """The stream has the JSON of the API."""
         node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="rank"))
         ExecutionLogFactory(workflow_execution=run, node_execution=node, data={"a": 1}, message="a\nb" + "x" * 9_000)
         shown = paging.first_page(QueryDict(""), run.logs.all(), run.logs.all(), None).lines
-        whole = list(run.logs.select_related("node_execution__node"))
-        assert list(presenter.present(shown, run)) == list(presenter.present(whole, run))
+        found = client_of(staff).get(f"/api/v1/executions/{run.pk}/logs/").json()["results"]
+        streamed = log_rows.rows_from_json(found, shows_nodes=True)
+        assert list(presenter.present(shown, run)) == list(presenter.present(streamed, run))
 
 
 class TestDownload:
