@@ -228,7 +228,7 @@ def test_a_runs_page_shows_its_history_in_one_query(
     assert len(history.newest_entries(run, staff)[0]) == 5
     with django_assert_max_num_queries(1):
         entries, more = history.newest_entries(run, staff)
-        assert [str(entry.node_execution and entry.node_execution.node_name) for entry in entries]
+        assert [str(row.entry.node_execution and row.entry.node_execution.node_name) for row in entries]
     assert not more
 
 
@@ -241,7 +241,7 @@ def test_what_was_done_to_the_run_is_shown_however_many_nodes_were_settled_by_it
     run.cancel()
     entries, more = history.newest_entries(run, staff)
     assert more
-    assert [entry.act for entry in entries if entry.node_execution_id is None] == ["create", "start", "cancel"]
+    assert [row.entry.act for row in entries if row.entry.node_execution_id is None] == ["create", "start", "cancel"]
     assert len(entries) == history.SHOWN + 3
     client.force_login(staff)
     html = client.get(f"/admin/executions/workflowexecution/{run.pk}/change/").content.decode()

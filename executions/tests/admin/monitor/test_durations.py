@@ -19,7 +19,15 @@ moments = st.integers(0, 300_000_000).map(lambda after: START + timedelta(second
 
 def run(took: float | None, after: float = 0, status: str = "completed") -> Any:
     start = START + timedelta(seconds=after)
-    return SimpleNamespace(seconds=took, started_at=None if took is None else start, created_at=start, status=status)
+    if is_running := status == "running":
+        start = timezone.now() - timedelta(seconds=took or 0)
+    return SimpleNamespace(
+        pk=object(),
+        duration_seconds=None if is_running else took,
+        started_at=None if took is None else start,
+        created_at=start,
+        status=status,
+    )
 
 
 class TestAxis:
