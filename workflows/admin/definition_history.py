@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.contrib import admin
@@ -11,7 +11,6 @@ from django.contrib.auth import get_user_model
 from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.template.loader import render_to_string
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -54,15 +53,12 @@ class ChangesList(StrictChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Look the names up for all rows of the page at once."""
         super().get_results(request)
-        names = Names(self.result_list)
-        for row in self.result_list:
-            row.names = names
+        self.changes = present_changes(self.result_list)
 
 
 @admin.register(DefinitionChange)
 class DefinitionChangeAdmin(StrictAdmin):
-    list_display = ("time", "subject_name", "what", "who", "why")
-    list_display_links = None
+    list_display_links = None  # no row has a page; one template renders the table
     list_filter = (KindFilter,)
     search_fields = ("subject_name", "username")
     search_help_text = _("A name, a user, or the id of a workflow or token")
@@ -87,22 +83,6 @@ class DefinitionChangeAdmin(StrictAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
-
-    @admin.display(description=_("time"))
-    def time(self, row: DefinitionChange) -> str:
-        return render_to_string("admin/changes/_time.html", {"change": row})
-
-    @admin.display(description=_("what"))
-    def what(self, row: Any) -> str:
-        return render_to_string("admin/changes/_what.html", {"change": ChangeView(row, row.names)})
-
-    @admin.display(description=_("who"))
-    def who(self, row: DefinitionChange) -> str:
-        return render_to_string("admin/changes/_who.html", {"change": row})
-
-    @admin.display(description=_("reason"))
-    def why(self, row: DefinitionChange) -> str:
-        return row.reason or "–"
 
 
 class Names:
@@ -149,13 +129,17 @@ class ChangeView:
                 yield REFERENCES[field].title, [self.names.of(field, value) for value in values]
 
 
+def present_changes(rows: Sequence[DefinitionChange]) -> list[ChangeView]:
+    names = Names(rows)
+    return [ChangeView(row, names) for row in rows]
+
+
 @register_history
 def read_newest(subject: models.Model) -> dict[str, object]:
     """Return the newest changes of a workflow or token, as admin/changes/history.html shows them."""
     newest = list(DefinitionChange.of(subject)[: SHOWN + 1])
-    names = Names(newest)
     return {
-        "changes": [ChangeView(row, names) for row in newest[:SHOWN]],
+        "changes": present_changes(newest[:SHOWN]),
         "is_cut": len(newest) > SHOWN,
         "shown": SHOWN,
     }
