@@ -45,7 +45,7 @@ RETRIES = (kinds.RunRetry, kinds.NodeRetry)
 NODE_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.NodeMove))
 
 
-class _Again(Exception):
+class _Again(IntegrityError):
     """What was read has changed before it was locked."""
 
 
@@ -73,11 +73,8 @@ class Batch:
         for _try in range(TRIES - 1):
             try:
                 return self._report()
-            except _Again:
-                pass
             except IntegrityError:  # somebody has stored some of it, maybe a moment ago, or has started a run
-                pass
-            self.careful = True
+                self.careful = True
         return self._report()
 
     def _report(self) -> Outcome:
@@ -87,8 +84,7 @@ class Batch:
         with transaction.atomic():
             known = self._lock()
             plans = self._apply(known, outcome)
-            if not self.careful and any(refusal.run in self.presumed for refusal in outcome.refusals):
-                raise _Again
+            self._check_refused(outcome)
             store(plans, is_noted=self.moves)
             for plan in plans:
                 _remember_nodes(plan)
@@ -97,11 +93,18 @@ class Batch:
         outcome.refusals.sort(key=lambda refusal: refusal.index)
         return outcome
 
+    def _check_refused(self, outcome: Outcome) -> None:
+        """Begin again if a run that was refused as a new one is there by now: then its facts may be known."""
+        created = {each.id for each in self._of(kinds.RunCreate)} - self.runs.keys()
+        refused = created & {refusal.run for refusal in outcome.refusals}
+        if find_runs(self.caller.runs, refused)[0]:
+            raise _Again
+
     # --- before the transaction ---------------------------------------------
     def _read(self) -> None:
         creations = self._of(kinds.RunCreate)
-        self.presumed = frozenset() if self.careful else frozenset(each.id for each in creations)
-        self.runs, self.secrets = find_runs(self.caller.runs, self.of_run.keys() - self.presumed)
+        presumed_new = set() if self.careful else {each.id for each in creations}
+        self.runs, self.secrets = find_runs(self.caller.runs, self.of_run.keys() - presumed_new)
         self.workflows = find_workflows(self.caller.workflows, self.caller.user, {each.workflow for each in creations})
         self._read_graphs({each.node for each in self._of(kinds.NodeCreate)})
 
