@@ -2,8 +2,9 @@
 5,000 log lines in a call, in turns.
 
 `python -m benches.events [--rounds 5] [--profile run|runs|lines]` uses a database of its own. Both sides run in this
-process. The least SQL of a run is two inserts and four updates in plain tables, pipelined in one transaction, without
-HTTP; that of lines is one COPY of text that is made before, into the same table.
+process. The least SQL of a run is an insert and two updates for it and for each node, and one insert of its lines, in
+plain tables, pipelined in one transaction, without HTTP; that of lines is one COPY of text that is made before, into
+the same table.
 """
 
 import argparse
