@@ -1,11 +1,13 @@
 """Many facts in one call: what is stored, and what is answered."""
 
+import gzip
+import json
 from typing import Any
 
 import pytest
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.tests.events.reporting import line, new_id, run_facts, send
+from executions.tests.events.reporting import URL, line, new_id, run_facts, send
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -105,3 +107,29 @@ def test_a_refused_workflow(api: Any, engine: Any, owner: Any, workflow: Workflo
     good = {"kind": "workflow.ensure", "workflow": {"name": "x"}}
     refused = send(api(owner, scopes=["executions:report"]), good)["refusals"]
     assert [each["code"] for each in refused] == ["permission_denied"]
+
+
+def test_ndjson_plain_and_compressed(engine: Any, workflow: Workflow) -> None:
+    facts = run_facts(workflow, new_id(), {"fetch": new_id()}, lines=2)
+    body = "\n".join(map(json.dumps, facts)).encode() + b"\n\n"
+    for content, encoding, known in (
+        (body, {}, 0),
+        (gzip.compress(body), {"HTTP_CONTENT_ENCODING": "gzip"}, len(facts)),
+    ):
+        answer = engine.post(URL, content, content_type="application/x-ndjson", **encoding)
+        assert answer.status_code == 200, answer.content
+        assert (answer.json()["known"], answer.json()["refused"]) == (known, 0)
+
+
+def test_a_bad_line_of_ndjson_is_refused_alone(engine: Any, workflow: Workflow) -> None:
+    lines = [*map(json.dumps, run_facts(workflow, new_id())), '{"kind": "log", ', '{"kind": "log", "message": NaN}']
+    answer = engine.post(URL, "\n".join(lines), content_type="application/x-ndjson").json()
+    assert answer["applied"] == 3
+    assert [(each["index"], each["code"]) for each in answer["refusals"]] == [(3, "invalid"), (4, "invalid")]
+
+
+def test_an_idempotency_key_keeps_the_first_answer(engine: Any, workflow: Workflow) -> None:
+    facts = run_facts(workflow, new_id(), lines=1)
+    first = send(engine, *facts, HTTP_IDEMPOTENCY_KEY="k-1")
+    assert send(engine, *facts, HTTP_IDEMPOTENCY_KEY="k-1") == first
+    assert first["applied"] == 4
