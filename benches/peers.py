@@ -94,8 +94,12 @@ def _cell(cells: Cells, target: str, workload: str, value: Any) -> str:
         bare = [value(row) for row in cells.get((BARE, workload, clients), ())]
         ratios = [ours / theirs for ours, theirs in zip(found, bare, strict=False)]
         ratio = f" ({statistics.median(ratios):.2f})" if ratios else ""
-        texts.append(f"{statistics.median(found):,.4g}{ratio}" if found else "–")
+        texts.append(f"{_short(statistics.median(found))}{ratio}" if found else "–")
     return " / ".join(texts)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _rate(row: dict[str, Any]) -> float:
