@@ -41,7 +41,7 @@ class DefinitionField(models.JSONField):
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.JSONField", args, kwargs
 
-    def masked(self, document: dict[str, object]) -> MaskedDocument:
+    def as_masked(self, document: dict[str, object]) -> MaskedDocument:
         """Return the document with its secrets masked, so that as_stored() leaves it as it is."""
         return MaskedDocument(cast("dict[str, object]", self.as_stored(document)))
 

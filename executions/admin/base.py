@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, OperationalError
 from django.db.models import Model, QuerySet
 from django.forms import Script
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LIMIT_MS = 5_000  # for each statement of a list
+
+
+class RowNotFound(Exception):
+    """There is no row with the id in the path, or the user may not see it."""
 
 
 class ReadOnlyAdmin(TransitionActionsMixin):
@@ -103,6 +108,8 @@ class ReadOnlyAdmin(TransitionActionsMixin):
     ) -> HttpResponse:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
+        except RowNotFound:
+            return self._missing_row_response(request, str(object_id), self.has_view_or_change_permission(request))
         except OperationalError as error:
             if request.method != "GET" or not isinstance(error.__cause__, QueryCanceled):
                 raise
@@ -121,11 +128,26 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         context = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
         return self.render_message(request, "invalid_filter", 400, **context | extra)
 
-    def _get_obj_does_not_exist_redirect(
-        self, request: HttpRequest, opts: "Options[Model]", object_id: str
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row. Raises RowNotFound, where Django's own views redirect to the front page."""
+        if (row := super().get_object(request, object_id, from_field)) is None:
+            raise RowNotFound
+        return row
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
+        try:
+            return self.delete_row_view(request, object_id, extra_context)
+        except RowNotFound:
+            return self._missing_row_response(request, object_id, self.has_delete_permission(request))
+
+    def delete_row_view(
+        self, request: HttpRequest, object_id: str, extra_context: Context | None = None
     ) -> HttpResponse:
-        """Render 404 in place of Django's redirect to the front page."""
-        # Private: Django's views of a row offer no other place to answer for a missing row.
+        return super().delete_view(request, object_id, extra_context)
+
+    def _missing_row_response(self, request: HttpRequest, object_id: str, is_permitted: bool) -> HttpResponse:
+        if not is_permitted:
+            raise PermissionDenied
         return self.not_found_response(request, unquote(object_id))
 
     def not_found_response(self, request: HttpRequest, id: str) -> HttpResponse:

@@ -4,9 +4,9 @@ An order is a sequence of column names that are never NULL, the last one unique:
 A key holds the values of these columns in one row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
@@ -62,10 +62,15 @@ def encode(key: Iterable[object]) -> list[str]:
     return [_encode(value) for value in key]
 
 
-def decode(rows: QuerySet[Model], order: Order, texts: Iterable[str]) -> list[object]:
-    """Parse the texts of encode() as values of the columns or annotations of `rows`. Raises ValueError."""
+def decode(
+    rows: QuerySet[Model], order: Order, texts: Iterable[str], annotations: Mapping[str, Column] | None = None
+) -> list[object]:
+    """Parse the texts of encode() as values of the columns of `rows`, or of its `annotations`, given as the fields of
+    their values by name. Raises ValueError."""
+    names = [name.removeprefix("-") for name in order]
+    fields = [(annotations or {}).get(name) or rows.model._meta.get_field(name) for name in names]
     try:
-        return [_decode(_field(rows, name.removeprefix("-")), text) for name, text in zip(order, texts, strict=True)]
+        return [_decode(cast("Column", field), text) for field, text in zip(fields, texts, strict=True)]
     except (TypeError, OverflowError, ValidationError) as error:
         raise ValueError(str(error)) from error
 
@@ -88,8 +93,3 @@ def _decode(field: Column, text: str) -> object:
     if value.tzinfo is None:
         raise ValueError(text)
     return value.astimezone(UTC)
-
-
-def _field(rows: QuerySet[Model], name: str) -> Column:
-    annotation = rows.query.annotations.get(name)  # there is no public way to read them
-    return annotation.output_field if annotation else rows.model._meta.get_field(name)  # type: ignore[return-value]  # no reverse relation

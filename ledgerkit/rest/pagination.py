@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from ledgerkit.db import bounded_rows, keyset
 from ledgerkit.db.json_validation import iter_errors
+from ledgerkit.db.models import Column
 from ledgerkit.rest.query_params import BadQuery
 
 from .parameter_names import PAGING, check_names
@@ -24,9 +25,10 @@ class KeysetPagination(BasePagination):
     its texts and documents exceed LEDGERKIT["MAX_PAGE_BYTES"].
 
     The view's `ordering` names columns or annotations that are never null, the last one unique, all ascending or all
-    descending ("-"). Guarantee: following `next` returns every row that existed when the first page was read, still
-    exists and kept its place in the order, once and in order, however many are inserted meanwhile. Rows inserted after
-    the cursor appear, rows inserted before it do not. A cursor is valid for its ordering only.
+    descending ("-"); `order_annotations` has the fields of the annotations by name. Guarantee: following `next` returns
+    every row that existed when the first page was read, still exists and kept its place in the order, once and in
+    order, however many are inserted meanwhile. Rows inserted after the cursor appear, rows inserted before it do not. A
+    cursor is valid for its ordering only.
     """
 
     page_size = 50
@@ -37,7 +39,9 @@ class KeysetPagination(BasePagination):
             check_names(request, [*PAGING, *getattr(getattr(view, "filterset_class", None), "base_filters", {})])
         self.request, self.ordering, self.name = request, list(view.ordering), ",".join(view.ordering)
         text = request.query_params.get("cursor")
-        cursor, backwards = (None, False) if text is None else self._read(queryset, text)
+        cursor, backwards = (
+            (None, False) if text is None else self._read(queryset, text, getattr(view, "order_annotations", {}))
+        )
         size = self._size(request.query_params.get("page_size"))
         order = keyset.reverse(self.ordering) if backwards else self.ordering
         after = queryset if cursor is None else queryset.filter(keyset.after(order, cursor))
@@ -73,12 +77,12 @@ class KeysetPagination(BasePagination):
             raise BadQuery("page_size", f"Expected a whole number from 1 to {self.max_page_size}.")
         return size
 
-    def _read(self, queryset: QuerySet[Any], text: str) -> tuple[keyset.Key, bool]:
+    def _read(self, queryset: QuerySet[Model], text: str, annotations: Mapping[str, Column]) -> tuple[keyset.Key, bool]:
         try:
             ordering, *texts, backwards = json.loads(base64.urlsafe_b64decode(text.encode()))
             if ordering != self.name or not isinstance(backwards, bool) or not all(map(_is_text, texts)):
                 raise _bad_cursor()
-            return keyset.decode(queryset, self.ordering, texts), backwards
+            return keyset.decode(queryset, self.ordering, texts, annotations), backwards
         except (ValueError, TypeError, binascii.Error, RecursionError):
             raise _bad_cursor() from None
 

@@ -24,6 +24,6 @@ def _mask_rows(model: type[Model], rows: list[object]) -> list[object]:
 def _mask_row(model: type[Model], row: dict[str, object]) -> dict[str, object]:
     fields = {field.name: field for field in model._meta.concrete_fields if isinstance(field, DefinitionField)}
     return {
-        name: fields[name].masked(value) if name in fields and isinstance(value, dict) else value
+        name: fields[name].as_masked(value) if name in fields and isinstance(value, dict) else value
         for name, value in row.items()
     }

@@ -43,17 +43,19 @@ class DeleteRunMixin(ReadOnlyAdmin):
             counts[str(model._meta.verbose_name_plural)] = _count_rows(model, pks)
         return [str(run) for run in objs], counts, set(), []  # type: ignore[return-value]  # a count may be "more than 1,000"
 
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
+    def delete_row_view(
+        self, request: HttpRequest, object_id: str, extra_context: Context | None = None
+    ) -> HttpResponse:
         said, shown = reason(request), {"max_reason": MAX_REASON} | (extra_context or {})
         if request.method == "POST" and not said:
             messages.error(request, REASON_NEEDED)
             return HttpResponseRedirect(request.get_full_path())
         run = self.get_object(request, object_id)
-        if run is not None and run.status == ExecutionStatus.RUNNING:
+        if run.status == ExecutionStatus.RUNNING:
             return self._to_page(request, object_id, InvalidTransition("delete", run.status, CANCEL_FIRST))
         try:
             with act_as(reason=said):
-                return super().delete_view(request, object_id, shown)
+                return super().delete_row_view(request, object_id, shown)
         except InvalidTransition as refusal:  # the run was started meanwhile
             return self._to_page(request, object_id, refusal)
 

@@ -45,6 +45,7 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
     orderings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     expandable: ClassVar[tuple[str, ...]] = ()
     ordering: tuple[str, ...] = ()
+    order_annotations: ClassVar = {name: key.output_field for name, key in KEYS.items()}
     fields: list[str] | None = None
     expand: Collection[str] = ()
 
