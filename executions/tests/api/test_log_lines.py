@@ -11,6 +11,9 @@ from rest_framework.exceptions import ValidationError
 from executions import partitions
 from executions.api.log_lines import good_lines
 from executions.api.serializers import ExecutionLogSerializer
+from executions.models import ExecutionLog
+from executions.secrets import MASK
+from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
 
 NODES = (uuid7(), uuid7())
@@ -69,3 +72,16 @@ def test_one_bad_line_has_the_serializer_look_at_all_and_name_the_bad_one() -> N
         lines.is_valid(raise_exception=True)
     detail: Any = refused.value.detail
     assert detail == {1: {"message": ["This field is required."]}}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", ["login of swordfish-99", "login of sword\\x66ish-99", "token: ab12cd34"])
+def test_a_secret_in_one_of_many_lines_is_masked(api: Any, owner: Any, workflow: Any, text: str) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow, context={"secrets": {"a": "swordfish-99"}}), "running")
+    lines = [{"level": "info", "message": "loaded".ljust(120, "x")} for _ in range(600)]
+    lines[300]["message"] = text
+    answer = api(owner).post(f"/api/v1/executions/{run.pk}/logs/", lines, format="json")
+    messages = [line["message"] for line in answer.json()]
+    assert (answer.status_code, messages[299]) == (201, lines[299]["message"])
+    assert MASK in messages[300]
+    assert list(ExecutionLog.objects.order_by("id").values_list("message", flat=True)) == messages
