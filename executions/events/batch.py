@@ -80,6 +80,7 @@ class Batch:
     def _report(self) -> Outcome:
         self._read()
         outcome = Outcome(refusals=list(self.refusals), refused=len(self.refusals))
+        self.caller.release()
         self._mask(outcome)
         with transaction.atomic():
             known = self._lock()

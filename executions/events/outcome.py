@@ -16,12 +16,14 @@ from .refusals import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who reports: what they see, and `may(kind, owner)`, which raises BadFact for what they may not do."""
+    """Who reports: what they see, and `may(kind, owner)`, which raises BadFact for what they may not do. `release()` is
+    called before texts are masked: a request gives its connection back meanwhile."""
 
     user: Any
     runs: Any
     workflows: Any
     may: Callable[[str, Any], None]
+    release: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

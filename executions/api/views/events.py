@@ -84,6 +84,10 @@ def _may_import(request: Request) -> bool:
     return isinstance(request.auth, Token) and Scope.EXECUTIONS_IMPORT in request.auth.scopes
 
 
+def is_large(request: Request) -> bool:
+    return int(request.META.get("CONTENT_LENGTH") or 0) > LARGE
+
+
 class RefusalSerializer(serializers.Serializer[Any]):
     """A fact that was refused, and with it every other fact of its run in this call."""
 
@@ -147,6 +151,7 @@ class EventsViewSet(IdempotencyMixin, LedgerView, GenericViewSet[Any]):
             runs=limit_to_token(WorkflowExecution.objects.visible_to(request.user), request),
             workflows=limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id"),
             may=cache(lambda kind, owner: check_may(request, kind, owner)),
+            release=release_connection if is_large(request) else lambda: None,
         )
         definitions = self._ensure_workflows(decoded)
         outcome = batch.report(decoded.facts, decoded.refusals, caller)

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from executions.events.texts import Masker
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.events.reporting import line, new_id, run_facts, send
 from executions.tests.factories import WorkflowExecutionFactory
@@ -76,3 +78,20 @@ def test_texts_that_cannot_be_stored_are_made_visible(engine: Any, workflow: Wor
     send(engine, *facts[:-1], {"kind": "execution.fail", "id": run, "error_message": ""})
     assert ExecutionLog.objects.get().message == "half \\ud800 and \\x00"
     assert WorkflowExecution.objects.get().error_message == "Failed without an error message."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_large_call_holds_no_connection_while_it_masks(
+    engine: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+    mask = Masker.mask
+
+    def watched(self: Masker, *args: Any) -> Any:
+        held.append(connection.connection is not None)
+        return mask(self, *args)
+
+    monkeypatch.setattr(Masker, "mask", watched)
+    send(engine, *run_facts(workflow, new_id()))
+    send(engine, *run_facts(workflow, new_id(), lines=1_000))
+    assert held == [True, False]
