@@ -52,18 +52,18 @@ def session(browser: Browser, site: Stage) -> StorageState:
 @here
 def with_scripts(browser: Browser, site: Stage) -> Iterator[Guard]:
     """A context for all tests that need none of their own: scripts and styles are in its cache."""
-    with guarded(browser, site) as guard:
+    with open_guarded(browser, site) as guard:
         yield guard
 
 
 @here
 def without_scripts(browser: Browser, site: Stage) -> Iterator[Guard]:
-    with guarded(browser, site, java_script_enabled=False) as guard:
+    with open_guarded(browser, site, java_script_enabled=False) as guard:
         yield guard
 
 
 @contextmanager
-def guarded(browser: Browser, site: Stage, **options: Any) -> Iterator[Guard]:
+def open_guarded(browser: Browser, site: Stage, **options: Any) -> Iterator[Guard]:
     with browser.new_context(**OPTIONS | options) as context:
         yield Guard(context, site.address)
 
@@ -83,7 +83,7 @@ def opened(browser: Browser, site: Stage, guards: list[Guard]) -> Iterator[Calla
     with ExitStack() as contexts:
 
         def make(**options: Any) -> BrowserContext:
-            guards.append(contexts.enter_context(guarded(browser, site, **options)))
+            guards.append(contexts.enter_context(open_guarded(browser, site, **options)))
             return guards[-1].context
 
         yield make

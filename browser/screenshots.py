@@ -70,12 +70,12 @@ def shoot(context: BrowserContext, site: Stage, view: View, variant: str) -> int
     page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(height, LONGEST[size["width"]]))})
     if view.scroll_to:
         page.locator(view.scroll_to).first.evaluate("each => each.scrollIntoView()")
-    picture = packed(page.screenshot(animations="disabled"))
+    picture = pack(page.screenshot(animations="disabled"))
     page.close()
     return (FOLDER / f"{view.name}-{variant}.png").write_bytes(picture)
 
 
-def packed(png: bytes) -> bytes:
+def pack(png: bytes) -> bytes:
     out = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
         out, "PNG", optimize=True

@@ -93,7 +93,7 @@ def sql(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def refused() -> Iterator[pytest.ExceptionInfo[Exception]]:
+def expect_refusal() -> Iterator[pytest.ExceptionInfo[Exception]]:
     """Expect a refusal of any class: the contract leaves the class open."""
     with pytest.raises((ValueError, ValidationError, DatabaseError)) as refusal, transaction.atomic():
         yield refusal

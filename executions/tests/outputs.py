@@ -14,7 +14,7 @@ from django.urls import get_resolver
 
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.api.fixtures import period
-from executions.tests.api.matrix import API, offered, views
+from executions.tests.api.matrix import API, find_operations, views
 from local_postgres.cluster import program
 from workflows.models import Workflow
 
@@ -31,7 +31,7 @@ def answers(client: Any) -> Iterator[str]:
 
 
 def _api_urls() -> Iterator[str]:
-    for row in offered():
+    for row in find_operations():
         method, address = row.split()
         if method != "GET" or "{address}" in address:
             continue
@@ -90,7 +90,7 @@ def database_log() -> list[str]:
 def dump() -> str:
     """Return a dump by a pg_dump no older than the server, or else every table by COPY."""
     found = next((path for path in _pg_dumps() if _version(path) >= connection.pg_version // 10_000), None)
-    return _pg_dump(found) if found else copied()
+    return _pg_dump(found) if found else copy_tables()
 
 
 def _pg_dumps() -> Iterator[str]:
@@ -114,7 +114,7 @@ def _pg_dump(path: str) -> str:
     return done.stdout
 
 
-def copied() -> str:
+def copy_tables() -> str:
     names = [model._meta.db_table for model in apps.get_models(include_auto_created=True)]
     lines = []
     with connection.cursor() as cursor:

@@ -35,7 +35,7 @@ def modules() -> Iterator[Path]:
                 yield path.relative_to(ROOT)
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
+def find_imports(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -49,7 +49,7 @@ TREES = {path: ast.parse(source) for path, source in MODULES.items()}
 
 def test_rest_framework_is_imported_by_the_api_alone() -> None:
     others = [(path, tree) for path, tree in TREES.items() if not OF_THE_API & set(path.with_suffix("").parts)]
-    imports = [(path, name) for path, tree in others for name in imported(tree)]
+    imports = [(path, name) for path, tree in others for name in find_imports(tree)]
     assert [path for path, name in imports if name.startswith("rest_framework")] == []
 
 

@@ -27,7 +27,7 @@ def migrated() -> None:
     groups.create("default")
 
 
-def granted(name: str) -> set[str]:
+def permissions_of(name: str) -> set[str]:
     return set(Group.objects.get(name=name).permissions.values_list("codename", flat=True))
 
 
@@ -37,16 +37,16 @@ def test_no_permission_is_offered_that_nothing_asks_for() -> None:
 
 
 def test_there_are_viewers_operators_and_administrators() -> None:
-    assert granted(groups.VIEWERS) == VIEWS
-    assert granted(groups.OPERATORS) == VIEWS | {"change_workflowexecution", "change_nodeexecution"}
-    assert granted(groups.ADMINISTRATORS) == PERMISSIONS
+    assert permissions_of(groups.VIEWERS) == VIEWS
+    assert permissions_of(groups.OPERATORS) == VIEWS | {"change_workflowexecution", "change_nodeexecution"}
+    assert permissions_of(groups.ADMINISTRATORS) == PERMISSIONS
 
 
 def test_what_an_administrator_changed_stays() -> None:
     viewers = Group.objects.get(name=groups.VIEWERS)
     viewers.permissions.clear()
     groups.create("default")
-    assert granted(groups.VIEWERS) == set()
+    assert permissions_of(groups.VIEWERS) == set()
 
 
 def test_a_deleted_group_comes_back_with_no_later_migration() -> None:

@@ -8,21 +8,21 @@ from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 pytestmark = pytest.mark.django_db
 
 
-def asked(sql: str) -> str:
+def query_value(sql: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return str(cursor.fetchone()[0])
 
 
 def limit() -> str:
-    return asked("SHOW statement_timeout")
+    return query_value("SHOW statement_timeout")
 
 
 def test_a_statement_that_takes_longer_is_ended_and_the_transaction_around_it_goes_on() -> None:
     before = limit()
     with pytest.raises(StatementTimeout), statement_timeout(20):
-        asked("SELECT pg_sleep(5)")
-    assert asked("SELECT 1") == "1"
+        query_value("SELECT pg_sleep(5)")
+    assert query_value("SELECT 1") == "1"
     assert limit() == before
 
 
@@ -40,7 +40,7 @@ def test_the_limit_holds_within_and_no_longer() -> None:
 def test_another_error_stays_what_it_is() -> None:
     with pytest.raises(ZeroDivisionError), statement_timeout(70_000):
         raise ZeroDivisionError
-    assert asked("SELECT 1") == "1"
+    assert query_value("SELECT 1") == "1"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -21,7 +21,7 @@ NOWHERE = "postgresql://someone:hunter2pw@127.0.0.1:1/ledger"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount, or needs an account for PostgreSQL")
 
 
-def failed(*arguments: str, local: Path, **environment: str) -> str:
+def error_of(*arguments: str, local: Path, **environment: str) -> str:
     done = manage(*arguments, local=local, **environment)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -30,7 +30,7 @@ def failed(*arguments: str, local: Path, **environment: str) -> str:
 
 
 def test_a_database_that_does_not_answer(data_dir: Path) -> None:
-    said = failed("serve", "--port", "0", local=data_dir.parent, DATABASE_URL=NOWHERE)
+    said = error_of("serve", "--port", "0", local=data_dir.parent, DATABASE_URL=NOWHERE)
     assert "The database that DATABASE_URL names cannot be reached: " in said
     assert "port 1 failed: Connection refused" in said
     assert said.endswith("accepting TCP/IP connections. Start it, or mend DATABASE_URL.\n")
@@ -68,7 +68,7 @@ def test_a_traceback_is_shown_to_who_asks_for_it(data_dir: Path) -> None:
 
 
 def test_an_address_that_is_none_of_this_machines(data_dir: Path) -> None:
-    said = failed("serve", "--host", "nowhere.invalid", "--port", "0", local=data_dir.parent)
+    said = error_of("serve", "--host", "nowhere.invalid", "--port", "0", local=data_dir.parent)
     assert "nowhere.invalid is not an address of this machine" in said
 
 

@@ -42,7 +42,7 @@ def world(db: None) -> dict[str, Any]:
     Group.objects.all().delete()  # names of groups are data, also of those that migrate creates
     user = UserFactory(username="관리자", is_staff=True, is_superuser=True, first_name="", last_name="")
     workflow = WorkflowFactory(owner=user, name="모멘텀", description="", chain=["하나", "둘", "셋"])
-    run = _failed(workflow)
+    run = _failed_run(workflow)
     in_state(WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": True}), "running")
     WorkflowExecutionFactory(workflow=WorkflowFactory(owner=user, name="꺼짐", description="", is_active=False))
     token, _secret = Token.objects.issue(user=user, name="엔진", scopes=list(Scope.values))
@@ -57,7 +57,7 @@ def world(db: None) -> dict[str, Any]:
     }
 
 
-def _failed(workflow: Workflow) -> WorkflowExecution:
+def _failed_run(workflow: Workflow) -> WorkflowExecution:
     """A success comes before it, a child after it. Its first node failed twice, the others were never started."""
     in_state(WorkflowExecutionFactory(workflow=workflow, input_data={"1": 1}), "completed")
     metadata = {"tags": ["밤"], "correlation_id": "17", "triggered_by": "시계"}
@@ -110,7 +110,7 @@ def _page(client: Client, address: str, status: int = 200) -> str:
     return str(response.content.decode())
 
 
-def _crawled(client: Client, world: dict[str, Any]) -> dict[str, str]:
+def _crawl(client: Client, world: dict[str, Any]) -> dict[str, str]:
     """The pages of _addresses() by address, and one of each other kind that they lead to."""
     waiting = list(_addresses(world))
     kinds = {_kind(address) for address in waiting}
@@ -141,7 +141,7 @@ def _latin(pages: dict[str, str]) -> str:
 
 
 def test_no_english_word_is_left_on_a_korean_page(world: dict[str, Any], client: Client) -> None:
-    assert _latin(_crawled(client, world)) == ""
+    assert _latin(_crawl(client, world)) == ""
 
 
 def test_a_page_says_which_language_it_is_in(client: Client, world: dict[str, Any]) -> None:

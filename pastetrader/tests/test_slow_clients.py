@@ -27,7 +27,7 @@ def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
     return serve("--workers", "2")
 
 
-def answer(peer: socket.socket) -> bytes:
+def read_to_end(peer: socket.socket) -> bytes:
     """Return all that the server sends until it closes the connection."""
     parts = []
     while part := peer.recv(65_536):
@@ -49,7 +49,7 @@ def test_slow_clients_are_sent_away_and_nobody_waits_for_them(site: Site) -> Non
     }
     with ExitStack() as stack:
         peers = [
-            (stack.enter_context(connected(host, port)), said, status)
+            (stack.enter_context(open_connection(host, port)), said, status)
             for said, status in kinds.items()
             for _ in range(SLOW)
         ]
@@ -57,8 +57,8 @@ def test_slow_clients_are_sent_away_and_nobody_waits_for_them(site: Site) -> Non
             peer.sendall(said)
         assert site.get("/api/v1/executions/")[0] == 401, "somebody else is answered meanwhile"
         for peer, said, status in peers:
-            assert status in answer(peer).partition(b"\r\n")[0], said
-        trickle(stack.enter_context(connected(host, port)))
+            assert status in read_to_end(peer).partition(b"\r\n")[0], said
+        trickle(stack.enter_context(open_connection(host, port)))
     site.process.terminate()
     _out, said_of_it = site.process.communicate(timeout=60)
     for said in ("to send its headers, and was disconnected", "A body did not arrive within"):
@@ -72,7 +72,7 @@ def trickle(peer: socket.socket) -> None:
     assert is_cut_off(peer, b"\r\n", LIMIT / 10)
 
 
-def connected(host: str, port: str) -> socket.socket:
+def open_connection(host: str, port: str) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=30)
 
 

@@ -95,11 +95,11 @@ def test_each_catalogue_has_the_strings_of_its_sources_and_no_others(fresh: dict
 def test_django_shows_the_translation_of_the_catalogue(stored: list[gettext_files.Entry]) -> None:
     """A string that Django or another app translates otherwise needs a context of its own."""
     with translation.override("ko"):
-        hidden = {entry.key for entry in stored if _shown(entry) != entry.translations[0]}
+        hidden = {entry.key for entry in stored if _label_of(entry) != entry.translations[0]}
     assert hidden <= _keys(translations.scripts_catalogue_path())
 
 
-def _shown(entry: gettext_files.Entry) -> str:
+def _label_of(entry: gettext_files.Entry) -> str:
     context, singular, plural = entry.key
     if plural:
         return npgettext(context, singular, plural, 1) if context else ngettext(singular, plural, 1)

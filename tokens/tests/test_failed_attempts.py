@@ -35,7 +35,7 @@ def admin(staff: Any) -> Any:
     return staff
 
 
-def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+def log_messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "tokens.failed_attempts"]
 
 
@@ -55,10 +55,10 @@ def test_after_wrong_passwords_the_right_one_is_refused_too(caplog: pytest.LogCa
         answer = log_in("right")
     assert (answer.status_code, 841 <= int(answer["Retry-After"]) <= 900) == (429, True)
     assert "Try again in 15 minutes." in answer.content.decode()
-    assert logged(caplog)[0] == "The login as 'staff' from '10.0.0.1' failed."
-    assert re.search(r"failed\. Others are refused for (8[4-9]\d|900) seconds\.$", logged(caplog)[-1])
-    assert len(logged(caplog)) == 10
-    assert "guess" not in "".join(logged(caplog))
+    assert log_messages(caplog)[0] == "The login as 'staff' from '10.0.0.1' failed."
+    assert re.search(r"failed\. Others are refused for (8[4-9]\d|900) seconds\.$", log_messages(caplog)[-1])
+    assert len(log_messages(caplog)) == 10
+    assert "guess" not in "".join(log_messages(caplog))
 
 
 @pytest.mark.usefixtures("admin")
@@ -119,8 +119,8 @@ def test_wrong_tokens_are_refused_by_address(api: Any, owner: Any, caplog: pytes
     assert with_token(before).status_code == 200, "one that was right lately is not refused for what others do"
     assert with_token(after, address="10.0.0.2").status_code == 200
     said = r"A request with a wrong token from '10\.0\.0\.1' failed\. Others are refused for ([345]\d|60) seconds\."
-    assert re.fullmatch(said, logged(caplog)[-1])
-    assert "ptl_" not in "".join(logged(caplog))
+    assert re.fullmatch(said, log_messages(caplog)[-1])
+    assert "ptl_" not in "".join(log_messages(caplog))
 
 
 @pytest.mark.parametrize(

@@ -64,18 +64,18 @@ def _taken(work: Callable[[], Any]) -> float:
     return time.perf_counter() - before
 
 
-def grown(work: Callable[[int], Any], size: int) -> float:
+def growth_of(work: Callable[[int], Any], size: int) -> float:
     return seconds(lambda: work(4 * size)) / max(seconds(lambda: work(size)), 1e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_a_layout_of_four_times_as_much_takes_less_than_eight_times_as_long(shape: Callable[[int], Pairs]) -> None:
-    assert grown(lambda size: layout.layered_layout(range(size), shape(size)), 250) < MOST_TIMES
+    assert growth_of(lambda size: layout.layered_layout(range(size), shape(size)), 250) < MOST_TIMES
 
 
 @pytest.mark.parametrize("shape", SHAPES[:-1], ids=lambda shape: shape.__name__)
 def test_levels_too(shape: Callable[[int], Pairs]) -> None:
-    assert grown(lambda size: graph.levels(range(size), shape(size)), 1_000) < MOST_TIMES
+    assert growth_of(lambda size: graph.levels(range(size), shape(size)), 1_000) < MOST_TIMES
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
@@ -88,7 +88,7 @@ def test_the_spots_of_a_drawing_are_bounded(shape: Callable[[int], Pairs]) -> No
     assert drawn_edges + len(drawn.direct) == len({tuple(sorted(pair)) for pair in shape(1_000)})
 
 
-def stored(size: int, pairs: Pairs) -> Graph:
+def graph_of(size: int, pairs: Pairs) -> Graph:
     ids = [f"0190f5e5-0000-7000-8000-{place:012}" for place in range(size)]
     edges = [{"source_node": ids[a], "target_node": ids[b]} for a, b in pairs]
     return Graph(nodes=[{"id": each, "name": f"node {each}"} for each in ids], edges=edges)
@@ -96,15 +96,17 @@ def stored(size: int, pairs: Pairs) -> Graph:
 
 @pytest.mark.parametrize("shape", [to_the_end, far, two_columns], ids=lambda shape: shape.__name__)
 def test_a_drawing_is_of_a_size_that_a_page_can_carry(shape: Callable[[int], Pairs]) -> None:
-    drawn = graph_chart.draw_graph(stored(1_000, shape(1_000)), [], set())
+    drawn = graph_chart.draw_graph(graph_of(1_000, shape(1_000)), [], set())
     assert drawn is not None
     assert sum(map(len, drawn.lines)) + len(drawn.heads) < 500_000
     assert len(drawn.boxes) == 1_000
 
 
 def test_what_is_larger_is_not_drawn() -> None:
-    assert graph_chart.draw_graph(stored(graph_chart.MOST + 1, []), [], set()) is None
-    assert graph_chart.draw_graph(stored(200, [(a, b) for a in range(100) for b in range(100, 151)]), [], set()) is None
+    assert graph_chart.draw_graph(graph_of(graph_chart.MOST + 1, []), [], set()) is None
+    assert (
+        graph_chart.draw_graph(graph_of(200, [(a, b) for a in range(100) for b in range(100, 151)]), [], set()) is None
+    )
 
 
 def test_the_connection_is_not_held_while_a_graph_is_drawn(monkeypatch: Any) -> None:
@@ -114,7 +116,7 @@ def test_the_connection_is_not_held_while_a_graph_is_drawn(monkeypatch: Any) -> 
         graph_chart, "layered_layout", lambda *graph: done.append("drawn") or layout.layered_layout(*graph)
     )
     graph_chart._plan.cache_clear()
-    graph_chart.draw_graph(stored(150, to_the_end(150)), [], set())
+    graph_chart.draw_graph(graph_of(150, to_the_end(150)), [], set())
     assert done == ["released", "drawn"]
 
 
@@ -174,17 +176,17 @@ class TestTheLimits:
         new = {"name": "w", "nodes": [{"name": name, "node_type": "tool"} for name in names]}
         made = client.post("/api/v1/workflows/", new, format="json").json()
 
-        def grown(name: str, size: int) -> Any:
+        def patch_node(name: str, size: int) -> Any:
             nodes = [{"name": each, "node_type": "tool"} for each in names]
             nodes[names.index(name)]["config"] = {"x": "é" * (size // 2)}
             return client.patch(f"/api/v1/workflows/{made['id']}/", {"nodes": nodes}, format="json")
 
-        assert [grown(name, 4_000).status_code for name in "ab"] == [200, 200]
-        answer = grown("c", 4_000)
+        assert [patch_node(name, 4_000).status_code for name in "ab"] == [200, 200]
+        answer = patch_node("c", 4_000)
         (error,) = answer.json()["errors"]
         assert (answer.status_code, error["pointer"]) == (400, "/nodes/2/config")
         assert "at most 10,000 bytes of JSON together (MAX_BODY_BYTES)" in error["detail"]
-        assert grown("b", 100).status_code == grown("c", 4_000).status_code == 200
+        assert patch_node("b", 100).status_code == patch_node("c", 4_000).status_code == 200
 
     def test_as_many_as_a_workflow_may_have_are_taken(self, api: Any, owner: Any, settings: Any) -> None:
         settings.WORKFLOWS = settings.WORKFLOWS | {"MAX_NODES": 2}

@@ -23,7 +23,7 @@ def overlapping(drawn: layout.Layout[Any]) -> list[Any]:
     ]
 
 
-def turned(lines: list[tuple[int, int]]) -> int:
+def count_crossings(lines: list[tuple[int, int]]) -> int:
     """Count the pairs of lines that cross, pair by pair."""
     return sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for a, b in combinations(lines, 2))
 
@@ -70,14 +70,14 @@ def test_crossings_are_counted_as_one_counts_them_pair_by_pair(lines: list[tuple
     spots = [crossings.Spot(0, i) for i in range(10)] + [crossings.Spot(1, i) for i in range(10, 20)]
     for a, b in lines:
         spots[a].after.append(10 + b)
-    assert crossings.crossings(spots, [[*range(10)], [*range(10, 20)]]) == turned(lines)
+    assert crossings.crossings(spots, [[*range(10)], [*range(10, 20)]]) == count_crossings(lines)
 
 
 def test_what_can_be_drawn_without_a_crossing_is() -> None:
     tree = [(node, child) for node in range(20) for child in (3 * node + 1, 3 * node + 2, 3 * node + 3)]
     drawn = layout.layered_layout(reversed(range(62)), tree)
     at = [(spot.row, drawn.spots[b].row) for spot in drawn.spots if spot.column == 2 for b in spot.after]
-    assert turned(at) == 0
+    assert count_crossings(at) == 0
 
 
 def test_a_long_edge_passes_beside_the_boxes_on_its_way() -> None:

@@ -17,7 +17,7 @@ DOCUMENT = {"url": "https://x/", "broker": {"api_key": SECRET, "list": [{"Passwo
 CLEAR = {"url": "https://x/", "broker": {"api_key": MASK, "list": [{"Password": MASK}]}, "max_tokens": 100}
 
 
-def stored(row: Any) -> Any:
+def reread(row: Any) -> Any:
     return type(row).objects.get(pk=row.pk)
 
 
@@ -52,7 +52,7 @@ def test_a_definition_that_is_saved_shows_only_masks_from_then_on() -> None:
     for row in rows:
         documents = {name for name, value in vars(row).items() if name == "condition" or value == CLEAR}
         assert len(documents) == {Workflow: 2, Node: 4, Edge: 1}[type(row)]
-        assert all(getattr(one, name) == CLEAR for one in (row, stored(row)) for name in documents)
+        assert all(getattr(one, name) == CLEAR for one in (row, reread(row)) for name in documents)
     assert DOCUMENT["broker"]["api_key"] == SECRET, "the caller's own document stays as it is"
 
 
@@ -66,7 +66,7 @@ def test_an_update_a_bulk_create_a_graph_and_a_fixture_are_masked_too() -> None:
     fixture = Node(workflow=workflow, name="d", node_type="tool", config=DOCUMENT)
     text = serializers.serialize("json", [fixture], fields=["workflow", "name", "node_type", "config"])
     next(serializers.deserialize("json", text)).save()
-    assert (stored(workflow).config, workflow.edges.get().condition) == (CLEAR, CLEAR)
+    assert (reread(workflow).config, workflow.edges.get().condition) == (CLEAR, CLEAR)
     assert [node.config for node in workflow.nodes.order_by("name")] == [CLEAR, {}, CLEAR, CLEAR]
 
 
@@ -76,9 +76,9 @@ NEW = {"name": "c", "node_type": "tool", "config": DOCUMENT}
 @pytest.mark.django_db
 def test_what_is_masked_may_be_saved_again() -> None:
     row = WorkflowFactory(config=DOCUMENT)
-    anew = stored(row)
+    anew = reread(row)
     anew.save()
-    assert stored(row).config == CLEAR
+    assert reread(row).config == CLEAR
 
 
 @pytest.mark.django_db

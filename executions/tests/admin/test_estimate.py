@@ -21,7 +21,7 @@ def client(staff: Any) -> Client:
     return client_of(staff)
 
 
-def analyzed(table: str = "workflow_executions") -> None:
+def analyze(table: str = "workflow_executions") -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {table}")
 
@@ -29,7 +29,7 @@ def analyzed(table: str = "workflow_executions") -> None:
 def test_a_list_of_several_pages_says_about_how_many_there_are(client: Client) -> None:
     workflow = WorkflowFactory()
     WorkflowExecutionFactory.create_batch(123, workflow=workflow)
-    analyzed()
+    analyze()
     with CaptureQueriesContext(connection) as queries:
         html = client.get(RUNS).content.decode()
     assert "about 120 workflow executions" in html
@@ -42,20 +42,20 @@ def test_it_is_of_what_the_filters_leave(client: Client) -> None:
     WorkflowExecutionFactory.create_batch(120, workflow=workflow)
     for run in WorkflowExecutionFactory.create_batch(60, workflow=workflow):
         in_state(run, "cancelled")
-    analyzed()
+    analyze()
     assert "about 60 workflow executions" in client.get(f"{RUNS}?status=cancelled").content.decode()
 
 
 def test_one_page_shows_all_there_is_and_needs_no_estimate(client: Client) -> None:
     WorkflowExecutionFactory.create_batch(3)
-    analyzed()
+    analyze()
     assert "list-estimate" not in client.get(RUNS).content.decode()
 
 
 def test_none_is_made_where_a_filter_looks_at_the_newest_runs_alone(client: Client) -> None:
     run = WorkflowExecutionFactory()
     NodeExecutionFactory.create_batch(51, workflow_execution=run)
-    analyzed("node_executions")
+    analyze("node_executions")
     assert "about 51 node executions" in client.get(NODES).content.decode()
     assert "list-estimate" not in client.get(f"{NODES}?trigger_type=manual").content.decode()
 

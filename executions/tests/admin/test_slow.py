@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def locked(table: str) -> Iterator[None]:
+def lock_table(table: str) -> Iterator[None]:
     """Lock a table, so that queries of it wait."""
     held, done = threading.Event(), threading.Event()
 
@@ -60,7 +60,7 @@ def test_a_list_that_takes_too_long_says_how_to_narrow_it(
     monkeypatch.setattr(base, "LIMIT_MS", 50)
     address = f"/admin/executions/{name}/?{query}"
     WorkflowExecutionFactory()
-    with locked(table):
+    with lock_table(table):
         response = client.get(address)
     html = response.content.decode()
     assert response.status_code == 503

@@ -8,18 +8,18 @@ from executions.models import ExecutionStatus, WorkflowExecution
 STATUSES = list(ExecutionStatus)
 
 
-def shown(status: str) -> str:
+def html_of(status: str) -> str:
     return render_to_string("admin/executions/_status.html", {"row": WorkflowExecution(status=status)})
 
 
 def icon(status: str) -> str:
-    return shown(status).partition("<svg")[2].partition("</svg>")[0].partition(">")[2]
+    return html_of(status).partition("<svg")[2].partition("</svg>")[0].partition(">")[2]
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_status_is_said_in_a_word_and_its_icon_is_hidden_from_those_who_hear_the_page(status: str) -> None:
-    assert str(ExecutionStatus(status).label) in shown(status).rpartition("</svg>")[2]
-    assert 'aria-hidden="true"' in shown(status)
+    assert str(ExecutionStatus(status).label) in html_of(status).rpartition("</svg>")[2]
+    assert 'aria-hidden="true"' in html_of(status)
 
 
 def test_every_status_has_a_shape_of_its_own() -> None:

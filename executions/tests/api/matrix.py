@@ -123,7 +123,7 @@ def table() -> tuple[list[str], dict[str, list[int]]]:
     return columns, {" ".join(row[-2:]): [int(cell) for cell in row[:-2]] for row in rows}
 
 
-def offered() -> Iterator[str]:
+def find_operations() -> Iterator[str]:
     """Yield each "METHOD address" of the API's URLs; HEAD is included in GET."""
     for address, view in views(get_resolver().url_patterns, ""):
         if address.startswith(API[1:]):

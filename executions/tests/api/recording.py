@@ -207,7 +207,7 @@ def steady(recorded: Any) -> Any:
     ids = {id: f"019ab0c4-0000-7000-8000-00000000a{n:03x}" for n, id in enumerate(found)}
     moments = sorted({datetime.fromisoformat(time) for time in times(recorded)})
     clock = {moment: datetime(2026, 11, 20, 21, tzinfo=UTC) + timedelta(seconds=n) for n, moment in enumerate(moments)}
-    return replaced(recorded, ids, clock)
+    return replace_values(recorded, ids, clock)
 
 
 def times(value: Any) -> Iterator[str]:
@@ -223,11 +223,11 @@ def times(value: Any) -> Iterator[str]:
             yield from times(json.loads(_cursor(value)))
 
 
-def replaced(value: Any, ids: dict[str, str], clock: dict[datetime, datetime]) -> Any:
+def replace_values(value: Any, ids: dict[str, str], clock: dict[datetime, datetime]) -> Any:
     if isinstance(value, list):
-        return [replaced(item, ids, clock) for item in value]
+        return [replace_values(item, ids, clock) for item in value]
     if isinstance(value, dict):
-        new = {key: replaced(item, ids, clock) for key, item in value.items()}
+        new = {key: replace_values(item, ids, clock) for key, item in value.items()}
         return new | _duration(new) | ({"owner": 1} if new.get("owner") else {})
     if not isinstance(value, str):
         return value
@@ -243,7 +243,7 @@ def _stream(text: str, ids: dict[str, str], clock: dict[datetime, datetime]) -> 
     events = [dict(line.split(": ", 1) for line in block.splitlines()) for block in text.split("\n\n") if block]
     for event in events:
         if "data" in event:
-            data = replaced(json.loads(event["data"]), ids, clock)
+            data = replace_values(json.loads(event["data"]), ids, clock)
             event |= {"id": CURSOR, "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False)}
     return "".join("\n".join(f"{name}: {value}" for name, value in event.items()) + "\n\n" for event in events)
 
@@ -262,7 +262,7 @@ def _cursor(address: str) -> str:
 def _address(value: str, ids: dict[str, str], clock: dict[datetime, datetime]) -> str:
     """A link to another page: the cursor in it is of ids and times too."""
     parts = urlsplit(value)
-    cursor = json.dumps(replaced(json.loads(_cursor(value)), ids, clock)).encode()
+    cursor = json.dumps(replace_values(json.loads(_cursor(value)), ids, clock)).encode()
     query = {name: values[0] for name, values in parse_qs(parts.query).items() if name not in {"after", "before"}}
     query["cursor"] = base64.urlsafe_b64encode(cursor).decode()
     return f"{HOST}{parts.path}?{urlencode(query)}"

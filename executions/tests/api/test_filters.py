@@ -38,7 +38,7 @@ def found(client: Any, query: Any, url: str = RUNS) -> set[str]:
     return set(ids(client.get(url, query) if isinstance(query, dict) else client.get(f"{url}?{query}")))
 
 
-def refused(answer: Any) -> list[str]:
+def pointers_of(answer: Any) -> list[str]:
     assert answer.status_code == 400, answer.json()
     assert answer["Content-Type"] == "application/problem+json"
     return [error["pointer"] for error in answer.json()["errors"]]
@@ -164,12 +164,12 @@ def test_what_makes_no_sense_is_400_with_the_parameter_and_what_is_allowed(
     client = api(owner)
     for query, pointer, text in REFUSED:
         answer = client.get(f"{RUNS}?{query}")
-        assert refused(answer) == [pointer], query
+        assert pointers_of(answer) == [pointer], query
         assert text in answer.json()["errors"][0]["detail"], query
 
 
 def test_every_filter_that_is_wrong_is_named(api: Any, owner: Any) -> None:
-    assert refused(api(owner).get(f"{RUNS}?status=x&workflow=y&q=z")) == ["?status", "?workflow", "?q"]
+    assert pointers_of(api(owner).get(f"{RUNS}?status=x&workflow=y&q=z")) == ["?status", "?workflow", "?q"]
 
 
 @pytest.mark.parametrize("text", ["%ED%A0%80", "%FF", "%F0%9F%98%80", "'%22;--", "1e999", "%25_%5C", " ", "٣", "-0"])
@@ -191,16 +191,16 @@ def test_an_order_is_kept_over_pages_with_and_without_the_value(
     for _ in range(3):
         at(WorkflowExecutionFactory(workflow=workflow), created_at=DAY)
     client = api(owner)
-    up = followed(client, f"{RUNS}?ordering={name}&page_size=2")
+    up = follow_pages(client, f"{RUNS}?ordering={name}&page_size=2")
     assert len({row["id"] for row in up}) == len(up) == 7
     assert [row["started_at"] is None for row in up] == [True] * 3 + [False] * 4
     column = {"created": "created_at", "started": "started_at", "duration": "duration_seconds"}[name]
     values = [row[column] for row in up[3:]]
     assert values == sorted(values)
-    assert followed(client, f"{RUNS}?ordering=-{name}&page_size=2") == up[::-1]
+    assert follow_pages(client, f"{RUNS}?ordering=-{name}&page_size=2") == up[::-1]
 
 
-def followed(client: Any, url: str | None) -> list[Any]:
+def follow_pages(client: Any, url: str | None) -> list[Any]:
     """Return all rows by following `next`; check that `previous` shows the same."""
     rows: list[Any] = []
     pages = []
@@ -218,13 +218,13 @@ def test_a_cursor_belongs_to_its_ordering(api: Any, owner: Any, workflow: Workfl
     WorkflowExecutionFactory.create_batch(3, workflow=workflow)
     client = api(owner)
     link = client.get(f"{RUNS}?ordering=created&page_size=1").json()["next"]
-    assert refused(client.get(link.replace("ordering=created", "ordering=started"))) == ["?cursor"]
+    assert pointers_of(client.get(link.replace("ordering=created", "ordering=started"))) == ["?cursor"]
 
 
 def test_a_link_keeps_every_value_of_a_filter(api: Any, owner: Any, workflow: Workflow) -> None:
     for state in ("failed", "cancelled", "completed") * 2:
         in_state(WorkflowExecutionFactory(workflow=workflow), state)
-    rows = followed(api(owner), f"{RUNS}?status=failed&status=cancelled&page_size=1")
+    rows = follow_pages(api(owner), f"{RUNS}?status=failed&status=cancelled&page_size=1")
     assert sorted(row["status"] for row in rows) == ["cancelled"] * 2 + ["failed"] * 2
 
 
@@ -269,7 +269,7 @@ def test_one_run_is_not_asked_for_what_it_has_not(
     api: Any, owner: Any, workflow: Workflow, query: str, pointer: str
 ) -> None:
     run = WorkflowExecutionFactory(workflow=workflow)
-    assert refused(api(owner).get(f"{RUNS}{run.pk}/?{query}")) == [pointer]
+    assert pointers_of(api(owner).get(f"{RUNS}{run.pk}/?{query}")) == [pointer]
 
 
 # --- Node executions across runs -----------------------------------------------
@@ -303,7 +303,7 @@ def test_node_executions_across_runs_are_found_by_each_filter(
     assert [row["id"] for row in rows][-1] == str(second.pk)
     assert not {"input_data", "output_data", "error_traceback"} & set(rows[0])
     assert '"config"' not in captured[-1]["sql"]
-    assert followed(client, f"{NODES}?ordering=created&page_size=1")[0]["id"] == str(second.pk)
+    assert follow_pages(client, f"{NODES}?ordering=created&page_size=1")[0]["id"] == str(second.pk)
 
 
 def test_the_nodes_of_a_workflow_are_merged_in_the_order_of_the_list(api: Any, owner: Any, workflow: Workflow) -> None:
@@ -322,14 +322,14 @@ def test_the_nodes_of_a_workflow_are_merged_in_the_order_of_the_list(api: Any, o
     ):
         for size in (2, 3, 500):
             url = f"{NODES}?{query}page_size={size}"
-            rows = followed(client, url)
+            rows = follow_pages(client, url)
             assert [row["id"] for row in rows] == expected, url
-            assert followed(client, f"{url}&ordering=created") == rows[::-1], url
+            assert follow_pages(client, f"{url}&ordering=created") == rows[::-1], url
 
 
 @pytest.mark.parametrize("query", ["status=x", "node=x", "workflow=x", "created_after=x", "ordering=started", "q=abc"])
 def test_a_wrong_question_to_node_executions_is_400(api: Any, owner: Any, query: str) -> None:
-    assert refused(api(owner).get(f"{NODES}?{query}")) == [f"?{query.partition('=')[0]}"]
+    assert pointers_of(api(owner).get(f"{NODES}?{query}")) == [f"?{query.partition('=')[0]}"]
 
 
 # --- Attempts ------------------------------------------------------------------
@@ -343,7 +343,7 @@ def test_the_attempts_of_a_node_execution_keep_what_its_retries_replaced(
         node.fail(f"failure {number}", f"Traceback {number}")
         node.retry()
     client, url = api(owner), f"{NODES}{node.pk}/attempts/"
-    rows = followed(client, f"{url}?page_size=1")
+    rows = follow_pages(client, f"{url}?page_size=1")
     assert [(row["number"], row["error_message"]) for row in rows] == [(1, "failure 1"), (2, "failure 2")]
     assert "error_traceback" not in rows[0]
     assert client.get(f"{url}2/").json()["error_traceback"] == "Traceback 2"
@@ -415,7 +415,7 @@ def test_a_wrong_question_to_the_lines_of_a_run_is_400(api: Any, owner: Any, lin
     for query in (
         "level=loud", "level_min=loud", "node=x", "after=x", "ordering=level", "status=failed", "cursor=x",
     ):  # fmt: skip
-        assert refused(client.get(f"{url}?{query}")) == [f"?{query.partition('=')[0]}"]
+        assert pointers_of(client.get(f"{url}?{query}")) == [f"?{query.partition('=')[0]}"]
 
 
 def test_lines_across_runs_are_listed_newest_first_within_a_period(
@@ -427,7 +427,7 @@ def test_lines_across_runs_are_listed_newest_first_within_a_period(
     assert found(api(owner), f"{period}&level_min=warning", LOGS) == {str(line.pk) for line in lines[2:]}
     assert str(foreign.pk) in found(api(teammate), period, LOGS)
     assert found(api(stranger), period, LOGS) == set()
-    assert [row["id"] for row in followed(api(owner), f"{LOGS}?{period}&page_size=1&ordering=timestamp")] == [
+    assert [row["id"] for row in follow_pages(api(owner), f"{LOGS}?{period}&page_size=1&ordering=timestamp")] == [
         str(line.pk) for line in lines
     ]
 
@@ -447,7 +447,7 @@ def test_lines_across_runs_are_listed_newest_first_within_a_period(
 def test_lines_across_runs_need_a_period_of_31_days_at_most(
     api: Any, owner: Any, query: str, pointers: list[str]
 ) -> None:
-    assert refused(api(owner).get(f"{LOGS}?{query}")) == pointers
+    assert pointers_of(api(owner).get(f"{LOGS}?{query}")) == pointers
 
 
 # --- How much work -------------------------------------------------------------

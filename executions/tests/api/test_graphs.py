@@ -26,7 +26,7 @@ def chain(owner: Any) -> Workflow:
     return WorkflowFactory(owner=owner, chain=["load", "rank", "report"])
 
 
-def drawn(client: Any, run: Any) -> tuple[set[str], set[tuple[str, str]], list[list[str]]]:
+def names_of(client: Any, run: Any) -> tuple[set[str], set[tuple[str, str]], list[list[str]]]:
     """Names of nodes, pairs of names, names by level."""
     shown = client.get(f"{RUNS}{run.pk}/graph/").json()
     names = {node["id"]: node["name"] for node in shown["nodes"]}
@@ -56,7 +56,7 @@ def test_a_run_keeps_its_graph_through_ten_edits_of_its_workflow(api: Any, owner
             NodeExecutionFactory(workflow_execution=runs[-1][0], node=node)
     for run, names in runs:
         pairs = {(names[0], names[1]), (names[1], names[2])}
-        assert drawn(client, run) == (set(names), pairs, [[name] for name in names])
+        assert names_of(client, run) == (set(names), pairs, [[name] for name in names])
     assert {node["name"] for node in client.get(f"{WORKFLOWS}{chain.pk}/").json()["nodes"]} == set(names)
     assert (Graph.objects.count(), chain.nodes.count()) == (10, 12)
     assert not Node.objects.filter(name="rank").exists()  # no run remembers it
@@ -67,8 +67,8 @@ def test_a_renamed_node_keeps_its_name_in_the_runs_before(api: Any, owner: Any, 
     nodes = client.get(f"{WORKFLOWS}{chain.pk}/").json()["nodes"]
     body = {"nodes": [node | {"name": f"new {node['name']}"} for node in nodes]}
     assert client.patch(f"{WORKFLOWS}{chain.pk}/", body, format="json").status_code == 200
-    assert drawn(client, run)[0] == {"load", "rank", "report"}
-    assert drawn(client, WorkflowExecutionFactory(workflow=chain))[0] == {"new load", "new rank", "new report"}
+    assert names_of(client, run)[0] == {"load", "rank", "report"}
+    assert names_of(client, WorkflowExecutionFactory(workflow=chain))[0] == {"new load", "new rank", "new report"}
 
 
 def test_a_node_that_a_run_remembers_is_retired_and_not_deleted(api: Any, owner: Any, chain: Workflow) -> None:
@@ -135,9 +135,9 @@ def test_a_node_that_came_later_stands_in_the_graph_with_todays_edges(api: Any, 
     run = WorkflowExecutionFactory(workflow=workflow)
     rank = NodeFactory(workflow=workflow, name="rank")
     EdgeFactory(workflow=workflow, source_node=workflow.nodes.get(name="load"), target_node=rank)
-    assert drawn(api(owner), run) == ({"load"}, set(), [["load"]])
+    assert names_of(api(owner), run) == ({"load"}, set(), [["load"]])
     assert run.add_node(rank).execution_order == 1
-    assert drawn(api(owner), run) == ({"load", "rank"}, {("load", "rank")}, [["load"], ["rank"]])
+    assert names_of(api(owner), run) == ({"load", "rank"}, {("load", "rank")}, [["load"], ["rank"]])
 
 
 def test_a_run_keeps_what_came_later_through_the_next_edit_too(api: Any, owner: Any) -> None:
@@ -150,9 +150,9 @@ def test_a_run_keeps_what_came_later_through_the_next_edit_too(api: Any, owner: 
     replace(client, workflow, "fetch", "report")
     client.post(f"{RUNS}{late.pk}/nodes/", {"node": "report"}, format="json")
     replace(client, workflow, "other")
-    assert drawn(client, early) == ({"load", "rank"}, {("load", "rank")}, [["load"], ["rank"]])
-    assert drawn(client, late)[0] == {"load", "rank", "report"}
-    assert ("load", "rank") in drawn(client, late)[1]
+    assert names_of(client, early) == ({"load", "rank"}, {("load", "rank")}, [["load"], ["rank"]])
+    assert names_of(client, late)[0] == {"load", "rank", "report"}
+    assert ("load", "rank") in names_of(client, late)[1]
 
 
 def test_an_object_that_was_read_before_a_node_came_later_can_still_be_saved() -> None:

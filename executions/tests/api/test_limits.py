@@ -38,7 +38,7 @@ def send(client: Any, url: str, body: bytes, content_type: str = JSON, **headers
     return client.generic("POST", url, body, content_type=content_type, headers=headers)
 
 
-def packed(body: bytes) -> bytes:
+def compress(body: bytes) -> bytes:
     return gzip.compress(body, mtime=0)
 
 
@@ -206,7 +206,7 @@ class TestContentTypes:
 class TestGzip:
     @pytest.mark.parametrize("coding", ["gzip", "GZIP", " x-gzip "])
     def test_a_packed_body_is_taken(self, api: Any, owner: Any, logs: str, coding: str) -> None:
-        answer = send(api(owner), logs, packed(LINE), **{"Content-Encoding": coding})
+        answer = send(api(owner), logs, compress(LINE), **{"Content-Encoding": coding})
         assert (answer.status_code, answer.json()["message"]) == (201, "packed")
 
     def test_identity_is_the_body_as_it_is(self, api: Any, owner: Any, logs: str) -> None:
@@ -214,7 +214,7 @@ class TestGzip:
 
     @pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "gzip, gzip", "*", "x" * 1000])
     def test_another_coding_is_415_and_says_which_is_taken(self, api: Any, owner: Any, logs: str, coding: str) -> None:
-        answer = send(api(owner), logs, packed(LINE), **{"Content-Encoding": coding})
+        answer = send(api(owner), logs, compress(LINE), **{"Content-Encoding": coding})
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_content_encoding")
         assert (answer["Accept-Encoding"], "Accept" in answer) == ("gzip", False)
         assert not ExecutionLog.objects.exists()
@@ -224,11 +224,11 @@ class TestGzip:
         [
             (LINE, "not what gzip packs"),
             (zlib.compress(LINE), "not what gzip packs"),
-            (packed(LINE)[:-12] + bytes(12), "not what gzip packs"),
-            (packed(LINE)[:-1], "cut off"),
-            (packed(LINE)[:12], "cut off"),
-            (packed(LINE) + b"x", "goes on"),
-            (packed(LINE) + packed(b""), "goes on"),
+            (compress(LINE)[:-12] + bytes(12), "not what gzip packs"),
+            (compress(LINE)[:-1], "cut off"),
+            (compress(LINE)[:12], "cut off"),
+            (compress(LINE) + b"x", "goes on"),
+            (compress(LINE) + compress(b""), "goes on"),
         ],
     )
     def test_a_broken_one_is_400_and_says_how(self, api: Any, owner: Any, logs: str, body: bytes, said: str) -> None:
@@ -241,14 +241,14 @@ class TestGzip:
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = LIMIT
         fits = json.dumps({"level": "info", "message": "x"}).encode().ljust(LIMIT)
         client, coding = api(owner), {"Content-Encoding": "gzip"}
-        assert send(client, logs, packed(fits), **coding).status_code == 201
-        answer = send(client, logs, packed(fits + b" "), **coding)
+        assert send(client, logs, compress(fits), **coding).status_code == 201
+        answer = send(client, logs, compress(fits + b" "), **coding)
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
         assert ExecutionLog.objects.count() == 1
 
     def test_the_packed_size_has_the_same_limit(self, api: Any, owner: Any, logs: str, settings: Any) -> None:
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
-        body = packed(LINE) + bytes(1_000)
+        body = compress(LINE) + bytes(1_000)
         assert send(api(owner), logs, body, **{"Content-Encoding": "gzip"}).status_code == 413
 
     def test_a_bomb_is_not_unpacked(self) -> None:
@@ -266,7 +266,7 @@ class TestGzip:
         assert send(api(), logs, b"no gzip", **{"Content-Encoding": "gzip"}).status_code == 401
 
     def test_any_part_of_one_is_refused(self) -> None:
-        whole = packed(LINE)
+        whole = compress(LINE)
         assert gunzip(whole, 1_000) == LINE
         for end in range(len(whole)):
             with pytest.raises(ParseError):
@@ -281,5 +281,5 @@ class TestGzip:
         sent.append(send(client, logs, body, **{"Idempotency-Key": "key"}))
         assert ["Idempotent-Replayed" in answer for answer in sent] == [False, True, True]
         assert len({answer.content for answer in sent}) == 1
-        other = send(client, logs, packed(body + b" "), **{"Content-Encoding": "gzip", "Idempotency-Key": "key"})
+        other = send(client, logs, compress(body + b" "), **{"Content-Encoding": "gzip", "Idempotency-Key": "key"})
         assert (other.status_code, ExecutionLog.objects.count()) == (422, 1)

@@ -44,7 +44,7 @@ LINES: Any = st.fixed_dictionaries(
 )
 
 
-def validated(line: object) -> Any:
+def validate(line: object) -> Any:
     serializer = ExecutionLogSerializer(data=line, context={"node_executions": NODES})
     return serializer.validated_data if serializer.is_valid() else None
 
@@ -53,8 +53,8 @@ def validated(line: object) -> Any:
 def test_what_passes_is_what_the_serializer_returns(line: object) -> None:
     good = good_lines([line], NODES)
     assert good is None or (good, {type(value) for value in good[0].values()}) == (
-        [validated(line)],
-        {type(value) for value in validated(line).values()},
+        [validate(line)],
+        {type(value) for value in validate(line).values()},
     )
 
 

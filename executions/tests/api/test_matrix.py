@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from .fixtures import ENTITLED, World, digest
-from .matrix import METHODS, offered, table
+from .matrix import METHODS, find_operations, table
 
 pytestmark = pytest.mark.django_db
 
@@ -14,7 +14,7 @@ COLUMNS, CELLS = table()
 
 
 def test_every_method_at_every_address_has_its_line_in_the_table() -> None:
-    found = set(offered())
+    found = set(find_operations())
     assert sorted(found - set(CELLS)) == [], "The API offers these: add a line for each to TABLE in matrix.py."
     assert sorted(set(CELLS) - found) == [], "The API offers these no more: remove their lines from TABLE in matrix.py."
 

@@ -47,7 +47,7 @@ def cast(world: World) -> dict[str, Any]:
 OWN = {"Content-Length", "X-Request-ID"}  # of one request
 
 
-def said(answer: Any, asked: str) -> tuple[int, Any, str]:
+def response_without_id(answer: Any, asked: str) -> tuple[int, Any, str]:
     """Return a response without the id that the request named."""
     headers = {name: value for name, value in answer.headers.items() if name not in OWN}
     return answer.status_code, headers, answer.content.decode().replace(asked, "{id}")
@@ -62,9 +62,12 @@ def test_a_row_of_another_is_answered_as_one_that_does_not_exist(world: World, a
             id = str(world.row(row).pk)
             with world.anew():
                 answer = world.ask(client, row, **CONDITIONS)
-                there = said(answer, id)
+                there = response_without_id(answer, id)
             with world.anew():
-                assert there == said(world.ask(client, row, nobodys, **CONDITIONS), nobodys), (column, row)
+                assert there == response_without_id(world.ask(client, row, nobodys, **CONDITIONS), nobodys), (
+                    column,
+                    row,
+                )
             assert answer.status_code in {404, 405}, (column, row)
             assert not world.told(answer, id), (column, row)
 
@@ -176,7 +179,9 @@ def test_what_is_anothers_is_not_found_in_a_body(world: World, cast: Any, what: 
     id, nobodys = str(_id(world, named)), str(uuid7())
     answer = _send(world, cast["stranger"], url, body, id)
     assert answer.status_code == 400
-    assert said(answer, id) == said(_send(world, cast["stranger"], url, body, nobodys), nobodys)
+    assert response_without_id(answer, id) == response_without_id(
+        _send(world, cast["stranger"], url, body, nobodys), nobodys
+    )
     assert not world.told(answer, f"{id} unused rank")
     assert digest() == world.at_first
 

@@ -41,7 +41,7 @@ def parameters() -> set[str]:
     return {"fields", "ordering", "expand", "cursor", "page_size"}.union(*(one.base_filters for one in lists))
 
 
-def refused(world: World, method: str, url: str, body: Any = None) -> int:
+def count_refusal(world: World, method: str, url: str, body: Any = None) -> int:
     """Return how often the request was refused; the client raises on a 500."""
     with world.anew():
         client = world.callers["owner: every scope"]["token"]
@@ -59,9 +59,9 @@ def test_no_field_of_a_body_is_repeated(world: World, row: str) -> None:
     right = (body or [{}])[0] if isinstance(body, list) else body
 
     def is_refused(wrong: Any) -> int:
-        return refused(world, method, url, [wrong] if isinstance(body, list) else wrong)
+        return count_refusal(world, method, url, [wrong] if isinstance(body, list) else wrong)
 
-    count = sum(refused(world, method, url, wrong) for wrong in WRONG)
+    count = sum(count_refusal(world, method, url, wrong) for wrong in WRONG)
     for wrong in (dict.fromkeys(names(), CANARY), {name: [CANARY] for name in names()}):
         count += is_refused(wrong) + is_refused(wrong | right)
         count += is_refused(right | {"nodes": [wrong], "edges": [wrong]})
@@ -74,4 +74,4 @@ def test_no_field_of_a_body_is_repeated(world: World, row: str) -> None:
 def test_no_parameter_of_an_address_is_repeated(world: World, row: str) -> None:
     url = world.url(row)
     for name in parameters():
-        refused(world, "GET", f"{url}{'&' if '?' in url else '?'}{name}={CANARY}")
+        count_refusal(world, "GET", f"{url}{'&' if '?' in url else '?'}{name}={CANARY}")

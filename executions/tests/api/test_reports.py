@@ -36,7 +36,7 @@ def post(client: Any, path: str, body: Any) -> Any:
     return client.generic("POST", f"{API}{path}", json.dumps(body), content_type="application/json")
 
 
-def told(row: Any, field: str = "error_message") -> Any:
+def stored_value(row: Any, field: str = "error_message") -> Any:
     return type(row).objects.values_list(field, flat=True).get(pk=row.pk)
 
 
@@ -45,7 +45,7 @@ class TestTexts:
         body = {"error_message": BAD, "error_traceback": BAD}
         answer = post(api(owner), f"node-executions/{node.pk}/fail/", body)
         assert answer.status_code == 200
-        assert (told(node), told(node, "error_traceback")) == (SHOWN, SHOWN)
+        assert (stored_value(node), stored_value(node, "error_traceback")) == (SHOWN, SHOWN)
 
     def test_one_bad_line_of_a_batch_leaves_the_others(self, api: Any, owner: Any, run: WorkflowExecution) -> None:
         batch = [{"level": "info", "message": text} for text in ("first", BAD, "last")]
@@ -71,7 +71,7 @@ class TestEmptyErrors:
         self, api: Any, owner: Any, node: NodeExecution, body: dict[str, Any]
     ) -> None:
         assert post(api(owner), f"node-executions/{node.pk}/fail/", body).status_code == 200
-        assert told(node) == "Failed without an error message."
+        assert stored_value(node) == "Failed without an error message."
 
     @pytest.mark.parametrize(
         ("trace", "name"),
@@ -88,7 +88,7 @@ class TestEmptyErrors:
     ) -> None:
         body = {"error_message": "", "error_traceback": trace}
         assert post(api(owner), f"node-executions/{node.pk}/fail/", body).status_code == 200
-        assert told(node) == (f"{name} without" if name else "Failed without") + " an error message."
+        assert stored_value(node) == (f"{name} without" if name else "Failed without") + " an error message."
 
     @pytest.mark.parametrize(
         ("error", "text"),
@@ -104,7 +104,7 @@ class TestEmptyErrors:
     ) -> None:
         node.fail(error)
         run.fail(error)
-        assert [told(node), told(run)] == [text, text]
+        assert [stored_value(node), stored_value(run)] == [text, text]
 
     @pytest.mark.parametrize("given", ["", " \n"])
     def test_every_other_way_in_says_it_too(self, run: WorkflowExecution, node: NodeExecution, given: str) -> None:
@@ -113,7 +113,10 @@ class TestEmptyErrors:
         node.error_message = run.error_message = given
         node.save()
         run.save()
-        assert (told(node), told(run)) == ("TimeoutError without an error message.", "Failed without an error message.")
+        assert (stored_value(node), stored_value(run)) == (
+            "TimeoutError without an error message.",
+            "Failed without an error message.",
+        )
         stamps = {"status": "failed", "started_at": run.started_at, "ended_at": run.ended_at, "error_message": given}
         imported = WorkflowExecution(workflow=run.workflow, trigger_type="manual", **stamps)
         WorkflowExecution.objects.bulk_create([imported])
@@ -124,12 +127,12 @@ class TestEmptyErrors:
 
     def test_what_has_not_failed_may_have_an_empty_one_and_a_failure_none(self, run: WorkflowExecution) -> None:
         WorkflowExecution.objects.filter(pk=run.pk).update(error_message="")
-        assert told(run) == ""
+        assert stored_value(run) == ""
         run.refresh_from_db()
         run.fail("x")
         run.error_message = None
         run.save()
-        assert told(run) is None
+        assert stored_value(run) is None
 
 
 class TestLongTexts:
@@ -137,10 +140,10 @@ class TestLongTexts:
         node.fail("é" * 100_000, "first\n" + "x" * 400_000 + "\nTimeoutError")
         run.fail("é" * 100_000)
         for row in (run, node):
-            assert len(told(row).encode()) <= executions_settings.MAX_ERROR_BYTES
-            assert told(row).startswith("éé")
-            assert told(row).endswith("of 200,000 bytes]")
-        trace = told(node, "error_traceback")
+            assert len(stored_value(row).encode()) <= executions_settings.MAX_ERROR_BYTES
+            assert stored_value(row).startswith("éé")
+            assert stored_value(row).endswith("of 200,000 bytes]")
+        trace = stored_value(node, "error_traceback")
         assert len(trace.encode()) <= executions_settings.MAX_TRACEBACK_BYTES
         assert (trace[:6], trace[-13:]) == ("first\n", "\nTimeoutError")
         assert "of 400,019 bytes" in trace
@@ -159,7 +162,9 @@ class TestLongTexts:
         saved = WorkflowExecution.objects.get(pk=run.pk)
         saved.error_message = "y" * 9_000
         saved.save()
-        assert [most - 9 < len(told(row).encode()) <= most for row in (run, run.node_executions.get())] == [True] * 2
+        assert [most - 9 < len(stored_value(row).encode()) <= most for row in (run, run.node_executions.get())] == [
+            True
+        ] * 2
 
     def test_a_reason_is_cut_with_a_mark(self, api: Any, owner: Any, run: WorkflowExecution, settings: Any) -> None:
         body = {"reason": "x" * 9_000}
@@ -173,7 +178,7 @@ class TestLongTexts:
         run = WorkflowExecutionFactory(workflow=workflow, context={"secrets": {"key": "hunter2pw"}})
         run.start()
         run.fail("x" * (executions_settings.MAX_ERROR_BYTES - 40) + "hunter2pw" * 9)
-        assert "hunter2" not in told(run)
+        assert "hunter2" not in stored_value(run)
 
 
 LINE = {"level": "info", "message": "x"}

@@ -78,14 +78,14 @@ def statements(client: Any, url: str, verb: str, **headers: Any) -> list[str]:
 def test_a_move_of_a_run(
     api: Any, owner: Any, run: WorkflowExecution, verb: str, state: str, number: int, used: bool
 ) -> None:
-    run = prepared(run, state, verb)
+    run = prepare_run(run, state, verb)
     assert len(statements(api(owner, used=used), f"executions/{run.pk}", verb)) == number
     assert Token.objects.get().last_used_at is not None
     assert run.node_executions.active().exists() is (verb in {"start", "retry"})
     assert_masked(run, run)
 
 
-def prepared(run: WorkflowExecution, state: str, verb: str) -> WorkflowExecution:
+def prepare_run(run: WorkflowExecution, state: str, verb: str) -> WorkflowExecution:
     """Return a run in `state` with two nodes, one as far as the verb allows and the other behind it."""
     rank, report = run.node_executions.order_by("id")
     if state == "pending":

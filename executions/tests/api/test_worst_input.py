@@ -35,69 +35,69 @@ MANY = Scrubber(f"secret-number-{number:05}" for number in range(500))
 NESTED = Scrubber([*("a" * length for length in range(6, 60)), "a" * 64 + "b"])
 
 
-def repeated(text: str) -> Callable[[int], str]:
+def repeat(text: str) -> Callable[[int], str]:
     return lambda size: text * (size // len(text) + 1)
 
 
 TEXTS: dict[str, Callable[[int], str]] = {
-    "secrets between masks": repeated("hunter2pw***masked***"),
-    "overlapping secrets": repeated("abc"),
-    "one letter": repeated("a"),
-    "escaped percents": repeated("%25"),
-    "backslashes": repeated("\\"),
-    "entities in entities": lambda size: "&" + repeated("amp;")(size),
-    "every escape": repeated("\\%25&amp;"),
-    "secrets over two lines": repeated("hunter2\n   pw "),
-    "empty lines": repeated("\n \r"),
-    "open colours": repeated("\x1b[0"),
+    "secrets between masks": repeat("hunter2pw***masked***"),
+    "overlapping secrets": repeat("abc"),
+    "one letter": repeat("a"),
+    "escaped percents": repeat("%25"),
+    "backslashes": repeat("\\"),
+    "entities in entities": lambda size: "&" + repeat("amp;")(size),
+    "every escape": repeat("\\%25&amp;"),
+    "secrets over two lines": repeat("hunter2\n   pw "),
+    "empty lines": repeat("\n \r"),
+    "open colours": repeat("\x1b[0"),
     "a long colour": lambda size: "\x1b[" + "0" * size,
-    "pairs of digits": repeated("68 "),
-    "pairs that stop": repeated("68 75 6e 74 6"),
-    "base64": repeated("aHVudGVyMnB3"),
-    "names without values": repeated("password="),
-    "open quotes": repeated('password="'),
-    "open quotes in lines": repeated('password=\\"x \n'),
+    "pairs of digits": repeat("68 "),
+    "pairs that stop": repeat("68 75 6e 74 6"),
+    "base64": repeat("aHVudGVyMnB3"),
+    "names without values": repeat("password="),
+    "open quotes": repeat('password="'),
+    "open quotes in lines": repeat('password=\\"x \n'),
     "quotes escaped ever more": lambda size: "".join(f'pwd={"\\" * (at % 16)}"' for at in range(size // 12)),
     "a long word": lambda size: f"token{'a' * size}=",
-    "words and signs": repeated("token=a="),
-    "addresses": repeated("://a:b"),
+    "words and signs": repeat("token=a="),
+    "addresses": repeat("://a:b"),
     "a long password in an address": lambda size: f"://{'a:' * size}",
-    "beginnings of a JWT": repeated("eyJaaaaaaaa.eyJaaaaaaaa."),
-    "beginnings of a JWT after hyphens": repeated("-eyJaaaaaaaa"),
+    "beginnings of a JWT": repeat("eyJaaaaaaaa.eyJaaaaaaaa."),
+    "beginnings of a JWT after hyphens": repeat("-eyJaaaaaaaa"),
     "an open quote and backslashes": lambda size: "password='" + "\\" * size,
-    "keys in one word that ends in a name": lambda size: repeated("password:")(size) + ".password",
-    "quotes in a text of JSON that does not end": lambda size: "[" * 20 + '"' + repeated('\\"')(size),
-    "headers": repeated("cookie: "),
-    "schemes": repeated("bearer "),
+    "keys in one word that ends in a name": lambda size: repeat("password:")(size) + ".password",
+    "quotes in a text of JSON that does not end": lambda size: "[" * 20 + '"' + repeat('\\"')(size),
+    "headers": repeat("cookie: "),
+    "schemes": repeat("bearer "),
     "brackets": lambda size: '{"token": ' + "[" * size + "]" * size + "}",
-    "combining marks": lambda size: "a" + repeated("\u0300\u0316")(size),
-    "vowel signs that part in two": repeated("\u0f73"),
-    "open titles": repeated("\x1b]0;"),
-    "signs": repeated("\x00\u202e"),
-    "open quotations": repeated("“"),
-    "words and digits": repeated("a.1-"),
-    "paths": repeated(" /a:b/"),
+    "combining marks": lambda size: "a" + repeat("\u0300\u0316")(size),
+    "vowel signs that part in two": repeat("\u0f73"),
+    "open titles": repeat("\x1b]0;"),
+    "signs": repeat("\x00\u202e"),
+    "open quotations": repeat("“"),
+    "words and digits": repeat("a.1-"),
+    "paths": repeat(" /a:b/"),
 }
 OF_COMMANDS: dict[str, Callable[[int], str]] = {  # for what masks alone
-    "options without values": repeated("--password "),
-    "options with open quotes": repeated("--password 'x --token \"y "),
-    "options inside values": repeated("--token is.--token "),
-    "quotes of options that name nothing": repeated("--verbose \\\\'"),
-    "options of curl": repeated("curl -u a:b "),
-    "quotes of a command": lambda size: "curl " + repeated("-u 'x -U \"y ")(size),
-    "quoted backslashes of a command": lambda size: "curl " + repeated("-u \\\\\\\\")(size),
-    "values without a colon": lambda size: "curl " + repeated("-ux")(size) + " -u " + "x" * size,
-    "commands": repeated("sshpass mysql -p -p"),
-    "private keys that do not end": repeated("-----BEGIN PRIVATE KEY-----"),
-    "private keys that do not begin": lambda size: "-----BEGIN PRIVATE KEY-----" + repeated("-----END A B ")(size),
-    "beginnings of private keys": repeated("-----BEGIN RSA RSA RSA "),
-    "beginnings of tokens": repeated("ghp_aaaaaaaa.glpat-aaaa.xoxb-aaa.AKIAAAAAAAAA.AIzaaaaa.npm_aaaa.pypi-aaaa."),
+    "options without values": repeat("--password "),
+    "options with open quotes": repeat("--password 'x --token \"y "),
+    "options inside values": repeat("--token is.--token "),
+    "quotes of options that name nothing": repeat("--verbose \\\\'"),
+    "options of curl": repeat("curl -u a:b "),
+    "quotes of a command": lambda size: "curl " + repeat("-u 'x -U \"y ")(size),
+    "quoted backslashes of a command": lambda size: "curl " + repeat("-u \\\\\\\\")(size),
+    "values without a colon": lambda size: "curl " + repeat("-ux")(size) + " -u " + "x" * size,
+    "commands": repeat("sshpass mysql -p -p"),
+    "private keys that do not end": repeat("-----BEGIN PRIVATE KEY-----"),
+    "private keys that do not begin": lambda size: "-----BEGIN PRIVATE KEY-----" + repeat("-----END A B ")(size),
+    "beginnings of private keys": repeat("-----BEGIN RSA RSA RSA "),
+    "beginnings of tokens": repeat("ghp_aaaaaaaa.glpat-aaaa.xoxb-aaa.AKIAAAAAAAAA.AIzaaaaa.npm_aaaa.pypi-aaaa."),
     "a long token": lambda size: "github_pat_" + "a_" * size,
-    "tokens after hyphens": repeated("-pypi-glpat-xoxb-"),
-    "names in Korean": repeated("비밀번호=토큰:"),
+    "tokens after hyphens": repeat("-pypi-glpat-xoxb-"),
+    "names in Korean": repeat("비밀번호=토큰:"),
     "a long name in Korean": lambda size: "토큰" * size + "=",
-    "places of a list": repeated("next token: "),
-    "words about a token": lambda size: repeated("token_count_")(size) + "=1",
+    "places of a list": repeat("next token: "),
+    "words about a token": lambda size: repeat("token_count_")(size) + "=1",
 }
 DOCUMENTS: dict[str, Callable[[int], Any]] = {
     "empty lists": lambda size: [[] for _ in range(size // 20)],
@@ -128,7 +128,7 @@ def every_document(value: Any) -> list[Any]:
     return list(json_validation.iter_errors(value))
 
 
-def parsed(text: str) -> None:
+def parse(text: str) -> None:
     with contextlib.suppress(parsers.ParseError):
         body = text.encode(errors="surrogatepass")
         json_validation.may_have_errors(body, parsers._read(body))
@@ -151,7 +151,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "faults": every_document,
     "colours": lambda text: ansi.to_html(text, "a"),
     "name of a key": _names_secret.__wrapped__,
-    "parsed": parsed,
+    "parsed": parse,
     "counted": lambda text: json_validation.has_more_elements(text.encode(), 10),
 }
 OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
@@ -162,7 +162,7 @@ OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
     "secrets of its own": lambda document: Scrubber(find_secret_values(document)),
     "faults": every_document,
     "difference": lambda document: json_diff.differences(document, {"other": document}),
-    "parsed": lambda document: parsed(json.dumps(document)),
+    "parsed": lambda document: parse(json.dumps(document)),
     "compared": idempotent_create._as_jsonb,
 }
 MASKING = ("masked, few secrets", "masked, none", "patterns", "name of a key")

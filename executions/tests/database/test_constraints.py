@@ -26,7 +26,7 @@ def sql(statement: str, *parameters: Any) -> list[Any]:
         return cursor.fetchall() if cursor.description else []
 
 
-def refused(constraint: str, statement: str, *parameters: Any) -> None:
+def expect_violation(constraint: str, statement: str, *parameters: Any) -> None:
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         sql(statement, *parameters)
 
@@ -44,33 +44,33 @@ EXECUTION = [
 def test_a_state_without_its_times_cannot_be_written(factory: Any, constraint: str, change: str) -> None:
     row = factory()
     table, prefix = row._meta.db_table, row._meta.db_table.removesuffix("s")
-    refused(f"{prefix}_{constraint}", f"UPDATE {table} SET {change} WHERE id = %s", row.pk)
+    expect_violation(f"{prefix}_{constraint}", f"UPDATE {table} SET {change} WHERE id = %s", row.pk)
 
 
 def test_other_values_that_mean_nothing_cannot_be_written() -> None:
     run, node = WorkflowExecutionFactory(), NodeExecutionFactory()
-    refused(
+    expect_violation(
         "workflow_execution_trigger_known", "UPDATE workflow_executions SET trigger_type = 'moon' WHERE id = %s", run.pk
     )
-    refused(
+    expect_violation(
         "node_execution_retry_count_from_zero", "UPDATE node_executions SET retry_count = -1 WHERE id = %s", node.pk
     )
     insert = "INSERT INTO execution_logs (workflow_execution_id, level, message) VALUES (%s, 'loud', '')"
-    refused("execution_log_level_known", insert, run.pk)
-    refused("node_type_known", "UPDATE nodes SET node_type = 'magic' WHERE id = %s", node.node_id)
+    expect_violation("execution_log_level_known", insert, run.pk)
+    expect_violation("node_type_known", "UPDATE nodes SET node_type = 'magic' WHERE id = %s", node.node_id)
 
 
 def test_a_log_lines_node_belongs_to_its_run() -> None:
     run, foreign = WorkflowExecutionFactory(), NodeExecutionFactory()
     columns = "workflow_execution_id, node_execution_id, level, message"
     insert = f"INSERT INTO execution_logs ({columns}) VALUES (%s, %s, 'info', '')"
-    refused("execution_log_node_execution", insert, run.pk, foreign.pk)
+    expect_violation("execution_log_node_execution", insert, run.pk, foreign.pk)
     sql(insert, foreign.workflow_execution_id, foreign.pk)
 
 
 def test_a_log_line_cannot_be_changed() -> None:
     line = ExecutionLogFactory()
-    refused("A log line is a fact", "UPDATE execution_logs SET message = 'other' WHERE id = %s", line.pk)
+    expect_violation("A log line is a fact", "UPDATE execution_logs SET message = 'other' WHERE id = %s", line.pk)
     with pytest.raises(TypeError, match="add another line instead"):
         line.save()
     with pytest.raises(TypeError, match="add another line instead"):
@@ -82,7 +82,7 @@ def test_two_running_runs_of_a_workflow_cannot_be_written() -> None:
     second = WorkflowExecutionFactory(workflow=first.workflow)
     start = "UPDATE workflow_executions SET status = 'running', started_at = now(), metadata = %s::jsonb WHERE id = %s"
     for metadata in ("{}", '{"allow_concurrent": false}', '{"allow_concurrent": null}', '{"allow_concurrent": "true"}'):
-        refused("one_running_execution_per_workflow", start, metadata, second.pk)
+        expect_violation("one_running_execution_per_workflow", start, metadata, second.pk)
     sql(start, '{"allow_concurrent": true}', second.pk)
 
 
@@ -124,8 +124,8 @@ def test_ids_that_the_database_makes_are_in_order_with_those_made_in_python() ->
 
 def test_a_workflow_or_node_with_history_cannot_be_deleted_by_sql_either() -> None:
     node = NodeExecutionFactory()
-    refused("node_execution_node", "DELETE FROM nodes WHERE id = %s", node.node_id)
-    refused("workflow_execution_workflow", "DELETE FROM workflows WHERE id = %s", node.node.workflow_id)
+    expect_violation("node_execution_node", "DELETE FROM nodes WHERE id = %s", node.node_id)
+    expect_violation("workflow_execution_workflow", "DELETE FROM workflows WHERE id = %s", node.node.workflow_id)
 
 
 def test_edges_are_those_of_a_dag_whoever_writes_them() -> None:
@@ -133,11 +133,11 @@ def test_edges_are_those_of_a_dag_whoever_writes_them() -> None:
     a, b, c = workflow.nodes.order_by("name")
     foreign = NodeFactory()
     insert = "INSERT INTO edges (workflow_id, source_node_id, target_node_id, source_handle) VALUES (%s, %s, %s, %s)"
-    refused("edge_without_self_loop", insert, workflow.pk, a.pk, a.pk, None)
-    refused("edge_unique", insert, workflow.pk, a.pk, b.pk, None)
-    refused("edge_target_of_workflow", insert, workflow.pk, a.pk, foreign.pk, None)
-    refused("edge_source_of_workflow", insert, workflow.pk, foreign.pk, a.pk, None)
-    refused("close a circle", insert, workflow.pk, c.pk, a.pk, None)
+    expect_violation("edge_without_self_loop", insert, workflow.pk, a.pk, a.pk, None)
+    expect_violation("edge_unique", insert, workflow.pk, a.pk, b.pk, None)
+    expect_violation("edge_target_of_workflow", insert, workflow.pk, a.pk, foreign.pk, None)
+    expect_violation("edge_source_of_workflow", insert, workflow.pk, foreign.pk, a.pk, None)
+    expect_violation("close a circle", insert, workflow.pk, c.pk, a.pk, None)
     sql(insert, workflow.pk, a.pk, b.pk, "other handle")
 
 
@@ -145,7 +145,7 @@ def test_turning_an_edge_round_into_a_circle_is_refused() -> None:
     workflow = WorkflowFactory(chain=["a", "b", "c"])
     a, _b, c = workflow.nodes.order_by("name")
     edge = EdgeFactory(workflow=workflow, source_node=a, target_node=c)
-    refused(
+    expect_violation(
         "close a circle", "UPDATE edges SET source_node_id = %s, target_node_id = %s WHERE id = %s", c.pk, a.pk, edge.pk
     )
 
@@ -154,12 +154,12 @@ def test_edges_that_are_a_circle_together_are_refused_in_one_statement_too() -> 
     workflow = WorkflowFactory()
     a, b = NodeFactory(workflow=workflow), NodeFactory(workflow=workflow)
     insert = "INSERT INTO edges (workflow_id, source_node_id, target_node_id) VALUES (%s, %s, %s), (%s, %s, %s)"
-    refused("close a circle", insert, workflow.pk, a.pk, b.pk, workflow.pk, b.pk, a.pk)
+    expect_violation("close a circle", insert, workflow.pk, a.pk, b.pk, workflow.pk, b.pk, a.pk)
 
 
 def test_a_token_has_no_scope_that_means_nothing() -> None:
     token = TokenFactory()
-    refused("token_scopes_known", "UPDATE tokens SET scopes = array['everything'] WHERE id = %s", token.pk)
+    expect_violation("token_scopes_known", "UPDATE tokens SET scopes = array['everything'] WHERE id = %s", token.pk)
 
 
 @pytest.mark.parametrize("factory", [WorkflowExecutionAttemptFactory, NodeExecutionAttemptFactory])
@@ -168,4 +168,4 @@ def test_an_attempt_is_kept_once(factory: Any) -> None:
     table = kept._meta.db_table
     columns = f"number, status, {table.removesuffix('_attempts')}_id"
     copy = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE id = %s"
-    refused(f"{table.rstrip('s')}_number", copy, kept.pk)
+    expect_violation(f"{table.rstrip('s')}_number", copy, kept.pk)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
 from executions.tests.acceptance import (
+    expect_refusal,
     fresh,
     insert,
     new_edge,
@@ -19,7 +20,6 @@ from executions.tests.acceptance import (
     new_run,
     new_workflow,
     race,
-    refused,
     sql,
     uuid7,
     values,
@@ -56,7 +56,7 @@ def test_a_diamond_is_a_graph_that_may_be_saved() -> None:
 
 def test_an_edge_never_leads_from_a_node_to_itself() -> None:
     [node] = chain("a")
-    with refused():
+    with expect_refusal():
         new_edge(node, node)
 
 
@@ -74,7 +74,7 @@ def test_a_duplicate_edge_is_refused_and_null_handles_count_as_equal(handles: di
     columns = {"workflow_id": source.workflow_id, "source_node_id": source.id, "target_node_id": target.id}
     with pytest.raises(IntegrityError):
         insert("edges", id=uuid7(), **columns, **handles)
-    with refused():
+    with expect_refusal():
         new_edge(source, target, **handles)
 
 
@@ -90,7 +90,7 @@ def test_two_edges_between_the_same_nodes_may_differ_in_a_handle() -> None:
 def test_an_edge_never_touches_a_node_of_another_workflow(end: str) -> None:
     source, target = (new_node(workflow, name) for workflow in [new_workflow()] for name in "ab")
     foreign = new_node(new_workflow("Other"), "c")
-    with refused():
+    with expect_refusal():
         new_edge(source, target, **{end: foreign})
 
 
@@ -105,14 +105,14 @@ def test_an_edge_never_touches_a_node_of_another_workflow_in_plain_sql(end: str)
 
 def test_an_edge_that_closes_a_cycle_of_two_is_refused() -> None:
     first, second = chain("a", "b")
-    with refused():
+    with expect_refusal():
         new_edge(second, first)
     assert Edge.objects.count() == 1
 
 
 def test_an_edge_that_closes_a_long_cycle_is_refused() -> None:
     nodes = chain(*"abcdefgh")
-    with refused():
+    with expect_refusal():
         new_edge(nodes[-1], nodes[0])
     assert Edge.objects.count() == 7
 
@@ -121,7 +121,7 @@ def test_an_edge_turned_round_into_a_cycle_is_refused() -> None:
     first, _, third = chain("a", "b", "c")
     edge = new_edge(first, third)
     edge.source_node, edge.target_node = third, first
-    with refused():
+    with expect_refusal():
         edge.save()
     assert fresh(edge).source_node == first
 
@@ -130,7 +130,7 @@ def test_edges_created_in_bulk_never_form_a_cycle() -> None:
     first, second = (new_node(workflow, name) for workflow in [new_workflow()] for name in "ab")
     there = Edge(workflow=first.workflow, source_node=first, target_node=second)
     back = Edge(workflow=first.workflow, source_node=second, target_node=first)
-    with refused():
+    with expect_refusal():
         Edge.objects.bulk_create([there, back])
 
 
@@ -160,7 +160,7 @@ def test_a_stale_workflow_never_overwrites_a_newer_one() -> None:
     mine.name = "Newer"
     mine.save()
     theirs.name = "Stale"
-    with refused():
+    with expect_refusal():
         theirs.save()
     assert (fresh(mine).name, fresh(mine).version) == ("Newer", 2)
 
@@ -171,7 +171,7 @@ def test_a_workflow_with_history_cannot_be_hard_deleted() -> None:
     run = new_run()
     with pytest.raises(IntegrityError):
         sql("DELETE FROM workflows WHERE id = %s", run.workflow_id)
-    with refused() as refusal:
+    with expect_refusal() as refusal:
         Workflow.objects.get(pk=run.workflow_id).delete()
     assert len(str(refusal.value).split()) > 3
     assert fresh(run).workflow.name == "Momentum"
@@ -182,7 +182,7 @@ def test_a_node_with_history_cannot_be_hard_deleted() -> None:
     row = new_node_execution(new_run())
     with pytest.raises(IntegrityError):
         sql("DELETE FROM nodes WHERE id = %s", row.node_id)
-    with refused() as refusal:
+    with expect_refusal() as refusal:
         Node.objects.get(pk=row.node_id).delete()
     assert len(str(refusal.value).split()) > 3
     assert fresh(row).node.name == "load"
@@ -192,7 +192,7 @@ def test_a_node_with_history_cannot_be_hard_deleted() -> None:
 def test_workflows_and_nodes_with_history_cannot_be_hard_deleted_in_bulk() -> None:
     row = new_node_execution(new_run())
     for model in (Node, Workflow):
-        with refused():
+        with expect_refusal():
             model.objects.all().delete()
     assert fresh(row).node.workflow.name == "Momentum"
 

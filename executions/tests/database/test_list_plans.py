@@ -59,7 +59,7 @@ def only(truncated: None, db: None) -> Iterator[Any]:
     return drop
 
 
-def asked(filters: Any, queryset: Any, query: str) -> Any:
+def filter_queryset(filters: Any, queryset: Any, query: str) -> Any:
     request = APIRequestFactory().get(f"/?{query}")
     request.user = UserFactory(is_staff=True, is_superuser=True)
     found = filters(data=request.GET, queryset=queryset, request=request)
@@ -80,7 +80,9 @@ def test_a_filter_of_runs_is_answered_by_its_index(only: Any, query: str) -> Non
     index = f"idx_workflow_executions_{RUNS[query]}"
     run = WorkflowExecutionFactory()
     only("workflow_executions", index)
-    question = asked(WorkflowExecutionFilters, WorkflowExecution.objects.all(), query.format(workflow=run.workflow_id))
+    question = filter_queryset(
+        WorkflowExecutionFilters, WorkflowExecution.objects.all(), query.format(workflow=run.workflow_id)
+    )
     found = plan(question.order_by())
     assert uses(found, index)
     # A condition of the index, not a filter after it: where it is not the whole index that answers.
@@ -144,7 +146,7 @@ def test_a_filter_of_node_executions_is_answered_by_its_index(only: Any, query: 
     node = NodeExecutionFactory().node
     only("node_executions", f"idx_node_executions_{index}")
     text = query.format(node=node.pk, workflow=node.workflow_id)
-    found = plan(asked(NodeExecutionFilters, NodeExecution.objects.all(), text).order_by())
+    found = plan(filter_queryset(NodeExecutionFilters, NodeExecution.objects.all(), text).order_by())
     assert uses(found, f"idx_node_executions_{index}")
     assert "Index Cond: " in found
 
@@ -168,7 +170,7 @@ def test_the_newest_of_one_workflow_or_node_are_read_off_its_index(
 ) -> None:
     node = NodeExecutionFactory().node
     only(model._meta.db_table, index)
-    rows = asked(filters, model.objects.all(), query.format(node=node.pk, workflow=node.workflow_id))
+    rows = filter_queryset(filters, model.objects.all(), query.format(node=node.pk, workflow=node.workflow_id))
     found = plan(rows.order_by("-created_at", "-id")[:50])
     assert uses(found, index)
     assert "Sort" not in found
@@ -178,7 +180,7 @@ def test_the_newest_of_one_workflow_or_node_are_read_off_its_index(
 def test_the_longest_and_shortest_runs_of_a_workflow_are_read_off_its_index(only: Any, sign: str) -> None:
     run = WorkflowExecutionFactory()
     only("workflow_executions", "idx_workflow_executions_workflow_duration")
-    runs = asked(WorkflowExecutionFilters, WorkflowExecution.objects.all(), f"workflow={run.workflow_id}")
+    runs = filter_queryset(WorkflowExecutionFilters, WorkflowExecution.objects.all(), f"workflow={run.workflow_id}")
     found = plan(runs.annotate(by_duration=sort_keys.DURATION).order_by(f"{sign}by_duration", f"{sign}id")[:50])
     assert uses(found, "idx_workflow_executions_workflow_duration")
     assert "Sort" not in found
@@ -187,7 +189,7 @@ def test_the_longest_and_shortest_runs_of_a_workflow_are_read_off_its_index(only
 def test_the_newest_of_several_nodes_are_read_off_the_index_of_each(only: Any) -> None:
     workflow = WorkflowFactory(chain=["fetch", "rank", "report"])
     only("node_executions", "idx_node_executions_node")
-    rows = asked(NodeExecutionFilters, NodeExecution.objects.all(), f"workflow={workflow.pk}")
+    rows = filter_queryset(NodeExecutionFilters, NodeExecution.objects.all(), f"workflow={workflow.pk}")
     found = plan(rows.first_of(("-created_at", "-id"), 51))
     assert 'using idx_node_executions_node on node_executions "U0"' in found
     each = found.split('node_executions "U0"')[1].split("->")[0]
@@ -202,6 +204,6 @@ def test_the_newest_of_several_nodes_are_read_off_the_index_of_each(only: Any) -
 )
 def test_lines_of_a_period_come_from_the_index_of_each_partition(only: Any, query: str, column: str) -> None:
     only("execution_logs", f"idx_execution_logs_{column.partition('_')[0]}")
-    lines = asked(LogFilters, ExecutionLog.objects.all(), f"after={AFTER}&before={BEFORE}{query}")
+    lines = filter_queryset(LogFilters, ExecutionLog.objects.all(), f"after={AFTER}&before={BEFORE}{query}")
     found = plan(lines.order_by())
     assert found.count(f"_{column}") >= len(partitions.existing())

@@ -63,7 +63,7 @@ def as_low() -> Iterator[As]:
     sql("SELECT set_config('ledger.note', '', false)")
 
 
-def refused(error: type[Exception], says: str, *statements: str) -> None:
+def expect_error(error: type[Exception], says: str, *statements: str) -> None:
     with pytest.raises(error, match=says), transaction.atomic():
         sql("; ".join(statements))
 
@@ -79,7 +79,7 @@ def test_it_cannot_say_who_acts(as_low: As) -> None:
 def test_it_cannot_call_what_a_verb_says_who_acts_by(as_low: As) -> None:
     WorkflowExecutionFactory()
     with as_low():
-        refused(
+        expect_error(
             DatabaseError,
             "permission denied for function ledger_noted",
             MOVES + ", updated_at = ledger_noted(now(), '{}')",
@@ -89,7 +89,7 @@ def test_it_cannot_call_what_a_verb_says_who_acts_by(as_low: As) -> None:
 def test_nor_retry_a_run_by_the_function_of_the_verb(as_low: As) -> None:
     run = in_state(WorkflowExecutionFactory(), "failed")
     with as_low():
-        refused(
+        expect_error(
             DatabaseError,
             "permission denied for function ledger_noted",
             f"SELECT retry_run('{run.pk}', '{{}}', '[]', '{{}}')",
@@ -98,7 +98,7 @@ def test_nor_retry_a_run_by_the_function_of_the_verb(as_low: As) -> None:
 
 def test_nobody_retries_a_run_that_has_not_failed_by_that_function() -> None:
     run = WorkflowExecutionFactory()
-    refused(IntegrityError, "Only a failed run is retried", f"SELECT retry_run('{run.pk}', '{{}}', '[]', '{{}}')")
+    expect_error(IntegrityError, "Only a failed run is retried", f"SELECT retry_run('{run.pk}', '{{}}', '[]', '{{}}')")
 
 
 def test_nor_who_deletes(as_low: As) -> None:
@@ -145,7 +145,7 @@ def test_nor_need_the_application_be_the_owner(as_low: As, staff: Any) -> None:
 def test_it_writes_no_entry_by_itself(as_low: As, statement: str) -> None:
     WorkflowExecutionFactory()
     with as_low():
-        refused(DatabaseError, "row-level security", statement)
+        expect_error(DatabaseError, "row-level security", statement)
 
 
 def test_its_temporary_table_does_not_take_the_entries(as_low: As) -> None:
@@ -166,7 +166,7 @@ def test_its_temporary_table_does_not_take_the_entries(as_low: As) -> None:
 def test_its_trigger_deletes_and_changes_nothing(as_low: As, what: str) -> None:
     WorkflowExecutionFactory()
     with as_low():
-        refused(
+        expect_error(
             IntegrityError,
             "it goes only with the run",
             "CREATE TEMPORARY TABLE bait (id int) ON COMMIT DROP",
@@ -185,7 +185,7 @@ def test_no_function_of_the_ledger_can_be_hung_on_a_table_of_its_own(as_low: As)
     with as_low():
         sql("CREATE TEMPORARY TABLE bait (LIKE public.workflow_executions) ON COMMIT DROP")
         for name in names:
-            refused(
+            expect_error(
                 DatabaseError,
                 "permission denied for function",
                 f"CREATE TRIGGER eat AFTER INSERT ON bait FOR EACH ROW EXECUTE FUNCTION {name}()",
@@ -204,7 +204,7 @@ def test_a_circle_is_found_though_a_temporary_table_hides_the_edges(as_low: As) 
     workflow = WorkflowFactory(chain=["a", "b"])
     first, second = workflow.nodes.order_by("name")
     with as_low():
-        refused(
+        expect_error(
             IntegrityError,
             "close a circle",
             "CREATE TEMPORARY TABLE edges (LIKE public.edges) ON COMMIT DROP",
@@ -220,14 +220,14 @@ TRUNCATED = ("execution_history", "execution_deletions", "workflow_executions CA
 def test_it_truncates_nothing_of_the_ledger(as_low: As, tables: str) -> None:
     WorkflowExecutionFactory()
     with as_low():
-        refused(IntegrityError, "are not truncated", "SET CONSTRAINTS ALL IMMEDIATE", f"TRUNCATE {tables}")
+        expect_error(IntegrityError, "are not truncated", "SET CONSTRAINTS ALL IMMEDIATE", f"TRUNCATE {tables}")
 
 
 @pytest.mark.parametrize("tables", TRUNCATED)
 def test_the_application_truncates_no_part_of_the_ledger_either(tables: str) -> None:
     WorkflowExecutionFactory().delete()
     WorkflowExecutionFactory()
-    refused(IntegrityError, "are not truncated", "SET CONSTRAINTS ALL IMMEDIATE", f"TRUNCATE {tables}")
+    expect_error(IntegrityError, "are not truncated", "SET CONSTRAINTS ALL IMMEDIATE", f"TRUNCATE {tables}")
 
 
 def test_runs_still_take_their_history_along(as_low: As) -> None:

@@ -55,7 +55,7 @@ class Reader:
 
 
 @asynccontextmanager
-async def opened(secret: str, url: str, **headers: str) -> AsyncIterator[Reader]:
+async def open_stream(secret: str, url: str, **headers: str) -> AsyncIterator[Reader]:
     response: Any = await AsyncClient().get(url, headers={"Authorization": f"Token {secret}", **headers})
     assert (response.status_code, response["Content-Type"]) == (200, "text/event-stream")
     reader = Reader(response)
@@ -66,7 +66,7 @@ async def opened(secret: str, url: str, **headers: str) -> AsyncIterator[Reader]
         await asyncio.to_thread(response.close)  # as a server does
 
 
-def played(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run_scene(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a scene, and close its streams, threads and connections afterwards."""
 
     async def whole() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from executions.live.waiters import BATCH, Waiters
 
 
-def played(scene: Callable[[Waiters], Coroutine[Any, Any, None]]) -> None:
+def run_scene(scene: Callable[[Waiters], Coroutine[Any, Any, None]]) -> None:
     async def whole() -> None:
         await scene(Waiters(asyncio.get_running_loop()))
 
@@ -21,7 +21,7 @@ def test_news_reach_a_few_at_once_and_all_of_them_in_turns() -> None:
         assert [waiter.done() for waiter in waiters] == [True] * BATCH + [False] * 2 * BATCH
         await asyncio.wait_for(asyncio.gather(*waiters), 5)
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_silence_is_over_for_each_at_the_time_it_asked_for_by_one_timer() -> None:
@@ -34,7 +34,7 @@ def test_silence_is_over_for_each_at_the_time_it_asked_for_by_one_timer() -> Non
         assert not never.done()
         assert audience.timer is None
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_who_hung_up_meanwhile_is_passed_over() -> None:
@@ -44,4 +44,4 @@ def test_who_hung_up_meanwhile_is_passed_over() -> None:
         await asyncio.wait_for(there, 5)
         audience.stop()
 
-    played(scene)
+    run_scene(scene)

@@ -11,7 +11,7 @@ from executions.live import hub
 from executions.live import listener as waiting
 from executions.live import reader as reading
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
-from executions.tests.live.reader import address, aside, log, opened, played, until
+from executions.tests.live.reader import address, aside, log, open_stream, run_scene, until
 from tokens.models import Scope, Token
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,7 +23,7 @@ def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch
         cursor.execute("SELECT 1")
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             for task in hub.get_hub().tasks:
                 task.cancel()
@@ -31,7 +31,7 @@ def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch
             await aside(log, run, "all the same")
             assert await reader.event("logs")
 
-    played(scene)
+    run_scene(scene)
 
 
 @pytest.mark.parametrize(("pause", "row"), [(0.01, 1.0), (0.4, 0.3)], ids=["few readers", "a crowd, read slowly"])
@@ -46,14 +46,14 @@ def test_the_writers_of_a_busy_run_need_not_notify(
     )
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             for number in range(12):
                 await aside(log, run, f"line {number}")
                 assert [line["message"] for line in await reader.event("logs")] == [f"line {number}"]
         assert len([id for id in heard if id == run.pk]) < 8
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_a_server_reads_on_a_run_whose_writers_another_server_asked_to_be_quiet(
@@ -64,7 +64,7 @@ def test_a_server_reads_on_a_run_whose_writers_another_server_asked_to_be_quiet(
     hush = "UPDATE execution_watches SET quiet_until = clock_timestamp() + interval '1 minute'"
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(lambda: connection.cursor().execute(hush))
             for number in range(5):
@@ -73,7 +73,7 @@ def test_a_server_reads_on_a_run_whose_writers_another_server_asked_to_be_quiet(
                 if number == 2:  # the next wait of a server that polls would be longer than the test
                     monkeypatch.setattr(hub, "POLL", 60.0)
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: Any) -> None:
@@ -83,7 +83,7 @@ def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: An
     )
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(lambda: connection.cursor().execute(cut))
             await aside(log, run, "meanwhile")
@@ -94,7 +94,7 @@ def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: An
                 await asyncio.sleep(0.05)
             raise AssertionError
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_the_moves_of_runs_are_told_to_those_who_may_see_them(
@@ -107,8 +107,8 @@ def test_the_moves_of_runs_are_told_to_those_who_may_see_them(
 
     async def scene() -> None:
         url = "/api/v1/executions/stream/"
-        async with opened(token[1], url) as own, opened(secrets["stranger"], url) as other:
-            async with opened(secrets["teammate"], url) as all_of_them:
+        async with open_stream(token[1], url) as own, open_stream(secrets["stranger"], url) as other:
+            async with open_stream(secrets["teammate"], url) as all_of_them:
                 for reader in (own, other, all_of_them):
                     await reader.next()
                     reader.waiting = asyncio.create_task(reader.event("execution"))
@@ -119,7 +119,7 @@ def test_the_moves_of_runs_are_told_to_those_who_may_see_them(
                 assert (await other.waiting)["id"] == str(foreign.pk)
                 assert (await all_of_them.waiting)["id"] in {str(run.pk), str(foreign.pk)}
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
@@ -129,14 +129,14 @@ def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
     monkeypatch.setattr(waiting, "DELIVERY_TIMEOUT", 0.1)
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(until, lambda: "LISTENER_DATABASE" in caplog.text)
             assert not hub.get_hub().listener.is_listening
             await aside(log, run, "one")
             assert [line["message"] for line in await reader.event("logs")] == ["one"]
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, token: Any, settings: Any) -> None:
@@ -151,13 +151,13 @@ def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, to
             return int(cursor.fetchone()[0])
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(until, lambda: listeners() == 1)
             listener = hub.get_hub().listener
             await aside(until, lambda: listener.is_listening)  # it is not left in the middle of its connecting
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_a_deletion_is_told_to_those_who_might_see_the_run(run: Any, token: Any, stranger: Any) -> None:
@@ -166,7 +166,7 @@ def test_a_deletion_is_told_to_those_who_might_see_the_run(run: Any, token: Any,
 
     async def scene() -> None:
         url = "/api/v1/executions/stream/"
-        async with opened(token[1], url) as own, opened(other[1], url) as theirs:
+        async with open_stream(token[1], url) as own, open_stream(other[1], url) as theirs:
             for reader in (own, theirs):
                 await reader.next()
             await asyncio.sleep(0.3)
@@ -175,7 +175,7 @@ def test_a_deletion_is_told_to_those_who_might_see_the_run(run: Any, token: Any,
             assert await own.event("deleted") == {"id": str(run.pk)}
             assert await theirs.event("deleted") == {"id": str(foreign.pk)}
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_staff_are_told_of_nodes_and_lines_as_their_lists_show_them(run: Any, newcomer: Any, client: Any) -> None:

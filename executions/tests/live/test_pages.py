@@ -29,7 +29,7 @@ def log(run: Any, *texts: str, **fields: Any) -> None:
     )
 
 
-def told(client: Any, address: str) -> list[tuple[str, Any]]:
+def events_of(client: Any, address: str) -> list[tuple[str, Any]]:
     answer = client.get(f"{address}&wait=0")
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/event-stream")
     blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in answer.text.split("\n\n") if block]
@@ -39,11 +39,11 @@ def told(client: Any, address: str) -> list[tuple[str, Any]]:
 def test_a_page_goes_on_where_it_was_made(client: Any, page: str, run: Any) -> None:
     log(run, "on the page")
     address = client.get(page).context["stream"]
-    assert told(client, address) == []
+    assert events_of(client, address) == []
     node = in_state(NodeExecutionFactory(workflow_execution=run), "running")
     log(run, "later", node_execution=node)
     log(run, "worse", level="error", data={"a": 1})
-    (logs, lines), (kind, state) = told(client, address)
+    (logs, lines), (kind, state) = events_of(client, address)
     assert (logs, lines["count"], lines["left_out"]) == ("logs", 2, 0)
     assert (kind, state["id"], state["status"], state["shape"]) == ("node", str(node.pk), "running", "▶")
 
@@ -53,7 +53,7 @@ def test_the_page_and_its_tail_render_lines_alike(client: Any, page: str, run: A
     node = NodeExecutionFactory(workflow_execution=run)
     log(run, "one <b>", node_execution=node)
     log(run, "two", data={"a": 1}, is_cut=True)
-    ((_, lines), _node) = told(client, address)
+    ((_, lines), _node) = events_of(client, address)
     shown = client.get(page).text
     rows = lines["html"].strip().split("</tr>")
     assert [row.strip() in shown for row in rows] == [True] * 3
@@ -65,10 +65,10 @@ def test_lines_come_in_the_time_zone_of_their_page(client: Any, page: str, run: 
     addresses = [client.get(each).context["stream"] for each in (page, page.replace("change/", "logs/"))]
     log(run, "late", timestamp=datetime(2026, 3, 7, 16, 30, tzinfo=UTC))
     for address in addresses:
-        ((_, lines),) = told(client, address)
+        ((_, lines),) = events_of(client, address)
         assert "2026-03-08 01:30:00.000" in lines["html"]
     client.cookies[time_zones.COOKIE] = "UTC"
-    ((_, lines),) = told(client, addresses[0])
+    ((_, lines),) = events_of(client, addresses[0])
     assert "2026-03-07 16:30:00.000" in lines["html"]
 
 
@@ -77,10 +77,10 @@ def test_of_a_flood_the_page_of_a_run_is_told_the_newest_lines_and_its_log_all(
 ) -> None:
     address = client.get(page).context["stream"]
     log(run, *(f"line {number}" for number in range(250)))
-    ((_, newest),) = told(client, address)
+    ((_, newest),) = events_of(client, address)
     assert (newest["count"], newest["left_out"], newest["html"].count("<tr id=")) == (250, 150, 100)
     assert ("line 149<" in newest["html"], "line 150<" in newest["html"]) == (False, True)
-    ((_, every),) = told(client, address.replace("lines=rows", ""))
+    ((_, every),) = events_of(client, address.replace("lines=rows", ""))
     assert (every["left_out"], every["html"].count("<li id=")) == (0, 250)
 
 
@@ -91,7 +91,7 @@ def test_the_end_is_told_and_an_ended_run_has_no_stream(
     first = client.get(page)
     assert "run_updates.js" in first.text
     run.complete()
-    (execution, state), (end, _) = told(client, first.context["stream"])
+    (execution, state), (end, _) = events_of(client, first.context["stream"])
     assert (execution, end, state["word"]) == ("execution", "end", "completed")
     assert 'class="status status-completed"' in state["sign"]
     after = client.get(page)
@@ -110,7 +110,7 @@ def test_only_who_may_see_the_run_is_told(client: Any, page: str, run: Any, owne
     newcomer.user_permissions.add(Permission.objects.get(codename="view_workflowexecution"))
     client.force_login(newcomer)
     run.complete()
-    assert [kind for kind, _ in told(client, address)] == ["execution"]
+    assert [kind for kind, _ in events_of(client, address)] == ["execution"]
 
 
 def test_a_bad_id_is_said_plainly(client: Any, page: str, run: Any) -> None:
@@ -127,7 +127,7 @@ def test_any_number_of_lines_is_told_by_as_many_questions(client: Any, page: str
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            told(client, address)
+            events_of(client, address)
         counts.append(len(queries))
     assert counts[0] == counts[1]
 
@@ -143,9 +143,9 @@ def test_what_happens_after_a_page_was_made_is_told_though_its_stream_opens_late
     client: Any, moving: str, run: Any
 ) -> None:
     address = client.get(moving).context["moves"]
-    assert told(client, address) == []
+    assert events_of(client, address) == []
     run.complete()
-    ((kind, state),) = told(client, address)
+    ((kind, state),) = events_of(client, address)
     assert (kind, state["id"], state["status"]) == ("execution", str(run.pk), "completed")
 
 

@@ -21,7 +21,7 @@ from executions.tests.factories import WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
 from workflows.tests.factories import WorkflowFactory
 
-from .reader import Reader, address, aside, log, opened, played, until
+from .reader import Reader, address, aside, log, open_stream, run_scene, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +59,7 @@ class Case:
 
     async def open(self, stack: AsyncExitStack) -> Reader:
         if self.secret:
-            return await stack.enter_async_context(opened(self.secret, self.url))
+            return await stack.enter_async_context(open_stream(self.secret, self.url))
         visitor = AsyncClient()
         visitor.cookies = self.client.cookies
         reader = Reader(await visitor.get(self.url))
@@ -68,7 +68,7 @@ class Case:
         return reader
 
 
-def of_tokens() -> list[Case]:
+def cases_of_tokens() -> list[Case]:
     cases = []
     for place, (name, lose) in enumerate({
         "the token is revoked": lambda token: token.revoke(),
@@ -85,7 +85,7 @@ def of_tokens() -> list[Case]:
     return cases
 
 
-def of_workflows() -> list[Case]:
+def cases_of_workflows() -> list[Case]:
     owner, heir = somebody("first owner"), somebody("heir")
     run, other = run_of(owner), run_of(owner)
     _token, secret = token_of(owner)
@@ -104,13 +104,13 @@ def of_workflows() -> list[Case]:
     ]
 
 
-def of_sessions() -> list[Case]:
+def cases_of_sessions() -> list[Case]:
     run = run_of(somebody("third owner"))
     admin = f"/admin/executions/workflowexecution/{run.pk}/stream/"
-    return [case for number, url in enumerate((address(run), MOVES, admin)) for case in of_session(number, url)]
+    return [case for number, url in enumerate((address(run), MOVES, admin)) for case in cases_of_session(number, url)]
 
 
-def of_session(number: int, url: str) -> Iterator[Case]:
+def cases_of_session(number: int, url: str) -> Iterator[Case]:
     sessions: dict[User, Any] = {}
     for place, (name, lose) in enumerate({
         "no staff any more": lambda user: User.objects.filter(pk=user.pk).update(is_staff=False),
@@ -134,7 +134,7 @@ async def ended_after(case: Case, reader: Reader, began: float) -> float:
 def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 2 * rights.EVERY < MOST
     monkeypatch.setattr(rights, "EVERY", 0.3)
-    cases = [*of_tokens(), *of_workflows(), *of_sessions()]
+    cases = [*cases_of_tokens(), *cases_of_workflows(), *cases_of_sessions()]
 
     async def scene() -> None:
         async with AsyncExitStack() as stack:
@@ -154,7 +154,7 @@ def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any, m
                 wait.cancel()
             assert not late
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_statement(
@@ -175,7 +175,7 @@ def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_
 
     async def scene() -> None:
         async with AsyncExitStack() as stack:
-            readers = [await stack.enter_async_context(opened(token[1], address(run))) for _ in range(4)]
+            readers = [await stack.enter_async_context(open_stream(token[1], address(run))) for _ in range(4)]
             for reader in readers:
                 await reader.event("execution")
             began, before = time.monotonic(), len(looks)
@@ -186,29 +186,29 @@ def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_
             for reader in readers:
                 assert [line["message"] for line in await reader.event("logs")] == ["still told"]
 
-    played(scene)
+    run_scene(scene)
     assert set(looks) == {3}  # the account, the token, the run: however many streams rest on them
 
 
 def test_a_right_that_is_lost_before_the_first_look_ends_the_stream_too(run: Any, token: Any) -> None:
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.next()
             await aside(token[0].revoke)
             began = time.monotonic()
             await reader.rest(MOST)
             assert time.monotonic() - began <= MOST
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_a_beat_is_an_event_where_it_is_asked_for(run: Any, token: Any) -> None:
     async def scene() -> None:
-        async with opened(token[1], address(run, "?heartbeat=1")) as reader:
+        async with open_stream(token[1], address(run, "?heartbeat=1")) as reader:
             await reader.event("execution")
             assert await reader.event("heartbeat", 5) == {}
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_a_token_that_expires_by_itself_is_noticed() -> None:

@@ -16,7 +16,7 @@ from executions.live import hub, limits, stream
 from executions.live import reader as reading
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory
-from executions.tests.live.reader import Reader, address, aside, log, opened, played
+from executions.tests.live.reader import Reader, address, aside, log, open_stream, run_scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,7 +41,7 @@ def test_a_stream_tells_state_lines_and_the_end_and_closes(
     node = NodeExecutionFactory(workflow_execution=run)
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             assert await reader.next() == "retry: 2000"
             assert (await reader.event("node"))["status"] == "pending"
             told = await reader.event("execution")
@@ -55,37 +55,39 @@ def test_a_stream_tells_state_lines_and_the_end_and_closes(
             assert await reader.event("end") == {"id": str(run.pk), "status": "cancelled", "attempt": 1}
             assert await reader.rest() == ""
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_last_event_id_goes_on_by_header_and_by_parameter(run: Any, token: Any) -> None:
     log(run, "one")
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             assert [line["message"] for line in await reader.event("logs")] == ["one"]
             cursor = reader.last
         await aside(log, run, "two")
         for query, headers in ((f"?last_event_id={cursor}", {}), ("", {"Last-Event-ID": cursor})):
-            async with opened(token[1], address(run, query), **headers) as reader:
+            async with open_stream(token[1], address(run, query), **headers) as reader:
                 assert [line["message"] for line in await reader.event("logs")] == ["two"]
-        async with opened(token[1], address(run, f"?last_event_id={cursor}"), **{"Last-Event-ID": reader.last}) as new:
+        async with open_stream(
+            token[1], address(run, f"?last_event_id={cursor}"), **{"Last-Event-ID": reader.last}
+        ) as new:
             await aside(log, run, "three")
             assert [line["message"] for line in await new.event("logs")] == ["three"]
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_from_now_tells_the_state_and_only_new_lines(run: Any, token: Any) -> None:
     log(run, "old")
 
     async def scene() -> None:
-        async with opened(token[1], address(run, "?from=now")) as reader:
+        async with open_stream(token[1], address(run, "?from=now")) as reader:
             assert (await reader.event("execution"))["status"] == "running"
             await aside(log, run, "new")
             assert [line["message"] for line in await reader.event("logs")] == ["new"]
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_the_end_told_already_is_204_and_a_retry_opens_the_stream_again(
@@ -95,15 +97,15 @@ def test_the_end_told_already_is_204_and_a_retry_opens_the_stream_again(
     run.fail("went wrong")
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("end")
         said = {"Authorization": f"Token {token[1]}", "Last-Event-ID": reader.last}
         assert (await AsyncClient().get(address(run), headers=said)).status_code == 204
         await aside(run.retry)
-        async with opened(token[1], address(run), **{"Last-Event-ID": reader.last}) as again:
+        async with open_stream(token[1], address(run), **{"Last-Event-ID": reader.last}) as again:
             assert (await again.event("execution"))["status"] == "pending"
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_a_line_is_printed_as_its_list_prints_it(run: Any, token: Any) -> None:
@@ -119,12 +121,12 @@ def test_a_line_is_printed_as_its_list_prints_it(run: Any, token: Any) -> None:
     async def scene() -> None:
         said = {"Authorization": f"Token {token[1]}"}
         listed = await AsyncClient().get(f"/api/v1/executions/{run.pk}/logs/?ordering=timestamp", headers=said)
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             told = await reader.event("logs")
         rows = json.loads(listed.content)["results"]
         assert [list(line.items()) for line in told] == [list(row.items()) for row in rows]
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_who_takes_gzip_is_sent_what_others_are_sent_and_it_ends_as_gzip_does(
@@ -143,24 +145,24 @@ def test_who_takes_gzip_is_sent_what_others_are_sent_and_it_ends_as_gzip_does(
         await aside(run.cancel)
         packed += b"".join([part async for part in parts])
         await asyncio.to_thread(response.close)
-        async with opened(token[1], address(run)) as plain:
+        async with open_stream(token[1], address(run)) as plain:
             text = gzip.decompress(packed).decode()
             assert text.count("event: logs") == 1
             assert text.endswith(f"data: {json.dumps(await plain.event('end'), separators=(',', ':'))}\n\n")
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_silence_is_filled_with_heartbeats(run: Any, token: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             assert await reader.next() == ": heartbeat"
             assert await reader.next() == ": heartbeat"
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_many_readers_are_served_by_one_reading_and_a_slow_one_holds_up_nobody(
@@ -179,9 +181,9 @@ def test_many_readers_are_served_by_one_reading_and_a_slow_one_holds_up_nobody(
     monkeypatch.setattr(reading.RunReader, "read", counted)
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as slow:
+        async with open_stream(token[1], address(run)) as slow:
             await slow.event("execution")
-            async with opened(token[1], address(run)) as one, opened(token[1], address(run)) as other:
+            async with open_stream(token[1], address(run)) as one, open_stream(token[1], address(run)) as other:
                 for reader in (one, other):
                     await reader.event("execution")
                 before = sum(with_news)
@@ -195,7 +197,7 @@ def test_many_readers_are_served_by_one_reading_and_a_slow_one_holds_up_nobody(
                 told += [line["message"] for line in await slow.event("logs")]
             assert told == [f"line {number}" for number in range(8)]
 
-    played(scene)
+    run_scene(scene)
 
 
 @pytest.mark.parametrize("lost", ["the token", "the account", "the run"])
@@ -213,12 +215,12 @@ def test_who_loses_the_right_is_told_no_more(
             type(run.workflow).objects.update(owner=stranger)
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(lose)
             assert "event" not in await reader.rest()
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_a_session_that_is_ended_is_told_no_more(
@@ -238,7 +240,7 @@ def test_a_session_that_is_ended_is_told_no_more(
         await aside(client.session.flush)
         assert "event" not in await reader.rest()
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_one_user_may_open_so_many_streams_and_gets_a_place_back(run: Any, token: Any, settings: Any) -> None:
@@ -246,7 +248,7 @@ def test_one_user_may_open_so_many_streams_and_gets_a_place_back(run: Any, token
     headers = {"Authorization": f"Token {token[1]}"}
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as first, opened(token[1], address(run)) as second:
+        async with open_stream(token[1], address(run)) as first, open_stream(token[1], address(run)) as second:
             await first.next()
             await second.next()
             refused = await AsyncClient().get(address(run), headers=headers)
@@ -255,10 +257,10 @@ def test_one_user_may_open_so_many_streams_and_gets_a_place_back(run: Any, token
             assert "You have 2 streams open" in refused.json()["detail"]
             polled = await AsyncClient().get(address(run, "?wait=0"), headers=headers)
             assert polled.status_code == 200
-        async with opened(token[1], address(run)) as third:
+        async with open_stream(token[1], address(run)) as third:
             await third.next()
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_a_place_is_given_back_where_nobody_comes_to_read(run: Any, token: Any) -> None:
@@ -268,33 +270,33 @@ def test_a_place_is_given_back_where_nobody_comes_to_read(run: Any, token: Any) 
         await asyncio.to_thread(response.close)
         assert limits.count() == 0
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_the_streams_of_all_users_are_capped_too(run: Any, token: Any, settings: Any) -> None:
     settings.EXECUTIONS = settings.EXECUTIONS | {"STREAMS": 1}
 
     async def scene() -> None:
-        async with opened(token[1], address(run)) as first:
+        async with open_stream(token[1], address(run)) as first:
             await first.next()
             refused = await AsyncClient().get(address(run), headers={"Authorization": f"Token {token[1]}"})
             assert (refused.status_code, "This server" in refused.json()["detail"]) == (429, True)
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_wait_bounds_a_stream(run: Any, token: Any) -> None:
     async def scene() -> None:
-        async with opened(token[1], address(run, "?wait=1")) as reader:
+        async with open_stream(token[1], address(run, "?wait=1")) as reader:
             await reader.event("execution")
             assert await reader.rest() == ""
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_a_run_that_is_deleted_ends_its_streams(run: Any, token: Any) -> None:
     async def scene() -> None:
-        async with opened(token[1], address(run)) as reader:
+        async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(WorkflowExecution.objects.all().delete)
             await aside(lambda: connection.cursor().execute("SELECT pg_notify('ledger_runs', %s)", [str(run.pk)]))
@@ -302,7 +304,7 @@ def test_a_run_that_is_deleted_ends_its_streams(run: Any, token: Any) -> None:
         gone = await AsyncClient().get(address(run), headers={"Authorization": f"Token {token[1]}"})
         assert gone.status_code == 404
 
-    played(scene)
+    run_scene(scene)
 
 
 def test_a_stream_that_a_middleware_threw_away_gives_its_place_back(run: Any, token: Any, settings: Any) -> None:
@@ -314,4 +316,4 @@ def test_a_stream_that_a_middleware_threw_away_gives_its_place_back(run: Any, to
         assert answer.status_code == 500
         await asyncio.to_thread(gc.collect)
 
-    played(scene)  # which looks at the places
+    run_scene(scene)  # which looks at the places

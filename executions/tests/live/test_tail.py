@@ -159,7 +159,7 @@ def test_lines_from_before_the_column_are_told_from_the_start_and_never_again(ru
     assert messages(list(steps(RunReader(run.pk), first.after))) == []
 
 
-def numbered(table: str, number: str) -> None:
+def set_written_by(table: str, number: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         cursor.execute(f"UPDATE {table} SET written_by = %s", [number])
@@ -174,7 +174,7 @@ def test_what_a_dump_brought_from_a_database_that_was_further_on_is_told_from_th
     log(run, "one", "two", "three")
     run.complete()
     for table in ("execution_logs", "execution_history"):
-        numbered(table, "900000000000")
+        set_written_by(table, "900000000000")
     told = list(steps(RunReader(run.pk), Cursor()))
     assert (messages(told), told[-1].end.status) == (["one", "two", "three"], "completed")
     log(run, "four")

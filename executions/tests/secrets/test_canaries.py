@@ -197,7 +197,7 @@ def test_no_canary_is_found_anywhere(workflow: Any, staff: Any, owner: Any, api:
         "pages": list(outputs.pages(staff)),
         "tables": outputs.tables(),
         "dump": outputs.dump().splitlines(),
-        "copy": outputs.copied().splitlines(),
+        "copy": outputs.copy_tables().splitlines(),
         "log": [*server_log.getvalue().splitlines(), *outputs.database_log()],
     }
     assert sum(text.count(MASK) for text in found["tables"]) > 100

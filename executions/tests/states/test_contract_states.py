@@ -11,12 +11,12 @@ from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.acceptance import (
     act,
+    expect_refusal,
     fresh,
     new_node_execution,
     new_run,
     new_workflow,
     node_execution_in,
-    refused,
     run_in,
     sql,
     values,
@@ -162,7 +162,7 @@ def test_a_stale_object_never_overwrites_a_newer_state_through_save(make: type) 
     row.complete({"rows": 5})
     before = values(row)
     stale.input_data = {"late": True}
-    with refused():
+    with expect_refusal():
         stale.save()
     assert values(row) == before
 
@@ -174,9 +174,9 @@ def test_a_stale_object_never_overwrites_a_newer_field_through_save(make: type) 
     row.input_data = {"newer": True}
     row.save()
     stale.input_data = {"stale": True}
-    with refused():
+    with expect_refusal():
         stale.save()
-    with refused():
+    with expect_refusal():
         stale.save(update_fields=["input_data"])
     assert fresh(row).input_data == {"newer": True}
 
@@ -198,7 +198,7 @@ def test_a_stale_object_never_brings_a_deleted_row_back(make: type) -> None:
     row = make("pending")
     stale = fresh(row)
     row.delete()
-    with refused():
+    with expect_refusal():
         stale.save()
     assert not type(stale).objects.filter(pk=stale.pk).exists()
 

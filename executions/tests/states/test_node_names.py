@@ -30,7 +30,7 @@ def swap(workflow: Workflow) -> None:
     Node.objects.bulk_update([extract, load], ["name"])
 
 
-def failed(workflow: Workflow) -> Any:
+def failed_run(workflow: Workflow) -> Any:
     """A run of which `extract` completed and `load` failed, with a line of each."""
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
     for node in workflow.nodes.order_by("name"):
@@ -42,7 +42,7 @@ def failed(workflow: Workflow) -> Any:
 
 
 def test_a_renamed_node_keeps_its_name_in_old_runs(workflow: Workflow, staff: Any) -> None:
-    run = failed(workflow)
+    run = failed_run(workflow)
     row = run.node_executions.get(status="failed")
     swap(workflow)
     client = Client()
@@ -75,7 +75,7 @@ def test_a_renamed_node_keeps_its_name_in_old_runs(workflow: Workflow, staff: An
 
 
 def test_the_api_and_a_comparison_say_the_names_of_the_run(workflow: Workflow, staff: Any) -> None:
-    run = failed(workflow)
+    run = failed_run(workflow)
     row = run.node_executions.get(status="failed")
     swap(workflow)
     client = APIClient()
@@ -109,7 +109,7 @@ def test_every_door_names_it_as_the_run_remembers(workflow: Workflow, door: str)
 
 
 def test_no_update_changes_it(workflow: Workflow) -> None:
-    row = failed(workflow).node_executions.get(status="failed")
+    row = failed_run(workflow).node_executions.get(status="failed")
     NodeExecution.objects.filter(pk=row.pk).update(node_name="forged")
     row.refresh_from_db()
     assert row.node_name == "load"
@@ -128,7 +128,7 @@ def test_a_node_that_comes_later_renames_no_other(workflow: Workflow) -> None:
 
 
 def test_a_square_of_the_grid_says_the_name_that_the_node_had(workflow: Workflow, staff: Any) -> None:
-    row = failed(workflow).node_executions.get(status="failed")
+    row = failed_run(workflow).node_executions.get(status="failed")
     swap(workflow)
     client = Client()
     client.force_login(staff)

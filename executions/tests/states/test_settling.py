@@ -23,19 +23,19 @@ def run() -> WorkflowExecution:
     return run
 
 
-def settled(run: WorkflowExecution) -> dict[str, str]:
+def final_statuses(run: WorkflowExecution) -> dict[str, str]:
     found = [str(node.status) for node in run.node_executions.all()]
     return {before: after for before, after in zip(STATES, found, strict=True) if before != after}
 
 
 def test_cancelling_cancels_pending_and_running_nodes(run: Any) -> None:
     run.cancel()
-    assert settled(run) == {"pending": "cancelled", "running": "cancelled"}
+    assert final_statuses(run) == {"pending": "cancelled", "running": "cancelled"}
 
 
 def test_failing_skips_pending_nodes_and_cancels_running_ones(run: Any) -> None:
     run.fail("x")
-    assert settled(run) == {"pending": "skipped", "running": "cancelled"}
+    assert final_statuses(run) == {"pending": "skipped", "running": "cancelled"}
 
 
 def test_completing_is_refused_while_nodes_are_running_and_says_how_many(run: Any) -> None:
@@ -59,7 +59,7 @@ def settled_count(run: Any) -> int:
 def test_completing_skips_pending_nodes(run: Any) -> None:
     run.node_executions.running().get().complete()
     run.complete()
-    assert settled(run) == {"pending": "skipped", "running": "completed"}
+    assert final_statuses(run) == {"pending": "skipped", "running": "completed"}
 
 
 def test_a_settled_node_ends_with_its_run_and_not_before_its_start(run: Any) -> None:

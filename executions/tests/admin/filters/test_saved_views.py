@@ -33,7 +33,7 @@ def change(user: Any, view: SavedView, **data: str) -> Any:
     return client_of(user).post(f"{VIEWS}{view.pk}/change/", {"name": view.name} | data, follow=True)
 
 
-def said(response: Any) -> str:
+def messages_of(response: Any) -> str:
     return " ".join(str(message) for message in response.context["messages"])
 
 
@@ -56,33 +56,33 @@ class TestSaving:
         response = save(teammate)
         view = SavedView.objects.get()
         assert response.redirect_chain == [(f"{RUNS}?status=failed&view={view.pk}", 302)]
-        assert said(response) == "The view “Broken” is saved."
+        assert messages_of(response) == "The view “Broken” is saved."
         assert f'<a href="{RUNS}?status=failed&amp;view={view.pk}" aria-current="page">Broken</a>' in " ".join(
             response.content.decode().split()
         )
 
     def test_a_filter_that_the_list_does_not_have_is_named_and_nothing_is_kept(self, teammate: Any) -> None:
-        assert "nothing was saved: digest and status" in said(save(teammate, "status=bogus&digest=x&ended=1"))
+        assert "nothing was saved: digest and status" in messages_of(save(teammate, "status=bogus&digest=x&ended=1"))
         assert not SavedView.objects.exists()
 
     @pytest.mark.parametrize("name", ["", "  ", "x" * 101])
     def test_a_name_that_is_none_is_refused_with_a_sentence(self, name: str, teammate: Any) -> None:
-        assert said(save(teammate, name=name)).startswith("Name: ")
+        assert messages_of(save(teammate, name=name)).startswith("Name: ")
         assert not SavedView.objects.exists()
 
     def test_a_name_is_taken_once_of_each_owner(self, teammate: Any, colleague: Any) -> None:
         save(teammate)
-        assert "You have a view of this name" in said(save(teammate, "status=running"))
+        assert "You have a view of this name" in messages_of(save(teammate, "status=running"))
         save(colleague)
         assert [view.filters for view in SavedView.objects.all()] == [{"status": "failed"}, {"status": "failed"}]
 
     def test_so_many_and_no_more(self, teammate: Any, monkeypatch: Any) -> None:
         monkeypatch.setattr(saved_view, "MOST", 1)
         save(teammate)
-        assert "You have 1 views" in said(save(teammate, name="Another"))
+        assert "You have 1 views" in messages_of(save(teammate, name="Another"))
 
     def test_what_is_too_long_is_refused(self, teammate: Any) -> None:
-        assert "too long" in said(save(teammate, "q=" + "x" * saved_view.LONGEST))
+        assert "too long" in messages_of(save(teammate, "q=" + "x" * saved_view.LONGEST))
 
 
 class TestChanging:

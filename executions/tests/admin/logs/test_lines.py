@@ -11,8 +11,8 @@ from django.http import QueryDict
 from executions.admin import ansi, log_rows
 from executions.admin.logs import download, index, paging, presenter, querysets, views
 from executions.models import WorkflowExecution
-from executions.tests.admin.logs.test_log import MARKUP, START, address, fill, get, ids, rows, run, told
-from executions.tests.admin.test_slow import locked
+from executions.tests.admin.logs.test_log import MARKUP, START, address, fill, get, ids, rows, run, text_of
+from executions.tests.admin.test_slow import lock_table
 from executions.tests.database.test_list_plans import only, plan
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
@@ -53,7 +53,7 @@ class TestHowALineIsShown:
 
     def test_several_rows_in_one_message_are_counted(self, run: Any, staff: Any) -> None:
         ExecutionLogFactory(workflow_execution=run, message="one\r\ntwo\rthree\n")
-        assert "+2 lines" in told(get(staff, run))
+        assert "+2 lines" in text_of(get(staff, run))
 
     def test_data_is_said_to_be_there_and_leads_to_the_line(self, run: Any, staff: Any) -> None:
         line = ExecutionLogFactory(workflow_execution=run, data={"rows": 4})
@@ -65,7 +65,7 @@ class TestHowALineIsShown:
         ExecutionLogFactory(workflow_execution=run, timestamp=moment)
         assert "2026-03-02 14:01:02.345" in get(staff, run)
         assert "+26:01:02.345" in get(staff, run, "?time=start")
-        assert " ago" in told(get(staff, run, "?time=relative"))
+        assert " ago" in text_of(get(staff, run, "?time=relative"))
 
     def test_a_line_before_the_start_is_told_so(self, run: Any) -> None:
         assert presenter.since_start(run.started_at - timedelta(seconds=61), run) == "−0:01:01.000"
@@ -190,7 +190,7 @@ class TestTooSlow:
         staff = UserFactory(is_staff=True, is_superuser=True)
         fill(run, 3)
         client = client_of(staff)
-        with locked("execution_logs"):
+        with lock_table("execution_logs"):
             response = client.get(address(run, "?q=x", part))
         html = response.content.decode()
         assert response.status_code == 503

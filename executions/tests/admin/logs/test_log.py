@@ -42,10 +42,10 @@ def fill(run: Any, count: int, **fields: Any) -> list[Any]:
         for i in reversed(range(count))
     ]
     ExecutionLog.objects.bulk_create(lines)
-    return ordered(run)
+    return ordered_lines(run)
 
 
-def ordered(run: Any) -> list[Any]:
+def ordered_lines(run: Any) -> list[Any]:
     return list(run.logs.order_by("timestamp", "id"))
 
 
@@ -72,7 +72,7 @@ def link(html: str, rel: str) -> str | None:
     return found[1].replace("&amp;", "&") if found else None
 
 
-def told(html: str) -> str:
+def text_of(html: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", html).split())
 
 
@@ -206,7 +206,7 @@ class TestFilters:
     )
     def test_what_the_address_cannot_ask_is_named(self, query: str, run: Any, staff: Any) -> None:
         fill(run, 1)
-        assert f"asks for {query}" in told(get(staff, run, f"?{query}", status=400))
+        assert f"asks for {query}" in text_of(get(staff, run, f"?{query}", status=400))
 
     @pytest.mark.parametrize(
         "query",
@@ -292,8 +292,8 @@ class TestSearch:
         assert rows(html) == [str(lines[places_of[0]].pk)]
         html = get(staff, run, "?q=message+77")
         assert rows(html) == ids(lines[places_of[1] - 3 : places_of[1] + 4])
-        assert "1 match" in told(html)
-        assert f"… {places_of[1] - 3} lines" in told(html)
+        assert "1 match" in text_of(html)
+        assert f"… {places_of[1] - 3} lines" in text_of(html)
 
     def test_lines_between_matches_are_counted_and_ranges_that_touch_are_one(self, run: Any, staff: Any) -> None:
         for i in range(40):
@@ -304,9 +304,9 @@ class TestSearch:
             )
         html = get(staff, run, "?q=HIT")
         assert len(rows(html)) == 13 + 7
-        assert re.findall(r"… (\d+) lines", told(html)) == ["2", "12"]
+        assert re.findall(r"… (\d+) lines", text_of(html)) == ["2", "12"]
         assert html.count("<mark>hit</mark>") == 3
-        assert "3 matches" in told(html)
+        assert "3 matches" in text_of(html)
 
     def test_every_match_is_on_one_of_the_pages(self, run: Any, staff: Any) -> None:
         lines = fill(run, 120)
@@ -322,13 +322,13 @@ class TestSearch:
         mark = f"&mark={found['marks'][1]}&base=100"
         html = get(staff, run, f"?places=120-122,300-301{mark}&skip=110", "lines/")
         assert rows(html) == ids([*lines[120:123], *lines[300:302]])
-        assert re.findall(r"… (\d+) lines", told(html)) == ["10", "177"]
+        assert re.findall(r"… (\d+) lines", text_of(html)) == ["10", "177"]
         assert re.findall(r'data-place="(\d+)"', html) == ["120", "121", "122", "300", "301"]
 
     def test_more_matches_than_are_kept_are_said_to_be_more(self, run: Any, staff: Any, monkeypatch: Any) -> None:
         fill(run, 12)
         monkeypatch.setattr(index, "MAX_MATCHES", 10)
-        assert "more than 10 matches" in told(get(staff, run, "?q=message"))
+        assert "more than 10 matches" in text_of(get(staff, run, "?q=message"))
 
     def test_what_looks_like_a_pattern_is_looked_for_as_it_is(self, run: Any, staff: Any) -> None:
         fill(run, 5)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from executions.admin import duration_percentiles, failures
 from executions.admin.monitor import front_page, health
 from executions.models import WorkflowExecution
-from executions.tests.admin.test_slow import locked
+from executions.tests.admin.test_slow import lock_table
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -33,7 +33,7 @@ SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 CONCURRENT = {"allow_concurrent": True}
 
 
-def shown(user: Any) -> str:
+def front_page_of(user: Any) -> str:
     response = client_of(user).get(FRONT)
     assert response.status_code == 200
     return response.content.decode()
@@ -43,7 +43,7 @@ def found(user: Any, section: str) -> Any:
     return client_of(user).get(FRONT).context["monitor"][section].found
 
 
-def ended(state: str, ago: timedelta, workflow: Workflow | None = None, seconds: float = 10) -> WorkflowExecution:
+def ended_run(state: str, ago: timedelta, workflow: Workflow | None = None, seconds: float = 10) -> WorkflowExecution:
     """A run that ended so long ago."""
     run = in_state(WorkflowExecutionFactory(workflow=workflow or WorkflowFactory()), state)
     end = timezone.now() - ago
@@ -84,13 +84,13 @@ def count(client: Client, address: str) -> int:
 
 class TestWhoSeesIt:
     def test_staff_who_may_view_runs(self, teammate: Any) -> None:
-        html = shown(teammate)
+        html = front_page_of(teammate)
         assert '<div class="monitor">' in html
         assert 'id="executions-workflowexecution"' in html  # the list of applications stays
 
     def test_staff_who_may_not_see_the_stock_page(self, newcomer: Any) -> None:
         with CaptureQueriesContext(connection) as queries:
-            html = shown(newcomer)
+            html = front_page_of(newcomer)
         assert "monitor" not in html
         assert not any("workflow_executions" in query["sql"] for query in queries)
 
@@ -101,9 +101,9 @@ class TestWhoSeesIt:
     def test_staff_who_may_change_but_not_view_count_their_own(self, db: None) -> None:
         user = UserFactory(is_staff=True)
         user.user_permissions.set(permissions("change_workflowexecution"))
-        mine = ended("failed", timedelta(hours=1), WorkflowFactory(owner=user, name="mine"))
+        mine = ended_run("failed", timedelta(hours=1), WorkflowFactory(owner=user, name="mine"))
         for state in ("completed", "failed"):
-            ended(state, timedelta(hours=1), WorkflowFactory(name="of another"))
+            ended_run(state, timedelta(hours=1), WorkflowFactory(name="of another"))
         in_state(WorkflowExecutionFactory(), "running")
         WorkflowExecutionFactory()
         page = client_of(user).get(FRONT)
@@ -121,7 +121,7 @@ class TestNumbers:
         flows = [WorkflowFactory(name=f"flow {i}") for i in range(4)]
         for _ in range(times(60, 150)):
             state = random.choice(["completed", "completed", "failed", "cancelled"])
-            ended(state, timedelta(minutes=random.uniform(1, 12 * 24 * 60)), random.choice(flows))
+            ended_run(state, timedelta(minutes=random.uniform(1, 12 * 24 * 60)), random.choice(flows))
         for number in range(20):
             failed_at(random.choice("ab"), f"KeyError: {number}", flows[0])
         for _ in range(5):
@@ -145,8 +145,8 @@ class TestNumbers:
         flow = WorkflowFactory()
         for _ in range(3):
             WorkflowExecutionFactory(workflow=flow)
-            ended("failed", timedelta(hours=1), flow)
-        html = shown(staff)
+            ended_run("failed", timedelta(hours=1), flow)
+        html = front_page_of(staff)
         assert html.count(">over 2</a>") == 2  # failed, waiting
         assert "These are the causes of the newest 2 failures." in html
 
@@ -157,7 +157,7 @@ class TestFailed:
         first = failed_at("load", "KeyError: 'close_17'\nmore", flow)
         alone = failed_at("load", "page 3 of /srv/a/x.csv is gone", other)
         runs = [failed_at("rank", "KeyError: volume", other), failed_at("load", "KeyError: 'open'", flow)]
-        html = section(shown(staff), "failed")
+        html = section(front_page_of(staff), "failed")
         causes = found(staff, "failed")["causes"]
         assert [[failed.run.pk for failed in each.runs] for each in causes] == [
             [runs[1].pk, runs[0].pk, first.pk],
@@ -175,7 +175,7 @@ class TestFailed:
         flow = WorkflowFactory()
         for message in ("'close'", "volume"):
             failed_at("load", message, flow, traceback=f"Traceback:\n  at x\nlib.KeyError: {message}\n")
-        html = section(shown(staff), "failed")
+        html = section(front_page_of(staff), "failed")
         assert [number for _address, number in numbers(html)] == [2]
         assert "KeyError: volume" in html
 
@@ -197,7 +197,7 @@ class TestFailed:
         flow, client = WorkflowFactory(), client_of(staff)
         for _ in range(2):
             failed_at("load", "page is gone", flow)
-        assert ">2</a>" in section(shown(staff), "failed")  # all that there are
+        assert ">2</a>" in section(front_page_of(staff), "failed")  # all that there are
         failed_at("load", "page is gone", flow)
         (cause,) = found(staff, "failed")["causes"]
         page = client.get(cause.address)
@@ -208,24 +208,24 @@ class TestFailed:
         flow = WorkflowFactory()
         for name in "abcde":
             failed_at(name, "went wrong", flow)
-        html = section(shown(staff), "failed")
+        html = section(front_page_of(staff), "failed")
         assert "and 2 more nodes</a>" in html
         assert html.count(">1 failed</a>") == failures.MAX_PLACES
 
     def test_what_failed_before_that_is_not_there(self, staff: Any) -> None:
-        ended("failed", timedelta(hours=25))
-        html = section(shown(staff), "failed")
+        ended_run("failed", timedelta(hours=25))
+        html = section(front_page_of(staff), "failed")
         assert "No run has ended in the last 24 hours." in html
         assert "status-completed" not in html
 
     def test_it_is_green_only_where_runs_ended(self, staff: Any) -> None:
-        ended("completed", timedelta(hours=1))
-        html = section(shown(staff), "failed")
+        ended_run("completed", timedelta(hours=1))
+        html = section(front_page_of(staff), "failed")
         assert "Nothing has failed in the last 24 hours." in html
         assert "status-completed" in html
 
     def test_without_any_run_it_says_how_to_make_the_first(self, staff: Any) -> None:
-        html = section(shown(staff), "failed")
+        html = section(front_page_of(staff), "failed")
         assert "There is no run yet." in html
         assert "manage.py demo" in html
         assert 'href="/api/v1/docs/"' in html
@@ -234,7 +234,7 @@ class TestFailed:
     def test_of_more_than_ten_causes_the_others_are_counted(self, staff: Any) -> None:
         for name in "abcdefghijkl":
             failed_at(name, f"{name} went wrong", WorkflowFactory())
-        assert "2 more causes: all that failed" in shown(staff)
+        assert "2 more causes: all that failed" in front_page_of(staff)
 
 
 class TestWaiting:
@@ -245,7 +245,7 @@ class TestWaiting:
         at_work = in_state(WorkflowExecutionFactory(), "running")
         run = WorkflowExecutionFactory(workflow=at_work.workflow)
         assert self.reason(staff, run) == "another"
-        html = section(shown(staff), "waiting")
+        html = section(front_page_of(staff), "waiting")
         assert f'<a href="/admin/executions/workflowexecution/{at_work.pk}/change/">Another run</a>' in html
 
     @pytest.mark.parametrize(("this", "other"), [(CONCURRENT, {}), ({}, CONCURRENT)])
@@ -261,7 +261,7 @@ class TestWaiting:
         trashed.workflow.soft_delete()
         assert self.reason(staff, inactive) == "inactive"
         assert self.reason(staff, trashed) == "trash"
-        html = shown(staff)
+        html = front_page_of(staff)
         assert "Its workflow is inactive." in html
         assert "Its workflow is in the trash." in html
 
@@ -269,7 +269,7 @@ class TestWaiting:
         young, old = WorkflowExecutionFactory(), WorkflowExecutionFactory()
         WorkflowExecution.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(minutes=5, seconds=2))
         assert [row.run.pk for row in found(staff, "waiting")["rows"]] == [old.pk, young.pk]
-        html = section(shown(staff), "waiting")
+        html = section(front_page_of(staff), "waiting")
         assert "No engine has started it yet." in html
         assert re.search(r'<time class="clock"[^>]*>5 min \d s</time>', html)
 
@@ -290,7 +290,7 @@ class TestWaiting:
         WorkflowExecution.objects.filter(pk=run.pk).update(created_at=created)
         run.refresh_from_db()
         run.retry()
-        html = shown(staff)
+        html = front_page_of(staff)
         waiting, failed = section(html, "waiting"), section(html, "failed")
         assert "Retried after the failure of load:" in waiting
         assert "KeyError: &#x27;close&#x27;" in waiting
@@ -302,7 +302,7 @@ class TestWaiting:
     def test_a_retried_run_without_a_failed_node_says_its_own_error(self, staff: Any) -> None:
         run = in_state(WorkflowExecutionFactory(), "failed")
         run.retry()
-        waiting = section(shown(staff), "waiting")
+        waiting = section(front_page_of(staff), "waiting")
         assert "Retried after its failure:" in waiting
         assert "went wrong" in waiting
 
@@ -311,13 +311,13 @@ class TestRunning:
     def test_the_longest_first_with_a_clock_and_a_word_where_it_is_slower_than_usual(self, staff: Any) -> None:
         flow = WorkflowFactory()
         for _ in range(duration_percentiles.MIN_RUNS):
-            ended("completed", timedelta(hours=1), flow, seconds=60)
+            ended_run("completed", timedelta(hours=1), flow, seconds=60)
         young, old = (
             in_state(WorkflowExecutionFactory(workflow=flow, metadata=CONCURRENT), "running") for _ in range(2)
         )
         WorkflowExecution.objects.filter(pk=old.pk).update(started_at=timezone.now() - timedelta(seconds=90))
         assert [row.run.pk for row in found(staff, "running")["rows"]] == [old.pk, young.pk]
-        html = section(shown(staff), "running")
+        html = section(front_page_of(staff), "running")
         assert html.count('<time class="clock"') == 2
         assert html.count('class="slow"') == 1
 
@@ -326,16 +326,16 @@ class TestHealth:
     def test_success_and_percentiles_of_each_workflow_the_busiest_first(self, staff: Any) -> None:
         busy, quiet = WorkflowFactory(name="busy"), WorkflowFactory(name="quiet")
         for seconds in range(1, 22):
-            ended("completed", timedelta(days=2.5), busy, seconds)
-        ended("failed", timedelta(days=1.5), busy)
-        ended("completed", timedelta(days=8), busy, seconds=5000)
-        ended("failed", timedelta(days=1), quiet)
+            ended_run("completed", timedelta(days=2.5), busy, seconds)
+        ended_run("failed", timedelta(days=1.5), busy)
+        ended_run("completed", timedelta(days=8), busy, seconds=5000)
+        ended_run("failed", timedelta(days=1), quiet)
         first, second = found(staff, "workflows")
         assert (first.name, first.success, first.p50, first.p95) == ("busy", 95.5, "11.0 s", "20.0 s")
         assert [bar.completed.number for bar in first.chart.bars] == [0, 0, 0, 0, 21, 0, 0]
         assert [bar.failed.number for bar in first.chart.bars] == [0, 0, 0, 0, 0, 1, 0]
         assert (second.name, second.success, second.p50) == ("quiet", 0.0, "–")
-        assert "95.5 %" in section(shown(staff), "workflows")
+        assert "95.5 %" in section(front_page_of(staff), "workflows")
 
     def test_where_one_of_many_failed_it_is_not_100_percent(self) -> None:
         completed, failed = health.Count(99_999, ""), health.Count(1, "")
@@ -344,19 +344,19 @@ class TestHealth:
 
     def test_throughput_is_drawn_by_the_hour_and_told_in_a_table(self, staff: Any) -> None:
         for hours in (0.5, 0.6, 3.5, 25):
-            ended("completed", timedelta(hours=hours))
-        ended("failed", timedelta(hours=23.5))
+            ended_run("completed", timedelta(hours=hours))
+        ended_run("failed", timedelta(hours=23.5))
         bars = found(staff, "throughput").bars
         assert [(bar.place, bar.completed.number) for bar in bars if bar.completed.number] == [(20, 1), (23, 2)]
         assert [(bar.place, bar.failed.number) for bar in bars if bar.failed.number] == [(0, 1)]
-        html = section(shown(staff), "throughput")
+        html = section(front_page_of(staff), "throughput")
         assert html.count('<rect class="completed"') == 2
         assert html.count('<th scope="row">') == 24
 
 
 class TestStates:
     def test_an_empty_ledger_says_so_in_each_section(self, staff: Any) -> None:
-        html = shown(staff)
+        html = front_page_of(staff)
         for text in (
             "There is no run yet.",
             "Nothing is running.",
@@ -373,7 +373,7 @@ class TestStates:
         failed_at("load", "went wrong", WorkflowFactory())
         in_state(WorkflowExecutionFactory(workflow__name="still here"), "running")
         monkeypatch.setattr(front_page, "LIMIT_MS", 100)
-        with locked("node_executions"):
+        with lock_table("node_executions"):
             html = client.get(FRONT).content.decode()
         failed = section(html, "failed")
         assert "This could not be counted in time." in failed
@@ -388,7 +388,7 @@ class TestStates:
             return list(WorkflowExecution.objects.extra(where=["nonsense"]))
 
         monkeypatch.setitem(front_page.SECTIONS, "waiting", (broken, {"status": "pending"}))
-        html = shown(staff)
+        html = front_page_of(staff)
         assert "could not be counted" in section(html, "waiting")
         assert "Nothing is running." in html
 
@@ -396,12 +396,12 @@ class TestStates:
         markup = "<script>alert(1)</script>"
         failed_at(markup, markup, WorkflowFactory(name=markup))
         in_state(WorkflowExecutionFactory(workflow__name=markup), "running")
-        assert markup not in shown(staff)
+        assert markup not in front_page_of(staff)
 
     def test_it_loads_nothing_inline(self, staff: Any) -> None:
         for state in ("completed", "failed"):
-            ended(state, timedelta(hours=1))
-        html = shown(staff).partition('<div class="monitor">')[2].partition("app-list")[0]
+            ended_run(state, timedelta(hours=1))
+        html = front_page_of(staff).partition('<div class="monitor">')[2].partition("app-list")[0]
         assert " style=" not in html
         assert "<style" not in html
         assert "<script" not in html
@@ -415,7 +415,7 @@ class TestWhatItAsks:
             for _ in range(number):
                 flow = WorkflowFactory()
                 failed_at("load", "went wrong", flow)
-                ended("completed", timedelta(hours=1), flow)
+                ended_run("completed", timedelta(hours=1), flow)
                 in_state(WorkflowExecutionFactory(workflow=flow), "running")
                 WorkflowExecutionFactory(workflow=flow)
 
@@ -446,7 +446,7 @@ class TestWhatItAsks:
         ],
     )
     def test_what_is_counted_of_a_period_is_counted_in_the_index_alone(self, only: Any, question: Any) -> None:
-        ended("completed", timedelta(hours=1))
+        ended_run("completed", timedelta(hours=1))
         only("workflow_executions", "idx_workflow_executions_ended")
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_bitmapscan = off")

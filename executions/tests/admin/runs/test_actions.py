@@ -19,14 +19,14 @@ NODES = "/admin/executions/nodeexecution/"
 
 def act(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> list[str]:
     """The sentences that the list says after it, once the page that asks was answered."""
-    return told(answered(user, path, action, *rows, confirmed="yes", **fields))
+    return messages_of(post_action(user, path, action, *rows, confirmed="yes", **fields))
 
 
-def answered(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> Any:
+def post_action(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> Any:
     return client_of(user).post(path, {"action": action, "_selected_action": [row.pk for row in rows]} | fields)
 
 
-def told(response: Any) -> list[str]:
+def messages_of(response: Any) -> list[str]:
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 

@@ -16,11 +16,11 @@ from executions.tests.admin.runs.test_actions import (
     NODES,
     RUNS,
     act_on_page,
-    answered,
+    messages_of,
     node_in,
+    post_action,
     run_in,
     status,
-    told,
 )
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -46,7 +46,7 @@ def body(html: str) -> str:
 class TestAsking:
     def test_nothing_happens_before_the_button_that_says_what_it_does(self, staff: Any) -> None:
         rows = [run_in("pending"), run_in("running"), run_in("completed")]
-        response = answered(staff, RUNS, "cancel", *rows, reason="the feed is wrong")
+        response = post_action(staff, RUNS, "cancel", *rows, reason="the feed is wrong")
         html = body(response.content.decode())
         assert [status(row) for row in rows] == ["pending", "running", "completed"]
         assert "Cancel 2 workflow executions</button>" in html
@@ -59,7 +59,7 @@ class TestAsking:
     def test_no_field_of_it_sends_it_by_enter(self, staff: Any) -> None:
         run, ended = run_in("running"), run_in("failed")
         for action, row in (("cancel", run), ("fail", run), ("delete_selected", ended)):
-            html = answered(staff, RUNS, action, row).content.decode()
+            html = post_action(staff, RUNS, action, row).content.decode()
             assert not TEXT_FIELDS.search(html[html.index("<form method") :].split("</form>")[-2])
             assert "<textarea" in html
         html = client_of(staff).get(f"{RUNS}{ended.pk}/delete/").content.decode()
@@ -93,17 +93,17 @@ class TestAsking:
         client = client_of(staff)
         assert '<input type="hidden" name="index" value="0">' in client.get(RUNS).content.decode()
         response = client.post(RUNS, {"action": "cancel", "index": "0"}, follow=True)
-        assert any("Items must be selected" in each for each in told(response))
+        assert any("Items must be selected" in each for each in messages_of(response))
 
     def test_where_nothing_can_be_done_there_is_no_button(self, staff: Any) -> None:
-        html = body(answered(staff, RUNS, "cancel", run_in("completed"), reason="too late").content.decode())
+        html = body(post_action(staff, RUNS, "cancel", run_in("completed"), reason="too late").content.decode())
         assert "Nothing can be done" in html
         assert 'name="confirmed"' not in html
         assert "too late</textarea>" in html
 
     def test_many_rows_are_counted_and_the_first_are_listed(self, staff: Any) -> None:
         rows = WorkflowExecutionFactory.create_batch(53)
-        html = body(answered(staff, RUNS, "cancel", *rows).content.decode())
+        html = body(post_action(staff, RUNS, "cancel", *rows).content.decode())
         assert "Cancel 53 workflow executions" in html
         assert "These are the first 50 of 53." in html
         assert html.count("/change/") == 50
@@ -121,7 +121,7 @@ class TestAsking:
 class TestAnswered:
     def test_a_reason_that_is_missing_is_asked_for_on_the_same_page(self, staff: Any) -> None:
         run = run_in("running")
-        response = answered(staff, RUNS, "fail", run, confirmed="yes", reason="  ")
+        response = post_action(staff, RUNS, "fail", run, confirmed="yes", reason="  ")
         assert "give a reason, which becomes the error of the run" in response.content.decode()
         assert "Mark 1 workflow execution as failed</button>" in response.content.decode()
         assert status(run) == "running"
@@ -129,9 +129,9 @@ class TestAnswered:
     def test_a_refusal_gives_the_typed_reason_back(self, staff: Any) -> None:
         run = run_in("running")
         with mock.patch.object(WorkflowExecution, "cancel", side_effect=InvalidTransition("cancel", "completed")):
-            response = answered(staff, RUNS, "cancel", run, confirmed="yes", reason="engine-2 is gone")
+            response = post_action(staff, RUNS, "cancel", run, confirmed="yes", reason="engine-2 is gone")
         assert response.status_code == 200
-        assert told(response) == [f"{run}: Cannot cancel execution in completed state"]
+        assert messages_of(response) == [f"{run}: Cannot cancel execution in completed state"]
         assert "engine-2 is gone</textarea>" in response.content.decode()
 
     def test_a_reason_of_several_lines_is_kept_on_one(self, staff: Any) -> None:
@@ -190,7 +190,7 @@ class TestWhatIsOffered:
     @pytest.mark.parametrize("state", ["pending", "running", "completed", "failed", "cancelled"])
     def test_of_a_run_it_says_what_the_verb_answers(self, act: str, state: str, db: None) -> None:
         run = run_in(state)
-        assert _foretold(run, act) == _answer(run, act)
+        assert _offer_of(run, act) == _answer(run, act)
 
     @pytest.mark.parametrize("act", ["cancel", "skip", "retry"])
     @pytest.mark.parametrize("state", ["pending", "running", "completed", "failed", "cancelled", "skipped"])
@@ -200,7 +200,7 @@ class TestWhatIsOffered:
         if end:
             getattr(node.workflow_execution, end)(*(["went wrong"] if end == "fail" else []))
             node.refresh_from_db()
-        foretold, answer = _foretold(node, act), _answer(node, act)
+        foretold, answer = _offer_of(node, act), _answer(node, act)
         # Of a node that no state lets retry, the verb speaks of its run first.
         assert bool(foretold) == bool(answer) if state != "failed" else foretold == answer
 
@@ -211,11 +211,11 @@ class TestWhatIsOffered:
         if lost == "purged":
             WorkflowExecution.objects.update(encrypted_secrets="")
         settings.EXECUTIONS = settings.EXECUTIONS | {"SECRETS_KEYS": [Fernet.generate_key().decode()]}
-        assert "Cannot retry execution in failed state: its secrets" in _foretold(run, "retry")
-        assert _foretold(run, "retry") == _answer(run, "retry")
+        assert "Cannot retry execution in failed state: its secrets" in _offer_of(run, "retry")
+        assert _offer_of(run, "retry") == _answer(run, "retry")
 
 
-def _foretold(row: Any, act: str) -> str:
+def _offer_of(row: Any, act: str) -> str:
     no = refusal(act, type(row).objects.get(pk=row.pk))
     return str(no.sentence) if no else ""
 

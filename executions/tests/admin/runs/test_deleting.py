@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.refusal_reasons import CANCEL_FIRST
-from executions.tests.admin.runs.test_actions import told
+from executions.tests.admin.runs.test_actions import messages_of
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.tests.clients import client_of
 
@@ -79,7 +79,7 @@ def test_a_running_run_is_left_out_and_the_others_are_deleted(staff: Any) -> Non
 
 def test_one_that_started_meanwhile_is_kept_and_named(staff: Any) -> None:
     running, ended = in_state(WorkflowExecutionFactory(), "running"), in_state(WorkflowExecutionFactory(), "failed")
-    said = told(delete_many(staff, running, ended, confirmed="yes", reason="noise"))
+    said = messages_of(delete_many(staff, running, ended, confirmed="yes", reason="noise"))
     assert said[0].startswith(f"{running}: Cannot delete execution in running state: cancel it first")
     assert said[1] == "Deleted 1 workflow execution."
     assert WorkflowExecution.objects.get() == running

@@ -58,7 +58,7 @@ def client(db: None) -> Client:
     return client
 
 
-def shown(client: Client, run: Any, query: str = "") -> str:
+def page_of(client: Client, run: Any, query: str = "") -> str:
     response = client.get(reverse("admin:executions_workflowexecution_change", args=[run.pk]) + query)
     assert response.status_code == 200
     return response.content.decode()
@@ -70,7 +70,7 @@ def table(html: str) -> list[str]:
 
 def test_the_document_is_small_and_shows_every_node(client: Client) -> None:
     run = large()
-    html = shown(client, run)
+    html = page_of(client, run)
     assert len(html.encode()) < BYTES
     assert html.count('<a class="box ') == NODES
     assert html.count('<a class="lane ') == timeline.LANES
@@ -81,55 +81,55 @@ def test_the_document_is_small_and_shows_every_node(client: Client) -> None:
 def test_it_takes_the_statements_of_a_small_run(client: Client) -> None:
     counts = []
     for run in (large(20, 3), large()):
-        shown(client, run)
+        page_of(client, run)
         with CaptureQueriesContext(connection) as queries:
-            shown(client, run)
+            page_of(client, run)
         counts.append(len(queries))
     assert counts[0] == counts[1] <= STATEMENTS
 
 
 def test_what_failed_is_in_the_timeline_and_the_others_are_drawn_when_asked_for(client: Client) -> None:
     run = large(150)
-    html = shown(client, run)
+    html = page_of(client, run)
     assert html.count('<a class="lane status-failed"') == 1
     assert "50 more nodes are not drawn here" in html
-    assert shown(client, run, "?lanes=all").count('<a class="lane ') == 150
+    assert page_of(client, run, "?lanes=all").count('<a class="lane ') == 150
 
 
 def test_the_lane_of_the_chosen_node_is_drawn(client: Client) -> None:
     run = large(150)
     chosen = run.node_executions.order_by("-started_at")[1]
-    html = shown(client, run, f"?node={chosen.pk}")
+    html = page_of(client, run, f"?node={chosen.pk}")
     assert f'class="lane status-completed" href="?node={chosen.pk}#node" aria-current="true"' in html
 
 
 def test_the_table_goes_on_by_the_hundred(client: Client) -> None:
     run = large(150)
     names = [row.name for row in node_admin.nodes_of_run(client.get("/admin/").wsgi_request, run)]
-    first, second = shown(client, run), shown(client, run, "?nodes=101")
+    first, second = page_of(client, run), page_of(client, run, "?nodes=101")
     assert table(first) == names[:100]
     assert table(second) == names[100:]
     assert '<a href="?nodes=101#nodes" rel="next">' in first
     assert '<a href="?nodes=1#nodes" rel="prev">' in second
     assert "101 to 150 of 150" in second
-    back = shown(client, run, "?nodes=1")
+    back = page_of(client, run, "?nodes=1")
     assert [OPEN in html for html in (first, second, back)] == [False, True, True]
 
 
 def test_the_links_of_the_page_keep_what_was_chosen(client: Client) -> None:
     run = large(150)
-    assert 'href="?nodes=101&amp;lanes=all#timeline"' in shown(client, run, "?nodes=101")
-    assert 'href="?lanes=all&amp;nodes=1#nodes"' in shown(client, run, "?lanes=all&nodes=101")
+    assert 'href="?nodes=101&amp;lanes=all#timeline"' in page_of(client, run, "?nodes=101")
+    assert 'href="?lanes=all&amp;nodes=1#nodes"' in page_of(client, run, "?lanes=all&nodes=101")
 
 
 def test_of_more_nodes_than_are_shown_no_number_is_made_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     run = large(30)
     monkeypatch.setattr(node_admin, "SHOWN", 29)
-    html = shown(client, run)
+    html = page_of(client, run)
     assert "more than 29 executions" in html
     assert "These are the first 29 nodes." in html
     monkeypatch.setattr(node_admin, "SHOWN", 30)
-    html = shown(client, run)
+    html = page_of(client, run)
     assert "30 executions" in html
     assert "These are the first" not in html
 
@@ -143,13 +143,13 @@ def test_every_earlier_attempt_of_a_node_is_counted(client: Client, monkeypatch:
             row.fail("no row")
             row.retry()
     monkeypatch.setattr(earlier_attempts, "SHOWN", 2)
-    html = shown(client, run)
+    html = page_of(client, run)
     assert "3 earlier attempts of a" in html
     assert "3 earlier attempts of b" in html
     assert html.count("with their tracebacks</a>") == 2
     assert "not drawn here" not in html
     monkeypatch.setattr(earlier_attempts, "DRAWN", 2)
-    html = shown(client, run)
+    html = page_of(client, run)
     assert "3 earlier attempts of b" in html
     assert "4 earlier attempts are not drawn here; newer ones are." in html
 

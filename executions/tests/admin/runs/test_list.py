@@ -30,11 +30,11 @@ __all__ = ["only"]  # a fixture
 RUNS = "/admin/executions/workflowexecution/"
 
 
-def listed(user: Any, query: str = "") -> list[Any]:
+def rows_of(user: Any, query: str = "") -> list[Any]:
     return list(client_of(user).get(f"{RUNS}?{query}").context["cl"].result_list)
 
 
-def shown(user: Any, query: str = "") -> str:
+def page_of(user: Any, query: str = "") -> str:
     return client_of(user).get(f"{RUNS}?{query}").content.decode()
 
 
@@ -65,18 +65,18 @@ class TestPresets:
             started_at=midnight - timedelta(hours=3), ended_at=midnight - timedelta(hours=2)
         )
         in_state(WorkflowExecutionFactory(), "completed")
-        found = {run.pk for run in listed(staff, "status=failed&ended=today")}
+        found = {run.pk for run in rows_of(staff, "status=failed&ended=today")}
         assert found == {today.pk, other.pk}
 
     def test_running_and_waiting_are_what_their_names_say(self, staff: Any) -> None:
         waiting, running = WorkflowExecutionFactory(), in_state(WorkflowExecutionFactory(), "running")
-        assert [run.pk for run in listed(staff, "status=running")] == [running.pk]
-        assert [run.pk for run in listed(staff, "status=pending")] == [waiting.pk]
+        assert [run.pk for run in rows_of(staff, "status=running")] == [running.pk]
+        assert [run.pk for run in rows_of(staff, "status=pending")] == [waiting.pk]
 
     def test_mine_are_those_of_the_workflows_that_i_own(self, staff: Any) -> None:
         mine = WorkflowExecutionFactory(workflow=WorkflowFactory(owner=staff))
         WorkflowExecutionFactory()
-        assert [run.pk for run in listed(staff, "owner=me")] == [mine.pk]
+        assert [run.pk for run in rows_of(staff, "owner=me")] == [mine.pk]
 
     def test_slow_are_those_beyond_the_95th_percentile_of_their_own_workflow(self, staff: Any) -> None:
         quick, long = WorkflowFactory(), WorkflowFactory()
@@ -85,7 +85,7 @@ class TestPresets:
             ran(long, 100)
         slow = ran(quick, 50)
         ran(long, 50)
-        assert [run.pk for run in listed(staff, "pace=slow")] == [slow.pk]
+        assert [run.pk for run in rows_of(staff, "pace=slow")] == [slow.pk]
 
     def test_slow_are_also_those_that_run_for_longer_already(self, staff: Any) -> None:
         workflow = WorkflowFactory()
@@ -96,7 +96,7 @@ class TestPresets:
             for _ in range(2)
         )
         WorkflowExecution.objects.filter(pk=old.pk).update(started_at=timezone.now() - timedelta(minutes=2))
-        assert [run.pk for run in listed(staff, "pace=slow")] == [old.pk]
+        assert [run.pk for run in rows_of(staff, "pace=slow")] == [old.pk]
         assert young.pk
 
     def test_of_fewer_runs_than_tell_what_is_usual_none_is_slow(self, staff: Any) -> None:
@@ -105,15 +105,15 @@ class TestPresets:
         for seconds in range(1, duration_percentiles.MIN_RUNS):
             ran(workflow, seconds)
         assert duration_percentiles.get_percentiles([workflow.pk]) == {}
-        assert listed(staff, "pace=slow") == []
-        assert 'class="slow"' not in shown(staff)
+        assert rows_of(staff, "pace=slow") == []
+        assert 'class="slow"' not in page_of(staff)
         ran(workflow, 500)
-        assert len(listed(staff, "pace=slow")) == 1
+        assert len(rows_of(staff, "pace=slow")) == 1
 
     def test_nothing_is_slow_where_nothing_is_known_of_what_is_usual(self, staff: Any) -> None:
         ran(WorkflowFactory(), 500, ended=timedelta(days=8))
         in_state(WorkflowExecutionFactory(), "running")
-        assert listed(staff, "pace=slow") == []
+        assert rows_of(staff, "pace=slow") == []
 
     @pytest.mark.parametrize(("title", "filters"), presets.PRESETS)
     def test_each_is_an_address_that_says_it_is_chosen_there(
@@ -127,21 +127,21 @@ class TestExclusions:
     def test_what_is_excluded_is_left_out_and_the_rest_is_there(self, staff: Any) -> None:
         kept, *others = (WorkflowExecutionFactory() for _ in range(3))
         query = ",".join(str(run.workflow_id) for run in others)
-        assert [run.pk for run in listed(staff, f"not_workflow={query}")] == [kept.pk]
+        assert [run.pk for run in rows_of(staff, f"not_workflow={query}")] == [kept.pk]
 
     def test_by_status_and_by_trigger(self, staff: Any) -> None:
         manual, event = WorkflowExecutionFactory(), WorkflowExecutionFactory(trigger_type="event")
         in_state(event, "failed")
-        assert [run.pk for run in listed(staff, "not_trigger_type=event,schedule")] == [manual.pk]
-        assert [run.pk for run in listed(staff, "not_status=pending,running")] == [event.pk]
+        assert [run.pk for run in rows_of(staff, "not_trigger_type=event,schedule")] == [manual.pk]
+        assert [run.pk for run in rows_of(staff, "not_status=pending,running")] == [event.pk]
 
     def test_beside_each_choice_stands_a_link_that_leaves_it_out_and_one_that_takes_it_in_again(
         self, staff: Any
     ) -> None:
-        html = shown(staff, "status=failed")
+        html = page_of(staff, "status=failed")
         assert "?not_status=completed" in html
         assert "Leave completed out" in html
-        html = shown(staff, "not_status=completed,failed")
+        html = page_of(staff, "not_status=completed,failed")
         assert "Take completed in again" in html
         assert 'href="?not_status=failed"' in html
 
@@ -181,7 +181,7 @@ class TestWhatIsUsual:
         workflow = WorkflowFactory()
         for _ in range(duration_percentiles.MIN_RUNS):
             ran(workflow, 10)
-        html = shown(staff)
+        html = page_of(staff)
         assert "half took up to 10.0 s, and 95 of 100 up to 10.0 s" in html
         assert 'class="slow"' not in html
 
@@ -194,7 +194,7 @@ class TestWhatIsUsual:
 
     def test_a_workflow_without_completed_runs_has_no_bar(self, staff: Any) -> None:
         in_state(WorkflowExecutionFactory(), "failed")
-        assert 'class="usual' not in shown(staff)
+        assert 'class="usual' not in page_of(staff)
 
 
 class TestFailures:
@@ -203,13 +203,13 @@ class TestFailures:
         (row,) = client_of(staff).get(RUNS).context["cl"].rows
         assert row.cells.run == run
         assert row.cells.failure.node.node_name == "second by name"
-        html = shown(staff)
+        html = page_of(staff)
         assert "went wrong in second by name" in html
         assert "more" not in html.partition("result_list")[2].partition("</table>")[0]
 
     def test_without_a_failed_node_the_message_of_the_run_stands_there(self, staff: Any) -> None:
         in_state(WorkflowExecutionFactory(), "running").fail("\n  the engine is gone\nsecond line")
-        html = shown(staff)
+        html = page_of(staff)
         assert "the engine is gone" in html
         assert "second line" not in html
 
@@ -229,7 +229,7 @@ class TestFailures:
         user = UserFactory(is_staff=True)
         user.user_permissions.set(permissions("view_workflowexecution"))
         failed_at(WorkflowExecutionFactory(), "hidden", error="not for everyone")
-        html = shown(user)
+        html = page_of(user)
         assert "not for everyone" not in html
         assert "the run failed" in html
 
@@ -304,7 +304,7 @@ def test_a_filter_of_the_list_is_answered_by_its_index(
 def test_how_long_ago_it_was_is_said_in_words_and_the_exact_time_is_there_on_hover(staff: Any) -> None:
     run = ran(WorkflowFactory(), 10, ended=timedelta(hours=3))
     run.refresh_from_db()
-    html = shown(staff)
+    html = page_of(staff)
     assert "3\xa0hours ago</time>" in html
     assert f'title="{timezone.localtime(run.started_at):%Y-%m-%d %H:%M:%S}"' in html
     assert format_ago(timezone.now() + timedelta(seconds=30)) in {"in 29 s", "in 30 s"}
@@ -313,7 +313,7 @@ def test_how_long_ago_it_was_is_said_in_words_and_the_exact_time_is_there_on_hov
 def test_the_list_loads_nothing_inline_and_its_script_is_a_file(staff: Any) -> None:
     failed_at(WorkflowExecutionFactory(), "a")
     ran(WorkflowFactory(), 10)
-    html = shown(staff)
+    html = page_of(staff)
     assert " style=" not in html
     assert "<script>" not in html
     assert "executions/relative_time.js" in html

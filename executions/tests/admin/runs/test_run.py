@@ -55,7 +55,7 @@ def execution(run: Any, name: str) -> Any:
     return run.node_executions.get(node__name=name)
 
 
-def completed(workflow: Any, output: Any = None, **outputs: Any) -> WorkflowExecution:
+def completed_run(workflow: Any, output: Any = None, **outputs: Any) -> WorkflowExecution:
     """A run whose nodes completed, each with its output of `outputs`."""
     run = run_with_nodes(workflow)
     for node in run.node_executions.all():
@@ -125,7 +125,7 @@ class TestFailure:
         assert "3 nodes skipped or cancelled because of it" in page(teammate, run)
 
     def test_a_run_without_a_failure_shows_none(self, workflow: Any, teammate: Any) -> None:
-        assert "ledger-error" not in page(teammate, completed(workflow))
+        assert "ledger-error" not in page(teammate, completed_run(workflow))
 
     def test_nodes_skipped_in_a_run_that_completed_are_nobodys_fault(self, run: Any, teammate: Any) -> None:
         run.complete()
@@ -245,11 +245,11 @@ class TestChosenNode:
 
 class TestComparison:
     def test_it_is_folded_and_names_the_last_success_before_the_run(self, workflow: Any, teammate: Any) -> None:
-        completed(workflow)
-        last = completed(workflow)
+        completed_run(workflow)
+        last = completed_run(workflow)
         run = run_with_nodes(workflow)
         run.fail("broke")
-        later = completed(workflow)
+        later = completed_run(workflow)
         section = part(page(teammate, run), 'id="compare"', "</section>")
         assert '<details class="run-part">' in section
         assert str(last.pk) in section
@@ -257,8 +257,8 @@ class TestComparison:
         assert "durations" not in section
 
     def test_the_first_node_that_differs_is_shown_with_its_output(self, workflow: Any, teammate: Any) -> None:
-        completed(workflow, {"n": 1}, rank={"best": ["AAPL", "GOOG"], "n": 2})
-        run = completed(workflow, {"n": 1}, rank={"best": ["AAPL", "MSFT"], "n": 2}, report={"other": 1})
+        completed_run(workflow, {"n": 1}, rank={"best": ["AAPL", "GOOG"], "n": 2})
+        run = completed_run(workflow, {"n": 1}, rank={"best": ["AAPL", "MSFT"], "n": 2}, report={"other": 1})
         section = part(page(teammate, run, "?compare=1"), 'id="compare"', "</section>")
         assert '<details class="run-part" open>' in section
         assert "The first node that differs: rank" in section
@@ -266,8 +266,8 @@ class TestComparison:
         assert section.count("differs</span>") == 2
 
     def test_a_run_that_did_the_same_is_told_so(self, workflow: Any, teammate: Any) -> None:
-        completed(workflow)
-        section = part(page(teammate, completed(workflow), "?compare=1"), 'id="compare"', "</section>")
+        completed_run(workflow)
+        section = part(page(teammate, completed_run(workflow), "?compare=1"), 'id="compare"', "</section>")
         assert "Every node took and gave the same." in section
 
     def test_what_is_shown_as_0_ms_is_as_long(self) -> None:
@@ -278,7 +278,7 @@ class TestComparison:
         ]
 
     def test_nodes_that_one_run_has_and_the_other_has_not_differ(self, workflow: Any, teammate: Any) -> None:
-        completed(workflow)
+        completed_run(workflow)
         run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
         section = text(part(page(teammate, run, "?compare=1"), 'id="compare"', "</section>"))
         assert "The first node that differs: fetch" in section
@@ -290,8 +290,8 @@ class TestComparison:
     def test_it_takes_the_same_queries_for_any_number_of_nodes(self, staff: Any) -> None:
         def queries(nodes: int) -> int:
             workflow = WorkflowFactory(chain=[f"n{i}" for i in range(nodes)])
-            completed(workflow)
-            run = completed(workflow, n1={"other": 1})
+            completed_run(workflow)
+            run = completed_run(workflow, n1={"other": 1})
             client = Client()
             client.force_login(staff)
             with CaptureQueriesContext(connection) as found:
@@ -302,13 +302,13 @@ class TestComparison:
 
     def test_large_documents_are_compared_by_digest(self, workflow: Any, teammate: Any) -> None:
         noise = ["".join(random.Random(seed).choices(ascii_letters, k=243_000)) for seed in (1, 2)]
-        completed(workflow, {"big": noise[0]}, rank={"big": noise[0]})
-        run = completed(workflow, {"big": noise[1]}, rank={"big": noise[1]})
+        completed_run(workflow, {"big": noise[0]}, rank={"big": noise[0]})
+        run = completed_run(workflow, {"big": noise[1]}, rank={"big": noise[1]})
         section = part(page(teammate, run, "?compare=1"), 'id="compare"', "</section>")
         assert "The first node that differs: rank" in section
         assert section.count("It differs, and is too large to show the places.") == 2
         again = part(
-            page(teammate, completed(workflow, {"big": noise[1]}, rank={"big": noise[1]}), "?compare=1"),
+            page(teammate, completed_run(workflow, {"big": noise[1]}, rank={"big": noise[1]}), "?compare=1"),
             'id="compare"',
             "</section>",
         )
@@ -339,8 +339,8 @@ class TestComparison:
         assert "The table shows the first 1000 of 1100 nodes; all of them were compared." in section
 
     def test_without_a_right_to_its_nodes_none_is_said_to_be_the_same(self, workflow: Any) -> None:
-        completed(workflow)
-        run = completed(workflow)
+        completed_run(workflow)
+        run = completed_run(workflow)
         reader = UserFactory(is_staff=True)
         reader.user_permissions.add(*permissions("view_workflowexecution"))
         section = part(page(reader, run, "?compare=1"), 'id="compare"', "</section>")
@@ -348,16 +348,16 @@ class TestComparison:
         assert "none was compared" in section
 
     def test_a_comparison_that_takes_too_long_says_so(self, workflow: Any, teammate: Any, monkeypatch: Any) -> None:
-        completed(workflow)
-        run = completed(workflow)
+        completed_run(workflow)
+        run = completed_run(workflow)
         slow = {"input_data_digest": Func(Value(2), function="pg_sleep", output_field=TextField())}
         monkeypatch.setattr(compare, "_digests", lambda _names: slow)
         monkeypatch.setattr(compare, "LIMIT_MS", 50)
         assert "The two runs could not be compared in time." in page(teammate, run, "?compare=1")
 
     def test_numbers_that_python_refuses_and_nesting_are_no_500(self, workflow: Any, teammate: Any) -> None:
-        completed(workflow)
-        run = completed(workflow)
+        completed_run(workflow)
+        run = completed_run(workflow)
         number, deep = "1" * 5000, "[" * 900 + "]" * 900
         with connection.cursor() as cursor:
             cursor.execute(
@@ -422,7 +422,7 @@ class TestWhoSees:
 
 def test_names_with_markup_are_text(staff: Any) -> None:
     workflow = WorkflowFactory(chain=[MARKUP, f"{MARKUP} and long enough to be cut", "'\"><b>x"], name=MARKUP)
-    first = completed(workflow, {MARKUP: [MARKUP]})
+    first = completed_run(workflow, {MARKUP: [MARKUP]})
     run = run_with_nodes(workflow, context={"parent_execution_id": str(first.pk)}, metadata={"triggered_by": MARKUP})
     node = in_state(run.node_executions.first(), "failed")
     run.fail(MARKUP)
@@ -441,7 +441,7 @@ def test_nothing_is_inline(run: Any, staff: Any) -> None:
 
 
 def test_the_last_success_is_looked_for_90_days_back(workflow: Workflow, staff: Any) -> None:
-    then, run = completed(workflow), run_with_nodes(workflow)
+    then, run = completed_run(workflow), run_with_nodes(workflow)
     WorkflowExecution.objects.filter(pk=then.pk).update(created_at=F("created_at") - timedelta(days=89))
     assert compare.last_success(staff, run) == then
     WorkflowExecution.objects.filter(pk=then.pk).update(created_at=F("created_at") - timedelta(days=2))

@@ -13,8 +13,8 @@ from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.workflow import node_health, workflow_page
 from executions.models import WorkflowExecution
-from executions.tests.admin.test_slow import locked
-from executions.tests.admin.workflow.test_workflow import address, reported, section
+from executions.tests.admin.test_slow import lock_table
+from executions.tests.admin.workflow.test_workflow import address, run_in_states, section
 from executions.tests.database.test_list_plans import only, plan, uses
 from ledgerkit.db import keyset
 from ledgerkit.db.models import uuid7
@@ -34,9 +34,9 @@ class TestTooSlow:
 
     def test_a_part_that_takes_too_long_says_so_and_the_others_are_there(self, workflow: Workflow) -> None:
         staff = UserFactory(is_staff=True, is_superuser=True)
-        reported(workflow)
+        run_in_states(workflow)
         client = client_of(staff)
-        with locked("node_executions"):
+        with lock_table("node_executions"):
             text = client.get(address(workflow)).content.decode()
         assert "This could not be counted in time." in section(text, "grid")
         assert "This could not be counted in time." in section(text, "graph")
@@ -46,7 +46,7 @@ class TestTooSlow:
     def test_runs_that_are_not_found_in_time_are_not_taken_for_none(self, workflow: Workflow) -> None:
         staff = UserFactory(is_staff=True, is_superuser=True)
         client = client_of(staff)
-        with locked("workflow_executions"):
+        with lock_table("workflow_executions"):
             response = client.get(address(workflow))
         text = response.content.decode()
         assert response.status_code == 503
@@ -69,13 +69,13 @@ class TestWhatItAsks:
         few, many = WorkflowFactory(chain=["a"]), WorkflowFactory(chain=[f"node {n}" for n in range(12)])
         for workflow, number in ((few, 2), (many, 12)):
             for each in range(number):
-                reported(workflow)
+                run_in_states(workflow)
                 if each in {0, 5, 9}:
                     NodeFactory(workflow=workflow)
         assert asked(few) == asked(many)
 
     def test_runs_are_read_off_their_index_newer_and_older(self, only: Any, staff: Any, workflow: Workflow) -> None:
-        key = keyset.key_of(recent_runs.ORDER, reported(workflow))
+        key = keyset.key_of(recent_runs.ORDER, run_in_states(workflow))
         only("workflow_executions", "idx_workflow_executions_workflow")
         for where, order in (
             (Q(), recent_runs.ORDER),
@@ -89,7 +89,7 @@ class TestWhatItAsks:
             assert re.search(r"Index Cond: \(+workflow_id", found)
 
     def test_squares_and_numbers_are_read_by_the_run(self, only: Any, staff: Any, workflow: Workflow) -> None:
-        run = reported(workflow)
+        run = run_in_states(workflow)
         only("node_executions", "idx_node_executions_workflow_execution")
         for question in (
             status_grid.node_executions_of(staff, [run]),

@@ -15,7 +15,7 @@ from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.workflow import node_health
 from executions.models import WorkflowExecution
-from executions.tests.admin.monitor.test_monitor import count, ended
+from executions.tests.admin.monitor.test_monitor import count, ended_run
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -49,7 +49,7 @@ def section(text: str, name: str) -> str:
     return text.partition(f'aria-labelledby="{name}-title"')[2].partition("</section>")[0]
 
 
-def reported(workflow: Workflow, state: str = "completed", **states: str) -> WorkflowExecution:
+def run_in_states(workflow: Workflow, state: str = "completed", **states: str) -> WorkflowExecution:
     """A run in `state` whose nodes are in `states`, by their names, and completed otherwise."""
     run = in_state(WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": True}), "running")
     for node in workflow.nodes.current():
@@ -92,7 +92,7 @@ class TestWhoSeesIt:
 
     def test_who_may_not_see_nodes_sees_how_long_runs_took(self, newcomer: Any, workflow: Workflow) -> None:
         newcomer.user_permissions.set(permissions("view_workflowexecution"))
-        reported(workflow)
+        run_in_states(workflow)
         text = html(newcomer, workflow)
         assert "not what became of their nodes" in text
         assert "Duration over time" in text
@@ -101,7 +101,7 @@ class TestWhoSeesIt:
     def test_who_may_change_but_not_view_sees_their_own(self, newcomer: Any, workflow: Workflow) -> None:
         newcomer.user_permissions.set(permissions("change_workflowexecution"))
         mine = WorkflowFactory(owner=newcomer, chain=["mine"])
-        run = reported(mine)
+        run = run_in_states(mine)
         assert [found.pk for found in page(newcomer, mine).context["runs"]] == [run.pk]
         assert page(newcomer, workflow, status=302).headers["Location"] == "/admin/"
 
@@ -123,7 +123,7 @@ class TestWaysThere:
         assert f'href="{address(workflow)}"' not in text
 
     def test_monitor_form_and_run_lead_there(self, staff: Any, workflow: Workflow) -> None:
-        run = reported(workflow)
+        run = run_in_states(workflow)
         client = client_of(staff)
         for start in ("/admin/", f"{address(workflow)}change/", f"{RUNS}{run.pk}/change/"):
             assert f'href="{address(workflow)}"' in client.get(start).content.decode(), start
@@ -131,7 +131,7 @@ class TestWaysThere:
     def test_in_the_list_of_runs_the_name_leads_there_and_the_status_to_the_run(
         self, staff: Any, workflow: Workflow
     ) -> None:
-        run = reported(workflow)
+        run = run_in_states(workflow)
         text = client_of(staff).get(RUNS).content.decode()
         assert f'<td class="field-named_workflow"><a href="{address(workflow)}">momentum</a></td>' in text
         assert re.search(rf'<th class="field-state"><a href="{RUNS}{run.pk}/change/">.*completed', text)
@@ -139,7 +139,7 @@ class TestWaysThere:
 
 class TestGrid:
     def test_a_square_leads_to_the_node_of_that_run(self, staff: Any, workflow: Workflow) -> None:
-        run = reported(workflow, "failed", rank="failed", report="missing")
+        run = run_in_states(workflow, "failed", rank="failed", report="missing")
         text = section(html(staff, workflow), "grid")
         ((status, link, title, _more, word),) = [found for found in SQUARE.findall(text) if found[0] == "failed"]
         rank = run.node_executions.get(node__name="rank")
@@ -150,16 +150,16 @@ class TestGrid:
         assert panel["node"].pk == rank.pk
 
     def test_runs_stand_from_old_to_new_and_nodes_in_their_order(self, staff: Any, workflow: Workflow) -> None:
-        runs = [reported(workflow) for _ in range(3)]
+        runs = [run_in_states(workflow) for _ in range(3)]
         drawn = page(staff, workflow).context["grid"]["drawn"]
         assert [column.run.pk for column in drawn.columns] == [run.pk for run in runs]
         assert [row.name for row in drawn.rows] == ["fetch", "rank", "report"]
         assert sum(day.columns for day in drawn.days) == 3
 
     def test_a_node_that_nobody_told_of_is_not_one_that_the_run_never_had(self, staff: Any, workflow: Workflow) -> None:
-        reported(workflow, "running", report="missing")
+        run_in_states(workflow, "running", report="missing")
         NodeFactory(workflow=workflow, name="late")
-        reported(workflow, "running")
+        run_in_states(workflow, "running")
         assert [square and square.kind for square in row(staff, workflow, "report").squares] == [
             status_grid.UNREPORTED,
             "completed",
@@ -167,9 +167,9 @@ class TestGrid:
         assert [square and square.kind for square in row(staff, workflow, "late").squares] == [None, "completed"]
 
     def test_a_retired_node_is_there_where_a_shown_run_has_it(self, staff: Any, workflow: Workflow) -> None:
-        reported(workflow)
+        run_in_states(workflow)
         Node.objects.filter(name="rank").leave()
-        reported(workflow)
+        run_in_states(workflow)
         found = row(staff, workflow, "rank")
         assert found.is_retired
         assert [square and square.kind for square in found.squares] == ["completed", None]
@@ -178,14 +178,14 @@ class TestGrid:
         assert [row.name for row in page(staff, workflow).context["grid"]["drawn"].rows] == ["fetch", "report"]
 
     def test_a_retry_is_marked_and_told(self, staff: Any, workflow: Workflow) -> None:
-        run = reported(workflow, "running", fetch="failed")
+        run = run_in_states(workflow, "running", fetch="failed")
         run.node_executions.get(node__name="fetch").retry()
         (square,) = row(staff, workflow, "fetch").squares
         assert (square.kind, square.again) == ("pending", "↻")
         assert square.description == "pending · attempt 2"
 
     def test_of_several_executions_of_a_node_the_failed_one_is_shown(self, staff: Any, workflow: Workflow) -> None:
-        run = reported(workflow, "running")
+        run = run_in_states(workflow, "running")
         again = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="fetch"))
         in_state(again, "failed")
         (square,) = row(staff, workflow, "fetch").squares
@@ -218,7 +218,7 @@ class TestGrid:
         assert first.newer is None
 
     def test_a_place_that_is_gone_or_nonsense_leads_to_the_newest(self, staff: Any, workflow: Workflow) -> None:
-        run = reported(workflow)
+        run = run_in_states(workflow)
         elsewhere = WorkflowExecutionFactory()
         for place in (str(uuid7()), "x", str(elsewhere.pk), ""):
             found = page(staff, workflow, f"?older={place}").context["grid"]["page"]
@@ -232,7 +232,7 @@ class TestGrid:
     def test_it_says_where_it_does_not_show_all(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
         monkeypatch.setattr(status_grid, "ROWS", 2)
         monkeypatch.setattr(status_grid, "EXECUTIONS", 2)
-        reported(workflow)
+        run_in_states(workflow)
         text = section(html(staff, workflow), "grid")
         assert "1 more node is not shown." in text
         assert "some squares are missing" in text
@@ -245,7 +245,7 @@ class TestNumbers:
         monkeypatch.setattr(recent_runs, "RUNS", 9)
         random = Random(2)
         for _ in range(14):  # more than are counted
-            reported(workflow, "failed", **{random.choice(["fetch", "rank", "report"]): "failed"})
+            run_in_states(workflow, "failed", **{random.choice(["fetch", "rank", "report"]): "failed"})
         client = client_of(staff)
         text = client.get(address(workflow)).content.decode()
         table = section(text, "graph").partition("<tbody>")[2]
@@ -258,8 +258,8 @@ class TestNumbers:
     def test_those_of_the_last_days_are_the_monitors(self, staff: Any, workflow: Workflow) -> None:
         for state, number in (("completed", 21), ("failed", 6), ("cancelled", 1)):
             for each in range(number):
-                ended(state, timedelta(days=1, minutes=each), workflow, seconds=10 + each)
-        ended("failed", timedelta(days=9), workflow)
+                ended_run(state, timedelta(days=1, minutes=each), workflow, seconds=10 + each)
+        ended_run("failed", timedelta(days=9), workflow)
         client = client_of(staff)
         (mine,) = client.get(address(workflow)).context["health"]
         (monitors,) = client.get("/admin/").context["monitor"]["workflows"].found
@@ -273,7 +273,7 @@ class TestNumbers:
 
     def test_a_node_is_judged_by_what_completed_and_failed(self, staff: Any, workflow: Workflow) -> None:
         for _ in range(2):
-            reported(workflow, "failed", rank="failed", report="missing")
+            run_in_states(workflow, "failed", rank="failed", report="missing")
         graph = page(staff, workflow).context["graph"]
         assert [(name, each.rate, each.success) for name, each in graph["rows"]] == [
             ("fetch", "all", 100.0),
@@ -307,13 +307,13 @@ class TestChanges:
         return [{str(words.title): words.names for words in each.words} for each in found]
 
     def test_what_changed_between_two_runs_is_told_in_words(self, staff: Any, workflow: Workflow) -> None:
-        reported(workflow)
+        run_in_states(workflow)
         rank, report = (workflow.nodes.get(name=name) for name in ("rank", "report"))
         Node.objects.filter(pk=rank.pk).leave()
         new = NodeFactory(workflow=workflow, name="score")
         EdgeFactory(workflow=workflow, source_node=new, target_node=report)
         Node.objects.filter(pk=report.pk).update(name="tell", node_type="agent")
-        reported(workflow)
+        run_in_states(workflow)
         assert self.told(staff, workflow) == [
             {
                 "Nodes added": ["score"],
@@ -326,21 +326,21 @@ class TestChanges:
         ]
 
     def test_an_edge_that_is_still_the_same_one_can_change(self, staff: Any, workflow: Workflow) -> None:
-        reported(workflow)
+        run_in_states(workflow)
         Edge.objects.filter(source_node__name="fetch").update(priority=5, label="first")
-        reported(workflow)
+        run_in_states(workflow)
         assert self.told(staff, workflow) == [{"Edges changed": ["fetch → rank (priority, label)"]}]
 
     def test_nodes_that_only_moved_are_said_to_have_moved(self, staff: Any, workflow: Workflow) -> None:
-        reported(workflow)
+        run_in_states(workflow)
         Node.objects.filter(name="fetch").update(position_x=5)
-        reported(workflow)
+        run_in_states(workflow)
         assert "Only the places of nodes in the editor changed." in section(html(staff, workflow), "changes")
 
     def test_they_are_marked_in_chart_and_grid_and_lead_to_the_words(self, staff: Any, workflow: Workflow) -> None:
-        reported(workflow)
+        run_in_states(workflow)
         NodeFactory(workflow=workflow, name="late")
-        run = reported(workflow)
+        run = run_in_states(workflow)
         text = html(staff, workflow)
         assert 'href="#change-1"' in section(text, "durations")
         assert '<li id="change-1"' in section(text, "changes")
@@ -353,13 +353,13 @@ class TestChanges:
 
     def test_runs_of_one_definition_have_none(self, staff: Any, workflow: Workflow) -> None:
         for _ in range(2):
-            reported(workflow)
+            run_in_states(workflow)
         assert "were all made with the same definition" in html(staff, workflow)
 
     def test_of_many_the_newest_are_told(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
         monkeypatch.setattr(graph_changes, "MAX_CHANGES", 1)
         for number in range(3):
-            reported(workflow)
+            run_in_states(workflow)
             NodeFactory(workflow=workflow, name=f"late {number}")
         context = page(staff, workflow).context
         assert [each.change.number for each in context["changes"]] == [2]
@@ -393,7 +393,7 @@ class TestStates:
         assert "no run ended" in text
 
     def test_one_whose_runs_were_long_ago(self, staff: Any, workflow: Workflow) -> None:
-        ended("completed", timedelta(days=400), workflow)
+        ended_run("completed", timedelta(days=400), workflow)
         text = html(staff, workflow)
         assert "no run ended" in text
         assert "Duration over time" in text
@@ -406,20 +406,20 @@ class TestStates:
 
     def test_markup_in_names_is_text(self, staff: Any) -> None:
         workflow = WorkflowFactory(name=MARKUP, description=MARKUP, chain=[MARKUP, "b"])
-        reported(workflow)
+        run_in_states(workflow)
         NodeFactory(workflow=workflow, name=f"{MARKUP}2")
-        reported(workflow)
+        run_in_states(workflow)
         assert MARKUP not in html(staff, workflow)
 
     def test_it_loads_nothing_inline(self, staff: Any, workflow: Workflow) -> None:
-        reported(workflow)
+        run_in_states(workflow)
         text = html(staff, workflow).partition('id="content-main"')[2].partition("</main>")[0]
         assert " style=" not in text
         assert "<style" not in text
         assert "<script" not in text
 
     def test_which_of_grid_and_graph_is_chosen_stands_in_the_address(self, staff: Any, workflow: Workflow) -> None:
-        reported(workflow)
+        run_in_states(workflow)
         for query, chosen in (("", "grid"), ("?view=graph", "graph"), ("?view=nonsense", "grid")):
             text = html(staff, workflow, query)
             assert re.findall(r'is-chosen" data-shown="(\w+)"', text) == [chosen]
