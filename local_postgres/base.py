@@ -34,7 +34,8 @@ class DatabaseWrapper(PostgreSQLWrapper):
 
     def get_connection_params(self) -> dict[str, object]:
         _used.add(self.alias)
-        ensure(self.settings_dict)
+        if "EMBEDDED" in self.settings_dict:
+            ensure(self.settings_dict)
         params: dict[str, object] = super().get_connection_params()
         if params["prepare_threshold"] is not None and params["cursor_factory"] is ServerBindingCursor:
             params["cursor_factory"] = PreparingCursor

@@ -4,8 +4,6 @@ The first query returns the size of each text and document, and the value itself
 the large values, only for the rows within the limit: a page of four megabytes never reads a gigabyte.
 """
 
-from typing import Any
-
 from django.db.models import Func, IntegerField, JSONField, Model, QuerySet, TextField
 
 from ledgerkit.conf import ledgerkit_settings
@@ -64,17 +62,17 @@ def large_fields(rows: QuerySet[Model]) -> tuple[str, ...]:
 def _whole[M: Model](rows: QuerySet[M], kept: list[M], names: tuple[str, ...]) -> list[M]:
     """Read the large fields into the rows, in place. Rows that were deleted since the first query are left out."""
     fields = [(name, _size_of(name), _small(name)) for name in names]
-    missing = {row.pk for row in kept if _is_incomplete(vars(row), fields)}
+    missing = {
+        row.pk
+        for row in kept
+        # A JSON null is small, and is read as None.
+        if any(vars(row)[small] is None and (vars(row)[size] or 0) > LEAST for _name, size, small in fields)
+    }
     large = _read_large(rows, missing, names) if missing else {}
     for row in kept:
         values = vars(row)
         values |= large.get(row.pk) or {name: values[small] for name, _size, small in fields}
     return [row for row in kept if row.pk in large or row.pk not in missing]
-
-
-def _is_incomplete(values: dict[str, Any], fields: list[tuple[str, str, str]]) -> bool:
-    """Return whether the first query left a value out. A JSON null is small, and is read as None."""
-    return any(values[small] is None and (values[size] or 0) > LEAST for _name, size, small in fields)
 
 
 def _read_large(rows: QuerySet[Model], ids: set[object], names: tuple[str, ...]) -> dict[object, dict[str, object]]:
