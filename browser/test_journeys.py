@@ -187,7 +187,7 @@ def test_the_api_is_tried_from_its_own_docs(page: Page, site: Stage) -> None:
 def test_what_is_not_there_is_told_where_it_is_looked_for(page: Page, site: Stage, guards: list[Guard]) -> None:
     guards[0].expected = {404}
     page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_node"])))
-    expect(page.get_by_text("Nothing with this id is here, or it is not for you to see:")).to_be_visible()
+    expect(page.get_by_text("Nothing has this id, or you may not see it:")).to_be_visible()
     page.locator("#content-main").get_by_role("link").click()
     expect(page.locator("#result_list tbody tr").first).to_be_visible()
 
@@ -218,7 +218,7 @@ def test_a_workflow_of_500_nodes_is_edited_looked_at_and_saved(page: Page, site:
     text = page.get_by_role("textbox", name="Graph")
     text.fill(json.dumps({"nodes": nodes, "edges": [*edges, {"source_node": "node 499", "target_node": "node 0"}]}))
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("#id_graph_error")).to_contain_text("The edges close a circle: node 0 → node 1")
+    expect(page.locator("#id_graph_error")).to_contain_text("The edges form a cycle: node 0 → node 1")
 
     text.fill(json.dumps({"nodes": nodes, "edges": edges}))
     page.get_by_label("New node").fill("the last one")

@@ -38,7 +38,7 @@ __all__ = [
 
 REFUSED = _("Cannot {act} execution in {state} state")
 REFUSED_BECAUSE = _("Cannot {act} execution in {state} state: {reason}")
-FACT = _("A log line is a fact and cannot be changed: add another line instead.")
+FACT = _("A log line cannot be changed: add another line instead.")
 WORDS = dict(ExecutionStatus.choices)
 # Labels of the actions, for the sentences above and for the history.
 ACTS = {

@@ -38,7 +38,7 @@ def unreachable() -> str:
         psycopg.connect(**{"connect_timeout": CONNECT_TIMEOUT} | connection.get_connection_params()).close()
     except psycopg.Error as error:
         reason = " ".join(str(error).split()).rstrip(".?")
-        return f"The database that DATABASE_URL names cannot be reached: {reason}. Start it, or mend DATABASE_URL."
+        return f"The database that DATABASE_URL names cannot be reached: {reason}. Start it, or correct DATABASE_URL."
     return ""
 
 

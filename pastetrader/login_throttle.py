@@ -31,7 +31,7 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
             return _refuse(view, request, _too_many(wait), 429, wait)
         with failed_attempts.take_turn() as is_ours:
             if not is_ours:
-                return _refuse(view, request, _("Many people log in just now. Try again in a moment."), 503, BUSY)
+                return _refuse(view, request, _("Too many users are logging in. Try again in a moment."), 503, BUSY)
             if wait := tried.wait():  # after earlier failures
                 return _refuse(view, request, _too_many(wait), 429, wait)
             response = view(request, *args, **kwargs)

@@ -30,7 +30,7 @@ else:
 
 
 REVOKE = _("Revoke %(count)d %(items)s")
-REVOKE_EFFECT = _("Whoever uses one of them is refused from now on. This cannot be undone.")
+REVOKE_EFFECT = _("Requests with these tokens are refused from now on. This cannot be undone.")
 
 
 class UsableFilter(ConstantFilter):

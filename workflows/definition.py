@@ -121,7 +121,9 @@ class Definition:
         found = [stored.get(fields.get("id")) or self._match_by_name(fields, by_name) for fields in nodes]
         planned = [self._fill(node, fields) for node, fields in zip(found, nodes, strict=True)]
         self._refuse_doubles("nodes", "name", [node.name for node in planned], gettext("Another node has this name."))
-        self._refuse_doubles("nodes", "id", [node.pk for node in planned], gettext("Another node is this same one."))
+        self._refuse_doubles(
+            "nodes", "id", [node.pk for node in planned], gettext("Another item of the list is the same node.")
+        )
         return planned
 
     def _match_by_name(self, fields: dict[str, Any], by_name: dict[str, Node]) -> Node:
@@ -156,7 +158,7 @@ class Definition:
                     "edges", index, "target_node", gettext("A node cannot lead to itself: choose another target.")
                 )
         identities = [edge.identity for edge in resolved]
-        self._refuse_doubles("edges", "target_node", identities, gettext("The same edge stands further up."))
+        self._refuse_doubles("edges", "target_node", identities, gettext("The same edge occurs earlier in the list."))
         old = {edge.identity: edge for edge in self.old_edges}
         return [self._same_or(edge, old.get(edge.identity), edges[i]) for i, edge in enumerate(resolved)]
 

@@ -25,7 +25,7 @@ EXECUTED = _(
     "Deactivate the workflow, or soft-delete it, instead."
 )
 NAMED = 30  # nodes of a cycle named in the message
-CIRCLE = _("The edges close a circle: {cycle}. Remove one of them.")
+CIRCLE = _("The edges form a cycle: {cycle}. Remove one of them.")
 
 
 class HasHistory(models.ProtectedError):

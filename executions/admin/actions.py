@@ -73,12 +73,12 @@ EFFECTS = {
     ("workflowexecution", "fail"): _(
         "For runs whose engine is gone: their pending nodes are skipped, their running ones cancelled."
     ),
-    ("workflowexecution", "retry"): _("Their failed nodes are retried too; what was completed stays as it is."),
+    ("workflowexecution", "retry"): _("Their failed nodes are retried too; completed ones do not change."),
     ("nodeexecution", "cancel"): _("This cannot be undone."),
     ("nodeexecution", "skip"): _("This cannot be undone."),
 }
 # What to do instead, on the confirmation page, where the status does not allow the action.
-ENDED_HINT = _("it has ended already: leave it out")
+ENDED_HINT = _("it has already ended: leave it out")
 HINTS = {
     "retry": _("only what failed can be retried; to run a workflow again, record a new execution"),
     "skip": _("only what is pending can be skipped; cancel it instead"),

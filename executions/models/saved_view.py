@@ -30,8 +30,8 @@ ONE_DEFAULT = "one_default_saved_view_per_owner"
 ONE_FOR_ALL = "one_default_saved_view_for_all"
 REFUSALS = {
     ONE_NAME: _("You have a view of this name: choose another one, or replace that view."),
-    ONE_DEFAULT: _("Another view has become your default at this moment: try again."),
-    ONE_FOR_ALL: _("Another view has become everybody’s default at this moment: try again."),
+    ONE_DEFAULT: _("Another view has just become your default: try again."),
+    ONE_FOR_ALL: _("Another view has just become everybody’s default: try again."),
 }
 
 
@@ -98,7 +98,7 @@ class SavedView(UUID7Model):
         if any(not isinstance(each, str) for pair in self.filters.items() for each in pair):
             raise ValidationError(_("A filter of a view is a name and a value, both of them texts."))
         if sum(len(name) + len(value) for name, value in self.filters.items()) > LONGEST:
-            raise ValidationError(_("These filters are too long to be kept: leave some of them out."))
+            raise ValidationError(_("These filters are too long to be saved: leave some out."))
         if self._state.adding and type(self).objects.filter(owner=self.owner_id).count() >= MOST:
             raise ValidationError(_now("You have %(count)d views: delete one of them first.") % {"count": MOST})
 

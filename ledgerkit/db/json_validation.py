@@ -34,7 +34,7 @@ TOO_LONG = _("a whole number has more than {most} digits.")
 IN_KEY = _("a key: {fault}")
 NUL = _("the character NUL (\\u0000) cannot be stored.")
 TOO_LARGE = _(
-    "too large: {size} bytes as JSON, and at most {most} are stored ({setting}). Keep elsewhere what is large, and its "
+    "too large: {size} bytes as JSON, and at most {most} are stored ({setting}). Store large data elsewhere, and its "
     "address here."
 )
 DOCUMENT = "LEDGERKIT['MAX_DOCUMENT_BYTES']"

@@ -33,8 +33,8 @@ UPDATE {table} AS mine SET {field} = {mine} || CASE WHEN EXISTS (
 WHERE mine.{field} IS NOT NFC NORMALIZED OR mine.{field} ~ '{refused}'
 """
 
-NOT_IN_A_NAME = _("{character} cannot stand in a name: leave out the character in place {place}.")
-INVISIBLE = _("{character} cannot be seen, nor can anything else of this name: add a letter, a digit or a sign.")
+NOT_IN_A_NAME = _("{character} is not allowed in a name: remove the character at position {place}.")
+INVISIBLE = _("{character} is invisible, and so is the rest of this name: add a visible character.")
 
 
 class IsNFC(Func):

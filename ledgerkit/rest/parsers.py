@@ -94,7 +94,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = Counter(name for name, _value in pairs).most_common(1)[0][0]
-        raise ParseError(f"The name “{safe_name(twice)}” stands twice in one object of the body.")
+        raise ParseError(f"The name “{safe_name(twice)}” occurs twice in one object of the body.")
     return found
 
 

@@ -33,7 +33,7 @@ def test_a_database_that_does_not_answer(data_dir: Path) -> None:
     said = error_of("serve", "--port", "0", local=data_dir.parent, DATABASE_URL=NOWHERE)
     assert "The database that DATABASE_URL names cannot be reached: " in said
     assert "port 1 failed: Connection refused" in said
-    assert said.endswith("accepting TCP/IP connections. Start it, or mend DATABASE_URL.\n")
+    assert said.endswith("accepting TCP/IP connections. Start it, or correct DATABASE_URL.\n")
     assert "hunter2pw" not in said
 
 

@@ -227,8 +227,8 @@ class TestRefusals:
             refusal = InvalidTransition("start", ExecutionStatus.COMPLETED)
             assert str(refusal) == "Cannot start execution in completed state"
             assert str(refusal.sentence) == "현재 상태(완료)에서는 할 수 없는 동작입니다: 시작."
-            assert str(ImmutableLog()).startswith("A log line is a fact")
-            assert str(CyclicGraph(["가", "나", "가"])) == "The edges close a circle: 가 → 나 → 가. Remove one of them."
+            assert str(ImmutableLog()).startswith("A log line cannot be changed")
+            assert str(CyclicGraph(["가", "나", "가"])) == "The edges form a cycle: 가 → 나 → 가. Remove one of them."
 
     def test_their_reason_is_translated_with_them(self) -> None:
         refusal = InvalidTransition("complete", ExecutionStatus.RUNNING, refusal_reasons.still_running(3))

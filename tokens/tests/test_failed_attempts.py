@@ -155,5 +155,5 @@ def test_no_more_passwords_are_checked_at_once_than_may_be(monkeypatch: pytest.M
         assert is_ours
         answer = log_in("any")
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
-    assert "Many people log in just now" in answer.content.decode()
+    assert "Too many users are logging in" in answer.content.decode()
     assert log_in("any").status_code == 200

@@ -24,8 +24,8 @@ else:
     ModelForm = forms.ModelForm
 
 CHANGED_SINCE = _(
-    "This workflow changed since you opened it, so nothing was saved. Open it in another tab, and take over there what "
-    "you typed here."
+    "This workflow changed since you opened it, so nothing was saved. Open it in another tab and repeat your "
+    "changes there."
 )
 HELP = _(
     "JSON as the API has it, such as {example}. Edges name their nodes by name or by id. A field that is left out has "
@@ -49,7 +49,7 @@ OF_THE_API = (
     gettext_noop("Expected a UUID version 7, whose first 48 bits are the time."),
 )
 MORE = _("And %(count)d more.")
-HALF_AN_EDGE = _("A new edge needs both its ends: choose the other node too, or leave both empty.")
+HALF_AN_EDGE = _("A new edge needs both ends: choose the other node too, or leave both empty.")
 
 
 class Lines(forms.CharField):

@@ -38,7 +38,7 @@ AROUND = 30  # characters shown before and after a fault
 NOT_JSON = gettext_lazy("Line %(line)d, column %(column)d: this is no JSON from here on: “%(text)s”")
 NOT_A_GRAPH = gettext_lazy('Expected {"nodes": [...], "edges": [...]}: an object with these two lists of objects.')
 UNKNOWN = gettext_lazy("%(place)s: there is no field of this name. The fields are: %(fields)s.")
-TWICE = gettext_lazy("The name “%(name)s” stands twice in one object: leave one of the two out.")
+TWICE = gettext_lazy("The name “%(name)s” occurs twice in one object: remove one of them.")
 UNSTORABLE = gettext_lazy("%(place)s: this JSON cannot be stored: %(reason)s")
 
 

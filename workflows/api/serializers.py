@@ -64,8 +64,8 @@ class WorkflowListSerializer(StrictModelSerializer[Workflow]):
 
 
 class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
-    """Takes the whole graph in one call. In an update, `version` refuses the change where the workflow is newer, and
-    `nodes` or `edges` left out leave them as they are."""
+    """A workflow with its whole graph. An update with `version` is refused if the workflow is newer; without `nodes` or
+    `edges` these do not change."""
 
     id = UUID7Field(required=False)
     config = ObjectField(required=False)
@@ -113,7 +113,7 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
 
 
 class EnsureSerializer(WorkflowSerializer):
-    """Takes the name and what the workflow should be; what is left out keeps its value, or gets its default."""
+    """The name and the expected content of a workflow; missing fields keep their value or get their default."""
 
     class Meta(WorkflowSerializer.Meta):
         read_only_fields = [*WorkflowSerializer.Meta.read_only_fields, "id", "version"]
@@ -144,7 +144,7 @@ class DuplicateSerializer(StrictTypes, serializers.Serializer[Any]):
 
 
 class GraphNodeSerializer(serializers.Serializer[Any]):
-    """`level` is the topological one, from 0; nodes that may run at the same time share one."""
+    """`level` is the topological level, from 0; nodes that may run at the same time share one."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -164,7 +164,7 @@ class GraphEdgeSerializer(serializers.ModelSerializer[Edge]):
 
 
 class GraphSerializer(serializers.Serializer[Any]):
-    """`nodes` stand by level, then name; `levels` has a list of ids for each level, from 0."""
+    """`nodes` are sorted by level, then name; `levels` has a list of ids for each level, from 0."""
 
     workflow = serializers.UUIDField()
     version = serializers.IntegerField()

@@ -37,16 +37,14 @@ WRITE = Scope.WORKFLOWS_WRITE
     list=extend_schema(
         operation_id="listWorkflows",
         summary="List workflows",
-        description=(
-            "By name; `name` finds those of one name. Their graphs are left out; read the single workflow for them."
-        ),
+        description=("Sorted by name; `name` returns those with this name. Read the single workflow for its graph."),
     ),
     create=extend_schema(
         operation_id="createWorkflow",
-        summary="Make a workflow with its graph",
+        summary="Create a workflow with its graph",
         description=(
-            "The whole graph in one call: edges name their nodes by id or by name. What is saved is a DAG; edges "
-            "that close a circle are refused with the circle."
+            "Creates the whole graph in one call; edges name their nodes by id or by name. Edges that form a cycle are "
+            "refused, and the error names the cycle."
         ),
     ),
     retrieve=extend_schema(
@@ -58,41 +56,41 @@ WRITE = Scope.WORKFLOWS_WRITE
         operation_id="replaceWorkflow",
         summary="Replace a workflow",
         description=(
-            "`nodes` or `edges` that are left out stay as they are; a node with the id, or else the name, of one "
-            "that is there replaces it. `version`, or `If-Match`, refuses the change where the workflow is newer."
+            "Missing `nodes` or `edges` do not change; a node with the id, or else the name, of an existing one "
+            "updates it. With `version` or `If-Match`, the change is refused if the workflow is newer."
         ),
     ),
     partial_update=extend_schema(
         operation_id="updateWorkflow",
         summary="Change parts of a workflow",
         description=(
-            "Only what the body names is changed; `nodes` and `edges` are replaced as a whole where they are named."
+            "Changes only the fields in the body; `nodes` and `edges` are replaced as a whole if they are sent."
         ),
     ),
     destroy=extend_schema(
         operation_id="deleteWorkflow",
         summary="Delete a workflow",
-        description="It is put out of use and no longer listed; its runs and their history stay.",
+        description="Moves it to the trash: it is no longer listed, but its runs and their history are kept.",
     ),
     graph=extend_schema(
         operation_id="getWorkflowGraph",
         summary="Read the graph of a workflow",
-        description="Its nodes with their topological levels, and the edges between them.",
+        description="The nodes with their topological levels, and the edges between them.",
     ),
     ensure=extend_schema(
         operation_id="ensureWorkflow",
-        summary="Find or make a workflow by its name",
+        summary="Find or create a workflow by its name",
         description=(
-            "The caller's own workflow of this name, for an engine that starts: made where there is none (201), "
-            "else changed to what the body says where it differs, which raises its version, and found (200). What"
-            " is left out keeps its value. Of several with this name it is the one that was made first."
+            "For an engine that starts: creates the workflow if the caller owns none of this name (201). Otherwise "
+            "returns it (200), after updating it, with a higher version, if the body differs. Missing fields keep "
+            "their value. Of several workflows with this name, the oldest is used."
         ),
     ),
     duplicate=extend_schema(
         operation_id="duplicateWorkflow",
         summary="Duplicate a workflow",
         description=(
-            "A new workflow of the caller's own with the same definition, named `name` or after the one it is made of."
+            "A workflow of the caller with the same definition. `name` defaults to a copy of the original's name."
         ),
     ),
 )
@@ -140,12 +138,12 @@ class WorkflowViewSet(
 
     @action(detail=True)
     def graph(self, request: Request, pk: Any) -> Response:
-        """The nodes with their topological levels, and the edges between them."""
+        """Return the nodes with their topological levels, and the edges."""
         return Response(self.get_serializer(self.get_object().graph_now()).data)
 
     @action(detail=False, methods=["post"])
     def ensure(self, request: Request) -> Response:
-        """The caller's workflow of this name: found, changed where it differs, or made."""
+        """Return the caller's workflow of this name, created or updated if necessary."""
         row, change = self.find_or_make(request.data)
         shown = Workflow.objects.with_graph().get(pk=row.pk)
         answer = WorkflowSerializer(shown, context=self.get_serializer_context())
@@ -167,7 +165,7 @@ class WorkflowViewSet(
 
     @action(detail=True, methods=["post"])
     def duplicate(self, request: Request, pk: object) -> Response:
-        """A workflow of the caller's own, of the same definition."""
+        """Create a workflow of the caller with the same definition."""
         wish = self.get_serializer(data=request.data)
         wish.is_valid(raise_exception=True)
         original = self.get_object()

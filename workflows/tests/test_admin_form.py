@@ -61,7 +61,7 @@ class TestMaking:
         data = as_sent(client.get(f"{LIST}add/")) | {"name": "new"}
         data = add(data, "nodes", name="a", node_type="tool")
         response = client.post(f"{LIST}add/", data | {"add_source": "a"} | more)
-        assert "A new edge needs both its ends" in sentences(response)
+        assert "A new edge needs both ends" in sentences(response)
         assert 'name="add_source" value="a"' in response.content.decode()
         assert not Workflow.objects.exists()
 

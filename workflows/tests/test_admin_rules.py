@@ -51,7 +51,7 @@ NO_GRAPHS = [
     ('{"nodes": {}}', "an object with these two lists"),
     ('{"nodes": [7]}', "an object with these two lists"),
     ('{"vertices": []}', "an object with these two lists"),
-    ('{"nodes": [{"name": "a", "name": "b", "node_type": "tool"}]}', "stands twice in one object"),
+    ('{"nodes": [{"name": "a", "name": "b", "node_type": "tool"}]}', "occurs twice in one object"),
     ('{"nodes": [{"name": "a", "node_type": "tool", "timout": 3}]}', "/nodes/0/timout: there is no field"),
     ('{"nodes": [{"name": "a"}]}', "/nodes/0/node_type (a)"),
     ('{"nodes": [{"name": "a", "node_type": "bogus"}]}', "/nodes/0/node_type (a)"),
@@ -82,14 +82,14 @@ class TestRulesOfADAG:
     ) -> None:
         data = add(page, "edges", source_node="report", target_node="fetch")
         said = self.refused(client, workflow, data)
-        assert "The edges close a circle: " in said
+        assert "The edges form a cycle: " in said
         assert all(name in said for name in ("fetch", "rank", "report"))
         html = client.post(address(workflow), data).content.decode()
-        assert html.index("The edges close a circle") < html.index('id="id_graph"')
+        assert html.index("The edges form a cycle") < html.index('id="id_graph"')
 
     def test_a_circle_of_new_edges_alone_is_named(self, client: Client, workflow: Workflow, page: Data) -> None:
         graph = graph_of(page) | {"edges": [EDGE, {"source_node": "rank", "target_node": "fetch"}]}
-        assert "The edges close a circle" in self.refused(client, workflow, with_graph(page, graph))
+        assert "The edges form a cycle" in self.refused(client, workflow, with_graph(page, graph))
 
     def test_a_node_cannot_lead_to_itself(self, client: Client, workflow: Workflow, page: Data) -> None:
         data = add(page, "edges", source_node="rank", target_node="rank")
@@ -103,7 +103,7 @@ class TestRulesOfADAG:
     ) -> None:
         ends = {"source_node": "fetch", "target_node": "report", "source_handle": handle}
         data = add(add(page, "edges", **ends), "edges", **ends)
-        assert "The same edge stands further up" in self.refused(client, workflow, data)
+        assert "The same edge occurs earlier in the list" in self.refused(client, workflow, data)
 
     def test_the_same_edge_with_another_handle_is_another_edge(
         self, client: Client, workflow: Workflow, page: Data

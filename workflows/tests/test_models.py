@@ -28,7 +28,7 @@ def edge(workflow: Workflow, source: str, target: str, **fields: object) -> Edge
     ("source", "target", "sentence"),
     [
         ("a", "a", "A node cannot lead to itself"),
-        ("c", "a", "The edges close a circle"),
+        ("c", "a", "The edges form a cycle"),
         ("a", "b", "The same edge exists already"),
     ],
 )

@@ -18,7 +18,7 @@ def script_texts() -> JSON:
         "noError": gettext("No line of this view is an error."),
         "following": gettext("Following what is new."),
         "paused": gettext("Paused. New lines are counted."),
-        "ended": gettext("The run has ended: nothing is followed any more."),
+        "ended": gettext("The run has ended, so no new lines follow."),
         "copied": gettext("The address now leads to this line."),
         "search": gettext("To the search"),
         "next": gettext("To the next match"),

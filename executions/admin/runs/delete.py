@@ -85,7 +85,7 @@ class DeleteRunMixin(ReadOnlyAdmin):
         refused = {run.pk: CANCEL_FIRST for run in runs if run.status == ExecutionStatus.RUNNING}
         pks = [run.pk for run in runs if run.pk not in refused]
         what = ", ".join(f"{model._meta.verbose_name_plural}: {_count_rows(model, pks)}" for model in OWN)
-        effect = gettext_lazy("All that is their own is deleted with them: %(what)s.") % {"what": what}
+        effect = gettext_lazy("Also deleted: %(what)s.") % {"what": what}
         return Question("delete_selected", DELETE, effect, runs, refused, needs_reason=True)
 
     def delete_model(self, request: HttpRequest, obj: WorkflowExecution) -> None:

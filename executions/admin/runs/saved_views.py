@@ -180,7 +180,7 @@ def _delete(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResp
         titled = {"title": _("Delete the view “%(name)s”") % {"name": view.name}, "opts": model_admin.opts}
         return TemplateResponse(request, "admin/executions/view_delete.html", context | titled)
     view.delete()
-    messages.success(request, _("The view “%(name)s” is deleted; no run is.") % {"name": view.name})
+    messages.success(request, _("The view “%(name)s” was deleted; no run was.") % {"name": view.name})
     return redirect(presets.runs_url(**presets.EVERYTHING))
 
 
@@ -217,5 +217,7 @@ def _save(model_admin: ModelAdmin, request: HttpRequest, form: ViewForm, filters
 def _check(model_admin: ModelAdmin, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
     if unknown := validation.invalid_parameters(model_admin, request, filters):
         names = get_text_list(validation.describe(model_admin, unknown), pgettext("last in a list", "and"))
-        raise ValidationError(_("The list cannot be filtered so, and nothing was saved: %(names)s.") % {"names": names})
+        raise ValidationError(
+            _("The list does not have these filters, so nothing was saved: %(names)s.") % {"names": names}
+        )
     return filters

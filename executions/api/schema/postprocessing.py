@@ -11,7 +11,7 @@ TAGS = {
     "events": "Many facts of many runs in one call.",
     "executions": "Runs of a workflow: make, move, find and watch them.",
     "node executions": "What each node of a run did, and did before a retry.",
-    "logs": "Log lines of a run and of its nodes. A line is a fact: it is written once and never changed.",
+    "logs": "Log lines of a run and of its nodes. A line is written once and never changed.",
 }
 
 

@@ -52,7 +52,7 @@ class TestEmpty:
         assert '<a href="?view=all">Clear the search and all filters</a>' in html
 
     def test_a_saved_view_that_is_gone_is_not_passed_over(self, teammate: Any) -> None:
-        run, gone = WorkflowExecutionFactory(), "The saved view of this address is not there any more"
+        run, gone = WorkflowExecutionFactory(), "The saved view of this address was deleted"
         html = page(teammate, f"{RUNS}?view={uuid7()}")
         assert gone in html
         assert str(run.pk) in html
@@ -74,7 +74,7 @@ class TestFailing:
 
         monkeypatch.setattr(pagination.KeysetChangeList, "get_results", broken)
         html = page(staff, f"{RUNS}?status=failed", status=503)
-        assert "The database could not answer" in html
+        assert "The database did not answer" in html
         assert "corrupt" not in html
         assert f'href="{RUNS}?status=failed">Try again' in html
         assert "fit these filters" not in html
@@ -85,7 +85,7 @@ class TestFailing:
 
         monkeypatch.setattr(run_page, "page_context", slow)
         html = page(staff, f"{RUNS}{WorkflowExecutionFactory().pk}/change/", status=503)
-        assert "did not find all of this page in time" in html
+        assert "This page took too long to load" in html
 
 
 class TestForbidden:
@@ -103,11 +103,11 @@ class TestForbidden:
     ) -> None:
         html = page(newcomer, address, status=403)
         assert f"<code>{permission}</code>" in html
-        assert "Who can give it to you: staff." in html
+        assert "These users can grant it: staff." in html
         assert 'id="user-tools"' in html  # the admin's own clothes
 
     def test_without_anybody_to_name_it_says_so_in_general(self, newcomer: Any) -> None:
-        assert "Ask whoever manages the users here." in page(newcomer, RUNS, status=403)
+        assert "Ask an administrator." in page(newcomer, RUNS, status=403)
 
     def test_a_form_without_its_key_is_refused_with_what_to_do(self, staff: Any) -> None:
         response = signed_in(staff, enforce_csrf_checks=True).post(RUNS, {"action": "cancel"})
@@ -118,14 +118,14 @@ class TestForbidden:
 class TestNotFound:
     def test_an_address_where_nothing_is_says_so_in_the_admins_clothes(self, staff: Any) -> None:
         html = page(staff, "/admin/nothing/here/", status=404)
-        assert "Nothing is at this address" in html
+        assert "Nothing has this address" in html
         assert 'id="user-tools"' in html
 
     @pytest.mark.parametrize("address", [RUNS, NODES, LOGS])
     @pytest.mark.parametrize("id", [str(uuid7()), "no-id-at-all"])
     def test_a_row_that_is_not_there_says_so_and_leads_to_its_list(self, address: str, id: str, staff: Any) -> None:
         html = page(staff, f"{address}{id}/change/", status=404)
-        assert "Nothing with this id is here" in html
+        assert "Nothing has this id" in html
         assert f"<code>{id}</code>" in html
         assert f'<a href="{address}?{"view=all" if address == RUNS else ""}">The list without any filter' in html
 

@@ -73,8 +73,8 @@ class TestPlaces:
     @pytest.mark.parametrize(
         ("body", "said"),
         [
-            (b'{"level": "info", "message": "a", "message": "b"}', "“message” stands twice"),
-            (b'{"level": "info", "message": "a", "data": {"x": {"y": 1, "y": 1}}}', "“y” stands twice"),
+            (b'{"level": "info", "message": "a", "message": "b"}', "“message” occurs twice"),
+            (b'{"level": "info", "message": "a", "data": {"x": {"y": 1, "y": 1}}}', "“y” occurs twice"),
             (b'{"level": "info", "message": "\xe9"}', "byte 31 is 0xe9"),
             (b'{"level": "info", ', "line 1 column"),
             (b"\xff\xfe{\x00}\x00", "byte 1 is 0xff"),

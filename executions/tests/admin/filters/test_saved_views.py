@@ -244,7 +244,7 @@ def test_of_two_that_become_the_default_at_once_one_does_and_none_breaks() -> No
     for thread in threads:
         thread.join()
     assert SavedView.objects.filter(is_default=True).count() == 1
-    assert all("at this moment" in refusal for refusal in refusals)
+    assert all("just become" in refusal for refusal in refusals)
 
 
 class TestWhatNoLongerExists:
@@ -255,7 +255,7 @@ class TestWhatNoLongerExists:
         response = client_of(teammate).get(RUNS, follow=True)
         html = response.content.decode()
         assert response.status_code == 400
-        assert "The view “Old” asks for a filter that no longer exists" in html
+        assert "The view “Old” has a filter that no longer exists" in html
         assert "<code>colour</code>" in html
         assert f"?status=pending&amp;view={view.pk}" in html
         assert "?view=all" in html

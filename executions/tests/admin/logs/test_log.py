@@ -150,7 +150,7 @@ class TestPagesWithoutScript:
     def test_a_permalink_to_a_line_that_the_filter_leaves_out_says_so(self, run: Any, staff: Any) -> None:
         line = next(line for line in fill(run, 30) if line.level == "debug")
         html = get(staff, run, f"?level=error&at={line.pk}")
-        assert "the filter leaves it out" in html
+        assert "the filter excludes it" in html
         assert f'href="?at={line.pk}#line-{line.pk}"' in html
         assert len(rows(html)) == 3
 
@@ -340,14 +340,14 @@ class TestSearch:
 
 class TestStates:
     def test_a_run_that_has_not_spoken_yet(self, run: Any, staff: Any) -> None:
-        assert "has not said anything yet" in get(staff, run)
-        assert "has not said anything yet" in get(staff, run, "?level=error")
+        assert "has no log lines yet" in get(staff, run)
+        assert "has no log lines yet" in get(staff, run, "?level=error")
 
     def test_a_run_that_ended_without_a_line(self, run: Any, staff: Any) -> None:
         run.complete()
         html = get(staff, run)
-        assert "ended without a line" in html
-        assert "not said anything" not in html
+        assert "ended without log lines" in html
+        assert "no log lines yet" not in html
 
     @pytest.mark.parametrize("query", ["?q=nothing+like+this", "?level=error"])
     def test_a_filter_that_no_line_fits(self, query: str, run: Any, staff: Any) -> None:

@@ -52,7 +52,7 @@ class TestAsking:
         assert "Cancel 2 workflow executions</button>" in html
         assert all(f'href="{RUNS}{row.pk}/change/"' in html for row in rows)
         assert "1 is left out" in html
-        assert "Cannot cancel execution in completed state: it has ended already: leave it out" in html
+        assert "Cannot cancel execution in completed state: it has already ended: leave it out" in html
         assert [f'value="{row.pk}"' in html for row in rows] == [True, True, False]
         assert "the feed is wrong</textarea>" in html
 
@@ -255,5 +255,5 @@ class TestElsewhere:
         view = SavedView.objects.create(owner=staff, name="mine", filters={}, is_shared=True)
         html = client_of(staff).post(f"{RUNS}views/{view.pk}/delete/").content.decode()
         assert "Delete the view “mine”</button>" in html
-        assert "everybody loses it" in html
+        assert "everybody loses access" in html
         assert SavedView.objects.exists()

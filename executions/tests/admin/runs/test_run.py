@@ -268,7 +268,7 @@ class TestComparison:
     def test_a_run_that_did_the_same_is_told_so(self, workflow: Any, teammate: Any) -> None:
         completed_run(workflow)
         section = part(page(teammate, completed_run(workflow), "?compare=1"), 'id="compare"', "</section>")
-        assert "Every node took and gave the same." in section
+        assert "Every node has the same input and output." in section
 
     def test_what_is_shown_as_0_ms_is_as_long(self) -> None:
         assert [compare.describe_change(each) for each in (0.0004, -0.0004, 0.002)] == [
@@ -306,13 +306,13 @@ class TestComparison:
         run = completed_run(workflow, {"big": noise[1]}, rank={"big": noise[1]})
         section = part(page(teammate, run, "?compare=1"), 'id="compare"', "</section>")
         assert "The first node that differs: rank" in section
-        assert section.count("It differs, and is too large to show the places.") == 2
+        assert section.count("It differs, but is too large to show the differences.") == 2
         again = part(
             page(teammate, completed_run(workflow, {"big": noise[1]}, rank={"big": noise[1]}), "?compare=1"),
             'id="compare"',
             "</section>",
         )
-        assert "Every node took and gave the same." in again
+        assert "Every node has the same input and output." in again
         assert "too large" not in again
 
     def test_the_last_of_1100_nodes_is_compared(self, teammate: Any) -> None:
@@ -344,7 +344,7 @@ class TestComparison:
         reader = UserFactory(is_staff=True)
         reader.user_permissions.add(*permissions("view_workflowexecution"))
         section = part(page(reader, run, "?compare=1"), 'id="compare"', "</section>")
-        assert "Every node took and gave the same." not in section
+        assert "Every node has the same input and output." not in section
         assert "none was compared" in section
 
     def test_a_comparison_that_takes_too_long_says_so(self, workflow: Any, teammate: Any, monkeypatch: Any) -> None:

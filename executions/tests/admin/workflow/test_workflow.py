@@ -94,7 +94,7 @@ class TestWhoSeesIt:
         newcomer.user_permissions.set(permissions("view_workflowexecution"))
         run_in_states(workflow)
         text = html(newcomer, workflow)
-        assert "not what became of their nodes" in text
+        assert "but not their nodes" in text
         assert "Duration over time" in text
         assert "fetch" not in text
 
