@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from .fixtures import ENTITLED, World, digest
-from .matrix import METHODS, find_operations, table
+from .matrix import METHODS, REFUSES_IN_ITS_ANSWER, find_operations, table
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def test_each_caller_gets_the_answer_of_the_table(world: World, row: str) -> Non
     for column, expected in zip(COLUMNS, CELLS[row], strict=True):
         for name, client in world.callers[column].items():
             cell = f"{column} ({name})", client, row, expected
-            if expected < 300 and not row.startswith("GET"):
+            if expected < 300 and not row.startswith("GET") and row not in REFUSES_IN_ITS_ANSWER:
                 with world.anew(column):
                     wrong += faults(world, *cell)
                     wrong += [f"{cell[0]}: the tables have not changed"] * (digest() == world.at_first)
