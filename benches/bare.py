@@ -2,7 +2,8 @@
 
 `plain` is a bare Django view with the ORM: no REST framework, permissions, validation or masking. It runs the same
 queries and calls the verbs of the models. `replay` has no ORM either: it executes the recorded statements of one API
-call, with the call's own run, and new ids where the call created some.
+call, with the call's own run, and new ids where the call created some. Of log lines it executes those of `plain`: the
+API writes them by COPY, which is not recorded.
 """
 
 import json
@@ -56,7 +57,7 @@ def replay(request: HttpRequest, kind: str, run: UUID | None = None) -> JsonResp
     told = json.loads(request.body) if request.body else None
     rows: list[Any] = []
     with transaction.atomic() if told is not None else nullcontext(), connection.cursor() as cursor:
-        for statement in SEEN[kind]:
+        for statement in SEEN["plain lines" if kind == "lines" else kind]:
             cursor.execute(statement.sql, _filled(statement.params, run))
             if cursor.description:
                 rows = cursor.fetchall()
