@@ -470,25 +470,20 @@ def test_a_page_says_that_the_server_is_silent_goes_on_trying_and_finds_it_again
     )
 
 
-def refuse_streams(page: Page, status: int) -> None:
-    page.route("**/stream/**", lambda route: route.fulfill(status=status))
-
-
-REFUSALS = {403: "refused", 404: "gone", 429: "busy", 503: "busy"}
-
-
-def test_a_page_says_why_its_stream_is_refused(clocked: Page, site: Stage, engine: Engine, guards: list[Guard]) -> None:
+@pytest.mark.parametrize(("status", "kind"), [(403, "refused"), (404, "gone"), (429, "busy"), (503, "busy")])
+def test_a_page_says_what_an_answer_means(
+    clocked: Page, site: Stage, engine: Engine, guards: list[Guard], status: int, kind: str
+) -> None:
     page = clocked
-    guards[0].expected = set(REFUSALS)
+    guards[0].expected = {status}
     engine("start", "run")
     engine("log", "a line")
-    for status, kind in REFUSALS.items():
-        refuse_streams(page, status)
-        page.goto(site.url(f"{RUNS}{engine.ids['run']}/logs/"))
-        expect(lost(page, kind)).to_be_visible()
+    page.route("**/stream/**", lambda route: route.fulfill(status=status))
+    page.goto(site.url(f"{RUNS}{engine.ids['run']}/logs/"))
+    expect(lost(page, kind)).to_be_visible()
+    if kind == "busy":
         page.unroute("**/stream/**")
-        if kind == "busy":
-            turn_clock_until(page, expect(lost(page, kind)).to_be_hidden)
+        turn_clock_until(page, expect(lost(page, kind)).to_be_hidden)
 
 
 def test_the_page_of_a_workflow_follows_its_runs_from_before_its_stream_is_open(
