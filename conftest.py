@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.core.management import get_commands
+from django.utils import timezone, translation
 
 from local_postgres.server import leave_all
 from local_postgres.socket_path import socket_dir
@@ -45,6 +46,14 @@ def tables_are_emptied_quickly() -> None:
     from pastetrader.tests.emptying import Flush  # noqa: PLC0415  # models may be imported once the apps are loaded
 
     get_commands()["flush"] = Flush()
+
+
+@pytest.fixture(autouse=True)
+def language_and_time_zone_are_reset() -> Iterator[None]:
+    """A page leaves those of its reader active in this thread."""
+    yield
+    translation.deactivate()
+    timezone.deactivate()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

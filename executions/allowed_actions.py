@@ -1,4 +1,4 @@
-"""Whether a transition would be refused, found without calling it, so that pages offer only what can work. The verb
+"""Prediction of refused transitions, without calling them, so that pages offer only what can work. The verb
 still decides, as the row may change in between."""
 
 from collections.abc import Iterable, Sequence

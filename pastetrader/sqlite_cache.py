@@ -73,15 +73,15 @@ class SQLiteCache(BaseCache):
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         rows, _changed = self._execute(GET, self._key(key, version), time.time())
-        return _decoded(rows[0][0]) if rows else default
+        return _decode(rows[0][0]) if rows else default
 
     def set(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> None:
-        self._execute(SET, self._key(key, version), _encoded(value), self._until(timeout))
+        self._execute(SET, self._key(key, version), _encode(value), self._until(timeout))
         self._purge()
 
     def add(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         until = self._until(timeout)
-        _rows, changed = self._execute(ADD, self._key(key, version), _encoded(value), until, time.time())
+        _rows, changed = self._execute(ADD, self._key(key, version), _encode(value), until, time.time())
         self._purge()
         return changed > 0
 
@@ -119,9 +119,9 @@ class SQLiteCache(BaseCache):
             database.execute(CULL, self._max_entries)
 
 
-def _encoded(value: Any) -> Any:
+def _encode(value: Any) -> Any:
     return value if type(value) in PLAIN else pickle.dumps(value)
 
 
-def _decoded(stored: Any) -> Any:
+def _decode(stored: Any) -> Any:
     return pickle.loads(stored) if isinstance(stored, bytes) else stored  # noqa: S301  # our own file, of mode 600

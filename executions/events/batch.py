@@ -46,7 +46,7 @@ NODE_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.NodeMo
 
 
 class _Again(IntegrityError):
-    """What was read has changed before it was locked."""
+    """Raised if a row has changed between reading and locking it."""
 
 
 class Batch:

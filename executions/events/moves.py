@@ -40,7 +40,7 @@ TAKEN = "A row with this id exists and is another: choose another id."
 
 @dataclass(slots=True)
 class Known:
-    """What was read for the facts of a call."""
+    """Rows and definitions that were read for the facts of a call."""
 
     now: datetime
     runs: dict[UUID, RunRow]
@@ -57,7 +57,7 @@ class Known:
 
 @dataclass(slots=True)
 class Plan:
-    """What the facts of one run change."""
+    """Changes that the facts of one run make."""
 
     known: Known
     id: UUID

@@ -1,4 +1,4 @@
-"""Who reports, and what became of the facts."""
+"""The caller of a call with events, and the outcome of its facts."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ from .refusals import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who reports: what they see, and `may(kind, owner)`, which raises BadFact for what they may not do. `release()` is
-    called before texts are masked: a request gives its connection back meanwhile."""
+    """The caller, and the runs and workflows that they see. `may(kind, owner)` raises BadFact for what they may not do.
+    `release()` is called before texts are masked: a request gives its connection back meanwhile."""
 
     user: Any
     runs: Any

@@ -1,4 +1,4 @@
-"""What a call says of the facts that it did not take."""
+"""Refusals of single facts in the answer of a call."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What plans changed, stored by a number of statements that does not depend on how much it is."""
+"""Store the changes of plans. The number of statements does not depend on the number of changes."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -75,7 +75,7 @@ def _insert(model: Any, fields: Sequence[str], documents: Sequence[str], rows: l
         return
     names = [COLUMNS.get(name, name) for name in fields]
     values = (
-        [getattr(row, name) for name in names] + [_encoded(getattr(row, name)) for name in documents]
+        [getattr(row, name) for name in names] + [_encode_document(getattr(row, name)) for name in documents]
         for row in sorted(rows, key=lambda row: row.id)
     )
     ingest.copy_rows(model, (*fields, *documents), values)
@@ -93,11 +93,11 @@ def _attempt(each: Ended, fields: Sequence[str]) -> list[object]:
         "id": uuid7(), "number": each.number, "status": each.status, "started_at": each.started_at,
         "ended_at": each.ended_at, "workflow_execution": each.row, "node_execution": each.row, **each.texts,
     }  # fmt: skip
-    values["output_data"] = _encoded(values.get("output_data"))
+    values["output_data"] = _encode_document(values.get("output_data"))
     return [values.get(name) for name in fields]
 
 
-def _encoded(value: object) -> ingest.Encoded | None:
+def _encode_document(value: object) -> ingest.Encoded | None:
     """Return a document as JSON: it was masked before."""
     if value is None:
         return None

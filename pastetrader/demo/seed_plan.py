@@ -1,4 +1,4 @@
-"""What a generated ledger is made from: the plan, definitions and runs, and the columns that are written."""
+"""Plan of a generated ledger: its definitions, its runs, and the columns that are written."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Which statements the database keeps the plans of."""
+"""Statements whose plans the database keeps."""
 
 from uuid import UUID
 

@@ -111,7 +111,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
 
 
 class OutcomeSerializer(serializers.Serializer[Any]):
-    """How many facts were applied, known already, or refused."""
+    """Count the facts that were applied, were known already, or were refused."""
 
     applied = serializers.IntegerField()
     known = serializers.IntegerField()
