@@ -479,8 +479,9 @@ def test_a_page_says_what_an_answer_means(
     engine("start", "run")
     engine("log", "a line")
     page.route("**/stream/**", lambda route: route.fulfill(status=status))
-    page.goto(site.url(f"{RUNS}{engine.ids['run']}/logs/"))
-    expect(lost(page, kind)).to_be_visible()
+    for address in (RUN_PAGE.format(run=engine.ids["run"]), f"{RUNS}{engine.ids['run']}/logs/"):
+        page.goto(site.url(address))
+        expect(lost(page, kind)).to_be_visible()
     if kind == "busy":
         page.unroute("**/stream/**")
         turn_clock_until(page, expect(lost(page, kind)).to_be_hidden)

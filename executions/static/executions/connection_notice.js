@@ -59,6 +59,12 @@ function showFailure(response, requester) {
     else resolve(requester);
 }
 
+/* Show the page that says that a run was deleted. Where the page itself is still there, its notice says what is gone. */
+export async function reloadIfGone() {
+    const response = await fetch(location.href, { cache: "no-store" }).catch(() => null);
+    if (response?.status === 404) location.reload();
+}
+
 /* Show the notice where the response to a click ends the page's connection; the caller shows any other failure. */
 export function checkOver(response, requester) {
     const kind = failureOf(response);

@@ -5,7 +5,7 @@ import { bind } from "./shortcuts.js";
 import { LogList } from "./virtual_log.js";
 import { follow } from "./event_stream.js";
 import { Tail } from "./log_tail.js";
-import { checkOver } from "./connection_notice.js";
+import { checkOver, reloadIfGone } from "./connection_notice.js";
 import { showState } from "./run_status.js";
 
 const scroller = document.getElementById("log");
@@ -27,8 +27,6 @@ export const counted = (forms, count) => forms[count === 1 ? 0 : 1].replace("%(c
 export const filled = (form, values) => form.replace(/%\((\w+)\)s/g, (_, name) => number.format(values[name]));
 export const say = (text) => (said.textContent = text);
 
-const gone = () => location.reload(); // deleted: the page that says so comes instead
-
 /* --- requests ------------------------------------------------------------------------------- */
 function query(more) {
     const all = new URLSearchParams(asked);
@@ -41,7 +39,7 @@ function query(more) {
 async function get(address, more, signal) {
     const response = await fetch(`${address}?${query(more)}`, { signal, headers: { Accept: "text/html" } });
     checkOver(response, "log");
-    if (response.status === 404) gone();
+    if (response.status === 404) reloadIfGone();
     if (!response.ok || response.redirected) throw new Error(`${response.status}`);
     return response;
 }
@@ -252,7 +250,7 @@ function fit() {
 }
 
 const narrowing = ["level", "node", "q", "time", "start"]; // filters that the stream does not apply
-const page = { scroller, list, words, index, lines, where, everyLine, say, counted, gone, isPlain: () => !narrowing.some((name) => asked.has(name)) };
+const page = { scroller, list, words, index, lines, where, everyLine, say, counted, isPlain: () => !narrowing.some((name) => asked.has(name)) };
 let tail = null;
 if (index && form) {
     if (isLive()) tail = new Tail(page);
@@ -263,5 +261,5 @@ if (index && form) {
     begin().then(() => tail?.start(!isLedSomewhere() && !index.matches));
 } else if (!form && scroller?.querySelector("[data-silent]")) {
     // The log is empty: the first line reloads the page, and so does the end of the run.
-    if (scroller.dataset.stream) follow(scroller.dataset.stream, { logs: () => location.reload(), end: () => location.reload(), execution: showState, gone });
+    if (scroller.dataset.stream) follow(scroller.dataset.stream, { logs: () => location.reload(), end: () => location.reload(), execution: showState, gone: reloadIfGone });
 }

@@ -1,6 +1,7 @@
 /* The end of a growing log. New lines come from the run's stream; scrolling up pauses following, and a button shows how
    many lines have come since. */
 import { follow } from "./event_stream.js";
+import { reloadIfGone } from "./connection_notice.js";
 import { showState } from "./run_status.js";
 
 const SOON = 1000; // ms: from an event to a request, where the view is filtered
@@ -66,7 +67,7 @@ export class Tail {
             end: () => this.#end(),
             again: () => this.#again(),
             back: () => this.poll(),
-            gone: this.gone,
+            gone: reloadIfGone,
         });
     }
 

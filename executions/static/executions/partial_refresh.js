@@ -1,4 +1,4 @@
-// Refresh parts of a page: elements marked data-live are replaced from a new response of the selectorOf address. A part under
+// Refresh parts of a page: elements marked data-live are replaced from a new response of the same address. A part under
 // the pointer is replaced once the pointer has left it; focus, open details and scroll positions are kept.
 
 import { watchedFetch, isOver } from "./connection_notice.js";
@@ -84,7 +84,7 @@ function swap(old, fresh) {
 
 const frames = (part) => [...part.querySelectorAll(".graph-scroll, .grid-scroll, .timeline-scroll, .nodes-scroll, .results")];
 
-// Return a selector of the selectorOf element in the new part.
+// Return a selector of the same element in the new part.
 function selectorOf(element) {
     if (element.id) return `#${CSS.escape(element.id)}`;
     return element.hasAttribute("href") ? `[href="${CSS.escape(element.getAttribute("href"))}"]` : null;

@@ -1,5 +1,6 @@
 // Live updates of the page of a run: statuses are changed in place, log lines are added, other parts are refreshed.
 import { follow } from "./event_stream.js";
+import { reloadIfGone } from "./connection_notice.js";
 import { Freshener } from "./partial_refresh.js";
 import { showState } from "./run_status.js";
 
@@ -8,8 +9,7 @@ const STATUS = /\bstatus-\w+/;
 const live = document.getElementById("live");
 const said = live.querySelector("[data-said]");
 const table = () => document.querySelector('[data-live="log"] .ledger-log tbody');
-const gone = () => location.reload(); // deleted: the page that says so comes instead
-const fresh = new Freshener({ skipped: (part) => part.dataset.live === "log" && table(), gone });
+const fresh = new Freshener({ skipped: (part) => part.dataset.live === "log" && table(), gone: () => location.reload() });
 
 function paint(element, { status }) {
     if (!element) return;
@@ -47,6 +47,6 @@ follow(live.dataset.stream, {
     execution,
     logs,
     end: () => fresh.later(),
-    gone,
+    gone: reloadIfGone,
     back: () => fresh.later(),
 });
