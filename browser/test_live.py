@@ -1,6 +1,5 @@
 """Pages that live: what another process does comes in by itself; what one found can be shared."""
 
-import os
 import re
 import signal
 import time
@@ -446,22 +445,22 @@ def test_a_page_says_that_the_server_is_silent_goes_on_trying_and_finds_it_again
         page.goto(site.url("/admin/"))
     expect(page.locator("time.clock").first).to_be_visible()
     assert not clock_stands(page)
-    os.kill(site.process.pid, signal.SIGSTOP)  # neither an answer nor an end: what a cut line looks like
+    site.signal(signal.SIGSTOP)  # neither an answer nor an end: what a cut line looks like
     try:
         began = page.evaluate("Date.now()")
         turn_clock_until(page, is_lost.to_be_visible)
         assert page.evaluate("Date.now()") - began < 10_000
         assert clock_stands(page)
     finally:
-        os.kill(site.process.pid, signal.SIGCONT)
+        site.signal(signal.SIGCONT)
     turn_clock_until(page, is_lost.to_be_hidden)
     page.route("**/stream/**", lambda route: route.abort("connectionrefused"))  # as where it is down
     guards[0].expected_failures |= {"net::ERR_CONNECTION_REFUSED"}
-    os.kill(site.process.pid, signal.SIGSTOP)
+    site.signal(signal.SIGSTOP)
     try:
         turn_clock_until(page, is_lost.to_be_visible)
     finally:
-        os.kill(site.process.pid, signal.SIGCONT)
+        site.signal(signal.SIGCONT)
     page.unroute("**/stream/**")
     turn_clock_until(page, is_lost.to_be_hidden)
     engine("fail", "run")

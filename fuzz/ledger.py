@@ -60,6 +60,13 @@ class Ledger:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read()), dict(error.headers)
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the server, its workers among it."""
+        server = self.process.pid
+        workers = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        for process in (server, *map(int, workers)):
+            os.kill(process, number)
+
     def stop(self) -> str:
         """Stop the server; return its log."""
         self.process.terminate()

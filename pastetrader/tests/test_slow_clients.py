@@ -48,13 +48,10 @@ def test_slow_clients_are_sent_away_and_nobody_waits_for_them(site: Site) -> Non
         NOBODY + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n": b" 401 ",
     }
     with ExitStack() as stack:
-        peers = [
-            (stack.enter_context(open_connection(host, port)), said, status)
-            for said, status in kinds.items()
-            for _ in range(SLOW)
-        ]
-        for peer, said, _status in peers:
-            peer.sendall(said)
+        peers = []
+        for said, status in SLOW * list(kinds.items()):
+            peers.append((stack.enter_context(open_connection(host, port)), said, status))
+            peers[-1][0].sendall(said)
         assert site.get("/api/v1/executions/")[0] == 401, "somebody else is answered meanwhile"
         for peer, said, status in peers:
             assert status in read_to_end(peer).partition(b"\r\n")[0], said

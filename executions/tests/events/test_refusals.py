@@ -1,6 +1,5 @@
 """Facts that are refused: with their place, and with no effect on other runs."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -51,7 +50,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"id": "9b2d7e30-6f0a-4a34-9d5e-53a3a1f7a001"}, "invalid", "id: Expected a UUID version 7"),
     ({"id": "01800000-0000-7000-8000-000000000000"}, "invalid", "not within the last 90 days"),
     ({"at": "yesterday"}, "invalid", "at: Expected a time as in ISO 8601"),
-    ({"at": (datetime.now(UTC) + timedelta(minutes=9)).isoformat()}, "at_in_future", "more than five minutes after"),
+    ({"at": "2999-01-01T00:00:00Z"}, "at_in_future", "more than five minutes after"),
     ({"data": {"a": float("nan")}}, "invalid", "/data/a: expected a finite number"),
     ({"data": {"a": "\x00"}}, "invalid", "/data/a: the character NUL"),
     (
