@@ -33,9 +33,9 @@ class DatabaseWrapper(PostgreSQLWrapper):
     creation_class = DatabaseCreation
 
     def get_connection_params(self) -> dict[str, object]:
-        _used.add(self.alias)
         if "EMBEDDED" in self.settings_dict:
             ensure(self.settings_dict)
+        _used.add(self.alias)  # not before: what closes the pool of a server that cannot start would start it again
         params: dict[str, object] = super().get_connection_params()
         if params["prepare_threshold"] is not None and params["cursor_factory"] is ServerBindingCursor:
             params["cursor_factory"] = PreparingCursor
