@@ -14,7 +14,7 @@ REFERENCE = "#/components/schemas/{name}"
 
 
 def request_body(kinds: Sequence[type], registry: ComponentRegistry, examples: Schema) -> Schema:
-    """Return the body in both its forms. The schema of each kind is registered as a component."""
+    """Return the body as JSON. The schema of each kind is registered as a component."""
     schemas, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     for name, schema in components.items():
         for of_field in schema["properties"].values():
@@ -26,11 +26,5 @@ def request_body(kinds: Sequence[type], registry: ComponentRegistry, examples: S
     names = {kind.__struct_config__.tag: schema["$ref"] for kind, schema in zip(kinds, schemas, strict=True)}  # type: ignore[attr-defined]  # msgspec sets it on each of its classes
     fact = {"oneOf": list(schemas), "discriminator": {"propertyName": "kind", "mapping": names}}
     many: Schema = {"schema": {"type": "array", "items": fact, "maxItems": MAX_FACTS}}
-    lines = {"schema": {"type": "string", "description": "A fact in each line, as JSON."}}
-    return {
-        "content": {
-            "application/json": many | ({"examples": examples} if examples else {}),
-            "application/x-ndjson": lines,
-        },
-        "required": True,
-    }
+    # Not NDJSON, which the description names: generators of clients have no parser of it, and warn.
+    return {"content": {"application/json": many | ({"examples": examples} if examples else {})}, "required": True}
