@@ -38,7 +38,11 @@ class PreconditionsMixin:
             self._check(row, expected)
         return row
 
+    def lock_before(self, row: Any) -> None:
+        """Lock what writers of the row lock before it. Another order would deadlock with them."""
+
     def _check(self, row: Any, expected: str) -> None:
+        self.lock_before(row)
         now = type(row)._default_manager.select_for_update(no_key=True).filter(pk=row.pk).values("version").first()
         if now is None or (expected.strip() != "*" and etag(now) not in parse_etags(expected)):
             raise PreconditionFailed

@@ -38,6 +38,7 @@ class BodyMixin:
             _unpack(request)
             length = _length(request)
         if length > LARGE:  # parse now, before a transaction begins
+            request.body  # noqa: B018  # kept, for the hash of a request with an Idempotency-Key
             request.data  # noqa: B018  # REST framework parses it when it is first asked for
 
     def handle_exception(self, exc: Exception) -> Any:

@@ -14,7 +14,7 @@ from executions.api.serializers import (
     NodeExecutionListSerializer,
     NodeExecutionSerializer,
 )
-from executions.models import NodeExecution
+from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import NodeExecutionQuerySet
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
@@ -89,6 +89,10 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         **grants_of_verbs(CHANGE),
         "skip": (Scope.EXECUTIONS_REPORT, CHANGE),
     }
+
+    def lock_before(self, row: NodeExecution) -> None:
+        """Lock the run, which every verb of a node locks first."""
+        WorkflowExecution.objects.filter(pk=row.workflow_execution_id).select_for_update(no_key=True).values("pk").first()
 
     def get_queryset(self) -> NodeExecutionQuerySet:
         if self.action == "list":
