@@ -86,7 +86,7 @@ def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) ->
             line.node_execution_id,
             line.level,
             line.message,
-            None if line.data is None else _as_json(line.data),  # masked by the guard: not once more
+            None if line.data is None else _as_json(line.data),  # masked by prepare(): not masked again
             line.timestamp,
             line.is_cut,
         )

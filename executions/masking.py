@@ -156,9 +156,11 @@ def _leaves(scrubber: Scrubber, body: list[object]) -> bool:
 
 def _is_quick(body: list[object]) -> bool:
     """Return whether known secrets are found in a list of objects within a few milliseconds: a short text, in which
-    nothing has to be decoded."""
-    items = (item for item in body if isinstance(item, dict))
-    text = "".join([value for item in items for value in item.values() if isinstance(value, str)])
+    nothing has to be decoded, and no documents."""
+    values = [value for item in body if isinstance(item, dict) for value in item.values()]
+    if any(isinstance(value, (dict, list)) for value in values):
+        return False
+    text = "".join([value for value in values if isinstance(value, str)])
     return len(text) < QUICK and not any(sign in text for sign in DECODED)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
+from ledgerkit.db.json_validation import to_storable_text
 from workflows.secret_keys import (
     LONGEST_KEPT,
     MASK,
@@ -95,7 +96,7 @@ class Scrubber:
         except (ValueError, RecursionError):
             return None
         clean = self.document(document)
-        return None if clean == document else json.dumps(clean, ensure_ascii=False)
+        return None if clean == document else to_storable_text(json.dumps(clean, ensure_ascii=False))
 
     def _spans(self, text: str) -> Iterator[Span]:
         if not self.values:

@@ -22,7 +22,7 @@ def listen(host: str, port: int, number: int = 1) -> list[socket.socket]:
     if number == 1:
         return [first]
     family, address = first.family, first.getsockname()[:2]
-    first.close()  # it has found out that nobody listens there, which one that shares its port would not
+    first.close()  # it only checks that the port is free: sockets that share a port would not notice another server
     return [socket.create_server(address, family=family, reuse_port=True) for _ in range(number)]
 
 

@@ -112,7 +112,7 @@ FORMAT_MODULE_PATH = ["pastetrader.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = LOCAL_DIR / "static"
 WHITENOISE_ALLOW_ALL_ORIGINS = False
-# Pages name nothing else, and what is not kept need not be packed either.
+# Pages name only files with a hash in their names; others need not be kept or compressed.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -161,7 +161,7 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 
 # --- Security ---------------------------------------------------------------
-# Plain http is for 127.0.0.1. Behind a proxy that speaks https, PASTETRADER_HTTPS=1 closes every other door.
+# Plain http is for 127.0.0.1. Behind a proxy that terminates https, PASTETRADER_HTTPS=1 requires https everywhere.
 HTTPS = env.flag("PASTETRADER_HTTPS")
 SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS

@@ -95,7 +95,7 @@ class Batch:
         return outcome
 
     def _check_refused(self, outcome: Outcome) -> None:
-        """Begin again if a run that was refused as a new one is there by now: then its facts may be known."""
+        """Raise _Again if a refused new run exists by now: its facts may be known then."""
         created = {each.id for each in self._of(kinds.RunCreate)} - self.runs.keys()
         refused = created & {refusal.run for refusal in outcome.refusals}
         if find_runs(self.caller.runs, refused)[0]:

@@ -96,7 +96,7 @@ def _parse_list(body: bytes) -> list[object]:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(body.decode("utf-8-sig"))  # of bytes it would read UTF-16 too
     except (ValueError, RecursionError):
         raise NotFacts("The body is not JSON: expected a list of facts, or NDJSON with one in each line.") from None
 
@@ -113,10 +113,11 @@ def _decode(pieces: list[Any], *, imports: bool) -> Decoded:
                 _check_workflow(fact)
                 decoded.workflows.append((index, fact.workflow))
                 continue
-            texts = _texts(fact)
+            at = checks.check(fact, piece)
+            texts = _texts(fact)  # after the check, which normalizes names
             if type(fact) is not Line or fact.data is not None:
                 decoded.sent.append(dict(texts))
-            decoded.facts.append(Reported(index, fact, checks.check(fact, piece), texts))
+            decoded.facts.append(Reported(index, fact, at, texts))
         except BadFact as error:
             decoded.refusals.append(Refusal.of(index, _run_of(piece), error))
     return decoded
@@ -137,7 +138,7 @@ def _value(piece: bytes | _Parsed) -> Any:
     if isinstance(piece, _Parsed):
         return piece.value
     try:
-        return json.loads(piece)
+        return json.loads(piece.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise BadFact("invalid", "This line is not JSON.") from None
 

@@ -50,18 +50,23 @@ _graphs: dict[UUID, GraphOfRuns] = {}
 
 
 def find_workflows(visible: Any, user: Any, wanted: Collection[str]) -> dict[str, WorkflowRow]:
-    """Return the workflows by what they are wanted by: an id, or a name of the caller's own, of several with one name
-    the first that was made. Their graphs are stored then."""
+    """Return the visible workflows by id, and the user's own by name: of several with one name the first that was made.
+    Stores the graphs that are not stored yet."""
     if not wanted:
         return {}
     ids = {id for name in wanted if (id := parse_uuid(name))}
     named = Q(name__in={nfc(name) for name in wanted}, owner=user)
     graph = Func(F("pk"), function="graph_of", output_field=UUIDField())
     rows = visible.filter(Q(pk__in=ids) | named if len(ids) < len(wanted) else Q(pk__in=ids)).order_by("-pk")
-    found: dict[str, WorkflowRow] = {}
-    for id, name, *row in rows.values_list("id", "name", "owner_id", "is_active", graph):
-        found[str(id)] = found[name] = WorkflowRow(id, *row)
-    return found
+    by_id: dict[str, WorkflowRow] = {}
+    by_name: dict[str, WorkflowRow] = {}
+    for id, name, owner, *row in rows.values_list("id", "name", "owner_id", "is_active", graph):
+        found = WorkflowRow(id, owner, *row)
+        if id in ids:
+            by_id[str(id)] = found
+        if owner == user:
+            by_name[name] = found
+    return by_name | by_id
 
 
 def graphs(ids: Iterable[UUID | None]) -> dict[UUID, GraphOfRuns]:

@@ -20,6 +20,8 @@ from .refusals import BadFact
 from .rows import Ended, Entry, History, NodeRow, Row, RunRow
 
 S = ExecutionStatus
+MAX_ENTRIES = 100_000  # entries of the history in one call: a run that fails and is retried makes one for each node
+TOO_MANY_ENTRIES = f"This call makes more than {MAX_ENTRIES} entries of the history: send the facts in several calls."
 TARGETS = {
     "start": S.RUNNING, "complete": S.COMPLETED, "fail": S.FAILED, "skip": S.SKIPPED, "cancel": S.CANCELLED,
     "retry": S.PENDING,
@@ -53,6 +55,7 @@ class Known:
     stored_lines: dict[UUID, UUID] | None  # None where nobody has looked
     read_history: Callable[[], History]
     may: Callable[[str, Any], None]
+    entries: int = 0  # of the history, that the call makes
 
 
 @dataclass(slots=True)
@@ -67,6 +70,8 @@ class Plan:
     secrets_error: Exception | None = None
     nodes: dict[UUID, NodeRow] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
+    made: set[tuple[Any, ...]] = field(default_factory=set)  # transitions of this call, by node, attempt, act and state
+    stored: set[tuple[Any, ...]] | None = None  # those of the history, read where they are needed
     ended: dict[bool, list[Ended]] = field(default_factory=lambda: {True: [], False: []})  # of the run, of nodes
     lines: list[NewLine] = field(default_factory=list)
     late_nodes: list[UUID] = field(default_factory=list)
@@ -245,14 +250,17 @@ class Plan:
         raise InvalidTransition(act, row.status, "", row.version)
 
     def _was_made(self, node: UUID | None, attempt: int, act: str, to: str) -> bool:
-        here = ((each.node, each.attempt, each.act, each.to_status) for each in self.entries)
-        if (wanted := (node, attempt, act, str(to))) in here:
+        if (wanted := (node, attempt, act, str(to))) in self.made:
             return True
-        return not self.the_run.is_new and wanted in self.known.read_history().get(self.id, ())
+        if self.the_run.is_new:
+            return False
+        if self.stored is None:
+            self.stored = set(self.known.read_history().get(self.id, ()))
+        return wanted in self.stored
 
     def _believe_retry(self, node: UUID | None, row: UUID, attempt: int) -> None:
-        """From now on the caller speaks of this attempt; after the retry of a run also of those that its nodes had
-        then."""
+        """Take later facts without an `attempt` to mean this attempt. After the retry of a run this holds for its nodes
+        too, with the attempts that they had then."""
         self.believed[row] = attempt
         if node is not None:
             return
@@ -292,6 +300,10 @@ class Plan:
         return MASK if self.secrets_error is not None else report_texts.cut_to_limits("reason", reason)
 
     def move(self, row: Row, node: UUID | None, to: ExecutionStatus, act: str, reason: str = "") -> None:
+        self.known.entries += 1
+        if self.known.entries > MAX_ENTRIES:
+            raise BadFact("too_large", TOO_MANY_ENTRIES)
+        self.made.add((node, row.attempt, act, str(to)))
         self.entries.append(Entry(self.id, node, row.attempt, str(row.status), str(to), act, reason))
         row.status = to
         row.version += 1

@@ -87,7 +87,7 @@ def _reset(plan: Plan, row: RunRow | NodeRow) -> None:
 
 
 def _keep_attempt(plan: Plan, row: RunRow | NodeRow) -> None:
-    """Keep what the attempt was, masked by what the run keeps secret now."""
+    """Keep the failed attempt, with its texts masked by the secrets that the run has now."""
     texts: dict[str, Any] = {name: value for name in TEXTS if (value := getattr(row, name, KEPT)) is not KEPT}
     run: UUID = plan.id
     masking.mask([masking.FieldValues(run, texts)], "retry", new=True, known={run: plan.secrets})

@@ -38,8 +38,8 @@ COLUMNS = {"workflow_execution": "run"}  # of models, and what rows in memory ca
 
 
 def store(plans: Sequence[Plan], *, is_noted: bool) -> None:
-    """Store what the plans changed, within a transaction, and the history of it. `is_noted` says whether the database
-    knows who acts: its triggers write no history until this has."""
+    """Store what the plans changed, within a transaction, and the history of it. `is_noted` is true where the
+    statement that reads the time has set the actor for the triggers (database_time())."""
     runs = [plan.run for plan in plans if plan.run is not None]
     nodes = [node for plan in plans for node in plan.nodes.values()]
     for plan in plans:

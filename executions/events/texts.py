@@ -1,6 +1,7 @@
 """The texts of facts, masked by all that their run keeps secret, before a connection is used."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -16,30 +17,39 @@ type Secrets = Mapping[UUID, run_secrets.RunSecrets | Exception]
 
 
 class Masker:
-    """Remembers what it finds: a second try finds only masks."""
+    """Masks the texts as they were sent, with everything that was found so far: a second try finds more secrets of the
+    run, and a text that was cut already could hold a part of one."""
 
     def __init__(self) -> None:
         self.found: dict[UUID, frozenset[str]] = {}
+        self._sent: dict[UUID, list[dict[str, Any]]] = {}
         self._plain = run_secrets.RunSecrets(Scrubber(extra=extra_keys()))
 
     def mask(self, run: UUID, facts: Sequence[Reported], secrets: Secrets) -> run_secrets.RunSecrets:
-        """Mask the texts of the facts of a run, in place, and return what is known of its secrets then. Raises BadFact
-        where they are too many or too long. Where the run's own are unknown, nothing is masked: nothing is stored."""
+        """Mask the texts of the facts of a run, and return what is known of its secrets then. Raises BadFact where they
+        are too many or too long. Where the run's own are unknown, nothing is masked: nothing is stored."""
         known = secrets.get(run, self._plain)
         if isinstance(known, Exception):
             return self._plain
-        before = known.scrubber.values
+        self._sent.setdefault(run, [reported.texts for reported in facts])
         known = self._with(known, self.found.get(run, frozenset()))
+        if more := self._mask(run, facts, known):
+            self.found[run] = self.found.get(run, frozenset()) | more
+            if known.scrubber.values:  # what was found was masked alone
+                self._mask(run, facts, self._with(known, more))
+            known = self._with(known, more)
+        return known
+
+    def _mask(self, run: UUID, facts: Sequence[Reported], known: run_secrets.RunSecrets) -> frozenset[str]:
+        """Mask what was sent. Return the secrets in it that are not known."""
+        for reported, sent in zip(facts, self._sent[run], strict=True):
+            reported.texts = dict(sent)
         pieces = [masking.FieldValues(run, reported.texts) for reported in facts if reported.texts]
         try:
             more, _now = masking.mask(pieces, "report", new=True, known={run: known})
         except ValidationError as error:
             raise BadFact("invalid", " ".join(error.messages)) from None
-        if found := frozenset(more.get(run, ())):
-            self.found[run] = self.found.get(run, frozenset()) | found
-            if known.scrubber.values:  # what was found was masked alone
-                masking.mask(pieces, "report", new=True, known={run: self._with(known, found)})
-        return self._with(known, self.found.get(run, frozenset()) - before)
+        return frozenset(more.get(run, ()))
 
     @staticmethod
     def _with(known: run_secrets.RunSecrets, more: frozenset[str]) -> run_secrets.RunSecrets:

@@ -19,8 +19,9 @@ LARGE = 65_536  # bytes: a smaller body is parsed and masked in a few millisecon
 MAX_DEPTH = 64
 MAX_POINTER = 1_000  # characters of a JSON pointer in an error: keys may be as long as the document
 SURROGATES = re.compile("[\ud800-\udfff]")
-# An unterminated string matches up to the end, so that it is scanned once.
-TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+# An unterminated string matches up to the end of its line, so that it is scanned once. A string of JSON has no line
+# break, and an open one must not hide the next line of NDJSON.
+TEXTS = re.compile(rb'"(?:[^"\\\n]++|\\[^\n])*+"?')
 MAX_DIGITS = 4300  # digits of an integer: Python refuses to parse more
 NOT_TEXT_ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # in JSON
 NOT_TEXT = re.compile("\\\\u0000|[\ud800-\udfff]")  # in what json.dumps() returns

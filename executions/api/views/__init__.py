@@ -1,1 +1,1 @@
-"""Executions over HTTP. A view finds the row that the caller may see, and says the verb; the ledger decides."""
+"""Views of the API. A view reads the row that the caller may see and calls the model's method; the model decides."""

@@ -22,9 +22,9 @@ from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import LARGE, has_more_elements
 from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.http_methods import METHODS
-from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.parsers import TooManyElements
 from ledgerkit.rest.problems import exception_handler
+from ledgerkit.rest.request_body import BodyMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope, Token
 from tokens.permissions import limit_to_token
@@ -121,7 +121,7 @@ class OutcomeSerializer(serializers.Serializer[Any]):
 
 
 @extend_schema(tags=["events"])
-class EventsViewSet(IdempotencyMixin, LedgerView, GenericViewSet[Any]):
+class EventsViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
     """Many facts of many runs in one call."""
 
     http_method_names = METHODS

@@ -92,7 +92,8 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
 
     def lock_before(self, row: NodeExecution) -> None:
         """Lock the run, which every verb of a node locks first."""
-        WorkflowExecution.objects.filter(pk=row.workflow_execution_id).select_for_update(no_key=True).values("pk").first()
+        runs = WorkflowExecution.objects.filter(pk=row.workflow_execution_id).select_for_update(no_key=True)
+        runs.values("pk").first()
 
     def get_queryset(self) -> NodeExecutionQuerySet:
         if self.action == "list":

@@ -3,9 +3,12 @@
 import gzip
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from executions.conf import executions_settings
+from executions.events import moves
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.events.reporting import URL, line, new_id, run_facts, send
 from workflows.models import Workflow
@@ -128,8 +131,67 @@ def test_a_bad_line_of_ndjson_is_refused_alone(engine: Any, workflow: Workflow) 
     assert [(each["index"], each["code"]) for each in answer["refusals"]] == [(3, "invalid"), (4, "invalid")]
 
 
-def test_an_idempotency_key_keeps_the_first_answer(engine: Any, workflow: Workflow) -> None:
-    facts = run_facts(workflow, new_id(), lines=1)
-    first = send(engine, *facts, HTTP_IDEMPOTENCY_KEY="k-1")
-    assert send(engine, *facts, HTTP_IDEMPOTENCY_KEY="k-1") == first
-    assert first["applied"] == 4
+def test_a_name_means_a_workflow_of_the_callers_own(api: Any, staff: Any, workflow: Workflow) -> None:
+    """Staff see the workflows of others: that one call names one by its id does not lend its name to another fact."""
+    first, second = new_id(), new_id()
+    facts = [
+        {"kind": "execution.create", "id": first, "workflow": str(workflow.pk), "trigger_type": "manual"},
+        {"kind": "execution.create", "id": second, "workflow": workflow.name, "trigger_type": "manual"},
+    ]
+    refusals = send(api(staff), *facts)["refusals"]
+    assert [(each["index"], each["code"]) for each in refusals] == [(1, "invalid")]
+    assert WorkflowExecution.objects.get().pk == UUID(first)
+
+
+def test_tags_are_stored_in_nfc_as_a_single_call_stores_them(engine: Any, workflow: Workflow) -> None:
+    run = new_id()
+    fact = {"kind": "execution.create", "id": run, "workflow": str(workflow.pk), "trigger_type": "manual"}
+    send(engine, fact | {"metadata": {"tags": ["e\u0301"]}})
+    assert WorkflowExecution.objects.get().metadata == {"tags": ["\u00e9"]}
+
+
+def test_no_part_of_a_secret_stays_where_a_long_error_is_cut(engine: Any, workflow: Workflow) -> None:
+    run, secret = new_id(), "swordfish-99-swordfish"
+    engine.post(
+        "/api/v1/executions/",
+        {"id": run, "workflow": str(workflow.pk), "trigger_type": "manual", "start": True,
+         "context": {"secrets": {"a": secret}}},
+        format="json",
+    )  # fmt: skip
+    most = executions_settings.MAX_ERROR_BYTES
+    fetch = new_id()
+    facts = [
+        {
+            "kind": "node.create",
+            "id": fetch,
+            "workflow_execution": run,
+            "node": "fetch",
+            "input_data": {"token": "another-one"},
+        },
+        {"kind": "node.start", "id": fetch, "workflow_execution": run},
+        {
+            "kind": "node.fail",
+            "id": fetch,
+            "workflow_execution": run,
+            "error_message": f"{'x' * (most - 60)} {secret * 9}",
+        },
+    ]
+    assert send(engine, *facts)["refused"] == 0
+    assert "swordfish" not in str(NodeExecution.objects.get().error_message)
+
+
+def test_a_call_makes_a_bounded_number_of_entries(engine: Any, workflow: Workflow, monkeypatch: Any) -> None:
+    monkeypatch.setattr(moves, "MAX_ENTRIES", 3)
+    answer = send(engine, *run_facts(workflow, new_id(), {"fetch": new_id()}, lines=1))
+    assert [each["code"] for each in answer["refusals"]] == ["too_large"]
+
+
+MANY = "[" + "[]," * 600_000 + "[]]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("application/x-ndjson", f'"\n{MANY}'.encode()), ("application/json", f"\u2241{MANY}".encode("utf-16"))],
+)
+def test_no_form_of_a_body_hides_its_elements(engine: Any, kind: str, body: bytes) -> None:
+    assert engine.generic("POST", URL, body, content_type=kind).status_code in {400, 413}

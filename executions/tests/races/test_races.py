@@ -22,7 +22,7 @@ from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFa
 from pastetrader.tests.proofs import times
 from workflows.definition import Definition
 from workflows.models import Graph, Node, Workflow
-from workflows.tests.factories import WorkflowFactory
+from workflows.tests.factories import NodeFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -472,3 +472,24 @@ def _somebody_waits() -> bool:
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
         return bool(cursor.fetchone()[0])
+
+
+def test_verbs_of_a_node_with_and_without_if_match_do_not_deadlock(api: Any, owner: Any, workflow: Workflow) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    definition = NodeFactory(workflow=workflow, name="again", retry_config={"max_retries": 1_000})
+    node = in_state(NodeExecutionFactory(workflow_execution=run, node=definition), "running")
+    bodies = {"fail": {"error_message": "x"}, "retry": {"reason": "y"}, "start": {}}
+
+    def work(seed: int) -> list[int]:
+        engine, chance = api(owner), random.Random(seed)
+        engine.raise_request_exception = False
+        sent: list[int] = []
+        for _time in range(times(60, 400)):
+            verb, body = chance.choice(list(bodies.items()))
+            headers = chance.choice([{}, {"If-Match": "*"}])
+            url = f"/api/v1/node-executions/{node.pk}/{verb}/"
+            sent.append(engine.post(url, body, format="json", headers=headers).status_code)
+        return sent
+
+    found = race([partial(work, seed) for seed in range(2)])
+    assert {status for sent in found for status in sent} <= {200, 409, 412}
