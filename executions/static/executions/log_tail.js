@@ -150,11 +150,18 @@ export class Tail {
     }
 
     #learn() {
-        const rows = [...this.list.tail.list.querySelectorAll(".log-line")];
+        const tail = this.list.tail;
+        const rows = [...tail.list.querySelectorAll(".log-line")];
         const last = rows.at(-1);
         if (!last) return;
-        Object.assign(this.list.tail, { count: rows.length, rows: rows.length });
-        for (const row of rows) this.#remember(row.id);
+        for (const [at, row] of rows.entries()) {
+            this.#remember(row.id);
+            if (at < tail.count) continue;
+            this.#count(row); // it came after the index was made
+            if (row.classList.contains("line-error")) this.index.errors.push(tail.first + at);
+        }
+        Object.assign(tail, { count: rows.length, rows: rows.length });
+        this.#shown();
         [this.lastId, this.lastTime] = [last.id.slice("line-".length), last.dataset.time];
     }
 
