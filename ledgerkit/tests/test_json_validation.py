@@ -1,4 +1,4 @@
-"""What the quick check of a body passes has no error."""
+"""The quick check of a body passes nothing that has an error."""
 
 import json
 from typing import Any

@@ -17,7 +17,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedCounts]:
 
 
 def in_process(number: int, work: Callable[[], None]) -> None:
-    """As a worker does; it ends at once, as one that is killed."""
+    """Count in a forked process that ends at once, as a killed worker does."""
     if not (child := os.fork()):
         become(number)
         work()

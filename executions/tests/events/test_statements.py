@@ -1,4 +1,4 @@
-"""What a call costs in SQL: as much for a thousand facts as for ten."""
+"""SQL statements of a call: as many for a thousand facts as for ten."""
 
 from typing import Any
 
