@@ -9,10 +9,7 @@ from django.db.models.functions import Left, Right
 from django.utils import timezone
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from executions.models import WorkflowExecution
-from executions.states import ExecutionStatus
 from ledgerkit import time_zones
 from ledgerkit.types import StrOrPromise
 
@@ -49,15 +46,6 @@ def format_duration(seconds: float) -> str:
     if hours < 24:
         return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
     return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
-
-
-def status_label(run: WorkflowExecution) -> str:
-    """Return the label of a run's status; for a completed run with failed nodes, also their number."""
-    label = str(run.get_status_display())
-    if run.status != ExecutionStatus.COMPLETED or not run.failed_nodes:
-        return label
-    failed = ngettext("%(number)d node failed", "%(number)d nodes failed", run.failed_nodes)
-    return f"{label}, {failed % {'number': run.failed_nodes}}"
 
 
 def format_percent(value: float | None) -> str:

@@ -13,8 +13,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from executions.admin import log_rows
-from executions.admin.charts.graph_chart import SHAPES
+from executions.admin import log_rows, statuses
 from executions.admin.types import JSON
 from executions.live import stream
 from executions.live.cursor import BadCursor, Cursor
@@ -123,7 +122,7 @@ def as_html(key: Key, step: Step) -> bytes:
             step.without(nodes=not nodes, lines=not lines),
             lines=partial(_lines, partial_name, nodes),
             node=_state,
-            run=lambda run: _state(run) | {"said": _("The run: %(status)s") % {"status": run.get_status_display()}},
+            run=lambda run: _state(run) | {"said": _("The run: %(status)s") % {"status": statuses.word(run.status)}},
         )
 
 
@@ -141,8 +140,7 @@ def _state(row: WorkflowExecution | NodeExecution) -> JSON:
     return {
         "id": str(row.pk),
         "status": row.status,
-        "word": row.get_status_display(),
-        "shape": SHAPES[row.status],
-        "sign": render_to_string("admin/executions/_status.html", {"row": row}),
+        "word": statuses.word(row.status),
+        "badge": statuses.row_badge(row),
         "attempt": row.attempt,
     }

@@ -11,8 +11,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from executions.admin import formatting
-from executions.states import ExecutionStatus
+from executions.admin import formatting, statuses
+from executions.admin.statuses import PRIORITY
 from ledgerkit.db.pool import release_connection
 from workflows.crossings import Spot
 from workflows.layout import Layout, layered_layout
@@ -28,10 +28,6 @@ MOST, MOST_EDGES = 1_000, 5_000  # maximum of nodes and edges; a larger drawing 
 QUICK = 200  # up to so many nodes and edges, drawing takes a few milliseconds
 NAMED = 3  # preceding nodes that are named to a screen reader
 FITS = range(700, 1_400)  # widths that may be shrunk to the page and stay readable
-# Which of several executions of a node is shown: the most important status first.
-TELLING = ("failed", "running", "pending", "cancelled", "completed", "skipped")
-# The signs of admin.css, because SVG text has no ::before.
-SHAPES = {"pending": "○", "running": "▶", "completed": "✓", "failed": "✕", "skipped": "»", "cancelled": "■"}
 
 
 @dataclass
@@ -62,7 +58,7 @@ class Box:
             return _("%(name)s: not reported") % {"name": self.name}
         values = {
             "name": self.name,
-            "status": ExecutionStatus(self.row.status).label,
+            "status": statuses.word(self.row.status),
             "duration": formatting.duration_text(self.row),
         }
         if not self.before:
@@ -119,9 +115,9 @@ class Drawing:
 
     @property
     def telling(self) -> Any:
-        """Return the box to scroll to: the first that failed, else a running one, in the order of TELLING."""
-        rows = [box.row for box in self.boxes if box.row is not None and box.row.status in TELLING[:2]]
-        return min(rows, key=lambda row: (TELLING.index(row.status), row.ended_at or row.started_at), default=None)
+        """Return the box to scroll to: the first that failed, else a running one, in the order of PRIORITY."""
+        rows = [box.row for box in self.boxes if box.row is not None and box.row.status in PRIORITY[:2]]
+        return min(rows, key=lambda row: (PRIORITY.index(row.status), row.ended_at or row.started_at), default=None)
 
     @property
     def fits(self) -> bool:
@@ -188,7 +184,7 @@ def _boxes(graph: Graph, places: list[tuple[int, int]], rows: Iterable[Any]) -> 
         found[str(row.node_id)].append(row)
     boxes = []
     for node, (x, y) in zip(dict.fromkeys(names), places, strict=True):
-        telling = min(found[node], key=lambda row: TELLING.index(row.status), default=None)
+        telling = min(found[node], key=lambda row: PRIORITY.index(row.status), default=None)
         boxes.append(Box(x, y, names[node], telling, len(found[node]), before[node]))
     return boxes
 

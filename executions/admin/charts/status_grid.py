@@ -12,13 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from executions.admin import formatting
+from executions.admin import formatting, statuses
 from executions.admin.filters import recent_runs
 from executions.admin.filters.recent_runs import ORDER
 from executions.admin.graph_changes import Change, get_graphs
 from executions.admin.pagination import NEWER, OLDER
+from executions.admin.statuses import PRIORITY
 from executions.admin.types import User
-from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
+from executions.models import NodeExecution, WorkflowExecution
 from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Graph, Node
@@ -181,7 +182,7 @@ def _height(axis: Axis | None, seconds: float | None) -> float:
 def _run_label(run: Any) -> str:
     return _("%(start)s, %(status)s, %(duration)s") % {
         "start": formatting.format_datetime(run.started_at or run.created_at),
-        "status": formatting.status_label(run),
+        "status": statuses.row_text(run),
         "duration": formatting.duration_text(run),
     }
 
@@ -197,14 +198,12 @@ def _squares_by_run_and_node(executions: list[Any], names: Mapping[UUID, str]) -
     found = defaultdict(list)
     for execution in executions:
         found[execution[:2]].append(execution)
-    words = {status: str(word) for status, word in ExecutionStatus.choices}  # translated once, not for each square
+    words = statuses.words()
     return {key: _of_several(several, names[key[1]], words) for key, several in found.items()}
 
 
 def _of_several(several: list[Any], row_name: str, words: Mapping[str, str]) -> Square:
-    run, _node, pk, status, attempt, start, end, name = min(
-        several, key=lambda each: graph_chart.TELLING.index(each[3])
-    )
+    run, _node, pk, status, attempt, start, end, name = min(several, key=lambda each: PRIORITY.index(each[3]))
     parts = [words[status]] if name == row_name else [name, words[status]]
     if start and end:
         parts.append(formatting.format_duration((end - start).total_seconds()))

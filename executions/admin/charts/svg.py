@@ -12,9 +12,8 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from executions.admin import formatting
+from executions.admin import formatting, statuses
 from executions.admin.types import JSON
-from executions.states import ExecutionStatus
 
 from .graph_chart import Box, Drawing
 from .timeline import Bar, Lane
@@ -84,7 +83,7 @@ def _lane(lane: Lane, chosen: UUID | None) -> str:
         status=row.status,
         current=CURRENT if row.pk == chosen else "",
         title=f' title="{escape(row.name)}"' if lane.label != row.name else "",
-        word=escape(ExecutionStatus(row.status).label),
+        word=escape(statuses.word(row.status)),
         label=escape(lane.label),
         bars=render_bars(lane.bars),
         again=_again(row.attempt) if row.attempt > 1 else "",

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from executions.admin import formatting
+from executions.admin.statuses import PRIORITY
 from executions.admin.types import Attempt
 from executions.models import NodeExecution, WorkflowExecution
 from executions.states import ExecutionStatus
@@ -19,7 +20,6 @@ from .graph_chart import shorten
 
 LETTERS = 24  # characters of a node's name
 LANES = 100  # maximum of lanes: first those that failed, run or are selected, then others
-TELLING = (ExecutionStatus.FAILED, ExecutionStatus.RUNNING)
 TICKS = 4  # maximum of steps of the axis
 THINNEST = 0.25  # smallest width of a bar in percent, so that every attempt is visible
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -187,7 +187,7 @@ def _first_start(found: list[Span], otherwise: datetime) -> datetime:
 
 
 def _has_times(row: NodeExecution, chosen: tuple[UUID, ...]) -> bool:
-    return row.status in TELLING or row.pk in chosen
+    return row.status in PRIORITY[:2] or row.pk in chosen
 
 
 def _bar(span: Span, scale: Scale) -> Bar:

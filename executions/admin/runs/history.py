@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from executions.admin import statuses
 from executions.admin.types import User
 from executions.audit import Through
 from executions.models import HistoryEntry, WorkflowExecution
-from executions.states import ExecutionStatus
 
 SHOWN = 100
 
@@ -16,7 +16,7 @@ class HistoryRow:
 
     entry: HistoryEntry
     was: str
-    label: str
+    now: str
     way: str
 
 
@@ -37,13 +37,13 @@ def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryRow]
 
 def _present(entries: list[HistoryEntry]) -> list[HistoryRow]:
     """Translate each word once instead of once an entry."""
-    statuses = {status: str(label) for status, label in ExecutionStatus.choices}
+    words = statuses.words()
     ways = {way: str(label) for way, label in Through.choices}
     return [
         HistoryRow(
             entry,
-            statuses.get(entry.from_status or "", "–"),
-            statuses[entry.to_status],
+            words.get(entry.from_status or "", "–"),
+            words[entry.to_status],
             ways.get(entry.through, entry.through),
         )
         for entry in entries

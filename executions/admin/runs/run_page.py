@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from executions import run_graph
-from executions.admin import earlier_attempts, formatting, log_rows, run_stream
+from executions.admin import earlier_attempts, formatting, log_rows, run_stream, statuses
 from executions.admin.charts import graph_chart, svg, timeline
 from executions.admin.log_rows import LogRow
 from executions.admin.nodes import node_admin, paging
@@ -41,7 +41,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "attempts": tries,
         "lines": _lines(request, run),
         "lines_shown": log_rows.LINES,
-        "statuses": [(status, graph_chart.SHAPES[status], word) for status, word in ExecutionStatus.choices],
+        "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.words().items()],
     }
     asked = part_context(request, run)
     of_nodes = _nodes(request, run, tries, cast("UUID | None", asked["chosen_id"]))

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from executions.admin import graph_changes, list_cells, presets, run_stream
+from executions.admin import graph_changes, list_cells, presets, run_stream, statuses
 from executions.admin.charts import durations, graph_chart, status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.monitor import health
@@ -29,7 +29,6 @@ from workflows.querysets import can_view_all
 from . import node_health
 
 LIMIT_MS = 2_000  # for each statement of a section
-DOTS = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED, ExecutionStatus.RUNNING)
 VIEWS = ("grid", "graph")
 FOLDER = "admin/executions/workflow"
 OWNER = f"owner__{get_user_model().USERNAME_FIELD}"
@@ -112,8 +111,8 @@ class Sections:
             "last_ago": list_cells.format_ago(last.started_at or last.created_at) if last else "",
             "last_success": next((run for run in runs if run.status == ExecutionStatus.COMPLETED), None),
             "chart": durations.build_chart(runs, self.changes, usual),
-            "statuses": ExecutionStatus.choices,
-            "dot_statuses": [(status, status.label) for status in DOTS],
+            "statuses": statuses.words().items(),
+            "dot_statuses": [(status, dot, statuses.word(status)) for status, dot in statuses.DOTS.items()],
             "clocks": list_cells.clock_texts(),
             "may_see_nodes": self.may_see_nodes,
         } | (self._node_sections() if self.may_see_nodes else {})

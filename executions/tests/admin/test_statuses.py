@@ -1,15 +1,15 @@
 """A status is a shape, a word and a colour, the same on every page."""
 
 import pytest
-from django.template.loader import render_to_string
 
+from executions.admin import statuses
 from executions.models import ExecutionStatus, WorkflowExecution
 
 STATUSES = list(ExecutionStatus)
 
 
 def html_of(status: str) -> str:
-    return render_to_string("admin/executions/_status.html", {"row": WorkflowExecution(status=status)})
+    return statuses.row_badge(WorkflowExecution(status=status))
 
 
 def icon(status: str) -> str:

@@ -45,7 +45,7 @@ def test_a_page_goes_on_where_it_was_made(client: Any, page: str, run: Any) -> N
     log(run, "worse", level="error", data={"a": 1})
     (logs, lines), (kind, state) = events_of(client, address)
     assert (logs, lines["count"], lines["left_out"]) == ("logs", 2, 0)
-    assert (kind, state["id"], state["status"], state["shape"]) == ("node", str(node.pk), "running", "▶")
+    assert (kind, state["id"], state["status"], state["word"]) == ("node", str(node.pk), "running", "running")
 
 
 def test_the_page_and_its_tail_render_lines_alike(client: Any, page: str, run: Any) -> None:
@@ -93,7 +93,7 @@ def test_the_end_is_told_and_an_ended_run_has_no_stream(
     run.complete()
     (execution, state), (end, _) = events_of(client, first.context["stream"])
     assert (execution, end, state["word"]) == ("execution", "end", "completed")
-    assert 'class="status status-completed"' in state["sign"]
+    assert 'class="status status-completed"' in state["badge"]
     after = client.get(page)
     assert after.context["stream"] is None
     assert "run_updates.js" not in after.text

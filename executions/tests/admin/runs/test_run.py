@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from executions.admin import statuses
 from executions.admin.charts import graph_chart
 from executions.admin.nodes import node_admin
 from executions.admin.runs import compare, related
@@ -179,7 +180,7 @@ class TestGraph:
     def test_shapes_are_those_of_the_stylesheet(self) -> None:
         css = (Path(__file__).parents[3] / "static/executions/admin.css").read_text()
         found = dict(re.findall(r'\.status-(\w+) \{.*--shape: "(.)"', css))
-        assert found == graph_chart.SHAPES
+        assert found == statuses.SIGNS
 
     @pytest.mark.parametrize(
         ("name", "shown"),

@@ -1,4 +1,4 @@
-"""Template filters for what a run, a node execution and an attempt have in common."""
+"""Template filter for the duration of a run, a node execution or an attempt."""
 
 from django import template
 
@@ -6,4 +6,3 @@ from executions.admin import formatting
 
 register = template.Library()
 register.filter("duration", formatting.duration_text)
-register.filter("status_label", formatting.status_label)
