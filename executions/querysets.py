@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.db.models import Case, F, When
 from django.db.models.functions import Now
 
+from executions import limits
 from ledgerkit.db import bounded_rows, json_validation, keyset
 from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
@@ -20,7 +21,6 @@ from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
 NODES_RETRY_CONFIG = "nodes_retry_config"  # annotation of failed rows in lists
-MERGED = 5_000  # rows read at most to find a page
 
 if TYPE_CHECKING:
     from .models import Deletion, ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution  # noqa: F401  # bases below name them as texts
@@ -167,7 +167,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):
         """Return the first `number` rows. If they are few, they are picked from the first rows of each node
         (keyset.first_of_each())."""
         rows = self.order_by(*order)
-        if len(self.merged) < 2 or number * len(self.merged) > MERGED:
+        if len(self.merged) < 2 or number * len(self.merged) > limits.MERGED_ROWS:
             return rows[:number]
         firsts = keyset.first_of_each(Node.objects.filter(pk__in=self.merged), self, "node", order, number)
         return rows.filter(pk__in=firsts)[:number]

@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from psycopg.errors import QueryCanceled
 
+from executions import limits
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
-
-LIMIT_MS = 5_000  # for each statement of a list
 
 
 class RowNotFound(Exception):
@@ -52,7 +51,6 @@ class ReadOnlyAdmin(TransitionActionsMixin):
     headers: ClassVar[dict[str, StrOrPromise]]
 
     fieldsets = ((None, {"fields": ()}),)  # the page is our own template
-    list_per_page = 50
     show_full_result_count = False
     sortable_by = ()
     everything: ClassVar[str] = "?"  # query string of the unfiltered list
@@ -88,7 +86,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         if request.method != "GET":
             return super().changelist_view(request, extra_context)
         try:
-            with statement_timeout(LIMIT_MS):
+            with statement_timeout(limits.LIST_MS):
                 response = self.redirect_from_list(request) or super().changelist_view(request, extra_context)
         except StatementTimeout:
             return self.render_message(request, "list_timeout", 503, title=_("This took too long"))

@@ -11,14 +11,13 @@ from django.db.models import Aggregate, Case, Count, DurationField, F, Q, Value,
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from executions import limits
 from executions.admin import formatting
 from executions.models import ExecutionStatus, WorkflowExecution
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 DAYS = 7
 MIN_RUNS = 20  # completed runs or node executions needed: p95 separates one of 20
-LIMIT_MS = 500
-MAX_WORKFLOWS = 200  # the busiest ones; is_slow() ignores the others
 DURATION = F("ended_at") - F("started_at")
 
 
@@ -74,7 +73,7 @@ def completed_runs(**which: object) -> Any:
 def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentiles]:
     """Return the percentiles of each workflow with enough completed runs; an empty dict if the query times out."""
     try:
-        with statement_timeout(LIMIT_MS):
+        with statement_timeout(limits.PERCENTILES_MS):
             found = [
                 (each, WorkflowPercentiles.read(each["percentiles"], each["runs"]))
                 for each in completed_runs(workflow__in=workflows)
@@ -86,11 +85,11 @@ def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentil
 
 def is_slow() -> Q:
     """Return the condition of runs whose duration, or duration so far, exceeds the p95 of their workflow."""
-    busiest = completed_runs().order_by("-runs")[:MAX_WORKFLOWS]
-    limits = [When(workflow=each["workflow"], then=Value(each["percentiles"][1], DurationField())) for each in busiest]
-    if not limits:
+    busiest = completed_runs().order_by("-runs")[: limits.SLOW_WORKFLOWS]
+    cases = [When(workflow=each["workflow"], then=Value(each["percentiles"][1], DurationField())) for each in busiest]
+    if not cases:
         return Q(pk__in=[])
     # For other workflows the limit is NULL, so that both comparisons are false.
-    limit = Case(*limits, default=None, output_field=DurationField())
+    limit = Case(*cases, default=None, output_field=DurationField())
     ended = Q(ended_at__gt=F("started_at") + limit)
     return ended | Q(status=ExecutionStatus.RUNNING, started_at__lt=Now() - limit)

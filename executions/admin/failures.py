@@ -12,7 +12,7 @@ from django.db.models.functions import Right
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from executions import failure_causes
+from executions import failure_causes, limits
 from executions.admin import formatting, list_cells
 from executions.admin.types import User
 from executions.models import NodeExecution, WorkflowExecution
@@ -21,7 +21,6 @@ from executions.report_texts import LONGEST_LINE
 from . import ansi, presets
 
 PERIOD = timedelta(days=1)
-MAX_FAILURES = 1_000  # newest failures of the period that are grouped
 MAX_PLACES = 3  # places listed for each cause
 TRACEBACK_END = LONGEST_LINE + 100  # characters of a traceback: its last line and blank lines
 
@@ -126,15 +125,15 @@ def first_line(text: str | None) -> str:
 
 
 def recent_failures(user: Any) -> tuple[list[FailedRun], bool]:
-    """Return the newest failed runs of the period and whether there are more than MAX_FAILURES."""
+    """Return the newest failed runs of the period and whether there are more than GROUPED_FAILURES."""
     runs = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
     columns = ("status", "workflow", "workflow_name", "created_at", "started_at", "ended_at")
     rows = runs.only(*columns).annotate(error=formatting.first_characters("error_message", formatting.LINE))
-    newest = list(rows.order_by("-ended_at", "-id")[: MAX_FAILURES + 1])
-    found = first_failures(user, newest[:MAX_FAILURES])
+    newest = list(rows.order_by("-ended_at", "-id")[: limits.GROUPED_FAILURES + 1])
+    found = first_failures(user, newest[: limits.GROUPED_FAILURES])
     ends = _ends_of_tracebacks(failure.node.pk for failure in found.values() if failure.node)
-    failed = [_failed_run(run, found[run.pk], ends) for run in newest[:MAX_FAILURES]]
-    return failed, len(newest) > MAX_FAILURES
+    failed = [_failed_run(run, found[run.pk], ends) for run in newest[: limits.GROUPED_FAILURES]]
+    return failed, len(newest) > limits.GROUPED_FAILURES
 
 
 def _failed_run(run: Any, failure: RunFailure, ends: dict[UUID, str | None]) -> FailedRun:
@@ -182,7 +181,7 @@ def find_group(user: User, key: str) -> tuple[Group | None, bool]:
 def group_title(title: str, *, are_more: bool) -> str:
     """Return a group's title with the period, and the number if limited, of the failures that were grouped."""
     if are_more:
-        number = intcomma(MAX_FAILURES)
+        number = intcomma(limits.GROUPED_FAILURES)
         return _("%(cause)s (newest %(number)s failures of the last 24 hours)") % {"cause": title, "number": number}
     return _("%(cause)s (last 24 hours)") % {"cause": title}
 

@@ -9,11 +9,11 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from executions import limits
 from executions.admin.types import JSON
 from executions.models import WorkflowExecution
 from workflows.models import Graph
 
-MAX_CHANGES = 20  # newest changes that are described; older ones are only counted
 MAX_NAMES = 30  # names listed for one kind of difference
 
 type Rows = Mapping[Any, dict[str, Any]]
@@ -62,7 +62,7 @@ def find_changes(runs: Iterable[Any]) -> list[Change]:
 
 def load_graphs(found: list[Change]) -> dict[UUID, Graph]:
     """Load the graphs for describe_changes() with one query."""
-    return get_graphs({pk for change in found[:MAX_CHANGES] for pk in (change.before, change.after)})
+    return get_graphs({pk for change in found[: limits.DESCRIBED_CHANGES] for pk in (change.before, change.after)})
 
 
 def get_graphs(pks: Collection[UUID]) -> dict[UUID, Graph]:
@@ -72,7 +72,7 @@ def get_graphs(pks: Collection[UUID]) -> dict[UUID, Graph]:
 def describe_changes(found: list[Change], known: Mapping[UUID, Graph]) -> list[ChangeDescription]:
     return [
         ChangeDescription(change, describe_difference(known[change.before], known[change.after]))
-        for change in found[:MAX_CHANGES]
+        for change in found[: limits.DESCRIBED_CHANGES]
     ]
 
 

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from executions import limits
 from executions.admin import formatting
 from executions.admin.types import JSON
 from executions.models import NodeExecution
 from executions.states import LogLevel
 
-LINES = 100  # on the page of a run or node execution
 MESSAGE = 4_000
 COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node_name")
 
@@ -43,7 +43,7 @@ def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogRow]:
     """Return the newest LINES of `lines`, oldest first."""
     rows = lines.select_related("node_execution").only(*COLUMNS)
     shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
-    return present_lines(rows.annotate(**shown).newest(LINES), shows_nodes=shows_nodes)
+    return present_lines(rows.annotate(**shown).newest(limits.LINES), shows_nodes=shows_nodes)
 
 
 def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[LogRow]:

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from executions import limits
 from executions.admin import log_rows, statuses
 from executions.admin.types import JSON
 from executions.live import stream
@@ -28,7 +29,7 @@ from ledgerkit import visible_text
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
 BEATS = 2  # seconds of silence after which the page gets a heartbeat
 # Lines of a step: the page of a run shows only the newest ones.
-MOST = {PARTIALS["rows"]: log_rows.LINES}
+MOST = {PARTIALS["rows"]: limits.LINES}
 
 
 def current_cursor(run: WorkflowExecution) -> str:

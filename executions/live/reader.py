@@ -8,8 +8,8 @@ transaction are visible to no statement. After a crash PostgreSQL may assign ids
 disk again: a cursor counts none of them as seen (`clamp_snapshot`).
 
 Lines are ordered by (time, id) within each step. The first step has all lines of a run; each later step has those
-committed since. A step of more than MOST lines is split by (transaction, time, id), the order of an index, so that a
-reader that was away for an hour does not sort all lines again at each step.
+committed since. A step of more than STREAM_ROWS lines is split by (transaction, time, id), the order of an index, so
+that a reader that was away for an hour does not sort all lines again at each step.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from executions import limits
 from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
 from executions.states import ENDED
@@ -30,7 +31,6 @@ from ledgerkit.conf import ledgerkit_settings
 
 from .cursor import NOTHING, BadCursor, Cursor, clamp_snapshot
 
-MOST = 2_000  # log lines or transitions in one step
 LINGER = timedelta(seconds=2)  # wait after the end of a run, whose last lines often arrive late
 ALL = UUID(int=0)  # id under which the transitions of all runs are watched
 
@@ -146,12 +146,12 @@ class RunReader:
             return [], before
         transaction, moment, id = before.after or BEGINNING
         place: dict[str, object] = {"transaction": transaction or "0", "moment": moment or "-infinity", "id": id}
-        place |= {"run": self.id, "most": MOST, "bytes": ledgerkit_settings.MAX_PAGE_BYTES}
+        place |= {"run": self.id, "most": limits.STREAM_ROWS, "bytes": ledgerkit_settings.MAX_PAGE_BYTES}
         query = NEW_LINES if before.lines else FIRST_LINES
         values = place | {"since": before.lines, "until": until}
         rows = _rows(f"WITH lines AS MATERIALIZED ({query}) {AS_JSON}", values)
         found = [Line(*row) for *row, _of_all in rows]
-        if len(found) < MOST and (not rows or rows[0][-1] == len(found)):
+        if len(found) < limits.STREAM_ROWS and (not rows or rows[0][-1] == len(found)):
             return found, replace(before, lines=until, until=NOTHING, after=(), ended=False)
         last = found[-1]
         reached = (last.written_by or "", last.moment, last.id)
@@ -216,10 +216,10 @@ class AllRunsReader:
         until = before.until or until or self.snapshot()
         since = before.moves or until  # cursors of a run's stream may have no `moves` yet
         transaction, _moment, id = before.after or BEGINNING
-        place = {"since": since, "until": until, "transaction": transaction or "0", "id": id, "most": MOST}
-        moves = _rows(MOVES, place) if since != until else []
+        place = {"since": since, "until": until, "transaction": transaction or "0", "id": id}
+        moves = _rows(MOVES, place | {"most": limits.STREAM_ROWS}) if since != until else []
         after = Cursor.at(until)
-        if len(moves) == MOST:
+        if len(moves) == limits.STREAM_ROWS:
             _run, transaction, id, _workflow = moves[-1]
             after = Cursor(since, since, until, (str(transaction), "", str(id)))
         ids = list(dict.fromkeys(run for run, _transaction, _id, workflow in moves if workflow is None))

@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from ledgerkit.limits import PAGE_SIZE
 from ledgerkit.types import StrOrPromise
 
 from .lists import ModelAdmin
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from django.db.models.options import Options
 
 CONFIRMED = "confirmed"
-SHOWN = 50  # rows listed of each kind: the page size of a changelist
 MAX_REASON = 1_000
 PREFIX = f"{admin.ActionLocation.CHANGE_FORM.value}-"  # Django's prefix for the action fields of a change form
 
@@ -73,13 +73,13 @@ def confirmation_page(
         "error": error,
         "reason": reason(request),
         "keys": [row.pk for row in possible],
-        "possible": [(row, _page(row)) for row in possible[:SHOWN]],
-        "impossible": [(row, _page(row), question.refused[row.pk]) for row in impossible[:SHOWN]],
+        "possible": [(row, _page(row)) for row in possible[:PAGE_SIZE]],
+        "impossible": [(row, _page(row), question.refused[row.pk]) for row in impossible[:PAGE_SIZE]],
         "left_out": len(impossible),
     }
     fields = {
         "max_reason": MAX_REASON,
-        "shown": SHOWN,
+        "shown": PAGE_SIZE,
         "action_field": f"{PREFIX if f'{PREFIX}action' in request.POST else ''}action",
         "action_checkbox_name": ACTION_CHECKBOX_NAME,
         "back": request.get_full_path(),

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from ledgerkit.db import names
 from ledgerkit.db.models import Column
+from ledgerkit.limits import PAGE_SIZE
 from ledgerkit.types import Context, StrOrPromise
 
 if TYPE_CHECKING:
@@ -155,12 +156,12 @@ class StrictAdmin(SelectedAdmin):
     """A ModelAdmin with a strict changelist.
 
     `list_filter` holds filter classes with a `parameters()` method, such as ConstantFilter. `list_columns` are the
-    columns
-    that the list reads, unless the queryset of the admin already limits them.
+    columns that the list reads, unless the queryset of the admin already limits them.
     """
 
     list_columns: ClassVar[tuple[str, ...]] = ()
     autocompletes: ClassVar[tuple[str, ...]] = ()  # foreign keys; autocomplete_fields refuses models without an admin
+    list_per_page = PAGE_SIZE
     show_facets = admin.ShowFacets.NEVER
 
     class Media:

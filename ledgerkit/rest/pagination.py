@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from ledgerkit.db import bounded_rows, keyset
 from ledgerkit.db.json_validation import iter_errors
 from ledgerkit.db.models import Column
+from ledgerkit.limits import MAX_PAGE_SIZE, PAGE_SIZE
 from ledgerkit.rest.query_params import BadQuery
 
 from .parameter_names import PAGING, check_names
@@ -31,8 +32,8 @@ class KeysetPagination(BasePagination):
     cursor is valid for its ordering only.
     """
 
-    page_size = 50
-    max_page_size = 500
+    page_size = PAGE_SIZE
+    max_page_size = MAX_PAGE_SIZE
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         if not hasattr(view, "orderings"):  # the view has no QueryMixin that checked the names

@@ -31,6 +31,13 @@ def test_the_layout_names_each_folder_of_the_repository_once() -> None:
     assert packages - set(named) == set()
 
 
+def test_where_something_is_can_be_found_by_grep() -> None:
+    table = DEVELOPMENT.partition("## Where is ...?")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \| `([^`]+)` \|$", table, re.MULTILINE)
+    assert len(rows) == table.count("\n| ") - 1
+    assert [(word, place) for word, place in rows if word not in (ROOT / place).read_text()] == []
+
+
 def test_the_readme_has_at_most_200_lines_and_the_two_commands_on_its_first_screen() -> None:
     lines = README.splitlines()
     assert len(lines) <= 200

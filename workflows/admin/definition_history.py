@@ -62,7 +62,6 @@ class DefinitionChangeAdmin(StrictAdmin):
     list_filter = (KindFilter,)
     search_fields = ("subject_name", "username")
     search_help_text = _("A name, a user, or the id of a workflow or token")
-    list_per_page = 50
     ordering = ("-happened_at", "-id")
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:

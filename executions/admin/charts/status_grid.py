@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from executions import limits
 from executions.admin import formatting, statuses
 from executions.admin.filters import recent_runs
 from executions.admin.filters.recent_runs import ORDER
@@ -30,7 +31,6 @@ from .durations import Axis
 COLUMNS, FEWEST = 50, 10
 SQUARES = 3_000  # maximum of squares that a browser draws fast
 ROWS = 400
-EXECUTIONS = 20_000  # read at most
 LETTERS = 34  # characters of a node's name
 UNREPORTED = "unreported"  # the node is in the run's graph but was not reported
 
@@ -125,7 +125,7 @@ def build_grid(user: User, runs: list[WorkflowExecution], today: Graph, found: l
     """Build the grid of `runs`, newest first, which have `seconds`; its columns are oldest first. Takes two queries,
     and a third if a node was executed that is in no graph."""
     graphs = _graphs(runs)
-    executions = list(node_executions_of(user, runs)[: EXECUTIONS + 1])
+    executions = list(node_executions_of(user, runs)[: limits.GRID_NODE_EXECUTIONS + 1])
     names = _names([*graphs.values(), today], {execution[1] for execution in executions})
     rows = _in_order(names, today, graphs.values())
     told, columns = _squares_by_run_and_node(executions, names), _columns(runs, found)
@@ -135,7 +135,7 @@ def build_grid(user: User, runs: list[WorkflowExecution], today: Graph, found: l
         Row(node, names[node], str(node) not in here, [_square(told, has, column.run.pk, node) for column in columns])
         for node in rows[:ROWS]
     ]
-    return Grid(columns, _days(columns), shown, max(0, len(rows) - ROWS), len(executions) > EXECUTIONS)
+    return Grid(columns, _days(columns), shown, max(0, len(rows) - ROWS), len(executions) > limits.GRID_NODE_EXECUTIONS)
 
 
 def node_executions_of(user: User, runs: Iterable[WorkflowExecution]) -> Any:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions import partitions
+from executions import limits, partitions
 from executions.admin.pagination import FIND, NEWER, OLDER
 from executions.admin.types import JSON, Runs
 from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowExecution
@@ -22,7 +22,6 @@ from ledgerkit.db.models import parse_uuid
 from workflows.history import DefinitionChange
 from workflows.models import Node, Workflow
 
-WORKFLOWS_OFFERED = 30
 NAME_LENGTH = 255
 
 
@@ -109,10 +108,13 @@ class WorkflowFilter(ConstantFilter):
         matching = Q(name__icontains=self.find) | Q(pk__in=former) if self.find else Q()
         # One more than is offered, to see whether the list is cut.
         rows = list(
-            seen.alive().filter(matching).order_by("name", "id")[: WORKFLOWS_OFFERED + 1].values_list("id", "name")
+            seen.alive()
+            .filter(matching)
+            .order_by("name", "id")[: limits.OFFERED_WORKFLOWS + 1]
+            .values_list("id", "name")
         )
-        self.is_cut, self.is_empty = len(rows) > WORKFLOWS_OFFERED, not rows
-        offered = [(str(pk), self._title(name, former.get(pk, name))) for pk, name in rows[:WORKFLOWS_OFFERED]]
+        self.is_cut, self.is_empty = len(rows) > limits.OFFERED_WORKFLOWS, not rows
+        offered = [(str(pk), self._title(name, former.get(pk, name))) for pk, name in rows[: limits.OFFERED_WORKFLOWS]]
         others = {_parse_id(value) for value in self.selected_ids() if value not in dict(offered)}
         named = seen.filter(pk__in=others).values_list("id", "name") if others else ()
         return [*offered, *((str(pk), name) for pk, name in named)]

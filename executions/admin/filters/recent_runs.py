@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from executions import limits
 from executions.admin.types import Runs, User
 from executions.models import WorkflowExecution
 from ledgerkit.admin.lists import Choice, ModelAdmin
@@ -18,8 +19,6 @@ from workflows.models import Workflow
 
 from .base import LinkedFilter
 
-RUNS = 200
-EXECUTIONS = 20_000  # node executions that are counted at most, approximately
 SEPARATOR = "~"
 COLUMNS = (
     "status", "failed_nodes", "trigger_type", "attempt", "created_at", "started_at", "ended_at", "graph", "workflow",
@@ -30,8 +29,8 @@ ORDER = ("-created_at", "-id")
 
 
 def newest_runs(user: User, workflow: UUID) -> list[WorkflowExecution]:
-    """Return the newest RUNS visible runs of the workflow, newest first."""
-    return list(first_rows(WorkflowExecution.objects.visible_to(user), workflow, Q(), ORDER, RUNS))
+    """Return the newest RECENT_RUNS visible runs of the workflow, newest first."""
+    return list(first_rows(WorkflowExecution.objects.visible_to(user), workflow, Q(), ORDER, limits.RECENT_RUNS))
 
 
 def first_rows(seen: Runs, workflow: UUID, where: Q, order: Sequence[str], number: int) -> Runs:
@@ -48,7 +47,7 @@ def get_run(user: User, workflow: UUID, pk: UUID) -> WorkflowExecution | None:
 
 def window_size(nodes: int) -> int:
     """Return in how many runs node executions are counted; fewer for workflows with many nodes."""
-    return min(RUNS, max(20, EXECUTIONS // max(1, nodes)))
+    return min(limits.RECENT_RUNS, max(20, limits.RECENT_NODE_EXECUTIONS // max(1, nodes)))
 
 
 class NewestRunsFilter(LinkedFilter):
@@ -79,6 +78,6 @@ def _parse_value(text: str) -> tuple[UUID, int]:
     named, _sign, digits = text.partition(SEPARATOR)
     workflow = parse_uuid(named)
     # The slice bounds the work of int(), which is quadratic.
-    if workflow is None or not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:9]) <= RUNS:
+    if workflow is None or not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:9]) <= limits.RECENT_RUNS:
         raise IncorrectLookupParameters
     return workflow, int(digits[:9])

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
+from executions import limits
 from executions.admin import duration_percentiles, failures
 from ledgerkit import time_zones
 from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
@@ -19,7 +20,6 @@ from workflows.models import Workflow
 from .base import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter
 from .exclude import ExcludableFilterMixin
 
-MAX_OWNED = 1_000  # workflows of one user that are passed to the query as ids
 BETWEEN = "~"
 
 
@@ -92,8 +92,8 @@ class OwnerFilter(ConstantFilter):
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
         mine = Workflow.objects.filter(owner=self.request.user.pk).order_by("-id").values_list("id", flat=True)
-        found = list(mine[: MAX_OWNED + 1])
-        if len(found) > MAX_OWNED:
+        found = list(mine[: limits.OWNED_WORKFLOWS + 1])
+        if len(found) > limits.OWNED_WORKFLOWS:
             return queryset.filter(workflow__owner=self.request.user.pk)
         return queryset.filter(workflow__in=found)
 

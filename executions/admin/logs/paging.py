@@ -7,17 +7,17 @@ from uuid import UUID
 
 from django.http import QueryDict
 
+from executions import limits
 from executions.admin.log_rows import LogRow
 from executions.admin.types import Lines
 from executions.states import LogLevel
 from ledgerkit.db.models import parse_uuid
 
 from . import querysets
-from .index import SIZE, Index
+from .index import Index
 from .query import InvalidLogQuery, LogQuery
 from .querysets import Range
 
-MATCHES_PER_PAGE = 25  # matches on one page
 LINES_BEFORE = 20  # lines shown before the requested one
 MAX_RANGES, MAX_RANGE_LINES = 100, 2_000  # limits of one window of a search: ranges, and lines in total
 FIRST_ERROR, END = "error", "end"
@@ -65,15 +65,15 @@ def search_page(query: QueryDict, lines: Lines, index: Index) -> LogPage:
     # `after` excludes the match at the place itself, `at` includes it.
     start = bisect_right(matches, place) if "after" in query else bisect_left(matches, place)
     if "before" in query:
-        start = max(0, start - MATCHES_PER_PAGE)
-    shown = matches[start : start + MATCHES_PER_PAGE]
+        start = max(0, start - limits.LOG_PAGE_MATCHES)
+    shown = matches[start : start + limits.LOG_PAGE_MATCHES]
     if not shown:
         return LogPage()
     log_query = LogQuery.read(query)
     ranges = querysets.ranges_around(shown, log_query.context_lines, index.count)
     rows = querysets.with_skipped(querysets.lines_at(lines, ranges))
     ids = {row.place: row.pk for row in rows}
-    more = len(matches) > start + MATCHES_PER_PAGE
+    more = len(matches) > start + limits.LOG_PAGE_MATCHES
     return LogPage(rows, ids.get(shown[0]) if start else None, ids.get(shown[-1]) if more else None)
 
 
@@ -86,35 +86,41 @@ def window(query: QueryDict, lines: Lines) -> list[LogRow]:
         rows = querysets.lines_at(lines, _ranges(query), _key(lines, mark, "mark") if mark else None, base)
         return querysets.with_skipped(rows, _number(query, "skip") - 1)
     if after := id_of(query, "after"):
-        return querysets.first_lines(querysets.lines_after(lines, _key(lines, after, "after")), 2 * SIZE)
+        return querysets.first_lines(
+            querysets.lines_after(lines, _key(lines, after, "after")), 2 * limits.LOG_PAGE_LINES
+        )
     if mark := id_of(query, "mark"):
         lines = querysets.lines_from(lines, _key(lines, mark, "mark"))
     if until := id_of(query, "until"):
         lines = querysets.lines_before(lines, _key(lines, until, "until"))
-    return querysets.first_lines(lines, 2 * SIZE)
+    return querysets.first_lines(lines, 2 * limits.LOG_PAGE_LINES)
 
 
 def _page_after(lines: Any, key: Any) -> LogPage:
     # One line more than the page has, to see whether another page follows.
-    found = querysets.first_lines(querysets.lines_after(lines, key) if key else lines, SIZE + 1)
-    rows = found[:SIZE]
-    return LogPage(rows, rows[0].pk if key and rows else None, rows[-1].pk if len(found) > SIZE else None)
+    found = querysets.first_lines(querysets.lines_after(lines, key) if key else lines, limits.LOG_PAGE_LINES + 1)
+    rows = found[: limits.LOG_PAGE_LINES]
+    return LogPage(
+        rows, rows[0].pk if key and rows else None, rows[-1].pk if len(found) > limits.LOG_PAGE_LINES else None
+    )
 
 
 def _page_before(lines: Any, key: Any) -> LogPage:
-    found = querysets.last_lines(querysets.lines_before(lines, key) if key else lines, SIZE + 1)
-    rows = found[-SIZE:]
-    return LogPage(rows, rows[0].pk if len(found) > SIZE else None, rows[-1].pk if key and rows else None)
+    found = querysets.last_lines(querysets.lines_before(lines, key) if key else lines, limits.LOG_PAGE_LINES + 1)
+    rows = found[-limits.LOG_PAGE_LINES :]
+    return LogPage(
+        rows, rows[0].pk if len(found) > limits.LOG_PAGE_LINES else None, rows[-1].pk if key and rows else None
+    )
 
 
 def _page_around(lines: Lines, every_line: Lines, at: UUID) -> LogPage:
     if (key := querysets.key_of(every_line, at)) is None:
         return LogPage(at=at, is_missing=True)
     ahead = querysets.last_lines(querysets.lines_before(lines, key), LINES_BEFORE + 1)
-    behind = querysets.first_lines(querysets.lines_from(lines, key), SIZE - LINES_BEFORE + 1)
-    rows = [*ahead[-LINES_BEFORE:], *behind[: SIZE - LINES_BEFORE]]
+    behind = querysets.first_lines(querysets.lines_from(lines, key), limits.LOG_PAGE_LINES - LINES_BEFORE + 1)
+    rows = [*ahead[-LINES_BEFORE:], *behind[: limits.LOG_PAGE_LINES - LINES_BEFORE]]
     older = rows[0].pk if len(ahead) > LINES_BEFORE else None
-    newer = rows[-1].pk if len(behind) > SIZE - LINES_BEFORE else None
+    newer = rows[-1].pk if len(behind) > limits.LOG_PAGE_LINES - LINES_BEFORE else None
     return LogPage(rows, older, newer, at, is_missing=not (behind and behind[0].pk == at))
 
 

@@ -12,10 +12,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
+from executions import limits
 from executions.admin import log_rows, run_stream
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.log_rows import LogRow
-from executions.admin.nodes import node_admin
 from executions.admin.types import Context, Lines
 from executions.models import LogLevel, WorkflowExecution
 from executions.querysets import can_see, can_see_nodes_and_logs
@@ -28,7 +28,6 @@ from .script_texts import script_texts
 
 TROUBLE = {LogLevel.WARNING, LogLevel.ERROR}
 
-LIMIT_MS = 5_000  # for each statement
 FOLDER = "admin/executions/logs"
 
 type View = Callable[..., HttpResponseBase]
@@ -91,9 +90,9 @@ def _view_of_run(admin: ReadOnlyAdmin, view: Callable[[LogRequest], HttpResponse
 def _respond(
     admin: ReadOnlyAdmin, view: Callable[[LogRequest], HttpResponseBase], request: HttpRequest, run: WorkflowExecution
 ) -> HttpResponseBase:
-    """Call the view with a timeout of LIMIT_MS for each statement, and render its errors as pages."""
+    """Call the view with a timeout of LOG_PAGE_MS for each statement, and render its errors as pages."""
     try:
-        with statement_timeout(LIMIT_MS):
+        with statement_timeout(limits.LOG_PAGE_MS):
             return _render(view(LogRequest(admin, request, run)))
     except InvalidLogQuery as wrong:
         return _problem_page(admin, request, run, "unreadable", 400, wrong=wrong)
@@ -165,7 +164,7 @@ def _sort_setting(log: LogRequest) -> AbstractContextManager[None]:
 def _index_or_none(log: LogRequest, pk: UUID | None) -> index.Index | None:
     """Return the index; None if it times out, as the page can show lines without it."""
     try:
-        with statement_timeout(LIMIT_MS):
+        with statement_timeout(limits.LOG_PAGE_MS):
             return index.build_index(log.view, log.log_query.q, pk)
     except StatementTimeout:
         return None
@@ -173,9 +172,9 @@ def _index_or_none(log: LogRequest, pk: UUID | None) -> index.Index | None:
 
 def _form_context(log: LogRequest) -> Context:
     rows = log.run.node_executions.visible_to(log.request.user).only("node_name")
-    offered = list(rows.order_by("execution_order", "id")[: node_admin.SHOWN + 1])
+    offered = list(rows.order_by("execution_order", "id")[: limits.NODES + 1])
     # The selected node stays offered even if the list is cut before it.
-    more, offered = len(offered) > node_admin.SHOWN, offered[: node_admin.SHOWN]
+    more, offered = len(offered) > limits.NODES, offered[: limits.NODES]
     if more and log.log_query.node not in {row.pk for row in offered}:
         offered += rows.filter(pk__in=[log.log_query.node])
     return {

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from executions import limits
 from executions.admin import failures, list_cells, presets, run_stream
 from executions.admin.list_cells import DurationCell
 from executions.admin.timeouts import query_or_none
@@ -23,10 +24,6 @@ from executions.models import ExecutionStatus, WorkflowExecution
 from . import health, retried
 from .health import Count
 from .retried import Wait
-
-LIMIT_MS = 1_000  # for each statement of a section
-ROWS = 10  # of each section
-MAX_COUNT = 1_000
 
 ALLOWS_CONCURRENCY = Q(metadata__contains={"allow_concurrent": True})
 WITH_FAILED_NODES = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
@@ -55,7 +52,7 @@ def front_page(request: HttpRequest) -> HttpResponse:
 
 def build_section(name: str, user: User) -> Section:
     load, filters = SECTIONS[name]
-    return Section(query_or_none(name, lambda: load(user), LIMIT_MS), presets.runs_url(**filters))
+    return Section(query_or_none(name, lambda: load(user), limits.FRONT_PAGE_MS), presets.runs_url(**filters))
 
 
 # --- the sections -----------------------------------------------------------
@@ -63,7 +60,7 @@ def failed_section(user: User) -> Context:
     runs, are_more = failures.recent_failures(user)
     causes = failures.group_by_cause(runs)
     count = Count(len(runs), presets.runs_url(status="failed", ended="1"), is_more=are_more)
-    found = {"count": count, "causes": causes[:ROWS], "others": len(causes) - ROWS}
+    found = {"count": count, "causes": causes[: limits.FRONT_PAGE_ROWS], "others": len(causes) - limits.FRONT_PAGE_ROWS}
     return found if causes else found | {"quiet": _why_nothing_failed(user)}
 
 
@@ -103,7 +100,7 @@ class WaitingRow:
 
 
 def running_section(user: User) -> Context:
-    runs = list(_active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")[:ROWS])
+    runs = list(_active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")[: limits.FRONT_PAGE_ROWS])
     durations = list_cells.duration_cells(runs)
     rows = [RunningRow(run, durations[run.pk]) for run in runs]
     return {"count": _count_in(user, ExecutionStatus.RUNNING), "rows": rows}
@@ -120,10 +117,12 @@ def waiting_section(user: Any) -> dict[str, Any]:
     )
     concurrent = ExpressionWrapper(ALLOWS_CONCURRENCY, BooleanField())
     runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
-    found = retried.longest_waiting(runs.annotate(behind=Subquery(running[:1]), is_concurrent=concurrent), ROWS)
+    found = retried.longest_waiting(
+        runs.annotate(behind=Subquery(running[:1]), is_concurrent=concurrent), limits.FRONT_PAGE_ROWS
+    )
     waits = retried.get_waits(user, found)
     rows = [WaitingRow(run, waits[run.pk], _reason(run), run.behind) for run in found]
-    longest_first = sorted(rows, key=lambda row: row.wait.since)[:ROWS]
+    longest_first = sorted(rows, key=lambda row: row.wait.since)[: limits.FRONT_PAGE_ROWS]
     return {"count": _count_in(user, ExecutionStatus.PENDING), "rows": longest_first}
 
 
@@ -145,9 +144,9 @@ def _count_in(user: User, status: ExecutionStatus) -> Count:
 
 
 def _count(runs: Runs, filters: dict[str, str]) -> Count:
-    """Count at most MAX_COUNT runs, which bounds the cost of the query."""
-    number = runs.order_by()[: MAX_COUNT + 1].count()
-    return Count(min(number, MAX_COUNT), presets.runs_url(**filters), is_more=number > MAX_COUNT)
+    """Count at most COUNTED_RUNS runs, which bounds the cost of the query."""
+    number = runs.order_by()[: limits.COUNTED_RUNS + 1].count()
+    return Count(min(number, limits.COUNTED_RUNS), presets.runs_url(**filters), is_more=number > limits.COUNTED_RUNS)
 
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {

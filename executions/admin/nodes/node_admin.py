@@ -9,6 +9,7 @@ from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from executions import limits
 from executions.admin import earlier_attempts, formatting, log_rows
 from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.base import (
@@ -25,9 +26,6 @@ from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt,
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-SHOWN = 1_000  # node executions on a run's page
-FAILED = 20
-
 
 @dataclass(frozen=True, slots=True)
 class RunNodeRow:
@@ -39,10 +37,10 @@ class RunNodeRow:
 
 
 def nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecution]:
-    """Return the node executions of a run in their order, annotated with `name` and `error`; at most SHOWN + 1."""
+    """Return the node executions of a run in their order, annotated with `name` and `error`; at most NODES + 1."""
     rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node_name")])
     rows = rows.annotate(name=F("node_name"), error=formatting.first_characters("error_message", formatting.LINE))
-    return list(rows.order_by("execution_order", "id")[: SHOWN + 1])
+    return list(rows.order_by("execution_order", "id")[: limits.NODES + 1])
 
 
 def attempts_of_nodes(nodes: list[NodeExecution]) -> Mapping[UUID, list[Attempt]]:
@@ -62,7 +60,7 @@ def failed_nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[No
         "error": formatting.first_characters("error_message", formatting.SHORT),
         "traceback": formatting.last_characters("error_traceback", formatting.TRACEBACK),
     }
-    return list(rows.annotate(**errors).order_by("ended_at", "id")[:FAILED])
+    return list(rows.annotate(**errors).order_by("ended_at", "id")[: limits.FAILED_NODES])
 
 
 def node_details(user: User, row: NodeExecution) -> Context:
@@ -79,7 +77,7 @@ def node_details(user: User, row: NodeExecution) -> Context:
         "payloads": payloads,
         "attempts": earlier_attempts.newest_attempts(row.attempts),
         "lines": log_rows.newest_rows(lines.visible_to(user)),
-        "lines_shown": log_rows.LINES,
+        "lines_shown": limits.LINES,
     }
 
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
+from executions import limits
 from executions.models import NodeExecution
-
-ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class NodePage:
     @property
     def before(self) -> int | None:
         """Return where the previous page begins."""
-        return max(1, self.first - ROWS) if self.first > 1 else None
+        return max(1, self.first - limits.NODES_PER_PAGE) if self.first > 1 else None
 
     @property
     def after(self) -> int | None:
@@ -33,4 +32,4 @@ def node_page(rows: list[NodeExecution], asked: str) -> NodePage:
     """Return the page that starts at the position `asked`, or the first page if it is invalid."""
     is_place = asked.isascii() and asked.isdigit() and len(asked) < 6 and 1 <= int(asked) <= len(rows)
     first = int(asked) if is_place else 1
-    return NodePage(rows[first - 1 :][:ROWS], first, len(rows))
+    return NodePage(rows[first - 1 :][: limits.NODES_PER_PAGE], first, len(rows))

@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 from django.db.models import F, Model, QuerySet, Value
 from django.http import HttpRequest
 
+from executions import limits
 from executions.admin.pagination import KeysetChangeList
 from executions.admin.presets import EVERYTHING, VIEW
 from executions.admin.types import JSON
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 ALL = f"?{urlencode(EVERYTHING)}"
-WALK_MS = 100
 PART, ROWS = "part", "rows"
 
 
@@ -44,7 +44,7 @@ class RunChangeList(KeysetChangeList):
         if not self.query:
             return super()._first(rows, order)
         try:
-            with statement_timeout(WALK_MS):
+            with statement_timeout(limits.SEARCH_MS):
                 return super()._first(rows, order)
         except StatementTimeout:
             time, *others = order

@@ -10,6 +10,7 @@ from django.db.models.functions import MD5, Cast, Coalesce
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
+from executions import limits
 from executions.admin import formatting
 from executions.admin.timeouts import query_or_none
 from executions.admin.types import JSON, Runs, User
@@ -19,9 +20,7 @@ from . import json_diff
 from .json_diff import Difference, differences, parse
 
 BACK = timedelta(days=90)  # how far back a successful run is searched
-NODES = 10_000  # maximum of nodes compared in each run
 SHOWN = 1_000  # rows of the table of durations
-LIMIT_MS = 5_000  # for each statement; the database reads every document
 COLUMNS = ("status", "created_at", "started_at", "ended_at")
 PAYLOADS = ("input_data", "output_data")
 TEXTS = (*PAYLOADS, "error_message")
@@ -118,7 +117,7 @@ def successful_runs(user: User, run: WorkflowExecution) -> Runs:
 
 def compare_with(user: User, run: WorkflowExecution, then: WorkflowExecution) -> Comparison | None:
     """Compare with two queries, and four more for the documents. Return None if it takes too long."""
-    return query_or_none("comparison", lambda: _compare_runs(user, run, then), LIMIT_MS)
+    return query_or_none("comparison", lambda: _compare_runs(user, run, then), limits.COMPARISON_MS)
 
 
 def _compare_runs(user: User, run: WorkflowExecution, then: WorkflowExecution) -> Comparison:
@@ -149,8 +148,8 @@ def _nodes(user: User, run: UUID) -> tuple[dict[UUID, Any], bool]:
     are more."""
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution=run)
     rows = rows.only(*COLUMNS, "node_id", "node_name").annotate(**_digests(TEXTS))
-    found = list(rows.order_by("execution_order", "id")[: NODES + 1])
-    return {row.node_id: row for row in found[:NODES]}, len(found) > NODES
+    found = list(rows.order_by("execution_order", "id")[: limits.COMPARED_NODES + 1])
+    return {row.node_id: row for row in found[: limits.COMPARED_NODES]}, len(found) > limits.COMPARED_NODES
 
 
 def _digests(names: tuple[str, ...]) -> JSON:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from executions import limits
 from executions.admin.actions import MAX_REASON, reason
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.types import Context
@@ -21,7 +22,6 @@ from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, Work
 from executions.refusal_reasons import CANCEL_FIRST
 from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed, report_success
 
-COUNTED = 1_000
 SHOWN = 10  # running runs that are named as not deletable
 OWN = (NodeExecution, ExecutionLog)
 IS_RUNNING = Q(status=ExecutionStatus.RUNNING)
@@ -99,5 +99,5 @@ class DeleteRunMixin(ReadOnlyAdmin):
 
 
 def _count_rows(model: Any, pks: list[UUID]) -> int | str:
-    count = model.objects.filter(workflow_execution__in=pks)[: COUNTED + 1].count()
-    return count if count <= COUNTED else _("more than %(count)d") % {"count": COUNTED}
+    count = model.objects.filter(workflow_execution__in=pks)[: limits.COUNTED_ROWS + 1].count()
+    return count if count <= limits.COUNTED_ROWS else _("more than %(count)d") % {"count": limits.COUNTED_ROWS}

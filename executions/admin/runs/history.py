@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
+from executions import limits
 from executions.admin import statuses
 from executions.admin.types import User
 from executions.audit import Through
 from executions.models import HistoryEntry, WorkflowExecution
-
-SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,10 @@ def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryRow]
         "happened_at", "node_execution__node_name",
     )  # fmt: skip
     entries = entries.order_by("-happened_at", "-id")
-    last = list(entries[: SHOWN + 1])
-    more = len(last) > SHOWN
-    of_run = entries.filter(node_execution=None)[:SHOWN] if more else ()
-    found = {entry.pk: entry for entry in (*last[:SHOWN], *of_run)}
+    last = list(entries[: limits.HISTORY_ENTRIES + 1])
+    more = len(last) > limits.HISTORY_ENTRIES
+    of_run = entries.filter(node_execution=None)[: limits.HISTORY_ENTRIES] if more else ()
+    found = {entry.pk: entry for entry in (*last[: limits.HISTORY_ENTRIES], *of_run)}
     return _present(sorted(found.values(), key=lambda entry: (entry.happened_at, entry.pk))), more
 
 

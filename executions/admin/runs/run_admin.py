@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy
 
+from executions import limits
 from executions.admin import formatting, list_cells, logs, presets, run_stream
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters import run_filters
@@ -131,5 +132,5 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
 
     def page_context(self, request: HttpRequest, row: WorkflowExecution) -> Context:
         entries, more = history.newest_entries(row, request.user)
-        known = {"history": entries, "more_history": more, "history_shown": history.SHOWN}
+        known = {"history": entries, "more_history": more, "history_shown": limits.HISTORY_ENTRIES}
         return run_page.page_context(request, row) | known | {"tags": tags_of(row)}

@@ -8,7 +8,7 @@ from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils import timezone
 
-from executions import run_graph
+from executions import limits, run_graph
 from executions.admin import earlier_attempts, formatting, log_rows, run_stream, statuses
 from executions.admin.charts import graph_chart, svg, timeline
 from executions.admin.log_rows import LogRow
@@ -40,7 +40,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "payloads": payloads,
         "attempts": tries,
         "lines": _lines(request, run),
-        "lines_shown": log_rows.LINES,
+        "lines_shown": limits.LINES,
         "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.words().items()],
     }
     asked = part_context(request, run)
@@ -76,7 +76,7 @@ def _lines(request: HttpRequest, run: WorkflowExecution) -> list[LogRow]:
 def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], chosen: UUID | None) -> Context:
     """Return the node executions in four forms: failure summary, graph, timeline and table."""
     found, failures = node_admin.nodes_of_run(request, run), node_admin.failed_nodes_of_run(request, run)
-    rows, more = found[: node_admin.SHOWN], len(found) > node_admin.SHOWN
+    rows, more = found[: limits.NODES], len(found) > limits.NODES
     graph = _graph(request, run, None if more else rows)
     pairs = graph.pairs if failures else ()
     went_wrong = failure_cascade.summarize_failure(
@@ -84,7 +84,7 @@ def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], c
     )
     page = paging.node_page(rows, request.GET.get("nodes", ""))
     shown = {"node_page": page, "node_rows": node_admin.present_nodes(page.rows)}
-    shown |= {"nodes_shown": node_admin.SHOWN, "more_nodes": more}
+    shown |= {"nodes_shown": limits.NODES, "more_nodes": more}
     shown |= {"cascade": went_wrong, "graph_nodes": len(graph.nodes)}
     return shown | _graph_context(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
 

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
+from executions import limits
 from executions.admin import presets
 from executions.admin.filters import validation
 from executions.admin.presets import VIEW
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 else:
     ModelForm = forms.ModelForm
 
-SHARED_SHOWN = 50
 NOT_KEPT = validation.OTHERS - {SEARCH_VAR}
 SHARE = "executions.share_savedview"
 
@@ -95,8 +95,8 @@ def default_view_url(request: HttpRequest) -> str | None:
 def visible_views(request: HttpRequest) -> Context:
     """Return the template context: the views that this user has, the current one, and what the user may do."""
     own = list(SavedView.objects.of(request.user))
-    shared = list(SavedView.objects.shared_with(request.user)[: SHARED_SHOWN + 1])
-    more, shared = len(shared) > SHARED_SHOWN, shared[:SHARED_SHOWN]
+    shared = list(SavedView.objects.shared_with(request.user)[: limits.SHARED_VIEWS + 1])
+    more, shared = len(shared) > limits.SHARED_VIEWS, shared[: limits.SHARED_VIEWS]
     view, now = _current_view(request, [*own, *shared]), filters_of(request.GET)
     return {
         "views": [SavedViewLink(each, None, each == view) for each in own],

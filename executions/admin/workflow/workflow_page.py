@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
+from executions import limits
 from executions.admin import graph_changes, list_cells, presets, run_stream, statuses
 from executions.admin.charts import durations, graph_chart, status_grid
 from executions.admin.filters import recent_runs
@@ -28,7 +29,6 @@ from workflows.querysets import can_view_all
 
 from . import node_health
 
-LIMIT_MS = 2_000  # for each statement of a section
 VIEWS = ("grid", "graph")
 FOLDER = "admin/executions/workflow"
 OWNER = f"owner__{get_user_model().USERNAME_FIELD}"
@@ -80,7 +80,9 @@ class Sections:
     @cached_property
     def runs(self) -> list[WorkflowExecution] | None:
         """Return the newest runs, each with its `seconds`."""
-        return query_or_none("runs", lambda: recent_runs.newest_runs(self.user, self.workflow.pk), LIMIT_MS)
+        return query_or_none(
+            "runs", lambda: recent_runs.newest_runs(self.user, self.workflow.pk), limits.WORKFLOW_PAGE_MS
+        )
 
     @cached_property
     def changes(self) -> list[graph_changes.Change]:
@@ -88,7 +90,7 @@ class Sections:
 
     @cached_property
     def today(self) -> Graph | None:
-        return query_or_none("graph", self.workflow.graph_now, LIMIT_MS)
+        return query_or_none("graph", self.workflow.graph_now, limits.WORKFLOW_PAGE_MS)
 
     @cached_property
     def health(self) -> list[health.Health] | None:
@@ -98,7 +100,7 @@ class Sections:
             found = health.workflow_health(self.user, self.workflow.pk)
             return [found] if found else []
 
-        return query_or_none("health", load, LIMIT_MS)
+        return query_or_none("health", load, limits.WORKFLOW_PAGE_MS)
 
     def context(self) -> Context:
         runs, view = self.runs or [], self.request.GET.get("view", "")
@@ -121,11 +123,11 @@ class Sections:
         found = query_or_none(
             "changes",
             lambda: graph_changes.describe_changes(self.changes, graph_changes.load_graphs(self.changes)),
-            LIMIT_MS,
+            limits.WORKFLOW_PAGE_MS,
         )
         return {
             "changes": found,
-            "more_changes": len(self.changes) - graph_changes.MAX_CHANGES,
+            "more_changes": len(self.changes) - limits.DESCRIBED_CHANGES,
             "graph": self._graph(),
             "grid": self._grid(),
             "today": self.today,
@@ -138,13 +140,15 @@ class Sections:
         nodes = [UUID(node["id"]) for node in today.nodes]
         runs = [run.pk for run in (self.runs or [])[: recent_runs.window_size(len(nodes))]]
         window = node_health.Window(self.workflow.pk, runs)
-        found = query_or_none("nodes", lambda: node_health.get_node_health(self.user, window, nodes), LIMIT_MS)
+        found = query_or_none(
+            "nodes", lambda: node_health.get_node_health(self.user, window, nodes), limits.WORKFLOW_PAGE_MS
+        )
         return None if found is None else _with_node_health(today, found) | {"number": window.number}
 
     def _grid(self) -> Context | None:
         if (today := self.today) is None:
             return None
-        return query_or_none("grid", lambda: self._build_grid(today), LIMIT_MS)
+        return query_or_none("grid", lambda: self._build_grid(today), limits.WORKFLOW_PAGE_MS)
 
     def _build_grid(self, today: Graph) -> Context:
         number = status_grid.columns_for(len(today.nodes))

@@ -5,11 +5,10 @@ from uuid import UUID
 from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 
+from executions import limits
 from executions.querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from workflows.models import Workflow
 from workflows.querysets import User, WorkflowQuerySet, can_view_all
-
-MAX_IDS = 2000
 
 
 def limit_to_owner[Q: (WorkflowExecutionQuerySet, NodeExecutionQuerySet, ExecutionLogQuerySet)](
@@ -21,8 +20,8 @@ def limit_to_owner[Q: (WorkflowExecutionQuerySet, NodeExecutionQuerySet, Executi
     if sees_all(rows, user):
         return rows
     ids = _of_owner(user).order_by().values_list("id", *["nodes__id"] if by_node else [])
-    found = list(zip(*ids[: MAX_IDS + 1], strict=True))
-    if not found or len(found[0]) > MAX_IDS:
+    found = list(zip(*ids[: limits.VISIBLE_IDS + 1], strict=True))
+    if not found or len(found[0]) > limits.VISIBLE_IDS:
         return rows.visible_to(user) if found else rows.none()
     rows = rows.filter(**{f"{path}__in": set(found[0])})
     of_nodes = {"node__in": set(found[1]) - {None}} if by_node else {}

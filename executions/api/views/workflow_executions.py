@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from executions import audit, error_excerpts
+from executions import audit, error_excerpts, limits
 from executions.api.action_serializers import DeleteSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
@@ -29,8 +29,6 @@ from tokens.permissions import limit_to_token
 from workflows.models import Workflow
 
 from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
-
-EXPANDED_LINES = 200
 
 
 @extend_schema(tags=["executions"])
@@ -203,5 +201,5 @@ class WorkflowExecutionViewSet(
         return nodes | {"nodes_are_cut": True} if are_cut else nodes
 
     def _logs(self, run: WorkflowExecution) -> Row:
-        lines = run.logs.visible_to(self.request.user).newest(EXPANDED_LINES)
+        lines = run.logs.visible_to(self.request.user).newest(limits.EXPANDED_LINES)
         return {"logs": [log_row(line) for line in lines]}

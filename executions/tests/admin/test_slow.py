@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from executions.admin import base
+from executions import limits
 from executions.tests.factories import WorkflowExecutionFactory
 from workflows.tests.factories import UserFactory
 
@@ -57,7 +57,7 @@ def client() -> Client:
 def test_a_list_that_takes_too_long_says_how_to_narrow_it(
     name: str, query: str, table: str, client: Client, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(base, "LIMIT_MS", 50)
+    monkeypatch.setattr(limits, "LIST_MS", 50)
     address = f"/admin/executions/{name}/?{query}"
     WorkflowExecutionFactory()
     with lock_table(table):

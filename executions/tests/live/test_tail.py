@@ -15,7 +15,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from executions import ingest
+from executions import ingest, limits
 from executions.live import listener, reader
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.reader import AllRunsReader, RunReader, Step, parse_cursor, snapshot
@@ -121,7 +121,7 @@ def test_lines_of_one_step_are_in_the_ledgers_order(run: Any) -> None:
 def test_many_lines_are_cut_into_steps_and_each_cursor_goes_on_where_it_stands(
     run: Any, start: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "MOST", 7)
+    monkeypatch.setattr(limits, "STREAM_ROWS", 7)
     cursor = Cursor() if start else Cursor.at(snapshot())
     at_once = timezone.now()
     for number in range(5):
@@ -170,7 +170,7 @@ def test_what_a_dump_brought_from_a_database_that_was_further_on_is_told_from_th
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "LINGER", timedelta())
-    monkeypatch.setattr(reader, "MOST", 2)
+    monkeypatch.setattr(limits, "STREAM_ROWS", 2)
     log(run, "one", "two", "three")
     run.complete()
     for table in ("execution_logs", "execution_history"):
@@ -266,7 +266,7 @@ def test_a_run_that_is_retried_after_its_end_is_told_again(run: Any, monkeypatch
 
 
 def test_the_moves_of_all_runs_are_told_each_run_once(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MOST", 2)
+    monkeypatch.setattr(limits, "STREAM_ROWS", 2)
     cursor = AllRunsReader().begin("now")
     (first,) = steps(AllRunsReader(), cursor)
     assert not first.has_events
@@ -278,7 +278,7 @@ def test_the_moves_of_all_runs_are_told_each_run_once(run: Any, monkeypatch: pyt
 
 
 def test_runs_that_are_deleted_are_told_once_among_the_moves(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MOST", 2)
+    monkeypatch.setattr(limits, "STREAM_ROWS", 2)
     others = [WorkflowExecutionFactory(workflow=run.workflow) for _ in range(4)]
     cursor = AllRunsReader().begin("now")
     WorkflowExecution.objects.filter(pk__in=[other.pk for other in others]).delete()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from executions import limits
 from executions.admin.runs import history
 from executions.audit import act_as, audit_note
 from executions.exceptions import InvalidTransition
@@ -233,7 +234,7 @@ def test_a_runs_page_shows_its_history_in_one_query(
 
 
 def test_what_was_done_to_the_run_is_shown_however_many_nodes_were_settled_by_it(client: Any, staff: Any) -> None:
-    names = [f"n{number}" for number in range(history.SHOWN + 5)]
+    names = [f"n{number}" for number in range(limits.HISTORY_ENTRIES + 5)]
     run = WorkflowExecutionFactory(workflow=WorkflowFactory(chain=names))
     run.start()
     for node in run.workflow.nodes.all():
@@ -242,7 +243,7 @@ def test_what_was_done_to_the_run_is_shown_however_many_nodes_were_settled_by_it
     entries, more = history.newest_entries(run, staff)
     assert more
     assert [row.entry.act for row in entries if row.entry.node_execution_id is None] == ["create", "start", "cancel"]
-    assert len(entries) == history.SHOWN + 3
+    assert len(entries) == limits.HISTORY_ENTRIES + 3
     client.force_login(staff)
     html = client.get(f"/admin/executions/workflowexecution/{run.pk}/change/").content.decode()
     assert f'<a href="/api/v1/executions/{run.pk}/history/">All entries, as JSON</a>' in html

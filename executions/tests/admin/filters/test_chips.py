@@ -9,11 +9,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from executions.admin import earlier_attempts
-from executions.admin.filters import run_filters
+from executions import limits
 from executions.admin.filters.base import WORKFLOWS_OFFERED
-from executions.admin.nodes import node_admin
-from executions.admin.runs import changelist, related, saved_views
+from executions.admin.runs import changelist, related
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.timeouts import StatementTimeout
@@ -202,7 +200,7 @@ class TestCuts:
     """A list of workflows that is cut says so, and is cut after ordering and filtering."""
 
     def test_the_newest_children_are_shown(self, client: Client, monkeypatch: Any) -> None:
-        monkeypatch.setattr(related, "SHOWN", 2)
+        monkeypatch.setattr(limits, "CHILDREN", 2)
         parent = WorkflowExecutionFactory()
         children = [WorkflowExecutionFactory(context={"parent_execution_id": str(parent.pk)}) for _ in range(5)]
         found, more = related.get_children(parent.workflow.owner, parent)
@@ -212,13 +210,13 @@ class TestCuts:
         assert "These are the newest 2; there are more." in page.content.decode()
 
     def test_mine_are_all_of_mine(self, client: Client, staff: Any, monkeypatch: Any) -> None:
-        monkeypatch.setattr(run_filters, "MAX_OWNED", 1)
+        monkeypatch.setattr(limits, "OWNED_WORKFLOWS", 1)
         runs = [WorkflowExecutionFactory(workflow=WorkflowFactory(owner=staff)).pk for _ in range(3)]
         found = client.get(f"{RUNS}?owner=me").context["cl"].result_list
         assert [run.pk for run in found] == runs[::-1]
 
     def test_more_shared_views_than_are_shown(self, client: Client, owner: Any, monkeypatch: Any) -> None:
-        monkeypatch.setattr(saved_views, "SHARED_SHOWN", 1)
+        monkeypatch.setattr(limits, "SHARED_VIEWS", 1)
         sentence = "These are the first shared views by name."
         SavedView.objects.create(owner=owner, name="a", is_shared=True)
         assert sentence not in client.get(f"{RUNS}?view=all").content.decode()
@@ -228,7 +226,7 @@ class TestCuts:
     def test_the_log_offers_the_node_that_is_asked_for_beyond_those_that_fit(
         self, client: Client, workflow: Workflow, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(node_admin, "SHOWN", 1)
+        monkeypatch.setattr(limits, "NODES", 1)
         run = WorkflowExecutionFactory(workflow=workflow)
         rows = [run.add_node(node) for node in workflow.nodes.all()]
         ExecutionLogFactory(workflow_execution=run, node_execution=rows[-1])
@@ -237,7 +235,7 @@ class TestCuts:
         assert "the first 1,000: of any other, open its page" in page
 
     def test_older_attempts_than_are_shown(self, client: Client, monkeypatch: Any) -> None:
-        monkeypatch.setattr(earlier_attempts, "SHOWN", 1)
+        monkeypatch.setattr(limits, "ATTEMPTS", 1)
         run = in_state(WorkflowExecutionFactory(), "failed")
         for _ in range(2):
             run.retry()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
+from executions import limits
 from executions.admin import ansi, log_rows
 from executions.admin.logs import download, index, paging, presenter, querysets, views
 from executions.models import WorkflowExecution
@@ -185,7 +186,7 @@ class TestPlans:
 class TestTooSlow:
     @pytest.mark.parametrize("part", ["", "lines/", "index/"])
     def test_lines_that_are_not_found_in_time_are_not_said_to_be_none(self, part: str, monkeypatch: Any) -> None:
-        monkeypatch.setattr(views, "LIMIT_MS", 50)
+        monkeypatch.setattr(limits, "LOG_PAGE_MS", 50)
         run = WorkflowExecutionFactory()
         staff = UserFactory(is_staff=True, is_superuser=True)
         fill(run, 3)

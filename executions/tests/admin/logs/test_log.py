@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from executions.admin.logs import index, paging
+from executions import limits
 from executions.models import ExecutionLog, LogLevel, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only
@@ -249,7 +249,7 @@ class TestIndexAndWindows:
 
     def test_more_lines_than_are_counted_are_said_to_be_more(self, run: Any, staff: Any, monkeypatch: Any) -> None:
         fill(run, 40)
-        monkeypatch.setattr(index, "MAX_LINES", 30)
+        monkeypatch.setattr(limits, "INDEXED_LINES", 30)
         found = json.loads(get(staff, run, part="index/"))
         assert (found["count"], found["more"], sum(found["counts"].values())) == (30, True, 30)
         assert "more than 30 lines" in get(staff, run)
@@ -312,7 +312,7 @@ class TestSearch:
         lines = fill(run, 120)
         first = get(staff, run, "?q=message&context=0")
         second = get(staff, run, link(first, "next"))
-        assert rows(first) + rows(second) == ids(lines[: 2 * paging.MATCHES_PER_PAGE])
+        assert rows(first) + rows(second) == ids(lines[: 2 * limits.LOG_PAGE_MATCHES])
         assert rows(get(staff, run, link(second, "prev"))) == rows(first)
 
     def test_a_script_asks_for_the_same_lines_by_their_places(self, run: Any, staff: Any) -> None:
@@ -327,7 +327,7 @@ class TestSearch:
 
     def test_more_matches_than_are_kept_are_said_to_be_more(self, run: Any, staff: Any, monkeypatch: Any) -> None:
         fill(run, 12)
-        monkeypatch.setattr(index, "MAX_MATCHES", 10)
+        monkeypatch.setattr(limits, "INDEXED_MATCHES", 10)
         assert "more than 10 matches" in text_of(get(staff, run, "?q=message"))
 
     def test_what_looks_like_a_pattern_is_looked_for_as_it_is(self, run: Any, staff: Any) -> None:

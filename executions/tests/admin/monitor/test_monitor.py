@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from executions import limits
 from executions.admin import duration_percentiles, failures
 from executions.admin.monitor import front_page, health
 from executions.models import WorkflowExecution
@@ -140,8 +141,8 @@ class TestNumbers:
             assert count(client, address) == number, address
 
     def test_beyond_a_thousand_nobody_counts(self, staff: Any, monkeypatch: Any) -> None:
-        monkeypatch.setattr(front_page, "MAX_COUNT", 2)
-        monkeypatch.setattr(failures, "MAX_FAILURES", 2)
+        monkeypatch.setattr(limits, "COUNTED_RUNS", 2)
+        monkeypatch.setattr(limits, "GROUPED_FAILURES", 2)
         flow = WorkflowFactory()
         for _ in range(3):
             WorkflowExecutionFactory(workflow=flow)
@@ -193,7 +194,7 @@ class TestFailed:
     def test_a_list_of_one_cause_says_among_how_many_failures_it_was_looked_for(
         self, staff: Any, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(failures, "MAX_FAILURES", 2)
+        monkeypatch.setattr(limits, "GROUPED_FAILURES", 2)
         flow, client = WorkflowFactory(), client_of(staff)
         for _ in range(2):
             failed_at("load", "page is gone", flow)
@@ -275,9 +276,9 @@ class TestWaiting:
 
     def test_those_that_wait_longest_are_chosen_whenever_they_were_created(self, staff: Any) -> None:
         flow, long_ago = WorkflowFactory(), timezone.now() - timedelta(hours=3)
-        retried = [in_state(WorkflowExecutionFactory(workflow=flow), "failed") for _ in range(front_page.ROWS)]
+        retried = [in_state(WorkflowExecutionFactory(workflow=flow), "failed") for _ in range(limits.FRONT_PAGE_ROWS)]
         WorkflowExecution.objects.filter(workflow=flow).update(created_at=long_ago)
-        waiting = [WorkflowExecutionFactory(workflow=flow).pk for _ in range(front_page.ROWS - 1)]
+        waiting = [WorkflowExecutionFactory(workflow=flow).pk for _ in range(limits.FRONT_PAGE_ROWS - 1)]
         for run in retried:
             run.refresh_from_db()
             run.retry()
@@ -372,7 +373,7 @@ class TestStates:
         client = client_of(UserFactory(is_staff=True, is_superuser=True))
         failed_at("load", "went wrong", WorkflowFactory())
         in_state(WorkflowExecutionFactory(workflow__name="still here"), "running")
-        monkeypatch.setattr(front_page, "LIMIT_MS", 100)
+        monkeypatch.setattr(limits, "FRONT_PAGE_MS", 100)
         with lock_table("node_executions"):
             html = client.get(FRONT).content.decode()
         failed = section(html, "failed")
@@ -458,7 +459,7 @@ class TestWhatItAsks:
         only("workflow_executions", "idx_workflow_executions_ended")
         since = timezone.now() - failures.PERIOD
         runs = WorkflowExecution.objects.failed().filter(ended_at__gte=since).order_by("-ended_at", "-id")
-        found = plan(runs[: failures.MAX_FAILURES])
+        found = plan(runs[: limits.GROUPED_FAILURES])
         assert uses(found, "idx_workflow_executions_ended")
         assert "Index Cond: (ended_at >=" in found
 

@@ -11,8 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from executions import ingest
-from executions.admin import earlier_attempts, log_rows
+from executions import ingest, limits
 from executions.admin.charts import timeline
 from executions.admin.nodes import node_admin, paging
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
@@ -74,8 +73,8 @@ def test_the_document_is_small_and_shows_every_node(client: Client) -> None:
     assert len(html.encode()) < BYTES
     assert html.count('<a class="box ') == NODES
     assert html.count('<a class="lane ') == timeline.LANES
-    assert len(table(html)) == paging.ROWS
-    assert html.count("line no. ") == log_rows.LINES
+    assert len(table(html)) == limits.NODES_PER_PAGE
+    assert html.count("line no. ") == limits.LINES
 
 
 def test_it_takes_the_statements_of_a_small_run(client: Client) -> None:
@@ -124,11 +123,11 @@ def test_the_links_of_the_page_keep_what_was_chosen(client: Client) -> None:
 
 def test_of_more_nodes_than_are_shown_no_number_is_made_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     run = large(30)
-    monkeypatch.setattr(node_admin, "SHOWN", 29)
+    monkeypatch.setattr(limits, "NODES", 29)
     html = page_of(client, run)
     assert "more than 29 executions" in html
     assert "These are the first 29 nodes." in html
-    monkeypatch.setattr(node_admin, "SHOWN", 30)
+    monkeypatch.setattr(limits, "NODES", 30)
     html = page_of(client, run)
     assert "30 executions" in html
     assert "These are the first" not in html
@@ -142,13 +141,13 @@ def test_every_earlier_attempt_of_a_node_is_counted(client: Client, monkeypatch:
             row.start()
             row.fail("no row")
             row.retry()
-    monkeypatch.setattr(earlier_attempts, "SHOWN", 2)
+    monkeypatch.setattr(limits, "ATTEMPTS", 2)
     html = page_of(client, run)
     assert "3 earlier attempts of a" in html
     assert "3 earlier attempts of b" in html
     assert html.count("with their tracebacks</a>") == 2
     assert "not drawn here" not in html
-    monkeypatch.setattr(earlier_attempts, "DRAWN", 2)
+    monkeypatch.setattr(limits, "DRAWN_ATTEMPTS", 2)
     html = page_of(client, run)
     assert "3 earlier attempts of b" in html
     assert "4 earlier attempts are not drawn here; newer ones are." in html

@@ -14,10 +14,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from executions import limits
 from executions.admin import statuses
 from executions.admin.charts import graph_chart
-from executions.admin.nodes import node_admin
-from executions.admin.runs import compare, related
+from executions.admin.runs import compare
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only, plan, uses
@@ -83,7 +83,7 @@ class TestFailure:
         assert "1 more node failed" in error
 
     def test_of_many_failures_the_first_ones_are_shown_and_all_counted(self, workflow: Any, teammate: Any) -> None:
-        for i in range(node_admin.FAILED + 3):
+        for i in range(limits.FAILED_NODES + 3):
             NodeFactory(workflow=workflow, name=f"shard {i}")
         run = run_with_nodes(workflow)
         for node in run.node_executions.filter(node__name__startswith="shard"):
@@ -353,7 +353,7 @@ class TestComparison:
         run = completed_run(workflow)
         slow = {"input_data_digest": Func(Value(2), function="pg_sleep", output_field=TextField())}
         monkeypatch.setattr(compare, "_digests", lambda _names: slow)
-        monkeypatch.setattr(compare, "LIMIT_MS", 50)
+        monkeypatch.setattr(limits, "COMPARISON_MS", 50)
         assert "The two runs could not be compared in time." in page(teammate, run, "?compare=1")
 
     def test_numbers_that_python_refuses_and_nesting_are_no_500(self, workflow: Any, teammate: Any) -> None:
@@ -387,16 +387,16 @@ class TestFacts:
 
     def test_no_more_children_are_listed_than_are_read(self, workflow: Any, teammate: Any) -> None:
         parent = run_with_nodes(workflow)
-        for _ in range(related.SHOWN + 2):
+        for _ in range(limits.CHILDREN + 2):
             WorkflowExecutionFactory(workflow=workflow, context={"parent_execution_id": str(parent.pk)})
         html = page(teammate, parent)
-        assert f"{related.SHOWN} children" in html
+        assert f"{limits.CHILDREN} children" in html
         assert "there are more" in html
 
     def test_children_are_found_by_the_index_on_context(self, only: Any, run: Any) -> None:
         only("workflow_executions", "idx_workflow_executions_context")
         found = WorkflowExecution.objects.filter(context__contains={"parent_execution_id": str(run.pk)})
-        assert uses(plan(found.order_by().values_list("pk")[: related.SHOWN + 1]), "idx_workflow_executions_context")
+        assert uses(plan(found.order_by().values_list("pk")[: limits.CHILDREN + 1]), "idx_workflow_executions_context")
 
     def test_a_parent_that_is_gone_is_named(self, workflow: Any, teammate: Any) -> None:
         gone = "0190f5e5-0000-7000-8000-000000000000"

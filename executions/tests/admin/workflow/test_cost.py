@@ -8,10 +8,11 @@ from django.db import connection
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
+from executions import limits
 from executions.admin import graph_changes
 from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
-from executions.admin.workflow import node_health, workflow_page
+from executions.admin.workflow import node_health
 from executions.models import WorkflowExecution
 from executions.tests.admin.test_slow import lock_table
 from executions.tests.admin.workflow.test_workflow import address, run_in_states, section
@@ -30,7 +31,7 @@ MARKUP = "<script>alert(1)</script>"
 class TestTooSlow:
     @pytest.fixture(autouse=True)
     def _soon(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(workflow_page, "LIMIT_MS", 100)
+        monkeypatch.setattr(limits, "WORKFLOW_PAGE_MS", 100)
 
     def test_a_part_that_takes_too_long_says_so_and_the_others_are_there(self, workflow: Workflow) -> None:
         staff = UserFactory(is_staff=True, is_superuser=True)

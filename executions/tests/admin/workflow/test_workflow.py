@@ -10,9 +10,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from executions.admin import graph_changes
+from executions import limits
 from executions.admin.charts import status_grid
-from executions.admin.filters import recent_runs
 from executions.admin.workflow import node_health
 from executions.models import WorkflowExecution
 from executions.tests.admin.monitor.test_monitor import count, ended_run
@@ -231,7 +230,7 @@ class TestGrid:
 
     def test_it_says_where_it_does_not_show_all(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
         monkeypatch.setattr(status_grid, "ROWS", 2)
-        monkeypatch.setattr(status_grid, "EXECUTIONS", 2)
+        monkeypatch.setattr(limits, "GRID_NODE_EXECUTIONS", 2)
         run_in_states(workflow)
         text = section(html(staff, workflow), "grid")
         assert "1 more node is not shown." in text
@@ -242,7 +241,7 @@ class TestNumbers:
     def test_each_is_the_length_of_the_list_that_it_leads_to(
         self, staff: Any, workflow: Workflow, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(recent_runs, "RUNS", 9)
+        monkeypatch.setattr(limits, "RECENT_RUNS", 9)
         random = Random(2)
         for _ in range(14):  # more than are counted
             run_in_states(workflow, "failed", **{random.choice(["fetch", "rank", "report"]): "failed"})
@@ -357,7 +356,7 @@ class TestChanges:
         assert "were all made with the same definition" in html(staff, workflow)
 
     def test_of_many_the_newest_are_told(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr(graph_changes, "MAX_CHANGES", 1)
+        monkeypatch.setattr(limits, "DESCRIBED_CHANGES", 1)
         for number in range(3):
             run_in_states(workflow)
             NodeFactory(workflow=workflow, name=f"late {number}")

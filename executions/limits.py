@@ -1,0 +1,51 @@
+"""How many rows a query reads at most, and how long it may take.
+
+Page sizes of lists, of the admin and the API, are in `ledgerkit/limits.py`; bytes of a page are the setting
+`LEDGERKIT["MAX_PAGE_BYTES"]`; `DATABASE_STATEMENT_TIMEOUT_MS` limits every other statement.
+"""
+
+# Milliseconds of one statement
+LIST_MS = 5_000  # of a list
+SEARCH_MS = 100  # of a search in the list's order, before another order is tried
+PERCENTILES_MS = 500
+FRONT_PAGE_MS = 1_000  # of a section
+WORKFLOW_PAGE_MS = 2_000  # of a section
+LOG_PAGE_MS = 5_000
+COMPARISON_MS = 5_000  # the database reads every document
+
+# Rows of lists and pages
+MERGED_ROWS = 5_000  # read to find one page of several nodes' executions
+VISIBLE_IDS = 2_000  # of workflows, or of their nodes, passed to a query of the API as ids
+EXPANDED_LINES = 200  # `?expand=logs`
+STREAM_ROWS = 2_000  # log lines or transitions in one step of a stream
+OFFERED_WORKFLOWS = 30  # by a filter
+OWNED_WORKFLOWS = 1_000  # the same in the admin
+SHARED_VIEWS = 50
+
+# Rows of the page of a run
+NODES = 1_000
+NODES_PER_PAGE = 100
+FAILED_NODES = 20
+ATTEMPTS = 100
+DRAWN_ATTEMPTS = 2_000  # in the timeline
+LINES = 100
+HISTORY_ENTRIES = 100
+CHILDREN = 20
+COMPARED_NODES = 10_000  # of each of two runs
+COUNTED_ROWS = 1_000  # of each kind, before a deletion
+
+# Rows of the log page
+LOG_PAGE_LINES = 100  # also the lines between two marks of the index
+LOG_PAGE_MATCHES = 25
+INDEXED_LINES = 200_000  # `is_more` says that the view has more
+INDEXED_MATCHES = 10_000
+
+# Rows of the front page and of the page of a workflow
+FRONT_PAGE_ROWS = 10  # of each section
+COUNTED_RUNS = 1_000
+GROUPED_FAILURES = 1_000  # newest failures of the period
+SLOW_WORKFLOWS = 200  # the busiest ones; is_slow() ignores the others
+RECENT_RUNS = 200
+RECENT_NODE_EXECUTIONS = 20_000  # counted in them, approximately
+GRID_NODE_EXECUTIONS = 20_000
+DESCRIBED_CHANGES = 20  # newest ones; older ones are only counted
