@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from executions.admin import statuses
 from executions.admin.types import LedgerRow
 from executions.allowed_actions import refusal, refusals
 from executions.audit import act_as
@@ -128,6 +129,9 @@ class TransitionActionsMixin(StrictAdmin):
         if is_confirmed(request) and not reason(request):
             return self._confirmation_page(FAIL, request, queryset, REASON_NEEDED)
         return self._run_action(FAIL, request, queryset)
+
+    def row_badge(self, row: LedgerRow) -> str:
+        return statuses.row_badge(row)
 
     def offers(self, request: HttpRequest, row: LedgerRow) -> list[Offer]:
         """Return the actions that the user may run on the row, allowed ones and those refused with a reason."""

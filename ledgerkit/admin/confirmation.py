@@ -20,7 +20,7 @@ from django.urls import reverse
 from ledgerkit.limits import PAGE_SIZE
 from ledgerkit.types import StrOrPromise
 
-from .lists import ModelAdmin
+from .lists import StrictAdmin
 
 if TYPE_CHECKING:
     from django.db.models.options import Options
@@ -62,7 +62,7 @@ def reason(request: HttpRequest) -> str:
 
 
 def confirmation_page(
-    model_admin: ModelAdmin, request: HttpRequest, question: Question, error: object = ""
+    model_admin: StrictAdmin, request: HttpRequest, question: Question, error: object = ""
 ) -> HttpResponse:
     """Render the confirmation page, with the reason that was already typed."""
     named = _verb_with_items(model_admin.opts, question)
@@ -73,8 +73,10 @@ def confirmation_page(
         "error": error,
         "reason": reason(request),
         "keys": [row.pk for row in possible],
-        "possible": [(row, _page(row)) for row in possible[:PAGE_SIZE]],
-        "impossible": [(row, _page(row), question.refused[row.pk]) for row in impossible[:PAGE_SIZE]],
+        "possible": [(row, _page(row), model_admin.row_badge(row)) for row in possible[:PAGE_SIZE]],
+        "impossible": [
+            (row, _page(row), model_admin.row_badge(row), question.refused[row.pk]) for row in impossible[:PAGE_SIZE]
+        ],
         "left_out": len(impossible),
     }
     fields = {
@@ -90,7 +92,7 @@ def confirmation_page(
     return TemplateResponse(request, "admin/confirm_action.html", everywhere | context | fields)
 
 
-def report_success(model_admin: ModelAdmin, request: HttpRequest, text: StrOrPromise, count: int) -> None:
+def report_success(model_admin: StrictAdmin, request: HttpRequest, text: StrOrPromise, count: int) -> None:
     """Show the message `text`, with placeholders for count and items, unless no row was changed."""
     if count:
         items = model_ngettext(model_admin.opts, count)
@@ -98,7 +100,11 @@ def report_success(model_admin: ModelAdmin, request: HttpRequest, text: StrOrPro
 
 
 def run_on_each(
-    model_admin: ModelAdmin, request: HttpRequest, question: Question, act: Callable[[Any], bool], success: StrOrPromise
+    model_admin: StrictAdmin,
+    request: HttpRequest,
+    question: Question,
+    act: Callable[[Any], bool],
+    success: StrOrPromise,
 ) -> HttpResponse | None:
     """Render the confirmation page, or call `act` for each possible row once it is confirmed. `act` returns whether it
     changed the row."""

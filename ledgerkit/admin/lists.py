@@ -206,6 +206,10 @@ class StrictAdmin(SelectedAdmin):
         """Return whether the action is possible in the row's current state."""
         return True
 
+    def row_badge(self, row: Any) -> str:
+        """Return HTML that precedes the row's name on a confirmation page, such as its status."""
+        return ""
+
     def formfield_for_dbfield(self, db_field: Column, request: HttpRequest, **kwargs: object) -> forms.Field | None:
         """Remove the links to change and delete the related object. One wrong click there would change another row."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -10,7 +10,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions import limits
-from executions.admin.filters.base import WORKFLOWS_OFFERED
 from executions.admin.runs import changelist, related
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -94,7 +93,7 @@ class TestWorkflows:
 
     @pytest.fixture(autouse=True)
     def many(self, db: None) -> list[Workflow]:
-        return [WorkflowFactory(name=f"flow {number:03}") for number in range(2 * WORKFLOWS_OFFERED)]
+        return [WorkflowFactory(name=f"flow {number:03}") for number in range(2 * limits.OFFERED_WORKFLOWS)]
 
     @pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
     def test_it_says_that_there_are_more(self, client: Client, path: str) -> None:
