@@ -19,13 +19,13 @@ from local_postgres.server import ensure, leave_all
 from pastetrader.command_errors import unreachable
 from pastetrader.connections import allow_files
 from pastetrader.listeners import EVERYWHERE, address_of, allow_address, default_workers, listen
+from pastetrader.pool_size import limit_to_database
 from pastetrader.server import serve
 from pastetrader.static import collect_if_changed
 from pastetrader.workers import STOP, Workers
 
 HOST = "127.0.0.1"
 MOST_WORKERS = 64
-OTHERS = 20  # connections of the database that the pools of the server leave to others
 TOO_EARLY = "2011-06-30"  # a day for which no stock has the history that the market filter needs
 EMBEDDED = "EMBEDDED" in settings.DATABASES["default"]
 
@@ -102,14 +102,17 @@ class Command(BaseCommand):
         if listeners[0].getsockname()[0] in EVERYWHERE and "*" not in settings.ALLOWED_HOSTS:
             names = ", ".join(settings.ALLOWED_HOSTS)
             self._say(f"It answers to the names {names} only: set ALLOWED_HOSTS for others.")
-        for sentence in filter(None, (allow_files(), _limit_pools(len(listeners)))):
+        workers, too_few_connections = limit_to_database(len(listeners))
+        for sentence in filter(None, (allow_files(), too_few_connections)):
             self._say(sentence)
+        for unused in listeners[workers:]:
+            unused.close()
         importlib.import_module("pastetrader.asgi")  # once for all workers
         _release_database()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the server or its parent handles them
         self._say(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops {stops}.")
-        if len(listeners) > 1:
-            Workers(len(listeners), lambda number: _serve_one(listeners, number)).run()
+        if workers > 1:
+            Workers(workers, lambda number: _serve_one(listeners[:workers], number)).run()
         else:
             serve(listeners[0])
         self._say("Stopped.")
@@ -143,17 +146,3 @@ def _release_database() -> None:
     """Close this thread's connection and the pool, which a process must not share with one that it forks."""
     connection.close()
     connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL's wrapper
-
-
-def _limit_pools(workers: int) -> str:
-    """Let the pools of all workers, and a listener of each, fit into the database's connections. Return a sentence
-    where they have to be smaller than configured."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('max_connections')::int")
-        (allowed,) = cursor.fetchone()
-    most = max(1, (allowed - OTHERS) // workers - 1)
-    pool = settings.POOL
-    if pool["max_size"] <= most:
-        return ""
-    pool.update(max_size=most, min_size=min(pool["min_size"], most))
-    return f"The database allows {allowed} connections: each of {workers} processes opens {most} at most."
