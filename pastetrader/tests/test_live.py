@@ -9,7 +9,6 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -60,53 +59,6 @@ def in_background(work: Callable[..., None], *arguments: Any) -> threading.Threa
     thread = threading.Thread(target=work, args=arguments)
     thread.start()
     return thread
-
-
-LINE = {"level": "info", "message": "x"}
-SECRET = "swordfish-99"
-HEAVY: dict[str, Any] = {
-    "escapes": {"message": "\\%25&amp;\n" * 40_000},
-    "secrets between masks": {"message": f"{SECRET}***masked***" * 40_000},
-    "names": {"message": 'password="' * 100_000},
-    "values": {"message": "x", "data": [[]] * 400_000},
-    "secrets": {"message": "x", "data": {"secrets": [f"secret-{n:06}" for n in range(50_000)]}},
-    "marks": {"message": "x", "data": {"secret": "a" + "\u0300\u0316" * 100_000}},
-}
-NINE = {"message": f"{SECRET}***masked***" * 5_500}, 9
-AT_ONCE = {"nine at once": NINE} | {name: (body, 1) for name, body in HEAVY.items()}
-
-
-def test_others_are_answered_within_a_second_while_a_heavy_body_is_worked_on(ledger: Ledger) -> None:
-    """On a machine that others keep busy a second counts from what a small request takes beside no heavy one. Of a wait
-    that is too long the second try counts."""
-    ledger.post(f"executions/{ledger.run}/logs/", [LINE | {"data": {"password": SECRET}}])
-    most = 1 + 5 * max(time_of_small_request(ledger) for _ in range(20))
-    late = {
-        name: waited
-        for name, (body, times) in AT_ONCE.items()
-        if longest_wait(ledger, body, times) > most and (waited := longest_wait(ledger, body, times)) > most
-    }
-    assert not late
-
-
-def longest_wait(ledger: Ledger, body: Any, times: int) -> float:
-    """Return the longest that a small request took while the heavy one was sent so many times at once."""
-    senders = [in_background(send, ledger, [LINE | body]) for _ in range(times)]
-    waited = []
-    while any(sender.is_alive() for sender in senders):
-        waited.append(time_of_small_request(ledger))
-    return max(waited, default=0)
-
-
-def time_of_small_request(ledger: Ledger) -> float:
-    began = time.monotonic()
-    ledger.log("another")
-    return time.monotonic() - began
-
-
-def send(ledger: Ledger, body: Any) -> None:
-    with suppress(urllib.error.HTTPError):  # some are refused, as too much
-        ledger.post(f"executions/{ledger.run}/logs/", body)
 
 
 def test_a_connection_cut_at_50_random_moments_loses_no_line_and_doubles_none(ledger: Ledger) -> None:
