@@ -8,7 +8,7 @@ from django.conf import settings
 
 from executions.conf import executions_settings
 from ledgerkit.rare_logging import RateLimitedLogger
-from ledgerkit.shared_counts import SharedCounts
+from ledgerkit.shared_counts import SharedCounts, exclusive
 from pastetrader.slow_clients import TimedProtocol, refusal
 from tokens.conf import tokens_settings
 from tokens.failed_attempts import network_of
@@ -65,10 +65,11 @@ class CountedProtocol(TimedProtocol):
     def connection_made(self, transport: object) -> None:
         super().connection_made(transport)
         self.network = network_of(self.client[0]) if self.client and not tokens_settings.PROXIES else ""
-        if excess := opened.excess(self.network):
+        with exclusive():
+            excess = opened.excess(self.network)
+            self._count(not excess)
+        if excess:
             self._refuse(*excess)
-        else:
-            self._count(True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._count(False)

@@ -32,13 +32,23 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
         with failed_attempts.take_turn() as is_ours:
             if not is_ours:
                 return _refuse(view, request, _("Too many users are logging in. Try again in a moment."), 503, BUSY)
-            if wait := tried.wait():  # after earlier failures
+            if not tried.count():  # after earlier failures
+                wait = max(1, tried.wait())
                 return _refuse(view, request, _too_many(wait), 429, wait)
-            response = view(request, *args, **kwargs)
-            (tried.reset if response.status_code == FOUND else tried.add_failure)()
-            return response
+            return _counted(tried, view, request, *args, **kwargs)
 
     return throttled_view
+
+
+def _counted(tried: failed_attempts.Tried, view: View, request: HttpRequest, *args: Any, **kwargs: object) -> Any:
+    """Return the view's response. Only a wrong password counts as a failure."""
+    try:
+        response = view(request, *args, **kwargs)
+    except Exception:
+        tried.take_back()
+        raise
+    (tried.reset if response.status_code == FOUND else tried.log_failure)()
+    return response
 
 
 def posted_name(request: HttpRequest) -> str:

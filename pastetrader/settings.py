@@ -220,19 +220,18 @@ LOGGING = {
 }
 
 # --- REST framework ---------------------------------------------------------
-# The first counts the requests of one token, or of one session's user: an entry for each caller and kind of request.
-SIZES = {"default": 10_000, "failures": 100_000}
-IN_MEMORY = "django.core.cache.backends.locmem.LocMemCache"
-
-
-def _cache(name: str, size: int) -> dict[str, Any]:
-    """The processes of `manage.py serve` count together; those of another server each for itself."""
-    shared = {"BACKEND": "pastetrader.sqlite_cache.SQLiteCache", "LOCATION": str(LOCAL_DIR / f"{name}.sqlite3")}
-    here = shared if COMMAND == "serve" else {"BACKEND": IN_MEMORY, "LOCATION": name}
-    return {**here, "OPTIONS": {"MAX_ENTRIES": size}}
-
-
-CACHES = {name: _cache(name, size) for name, size in SIZES.items()}
+# Counts of failures, and of requests where these are limited: an entry for each address, name or caller, and kind.
+SHARED = {
+    "BACKEND": "pastetrader.sqlite_cache.SQLiteCache",
+    "LOCATION": str(LOCAL_DIR / "failures.sqlite3"),
+    "OPTIONS": {"MAX_ENTRIES": 100_000},
+}
+IN_MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+# The processes of `manage.py serve` count together; those of another server each for itself.
+CACHES = {
+    "default": IN_MEMORY,
+    "failures": SHARED if COMMAND == "serve" else SHARED | IN_MEMORY,
+}
 # The views of the API set REST framework's settings themselves (tokens/views.py).
 SPECTACULAR_SETTINGS = {"DEFAULT_GENERATOR_CLASS": "executions.api.schema.generator.LedgerSchemaGenerator"}
 

@@ -1,9 +1,11 @@
 """Django's cache in an SQLite file, which the processes of a server share.
 
 Django's own caches in files and in the database read and write in two steps: of failures at the same moment, some would
-not be counted. An operation takes 5 µs of processor time, as in the memory of a process.
+not be counted. An operation takes 5 µs of processor time, as in the memory of a process (docs/decisions.md). Where the
+file cannot be used, as on a full disk, a process counts in its memory meanwhile.
 """
 
+import logging
 import os
 import pickle
 import sqlite3
@@ -13,9 +15,12 @@ from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
+logger = logging.getLogger(__name__)
+
 PLAIN = (int, float, str)  # stored as they are; others are pickled
 PURGED = 500  # writes of a process after which it removes what has expired
-WAIT = 5.0  # seconds for another process that writes
+WAIT = 1.0  # seconds for another process that writes
+RETRY = 60.0  # seconds until a file that could not be used is tried again
 SCHEMA = """
 PRAGMA journal_mode = wal;
 PRAGMA synchronous = normal;
@@ -39,19 +44,62 @@ DELETE FROM entries WHERE key IN
 
 
 class Database:
-    """The one connection of this process to a file."""
+    """The one connection of this process to a file, and one to its memory for when the file cannot be used."""
 
     def __init__(self, path: str) -> None:
-        self.lock, self.writes = Lock(), 0
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        self.connection = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
-        self.connection.executescript(SCHEMA)
+        self.path, self.lock, self.writes = path, Lock(), 0
+        self.file: sqlite3.Connection | None = None
+        self.memory: sqlite3.Connection | None = None
+        self.retry_at = 0.0
 
     def execute(self, sql: str, *values: object) -> tuple[list[Any], int]:
         """Return the rows and how many were changed."""
         with self.lock:
-            cursor = self.connection.execute(sql, values)
-            return cursor.fetchall(), cursor.rowcount
+            if time.monotonic() >= self.retry_at:
+                try:
+                    return self._execute_in_file(sql, *values)
+                except (sqlite3.Error, OSError) as error:
+                    self._leave_file(error)
+            self.memory = self.memory or _connect(":memory:")
+            return _execute(self.memory, sql, *values)
+
+    def _execute_in_file(self, sql: str, *values: object) -> tuple[list[Any], int]:
+        if self.file is None:
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            self.file = _connect(self.path)
+        found = _execute(self.file, sql, *values)
+        if self.memory:
+            self.memory.close()
+            self.memory = None
+        return found
+
+    def _leave_file(self, error: Exception) -> None:
+        """Close the file, which may be replaced by then, and use memory for a while."""
+        if self.memory is None:
+            logger.error("%s cannot be used (%s): each process counts for itself until it can.", self.path, error)
+        file, self.file = self.file, None
+        self.retry_at = time.monotonic() + RETRY
+        if file:
+            file.close()
+
+    def close(self) -> None:
+        for connection in filter(None, (self.file, self.memory)):
+            connection.close()
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+    try:
+        connection.executescript(SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _execute(connection: sqlite3.Connection, sql: str, *values: object) -> tuple[list[Any], int]:
+    cursor = connection.execute(sql, values)
+    return cursor.fetchall(), cursor.rowcount
 
 
 _databases: dict[str, Database] = {}

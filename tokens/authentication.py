@@ -15,6 +15,11 @@ from .models import Token
 RIGHT = 3_600  # seconds for which a valid token is accepted although its address is throttled
 
 
+class TooManyWrongTokens(exceptions.Throttled):
+    def __init__(self, wait: int) -> None:
+        super().__init__(wait, "Too many wrong tokens came from your address: check the token.")
+
+
 class TokenAuthentication(authentication.TokenAuthentication):
     """REST framework's token authentication with hashed tokens. `request.auth` is the Token."""
 
@@ -26,12 +31,15 @@ class TokenAuthentication(authentication.TokenAuthentication):
             return None
         cache, key = caches[tokens_settings.CACHE], f"right:{hashlib.sha256(header).hexdigest()}"
         was_valid = tokens_settings.TOKEN_FAILURES and cache.get(key)
-        if not was_valid and (wait := failed_attempts.token(django_request(request)).wait()):
-            raise exceptions.Throttled(wait, "Too many wrong tokens came from your address: check the token.")
+        tried = failed_attempts.token(django_request(request))
+        if not was_valid and (wait := tried.wait()):
+            raise TooManyWrongTokens(wait)
         try:
             found = super().authenticate(request)
         except exceptions.AuthenticationFailed:
-            failed_attempts.token(django_request(request)).add_failure()
+            if not tried.count() and not was_valid:  # others at the same moment were the last
+                raise TooManyWrongTokens(max(1, tried.wait())) from None
+            tried.log_failure()
             raise
         if tokens_settings.TOKEN_FAILURES:
             cache.set(key, True, RIGHT)

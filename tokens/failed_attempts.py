@@ -8,13 +8,13 @@ import ipaddress
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import BoundedSemaphore
 
 from django.core.cache import caches
 from django.http import HttpRequest
 
+from ledgerkit.shared_counts import SharedCounts, exclusive
 from tokens.conf import tokens_settings
 
 logger = logging.getLogger(__name__)
@@ -60,12 +60,23 @@ class Counter:
             return 0
         return max(1, round(float(cache.get(f"{self.key}:until", 0)) - time.time()))
 
-    def add(self) -> None:
+    def add(self) -> bool:
+        """Count one more. Return whether it is within the limit."""
+        return not self.most or self._increment() <= self.most
+
+    def _increment(self) -> int:
+        """Return the new count: of two that count at once, in whichever process, one gets the last place."""
         cache = caches[tokens_settings.CACHE]
-        if cache.add(self.key, 1, self.seconds):
-            cache.set(f"{self.key}:until", time.time() + self.seconds, self.seconds)
-        else:
-            cache.incr(self.key)
+        while True:
+            if cache.add(self.key, 1, self.seconds):
+                cache.set(f"{self.key}:until", time.time() + self.seconds, self.seconds)
+                return 1
+            with suppress(ValueError):  # it expired in between
+                return int(cache.incr(self.key))
+
+    def take_back(self) -> None:
+        with suppress(ValueError):  # it has expired
+            caches[tokens_settings.CACHE].decr(self.key)
 
     def forget(self) -> None:
         caches[tokens_settings.CACHE].delete(self.key)
@@ -81,16 +92,28 @@ class Tried:
     def wait(self) -> int:
         return max(counter.wait() for counter in self.counters)
 
-    def add_failure(self) -> None:
-        """Count and log the failure."""
+    def count(self) -> bool:
+        """Count it as a failure, before it is known to be one: others at the same moment shall not pass the limit.
+        Return whether it may be made."""
+        is_within = [counter.add() for counter in self.counters]
+        if not all(is_within):
+            self.take_back()
+        return all(is_within)
+
+    def take_back(self) -> None:
+        """Do not count it."""
         for counter in self.counters:
-            counter.add()
+            counter.take_back()
+
+    def log_failure(self) -> None:
         wait = self.wait()
         then = f" Others are refused for {wait} seconds." if wait else ""
         logger.warning("%s failed.%s", self.what, then)
 
     def reset(self) -> None:
-        """Reset the first counter, of this user at this address. The others also count attempts on other names."""
+        """Take it back, and reset the first counter, of this user at this address. The others also count attempts on
+        other names."""
+        self.take_back()
         self.counters[0].forget()
 
 
@@ -117,16 +140,27 @@ def token(request: HttpRequest) -> Tried:
 
 # --- Concurrent password checks ---------------------------------------------
 PATIENCE = 10.0  # seconds that a login waits for a turn
-_turns = BoundedSemaphore(tokens_settings.LOGINS_AT_ONCE)
+AGAIN = 0.03  # seconds until it tries again
+_checked = SharedCounts()
 
 
 @contextmanager
 def take_turn() -> Iterator[bool]:
-    """Limit how many passwords are checked at once: a check takes half a second of CPU, and waiting logins hold no
-    other resource. Yields False after PATIENCE seconds without a turn."""
-    is_ours = _turns.acquire(timeout=PATIENCE)
+    """Limit how many passwords are checked at once, in all processes of a server: a check takes half a second of CPU,
+    and waiting logins hold no other resource. Yields False after PATIENCE seconds without a turn."""
+    deadline = time.monotonic() + PATIENCE
+    while not (is_ours := _take_place()) and time.monotonic() < deadline:
+        time.sleep(AGAIN)
     try:
         yield is_ours
     finally:
         if is_ours:
-            _turns.release()
+            _checked.add("", -1)
+
+
+def _take_place() -> bool:
+    with exclusive():
+        is_free = _checked.total() < tokens_settings.LOGINS_AT_ONCE
+        if is_free:
+            _checked.add("")
+        return is_free

@@ -1,13 +1,12 @@
 """Limits on open streams, per user and of this server."""
 
 from collections.abc import Callable, Hashable
-from threading import Lock
+from contextlib import suppress
 
 from executions.conf import executions_settings
-from ledgerkit.shared_counts import SharedCounts
+from ledgerkit.shared_counts import SharedCounts, exclusive
 
 _open = SharedCounts()
-_lock = Lock()
 
 
 class TooManyStreams(Exception):  # not an error: API and admin each return their own response
@@ -22,7 +21,7 @@ class TooManyStreams(Exception):  # not an error: API and admin each return thei
 def acquire(user: Hashable) -> Callable[[], None]:
     """Count one more open stream. Return a function that releases it; it may be called more than once. Raises
     TooManyStreams."""
-    with _lock:
+    with exclusive():
         if (count := _open.of(user)) >= executions_settings.STREAMS_PER_USER:
             raise TooManyStreams(f"You have {count} streams open, as many as you may.")
         if _open.total() >= executions_settings.STREAMS:
@@ -35,9 +34,8 @@ def _release_once(user: Hashable) -> Callable[[], None]:
     held = [user]
 
     def release() -> None:
-        with _lock:
-            if held:
-                _open.add(held.pop(), -1)
+        with suppress(IndexError):  # released before
+            _open.add(held.pop(), -1)
 
     return release
 

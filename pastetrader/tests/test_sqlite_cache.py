@@ -1,6 +1,7 @@
 """The cache of the processes of one server."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from pastetrader.sqlite_cache import SQLiteCache
 def cache(tmp_path: Path) -> Iterator[SQLiteCache]:
     path = str(tmp_path / "cache.sqlite3")
     yield SQLiteCache(path, {"OPTIONS": {"MAX_ENTRIES": 3}})
-    sqlite_cache._databases.pop(path).connection.close()
+    sqlite_cache._databases.pop(path).close()
 
 
 @pytest.mark.parametrize("value", [1, 1.5, "text", True, None, [1, 2], b"bytes"])
@@ -73,3 +74,59 @@ def test_old_entries_make_room(cache: SQLiteCache, monkeypatch: pytest.MonkeyPat
 def test_nobody_else_may_read_the_file(cache: SQLiteCache, tmp_path: Path) -> None:
     cache.set("a", 1)
     assert (tmp_path / "cache.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def broken(cache: SQLiteCache, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the file be one that cannot be used."""
+    path = Path(cache.path)
+    other = sqlite3.connect(path, isolation_level=None)
+    cache.set("before", 1)
+    match request.param:
+        case "damaged":
+            _forget(cache)
+            path.write_bytes(b"no database" * 1_000)
+        case "a folder":
+            _forget(cache)
+            path.rename(path.with_suffix(".old"))
+            path.mkdir()
+        case "full":
+            database = sqlite_cache._databases[cache.path]
+            assert database.file is not None
+            database.file.execute("PRAGMA max_page_count = 1")
+        case "locked":
+            monkeypatch.setattr(sqlite_cache, "WAIT", 0.05)
+            _forget(cache)
+            other.execute("BEGIN EXCLUSIVE")
+    yield
+    other.close()
+
+
+def _forget(cache: SQLiteCache) -> None:
+    sqlite_cache._databases.pop(cache.path).close()
+    for each in Path(cache.path).parent.glob("*.sqlite3-*"):
+        each.unlink()
+
+
+@pytest.mark.parametrize("broken", ["damaged", "a folder", "full", "locked"], indirect=True)
+def test_a_file_that_cannot_be_used_is_logged_once_and_counts_go_on(
+    cache: SQLiteCache, broken: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.set("large", "x" * 2**16)
+    assert cache.add("a", 1)
+    assert [cache.incr("a") for _ in range(3)] == [2, 3, 4]
+    assert cache.get("a") == 4
+    assert cache.delete("a")
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "cache.sqlite3 cannot be used (" in said
+
+
+@pytest.mark.parametrize("broken", ["damaged"], indirect=True)
+def test_a_file_is_tried_again(cache: SQLiteCache, broken: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.set("a", 1)
+    Path(cache.path).unlink()
+    monkeypatch.setattr(sqlite_cache._databases[cache.path], "retry_at", 0)
+    assert cache.get("a") is None
+    cache.set("a", 2)
+    assert cache.get("a") == 2
+    assert sqlite_cache._databases[cache.path].memory is None

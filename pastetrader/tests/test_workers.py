@@ -18,7 +18,7 @@ from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
 from pastetrader.tests.prepared import manage
 
-STREAMS, WRONG = 5, 6  # that are allowed
+STREAMS, WRONG, WRITES = 5, 6, 10  # that are allowed
 TRIES = 24  # connections, of which each worker gets some: that one gets them all happens once in 2**23 times
 
 
@@ -26,6 +26,7 @@ TRIES = 24  # connections, of which each worker gets some: that one gets them al
 def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("EXECUTIONS_STREAMS_PER_USER", str(STREAMS))
     monkeypatch.setenv("TOKEN_FAILURES", str(WRONG))
+    monkeypatch.setenv("THROTTLE_WRITE", f"{WRITES}/hour")
     monkeypatch.setenv("DATABASE_POOL_MAX", "60")
     return serve("--workers", "2")
 
@@ -53,14 +54,14 @@ def ask(site: Site, path: str, token: str, body: Any = None) -> Any:
         return error
 
 
-def statuses(stack: ExitStack, site: Site, path: str, token: str) -> list[int]:
-    return [stack.enter_context(ask(site, path, token)).status for _ in range(TRIES)]
+def statuses(stack: ExitStack, site: Site, path: str, token: str, body: Any = None) -> list[int]:
+    return [stack.enter_context(ask(site, path, token, body)).status for _ in range(TRIES)]
 
 
 def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir: Path) -> None:
     """One server for all of it: starting one takes seconds."""
     assert site.said.count("Admin http") == 1
-    assert "The database allows 100 connections: each of 2 processes opens 39 at most." in site.said
+    assert "The database allows 97 connections: each of 2 processes opens 38 at most." in site.said
     token = manage("create_token", "admin", *ALL_SCOPES, local=site.local).stdout.strip()
     workflow = json.load(ask(site, "workflows/", token, {"name": "one"}))
     body = {"workflow": workflow["id"], "trigger_type": "event"}
@@ -70,6 +71,9 @@ def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir
         assert sorted(statuses(stack, site, stream, token)) == [200] * STREAMS + [429] * (TRIES - STREAMS)
     with ExitStack() as stack:
         assert statuses(stack, site, "executions/", "ptl_wrong") == [401] * WRONG + [429] * (TRIES - WRONG)
+    left = WRITES - 2
+    with ExitStack() as stack:
+        assert statuses(stack, site, "executions/", token, {}) == [400] * left + [429] * (TRIES - left)
 
     before = workers(site)
     assert len(before) == 2
@@ -87,6 +91,9 @@ def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir
 
 
 def test_workers_end_with_a_parent_that_is_killed(site: Site, data_dir: Path) -> None:
+    until(lambda: len(workers(site)) == 2)
+    with ExitStack() as stack:
+        statuses(stack, site, "executions/", "")  # each uses the database then
     left = workers(site)
     os.kill(site.process.pid, signal.SIGKILL)
     until(lambda: not any(each.is_running() for each in left))

@@ -1,14 +1,14 @@
 """Rate limits of a caller."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 
 from executions.models import WorkflowExecution
-from tokens.throttling import ReadThrottle, WriteThrottle
 from workflows.models import Workflow
 
 RUNS = "/api/v1/executions/"
@@ -18,11 +18,10 @@ RUNS = "/api/v1/executions/"
 def limited(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[list[float]]:
     """Two requests a minute of either kind; and the clock that counts them."""
     clock = [1_000_000.0]
-    for kind in ReadThrottle, WriteThrottle:
-        monkeypatch.setattr(kind, "timer", lambda _self: clock[0])
+    monkeypatch.setattr(time, "time", lambda: clock[0])
     settings.TOKENS = settings.TOKENS | {"THROTTLE_READ": "2/min", "THROTTLE_WRITE": "2/min"}
     yield clock
-    cache.clear()
+    caches["failures"].clear()
 
 
 @pytest.fixture
@@ -80,8 +79,8 @@ def test_nothing_is_counted_where_nothing_is_limited(
     def touched(*_: Any) -> None:
         raise AssertionError("the cache was asked")
 
-    monkeypatch.setattr(LocMemCache, "get", touched)
-    monkeypatch.setattr(LocMemCache, "set", touched)
+    for method in "get", "set", "add", "incr":
+        monkeypatch.setattr(LocMemCache, method, touched)
     caller = api(owner)
     assert {caller.get(RUNS).status_code for _ in range(5)} == {200}
     assert caller.post(RUNS, body, format="json").status_code == 201

@@ -1,0 +1,79 @@
+"""Limits hold over all processes of a server: what two of them count at the same moment is counted twice."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+
+from ledgerkit import shared_counts
+from pastetrader import sqlite_cache
+from tokens import failed_attempts
+from tokens.failed_attempts import Counter, Tried
+from tokens.throttling import WriteThrottle
+
+PROCESSES, THREADS, TRIES = 2, 4, 40
+
+
+@pytest.fixture
+def shared(tmp_path: Path, settings: Any) -> Iterator[None]:
+    path = str(tmp_path / "counts.sqlite3")
+    settings.CACHES = settings.CACHES | {
+        "failures": {"BACKEND": "pastetrader.sqlite_cache.SQLiteCache", "LOCATION": path}
+    }
+    settings.TOKENS = settings.TOKENS | {"THROTTLE_WRITE": "30/min", "LOGINS_AT_ONCE": 2, "CACHE": "failures"}
+    caches["failures"].clear()
+    sqlite_cache._databases.pop(path).close()  # each process opens its own
+    yield
+    if path in sqlite_cache._databases:
+        sqlite_cache._databases.pop(path).close()
+
+
+def in_processes(work: Callable[[], bool]) -> int:
+    """Return how often the work succeeded in all threads of all processes."""
+    children = [os.fork() or _work_and_exit(work) for _ in range(PROCESSES)]
+    return sum(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+
+
+def _work_and_exit(work: Callable[[], bool]) -> int:
+    with ThreadPoolExecutor(THREADS) as threads:
+        os._exit(sum(threads.map(lambda _try: work(), range(TRIES))))
+
+
+@pytest.mark.usefixtures("shared")
+def test_requests_of_one_caller() -> None:
+    request: Any = SimpleNamespace(method="POST", auth=None, user=SimpleNamespace(pk=1))
+    assert in_processes(lambda: WriteThrottle().allow_request(request, None)) == 30
+    assert not WriteThrottle().allow_request(request, None)
+
+
+@pytest.mark.usefixtures("shared")
+def test_wrong_passwords_that_are_tried_at_once() -> None:
+    def attempt() -> Tried:
+        return Tried("A login", [Counter.of(most, 60, name) for name, most in (("a", 20), ("b", 7))])
+
+    assert in_processes(lambda: attempt().count()) == 7
+    attempt().take_back()
+    assert attempt().count(), "refused attempts do not count"
+    assert not attempt().count()
+
+
+@pytest.mark.usefixtures("shared")
+def test_passwords_that_are_checked_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each holds its turn for ever: so many of all get one."""
+    monkeypatch.setattr(failed_attempts, "PATIENCE", 0.05)
+    monkeypatch.setattr(failed_attempts, "_checked", shared_counts.SharedCounts())
+    monkeypatch.setattr(shared_counts, "_all", [failed_attempts._checked])
+    monkeypatch.setattr(shared_counts, "_between_processes", None)
+    shared_counts.share_among(1)
+    held = []
+
+    def take_and_hold() -> bool:
+        held.append(failed_attempts.take_turn())
+        return held[-1].__enter__()
+
+    assert in_processes(take_and_hold) == 2
