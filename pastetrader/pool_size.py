@@ -1,19 +1,9 @@
 """How many processes `manage.py serve` starts, and how many connections to the database each of them may open."""
 
 from django.conf import settings
-from django.db import connection
 
 OTHERS = 20  # connections that are left to others, or a fifth of all where that is less
 LEAST = 3  # connections in a pool: a process with fewer is not worth its memory
-
-# Without what the server keeps for its superusers.
-ALLOWED = """
-SELECT least(
-    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-        - coalesce(current_setting('reserved_connections', true)::int, 0),
-    nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
-FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()
-"""
 
 
 def fit(workers: int, pool: int, allowed: int) -> tuple[int, int]:
@@ -24,12 +14,9 @@ def fit(workers: int, pool: int, allowed: int) -> tuple[int, int]:
     return workers, max(1, min(pool, ours // workers - 1))
 
 
-def limit_to_database(workers: int) -> tuple[int, str]:
+def limit_pools(workers: int, allowed: int) -> tuple[int, str]:
     """Set the size of the pools. Return the number of processes, and a sentence where either is less than configured,
     because the database allows too few connections."""
-    with connection.cursor() as cursor:
-        cursor.execute(ALLOWED)
-        (allowed,) = cursor.fetchone()
     pool = settings.POOL
     fitting, size = fit(workers, pool["max_size"], allowed)
     if (fitting, size) == (workers, pool["max_size"]):

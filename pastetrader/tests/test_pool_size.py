@@ -4,9 +4,10 @@ from itertools import product
 from typing import Any
 
 import pytest
+from django.db import connection
 
-from pastetrader import pool_size
-from pastetrader.pool_size import fit, limit_to_database
+from pastetrader.management.commands import serve
+from pastetrader.pool_size import fit, limit_pools
 
 
 @pytest.mark.parametrize(
@@ -32,15 +33,14 @@ def test_no_more_connections_are_opened_than_there_are() -> None:
         assert fitting * (size + 1) <= allowed
 
 
-@pytest.mark.django_db
-def test_it_is_one_sentence_where_the_database_allows_too_few(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_one_sentence_where_the_database_allows_too_few(settings: Any) -> None:
     def limit(workers: int, allowed: int, size: int) -> tuple[int, str]:
         settings.POOL = {"min_size": 1, "max_size": size}
-        monkeypatch.setattr(pool_size, "ALLOWED", f"SELECT {allowed}")
-        return limit_to_database(workers)
+        return limit_pools(workers, allowed)
 
     assert limit(2, 100, 8) == (2, "")
     assert limit(2, 100, 60) == (2, "The database allows 100 connections: each of 2 processes opens 39 at most.")
+    assert limit(1, 20, 60) == (1, "The database allows 20 connections: the server opens 15 at most.")
     assert limit(16, 20, 8) == (
         4, "The database allows 20 connections: 4 of 16 processes start, each opens 3 at most.",
     )  # fmt: skip
@@ -48,7 +48,7 @@ def test_it_is_one_sentence_where_the_database_allows_too_few(settings: Any, mon
 
 
 @pytest.mark.django_db
-def test_what_is_kept_for_superusers_is_not_allowed(settings: Any) -> None:
-    settings.POOL = {"min_size": 1, "max_size": 1000}
-    _workers, sentence = limit_to_database(1)
-    assert sentence.startswith("The database allows ")
+def test_what_is_kept_for_superusers_is_not_allowed() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW max_connections")
+        assert 0 < serve._allowed_connections() < int(cursor.fetchone()[0])

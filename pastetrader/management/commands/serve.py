@@ -19,7 +19,7 @@ from local_postgres.server import ensure, leave_all
 from pastetrader.command_errors import unreachable
 from pastetrader.connections import allow_files
 from pastetrader.listeners import EVERYWHERE, address_of, allow_address, default_workers, listen
-from pastetrader.pool_size import limit_to_database
+from pastetrader.pool_size import limit_pools
 from pastetrader.server import serve
 from pastetrader.static import collect_if_changed
 from pastetrader.workers import STOP, Workers
@@ -28,6 +28,15 @@ HOST = "127.0.0.1"
 MOST_WORKERS = 64
 TOO_EARLY = "2011-06-30"  # a day for which no stock has the history that the market filter needs
 EMBEDDED = "EMBEDDED" in settings.DATABASES["default"]
+
+# Without what the server keeps for its superusers.
+ALLOWED = """
+SELECT least(
+    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+        - coalesce(current_setting('reserved_connections', true)::int, 0),
+    nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
+FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()
+"""
 
 
 class Command(BaseCommand):
@@ -102,7 +111,7 @@ class Command(BaseCommand):
         if listeners[0].getsockname()[0] in EVERYWHERE and "*" not in settings.ALLOWED_HOSTS:
             names = ", ".join(settings.ALLOWED_HOSTS)
             self._say(f"It answers to the names {names} only: set ALLOWED_HOSTS for others.")
-        workers, too_few_connections = limit_to_database(len(listeners))
+        workers, too_few_connections = limit_pools(len(listeners), _allowed_connections())
         for sentence in filter(None, (allow_files(), too_few_connections)):
             self._say(sentence)
         for unused in listeners[workers:]:
@@ -128,6 +137,13 @@ def _free_name() -> str:
     taken = set(get_user_model().objects.values_list("username", flat=True).filter(username__startswith="admin"))
     names = ("admin" if number == 1 else f"admin{number}" for number in count(1))
     return next(name for name in names if name not in taken)
+
+
+def _allowed_connections() -> int:
+    """Return how many connections the database allows this role."""
+    with connection.cursor() as cursor:
+        cursor.execute(ALLOWED)
+        return int(cursor.fetchone()[0])
 
 
 def _serve_one(listeners: list[socket.socket], number: int) -> None:
