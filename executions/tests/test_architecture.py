@@ -1,6 +1,7 @@
 """Rules that import-linter (pyproject.toml) does not check."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,3 +62,31 @@ def test_few_modules_contain_raw_sql() -> None:
 
 def test_modules_stay_under_500_lines() -> None:
     assert [path for path, source in MODULES.items() if len(source.splitlines()) >= MAX_LINES] == []
+
+
+LADDER = ("ledgerkit", "tokens", "workflows", "executions")  # each may use what belongs to those before it
+TEMPLATES = [(app, path) for app in LADDER for path in sorted((ROOT / app / "templates").rglob("*.html"))]
+USED = re.compile(r'{% (?:include|extends|static) "([^"]+)"|{% load ([\w ]+) %}')
+
+
+def owners() -> dict[str, str]:
+    """Return the app that each template, static file and library of template tags belongs to, by its name."""
+    folders = [(app, ROOT / app / kind) for app in LADDER for kind in ("templates", "static", "templatetags")]
+    files = [(app, path.relative_to(folder)) for app, folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {str(path.with_suffix("") if path.suffix == ".py" else path): app for app, path in files}
+
+
+def test_a_template_uses_templates_static_files_and_tags_of_its_app_and_of_lower_ones_alone() -> None:
+    belongs_to = owners()
+    used = [
+        (app, path, name)
+        for app, path in TEMPLATES
+        for found in USED.findall(path.read_text())
+        for name in " ".join(found).split()
+    ]
+    assert len(used) > len(TEMPLATES)
+    assert [
+        (str(path.relative_to(ROOT)), name)
+        for app, path, name in used
+        if LADDER.index(belongs_to.get(name, app)) > LADDER.index(app)
+    ] == []

@@ -9,8 +9,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.db.models import F, Func, UUIDField
 
-from executions.admin.charts import graph_chart
-from workflows import graph, layout
+from workflows import drawing, graph, layout
 from workflows.definition import Definition
 from workflows.exceptions import CyclicGraph
 from workflows.models import Edge, Graph, Node, Workflow
@@ -96,27 +95,23 @@ def graph_of(size: int, pairs: Pairs) -> Graph:
 
 @pytest.mark.parametrize("shape", [to_the_end, far, two_columns], ids=lambda shape: shape.__name__)
 def test_a_drawing_is_of_a_size_that_a_page_can_carry(shape: Callable[[int], Pairs]) -> None:
-    drawn = graph_chart.draw_graph(graph_of(1_000, shape(1_000)), [], set())
+    drawn = drawing.draw_graph(graph_of(1_000, shape(1_000)))
     assert drawn is not None
     assert sum(map(len, drawn.lines)) + len(drawn.heads) < 500_000
     assert len(drawn.boxes) == 1_000
 
 
 def test_what_is_larger_is_not_drawn() -> None:
-    assert graph_chart.draw_graph(graph_of(graph_chart.MOST + 1, []), [], set()) is None
-    assert (
-        graph_chart.draw_graph(graph_of(200, [(a, b) for a in range(100) for b in range(100, 151)]), [], set()) is None
-    )
+    assert drawing.draw_graph(graph_of(drawing.MOST_NODES + 1, [])) is None
+    assert drawing.draw_graph(graph_of(200, [(a, b) for a in range(100) for b in range(100, 151)])) is None
 
 
 def test_the_connection_is_not_held_while_a_graph_is_drawn(monkeypatch: Any) -> None:
     done: list[str] = []
-    monkeypatch.setattr(graph_chart, "release_connection", lambda: done.append("released"))
-    monkeypatch.setattr(
-        graph_chart, "layered_layout", lambda *graph: done.append("drawn") or layout.layered_layout(*graph)
-    )
-    graph_chart._plan.cache_clear()
-    graph_chart.draw_graph(graph_of(150, to_the_end(150)), [], set())
+    monkeypatch.setattr(drawing, "release_connection", lambda: done.append("released"))
+    monkeypatch.setattr(drawing, "layered_layout", lambda *graph: done.append("drawn") or layout.layered_layout(*graph))
+    drawing._plan.cache_clear()
+    drawing.draw_graph(graph_of(150, to_the_end(150)))
     assert done == ["released", "drawn"]
 
 

@@ -23,9 +23,10 @@ from executions.admin.types import User
 from executions.models import NodeExecution, WorkflowExecution
 from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
+from workflows import drawing
 from workflows.models import Graph, Node
 
-from . import durations, graph_chart
+from . import durations
 from .durations import Axis
 
 COLUMNS, FEWEST = 50, 10
@@ -72,7 +73,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        return graph_chart.shorten(self.name, LETTERS)
+        return drawing.shorten(self.name, LETTERS)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """SVG of a run's page for up to a thousand nodes: a box in the graph and a lane in the timeline for each.
 
 A template takes ten times as long as string formatting. Texts are escaped where they are inserted. The parts that all
-boxes share are in _graph.html and in run.css.
+boxes share are in _graph.html, graph.css and run.css.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from executions.admin import formatting, statuses
 from executions.admin.types import JSON
 
-from .graph_chart import Box, Drawing
+from .graph_chart import RunBox, RunDrawing
 from .timeline import Bar, Lane
 
 BOX = (
@@ -37,7 +37,7 @@ HATCH = '<rect class="bar hatch" x="{left}%" width="{width}%"/>'
 CURRENT = ' aria-current="true"'
 
 
-def render_boxes(drawn: Drawing, chosen: UUID | None) -> SafeString:
+def render_boxes(drawn: RunDrawing, chosen: UUID | None) -> SafeString:
     """Render the boxes. The panel shows the execution whose id is `chosen`. The box to scroll to has an id."""
     unreported, telling = escape(_("not reported")), drawn.telling
     each = (_box(box, chosen, telling) if box.row else _missing(box, unreported) for box in drawn.boxes)
@@ -54,7 +54,7 @@ def render_bars(found: list[Bar]) -> SafeString:
     return SafeString(f'<svg class="bars" aria-hidden="true">{inside}</svg>')
 
 
-def _box(box: Box, chosen: UUID | None, telling: Any) -> str:
+def _box(box: RunBox, chosen: UUID | None, telling: Any) -> str:
     row = box.row
     often = f"{box.count}× · " if box.count > 1 else f"↻ {row.attempt} · " if row.attempt > 1 else ""
     return BOX.format(
@@ -67,11 +67,11 @@ def _box(box: Box, chosen: UUID | None, telling: Any) -> str:
     )
 
 
-def _missing(box: Box, word: str) -> str:
+def _missing(box: RunBox, word: str) -> str:
     return UNREPORTED.format(word=word, **_label(box))
 
 
-def _label(box: Box) -> JSON:
+def _label(box: RunBox) -> JSON:
     title = f"<title>{escape(box.name)}</title>" if box.label != box.name else ""
     return {"x": box.x, "y": box.y, "description": escape(box.description), "label": escape(box.label), "title": title}
 

@@ -15,8 +15,7 @@ from executions.admin.statuses import PRIORITY
 from executions.admin.types import Attempt
 from executions.models import NodeExecution, WorkflowExecution
 from executions.states import ExecutionStatus
-
-from .graph_chart import shorten
+from workflows.drawing import shorten
 
 LETTERS = 24  # characters of a node's name
 LANES = 100  # maximum of lanes: first those that failed, run or are selected, then others

@@ -90,7 +90,7 @@ def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], c
 
 
 def _graph_context(graph: Graph, rows: list[NodeExecution], ways: set[UUID], chosen: UUID | None) -> Context:
-    drawn = graph_chart.draw_graph(graph, rows, ways)
+    drawn = graph_chart.draw_run(graph, rows, ways)
     return {"drawing": drawn, "boxes": svg.render_boxes(drawn, chosen) if drawn else ""}
 
 

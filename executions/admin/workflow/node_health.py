@@ -14,12 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.admin import formatting
-from executions.admin.charts import graph_chart
 from executions.admin.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 from executions.admin.filters import recent_runs
 from executions.admin.monitor.health import COMPLETED, OF_STATUS, Count, success_percent
 from executions.admin.types import JSON, User
 from executions.models import NodeExecution
+from workflows.drawing import Box, Drawing
 from workflows.models import Graph
 
 WORST = 3
@@ -93,7 +93,7 @@ class NodeBox:
     """A node of the drawn graph."""
 
     node: UUID
-    box: graph_chart.Box
+    box: Box
     health: NodeHealth
 
     @cached_property
@@ -131,7 +131,7 @@ def worst_nodes(rows: list[tuple[str, NodeHealth]]) -> list[tuple[str, NodeHealt
     return sorted(failed, key=lambda row: (row[1].success, -row[1].failed.number))[:WORST]
 
 
-def build_boxes(graph: Graph, drawn: graph_chart.Drawing, found: dict[UUID, NodeHealth]) -> list[NodeBox]:
+def build_boxes(graph: Graph, drawn: Drawing[Box], found: dict[UUID, NodeHealth]) -> list[NodeBox]:
     """Pair each node with its box; the drawing keeps the order of the graph's nodes."""
     nodes = [UUID(pk) for pk in dict.fromkeys(node["id"] for node in graph.nodes)]
     return [NodeBox(node, box, found[node]) for node, box in zip(nodes, drawn.boxes, strict=True)]

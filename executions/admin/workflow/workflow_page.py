@@ -17,13 +17,14 @@ from django.utils.translation import gettext as _
 
 from executions import limits
 from executions.admin import graph_changes, list_cells, presets, run_stream, statuses
-from executions.admin.charts import durations, graph_chart, status_grid
+from executions.admin.charts import durations, status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.monitor import health
 from executions.admin.timeouts import query_or_none
 from executions.admin.types import Context, User
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
+from workflows import drawing
 from workflows.models import Graph, Workflow
 from workflows.querysets import can_view_all
 
@@ -160,7 +161,7 @@ class Sections:
 
 
 def _with_node_health(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> Context:
-    plan, rows = graph_chart.draw_graph(today, [], set()), node_health.sort_topologically(today, found)
+    plan, rows = drawing.draw_graph(today), node_health.sort_topologically(today, found)
     return {
         "drawing": plan,
         "boxes": node_health.build_boxes(today, plan, found) if plan else [],

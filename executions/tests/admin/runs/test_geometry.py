@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.admin.charts import graph_chart, timeline
+from executions.admin.charts import timeline
+from workflows import drawing
 from workflows.models import Graph
 
 NO_TRIES = defaultdict[object, list[Any]](list)
@@ -159,26 +160,26 @@ class TestDrawing:
 
     @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda e: e[0] < e[1]), max_size=30))
     def test_boxes_do_not_touch_and_are_inside(self, edges: Any) -> None:
-        drawn = graph_chart.draw_graph(self.graph(edges), [], set())
+        drawn = drawing.draw_graph(self.graph(edges))
         assert drawn is not None
         for box in drawn.boxes:
-            assert 0 <= box.x <= drawn.width - graph_chart.WIDTH
-            assert 0 <= box.y <= drawn.height - graph_chart.HEIGHT
+            assert 0 <= box.x <= drawn.width - drawing.WIDTH
+            assert 0 <= box.y <= drawn.height - drawing.HEIGHT
         places = sorted((box.x, box.y) for box in drawn.boxes)
-        assert all(a[0] != b[0] or b[1] - a[1] > graph_chart.HEIGHT for a, b in pairwise(places))
+        assert all(a[0] != b[0] or b[1] - a[1] > drawing.HEIGHT for a, b in pairwise(places))
 
     def test_the_same_graph_is_laid_out_once(self) -> None:
-        graph_chart._plan.cache_clear()
+        drawing._plan.cache_clear()
         for _ in range(3):
-            graph_chart.draw_graph(self.graph([(0, 1), (1, 2)]), [], set())
-        assert graph_chart._plan.cache_info().misses == 1
+            drawing.draw_graph(self.graph([(0, 1), (1, 2)]))
+        assert drawing._plan.cache_info().misses == 1
 
     def test_too_many_nodes_are_not_drawn(self) -> None:
-        assert graph_chart.draw_graph(self.graph([], graph_chart.MOST + 1), [], set()) is None
-        assert graph_chart.draw_graph(self.graph([], 0), [], set()) is None
+        assert drawing.draw_graph(self.graph([], drawing.MOST_NODES + 1)) is None
+        assert drawing.draw_graph(self.graph([], 0)) is None
 
     @given(st.text(), st.integers(4, 40))
     def test_a_name_is_cut_to_its_width(self, name: str, letters: int) -> None:
-        shown = graph_chart.shorten(name, letters)
-        assert shown == name or graph_chart._wide(shown) <= letters
+        shown = drawing.shorten(name, letters)
+        assert shown == name or drawing._wide(shown) <= letters
         assert name.startswith(shown.partition("…")[0])

@@ -16,7 +16,6 @@ from django.urls import reverse
 
 from executions import limits
 from executions.admin import statuses
-from executions.admin.charts import graph_chart
 from executions.admin.runs import compare
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
@@ -28,6 +27,7 @@ from executions.tests.factories import (
     in_state,
     run_with_nodes,
 )
+from workflows import drawing
 from workflows.models import Edge, Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory, UserFactory, WorkflowFactory
 
@@ -190,7 +190,7 @@ class TestGraph:
         ],
     )  # fmt: skip
     def test_a_long_name_is_cut_in_its_middle(self, name: str, shown: str) -> None:
-        assert graph_chart.shorten(name, 22) == shown
+        assert drawing.shorten(name, 22) == shown
 
 
 class TestTimeline:

@@ -398,7 +398,7 @@ class TestStates:
         assert "Duration over time" in text
 
     def test_a_graph_too_large_to_be_drawn_is_a_table(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr("executions.admin.charts.graph_chart.MOST", 2)
+        monkeypatch.setattr("workflows.drawing.MOST_NODES", 2)
         text = section(html(staff, workflow), "graph")
         assert "A graph of 3 nodes is too large to be drawn" in text
         assert "<details open>" in text

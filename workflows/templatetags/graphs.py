@@ -2,7 +2,7 @@
 
 from django import template
 
-from executions.admin.charts import graph_chart
+from workflows.drawing import draw_graph
 from workflows.models import Graph
 
 register = template.Library()
@@ -11,4 +11,4 @@ register = template.Library()
 @register.inclusion_tag("admin/workflows/workflow/_preview.html")
 def graph_preview(graph: Graph) -> dict[str, object]:
     """Render `{% graph_preview graph %}`; of a graph that is too large to draw, only the counts."""
-    return {"drawing": graph_chart.draw_graph(graph, [], set()), "nodes": len(graph.nodes), "edges": len(graph.edges)}
+    return {"drawing": draw_graph(graph), "nodes": len(graph.nodes), "edges": len(graph.edges)}
