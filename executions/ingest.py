@@ -1,21 +1,24 @@
-"""Bulk inserts by COPY. Each call is one transaction: all of its rows are stored, or none."""
+"""Bulk inserts: masked rows by INSERT, and by COPY, of which each call stores all of its rows, or none."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
-from uuid import UUID
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
+from django.db.models.functions import Now
 
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import to_json
-from ledgerkit.db.models import Column, uuid7
+from ledgerkit.db.models import Column
 from ledgerkit.db.timeouts import no_limit
 
-from . import partitions
+from . import audit, masking, partitions, run_secrets
+from .encryption import encrypt
 from .log_messages import prepare
-from .models import ExecutionLog
 from .secrets import Scrubber
+
+if TYPE_CHECKING:
+    from .models import ExecutionLog, WorkflowExecution
 
 LINE = ("id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp")
 
@@ -59,22 +62,42 @@ def copy_rows(
             lines.write_row(row)
 
 
-def new_line(run: UUID, values: Mapping[str, Any], now: datetime) -> ExecutionLog:
-    """Return an unsaved log line of a run. By position, at half the price of names: lines come by the thousand."""
-    columns = (
-        values.get("id") or uuid7(),
-        run,
-        values.get("node_execution_id"),
-        values["level"],
-        values["message"],
-        values.get("data"),
-        values.get("timestamp") or now,
-    )
-    return ExecutionLog(*columns)  # type: ignore[misc]  # the stubs take every argument for the first one
+def insert_runs(
+    runs: "list[WorkflowExecution]",
+    using: str,
+    insert: "Callable[[list[WorkflowExecution]], list[WorkflowExecution]]",
+    *,
+    upsert: bool,
+) -> "list[WorkflowExecution]":
+    """Mask the runs, encrypt the secrets found in them, and `insert` them with the note of who created them. With
+    `upsert` runs of the same ids may exist, of which `insert` changes the named fields only."""
+    for run in runs:
+        run.check_documents()
+    found = masking.mask_rows(runs, "create", using, new=True)
+    for run in runs:
+        values = found.get(run.pk, set())
+        run.encrypted_secrets = encrypt(values) if values else run.encrypted_secrets
+        run.updated_at = Now()
+    note = masking.note_of_new(value for values in found.values() for value in values)
+    stores_secrets = upsert and bool(found)
+    with transaction.atomic(using=using) if stores_secrets else nullcontext():
+        with audit.audit_note(note, using):
+            created = insert(runs)
+        if stores_secrets:
+            run_secrets.store_secrets(found, using)
+    return created
 
 
-def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) -> list[ExecutionLog]:
-    """Log lines as `bulk_create` takes them, their partitions made where missing. Raises what saving one raises."""
+def insert_lines(
+    lines: "list[ExecutionLog]", using: str, insert: "Callable[[list[ExecutionLog]], list[ExecutionLog]]"
+) -> "list[ExecutionLog]":
+    """Mask the lines and `insert` them, their partitions made where missing."""
+    prepare(lines, using)
+    return partitions.with_partitions([line.id for line in lines], using, lambda: insert(lines))
+
+
+def write_lines(lines: "Iterable[ExecutionLog]", using: str = DEFAULT_DB_ALIAS) -> "list[ExecutionLog]":
+    """Insert lines by COPY, as `bulk_create` does by INSERT. Raises what saving one raises."""
     lines = list(lines)
     if not lines:
         return lines
@@ -93,7 +116,7 @@ def write_lines(lines: Iterable[ExecutionLog], using: str = DEFAULT_DB_ALIAS) ->
         for line in lines
     ]
     partitions.with_partitions(
-        [line.id for line in lines], using, lambda: copy(ExecutionLog, (*LINE, "is_cut"), rows, using)
+        [line.id for line in lines], using, lambda: copy(type(lines[0]), (*LINE, "is_cut"), rows, using)
     )
     for line in lines:
         line._state.adding, line._state.db = False, using

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.db import models, transaction
 from django.db.models import Case, F, When
-from django.db.models.functions import Now
 
 from executions import limits
 from ledgerkit.db import bounded_rows, json_validation, keyset
@@ -15,8 +14,7 @@ from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import User, can_view_all
 
-from . import audit, error_excerpts, log_messages, masking, partitions, report_texts, run_secrets, validators
-from .encryption import encrypt
+from . import audit, error_excerpts, ingest, masking, report_texts, validators
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
@@ -88,22 +86,10 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
         return self.filter(workflow__owner_id=user.pk) if user.pk else self.none()
 
     def bulk_create(self, objs: "Iterable[WorkflowExecution]", *args: Any, **kwargs: Any) -> "list[WorkflowExecution]":
-        objs = list(objs)
-        for run in objs:
-            run.check_documents()
-        found = masking.mask_rows(objs, "create", self.db, new=True)
-        for run in objs:
-            values = found.get(run.pk, set())
-            run.encrypted_secrets = encrypt(values) if values else run.encrypted_secrets
-            run.updated_at = Now()
-        upsert = found and kwargs.get("update_conflicts")
-        note = masking.note_of_new(value for values in found.values() for value in values)
-        with transaction.atomic(using=self.db) if upsert else nullcontext():
-            with audit.audit_note(note, self.db):
-                created = self._create_masked(objs, *args, **kwargs)
-            if upsert:  # only the named fields of existing rows were written
-                run_secrets.store_secrets(found, self.db)
-        return created
+        def insert(runs: "list[WorkflowExecution]") -> "list[WorkflowExecution]":
+            return self._create_masked(runs, *args, **kwargs)
+
+        return ingest.insert_runs(list(objs), self.db, insert, upsert=bool(kwargs.get("update_conflicts")))
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
         """Defer input, output and context, which may each be megabytes, and select the beginning of an error only."""
@@ -209,10 +195,8 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
     update.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
     def bulk_create(self, objs: "Iterable[ExecutionLog]", *args: Any, **kwargs: Any) -> "list[ExecutionLog]":
-        objs = list(objs)
-        log_messages.prepare(objs, self.db)
         write = super().bulk_create
-        return partitions.with_partitions([line.id for line in objs], self.db, lambda: write(objs, *args, **kwargs))
+        return ingest.insert_lines(list(objs), self.db, lambda lines: write(lines, *args, **kwargs))
 
 
 class DeletionQuerySet(models.QuerySet["Deletion"]):

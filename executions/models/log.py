@@ -1,6 +1,8 @@
 """ExecutionLog: a line of a run's log, written once and never changed."""
 
-from typing import Unpack
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Self, Unpack
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -17,7 +19,7 @@ from executions.querysets import ExecutionLogQuerySet
 from executions.states import LogLevel
 from ledgerkit.db import json_validation
 from ledgerkit.db.indexes import Index
-from ledgerkit.db.models import Octets, SaveArguments, UUID7Model
+from ledgerkit.db.models import Octets, SaveArguments, UUID7Model, uuid7
 
 
 class ExecutionLog(UUID7Model):
@@ -86,6 +88,20 @@ class ExecutionLog(UUID7Model):
     def clean(self) -> None:
         if self.node_execution and self.node_execution.workflow_execution_id != self.workflow_execution_id:
             raise ValidationError({"node_execution": _("The node execution belongs to another run than the line.")})
+
+    @classmethod
+    def from_values(cls, run: UUID, values: Mapping[str, Any], now: datetime) -> Self:
+        """Return an unsaved line of a run. By position, at half the price of names: lines come by the thousand."""
+        columns = (
+            values.get("id") or uuid7(),
+            run,
+            values.get("node_execution_id"),
+            values["level"],
+            values["message"],
+            values.get("data"),
+            values.get("timestamp") or now,
+        )
+        return cls(*columns)
 
     @property
     def run_id(self) -> UUID:

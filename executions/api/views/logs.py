@@ -88,7 +88,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], mixins
         self, lines: list[Content], existing: dict[UUID, ExecutionLog]
     ) -> tuple[list[ExecutionLog], bool]:
         run, now = self.execution.pk, timezone.now()
-        new = [ingest.new_line(run, line, now) for line in lines if line.get("id") not in existing]
+        new = [ExecutionLog.from_values(run, line, now) for line in lines if line.get("id") not in existing]
         created = iter(ingest.write_lines(new))
         return [existing[line["id"]] if line.get("id") in existing else next(created) for line in lines], bool(new)
 
