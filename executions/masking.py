@@ -134,9 +134,10 @@ def mask_body(body: object, run: UUID | None) -> object:
         known = read_known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
     except SecretsUnknown:  # mask() raises it later, with the row that it refuses
         return body
-    if is_plain and not known.values:
-        return body
     release_connection()
+    if is_plain and not known.values:
+        body_masking.remember(body, body, without_secrets(extra).scrubber, frozenset())  # not searched once more
+        return body
     if found - known.values:
         secret_limits.check_number(places[0], known.values, found)
     scrubber = Scrubber(known.values | found, extra)

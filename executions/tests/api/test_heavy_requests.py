@@ -1,4 +1,5 @@
-"""Heavy requests: no connection is held while Python works on them. That others are answered shows test_live.py."""
+"""Heavy requests: no connection is held while Python works on them. That others are answered shows
+pastetrader/tests/test_heavy_requests.py."""
 
 import json
 import threading
@@ -34,16 +35,16 @@ def run(workflow: Any) -> WorkflowExecution:
 
 @pytest.fixture
 def held(monkeypatch: Any) -> list[bool]:
-    """Return a list that gets, at each masking of a large text, whether a connection is held."""
+    """Return a list that gets, at each search in a large text, whether a connection is held."""
     found: list[bool] = []
-    part = Scrubber._part
+    may_hold = Scrubber._may_hold
 
-    def watched(self: Scrubber, text: str) -> str:
+    def watched(self: Scrubber, text: str) -> bool:
         if len(text) > 50_000:
             found.append(connection.connection is not None)
-        return part(self, text)
+        return may_hold(self, text)
 
-    monkeypatch.setattr(Scrubber, "_part", watched)
+    monkeypatch.setattr(Scrubber, "_may_hold", watched)
     return found
 
 
@@ -70,6 +71,15 @@ class TestConnections:
         node.refresh_from_db()
         assert (line.data, node.error_message) == ({"token": MASK}, MASK)
         assert SECRET not in line.message + str(node.error_traceback)
+
+    @pytest.mark.parametrize("lines", [1, 50])
+    def test_none_is_held_while_lines_without_a_secret_are_searched(
+        self, client: Any, workflow: Any, held: list[bool], lines: int
+    ) -> None:
+        run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+        body = [{"level": "info", "message": "x", "data": {"text": WORST}}] * lines
+        assert post(client, f"{run.pk}/logs/", body).status_code == 201
+        assert held == [False] * lines, "and once"
 
     def test_none_is_held_while_a_large_run_is_masked(self, client: Any, workflow: Any, held: list[bool]) -> None:
         body = {"workflow": str(workflow.pk), "trigger_type": "manual", "context": {"secrets": {"a": SECRET}}}
