@@ -19,6 +19,22 @@ class RunSQLFile(RunSQL):
         return f"Run {self.path.name}"
 
 
+class ChangeMessage(RunSQL):
+    """Change the text of an error that a function of the database raises; its rights and settings are kept."""
+
+    def __init__(self, function: str, old: str, new: str) -> None:
+        self.function = function
+        super().__init__(_replace_text(function, old, new), _replace_text(function, new, old))
+
+    def describe(self) -> str:
+        return f"Change a message of {self.function}"
+
+
+def _replace_text(function: str, old: str, new: str) -> str:
+    definition = f"pg_get_functiondef('{function}'::regprocedure)"
+    return f"DO $do$ BEGIN EXECUTE replace({definition}, $old${old}$old$, $new${new}$new$); END $do$"
+
+
 class AddForeignKey(RunSQL):
     """Add a foreign key that Django cannot declare: on several columns, or with ON DELETE RESTRICT.
 

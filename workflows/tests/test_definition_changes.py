@@ -148,7 +148,11 @@ def test_the_use_of_a_token_is_no_change() -> None:
 )
 def test_what_was_written_down_cannot_be_changed(statement: str) -> None:
     WorkflowFactory()
-    with pytest.raises(IntegrityError, match="stays written down"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(IntegrityError, match="The history of definitions and tokens cannot be"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement)
 
 

@@ -143,7 +143,7 @@ class TestTheDatabase:
 
     def test_a_circle_at_the_end_of_a_long_chain_is_refused_by_the_database(self, db: None) -> None:
         _workflow, edges = self.made(500, [*chain(500), (499, 497)])
-        with pytest.raises(IntegrityError, match=r"close a circle through node") as refused:
+        with pytest.raises(IntegrityError, match=r"form a cycle through node") as refused:
             Edge.objects.bulk_create(edges)
         on_it = {str(edge.source_node_id) for edge in edges[-3:]}
         assert any(node in str(refused.value) for node in on_it)

@@ -137,7 +137,7 @@ def test_edges_are_those_of_a_dag_whoever_writes_them() -> None:
     expect_violation("edge_unique", insert, workflow.pk, a.pk, b.pk, None)
     expect_violation("edge_target_of_workflow", insert, workflow.pk, a.pk, foreign.pk, None)
     expect_violation("edge_source_of_workflow", insert, workflow.pk, foreign.pk, a.pk, None)
-    expect_violation("close a circle", insert, workflow.pk, c.pk, a.pk, None)
+    expect_violation("form a cycle", insert, workflow.pk, c.pk, a.pk, None)
     sql(insert, workflow.pk, a.pk, b.pk, "other handle")
 
 
@@ -146,7 +146,7 @@ def test_turning_an_edge_round_into_a_circle_is_refused() -> None:
     a, _b, c = workflow.nodes.order_by("name")
     edge = EdgeFactory(workflow=workflow, source_node=a, target_node=c)
     expect_violation(
-        "close a circle", "UPDATE edges SET source_node_id = %s, target_node_id = %s WHERE id = %s", c.pk, a.pk, edge.pk
+        "form a cycle", "UPDATE edges SET source_node_id = %s, target_node_id = %s WHERE id = %s", c.pk, a.pk, edge.pk
     )
 
 
@@ -154,7 +154,7 @@ def test_edges_that_are_a_circle_together_are_refused_in_one_statement_too() -> 
     workflow = WorkflowFactory()
     a, b = NodeFactory(workflow=workflow), NodeFactory(workflow=workflow)
     insert = "INSERT INTO edges (workflow_id, source_node_id, target_node_id) VALUES (%s, %s, %s), (%s, %s, %s)"
-    expect_violation("close a circle", insert, workflow.pk, a.pk, b.pk, workflow.pk, b.pk, a.pk)
+    expect_violation("form a cycle", insert, workflow.pk, a.pk, b.pk, workflow.pk, b.pk, a.pk)
 
 
 def test_a_token_has_no_scope_that_means_nothing() -> None:

@@ -206,7 +206,7 @@ def test_a_circle_is_found_though_a_temporary_table_hides_the_edges(as_low: As) 
     with as_low():
         expect_error(
             IntegrityError,
-            "close a circle",
+            "form a cycle",
             "CREATE TEMPORARY TABLE edges (LIKE public.edges) ON COMMIT DROP",
             "INSERT INTO public.edges (workflow_id, source_node_id, target_node_id)"
             f" VALUES ('{workflow.pk}', '{second.pk}', '{first.pk}')",
