@@ -1,0 +1,28 @@
+"""The reporter for engines: it records runs, nodes and log lines in an execution ledger. The engine never waits for the
+network.
+
+    client.py       Client: what an engine calls
+    runs.py         Run and Node, as context managers and with one method for each transition
+    decorators.py   functions as runs and nodes
+    log_handler.py  a logging.Handler
+    encoding.py     values and facts → JSON
+    graphs.py       graph= → nodes and edges
+    ids.py          UUIDs of version 7
+    outbox.py       facts that wait in memory
+    spool.py        facts that wait in a file
+    sender.py       the thread that sends
+    batches.py      one batch: send, define what is missing, leave out what is refused
+    watch.py        runs whose cancel or retry the engine wants to hear of
+    transport.py    what a way to the ledger must be able to do; http_transport.py does it over HTTP
+    process.py      exit, fork and SIGTERM
+"""
+
+from .client import Client
+from .runs import Node, Run, RunCancelled, current_node, current_run
+from .transport import Answer, Notice, Refusal, Stopped, Transport, Unavailable
+
+__version__ = "0.1.0"
+__all__ = [
+    "Answer", "Client", "Node", "Notice", "Refusal", "Run", "RunCancelled", "Stopped", "Transport", "Unavailable",
+    "current_node", "current_run",
+]  # fmt: skip

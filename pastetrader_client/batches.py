@@ -1,0 +1,132 @@
+"""One batch of facts: sent, and once more without what was refused, because a refused fact undoes all others of its run
+in the same call."""
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .encoding import Fact, without_node
+from .graphs import TYPE
+from .transport import Answer, Refusal, Transport
+from .watch import Watch
+
+ROUNDS = 5  # in which only what was refused is left out; in the next, everything but lines
+MISSING = {"execution.create", "node.create"}  # the kinds that name what a workflow may not have yet
+ENDED = {"completed", "failed", "skipped", "cancelled"}
+NO_MOVES = {"log", *MISSING}
+MAX_KNOWN = 10_000
+
+logger = logging.getLogger("pastetrader_client")
+
+
+class Batches:
+    """Sends batches. `gone` has the runs and nodes that the ledger does not take, `no_moves` the runs that have not
+    started or have been ended by somebody else; `specs` has the nodes that the engine has described, by run and name.
+    """
+
+    def __init__(self, transport: Transport, watch: Watch) -> None:
+        self.transport, self.watch = transport, watch
+        self.gone: dict[str, None] = {}
+        self.no_moves: dict[str, None] = {}
+        self.specs: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.said: dict[tuple[str, str, str], None] = {}
+
+    def send(self, facts: Sequence[Fact]) -> None:
+        """Send until nothing is refused. Raises what the transport raises; the same facts may be sent again then."""
+        wanted = self._wanted(facts)
+        defined: set[str] = set()
+        for turn in range(ROUNDS + 2):
+            if not wanted:
+                return
+            answer = self.transport.send([fact.body for fact in wanted])
+            self._hear(wanted, answer)
+            if not answer.refusals:
+                return
+            wanted = self._without_refused(wanted, answer.refusals, defined, lines=turn >= ROUNDS)
+
+    def forget(self, run: str) -> None:
+        """Take facts of the run again: it has a new attempt."""
+        self.gone.pop(run, None)
+        self.no_moves.pop(run, None)
+
+    def _wanted(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Return the facts that the ledger may take. The lines of a node that it refused are lines of the run."""
+        wanted: list[Fact] = []
+        for fact in facts:
+            if {fact.run, fact.node if fact.kind != "log" else ""} & self.gone.keys():
+                continue
+            if fact.run in self.no_moves and fact.kind not in NO_MOVES:
+                continue
+            wanted.append(without_node(fact) if fact.kind == "log" and fact.node in self.gone else fact)
+        return wanted
+
+    def _hear(self, facts: Sequence[Fact], answer: Answer) -> None:
+        self.watch.heard({fact.run for fact in facts})
+        for notice in answer.notices:
+            if self.watch.notice(notice):
+                logger.warning("run %s was cancelled in the ledger", notice.run)
+                _remember(self.no_moves, notice.run)
+
+    def _without_refused(
+        self, facts: Sequence[Fact], refusals: Sequence[Refusal], defined: set[str], *, lines: bool
+    ) -> list[Fact]:
+        """Return the facts of the runs of which one was refused, without those that are refused for good."""
+        of_index = {refusal.index: refusal for refusal in refusals if refusal.index < len(facts)}
+        runs = {facts[index].run for index in of_index} - {""}
+        missing = self._define(
+            facts, [facts[index] for index, each in of_index.items() if each.code == "invalid"], defined
+        )
+        left: list[Fact] = []
+        for index, fact in enumerate(facts):
+            if index in of_index and fact.run not in missing:
+                self._leave_out(fact, of_index[index])
+            elif fact.run in runs and (not lines or fact.kind == "log"):
+                left.append(fact)
+        return self._wanted(left)
+
+    def _leave_out(self, fact: Fact, refusal: Refusal) -> None:
+        if fact.kind == "execution.create" or (refusal.code == "not_found" and fact.run and not fact.node):
+            _remember(self.gone, fact.run)
+        elif fact.kind == "node.create":
+            _remember(self.gone, fact.node)
+        elif fact.kind.startswith("execution.") and (fact.kind == "execution.start" or refusal.state in ENDED):
+            _remember(self.no_moves, fact.run)
+        key = (fact.run, fact.kind, refusal.code)
+        if key not in self.said:
+            _remember(self.said, key)
+            logger.error("the ledger refused %s of run %s: %s: %s", fact.kind, fact.run, refusal.code, refusal.detail)
+
+    def _define(self, facts: Sequence[Fact], refused: Sequence[Fact], defined: set[str]) -> set[str]:
+        """Add what workflows lack to them, once for each run of a batch. Return the runs that may be sent again."""
+        runs = {fact.run for fact in refused if fact.kind in MISSING} - defined
+        bodies: dict[str, list[Any]] = defaultdict(list)
+        for fact in facts:
+            if fact.run in runs and fact.kind in MISSING:
+                bodies[fact.run].append(json.loads(fact.body))
+        defined |= runs
+        return {run for run in runs if self._define_for(run, bodies[run])}
+
+    def _define_for(self, run: str, bodies: Sequence[Mapping[str, Any]]) -> bool:
+        workflow = next((body["workflow"] for body in bodies if "workflow" in body), None)
+        names = dict.fromkeys(body["node"] for body in bodies if "node" in body)
+        nodes = [{"node_type": TYPE, **self.specs.get((run, name), {}), "name": name} for name in names]
+        return self.transport.define(workflow, run, nodes)
+
+
+def halved(send: Callable[[Sequence[Fact]], None], facts: Sequence[Fact]) -> None:
+    """Send the facts in two halves; a single one that is too large is left out."""
+    if len(facts) == 1:
+        logger.error("the ledger refused %s of run %s: its body is too large", facts[0].kind, facts[0].run)
+        return
+    middle = len(facts) // 2
+    send(facts[:middle])
+    send(facts[middle:])
+
+
+def _remember[K](known: dict[K, None], key: K) -> None:
+    """Add the key; forget the oldest of very many."""
+    known[key] = None
+    if len(known) > MAX_KNOWN:
+        del known[next(iter(known))]

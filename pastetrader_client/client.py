@@ -1,0 +1,190 @@
+"""What an engine calls."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, overload
+
+from . import decorators, process
+from .encoding import document, fact, raw
+from .graphs import Graph, definition
+from .outbox import Outbox
+from .runs import Run
+from .sender import Sender
+from .spool import Spool, folder
+from .transport import Transport
+from .watch import Watch
+
+MEGABYTE = 1_000_000
+ENDS = {"execution.complete", "execution.fail", "execution.cancel"}
+
+logger = logging.getLogger("pastetrader_client")
+
+
+class Client:
+    """A client of one ledger, for all threads of a process.
+
+    `name` tells apart programs that share a user: what one of them could not deliver, the next of this name sends.
+    `on_cancel(run)` and `on_retry(run_id, attempt)` are called by the sending thread, and should be quick. `spool` is
+    the directory for files, None for the user's, False for none.
+    """
+
+    def __init__(
+        self, url: str = "", token: str = "", *, name: str | None = None,
+        spool: str | Path | Literal[False] | None = None,
+        max_memory: int = 16 * MEGABYTE, max_spool: int = 256 * MEGABYTE, heartbeat: float = 10.0,
+        exit_seconds: float = 5.0, sigterm: bool = True,
+        on_cancel: Callable[[Run], object] | None = None, on_retry: Callable[[str, int], object] | None = None,
+        transport: Transport | None = None,
+    ) -> None:  # fmt: skip
+        self.exit_seconds = exit_seconds
+        self.on_cancel, self.on_retry = on_cancel, on_retry
+        self._max_memory, self._max_spool, self._heartbeat = max_memory, max_spool, heartbeat
+        self._transport = transport or _over_http(url, token)
+        self._folder = None if spool is False else folder(spool, name or _name_of_program(), url)
+        self._defined: set[str] = set()
+        self._begin()
+        process.register(self, sigterm=sigterm)
+        if self._sender.spool.has_leftovers():
+            self._sender.start()
+
+    def _begin(self) -> None:
+        self._watch = Watch(self._heartbeat, self._call_on_retry if self.on_retry else None)
+        outbox, spool = Outbox(self._max_memory), Spool(self._folder, self._max_spool)
+        self._sender = Sender(outbox, spool, self._transport, self._watch)
+        self.add = self._sender.add
+
+    def begin_in_child(self) -> None:
+        """Begin anew in a forked process: what waits in memory is sent by its parent."""
+        self._sender.spool.leave()
+        self._transport.forget_connections()
+        self._begin()
+
+    # --- runs -------------------------------------------------------------------
+    def run(
+        self, workflow: str, *, input: Mapping[str, Any] | None = None, graph: Graph | None = None,
+        trigger: Literal["manual", "schedule", "event"] = "manual", context: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None, tags: Sequence[str] = (), concurrent: bool = True,
+        id: str | None = None,
+    ) -> Run:  # fmt: skip
+        """Return a run, to be used as a block. `graph` declares the nodes and edges of the workflow. Unless
+        `concurrent`, the ledger refuses the run while another one of its workflow is running."""
+        if graph is not None:
+            self._define(definition(workflow, graph))
+        more = {**(metadata or {}), **({"tags": list(tags)} if tags else {})}
+        more |= {"allow_concurrent": True} if concurrent else {}
+        fields = {"input_data": input, "context": context, "metadata": more}
+        create = {name: document(dict(value)) for name, value in fields.items() if value}
+        return Run(self, workflow, id=id, create={"trigger_type": trigger, **create})
+
+    def attach(self, id: str, *, workflow: str = "", attempt: int = 1) -> Run:
+        """Return a run that another process has created."""
+        return Run(self, workflow, id=id, attempt=attempt)
+
+    def resume(self, id: str) -> Run:
+        """Return a run at its present attempt, with its nodes: `run.node(name).is_done` where one need not be repeated.
+        Waits for the ledger. Raises LookupError, Unavailable or Stopped."""
+        row = self._transport.read_run(id)
+        nodes = {node["name"]: node for node in row["nodes"]}
+        self._sender.batches.forget(id)
+        return Run(self, row["workflow"], id=id, attempt=row["attempt"], nodes=nodes)
+
+    def _define(self, body: Mapping[str, Any]) -> None:
+        encoded = document(body)
+        if encoded not in self._defined:
+            self._defined.add(encoded)
+            self.add(fact("", "workflow.ensure", workflow=encoded))
+
+    @overload
+    def workflow[**P, R](self, name: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def workflow(
+        self, name: str | None = None, /, **options: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
+    def workflow(self, name: Any = None, /, **options: Any) -> Any:
+        """Make each call of the decorated function a run. Options are those of run()."""
+        if callable(name):
+            return decorators.workflow(self, None, {})(name)
+        return decorators.workflow(self, name, options)
+
+    @overload
+    def node[**P, R](self, name: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def node(
+        self, name: str | None = None, /, **options: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
+    def node(self, name: Any = None, /, **options: Any) -> Any:
+        """Make each call of the decorated function, within a run, a node. Options are those of Run.node()."""
+        if callable(name):
+            return decorators.node(None, {})(name)
+        return decorators.node(name, options)
+
+    def report(self, facts: Iterable[Mapping[str, Any]]) -> None:
+        """Add facts as `POST events/` takes them. `at` is now unless they have one."""
+        for each in facts:
+            self.add(raw(each), urgent=each["kind"] in ENDS)
+
+    def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
+        """Call `function(http)` in the sending thread, where `http` is an httpx.Client with the address of the API and
+        the token. What is not due at the end of the process is not called."""
+        self._sender.call_later(seconds, function)
+
+    # --- delivery ---------------------------------------------------------------
+    def flush(self, seconds: float = 5.0) -> bool:
+        """Wait until everything is delivered, at most so long. Return whether it is."""
+        return self._sender.flush(seconds)
+
+    def close(self, seconds: float | None = None) -> None:
+        """Deliver what can be delivered in that time (`exit_seconds`); the rest goes to the spool. The end of the
+        process does this by itself."""
+        self._sender.close(self.exit_seconds if seconds is None else seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    # --- for runs ---------------------------------------------------------------
+    def watch(self, run: Run) -> None:
+        self._watch.begin(run)
+
+    def unwatch(self, run: Run) -> None:
+        self._watch.end(run, failed=run.has_failed)
+
+    def describe_node(self, run: str, name: str, fields: Mapping[str, Any]) -> None:
+        """Note what a node that is not in the workflow is like."""
+        self._sender.batches.specs[run, name] = fields
+
+    def is_sending_thread(self, ident: int | None) -> bool:
+        thread = self._sender.thread
+        return thread is not None and thread.ident == ident
+
+    def call_on_cancel(self, run: Run) -> None:
+        self._call(self.on_cancel, run)
+
+    def _call_on_retry(self, run: str, attempt: int) -> None:
+        self._call(self.on_retry, run, attempt)
+
+    def _call(self, callback: Callable[..., object] | None, *args: object) -> None:
+        if callback is None:
+            return
+        try:
+            callback(*args)
+        except Exception:  # a callback's fault must not end the thread
+            logger.exception("a callback of the engine failed")
+
+
+def _over_http(url: str, token: str) -> Transport:
+    if not url or not token:
+        raise ValueError("Client() takes the address of a ledger and a token of it.")
+    from .http_transport import HttpTransport  # noqa: PLC0415  # in process, httpx is not needed
+
+    return HttpTransport(url, token)
+
+
+def _name_of_program() -> str:
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""  # noqa: PTH119  # of a text that may be no path
+    return program.removesuffix(".py") or "python"

@@ -1,0 +1,158 @@
+"""Values and facts as JSON. Nothing here raises: an engine must not fail because a value cannot be recorded."""
+
+import json
+import math
+import time
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
+from typing import Any, NamedTuple
+
+from .ids import uuid7
+
+MAX_DOCUMENT = 1_000_000  # bytes; a ledger with default settings refuses more than 1,048,576
+MAX_TEXT = 200_000  # characters of a message, an error or a traceback, which the ledger cuts further
+MAX_DEPTH = 50
+UNSTORABLE = ("\\u0000", "\\ud8", "\\ud9", "\\uda", "\\udb", "\\udc", "\\udd", "\\ude", "\\udf")
+
+OF_NODE = '"node_execution":"%s",'
+
+text = encode_basestring_ascii
+
+
+class Fact(NamedTuple):
+    """A fact as it will be sent. `run` is "" for a definition, `node` is the node execution that it is about."""
+
+    run: str
+    kind: str
+    body: bytes
+    node: str = ""
+
+
+def fact(run: str, kind: str, of_node: str = "", /, **fields: Any) -> Fact:
+    """Return a fact with the present time. Fields of None are left out; documents are to be encoded by document()."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    if kind != "workflow.ensure":
+        given.setdefault("at", moment(time.time_ns()))
+    pieces = [f'"kind":"{kind}"', *(f'"{name}":{_encoded(value)}' for name, value in given.items())]
+    return Fact(run, kind, f"{{{','.join(pieces)}}}".encode("ascii"), of_node)
+
+
+def raw(fields: Mapping[str, Any]) -> Fact:
+    """Return the fact of a dict as the API takes it."""
+    kind = str(fields["kind"])
+    more = {} if kind == "workflow.ensure" else {"at": moment(time.time_ns())}
+    return of_body(fields, document(more | dict(fields)).encode("ascii"))
+
+
+def of_body(fields: Mapping[str, Any], body: bytes) -> Fact:
+    """Return the fact of an encoded body. Raises KeyError or TypeError if it is none."""
+    kind = fields["kind"]
+    run = fields.get("id" if kind.startswith("execution.") else "workflow_execution") or ""
+    node = fields.get("id" if kind.startswith("node.") else "node_execution") or ""
+    return Fact(str(run), kind, body, str(node))
+
+
+def line(run: str, node: str | None, level: str, message: str, data: Any, nanoseconds: int | None = None) -> Fact:
+    """Return the fact of a log line."""
+    ns = time.time_ns() if nanoseconds is None else nanoseconds
+    of_node = OF_NODE % node if node else ""
+    with_data = f'"data":{document(data)},' if data else ""
+    return Fact(run, "log", (
+        f'{{"kind":"log","id":"{uuid7(ns)}","workflow_execution":"{run}",{of_node}"level":"{level}",{with_data}'
+        f'"message":{text(cut(message))},"at":"{moment(ns)}"}}'
+    ).encode("ascii"), node or "")  # fmt: skip
+
+
+def without_node(fact: Fact) -> Fact:
+    """Return the line as one of the run alone."""
+    return fact._replace(body=fact.body.replace((OF_NODE % fact.node).encode(), b"", 1), node="")
+
+
+def moment(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat()
+
+
+class Document(str):
+    """JSON that is encoded already."""
+
+    __slots__ = ()
+
+
+def _encoded(value: Any) -> str:
+    if isinstance(value, Document):
+        return value
+    return text(value) if isinstance(value, str) else json.dumps(value)
+
+
+def document(value: Any) -> Document:
+    """Return the value as JSON that the ledger takes: what is no JSON as text, what is too large as a sentence."""
+    try:
+        encoded = json.dumps(value, default=_other, allow_nan=False, separators=(",", ":"))
+        if any(escape in encoded for escape in UNSTORABLE) or encoded.count("[") + encoded.count("{") > MAX_DEPTH:
+            encoded = json.dumps(_storable(value), separators=(",", ":"))
+    except Exception:  # noqa: BLE001  # whatever an object's own __str__ raises
+        encoded = _from_anything(value)
+    if len(encoded) > MAX_DOCUMENT:
+        encoded = json.dumps({"not_recorded": f"{len(encoded):,} bytes, at most {MAX_DOCUMENT:,} are recorded"})
+    return Document(encoded)
+
+
+def _from_anything(value: Any) -> str:
+    try:
+        return json.dumps(_storable(value), separators=(",", ":"))
+    except Exception:  # noqa: BLE001  # the same
+        return json.dumps({"not_recorded": f"a {type(value).__name__} that cannot be converted to JSON"})
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    return cut(str(value))
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """Return the value without NaN, NUL, halves of characters, keys that are no texts, and too many levels."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if depth >= MAX_DEPTH:
+        return "..."
+    if isinstance(value, Mapping):
+        return {storable_text(str(key)): _storable(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_storable(item, depth + 1) for item in value]
+    return storable_text(value if isinstance(value, str) else cut(str(value)))
+
+
+def storable_text(value: str) -> str:
+    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def cut(value: str, most: int = MAX_TEXT) -> str:
+    """Return the text, without its middle if it is too long."""
+    if len(value) <= most:
+        return value
+    half = most // 2
+    return f"{value[:half]}\n... [{len(value) - 2 * half:,} characters left out] ...\n{value[-half:]}"
+
+
+def message_of(message: object, args: tuple[object, ...]) -> str:
+    """Return the message with its arguments, as logging does it; both if they do not fit."""
+    try:
+        return str(message) % args if args else str(message)
+    except Exception:  # noqa: BLE001  # of an argument's own methods too
+        return f"{message!s} {len(args)} arguments that do not fit"
+
+
+def error_of(error: BaseException | str) -> tuple[str, str | None]:
+    """Return the message and, of an exception, the traceback."""
+    if isinstance(error, str):
+        return cut(error), None
+    try:
+        message = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  # of its own __str__
+        message = type(error).__name__
+    return cut(message), cut("".join(traceback.format_exception(error)))

@@ -1,0 +1,135 @@
+"""The ledger over HTTP."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from .transport import Answer, Notice, Refusal, Stopped, TooLarge, Unavailable
+
+TIMEOUT = httpx.Timeout(30, connect=5)
+LONGEST_WAIT = 3600.0  # seconds that a Retry-After is believed
+TRIES = 3  # of a definition that others change too
+API = "/api/v1"
+
+logger = logging.getLogger("pastetrader_client")
+
+
+class HttpTransport:
+    """`url` is the address of the server or of its API; `transport` replaces the network, for tests."""
+
+    def __init__(self, url: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
+        base = url.rstrip("/")
+        self.base = base if base.endswith(API) else base + API
+        self.headers = {"Authorization": f"Token {token}", "User-Agent": "pastetrader-client"}
+        self.transport = transport
+        self.forget_connections()
+
+    def send(self, bodies: Sequence[bytes]) -> Answer:
+        body = b"[" + b",".join(bodies) + b"]"
+        response = self._call("POST", "/events/", content=body)
+        if response.status_code in {400, 413}:
+            raise TooLarge(detail_of(response))
+        if response.status_code != 200:
+            raise _unavailable(response, self.base)
+        found = _document(response)
+        return Answer(
+            [Refusal(each["index"], each["code"], each["detail"], each["current_state"]) for each in found["refusals"]],
+            [Notice(each["workflow_execution"], each["act"], each["attempt"]) for each in found["notices"]],
+            found["applied"], found["known"],
+        )  # fmt: skip
+
+    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]]) -> bool:
+        for _try in range(TRIES):
+            found = self._find_workflow(workflow, run)
+            if found.status_code not in {200, 201}:
+                return self._cannot_define(found)
+            there = _document(found)
+            known = {node["name"] for node in there["nodes"]} | {node["id"] for node in there["nodes"]}
+            missing = [node for node in nodes if node["name"] not in known]
+            if not missing:
+                return True
+            wish = {"version": there["version"], "nodes": [*there["nodes"], *missing]}
+            changed = self._call("PATCH", f"/workflows/{there['id']}/", json=wish)
+            if changed.status_code == 200:
+                return True
+            if changed.status_code not in {409, 412}:
+                return self._cannot_define(changed)
+        return False
+
+    def _find_workflow(self, workflow: str | None, run: str) -> httpx.Response:
+        if workflow is None:
+            found = self._call("GET", f"/executions/{run}/", params={"fields": "workflow"})
+            if found.status_code != 200:
+                return found
+            return self._call("GET", f"/workflows/{_document(found)['workflow']}/")
+        return self._call("POST", "/workflows/ensure/", json={"name": workflow})
+
+    def _cannot_define(self, response: httpx.Response) -> bool:
+        if response.status_code == 429 or response.status_code >= 500:
+            raise _unavailable(response, self.base)
+        logger.error("the ledger does not let this token add nodes to the workflow: %s", detail_of(response))
+        return False
+
+    def read_run(self, run: str) -> Mapping[str, Any]:
+        found = self._call("GET", f"/executions/{run}/", params={"expand": "nodes"})
+        if found.status_code == 404:
+            raise LookupError(f"There is no run {run}, or none that this token may see.")
+        if found.status_code != 200:
+            raise _unavailable(found, self.base)
+        row = _document(found)
+        nodes = [
+            {"id": node["id"], "name": node["node_name"], "status": node["status"], "attempt": node["attempt"]}
+            for node in row["nodes"]
+        ]
+        return {"attempt": row["attempt"], "workflow": row["workflow_name"], "nodes": nodes}
+
+    def _call(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {"Content-Type": "application/json"} if "content" in more else None
+        try:
+            response = self.http.request(method, path, headers=headers, **more)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from None
+        if response.status_code == 401 or (response.status_code == 403 and path == "/events/"):
+            raise Stopped(f"the ledger refused the token ({response.status_code}): {detail_of(response)}")
+        return response
+
+    def forget_connections(self) -> None:
+        self.http = httpx.Client(
+            base_url=self.base, headers=self.headers, timeout=TIMEOUT, transport=self.transport, trust_env=False
+        )
+
+
+def _document(response: httpx.Response) -> Any:
+    """Return the JSON of an answer. Raises Unavailable where it is none: a proxy's page."""
+    try:
+        return response.json()
+    except ValueError:
+        raise Unavailable(f"{response.url} answered no JSON: is it the address of the ledger?") from None
+
+
+def _unavailable(response: httpx.Response, base: str) -> Unavailable:
+    status = response.status_code
+    where = f": is {base} the address of the ledger?" if 300 <= status < 500 and status != 429 else ""
+    return Unavailable(f"answer {status}{where}", _retry_after(response.headers.get("Retry-After", "")))
+
+
+def _retry_after(value: str) -> float | None:
+    """Return the seconds of a number or of a date."""
+    try:
+        seconds = float(value) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def detail_of(response: httpx.Response) -> str:
+    """Return what an error says, in a sentence."""
+    try:
+        found = response.json()
+        return str(found.get("detail", found))[:500]
+    except (ValueError, AttributeError):
+        return f"answer {response.status_code}"

@@ -1,0 +1,286 @@
+"""Runs and nodes as an engine reports them: with a block each, or with one method for each transition."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from .encoding import document, error_of, fact, line, message_of
+from .ids import uuid7
+from .log_handler import RunHandler
+
+if TYPE_CHECKING:
+    from .client import Client
+
+DONE = {"completed", "skipped"}
+
+
+class RunCancelled(Exception):
+    """Raised by the next call of each node after somebody has cancelled the run in the ledger."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"Run {run} was cancelled in the ledger.")
+        self.run = run
+
+
+_current: ContextVar["Run | Node | None"] = ContextVar("pastetrader_client", default=None)
+
+
+def current_run() -> "Run | None":
+    """Return the run in whose block this code is."""
+    found = _current.get()
+    return found.run if isinstance(found, Node) else found
+
+
+def current_node() -> "Node | None":
+    """Return the node in whose block this code is."""
+    found = _current.get()
+    return found if isinstance(found, Node) else None
+
+
+class Reporter:
+    """What runs and nodes have in common: lines, and a block."""
+
+    id: str
+    attempt: int
+    client: "Client"
+    output: Any
+
+    def __init__(self) -> None:
+        self.has_started = self.has_ended = self.has_failed = False
+        self._was_told = False
+        self._before: Token[Run | Node | None] | None = None
+
+    def debug(self, message: object, *args: object, **data: Any) -> None:
+        self.log("debug", message, *args, **data)
+
+    def info(self, message: object, *args: object, **data: Any) -> None:
+        self.log("info", message, *args, **data)
+
+    def warning(self, message: object, *args: object, **data: Any) -> None:
+        self.log("warning", message, *args, **data)
+
+    def error(self, message: object, *args: object, **data: Any) -> None:
+        self.log("error", message, *args, **data)
+
+    def log(self, level: str, message: object, *args: object, **data: Any) -> None:
+        """Record a line. The arguments are put into the message as logging does it; keywords are its data."""
+        self.check_cancelled()
+        self.record(level, message_of(message, args), data)
+
+    def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
+        raise NotImplementedError
+
+    def check_cancelled(self) -> None:
+        """Raise RunCancelled, once for this object, after somebody has cancelled the run."""
+        run = self._run()
+        if run.is_cancelled and not self._was_told:
+            self._was_told = True
+            raise RunCancelled(run.id)
+
+    def _run(self) -> "Run":
+        raise NotImplementedError
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def complete(self, output: Any = None) -> None:
+        raise NotImplementedError
+
+    def fail(self, error: BaseException | str) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self.start()
+        self._before = _current.set(self)  # type: ignore[arg-type]  # one of its two kinds
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            try:
+                _current.reset(self._before)
+            except ValueError:  # the block of a generator was left by another context
+                _current.set(None)
+        if self.has_ended or isinstance(error, RunCancelled):
+            self.has_ended = True
+        elif error is None or (isinstance(error, SystemExit) and not error.code):
+            self.complete()
+        else:
+            self.fail(error)
+
+
+class Run(Reporter):
+    """A run. `id` is an id of version 7; the same id again, from any process, is the same run."""
+
+    def __init__(
+        self, client: "Client", workflow: str, *, id: str | None = None, attempt: int = 1,
+        create: Mapping[str, Any] | None = None, nodes: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.client, self.workflow = client, workflow
+        self.id = id or uuid7()
+        self.attempt = attempt
+        self.output: Any = None
+        self.is_cancelled = False
+        self.known_nodes = dict(nodes or {})
+        self._create = create
+        self._failed: tuple[BaseException, str] | None = None
+
+    def _run(self) -> "Run":
+        return self
+
+    def send(self, kind: str, *, urgent: bool = False, **fields: Any) -> None:
+        self.client.add(fact(self.id, kind, id=self.id, **fields), urgent=urgent)
+
+    def create(self) -> None:
+        """Create the run as pending, unless this object has done it."""
+        if self._create is not None:
+            fields, self._create = self._create, None
+            self.send("execution.create", workflow=self.workflow, **fields)
+
+    def start(self) -> None:
+        self.create()
+        self.send("execution.start", attempt=self.attempt)
+        self.has_started = True
+        self.client.watch(self)
+
+    def complete(self, output: Any = None) -> None:
+        found = self.output if output is None else output
+        self._end("complete", output_data=None if found is None else document(found))
+
+    def fail(self, error: BaseException | str) -> None:
+        message, trace = error_of(error)
+        if self._failed is not None and self._failed[0] is error:
+            message = f"{self._failed[1]}: {message}"
+        elif trace is not None:
+            self.record("error", message, {"traceback": trace})
+        self.has_failed = True
+        self._end("fail", error_message=message)
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancel the run: needs a token with the scope executions:control."""
+        self._end("cancel", reason=reason)
+
+    def _end(self, act: str, **fields: Any) -> None:
+        self.create()
+        self.has_ended = True
+        self.client.unwatch(self)
+        self.send(f"execution.{act}", urgent=True, attempt=self.attempt, **fields)
+
+    def node(
+        self, name: str, *, input: Mapping[str, Any] | None = None, id: str | None = None, attempt: int = 1,
+        order: int | None = None, retries: int | None = None,
+    ) -> "Node":  # fmt: skip
+        """Return a node execution, to be used as a block. A node that the workflow does not have is added to it, with
+        so many retries. Raises RunCancelled after somebody has cancelled the run."""
+        if self.is_cancelled:
+            raise RunCancelled(self.id)
+        if (known := self.known_nodes.get(name)) is not None and id is None:
+            return Node(self, name, id=known["id"], attempt=known["attempt"], status=known["status"])
+        if retries is not None:
+            self.client.describe_node(self.id, name, {"retry_config": {"max_retries": retries}})
+        create = {"node": name, "execution_order": order, "input_data": document(dict(input)) if input else None}
+        return Node(self, name, id=id, attempt=attempt, create=create)
+
+    def handler(self, level: int = 0) -> RunHandler:
+        """Return a logging.Handler that records lines of this run, and of the node in whose block they are logged."""
+        return RunHandler(self, level)
+
+    def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
+        self.create()
+        self.client.add(line(self.id, None, level, message, data, nanoseconds))
+
+    def innermost(self) -> Reporter:
+        """Return the node of this run in whose block this code is, the run itself outside of such blocks."""
+        node = current_node()
+        return node if node is not None and node.run is self else self
+
+    def hear_cancel(self) -> None:
+        self.is_cancelled = True
+        self.client.call_on_cancel(self)
+
+    def note_failure(self, error: BaseException, node: str) -> None:
+        """Remember which node an exception came from, for the error of the run."""
+        self._failed = (error, node)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} of {self.workflow}>"
+
+
+class Node(Reporter):
+    """One execution of a node. A failed one that is entered again is retried."""
+
+    def __init__(
+        self, run: Run, name: str, *, id: str | None = None, attempt: int = 1, status: str = "",
+        create: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.run, self.client, self.name, self.status = run, run.client, name, status
+        self.id = id or uuid7()
+        self.attempt = attempt
+        self.output: Any = None
+        self._create = create
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether an earlier attempt of the run completed or skipped the node."""
+        return self.status in DONE
+
+    def _run(self) -> Run:
+        return self.run
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self.client.add(fact(self.run.id, kind, self.id, id=self.id, workflow_execution=self.run.id, **fields))
+
+    def create(self) -> None:
+        """Create the node execution as pending, unless this object has done it."""
+        if self._create is not None:
+            self.run.create()
+            fields, self._create = self._create, None
+            self.send("node.create", **fields)
+
+    def start(self) -> None:
+        self.check_cancelled()
+        self.create()
+        if self.has_failed:
+            self.retry()
+        self.send("node.start", attempt=self.attempt)
+        self.has_started, self.has_ended = True, False
+
+    def complete(self, output: Any = None) -> None:
+        found = self.output if output is None else output
+        self._end("complete", output_data=None if found is None else document(found))
+
+    def fail(self, error: BaseException | str, traceback: str | None = None) -> None:
+        message, trace = error_of(error)
+        if isinstance(error, BaseException):
+            self.run.note_failure(error, self.name)
+        self.has_failed = True
+        self._end("fail", error_message=message, error_traceback=traceback or trace)
+
+    def skip(self) -> None:
+        self._end("skip")
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancel the node: needs a token with the scope executions:control."""
+        self._end("cancel", reason=reason)
+
+    def retry(self, reason: str | None = None) -> None:
+        """Retry the failed node: needs a token with the scope executions:control."""
+        self.send("node.retry", attempt=self.attempt, reason=reason)
+        self.attempt += 1
+        self.has_failed = self.has_ended = False
+
+    def _end(self, act: str, **fields: Any) -> None:
+        self.create()
+        self.has_ended = True
+        self.send(f"node.{act}", attempt=self.attempt, **fields)
+
+    def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
+        self.create()
+        self.client.add(line(self.run.id, self.id, level, message, data, nanoseconds))
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} of run {self.run.id}>"

@@ -1,0 +1,228 @@
+"""The thread that sends. The engine's threads only add to the outbox."""
+
+import heapq
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+from .batches import Batches, halved
+from .encoding import Fact
+from .outbox import Outbox
+from .process import finish_in_child
+from .spool import Spool
+from .transport import Stopped, TooLarge, Transport, Unavailable
+from .watch import Watch
+
+MOST, MOST_BYTES = 2_000, 2_000_000  # of one call
+IDLE = 1.0  # seconds between looks at the runs that nothing was heard of
+FIRST, LONGEST = 0.25, 30.0  # seconds of backing off
+CLOSING = 0.3  # the longest of them while the process waits for the end
+POLL = 0.005
+
+logger = logging.getLogger("pastetrader_client")
+_count = count()
+
+
+class Sender:
+    """What was taken and not yet delivered is in `pending`, or at the head of the spool. `lock` protects these two; no
+    call over the network is made while it is held."""
+
+    def __init__(self, outbox: Outbox, spool: Spool, transport: Transport, watch: Watch) -> None:
+        self.outbox, self.spool, self.transport, self.watch = outbox, spool, transport, watch
+        self.batches = Batches(transport, watch)
+        self.stopped = ""
+        self.has_failed_to_spool = False
+        self.lock = threading.RLock()
+        self.pending: list[Fact] = []
+        self.from_spool = False
+        self.failures = 0
+        self.closing = self.is_over = False
+        self.thread: threading.Thread | None = None
+        self.timers: list[tuple[float, int, Callable[[Any], object]]] = []
+
+    # --- called by threads of the engine --------------------------------------
+    def add(self, fact: Fact, *, urgent: bool = False) -> None:
+        self.outbox.add(fact, urgent=urgent)
+        if self.thread is None:
+            self.start()
+
+    def start(self) -> None:
+        """Start the thread. An interpreter that ends starts none: the facts go to the spool."""
+        with self.lock:
+            if self.thread is not None:
+                return
+            self.closing = self.is_over = False
+            thread = threading.Thread(target=self._run, name="pastetrader-client", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                self._spill()
+            else:
+                self.thread = thread
+                finish_in_child()
+
+    def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
+        """Call the function in the thread, with what the transport has for calls of its own."""
+        with self.lock:
+            heapq.heappush(self.timers, (time.monotonic() + seconds, next(_count), function))
+        self.start()
+        self.outbox.wake()
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until everything is delivered. Return whether it is."""
+        until = time.monotonic() + seconds
+        self.outbox.wake()
+        while not (idle := self.is_idle()) and time.monotonic() < until and not self.stopped:
+            time.sleep(POLL)
+        return idle
+
+    def close(self, seconds: float) -> None:
+        """Deliver what can be delivered in that time; the rest goes to the spool."""
+        if self.thread is None and self.is_idle():
+            return
+        self.closing = True
+        self.flush(seconds)
+        with self.lock:
+            self.is_over = True
+            self.thread = None
+            self._spill()
+            left = len(self.pending) * (not self.from_spool) + len(self.outbox.facts)
+            if self.spool or left:
+                where = f"{len(self.spool.files)} files in {self.spool.directory}" if self.spool else "nowhere"
+                logger.warning("not everything was delivered: %s keep the rest, %d facts are lost", where, left)
+            self.spool.leave()
+        self.outbox.wake()
+
+    def is_idle(self) -> bool:
+        with self.lock:
+            return not (self.pending or self.spool or self.outbox.facts)
+
+    # --- the thread ------------------------------------------------------------
+    def _run(self) -> None:
+        try:
+            with self.lock:
+                self.spool.take_over()
+        except OSError as error:
+            logger.warning("what earlier processes left cannot be read: %s", error)
+        me = threading.current_thread()
+        while not self.is_over and self.thread in {me, None}:
+            try:
+                self._step()
+            except Exception:  # a fault of ours must not end the reports of a process
+                logger.exception("the reporter failed; it tries again")
+                self.outbox.wait(IDLE)
+
+    def _step(self) -> None:
+        self.outbox.report_dropped()
+        if self.stopped:
+            self.outbox.wait(IDLE)
+            self._spill_if_full()
+            return
+        self._call_due()
+        if not self.pending and not self.spool:
+            self.outbox.wait_for_batch(self._idle())
+        if facts := self._take():
+            self._deliver(facts)
+
+    def _idle(self) -> float:
+        with self.lock:
+            return min(IDLE, self.timers[0][0] - time.monotonic()) if self.timers else IDLE
+
+    def _call_due(self) -> None:
+        while True:
+            with self.lock:
+                if not self.timers or self.timers[0][0] > time.monotonic():
+                    return
+                _when, _number, function = heapq.heappop(self.timers)
+            try:
+                function(self.transport.http)
+            except Exception:  # a function of the engine's must not end the thread
+                logger.exception("a function of call_later() failed")
+
+    def _take(self) -> list[Fact]:
+        """Return the facts that are to be delivered next: what is pending, what is in files, what is in memory."""
+        with self.lock:
+            if self.is_over or self.pending:
+                return [] if self.is_over else self.pending
+            self.pending = self.spool.read(MOST, MOST_BYTES)
+            self.from_spool = bool(self.pending)
+            if not self.pending:
+                self.pending = self.outbox.take(MOST, MOST_BYTES) + self.watch.due()
+            return self.pending
+
+    def _deliver(self, facts: list[Fact]) -> None:
+        try:
+            self._send(facts)
+        except Unavailable as error:
+            self._back_off(error)
+        except Stopped as error:
+            self.stopped = str(error)
+            logger.error("%s. Nothing is sent any more.", error)
+        else:
+            if self.failures:
+                logger.warning("the ledger can be reached again")
+            self.failures = 0
+            self._settle()
+
+    def _send(self, facts: Sequence[Fact]) -> None:
+        try:
+            self.batches.send(facts)
+        except TooLarge as error:
+            logger.debug("a batch of %d facts was not taken: %s", len(facts), error)
+            halved(self._send, facts)
+
+    def _settle(self) -> None:
+        with self.lock:
+            if self.is_over:
+                return
+            if self.from_spool:
+                self.spool.advance()
+            self.pending, self.from_spool = [], False
+
+    def _back_off(self, error: Unavailable) -> None:
+        self.failures += 1
+        if self.failures == 1:
+            logger.warning("the ledger cannot be reached, facts are kept: %s", error)
+        delay = min(LONGEST, FIRST * 2 ** min(self.failures - 1, 20)) * random.uniform(0.5, 1)  # noqa: S311  # jitter
+        delay = max(delay, error.retry_after or 0.0)
+        until = time.monotonic() + delay
+        began = time.monotonic()
+        while (rest := until - time.monotonic()) > 0 and not self.is_over:
+            if self.closing and error.retry_after is None and time.monotonic() > began + CLOSING:
+                return
+            self.outbox.wait(min(rest, CLOSING))
+            self._spill_if_full()
+
+    # --- the spool -------------------------------------------------------------
+    def _spill_if_full(self) -> None:
+        if self.outbox.size > self.outbox.max_bytes // 2:
+            self._spill()
+
+    def _spill(self) -> None:
+        """Move what is pending and what is in memory to the spool, as far as there is room."""
+        with self.lock:
+            if self.pending and not self.from_spool and self._write(self.pending):
+                self.pending = []
+            while not self.pending or self.from_spool:
+                facts = self.outbox.take(MOST, MOST_BYTES)
+                if not facts:
+                    return
+                if not self._write(facts):
+                    self._drop(facts)
+
+    def _drop(self, facts: Sequence[Fact]) -> None:
+        with self.outbox.lock:
+            self.outbox.dropped.update(fact.run for fact in facts)
+
+    def _write(self, facts: Sequence[Fact]) -> bool:
+        try:
+            return self.spool.write(facts)
+        except OSError as error:
+            if not self.has_failed_to_spool:
+                logger.error("facts cannot be kept in a file: %s", error)
+            self.has_failed_to_spool = True
+            return False

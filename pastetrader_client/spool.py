@@ -1,0 +1,196 @@
+"""Facts that wait in a file, for as long as the ledger cannot be reached, and for the next process of the same name.
+
+The folder has a file for each process, of mode 0600 and locked while the process lives. A process takes over the files
+of those that are gone. Each line is a fact; a last line that was cut off is left out. What is written survives the end
+of the process, not that of the machine.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from .encoding import Fact, of_body
+
+if sys.platform != "win32":  # which has no lock that ends with its process, and so no spool
+    import fcntl
+
+FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+SUFFIX = ".facts"
+
+
+def folder(directory: str | Path | None, name: str, url: str) -> Path | None:
+    """Return the folder of a client: below the given directory or the user's for state. None without files."""
+    if sys.platform == "win32":
+        return None
+    base = Path(directory) if directory else _state_directory()
+    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "client"
+    return base / f"{safe}-{sha256(f'{name}\0{url}'.encode()).hexdigest()[:8]}"
+
+
+def _state_directory() -> Path:
+    given = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(given) if given.startswith("/") else Path.home() / ".local" / "state") / "pastetrader"
+
+
+class Spool:
+    """The files of one client, oldest first: those of earlier processes, then its own."""
+
+    def __init__(self, directory: Path | None, max_bytes: int) -> None:
+        self.directory = directory
+        self.max_bytes = max_bytes
+        self.files: list[SpoolFile] = []
+        self.own: SpoolFile | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.files)
+
+    def has_leftovers(self) -> bool:
+        return self.directory is not None and any(self.directory.glob(f"*{SUFFIX}"))
+
+    def take_over(self) -> None:
+        """Lock the files that processes have left. Raises OSError."""
+        if self.directory is None or not self.directory.is_dir():
+            return
+        for path in sorted(self.directory.glob(f"*{SUFFIX}")):
+            if (file := SpoolFile.of_another(path)) is not None:
+                self.files.append(file)
+
+    def write(self, facts: Sequence[Fact]) -> bool:
+        """Write facts behind those that are there. Return whether there was room. Raises OSError."""
+        size = sum(len(fact.body) + 1 for fact in facts)
+        if self.directory is None or self.size + size > self.max_bytes:
+            return False
+        if self.own is None:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.own = SpoolFile.new(self.directory)
+            self.files.append(self.own)
+        self.own.write(facts)
+        return True
+
+    @property
+    def size(self) -> int:
+        return sum(file.size - file.offset for file in self.files)
+
+    def read(self, count: int, size: int) -> list[Fact]:
+        """Return the oldest facts. They stay until advance()."""
+        while self.files:
+            if facts := self.files[0].read(count, size):
+                return facts
+            self._remove_first()
+        return []
+
+    def advance(self) -> None:
+        """Forget the facts that read() returned."""
+        if self.files:
+            self.files[0].advance()
+            if self.files[0].offset >= self.files[0].size:
+                self._remove_first()
+
+    def _remove_first(self) -> None:
+        file = self.files.pop(0)
+        if file is self.own:
+            self.own = None
+        file.remove()
+
+    def leave(self) -> None:
+        """Let go of the files: another process may take them over."""
+        for file in self.files:
+            file.close()
+        self.files, self.own = [], None
+
+
+class SpoolFile:
+    """An open and locked file. `offset` is where what has not been sent begins."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path, self.file = path, file
+        self.size = os.fstat(file.fileno()).st_size
+        self.offset = self.next = 0
+
+    @classmethod
+    def new(cls, directory: Path) -> "SpoolFile":
+        path = directory / f"{os.getpid()}-{os.urandom(6).hex()}{SUFFIX}"
+        found = cls._open(path, os.O_CREAT | os.O_EXCL)
+        if found is None:
+            raise FileExistsError(path)
+        return found
+
+    @classmethod
+    def of_another(cls, path: Path) -> "SpoolFile | None":
+        """Return the file, None if its process lives, if it is gone, or if it is another user's."""
+        try:
+            found = cls._open(path, 0)
+        except OSError:
+            return None
+        if found is None or os.fstat(found.file.fileno()).st_nlink == 0:
+            return None
+        found.end_last_line()
+        return found
+
+    @classmethod
+    def _open(cls, path: Path, more: int) -> "SpoolFile | None":
+        descriptor = os.open(path, FLAGS | more, 0o600)
+        file = os.fdopen(descriptor, "r+b", buffering=0)
+        try:
+            if sys.platform != "win32":
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return None
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            file.close()
+            return None
+        return cls(path, file)
+
+    def write(self, facts: Sequence[Fact]) -> None:
+        """Append lines. A write that fails leaves nothing behind."""
+        data = b"".join(fact.body + b"\n" for fact in facts)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self.file.write(view) :]
+        except OSError:
+            self.file.truncate(self.size)
+            raise
+        self.size += len(data)
+
+    def end_last_line(self) -> None:
+        """Cut off what a killed process has not finished writing."""
+        self.file.seek(max(0, self.size - (1 << 22)))
+        self.size = self.file.tell() + self.file.read().rfind(b"\n") + 1
+        self.file.truncate(self.size)
+
+    def read(self, count: int, size: int) -> list[Fact]:
+        facts: list[Fact] = []
+        self.file.seek(self.offset)
+        self.next = self.offset
+        with os.fdopen(os.dup(self.file.fileno()), "rb") as reader:
+            while len(facts) < count and size > 0 and (line := reader.readline()).endswith(b"\n"):
+                self.next += len(line)
+                size -= len(line)
+                if (fact := _fact(line)) is not None:
+                    facts.append(fact)
+        return facts
+
+    def advance(self) -> None:
+        self.offset = self.next
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.file.close()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def _fact(line: bytes) -> Fact | None:
+    """Return the fact of a line, None if it is none."""
+    try:
+        return of_body(json.loads(line), line.rstrip(b"\n"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,67 @@
+"""What a way to the ledger must be able to do, and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A fact that was refused. `index` is its place in the batch."""
+
+    index: int
+    code: str
+    detail: str
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Somebody else cancelled or retried the run."""
+
+    run: str
+    act: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    refusals: Sequence[Refusal] = ()
+    notices: Sequence[Notice] = ()
+    applied: int = 0
+    known: int = 0
+
+
+class Unavailable(Exception):
+    """The ledger did not take the batch now: the same is sent again. `retry_after` is in seconds, if it was named."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class Stopped(Exception):
+    """The ledger will not take anything of this client: a wrong token, or one without the scope."""
+
+
+class TooLarge(Exception):
+    """The ledger takes no batch of this size, or cannot read it: half of it is sent."""
+
+
+class Transport(Protocol):
+    """`http` is what functions of Client.call_later() are given."""
+
+    http: Any
+
+    def send(self, bodies: Sequence[bytes]) -> Answer:
+        """Send facts. Raises Unavailable, Stopped or TooLarge."""
+
+    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]]) -> bool:
+        """Add nodes to the workflow of this name or, without one, of the run; make the workflow if it is missing.
+        Return whether all are there now. Raises Unavailable or Stopped."""
+
+    def read_run(self, run: str) -> Mapping[str, Any]:
+        """Return `attempt` and `workflow` of the run, and `nodes`: id, name, status and attempt of each."""
+
+    def forget_connections(self) -> None:
+        """Begin anew in a forked process."""

@@ -1,0 +1,85 @@
+"""Runs whose cancel or retry the engine wants to hear of. What the ledger answers about a run says so; a run of which
+nothing is reported for some time is asked about by sending its start again, which changes nothing."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Protocol
+
+from .encoding import Fact, fact
+from .transport import Notice
+
+MOST_FAILED = 100  # failed runs that are asked about, the newest
+
+
+class Watched(Protocol):
+    """A run of the engine."""
+
+    id: str
+    attempt: int
+
+    def hear_cancel(self) -> None: ...
+
+
+@dataclass
+class Entry:
+    run: Watched
+    has_failed: bool = False
+    last: float = field(default_factory=time.monotonic)
+
+
+class Watch:
+    """`on_retry` is called with the id of the run and the number of its new attempt."""
+
+    def __init__(self, seconds: float, on_retry: Callable[[str, int], object] | None) -> None:
+        self.seconds = seconds
+        self.on_retry = on_retry
+        self.lock = RLock()
+        self.entries: dict[str, Entry] = {}
+
+    def begin(self, run: Watched) -> None:
+        with self.lock:
+            self.entries[run.id] = Entry(run)
+
+    def end(self, run: Watched, *, failed: bool) -> None:
+        """Stop watching a run; a failed one is watched on where somebody wants to hear of its retry."""
+        with self.lock:
+            entry = self.entries.pop(run.id, None)
+            if entry is None or not failed or self.on_retry is None:
+                return
+            entry.has_failed = True
+            self.entries[run.id] = entry
+            waiting = [id for id, each in self.entries.items() if each.has_failed]
+            for id in waiting[:-MOST_FAILED]:
+                del self.entries[id]
+
+    def heard(self, runs: set[str]) -> None:
+        """Note that the ledger has answered about these runs just now."""
+        now = time.monotonic()
+        with self.lock:
+            for run in runs & self.entries.keys():
+                self.entries[run].last = now
+
+    def due(self) -> list[Fact]:
+        """Return facts that ask about the runs of which nothing was heard for some time."""
+        before = time.monotonic() - self.seconds
+        with self.lock:
+            entries = [each for each in self.entries.values() if each.last < before]
+        return [fact(each.run.id, "execution.start", id=each.run.id, attempt=each.run.attempt) for each in entries]
+
+    def notice(self, notice: Notice) -> bool:
+        """Let the engine hear of it, once. Return whether the run was cancelled by somebody else."""
+        with self.lock:
+            entry = self.entries.pop(notice.run, None)
+        if entry is None:
+            return False
+        if notice.act == "cancel":
+            entry.run.hear_cancel()
+            return True
+        if notice.attempt <= entry.run.attempt:
+            with self.lock:
+                self.entries.setdefault(notice.run, entry)
+        elif self.on_retry is not None:
+            self.on_retry(notice.run, notice.attempt)
+        return False
