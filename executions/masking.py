@@ -180,28 +180,30 @@ def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, n
     return more
 
 
+def mask_by_known(texts: Fields, known: RunSecrets) -> Fields | None:
+    """Return the changed texts of a row, masked with the secrets of its run. None if a document among them may hold one
+    that is not stored yet."""
+    clean = dict(texts)
+    _scrub(clean, known.scrubber, is_large := body_masking.is_any())
+    if is_large and not body_masking.found_in(texts.values()) <= known.scrubber.values:
+        return None
+    # A document that needs no mask has no secret that is new either.
+    changed = [text for name, text in texts.items() if not isinstance(text, str) and clean[name] != text]
+    is_known = all(find_secret_values(document, extra_keys()) <= known.scrubber.values for document in changed)
+    return clean if is_known else None
+
+
 def mask_changes(row: RowOfRun, texts: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
-    """Return the masked texts_in() the changes to a row, and the secrets known after that."""
-    if not body_masking.is_any():
-        clean = dict(texts)
-        _scrub(clean, known.scrubber)
-        # A document that needs no mask has no secret that is new either.
-        if all(isinstance(text, str) or clean[name] == text for name, text in texts.items()):
-            return clean, known
-    piece = FieldValues(_run_of(row), texts)
+    """Return the masked texts of a change, and the secrets known after that. Secrets that are new are stored."""
+    piece = FieldValues(_run_of(row), dict(texts))
     _more, now = mask([piece], act, known={piece.run: known})
     return piece.fields, now.get(piece.run, known)
-
-
-def texts_in(row: Model, changes: Fields) -> Fields:
-    """Return the changes to text and JSON fields that are not empty."""
-    return {name: changes[name] for name in maskable_fields(row._meta.model) & set(changes) if changes[name]}
 
 
 def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
     """Return the actor's reason, masked and cut, and the request id if the client chose it (else None)."""
     actor = audit.current()
-    if not (actor.reason or actor.given_id):
+    if not actor.has_text:
         return "", None
     reason, given = (text and scrubber.text(text) for text in (to_storable_text(actor.reason), actor.given_id))
     return report_texts.cut_to_limits("reason", reason), given or None

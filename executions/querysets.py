@@ -99,7 +99,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the runs. A trigger records who deleted each one, and why (sql/deletions.sql). With a reason, the runs
         are locked first, to mask it."""
-        has_note = audit.current().reason or audit.current().given_id
+        has_note = audit.current().has_text
         with transaction.atomic(using=self.db) if has_note else nullcontext():
             note = audit.note("delete", *(self._masked_note() if has_note else ()))
             with audit.audit_note(note, self.db):

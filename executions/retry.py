@@ -61,7 +61,7 @@ def retry_run(run: "WorkflowExecution") -> dict[str, object]:
     """
     rows = [Row(**row) for row in _rows("SELECT * FROM lock_for_retry(%s, %s)", run.pk, list(run_graph.ids_in(run)))]
     if not rows or not rows[0].has_failed or rows[0].attempt != run.attempt:
-        raise run._transition_error("retry", ExecutionStatus.PENDING)
+        raise run._transition_error("retry")
     found, *nodes = rows
     failed = [node for node in nodes if node.has_failed]
     _check_retries(found, failed)
@@ -77,7 +77,7 @@ def retry_node(node: "NodeExecution") -> dict[str, object]:
     rows = type(node).objects.filter(pk=node.pk).with_run().select_related("node").defer("input_data")
     found = rows.select_for_update(of=("workflow_execution", "self"), no_key=True).first()
     if found is None or found.workflow_execution.status not in ACTIVE or found.attempt != node.attempt:
-        raise node._transition_error("retry", ExecutionStatus.PENDING)
+        raise node._transition_error("retry")
     if not found.can_retry:
         raise _no_retry(node, found)
     texts = {found.pk: {name: getattr(found, name) for name in TEXTS}}
@@ -103,7 +103,7 @@ def _check_retries(run: Row, failed: Sequence[Row]) -> None:
 
 def _no_retry(node: "NodeExecution", found: "NodeExecution") -> InvalidTransition:
     if found.status != ExecutionStatus.FAILED:
-        return node._transition_error("retry", ExecutionStatus.PENDING)
+        return node._transition_error("retry")
     return InvalidTransition("retry", found.status, refusal_reasons.out_of_retries(found), found.version)
 
 

@@ -48,6 +48,18 @@ NODE_EXECUTION: Transitions = {
     S.PENDING: frozenset({S.RUNNING, S.SKIPPED, S.CANCELLED}),
 }
 
+# The status to which each verb moves a row.
+TARGETS: Mapping[str, ExecutionStatus] = {
+    "start": S.RUNNING, "complete": S.COMPLETED, "fail": S.FAILED, "skip": S.SKIPPED, "cancel": S.CANCELLED,
+    "retry": S.PENDING,
+}  # fmt: skip
+# What the end of a run makes of its pending and of its running nodes; None refuses it.
+SETTLED: Mapping[str, tuple[ExecutionStatus, ExecutionStatus | None]] = {
+    "complete": (S.SKIPPED, None),
+    "fail": (S.SKIPPED, S.CANCELLED),
+    "cancel": (S.CANCELLED, S.CANCELLED),
+}
+
 ACTIVE = (S.PENDING, S.RUNNING)
 ENDED = (S.COMPLETED, S.FAILED, S.SKIPPED, S.CANCELLED)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from executions import log_messages, refusal_reasons, report_texts, run_secrets
 from executions.exceptions import ConcurrentExecution, InvalidTransition, SecretsUnknown, StaleExecution
 from executions.secrets import MASK
-from executions.states import ACTIVE, ExecutionStatus
+from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus
 
 from . import facts as kinds
 from .definitions import GraphOfRuns, Nodes, WorkflowRow
@@ -22,16 +22,6 @@ from .rows import Ended, Entry, History, NodeRow, Row, RunRow
 S = ExecutionStatus
 MAX_ENTRIES = 100_000  # entries of the history in one call: a run that fails and is retried makes one for each node
 TOO_MANY_ENTRIES = f"This call makes more than {MAX_ENTRIES} entries of the history: send the facts in several calls."
-TARGETS = {
-    "start": S.RUNNING, "complete": S.COMPLETED, "fail": S.FAILED, "skip": S.SKIPPED, "cancel": S.CANCELLED,
-    "retry": S.PENDING,
-}  # fmt: skip
-# What the end of a run makes of its pending and of its running nodes; None refuses it.
-SETTLED: dict[str, tuple[ExecutionStatus, ExecutionStatus | None]] = {
-    "complete": (S.SKIPPED, None),
-    "fail": (S.SKIPPED, S.CANCELLED),
-    "cancel": (S.CANCELLED, S.CANCELLED),
-}
 NO_RUN = "There is no run with this id, or none that you may see."
 NO_NODE = "This execution has no node execution with this id."
 NO_NODE_OF_WORKFLOW = "node: The workflow of this execution has no node with this id or name."

@@ -1,27 +1,21 @@
 """Shared parts of a run and a node execution: status, times, and the one statement that changes the status."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Unpack
 from uuid import UUID
 
 from django.db import models, transaction
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy as _
 
 from executions import audit, encryption, masking, refusal_reasons, run_secrets
 from executions.exceptions import InvalidTransition, StaleExecution
-from executions.states import ENDED, ExecutionStatus, Transitions, sources
-from ledgerkit.db import json_validation
-from ledgerkit.db.models import SaveArguments, Value, VersionedModel, VersionedQuerySet, json_value
+from executions.states import ENDED, TARGETS, ExecutionStatus, Transitions, sources
+from ledgerkit.db import functions, json_validation
+from ledgerkit.db.models import SaveArguments, Value, VersionedModel, json_value
 
 if TYPE_CHECKING:
     from .workflow_execution import WorkflowExecution
-
-# Both times are the database's. GREATEST because a statement's time may be before the start: it may have waited for
-# the lock of the row, or the clock was set back.
-STARTED = Now()
-END = Greatest(Now(), F("started_at"))
 
 type Changes = dict[str, object]  # values of columns, by their names
 
@@ -44,9 +38,11 @@ class Timed(models.Model):
 
 
 class Execution(VersionedModel, Timed):
-    """A row with a status. Subclasses define `TRANSITIONS` and a model of earlier attempts, related as `attempts`."""
+    """A row with a status. Subclasses define `TRANSITIONS`, `MOVE` and a model of earlier attempts, related as
+    `attempts`."""
 
     TRANSITIONS: ClassVar[Transitions]
+    MOVE: ClassVar[str]  # the database function of its transitions
     ACT: ClassVar[str] = "save"
 
     status = models.CharField(
@@ -93,33 +89,22 @@ class Execution(VersionedModel, Timed):
         """Return whether it is completed, failed, skipped or cancelled. A failed one may be retried."""
         return self.status in ENDED
 
-    def _transition(
-        self,
-        act: str,
-        to: ExecutionStatus,
-        changes: Changes,
-        then: Callable[[], object] | None = None,
-        where: Q | None = None,
-    ) -> None:
-        """Change the status by one UPDATE, which matches the states from which `to` can be reached and the attempt of
-        this object. No other code changes the status. Of callers who race, the row lock lets one match; the WHERE of
-        the next one is then evaluated on the changed row and matches nothing.
+    def _transition(self, act: str, texts: Changes | None = None) -> None:
+        """Change the status by one call of the database (sql/transitions.sql), whose UPDATE matches the states from
+        which the verb may be called and the attempt of this object. No other code changes the status. Of callers who
+        race, the row lock lets one match; the WHERE of the next one is then evaluated on the changed row and matches
+        nothing.
 
-        `then` runs in the same transaction. If it raises, the row and this object are unchanged. Work outside the
-        database, such as a webhook, does not belong here: it would hold the row's lock (docs/development.md).
+        If it raises, the row and this object are unchanged. Work outside the database, such as a webhook, does not
+        belong there: it would hold the row's lock (docs/development.md).
         """
-        rows: VersionedQuerySet[Execution] = VersionedQuerySet(type(self)).filter(
-            where or Q(), pk=self.pk, attempt=self.attempt, status__in=sources(self.TRANSITIONS, to)
-        )
-        json_validation.check("output_data", changes.get("output_data"))
-        with transaction.atomic():
-            moved = self._update_masked(rows, act, {"status": to} | changes)
-            if moved is None:
-                raise self._transition_error(act, to)
-            if then is not None:
-                then()
-            if to in ENDED:
-                transaction.on_commit(encryption.purge_occasionally, robust=True)
+        texts = texts or {}
+        json_validation.check("output_data", texts.get("output_data"))
+        with functions.savepoint():
+            moved = self._move_as_read(act, texts)
+        moved = moved or self._move_locked(act, texts)
+        if moved["status"] in ENDED:
+            transaction.on_commit(encryption.purge_occasionally, robust=True)
         self._set_changes(moved)
 
     def _set_changes(self, moved: Changes) -> None:
@@ -129,51 +114,60 @@ class Execution(VersionedModel, Timed):
             if name != "version" or value == self.version + 1:
                 setattr(self, name, value)
 
-    def _update_masked(self, rows: "VersionedQuerySet[Execution]", act: str, changes: Changes) -> Changes | None:
-        """Update the row with masked texts. Return its new values, None if it does not match.
+    def _move_as_read(self, act: str, texts: Changes) -> Changes | None:
+        """Move the row, with texts masked by the secrets that were read with the run. Return its new values, None if it
+        does not match, and if the run has other secrets or is about to get one."""
+        if not (any(texts.values()) or audit.current().has_text):
+            return self._move(act, texts)
+        known = run_secrets.as_read(self._run_as_read())
+        masked = None if known is None else masking.mask_by_known(texts, known)
+        return None if masked is None else self._move(act, masked, known)
 
-        Texts are masked by the secrets that were read with the run, which the UPDATE must match. If the run has others
-        by now, lock it, read them, and mask the texts again.
-        """
-        texts = masking.texts_in(self, changes)
-        if not (texts or audit.current().reason or audit.current().given_id):
-            with audit.audit_note(audit.note(act)):
-                return rows.update_returning(**changes)
-        read = run_secrets.as_read(self._run_as_read())
-        moved = None if read is None else self._update_masked_by(rows, act, changes, texts, read)
-        if moved is None:
-            now = run_secrets.lock(self.run_id, act, or_blind=not texts)
-            if read is None or now.encrypted != read.encrypted:
-                moved = self._update_masked_by(rows, act, changes, texts, now)
-        return moved
+    def _move_locked(self, act: str, texts: Changes) -> Changes:
+        """Lock the run and move the row, with texts masked by the secrets that the run has then. Store those that are
+        found in the texts. Raises InvalidTransition if the row does not match."""
+        with transaction.atomic():
+            has_texts = any(texts.values())
+            if has_texts or audit.current().has_text:
+                known = run_secrets.lock(self.run_id, act, or_blind=not has_texts)
+                masked, known = masking.mask_changes(self, texts, act, known)
+                if (moved := self._move(act, masked, known)) is not None:
+                    if (run := self._run_as_read()) is not None:
+                        run.encrypted_secrets = known.encrypted
+                    return moved
+            raise self._transition_error(act)
 
-    def _update_masked_by(
-        self,
-        rows: "VersionedQuerySet[Execution]",
-        act: str,
-        changes: Changes,
-        texts: Changes,
-        known: run_secrets.RunSecrets,
-    ) -> Changes | None:
-        masked, known = masking.mask_changes(self, texts, act, known)
-        if (run := self._run_as_read()) is not None:
-            run.encrypted_secrets = known.encrypted
-        rows = rows.filter(self._with_secrets(known.encrypted))
-        with audit.audit_note(audit.note(act, *masking.masked_reason(known.scrubber))):
-            return rows.update_returning(**changes | masked)
+    def _move(self, act: str, texts: Changes, known: run_secrets.RunSecrets | None = None) -> Changes | None:
+        """Move the row, if its run has the secrets by which the texts are masked. Return its new values, None if it
+        does not match."""
+        note = audit.note(act) if known is None else audit.note(act, *masking.masked_reason(known.scrubber))
+        to, output = TARGETS[act], texts.get("output_data")
+        moved = functions.call(
+            self.MOVE,
+            tried=self.attempt,
+            sources=[str(state) for state in sources(self.TRANSITIONS, to)],
+            target=str(to),
+            output=None if output is None else json_validation.to_json(output),
+            error=texts.get("error_message"),
+            has_texts=known is not None,
+            masked_by=known and known.encrypted,
+            note=note,
+            **self._move_arguments(act, texts),
+        )
+        return None if moved is None else moved | texts
 
     def _run_as_read(self) -> "WorkflowExecution | None":
         """Return this object's run, None if it was not read."""
         raise NotImplementedError  # runs and node executions each implement it
 
-    def _with_secrets(self, encrypted: str | None) -> Q:
-        """Return a condition that the row's run has these secrets, and has no others before the transaction ends."""
+    def _move_arguments(self, act: str, texts: Changes) -> Mapping[str, object]:
+        """Return those arguments of the database function that runs and node executions do not share."""
         raise NotImplementedError  # runs and node executions each implement it
 
-    def _transition_error(self, act: str, to: ExecutionStatus) -> InvalidTransition:
+    def _transition_error(self, act: str) -> InvalidTransition:
         """Return the exception for a transition that matched no row. Raises DoesNotExist if the row was deleted."""
         row: Execution = QuerySet(type(self)).only("status", "attempt", "version").get(pk=self.pk)
-        if row.status not in sources(self.TRANSITIONS, to):
+        if row.status not in sources(self.TRANSITIONS, TARGETS[act]):
             return InvalidTransition(act, row.status, version=row.version)
         is_replaced = row.attempt != self.attempt
         reason = refusal_reasons.attempt_replaced(self.attempt, row.attempt) if is_replaced else refusal_reasons.CHANGED

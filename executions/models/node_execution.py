@@ -1,5 +1,6 @@
 """NodeExecution: the execution of one node within one run."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -15,7 +16,7 @@ from executions.states import ACTIVE, ExecutionStatus
 from ledgerkit.db.indexes import Index
 from workflows.models import Node, retries_in
 
-from .base import END, RESET, STARTED, Changes, Execution, state_constraints
+from .base import RESET, Changes, Execution, state_constraints
 from .workflow_execution import WorkflowExecution
 
 RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}
@@ -23,6 +24,7 @@ RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node 
 
 class NodeExecution(Execution):
     TRANSITIONS = states.NODE_EXECUTION
+    MOVE = "move_node"
 
     workflow_execution = models.ForeignKey(
         WorkflowExecution,
@@ -101,27 +103,24 @@ class NodeExecution(Execution):
 
     def start(self) -> None:
         """pending → running. Raises InvalidTransition unless its run is running."""
-        run_is_running = self._of_locked_run(status=ExecutionStatus.RUNNING)
-        self._transition("start", ExecutionStatus.RUNNING, {"started_at": STARTED}, where=run_is_running)
+        self._transition("start")
 
     def complete(self, output_data: object = None) -> None:
         """running → completed."""
-        output: Changes = {} if output_data is None else {"output_data": output_data}
-        self._transition("complete", ExecutionStatus.COMPLETED, {"ended_at": END} | output)
+        self._transition("complete", {} if output_data is None else {"output_data": output_data})
 
     def fail(self, error_message: object, error_traceback: str | None = None) -> None:
         """running → failed. `error_message` may be an exception."""
         message, trace = report_texts.error(error_message, error_traceback)
-        error: Changes = {"error_message": message, "error_traceback": trace}
-        self._transition("fail", ExecutionStatus.FAILED, {"ended_at": END} | error)
+        self._transition("fail", {"error_message": message, "error_traceback": trace})
 
     def skip(self) -> None:
         """pending → skipped."""
-        self._transition("skip", ExecutionStatus.SKIPPED, {"ended_at": END})
+        self._transition("skip")
 
     def cancel(self) -> None:
         """pending or running → cancelled."""
-        self._transition("cancel", ExecutionStatus.CANCELLED, {"ended_at": END})
+        self._transition("cancel")
 
     def retry(self) -> None:
         """failed → pending, while `can_retry`. The failed attempt is kept. Raises InvalidTransition if its run has
@@ -136,19 +135,13 @@ class NodeExecution(Execution):
         is_read = NodeExecution.workflow_execution.is_cached(self)
         return self.workflow_execution if is_read else None
 
-    def _with_secrets(self, encrypted: str | None) -> Q:
-        return self._of_locked_run(encrypted_secrets=encrypted)
+    def _move_arguments(self, act: str, texts: Changes) -> Mapping[str, object]:
+        return {"node": self.pk, "run": self.workflow_execution_id, "trace": texts.get("error_traceback")}
 
-    def _of_locked_run(self, **run: object) -> Q:
-        """Return a condition that the row's run matches `run`. The subquery locks the run first: a concurrent change is
-        committed before this one reads it, or waits for its end."""
-        runs = WorkflowExecution.objects.select_for_update(no_key=True).filter(pk=self.run_id, **run)
-        return Q(workflow_execution__in=runs.values("pk"))
-
-    def _transition_error(self, act: str, to: ExecutionStatus) -> InvalidTransition:
+    def _transition_error(self, act: str) -> InvalidTransition:
         if act in RUN_STATES:
             self._lock_run(act)
-        return super()._transition_error(act, to)
+        return super()._transition_error(act)
 
     def _lock_run(self, act: str) -> None:
         """Lock the run, so that it does not end before the transaction. Raises InvalidTransition unless its state

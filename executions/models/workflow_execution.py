@@ -1,20 +1,19 @@
 """WorkflowExecution: one execution of a workflow.
 
 A verb (`start()`, `complete()`, ...) changes the state of a row by one guarded UPDATE, `_transition()`. Its other work
-(to settle the nodes, to keep the attempt) is part of the same transaction, under the same row lock. Locks are always
-taken first on the run and then on its nodes, so that verbs do not deadlock.
+(to settle the nodes, to keep the attempt) is part of the same call of the database, under the same row lock. Locks are
+always taken first on the run and then on its nodes, so that verbs do not deadlock.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Unpack
 from uuid import UUID
 
 from django.contrib.postgres.indexes import OpClass
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
-from django.db.models import Case, Count, F, Q, Subquery, Value, When
-from django.db.models.functions import Coalesce, Now, Upper
+from django.db.models import F, Q
+from django.db.models.functions import Now, Upper
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
@@ -22,14 +21,15 @@ from executions import audit, masking, refusal_reasons, report_texts, retry, run
 from executions.encryption import DELETED, encrypt
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.querysets import WorkflowExecutionQuerySet
-from executions.states import ExecutionStatus, TriggerType
+from executions.run_secrets import RunSecrets
+from executions.states import SETTLED, ExecutionStatus, TriggerType
 from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.indexes import GinIndex, Index
 from ledgerkit.db.models import Column, SaveArguments, json_value
 from ledgerkit.db.models import Value as FieldValue
 from workflows.models import Graph, Node, Workflow
 
-from .base import END, RESET, STARTED, Changes, Execution, state_constraints
+from .base import RESET, Changes, Execution, state_constraints
 
 if TYPE_CHECKING:
     from .node_execution import NodeExecution
@@ -41,6 +41,7 @@ NEVER_SAVED = {"encrypted_secrets", "failed_nodes"}
 
 class WorkflowExecution(Execution):
     TRANSITIONS = states.WORKFLOW_EXECUTION
+    MOVE = "move_run"
 
     # The migration makes it ON DELETE RESTRICT: no interface can delete a workflow that has runs.
     workflow = models.ForeignKey(
@@ -194,24 +195,21 @@ class WorkflowExecution(Execution):
     def start(self) -> None:
         """pending → running. Raises ConcurrentExecution if another run of the workflow is running."""
         with self._one_running("start"):
-            self._transition("start", ExecutionStatus.RUNNING, {"started_at": STARTED})
+            self._transition("start")
 
     def complete(self, output_data: object = None) -> None:
         """running → completed; pending nodes are skipped. Raises InvalidTransition, with their number, while nodes are
         running."""
-        output: Changes = {} if output_data is None else {"output_data": output_data}
-        self._transition("complete", ExecutionStatus.COMPLETED, self._end_values() | output, self._settle_completed)
+        self._transition("complete", {} if output_data is None else {"output_data": output_data})
 
     def fail(self, error_message: object) -> None:
         """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception."""
-        settle = partial(self._settle, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
         error, _trace = report_texts.error(error_message)
-        self._transition("fail", ExecutionStatus.FAILED, self._end_values() | {"error_message": error}, settle)
+        self._transition("fail", {"error_message": error})
 
     def cancel(self) -> None:
         """pending or running → cancelled, with every pending or running node."""
-        settle = partial(self._settle, ExecutionStatus.CANCELLED, ExecutionStatus.CANCELLED)
-        self._transition("cancel", ExecutionStatus.CANCELLED, self._end_values(), settle)
+        self._transition("cancel")
 
     def retry(self) -> None:
         """failed → pending. The failed attempt is kept. Failed nodes are retried too; nodes that were skipped or
@@ -261,29 +259,22 @@ class WorkflowExecution(Execution):
     def _run_as_read(self) -> "WorkflowExecution":
         return self
 
-    def _with_secrets(self, encrypted: str | None) -> Q:
-        return Q(encrypted_secrets=encrypted)
+    def _move(self, act: str, texts: Changes, known: RunSecrets | None = None) -> Changes | None:
+        """Move the run and its nodes. Raises InvalidTransition if nodes are running that have to end first."""
+        moved = super()._move(act, texts, known)
+        if moved is not None and (running := int(str(moved.pop("still_running")))):
+            raise InvalidTransition(act, self.status, refusal_reasons.still_running(running), self.version)
+        return moved
+
+    def _move_arguments(self, act: str, texts: Changes) -> Mapping[str, object]:
+        pending, running = SETTLED.get(act, (None, None))
+        return {
+            "run": self.pk,
+            "settled_pending": pending and str(pending),
+            "settled_running": running and str(running),
+        }
 
     def _with_version_bump(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Column]]:
         """Leave out the secrets, which only run_secrets.store_secrets() changes, and the count of failed nodes, which
         may be old."""
         return super()._with_version_bump([value for value in values if value[0].name not in NEVER_SAVED])
-
-    def _end_values(self) -> Changes:
-        """Return the values that the end of a run sets in each case."""
-        failed = self.node_executions.failed().order_by()
-        number = failed.values("workflow_execution").annotate(number=Count("pk")).values("number")
-        return {"ended_at": END, "failed_nodes": Coalesce(Subquery(number), 0)}
-
-    def _settle_completed(self) -> None:
-        # No node can start meanwhile: that takes a lock on this run's row, which _transition() holds. The exception
-        # rolls the change of the running nodes back.
-        if running := self._settle(ExecutionStatus.SKIPPED, ExecutionStatus.RUNNING).count(ExecutionStatus.RUNNING):
-            reason = refusal_reasons.still_running(running)
-            raise InvalidTransition("complete", ExecutionStatus.RUNNING, reason, self.version)
-
-    def _settle(self, pending: ExecutionStatus, running: ExecutionStatus) -> list[str]:
-        """End the pending and running nodes in one statement. Return their new states."""
-        to = Case(When(status=ExecutionStatus.PENDING, then=Value(pending)), default=Value(running))
-        nodes = self.node_executions.active().returning(["status"], status=to, ended_at=END, settled=True)
-        return [status for (status,) in nodes]

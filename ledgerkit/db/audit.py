@@ -62,6 +62,11 @@ class Actor:
     reason: str = ""
     name: str = ""
 
+    @property
+    def has_text(self) -> bool:
+        """Return whether it has a text that may contain a secret."""
+        return bool(self.reason or self.given_id)
+
     def note(self) -> dict[str, str]:
         """Return the actor as a dict for the audit record, without the reason."""
         note = {"through": str(self.through), "request_id": self.request_id, "username": self.name}

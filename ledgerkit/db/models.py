@@ -126,21 +126,6 @@ class VersionedQuerySet[M: models.Model](models.QuerySet[M]):
 
     update.alters_data = True  # type: ignore[attr-defined]  # templates may not call it, as in Django's own
 
-    def update_returning(self, **changes: object) -> dict[str, object] | None:
-        """Update at most one row in one statement. Return its new values, or None if no row matched."""
-        changes = {"version": F("version") + 1, "updated_at": Now()} | changes
-        rows = self.returning(list(changes), **changes)
-        return dict(zip(changes, rows[0], strict=True)) if rows else None
-
-    def returning(self, names: list[str], **changes: object) -> list[tuple[Any, ...]]:
-        """Update all rows in one statement. Return the new values of `names` for each row."""
-        changes = {"version": F("version") + 1, "updated_at": Now()} | changes
-        values = [(self.model._meta.get_field(name), None, value) for name, value in changes.items()]
-        fields = [self.model._meta.get_field(name) for name in names]
-        # What save() calls, since update() cannot return columns. The stubs lack it.
-        rows: list[tuple[Any, ...]] = self._update(values, fields)  # type: ignore[attr-defined]  # the stubs lack it
-        return rows
-
 
 class VersionedModel(UUID7Model):
     """A model with optimistic locking: save() matches the version that was read, and increments it.

@@ -96,6 +96,13 @@ def test_nor_retry_a_run_by_the_function_of_the_verb(as_low: As) -> None:
         )
 
 
+def test_nor_move_a_run_by_the_function_of_the_verbs(as_low: As) -> None:
+    run = WorkflowExecutionFactory()
+    move = f"SELECT move_run('{run.pk}', 1, '{{pending}}', 'running', NULL, NULL, false, NULL, '{{}}', NULL, NULL)"
+    with as_low():
+        expect_error(DatabaseError, "permission denied for function ledger_noted", move)
+
+
 def test_nobody_retries_a_run_that_has_not_failed_by_that_function() -> None:
     run = WorkflowExecutionFactory()
     expect_error(IntegrityError, "Only a failed run is retried", f"SELECT retry_run('{run.pk}', '{{}}', '[]', '{{}}')")

@@ -89,5 +89,5 @@ def test_settling_takes_the_same_number_of_statements_for_any_number_of_nodes(dj
         run = in_state(WorkflowExecutionFactory(), "running")
         for _ in range(size):
             NodeExecutionFactory(workflow_execution=run)
-        with django_assert_num_queries(4):  # savepoint, the move, the settlement, release
+        with django_assert_num_queries(3):  # savepoint, the move, release
             run.fail("x")
