@@ -1,7 +1,7 @@
 /* The log of a run: any number of lines under one scrollbar, shortcuts, and new lines from the run's stream. Without
    scripts the page is lines, links and a form, rendered by the server in the same way. */
 
-import { bind } from "./shortcuts.js";
+import { bind } from "../ledgerkit/shortcuts.js";
 import { LogList } from "./virtual_log.js";
 import { follow } from "./event_stream.js";
 import { Tail } from "./log_tail.js";

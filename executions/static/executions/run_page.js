@@ -1,5 +1,5 @@
 // The page of a run: a selected node is shown beside the graph without a reload. Every link works without scripts too.
-import { bind } from "./shortcuts.js";
+import { bind } from "../ledgerkit/shortcuts.js";
 
 const view = document.querySelector(".run-view");
 const aside = view?.querySelector(".run-aside");
@@ -105,7 +105,7 @@ if (view) {
         const link = event.target.querySelector("[data-compare]");
         if (event.target.open && link) compare(link.closest(".comparison"));
     });
-    if (document.querySelector(".graph-scroll, .nodes-scroll")) bind("g", "nodes", other);
+    if (document.querySelector(".graph-scroll, .nodes-scroll")) bind("g", view.dataset.otherKey, other);
     // A large graph opens at the node that matters.
     const telling = document.querySelector("[data-focus]");
     const box = telling && document.getElementById(telling.hash.slice(1));

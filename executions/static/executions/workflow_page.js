@@ -1,6 +1,6 @@
 // The page of a workflow: g switches graph and grid, j, k, h, l and the arrows move among what is shown, Enter opens it.
 // Without scripts both are shown, one below the other, and every square is a link that the tab key reaches.
-import { bind } from "./shortcuts.js";
+import { bind } from "../ledgerkit/shortcuts.js";
 
 const choices = [...document.querySelectorAll(".view-choice [data-view]")];
 const sections = [...document.querySelectorAll(".workflow-view")];
@@ -89,8 +89,8 @@ function oneStop() {
 }
 
 if (choices.length) {
-    bind("g", "graph", other);
-    const { down, up, left, right } = document.querySelector(".view-choice").dataset;
+    const { down, up, left, right, other: toOther } = document.querySelector(".view-choice").dataset;
+    bind("g", toOther, other);
     bind("j", down, () => move(1, 0));
     bind("k", up, () => move(-1, 0));
     bind("h", left, () => move(0, -1));

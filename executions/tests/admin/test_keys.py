@@ -8,7 +8,7 @@ from django.test import Client
 
 from executions.tests.factories import NodeExecutionFactory
 
-MODULE = '<script type="module" src="/static/executions/shortcuts.js">'
+MODULE = '<script type="module" src="/static/ledgerkit/shortcuts.js">'
 
 
 def page(user: Any, address: str) -> str:
@@ -39,7 +39,7 @@ def test_every_page_lists_its_keys_and_says_that_it_has_some(staff: Any, address
 
 def test_the_words_of_the_keys_are_in_the_page_where_they_are_translated(staff: Any) -> None:
     html = page(staff, "/admin/")
-    for words in ("search", "next", "previous", "open", "help", "graph", "nodes", "follow"):
+    for words in ("search", "next", "previous", "open", "help"):
         assert re.search(rf'<dialog [^>]*data-{words}="[A-Z]', html)
 
 
@@ -59,3 +59,11 @@ def test_the_rows_between_which_one_moves_are_marked(staff: Any) -> None:
     assert page(staff, f"/admin/executions/workflowexecution/{run.pk}/change/").count("<tr id=") == 1
     assert "data-row>" in page(staff, f"/admin/executions/workflowexecution/{run.pk}/change/")
     assert "<tr data-row>" in page(staff, "/admin/")  # it waits
+
+
+@pytest.mark.parametrize("address", ["/admin/", "/admin/executions/workflowexecution/", "/admin/tokens/token/add/"])
+def test_a_project_without_a_base_page_of_its_own_has_the_keys_too(staff: Any, address: str, settings: Any) -> None:
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
+    html = page(staff, address)
+    assert "keys-hint" not in html
+    assert (html.count(MODULE), html.count('<dialog class="keys"')) == (1, 1)
