@@ -34,7 +34,7 @@ BATCH = 200  # rows per UPDATE: Django repeats each row for every column
 TOO_MANY_NODES = _("A workflow has at most %(most)d nodes, and these are %(count)d: split it into several workflows.")
 TOO_MANY_EDGES = _("A workflow has at most %(most)d edges, and these are %(count)d: split it into several workflows.")
 TOO_LARGE = _(
-    "The nodes and edges of a workflow have at most %(most)s bytes of JSON together (MAX_BODY_BYTES): "
+    "The nodes and edges of a workflow have at most %(most)s bytes of JSON together (DATA_UPLOAD_MAX_MEMORY_SIZE): "
     "shorten this one, or split the workflow into several."
 )
 ENDS = ("source_node_id", "target_node_id")

@@ -180,7 +180,7 @@ class TestTheLimits:
         answer = patch_node("c", 4_000)
         (error,) = answer.json()["errors"]
         assert (answer.status_code, error["pointer"]) == (400, "/nodes/2/config")
-        assert "at most 10,000 bytes of JSON together (MAX_BODY_BYTES)" in error["detail"]
+        assert "at most 10,000 bytes of JSON together (DATA_UPLOAD_MAX_MEMORY_SIZE)" in error["detail"]
         assert patch_node("b", 100).status_code == patch_node("c", 4_000).status_code == 200
 
     def test_as_many_as_a_workflow_may_have_are_taken(self, api: Any, owner: Any, settings: Any) -> None:
