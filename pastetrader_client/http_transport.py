@@ -26,7 +26,7 @@ class HttpTransport:
         self.base = base if base.endswith(API) else base + API
         self.headers = {"Authorization": f"Token {token}", "User-Agent": "pastetrader-client"}
         self.transport = transport
-        self.forget_connections()
+        self._http: httpx.Client | None = None
 
     def send(self, bodies: Sequence[bytes]) -> Answer:
         body = b"[" + b",".join(bodies) + b"]"
@@ -97,10 +97,22 @@ class HttpTransport:
             raise Stopped(f"the ledger refused the token ({response.status_code}): {detail_of(response)}")
         return response
 
+    @property
+    def http(self) -> httpx.Client:
+        """Return the client of this process, made where it is first needed: its TLS context takes milliseconds."""
+        if self._http is None:
+            self._http = httpx.Client(
+                base_url=self.base, headers=self.headers, timeout=TIMEOUT, transport=self.transport
+            )
+        return self._http
+
+    def close(self) -> None:
+        if self._http is not None:
+            self._http.close()
+        self._http = None
+
     def forget_connections(self) -> None:
-        self.http = httpx.Client(
-            base_url=self.base, headers=self.headers, timeout=TIMEOUT, transport=self.transport, trust_env=False
-        )
+        self._http = None
 
 
 def _document(response: httpx.Response) -> Any:

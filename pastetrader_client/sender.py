@@ -56,6 +56,7 @@ class Sender:
             if self.thread is not None:
                 return
             self.closing = self.is_over = False
+            self._take_over()
             thread = threading.Thread(target=self._run, name="pastetrader-client", daemon=True)
             try:
                 thread.start()
@@ -103,18 +104,13 @@ class Sender:
 
     # --- the thread ------------------------------------------------------------
     def _run(self) -> None:
-        try:
-            with self.lock:
-                self.spool.take_over()
-        except OSError as error:
-            logger.warning("what earlier processes left cannot be read: %s", error)
-        me = threading.current_thread()
-        while not self.is_over and self.thread in {me, None}:
+        while not self.is_over:
             try:
                 self._step()
             except Exception:  # a fault of ours must not end the reports of a process
                 logger.exception("the reporter failed; it tries again")
                 self.outbox.wait(IDLE)
+        self.transport.close()
 
     def _step(self) -> None:
         self.outbox.report_dropped()
@@ -198,6 +194,12 @@ class Sender:
             self._spill_if_full()
 
     # --- the spool -------------------------------------------------------------
+    def _take_over(self) -> None:
+        try:
+            self.spool.take_over()
+        except OSError as error:
+            logger.warning("what earlier processes left cannot be read: %s", error)
+
     def _spill_if_full(self) -> None:
         if self.outbox.size > self.outbox.max_bytes // 2:
             self._spill()

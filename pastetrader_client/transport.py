@@ -51,7 +51,8 @@ class TooLarge(Exception):
 class Transport(Protocol):
     """`http` is what functions of Client.call_later() are given."""
 
-    http: Any
+    @property
+    def http(self) -> Any: ...
 
     def send(self, bodies: Sequence[bytes]) -> Answer:
         """Send facts. Raises Unavailable, Stopped or TooLarge."""
@@ -62,6 +63,9 @@ class Transport(Protocol):
 
     def read_run(self, run: str) -> Mapping[str, Any]:
         """Return `attempt` and `workflow` of the run, and `nodes`: id, name, status and attempt of each."""
+
+    def close(self) -> None:
+        """Close connections; a later call makes new ones."""
 
     def forget_connections(self) -> None:
         """Begin anew in a forked process."""

@@ -11,6 +11,7 @@ import pytest
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from pastetrader_client import Client, RunCancelled, current_node
+from pastetrader_client.tests.waiting import wait_until
 from workflows.models import Workflow
 
 
@@ -24,13 +25,6 @@ def node_named(name: str) -> NodeExecution:
 
 def messages() -> list[str]:
     return list(ExecutionLog.objects.order_by("id").values_list("message", flat=True))
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def test_a_run_with_its_nodes_lines_and_outputs(client_of_ledger: Client) -> None:

@@ -1,0 +1,297 @@
+"""When facts are sent, and what becomes of them while the ledger is away."""
+
+import logging
+import stat
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pastetrader_client import Client
+from pastetrader_client.encoding import Fact, line
+from pastetrader_client.ids import derive, uuid7
+from pastetrader_client.outbox import Outbox
+from pastetrader_client.spool import Spool, SpoolFile
+from pastetrader_client.tests.stub import Stub, stub_ledger
+from pastetrader_client.tests.waiting import wait_until
+
+type Make = Callable[..., Client]
+LINES = [f"line {number}" for number in range(300)]
+
+
+def spooled(directory: Path) -> list[Path]:
+    return sorted(directory.rglob("*.facts"))
+
+
+def test_a_first_fact_waits_200_ms_for_others(client_of: Make, stub: Stub) -> None:
+    run = client_of(stub.url).attach(uuid7())
+    began = time.monotonic()
+    for message in LINES:
+        run.info(message)
+    wait_until(lambda: stub.facts)
+    assert 0.15 < stub.calls[0][0] - began < 0.5
+    assert (stub.messages, len(stub.calls)) == (LINES, 1)
+
+
+@pytest.mark.parametrize("lines", [["x"] * 500, ["x" * 30_000] * 9])
+def test_many_facts_or_large_ones_do_not_wait(client_of: Make, stub: Stub, lines: list[str]) -> None:
+    run = client_of(stub.url).attach(uuid7())
+    began = time.monotonic()
+    for message in lines:
+        run.info(message)
+    wait_until(lambda: stub.calls)
+    assert stub.calls[0][0] - began < 0.19
+
+
+def test_the_end_of_a_run_is_sent_at_once_and_is_not_waited_for(client_of: Make, stub: Stub) -> None:
+    client = client_of(stub.url)
+    stub.reply = lambda _size: (time.sleep(0.3), (200, {}))[1]  # type: ignore[func-returns-value]  # for its time
+    began = time.monotonic()
+    with client.run(workflow="w"):
+        pass
+    assert time.monotonic() - began < 0.1
+    wait_until(lambda: stub.calls)
+    assert stub.calls[0][0] - began < 0.19
+    assert client.flush()
+    assert stub.kinds == ["execution.create", "execution.start", "execution.complete"]
+
+
+def test_what_is_reported_while_the_ledger_is_away_arrives_in_order_and_once(client_of: Make, away: str) -> None:
+    client = client_of(away)
+    run = client.attach(uuid7())
+    for message in LINES:
+        run.info(message)
+    assert not client.flush(0.7)
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        assert client.flush(10)
+        assert (stub.messages, stub.twice()) == (LINES, set())
+
+
+def test_the_pauses_between_tries_become_longer(client_of: Make, stub: Stub) -> None:
+    stub.reply = lambda _size: (500, {})
+    client_of(stub.url).attach(uuid7()).info("x")
+    wait_until(lambda: len(stub.calls) == 4)
+    times = [at for at, _size in stub.calls]
+    pauses = [after - before for before, after in pairwise(times)]
+    for pause, most in zip(pauses, (0.25, 0.5, 1), strict=True):
+        assert most / 2 - 0.01 <= pause < most + 0.3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_obeyed(client_of: Make, stub: Stub, status: int) -> None:
+    stub.reply = lambda _size: (status, {"Retry-After": "1"}) if len(stub.calls) == 1 else (200, {})
+    client = client_of(stub.url)
+    client.attach(uuid7()).info("x")
+    assert client.flush(5)
+    assert stub.calls[1][0] - stub.calls[0][0] >= 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_stops_the_sending_and_facts_are_kept(
+    client_of: Make, stub: Stub, status: int, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    stub.reply = lambda _size: (status, {})
+    client = client_of(stub.url)
+    run = client.attach(uuid7())
+    run.info("x")
+    client.flush(5)
+    run.info("y")
+    assert not client.flush(0.5)
+    assert len(stub.calls) == 1
+    assert caplog.text.count("refused the token") == 1
+    assert "as the test wants it. Nothing is sent any more." in caplog.text
+    client.close()
+    assert len(spooled(tmp_path)) == 1
+
+
+def test_a_body_that_is_too_large_is_sent_in_halves(
+    client_of: Make, stub: Stub, caplog: pytest.LogCaptureFixture
+) -> None:
+    stub.reply = lambda size: (413 if size > 5_000 else 200, {})
+    client = client_of(stub.url)
+    run = client.attach(uuid7())
+    for message in [*LINES, "x" * 6_000]:
+        run.info(message)
+    assert client.flush()
+    assert stub.messages == LINES
+    assert caplog.text.count("too large") == 1
+
+
+def test_a_page_of_another_server_is_no_answer(client_of: Make, stub: Stub, caplog: pytest.LogCaptureFixture) -> None:
+    stub.reply = lambda _size: (404 if len(stub.calls) == 1 else 200, {})
+    client = client_of(stub.url)
+    client.attach(uuid7()).info("x")
+    assert client.flush()
+    assert "is http://127.0.0.1" in caplog.text
+    assert stub.messages == ["x"]
+
+
+# --- memory and spool ---------------------------------------------------------
+def test_what_has_no_room_in_memory_waits_in_a_file_of_the_user_alone(
+    client_of: Make, away: str, tmp_path: Path
+) -> None:
+    client = client_of(away, max_memory=40_000)
+    run = client.attach(uuid7())
+    for message in LINES:
+        run.info(message)
+        time.sleep(0.001)
+    wait_until(lambda: spooled(tmp_path))
+    (path,) = spooled(tmp_path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        assert client.flush(10)
+        assert (stub.messages, stub.twice()) == (LINES, set())
+    assert not spooled(tmp_path)
+
+
+def test_facts_of_a_closed_client_are_sent_by_the_next_of_its_name(client_of: Make, away: str, tmp_path: Path) -> None:
+    first = client_of(away)
+    first.attach(uuid7()).info("kept")
+    first.close(0.1)
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        other = client_of(away, name="another")
+        other.attach(uuid7()).info("other")
+        assert other.flush()
+        assert stub.messages == ["other"]
+        assert client_of(away).flush()  # which reports nothing itself
+        assert stub.messages == ["other", "kept"]
+    assert not spooled(tmp_path)
+
+
+def test_the_file_of_a_living_process_is_left_to_it(client_of: Make, away: str, tmp_path: Path) -> None:
+    first = client_of(away, max_memory=2_000)
+    run = first.attach(uuid7())
+    for number in range(50):
+        run.info("x" * 100 + str(number))
+        time.sleep(0.01)
+    wait_until(lambda: spooled(tmp_path))
+    second = Spool(spooled(tmp_path)[0].parent, 1_000_000)
+    second.take_over()
+    assert not second
+
+
+def test_dropped_facts_are_counted_and_reported_as_a_line_of_their_run(client_of: Make, away: str) -> None:
+    client = client_of(away, max_memory=20_000, spool=False)
+    run = client.run(workflow="w")
+    run.start()
+    for message in LINES:
+        run.info(message)
+    run.complete()
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        assert client.flush(10)
+        wait_until(lambda: len(stub.messages) > 1 and "dropped" in stub.messages[-1])
+        dropped = stub.facts[-1]["data"]["dropped"]
+        assert dropped == len(LINES) - (len(stub.messages) - 1) > 100
+        assert stub.messages[-1].startswith(f"{dropped} facts of this run were dropped by the reporter")
+        assert "execution.complete" in stub.kinds
+
+
+def test_a_directory_that_cannot_be_written_is_said_once(
+    client_of: Make, away: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.joinpath("file").touch()
+    client = client_of(away, spool=tmp_path / "file", max_memory=1_000)
+    run = client.attach(uuid7())
+    for _times in range(50):
+        run.info("x" * 200)
+        time.sleep(0.005)
+    client.close(0)
+    assert caplog.text.count("cannot be kept in a file") == 1
+    assert "facts are lost" in caplog.text
+
+
+def facts(number: int, size: int = 10) -> list[Fact]:
+    return [line(uuid7(), None, "info", f"{index:0{size}}", None) for index in range(number)]
+
+
+def test_a_line_that_was_cut_off_is_left_out_and_the_rest_is_read(tmp_path: Path) -> None:
+    file = SpoolFile.new(tmp_path)
+    wanted = facts(20)
+    file.write(wanted)
+    file.close()
+    with file.path.open("ab") as raw:
+        raw.write(b'not JSON\n{"kind":"log","id":"')
+    spool = Spool(tmp_path, 1_000_000)
+    spool.take_over()
+    assert spool.read(5, 10_000) == wanted[:5]
+    assert spool.read(5, 10_000) == wanted[:5]
+    spool.advance()
+    assert spool.read(100, 10_000_000) == wanted[5:]
+    spool.advance()
+    assert (spool.read(1, 1), bool(spool), spooled(tmp_path)) == ([], False, [])
+
+
+def test_a_spool_is_never_larger_than_its_limit_and_follows_no_link(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 2_500)
+    assert [spool.write(facts(5)) for _times in "abc"] == [True, True, False]
+    outside = tmp_path / "outside"
+    outside.write_text("theirs\n")
+    (tmp_path / "1-link.facts").symlink_to(outside)
+    other = Spool(tmp_path, 3_000)
+    other.take_over()
+    assert (bool(other), outside.read_text()) == (False, "theirs\n")
+    spool.leave()
+
+
+def test_a_disk_that_is_full_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = SpoolFile.new(tmp_path)
+    file.write(facts(1))
+    before = file.path.read_bytes()
+
+    class Full:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def write(self, data: Any) -> int:
+            self.inner.write(bytes(data)[:5])
+            raise OSError(28, "No space left on device")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file, "file", Full(file.file))
+        with pytest.raises(OSError, match="No space"):
+            file.write(facts(1))
+    file.close()
+    assert file.path.read_bytes() == before
+
+
+# --- small parts ----------------------------------------------------------------
+def test_ids_are_in_the_order_of_time_and_derived_ones_are_stable() -> None:
+    now = time.time_ns()
+    made = [uuid7(now + 1_000 * step) for step in range(1_000)]
+    assert made == sorted(made)
+    assert derive(made[0], "load", 1) == derive(made[0], "load", 1) != derive(made[0], "load", 2)
+    assert {id[14] for id in [*made, derive(made[0], "x")]} == {"7"}
+    assert derive(made[0], "x")[:13] == made[0][:13]
+
+
+def test_an_outbox_keeps_transitions_longer_than_lines() -> None:
+    outbox = Outbox(1_000)
+    for kind in ["log"] * 20 + ["node.start"] * 20:
+        outbox.add(Fact("run", kind, b"x" * 100))
+    assert [fact.kind for fact in outbox.facts] == ["log"] * 10 + ["node.start"] * 10
+    assert outbox.dropped == {"run": 20}
+
+
+def test_the_reporters_own_lines_are_not_recorded(client_of: Make, stub: Stub) -> None:
+    client = client_of(stub.url)
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    run = client.attach(uuid7())
+    root.addHandler(handler := run.handler())
+    try:
+        logging.getLogger("engine").info("one line")
+        assert client.flush()
+        time.sleep(0.3)
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+    assert [fact["message"] for fact in stub.facts if "HTTP" in fact["message"]] == []
+    assert stub.messages == ["one line"]

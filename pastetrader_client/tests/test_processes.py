@@ -1,0 +1,211 @@
+"""Engines as real processes, which end, fork and are killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pastetrader_client.tests.stub import Stub, stub_ledger
+from pastetrader_client.tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN = """
+import atexit, os, signal, sys, time
+from pastetrader_client import Client
+client = Client(os.environ["URL"], "token", name="engine", spool=os.environ["SPOOL"], exit_seconds=0.7)
+"""
+IN_A_NODE = """
+with client.run(workflow="w") as run, run.node("a") as node:
+    node.info("begins")
+    print("ready", flush=True)
+    time.sleep(30)
+"""
+
+type Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts a program with a client."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(url: str, program: str, before: str = "") -> subprocess.Popen[str]:
+        # Without any warning: Python warns of a fork in a process with threads.
+        warnings = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+        started.append(subprocess.Popen(
+            [sys.executable, *warnings, "-c", before + BEGIN + program],
+            cwd=ROOT, env=os.environ | {"URL": url, "SPOOL": str(tmp_path), "PYTHONPATH": str(ROOT)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ))  # fmt: skip
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ended(process: subprocess.Popen[str], status: int = 0) -> str:
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == status, err
+    return out + err
+
+
+def ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+
+def spooled(directory: Path) -> list[Path]:
+    return sorted(directory.rglob("*.facts"))
+
+
+WHOLE = ["execution.create", "execution.start", "node.create", "node.start", "node.complete", "execution.complete"]
+
+
+@pytest.mark.parametrize("exit_", ["", "sys.exit(0)", "atexit.register(run.info, 'at exit')"])
+def test_the_end_of_a_process_delivers_what_it_has_reported(start: Start, stub: Stub, exit_: str) -> None:
+    program = f'with client.run(workflow="w") as run, run.node("a"): pass\n{exit_}'
+    assert ended(start(stub.url, program)) == ""
+    assert [kind for kind in stub.kinds if kind != "log"] == WHOLE
+    assert stub.messages == (["at exit"] if "atexit" in exit_ else [])
+
+
+def test_an_exception_that_ends_the_process_is_recorded(start: Start, stub: Stub) -> None:
+    said = ended(start(stub.url, 'with client.run(workflow="w") as run, run.node("a"): {}["missing"]'), 1)
+    assert "KeyError: 'missing'" in said
+    assert stub.kinds[-2:] == ["node.fail", "execution.fail"]
+
+
+def test_what_is_reported_by_handlers_that_run_after_the_clients_is_kept(
+    start: Start, stub: Stub, tmp_path: Path
+) -> None:
+    """Handlers run in the opposite order of their registration."""
+    early = "import atexit\nruns = []\natexit.register(lambda: runs[0].info('late'))\n"
+    ended(start(stub.url, 'runs.append(client.run(workflow="w"))\nruns[0].start()', before=early))
+    assert stub.kinds == ["execution.create", "execution.start"]
+    assert ["late" in path.read_text() for path in spooled(tmp_path)] == [True]
+
+
+def test_sigterm_fails_the_run_and_delivers_that(start: Start, stub: Stub) -> None:
+    process = start(stub.url, IN_A_NODE)
+    ready(process)
+    process.send_signal(signal.SIGTERM)
+    ended(process, 143)
+    assert stub.kinds[-2:] == ["node.fail", "execution.fail"]
+    assert stub.facts[-1]["error_message"] == "a: SystemExit: 143"
+
+
+def test_a_handler_of_sigterm_that_the_program_has_is_kept(start: Start, stub: Stub) -> None:
+    own = "import os, signal\nsignal.signal(signal.SIGTERM, lambda *_: os._exit(7))\n"
+    process = start(stub.url, IN_A_NODE, before=own)
+    ready(process)
+    process.send_signal(signal.SIGTERM)
+    ended(process, 7)
+
+
+def test_an_interrupt_fails_the_run(start: Start, stub: Stub) -> None:
+    process = start(stub.url, IN_A_NODE)
+    ready(process)
+    process.send_signal(signal.SIGINT)
+    ended(process, 1)
+    assert stub.facts[-1]["error_message"] == "a: KeyboardInterrupt: "
+
+
+def test_a_process_that_ends_while_the_ledger_is_away_leaves_its_facts_to_the_next(
+    start: Start, away: str, tmp_path: Path
+) -> None:
+    began = time.monotonic()
+    said = ended(start(away, 'with client.run(workflow="w") as run, run.node("a"): pass'))
+    assert time.monotonic() - began < 5
+    assert "1 files in" in said
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        assert ended(start(away, "")) == ""
+        assert stub.kinds == WHOLE
+    assert not spooled(tmp_path)
+
+
+def test_what_a_killed_process_had_in_its_file_is_sent_by_the_next(start: Start, away: str, tmp_path: Path) -> None:
+    program = """
+client.max = client._sender.outbox.max_bytes = 20_000
+run = client.run(workflow="w")
+run.start()
+for number in range(400):
+    run.info("line %d", number)
+    time.sleep(0.002)
+print("ready", flush=True)
+time.sleep(30)
+"""
+    process = start(away, program)
+    ready(process)
+    wait_until(lambda: spooled(tmp_path))
+    process.kill()
+    process.communicate()
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        ended(start(away, ""))
+        kept = [f"line {number}" for number in range(len(stub.messages))]
+        assert stub.kinds[:2] == ["execution.create", "execution.start"]
+        assert stub.messages == kept
+        assert len(kept) > 100
+
+
+FORK = """
+run = client.run(workflow="w")
+run.start()
+run.info("before")
+if os.fork() == 0:
+    run.info("child")
+    sys.exit(0)
+os.wait()
+run.info("parent")
+run.complete()
+"""
+MULTI = """
+import multiprocessing
+def work(number):
+    with client.attach(run).node(f"node {number}"):
+        pass
+if __name__ == "__main__":
+    one = client.run(workflow="w")
+    one.start()
+    run = one.id
+    assert client.flush()
+    context = multiprocessing.get_context("fork")
+    with one.node("first"):
+        workers = [context.Process(target=work, args=(number,)) for number in range(3)]
+        [worker.start() for worker in workers]
+        [worker.join() for worker in workers]
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    one.complete()
+"""
+
+
+def test_a_fork_sends_its_own_facts_and_none_twice(start: Start, stub: Stub) -> None:
+    ended(start(stub.url, FORK))
+    assert sorted(stub.messages) == ["before", "child", "parent"]
+    assert stub.twice() == set()
+    assert stub.kinds.count("execution.create") == 1
+
+
+def test_processes_of_multiprocessing_deliver_before_they_end(start: Start, stub: Stub) -> None:
+    ended(start(stub.url, MULTI))
+    names = [fact["node"] for fact in stub.facts if fact["kind"] == "node.create"]
+    assert sorted(names) == ["first", "node 0", "node 1", "node 2"]
+    assert stub.kinds.count("node.complete") == 4
+    assert stub.kinds[-1] == "execution.complete"
+
+
+def test_nothing_of_ours_is_imported() -> None:
+    program = (
+        "import sys, pastetrader_client.http_transport as _; print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    found: Any = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = set(found.stdout.split())
+    assert not names & {"django", "executions", "workflows", "tokens", "ledgerkit", "pastetrader", "msgspec"}
+    assert {"pastetrader_client", "httpx"} <= names
