@@ -54,7 +54,7 @@ def main() -> int:
         return 1
     seed = ("--runs", asked.runs, "--nodes", asked.runs * 10, "--lines", asked.runs * 10)
     with stage(tuple(map(str, seed))) as site, chromium.chromium(path) as browser:
-        site.ids["large_run"] = site.python("-m", "browser.large", str(NODES), str(LINES)).strip()
+        site.ids["large_run"] = site.python("-m", "browser.large_run", str(NODES), str(LINES)).strip()
         _say(f"{asked.runs:,} runs, ten times as many nodes and lines; {asked.rounds} rounds; ms, and bytes packed")
         _say(f"{'page':<16}{'answer':>8}{'ready':>8}{'loaded':>8}{'seen':>8}{'document':>12}{'assets':>10}")
         for view in _views():

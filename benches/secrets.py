@@ -23,7 +23,7 @@ from django.db import models
 
 from benches.api import out, scratch_database
 from executions import partitions
-from executions.log_messages import cut
+from executions.log_preparation import cut
 from executions.models import ExecutionLog, WorkflowExecution
 from workflows.models import Workflow
 

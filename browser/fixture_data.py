@@ -29,8 +29,8 @@ from django.db import connection, transaction
 from executions import ingest, partitions
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from tokens.models import Token
-from workflows.definition import Definition
 from workflows.models import Workflow
+from workflows.submitted_graph import Definition
 
 NIGHTS = 12
 STEPS = (  # name, type, minutes after the start, seconds that it takes, what comes before it

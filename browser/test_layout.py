@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page
 
 from browser.engine import Engine
-from browser.layout import WIDER, WIDTHS
+from browser.layout_checks import WIDER, WIDTHS
 from browser.live_site import Stage
 from browser.pages import RUNS
 

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, StorageState, ViewportSize, expect
 
-from browser import axe, layout
 from browser.guard import Guard
 from browser.live_site import Stage
 from browser.pages import PAGES, View
 from pastetrader.tests.proofs import LONG
+
+from . import axe, layout_checks
 
 OURS = [view for view in PAGES if view.name != "api"]  # Swagger UI's markup and layout cannot be mended from here
 SCHEMES = {1440: "light", 390: "dark"}  # in which axe examines a page of that width
@@ -27,7 +28,7 @@ WITHOUT_SCRIPTS = [view for view in OURS if view.signed_in and (LONG or view.nam
 @pytest.fixture(scope="module")
 def watched_tab(with_scripts: Guard) -> Iterator[Page]:
     with with_scripts.context.new_page() as page:
-        page.add_init_script(layout.WATCH_SHIFTS)
+        page.add_init_script(layout_checks.WATCH_SHIFTS)
         yield page
 
 
@@ -60,10 +61,10 @@ def test_a_page_keeps_its_place_takes_its_clicks_and_violates_no_rule_of_wcag(
     faults: list[str] = []
     for width in widths(view):
         scheme: Any = SCHEMES.get(width, "light")
-        size = ViewportSize(width=width, height=layout.HEIGHT)
+        size = ViewportSize(width=width, height=layout_checks.HEIGHT)
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size(size)
-        faults += [*layout.load(page, view, site), *layout.faults_of(page)]
+        faults += [*layout_checks.load(page, view, site), *layout_checks.faults_of(page)]
         if is_examined(view, width):
             faults += axe.faults_of(page, [(scheme, size)])
     assert not faults, "\n".join(faults)
@@ -71,7 +72,7 @@ def test_a_page_keeps_its_place_takes_its_clicks_and_violates_no_rule_of_wcag(
 
 def widths(view: View) -> tuple[int, ...]:
     """Return the widths in which a page is loaded. Dark and on a phone, more can be wrong than in light."""
-    return layout.LOADED if LONG or view.name not in ALIKE else (min(SCHEMES),)
+    return layout_checks.LOADED if LONG or view.name not in ALIKE else (min(SCHEMES),)
 
 
 def is_examined(view: View, width: int) -> bool:

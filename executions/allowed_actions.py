@@ -7,9 +7,10 @@ from uuid import UUID
 
 from workflows.models import retries_in
 
-from . import refusal_reasons, run_secrets
-from .encryption import run_rows
+from . import refusal_reasons
 from .exceptions import InvalidTransition, SecretsUnknown
+from .secrets import run_secrets
+from .secrets.retention import run_rows
 from .states import ACTIVE, ExecutionStatus
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from ledgerkit.db.json_validation import to_json
 from ledgerkit.db.models import Column
 from ledgerkit.db.timeouts import no_limit
 
-from . import audit, masking, partitions, run_secrets
-from .encryption import encrypt
-from .log_messages import prepare
-from .secrets import Scrubber
+from . import audit, masking, partitions
+from .log_preparation import prepare
+from .secrets import run_secrets
+from .secrets.encryption import encrypt
+from .secrets.scrubber import Scrubber
 
 if TYPE_CHECKING:
     from .models import ExecutionLog, WorkflowExecution

@@ -1,8 +1,8 @@
 """Masking of a run's secret values in everything that is stored about the run.
 
 Every write passes `mask()`: save(), bulk_create(), update() and the verbs. The encrypted values are in the run's own
-row (`encryption.py`). They are an empty text after a purge: the run had secrets, nothing can be masked reliably any
-more, and writes that carry text are refused.
+row (`secrets/encryption.py`). They are an empty text after a purge: the run had secrets, nothing can be masked reliably
+any more, and writes that carry text are refused.
 """
 
 from collections import defaultdict
@@ -22,12 +22,14 @@ from ledgerkit.db.json_validation import to_storable_text
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.pool import release_connection
 
-from . import audit, body_masking, report_texts, secret_limits
-from .encryption import extra_keys, run_rows
+from . import audit, text_limits
 from .exceptions import SecretsUnknown
-from .run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets, without_secrets
-from .secret_values import find_secret_values
-from .secrets import NOTHING, Scrubber
+from .secrets import limits, masked_body
+from .secrets.encryption import extra_keys
+from .secrets.retention import run_rows
+from .secrets.run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets, without_secrets
+from .secrets.scrubber import NOTHING, Scrubber
+from .secrets.values_by_key import find_secret_values
 
 if TYPE_CHECKING:
     from .models import ExecutionLog
@@ -72,16 +74,16 @@ def mask(
     found: dict[UUID, set[str]] = defaultdict(set)
     places: dict[UUID, str] = {}
     taken: set[UUID] = set()
-    is_large = body_masking.is_any()
+    is_large = masked_body.is_any()
     for piece in pieces:
         for name, value in piece.fields.items():
             if not isinstance(value, str) and (secret := find_secret_values(value, extra)):
-                secret_limits.check_lengths(name, value, secret, extra)
+                limits.check_lengths(name, value, secret, extra)
                 piece.found = piece.found | secret
                 places.setdefault(piece.run, name)
         if piece.found:
             found[piece.run] |= piece.found
-        if is_large and piece.run not in taken and (of_body := body_masking.found_in(piece.fields.values())):
+        if is_large and piece.run not in taken and (of_body := masked_body.found_in(piece.fields.values())):
             taken.add(piece.run)
             found[piece.run] |= of_body
             places.setdefault(piece.run, next(iter(piece.fields)))
@@ -89,7 +91,7 @@ def mask(
     known = known if known is not None else {} if new else read_known(runs, act, using)
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
     for run, values in more.items():
-        secret_limits.check_number(places.get(run, "context"), known.get(run, NONE).scrubber.values, values)
+        limits.check_number(places.get(run, "context"), known.get(run, NONE).scrubber.values, values)
     known = {**known, **{run: RunSecrets(Scrubber(values, extra)) for run, values in more.items()}}
     if more and not new:
         known |= store_secrets(more, using)
@@ -115,15 +117,15 @@ def _messages(lines: Iterable[Fields]) -> list[str]:
 
 def mask_body(body: object, run: UUID | None) -> object:
     """Return a request body masked with the secrets of the run (None for a new run) and with those in the body itself.
-    mask() later finds the result in body_masking. Releases the database connection before it masks. Raises the
-    ValidationError of mask() for secrets that are too long or too many."""
+    mask() later finds the result in `secrets/masked_body.py`. Releases the database connection before it masks. Raises
+    the ValidationError of mask() for secrets that are too long or too many."""
     extra = extra_keys()
     found: set[str] = set()
     places: list[str] = []
     for item in body if isinstance(body, list) else [body]:
         for name, value in item.items() if isinstance(item, dict) else ():
             if secrets := find_secret_values(value, extra):
-                secret_limits.check_lengths(name, value, secrets, extra)
+                limits.check_lengths(name, value, secrets, extra)
                 found |= secrets
                 places.append(name)
     lines = body if isinstance(body, list) and not found else None
@@ -136,13 +138,13 @@ def mask_body(body: object, run: UUID | None) -> object:
         return body
     release_connection()
     if is_plain and not known.values:
-        body_masking.remember(body, body, without_secrets(extra).scrubber, frozenset())  # not searched once more
+        masked_body.remember(body, body, without_secrets(extra).scrubber, frozenset())  # not searched once more
         return body
     if found - known.values:
-        secret_limits.check_number(places[0], known.values, found)
+        limits.check_number(places[0], known.values, found)
     scrubber = Scrubber(known.values | found, extra)
     clean = scrubber.document(body)
-    body_masking.remember(body, clean, scrubber, frozenset(found))
+    masked_body.remember(body, clean, scrubber, frozenset(found))
     return clean
 
 
@@ -169,7 +171,7 @@ def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, n
     """Mask objects that are about to be saved, as mask() does. Each object keeps the secrets found in it, because a
     repeated save after a rollback finds only masks."""
     for row in rows:
-        report_texts.complete(row)
+        text_limits.complete(row)
     names = {model: maskable_fields(model) for model in set(map(type, rows))}
     pieces = [_piece(row, names[type(row)]) for row in rows]
     more, _known_now = mask(pieces, act, using, new=new)
@@ -184,8 +186,8 @@ def mask_by_known(texts: Fields, known: RunSecrets) -> Fields | None:
     """Return the changed texts of a row, masked with the secrets of its run. None if a document among them may hold one
     that is not stored yet."""
     clean = dict(texts)
-    _scrub(clean, known.scrubber, is_large := body_masking.is_any())
-    if is_large and not body_masking.found_in(texts.values()) <= known.scrubber.values:
+    _scrub(clean, known.scrubber, is_large := masked_body.is_any())
+    if is_large and not masked_body.found_in(texts.values()) <= known.scrubber.values:
         return None
     # A document that needs no mask has no secret that is new either.
     changed = [text for name, text in texts.items() if not isinstance(text, str) and clean[name] != text]
@@ -206,7 +208,7 @@ def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
     if not actor.has_text:
         return "", None
     reason, given = (text and scrubber.text(text) for text in (to_storable_text(actor.reason), actor.given_id))
-    return report_texts.cut_to_limits("reason", reason), given or None
+    return text_limits.cut_to_limits("reason", reason), given or None
 
 
 def mask_for_all_runs(fields: Fields, runs: Iterable[UUID], using: str) -> Fields:
@@ -245,7 +247,7 @@ def as_stored(row: RowOfRun, fields: Fields, cut: Cut = lambda fields: fields) -
     value once the run's secrets are deleted or cannot be decrypted.
     """
     extra = extra_keys()
-    sent, fields = fields, body_masking.original_value(fields)
+    sent, fields = fields, masked_body.original_value(fields)
     found = {value for document in fields.values() for value in find_secret_values(document, extra)}
     try:
         known = read_known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
@@ -285,10 +287,10 @@ def _scrub(fields: dict[str, object], scrubber: Scrubber, is_large: bool = False
     for name, value in fields.items():
         if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
             continue
-        if name in report_texts.ERRORS and isinstance(value, str):
+        if name in text_limits.ERRORS and isinstance(value, str):
             text = to_storable_text(value)
-            fields[name] = report_texts.cut_to_limits(
-                name, text if is_large and body_masking.is_clear(text, scrubber) else scrubber.text(text)
+            fields[name] = text_limits.cut_to_limits(
+                name, text if is_large and masked_body.is_clear(text, scrubber) else scrubber.text(text)
             )
-        elif not (is_large and body_masking.is_clear(value, scrubber)):
+        elif not (is_large and masked_body.is_clear(value, scrubber)):
             fields[name] = scrubber.document(value)

@@ -9,9 +9,9 @@ from django.utils.functional import SimpleLazyObject
 
 from ledgerkit.db.models import uuid7
 
-from . import secret_patterns
 from .audit import Through, act_as
-from .encryption import extra_keys
+from .secrets import key_value_patterns
+from .secrets.encryption import extra_keys
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
@@ -29,7 +29,7 @@ class ActorMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         header = request.headers.get(HEADER, "")
-        given = header if SANE.fullmatch(header) and secret_patterns.is_clear(header, extra_keys()) else ""
+        given = header if SANE.fullmatch(header) and key_value_patterns.is_clear(header, extra_keys()) else ""
         request_id = given or str(uuid7())
         user = cast("AbstractUser", SimpleLazyObject(lambda: request.user))
         with act_as(through=Through.ADMIN, user=user, request_id=request_id, given_id=given, name=""):

@@ -14,7 +14,7 @@ from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import User, can_view_all
 
-from . import audit, error_excerpts, ingest, masking, report_texts, validators
+from . import audit, error_excerpts, ingest, masking, text_limits, validators
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
@@ -59,7 +59,7 @@ class ExecutionQuerySet[M: Execution](VersionedQuerySet[M]):
         if texts:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
             changes |= masking.mask_for_all_runs(texts, runs, self.db)
-        return super().update(**report_texts.with_standard_errors(changes))
+        return super().update(**text_limits.with_standard_errors(changes))
 
     update.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
@@ -117,7 +117,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
             "request_id": audit.current().given_id,
         }
         clean = masking.mask_for_all_runs(note, pks, self.db)
-        return report_texts.cut_to_limits("reason", str(clean["reason"])), str(clean["request_id"] or "") or None
+        return text_limits.cut_to_limits("reason", str(clean["reason"])), str(clean["request_id"] or "") or None
 
 
 class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):

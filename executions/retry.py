@@ -10,11 +10,12 @@ from uuid import UUID
 
 from django.db import connection
 
-from workflows import graph
+from workflows import graph_algorithms
 from workflows.models import retries_in
 
-from . import audit, masking, refusal_reasons, run_graph, run_secrets
+from . import audit, masking, refusal_reasons, run_graph
 from .exceptions import InvalidTransition
+from .secrets import run_secrets
 from .states import ACTIVE, ExecutionStatus
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _stopped_by(run: "WorkflowExecution", failed: Sequence[Row], nodes: Sequence
     if all(node.settled for node in others):
         return others
     pairs = run_graph.of_run(run, {node.node_id: node.node_name for node in nodes}).pairs
-    after = graph.descendants([node.node_id for node in failed], pairs)
+    after = graph_algorithms.descendants([node.node_id for node in failed], pairs)
     return [node for node in others if node.settled or node.node_id in after]
 
 

@@ -13,8 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db import names
 from ledgerkit.db.json_validation import is_integer
 from ledgerkit.db.models import parse_uuid
-
-from .secrets import MASK
+from workflows.secret_keys import MASK
 
 MAX_TAG = 255  # characters
 MOST_FAULTS = 20  # listed in one error

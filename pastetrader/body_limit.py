@@ -5,8 +5,8 @@ import json
 import logging
 from typing import Any
 
-from ledgerkit.rare_logging import RateLimitedLogger
-from ledgerkit.rest.prefix import is_api
+from ledgerkit.rate_limited_logging import RateLimitedLogger
+from ledgerkit.rest.api_prefix import is_api
 from ledgerkit.rest.problems import problem
 
 LENGTH = b"content-length"

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from ledgerkit.rest import problems
-from ledgerkit.rest.prefix import is_api
+from ledgerkit.rest.api_prefix import is_api
 from pastetrader.admin import permission_label
 
 ASKED = 3  # administrators named on the page

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.urls import get_resolver
 
-from executions.secrets import MASK, at_work
+from executions.secrets.scrubber import MASK, at_work
 
 SEGMENT = re.compile(r"[^/?\s]+")
 WORD = re.compile(r"[A-Za-z][\w.-]*")

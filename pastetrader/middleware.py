@@ -15,7 +15,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
 from ledgerkit import visible_text
-from ledgerkit.rest.prefix import is_api
+from ledgerkit.rest.api_prefix import is_api
 from ledgerkit.rest.problems import busy
 from ledgerkit.time_zones import TimeZoneMiddleware
 

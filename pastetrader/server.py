@@ -8,8 +8,8 @@ from multiprocessing import parent_process
 import uvicorn
 from django.conf import settings
 
-from executions.live import hub
-from pastetrader.connections import CountedProtocol
+from executions.live import topics
+from pastetrader.connection_limits import CountedProtocol
 from pastetrader.workers import STOP
 
 
@@ -26,7 +26,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """It waits for every answer to end: streams do so when they are told."""
-        hub.get_hub().close()
+        topics.get_hub().close()
         await super().shutdown(sockets)
 
 

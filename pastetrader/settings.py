@@ -116,7 +116,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "pastetrader.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "pastetrader.static_storage.StaticFilesStorage"},
 }
 
 # --- Database ---------------------------------------------------------------
@@ -232,7 +232,7 @@ CACHES = {
     "default": IN_MEMORY,
     "failures": SHARED if COMMAND == "serve" else SHARED | IN_MEMORY,
 }
-# The views of the API set REST framework's settings themselves (tokens/views.py).
+# The views of the API set REST framework's settings themselves (tokens/base_views.py).
 SPECTACULAR_SETTINGS = {"DEFAULT_GENERATOR_CLASS": "executions.api.schema.generator.LedgerSchemaGenerator"}
 
 # --- The apps ---------------------------------------------------------------

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
-from ledgerkit.rare_logging import RateLimitedLogger
-from pastetrader.pipelines import PipelinedProtocol
+from ledgerkit.rate_limited_logging import RateLimitedLogger
+from pastetrader.pipelined_requests import PipelinedProtocol
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 
 from executions import partitions
 from local_postgres.lease import one_at_a_time
-from pastetrader.static import collect_if_changed
+from pastetrader.collect_static import collect_if_changed
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import ceil, sqrt
 
-from . import graph
+from . import graph_algorithms
 from .crossings import Order, Spot, reduce_crossings
 
 STRAIGHTENINGS = 6
@@ -28,7 +28,7 @@ class Layout[K: Hashable]:
 
     nodes: list[K]
     spots: list[Spot]
-    direct: list[graph.Pair[int]] = field(default_factory=list)
+    direct: list[graph_algorithms.Pair[int]] = field(default_factory=list)
 
     @property
     def columns(self) -> int:
@@ -44,7 +44,7 @@ class Layout[K: Hashable]:
         return spot.column, spot.row
 
 
-def layered_layout[K: Hashable](nodes: Iterable[K], edges: Iterable[graph.Pair[K]]) -> Layout[K]:
+def layered_layout[K: Hashable](nodes: Iterable[K], edges: Iterable[graph_algorithms.Pair[K]]) -> Layout[K]:
     """Return the layout of a graph. Edges to unknown nodes are left out; an edge that closes a cycle is reversed."""
     known = list(dict.fromkeys(nodes))
     places = {node: place for place, node in enumerate(known)}
@@ -59,15 +59,17 @@ def layered_layout[K: Hashable](nodes: Iterable[K], edges: Iterable[graph.Pair[K
     return Layout(known, spots, direct)
 
 
-def _levels(nodes: list[int], pairs: list[graph.Pair[int]]) -> tuple[dict[int, int], set[graph.Pair[int]]]:
+def _levels(
+    nodes: list[int], pairs: list[graph_algorithms.Pair[int]]
+) -> tuple[dict[int, int], set[graph_algorithms.Pair[int]]]:
     """Return the level of each node, and the pairs to draw: those that close a cycle are reversed."""
     cut = set(_closing(nodes, pairs))
     kept = set(pairs) - cut
-    levels = graph.levels(nodes, sorted(kept))
+    levels = graph_algorithms.levels(nodes, sorted(kept))
     return levels, kept | {(b, a) for a, b in cut if levels[b] < levels[a]}
 
 
-def _closing(nodes: list[int], pairs: list[graph.Pair[int]]) -> Iterator[graph.Pair[int]]:
+def _closing(nodes: list[int], pairs: list[graph_algorithms.Pair[int]]) -> Iterator[graph_algorithms.Pair[int]]:
     """Yield the back edges of a depth-first search: without them there is no cycle."""
     after = defaultdict(list)
     for a, b in pairs:
@@ -77,7 +79,7 @@ def _closing(nodes: list[int], pairs: list[graph.Pair[int]]) -> Iterator[graph.P
         yield from _leading_back(start, after, seen)
 
 
-def _leading_back(start: int, after: dict[int, list[int]], seen: set[int]) -> Iterator[graph.Pair[int]]:
+def _leading_back(start: int, after: dict[int, list[int]], seen: set[int]) -> Iterator[graph_algorithms.Pair[int]]:
     if start in seen:
         return
     way, under_way = [(start, iter(after[start]))], {start}
@@ -96,7 +98,7 @@ def _leading_back(start: int, after: dict[int, list[int]], seen: set[int]) -> It
             way.append((other, iter(after[other])))
 
 
-def _join(spots: list[Spot], pairs: set[tuple[int, int]]) -> list[graph.Pair[int]]:
+def _join(spots: list[Spot], pairs: set[tuple[int, int]]) -> list[graph_algorithms.Pair[int]]:
     """Connect each pair through its bends. Return the pairs for which no bends are left."""
     ahead = sorted(pairs, key=lambda pair: (spots[pair[1]].column - spots[pair[0]].column, pair))
     trunks: dict[int, list[int]] = {}  # of each source: itself, and its bends in the columns behind it

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from executions import limits
 from executions.admin import log_rows, statuses
 from executions.admin.types import JSON
-from executions.live import stream
+from executions.live import server_sent_events
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
 from executions.live.reader import AllRunsReader, RunDeleted, RunReader, Step, parse_cursor
@@ -56,7 +56,7 @@ def run_stream_view(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """Stream of one run for the admin (staff only)."""
     run = _get_visible_run(request, pk)
     try:
-        return stream.stream_response(request, _reader(request, run))
+        return server_sent_events.stream_response(request, _reader(request, run))
     except BadCursor:
         return HttpResponse(_("This is not the id of an event. Load the page again."), status=400)
     except TooManyStreams as full:
@@ -65,11 +65,11 @@ def run_stream_view(request: HttpRequest, pk: UUID) -> HttpResponseBase:
         raise Http404 from None
 
 
-def _reader(request: HttpRequest, run: WorkflowExecution) -> stream.Reader:
+def _reader(request: HttpRequest, run: WorkflowExecution) -> server_sent_events.Reader:
     """Return the reader of the stream. Raises BadCursor, TooManyStreams, RunDeleted."""
     said = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
     source, key = RunReader(run.pk), _key(request, run)
-    return stream.Reader(
+    return server_sent_events.Reader(
         source,
         start=parse_cursor(said) if said else source.begin("now"),
         key=key,
@@ -119,7 +119,7 @@ def _may_still(request: HttpRequest, pk: UUID, key: Key) -> bool:
 def as_html(key: Key, step: Step) -> bytes:
     partial_name, language, zone, nodes, lines = key
     with translation.override(language), timezone.override(zone):
-        return stream.format_events(
+        return server_sent_events.format_events(
             step.without(nodes=not nodes, lines=not lines),
             lines=partial(_lines, partial_name, nodes),
             node=_state,
@@ -134,7 +134,7 @@ def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     rows = log_rows.rows_from_json(lines, shows_nodes=with_nodes)
     html = render_to_string(partial_name, {"lines": rows, "run": step.of})
     shown = {"html": visible_text.show_on_page(html), "count": len(step.lines), "left_out": left_out}
-    return stream.as_json(shown | {"last": rows[-1].pk})
+    return server_sent_events.as_json(shown | {"last": rows[-1].pk})
 
 
 def _state(row: WorkflowExecution | NodeExecution) -> JSON:

@@ -6,7 +6,7 @@ from executions.exceptions import ConcurrentExecution, ImmutableLog, InvalidTran
 from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.problems import Rule, register, register_unexpected
 
-from . import log_redaction
+from . import server_log_redaction
 
 
 def _state(error: InvalidTransition) -> dict[str, object]:
@@ -16,7 +16,7 @@ def _state(error: InvalidTransition) -> dict[str, object]:
 def _redact_log(request: Request, kwargs: dict[str, object]) -> None:
     """Attach a scrubber to the request, because the text of an unexpected exception may repeat secrets of the
     request."""
-    django_request(request).scrubber = log_redaction.scrubber(request, kwargs)  # type: ignore[attr-defined]  # an attribute of ours
+    django_request(request).scrubber = server_log_redaction.scrubber(request, kwargs)  # type: ignore[attr-defined]  # an attribute of ours
 
 
 register(

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 
-from executions import log_messages, masking
+from executions import log_preparation, masking
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 
 type Row = WorkflowExecution | NodeExecution | ExecutionLog
@@ -92,7 +92,7 @@ def _defaults(serializer: Serializer[Model], model: Any) -> dict[str, object]:
 
 def _matches(row: Row, content: Content) -> bool:
     texts = {name: content[name] for name in masking.maskable_fields(row._meta.model) & set(content)}
-    pairs = log_messages.as_stored(row, texts) if isinstance(row, ExecutionLog) else masking.as_stored(row, texts)
+    pairs = log_preparation.as_stored(row, texts) if isinstance(row, ExecutionLog) else masking.as_stored(row, texts)
     return any(all(_holds(there, name, value) for name, value in (content | stored).items()) for there, stored in pairs)
 
 

@@ -30,8 +30,8 @@ from ledgerkit.rest.strict_types import StrictTypes
 from workflows.api.serializers import GraphEdgeSerializer, GraphNodeSerializer, graph_with_levels
 from workflows.models import Graph
 
-from . import rows
-from .log_lines import LogLinesSerializer, period_of_ids
+from . import json_rows
+from .log_line_serializers import LogLinesSerializer, period_of_ids
 
 MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
 LISTED = [*MOVED, "error_is_cut"]
@@ -43,9 +43,9 @@ class RowOutput(serializers.BaseSerializer[Any]):
     """Mixin of serializers whose rows a function of `rows` writes. `fields` of the context names what `?fields=` asks
     for."""
 
-    row: ClassVar[Callable[[Any], rows.Row]]
+    row: ClassVar[Callable[[Any], json_rows.Row]]
 
-    def to_representation(self, instance: Any) -> rows.Row:
+    def to_representation(self, instance: Any) -> json_rows.Row:
         row, fields = type(self).row(instance), self.context.get("fields")
         return row if fields is None else {name: value for name, value in row.items() if name in fields}
 
@@ -66,7 +66,7 @@ class ErrorHeads(serializers.Serializer[Any]):
 
 
 class WorkflowExecutionListSerializer(ErrorHeads, RowSerializer[WorkflowExecution]):
-    row = rows.run_row
+    row = json_rows.run_row
 
     class Meta:
         model = WorkflowExecution
@@ -75,7 +75,7 @@ class WorkflowExecutionListSerializer(ErrorHeads, RowSerializer[WorkflowExecutio
 
 
 class WorkflowExecutionSerializer(RowSerializer[WorkflowExecution]):
-    row = rows.run_detail
+    row = json_rows.run_detail
     input_data = ObjectField(read_only=True)
     context = ObjectField(read_only=True)  # type: ignore[assignment]  # REST framework removes it from the class
     metadata = ObjectField(read_only=True)
@@ -118,7 +118,7 @@ class GraphOfExecutionSerializer(serializers.Serializer[Any]):
 
 
 class HistoryEntrySerializer(RowSerializer[HistoryEntry]):
-    row = rows.history_row
+    row = json_rows.history_row
 
     class Meta:
         model = HistoryEntry
@@ -130,7 +130,7 @@ class HistoryEntrySerializer(RowSerializer[HistoryEntry]):
 
 
 class NodeExecutionListSerializer(ErrorHeads, RowSerializer[NodeExecution]):
-    row = rows.node_row
+    row = json_rows.node_row
     node_name = serializers.CharField(read_only=True)
 
     class Meta:
@@ -143,7 +143,7 @@ class NodeExecutionListSerializer(ErrorHeads, RowSerializer[NodeExecution]):
 
 
 class NodeExecutionSerializer(RowSerializer[NodeExecution]):
-    row = rows.node_detail
+    row = json_rows.node_detail
     node_name = serializers.CharField(read_only=True)
     execution_order = serializers.IntegerField(read_only=True, min_value=0, max_value=LAST_PLACE)
     input_data = ObjectField(read_only=True)
@@ -158,7 +158,7 @@ class NodeExecutionSerializer(RowSerializer[NodeExecution]):
 
 
 class WorkflowExecutionAttemptListSerializer(ErrorHeads, RowSerializer[WorkflowExecutionAttempt]):
-    row = rows.attempt_row
+    row = json_rows.attempt_row
 
     class Meta:
         model = WorkflowExecutionAttempt
@@ -167,7 +167,7 @@ class WorkflowExecutionAttemptListSerializer(ErrorHeads, RowSerializer[WorkflowE
 
 
 class WorkflowExecutionAttemptSerializer(RowSerializer[WorkflowExecutionAttempt]):
-    row = rows.run_attempt_detail
+    row = json_rows.run_attempt_detail
 
     class Meta:
         model = WorkflowExecutionAttempt
@@ -176,7 +176,7 @@ class WorkflowExecutionAttemptSerializer(RowSerializer[WorkflowExecutionAttempt]
 
 
 class NodeExecutionAttemptListSerializer(ErrorHeads, RowSerializer[NodeExecutionAttempt]):
-    row = rows.attempt_row
+    row = json_rows.attempt_row
 
     class Meta:
         model = NodeExecutionAttempt
@@ -185,7 +185,7 @@ class NodeExecutionAttemptListSerializer(ErrorHeads, RowSerializer[NodeExecution
 
 
 class NodeExecutionAttemptSerializer(RowSerializer[NodeExecutionAttempt]):
-    row = rows.node_attempt_detail
+    row = json_rows.node_attempt_detail
 
     class Meta:
         model = NodeExecutionAttempt
@@ -197,7 +197,7 @@ class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` defaults to now. The time in an `id` selects the partition,
     so it has to be recent."""
 
-    row = rows.log_row
+    row = json_rows.log_row
     id = UUID7Field(required=False)
     node_execution = UUIDField(source="node_execution_id", required=False, allow_null=True)
     message = serializers.CharField(trim_whitespace=False, allow_blank=True)

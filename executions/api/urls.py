@@ -3,9 +3,9 @@
 from django.urls import include, path
 from rest_framework.routers import APIRootView, DefaultRouter, SimpleRouter
 
+from ledgerkit.rest.api_prefix import NAMESPACE
 from ledgerkit.rest.http_methods import METHODS
-from ledgerkit.rest.prefix import NAMESPACE
-from tokens.views import LedgerView, UnknownAddressView
+from tokens.base_views import LedgerView, UnknownAddressView
 from workflows.api.views import WorkflowViewSet
 
 from .schema.views import DocsView, SchemaView

@@ -10,10 +10,12 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from executions import audit, partitions, run_graph, run_secrets
-from executions.encryption import extra_keys, purge_occasionally
+from executions import audit, partitions, run_graph
 from executions.models import WorkflowExecution
-from executions.secrets import Scrubber
+from executions.secrets import run_secrets
+from executions.secrets.encryption import extra_keys
+from executions.secrets.retention import purge_occasionally
+from executions.secrets.scrubber import Scrubber
 from executions.states import ENDED
 
 from . import facts as kinds

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from django.core.exceptions import ValidationError
 
-from executions import partitions, report_texts, validators
+from executions import partitions, text_limits, validators
 from executions.conf import executions_settings
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import json_validation
@@ -154,7 +154,7 @@ def _read_exactly(value: Any) -> Any:
     for name in value:
         if name not in names and name != "kind":
             raise BadFact("invalid", f"{safe_name(name)}: Unknown field: this fact takes {', '.join(names)}.")
-    value = report_texts.visible(value)
+    value = text_limits.visible(value)
     for pointer, fault in json_validation.iter_errors(value):
         raise BadFact("invalid", f"{pointer}: {fault}")
     try:
@@ -255,7 +255,7 @@ def _is_within(value: object, levels: int) -> bool:
 def _check_sizes(fact: Fact) -> None:
     for name in fact.TEXTS:
         if (
-            name not in report_texts.LIMITS
+            name not in text_limits.LIMITS
             and getattr(fact, name)
             and (too_large := json_validation.size_fault(getattr(fact, name)))
         ):
@@ -268,7 +268,7 @@ def _texts(fact: Fact) -> dict[str, Any]:
         return {"message": fact.message, "data": fact.data}
     texts = {name: getattr(fact, name) for name in fact.TEXTS}
     if "error_message" in texts:
-        texts["error_message"], trace = report_texts.error(texts["error_message"], texts.get("error_traceback"))
+        texts["error_message"], trace = text_limits.error(texts["error_message"], texts.get("error_traceback"))
         if "error_traceback" in texts:
             texts["error_traceback"] = trace
     return texts

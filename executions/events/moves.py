@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from executions import log_messages, refusal_reasons, report_texts, run_secrets
+from executions import log_preparation, refusal_reasons, text_limits
 from executions.exceptions import ConcurrentExecution, InvalidTransition, SecretsUnknown, StaleExecution
-from executions.secrets import MASK
+from executions.secrets import run_secrets
+from executions.secrets.scrubber import MASK
 from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus
 
 from . import facts as kinds
@@ -123,8 +124,8 @@ class Plan:
         if fact.node_execution is not None and not self._has_node(fact.node_execution):
             raise BadFact("invalid", f"node_execution: {NO_NODE}")
         texts = reported.texts
-        self._check_secrets(log_messages.ADD_LINE, self.the_run, texts)
-        message = log_messages.cut(texts["message"])
+        self._check_secrets(log_preparation.ADD_LINE, self.the_run, texts)
+        message = log_preparation.cut(texts["message"])
         self.lines.append(NewLine(
             fact.id, self.id, fact.node_execution, fact.level, message, texts["data"], reported.at or self.known.now,
             message is not texts["message"],
@@ -287,7 +288,7 @@ class Plan:
         reason = reported.texts.get("reason")
         if not reason:
             return ""
-        return MASK if self.secrets_error is not None else report_texts.cut_to_limits("reason", reason)
+        return MASK if self.secrets_error is not None else text_limits.cut_to_limits("reason", reason)
 
     def move(self, row: Row, node: UUID | None, to: ExecutionStatus, act: str, reason: str = "") -> None:
         self.known.entries += 1

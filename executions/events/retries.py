@@ -7,7 +7,7 @@ from uuid import UUID
 from executions import masking, refusal_reasons
 from executions.exceptions import InvalidTransition, SecretsUnknown
 from executions.states import ACTIVE, ExecutionStatus
-from workflows import graph
+from workflows import graph_algorithms
 from workflows.retry_config import retries_in
 
 from . import facts as kinds
@@ -65,7 +65,7 @@ def _stopped_by(plan: Plan, failed: Sequence[NodeRow], nodes: Sequence[NodeRow])
     others = [node for node in nodes if node.status in {ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED}]
     if all(node.settled for node in others) or plan.graph_of_run is None:
         return [node for node in others if node.settled]
-    after = graph.descendants([node.node for node in failed], plan.graph_of_run.stored.pairs)
+    after = graph_algorithms.descendants([node.node for node in failed], plan.graph_of_run.stored.pairs)
     return [node for node in others if node.settled or node.node in after]
 
 

@@ -9,8 +9,9 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import F, Q
 
-from executions import run_secrets, states
+from executions import states
 from executions.models import ExecutionLog, ExecutionStatus, HistoryEntry, NodeExecution, WorkflowExecution
+from executions.secrets import run_secrets
 from executions.states import Transitions
 
 KEPT: Any = object()  # in place of a value that is stored and stays as it is

@@ -9,7 +9,6 @@ from typing import Any
 from django.db import connection
 
 from executions import ingest
-from executions.encryption import encrypt
 from executions.models import (
     ExecutionStatus,
     NodeExecution,
@@ -17,6 +16,7 @@ from executions.models import (
     WorkflowExecution,
     WorkflowExecutionAttempt,
 )
+from executions.secrets.encryption import encrypt
 from ledgerkit.db.json_validation import to_json
 from ledgerkit.db.models import uuid7
 

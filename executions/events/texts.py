@@ -6,9 +6,10 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 
-from executions import masking, run_secrets
-from executions.encryption import extra_keys
-from executions.secrets import Scrubber
+from executions import masking
+from executions.secrets import run_secrets
+from executions.secrets.encryption import extra_keys
+from executions.secrets.scrubber import Scrubber
 
 from .facts import Reported
 from .refusals import BadFact

@@ -11,7 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from tokens.models import Token
 
-from .rights import Ground
+from .access_changes import Ground
 
 
 def reauthenticated_request(request: HttpRequest) -> HttpRequest:

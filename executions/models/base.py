@@ -8,8 +8,9 @@ from django.db import models, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from executions import audit, encryption, masking, refusal_reasons, run_secrets
+from executions import audit, masking, refusal_reasons
 from executions.exceptions import InvalidTransition, StaleExecution
+from executions.secrets import retention, run_secrets
 from executions.states import ENDED, TARGETS, ExecutionStatus, Transitions, sources
 from ledgerkit.db import functions, json_validation
 from ledgerkit.db.models import SaveArguments, Value, VersionedModel, json_value
@@ -104,7 +105,7 @@ class Execution(VersionedModel, Timed):
             moved = self._move_as_read(act, texts)
         moved = moved or self._move_locked(act, texts)
         if moved["status"] in ENDED:
-            transaction.on_commit(encryption.purge_occasionally, robust=True)
+            transaction.on_commit(retention.purge_occasionally, robust=True)
         self._set_changes(moved)
 
     def _set_changes(self, moved: Changes) -> None:

@@ -13,7 +13,7 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from executions import log_messages, partitions
+from executions import log_preparation, partitions
 from executions.exceptions import ImmutableLog
 from executions.querysets import ExecutionLogQuerySet
 from executions.states import LogLevel
@@ -67,7 +67,7 @@ class ExecutionLog(UUID7Model):
         constraints = [
             models.CheckConstraint(condition=Q(level__in=LogLevel.values), name="execution_log_level_known"),
             models.CheckConstraint(
-                condition=LessThanOrEqual(Octets("message"), log_messages.MAX_MESSAGE),
+                condition=LessThanOrEqual(Octets("message"), log_preparation.MAX_MESSAGE),
                 name="execution_log_message_length",
             ),
         ]
@@ -120,5 +120,5 @@ class ExecutionLog(UUID7Model):
         if not self._state.adding:
             raise ImmutableLog
         using = kwargs.get("using") or DEFAULT_DB_ALIAS
-        log_messages.prepare([self], using)
+        log_preparation.prepare([self], using)
         partitions.with_partitions([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))

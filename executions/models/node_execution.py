@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from executions import refusal_reasons, report_texts, retry, states
+from executions import refusal_reasons, retry, states, text_limits
 from executions.exceptions import InvalidTransition
 from executions.querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet
 from executions.states import ACTIVE, ExecutionStatus
@@ -111,7 +111,7 @@ class NodeExecution(Execution):
 
     def fail(self, error_message: object, error_traceback: str | None = None) -> None:
         """running → failed. `error_message` may be an exception."""
-        message, trace = report_texts.error(error_message, error_traceback)
+        message, trace = text_limits.error(error_message, error_traceback)
         self._transition("fail", {"error_message": message, "error_traceback": trace})
 
     def skip(self) -> None:

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from executions.encryption import extra_keys
-from executions.secrets import Scrubber
+from executions.secrets.encryption import extra_keys
+from executions.secrets.scrubber import Scrubber
 from ledgerkit.db import names
 from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.fields import NameField

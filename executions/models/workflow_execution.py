@@ -17,11 +17,12 @@ from django.db.models.functions import Now, Upper
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from executions import audit, masking, refusal_reasons, report_texts, retry, run_graph, sort_keys, states, validators
-from executions.encryption import DELETED, encrypt
+from executions import audit, masking, refusal_reasons, retry, run_graph, sort_keys, states, text_limits, validators
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.querysets import WorkflowExecutionQuerySet
-from executions.run_secrets import RunSecrets
+from executions.secrets.encryption import encrypt
+from executions.secrets.retention import DELETED
+from executions.secrets.run_secrets import RunSecrets
 from executions.states import SETTLED, ExecutionStatus, TriggerType
 from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.indexes import GinIndex, Index
@@ -67,8 +68,8 @@ class WorkflowExecution(Execution):
         related_name="executions",
         verbose_name=_("graph"),
     )
-    # The values of its secrets (encryption.py). They are in the run's own row because a statement that waited for the
-    # row's lock then reads the newest values.
+    # The values of its secrets (secrets/encryption.py). They are in the run's own row because a statement that waited
+    # for the row's lock then reads the newest values.
     encrypted_secrets = models.TextField(_("encrypted secrets"), null=True, editable=False)  # noqa: DJ001  # NULL is "none"
     # Counted by the statement that ends the run, so that lists do not read nodes. Triggers (sql/failed_nodes.sql)
     # correct it after plain SQL, and after the transition of a node at the same moment.
@@ -142,7 +143,7 @@ class WorkflowExecution(Execution):
                 name="idx_workflow_executions_failed_nodes",
                 condition=Q(failed_nodes__gt=0),
             ),
-            # For encryption.purge(): most runs no longer have secrets.
+            # For retention.purge(): most runs no longer have secrets.
             Index(fields=["ended_at"], name="idx_execution_secrets_kept", condition=Q(encrypted_secrets__gt=DELETED)),
             GinIndex(
                 OpClass(Upper("error_message"), "gin_trgm_ops"),
@@ -204,7 +205,7 @@ class WorkflowExecution(Execution):
 
     def fail(self, error_message: object) -> None:
         """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception."""
-        error, _trace = report_texts.error(error_message)
+        error, _trace = text_limits.error(error_message)
         self._transition("fail", {"error_message": error})
 
     def cancel(self) -> None:

@@ -11,7 +11,7 @@ MAX_LINES = 500
 RAW_SQL = {"cursor", "RunSQL", "raw", "RawSQL", "extra"}
 WITH_RAW_SQL = (
     "ledgerkit/db",
-    "workflows/plans.py",
+    "workflows/query_plans.py",
     "tokens/models.py",
     "local_postgres",
     "executions/partitions.py",
@@ -21,12 +21,12 @@ WITH_RAW_SQL = (
     "executions/events/lines.py",
     "executions/events/rows.py",
     "executions/events/store.py",
-    "executions/live/rights.py",
+    "executions/live/access_changes.py",
     "executions/live/listener.py",
     "pastetrader/management/commands/migrate.py",
     "pastetrader/management/commands/serve.py",
 )
-OF_THE_API = {"api", "rest", "authentication", "permissions", "throttling", "views"}
+OF_THE_API = {"api", "rest", "authentication", "permissions", "throttling", "views", "base_views"}
 
 
 def modules() -> Iterator[Path]:

@@ -8,7 +8,7 @@ from django.conf import settings as project
 from django.core import checks
 
 from executions.conf import executions_settings, fernet_key_from, secrets_keys
-from executions.encryption import decrypt, encrypt
+from executions.secrets.encryption import decrypt, encrypt
 from ledgerkit.conf import AppSettings, ledgerkit_settings
 from tokens.conf import tokens_settings
 from workflows.conf import workflows_settings

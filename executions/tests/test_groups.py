@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission
 
-from executions import groups
+from executions import user_groups
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +24,7 @@ PERMISSIONS = VIEWS | {
 
 @pytest.fixture(autouse=True)
 def migrated() -> None:
-    groups.create("default")
+    user_groups.create("default")
 
 
 def permissions_of(name: str) -> set[str]:
@@ -37,26 +37,26 @@ def test_no_permission_is_offered_that_nothing_asks_for() -> None:
 
 
 def test_there_are_viewers_operators_and_administrators() -> None:
-    assert permissions_of(groups.VIEWERS) == VIEWS
-    assert permissions_of(groups.OPERATORS) == VIEWS | {"change_workflowexecution", "change_nodeexecution"}
-    assert permissions_of(groups.ADMINISTRATORS) == PERMISSIONS
+    assert permissions_of(user_groups.VIEWERS) == VIEWS
+    assert permissions_of(user_groups.OPERATORS) == VIEWS | {"change_workflowexecution", "change_nodeexecution"}
+    assert permissions_of(user_groups.ADMINISTRATORS) == PERMISSIONS
 
 
 def test_what_an_administrator_changed_stays() -> None:
-    viewers = Group.objects.get(name=groups.VIEWERS)
+    viewers = Group.objects.get(name=user_groups.VIEWERS)
     viewers.permissions.clear()
-    groups.create("default")
-    assert permissions_of(groups.VIEWERS) == set()
+    user_groups.create("default")
+    assert permissions_of(user_groups.VIEWERS) == set()
 
 
 def test_a_deleted_group_comes_back_with_no_later_migration() -> None:
     class Done:
-        app_label, name = groups.MIGRATION
+        app_label, name = user_groups.MIGRATION
 
     later: Any = type("Later", (), {"app_label": "executions", "name": "0099_later"})
     Group.objects.all().delete()
     for plan in ((), [(later, False)], [(Done, True)]):
-        groups.after_migrate(using="default", plan=plan)
+        user_groups.after_migrate(using="default", plan=plan)
         assert not Group.objects.exists()
-    groups.after_migrate(using="default", plan=[(Done, False)])
+    user_groups.after_migrate(using="default", plan=[(Done, False)])
     assert Group.objects.count() == 3

@@ -25,7 +25,7 @@ from rest_framework.settings import api_settings
 
 from ledgerkit.conf import ledgerkit_settings
 
-from .prefix import is_api
+from .api_prefix import is_api
 from .query_params import BadQuery
 
 BUSY = gettext_noop("The database is busy or took too long; try again in a moment.")

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-from executions import run_secrets
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
-from executions.secrets import at_work
+from executions.secrets import run_secrets
+from executions.secrets.scrubber import at_work
 from ledgerkit.db.json_validation import to_storable_text
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}

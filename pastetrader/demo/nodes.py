@@ -7,7 +7,7 @@ from datetime import date
 from statistics import fmean
 from typing import Any
 
-from . import feed
+from . import price_feed
 
 type Output = dict[str, Any]
 type NodeFunction = Callable[[Job], Output]
@@ -46,7 +46,7 @@ def load_prices(job: Job) -> Output:
 
 
 def _list_days(ticker: str, as_of: date) -> Output:
-    days = [day.isoformat() for day in feed.days(ticker, as_of)]
+    days = [day.isoformat() for day in price_feed.days(ticker, as_of)]
     first, last = (days[0], days[-1]) if days else (None, None)
     logger.info("%s: %d days from %s to %s", ticker, len(days), first, last, extra={"days": len(days)})
     return {"days": len(days), "first": first, "last": last}
@@ -65,17 +65,17 @@ def momentum(job: Job) -> Output:
     return {"as_of": given["as_of"], "ticker": ticker, **found, "trend": trend}
 
 
-def _fetch(ticker: str, delivery: int, as_of: date, promised: int) -> list[feed.Price]:
-    body = feed.deliver(ticker, delivery)
+def _fetch(ticker: str, delivery: int, as_of: date, promised: int) -> list[price_feed.Price]:
+    body = price_feed.deliver(ticker, delivery)
     size = {"delivery": delivery, "bytes": len(body)}
     logger.info("%s: delivery %d has %d bytes", ticker, delivery, len(body), extra=size)
-    prices = [price for price in feed.parse(body) if price.day <= as_of]
+    prices = [price for price in price_feed.parse(body) if price.day <= as_of]
     if len(prices) != promised:
         raise ValueError(f"{ticker}: {len(prices)} days were delivered, the catalogue lists {promised}.")
     return prices
 
 
-def _momentum(prices: list[feed.Price], lookback: int, skip: int) -> Output:
+def _momentum(prices: list[price_feed.Price], lookback: int, skip: int) -> Output:
     if len(prices) <= lookback:
         # A shorter window would be a different measure, so a stock without the history gets no number.
         return {"momentum": None, "reason": f"{len(prices)} days of prices, {lookback + 1} needed"}
@@ -84,7 +84,7 @@ def _momentum(prices: list[feed.Price], lookback: int, skip: int) -> Output:
     return {"momentum": change, "from": first.day.isoformat(), "to": last.day.isoformat()}
 
 
-def _trend(prices: list[feed.Price], days: int) -> Output | None:
+def _trend(prices: list[price_feed.Price], days: int) -> Output | None:
     """Return the last price and the mean of the last `days`, both relative to the first of them."""
     if len(prices) < days:
         return None

@@ -57,7 +57,7 @@ def test_migrate_lifts_the_time_limit_and_puts_it_back(monkeypatch: pytest.Monke
     ("command", "step"),
     [
         ("upkeep", "executions.partitions.make_ahead"),
-        ("purge_secrets", "executions.encryption.purge"),
+        ("purge_secrets", "executions.secrets.retention.purge"),
         ("seed_ledger", "pastetrader.demo.management.commands.seed_ledger.check_ledger_is_generated"),
     ],
 )

@@ -12,8 +12,8 @@ import uvicorn
 import uvloop
 from uvicorn.server import ServerState
 
-from pastetrader import connections
-from pastetrader.connections import CountedProtocol, OpenConnections, allow_files
+from pastetrader import connection_limits
+from pastetrader.connection_limits import CountedProtocol, OpenConnections, allow_files
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 STREAM = GET.replace(b"/", b"/2/stream/", 1)
@@ -65,7 +65,7 @@ async def serving(app: App) -> AsyncIterator[Connect]:
 
 @pytest.fixture(autouse=True)
 def opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "opened", OpenConnections())
+    monkeypatch.setattr(connection_limits, "opened", OpenConnections())
 
 
 @pytest.mark.parametrize("ends", ["hangs up", "does not read"])
@@ -129,7 +129,7 @@ def test_what_only_looks_like_a_stream_is_counted(said: bytes) -> None:
             _reader, writer = await connect()
             writer.write(said)
             await app.asked.wait()
-            return connections.opened.every
+            return connection_limits.opened.every
 
     assert uvloop.run(play()) == 1
 
@@ -147,30 +147,32 @@ def test_one_connection_more_than_the_limit_is_503_and_streams_are_not_counted(
             streams = [await connect() for _ in range(2)]
             for _reader, writer in streams:
                 writer.write(STREAM)
-            await asyncio.wait_for(until(lambda: connections.opened.every == 0), 10)
+            await asyncio.wait_for(until(lambda: connection_limits.opened.every == 0), 10)
             idle = [await connect() for _ in range(3)]
             reader, writer = await connect()
             writer.write(GET)
             refused = await asyncio.wait_for(reader.read(), 10)
             idle[0][1].close()
-            await asyncio.wait_for(until(lambda: connections.opened.every == 2), 10)
+            await asyncio.wait_for(until(lambda: connection_limits.opened.every == 2), 10)
             reader, writer = await connect()
             writer.write(GET)
             app.may.set()
             taken = await asyncio.wait_for(reader.readline(), 10)
-        await asyncio.wait_for(until(lambda: connections.opened.every == connections.opened.refused == 0), 10)
+        await asyncio.wait_for(
+            until(lambda: connection_limits.opened.every == connection_limits.opened.refused == 0), 10
+        )
         return refused, taken
 
     refused, taken = uvloop.run(play())
     head, _, text = refused.partition(b"\r\n\r\n")
     assert (head.split(b"\r\n")[0], b"retry-after: 5" in head) == (b"HTTP/1.1 503 Service Unavailable", True)
-    assert text == connections.FULL
+    assert text == connection_limits.FULL
     assert taken == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_refused_connections_do_not_pile_up(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CONNECTIONS = 1
-    monkeypatch.setattr(connections, "LINGERING", 2)
+    monkeypatch.setattr(connection_limits, "LINGERING", 2)
 
     async def play() -> list[int]:
         async with serving(App()) as connect:
@@ -178,7 +180,7 @@ def test_refused_connections_do_not_pile_up(settings: Any, monkeypatch: pytest.M
             said = [await asyncio.wait_for(reader.read(), 10) for reader, _writer in peers[1:]]
             return sorted(len(each) for each in said)
 
-    assert uvloop.run(play()) == [0, 0, len(connections.REFUSAL), len(connections.REFUSAL)]
+    assert uvloop.run(play()) == [0, 0, len(connection_limits.REFUSAL), len(connection_limits.REFUSAL)]
 
 
 def test_a_server_may_open_the_files_that_it_needs(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

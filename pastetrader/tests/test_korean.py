@@ -17,7 +17,7 @@ from django.urls import resolve, reverse
 from django.utils import timezone, translation
 
 from executions import refusal_reasons
-from executions.admin import formatting, list_cells
+from executions.admin import duration_cells, formatting
 from executions.exceptions import ACTS, ImmutableLog, InvalidTransition
 from executions.models import ExecutionStatus, LogLevel, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -197,7 +197,7 @@ def test_durations_are_korean(seconds: float, words: str) -> None:
 )
 def test_relative_times_are_korean(passed: int, words: str) -> None:
     with translation.override("ko"):
-        assert list_cells.format_ago(timezone.now() - timedelta(seconds=passed)) == words
+        assert duration_cells.format_ago(timezone.now() - timedelta(seconds=passed)) == words
 
 
 def test_the_clocks_of_a_page_tick_in_korean(client: Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from executions.secrets import MASK
+from executions.secrets.scrubber import MASK
 from pastetrader.log_format import clear_path
 
 RUNS = "/admin/executions/workflowexecution/"

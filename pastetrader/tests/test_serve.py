@@ -18,7 +18,7 @@ from django.core.management import CommandError
 from django.http.request import validate_host
 
 from local_postgres.socket_path import socket_dir
-from pastetrader.listeners import address_of, allow_address, listen
+from pastetrader.listening_sockets import address_of, allow_address, listen
 from pastetrader.management.commands.serve import Command
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ROOT, Serve, Site

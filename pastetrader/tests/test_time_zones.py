@@ -14,8 +14,8 @@ from django.utils import timezone
 from executions.admin import run_stream
 from executions.admin.charts import durations
 from executions.admin.charts.timeline import Scale
-from executions.admin.filters import base
-from executions.admin.monitor import health
+from executions.admin.filters import period_filters
+from executions.admin.monitor import workflow_health
 from executions.models import WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory, in_state
 from ledgerkit import time_zones
@@ -80,12 +80,12 @@ class TestToday:
     def test_a_midnight_that_came_twice_is_the_first(self, moved: Any) -> None:
         moved(datetime(2026, 11, 1, 5, 30, tzinfo=UTC))
         with timezone.override("America/Havana"):  # at 1:00 it was 0:00 again
-            assert base._period_start("today") == datetime(2026, 11, 1, 4, tzinfo=UTC)
+            assert period_filters._period_start("today") == datetime(2026, 11, 1, 4, tzinfo=UTC)
 
     def test_days_are_24_hours_across_a_change_of_clocks(self, moved: Any) -> None:
         moved(now := datetime(2026, 3, 8, 16, 30, tzinfo=UTC))
         with timezone.override(NEW_YORK):
-            assert base._period_start("1").astimezone(UTC) == now - timedelta(hours=24)
+            assert period_filters._period_start("1").astimezone(UTC) == now - timedelta(hours=24)
 
     def test_a_time_typed_without_its_zone_is_the_readers(self, seoul: Client, run: Any) -> None:
         assert self.listed(seoul, "ended_between=2026-03-08T01:00~2026-03-08T02:00") == [run.pk]
@@ -147,10 +147,10 @@ class TestPages:
 
     def test_bars_by_the_hour_across_a_change_of_clocks(self, moved: Any) -> None:
         moved(datetime(2026, 3, 8, 16, 30, tzinfo=UTC))
-        bounds = health._bounds(24, timedelta(hours=1))
+        bounds = workflow_health._bounds(24, timedelta(hours=1))
         assert {later - sooner for sooner, later in pairwise(bounds[:-1])} == {timedelta(hours=1)}
         with timezone.override(NEW_YORK):
-            clocks = [bar.clock for bar in health._chart({}, bounds, {}).bars]
+            clocks = [bar.clock for bar in workflow_health._chart({}, bounds, {}).bars]
         assert clocks[13] == "00:30 – 01:30"
         assert clocks[14] == "01:30 (UTC-05:00) – 03:30 (UTC-04:00)"
         assert clocks[15] == "03:30 – 04:30"

@@ -1,4 +1,4 @@
 from .definition_history import DefinitionChangeAdmin
-from .workflows import WorkflowAdmin
+from .workflow_admin import WorkflowAdmin
 
 __all__ = ["DefinitionChangeAdmin", "WorkflowAdmin"]

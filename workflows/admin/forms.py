@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.types import StrOrPromise
 from workflows.api.serializers import WorkflowSerializer
-from workflows.definition import Definition
 from workflows.models import Graph, NodeType, Workflow
+from workflows.submitted_graph import Definition
 
 from . import graph_text
 

@@ -12,8 +12,8 @@ from ledgerkit.rest.fields import NameField, ObjectField, StrictModelSerializer,
 from ledgerkit.rest.query_params import safe_name
 from ledgerkit.rest.strict_types import StrictTypes
 from workflows import retry_config
-from workflows.definition import Definition, differs, too_many
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
+from workflows.submitted_graph import Definition, differs, too_many
 
 UNKNOWN_KEY = "Unknown key: retry_config takes {keys}; keep others in the node's config."
 SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]

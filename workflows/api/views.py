@@ -14,9 +14,9 @@ from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.preconditions import PreconditionsMixin, RejectIfMatchOnCreateMixin
 from ledgerkit.rest.query_params import ListFilterBackend
 from ledgerkit.rest.schema import extend_schema
+from tokens.base_views import LedgerView
 from tokens.models import Scope, Token
 from tokens.permissions import limit_to_token
-from tokens.views import LedgerView
 from workflows.models import Workflow
 
 from .body_masking import mask_body

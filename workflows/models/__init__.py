@@ -4,8 +4,8 @@ from ledgerkit.db.models import uuid7
 from workflows.history import DefinitionChange
 from workflows.retry_config import default_retry_config, retries_in
 
-from .definition import MAX_NAME, Edge, Node, NodeType, Workflow
 from .graph import Graph
+from .workflow import MAX_NAME, Edge, Node, NodeType, Workflow
 
 __all__ = [
     "MAX_NAME", "DefinitionChange", "Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config",

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db.models import UUID7Model, json_value
-from workflows import graph
+from workflows import graph_algorithms
 
 
 class Graph(UUID7Model):
@@ -55,7 +55,7 @@ class Graph(UUID7Model):
 
     def levels(self) -> dict[UUID, int]:
         """Return the topological level of each node by its id."""
-        return graph.levels([UUID(node["id"]) for node in self.nodes], self.pairs)
+        return graph_algorithms.levels([UUID(node["id"]) for node in self.nodes], self.pairs)
 
     @staticmethod
     def to_json(values: dict[str, object]) -> dict[str, object]:

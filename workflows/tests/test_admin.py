@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from executions.tests.cast import permissions
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.tests.clients import client_of
-from workflows.admin.workflows import WorkflowAdmin
+from workflows.admin.workflow_admin import WorkflowAdmin
 from workflows.models import Node, Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 from workflows.tests.pages import (

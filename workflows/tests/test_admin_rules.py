@@ -11,7 +11,7 @@ from django.test import Client
 from executions.tests.factories import NodeExecutionFactory
 from ledgerkit.tests.clients import client_of
 from pastetrader.tests.proofs import LONG
-from workflows.admin.workflows import WorkflowAdmin
+from workflows.admin.workflow_admin import WorkflowAdmin
 from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory
 from workflows.tests.pages import (
@@ -221,7 +221,7 @@ class TestTwoWhoEditAtOnce:
         self, client: Client, workflow: Workflow, page: Data
     ) -> None:
         data = add(page, "edges", source_node="report", target_node="fetch")
-        with mock.patch("workflows.definition.graph.check_acyclic"):
+        with mock.patch("workflows.submitted_graph.graph_algorithms.check_acyclic"):
             response = client.post(address(workflow), data)
         assert "Another change came in between" in sentences(response)
         assert edges_of(workflow) == {"fetch → rank", "rank → report"}

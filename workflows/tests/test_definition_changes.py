@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 
 from ledgerkit.db.audit import Through, act_as, set_actor, system_user
 from tokens.models import Token
-from workflows.definition import Definition
 from workflows.history import DefinitionChange
 from workflows.models import Edge, Node
+from workflows.submitted_graph import Definition
 from workflows.tests.factories import EdgeFactory, NodeFactory, UserFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db

@@ -9,10 +9,10 @@ import pytest
 from django.db import IntegrityError, connection
 from django.db.models import F, Func, UUIDField
 
-from workflows import drawing, graph, layout
-from workflows.definition import Definition
+from workflows import drawing, graph_algorithms, layout
 from workflows.exceptions import CyclicGraph
 from workflows.models import Edge, Graph, Node, Workflow
+from workflows.submitted_graph import Definition
 from workflows.tests.factories import WorkflowFactory
 
 type Pairs = list[tuple[int, int]]
@@ -74,7 +74,7 @@ def test_a_layout_of_four_times_as_much_takes_less_than_eight_times_as_long(shap
 
 @pytest.mark.parametrize("shape", SHAPES[:-1], ids=lambda shape: shape.__name__)
 def test_levels_too(shape: Callable[[int], Pairs]) -> None:
-    assert growth_of(lambda size: graph.levels(range(size), shape(size)), 1_000) < MOST_TIMES
+    assert growth_of(lambda size: graph_algorithms.levels(range(size), shape(size)), 1_000) < MOST_TIMES
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows import crossings, graph, layout
+from workflows import crossings, graph_algorithms, layout
 
 SIZE = 14
 dags = st.lists(
@@ -41,7 +41,7 @@ def test_every_edge_leads_to_the_right(edges: Any) -> None:
 
 @given(dags)
 def test_a_node_with_edges_stands_in_the_column_of_its_level(edges: Any) -> None:
-    drawn, levels = layout.layered_layout(range(SIZE), edges), graph.levels(range(SIZE), edges)
+    drawn, levels = layout.layered_layout(range(SIZE), edges), graph_algorithms.levels(range(SIZE), edges)
     assert all(drawn.place(node)[0] == levels[node] for edge in edges for node in edge)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.core import serializers
 
-from executions.secrets import Scrubber
-from workflows.definition import Definition
+from executions.secrets.scrubber import Scrubber
 from workflows.models import Edge, Node, Workflow
 from workflows.secret_keys import MASK, mask_document, mask_schema
+from workflows.submitted_graph import Definition
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 
 SECRET = "hunter2-hunter2"

@@ -17,7 +17,7 @@ from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Workflow
 
-from .base import LinkedFilter
+from .linked_filters import LinkedFilter
 
 SEPARATOR = "~"
 COLUMNS = (

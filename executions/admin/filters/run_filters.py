@@ -11,14 +11,17 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits
-from executions.admin import duration_percentiles, failures
+from executions.admin import duration_percentiles, recent_failures
 from ledgerkit import time_zones
 from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
 from workflows.models import Workflow
 
-from .base import CreatedFilter, LinkedFilter, PeriodFilter, StatusFilter, TriggerFilter, WorkflowFilter
+from .choice_filters import StatusFilter, TriggerFilter
 from .exclude import ExcludableFilterMixin
+from .linked_filters import LinkedFilter
+from .period_filters import CreatedFilter, PeriodFilter
+from .workflow_filters import WorkflowFilter
 
 BETWEEN = "~"
 
@@ -103,15 +106,15 @@ class CauseFilter(LinkedFilter):
 
     title = _("cause")
     parameter_name = "cause"
-    found: failures.Group | None = None
+    found: recent_failures.Group | None = None
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         if (value := self.value()) is None:
             return []
-        self.found, are_more = failures.find_group(request.user, value)
+        self.found, are_more = recent_failures.find_group(request.user, value)
         if self.found is None:
             return [(value, _("Not seen in the last 24 hours"))]
-        return [(value, failures.group_title(self.found.title, are_more=are_more))]
+        return [(value, recent_failures.group_title(self.found.title, are_more=are_more))]
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(pk__in=[failed.run.pk for failed in self.found.runs] if self.found else [])

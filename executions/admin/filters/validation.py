@@ -7,8 +7,8 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR, SEARCH_VAR
 from django.http import HttpRequest
 
+from executions.admin.filter_presets import VIEW
 from executions.admin.pagination import FIND, NEWER, OLDER
-from executions.admin.presets import VIEW
 from ledgerkit.admin.lists import ConstantFilter, ModelAdmin
 
 OTHERS = {*IGNORED_PARAMS, SEARCH_VAR, PAGE_VAR, ERROR_FLAG, OLDER, NEWER, FIND, VIEW}  # parameters that are no filters

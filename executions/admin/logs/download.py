@@ -19,8 +19,8 @@ from executions.admin.types import Lines
 from executions.models import WorkflowExecution
 from ledgerkit.db.names import contains
 
-from . import plain_text, querysets
-from .query import LogQuery
+from . import download_escaping, querysets
+from .query_parameters import LogQuery
 from .querysets import ORDER
 
 BATCH = 2_000  # lines
@@ -80,8 +80,8 @@ def _next_batch(parts: Iterator[str]) -> str | None:
 def _as_text(zone: tzinfo, names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
     """Format a line with its time in the user's zone. Marks the further lines of a message, which could otherwise be
     written to look like a log line."""
-    name = f" [{plain_text.escape_controls(names[node])}]" if node in names else ""
-    return f"{_format_time(time, zone)} {level.upper():<7}{name} {plain_text.split_lines(message)}"
+    name = f" [{download_escaping.escape_controls(names[node])}]" if node in names else ""
+    return f"{_format_time(time, zone)} {level.upper():<7}{name} {download_escaping.split_lines(message)}"
 
 
 def _as_json(
@@ -97,7 +97,7 @@ def _as_json(
         "data": data,
         "is_cut": is_cut,
     }
-    return plain_text.in_json(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    return download_escaping.in_json(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
 
 
 def _format_time(time: datetime, zone: tzinfo) -> str:

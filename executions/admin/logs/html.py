@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
 from .presenter import PLACEHOLDER_ID, LineRow
-from .query import LogQuery
+from .query_parameters import LogQuery
 
 
 def render_rows(lines: Iterable[LineRow], log_query: LogQuery) -> SafeString:

@@ -11,7 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.admin import formatting, log_rows
 from executions.admin.base import ReadOnlyAdmin, shows_run
-from executions.admin.filters.base import LevelFilter, LinesWorkflowFilter, LoggedFilter, NodeExecutionFilter, RunFilter
+from executions.admin.filters.choice_filters import LevelFilter
+from executions.admin.filters.linked_filters import NodeExecutionFilter, RunFilter
+from executions.admin.filters.period_filters import LoggedFilter
+from executions.admin.filters.workflow_filters import LinesWorkflowFilter
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see

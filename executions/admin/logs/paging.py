@@ -14,9 +14,9 @@ from executions.states import LogLevel
 from ledgerkit.db.models import parse_uuid
 
 from . import querysets
-from .index import Index
-from .query import InvalidLogQuery, LogQuery
+from .query_parameters import InvalidLogQuery, LogQuery
 from .querysets import Range
+from .scrollbar_index import Index
 
 LINES_BEFORE = 20  # lines shown before the requested one
 MAX_RANGES, MAX_RANGE_LINES = 100, 2_000  # limits of one window of a search: ranges, and lines in total

@@ -11,13 +11,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from executions.admin import ansi, formatting, list_cells
+from executions.admin import ansi, duration_cells, formatting
 from executions.admin.log_rows import LogRow
 from executions.admin.types import JSON
 from executions.models import WorkflowExecution
 from ledgerkit import time_zones
 
-from .query import LogQuery
+from .query_parameters import LogQuery
 from .querysets import MESSAGE
 
 SHADES = 10  # classes of colours for nodes, in log_page.css
@@ -128,7 +128,7 @@ def _with_line_ends(text: str) -> str:
 
 def format_time(time: datetime, run: WorkflowExecution, mode: str, zone: tzinfo) -> str:
     if mode == "relative":
-        return list_cells.format_ago(time)
+        return duration_cells.format_ago(time)
     if mode == "start":
         return since_start(time, run)
     return time_zones.clock(time, "milliseconds", zone)

@@ -22,8 +22,8 @@ from executions.querysets import can_see, can_see_nodes_and_logs
 from executions.states import ACTIVE
 from ledgerkit.db.timeouts import StatementTimeout, no_sort, statement_timeout
 
-from . import download, index, paging, querysets
-from .query import ALL, CONTEXTS, TIMES, InvalidLogQuery, LogQuery
+from . import download, paging, querysets, scrollbar_index
+from .query_parameters import ALL, CONTEXTS, TIMES, InvalidLogQuery, LogQuery
 from .script_texts import script_texts
 
 TROUBLE = {LogLevel.WARNING, LogLevel.ERROR}
@@ -147,7 +147,7 @@ def _boundary_id(query: QueryDict) -> UUID | None:
     return paging.id_of(query, "after") or paging.id_of(query, "before")
 
 
-def _page_context(log: LogRequest, counted: index.Index | None, at: UUID | None) -> paging.LogPage:
+def _page_context(log: LogRequest, counted: scrollbar_index.Index | None, at: UUID | None) -> paging.LogPage:
     if counted and log.log_query.shows_matches_only:
         return paging.search_page(log.request.GET, log.view, counted)
     with _sort_setting(log):
@@ -161,11 +161,11 @@ def _sort_setting(log: LogRequest) -> AbstractContextManager[None]:
     return nullcontext() if is_narrowed else no_sort()
 
 
-def _index_or_none(log: LogRequest, pk: UUID | None) -> index.Index | None:
+def _index_or_none(log: LogRequest, pk: UUID | None) -> scrollbar_index.Index | None:
     """Return the index; None if it times out, as the page can show lines without it."""
     try:
         with statement_timeout(limits.LOG_PAGE_MS):
-            return index.build_index(log.view, log.log_query.q, pk)
+            return scrollbar_index.build_index(log.view, log.log_query.q, pk)
     except StatementTimeout:
         return None
 
@@ -234,7 +234,7 @@ def _message(log: LogRequest, pk: UUID) -> str:
 
 def index_view(log: LogRequest) -> HttpResponse:
     at, _none = paging.requested_line(log.request.GET, log.view)
-    return JsonResponse(index.build_index(log.view, log.log_query.q, at).for_script())
+    return JsonResponse(scrollbar_index.build_index(log.view, log.log_query.q, at).for_script())
 
 
 # --- the download -----------------------------------------------------------------

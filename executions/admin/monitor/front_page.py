@@ -15,15 +15,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits
-from executions.admin import failures, list_cells, presets, run_stream
-from executions.admin.list_cells import DurationCell
-from executions.admin.timeouts import query_or_none
+from executions.admin import duration_cells, filter_presets, recent_failures, run_stream
+from executions.admin.duration_cells import DurationCell
+from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Runs, User
 from executions.models import ExecutionStatus, WorkflowExecution
 
-from . import health, retried
-from .health import Count
-from .retried import Wait
+from . import waiting_retries, workflow_health
+from .waiting_retries import Wait
+from .workflow_health import Count
 
 ALLOWS_CONCURRENCY = Q(metadata__contains={"allow_concurrent": True})
 WITH_FAILED_NODES = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
@@ -43,7 +43,7 @@ def front_page(request: HttpRequest) -> HttpResponse:
     runs = admin.site.get_model_admin(WorkflowExecution)
     if not runs.has_view_permission(request):
         return admin.site.index(request)
-    context = {"title": _("Monitor"), "clocks": list_cells.clock_texts(), "moves": run_stream.all_runs_stream_url()}
+    context = {"title": _("Monitor"), "clocks": duration_cells.clock_texts(), "moves": run_stream.all_runs_stream_url()}
     found = {name: build_section(name, request.user) for name in SECTIONS}
     page = admin.site.index(request, context | {"monitor": found})
     page.template_name = "admin/executions/monitor/page.html"
@@ -52,14 +52,14 @@ def front_page(request: HttpRequest) -> HttpResponse:
 
 def build_section(name: str, user: User) -> Section:
     load, filters = SECTIONS[name]
-    return Section(query_or_none(name, lambda: load(user), limits.FRONT_PAGE_MS), presets.runs_url(**filters))
+    return Section(query_or_none(name, lambda: load(user), limits.FRONT_PAGE_MS), filter_presets.runs_url(**filters))
 
 
 # --- the sections -----------------------------------------------------------
 def failed_section(user: User) -> Context:
-    runs, are_more = failures.recent_failures(user)
-    causes = failures.group_by_cause(runs)
-    count = Count(len(runs), presets.runs_url(status="failed", ended="1"), is_more=are_more)
+    runs, are_more = recent_failures.recent_failures(user)
+    causes = recent_failures.group_by_cause(runs)
+    count = Count(len(runs), filter_presets.runs_url(status="failed", ended="1"), is_more=are_more)
     found = {"count": count, "causes": causes[: limits.FRONT_PAGE_ROWS], "others": len(causes) - limits.FRONT_PAGE_ROWS}
     return found if causes else found | {"quiet": _why_nothing_failed(user)}
 
@@ -71,12 +71,12 @@ def _why_nothing_failed(user: User) -> str:
         return "no runs"
     if seen.filter(status=ExecutionStatus.PENDING, attempt__gt=1).exists():
         return "retried"
-    return "well" if seen.filter(ended_at__gte=timezone.now() - failures.PERIOD).exists() else "none ended"
+    return "well" if seen.filter(ended_at__gte=timezone.now() - recent_failures.PERIOD).exists() else "none ended"
 
 
 def completed_with_failed_nodes(user: User) -> Count:
     """Count the recently completed runs with failed nodes."""
-    lately = timezone.now() - failures.PERIOD
+    lately = timezone.now() - recent_failures.PERIOD
     runs = WorkflowExecution.objects.visible_to(user).filter(
         status=ExecutionStatus.COMPLETED, failed_nodes__gt=0, ended_at__gte=lately
     )
@@ -101,7 +101,7 @@ class WaitingRow:
 
 def running_section(user: User) -> Context:
     runs = list(_active(user, ExecutionStatus.RUNNING).order_by("started_at", "id")[: limits.FRONT_PAGE_ROWS])
-    durations = list_cells.duration_cells(runs)
+    durations = duration_cells.duration_cells(runs)
     rows = [RunningRow(run, durations[run.pk]) for run in runs]
     return {"count": _count_in(user, ExecutionStatus.RUNNING), "rows": rows}
 
@@ -117,10 +117,10 @@ def waiting_section(user: Any) -> dict[str, Any]:
     )
     concurrent = ExpressionWrapper(ALLOWS_CONCURRENCY, BooleanField())
     runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
-    found = retried.longest_waiting(
+    found = waiting_retries.longest_waiting(
         runs.annotate(behind=Subquery(running[:1]), is_concurrent=concurrent), limits.FRONT_PAGE_ROWS
     )
-    waits = retried.get_waits(user, found)
+    waits = waiting_retries.get_waits(user, found)
     rows = [WaitingRow(run, waits[run.pk], _reason(run), run.behind) for run in found]
     longest_first = sorted(rows, key=lambda row: row.wait.since)[: limits.FRONT_PAGE_ROWS]
     return {"count": _count_in(user, ExecutionStatus.PENDING), "rows": longest_first}
@@ -146,7 +146,9 @@ def _count_in(user: User, status: ExecutionStatus) -> Count:
 def _count(runs: Runs, filters: dict[str, str]) -> Count:
     """Count at most COUNTED_RUNS runs, which bounds the cost of the query."""
     number = runs.order_by()[: limits.COUNTED_RUNS + 1].count()
-    return Count(min(number, limits.COUNTED_RUNS), presets.runs_url(**filters), is_more=number > limits.COUNTED_RUNS)
+    return Count(
+        min(number, limits.COUNTED_RUNS), filter_presets.runs_url(**filters), is_more=number > limits.COUNTED_RUNS
+    )
 
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
@@ -154,6 +156,6 @@ SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
     "flawed": (completed_with_failed_nodes, WITH_FAILED_NODES),
     "running": (running_section, {"status": "running"}),
     "waiting": (waiting_section, {"status": "pending"}),
-    "throughput": (health.count_ended_runs, {"ended": "1"}),
-    "workflows": (health.busiest_workflows, {"ended": "7"}),
+    "throughput": (workflow_health.count_ended_runs, {"ended": "1"}),
+    "workflows": (workflow_health.busiest_workflows, {"ended": "7"}),
 }

@@ -12,15 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from executions import limits
 from executions.admin import earlier_attempts, formatting, log_rows
 from executions.admin.base import ReadOnlyAdmin, shows_run
-from executions.admin.filters.base import (
-    IdTimeFilter,
-    NodeFilter,
-    NodesTriggerFilter,
-    NodesWorkflowFilter,
-    RunFilter,
-    StatusFilter,
-)
+from executions.admin.filters.choice_filters import StatusFilter
+from executions.admin.filters.linked_filters import NodeFilter, RunFilter
+from executions.admin.filters.period_filters import IdTimeFilter
 from executions.admin.filters.recent_runs import NewestRunsFilter
+from executions.admin.filters.workflow_filters import NodesTriggerFilter, NodesWorkflowFilter
 from executions.admin.types import Attempt, Context, User
 from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from ledgerkit.db.models import parse_uuid

@@ -8,8 +8,8 @@ from django.db.models import F, Model, QuerySet, Value
 from django.http import HttpRequest
 
 from executions import limits
+from executions.admin.filter_presets import EVERYTHING, VIEW
 from executions.admin.pagination import KeysetChangeList
-from executions.admin.presets import EVERYTHING, VIEW
 from executions.admin.types import JSON
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from executions import limits
 from executions.admin import formatting
-from executions.admin.timeouts import query_or_none
+from executions.admin.section_queries import query_or_none
 from executions.admin.types import JSON, Runs, User
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
 

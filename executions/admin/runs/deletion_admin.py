@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin.base import ReadOnlyAdmin
-from executions.admin.filters.base import PeriodFilter
+from executions.admin.filters.period_filters import PeriodFilter
 from executions.models import Deletion
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise

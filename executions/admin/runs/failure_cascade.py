@@ -7,7 +7,7 @@ from uuid import UUID
 
 from executions.models import NodeExecution
 from executions.states import ExecutionStatus
-from workflows import graph
+from workflows import graph_algorithms
 
 LEFT_OUT = (ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
 
@@ -31,7 +31,7 @@ def summarize_failure(
     """Summarize a failure. `failures` are the first failed executions among `nodes`, in the order of their failure. If
     the run `has_failed`, nodes that its end settled were affected too."""
     failed = [row.node_id for row in nodes if row.status == ExecutionStatus.FAILED]
-    after = graph.descendants(failed, pairs)
+    after = graph_algorithms.descendants(failed, pairs)
     left_out = [row for row in nodes if row.status in LEFT_OUT]
     fallen = [row for row in left_out if (row.settled and has_failed) or row.node_id in after]
     first, others = next(iter(failures), None), failures[1:]

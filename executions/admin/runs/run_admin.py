@@ -11,7 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy
 
 from executions import limits
-from executions.admin import formatting, list_cells, logs, presets, run_stream
+from executions.admin import duration_cells, filter_presets, formatting, logs, run_stream
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters import run_filters
 from executions.admin.monitor.front_page import front_page
@@ -20,9 +20,9 @@ from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import changelist, history, id_search, run_page, saved_views
+from . import changelist, history, run_page, saved_views, search
 from .delete import DeleteRunMixin
-from .rows import RunRow, present_runs, tags_of
+from .list_rows import RunRow, present_runs, tags_of
 
 PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/executions/_comparison.html"}
 
@@ -70,7 +70,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         """Render the list; with `?part=rows` only the table, which the list's script replaces."""
         part = changelist.part_of(request)
-        chosen = {"presets": presets.visible_presets(request.GET), "clocks": list_cells.clock_texts()}
+        chosen = {"presets": filter_presets.visible_presets(request.GET), "clocks": duration_cells.clock_texts()}
         if part != changelist.ROWS:
             chosen["moves"] = run_stream.all_runs_stream_url()
         response = super().changelist_view(request, chosen | (extra_context or {}))
@@ -92,12 +92,12 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         return [stream, monitor, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
 
     def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
-        address = id_search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
+        address = search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
         address = address or (saved_views.default_view_url(request) if self.has_view_permission(request) else None)
         return redirect(address) if address else None
 
     def deleted_row_context(self, request: HttpRequest, id: str) -> Context:
-        return {"deletion": id_search.find_deletion(self.admin_site, request, id)}
+        return {"deletion": search.find_deletion(self.admin_site, request, id)}
 
     def invalid_filter_response(self, request: HttpRequest, **more: object) -> HttpResponse:
         return super().invalid_filter_response(request, view=saved_views.current_view(request))
@@ -112,7 +112,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
             return queryset, False
         # Part of the same query as the filters, so that nothing is cut before them. A rare value is found by the index
         # on metadata, a frequent one in the order of the list until a page is full.
-        named = id_search.by_correlation_id_or_tag(term) | id_search.by_workflow_name(term)
+        named = search.by_correlation_id_or_tag(term) | search.by_workflow_name(term)
         return queryset.filter(named | Q(pk=parse_uuid(term))), False
 
     def render_change_form(

@@ -20,7 +20,7 @@ from executions.states import ExecutionStatus
 from ledgerkit.db.timeouts import no_sort
 from workflows.models import Graph
 
-from . import compare, failure_cascade, related
+from . import compare, failure_cascade, related_runs
 
 PAYLOADS = ("input_data", "output_data", "context", "metadata")
 NAMED = {
@@ -119,8 +119,12 @@ def _graph(request: HttpRequest, run: WorkflowExecution, rows: list[Any] | None)
 
 
 def _related_runs(request: HttpRequest, run: WorkflowExecution, named: JSON) -> Context:
-    children, more = related.get_children(request.user, run)
-    return {"parent": related.get_parent(request.user, named["parent_id"]), "children": children, "more_children": more}
+    children, more = related_runs.get_children(request.user, run)
+    return {
+        "parent": related_runs.get_parent(request.user, named["parent_id"]),
+        "children": children,
+        "more_children": more,
+    }
 
 
 def _slower(run: WorkflowExecution, then: WorkflowExecution) -> float | None:

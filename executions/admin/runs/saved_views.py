@@ -21,9 +21,9 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
 from executions import limits
-from executions.admin import presets
+from executions.admin import filter_presets
+from executions.admin.filter_presets import VIEW
 from executions.admin.filters import validation
-from executions.admin.presets import VIEW
 from executions.admin.types import Context, User
 from executions.models import SavedView
 from ledgerkit.admin.confirmation import is_confirmed
@@ -83,7 +83,7 @@ def filters_of(query: QueryDict) -> dict[str, str]:
 
 def view_url(view: SavedView) -> str:
     """Return the URL of the list with the view's filters. It names the view, so that the view can be changed there."""
-    return presets.runs_url(**view.filters, **{VIEW: str(view.pk)})
+    return filter_presets.runs_url(**view.filters, **{VIEW: str(view.pk)})
 
 
 def default_view_url(request: HttpRequest) -> str | None:
@@ -103,7 +103,7 @@ def visible_views(request: HttpRequest) -> Context:
         "shared_views": [SavedViewLink(each, each.owner, each == view) for each in shared],
         "more_shared_views": more,
         "view": view,
-        "view_is_unknown": view is None and request.GET.get(VIEW, "") not in {"", presets.EVERYTHING[VIEW]},
+        "view_is_unknown": view is None and request.GET.get(VIEW, "") not in {"", filter_presets.EVERYTHING[VIEW]},
         "view_is_changed": view is not None and view.filters != now,
         "view_form": ViewForm(request.user, instance=view) if view and _may(request, view, "change") else None,
         "may_delete_view": view is not None and _may(request, view, "delete"),
@@ -162,7 +162,7 @@ def _add(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     _get_view(model_admin, request)
     now = filters_of(QueryDict(request.POST.get("filters", "")))
     form = ViewForm(request.user, request.POST, instance=_new(request), prefix="new")
-    return _save(model_admin, request, form, now, back=presets.runs_url(**now or presets.EVERYTHING))
+    return _save(model_admin, request, form, now, back=filter_presets.runs_url(**now or filter_presets.EVERYTHING))
 
 
 def _change(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -170,7 +170,7 @@ def _change(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResp
     now = filters_of(QueryDict(request.POST.get("filters", "")))
     replaced = now if "replace" in request.POST else None
     form = ViewForm(request.user, request.POST, instance=view)
-    return _save(model_admin, request, form, replaced, back=presets.runs_url(**now, **{VIEW: str(pk)}))
+    return _save(model_admin, request, form, replaced, back=filter_presets.runs_url(**now, **{VIEW: str(pk)}))
 
 
 def _delete(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -181,7 +181,7 @@ def _delete(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResp
         return TemplateResponse(request, "admin/executions/view_delete.html", context | titled)
     view.delete()
     messages.success(request, _("The view “%(name)s” was deleted; no run was.") % {"name": view.name})
-    return redirect(presets.runs_url(**presets.EVERYTHING))
+    return redirect(filter_presets.runs_url(**filter_presets.EVERYTHING))
 
 
 def _get_view(model_admin: Any, request: HttpRequest, pk: Any = None, act: str = "view") -> Any:

@@ -16,11 +16,11 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions import limits
-from executions.admin import graph_changes, list_cells, presets, run_stream, statuses
+from executions.admin import duration_cells, filter_presets, graph_changes, run_stream, statuses
 from executions.admin.charts import durations, status_grid
 from executions.admin.filters import recent_runs
-from executions.admin.monitor import health
-from executions.admin.timeouts import query_or_none
+from executions.admin.monitor import workflow_health
+from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, User
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
@@ -50,7 +50,7 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         "moves": moves,
         "workflow": workflow,
         "title": workflow.name,
-        "runs_address": presets.runs_url(workflow=pk),
+        "runs_address": filter_presets.runs_url(workflow=pk),
     }
     if sections.runs is None:
         return _render(request, "timeout", context, status=503)
@@ -94,11 +94,11 @@ class Sections:
         return query_or_none("graph", self.workflow.graph_now, limits.WORKFLOW_PAGE_MS)
 
     @cached_property
-    def health(self) -> list[health.Health] | None:
+    def health(self) -> list[workflow_health.Health] | None:
         """Return a list of one Health, or an empty list if no run ended recently."""
 
-        def load() -> list[health.Health]:
-            found = health.workflow_health(self.user, self.workflow.pk)
+        def load() -> list[workflow_health.Health]:
+            found = workflow_health.workflow_health(self.user, self.workflow.pk)
             return [found] if found else []
 
         return query_or_none("health", load, limits.WORKFLOW_PAGE_MS)
@@ -111,12 +111,12 @@ class Sections:
             "health": self.health,
             "runs": runs,
             "last": (last := next(iter(runs), None)),
-            "last_ago": list_cells.format_ago(last.started_at or last.created_at) if last else "",
+            "last_ago": duration_cells.format_ago(last.started_at or last.created_at) if last else "",
             "last_success": next((run for run in runs if run.status == ExecutionStatus.COMPLETED), None),
             "chart": durations.build_chart(runs, self.changes, usual),
             "statuses": statuses.words().items(),
             "dot_statuses": [(status, dot, statuses.word(status)) for status, dot in statuses.DOTS.items()],
-            "clocks": list_cells.clock_texts(),
+            "clocks": duration_cells.clock_texts(),
             "may_see_nodes": self.may_see_nodes,
         } | (self._node_sections() if self.may_see_nodes else {})
 

@@ -8,10 +8,10 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent, force_instance
 
 from executions.api.serializers import ExecutionLogSerializer, NodeExecutionListSerializer
-from executions.live.stream import TYPE
+from executions.live.server_sent_events import TYPE
 from ledgerkit.rest.preconditions import ContentETagMixin, PreconditionsMixin
 
-from . import examples, extensions, facts, field_schemas, parameters, responses
+from . import events_body, examples, extensions, field_schemas, parameters, responses
 
 type Schema = dict[str, Any]
 
@@ -60,7 +60,7 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
 
     def _request_body(self) -> Schema | None:
         if kinds := getattr(self.view, "fact_kinds", None):
-            return facts.request_body(kinds, self.registry, examples.requests(self.get_operation_id()))
+            return events_body.request_body(kinds, self.registry, examples.requests(self.get_operation_id()))
         if not responses.takes_body(self.view, self.method) or not (body := self._body_component()):
             return None
         one = body.ref

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from executions import validators
-from executions.secrets import MASK
+from executions.secrets.scrubber import MASK
 from ledgerkit.rest.fields import ObjectField, UUID7Field
 
 type Schema = dict[str, Any]

@@ -11,7 +11,7 @@ from drf_spectacular.plumbing import _load_enum_name_overrides
 from drf_spectacular.settings import patched_settings
 from rest_framework.settings import api_settings
 
-from tokens.views import LedgerView
+from tokens.base_views import LedgerView
 
 from .auto_schema import LedgerAutoSchema
 from .settings import SETTINGS

@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS
 
-from executions.live.stream import LAST_EVENT_ID
+from executions.live.server_sent_events import LAST_EVENT_ID
 from executions.states import ExecutionStatus, LogLevel, TriggerType
 from ledgerkit.rest.filters import (
     MAX_SECONDS,

@@ -22,7 +22,7 @@ from rest_framework.response import Response
 
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.renderers import CompactJSONRenderer
-from tokens.views import LedgerView
+from tokens.base_views import LedgerView
 
 from .generator import LedgerSchemaGenerator
 from .settings import SETTINGS

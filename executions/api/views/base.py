@@ -12,18 +12,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions import audit, body_masking, masking, report_texts, sort_keys
+from executions import audit, masking, sort_keys, text_limits
 from executions.api.action_serializers import CompleteSerializer, FailSerializer, NothingSerializer, ReasonSerializer
 from executions.models import WorkflowExecution
+from executions.secrets import masked_body
 from ledgerkit.rest.filters import MultiChoiceFilter
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.parameter_names import PAGING, check_names, parse_name_list
 from ledgerkit.rest.preconditions import PreconditionsMixin
 from ledgerkit.rest.query_params import BadQuery, ListFilterBackend
+from tokens.base_views import LedgerView
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
-from tokens.views import LedgerView
 
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
@@ -99,10 +100,10 @@ class MaskedBodyMixin(IdempotencyMixin):
     read."""
 
     def to_storable_body(self, body: object) -> object:
-        return report_texts.visible(body)
+        return text_limits.visible(body)
 
     def masked_body(self, body: object) -> object:
-        self.work.callback(body_masking.forget)
+        self.work.callback(masked_body.forget)
         return masking.mask_body(body, self._run_id_in_path())
 
     def _run_id_in_path(self) -> UUID | None:

@@ -26,9 +26,9 @@ from ledgerkit.rest.parsers import TooManyElements
 from ledgerkit.rest.problems import exception_handler
 from ledgerkit.rest.request_body import BodyMixin
 from ledgerkit.rest.schema import extend_schema
+from tokens.base_views import LedgerView
 from tokens.models import Scope, Token
 from tokens.permissions import limit_to_token
-from tokens.views import LedgerView
 from workflows.api.views import WorkflowViewSet
 from workflows.models import Workflow
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from executions import ingest
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
-from executions.api.rows import log_row
+from executions.api.json_rows import log_row
 from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
 from executions.querysets import ExecutionLogQuerySet

@@ -7,9 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions.api.action_serializers import FailNodeSerializer, NothingSerializer
+from executions.api.create_serializers import NewNodeExecutionSerializer
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
-from executions.api.new_executions import NewNodeExecutionSerializer
 from executions.api.serializers import (
     NodeExecutionListSerializer,
     NodeExecutionSerializer,

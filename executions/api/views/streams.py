@@ -11,8 +11,8 @@ from rest_framework.exceptions import APIException, Throttled
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from executions.api.rows import node_row, run_row
-from executions.live import stream
+from executions.api.json_rows import node_row, run_row
+from executions.live import server_sent_events
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
 from executions.live.reader import AllRunsReader, Renderer, RunDeleted, RunReader, Source, Step, parse_cursor
@@ -56,7 +56,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, object]]] = {
 class EventsRenderer(BaseRenderer):
     """Renderer of event streams, for content negotiation. Errors are JSON, as everywhere."""
 
-    media_type = stream.TYPE
+    media_type = server_sent_events.TYPE
     format = "events"
     charset = None
 
@@ -74,7 +74,7 @@ class StreamMixin(QueryMixin):
     def follow(self, request: Request) -> HttpResponseBase:
         check_names(request, self.parameters)
         source = self.source()
-        reader = stream.Reader(
+        reader = server_sent_events.Reader(
             source,
             start=self._cursor(request, source),
             is_new=not _last_event_id(request),
@@ -87,7 +87,7 @@ class StreamMixin(QueryMixin):
             heartbeat=self._seconds(request, "heartbeat"),
         )
         try:
-            return stream.stream_response(django_request(request), reader)
+            return server_sent_events.stream_response(django_request(request), reader)
         except TooManyStreams as full:
             raise Throttled(full.WAIT, str(full)) from None
         except RunDeleted:
@@ -129,7 +129,7 @@ class StreamMixin(QueryMixin):
 
 def _last_event_id(request: Request) -> str | None:
     """Return the id of the last event. The header is newer: a browser sets it when it reconnects."""
-    return request.headers.get(stream.LAST_EVENT_ID) or request.query_params.get("last_event_id")
+    return request.headers.get(server_sent_events.LAST_EVENT_ID) or request.query_params.get("last_event_id")
 
 
 @extend_schema(tags=["executions"])
@@ -198,7 +198,7 @@ class StreamOfExecutions(StreamMixin):
 
 def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
     """Render runs, nodes and lines as in their lists."""
-    return stream.format_events(
+    return server_sent_events.format_events(
         step.without(nodes=not nodes, lines=not lines),
         lines=lambda step: f"[{','.join(line.text for line in step.lines)}]",
         node=node_row,

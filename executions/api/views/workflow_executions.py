@@ -10,10 +10,10 @@ from rest_framework.serializers import BaseSerializer
 
 from executions import audit, error_excerpts, limits
 from executions.api.action_serializers import DeleteSerializer
+from executions.api.create_serializers import NewWorkflowExecutionSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
-from executions.api.new_executions import NewWorkflowExecutionSerializer
-from executions.api.rows import Row, log_row, node_row
+from executions.api.json_rows import Row, log_row, node_row
 from executions.api.serializers import (
     GraphOfExecutionSerializer,
     WorkflowExecutionListSerializer,

@@ -2,7 +2,7 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand
 
-from executions import encryption
+from executions.secrets import retention
 from ledgerkit.db.timeouts import no_limit
 
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     @no_limit()
     def handle(self, *args: object, **options: object) -> None:
         if options["dry_run"]:
-            count = encryption.runs_with_expired_secrets().count()
+            count = retention.runs_with_expired_secrets().count()
             self.stdout.write(f"The secrets of {count} executions would be deleted.")
         else:
-            self.stdout.write(f"Deleted the secrets of {encryption.purge()} executions.")
+            self.stdout.write(f"Deleted the secrets of {retention.purge()} executions.")

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from executions.admin import list_cells
+from executions.admin import duration_cells
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from executions.admin import list_cells
     ],
 )
 def test_a_moment_of_the_future_is_not_said_to_be_past(ahead: timedelta, shown: str) -> None:
-    assert list_cells.format_ago(timezone.now() + ahead) == shown
+    assert duration_cells.format_ago(timezone.now() + ahead) == shown

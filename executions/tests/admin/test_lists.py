@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from executions.admin.filters.base import LinesWorkflowFilter, NodesTriggerFilter
+from executions.admin.filters.workflow_filters import LinesWorkflowFilter, NodesTriggerFilter
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import (

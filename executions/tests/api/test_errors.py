@@ -67,7 +67,7 @@ def test_the_log_of_a_fault_does_not_repeat_what_was_sent(
 
     def fail(self: NodeExecution, **said: Any) -> None:
         if away:
-            monkeypatch.setattr("executions.run_secrets.scrubber", gone)
+            monkeypatch.setattr("executions.secrets.run_secrets.scrubber", gone)
         raise RuntimeError(f"broke down over {said} and of-the-body")
 
     run = WorkflowExecutionFactory(workflow=workflow, context={"secrets": {"a": "of-the-run"}})

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
 from executions import partitions
-from executions.api.log_lines import good_lines
+from executions.api.log_line_serializers import good_lines
 from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
-from executions.secrets import MASK
+from executions.secrets.scrubber import MASK
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
 

@@ -15,9 +15,9 @@ from rest_framework.test import APIClient
 from executions.api.schema.generator import LedgerSchemaGenerator
 from executions.models import WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
-from ledgerkit.rest.prefix import is_api
+from ledgerkit.rest.api_prefix import is_api
 from pastetrader.tests.live_server import ROOT
-from tokens.views import LedgerView
+from tokens.base_views import LedgerView
 
 HOSTILE = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.BasicAuthentication"],

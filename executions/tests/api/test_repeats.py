@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from executions import encryption
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.secrets import MASK
+from executions.secrets import retention
+from executions.secrets.scrubber import MASK
 from executions.tests.acceptance import race
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
@@ -277,7 +277,7 @@ def test_once_the_secrets_are_deleted_what_is_masked_alone_is_compared(
     assert client.post(f"/api/v1/{url}", content, format="json").status_code == 201
     WorkflowExecution.objects.get(pk=content["id"]).cancel()
     WorkflowExecution.objects.filter(pk=content["id"]).update(ended_at=Now() - timedelta(hours=2))
-    assert not purged or encryption.purge() == 1
+    assert not purged or retention.purge() == 1
     assert client.post(f"/api/v1/{url}", content, format="json").status_code == 200
     other = client.post(f"/api/v1/{url}", content | {"input_data": {"said": "without"}}, format="json")
     assert (other.status_code, other.json()["code"]) == (409, "exists_with_other_content")

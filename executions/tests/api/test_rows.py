@@ -8,7 +8,7 @@ from django.utils import timezone as django_timezone
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
-from executions.api import rows
+from executions.api import json_rows
 from executions.api import serializers as ours
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -61,9 +61,9 @@ def test_times_are_in_utc_in_every_time_zone() -> None:
     east = datetime(2026, 3, 1, 9, 0, 0, 5, tzinfo=timezone(timedelta(hours=9)))
     line = ExecutionLogFactory.build(timestamp=east)
     with django_timezone.override("Asia/Seoul"):
-        assert rows.log_row(line)["timestamp"] == "2026-03-01T00:00:00.000005Z"
+        assert json_rows.log_row(line)["timestamp"] == "2026-03-01T00:00:00.000005Z"
     line.timestamp = east.astimezone(UTC)
-    assert rows.log_row(line)["timestamp"] == "2026-03-01T00:00:00.000005Z"
+    assert json_rows.log_row(line)["timestamp"] == "2026-03-01T00:00:00.000005Z"
 
 
 def test_values_that_were_not_read_are_null_and_are_not_read_now(django_assert_num_queries: Any) -> None:
@@ -72,7 +72,7 @@ def test_values_that_were_not_read_are_null_and_are_not_read_now(django_assert_n
     run = WorkflowExecution.objects.defer("metadata", "error_message", "context").get(pk=run.pk)
     line = ExecutionLog.objects.defer("message", "data").get(pk=line.pk)
     with django_assert_num_queries(0):
-        row, full, of_line = rows.run_row(run), rows.run_detail(run), rows.log_row(line)
+        row, full, of_line = json_rows.run_row(run), json_rows.run_detail(run), json_rows.log_row(line)
     assert (row["metadata"], row["error_message"], row["error_is_cut"]) == (None, None, False)
     assert (full["context"], of_line["message"], of_line["data"]) == (None, None, None)
 

@@ -18,7 +18,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
 from executions.api.schema import examples
-from executions.live.stream import POLL
+from executions.live.server_sent_events import POLL
 from executions.tests.api.recording import Recorder, play
 from pastetrader.tests.live_server import ROOT
 from tokens.models import Scope, Token

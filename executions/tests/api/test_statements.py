@@ -11,8 +11,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from executions import encryption
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.secrets import retention
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Token
@@ -54,7 +54,7 @@ NOTED = pytest.mark.parametrize("used", [True, False], ids=["use noted before", 
 @pytest.fixture(autouse=True)
 def tidy(monkeypatch: Any) -> None:
     """Expired secrets were deleted a moment ago."""
-    monkeypatch.setattr(encryption, "_purged_at", time.monotonic())
+    monkeypatch.setattr(retention, "_purged_at", time.monotonic())
 
 
 @pytest.fixture(params=CONTEXTS)

@@ -15,18 +15,19 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from executions import failure_causes, log_messages, masking, report_texts, secret_limits, secret_patterns, validators
+from executions import failure_causes, log_preparation, masking, text_limits, validators
 from executions.admin import ansi
 from executions.admin.charts import graph_chart
-from executions.admin.logs import plain_text
+from executions.admin.logs import download_escaping
 from executions.admin.runs import json_diff
-from executions.api import idempotent_create, log_lines
+from executions.api import idempotent_create, log_line_serializers
 from executions.events import decode, lines
 from executions.live.cursor import BadCursor, Cursor
-from executions.run_secrets import RunSecrets
-from executions.secret_forms import normal
-from executions.secret_values import find_secret_values
-from executions.secrets import Scrubber
+from executions.secrets import key_value_patterns, limits
+from executions.secrets.encoded_forms import normal
+from executions.secrets.run_secrets import RunSecrets
+from executions.secrets.scrubber import Scrubber
+from executions.secrets.values_by_key import find_secret_values
 from ledgerkit import visible_text
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.models import uuid7
@@ -191,13 +192,13 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "masked, many secrets": MANY.text,
     "masked, secrets within each other": NESTED.text,
     "masked, none": Scrubber().text,
-    "patterns": lambda text: list(secret_patterns.spans(text)),
+    "patterns": lambda text: list(key_value_patterns.spans(text)),
     "secrets of its own": lambda text: Scrubber(find_secret_values({"secret": text})),
     "normal forms": lambda text: normal("NFD", text),
     "as text": json_validation.to_storable_text,
-    "cut": log_messages.cut,
-    "cut in the middle": lambda text: report_texts.cut_to_limits("error_traceback", text),
-    "error": lambda text: report_texts.error(" ", text),
+    "cut": log_preparation.cut,
+    "cut in the middle": lambda text: text_limits.cut_to_limits("error_traceback", text),
+    "error": lambda text: text_limits.error(" ", text),
     "cause": lambda text: failure_causes.cause(text, text),
     "alike": failure_causes.normalize_message,
     "faults": every_document,
@@ -213,7 +214,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "rows: many lines": lambda text: mask_fields(Scrubber(), *many_lines(text)),
     "rows: many lines, few secrets": lambda text: mask_fields(FEW, *many_lines(text)),
     "rows: an error": lambda text: mask_fields(FEW, {"error_message": text, "error_traceback": text}),
-    "lines as they are validated": lambda text: log_lines.good_lines(many_lines(text), ()),
+    "lines as they are validated": lambda text: log_line_serializers.good_lines(many_lines(text), ()),
     "lines as they are stored": copied,
     "facts": lambda text: decode_facts(facts({"message": text})),
     "facts, read twice": lambda text: decode_facts(facts({"message": f"{text}\ud800"})),
@@ -223,8 +224,8 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "facts, one kind": lambda text: decode_facts(facts({"kind": text, text: text})),
     "page": visible_text.show_on_page,
     "hidden characters": visible_text.show_hidden_characters,
-    "download": plain_text.split_lines,
-    "download of JSON": plain_text.in_json,
+    "download": download_escaping.split_lines,
+    "download of JSON": download_escaping.in_json,
     "without colours": ansi.strip_ansi,
     "name": names.find_error,
     "name, forms": names.forms,
@@ -248,9 +249,9 @@ OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
     "body: data of a line": lambda document: mask_body([{"message": "x", "data": document}]),
     "body: an execution": lambda document: mask_body({"context": document}),
     "rows": lambda document: mask_fields(FEW, {"data": document}),
-    "lengths of secrets": lambda document: secret_limits.check_lengths("data", document, [], ()),
-    "places of secrets": lambda document: list(secret_limits._hidden_texts(document, (), "data")),
-    "lines as they are validated": lambda document: log_lines.good_lines(
+    "lengths of secrets": lambda document: limits.check_lengths("data", document, [], ()),
+    "places of secrets": lambda document: list(limits._hidden_texts(document, (), "data")),
+    "lines as they are validated": lambda document: log_line_serializers.good_lines(
         [{"level": "info", "message": "x", "data": document}], ()
     ),
     "lines as they are stored": lambda document: copied("x", document),

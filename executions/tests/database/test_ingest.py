@@ -8,7 +8,7 @@ from django.db import IntegrityError
 
 from executions import ingest, partitions
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
-from executions.secrets import MASK
+from executions.secrets.scrubber import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
 from pastetrader.demo.seed_plan import FIELDS

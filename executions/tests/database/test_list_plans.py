@@ -9,7 +9,7 @@ from django.db.models import Q
 from rest_framework.test import APIRequestFactory
 
 from executions import partitions, sort_keys
-from executions.admin.runs import id_search
+from executions.admin.runs import search
 from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.database.test_schema import rows
@@ -92,9 +92,7 @@ def test_a_filter_of_runs_is_answered_by_its_index(only: Any, query: str) -> Non
 def test_a_search_of_runs_is_answered_by_the_index_on_metadata(only: Any) -> None:
     run = WorkflowExecutionFactory(metadata={"tags": ["nightly"]})
     only("workflow_executions", "idx_workflow_executions_metadata")
-    found = plan(
-        WorkflowExecution.objects.filter(id_search.by_correlation_id_or_tag("nightly") | Q(pk=run.pk)).order_by()
-    )
+    found = plan(WorkflowExecution.objects.filter(search.by_correlation_id_or_tag("nightly") | Q(pk=run.pk)).order_by())
     assert uses(found, "idx_workflow_executions_metadata")
     assert "Filter" not in found
 
@@ -102,7 +100,7 @@ def test_a_search_of_runs_is_answered_by_the_index_on_metadata(only: Any) -> Non
 def test_a_search_for_a_workflow_name_is_answered_by_indexes(only: Any) -> None:
     WorkflowExecutionFactory(workflow=WorkflowFactory(name="momentum"))
     only("workflow_executions", "idx_workflow_executions_workflow")
-    found = plan(WorkflowExecution.objects.filter(id_search.by_workflow_name("momentum")).order_by())
+    found = plan(WorkflowExecution.objects.filter(search.by_workflow_name("momentum")).order_by())
     assert uses(found, "idx_workflow_executions_workflow")
     only("definition_changes", "idx_definition_changes_workflow_name")
     named = DefinitionChange.of_workflows().filter(subject_name__in=["momentum"]).values("subject_id")

@@ -10,9 +10,9 @@ from django.test import Client
 from django.urls import reverse
 
 from executions import ingest
-from executions.log_messages import MAX_MESSAGE, cut
+from executions.log_preparation import MAX_MESSAGE, cut
 from executions.models import ExecutionLog, WorkflowExecution
-from executions.secrets import MASK
+from executions.secrets.scrubber import MASK
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
 from pastetrader.demo.log_handler import LedgerHandler, record_logs

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection, connections
 from django.test import AsyncClient
 
-from executions.live import hub, limits, stream
+from executions.live import limits, server_sent_events, topics
 from executions.models import ExecutionLog, WorkflowExecution
 
 
@@ -73,11 +73,14 @@ def run_scene(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await scene()
         finally:
-            hub.get_hub().close()
+            topics.get_hub().close()
 
     asyncio.run(whole())
     assert limits.count() == 0
-    for threads in (stream.in_thread.__globals__["TICKS"], stream.in_thread.__globals__["VISITS"]):
+    for threads in (
+        server_sent_events.in_thread.__globals__["TICKS"],
+        server_sent_events.in_thread.__globals__["VISITS"],
+    ):
         threads.submit(connections.close_all).result()
 
 

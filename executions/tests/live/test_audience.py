@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from executions.live.waiters import BATCH, Waiters
+from executions.live.waiting_readers import BATCH, Waiters
 
 
 def run_scene(scene: Callable[[Waiters], Coroutine[Any, Any, None]]) -> None:

@@ -7,9 +7,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from executions.live import hub
 from executions.live import listener as waiting
 from executions.live import reader as reading
+from executions.live import topics
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from executions.tests.live.reader import address, aside, log, open_stream, run_scene, until
 from tokens.models import Scope, Token
@@ -18,16 +18,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "POLL_NOT_LISTENING", 0.1)
+    monkeypatch.setattr(topics, "POLL_NOT_LISTENING", 0.1)
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
     async def scene() -> None:
         async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
-            for task in hub.get_hub().tasks:
+            for task in topics.get_hub().tasks:
                 task.cancel()
-            hub.get_hub().listener.is_listening = False
+            topics.get_hub().listener.is_listening = False
             await aside(log, run, "all the same")
             assert await reader.event("logs")
 
@@ -39,10 +39,12 @@ def test_the_writers_of_a_busy_run_need_not_notify(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, pause: float, row: float
 ) -> None:
     monkeypatch.setattr(reading.RunReader, "pause", pause)
-    monkeypatch.setattr(hub, "BUSY_GAP", row)
+    monkeypatch.setattr(topics, "BUSY_GAP", row)
     heard: list[Any] = []
     monkeypatch.setattr(
-        hub.Hub, "_on_notification", lambda here, id: heard.append(id) or [t.wake.set() for t in here.topics.values()]
+        topics.Hub,
+        "_on_notification",
+        lambda here, id: heard.append(id) or [t.wake.set() for t in here.topics.values()],
     )
 
     async def scene() -> None:
@@ -59,8 +61,8 @@ def test_the_writers_of_a_busy_run_need_not_notify(
 def test_a_server_reads_on_a_run_whose_writers_another_server_asked_to_be_quiet(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "POLL", 0.3)
-    monkeypatch.setattr(hub, "BUSY_MARGIN", 30.0)
+    monkeypatch.setattr(topics, "POLL", 0.3)
+    monkeypatch.setattr(topics, "BUSY_MARGIN", 30.0)
     hush = "UPDATE execution_watches SET quiet_until = clock_timestamp() + interval '1 minute'"
 
     async def scene() -> None:
@@ -71,7 +73,7 @@ def test_a_server_reads_on_a_run_whose_writers_another_server_asked_to_be_quiet(
                 await aside(log, run, "unheard")
                 assert await reader.event("logs")
                 if number == 2:  # the next wait of a server that polls would be longer than the test
-                    monkeypatch.setattr(hub, "POLL", 60.0)
+                    monkeypatch.setattr(topics, "POLL", 60.0)
 
     run_scene(scene)
 
@@ -89,7 +91,7 @@ def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: An
             await aside(log, run, "meanwhile")
             assert await reader.event("logs")
             for _ in range(100):
-                if hub.get_hub().listener.is_listening:
+                if topics.get_hub().listener.is_listening:
                     return
                 await asyncio.sleep(0.05)
             raise AssertionError
@@ -132,7 +134,7 @@ def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
         async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(until, lambda: "LISTENER_DATABASE" in caplog.text)
-            assert not hub.get_hub().listener.is_listening
+            assert not topics.get_hub().listener.is_listening
             await aside(log, run, "one")
             assert [line["message"] for line in await reader.event("logs")] == ["one"]
 
@@ -154,7 +156,7 @@ def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, to
         async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(until, lambda: listeners() == 1)
-            listener = hub.get_hub().listener
+            listener = topics.get_hub().listener
             await aside(until, lambda: listener.is_listening)  # it is not left in the middle of its connecting
 
     run_scene(scene)

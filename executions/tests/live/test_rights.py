@@ -15,7 +15,7 @@ from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from executions.live import rights
+from executions.live import access_changes
 from executions.models import WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
@@ -132,8 +132,8 @@ async def ended_after(case: Case, reader: Reader, began: float) -> float:
 
 
 def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 2 * rights.EVERY < MOST
-    monkeypatch.setattr(rights, "EVERY", 0.3)
+    assert 2 * access_changes.EVERY < MOST
+    monkeypatch.setattr(access_changes, "EVERY", 0.3)
     cases = [*cases_of_tokens(), *cases_of_workflows(), *cases_of_sessions()]
 
     async def scene() -> None:
@@ -141,7 +141,7 @@ def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any, m
             readers = [await case.open(stack) for case in cases]
             for reader in readers:
                 await reader.next()
-            await asyncio.sleep(rights.EVERY + 0.5)  # as they would be open for long
+            await asyncio.sleep(access_changes.EVERY + 0.5)  # as they would be open for long
             for case in cases:
                 await aside(case.lose)
             began = time.monotonic()
@@ -160,7 +160,7 @@ def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any, m
 def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_statement(
     run: Any, token: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rights, "EVERY", 0.1)
+    monkeypatch.setattr(access_changes, "EVERY", 0.1)
     looks: list[int] = []
 
     def counted(grounds: Any) -> Any:
@@ -170,8 +170,8 @@ def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_
         assert len(queries) == 1
         return found
 
-    real = rights.read
-    monkeypatch.setattr(rights, "read", counted)
+    real = access_changes.read
+    monkeypatch.setattr(access_changes, "read", counted)
 
     async def scene() -> None:
         async with AsyncExitStack() as stack:
@@ -214,10 +214,10 @@ def test_a_beat_is_an_event_where_it_is_asked_for(run: Any, token: Any) -> None:
 def test_a_token_that_expires_by_itself_is_noticed() -> None:
     owner = somebody("owner")
     soon, _secret = token_of(owner, expires_at=timezone.now() + timedelta(milliseconds=300))
-    ground = rights.Ground("token", str(soon.pk))
-    before = rights.read([ground])
+    ground = access_changes.Ground("token", str(soon.pk))
+    before = access_changes.read([ground])
     time.sleep(0.4)
-    assert rights.read([ground]) != before
+    assert access_changes.read([ground]) != before
 
 
 def test_who_polls_the_moves_without_an_id_learns_one_and_misses_nothing(run: Any, token: Any, client: Any) -> None:

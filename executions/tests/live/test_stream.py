@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.test import AsyncClient
 
-from executions.live import hub, limits, stream
+from executions.live import limits, server_sent_events, topics
 from executions.live import reader as reading
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory
@@ -154,7 +154,7 @@ def test_who_takes_gzip_is_sent_what_others_are_sent_and_it_ends_as_gzip_does(
 
 
 def test_silence_is_filled_with_heartbeats(run: Any, token: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(server_sent_events, "HEARTBEAT", 0.1)
 
     async def scene() -> None:
         async with open_stream(token[1], address(run)) as reader:
@@ -168,7 +168,7 @@ def test_silence_is_filled_with_heartbeats(run: Any, token: Any, monkeypatch: py
 def test_many_readers_are_served_by_one_reading_and_a_slow_one_holds_up_nobody(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(hub, "KEPT_STEPS", 2)
+    monkeypatch.setattr(topics, "KEPT_STEPS", 2)
     monkeypatch.setattr(reading.RunReader, "pause", 0.01)
     with_news = []
     read = reading.RunReader.read
@@ -204,7 +204,7 @@ def test_many_readers_are_served_by_one_reading_and_a_slow_one_holds_up_nobody(
 def test_who_loses_the_right_is_told_no_more(
     run: Any, token: Any, owner: Any, stranger: Any, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHECK_EVERY", 0.2)
+    monkeypatch.setattr(server_sent_events, "CHECK_EVERY", 0.2)
 
     def lose() -> None:
         if lost == "the token":
@@ -226,7 +226,7 @@ def test_who_loses_the_right_is_told_no_more(
 def test_a_session_that_is_ended_is_told_no_more(
     run: Any, owner: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHECK_EVERY", 0.2)
+    monkeypatch.setattr(server_sent_events, "CHECK_EVERY", 0.2)
     client.force_login(owner)
 
     async def scene() -> None:

@@ -16,12 +16,12 @@ from django.db import connection, transaction
 from executions import audit
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
-from executions.secrets import MASK
+from executions.secrets.scrubber import MASK
 from executions.tests.acceptance import fresh, race
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
 from pastetrader.tests.proofs import times
-from workflows.definition import Definition
 from workflows.models import Graph, Node, Workflow
+from workflows.submitted_graph import Definition
 from workflows.tests.factories import NodeFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

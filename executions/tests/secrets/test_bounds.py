@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.secrets import MASK, Scrubber
+from executions.secrets.scrubber import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import LARGE, has_more_elements

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.secrets import MASK
+from executions.secrets.scrubber import MASK
 from executions.tests import outputs
 from executions.tests.factories import in_state
 from pastetrader.log_format import RedactingFormatter

@@ -7,7 +7,7 @@ import pytest
 
 from executions import audit
 from executions.models import Deletion, HistoryEntry, SavedView, WorkflowExecution
-from executions.secrets import MASK
+from executions.secrets.scrubber import MASK
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
 from pastetrader.log_format import AccessLogFilter, RedactingFormatter, clear_path

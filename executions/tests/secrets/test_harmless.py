@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from executions.secrets import MASK, Scrubber
+from executions.secrets.scrubber import MASK, Scrubber
 from workflows.secret_keys import mask_document
 
 HARMLESS_TEXTS = [

@@ -12,11 +12,12 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from executions import encryption, ingest
+from executions import ingest
 from executions.conf import executions_settings
 from executions.exceptions import SecretsUnknown
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.secrets import MASK
+from executions.secrets import retention
+from executions.secrets.scrubber import MASK
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 
 pytestmark = pytest.mark.django_db
@@ -191,13 +192,13 @@ def test_a_verb_that_ends_a_run_purges_others_at_most_once_a_minute(django_captu
     over = running()
     over.complete()
     long_ago(over, hours=2)
-    encryption._purged_at = -1e9
+    retention._purged_at = -1e9
     with django_capture_on_commit_callbacks(execute=True):
         running().cancel()
     assert WorkflowExecution.objects.get(pk=over.pk).encrypted_secrets == ""
-    moment = encryption._purged_at
-    encryption.purge_occasionally(clock=lambda: moment + 59)
-    assert encryption._purged_at == moment
+    moment = retention._purged_at
+    retention.purge_occasionally(clock=lambda: moment + 59)
+    assert retention._purged_at == moment
 
 
 def test_keys_rotate(settings: Any) -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from executions.secret_values import find_secret_values
-from executions.secrets import MASK, RedactEverything, Scrubber, names_secret
+from executions.secrets.scrubber import MASK, RedactEverything, Scrubber, names_secret
+from executions.secrets.values_by_key import find_secret_values
 from workflows.secret_keys import mask_document
 
 SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=6, max_size=30).filter(

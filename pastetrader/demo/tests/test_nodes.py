@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from executions.models import WorkflowExecution
-from pastetrader.demo import feed
+from pastetrader.demo import price_feed
 from pastetrader.demo.nodes import FUNCTIONS, Job, load_prices, market_close, momentum, picks, report
 from pastetrader.demo.tests.conftest import execute, node_of, output_of
 from pastetrader.demo.workflow import VARIABLES
@@ -82,30 +82,30 @@ def test_a_screen_never_looks_past_its_day(as_of: str, last: str) -> None:
 
 
 def test_the_first_delivery_of_ibm_breaks_off_within_a_row_and_the_second_is_whole() -> None:
-    first, second = feed.deliver("IBM", 1), feed.deliver("IBM", 2)
+    first, second = price_feed.deliver("IBM", 1), price_feed.deliver("IBM", 2)
     assert second.startswith(first)
     assert not first.endswith(b"\n")
-    with pytest.raises(feed.MalformedRowError, match=r"^Line 409 is not a price row"):
-        feed.parse(first)
-    assert [price.day for price in feed.parse(second)] == feed.days("IBM", date.max)
+    with pytest.raises(price_feed.MalformedRowError, match=r"^Line 409 is not a price row"):
+        price_feed.parse(first)
+    assert [price.day for price in price_feed.parse(second)] == price_feed.days("IBM", date.max)
 
 
 @pytest.mark.parametrize(
     "row", [b"2013-03-0", b"2013-03-01,\n", b"2013-03-01,1\xef\xbf\xbd7\n", b"\n", b"2013-13-01,1\n"]
 )
 def test_a_garbled_row_is_refused_by_its_line(row: bytes) -> None:
-    with pytest.raises(feed.MalformedRowError, match=r"^Line 3 is not a price row"):
-        feed.parse(b"date,adj_close\n2013-02-28,1.5\n" + row)
+    with pytest.raises(price_feed.MalformedRowError, match=r"^Line 3 is not a price row"):
+        price_feed.parse(b"date,adj_close\n2013-02-28,1.5\n" + row)
 
 
 def test_a_price_that_was_cut_short_is_not_taken_for_a_smaller_price() -> None:
-    with pytest.raises(feed.MalformedRowError, match="Line 2"):
-        feed.parse(b"date,adj_close\n2013-02-28,17")
+    with pytest.raises(price_feed.MalformedRowError, match="Line 2"):
+        price_feed.parse(b"date,adj_close\n2013-02-28,17")
 
 
 def test_a_delivery_that_lacks_days_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = feed.deliver("MSFT", 1)
-    monkeypatch.setattr(feed, "deliver", lambda *_: whole[: whole.rindex(b"2013-03-01")])
+    whole = price_feed.deliver("MSFT", 1)
+    monkeypatch.setattr(price_feed, "deliver", lambda *_: whole[: whole.rindex(b"2013-03-01")])
     with pytest.raises(ValueError, match="542 days were delivered, the catalogue lists 543"):
         momentum_of("MSFT", "2013-03-01")
 

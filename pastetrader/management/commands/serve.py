@@ -16,12 +16,12 @@ from django.db import connection
 from executions.models import WorkflowExecution
 from local_postgres.lease import one_at_a_time
 from local_postgres.server import ensure, leave_all
+from pastetrader.collect_static import collect_if_changed
 from pastetrader.command_errors import unreachable
-from pastetrader.connections import allow_files
-from pastetrader.listeners import EVERYWHERE, address_of, allow_address, default_workers, listen
+from pastetrader.connection_limits import allow_files
+from pastetrader.listening_sockets import EVERYWHERE, address_of, allow_address, default_workers, listen
 from pastetrader.pool_size import limit_pools
 from pastetrader.server import serve
-from pastetrader.static import collect_if_changed
 from pastetrader.workers import STOP, Workers
 
 HOST = "127.0.0.1"

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions import limits
-from executions.admin.runs import changelist, related
+from executions.admin.runs import changelist, related_runs
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.timeouts import StatementTimeout
@@ -147,7 +147,7 @@ def test_the_newest_runs_are_those_that_the_other_filters_leave(
     row = make()
     run = row.workflow_execution
     for offered in ("NodesTriggerFilter", "LinesWorkflowFilter"):
-        monkeypatch.setattr(f"executions.admin.filters.base.{offered}.shown", 1)
+        monkeypatch.setattr(f"executions.admin.filters.workflow_filters.{offered}.shown", 1)
     WorkflowExecutionFactory(workflow=run.workflow)
     if "workflow=" in query and path == NODES:
         run.workflow.executions.exclude(pk=run.pk).delete()
@@ -202,7 +202,7 @@ class TestCuts:
         monkeypatch.setattr(limits, "CHILDREN", 2)
         parent = WorkflowExecutionFactory()
         children = [WorkflowExecutionFactory(context={"parent_execution_id": str(parent.pk)}) for _ in range(5)]
-        found, more = related.get_children(parent.workflow.owner, parent)
+        found, more = related_runs.get_children(parent.workflow.owner, parent)
         assert (found, more) == ([], False)  # of workflows of others
         page = client.get(f"{RUNS}{parent.pk}/change/")
         assert [run.pk for run in page.context["children"]] == [run.pk for run in children[:-3:-1]]

@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from executions import limits
 from executions.admin import ansi, log_rows
-from executions.admin.logs import download, index, paging, presenter, querysets, views
+from executions.admin.logs import download, paging, presenter, querysets, scrollbar_index, views
 from executions.models import WorkflowExecution
 from executions.tests.admin.logs.test_log import MARKUP, START, address, fill, get, ids, rows, run, text_of
 from executions.tests.admin.test_slow import lock_table
@@ -208,7 +208,7 @@ class TestTooSlow:
             monkeypatch.undo()
             raise views.StatementTimeout
 
-        monkeypatch.setattr(index, "build_index", slow)
+        monkeypatch.setattr(scrollbar_index, "build_index", slow)
         html = get(staff, run)
         assert "could not be counted in time" in html
         assert len(rows(html)) == 3

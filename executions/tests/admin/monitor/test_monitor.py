@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from executions import limits
-from executions.admin import duration_percentiles, failures
-from executions.admin.monitor import front_page, health
+from executions.admin import duration_percentiles, recent_failures
+from executions.admin.monitor import front_page, workflow_health
 from executions.models import WorkflowExecution
 from executions.tests.admin.test_slow import lock_table
 from executions.tests.cast import permissions
@@ -211,7 +211,7 @@ class TestFailed:
             failed_at(name, "went wrong", flow)
         html = section(front_page_of(staff), "failed")
         assert "and 2 more nodes</a>" in html
-        assert html.count(">1 failed</a>") == failures.MAX_PLACES
+        assert html.count(">1 failed</a>") == recent_failures.MAX_PLACES
 
     def test_what_failed_before_that_is_not_there(self, staff: Any) -> None:
         ended_run("failed", timedelta(hours=25))
@@ -339,8 +339,8 @@ class TestHealth:
         assert "95.5 %" in section(front_page_of(staff), "workflows")
 
     def test_where_one_of_many_failed_it_is_not_100_percent(self) -> None:
-        completed, failed = health.Count(99_999, ""), health.Count(1, "")
-        each = health.Health(None, "", health.Chart([], completed, failed), completed, None)  # type: ignore[arg-type]  # the success rate reads no percentiles
+        completed, failed = workflow_health.Count(99_999, ""), workflow_health.Count(1, "")
+        each = workflow_health.Health(None, "", workflow_health.Chart([], completed, failed), completed, None)  # type: ignore[arg-type]  # the success rate reads no percentiles
         assert each.success == 99.9
 
     def test_throughput_is_drawn_by_the_hour_and_told_in_a_table(self, staff: Any) -> None:
@@ -434,7 +434,7 @@ class TestWhatItAsks:
         with CaptureQueriesContext(connection) as queries:
             client_of(staff).get(FRONT)
         sql = "\n".join(query["sql"] for query in queries)
-        assert f'RIGHT("node_executions"."error_traceback", {failures.TRACEBACK_END})' in sql
+        assert f'RIGHT("node_executions"."error_traceback", {recent_failures.TRACEBACK_END})' in sql
         assert not re.search(r'input_data|output_data|(?<!RIGHT\("node_executions"\.")error_traceback', sql)
         assert '."context"' not in sql
 
@@ -442,8 +442,10 @@ class TestWhatItAsks:
         "question",
         [
             lambda: duration_percentiles.completed_runs(workflow__in=[WorkflowFactory().pk]),
-            lambda: health._by_workflow(UserFactory(is_superuser=True, is_staff=True), health._bounds(7, DAY)),
-            lambda: _by_hour().values("place").annotate(**health.OF_STATUS),
+            lambda: workflow_health._by_workflow(
+                UserFactory(is_superuser=True, is_staff=True), workflow_health._bounds(7, DAY)
+            ),
+            lambda: _by_hour().values("place").annotate(**workflow_health.OF_STATUS),
         ],
     )
     def test_what_is_counted_of_a_period_is_counted_in_the_index_alone(self, only: Any, question: Any) -> None:
@@ -457,7 +459,7 @@ class TestWhatItAsks:
 
     def test_the_failures_of_a_period_are_found_by_their_end(self, only: Any, staff: Any) -> None:
         only("workflow_executions", "idx_workflow_executions_ended")
-        since = timezone.now() - failures.PERIOD
+        since = timezone.now() - recent_failures.PERIOD
         runs = WorkflowExecution.objects.failed().filter(ended_at__gte=since).order_by("-ended_at", "-id")
         found = plan(runs[: limits.GROUPED_FAILURES])
         assert uses(found, "idx_workflow_executions_ended")
@@ -474,4 +476,6 @@ DAY = timedelta(days=1)
 
 
 def _by_hour() -> Any:
-    return health._count_statuses(UserFactory(is_superuser=True, is_staff=True), health._bounds(24, timedelta(hours=1)))
+    return workflow_health._count_statuses(
+        UserFactory(is_superuser=True, is_staff=True), workflow_health._bounds(24, timedelta(hours=1))
+    )

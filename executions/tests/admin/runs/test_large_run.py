@@ -17,7 +17,7 @@ from executions.admin.nodes import node_admin, paging
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
-from workflows.definition import Definition
+from workflows.submitted_graph import Definition
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
 NODES, WIDTH = 500, 10

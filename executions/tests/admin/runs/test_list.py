@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from executions.admin import duration_percentiles, presets
+from executions.admin import duration_percentiles, filter_presets
+from executions.admin.duration_cells import Bar, format_ago
 from executions.admin.duration_percentiles import WorkflowPercentiles
-from executions.admin.list_cells import Bar, format_ago
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only, plan, uses
@@ -115,11 +115,11 @@ class TestPresets:
         in_state(WorkflowExecutionFactory(), "running")
         assert rows_of(staff, "pace=slow") == []
 
-    @pytest.mark.parametrize(("title", "filters"), presets.PRESETS)
+    @pytest.mark.parametrize(("title", "filters"), filter_presets.PRESETS)
     def test_each_is_an_address_that_says_it_is_chosen_there(
         self, title: Any, filters: dict[str, str], staff: Any
     ) -> None:
-        html = client_of(staff).get(presets.runs_url(**filters)).content.decode()
+        html = client_of(staff).get(filter_presets.runs_url(**filters)).content.decode()
         assert f'aria-current="page">{title}</a>' in html
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.fields import NameField
 from ledgerkit.db.models import AuditedModel, AuditedQuerySet, SaveArguments, UUID7Model, VersionedModel, json_value
-from workflows import graph, retry_config
+from workflows import graph_algorithms, retry_config
 from workflows.exceptions import CyclicGraph, HasHistory
 from workflows.fields import DefinitionField, SchemaField
 from workflows.querysets import NodeQuerySet, WorkflowQuerySet
@@ -93,7 +93,7 @@ class Workflow(AuditedModel, VersionedModel):
     def levels(self) -> dict[object, int]:
         """Return the topological level of each node by its id, the base of `execution_order`."""
         nodes = self.nodes.current().values_list("id", flat=True)
-        return graph.levels(nodes, self.edges.values_list("source_node_id", "target_node_id"))
+        return graph_algorithms.levels(nodes, self.edges.values_list("source_node_id", "target_node_id"))
 
     def graph_now(self) -> Graph:
         """Return the current graph, not stored."""
@@ -247,7 +247,7 @@ class Edge(AuditedModel, UUID7Model):
             (self.source_node_id, self.target_node_id),
         ]
         try:
-            graph.check_acyclic(names.values(), [(names[a], names[b]) for a, b in pairs])
+            graph_algorithms.check_acyclic(names.values(), [(names[a], names[b]) for a, b in pairs])
         except CyclicGraph as error:
             raise ValidationError(error.sentence, code="cycle") from error
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from executions.conf import executions_settings
-from ledgerkit.rare_logging import RateLimitedLogger
+from ledgerkit.rate_limited_logging import RateLimitedLogger
 from ledgerkit.shared_counts import SharedCounts, exclusive
 from pastetrader.slow_clients import TimedProtocol, refusal
 from tokens.conf import tokens_settings

@@ -11,7 +11,7 @@ from executions.admin import ansi
 from executions.admin.log_rows import LogRow
 from executions.admin.logs.html import render_rows
 from executions.admin.logs.presenter import present
-from executions.admin.logs.query import LogQuery
+from executions.admin.logs.query_parameters import LogQuery
 from executions.models import WorkflowExecution
 
 register = template.Library()

@@ -14,7 +14,7 @@ from ledgerkit.rest.strict_types import StrictTypes
 from tokens.permissions import limit_to_token
 from workflows.models import Node, Workflow
 
-from . import rows
+from . import json_rows
 from .serializers import LAST_PLACE, RowOutput
 
 
@@ -30,7 +30,7 @@ class OwnWorkflowField(RelatedField):
 
 @extend_schema_serializer(component_name="WorkflowExecution")
 class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, serializers.Serializer[Any]):
-    row = rows.run_detail
+    row = json_rows.run_detail
     id = UUID7Field(required=False)
     workflow = OwnWorkflowField()
     trigger_type = ChoiceField(TriggerType.choices)
@@ -62,7 +62,7 @@ class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, serializers.Seriali
 class NewNodeExecutionSerializer(StrictTypes, RowOutput, serializers.Serializer[Any]):
     """`node` is an id or a name; `execution_order` defaults to the topological level."""
 
-    row = rows.node_detail
+    row = json_rows.node_detail
     id = UUID7Field(required=False)
     node = serializers.CharField(source="node_id")
     execution_order = serializers.IntegerField(required=False, min_value=0, max_value=LAST_PLACE)

@@ -1,84 +1,28 @@
-"""Filters of the admin lists. They offer constants or rows of a small table, and never scan the executions."""
+"""Filters by the workflow of a row, and by a column of its run. They never scan the executions."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions import limits, partitions
+from executions import limits
 from executions.admin.pagination import FIND, NEWER, OLDER
 from executions.admin.types import JSON, Runs
-from executions.models import ExecutionStatus, LogLevel, TriggerType, WorkflowExecution
+from executions.models import WorkflowExecution
 from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from workflows.history import DefinitionChange
 from workflows.models import Node, Workflow
 
+from .choice_filters import TriggerFilter
+from .linked_filters import parse_id
+
 NAME_LENGTH = 255
-
-
-class StatusFilter(ConstantFilter):
-    title = _("status")
-    parameter_name = "status"
-    offered = ExecutionStatus.choices
-
-
-class TriggerFilter(ConstantFilter):
-    title = _("trigger")
-    parameter_name = "trigger_type"
-    offered = TriggerType.choices
-
-
-class LevelFilter(ConstantFilter):
-    title = _("level")
-    parameter_name = "level"
-    offered = LogLevel.choices
-
-
-class PeriodFilter(ConstantFilter):
-    """Filter by a lower bound of the time in `column`, which its index serves."""
-
-    title = _("date")
-    parameter_name = "period"
-    offered = (
-        ("today", _("Today")),
-        ("1", _("Last 24 hours")),
-        ("7", _("Last 7 days")),
-        ("30", _("Last 30 days")),
-        ("90", _("Last 90 days")),
-    )
-    column: ClassVar[str]
-
-    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        return queryset.filter(**{f"{self.column}__gte": self.bound(_period_start(value))})
-
-    def bound(self, moment: datetime) -> object:
-        return moment
-
-
-class CreatedFilter(PeriodFilter):
-    column = "created_at"
-
-
-class LoggedFilter(PeriodFilter):
-    column = "timestamp"
-
-
-class IdTimeFilter(PeriodFilter):
-    """Filter by the time in the UUIDv7 id: node executions have no index on a time column."""
-
-    column = "id"
-
-    def bound(self, moment: datetime) -> UUID:
-        return partitions.bound(moment)
 
 
 class WorkflowFilter(ConstantFilter):
@@ -115,7 +59,7 @@ class WorkflowFilter(ConstantFilter):
         )
         self.is_cut, self.is_empty = len(rows) > limits.OFFERED_WORKFLOWS, not rows
         offered = [(str(pk), self._title(name, former.get(pk, name))) for pk, name in rows[: limits.OFFERED_WORKFLOWS]]
-        others = {_parse_id(value) for value in self.selected_ids() if value not in dict(offered)}
+        others = {parse_id(value) for value in self.selected_ids() if value not in dict(offered)}
         named = seen.filter(pk__in=others).values_list("id", "name") if others else ()
         return [*offered, *((str(pk), name) for pk, name in named)]
 
@@ -164,44 +108,7 @@ class LinesWorkflowFilter(RunFieldFilter, WorkflowFilter):
     shown = 100
 
 
-class LinkedFilter(ConstantFilter):
-    """Filter set by links from other pages; listed only while it is in use."""
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
-        value = self.value()
-        return [] if value is None else [(value, str(_parse_id(value)))]
-
-
-class RunFilter(LinkedFilter):
-    title = _("workflow execution")
-    parameter_name = "workflow_execution"
-
-
-class NodeFilter(LinkedFilter):
-    title = _("node")
-    parameter_name = "node"
-
-
-class NodeExecutionFilter(LinkedFilter):
-    title = _("node execution")
-    parameter_name = "node_execution"
-
-
-def _period_start(period: str) -> datetime:
-    """Return today's first midnight in the user's zone, or the time exactly that many times 24 hours ago."""
-    if period == "today":
-        # fold=0: where clocks are set back at midnight, the day has two midnights.
-        return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
-    return timezone.now() - timedelta(days=int(period))
-
-
 def _former_names(part: str) -> dict[UUID, str]:
     """Return the newest name with this part that each workflow has or had, by its id."""
     changes = DefinitionChange.of_workflows().filter(subject_name__icontains=part).order_by("happened_at")
     return dict(changes.values_list("subject_id", "subject_name"))
-
-
-def _parse_id(text: str) -> UUID:
-    if (found := parse_uuid(text)) is None:
-        raise IncorrectLookupParameters
-    return found

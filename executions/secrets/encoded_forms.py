@@ -78,7 +78,7 @@ def _plain(value: str) -> Iterator[str]:
         # Escapes are decoded one by one, as bytes or UTF-16 units. These are the values decoded in that way.
         halves = form.encode("utf-16-be", "surrogatepass")
         units = "".join(chr(halves[i] << 8 | halves[i + 1]) for i in range(0, len(halves), 2))
-        quoted_printable = encodestring(raw).replace(b"=\n", b"").decode()  # text_decoding removes its line breaks
+        quoted_printable = encodestring(raw).replace(b"=\n", b"").decode()  # decoding.py removes its line breaks
         for text in {form, raw.decode("latin-1"), units, quoted_printable}:
             yield from _pieces(text)
             yield from _pieces(text.replace(" ", "+"))

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from executions.admin import failures, list_cells
-from executions.admin.failures import RunFailure
-from executions.admin.list_cells import DurationCell
+from executions.admin import duration_cells, recent_failures
+from executions.admin.duration_cells import DurationCell
+from executions.admin.recent_failures import RunFailure
 from executions.admin.types import User
 from executions.models import ExecutionStatus, WorkflowExecution
 
@@ -27,12 +27,12 @@ class RunRow:
 def present_runs(user: User, runs: Sequence[Any]) -> list[RunRow]:
     """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with two queries."""
     failed = [run for run in runs if run.status == ExecutionStatus.FAILED or run.failed_nodes]
-    found = failures.first_failures(user, failed)
-    durations = list_cells.duration_cells(runs)
+    found = recent_failures.first_failures(user, failed)
+    durations = duration_cells.duration_cells(runs)
     return [
         RunRow(
             run,
-            list_cells.format_ago(run.started_at or run.created_at),
+            duration_cells.format_ago(run.started_at or run.created_at),
             durations[run.pk],
             found.get(run.pk, NO_FAILURE),
             tags_of(run),

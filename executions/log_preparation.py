@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Model
 
-from . import masking, report_texts
+from . import masking, text_limits
 
 if TYPE_CHECKING:
     from .models import ExecutionLog
@@ -40,4 +40,4 @@ def as_stored(line: "ExecutionLog", fields: masking.Fields) -> Iterator[tuple[Mo
 
 def cut(message: str) -> str:
     """Return the message cut to its maximum length; the same object if it is short enough."""
-    return report_texts.cut_to_limits("message", message)
+    return text_limits.cut_to_limits("message", message)

@@ -5,10 +5,10 @@ from typing import Any
 from django.db import Error, connection
 from rest_framework.request import Request
 
-from executions import body_masking, run_secrets
 from executions.models import NodeExecution
-from executions.secret_values import find_secret_values
-from executions.secrets import Scrubber
+from executions.secrets import masked_body, run_secrets
+from executions.secrets.scrubber import Scrubber
+from executions.secrets.values_by_key import find_secret_values
 from ledgerkit.conf import ledgerkit_settings
 
 KEY = "Idempotency-Key"
@@ -20,7 +20,7 @@ def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
     extra = tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)
     sent = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
     body = getattr(request, "_full_data", None)  # `data` would parse the body now, which may be what failed
-    return Scrubber(find_secret_values([sent, body], extra) | body_masking.found() | _secrets_of_run(kwargs), extra)
+    return Scrubber(find_secret_values([sent, body], extra) | masked_body.found() | _secrets_of_run(kwargs), extra)
 
 
 def _secrets_of_run(kwargs: dict[str, Any]) -> frozenset[str]:

@@ -15,14 +15,16 @@ from cryptography.fernet import InvalidToken
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from . import refusal_reasons
-from .encryption import decrypt, encrypt, extra_keys, has_expired, load_scrubber, run_rows
-from .exceptions import SecretsUnknown
-from .secrets import NOTHING, RedactEverything, Scrubber
-from .states import ACTIVE
+from executions import refusal_reasons
+from executions.exceptions import SecretsUnknown
+from executions.states import ACTIVE
+
+from .encryption import decrypt, encrypt, extra_keys, load_scrubber
+from .retention import has_expired, run_rows
+from .scrubber import NOTHING, RedactEverything, Scrubber
 
 if TYPE_CHECKING:
-    from .models import WorkflowExecution
+    from executions.models import WorkflowExecution
 
 type Values = Mapping[UUID, set[str]]
 

@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 
 from django.db import Error
 
+from .access_changes import Rights
 from .cursor import Cursor
 from .db_threads import TICKS, in_thread
 from .listener import QUIET_SECONDS, RENEW_EVERY, Listener, renew_watches, suppress_notifications, watch
 from .reader import RunDeleted, Source, Step
-from .rights import Rights
-from .waiters import Waiters
+from .waiting_readers import Waiters
 
 POLL = 5.0  # seconds between two steps without a notification, which may be lost, or sent before the watch is stored
 POLL_NOT_LISTENING = 1.0  # seconds, while the listener is down

@@ -3,7 +3,7 @@ a secret, because definitions of workflows are masked too.
 
 A value is found unchanged and as programs write it: escaped by JSON, Python, URLs or HTML, also nested; over several
 lines; with colour codes inside; in hexadecimal and in base64, alone or inside other data. In texts, values that a word
-before them announces (secret_patterns.py) or that have the format of a token (secret_shapes.py) are masked too.
+before them announces (key_value_patterns.py) or that have the format of a token (token_patterns.py) are masked too.
 
 The time is linear in the size of the text.
 """
@@ -26,11 +26,11 @@ from workflows.secret_keys import (
     should_mask,
 )
 
-from . import secret_patterns
-from .secret_forms import Needles
-from .secret_values import SHORTEST, is_findable
+from . import key_value_patterns
+from .decoding import readings
+from .encoded_forms import Needles
 from .string_search import Span
-from .text_decoding import readings
+from .values_by_key import SHORTEST, is_findable
 
 __all__ = ["MASK", "NOTHING", "RedactEverything", "Scrubber", "at_work", "names_secret"]
 
@@ -75,14 +75,14 @@ class Scrubber:
 
     def leaves(self, texts: Iterable[str]) -> bool:
         """Return whether text() leaves each text as it is, by one search in all of them. False may be wrong."""
-        return not self.values and not secret_patterns.may_hold(BETWEEN.join(texts), self.named)
+        return not self.values and not key_value_patterns.may_hold(BETWEEN.join(texts), self.named)
 
     def _part(self, text: str) -> str:
         """Mask a text that contains no masks."""
-        if secret_patterns.may_hold(text, self.named):
+        if key_value_patterns.may_hold(text, self.named):
             if (clean := self._json(text)) is not None:
                 return clean
-            spans = [*secret_patterns.spans(text, self.named), *self._spans(text)]
+            spans = [*key_value_patterns.spans(text, self.named), *self._spans(text)]
         else:
             spans = list(self._spans(text))
         return _replace_spans(text, spans) if spans else text
@@ -136,13 +136,13 @@ class Scrubber:
         return self._may_name(text)
 
     def _may_name(self, text: str) -> bool:
-        """Return secret_patterns.may_hold() of the text without its digits: most log lines differ only in these."""
+        """Return key_value_patterns.may_hold() of the text without its digits: most log lines differ only in these."""
         if len(text) > LONGEST_KEPT:
-            return secret_patterns.may_hold(text, self.named)
+            return key_value_patterns.may_hold(text, self.named)
         shape = text.encode("utf-8", "surrogatepass").translate(None, DIGITS)
         if shape in self._shapes:
             return False
-        if secret_patterns.may_hold(shape.decode("utf-8", "surrogatepass"), self.named):
+        if key_value_patterns.may_hold(shape.decode("utf-8", "surrogatepass"), self.named):
             return True
         if len(self._shapes) >= SHAPES:
             self._shapes.clear()

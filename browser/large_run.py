@@ -1,4 +1,4 @@
-"""`python -m browser.large NODES LINES` adds one large run to the ledger that is there, and prints its id."""
+"""`python -m browser.large_run NODES LINES` adds one large run to the ledger that is there, and prints its id."""
 
 import os
 import sys
@@ -14,8 +14,8 @@ from django.db import transaction  # what follows needs Django
 
 from executions import ingest
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
-from workflows.definition import Definition
 from workflows.models import Workflow
+from workflows.submitted_graph import Definition
 
 WIDTH, BATCH = 10, 10_000
 

@@ -21,11 +21,11 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db.names import nfc
 from workflows.conf import workflows_settings
 
-from . import graph
+from . import graph_algorithms
 from .exceptions import CyclicGraph
 from .fields import DefinitionField
 from .models import Edge, Graph, Node, Workflow
-from .plans import forget_plans
+from .query_plans import forget_plans
 
 # kind ("nodes", "edges") → index in the list → field → messages
 type Faults = dict[str, dict[int, dict[str, list[str]]]]
@@ -205,7 +205,7 @@ class Definition:
     def _cycle(self) -> str:
         names: dict[UUID, str] = {node.pk: node.name for node in self.nodes}
         try:
-            graph.check_acyclic(
+            graph_algorithms.check_acyclic(
                 names.values(), [(names[edge.source_node_id], names[edge.target_node_id]) for edge in self.edges]
             )
         except CyclicGraph as error:

@@ -11,13 +11,13 @@ from functools import lru_cache
 
 from workflows.secret_keys import COUNTS, NO_VALUES, is_small, names_secret, normalize_key
 
-from . import secret_shapes
+from . import token_patterns
 from .string_search import Span
 
 # Every name that workflows.secret_keys knows contains one of them. `in` is faster than the patterns.
 STEMS = (
     "pass", "pwd", "token", "secret", "key", "auth", "cred", "cookie", "bearer", "jwt", "sessi", "otp", "pin", "sign",
-    "dsn", "connection", *secret_shapes.COMMANDS,
+    "dsn", "connection", *token_patterns.COMMANDS,
 )  # fmt: skip
 KOREAN = ("비밀", "암호", "토큰", "인증키", "접속키")
 SCHEME = re.compile(r"\b(?:bearer|basic)\s{1,4}(?!--)([\w.~+/=-]{8,})", re.IGNORECASE)  # HTTP Authorization header
@@ -70,7 +70,7 @@ def may_hold(text: str, extra: tuple[str, ...] = ()) -> bool:
                 return True
         if "://" in text and "@" in text:
             return True
-    for start in secret_shapes.STARTS:
+    for start in token_patterns.STARTS:
         if start in text:
             return True
     if "earer " in text or "asic " in text:
@@ -86,7 +86,7 @@ def spans(text: str, extra: tuple[str, ...] = ()) -> Iterator[Span]:
     for match in SCHEME.finditer(text):
         if not PROSE.fullmatch(match[1]):
             yield match.span(1)
-    yield from secret_shapes.spans(text)
+    yield from token_patterns.spans(text)
     for match in USERINFO.finditer(text):
         yield match.span(1)
     yield from _find_keyed_values(KEYED, text, extra)

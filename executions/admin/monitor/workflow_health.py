@@ -11,7 +11,7 @@ from django.db.models import Count as CountOf
 from django.db.models import DateTimeField, F, Func, IntegerField, Q, Value
 from django.utils import timezone
 
-from executions.admin import presets
+from executions.admin import filter_presets
 from executions.admin.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 from executions.admin.filters.run_filters import format_interval
 from executions.admin.types import JSON, User
@@ -158,7 +158,7 @@ def _bounds(number: int, step: timedelta) -> list[datetime]:
 def _health(row: JSON, days: dict[int, Any], bounds: list[datetime]) -> Health:
     filters = {"workflow": row["workflow"], "ended": str(DAYS)}
     usual = WorkflowPercentiles.read(row["percentiles"], sum(day["completed"] for day in days.values()))
-    ended = Count(row["ended"], presets.runs_url(**filters))
+    ended = Count(row["ended"], filter_presets.runs_url(**filters))
     return Health(row["workflow"], row["workflow__name"], _chart(days, bounds, filters), ended, usual)
 
 
@@ -168,7 +168,9 @@ def _chart(counts: dict[int, Any], bounds: list[datetime], filters: JSON) -> Cha
     most = max(max(each.values()) for each in numbers)
     bars = [_bar(place, each, bounds, filters, most) for place, each in enumerate(numbers)]
     totals = {name: sum(each[name] for each in numbers) for name in OF_STATUS}
-    return Chart(bars, **{name: Count(n, presets.runs_url(**filters, status=name)) for name, n in totals.items()})
+    return Chart(
+        bars, **{name: Count(n, filter_presets.runs_url(**filters, status=name)) for name, n in totals.items()}
+    )
 
 
 def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: JSON, most: int) -> Bar:
@@ -176,7 +178,7 @@ def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: J
     # The interval of the bar replaces the period of the whole chart.
     within = {name: value for name, value in filters.items() if name != "ended"}
     within["ended_between"] = format_interval(since, until)
-    counts = {name: Count(number, presets.runs_url(**within, status=name)) for name, number in numbers.items()}
+    counts = {name: Count(number, filter_presets.runs_url(**within, status=name)) for name, number in numbers.items()}
     return Bar(place, since, until, most=most, **counts)
 
 

@@ -1,4 +1,4 @@
--- The rows that the access to a stream depends on, each with its state as one text. Deleted rows are missing. rights.py
+-- The rows that the access to a stream depends on, each with its state as one text. Deleted rows are missing. access_changes.py
 -- replaces the names in braces by those of the user model's tables.
 SELECT 'user', {user_pk}::text, md5(concat_ws('|', {user_table}::text{permissions}))
     FROM {user_table} WHERE {user_pk} = ANY(%(user)s::{user_type}[])

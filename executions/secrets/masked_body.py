@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from .secrets import Scrubber
+from .scrubber import Scrubber
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from django.utils.cache import patch_vary_headers
 
 from executions.models import NodeExecution, WorkflowExecution
 
-from . import hub, limits
+from . import limits, topics
+from .access_changes import Ground, StreamRights
 from .compression import Body, encoding_for
 from .cursor import Cursor
 from .db_threads import in_thread, release_connection
 from .reader import Renderer, RunDeleted, Source, Step
-from .rights import Ground, StreamRights
 
 LAST_EVENT_ID = "Last-Event-ID"  # the header in which a reconnecting client sends the id of the last event
 TYPE = "text/event-stream"
@@ -107,7 +107,7 @@ def _poll_body(reader: Reader) -> Iterable[bytes]:
 
 
 async def _until_closed(reader: Reader, body: Body, release: Callable[[], None]) -> AsyncIterator[bytes]:
-    stream_hub = hub.get_hub()
+    stream_hub = topics.get_hub()
     topic = held = None
     try:
         await release_connection()
@@ -128,7 +128,7 @@ async def _until_closed(reader: Reader, body: Body, release: Callable[[], None])
 
 
 async def follow(
-    stream_hub: "hub.Hub", topic: "hub.Topic", reader: Reader, body: Body, held: StreamRights
+    stream_hub: "topics.Hub", topic: "topics.Topic", reader: Reader, body: Body, held: StreamRights
 ) -> AsyncIterator[object]:
     """Yield the encoded texts of a topic. Raises RunDeleted."""
     clock, cursor = stream_hub.loop.time, reader.start

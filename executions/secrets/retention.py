@@ -1,32 +1,29 @@
-"""Encryption of a run's secret values, and their retention: until the run can store no more text that may contain them.
+"""Retention of the secrets of runs: until the run can store no more text that may contain them.
 
 They are stored in `encrypted_secrets` of the run's own row: NULL if the run has none, DELETED after they were purged.
 """
 
-import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, MultiFernet
 from django.apps import apps
 from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from ledgerkit.conf import ledgerkit_settings
+from executions.conf import executions_settings
+from executions.states import ExecutionStatus
 
-from .conf import executions_settings, secrets_keys
-from .secrets import Scrubber
-from .states import ExecutionStatus
+from . import encryption
 
 if TYPE_CHECKING:
-    from .models import WorkflowExecution
+    from executions.models import WorkflowExecution
 
 DELETED = ""  # value of encrypted_secrets after a purge; an encrypted text is never empty
 PURGED_AT_ONCE = 100
@@ -65,7 +62,7 @@ def purge(using: str | None = None, limit: int | None = None) -> int:
     with transaction.atomic(using=due.db):
         locked = due.order_by().select_for_update(skip_locked=True, no_key=True)
         pks = list(locked.values_list("pk", flat=True)[:limit])
-        _scrubber.cache_clear()
+        encryption.forget_scrubbers()
         return int(due.filter(pk__in=pks).update(encrypted_secrets=DELETED)) if pks else 0
 
 
@@ -82,41 +79,3 @@ def purge_occasionally(using: str | None = None, clock: Callable[[], float] = ti
 
 
 _purged_at = -float(PURGE_EVERY)
-
-
-def load_scrubber(sealed: str) -> Scrubber:
-    """Return the scrubber of the encrypted values. Raises InvalidToken if no key in the settings decrypts them."""
-    return _scrubber(sealed, _keys(), extra_keys())
-
-
-@lru_cache(64)
-def _scrubber(sealed: str, keys: tuple[str, ...], extra: tuple[str, ...]) -> Scrubber:
-    """Build a scrubber, cached by the encrypted text: no two encryptions are equal."""
-    return Scrubber(_decrypt_values(sealed, keys), extra)
-
-
-def encrypt(values: Iterable[str]) -> str:
-    return _fernet(_keys()).encrypt(json.dumps(sorted(values)).encode()).decode()
-
-
-def decrypt(sealed: str) -> frozenset[str]:
-    """Return the values. Raises InvalidToken if no key in the settings decrypts them."""
-    return _decrypt_values(sealed, _keys())
-
-
-def _decrypt_values(sealed: str, keys: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(json.loads(_fernet(keys).decrypt(sealed)))
-
-
-@lru_cache(8)
-def _fernet(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in keys])
-
-
-def _keys() -> tuple[str, ...]:
-    return secrets_keys()
-
-
-def extra_keys() -> tuple[str, ...]:
-    """Return the additional key names whose values are secret (LEDGERKIT["SECRET_KEYS_EXTRA"])."""
-    return tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)

@@ -13,12 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from executions import failure_causes, limits
-from executions.admin import formatting, list_cells
 from executions.admin.types import User
 from executions.models import NodeExecution, WorkflowExecution
-from executions.report_texts import LONGEST_LINE
+from executions.text_limits import LONGEST_LINE
 
-from . import ansi, presets
+from . import ansi, duration_cells, filter_presets, formatting
 
 PERIOD = timedelta(days=1)
 MAX_PLACES = 3  # places listed for each cause
@@ -70,7 +69,7 @@ class Group:
 
     @property
     def ago(self) -> str:
-        return list_cells.format_ago(self.ended_at)
+        return duration_cells.format_ago(self.ended_at)
 
     @property
     def ended_at(self) -> datetime:
@@ -79,7 +78,7 @@ class Group:
     @property
     def address(self) -> str:
         """Return the URL of the list of these runs."""
-        return presets.runs_url(cause=self.key)
+        return filter_presets.runs_url(cause=self.key)
 
 
 @dataclass
