@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events measure accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client measure accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -68,6 +68,9 @@ bench-lines: setup ## the validation of 500 log lines, by one function and by th
 
 bench-events: setup ## POST events/ against the least SQL that stores as much: runs and log lines a second (ARGS="--profile lines")
 	@$(BIN)/python -m benches.events $(ARGS)
+
+bench-client: setup ## microseconds that a call of the reporter costs a thread of the engine (ARGS="--rate 2000")
+	@$(BIN)/python -m benches.client $(ARGS)
 
 bench-live: setup ## what 200 open streams of a run cost those who write 1,000 lines/s to it, in a database of its own
 	@$(BIN)/python -m benches.live $(ARGS)

@@ -7,7 +7,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Of the start of a test's name. xdist begins with the unit of the most tests: nothing long is left for the end.
 UNITS = {"browser/": "browser"} | {
-    f"pastetrader/tests/test_{name}.py": "servers" for name in ("bodies", "client", "cut_connections", "live", "serve")
+    f"pastetrader/tests/test_{name}.py": "servers"
+    for name in ("bodies", "client", "cut_connections", "engines", "live", "serve")
 }
 UNITS |= {"pastetrader/tests/test_embedded_server.py": "cluster"}
 
@@ -18,7 +19,7 @@ SITE = (
         f"pastetrader/tests/test_{name}.py"
         for name in (
             "bodies", "client", "cluster_folders", "command_errors", "commands", "connections", "cut_connections",
-            "embedded_server", "env", "live", "serve", "setup", "slow_clients", "wheel",
+            "embedded_server", "engines", "env", "live", "serve", "setup", "slow_clients", "wheel",
         )
     ),
 )  # fmt: skip

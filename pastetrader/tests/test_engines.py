@@ -1,0 +1,96 @@
+"""The engine of docs/engines.md, a shell script, and the example of the README, against a live server."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pastetrader.tests.live_server import ROOT, Site
+
+SCRIPT = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "docs" / "engines.md").read_text(), re.MULTILINE | re.DOTALL)[0]
+
+
+def call(site: Site, token: str, path: str, body: Any = None) -> Any:
+    """Return the JSON that a call of the API returns."""
+    request = urllib.request.Request(f"{site.address}/api/v1/{path}", headers={"Authorization": f"Token {token}"})
+    if body is not None:
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
+
+
+def begin(site: Site, token: str, folder: Path, work: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"API": f"{site.address}/api/v1", "TOKEN": token, "WORK": work}
+    return subprocess.Popen(
+        ["bash", "-eu"], cwd=folder, env=environment, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def newest(site: Site, token: str) -> Any:
+    run = call(site, token, "executions/?page_size=1")["results"][0]
+    return call(site, token, f"executions/{run['id']}/?expand=nodes,logs")
+
+
+@pytest.mark.parametrize(
+    ("work", "status", "message"),
+    [("echo copied", "completed", "copied"), ("echo 'a \"b\\'; exit 3", "failed", 'a "b\\')],
+)
+def test_an_engine_in_shell(site: Site, token: str, tmp_path: Path, work: str, status: str, message: str) -> None:
+    out, err = begin(site, token, tmp_path, work).communicate(SCRIPT, timeout=60)
+    assert err == ""
+    assert '"refused":0' in out
+    run = newest(site, token)
+    assert (run["workflow_name"], run["status"], run["nodes"][0]["status"]) == ("Nightly copy", status, status)
+    assert [line["message"].strip() for line in run["logs"]] == [message]
+
+
+def test_the_example_of_the_readme_is_recorded_with_its_log(site: Site, token: str, tmp_path: Path) -> None:
+    example = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
+    assert len(example.splitlines()) <= 12
+    environment = {"API": f"{site.address}/api/v1", "TOKEN": token, "XDG_STATE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "IndexError: list index out of range")
+    run = newest(site, token)
+    assert (run["workflow_name"], run["status"]) == ("Load prices", "failed")
+    assert run["error_message"] == "transform: IndexError: list index out of range"
+    assert {node["node_name"]: node["status"] for node in run["nodes"]} == {
+        "extract": "completed",
+        "transform": "failed",
+    }
+    assert [line["message"] for line in run["logs"]] == ["read 2 rows"]
+    graph = call(site, token, f"executions/{run['id']}/graph/")
+    assert [node["name"] for node in graph["nodes"]] == ["extract", "transform", "load"]
+
+
+def test_it_hears_of_a_cancel(site: Site, token: str, tmp_path: Path) -> None:
+    process = begin(site, token, tmp_path, "sleep 30")
+    assert process.stdin is not None
+    process.stdin.write(SCRIPT)
+    process.stdin.close()
+    until = time.monotonic() + 20
+    while (run := newest(site, token))["status"] != "running":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    call(site, token, f"executions/{run['id']}/cancel/", {})
+    assert process.wait(20) == 0
+    assert process.stdout is not None
+    assert process.stdout.read().endswith("cancelled\n")
+    process.stdout.close()
+    assert process.stderr is not None
+    process.stderr.close()
