@@ -43,7 +43,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 PREPARE = """
 from django.core.management import call_command
-from pastetrader.static import collect_if_changed
+from pastetrader.collect_static import collect_if_changed
 call_command("migrate", verbosity=0)
 collect_if_changed()
 """

@@ -101,7 +101,7 @@ def test_a_setting_that_is_refused_stops_the_start(tmp_path: Path) -> None:
 
 FOUND = """
 import logging
-from tokens.views import LedgerView
+from tokens.base_views import LedgerView
 print(*(logging.getLevelName(logging.getLogger(name).getEffectiveLevel()) for name in
         ("pastetrader.startup", "workflows.x", "executions.partitions", "tokens.x", "uvicorn")))
 print(*((kind.__name__, kind().rate) for kind in LedgerView.throttle_classes if kind().rate))
