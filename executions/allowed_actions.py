@@ -79,7 +79,7 @@ def _spent_nodes(runs: "Sequence[WorkflowExecution]") -> dict[UUID, object]:
     reasons: dict[UUID, object] = {}
     for run, name, used, config in failed.order_by("id").values_list(*columns).iterator():
         if used >= (most := retries_in(config)):
-            reasons.setdefault(run, refusal_reasons.node_out_of(name, used, most))
+            reasons.setdefault(run, refusal_reasons.node_out_of_retries(name, used, most))
     return reasons
 
 

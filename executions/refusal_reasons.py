@@ -49,16 +49,11 @@ def still_running(nodes: int) -> object:
 
 def out_of_retries(node: "NodeExecution") -> object:
     """Return the reason for a node execution that is retried by itself."""
-    return format_lazy(OUT_OF_RETRIES, **_retries(node))
+    return format_lazy(OUT_OF_RETRIES, used=node.retry_count, most=node.max_retries)
 
 
-def node_out_of_retries(node: "NodeExecution") -> object:
+def node_out_of_retries(name: object, used: int, most: int) -> object:
     """Return the reason for a node execution whose run is retried."""
-    return node_out_of(node.node_name, **_retries(node))
-
-
-def node_out_of(name: object, used: int, most: int) -> object:
-    """Return the reason for a node execution whose run is retried, from its values."""
     return format_lazy(NODE_OUT_OF_RETRIES, node=name, used=used, most=most)
 
 
@@ -72,7 +67,3 @@ def run_is(state: ExecutionStatus, act: str) -> object:
     instead."""
     hint = RUN_HINTS.get((act, state), RUN_IS)
     return format_lazy(hint, state=state.label)
-
-
-def _retries(node: "NodeExecution") -> dict[str, int]:
-    return {"used": node.retry_count, "most": node.max_retries}

@@ -98,7 +98,7 @@ def _rows(statement: str, *parameters: Any) -> list[dict[str, Any]]:
 def _check_retries(run: Row, failed: Sequence[Row]) -> None:
     for node in failed:
         if node.retry_count >= (most := retries_in(json.loads(node.retry_config))):
-            reason = refusal_reasons.node_out_of(node.node_name, node.retry_count, most)
+            reason = refusal_reasons.node_out_of_retries(node.node_name, node.retry_count, most)
             raise InvalidTransition("retry", run.status, reason, run.version)
 
 

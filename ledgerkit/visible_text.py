@@ -14,13 +14,9 @@ BEGIN, END = "<textarea", "</textarea>"
 DELETE = 0x7F
 
 
-def show_hidden_characters(text: str) -> str:
-    """Return the text with each such character replaced by its Unicode picture or its code point."""
-    return SIGN.sub(lambda found: picture_of(found[0]), text)
-
-
 def show_on_page(html: str) -> str:
-    """Return the HTML with hidden characters replaced, except in the values of form fields."""
+    """Return the HTML with each such character replaced by its Unicode picture or its code point, except in the values
+    of form fields."""
     return END.join(map(_around_a_field, html.split(END)))
 
 

@@ -28,7 +28,7 @@ def retry_run(plan: Plan, fact: kinds.RunRetry, reported: Reported) -> bool:
     failed = [node for node in nodes if node.status == ExecutionStatus.FAILED]
     for node in failed:
         if node.retry_count >= (most := retries_in(node.retry_config)):
-            reason = refusal_reasons.node_out_of(node.node_name, node.retry_count, most)
+            reason = refusal_reasons.node_out_of_retries(node.node_name, node.retry_count, most)
             raise InvalidTransition("retry", run.status, reason, run.version)
     reason = plan.reason_of(reported)
     for node in [*failed, *_stopped_by(plan, failed, nodes)]:
@@ -48,7 +48,7 @@ def retry_node(plan: Plan, fact: kinds.NodeRetry, reported: Reported) -> bool:
         return False
     plan.check_run(node, "retry", ACTIVE)
     if node.retry_count >= (most := retries_in(node.retry_config)):
-        reason = refusal_reasons.node_out_of(node.node_name, node.retry_count, most)
+        reason = refusal_reasons.node_out_of_retries(node.node_name, node.retry_count, most)
         raise InvalidTransition("retry", node.status, reason, node.version)
     _check_secrets(plan, node)
     _reset_node(plan, node, plan.reason_of(reported))

@@ -63,10 +63,6 @@ class Bar:
     label: str
     number: int
 
-    @property
-    def is_waiting(self) -> bool:
-        return self.kind == WAITING
-
 
 @dataclass
 class Lane:

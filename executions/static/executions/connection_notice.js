@@ -20,7 +20,7 @@ export function onOver(listener) {
     listeners.add(listener);
 }
 
-export function report(requester, kind) {
+function report(requester, kind) {
     troubles.set(requester, kind);
     show();
 }

@@ -9,7 +9,7 @@ function fill(format, values) {
     return format.replace(/%\((\w+)\)d/g, (_, name) => values[name]);
 }
 
-export function formatDuration(seconds) {
+function formatDuration(seconds) {
     const [minutes, hours, days] = [60, 3600, 86400].map(size => Math.floor(seconds / size));
     if (days) return fill(texts.days, {days, hours: hours % 24});
     if (hours) return fill(texts.hours, {hours, minutes: minutes % 60});

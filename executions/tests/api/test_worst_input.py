@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from executions import failure_causes, log_preparation, masking, text_limits, validators
 from executions.admin import ansi
-from executions.admin.charts import graph_chart
 from executions.admin.logs import download_escaping
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create, log_line_serializers
@@ -35,6 +34,7 @@ from ledgerkit.rest import parsers
 from pastetrader import log_format
 from pastetrader.tests.proofs import LONG
 from tokens import failed_attempts
+from workflows import drawing
 from workflows.admin import graph_text
 from workflows.secret_keys import _names_secret, mask_document, mask_schema
 
@@ -223,7 +223,6 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "facts, in lines": lambda text: decode.decode_lines(text.encode(errors="surrogatepass")),
     "facts, one kind": lambda text: decode_facts(facts({"kind": text, text: text})),
     "page": visible_text.show_on_page,
-    "hidden characters": visible_text.show_hidden_characters,
     "download": download_escaping.split_lines,
     "download of JSON": download_escaping.in_json,
     "without colours": ansi.strip_ansi,
@@ -231,7 +230,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "name, forms": names.forms,
     "tags": lambda text: validators._faults_of_tags("metadata", {"tags": text.split(" ")}),
     "graph, position in a stream": graph_or_position,
-    "label": graph_chart.shorten,
+    "label": drawing.shorten,
     "path in the log": log_format.clear_path,
     "address": failed_attempts.network_of,
     "difference of texts": lambda text: json_diff.differences(text, f"{text}."),
