@@ -1,13 +1,12 @@
 """Limits on a request's body: its size, and the time that it may take."""
 
 import asyncio
-import json
 import logging
 from typing import Any
 
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 from ledgerkit.rest.api_prefix import is_api
-from ledgerkit.rest.problems import problem
+from pastetrader.asgi_refusals import refusal
 
 LENGTH = b"content-length"
 LATE = "The body took too long to arrive: send it at once, in several calls if it is large."
@@ -37,21 +36,8 @@ class BodyLimitMiddleware:
             await self.app(scope, body.receive, send)
         except BodyTimeout:
             late(self.seconds, scope["method"], _place(scope))
-            for message in too_slow(scope["path"]):
-                await send(message)
-
-
-def too_slow(path: str) -> list[dict[str, Any]]:
-    """Return the ASGI messages of a 408, after which the server closes the connection."""
-    kind, content = b"text/plain; charset=utf-8", f"{LATE}\n"
-    if is_api(path):
-        kind, content = b"application/problem+json", json.dumps(problem(408, "too_slow", LATE))
-    headers = [(b"content-type", kind), (b"cache-control", b"private, no-store"), (b"connection", b"close")]
-    headers.append((LENGTH, str(len(content)).encode()))
-    return [
-        {"type": "http.response.start", "status": 408, "headers": headers},
-        {"type": "http.response.body", "body": content.encode()},
-    ]
+            for message in refusal(scope["path"], 408, "too_slow", LATE, (b"connection", b"close")):
+                await send(message)  # the server closes the connection after it
 
 
 def _place(scope: Any) -> str:

@@ -10,6 +10,7 @@ from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
+from pastetrader import threaded_handler
 from pastetrader.threaded_handler import ThreadedHandler
 
 BODY = {"type": "http.request", "body": b"", "more_body": False}
@@ -24,6 +25,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def slow_page(request: HttpRequest) -> HttpResponse:
+    seen["begun"] = seen.get("begun", 0) + 1
     seen["may_end"].wait(10)
     seen["ended"] = True
     return HttpResponse("late")
@@ -146,3 +148,27 @@ def test_what_breaks_a_stream_is_raised() -> None:
 def test_a_body_that_is_cut_off_reaches_no_view() -> None:
     assert asyncio.run(ask(ThreadedHandler(), "page", HALF, GONE)) == []
     assert "threads" not in seen
+
+
+def test_a_request_waits_for_a_thread_as_long_as_its_client_does_and_one_more_is_503(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CONNECTIONS = 1
+    monkeypatch.setattr(threaded_handler, "QUEUE", 2)
+
+    async def play() -> list[list[Any]]:
+        handler = ThreadedHandler()
+        asked = []
+        for messages in [BODY, GONE], [BODY], [BODY, GONE], [BODY], [BODY]:
+            asked.append(asyncio.ensure_future(ask(handler, "slow_page", *messages)))
+            await asyncio.sleep(0.02)
+        seen["may_end"].set()
+        sent = [await each for each in asked]
+        assert handler.under_way == 0
+        return sent
+
+    _working, waiting, left, more, refused = asyncio.run(play())
+    assert (waiting[0]["status"], left, more[0]["status"]) == (200, [], 200), "whoever left made room for another"
+    assert (refused[0]["status"], dict(refused[0]["headers"])[b"retry-after"]) == (503, b"5")
+    assert b"try again" in refused[1]["body"]
+    assert (seen["begun"], seen["finished"]) == (3, 3), "nothing was done for one who had left"

@@ -1,0 +1,22 @@
+"""Responses of the ASGI application to requests that reach no view."""
+
+import json
+from typing import Any
+
+from ledgerkit.rest.api_prefix import is_api
+from ledgerkit.rest.problems import problem
+
+type Header = tuple[bytes, bytes]
+
+
+def refusal(path: str, status: int, code: str, sentence: str, *more: Header) -> list[dict[str, Any]]:
+    """Return the ASGI messages of a refusal: a problem for the API, else a line of text."""
+    kind, content = b"text/plain; charset=utf-8", f"{sentence}\n"
+    if is_api(path):
+        kind, content = b"application/problem+json", json.dumps(problem(status, code, sentence))
+    headers = [(b"content-type", kind), (b"cache-control", b"private, no-store"), *more]
+    headers.append((b"content-length", str(len(content)).encode()))
+    return [
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": content.encode()},
+    ]
