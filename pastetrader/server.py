@@ -1,6 +1,11 @@
-"""uvicorn as `manage.py serve` runs it, in one process or in each of several."""
+"""uvicorn as `manage.py serve` runs it, in one process or in each of several.
+
+It ends within five seconds of a signal. Requests have GRACE seconds; then clients are disconnected, and what threads
+still work on is left to the end of the process: a transaction is rolled back, as if the server were killed.
+"""
 
 import asyncio
+import importlib
 import signal
 import socket
 from multiprocessing import parent_process
@@ -11,6 +16,9 @@ from django.conf import settings
 from executions.live import topics
 from pastetrader.connection_limits import CountedProtocol
 from pastetrader.workers import STOP
+
+GRACE = 2.5  # seconds
+CANCEL_AFTER = 3  # seconds until uvicorn cancels what is left
 
 
 class Server(uvicorn.Server):
@@ -27,7 +35,12 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """It waits for every answer to end: streams do so when they are told."""
         topics.get_hub().close()
+        asyncio.get_running_loop().call_later(GRACE, self._disconnect)
         await super().shutdown(sockets)
+
+    def _disconnect(self) -> None:
+        for connection in [*self.server_state.connections]:
+            connection.transport.abort()
 
 
 def serve(listener: socket.socket) -> None:
@@ -38,6 +51,13 @@ def serve(listener: socket.socket) -> None:
         signal.signal(each, server.handle_exit)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
     server.run(sockets=[listener])
+
+
+def is_working() -> bool:
+    """Return whether threads still work on requests, for which Python would wait before it ends."""
+    handler = importlib.import_module("pastetrader.asgi").django_application  # not before serve: it prepares much
+    handler.threads.shutdown(wait=False, cancel_futures=True)
+    return bool(handler.working)
 
 
 def _config() -> uvicorn.Config:
@@ -51,5 +71,5 @@ def _config() -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=CANCEL_AFTER,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
+from threading import get_ident
 from typing import Any
 
 from django.conf import settings
@@ -45,6 +46,7 @@ class ThreadedHandler(ASGIHandler):
         self.most = settings.CONNECTIONS or UNLIMITED
         self.threads = ThreadPoolExecutor(self.most, thread_name_prefix="request")
         self.under_way = 0  # requests in threads, or that wait for one
+        self.working: set[int] = set()  # threads
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -62,6 +64,9 @@ class ThreadedHandler(ASGIHandler):
         except QueueLeft:
             body.close()
             return
+        except asyncio.CancelledError:  # the server stops; the client was disconnected
+            logger.warning("A request was not finished when the server stopped: %s", scope["method"])
+            return
         if response.streaming:
             await self._stream(response, receive, send)
         else:
@@ -70,7 +75,7 @@ class ThreadedHandler(ASGIHandler):
     async def _in_thread[T](self, function: Callable[..., T], *args: object, leaves: Any = None) -> T:
         """Call `function` in a thread. Context variables, such as the language, are of this call alone. Raises
         QueueLeft if `leaves()` returns before there is a thread for it."""
-        future = self.threads.submit(copy_context().run, function, *args)
+        future = self.threads.submit(copy_context().run, self._work, function, *args)
         result = asyncio.wrap_future(future)
         self.under_way += 1
         try:
@@ -79,6 +84,13 @@ class ThreadedHandler(ASGIHandler):
             return await result
         finally:
             self.under_way -= 1
+
+    def _work[T](self, function: Callable[..., T], *args: object) -> T:
+        self.working.add(get_ident())
+        try:
+            return function(*args)
+        finally:
+            self.working.discard(get_ident())
 
     def _respond(self, scope: Any, body: Any) -> Any:
         """Return the response. It is closed before it is sent, since its content is in memory; one that streams is not,

@@ -11,6 +11,8 @@ from ledgerkit import shared_counts
 logger = logging.getLogger(__name__)
 
 PAUSE = 1.0  # seconds before a worker that ended by itself is replaced
+POLL = 0.5  # seconds between two looks whether to stop
+PATIENCE = 4.0  # seconds until a worker that does not end is killed
 STOP = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -30,15 +32,23 @@ class Workers:
         for number in range(self.number):
             self._start(number)
         while not self.is_stopping:
-            connection.wait([process.sentinel for process in self.running.values()])
+            connection.wait([process.sentinel for process in self.running.values()], POLL)
             self._replace()
-        for process in self.running.values():
-            process.join()
+        self._wait_or_kill()
 
     def stop(self, *_signal: object) -> None:
         self.is_stopping = True
         for process in self.running.values():
             process.terminate()
+
+    def _wait_or_kill(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        for process in self.running.values():
+            process.join(max(0, deadline - time.monotonic()))
+            if process.exitcode is None:
+                logger.error("A worker process did not end in time: it is killed.")
+                process.kill()
+                process.join()
 
     def _start(self, number: int) -> None:
         """Start a worker. No signal arrives in between: neither is a new one missed, nor does it call `stop()`."""

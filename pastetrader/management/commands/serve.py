@@ -1,6 +1,7 @@
 """The command of `make run`: prepare everything, then serve, in one process or several."""
 
 import importlib
+import os
 import secrets
 import signal
 import socket
@@ -21,7 +22,7 @@ from pastetrader.command_errors import unreachable
 from pastetrader.connection_limits import allow_files
 from pastetrader.listening_sockets import EVERYWHERE, address_of, allow_address, default_workers, listen
 from pastetrader.pool_size import limit_pools
-from pastetrader.server import serve
+from pastetrader.server import is_working, serve
 from pastetrader.workers import STOP, Workers
 
 HOST = "127.0.0.1"
@@ -125,6 +126,8 @@ class Command(BaseCommand):
         else:
             serve(listeners[0])
         self._say("Stopped.")
+        if workers == 1:
+            _end_if_working()
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
@@ -154,8 +157,17 @@ def _serve_one(listeners: list[socket.socket], number: int) -> None:
     try:
         serve(listeners[number])
     finally:
+        _end_if_working()
         _release_database()
         leave_all()
+
+
+def _end_if_working() -> None:
+    """End this process at once if threads still work on requests: it would wait for them."""
+    if is_working():
+        _release_database()
+        leave_all()
+        os._exit(0)
 
 
 def _release_database() -> None:
