@@ -1,0 +1,159 @@
+"""The reporter in the process of the ledger: the same client as over HTTP, and one function that reports facts.
+
+    with reporting.client(user).run(workflow="momentum") as run, run.node("load") as node:
+        node.info("read %d rows", 7)
+
+Code in this process is trusted, as with the methods of the models: it may report of every run, and `user`, or nobody,
+is the owner of the workflows that it names and the actor of the history. Needs the wheel `pastetrader-client`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.db import Error, close_old_connections, connections, transaction
+
+from executions import audit
+from executions.events import batch
+from executions.events.decode import NotFacts, decode_array
+from executions.events.outcome import Caller, Outcome
+from executions.events.refusals import Refusal
+from executions.models import WorkflowExecution
+from ledgerkit.db.locks import lock
+from ledgerkit.db.models import parse_uuid
+from ledgerkit.db.names import nfc
+from pastetrader_client import Answer, Client, Notice, Unavailable
+from pastetrader_client import Refusal as ClientRefusal
+from pastetrader_client.transport import TooLarge
+from workflows.api.serializers import EnsureSerializer, WorkflowSerializer
+from workflows.models import Workflow
+
+MAX_DETAIL = 500
+
+
+def client(user: Any = None, **options: Any) -> Client:
+    """Return a client whose facts are stored by this process. Options are those of Client."""
+    return Client(transport=InProcess(user), **{"spool": False, "sigterm": False, **options})
+
+
+def report(facts: Sequence[Mapping[str, Any]], user: Any = None) -> Outcome:
+    """Store facts as `POST events/` takes them, in this thread. Raises NotFacts."""
+    return _report(json.dumps(facts, default=str).encode(), user)
+
+
+class InProcess:
+    """The transport that stores facts by the function that the API uses too."""
+
+    def __init__(self, user: Any = None) -> None:
+        self.user = user
+
+    @property
+    def http(self) -> None:
+        return None
+
+    def send(self, bodies: Sequence[bytes]) -> Answer:
+        try:
+            found = self._with_database(lambda: _report(b"[" + b",".join(bodies) + b"]", self.user))
+        except NotFacts as error:
+            raise TooLarge(str(error)) from None
+        return Answer(
+            [ClientRefusal(each.index, each.code, each.detail, each.current_state) for each in found.refusals],
+            [Notice(str(each.run), each.act, each.attempt) for each in found.notices],
+            found.applied, found.known,
+        )  # fmt: skip
+
+    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]]) -> bool:
+        with audit.act_as(user=self.user):
+            return self._with_database(lambda: _define(workflow, run, nodes, self.user))
+
+    def read_run(self, run: str) -> Mapping[str, Any]:
+        """Return the run with its nodes. Raises LookupError."""
+        key = parse_uuid(run)
+        row = WorkflowExecution.objects.filter(pk=key).first() if key else None
+        if row is None:
+            raise LookupError(f"There is no run {run}.")
+        nodes = row.node_executions.order_by("id").values("id", "node_name", "status", "attempt")
+        named = [{**node, "id": str(node["id"]), "name": node["node_name"]} for node in nodes]
+        return {"attempt": row.attempt, "workflow": row.workflow_name, "nodes": named}
+
+    def close(self) -> None:
+        """Give the connection of the sending thread back."""
+        connections.close_all()
+
+    def forget_connections(self) -> None:
+        """Do nothing: Django's connections are those of a thread."""
+
+    @staticmethod
+    def _with_database[T](call: Callable[[], T]) -> T:
+        close_old_connections()
+        try:
+            return call()
+        except Error as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from None
+        finally:
+            connections.close_all()  # only the sending thread can give its connection back, and it may be idle for long
+
+
+def _report(body: bytes, user: Any) -> Outcome:
+    with audit.act_as(user=user):
+        decoded = decode_array(body, imports=True)
+        done = 0
+        for index, wish in decoded.workflows:
+            if fault := _ensure(wish, user):
+                decoded.refusals.append(Refusal(index, "invalid", fault))
+            else:
+                done += 1
+        outcome = batch.report(decoded.facts, decoded.refusals, _caller(user))
+    outcome.known += done
+    return outcome
+
+
+def _caller(user: Any) -> Caller:
+    return Caller(
+        user=user and user.pk, runs=WorkflowExecution.objects.all(), workflows=Workflow.objects.all().alive(),
+        may=lambda _kind, _owner: None, release=lambda: None,
+    )  # fmt: skip
+
+
+@transaction.atomic
+def _ensure(body: Mapping[str, Any], user: Any) -> str:
+    """Find or make the workflow as POST workflows/ensure/ does it. Return what is wrong with it, "" if nothing is."""
+    found = _named(str(body.get("name")), user)
+    wish = EnsureSerializer(found, data=dict(body))
+    if not wish.is_valid():
+        return json.dumps(wish.errors, default=str)[:MAX_DETAIL]
+    wish.save(**({} if found else {"owner": user}))
+    return ""
+
+
+def _named(name: str, user: Any) -> Workflow | None:
+    """Return the user's first workflow of this name. Until the transaction ends, nobody makes one."""
+    lock(f"workflow {user and user.pk} {nfc(name)}")
+    return Workflow.objects.alive().filter(owner=user, name=nfc(name)).order_by("id").first()
+
+
+@transaction.atomic
+def _define(workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]], user: Any) -> bool:
+    wanted = list(nodes)
+    if workflow is None or parse_uuid(workflow):
+        key = {"pk": workflow} if workflow else {"executions": run}
+        found = Workflow.objects.with_graph().filter(**key).first()
+    else:
+        found = _named(workflow, user)
+        if found is None:
+            return not _ensure({"name": workflow, "nodes": wanted}, user)
+    return found is not None and _add_nodes(found, wanted)
+
+
+def _add_nodes(workflow: Workflow, wanted: Sequence[Mapping[str, Any]]) -> bool:
+    row = Workflow.objects.with_graph().get(pk=workflow.pk)
+    there = WorkflowSerializer(row).data["nodes"]
+    known = {node["name"] for node in there} | {node["id"] for node in there}
+    missing = [node for node in wanted if node["name"] not in known]
+    wish = WorkflowSerializer(row, data={"nodes": [*there, *missing]}, partial=True)
+    if not missing:
+        return True
+    if not wish.is_valid():
+        return False
+    wish.save()
+    return True
