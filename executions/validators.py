@@ -1,16 +1,17 @@
-"""The known keys of a run's context and metadata, and the type of each.
+"""The known keys of a run's context and metadata, and the type of each; and the times that an engine may give.
 
 Unknown keys are accepted. A known key may be null or masked.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from ledgerkit.db import names
+from ledgerkit.db import json_validation, names
 from ledgerkit.db.json_validation import is_integer
 from ledgerkit.db.models import parse_uuid
 from workflows.secret_keys import MASK
@@ -18,6 +19,10 @@ from workflows.secret_keys import MASK
 MAX_TAG = 255  # characters
 MOST_FAULTS = 20  # listed in one error
 LONG_TAG = _("a tag has at most {most} characters: choose a shorter one.")
+
+AHEAD = timedelta(minutes=5)  # a clock that is this fast is believed
+IN_FUTURE = _("more than five minutes after the server's time.")
+BEFORE_START = _("before its start, which was at {start}.")
 
 type Kind = tuple[str, Callable[[object], bool]]
 
@@ -97,3 +102,16 @@ def _at(value: object, path: str) -> object:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def check_at(at: datetime | None) -> None:
+    """Raise ValidationError for an engine's time that is in the future, or outside the years that readers support."""
+    json_validation.check_moment("at", at)
+    if at is not None and at.astimezone(UTC) > datetime.now(UTC) + AHEAD:
+        raise ValidationError({"at": ValidationError(IN_FUTURE, "at_in_future")})
+
+
+def end_before_start(start: datetime) -> ValidationError:
+    """Return the error of an end whose time is before the start."""
+    sentence = format_lazy(BEFORE_START, start=start.astimezone(UTC).isoformat())
+    return ValidationError({"at": ValidationError(sentence, "end_before_start")})

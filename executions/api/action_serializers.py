@@ -2,15 +2,17 @@
 
 from rest_framework import serializers
 
-from ledgerkit.rest.fields import DocumentField
+from ledgerkit.rest.fields import DocumentField, MomentField
 from ledgerkit.rest.strict_types import StrictTypes
 
 
-class NothingSerializer(StrictTypes, serializers.Serializer[None]):
-    """The body of an action without parameters."""
+class ActionSerializer(StrictTypes, serializers.Serializer[None]):
+    """`at` is the time of the transition by the engine's clock; it defaults to the server's time."""
+
+    at = MomentField(required=False, allow_null=True)
 
 
-class ReasonSerializer(StrictTypes, serializers.Serializer[None]):
+class ReasonSerializer(ActionSerializer):
     """`reason` is stored in the history of the run."""
 
     reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
@@ -22,11 +24,11 @@ class DeleteSerializer(StrictTypes, serializers.Serializer[None]):
     reason = serializers.CharField()
 
 
-class CompleteSerializer(StrictTypes, serializers.Serializer[None]):
+class CompleteSerializer(ActionSerializer):
     output_data = DocumentField(required=False, allow_null=True)
 
 
-class FailSerializer(StrictTypes, serializers.Serializer[None]):
+class FailSerializer(ActionSerializer):
     """A missing or empty message becomes a sentence, with the class of the exception if the traceback ends with it."""
 
     error_message = serializers.CharField(trim_whitespace=False, default="", allow_blank=True, allow_null=True)

@@ -9,13 +9,25 @@ from rest_framework import serializers
 
 from executions import run_graph, validators
 from executions.models import NodeExecution, TriggerType, WorkflowExecution
-from ledgerkit.rest.fields import ChoiceField, ObjectField, RelatedField, UUID7Field
+from ledgerkit.rest.fields import ChoiceField, MomentField, ObjectField, RelatedField, UUID7Field
 from ledgerkit.rest.strict_types import StrictTypes
 from tokens.permissions import limit_to_token
 from workflows.models import Node, Workflow
 
 from . import json_rows
 from .serializers import LAST_PLACE, RowOutput
+
+
+class EngineTimeSerializer(serializers.Serializer[Any]):
+    """`at` is the time of the creation by the engine's clock; it defaults to the server's time."""
+
+    at = MomentField(source="created_at", required=False, allow_null=True, write_only=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if (at := attrs.pop("created_at", None)) is None:
+            return attrs
+        validators.check_at(at)
+        return attrs | {"created_at": at}
 
 
 class OwnWorkflowField(RelatedField):
@@ -29,7 +41,7 @@ class OwnWorkflowField(RelatedField):
 
 
 @extend_schema_serializer(component_name="WorkflowExecution")
-class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, serializers.Serializer[Any]):
+class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, EngineTimeSerializer):
     row = json_rows.run_detail
     id = UUID7Field(required=False)
     workflow = OwnWorkflowField()
@@ -39,13 +51,13 @@ class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, serializers.Seriali
     context = ObjectField(required=False)  # type: ignore[assignment]  # REST framework removes it from the class
     metadata = ObjectField(required=False)
 
-    def create(self, validated_data: dict[str, object]) -> WorkflowExecution:
+    def create(self, validated_data: dict[str, Any]) -> WorkflowExecution:
         """Create a pending run; with `start`, a running one, or none if it cannot be started."""
         start = validated_data.pop("start", False)
         with transaction.atomic():
             run: WorkflowExecution = WorkflowExecution.objects.create(**validated_data)
             if start:
-                run.start()
+                run.start(at=validated_data.get("created_at"))
         return run
 
     def validate_metadata(self, metadata: object) -> object:
@@ -59,7 +71,7 @@ class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, serializers.Seriali
 
 
 @extend_schema_serializer(component_name="NodeExecution")
-class NewNodeExecutionSerializer(StrictTypes, RowOutput, serializers.Serializer[Any]):
+class NewNodeExecutionSerializer(StrictTypes, RowOutput, EngineTimeSerializer):
     """`node` is an id or a name; `execution_order` defaults to the topological level."""
 
     row = json_rows.node_detail

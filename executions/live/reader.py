@@ -183,12 +183,12 @@ class RunReader:
         return replace(step, after=replace(step.after, ended=True), end=run if is_new else None)
 
     def _seconds_left(self, run: WorkflowExecution, until: str) -> float | None:
-        """Return the seconds for which lines may still arrive, by the clock of the database, which also set the end.
-        None if the run is active, or ended after `until`, in which case more lines may have been committed with its
-        end."""
+        """Return the seconds for which lines may still arrive after the run's last change, by the clock of the
+        database: `ended_at` may be the engine's time. None if the run is active, or ended after `until`, in which case
+        more lines may have been committed with its end."""
         if run.status not in ENDED or run.ended_at is None:
             return None
-        has_moved, ago = _rows(ENDED_FOR, {"run": self.id, "until": until, "ended_at": run.ended_at})[0]
+        has_moved, ago = _rows(ENDED_FOR, {"run": self.id, "until": until, "ended": run.updated_at})[0]
         return None if has_moved else LINGER.total_seconds() - float(ago)
 
 

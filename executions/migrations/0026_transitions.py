@@ -7,8 +7,8 @@ from ledgerkit.db.operations import RunSQLFile
 SQL = Path(__file__).parents[1] / "sql"
 BACK = """
 DROP FUNCTION
-    move_run(uuid, integer, text[], text, jsonb, text, boolean, text, text, text, text),
-    move_node(uuid, uuid, integer, text[], text, jsonb, text, text, boolean, text, text)
+    move_run(uuid, integer, text[], text, jsonb, text, boolean, text, text, text, text, timestamptz),
+    move_node(uuid, uuid, integer, text[], text, jsonb, text, text, boolean, text, text, timestamptz)
 """
 
 

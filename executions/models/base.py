@@ -1,6 +1,7 @@
 """Shared parts of a run and a node execution: status, times, and the one statement that changes the status."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Unpack
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from django.db import models, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from executions import audit, masking, refusal_reasons
+from executions import audit, masking, refusal_reasons, validators
 from executions.exceptions import InvalidTransition, StaleExecution
 from executions.secrets import retention, run_secrets
 from executions.states import ENDED, TARGETS, ExecutionStatus, Transitions, sources
@@ -90,7 +91,7 @@ class Execution(VersionedModel, Timed):
         """Return whether it is completed, failed, skipped or cancelled. A failed one may be retried."""
         return self.status in ENDED
 
-    def _transition(self, act: str, texts: Changes | None = None) -> None:
+    def _transition(self, act: str, texts: Changes | None = None, at: datetime | None = None) -> None:
         """Change the status by one call of the database (sql/transitions.sql), whose UPDATE matches the states from
         which the verb may be called and the attempt of this object. No other code changes the status. Of callers who
         race, the row lock lets one match; the WHERE of the next one is then evaluated on the changed row and matches
@@ -98,12 +99,16 @@ class Execution(VersionedModel, Timed):
 
         If it raises, the row and this object are unchanged. Work outside the database, such as a webhook, does not
         belong there: it would hold the row's lock (docs/development.md).
+
+        `at` is the time of the transition by the engine's clock. Raises ValidationError if it is in the future, or is
+        that of an end before the start.
         """
         texts = texts or {}
         json_validation.check("output_data", texts.get("output_data"))
+        validators.check_at(at)
         with functions.savepoint():
-            moved = self._move_as_read(act, texts)
-        moved = moved or self._move_locked(act, texts)
+            moved = self._move_as_read(act, texts, at)
+        moved = moved or self._move_locked(act, texts, at)
         if moved["status"] in ENDED:
             transaction.on_commit(retention.purge_occasionally, robust=True)
         self._set_changes(moved)
@@ -115,16 +120,16 @@ class Execution(VersionedModel, Timed):
             if name != "version" or value == self.version + 1:
                 setattr(self, name, value)
 
-    def _move_as_read(self, act: str, texts: Changes) -> Changes | None:
+    def _move_as_read(self, act: str, texts: Changes, at: datetime | None) -> Changes | None:
         """Move the row, with texts masked by the secrets that were read with the run. Return its new values, None if it
         does not match, and if the run has other secrets or is about to get one."""
         if not (any(texts.values()) or audit.current().has_text):
-            return self._move(act, texts)
+            return self._move(act, texts, at)
         known = run_secrets.as_read(self._run_as_read())
         masked = None if known is None else masking.mask_by_known(texts, known)
-        return None if masked is None else self._move(act, masked, known)
+        return None if masked is None else self._move(act, masked, at, known)
 
-    def _move_locked(self, act: str, texts: Changes) -> Changes:
+    def _move_locked(self, act: str, texts: Changes, at: datetime | None) -> Changes:
         """Lock the run and move the row, with texts masked by the secrets that the run has then. Store those that are
         found in the texts. Raises InvalidTransition if the row does not match."""
         with transaction.atomic():
@@ -132,13 +137,16 @@ class Execution(VersionedModel, Timed):
             if has_texts or audit.current().has_text:
                 known = run_secrets.lock(self.run_id, act, or_blind=not has_texts)
                 masked, known = masking.mask_changes(self, texts, act, known)
-                if (moved := self._move(act, masked, known)) is not None:
+                if (moved := self._move(act, masked, at, known)) is not None:
                     if (run := self._run_as_read()) is not None:
                         run.encrypted_secrets = known.encrypted
                     return moved
+            self._check_end(act, at)
             raise self._transition_error(act)
 
-    def _move(self, act: str, texts: Changes, known: run_secrets.RunSecrets | None = None) -> Changes | None:
+    def _move(
+        self, act: str, texts: Changes, at: datetime | None, known: run_secrets.RunSecrets | None = None
+    ) -> Changes | None:
         """Move the row, if its run has the secrets by which the texts are masked. Return its new values, None if it
         does not match."""
         note = audit.note(act) if known is None else audit.note(act, *masking.masked_reason(known.scrubber))
@@ -153,6 +161,7 @@ class Execution(VersionedModel, Timed):
             has_texts=known is not None,
             masked_by=known and known.encrypted,
             note=note,
+            moment=at,
             **self._move_arguments(act, texts),
         )
         return None if moved is None else moved | texts
@@ -164,6 +173,15 @@ class Execution(VersionedModel, Timed):
     def _move_arguments(self, act: str, texts: Changes) -> Mapping[str, object]:
         """Return those arguments of the database function that runs and node executions do not share."""
         raise NotImplementedError  # runs and node executions each implement it
+
+    def _check_end(self, act: str, at: datetime | None) -> None:
+        """Raise ValidationError if the transition matched no row because `at` is before the start."""
+        if at is None or TARGETS[act] not in ENDED:
+            return
+        rows: QuerySet[Execution] = QuerySet(type(self)).filter(pk=self.pk, attempt=self.attempt, started_at__gt=at)
+        row = rows.filter(status__in=sources(self.TRANSITIONS, TARGETS[act])).only("started_at").first()
+        if row is not None and row.started_at is not None:
+            raise validators.end_before_start(row.started_at)
 
     def _transition_error(self, act: str) -> InvalidTransition:
         """Return the exception for a transition that matched no row. Raises DoesNotExist if the row was deleted."""

@@ -1,6 +1,7 @@
 """NodeExecution: the execution of one node within one run."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -9,7 +10,7 @@ from django.db.models import Q
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from executions import refusal_reasons, retry, states, text_limits
+from executions import refusal_reasons, retry, states, text_limits, validators
 from executions.exceptions import InvalidTransition
 from executions.querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet
 from executions.states import ACTIVE, ExecutionStatus
@@ -101,30 +102,31 @@ class NodeExecution(Execution):
         known = vars(self).get(NODES_RETRY_CONFIG)
         return self.node.max_retries if known is None else retries_in(known)
 
-    def start(self) -> None:
+    def start(self, at: datetime | None = None) -> None:
         """pending → running. Raises InvalidTransition unless its run is running."""
-        self._transition("start")
+        self._transition("start", at=at)
 
-    def complete(self, output_data: object = None) -> None:
+    def complete(self, output_data: object = None, at: datetime | None = None) -> None:
         """running → completed."""
-        self._transition("complete", {} if output_data is None else {"output_data": output_data})
+        self._transition("complete", {} if output_data is None else {"output_data": output_data}, at)
 
-    def fail(self, error_message: object, error_traceback: str | None = None) -> None:
+    def fail(self, error_message: object, error_traceback: str | None = None, at: datetime | None = None) -> None:
         """running → failed. `error_message` may be an exception."""
         message, trace = text_limits.error(error_message, error_traceback)
-        self._transition("fail", {"error_message": message, "error_traceback": trace})
+        self._transition("fail", {"error_message": message, "error_traceback": trace}, at)
 
-    def skip(self) -> None:
+    def skip(self, at: datetime | None = None) -> None:
         """pending → skipped."""
-        self._transition("skip")
+        self._transition("skip", at=at)
 
-    def cancel(self) -> None:
+    def cancel(self, at: datetime | None = None) -> None:
         """pending or running → cancelled."""
-        self._transition("cancel")
+        self._transition("cancel", at=at)
 
-    def retry(self) -> None:
+    def retry(self, at: datetime | None = None) -> None:
         """failed → pending, while `can_retry`. The failed attempt is kept. Raises InvalidTransition if its run has
         ended: the retry of a failed run retries its failed nodes."""
+        validators.check_at(at)
         with transaction.atomic():
             moved = retry.retry_node(self)
         self._set_changes(

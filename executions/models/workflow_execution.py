@@ -7,6 +7,7 @@ always taken first on the run and then on its nodes, so that verbs do not deadlo
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 from uuid import UUID
 
@@ -193,29 +194,30 @@ class WorkflowExecution(Execution):
             if field in self.__dict__:
                 validators.check(field, self.__dict__[field])
 
-    def start(self) -> None:
+    def start(self, at: datetime | None = None) -> None:
         """pending → running. Raises ConcurrentExecution if another run of the workflow is running."""
         with self._one_running("start"):
-            self._transition("start")
+            self._transition("start", at=at)
 
-    def complete(self, output_data: object = None) -> None:
+    def complete(self, output_data: object = None, at: datetime | None = None) -> None:
         """running → completed; pending nodes are skipped. Raises InvalidTransition, with their number, while nodes are
         running."""
-        self._transition("complete", {} if output_data is None else {"output_data": output_data})
+        self._transition("complete", {} if output_data is None else {"output_data": output_data}, at)
 
-    def fail(self, error_message: object) -> None:
+    def fail(self, error_message: object, at: datetime | None = None) -> None:
         """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception."""
         error, _trace = text_limits.error(error_message)
-        self._transition("fail", {"error_message": error})
+        self._transition("fail", {"error_message": error}, at)
 
-    def cancel(self) -> None:
+    def cancel(self, at: datetime | None = None) -> None:
         """pending or running → cancelled, with every pending or running node."""
-        self._transition("cancel")
+        self._transition("cancel", at=at)
 
-    def retry(self) -> None:
+    def retry(self, at: datetime | None = None) -> None:
         """failed → pending. The failed attempt is kept. Failed nodes are retried too; nodes that were skipped or
         cancelled because of the failure become pending again; completed ones do not change. Raises InvalidTransition if
-        a failed node has no retry left."""
+        a failed node has no retry left. `at` is checked as in every verb, and stored in no column of a pending row."""
+        validators.check_at(at)
         with transaction.atomic():
             moved = retry.retry_run(self)
         self._set_changes(RESET | {"status": ExecutionStatus.PENDING, "failed_nodes": 0} | moved)
@@ -260,9 +262,9 @@ class WorkflowExecution(Execution):
     def _run_as_read(self) -> "WorkflowExecution":
         return self
 
-    def _move(self, act: str, texts: Changes, known: RunSecrets | None = None) -> Changes | None:
+    def _move(self, act: str, texts: Changes, at: datetime | None, known: RunSecrets | None = None) -> Changes | None:
         """Move the run and its nodes. Raises InvalidTransition if nodes are running that have to end first."""
-        moved = super()._move(act, texts, known)
+        moved = super()._move(act, texts, at, known)
         if moved is not None and (running := int(str(moved.pop("still_running")))):
             raise InvalidTransition(act, self.status, refusal_reasons.still_running(running), self.version)
         return moved

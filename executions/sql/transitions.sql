@@ -4,12 +4,14 @@
 --
 -- Python has masked the texts by the secrets that it read (`masked_by`, the encrypted text); where the run has others
 -- by now, nothing is changed either. Without `has_texts` there is nothing that they could be in. An output of NULL is
--- left as it is.
+-- left as it is. `moment` is the engine's own time of the transition, else it is the time of the statement; a row is not
+-- changed either if it would end before its start. `updated_at` and the history keep the server's time.
 
-CREATE FUNCTION move_run(
+CREATE OR REPLACE FUNCTION move_run(
     run uuid, tried integer, sources text[], target text, output jsonb, error text,
     has_texts boolean, masked_by text, note text,
-    settled_pending text, settled_running text -- what the end of a run makes of its nodes; NULL refuses running ones
+    settled_pending text, settled_running text, -- what the end of a run makes of its nodes; NULL refuses running ones
+    moment timestamptz DEFAULT NULL
 ) RETURNS TABLE (
     status text, started_at timestamptz, ended_at timestamptz, failed_nodes integer, version integer,
     updated_at timestamptz, still_running integer
@@ -36,9 +38,10 @@ BEGIN
     RETURN QUERY
         UPDATE workflow_executions SET
             status = target,
-            started_at = CASE target WHEN 'running' THEN statement_timestamp() ELSE started_at END,
+            started_at = CASE target WHEN 'running' THEN coalesce(moment, statement_timestamp()) ELSE started_at END,
             -- The time of the statement may be before the start: it may have waited, or the clock was set back.
-            ended_at = CASE WHEN settled_pending IS NULL THEN ended_at ELSE greatest(statement_timestamp(), started_at) END,
+            ended_at = CASE WHEN settled_pending IS NULL THEN ended_at
+                ELSE greatest(coalesce(moment, statement_timestamp()), started_at) END,
             failed_nodes = CASE WHEN settled_pending IS NULL THEN failed_nodes ELSE (
                 SELECT count(*) FROM node_executions AS node
                 WHERE node.workflow_execution_id = run AND node.status = 'failed'
@@ -48,21 +51,22 @@ BEGIN
             version = version + 1, updated_at = statement_timestamp()
         WHERE id = run AND attempt = tried AND status = ANY (sources)
             AND (NOT has_texts OR encrypted_secrets IS NOT DISTINCT FROM masked_by)
+            AND (target <> 'running' AND moment < started_at) IS NOT TRUE
         RETURNING status::text, started_at, ended_at, failed_nodes, version, updated_at, 0;
 
     IF FOUND AND settled_pending IS NOT NULL THEN
         UPDATE node_executions SET
             status = CASE status WHEN 'pending' THEN settled_pending ELSE settled_running END,
-            ended_at = greatest(statement_timestamp(), started_at),
+            ended_at = greatest(coalesce(moment, statement_timestamp()), started_at),
             settled = true, version = version + 1, updated_at = statement_timestamp()
         WHERE workflow_execution_id = run AND status IN ('pending', 'running');
     END IF;
 END
 $$;
 
-CREATE FUNCTION move_node(
+CREATE OR REPLACE FUNCTION move_node(
     node uuid, run uuid, tried integer, sources text[], target text, output jsonb, error text, trace text,
-    has_texts boolean, masked_by text, note text
+    has_texts boolean, masked_by text, note text, moment timestamptz DEFAULT NULL
 ) RETURNS TABLE (
     status text, started_at timestamptz, ended_at timestamptz, version integer, updated_at timestamptz
 ) LANGUAGE plpgsql AS $$
@@ -83,13 +87,15 @@ BEGIN
     RETURN QUERY
         UPDATE node_executions SET
             status = target,
-            started_at = CASE target WHEN 'running' THEN statement_timestamp() ELSE started_at END,
-            ended_at = CASE target WHEN 'running' THEN ended_at ELSE greatest(statement_timestamp(), started_at) END,
+            started_at = CASE target WHEN 'running' THEN coalesce(moment, statement_timestamp()) ELSE started_at END,
+            ended_at = CASE target WHEN 'running' THEN ended_at
+                ELSE greatest(coalesce(moment, statement_timestamp()), started_at) END,
             output_data = coalesce(output, output_data),
             error_message = CASE target WHEN 'failed' THEN error ELSE error_message END,
             error_traceback = CASE target WHEN 'failed' THEN trace ELSE error_traceback END,
             version = version + 1, updated_at = statement_timestamp()
         WHERE id = node AND attempt = tried AND status = ANY (sources)
+            AND (target <> 'running' AND moment < started_at) IS NOT TRUE
         RETURNING status::text, started_at, ended_at, version, updated_at;
 END
 $$;

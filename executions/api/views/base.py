@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, masking, sort_keys, text_limits
-from executions.api.action_serializers import CompleteSerializer, FailSerializer, NothingSerializer, ReasonSerializer
+from executions.api.action_serializers import ActionSerializer, CompleteSerializer, FailSerializer, ReasonSerializer
 from executions.models import WorkflowExecution
 from executions.secrets import masked_body
 from ledgerkit.rest.filters import MultiChoiceFilter
@@ -113,7 +113,7 @@ class MaskedBodyMixin(IdempotencyMixin):
 
 
 VERBS: dict[str, type[serializers.BaseSerializer[Any]]] = {
-    "start": NothingSerializer,
+    "start": ActionSerializer,
     "complete": CompleteSerializer,
     "fail": FailSerializer,
     "cancel": ReasonSerializer,
@@ -162,8 +162,8 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
 
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: UUID) -> Response:
-        row, _body = self.row_and_body(request)
-        row.start()
+        row, body = self.row_and_body(request)
+        row.start(**body)
         return self.row_response(row)
 
     @action(detail=True, methods=["post"])
@@ -182,14 +182,14 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     def cancel(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         with audit.act_as(reason=body.get("reason") or ""):
-            row.cancel()
+            row.cancel(at=body.get("at"))
         return self.row_response(row)
 
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         with audit.act_as(reason=body.get("reason") or ""):
-            row.retry()
+            row.retry(at=body.get("at"))
         return self.row_response(row)
 
 

@@ -6,7 +6,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions.api.action_serializers import FailNodeSerializer, NothingSerializer
+from executions.api.action_serializers import ActionSerializer, FailNodeSerializer
 from executions.api.create_serializers import NewNodeExecutionSerializer
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
@@ -80,7 +80,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         **VERBS,
         "list": NodeExecutionListSerializer,
         "fail": FailNodeSerializer,
-        "skip": NothingSerializer,
+        "skip": ActionSerializer,
     }
     filterset_class = NodeExecutionFilters
     orderings = {"created": ("created_at", "id")}
@@ -117,8 +117,8 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
 
     @action(detail=True, methods=["post"])
     def skip(self, request: Request, pk: UUID) -> Response:
-        node, _body = self.row_and_body(request)
-        node.skip()
+        node, body = self.row_and_body(request)
+        node.skip(**body)
         return self.row_response(node)
 
 

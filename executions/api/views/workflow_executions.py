@@ -182,7 +182,7 @@ class WorkflowExecutionViewSet(
             return
         self._check_action("start", content["workflow"])
         try:
-            row.start()
+            row.start(at=content.get("created_at"))
         except InvalidTransition:
             row.refresh_from_db()
             if row.status == ExecutionStatus.PENDING:

@@ -5,4 +5,4 @@ SELECT EXISTS (
     WHERE workflow_execution_id = %(run)s AND node_execution_id IS NULL
         AND written_by >= pg_snapshot_xmin(%(until)s) AND NOT pg_visible_in_snapshot(written_by, %(until)s)
         AND written_by < pg_snapshot_xmax(pg_current_snapshot())
-), extract(epoch FROM clock_timestamp() - %(ended_at)s)
+), extract(epoch FROM clock_timestamp() - %(ended)s)

@@ -307,6 +307,14 @@ def test_how_long_ago_a_run_has_ended_is_asked_of_the_clock_that_set_its_end(
     assert 0 < step.wake_in <= reader.LINGER.total_seconds()
 
 
+def test_a_run_that_ended_long_ago_by_its_engines_clock_lingers_too(run: Any) -> None:
+    run.cancel(at=run.started_at)
+    WorkflowExecution.objects.filter(pk=run.pk).update(started_at=run.started_at - timedelta(days=9))
+    WorkflowExecution.objects.filter(pk=run.pk).update(ended_at=run.started_at - timedelta(days=8))
+    (step,) = steps(RunReader(run.pk), Cursor())
+    assert (step.end, step.wake_in is not None) == (None, True)
+
+
 def test_who_may_write_but_not_read_who_watches_is_heard_all_the_same(run: Any) -> None:
     listener.watch([run.pk])
     with connection.cursor() as cursor:
