@@ -103,25 +103,21 @@ def write_lines(lines: "Iterable[ExecutionLog]", using: str = DEFAULT_DB_ALIAS) 
     if not lines:
         return lines
     prepare(lines, using)
-    rows = [
-        (
-            line.id,
-            line.workflow_execution_id,
-            line.node_execution_id,
-            line.level,
-            line.message,
-            None if line.data is None else _as_json(line.data),  # masked by prepare(): not masked again
-            line.timestamp,
-            line.is_cut,
-        )
-        for line in lines
-    ]
+    rows = [_line_row(line) for line in lines]
     partitions.with_partitions(
         [line.id for line in lines], using, lambda: copy(type(lines[0]), (*LINE, "is_cut"), rows, using)
     )
     for line in lines:
         line._state.adding, line._state.db = False, using
     return lines
+
+
+def _line_row(line: "ExecutionLog") -> Row:
+    data = None if line.data is None else _as_json(line.data)  # masked by prepare(): not masked again
+    return (
+        line.id, line.workflow_execution_id, line.node_execution_id, line.level, line.message, data, line.timestamp,
+        line.is_cut,
+    )  # fmt: skip
 
 
 def vacuum(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -> None:

@@ -70,23 +70,8 @@ def mask(
     read already. Raises SecretsUnknown if a run's secrets were deleted or cannot be decrypted.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
-    extra = extra_keys()
-    found: dict[UUID, set[str]] = defaultdict(set)
-    places: dict[UUID, str] = {}
-    taken: set[UUID] = set()
-    is_large = masked_body.is_any()
-    for piece in pieces:
-        for name, value in piece.fields.items():
-            if not isinstance(value, str) and (secret := find_secret_values(value, extra)):
-                limits.check_lengths(name, value, secret, extra)
-                piece.found = piece.found | secret
-                places.setdefault(piece.run, name)
-        if piece.found:
-            found[piece.run] |= piece.found
-        if is_large and piece.run not in taken and (of_body := masked_body.found_in(piece.fields.values())):
-            taken.add(piece.run)
-            found[piece.run] |= of_body
-            places.setdefault(piece.run, next(iter(piece.fields)))
+    extra, is_large = extra_keys(), masked_body.is_any()
+    found, places = _find_secrets(pieces, extra, is_large)
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # thousands of lines usually belong to one run
     known = known if known is not None else {} if new else read_known(runs, act, using)
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
@@ -99,6 +84,29 @@ def mask(
     for run, of_run in groupby(pieces, RUN):
         _scrub_all(list(of_run), known.get(run, plain).scrubber, is_large)
     return more, known
+
+
+def _find_secrets(
+    pieces: Sequence[FieldValues], extra: tuple[str, ...], is_large: bool
+) -> tuple[dict[UUID, set[str]], dict[UUID, str]]:
+    """Return the secrets in the pieces, and the name of the first field with one, both by run. Adds to each piece what
+    was found in it."""
+    found: dict[UUID, set[str]] = defaultdict(set)
+    places: dict[UUID, str] = {}
+    taken: set[UUID] = set()
+    for piece in pieces:
+        for name, value in piece.fields.items():
+            if not isinstance(value, str) and (secret := find_secret_values(value, extra)):
+                limits.check_lengths(name, value, secret, extra)
+                piece.found = piece.found | secret
+                places.setdefault(piece.run, name)
+        if piece.found:
+            found[piece.run] |= piece.found
+        if is_large and piece.run not in taken and (of_body := masked_body.found_in(piece.fields.values())):
+            taken.add(piece.run)
+            found[piece.run] |= of_body
+            places.setdefault(piece.run, next(iter(piece.fields)))
+    return found, places
 
 
 def _scrub_all(pieces: list[FieldValues], scrubber: Scrubber, is_large: bool) -> None:
@@ -120,14 +128,7 @@ def mask_body(body: object, run: UUID | None) -> object:
     mask() later finds the result in `secrets/masked_body.py`. Releases the database connection before it masks. Raises
     the ValidationError of mask() for secrets that are too long or too many."""
     extra = extra_keys()
-    found: set[str] = set()
-    places: list[str] = []
-    for item in body if isinstance(body, list) else [body]:
-        for name, value in item.items() if isinstance(item, dict) else ():
-            if secrets := find_secret_values(value, extra):
-                limits.check_lengths(name, value, secrets, extra)
-                found |= secrets
-                places.append(name)
+    found, place = _find_in_body(body, extra)
     lines = body if isinstance(body, list) and not found else None
     is_plain = lines is not None and _leaves(without_secrets(extra).scrubber, lines)
     if lines is not None and is_plain and _is_quick(lines):  # as most calls with log lines are: mask() is enough
@@ -141,11 +142,24 @@ def mask_body(body: object, run: UUID | None) -> object:
         masked_body.remember(body, body, without_secrets(extra).scrubber, frozenset())  # not searched once more
         return body
     if found - known.values:
-        limits.check_number(places[0], known.values, found)
+        limits.check_number(place, known.values, found)
     scrubber = Scrubber(known.values | found, extra)
     clean = scrubber.document(body)
     masked_body.remember(body, clean, scrubber, frozenset(found))
     return clean
+
+
+def _find_in_body(body: object, extra: tuple[str, ...]) -> tuple[set[str], str]:
+    """Return the secrets in an object or list of objects, and the name of the first field with one."""
+    found: set[str] = set()
+    place = ""
+    for item in body if isinstance(body, list) else [body]:
+        for name, value in item.items() if isinstance(item, dict) else ():
+            if secrets := find_secret_values(value, extra):
+                limits.check_lengths(name, value, secrets, extra)
+                found |= secrets
+                place = place or name
+    return found, place
 
 
 def _leaves(scrubber: Scrubber, body: list[object]) -> bool:

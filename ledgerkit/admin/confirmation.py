@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from ledgerkit.limits import PAGE_SIZE
-from ledgerkit.types import StrOrPromise
+from ledgerkit.types import Context, StrOrPromise
 
 from .lists import StrictAdmin
 
@@ -65,23 +65,12 @@ def confirmation_page(
     model_admin: StrictAdmin, request: HttpRequest, question: Question, error: object = ""
 ) -> HttpResponse:
     """Render the confirmation page, with the reason that was already typed."""
-    named = _verb_with_items(model_admin.opts, question)
-    possible, impossible = question.possible, question.impossible
     context = {
         "question": question,
-        "title": named,
+        "title": _verb_with_items(model_admin.opts, question),
         "error": error,
         "reason": reason(request),
-        "keys": [row.pk for row in possible],
-        "possible": [(row, _page(row), model_admin.row_badge(row)) for row in possible[:PAGE_SIZE]],
-        "impossible": [
-            (row, _page(row), model_admin.row_badge(row), question.refused[row.pk]) for row in impossible[:PAGE_SIZE]
-        ],
-        "left_out": len(impossible),
-    }
-    fields = {
         "max_reason": MAX_REASON,
-        "shown": PAGE_SIZE,
         "action_field": f"{PREFIX if f'{PREFIX}action' in request.POST else ''}action",
         "action_checkbox_name": ACTION_CHECKBOX_NAME,
         "back": request.get_full_path(),
@@ -89,7 +78,22 @@ def confirmation_page(
         "media": model_admin.media,
     }
     everywhere = model_admin.admin_site.each_context(request)
-    return TemplateResponse(request, "admin/confirm_action.html", everywhere | context | fields)
+    return TemplateResponse(
+        request, "admin/confirm_action.html", everywhere | context | _row_context(model_admin, question)
+    )
+
+
+def _row_context(model_admin: StrictAdmin, question: Question) -> Context:
+    possible, impossible = question.possible, question.impossible
+    shown = [(row, _page(row), model_admin.row_badge(row)) for row in possible[:PAGE_SIZE]]
+    left_out = [(row, _page(row), model_admin.row_badge(row)) for row in impossible[:PAGE_SIZE]]
+    return {
+        "keys": [row.pk for row in possible],
+        "possible": shown,
+        "impossible": [(*each, question.refused[each[0].pk]) for each in left_out],
+        "left_out": len(impossible),
+        "shown": PAGE_SIZE,
+    }
 
 
 def report_success(model_admin: StrictAdmin, request: HttpRequest, text: StrOrPromise, count: int) -> None:

@@ -195,42 +195,55 @@ class Ledger:
         return self.random.choice(there) if there and (run.status == S.FAILED or run.retried) else None
 
     def _add_node(self, batch: Batch, run: Run, step: Step, *, failing: bool, opens: int, closes: int) -> None:
-        random = self.random
         status, settled = self._node_status(run, step, failing=failing)
         new = self._id(run.created)
-        started = ended = moves = retries = 0
-        error: texts.Error | None = None
-        if status in {S.COMPLETED, S.FAILED, S.RUNNING} or (
-            status == S.CANCELLED and step.level == run.stop and run.start
-        ):
-            started, moves = opens + int((closes - opens) * 0.1 * random.random()), 1
-        if status not in {S.PENDING, S.RUNNING}:
-            ended, moves = (
-                run.end if settled else closes - int((closes - max(started, opens)) * random.random() / 2),
-                moves + 1,
-            )
-        if status == S.FAILED:
-            error, retries = run.error, random.choice((0, 1, 3, 3))
-        elif run.retried and failing:
-            retries = 1
-            self._add_attempt(batch, new, 1, run.start, _midpoint(run))
-        elif status == S.COMPLETED and self._chance(0.015):
-            retries = random.choice((1, 1, 2))
-        if retries and not (run.retried and failing):
-            piece = (ended - started) // (retries + 1)
-            for number in range(retries):
-                self._add_attempt(batch, new, number + 1, started + piece * number, started + piece * (number + 1))
-            started += piece * retries
+        started, ended = self._node_times(run, step, status, settled=settled, opens=opens, closes=closes)
+        moves = bool(started) + bool(ended)
+        error = run.error if status == S.FAILED else None
+        if retries := self._retries(run, status, failing=failing):
+            started = self._add_attempts(batch, new, run, retries, started, ended, failing=failing)
         if started:
             run.started_nodes.append((new, started, ended or run.end))
         batch[NodeExecution].append(
             (
                 new, run.id, step.id, status, utc(run.created), utc(ended or started or run.created),
                 utc(started), utc(ended), 1 + moves + 3 * retries, 1 + retries, retries, step.level, settled,
-                self.texts.input(random), self.texts.output(random) if status == S.COMPLETED else None,
+                self.texts.input(self.random), self.texts.output(self.random) if status == S.COMPLETED else None,
                 error.message if error else None, error.traceback if error else None,
             )
         )  # fmt: skip
+
+    def _node_times(
+        self, run: Run, step: Step, status: ExecutionStatus, *, settled: bool, opens: int, closes: int
+    ) -> tuple[int, int]:
+        """Return start and end within the period from `opens` to `closes`; 0 for a time that there is not."""
+        started = ended = 0
+        was_running = status == S.CANCELLED and step.level == run.stop and run.start
+        if status in {S.COMPLETED, S.FAILED, S.RUNNING} or was_running:
+            started = opens + int((closes - opens) * 0.1 * self.random.random())
+        if status not in {S.PENDING, S.RUNNING}:
+            rest = closes - max(started, opens)
+            ended = run.end if settled else closes - int(rest * self.random.random() / 2)
+        return started, ended
+
+    def _retries(self, run: Run, status: ExecutionStatus, *, failing: bool) -> int:
+        if status == S.FAILED:
+            return self.random.choice((0, 1, 3, 3))
+        if run.retried and failing:
+            return 1
+        return self.random.choice((1, 1, 2)) if status == S.COMPLETED and self._chance(0.015) else 0
+
+    def _add_attempts(
+        self, batch: Batch, new: str, run: Run, retries: int, started: int, ended: int, *, failing: bool
+    ) -> int:
+        """Add the failed attempts and return when the last one started."""
+        if run.retried and failing:
+            self._add_attempt(batch, new, 1, run.start, _midpoint(run))
+            return started
+        piece = (ended - started) // (retries + 1)
+        for number in range(retries):
+            self._add_attempt(batch, new, number + 1, started + piece * number, started + piece * (number + 1))
+        return started + piece * retries
 
     def _node_status(self, run: Run, step: Step, *, failing: bool) -> tuple[ExecutionStatus, bool]:
         """Return the status, and whether the end of the run set it."""
