@@ -1,43 +1,26 @@
-"""Races with real threads, each with a connection of its own."""
+"""Races of transitions, with real threads, each with a connection of its own."""
 
 import random
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Any
-from uuid import UUID
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
-from executions import audit
 from executions.exceptions import ConcurrentExecution, InvalidTransition
-from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
-from executions.secrets.scrubber import MASK
+from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.acceptance import fresh, race
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
+from executions.tests.races.waiting import begin, verb
 from pastetrader.tests.proofs import times
 from workflows.models import Graph, Node, Workflow
 from workflows.submitted_graph import Definition
 from workflows.tests.factories import NodeFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-SECRET = "swordfish-99"
-
-
-def verb(row: Any, name: str, *arguments: Any) -> Callable[[], str]:
-    """The verb on an object of its own, read before the race begins."""
-    mine = type(row).objects.get(pk=row.pk)
-
-    def say() -> str:
-        getattr(mine, name)(*arguments)
-        return name
-
-    return say
 
 
 def test_a_started_run_is_running_for_every_connection() -> None:
@@ -148,122 +131,6 @@ def test_of_32_callers_who_end_a_running_row_exactly_one_wins(factory: Any) -> N
     assert (fresh(row).error_message == "boom") is (winner == "fail")
 
 
-def test_two_who_retry_a_failed_run_keep_one_attempt() -> None:
-    run = in_state(WorkflowExecutionFactory(), "running")
-    in_state(NodeExecutionFactory(workflow_execution=run), "failed")
-    run.fail("x")
-    results = race([verb(run, "retry") for _ in range(8)])
-    assert results.count("retry") == 1
-    assert (run.attempts.count(), run.node_executions.get().attempts.count()) == (1, 1)
-    assert run.node_executions.get().retry_count == 1
-
-
-def test_of_16_callers_of_the_api_who_retry_a_node_one_wins_and_one_attempt_is_kept() -> None:
-    run = in_state(WorkflowExecutionFactory(context={"secrets": {"db": "hunter2-and-more"}}), "running")
-    node = in_state(NodeExecutionFactory(workflow_execution=run), "running")
-    node.fail("no hunter2-and-more")
-    read = NodeExecution.objects.with_run().select_related("node")
-    results = race([read.get(pk=node.pk).retry for _ in range(16)])
-    assert [type(result) for result in results].count(InvalidTransition) == 15
-    node.refresh_from_db()
-    assert (str(node.status), node.attempt, node.retry_count) == ("pending", 2, 1)
-    assert [kept.error_message for kept in node.attempts.all()] == ["no ***masked***"]
-
-
-@pytest.mark.parametrize("nodes", [0, 3])
-def test_of_16_callers_of_the_api_who_retry_a_run_one_wins_and_one_attempt_of_each_row_is_kept(nodes: int) -> None:
-    run = failed_run(nodes)
-    results = race([as_the_api_reads(run).retry for _ in range(16)])
-    refused = [result for result in results if result is not None]
-    assert len(refused) == 15
-    assert {str(refusal) for refusal in refused} <= {
-        "Cannot retry execution in pending state",
-        "Cannot retry execution in pending state: this is attempt 1 and the row is at attempt 2; read it again",
-    }
-    run.refresh_from_db()
-    assert (str(run.status), run.attempt, run.version) == ("pending", 2, 4)
-    assert [row.attempts.get().error_message for row in (run, *run.node_executions.all())] == ["no ***masked***"] * (
-        1 + nodes
-    )
-    assert set(run.node_executions.values_list("status", "attempt", "retry_count")) <= {("pending", 2, 1)}
-
-
-@pytest.mark.parametrize("wait", [False, True], ids=["before", "while it waits"])
-def test_a_run_that_is_retried_keeps_its_attempts_clear_of_what_came_since_it_was_read(wait: bool) -> None:
-    run = failed_run(2, f"login with {SECRET} refused")
-    mine = as_the_api_reads(run)
-    if wait:
-        _while_it_waits(run.pk, mine.retry)
-    else:
-        _reveal(run.pk)
-        mine.retry()
-    kept = [row.attempts.get().error_message for row in (run, *run.node_executions.all())]
-    assert kept == [f"login with {MASK} refused"] * 3
-    assert (str(mine.status), mine.attempt, mine.error_message) == ("pending", 2, None)
-
-
-def test_a_run_that_is_retried_keeps_what_was_changed_since_it_was_read() -> None:
-    run = failed_run(1)
-    mine, node = as_the_api_reads(run), run.node_executions.get()
-    run.refresh_from_db()
-    for row in (run, node):
-        row.output_data = {"found": "later"}
-        row.save()
-    mine.retry()
-    assert [row.attempts.get().output_data for row in (run, node)] == [{"found": "later"}] * 2
-    run.refresh_from_db()
-    assert (str(run.status), run.output_data, run.version) == ("pending", None, mine.version + 2)
-
-
-def test_a_node_that_is_changed_while_its_run_is_retried_loses_nothing() -> None:
-    run = failed_run(1)
-    mine, node = as_the_api_reads(run), run.node_executions.get()
-    with transaction.atomic():
-        node.output_data = {"found": "later"}
-        node.save()
-        other = _begin(mine.retry)
-    other.join()
-    assert node.attempts.get().output_data == {"found": "later"}
-    node.refresh_from_db()
-    assert (str(node.status), node.output_data) == ("pending", None)
-
-
-def failed_run(nodes: int, error: str = "no hunter2-and-more") -> WorkflowExecution:
-    """Return a failed run with so many nodes, all of which failed."""
-    run = in_state(WorkflowExecutionFactory(context={"secrets": {"db": "hunter2-and-more"}}), "running")
-    for _ in range(nodes):
-        in_state(NodeExecutionFactory(workflow_execution=run), "running").fail(error)
-    run.fail(error)
-    return run
-
-
-def as_the_api_reads(run: WorkflowExecution) -> WorkflowExecution:
-    row: WorkflowExecution = WorkflowExecution.objects.select_related("graph").get(pk=run.pk)
-    return row
-
-
-def test_a_node_that_is_retried_keeps_what_was_changed_since_it_was_read() -> None:
-    node = in_state(NodeExecutionFactory(workflow_execution=in_state(WorkflowExecutionFactory(), "running")), "failed")
-    mine = NodeExecution.objects.with_run().select_related("node").get(pk=node.pk)
-    node.output_data = {"found": "later"}
-    node.save()
-    mine.retry()
-    assert (node.attempts.get().output_data, mine.version) == ({"found": "later"}, 3)
-    node.refresh_from_db()
-    assert (str(node.status), node.output_data, node.attempt) == ("pending", None, 2)
-
-
-@pytest.mark.parametrize("read", ["with its secrets", "without"])
-def test_a_node_and_its_run_retried_at_once_do_not_deadlock(read: str) -> None:
-    for _ in range(5):
-        run = in_state(WorkflowExecutionFactory(), "running")
-        nodes = [in_state(NodeExecutionFactory(workflow_execution=run), "failed") for _ in range(4)]
-        run.fail("x")
-        retry = verb(run, "retry") if read == "without" else as_the_api_reads(run).retry
-        race([retry, *(verb(node, "retry") for node in nodes)])
-        assert set(run.node_executions.values_list("status", "retry_count")) == {("pending", 1)}
-
-
 def test_writers_of_other_fields_do_not_lose_each_others_work() -> None:
     run = WorkflowExecutionFactory()
 
@@ -318,160 +185,10 @@ def test_a_run_made_during_an_edit_waits_for_it_and_remembers_what_it_left() -> 
     made: list[WorkflowExecution] = []
     with transaction.atomic():
         workflow.nodes.filter(name="b").update(name="c")
-        other = _begin(lambda: made.append(_made(workflow)))
+        other = begin(lambda: made.append(made(workflow)))
     other.join()
     assert {node["name"] for node in made[0].graph.nodes} == {"a", "c"}
-    assert _made(workflow).graph == made[0].graph
-
-
-@pytest.fixture(params=[WorkflowExecution, NodeExecution])
-def row(request: Any, workflow: Workflow) -> Any:
-    """A running run that has no secrets yet, or a running node of it."""
-    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
-    node = in_state(NodeExecutionFactory(workflow_execution=run), "running")
-    return {WorkflowExecution: run, NodeExecution: node}[request.param]
-
-
-def _reveal(run: UUID, secret: str = SECRET) -> None:
-    ExecutionLog.objects.create(workflow_execution_id=run, level="info", message="of it", data={"password": secret})
-
-
-@pytest.mark.parametrize("before", [(), ("known-before-99",)])
-def test_a_verb_masks_what_came_after_its_row_was_read(row: Any, before: tuple[str, ...]) -> None:
-    for secret in before:
-        _reveal(row.run_id, secret)
-    mine = read_with_secrets(row)
-    race([lambda: _reveal(row.run_id)])
-    mine.fail(f"login with {SECRET} refused")
-    row.refresh_from_db()
-    assert (row.error_message, mine.error_message) == (f"login with {MASK} refused",) * 2
-
-
-@pytest.mark.parametrize("read", ["with its secrets", "without"])
-def test_a_verb_that_waits_masks_what_came_while_it_waited(row: Any, read: str) -> None:
-    mine = read_with_secrets(row) if read == "with its secrets" else read_without_secrets(row)
-    _while_it_waits(row.run_id, lambda: mine.fail(f"login with {SECRET} refused"))
-    row.refresh_from_db()
-    assert row.error_message == f"login with {MASK} refused"
-
-
-def test_a_verb_that_waits_for_its_own_row_masks_what_that_brings(row: Any) -> None:
-    with transaction.atomic():
-        locked = type(row).objects.get(pk=row.pk)
-        locked.input_data = {"password": SECRET}
-        locked.save()
-        other = _begin(lambda: type(row).objects.get(pk=row.pk).fail(f"login with {SECRET} refused"))
-    other.join()
-    row.refresh_from_db()
-    assert row.error_message == f"login with {MASK} refused"
-
-
-def test_the_reason_of_a_verb_that_waits_is_masked_too(row: Any) -> None:
-    def cancel() -> None:
-        with audit.act_as(reason=f"as {SECRET} was refused"):
-            mine.cancel()
-
-    mine = type(row).objects.get(pk=row.pk)
-    _while_it_waits(row.run_id, cancel)
-    row.refresh_from_db()
-    entries = HistoryEntry.objects.filter(act="cancel").values_list("reason", flat=True)
-    assert (row.status, list(entries)[:1]) == ("cancelled", [f"as {MASK} was refused"])
-
-
-def test_a_request_that_waits_for_another_masks_what_that_brings(row: Any, api: Any, owner: Any) -> None:
-    answers: list[Any] = []
-    client, kind = api(owner), "executions" if isinstance(row, WorkflowExecution) else "node-executions"
-    url, body = f"/api/v1/{kind}/{row.pk}/fail/", {"error_message": f"login with {SECRET} refused"}
-    _while_it_waits(row.run_id, lambda: answers.append(client.post(url, body, format="json")))
-    assert (answers[0].status_code, answers[0].json()["error_message"]) == (200, f"login with {MASK} refused")
-    row.refresh_from_db()
-    assert row.error_message == f"login with {MASK} refused"
-
-
-def test_a_node_that_is_retried_keeps_its_attempt_clear_of_what_came_since_it_was_read() -> None:
-    node = in_state(NodeExecutionFactory(workflow_execution=in_state(WorkflowExecutionFactory(), "running")), "running")
-    node.fail(f"login with {SECRET} refused")
-    mine = NodeExecution.objects.with_run().select_related("node").get(pk=node.pk)
-    _reveal(node.run_id)
-    mine.retry()
-    assert node.attempts.get().error_message == f"login with {MASK} refused"
-
-
-def test_a_secret_whose_transaction_was_rolled_back_misleads_no_verb() -> None:
-    run = in_state(WorkflowExecutionFactory(), "running")
-    first, second = (in_state(NodeExecutionFactory(workflow_execution=run), "running") for _ in range(2))
-    with transaction.atomic():
-        first.complete({"password": SECRET})
-        transaction.set_rollback(True)
-    assert run.encrypted_secrets
-    _reveal(run.pk, f"{SECRET}-later")
-    second.fail(f"login with {SECRET}-later refused")
-    assert (second.error_message, run.encrypted_secrets) == (
-        f"login with {MASK} refused",
-        WorkflowExecution.objects.get().encrypted_secrets,
-    )
-
-
-def test_writers_who_bring_secrets_to_several_runs_at_once_do_not_deadlock(workflow: Workflow) -> None:
-    fields = {"workflow": workflow, "metadata": {"allow_concurrent": True}}
-    runs = [in_state(WorkflowExecutionFactory(**fields), "running") for _ in range(4)]
-    nodes = [in_state(NodeExecutionFactory(workflow_execution=run), "running") for run in runs]
-
-    def bring(number: int) -> None:
-        order = random.Random(number).sample(runs, len(runs))
-        ExecutionLog.objects.bulk_create(
-            ExecutionLog(workflow_execution=run, level="info", message="x", data={"token": f"brought-{number:03}"})
-            for run in order
-        )
-
-    said = " ".join(f"brought-{number:03}" for number in range(8))
-    ends = [partial(read_with_secrets(row).fail, said) for row in (*nodes, *runs)]
-    outcomes = race([*(partial(bring, number) for number in range(8)), *ends])
-    assert outcomes[:8] + outcomes[-4:] == [None] * 12  # a node whose run ends first is cancelled
-    for run in runs:
-        assert ExecutionLog.objects.create(workflow_execution=run, level="info", message=said).message == " ".join(
-            [MASK] * 8
-        )
-
-
-def read_with_secrets(row: Any) -> Any:
-    """Return the run with the columns that the API reads for a verb."""
-    return (type(row).objects.with_run() if isinstance(row, NodeExecution) else type(row).objects).get(pk=row.pk)
-
-
-def read_without_secrets(row: Any) -> Any:
-    rows = type(row).objects.all() if isinstance(row, NodeExecution) else type(row).objects.defer("encrypted_secrets")
-    return rows.get(pk=row.pk)
-
-
-def _while_it_waits(run: UUID, act: Callable[[], Any]) -> None:
-    """Store a secret in a transaction that commits as soon as the act waits for it."""
-    with transaction.atomic():
-        _reveal(run)
-        other = _begin(act)
-    other.join()
-
-
-def _begin(act: Callable[[], Any]) -> threading.Thread:
-    other = threading.Thread(target=lambda: race([act]))
-    other.start()
-    while other.is_alive() and not _somebody_waits():
-        time.sleep(0.01)
-    return other
-
-
-def _made(workflow: Workflow) -> WorkflowExecution:
-    run: WorkflowExecution = WorkflowExecution.objects.create(workflow=workflow, trigger_type="event")
-    return run
-
-
-def _somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees for ever what it saw first
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        return bool(cursor.fetchone()[0])
+    assert made(workflow).graph == made[0].graph
 
 
 def test_verbs_of_a_node_with_and_without_if_match_do_not_deadlock(api: Any, owner: Any, workflow: Workflow) -> None:

@@ -15,7 +15,7 @@ from executions.admin.filters import recent_runs
 from executions.admin.workflow import node_health
 from executions.models import WorkflowExecution
 from executions.tests.admin.test_slow import lock_table
-from executions.tests.admin.workflow.test_workflow import address, run_in_states, section
+from executions.tests.admin.workflow.workflow_page import address, run_in_states, section
 from executions.tests.database.test_list_plans import only, plan, uses
 from ledgerkit.db import keyset
 from ledgerkit.db.models import uuid7

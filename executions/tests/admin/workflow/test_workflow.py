@@ -11,60 +11,27 @@ from django.test import Client
 from django.utils import timezone
 
 from executions import limits
-from executions.admin.charts import status_grid
 from executions.admin.workflow import node_health
-from executions.models import WorkflowExecution
-from executions.tests.admin.monitor.test_monitor import count, ended_run
+from executions.tests.admin.monitor.front_page import count, ended_run
+from executions.tests.admin.workflow.workflow_page import (
+    LINK,
+    MARKUP,
+    RUNS,
+    address,
+    html,
+    page,
+    run_in_states,
+    section,
+)
 from executions.tests.cast import permissions
 from executions.tests.database.test_list_plans import only
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
 from ledgerkit.tests.clients import client_of
-from workflows.models import Edge, Node, Workflow
-from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
+from workflows.models import Workflow
+from workflows.tests.factories import NodeFactory, WorkflowFactory
 
 __all__ = ["only"]  # a fixture
-MARKUP = "<script>alert(1)</script>"
-RUNS = "/admin/executions/workflowexecution/"
-LINK = re.compile(r'href="(/admin/executions/[^"]*\?[^"]*)"[^>]*>([^<]*)</a>')
-SQUARE = re.compile(r'<td class="status-(\w+)"><a href="([^"]+)" title="([^"]*)"([^>]*)>(\w+)</a></td>')
-
-
-def address(workflow: Any) -> str:
-    return f"/admin/workflows/workflow/{workflow.pk}/"
-
-
-def page(user: Any, workflow: Any, query: str = "", status: int = 200) -> Any:
-    response = client_of(user).get(address(workflow) + query)
-    assert response.status_code == status
-    return response
-
-
-def html(user: Any, workflow: Any, query: str = "", status: int = 200) -> str:
-    return str(page(user, workflow, query, status).content.decode())
-
-
-def section(text: str, name: str) -> str:
-    return text.partition(f'aria-labelledby="{name}-title"')[2].partition("</section>")[0]
-
-
-def run_in_states(workflow: Workflow, state: str = "completed", **states: str) -> WorkflowExecution:
-    """A run in `state` whose nodes are in `states`, by their names, and completed otherwise."""
-    run = in_state(WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": True}), "running")
-    for node in workflow.nodes.current():
-        if (wanted := states.get(node.name, "completed")) != "missing":
-            execution = in_state(NodeExecutionFactory(workflow_execution=run, node=node), "running")
-            {"completed": execution.complete, "failed": lambda e=execution: e.fail("no")}.get(wanted, lambda: None)()
-    if state == "completed":
-        run.complete()
-    elif state == "failed":
-        run.fail("a node failed")
-    return run
-
-
-def row(user: Any, workflow: Any, name: str, query: str = "") -> Any:
-    rows = page(user, workflow, query).context["grid"]["drawn"].rows
-    return next(row for row in rows if row.name == name)
 
 
 class TestWhoSeesIt:
@@ -136,107 +103,6 @@ class TestWaysThere:
         assert re.search(rf'<th class="field-state"><a href="{RUNS}{run.pk}/change/">.*completed', text)
 
 
-class TestGrid:
-    def test_a_square_leads_to_the_node_of_that_run(self, staff: Any, workflow: Workflow) -> None:
-        run = run_in_states(workflow, "failed", rank="failed", report="missing")
-        text = section(html(staff, workflow), "grid")
-        ((status, link, title, _more, word),) = [found for found in SQUARE.findall(text) if found[0] == "failed"]
-        rank = run.node_executions.get(node__name="rank")
-        assert unescape(link) == f"{RUNS}{run.pk}/change/?node={rank.pk}#node"
-        assert (status, word) == ("failed", "failed")
-        assert title.startswith("failed · ")
-        panel = client_of(staff).get(unescape(link).partition("#")[0]).context["chosen"]
-        assert panel["node"].pk == rank.pk
-
-    def test_runs_stand_from_old_to_new_and_nodes_in_their_order(self, staff: Any, workflow: Workflow) -> None:
-        runs = [run_in_states(workflow) for _ in range(3)]
-        drawn = page(staff, workflow).context["grid"]["drawn"]
-        assert [column.run.pk for column in drawn.columns] == [run.pk for run in runs]
-        assert [row.name for row in drawn.rows] == ["fetch", "rank", "report"]
-        assert sum(day.columns for day in drawn.days) == 3
-
-    def test_a_node_that_nobody_told_of_is_not_one_that_the_run_never_had(self, staff: Any, workflow: Workflow) -> None:
-        run_in_states(workflow, "running", report="missing")
-        NodeFactory(workflow=workflow, name="late")
-        run_in_states(workflow, "running")
-        assert [square and square.kind for square in row(staff, workflow, "report").squares] == [
-            status_grid.UNREPORTED,
-            "completed",
-        ]
-        assert [square and square.kind for square in row(staff, workflow, "late").squares] == [None, "completed"]
-
-    def test_a_retired_node_is_there_where_a_shown_run_has_it(self, staff: Any, workflow: Workflow) -> None:
-        run_in_states(workflow)
-        Node.objects.filter(name="rank").leave()
-        run_in_states(workflow)
-        found = row(staff, workflow, "rank")
-        assert found.is_retired
-        assert [square and square.kind for square in found.squares] == ["completed", None]
-        assert not row(staff, workflow, "fetch").is_retired
-        WorkflowExecution.objects.order_by("created_at").first().delete()
-        assert [row.name for row in page(staff, workflow).context["grid"]["drawn"].rows] == ["fetch", "report"]
-
-    def test_a_retry_is_marked_and_told(self, staff: Any, workflow: Workflow) -> None:
-        run = run_in_states(workflow, "running", fetch="failed")
-        run.node_executions.get(node__name="fetch").retry()
-        (square,) = row(staff, workflow, "fetch").squares
-        assert (square.kind, square.again) == ("pending", "↻")
-        assert square.description == "pending · attempt 2"
-
-    def test_of_several_executions_of_a_node_the_failed_one_is_shown(self, staff: Any, workflow: Workflow) -> None:
-        run = run_in_states(workflow, "running")
-        again = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="fetch"))
-        in_state(again, "failed")
-        (square,) = row(staff, workflow, "fetch").squares
-        assert (square.kind, square.again) == ("failed", "×")
-        assert square.description.endswith("2 executions")
-        assert str(again.pk) in square.address
-
-    def test_older_and_newer_runs_are_pages_that_meet(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr(status_grid, "COLUMNS", 3)
-        monkeypatch.setattr(status_grid, "FEWEST", 1)
-        runs = [WorkflowExecutionFactory(workflow=workflow).pk for _ in range(8)]
-        now = timezone.now()
-        WorkflowExecution.objects.filter(pk__in=runs[3:6]).update(created_at=now)  # three of one time
-        expected = list(WorkflowExecution.objects.order_by("-created_at", "-id").values_list("pk", flat=True))
-        seen: list[Any] = []
-        query = ""
-        pages = []
-        while True:
-            found = page(staff, workflow, query).context["grid"]["page"]
-            pages.append([run.pk for run in found.runs])
-            seen += pages[-1]
-            if found.older is None:
-                break
-            query = f"?older={found.older}"
-        assert seen == expected
-        back = page(staff, workflow, f"?newer={found.newer}").context["grid"]["page"]
-        assert [run.pk for run in back.runs] == pages[1]
-        first = page(staff, workflow, f"?newer={back.newer}").context["grid"]["page"]
-        assert [run.pk for run in first.runs] == pages[0]
-        assert first.newer is None
-
-    def test_a_place_that_is_gone_or_nonsense_leads_to_the_newest(self, staff: Any, workflow: Workflow) -> None:
-        run = run_in_states(workflow)
-        elsewhere = WorkflowExecutionFactory()
-        for place in (str(uuid7()), "x", str(elsewhere.pk), ""):
-            found = page(staff, workflow, f"?older={place}").context["grid"]["page"]
-            assert [each.pk for each in found.runs] == [run.pk]
-
-    def test_many_nodes_leave_room_for_fewer_runs(self) -> None:
-        assert status_grid.columns_for(0) == status_grid.columns_for(10) == status_grid.COLUMNS
-        assert status_grid.columns_for(100) == status_grid.SQUARES // 100
-        assert status_grid.columns_for(10_000) == status_grid.FEWEST
-
-    def test_it_says_where_it_does_not_show_all(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr(status_grid, "ROWS", 2)
-        monkeypatch.setattr(limits, "GRID_NODE_EXECUTIONS", 2)
-        run_in_states(workflow)
-        text = section(html(staff, workflow), "grid")
-        assert "1 more node is not shown." in text
-        assert "some squares are missing" in text
-
-
 class TestNumbers:
     def test_each_is_the_length_of_the_list_that_it_leads_to(
         self, staff: Any, workflow: Workflow, monkeypatch: Any
@@ -298,71 +164,6 @@ class TestNumbers:
     def test_the_list_refuses_a_filter_that_the_page_does_not_make(self, staff: Any, value: str) -> None:
         response = client_of(staff).get(f"/admin/executions/nodeexecution/?newest_runs={value}")
         assert response.status_code != 200
-
-
-class TestChanges:
-    def told(self, user: Any, workflow: Workflow) -> list[dict[str, list[str]]]:
-        found = page(user, workflow).context["changes"]
-        return [{str(words.title): words.names for words in each.words} for each in found]
-
-    def test_what_changed_between_two_runs_is_told_in_words(self, staff: Any, workflow: Workflow) -> None:
-        run_in_states(workflow)
-        rank, report = (workflow.nodes.get(name=name) for name in ("rank", "report"))
-        Node.objects.filter(pk=rank.pk).leave()
-        new = NodeFactory(workflow=workflow, name="score")
-        EdgeFactory(workflow=workflow, source_node=new, target_node=report)
-        Node.objects.filter(pk=report.pk).update(name="tell", node_type="agent")
-        run_in_states(workflow)
-        assert self.told(staff, workflow) == [
-            {
-                "Nodes added": ["score"],
-                "Nodes retired": ["rank"],
-                "Nodes renamed": ["report → tell"],
-                "Types of nodes changed": ["tell: tool → agent"],
-                "Edges added": ["score → tell"],
-                "Edges removed": ["fetch → rank", "rank → tell"],
-            }
-        ]
-
-    def test_an_edge_that_is_still_the_same_one_can_change(self, staff: Any, workflow: Workflow) -> None:
-        run_in_states(workflow)
-        Edge.objects.filter(source_node__name="fetch").update(priority=5, label="first")
-        run_in_states(workflow)
-        assert self.told(staff, workflow) == [{"Edges changed": ["fetch → rank (priority, label)"]}]
-
-    def test_nodes_that_only_moved_are_said_to_have_moved(self, staff: Any, workflow: Workflow) -> None:
-        run_in_states(workflow)
-        Node.objects.filter(name="fetch").update(position_x=5)
-        run_in_states(workflow)
-        assert "Only the places of nodes in the editor changed." in section(html(staff, workflow), "changes")
-
-    def test_they_are_marked_in_chart_and_grid_and_lead_to_the_words(self, staff: Any, workflow: Workflow) -> None:
-        run_in_states(workflow)
-        NodeFactory(workflow=workflow, name="late")
-        run = run_in_states(workflow)
-        text = html(staff, workflow)
-        assert 'href="#change-1"' in section(text, "durations")
-        assert '<li id="change-1"' in section(text, "changes")
-        assert f"{RUNS}{run.pk}/change/" in section(text, "changes")
-        assert section(text, "grid").count('class="changed"') == 1
-        assert [column.change is not None for column in page(staff, workflow).context["grid"]["drawn"].columns] == [
-            False,
-            True,
-        ]
-
-    def test_runs_of_one_definition_have_none(self, staff: Any, workflow: Workflow) -> None:
-        for _ in range(2):
-            run_in_states(workflow)
-        assert "were all made with the same definition" in html(staff, workflow)
-
-    def test_of_many_the_newest_are_told(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr(limits, "DESCRIBED_CHANGES", 1)
-        for number in range(3):
-            run_in_states(workflow)
-            NodeFactory(workflow=workflow, name=f"late {number}")
-        context = page(staff, workflow).context
-        assert [each.change.number for each in context["changes"]] == [2]
-        assert "1 earlier change is marked above" in html(staff, workflow)
 
 
 class TestStates:

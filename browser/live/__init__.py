@@ -1,0 +1,1 @@
+"""Tests of live pages: what another process writes appears without a reload."""

@@ -1,0 +1,49 @@
+"""Saved views, the grid of a workflow and the keyboard shortcuts."""
+
+import re
+from collections.abc import Callable
+from uuid import uuid4
+
+from playwright.sync_api import BrowserContext, Page, StorageState, expect
+
+from browser.live_site import Stage
+from browser.pages import RUNS
+
+
+def test_a_view_of_the_list_is_saved_and_shared(
+    page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: Stage
+) -> None:
+    page.goto(site.url(f"{RUNS}?status=failed&not_trigger_type=event"))
+    page.get_by_text("Save as a view").click()
+    form = page.locator("details.view-form[open]")
+    name = f"Failures that no event began, {uuid4()}"  # an owner has one view of a name, and a test may be repeated
+    form.get_by_label("Name").fill(name)
+    form.get_by_label(re.compile("share", re.IGNORECASE)).check()
+    form.get_by_role("button", name="Save").click()
+    view = page.get_by_role("navigation", name="Saved views").get_by_role("link", name=name)
+    expect(view).to_have_attribute("aria-current", "page")
+    address = view.get_attribute("href") or ""
+
+    colleague = opened(storage_state=session).new_page()
+    colleague.goto(site.url(address.replace("{", "{{").replace("}", "}}")))
+    statuses = colleague.locator("#result_list tbody .status").all_inner_texts()
+    assert {text.strip() for text in statuses} == {"failed"}
+
+
+def test_the_grid_of_a_workflow_leads_to_the_node_of_a_run(page: Page, site: Stage) -> None:
+    page.goto(site.url("/admin/workflows/workflow/{workflow}/"))
+    page.locator("td.status-failed a").first.click()
+    expect(page.get_by_role("complementary", name="Prices KRX")).to_be_visible()
+
+
+def test_a_question_mark_lists_the_keys(page: Page, site: Stage) -> None:
+    page.goto(site.url(RUNS))
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.locator("#result_list tbody tr a:focus")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/change/**")

@@ -1,0 +1,40 @@
+"""Success, percentiles and throughput on the front page."""
+
+from datetime import timedelta
+from typing import Any
+
+from executions.admin.monitor import workflow_health
+from executions.tests.admin.monitor.front_page import ended_run, found, front_page_of, section
+from workflows.tests.factories import WorkflowFactory
+
+
+class TestHealth:
+    def test_success_and_percentiles_of_each_workflow_the_busiest_first(self, staff: Any) -> None:
+        busy, quiet = WorkflowFactory(name="busy"), WorkflowFactory(name="quiet")
+        for seconds in range(1, 22):
+            ended_run("completed", timedelta(days=2.5), busy, seconds)
+        ended_run("failed", timedelta(days=1.5), busy)
+        ended_run("completed", timedelta(days=8), busy, seconds=5000)
+        ended_run("failed", timedelta(days=1), quiet)
+        first, second = found(staff, "workflows")
+        assert (first.name, first.success, first.p50, first.p95) == ("busy", 95.5, "11.0 s", "20.0 s")
+        assert [bar.completed.number for bar in first.chart.bars] == [0, 0, 0, 0, 21, 0, 0]
+        assert [bar.failed.number for bar in first.chart.bars] == [0, 0, 0, 0, 0, 1, 0]
+        assert (second.name, second.success, second.p50) == ("quiet", 0.0, "–")
+        assert "95.5 %" in section(front_page_of(staff), "workflows")
+
+    def test_where_one_of_many_failed_it_is_not_100_percent(self) -> None:
+        completed, failed = workflow_health.Count(99_999, ""), workflow_health.Count(1, "")
+        each = workflow_health.Health(None, "", workflow_health.Chart([], completed, failed), completed, None)  # type: ignore[arg-type]  # the success rate reads no percentiles
+        assert each.success == 99.9
+
+    def test_throughput_is_drawn_by_the_hour_and_told_in_a_table(self, staff: Any) -> None:
+        for hours in (0.5, 0.6, 3.5, 25):
+            ended_run("completed", timedelta(hours=hours))
+        ended_run("failed", timedelta(hours=23.5))
+        bars = found(staff, "throughput").bars
+        assert [(bar.place, bar.completed.number) for bar in bars if bar.completed.number] == [(20, 1), (23, 2)]
+        assert [(bar.place, bar.failed.number) for bar in bars if bar.failed.number] == [(0, 1)]
+        html = section(front_page_of(staff), "throughput")
+        assert html.count('<rect class="completed"') == 2
+        assert html.count('<th scope="row">') == 24

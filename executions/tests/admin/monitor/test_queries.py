@@ -1,0 +1,93 @@
+"""Queries of the front page: how many, of which columns, by which index."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from executions import limits
+from executions.admin import duration_percentiles, recent_failures
+from executions.admin.monitor import workflow_health
+from executions.models import WorkflowExecution
+from executions.tests.admin.monitor.front_page import FRONT, ended_run, failed_at
+from executions.tests.database.test_list_plans import plan, uses
+from executions.tests.factories import WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
+from workflows.tests.factories import UserFactory, WorkflowFactory
+
+
+class TestWhatItAsks:
+    def test_as_many_questions_for_many_rows_as_for_few(self, staff: Any) -> None:
+        client = client_of(staff)
+
+        def fill(number: int) -> None:
+            for _ in range(number):
+                flow = WorkflowFactory()
+                failed_at("load", "went wrong", flow)
+                ended_run("completed", timedelta(hours=1), flow)
+                in_state(WorkflowExecutionFactory(workflow=flow), "running")
+                WorkflowExecutionFactory(workflow=flow)
+
+        fill(2)
+        client.get(FRONT)
+        with CaptureQueriesContext(connection) as few:
+            client.get(FRONT)
+        fill(20)
+        with CaptureQueriesContext(connection) as many:
+            client.get(FRONT)
+        assert len(many) == len(few) <= 45  # three of them for each section
+
+    def test_no_payload_is_read_and_of_a_traceback_its_end_alone(self, staff: Any) -> None:
+        failed_at("load", "went wrong", WorkflowFactory())
+        with CaptureQueriesContext(connection) as queries:
+            client_of(staff).get(FRONT)
+        sql = "\n".join(query["sql"] for query in queries)
+        assert f'RIGHT("node_executions"."error_traceback", {recent_failures.TRACEBACK_END})' in sql
+        assert not re.search(r'input_data|output_data|(?<!RIGHT\("node_executions"\.")error_traceback', sql)
+        assert '."context"' not in sql
+
+    @pytest.mark.parametrize(
+        "question",
+        [
+            lambda: duration_percentiles.completed_runs(workflow__in=[WorkflowFactory().pk]),
+            lambda: workflow_health._by_workflow(
+                UserFactory(is_superuser=True, is_staff=True), workflow_health._bounds(7, DAY)
+            ),
+            lambda: _by_hour().values("place").annotate(**workflow_health.OF_STATUS),
+        ],
+    )
+    def test_what_is_counted_of_a_period_is_counted_in_the_index_alone(self, only: Any, question: Any) -> None:
+        ended_run("completed", timedelta(hours=1))
+        only("workflow_executions", "idx_workflow_executions_ended")
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_bitmapscan = off")
+        found = plan(question())
+        assert "Index Only Scan using idx_workflow_executions_ended on" in found
+        assert "Index Cond: (ended_at >=" in found
+
+    def test_the_failures_of_a_period_are_found_by_their_end(self, only: Any, staff: Any) -> None:
+        only("workflow_executions", "idx_workflow_executions_ended")
+        since = timezone.now() - recent_failures.PERIOD
+        runs = WorkflowExecution.objects.failed().filter(ended_at__gte=since).order_by("-ended_at", "-id")
+        found = plan(runs[: limits.GROUPED_FAILURES])
+        assert uses(found, "idx_workflow_executions_ended")
+        assert "Index Cond: (ended_at >=" in found
+
+    def test_what_waits_is_read_off_its_own_index_the_oldest_first(self, only: Any) -> None:
+        only("workflow_executions", "idx_workflow_executions_waiting")
+        found = plan(WorkflowExecution.objects.filter(status="pending").order_by("created_at", "id")[:10])
+        assert uses(found, "idx_workflow_executions_waiting")
+        assert "Sort" not in found
+
+
+DAY = timedelta(days=1)
+
+
+def _by_hour() -> Any:
+    return workflow_health._count_statuses(
+        UserFactory(is_superuser=True, is_staff=True), workflow_health._bounds(24, timedelta(hours=1))
+    )

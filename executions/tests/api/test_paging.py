@@ -1,0 +1,94 @@
+"""Orderings, cursors, fields and expansions of the lists of runs, over HTTP."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from executions.tests.api.list_requests import DAY, RUNS, at, follow_pages, pointers_of
+from executions.tests.factories import (
+    ExecutionLogFactory,
+    NodeExecutionFactory,
+    WorkflowExecutionFactory,
+    in_state,
+)
+from workflows.models import Workflow
+
+
+@pytest.mark.parametrize("name", ["created", "started", "duration"])
+def test_an_order_is_kept_over_pages_with_and_without_the_value(
+    api: Any, owner: Any, workflow: Workflow, name: str
+) -> None:
+    for hour in (3, 1, 2, 1):
+        started = {"status": "completed", "started_at": DAY, "ended_at": DAY + timedelta(hours=hour)}
+        if name == "started":
+            started |= {"started_at": DAY + timedelta(hours=hour), "ended_at": DAY + timedelta(days=9)}
+        at(WorkflowExecutionFactory(workflow=workflow), created_at=DAY + timedelta(hours=hour), **started)
+    for _ in range(3):
+        at(WorkflowExecutionFactory(workflow=workflow), created_at=DAY)
+    client = api(owner)
+    up = follow_pages(client, f"{RUNS}?ordering={name}&page_size=2")
+    assert len({row["id"] for row in up}) == len(up) == 7
+    assert [row["started_at"] is None for row in up] == [True] * 3 + [False] * 4
+    column = {"created": "created_at", "started": "started_at", "duration": "duration_seconds"}[name]
+    values = [row[column] for row in up[3:]]
+    assert values == sorted(values)
+    assert follow_pages(client, f"{RUNS}?ordering=-{name}&page_size=2") == up[::-1]
+
+
+def test_a_cursor_belongs_to_its_ordering(api: Any, owner: Any, workflow: Workflow) -> None:
+    WorkflowExecutionFactory.create_batch(3, workflow=workflow)
+    client = api(owner)
+    link = client.get(f"{RUNS}?ordering=created&page_size=1").json()["next"]
+    assert pointers_of(client.get(link.replace("ordering=created", "ordering=started"))) == ["?cursor"]
+
+
+def test_a_link_keeps_every_value_of_a_filter(api: Any, owner: Any, workflow: Workflow) -> None:
+    for state in ("failed", "cancelled", "completed") * 2:
+        in_state(WorkflowExecutionFactory(workflow=workflow), state)
+    rows = follow_pages(api(owner), f"{RUNS}?status=failed&status=cancelled&page_size=1")
+    assert sorted(row["status"] for row in rows) == ["cancelled"] * 2 + ["failed"] * 2
+
+
+# --- Fewer fields, and more ----------------------------------------------------
+def test_fields_leave_the_others_out_and_unread(
+    api: Any, owner: Any, workflow: Workflow, django_assert_num_queries: Any
+) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow, input_data={"big": 1})
+    client = api(owner)
+    with django_assert_num_queries(2) as captured:
+        row = client.get(f"{RUNS}{run.pk}/?fields=id,status,duration_seconds").json()
+    assert row == {"id": str(run.pk), "status": "pending", "duration_seconds": None}
+    for column in ("input_data", "output_data", "context", "metadata", "error_message"):
+        assert column not in captured[-1]["sql"]
+    with django_assert_num_queries(3) as captured:
+        assert client.get(f"{RUNS}?fields=id,metadata").json()["results"] == [{"id": str(run.pk), "metadata": {}}]
+    assert "error_message" not in captured[-1]["sql"]
+    assert client.get(f"{RUNS}{run.pk}/?fields=id&fields=metadata,attempt").json().keys() == {
+        "id",
+        "metadata",
+        "attempt",
+    }
+
+
+def test_expand_shows_nodes_and_the_newest_lines_with_a_constant_number_of_queries(
+    api: Any, owner: Any, workflow: Workflow, django_assert_num_queries: Any
+) -> None:
+    run, client = WorkflowExecutionFactory(workflow=workflow), api(owner)
+    for lines in (5, 200):
+        NodeExecutionFactory.create_batch(3, workflow_execution=run)
+        ExecutionLogFactory.create_batch(lines, workflow_execution=run)
+        with django_assert_num_queries(4):  # the token, the run, its nodes, its lines
+            row = client.get(f"{RUNS}{run.pk}/?expand=nodes,logs&fields=id").json()
+    assert set(row) == {"id", "nodes", "logs"}
+    assert len(row["nodes"]) == 6
+    assert "input_data" not in row["nodes"][0]
+    assert [line["id"] for line in row["logs"]] == [str(line.pk) for line in run.logs.all()][-200:]
+
+
+@pytest.mark.parametrize(("query", "pointer"), [("expand=x", "?expand"), ("fields=x", "?fields"), ("q=abc", "?q")])
+def test_one_run_is_not_asked_for_what_it_has_not(
+    api: Any, owner: Any, workflow: Workflow, query: str, pointer: str
+) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow)
+    assert pointers_of(api(owner).get(f"{RUNS}{run.pk}/?{query}")) == [pointer]
