@@ -22,7 +22,7 @@ from pastetrader.tests.scheduling import SITE, Together
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 
-pytest_plugins = ["executions.tests.cast", "pastetrader.tests.prepared"]
+pytest_plugins = ["executions.tests.cast", "executions.tests.query_plans", "pastetrader.tests.prepared_folder"]
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Threads that race hold a connection each; a stock server takes 100.
@@ -43,7 +43,7 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def tables_are_emptied_quickly() -> None:
     """After a test that commits Django calls the command of this name."""
-    from pastetrader.tests.emptying import Flush  # noqa: PLC0415  # models may be imported once the apps are loaded
+    from pastetrader.tests.table_cleanup import Flush  # noqa: PLC0415  # models may be imported once the apps are loaded
 
     get_commands()["flush"] = Flush()
 
@@ -99,7 +99,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 @pytest.fixture(scope="module")
 def truncated(django_db_setup: None, django_db_blocker: Any) -> None:
     """Truncate all tables for tests of query plans, so that PostgreSQL has no statistics yet."""
-    from pastetrader.tests.emptying import truncate  # noqa: PLC0415  # models may be imported once the apps are loaded
+    from pastetrader.tests.table_cleanup import truncate  # noqa: PLC0415  # models may be imported once the apps are loaded
 
     with django_db_blocker.unblock():
         truncate()

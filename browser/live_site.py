@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 from browser.pages import View
 from fuzz.ledger import Ledger
 from pastetrader.tests.live_server import ROOT
-from pastetrader.tests.prepared import copy
+from pastetrader.tests.prepared_folder import copy
 
 CHOSEN = 8  # rows for an action: some that it can work on, and some that are left out
 SEED = ("--runs", "400", "--workflows", "12", "--nodes", "3200", "--lines", "4000")

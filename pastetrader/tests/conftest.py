@@ -16,7 +16,7 @@ from local_postgres import processes
 from local_postgres.cluster import Cluster
 from local_postgres.socket_path import socket_dir
 from pastetrader.tests.live_server import ALL_SCOPES, ROOT, Serve, Site
-from pastetrader.tests.prepared import copy, manage, new_home
+from pastetrader.tests.prepared_folder import copy, manage, new_home
 
 USER = """
 import sys

@@ -12,7 +12,7 @@ from local_postgres.cluster import Cluster
 from local_postgres.exceptions import EmbeddedServerError
 from local_postgres.socket_path import SOCKET_NAME, socket_dir
 from pastetrader.tests.conftest import User, connect, postmaster, start
-from pastetrader.tests.prepared import kill_all
+from pastetrader.tests.prepared_folder import kill_all
 
 
 def test_processes_that_arrive_at_once_make_one_cluster_and_start_one_server(

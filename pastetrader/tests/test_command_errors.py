@@ -15,7 +15,7 @@ from django.db import DataError, OperationalError, ProgrammingError, connection
 from local_postgres import system_user
 from pastetrader.command_errors import sentence, unreachable
 from pastetrader.tests.live_server import ROOT
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.prepared_folder import manage
 
 NOWHERE = "postgresql://someone:hunter2pw@127.0.0.1:1/ledger"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount, or needs an account for PostgreSQL")

@@ -9,7 +9,7 @@ from django.core.management.commands.migrate import Command as Migrate
 from django.db import connection
 
 from pastetrader.tests.conftest import postmaster
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.prepared_folder import manage
 
 EACH = """
 from contextlib import suppress

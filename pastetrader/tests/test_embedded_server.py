@@ -15,7 +15,7 @@ from local_postgres.ownership import OWNER
 from local_postgres.server import EmbeddedServer
 from local_postgres.socket_path import socket_dir
 from pastetrader.tests.conftest import User, connect, kill, postmaster, start
-from pastetrader.tests.prepared import kill_all, new_home
+from pastetrader.tests.prepared_folder import kill_all, new_home
 from pastetrader.tests.proofs import times
 
 Use = Callable[..., User]

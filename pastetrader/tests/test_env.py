@@ -13,7 +13,7 @@ from executions.conf import fernet_key_from
 from pastetrader import env, settings
 from pastetrader.secret_key import read_or_make
 from pastetrader.tests.live_server import ROOT
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.prepared_folder import manage
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 
 from ledgerkit.db.models import uuid7
 from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.prepared_folder import manage
 
 LIMIT = 1.0  # seconds
 TRIES = 3  # of which the best counts: other work on the machine only makes a request longer

@@ -22,7 +22,7 @@ from pastetrader.listening_sockets import address_of, allow_address, listen
 from pastetrader.management.commands.serve import Command
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ROOT, Serve, Site
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.prepared_folder import manage
 from workflows.tests.factories import UserFactory
 
 

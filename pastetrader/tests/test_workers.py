@@ -16,7 +16,7 @@ import pytest
 
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.prepared_folder import manage
 
 STREAMS, WRONG, WRITES = 5, 6, 10  # that are allowed
 TRIES = 24  # connections, of which each worker gets some: that one gets them all happens once in 2**23 times

@@ -1,6 +1,5 @@
 """Lists of log lines, over HTTP."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,32 +7,10 @@ import pytest
 from executions.tests.api.list_requests import DAY, LOGS, RUNS, follow_pages, found, ids, pointers_of
 from executions.tests.factories import (
     ExecutionLogFactory,
-    NodeExecutionFactory,
-    WorkflowExecutionFactory,
 )
 from ledgerkit.db.models import uuid7
-from workflows.models import Workflow
-
 
 # --- Lines ---------------------------------------------------------------------
-@pytest.fixture
-def lines(workflow: Workflow) -> Any:
-    """Return the lines of a run, oldest first: a debug, an info of `rank`, a warning, an error."""
-    run = WorkflowExecutionFactory(workflow=workflow)
-    node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="rank"))
-    kinds = [("debug", None, "one"), ("info", node, "two 100%"), ("warning", None, "THREE"), ("error", None, "four")]
-    return [
-        ExecutionLogFactory(
-            workflow_execution=run,
-            level=level,
-            node_execution=of,
-            message=text,
-            timestamp=DAY + timedelta(minutes=minute),
-        )
-        for minute, (level, of, text) in enumerate(kinds)
-    ]
-
-
 LINES_FOUND: dict[str, list[int]] = {
     "": [0, 1, 2, 3],
     "ordering=-timestamp": [3, 2, 1, 0],

@@ -8,11 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.audit import act_as
 from executions.models import Deletion, ExecutionStatus, WorkflowExecution
-from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.query_plans import plan, uses
 from ledgerkit.tests.clients import client_of
-
-__all__ = ["only"]  # a fixture
 
 RUNS = "/admin/executions/workflowexecution/"
 DELETIONS = "/admin/executions/deletion/"

@@ -1,10 +1,8 @@
 """Each filter and ordering that the API offers is answered by an index: the plan names it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.db.models import Q
 from rest_framework.test import APIRequestFactory
 
@@ -12,8 +10,8 @@ from executions import partitions, sort_keys
 from executions.admin.runs import search
 from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.tests.database.test_schema import rows
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.query_plans import plan, uses
 from workflows.history import DefinitionChange
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
@@ -45,34 +43,12 @@ RUNS = {
 }
 
 
-@pytest.fixture
-def only(truncated: None, db: None) -> Iterator[Any]:
-    """`only(table, index)` drops the table's other indexes: which of several that fit is the planner's affair."""
-
-    def drop(table: str, index: str) -> None:
-        with connection.cursor() as cursor:
-            for (other,) in rows("SELECT indexname FROM pg_indexes WHERE tablename = %s", table):
-                if other != index and other.startswith("idx_"):
-                    cursor.execute(f"DROP INDEX {other}")
-            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-
-    return drop
-
-
 def filter_queryset(filters: Any, queryset: Any, query: str) -> Any:
     request = APIRequestFactory().get(f"/?{query}")
     request.user = UserFactory(is_staff=True, is_superuser=True)
     found = filters(data=request.GET, queryset=queryset, request=request)
     assert found.is_valid(), found.errors
     return found.qs
-
-
-def plan(question: Any) -> str:
-    return " ".join(question.explain().split())
-
-
-def uses(plan: str, index: str) -> bool:
-    return f"using {index} on" in plan or f"Bitmap Index Scan on {index} " in plan
 
 
 @pytest.mark.parametrize("query", RUNS)

@@ -16,7 +16,7 @@ from executions.live import limits, server_sent_events, topics
 from executions.live import reader as reading
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory
-from executions.tests.live.reader import Reader, address, aside, log, open_stream, run_scene
+from executions.tests.live.stream_client import Reader, address, aside, log, open_stream, run_scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,7 @@ from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.acceptance import fresh, race
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
-from executions.tests.races.waiting import begin, verb
+from executions.tests.races.waiting import begin, new_run, verb
 from pastetrader.tests.proofs import times
 from workflows.models import Graph, Node, Workflow
 from workflows.submitted_graph import Definition
@@ -185,10 +185,10 @@ def test_a_run_made_during_an_edit_waits_for_it_and_remembers_what_it_left() -> 
     made: list[WorkflowExecution] = []
     with transaction.atomic():
         workflow.nodes.filter(name="b").update(name="c")
-        other = begin(lambda: made.append(made(workflow)))
+        other = begin(lambda: made.append(new_run(workflow)))
     other.join()
     assert {node["name"] for node in made[0].graph.nodes} == {"a", "c"}
-    assert made(workflow).graph == made[0].graph
+    assert new_run(workflow).graph == made[0].graph
 
 
 def test_verbs_of_a_node_with_and_without_if_match_do_not_deadlock(api: Any, owner: Any, workflow: Workflow) -> None:

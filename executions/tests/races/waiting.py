@@ -56,7 +56,7 @@ def begin(act: Callable[[], Any]) -> threading.Thread:
     return other
 
 
-def made(workflow: Workflow) -> WorkflowExecution:
+def new_run(workflow: Workflow) -> WorkflowExecution:
     run: WorkflowExecution = WorkflowExecution.objects.create(workflow=workflow, trigger_type="event")
     return run
 

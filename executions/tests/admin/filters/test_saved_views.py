@@ -12,13 +12,11 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.models import SavedView, saved_view
 from executions.tests.cast import permissions
-from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import WorkflowExecutionFactory, in_state
+from executions.tests.query_plans import plan, uses
 from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
-
-__all__ = ["only"]  # a fixture
 
 RUNS = "/admin/executions/workflowexecution/"
 VIEWS = f"{RUNS}views/"

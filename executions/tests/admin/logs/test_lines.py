@@ -12,15 +12,15 @@ from executions import limits
 from executions.admin import ansi, log_rows
 from executions.admin.logs import download, paging, presenter, querysets, scrollbar_index, views
 from executions.models import WorkflowExecution
-from executions.tests.admin.logs.test_log import MARKUP, START, address, fill, get, ids, rows, run, text_of
-from executions.tests.admin.test_slow import lock_table
-from executions.tests.database.test_list_plans import only, plan
+from executions.tests.admin.logs.test_log_page import MARKUP, START, address, fill, get, ids, rows, run, text_of
+from executions.tests.admin.test_query_timeouts import lock_table
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.query_plans import plan
 from ledgerkit.db.models import uuid7
 from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory
 
-__all__ = ["only", "run"]  # fixtures
+__all__ = ["run"]  # a fixture
 
 
 class TestHowALineIsShown:

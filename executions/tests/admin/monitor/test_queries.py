@@ -14,8 +14,8 @@ from executions.admin import duration_percentiles, recent_failures
 from executions.admin.monitor import workflow_health
 from executions.models import WorkflowExecution
 from executions.tests.admin.monitor.front_page import FRONT, ended_run, failed_at
-from executions.tests.database.test_list_plans import plan, uses
 from executions.tests.factories import WorkflowExecutionFactory, in_state
+from executions.tests.query_plans import plan, uses
 from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory, WorkflowFactory
 

@@ -15,12 +15,12 @@ from executions.admin.runs import compare
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.admin.runs.run_page import completed_run, page, part, text
 from executions.tests.cast import permissions
-from executions.tests.database.test_list_plans import plan, uses
 from executions.tests.factories import (
     WorkflowExecutionFactory,
     in_state,
     run_with_nodes,
 )
+from executions.tests.query_plans import plan, uses
 from workflows.models import Node, Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 

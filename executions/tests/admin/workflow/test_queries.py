@@ -14,16 +14,15 @@ from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.workflow import node_health
 from executions.models import WorkflowExecution
-from executions.tests.admin.test_slow import lock_table
+from executions.tests.admin.test_query_timeouts import lock_table
 from executions.tests.admin.workflow.workflow_page import address, run_in_states, section
-from executions.tests.database.test_list_plans import only, plan, uses
+from executions.tests.query_plans import plan, uses
 from ledgerkit.db import keyset
 from ledgerkit.db.models import uuid7
 from ledgerkit.tests.clients import client_of
 from workflows.models import Graph, Workflow
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 
-__all__ = ["only"]  # a fixture
 MARKUP = "<script>alert(1)</script>"
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pastetrader.tests.conftest import postmaster
-from pastetrader.tests.events import Following
 from pastetrader.tests.live_server import Site
+from pastetrader.tests.stream_reader import Following
 
 LINES, WRITERS, CUTS = 10_000, 4, 50
 

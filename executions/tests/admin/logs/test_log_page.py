@@ -12,12 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from executions import limits
 from executions.models import ExecutionLog, LogLevel, WorkflowExecution
 from executions.tests.cast import permissions
-from executions.tests.database.test_list_plans import only
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
 from ledgerkit.tests.clients import client_of
 
-__all__ = ["only"]  # a fixture
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MARKUP = "<script>alert(1)</script>"
 ROW = re.compile(r'<li id="line-([0-9a-f-]{36})"')

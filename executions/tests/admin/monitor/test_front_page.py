@@ -22,15 +22,12 @@ from executions.tests.admin.monitor.front_page import (
     numbers,
     section,
 )
-from executions.tests.admin.test_slow import lock_table
+from executions.tests.admin.test_query_timeouts import lock_table
 from executions.tests.cast import permissions
-from executions.tests.database.test_list_plans import only
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.tests.clients import client_of
 from pastetrader.tests.proofs import times
 from workflows.tests.factories import UserFactory, WorkflowFactory
-
-__all__ = ["only"]  # a fixture
 
 
 class TestWhoSeesIt:

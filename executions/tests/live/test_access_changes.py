@@ -21,7 +21,7 @@ from executions.tests.factories import WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
 from workflows.tests.factories import WorkflowFactory
 
-from .reader import Reader, address, aside, log, open_stream, run_scene, until
+from .stream_client import Reader, address, aside, log, open_stream, run_scene, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

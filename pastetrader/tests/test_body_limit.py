@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.prepared_folder import manage
 
 LIMIT = 1_000_000
 WORKFLOWS = "/api/v1/workflows/"

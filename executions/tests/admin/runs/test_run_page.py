@@ -7,15 +7,13 @@ from executions import limits
 from executions.models import WorkflowExecution
 from executions.tests.admin.runs.run_page import MARKUP, completed_run, execution, page, part, text
 from executions.tests.cast import permissions
-from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import (
     WorkflowExecutionFactory,
     in_state,
     run_with_nodes,
 )
+from executions.tests.query_plans import plan, uses
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
-
-__all__ = ["only"]  # a fixture
 
 
 class TestFailure:

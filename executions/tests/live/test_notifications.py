@@ -11,7 +11,7 @@ from executions.live import listener as waiting
 from executions.live import reader as reading
 from executions.live import topics
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
-from executions.tests.live.reader import address, aside, log, open_stream, run_scene, until
+from executions.tests.live.stream_client import address, aside, log, open_stream, run_scene, until
 from tokens.models import Scope, Token
 
 pytestmark = pytest.mark.django_db(transaction=True)

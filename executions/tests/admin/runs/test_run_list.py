@@ -14,18 +14,16 @@ from executions.admin.duration_cells import Bar, format_ago
 from executions.admin.duration_percentiles import WorkflowPercentiles
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
-from executions.tests.database.test_list_plans import only, plan, uses
 from executions.tests.factories import (
     ExecutionLogFactory,
     NodeExecutionFactory,
     WorkflowExecutionFactory,
     in_state,
 )
+from executions.tests.query_plans import plan, uses
 from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
-
-__all__ = ["only"]  # a fixture
 
 RUNS = "/admin/executions/workflowexecution/"
 

@@ -24,14 +24,11 @@ from executions.tests.admin.workflow.workflow_page import (
     section,
 )
 from executions.tests.cast import permissions
-from executions.tests.database.test_list_plans import only
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
 from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory, WorkflowFactory
-
-__all__ = ["only"]  # a fixture
 
 
 class TestWhoSeesIt:
