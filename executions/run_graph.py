@@ -6,12 +6,15 @@ from uuid import UUID
 
 from django.db.models import F, Func, Q, QuerySet, UUIDField
 
+from ledgerkit.db.compiled import Compiled, Slot
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import nfc
 from workflows.models import Edge, Graph, Node, Workflow
 
 if TYPE_CHECKING:
     from .models import WorkflowExecution
+
+NODE = Compiled(lambda: Node.objects.filter(pk=Slot("id", UUIDField()), workflow_id=Slot("workflow", UUIDField())))
 
 
 def of_run(run: "WorkflowExecution", executed: Mapping[UUID, str] | None = None) -> Graph:
@@ -73,9 +76,10 @@ def node_in(run: "WorkflowExecution", name_or_id: str) -> Node | None:
     remembered: Graph = run.graph or Graph()
     name = nfc(name_or_id)
     named = next((node["id"] for node in remembered.nodes if nfc(node["name"]) == name), None)
-    ids = [id for id in (parse_uuid(name_or_id), parse_uuid(named)) if id]
-    known = Node.objects.filter(Q(pk__in=ids) | Q(name=name, retired_at=None), workflow=run.workflow_id)
-    return min(known, key=lambda node: [*ids, node.pk].index(node.pk), default=None)
+    for id in filter(None, (parse_uuid(name_or_id), parse_uuid(named))):
+        if node := NODE.first(id=id, workflow=run.workflow_id):
+            return node
+    return Node.objects.filter(name=name, retired_at=None, workflow=run.workflow_id).first()
 
 
 def _edges(late: set[UUID], known: set[UUID]) -> Iterable[dict[str, object]]:

@@ -1,6 +1,7 @@
 """Permissions of the API: scopes of tokens, permissions of users, workflows that a token is bound to."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Model, QuerySet
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
@@ -13,6 +14,11 @@ def limit_to_token[Q: QuerySet[Model]](rows: Q, request: Request, path: str = "w
     """Filter `rows` by the workflows that the request's token is bound to, if any. `path` is the lookup of their id."""
     bound_to = request.auth.bound_to if isinstance(request.auth, Token) else []
     return rows.filter(**{f"{path}__in": bound_to}) if bound_to else rows
+
+
+def is_bound_to(request: Request, workflow: UUID) -> bool:
+    """Return whether limit_to_token() keeps the rows of this workflow."""
+    return not isinstance(request.auth, Token) or not request.auth.bound_to or workflow in request.auth.bound_to
 
 
 class ScopePermission(IsAuthenticated):

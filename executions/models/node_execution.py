@@ -5,15 +5,17 @@ from datetime import datetime
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models import Q
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from executions import refusal_reasons, retry, states, text_limits, validators
+from executions import masking, refusal_reasons, retry, states, text_limits, validators
 from executions.exceptions import InvalidTransition
 from executions.querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet
+from executions.secrets import run_secrets
 from executions.states import ACTIVE, ExecutionStatus
+from ledgerkit.db import functions, json_validation
 from ledgerkit.db.indexes import Index
 from workflows.models import Node, retries_in
 
@@ -101,6 +103,31 @@ class NodeExecution(Execution):
         """Return how many retries its node's retry_config allows."""
         known = vars(self).get(NODES_RETRY_CONFIG)
         return self.node.max_retries if known is None else retries_in(known)
+
+    def insert_as_read(self) -> bool:
+        """Insert the row by one call of the database (sql/add_node.sql), masked by the secrets that were read with the
+        run. Return whether that was possible: it is not if the run has ended, or has other secrets or gets one."""
+        known = run_secrets.as_read(self.workflow_execution)
+        masked = None if known is None else masking.mask_by_known({"input_data": self.input_data}, known)
+        if known is None or masked is None:
+            return False
+        made = vars(self)["created_at"]  # an expression, unless the engine gave its time
+        with functions.savepoint():
+            stored = functions.call(
+                "add_node",
+                node_execution=self.pk,
+                run=self.workflow_execution_id,
+                node=self.node_id,
+                place=self.execution_order,
+                input=json_validation.to_json(masked["input_data"]),
+                moment=made if isinstance(made, datetime) else None,
+                has_texts=bool(self.input_data),
+                masked_by=known.encrypted,
+            )
+        if stored is not None:
+            self._set_changes(masked | stored)
+            self._state.adding, self._state.db = False, DEFAULT_DB_ALIAS
+        return stored is not None
 
     def start(self, at: datetime | None = None) -> None:
         """pending → running. Raises InvalidTransition unless its run is running."""

@@ -243,6 +243,9 @@ class WorkflowExecution(Execution):
             execution_order = run_graph.level_in(self, node.pk)
         new = self.node_executions.model(workflow_execution=self, node=node, execution_order=execution_order, **fields)
         new.clean()
+        is_usual = fields.keys() <= {"id", "input_data", "created_at"} and node.pk in run_graph.ids_in(self)
+        if is_usual and new.insert_as_read():
+            return new
         with transaction.atomic():
             new._lock_run("add a node to")
             new.save(force_insert=True)

@@ -33,10 +33,13 @@ class PreconditionsMixin:
         meanwhile. Raises PreconditionFailed if If-Match names another version."""
         request: Any = self.request  # type: ignore[attr-defined]  # of the view that this is mixed into
         expected = request.headers.get("If-Match")
-        row = super().get_object()  # type: ignore[misc]  # of the view that this is mixed into
+        row = self.find_object()
         if expected is not None and request.method not in SAFE_METHODS:
             self._check(row, expected)
         return row
+
+    def find_object(self) -> Any:
+        return super().get_object()  # type: ignore[misc]  # of the view that this is mixed into
 
     def lock_before(self, row: Any) -> None:
         """Lock what writers of the row lock before it. Another order would deadlock with them."""

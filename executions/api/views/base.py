@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import F, JSONField, Model, TextField
-from django.shortcuts import get_object_or_404
+from django.db.models import JSONField, Model, TextField
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -14,6 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, masking, sort_keys, text_limits
 from executions.api.action_serializers import ActionSerializer, CompleteSerializer, FailSerializer, ReasonSerializer
+from executions.api.row_lookups import parent_run
 from executions.models import WorkflowExecution
 from executions.secrets import masked_body
 from ledgerkit.rest.filters import MultiChoiceFilter
@@ -24,12 +24,10 @@ from ledgerkit.rest.preconditions import PreconditionsMixin
 from ledgerkit.rest.query_params import BadQuery, ListFilterBackend
 from tokens.base_views import LedgerView
 from tokens.models import Scope
-from tokens.permissions import limit_to_token
 
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
 KEYS = {"by_start": sort_keys.STARTED, "by_duration": sort_keys.DURATION}
-ACTIONS_WITH_TEXT = ("complete", "fail", "cancel")  # actions that store text, which may contain a secret
 WORKFLOW_OF_RUN_ROW = "workflow_execution__workflow_id"  # lookup from a row of a run to the workflow
 
 
@@ -143,13 +141,16 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
         kind: type[serializers.BaseSerializer[Any]] = self.serializer_classes.get(self.action, self.serializer_class)
         return kind
 
-    def _prefetch_for_action(self, rows: Any, run: str = "") -> Any:
-        """Read with the row what the transition and the check of its permission need, to save queries."""
-        if run and (self.action in ACTIONS_WITH_TEXT or audit.current().given_id):
-            rows = rows.with_run()
-        if self.request.user.is_staff and self.action in self.grants:
-            rows = rows.annotate(owner_id=F(f"{run}workflow__owner_id"))
-        return rows
+    def find_object(self) -> Any:
+        """Return the row that is about to change, with what its verbs need. Other rows are read by the queryset."""
+        if self.action not in self.grants:
+            return super().find_object()
+        row = self.row_to_change(self.request, self.kwargs["pk"])
+        self.check_object_permissions(self.request, row)
+        return row
+
+    def row_to_change(self, request: Request, id: UUID) -> Any:
+        raise NotImplementedError  # runs and node executions each implement it
 
     def row_and_body(self, request: Request) -> tuple[Any, dict[str, Any]]:
         """Return the row and the validated body."""
@@ -193,12 +194,6 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
         return self.row_response(row)
 
 
-def get_visible_run(request: Request, id: object) -> WorkflowExecution:
-    """Return the run. Raises Http404 if the caller may not see it."""
-    visible = limit_to_token(WorkflowExecution.objects.visible_to(request.user), request)
-    return get_object_or_404(visible.select_related("workflow").without_payload(errors=False), pk=id)
-
-
 class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     """Views of rows of one run, under `executions/{execution_id}/`. A run that the caller may not see is not found; a
     write may name its version by If-Match."""
@@ -207,9 +202,12 @@ class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
-        self.execution = get_visible_run(request, self.kwargs["execution_id"])
+        self.execution = self.find_run(request, self.kwargs["execution_id"])
         if self.action == "create" and (expected := request.headers.get("If-Match")) is not None:
             self._check(self.execution, expected)
+
+    def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
+        return parent_run(request, id)
 
     def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}

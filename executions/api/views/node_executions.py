@@ -10,6 +10,7 @@ from executions.api.action_serializers import ActionSerializer, FailNodeSerializ
 from executions.api.create_serializers import NewNodeExecutionSerializer
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
+from executions.api.row_lookups import node_to_change, parent_of_new_node
 from executions.api.serializers import (
     NodeExecutionListSerializer,
     NodeExecutionSerializer,
@@ -101,9 +102,11 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
             listed = NodeExecution.objects.for_lists(errors=self.shows_errors)
             nodes = limit_to_owner(listed, self.request.user, WORKFLOW_OF_RUN_ROW, by_node=not narrower)
         else:
-            visible = NodeExecution.objects.visible_to(self.request.user).select_related("node")
-            nodes = self._prefetch_for_action(visible, "workflow_execution__")
+            nodes = NodeExecution.objects.visible_to(self.request.user).select_related("node")
         return limit_to_token(nodes, self.request, WORKFLOW_OF_RUN_ROW)
+
+    def row_to_change(self, request: Request, id: UUID) -> NodeExecution:
+        return node_to_change(request, id)
 
     def _run_id_in_path(self) -> UUID | None:
         id = super()._run_id_in_path()
@@ -149,6 +152,9 @@ class NodesOfExecutionViewSet(CreateMixin[NodeExecution], mixins.ListModelMixin,
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[NodeExecution]]:
         return NodeExecutionListSerializer if self.action == "list" else NewNodeExecutionSerializer
+
+    def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
+        return parent_of_new_node(request, id) if self.action == "create" else super().find_run(request, id)
 
     def get_queryset(self) -> NodeExecutionQuerySet:
         return self.execution.node_executions.visible_to(self.request.user).for_lists(errors=self.shows_errors)

@@ -12,6 +12,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from executions.api.json_rows import node_row, run_row
+from executions.api.row_lookups import parent_run
 from executions.live import server_sent_events
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
@@ -29,7 +30,7 @@ from tokens.permissions import limit_to_token
 from workflows.models import Workflow
 from workflows.querysets import can_view_all
 
-from .base import QueryMixin, get_visible_run
+from .base import QueryMixin
 
 SECONDS = {"wait": (0, 3_600), "heartbeat": (1, 60)}  # allowed range of each parameter
 FROM = ("start", "now")
@@ -153,7 +154,7 @@ class StreamOfExecution(StreamMixin):
         return self.follow(request)
 
     def source(self) -> RunReader:
-        self.execution = get_visible_run(self.request, self.kwargs["execution_id"])
+        self.execution = parent_run(self.request, self.kwargs["execution_id"])
         self.run_id = self.execution.pk
         return RunReader(self.execution.pk)
 

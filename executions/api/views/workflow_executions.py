@@ -14,6 +14,7 @@ from executions.api.create_serializers import NewWorkflowExecutionSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import Row, log_row, node_row
+from executions.api.row_lookups import run_to_change
 from executions.api.serializers import (
     GraphOfExecutionSerializer,
     WorkflowExecutionListSerializer,
@@ -141,11 +142,10 @@ class WorkflowExecutionViewSet(
         runs = limit_to_token(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         if self.action == "graph":
             return runs.select_related("graph", "workflow").without_payload()
-        if self.action == "retrieve":
-            return runs.defer("encrypted_secrets")
-        runs = runs.select_related("graph") if self.action == "retry" else runs
-        prefetched: WorkflowExecutionQuerySet = self._prefetch_for_action(runs)
-        return prefetched
+        return runs.defer("encrypted_secrets")
+
+    def row_to_change(self, request: Request, id: UUID) -> WorkflowExecution:
+        return run_to_change(request, id, with_graph=self.action == "retry")
 
     def retrieve(self, request: Request, *args: object, **kwargs: object) -> Response:
         """Return the run, with its nodes and its newest log lines if `?expand=` asks for them."""
