@@ -3,6 +3,7 @@
 import atexit
 import os
 import signal
+from functools import lru_cache
 from typing import Any
 
 from django.db import connections
@@ -24,6 +25,7 @@ class PreparingCursor(ServerBindingCursor):
         return super().execute(query, params, prepare=prepare, **options)  # type: ignore[misc] # the stubs lack it
 
 
+@lru_cache(1_000)
 def _is_list(query: str) -> bool:
     return ("ORDER BY" in query and "LIMIT" in query) or "GROUP BY" in query or "COUNT(" in query
 

@@ -9,6 +9,7 @@ from ledgerkit.rest.api_prefix import is_api
 from pastetrader.asgi_refusals import refusal
 
 LENGTH = b"content-length"
+CREDENTIALS = {b"authorization", b"cookie"}
 LATE = "The body took too long to arrive: send it at once, in several calls if it is large."
 late = RateLimitedLogger(logging.getLogger(__name__), "A body did not arrive within %s seconds: %s %s.")
 
@@ -51,12 +52,16 @@ class Body:
     def __init__(self, scope: Any, receive: Any, most: int, deadline: float) -> None:
         self.scope, self.next, self.most, self.deadline = scope, receive, most, deadline
         self.size, self.dropped, self.is_complete = 0, False, False
+        headers = dict(scope["headers"])
+        self.has_length = LENGTH in headers
+        is_anonymous = headers.keys().isdisjoint(CREDENTIALS) and is_api(scope["path"])
+        self.is_refused = is_anonymous or _declared_length(headers) > most
 
     async def receive(self) -> Any:
         """Return the next ASGI message. Raises BodyTimeout."""
         if self.dropped:
             return await self._end()
-        if self._declared_length() > self.most or self._is_anonymous():
+        if self.is_refused:
             return self._drop()
         message = await self._receive_in_time()
         if message["type"] == "http.request":
@@ -64,7 +69,7 @@ class Body:
             self.size += len(message.get("body", b""))
             if self.size > self.most:
                 return self._drop()
-            if self.is_complete:
+            if self.is_complete and not self.has_length:
                 self._pass_size_on()
         return message
 
@@ -75,10 +80,6 @@ class Body:
                 return await self.next()
         except TimeoutError:
             raise BodyTimeout from None
-
-    def _is_anonymous(self) -> bool:
-        names = {name for name, _value in self.scope["headers"]}
-        return is_api(self.scope["path"]) and not names & {b"authorization", b"cookie"}
 
     def _drop(self) -> Any:
         self.dropped = True
@@ -92,10 +93,11 @@ class Body:
         return message
 
     def _pass_size_on(self) -> None:
-        if self.size and not any(name == LENGTH for name, _value in self.scope["headers"]):
+        if self.size and not self.has_length:
             self.scope["headers"] = [*self.scope["headers"], (LENGTH, str(self.size).encode())]
 
-    def _declared_length(self) -> int:
-        """Return Content-Length, or 0 where it is missing or not a number."""
-        length = next((value for name, value in self.scope["headers"] if name == LENGTH), b"")
-        return int(length) if length.isdigit() and len(length) < 20 else 0
+
+def _declared_length(headers: dict[bytes, bytes]) -> int:
+    """Return Content-Length, or 0 where it is missing or not a number."""
+    length = headers.get(LENGTH, b"")
+    return int(length) if length.isdigit() and len(length) < 20 else 0

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.conf import ExecutionsSettings, fernet_key_from
 from ledgerkit.conf import LedgerkitSettings
+from ledgerkit.db.pool import check_open
 from local_postgres.ownership import OWNER
 from local_postgres.socket_path import socket_dir
 from pastetrader.secret_key import read_or_make
@@ -121,10 +122,11 @@ STORAGES = {
 
 # --- Database ---------------------------------------------------------------
 STATEMENT_TIMEOUT_MS = env.number("DATABASE_STATEMENT_TIMEOUT_MS", 30_000)
-POOL = {
+POOL: dict[str, Any] = {
     "min_size": env.number("DATABASE_POOL_MIN", 1, most=1000),
     "max_size": env.number("DATABASE_POOL_MAX", 8, least=1, most=1000),
     "timeout": env.number("DATABASE_POOL_TIMEOUT", 10, least=1),
+    "check": check_open,
 }
 env.refuse_more(("DATABASE_POOL_MIN", POOL["min_size"]), ("DATABASE_POOL_MAX", POOL["max_size"]))
 PREPARED_AFTER = 3  # executions of a statement by one connection

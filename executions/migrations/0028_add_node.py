@@ -15,5 +15,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        RunSQLFile(SQL / "add_node.sql", "DROP FUNCTION add_node(uuid, uuid, uuid, integer, jsonb, boolean, text, timestamptz)")
+        RunSQLFile(
+            SQL / "add_node.sql", "DROP FUNCTION add_node(uuid, uuid, uuid, integer, jsonb, boolean, text, timestamptz)"
+        )
     ]

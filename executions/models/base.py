@@ -149,7 +149,7 @@ class Execution(VersionedModel, Timed):
     ) -> Changes | None:
         """Move the row, if its run has the secrets by which the texts are masked. Return its new values, None if it
         does not match."""
-        note = audit.note(act) if known is None else audit.note(act, *masking.masked_reason(known.scrubber))
+        reason = masking.masked_reason(known.scrubber) if known and audit.current().has_text else ()
         to, output = TARGETS[act], texts.get("output_data")
         moved = functions.call(
             self.MOVE,
@@ -160,7 +160,7 @@ class Execution(VersionedModel, Timed):
             error=texts.get("error_message"),
             has_texts=known is not None,
             masked_by=known and known.encrypted,
-            note=note,
+            note=audit.note(act, *reason),
             moment=at,
             **self._move_arguments(act, texts),
         )

@@ -40,7 +40,8 @@ class CharsetMiddleware:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: object) -> None:
-        if scope["type"] == "http":
+        # Without a parameter there is neither a charset nor anything malformed.
+        if scope["type"] == "http" and any(name == NAME and b";" in value for name, value in scope["headers"]):
             headers = [
                 (name, normalize_content_type(value.decode("latin-1")).encode("latin-1") if name == NAME else value)
                 for name, value in scope["headers"]

@@ -1,0 +1,30 @@
+"""The check of a pooled connection before a request."""
+
+import psycopg
+import pytest
+from django.db import connection
+
+from ledgerkit.db.pool import check_open
+
+
+@pytest.fixture
+def pooled(transactional_db: None) -> psycopg.Connection:
+    settings = connection.get_connection_params()
+    return psycopg.connect(**{name: settings[name] for name in ("dbname", "user", "host", "port") if name in settings})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_open_connection_is_used_without_a_query(pooled: psycopg.Connection) -> None:
+    with pooled:
+        pooled.execute("SELECT 1")
+        pooled.rollback()
+        pooled.execute = None  # type: ignore[method-assign, assignment]  # a query would fail
+        check_open(pooled)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_the_server_has_closed_is_refused(pooled: psycopg.Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pooled.info.backend_pid])
+    with pytest.raises(psycopg.OperationalError):
+        check_open(pooled)
