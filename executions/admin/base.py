@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
@@ -9,7 +11,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, OperationalError
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
@@ -22,6 +24,7 @@ from executions import limits
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see
+from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 from ledgerkit.types import StrOrPromise
 
@@ -55,6 +58,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
     sortable_by = ()
     everything: ClassVar[str] = "?"  # query string of the unfiltered list
     search_fields = ("id",)  # shows the search box; get_search_results() does the search
+    id_columns: ClassVar[tuple[str, ...]] = ("pk",)
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
@@ -70,6 +74,16 @@ class ReadOnlyAdmin(TransitionActionsMixin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return KeysetChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
+        """Search for an id in `id_columns`."""
+        if not search_term.strip():
+            return queryset, False
+        pk = parse_uuid(search_term.strip())
+        found = reduce(or_, (Q(**{column: pk}) for column in self.id_columns))
+        return queryset.filter(found) if pk else queryset.none(), False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

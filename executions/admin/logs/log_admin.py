@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -18,7 +18,6 @@ from executions.admin.filters.workflow_filters import LinesWorkflowFilter
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see
-from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
 
@@ -48,6 +47,7 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
     }
     list_filter = (LevelFilter, LoggedFilter, LinesWorkflowFilter, RunFilter, NodeExecutionFilter)
     search_help_text = _("The id of a line, of a workflow execution or of a node execution")
+    id_columns = ("pk", "workflow_execution", "node_execution")
     related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
     columns = (*log_rows.COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
@@ -56,15 +56,6 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
         text = formatting.first_characters("message", formatting.LINE)
         rows: QuerySet[Model] = super().get_queryset(request).annotate(text=text)
         return rows
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
-    ) -> tuple[QuerySet[Model], bool]:
-        if not search_term.strip():
-            return queryset, False
-        pk = parse_uuid(search_term.strip())
-        found = Q(pk=pk) | Q(workflow_execution=pk) | Q(node_execution=pk)
-        return queryset.filter(found) if pk else queryset.none(), False
 
     def page_context(self, request: HttpRequest, row: ExecutionLog) -> Context:
         payloads, others = formatting.payloads(

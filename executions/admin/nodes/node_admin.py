@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import F
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -144,6 +144,7 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         NewestRunsFilter,
     )
     search_help_text = _("The id of a node execution or of its workflow execution")
+    id_columns = ("pk", "workflow_execution")
     actions = ("retry", "cancel", "skip")
     related = ("node", "workflow_execution__workflow")
     keyset = ("id",)
@@ -156,14 +157,6 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         "workflow_execution__failed_nodes",
         "workflow_execution__trigger_type",
     )
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
-    ) -> tuple[QuerySet[Model], bool]:
-        if not search_term.strip():
-            return queryset, False
-        pk = parse_uuid(search_term.strip())
-        return queryset.filter(Q(pk=pk) | Q(workflow_execution=pk)) if pk else queryset.none(), False
 
     def present_rows(self, request: HttpRequest, rows: Sequence[NodeExecution]) -> Sequence[NodeRow]:
         return [NodeRow(row, shows_run(request, row), formatting.duration_text(row)) for row in rows]

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -12,7 +12,6 @@ from django.utils.translation import gettext_lazy as _
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters.period_filters import PeriodFilter
 from executions.models import Deletion
-from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
 
@@ -32,19 +31,13 @@ class DeletionAdmin(ReadOnlyAdmin):
     }
     list_filter = (DeletedAtFilter,)
     search_help_text = _("The id of the run that was deleted")
+    id_columns = ("workflow_execution_id",)
     related = ()
     keyset = ("happened_at", "id")
     columns = (
         "happened_at", "status", "workflow_name", "workflow_execution_id", "made_at", "username", "token_name",
         "through", "reason", "request_id",
     )  # fmt: skip
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
-    ) -> tuple[QuerySet[Model], bool]:
-        if not (term := search_term.strip()):
-            return queryset, False
-        return queryset.filter(workflow_execution_id=parse_uuid(term)), False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
