@@ -70,7 +70,9 @@ def test_a_log_lines_node_belongs_to_its_run() -> None:
 
 def test_a_log_line_cannot_be_changed() -> None:
     line = ExecutionLogFactory()
-    expect_violation("A log line is a fact", "UPDATE execution_logs SET message = 'other' WHERE id = %s", line.pk)
+    expect_violation(
+        "A log line cannot be changed", "UPDATE execution_logs SET message = 'other' WHERE id = %s", line.pk
+    )
     with pytest.raises(TypeError, match="add another line instead"):
         line.save()
     with pytest.raises(TypeError, match="add another line instead"):

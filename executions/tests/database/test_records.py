@@ -306,7 +306,7 @@ def test_a_log_line_has_no_created_at_and_no_updated_at() -> None:
     assert {"created_at", "updated_at"}.isdisjoint(field.name for field in ExecutionLog._meta.get_fields())
 
 
-# --- a log line is a fact ----------------------------------------------------
+# --- a log line cannot be changed -------------------------------------------
 def test_a_log_line_is_never_updated() -> None:
     line = ExecutionLog.objects.create(workflow_execution=new_run(), level=LogLevel.INFO, message="fact")
     line.message = "fiction"

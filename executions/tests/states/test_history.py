@@ -113,7 +113,7 @@ def test_a_move_by_plain_sql_is_written_down_as_such() -> None:
 )
 def test_nobody_changes_what_happened(statement: str) -> None:
     run = WorkflowExecutionFactory()
-    with pytest.raises(IntegrityError, match="it goes only with the run"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="it is deleted with the run"), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(statement)
     with pytest.raises(IntegrityError), transaction.atomic():
