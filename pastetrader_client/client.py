@@ -136,6 +136,10 @@ class Client:
         """Wait until everything is delivered, at most so long. Return whether it is."""
         return self._sender.flush(seconds)
 
+    def is_delivered(self) -> bool:
+        """Return whether nothing waits to be delivered."""
+        return self._sender.is_idle()
+
     def close(self, seconds: float | None = None) -> None:
         """Deliver what can be delivered in that time (`exit_seconds`); the rest goes to the spool. The end of the
         process does this by itself."""

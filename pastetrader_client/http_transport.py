@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from .sender import THREAD
 from .transport import Answer, Notice, Refusal, Stopped, TooLarge, Unavailable
 
 TIMEOUT = httpx.Timeout(30, connect=5)
@@ -16,6 +17,14 @@ TRIES = 3  # of a definition that others change too
 API = "/api/v1"
 
 logger = logging.getLogger("pastetrader_client")
+
+
+def _is_of_engine(record: logging.LogRecord) -> bool:
+    """Return whether a line of httpx is about a request of the engine's own. httpx logs each request at INFO."""
+    return record.threadName != THREAD or record.levelno > logging.INFO
+
+
+logging.getLogger("httpx").addFilter(_is_of_engine)
 
 
 class HttpTransport:

@@ -2,12 +2,14 @@
 
 import logging
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .encoding import cut
 
 if TYPE_CHECKING:
-    from .runs import Run
+    from .client import Client
+    from .runs import Reporter, Run
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 OWN = ("pastetrader_client", "httpx", "httpcore")  # the reporter's own lines, of which each would make another
@@ -21,14 +23,30 @@ class RunHandler(logging.Handler):
         self.run = run
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.partition(".")[0] in OWN or self.run.client.is_sending_thread(record.thread):
+        reporter = self.reporter()
+        if reporter is None or is_own(record, reporter.client):
             return
         try:
-            self.run.innermost().record(
-                level_of(record.levelno), _message(record), _data(record), int(record.created * 1e9)
-            )
+            reporter.record(level_of(record.levelno), _message(record), _data(record), int(record.created * 1e9))
         except Exception:  # noqa: BLE001  # as in logging: an error in a handler is reported by handleError()
             self.handleError(record)
+
+    def reporter(self) -> "Reporter | None":
+        """Return what the line is recorded of."""
+        return self.run.innermost()
+
+
+class CurrentNodeHandler(RunHandler):
+    """Records lines of whatever node is executed where they are logged, and no others. `current` returns that node."""
+
+    def __init__(self, current: "Callable[[], Reporter | None]", level: int = logging.NOTSET) -> None:
+        logging.Handler.__init__(self, level)
+        self.reporter = current  # type: ignore[method-assign]  # the same signature
+
+
+def is_own(record: logging.LogRecord, client: "Client") -> bool:
+    """Return whether the reporter itself has logged the line."""
+    return record.name.partition(".")[0] in OWN or client.is_sending_thread(record.thread)
 
 
 def level_of(number: int) -> str:

@@ -98,17 +98,21 @@ class Reporter:
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        if self._before is not None:
-            try:
-                _current.reset(self._before)
-            except ValueError:  # the block of a generator was left by another context
-                _current.set(None)
+        self.leave()
         if self.has_ended or isinstance(error, RunCancelled):
             self.has_ended = True
         elif error is None or (isinstance(error, SystemExit) and not error.code):
             self.complete()
         else:
             self.fail(error)
+
+    def leave(self) -> None:
+        """Leave the block without reporting an end."""
+        if self._before is not None:
+            try:
+                _current.reset(self._before)
+            except ValueError:  # the block of a generator was left by another context
+                _current.set(None)
 
 
 class Run(Reporter):

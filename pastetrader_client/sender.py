@@ -18,6 +18,7 @@ from .transport import Stopped, TooLarge, Transport, Unavailable
 from .watch import Watch
 
 MOST, MOST_BYTES = 2_000, 2_000_000  # of one call
+THREAD = "pastetrader-client"
 IDLE = 1.0  # seconds between looks at the runs that nothing was heard of
 FIRST, LONGEST = 0.25, 30.0  # seconds of backing off
 CLOSING = 0.3  # the longest of them while the process waits for the end
@@ -57,7 +58,7 @@ class Sender:
                 return
             self.closing = self.is_over = False
             self._take_over()
-            thread = threading.Thread(target=self._run, name="pastetrader-client", daemon=True)
+            thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
             try:
                 thread.start()
             except RuntimeError:

@@ -1,0 +1,76 @@
+"""The Celery application of test_celery.py: its broker and its ledger are named by environment variables."""
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, shared_task
+
+from pastetrader_client import Client
+from pastetrader_client.celery import instrument
+
+app = Celery("shop", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
+app.conf.update(broker_connection_retry_on_startup=True, worker_prefetch_multiplier=1, worker_hijack_root_logger=True)
+recorder = None
+if url := os.environ.get("PASTETRADER_URL"):  # a heartbeat of a second, so that a test need not wait for a cancel
+    client = Client(url, os.environ["PASTETRADER_TOKEN"], name="shop", sigterm=False, heartbeat=1.0)
+    recorder = instrument(app, client)
+
+logger = logging.getLogger("shop")
+
+
+@shared_task
+def add(x: int, y: int = 1) -> int:
+    logger.info("adding %d and %d", x, y)
+    return x + y
+
+
+@shared_task
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@shared_task
+def price(symbol: str, api_key: str = "") -> str:
+    raise KeyError(symbol)
+
+
+@shared_task(bind=True, max_retries=2)
+def flaky(self: Any) -> str:
+    if self.request.retries == 0:
+        raise self.retry(exc=ConnectionError("not yet"), countdown=0)
+    return "ok"
+
+
+@shared_task
+def parent() -> None:
+    add.delay(1, 2)
+
+
+@shared_task
+def slow() -> None:
+    time.sleep(60)
+
+
+@shared_task
+def cancelled_by_an_operator() -> None:
+    time.sleep(60)
+
+
+@shared_task
+def sent_without_reporting() -> None:
+    pass
+
+
+@shared_task(acks_late=True, reject_on_worker_lost=True)
+def killed_once(marker: str) -> str:
+    """Kill the process that executes it; the message is delivered again."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        assert recorder is not None
+        assert recorder.client.flush(30)  # what waits in the memory of a killed process is lost
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"

@@ -1,0 +1,211 @@
+"""Celery's tasks as runs: a real worker, a real Redis, and the ledger over HTTP."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pastetrader.tests.live_server import ROOT, Site
+
+REDIS = shutil.which("redis-server")
+pytestmark = pytest.mark.skipif(REDIS is None, reason="needs Debian's redis-server")
+SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def environment(site: Site, token: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Start a Redis; yield the environment of producer and worker."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    command = [str(REDIS), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    yield os.environ | {
+        "BROKER": f"redis://127.0.0.1:{port}/0", "PASTETRADER_URL": site.address, "PASTETRADER_TOKEN": token,
+        "XDG_STATE_HOME": str(folder),
+    }  # fmt: skip
+    redis.terminate()
+    redis.wait()
+
+
+@pytest.fixture(scope="module")
+def worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Start a worker of two processes; yield the file of its log."""
+    log = tmp_path_factory.mktemp("worker") / "log"
+    command = [sys.executable, "-m", "celery", "-A", "pastetrader.tests.celery_app", "worker", "-c", "2", "-l", "INFO"]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    while "ready." not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
+    yield log
+    process.terminate()
+    try:
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+
+
+# Each begins with a task; its id, or the id of the group, is the correlation id of the run.
+CANVASES = {
+    "single": "add.delay(1)",
+    "chain": "chain(add.s(1), total.si([1]), price.si('GOOG'), add.si(5))()",
+    "group": "group(add.s(i) for i in range(3))()",
+    "chord": "chord([add.s(i) for i in range(3)], total.s())()",
+    "retried": "flaky.delay()",
+    "nested": "parent.delay()",
+    "secret": "price.delay('GOOG', api_key='sk-4f9a8b7c')",
+    "revoked": "slow.apply_async(countdown=60)",
+    "expired": "slow.apply_async(expires=-1)",
+    "killed": "killed_once.delay({marker!r})",
+    "operator": "cancelled_by_an_operator.delay()",
+}
+SEND = """
+from celery import chain, chord, group
+from pastetrader.tests.celery_app import *
+results = {%s}
+results["revoked"].revoke()
+first = lambda result: first(result.parent) if getattr(result, "parent", None) else result
+for name, result in results.items():
+    begun = result if name == "group" else first(result)
+    print(name, begun.id)
+"""
+
+
+def run_python(code: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, text=True, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def sent(environment: dict[str, str], worker: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Send all canvases from one process; return the ids with which they began."""
+    marker = str(tmp_path_factory.mktemp("killed") / "marker")
+    items = ", ".join(f"{name!r}: {code.format(marker=marker)}" for name, code in CANVASES.items())
+    return dict(line.split() for line in run_python(SEND % items, environment).splitlines())
+
+
+@pytest.fixture(scope="module")
+def api(site: Site, token: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{site.address}/api/v1", headers={"Authorization": f"Token {token}"}) as client:
+        yield client
+
+
+type Find = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def find(api: httpx.Client) -> Find:
+    """Return a function that waits until the run that began with an id has a status, and returns it with its nodes."""
+
+    def wait(correlation_id: str, status: str) -> dict[str, Any]:
+        until = time.monotonic() + SECONDS
+        row: dict[str, Any] = {}
+        while time.monotonic() < until:
+            rows = api.get("/executions/", params={"correlation_id": correlation_id}).json()["results"]
+            row = api.get(f"/executions/{rows[0]['id']}/", params={"expand": "nodes,logs"}).json() if rows else {}
+            if row.get("status") == status:
+                return row
+            time.sleep(0.2)
+        raise AssertionError(f"not {status}: {row}")
+
+    return wait
+
+
+def nodes_of(row: dict[str, Any]) -> list[tuple[str, str]]:
+    return sorted((node["node_name"].rpartition(".")[2], node["status"]) for node in row["nodes"])
+
+
+def test_a_task_is_a_run_of_one_node_with_its_log_arguments_and_result(
+    sent: dict[str, str], find: Find, api: httpx.Client
+) -> None:
+    row = find(sent["single"], "completed")
+    assert row["workflow_name"] == "pastetrader.tests.celery_app.add"
+    assert row["trigger_type"] == "event"
+    assert nodes_of(row) == [("add", "completed")]
+    node = api.get(f"/node-executions/{row['nodes'][0]['id']}/").json()
+    assert (node["input_data"], node["output_data"]) == ({"args": [1], "kwargs": {}}, 2)
+    assert "adding 1 and 1" in [line["message"] for line in row["logs"]]
+
+
+def test_a_chain_is_one_run_that_fails_where_a_task_fails(sent: dict[str, str], find: Find, api: httpx.Client) -> None:
+    row = find(sent["chain"], "failed")
+    assert nodes_of(row) == [("add", "completed"), ("price", "failed"), ("total", "completed")]
+    assert row["error_message"] == "pastetrader.tests.celery_app.price: KeyError: 'GOOG'"
+    failed = next(node for node in row["nodes"] if node["status"] == "failed")
+    detail = api.get(f"/node-executions/{failed['id']}/").json()
+    assert "raise KeyError(symbol)" in detail["error_traceback"]
+    graph = api.get(f"/executions/{row['id']}/graph/").json()
+    names = {node["id"]: node["name"].rpartition(".")[2] for node in graph["nodes"]}
+    edges = {(names[edge["source_node"]], names[edge["target_node"]]) for edge in graph["edges"]}
+    assert {("add", "total"), ("total", "price")} <= edges
+
+
+def test_the_tasks_of_a_group_are_one_run(sent: dict[str, str], find: Find) -> None:
+    assert nodes_of(find(sent["group"], "completed")) == [("add", "completed")] * 3
+
+
+def test_a_chord_is_one_run_with_its_body(sent: dict[str, str], find: Find) -> None:
+    row = find(sent["chord"], "completed")
+    assert nodes_of(row) == [("add", "completed")] * 3 + [("total", "completed")]
+
+
+def test_a_retry_is_another_attempt_of_the_node(sent: dict[str, str], find: Find, api: httpx.Client) -> None:
+    row = find(sent["retried"], "completed")
+    assert [node["attempt"] for node in row["nodes"]] == [2]
+    attempts = api.get(f"/node-executions/{row['nodes'][0]['id']}/attempts/").json()["results"]
+    assert [attempt["error_message"] for attempt in attempts] == ["ConnectionError: not yet"]
+
+
+def test_a_task_that_a_task_sends_is_a_node_of_its_run(sent: dict[str, str], find: Find) -> None:
+    assert nodes_of(find(sent["nested"], "completed")) == [("add", "completed"), ("parent", "completed")]
+
+
+def test_a_secret_among_the_arguments_is_masked(sent: dict[str, str], find: Find, api: httpx.Client) -> None:
+    row = find(sent["secret"], "failed")
+    node = api.get(f"/node-executions/{row['nodes'][0]['id']}/").json()
+    assert node["input_data"] == {"args": ["GOOG"], "kwargs": {"api_key": "***masked***"}}
+    assert "sk-4f9a8b7c" not in str([row, node])
+
+
+@pytest.mark.parametrize("canvas", ["revoked", "expired"])
+def test_a_task_that_is_revoked_or_expires_cancels_its_run(canvas: str, sent: dict[str, str], find: Find) -> None:
+    assert nodes_of(find(sent[canvas], "cancelled")) == [("slow", "cancelled")]
+
+
+def test_a_task_whose_process_is_killed_is_delivered_and_recorded_again(sent: dict[str, str], find: Find) -> None:
+    assert nodes_of(find(sent["killed"], "completed")) == [("killed_once", "completed")]
+
+
+def test_an_operators_cancel_stops_the_task(
+    sent: dict[str, str], find: Find, api: httpx.Client, environment: dict[str, str]
+) -> None:
+    row = find(sent["operator"], "running")
+    api.post(f"/executions/{row['id']}/cancel/", json={"reason": "wrong day"}).raise_for_status()
+    assert nodes_of(find(sent["operator"], "cancelled")) == [("cancelled_by_an_operator", "cancelled")]
+    code = (
+        "from pastetrader.tests.celery_app import app; from celery.exceptions import TaskRevokedError\n"
+        f"try: app.AsyncResult({sent['operator']!r}).get(timeout=30)\nexcept TaskRevokedError: print('revoked')"
+    )
+    assert run_python(code, environment) == "revoked\n"
+
+
+def test_a_task_sent_by_a_process_that_does_not_report_is_recorded_by_the_worker(
+    environment: dict[str, str], worker: Path, find: Find
+) -> None:
+    silent = {name: value for name, value in environment.items() if name != "PASTETRADER_URL"}
+    code = "from pastetrader.tests.celery_app import *; print(sent_without_reporting.delay().id)"
+    assert nodes_of(find(run_python(code, silent).strip(), "completed")) == [("sent_without_reporting", "completed")]

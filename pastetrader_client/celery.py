@@ -1,0 +1,197 @@
+"""Celery: `instrument(app)` records tasks. A task becomes a node of a run; what a task sends belongs to its run, and so
+do the parts of a chain, a group and a chord.
+
+The run travels in headers of the messages. A worker that gets a message without them (the process that sent it does not
+report) takes the id that the root id of the task, or the id of its group, always has.
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+from celery import Celery, current_task, signals  # type: ignore[import-untyped]  # it has no type hints
+
+from .celery_graphs import GraphDefinitions
+from .celery_run_ends import RunEnds
+from .client import Client
+from .ids import derive, uuid7
+from .log_handler import CurrentNodeHandler
+from .runs import Node, Run, current_node
+
+# Headers of messages: the id of the run, the name of its workflow, and the id of the task or group that it began with.
+RUN, WORKFLOW, ROOT = HEADERS = ("pastetrader_run", "pastetrader_workflow", "pastetrader_root")
+BASE = "00000000-0000-7000-8000-000000000000"  # of the ids of runs that no header names
+UNLIMITED = 1_000  # retries of a task with max_retries=None
+MOST_GROUPS = 1_000  # whose runs a sending process remembers
+RETRY_SECONDS = 2.0  # that a task's end waits for its retry to be delivered
+
+
+def instrument(app: Celery, client: Client | None = None) -> "Recorder":
+    """Record the tasks of this process. Without a client, PASTETRADER_URL and PASTETRADER_TOKEN name the ledger. The
+    token needs the scopes executions:read, executions:report, executions:control and workflows:write. Raises ValueError
+    if there is neither."""
+    recorder = Recorder(app, client or _client_of_environment())
+    recorder.connect()
+    return recorder
+
+
+def _client_of_environment() -> Client:
+    url, token = os.environ.get("PASTETRADER_URL", ""), os.environ.get("PASTETRADER_TOKEN", "")
+    if not url or not token:
+        raise ValueError("Set PASTETRADER_URL and PASTETRADER_TOKEN, or call instrument(app, client).")
+    return Client(url, token, name="celery", sigterm=False)  # Celery handles SIGTERM
+
+
+class Recorder:
+    """The receivers of Celery's signals, with the nodes that this process executes."""
+
+    def __init__(self, app: Celery, client: Client) -> None:
+        self.app, self.client = app, client
+        self.ends, self.graphs = RunEnds(client), GraphDefinitions(client)
+        self.nodes: dict[str, Node] = {}  # by the id of the task
+        self.groups: OrderedDict[str, str] = OrderedDict()  # the runs of groups that this process sends
+        self.lock = Lock()
+
+    def connect(self) -> None:
+        """Connect to the signals, and cancel tasks of runs that are cancelled in the ledger."""
+        for signal, receiver in (
+            (signals.before_task_publish, self.on_publish),
+            (signals.task_received, self.on_receive),
+            (signals.task_prerun, self.on_start),
+            (signals.task_success, self.on_success),
+            (signals.task_failure, self.on_failure),
+            (signals.task_retry, self.on_retry),
+            (signals.task_revoked, self.on_revoke),
+            (signals.task_postrun, self.on_leave),
+            (signals.after_setup_logger, self.on_logger),
+            (signals.worker_process_shutdown, self.on_shutdown),
+            (signals.worker_shutdown, self.on_shutdown),
+        ):
+            signal.connect(receiver, weak=False)
+        if self.client.on_cancel is None:
+            self.client.on_cancel = self.revoke_tasks
+
+    # --- in the process that sends --------------------------------------------
+    def on_publish(self, sender: str, headers: dict[str, Any], body: Any, **_kwargs: Any) -> None:
+        """Create the node and, with its first task, the run."""
+        parent = current_task.request if current_task else None
+        for name in HEADERS:
+            if (inherited := getattr(parent, name, None)) is not None:
+                headers[name] = inherited
+        is_first = RUN not in headers
+        headers.setdefault(RUN, self._run_to_send(headers))
+        headers.setdefault(WORKFLOW, sender)
+        headers.setdefault(ROOT, headers.get("group") or headers["root_id"])
+        if headers.get("retries"):
+            return
+        args, kwargs, embed = body if isinstance(body, tuple | list) and len(body) == 3 else ((), {}, {})
+        if is_first:
+            self.graphs.define(sender, embed.get("chain"), embed.get("chord"))
+        run = self._run(headers[RUN], headers[WORKFLOW], headers[ROOT])
+        self._node(run, headers["id"], sender, args, kwargs).create()
+
+    def _run_to_send(self, headers: Mapping[str, Any]) -> str:
+        """Return a new id, or the one with which other tasks of the same group were sent."""
+        if (group := headers.get("group")) is None:
+            return uuid7()
+        with self.lock:
+            found = self.groups.setdefault(group, uuid7())
+            if len(self.groups) > MOST_GROUPS:
+                self.groups.popitem(last=False)
+        return found
+
+    # --- in a worker -----------------------------------------------------------
+    def on_receive(self, request: Any, **_kwargs: Any) -> None:
+        """Watch the run. Only the worker's main process sends this signal."""
+        found = request.request_dict
+        self.ends.watch(found.get(RUN) or derive(BASE, _root_of(request)))
+
+    def on_start(self, task_id: str, task: Any, args: Any, kwargs: Any, **_kwargs: Any) -> None:
+        request = task.request
+        if getattr(request, RUN, None) is None:  # its sender does not report
+            root = _root_of(request)
+            vars(request).update({RUN: derive(BASE, root), WORKFLOW: task.name, ROOT: root})
+        if request.parent_id is None:  # its facts may arrive before those of the sender
+            self.graphs.define(getattr(request, WORKFLOW), request.chain, request.chord)
+        node = self._node_of(task.name, request, args, kwargs)
+        node.run.start()
+        self.nodes[task_id] = node
+        node.__enter__()
+
+    def on_success(self, sender: Any, result: Any, **_kwargs: Any) -> None:
+        if (node := self.nodes.get(sender.request.id)) is not None:
+            node.complete(result)
+
+    def on_failure(self, sender: Any, task_id: str, exception: BaseException, einfo: Any, **kwargs: Any) -> None:
+        """Fail the node. The worker's main process sends this signal for a child that was killed."""
+        node = self.nodes.get(task_id) or self._node_of(sender.name, sender.request, (), {})
+        node.fail(exception, traceback=_traceback(einfo))
+        self.ends.expect(node.run.id)
+
+    def on_retry(self, request: Any, reason: Any, einfo: Any, **_kwargs: Any) -> None:
+        if (node := self.nodes.get(request.id)) is not None:
+            node.fail(getattr(reason, "exc", None) or str(reason), traceback=_traceback(einfo))
+            node.retry()
+            self.client.flush(RETRY_SECONDS)  # the next attempt may start in another process at once
+
+    def on_revoke(self, sender: Any, request: Any, terminated: bool, expired: bool, **_kwargs: Any) -> None:
+        """Cancel the node. Only the worker's main process sends this signal."""
+        node = self._node_of(sender.name, request, request.args or (), request.kwargs or {})
+        node.cancel("The task expired." if expired else "The task was revoked.")
+        self.ends.expect(node.run.id)
+
+    def on_leave(self, task_id: str, **_kwargs: Any) -> None:
+        if (node := self.nodes.pop(task_id, None)) is not None:
+            node.leave()
+            if not self._nodes_of(node.run):
+                self.client.unwatch(node.run)
+            self.ends.expect(node.run.id)
+
+    def on_logger(self, logger: Any, **_kwargs: Any) -> None:
+        logger.addHandler(CurrentNodeHandler(current_node))
+
+    def on_shutdown(self, **_kwargs: Any) -> None:
+        self.client.flush(self.client.exit_seconds)
+        self.ends.check_now(self.client.exit_seconds)
+        self.client.close()
+
+    def revoke_tasks(self, run: Run) -> None:
+        """Stop the tasks of a cancelled run that this process executes."""
+        if tasks := self._nodes_of(run):
+            self.app.control.revoke(tasks, terminate=True)
+
+    def _nodes_of(self, run: Run) -> list[str]:
+        return [task for task, node in list(self.nodes.items()) if node.run.id == run.id]
+
+    # --- runs and nodes ---------------------------------------------------------
+    def _node_of(self, name: str, request: Any, args: Any, kwargs: Any) -> Node:
+        root = getattr(request, ROOT, None) or _root_of(request)
+        run = self._run(
+            getattr(request, RUN, None) or derive(BASE, root), getattr(request, WORKFLOW, None) or name, root
+        )
+        return self._node(run, request.id, name, args, kwargs, attempt=(request.retries or 0) + 1)
+
+    def _run(self, id: str, workflow: str, root: str) -> Run:
+        """Return the run. Each process creates it, since facts of one may arrive before those of another."""
+        return self.client.run(workflow, id=id, trigger="event", metadata={"correlation_id": root})
+
+    def _node(self, run: Run, task_id: str, name: str, args: Any, kwargs: Any, attempt: int = 1) -> Node:
+        task = self.app.tasks.get(name)
+        retries = getattr(task, "max_retries", 0)
+        given = {"args": list(args or ()), "kwargs": dict(kwargs or {})}
+        return run.node(
+            name, id=derive(run.id, task_id), attempt=attempt, input=given,
+            retries=UNLIMITED if retries is None else retries,
+        )  # fmt: skip
+
+
+def _root_of(request: Any) -> str:
+    """Return the id of the group or of the task with which the run of a task without headers began."""
+    is_first = request.parent_id is None
+    return str(request.group if is_first and request.group else request.root_id or request.id)
+
+
+def _traceback(einfo: Any) -> str | None:
+    return str(getattr(einfo, "traceback", "") or "") or None
