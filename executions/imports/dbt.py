@@ -1,0 +1,131 @@
+"""dbt's artifacts as facts: `run_results.json` is the run, `manifest.json` its graph."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from .documents import (
+    Document,
+    Fact,
+    NotImportable,
+    derive,
+    get,
+    line,
+    node_fact,
+    node_name,
+    parse_moment,
+    run_fact,
+    same_or_derived,
+    workflow,
+)
+
+ACTS = {
+    "success": "complete", "pass": "complete", "warn": "complete", "no-op": "complete",
+    "error": "fail", "fail": "fail", "runtime error": "fail", "partial success": "fail",
+    "skipped": "skip",
+}  # fmt: skip
+LEVELS = {"warn": "warning", "error": "error", "fail": "error", "runtime error": "error", "partial success": "error"}
+DETAILS = ("status", "thread_id", "execution_time", "failures", "adapter_response")
+
+
+class Result(NamedTuple):
+    """What dbt says of one node."""
+
+    name: str
+    status: str
+    started_at: datetime
+    ended_at: datetime
+    message: str
+    details: dict[str, Any]
+
+
+def facts(run_results: Document, manifest: Document | None = None) -> Iterator[Fact]:
+    """Yield the facts of one invocation. Without the manifest the nodes have no edges. Raises NotImportable."""
+    ended_at = parse_moment(get(run_results, "metadata", "generated_at", of=str), "metadata.generated_at")
+    results = [_result(run_results, index, ended_at) for index in range(len(get(run_results, "results", of=list)))]
+    elapsed = timedelta(seconds=get(run_results, "elapsed_time", of=(int, float), default=0))
+    started_at = min([ended_at - elapsed, *(each.started_at for each in results)])
+    ended_at = max([ended_at, *(each.ended_at for each in results)])
+    invocation = get(run_results, "metadata", "invocation_id", of=str)
+    run = same_or_derived(invocation, started_at, "dbt")
+    definition = _definition(manifest, results)
+    yield definition
+    yield _creation(run, definition["workflow"]["name"], run_results, invocation, started_at)
+    yield run_fact("start", run, started_at, attempt=1)
+    for result in results:
+        yield from _of_node(run, result, started_at)
+    failed = sum(ACTS[each.status] == "fail" for each in results)
+    if failed:
+        yield run_fact("fail", run, ended_at, attempt=1, error_message=f"{failed} of {len(results)} nodes failed.")
+    else:
+        yield run_fact("complete", run, ended_at, attempt=1)
+
+
+def _creation(run: str, name: str, run_results: Document, invocation: str, started_at: datetime) -> Fact:
+    metadata = {
+        "source": "dbt", "invocation_id": invocation,
+        "dbt_version": get(run_results, "metadata", "dbt_version", of=str, default=""),
+    }  # fmt: skip
+    args = {name: value for name, value in get(run_results, "args", default={}).items() if value is not None}
+    return run_fact(
+        "create", run, started_at, workflow=name, trigger_type="manual", input_data={"args": args},
+        metadata={**metadata, "allow_concurrent": True},
+    )  # fmt: skip
+
+
+def _result(run_results: Document, index: int, ended_at: datetime) -> Result:
+    """Return a result. One without times failed or was skipped before it began: it has those of the run's end."""
+    result, place = run_results["results"][index], f"results[{index}]"
+    name = get(run_results, "results", index, "unique_id", of=str)
+    status = get(run_results, "results", index, "status", of=str)
+    if status not in ACTS:
+        raise NotImportable(f"{place}.status: expected one of {', '.join(ACTS)}.")
+    timing = get(run_results, "results", index, "timing", of=list, default=[])
+    starts = [parse_moment(get(each, "started_at", of=str), f"{place}.timing") for each in timing]
+    ends = [parse_moment(get(each, "completed_at", of=str), f"{place}.timing") for each in timing]
+    first, last = min(starts, default=ended_at), max(ends, default=ended_at)
+    message = get(run_results, "results", index, "message", of=str, default="")
+    details = {key: result[key] for key in DETAILS if result.get(key) is not None}
+    return Result(name, status, first, max(first, last), message, details)
+
+
+def _definition(manifest: Document | None, results: list[Result]) -> Fact:
+    named = {**get(manifest, "nodes"), **get(manifest, "sources", default={})} if manifest else {}
+    nodes = dict.fromkeys([*named, *(each.name for each in results)])
+    parents = get(manifest, "parent_map", default={}) if manifest else {}
+    edges = {
+        (node_name(parent), node_name(child)): None
+        for child in parents if child in nodes
+        for parent in get(manifest, "parent_map", child, of=list) if parent in nodes
+    }  # fmt: skip
+    return workflow(
+        _project(manifest, results), "Imported from dbt.",
+        [{"name": node_name(name), "node_type": "tool", "config": _config(named.get(name))} for name in nodes], edges,
+    )  # fmt: skip
+
+
+def _config(node: Any) -> dict[str, Any]:
+    described = node if isinstance(node, dict) else {}
+    wanted = ("resource_type", "schema", "alias", "original_file_path")
+    return {key: described[key] for key in wanted if isinstance(described.get(key), str)}
+
+
+def _project(manifest: Document | None, results: list[Result]) -> str:
+    """Return the name of the project. Old manifests lack it: it is the second part of each node's name."""
+    given: str = get(manifest, "metadata", "project_name", of=str, default="")
+    names = [*(get(manifest, "nodes") if manifest else ()), *(each.name for each in results)]
+    return given or next((parts[1] for name in names if len(parts := name.split(".")) > 2), "dbt")
+
+
+def _of_node(run: str, result: Result, started_at: datetime) -> Iterator[Fact]:
+    act, name = ACTS[result.status], node_name(result.name)
+    node = derive(started_at, run, "node", result.name)
+    yield node_fact("create", run, node, result.started_at, node=name)
+    if act != "skip":
+        yield node_fact("start", run, node, result.started_at, attempt=1)
+    said = {"error_message": result.message} if act == "fail" else {}
+    output = {"output_data": result.details} if act == "complete" else {}
+    yield node_fact(act, run, node, result.ended_at, attempt=1, **said, **output)
+    message = result.message or result.status
+    level = LEVELS.get(result.status, "info")
+    yield line(run, node, result.ended_at, level, message, result.details, result.name)

@@ -1,0 +1,131 @@
+"""Files as facts: the format of each is detected, and what is wrong with one is a sentence with its place."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from . import argo, dbt, wfformat
+from .documents import Fact, NotImportable
+
+MANIFEST, RESULTS = "manifest.json", "run_results.json"
+FORMATS = (
+    "expected dbt's run_results.json, an Argo Workflow, a WfFormat instance, OpenLineage events "
+    "or facts with one in each line"
+)  # fmt: skip
+
+
+class Source(NamedTuple):
+    """A file of a known format. `facts` yields them; for a long file in pieces, with the bytes that are read."""
+
+    format: str
+    pieces: Iterator[tuple[list[Fact], int]]
+    is_events: bool = False
+
+
+def expand(paths: Iterable[str]) -> Iterator[Path]:
+    """Yield the files; of a directory those with JSON in it and below it. Raises NotImportable."""
+    for path in map(Path, paths):
+        if path.is_dir():
+            yield from sorted(each for each in path.rglob("*") if each.suffix in {".json", ".jsonl", ".ndjson"})
+        elif path.is_file() or str(path) == "-":
+            yield path
+        else:
+            raise NotImportable(f"{path}: there is no such file.")
+
+
+def is_part(path: Path) -> bool:
+    """Return whether a file is read together with another one beside it."""
+    return path.name == MANIFEST and (path.parent / RESULTS).exists()
+
+
+def open_source(path: Path, stream: BinaryIO) -> Source:
+    """Return what a file holds. Raises NotImportable."""
+    first = stream.readline()
+    while first and first.isspace():
+        first = stream.readline()
+    value = _value_of(first)
+    if _is_fact(value):
+        return Source("facts", _lines(value, len(first), stream))
+    if isinstance(value, dict) and "eventTime" in value:
+        return Source("openlineage", _lines(value, len(first), stream), is_events=True)
+    return _document(path, first + stream.read())
+
+
+def _is_fact(value: Any) -> bool:
+    """Return whether this is a fact: its kind has a dot, unless it is a line of a log."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    return isinstance(kind, str) and ("." in kind or kind == "log")
+
+
+def _value_of(text: bytes) -> Any:
+    """Return the value of a whole line, None if the document goes on."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _lines(first: Any, size: int, stream: BinaryIO, at_once: int = 1_000) -> Iterator[tuple[list[Fact], int]]:
+    """Yield objects, one of each line. Raises NotImportable with the number of a bad one."""
+    some, read = [first], size
+    for number, text in enumerate(stream, 2):
+        read += len(text)
+        if text.isspace():
+            continue
+        value = _value_of(text)
+        if not isinstance(value, dict):
+            raise NotImportable(f"line {number}: expected a JSON object.")
+        some.append(value)
+        if len(some) >= at_once:
+            yield some, read
+            some, read = [], 0
+    yield some, read
+
+
+def _document(path: Path, body: bytes) -> Source:
+    try:
+        document = json.loads(body)
+    except json.JSONDecodeError as error:
+        raise NotImportable(f"line {error.lineno}, column {error.colno}: this is not JSON: {error.msg}.") from None
+    except (ValueError, RecursionError):
+        raise NotImportable("this is not JSON.") from None
+    if isinstance(document, list) and document and all(isinstance(each, dict) for each in document):
+        is_events = "eventTime" in document[0]
+        if is_events or _is_fact(document[0]):
+            return Source("openlineage" if is_events else "facts", iter([(document, len(body))]), is_events)
+    if isinstance(document, dict) and "eventTime" in document:
+        return Source("openlineage", iter([([document], len(body))]), is_events=True)
+    name, convert = _converter(path, document)
+    return Source(name, ((facts, len(body)) for facts in [list(convert(document))]))
+
+
+def _converter(path: Path, document: Any) -> tuple[str, Callable[[Any], Iterator[Fact]]]:
+    keys = document.keys() if isinstance(document, dict) else set()
+    if {"results", "metadata"} <= keys:
+        return "dbt", lambda found: dbt.facts(found, _manifest_beside(path))
+    if document_kind(document) == "Workflow":
+        return "argo", argo.facts
+    if "workflow" in keys and "schemaVersion" in keys:
+        return "wfformat", wfformat.facts
+    if {"nodes", "parent_map"} <= keys:
+        raise NotImportable(f"this is a manifest of dbt, which needs {RESULTS} beside it.")
+    raise NotImportable(f"unknown format: {FORMATS}.")
+
+
+def document_kind(document: Any) -> str:
+    """Return `kind` of an object of Kubernetes; dumps may lack it, but not spec and status."""
+    if not isinstance(document, dict):
+        return ""
+    has_parts = {"metadata", "spec", "status"} <= document.keys()
+    return str(document.get("kind") or ("Workflow" if has_parts else ""))
+
+
+def _manifest_beside(path: Path) -> Any:
+    beside = path.parent / MANIFEST
+    if not beside.exists():
+        return None
+    try:
+        return json.loads(beside.read_bytes())
+    except (ValueError, RecursionError):
+        raise NotImportable(f"{beside.name} beside it is not JSON.") from None

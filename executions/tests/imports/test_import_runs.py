@@ -1,0 +1,134 @@
+"""`manage.py import_runs`: files of every format, twice, and files that are bad."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
+from executions.tests.events.reporting import new_id, run_facts
+from workflows.models import Node, Workflow
+
+from .documents import (
+    DBT_MANIFEST,
+    SHARED,
+    argo_workflow,
+    dbt_results,
+    needs_shared_data,
+    wfformat_14,
+    wfformat_15,
+    write,
+)
+
+pytestmark = pytest.mark.django_db
+Import = Callable[..., str]
+
+
+@pytest.fixture
+def import_runs(owner: Any) -> Import:
+    def call(*paths: Any, **options: Any) -> str:
+        out = io.StringIO()
+        call_command("import_runs", *map(str, paths), owner="owner", stdout=out, stderr=io.StringIO(), **options)
+        return out.getvalue()
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path / "run_results.json", dbt_results())
+    write(tmp_path / "manifest.json", DBT_MANIFEST)
+    write(tmp_path / "argo.json", argo_workflow())
+    write(tmp_path / "new.json", wfformat_15())
+    write(tmp_path / "old.json", wfformat_14())
+    return tmp_path
+
+
+def count() -> list[int]:
+    models = (Workflow, Node, WorkflowExecution, NodeExecution, NodeExecutionAttempt, ExecutionLog)
+    return [model.objects.count() for model in models]
+
+
+def test_a_folder_of_every_format_twice(import_runs: Import, folder: Path) -> None:
+    assert "Imported 3 runs" in import_runs(folder)
+    before = count()
+    assert "Imported 0 runs (0 facts)" in import_runs(folder)
+    assert count() == before
+
+
+def test_runs_have_the_states_times_and_errors_of_the_file(import_runs: Import, folder: Path) -> None:
+    import_runs(folder / "run_results.json")
+    run = WorkflowExecution.objects.get()
+    assert (run.status, run.error_message, run.duration_seconds) == ("failed", "1 of 3 nodes failed.", 9.0)
+    assert run.workflow.owner.username == "owner"
+    nodes = {node.node_name: node for node in run.node_executions.all()}
+    assert {name: node.status for name, node in nodes.items()} == {
+        "model.shop.orders": "completed", "model.shop.totals": "failed", "model.shop.report": "skipped",
+    }  # fmt: skip
+    assert nodes["model.shop.orders"].duration_seconds == 2.0
+    assert nodes["model.shop.totals"].error_message == "Division by zero"
+    assert run.workflow.edges.count() == 3
+
+
+def test_attempts_of_argo(import_runs: Import, folder: Path) -> None:
+    import_runs(folder / "argo.json")
+    train = NodeExecution.objects.get(node_name="[1].train")
+    assert (train.status, train.attempt, train.retry_count) == ("completed", 2, 1)
+    assert train.attempts.get().error_message == "exit code 2"
+
+
+def test_facts_in_lines(import_runs: Import, owner: Any, workflow: Workflow, tmp_path: Path) -> None:
+    facts = [fact for number in range(3) for fact in run_facts(workflow, new_id(), {"fetch": new_id()}, lines=2)]
+    path = write(tmp_path / "facts.ndjson", "\n".join(map(json.dumps, facts)))
+    assert "Imported 3 runs (24 facts)" in import_runs(path)
+    assert "Imported 0 runs (0 facts); 3 runs and 24 facts" in import_runs(path)
+
+
+def test_a_dry_run_stores_nothing(import_runs: Import, folder: Path) -> None:
+    assert "4 runs could be imported" in import_runs(folder, dry_run=True)
+    assert count() == [0] * 6
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ('{"a": 1,\n "b": }', "line 2, column 7: this is not JSON"),
+        ("[1, 2]", "unknown format: expected dbt"),
+        ('{"nodes": {}, "parent_map": {}}', "needs run_results.json beside it"),
+        ('{"kind": "execution.start", "id": "x"}\nnot json', "line 2: expected a JSON object"),
+        ('{"kind": "execution.nap", "id": "x"}', "kind: expected one of"),
+        ("", "this is not JSON"),
+        ("\x00\x01", "this is not JSON"),
+        ("[" * 100_000, "this is not JSON"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_bad_file_is_one_sentence_and_the_others_are_imported(
+    owner: Any, folder: Path, body: str, sentence: str, dry_run: bool
+) -> None:
+    bad, told = write(folder / "a-bad.json", body), io.StringIO()
+    paths = [str(bad), str(folder / "new.json")]
+    with pytest.raises(CommandError, match="1 file was not imported"):
+        call_command("import_runs", *paths, owner="owner", dry_run=dry_run, stdout=io.StringIO(), stderr=told)
+    assert sentence in told.getvalue()
+    assert WorkflowExecution.objects.count() == (0 if dry_run else 1)
+
+
+def test_an_owner_and_a_file_that_are_not_there(import_runs: Import) -> None:
+    with pytest.raises(CommandError, match="no such file"):
+        import_runs("nowhere.json")
+    with pytest.raises(CommandError, match="no user nobody"):
+        call_command("import_runs", "x.json", owner="nobody")
+
+
+@needs_shared_data
+def test_everything_recorded_twice(import_runs: Import) -> None:
+    paths = [*SHARED.glob("argo/*.json"), SHARED / "dbt-artifacts", SHARED / "wfinstances"]
+    assert "Imported 46 runs" in import_runs(*paths)
+    before = count()
+    assert "Imported 0 runs (0 facts); 46 runs" in import_runs(*paths)
+    assert count() == before
