@@ -56,8 +56,7 @@ def serve(listener: socket.socket) -> None:
 def is_working() -> bool:
     """Return whether threads still work on requests, for which Python would wait before it ends."""
     handler = importlib.import_module("pastetrader.asgi").django_application  # not before serve: it prepares much
-    handler.threads.shutdown(wait=False, cancel_futures=True)
-    return bool(handler.working)
+    return bool(handler.stop())
 
 
 def _config() -> uvicorn.Config:

@@ -6,11 +6,8 @@ middleware alternate: 30 % of the processor time of a transition (docs/decisions
 
 import asyncio
 import logging
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from contextvars import copy_context
-from threading import get_ident
+from os import SEEK_END
 from typing import Any
 
 from django.conf import settings
@@ -23,9 +20,10 @@ from django.urls import set_script_prefix
 
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 from pastetrader.asgi_refusals import refusal
+from pastetrader.request_threads import QueueLeft, RequestThreads
 
 UNLIMITED = 10_000  # threads where CONNECTIONS is 0
-QUEUE = 100  # requests that may wait for a thread
+LARGE = 16_384  # bytes of a body
 RETRY_AFTER = b"5"
 BUSY = "The server works on as many requests as it can: try again in a few seconds."
 
@@ -38,29 +36,30 @@ class ThreadedHandler(ASGIHandler):
     ends when its client does.
 
     There is a thread for each connection, so that nobody waits for slow views of others. But views of clients that have
-    left may keep all threads: a few requests wait for one then, as long as their clients do, and others are refused."""
+    left may keep all threads: a few requests wait for one then, as long as their clients do, and others are refused.
+    Requests with large bodies have few threads, fewer than there are connections to the database, so that they cannot
+    hold all of these: nine graphs of 1,000 nodes at once kept everybody waiting for ten seconds."""
 
     def __init__(self) -> None:
         BaseHandler.__init__(self)  # not ASGIHandler's, which loads the middleware as coroutines
         self.load_middleware()
-        self.most = settings.CONNECTIONS or UNLIMITED
-        self.threads = ThreadPoolExecutor(self.most, thread_name_prefix="request")
-        self.under_way = 0  # requests in threads, or that wait for one
-        self.working: set[int] = set()  # threads
+        self.small = RequestThreads(settings.CONNECTIONS or UNLIMITED, "request")
+        self.large = RequestThreads(max(1, settings.POOL["max_size"] // 2), "large-request")
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        if self.under_way >= self.most + QUEUE:
+        threads = self._threads_for(scope, body)
+        if threads.is_full:
             body.close()
-            refused(self.under_way)
+            refused(threads.under_way)
             for message in refusal(scope["path"], 503, "busy", BUSY, (b"retry-after", RETRY_AFTER)):
                 await send(message)
             return
         try:
-            response = await self._in_thread(self._respond, scope, body, leaves=receive)
+            response = await threads.call(self._respond, scope, body, leaves=receive)
         except QueueLeft:
             body.close()
             return
@@ -72,25 +71,13 @@ class ThreadedHandler(ASGIHandler):
         else:
             await self.send_response(response, send)
 
-    async def _in_thread[T](self, function: Callable[..., T], *args: object, leaves: Any = None) -> T:
-        """Call `function` in a thread. Context variables, such as the language, are of this call alone. Raises
-        QueueLeft if `leaves()` returns before there is a thread for it."""
-        future = self.threads.submit(copy_context().run, self._work, function, *args)
-        result = asyncio.wrap_future(future)
-        self.under_way += 1
-        try:
-            if leaves is not None and self.under_way > self.most:
-                await _wait_in_queue(future, result, leaves)
-            return await result
-        finally:
-            self.under_way -= 1
+    def _threads_for(self, scope: Any, body: Any) -> RequestThreads:
+        is_packed = any(name == b"content-encoding" for name, _value in scope["headers"])
+        return self.large if is_packed or _size(body) > LARGE else self.small
 
-    def _work[T](self, function: Callable[..., T], *args: object) -> T:
-        self.working.add(get_ident())
-        try:
-            return function(*args)
-        finally:
-            self.working.discard(get_ident())
+    def stop(self) -> bool:
+        """Drop the requests that wait. Return whether threads still work, for which Python waits before it ends."""
+        return self.small.stop() | self.large.stop()
 
     def _respond(self, scope: Any, body: Any) -> Any:
         """Return the response. It is closed before it is sent, since its content is in memory; one that streams is not,
@@ -118,18 +105,10 @@ class ThreadedHandler(ASGIHandler):
                 raise
         finally:
             leaving.cancel()
-            await self._in_thread(response.close)
+            await self.small.call(response.close)
 
 
-class QueueLeft(Exception):  # not an error: nobody waits for the response
-    pass
-
-
-async def _wait_in_queue(future: Future[Any], result: asyncio.Future[Any], leaves: Callable[[], Any]) -> None:
-    """Wait for the result. Cancel the work if its client leaves before a thread has begun with it. Raises QueueLeft."""
-    leaving = asyncio.ensure_future(leaves())
-    await asyncio.wait([leaving, result], return_when=asyncio.FIRST_COMPLETED)
-    if not leaving.done():
-        leaving.cancel()
-    elif future.cancel():
-        raise QueueLeft
+def _size(body: Any) -> int:
+    size: int = body.seek(0, SEEK_END)
+    body.seek(0)
+    return size

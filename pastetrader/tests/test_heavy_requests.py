@@ -82,9 +82,10 @@ class Ledger:
             return error.code, error.read()
 
     def send_heavy(self, request: Request) -> int:
-        """Send it, under a key of its own where it has one. Return the status."""
+        """Send it, under a key and a name of its own where it has one. Return the status."""
         own = {name: f"{value} {uuid7()}" for name, value in request.headers.items() if name == "Idempotency-Key"}
-        return self.send(request._replace(headers=request.headers | own))[0]
+        body = request.body.replace(b"NAME", str(uuid7()).encode())
+        return self.send(request._replace(headers=request.headers | own, body=body))[0]
 
 
 @pytest.fixture
@@ -131,11 +132,23 @@ def heavy(ledger: Ledger) -> Iterator[tuple[str, Request]]:
     yield "nine with keys", Request(logs, in_data, {"Idempotency-Key": "heavy"}, at_once=9)
     document = ledger.execution(context={"text": prose(900_000)}, input_data={"text": prose(900_000)})
     yield "a document without secrets", Request("executions/", json.dumps(document).encode())
+    yield "nine graphs", Request("workflows/", json.dumps(graph(150)).encode(), at_once=9)
     facts = [event(ledger.run, message=prose(60_000)) for _ in range(20)]
     yield "events", Request("events/", json.dumps(facts).encode())
     facts = [event(ledger.run, data={"text": prose(400_000)}) for _ in range(3)]
     lines_of_facts = "\n".join(map(json.dumps, facts)).encode()
     yield "events with data", Request("events/", lines_of_facts, {"Content-Type": "application/x-ndjson"})
+
+
+def graph(size: int) -> dict[str, object]:
+    """Return a workflow in which each node leads to the next three."""
+    names = [f"node-{number}" for number in range(size)]
+    pairs = [(name, after) for at, name in enumerate(names) for after in names[at + 1 : at + 4]]
+    return {
+        "name": "NAME",
+        "nodes": [{"name": name, "node_type": "tool"} for name in names],
+        "edges": [{"source_node": source, "target_node": target} for source, target in pairs],
+    }
 
 
 def event(run: str, **more: object) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
-from pastetrader import threaded_handler
+from pastetrader import request_threads
 from pastetrader.threaded_handler import ThreadedHandler
 
 BODY = {"type": "http.request", "body": b"", "more_body": False}
@@ -67,7 +67,9 @@ def finished(**_: object) -> None:
     seen["finished"] = seen.get("finished", 0) + 1
 
 
-async def ask(handler: ThreadedHandler, view: str, *messages: dict[str, Any]) -> list[dict[str, Any]]:
+async def ask(
+    handler: ThreadedHandler, view: str, *messages: dict[str, Any], headers: Sequence[tuple[bytes, bytes]] = ()
+) -> list[dict[str, Any]]:
     """Return what is sent to a client who sends these messages; after the last one, nothing comes any more."""
     waiting, sent = [*messages], []
 
@@ -79,7 +81,7 @@ async def ask(handler: ThreadedHandler, view: str, *messages: dict[str, Any]) ->
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": f"/{view}/", "query_string": b"", "headers": []}
+    scope = {"type": "http", "method": "GET", "path": f"/{view}/", "query_string": b"", "headers": headers}
     async with asyncio.timeout(10):
         await handler(scope, receive, send)
     return sent
@@ -154,7 +156,7 @@ def test_a_request_waits_for_a_thread_as_long_as_its_client_does_and_one_more_is
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CONNECTIONS = 1
-    monkeypatch.setattr(threaded_handler, "QUEUE", 2)
+    monkeypatch.setattr(request_threads, "QUEUE", 2)
 
     async def play() -> list[list[Any]]:
         handler = ThreadedHandler()
@@ -164,7 +166,7 @@ def test_a_request_waits_for_a_thread_as_long_as_its_client_does_and_one_more_is
             await asyncio.sleep(0.02)
         seen["may_end"].set()
         sent = [await each for each in asked]
-        assert handler.under_way == 0
+        assert handler.small.under_way == 0
         return sent
 
     _working, waiting, left, more, refused = asyncio.run(play())
@@ -172,3 +174,25 @@ def test_a_request_waits_for_a_thread_as_long_as_its_client_does_and_one_more_is
     assert (refused[0]["status"], dict(refused[0]["headers"])[b"retry-after"]) == (503, b"5")
     assert b"try again" in refused[1]["body"]
     assert (seen["begun"], seen["finished"]) == (3, 3), "nothing was done for one who had left"
+
+
+@pytest.mark.parametrize(
+    "large", [{"body": b"x" * 20_000}, {"body": b"x", "headers": [(b"content-encoding", b"gzip")]}]
+)
+def test_few_requests_with_large_bodies_are_worked_on_at_once(settings: Any, large: dict[str, Any]) -> None:
+    settings.POOL = settings.POOL | {"max_size": 4}
+
+    async def play() -> None:
+        handler = ThreadedHandler()
+        headers = large.get("headers", [])
+        body = BODY | {"body": large["body"]}
+        asked = [asyncio.ensure_future(ask(handler, "slow_page", body, headers=headers)) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        assert seen["begun"] == 2, "half as many as the pool has connections"
+        await ask(handler, "page", BODY)
+        assert not any(each.done() for each in asked)
+        seen["may_end"].set()
+        for each in asked:
+            assert (await each)[0]["status"] == 200
+
+    asyncio.run(play())

@@ -1,0 +1,60 @@
+"""Threads that work on requests, and the requests that wait for one of them."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from threading import get_ident
+from typing import Any
+
+QUEUE = 100  # requests that may wait for a thread
+
+
+class QueueLeft(Exception):  # not an error: nobody waits for the response
+    pass
+
+
+class RequestThreads:
+    def __init__(self, most: int, name: str) -> None:
+        self.most, self.executor = most, ThreadPoolExecutor(most, thread_name_prefix=name)
+        self.under_way = 0  # requests in threads, or that wait for one
+        self.working: set[int] = set()  # threads
+
+    @property
+    def is_full(self) -> bool:
+        return self.under_way >= self.most + QUEUE
+
+    async def call[T](self, function: Callable[..., T], *args: object, leaves: Any = None) -> T:
+        """Call `function` in a thread. Context variables, such as the language, are of this call alone. Raises
+        QueueLeft if `leaves()` returns before there is a thread for it."""
+        future = self.executor.submit(copy_context().run, self._work, function, *args)
+        result = asyncio.wrap_future(future)
+        self.under_way += 1
+        try:
+            if leaves is not None and self.under_way > self.most:
+                await _wait_in_queue(future, result, leaves)
+            return await result
+        finally:
+            self.under_way -= 1
+
+    def _work[T](self, function: Callable[..., T], *args: object) -> T:
+        self.working.add(get_ident())
+        try:
+            return function(*args)
+        finally:
+            self.working.discard(get_ident())
+
+    def stop(self) -> bool:
+        """Drop the requests that wait. Return whether threads still work, for which Python waits before it ends."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        return bool(self.working)
+
+
+async def _wait_in_queue(future: Future[Any], result: asyncio.Future[Any], leaves: Callable[[], Any]) -> None:
+    """Wait for the result. Cancel the work if its client leaves before a thread has begun with it. Raises QueueLeft."""
+    leaving = asyncio.ensure_future(leaves())
+    await asyncio.wait([leaving, result], return_when=asyncio.FIRST_COMPLETED)
+    if not leaving.done():
+        leaving.cancel()
+    elif future.cancel():
+        raise QueueLeft
