@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench-api bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client measure accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client measure accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -47,9 +47,6 @@ messages: setup ## update the Korean catalogues of the apps from the sources, an
 
 seed: setup ## fill an empty ledger with 100,000 made-up runs (ARGS="--runs 1000 --reset")
 	@$(BIN)/python manage.py seed_ledger $(ARGS)
-
-bench-api: setup ## calls/s of the API beside a bare view that does the same SQL, in a database of its own
-	@$(BIN)/python -m benches.api $(ARGS)
 
 bench-lists: setup ## time, queries and indexes of every list and filter, over what `make seed` made
 	@$(BIN)/python -m benches.lists $(ARGS)

@@ -1,1 +1,1 @@
-"""Benchmarks of the ledger: `make bench-api`, `make bench-lists`, `make bench-secrets`."""
+"""Benchmarks of the ledger: `make bench-lists`, `make bench-secrets`."""

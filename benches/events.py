@@ -29,7 +29,7 @@ from django.db import connection
 from django.test import Client
 from psycopg.types.json import Jsonb
 
-from benches.api import out, scratch_database
+from benches.ledger import out, scratch_database
 from ledgerkit.db.models import uuid7
 from tokens.models import Scope, Token
 from workflows.models import Node, Workflow

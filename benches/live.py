@@ -17,11 +17,11 @@ import time
 import warnings
 from typing import Any
 
-import psutil  # what follows needs Django, which benches.api has set up
+import psutil  # what follows needs Django, which benches.ledger has set up
 from django.conf import settings
 from django.db import connection, connections
 
-from benches.api import Ledger, out, scratch_database, served
+from benches.ledger import Ledger, out, scratch_database, served
 from benches.viewers import OF, Viewers, request_of
 from executions import ingest
 from executions.live import listener

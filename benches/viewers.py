@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from benches.api import Ledger
+from benches.ledger import Ledger
 
 OF = ("api", "log", "page")  # the stream: of the API, of a run's log page, of the run's page
 LINES = {"log": "", "page": "rows"}

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from benches.api import COMPLETE, Ledger, out, scratch_database  # sets Django up
+from benches.ledger import COMPLETE, Ledger, out, scratch_database  # sets Django up
 
 ROOT = Path(__file__).resolve().parent.parent
 OTHERS = {".venv", "benches"}

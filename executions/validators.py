@@ -106,8 +106,10 @@ def _at(value: object, path: str) -> object:
 
 def check_at(at: datetime | None) -> None:
     """Raise ValidationError for an engine's time that is in the future, or outside the years that readers support."""
+    if at is None:
+        return
     json_validation.check_moment("at", at)
-    if at is not None and at.astimezone(UTC) > datetime.now(UTC) + AHEAD:
+    if at.astimezone(UTC) > datetime.now(UTC) + AHEAD:
         raise ValidationError({"at": ValidationError(IN_FUTURE, "at_in_future")})
 
 

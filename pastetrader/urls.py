@@ -15,6 +15,7 @@ admin.site.site_header = admin.site.site_title = "PasteTrader"
 admin.site.index_title = _("Execution ledger")
 
 urlpatterns = [
+    path("api/v1/", include("executions.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.admin_view(front_page.front_page), name="front_page"),
     path("admin/login/", throttle_login(check_next(admin.site.login), posted_name)),
@@ -23,7 +24,6 @@ urlpatterns = [
     path("admin/time-zone/", check_next(admin.site.admin_view(time_zones.choose)), name="time_zone"),
     path("admin/", admin.site.urls),
     path("i18n/setlang/", check_next(set_language), name="set_language"),
-    path("api/v1/", include("executions.api.urls")),
 ]
 
 handler400 = "ledgerkit.rest.problems.bad_request"

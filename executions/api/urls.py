@@ -27,9 +27,10 @@ class ContentsView(LedgerView, APIRootView):
 router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False
 router.APIRootView = ContentsView
-router.register("workflows", WorkflowViewSet, "workflow")
-router.register("executions", WorkflowExecutionViewSet, "execution")
+# Django tries one after another: first what engines call most.
 router.register("node-executions", NodeExecutionViewSet, "node-execution")
+router.register("executions", WorkflowExecutionViewSet, "execution")
+router.register("workflows", WorkflowViewSet, "workflow")
 router.register("logs", LogViewSet, "log")
 
 of_execution = SimpleRouter(use_regex_path=False)

@@ -38,8 +38,10 @@ class Compiled[M: Model]:
     def _rows(self) -> QuerySet[M]:
         rows = self.build()
         rows.query = query = cast("CompiledQuery", rows.query.chain(CompiledQuery))
-        query.compiled = compiler = query.get_compiler(DEFAULT_DB_ALIAS)
+        compiler = query.get_compiler(DEFAULT_DB_ALIAS)
         query.statement = compiler.as_sql()
+        query.converters = compiler.get_converters([column for column, *_sql in compiler.select])
+        query.compiled = compiler
         return rows
 
 
@@ -48,6 +50,7 @@ class CompiledQuery(Query):
 
     compiled: SQLCompiler | None = None
     statement: tuple[str, tuple[Any, ...]]
+    converters: dict[int, Any]  # of the columns
     values_of_slots: dict[str, object]
 
     def get_compiler(self, using: str | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -58,4 +61,5 @@ class CompiledQuery(Query):
         sql, parameters = self.statement
         values = [self.values_of_slots[each.value] if isinstance(each, Slot) else each for each in parameters]
         compiler.as_sql = lambda: (sql, values)
+        compiler.get_converters = lambda _columns: self.converters
         return compiler
