@@ -7,28 +7,23 @@ Code in this process is trusted, as with the methods of the models: it may repor
 is the owner of the workflows that it names and the actor of the history. Needs the wheel `pastetrader-client`.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db import Error, close_old_connections, connections, transaction
 
 from executions import audit
-from executions.events import batch
-from executions.events.decode import NotFacts, decode_array
-from executions.events.outcome import Caller, Outcome
-from executions.events.refusals import Refusal
+from executions.facts import record
+from executions.facts.body_decoding import NotFacts
+from executions.facts.in_process import ensure_workflow, lock_workflow_name, record_body
+from executions.facts.outcome import Outcome
 from executions.models import WorkflowExecution
-from ledgerkit.db.locks import lock
 from ledgerkit.db.models import parse_uuid
-from ledgerkit.db.names import nfc
 from pastetrader_client import Answer, Client, Notice, Unavailable
 from pastetrader_client import Refusal as ClientRefusal
 from pastetrader_client.transport import TooLarge
-from workflows.api.serializers import EnsureSerializer, WorkflowSerializer
+from workflows.api.serializers import WorkflowSerializer
 from workflows.models import Workflow
-
-MAX_DETAIL = 500
 
 
 def client(user: Any = None, **options: Any) -> Client:
@@ -38,7 +33,7 @@ def client(user: Any = None, **options: Any) -> Client:
 
 def report(facts: Sequence[Mapping[str, Any]], user: Any = None) -> Outcome:
     """Store facts as `POST events/` takes them, in this thread. Raises NotFacts."""
-    return _report(json.dumps(facts, default=str).encode(), user)
+    return record(facts, user=user)
 
 
 class InProcess:
@@ -53,7 +48,7 @@ class InProcess:
 
     def send(self, bodies: Sequence[bytes]) -> Answer:
         try:
-            found = self._with_database(lambda: _report(b"[" + b",".join(bodies) + b"]", self.user))
+            found = self._with_database(lambda: record_body(b"[" + b",".join(bodies) + b"]", user=self.user))
         except NotFacts as error:
             raise TooLarge(str(error)) from None
         return Answer(
@@ -94,44 +89,6 @@ class InProcess:
             connections.close_all()  # only the sending thread can give its connection back, and it may be idle for long
 
 
-def _report(body: bytes, user: Any) -> Outcome:
-    with audit.act_as(user=user):
-        decoded = decode_array(body, imports=True)
-        done = 0
-        for index, wish in decoded.workflows:
-            if fault := _ensure(wish, user):
-                decoded.refusals.append(Refusal(index, "invalid", fault))
-            else:
-                done += 1
-        outcome = batch.report(decoded.facts, decoded.refusals, _caller(user))
-    outcome.known += done
-    return outcome
-
-
-def _caller(user: Any) -> Caller:
-    return Caller(
-        user=user and user.pk, runs=WorkflowExecution.objects.all(), workflows=Workflow.objects.all().alive(),
-        may=lambda _kind, _owner: None, release=lambda: None,
-    )  # fmt: skip
-
-
-@transaction.atomic
-def _ensure(body: Mapping[str, Any], user: Any) -> str:
-    """Find or make the workflow as POST workflows/ensure/ does it. Return what is wrong with it, "" if nothing is."""
-    found = _named(str(body.get("name")), user)
-    wish = EnsureSerializer(found, data=dict(body))
-    if not wish.is_valid():
-        return json.dumps(wish.errors, default=str)[:MAX_DETAIL]
-    wish.save(**({} if found else {"owner": user}))
-    return ""
-
-
-def _named(name: str, user: Any) -> Workflow | None:
-    """Return the user's first workflow of this name. Until the transaction ends, nobody makes one."""
-    lock(f"workflow {user and user.pk} {nfc(name)}")
-    return Workflow.objects.alive().filter(owner=user, name=nfc(name)).order_by("id").first()
-
-
 @transaction.atomic
 def _define(workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]], user: Any) -> bool:
     wanted = list(nodes)
@@ -139,9 +96,9 @@ def _define(workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]], 
         key = {"pk": workflow} if workflow else {"executions": run}
         found = Workflow.objects.with_graph().filter(**key).first()
     else:
-        found = _named(workflow, user)
+        found = lock_workflow_name(workflow, user)
         if found is None:
-            return not _ensure({"name": workflow, "nodes": wanted}, user)
+            return not ensure_workflow({"name": workflow, "nodes": wanted}, user)
     return found is not None and _add_nodes(found, wanted)
 
 

@@ -11,10 +11,10 @@ from uuid import UUID
 from django.db import transaction
 
 from executions import audit
-from executions.events import batch
-from executions.events.decode import decode_array
-from executions.events.outcome import Caller
-from executions.events.refusals import Refusal
+from executions.facts import recording as facts_recording
+from executions.facts.body_decoding import decode_array
+from executions.facts.outcome import Caller
+from executions.facts.refusals import Refusal
 from executions.models import WorkflowExecution
 from ledgerkit.db.json_validation import to_json
 from ledgerkit.db.locks import lock
@@ -71,7 +71,7 @@ def _record(facts: Sequence[Fact], owner: Any) -> Recorded:
                 ensure(fact.get("workflow"), owner)
         rest = [fact for fact in facts if fact.get("kind") != "workflow.ensure"]
         decoded = decode_array(to_json(rest).encode(), imports=True)
-        outcome = batch.report(decoded.facts, decoded.refusals, caller(owner))
+        outcome = facts_recording.report(decoded.facts, decoded.refusals, caller(owner))
     _raise_refusal(outcome.refusals, rest)
     return Recorded(len(created - there), len(there), outcome.applied, outcome.known)
 

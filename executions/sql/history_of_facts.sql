@@ -1,4 +1,4 @@
--- The history of a batch of facts (executions/events), which inserts runs in their final state and writes their history
+-- The history of a batch of facts (executions/facts), which inserts runs in their final state and writes their history
 -- itself. The note of such a batch contains `"facts": true`: the triggers write no entries then.
 -- write_history_of_facts() writes them and ends that mode.
 CREATE OR REPLACE FUNCTION history_of_workflow_execution() RETURNS trigger LANGUAGE plpgsql AS $$

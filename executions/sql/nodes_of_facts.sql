@@ -1,4 +1,4 @@
--- Update node executions to their state after a batch of facts (executions/events/store.py).
+-- Update node executions to their state after a batch of facts (executions/facts/row_storage.py).
 UPDATE node_executions AS node SET
     status = new.status,
     attempt = new.attempt,

@@ -1,4 +1,4 @@
--- Update runs to their state after a batch of facts (executions/events/store.py). They are locked since they were read.
+-- Update runs to their state after a batch of facts (executions/facts/row_storage.py). They are locked since they were read.
 UPDATE workflow_executions AS run SET
     status = new.status,
     attempt = new.attempt,

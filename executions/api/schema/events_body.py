@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
-from executions.events.decode import MAX_FACTS
+from executions.facts.body_decoding import MAX_FACTS
 
 type Schema = dict[str, Any]
 

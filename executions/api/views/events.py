@@ -10,12 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions.events import batch
-from executions.events.decode import Decoded, NotFacts, decode_array, decode_lines
-from executions.events.facts import KINDS
-from executions.events.moves import NO_RUN
-from executions.events.outcome import Caller, Notice
-from executions.events.refusals import BadFact, Refusal
+from executions.facts import recording
+from executions.facts.body_decoding import Decoded, NotFacts, decode_array, decode_lines
+from executions.facts.fact_kinds import KINDS
+from executions.facts.outcome import Caller, Notice
+from executions.facts.refusals import NO_RUN, BadFact, Refusal
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
 from ledgerkit.conf import ledgerkit_settings
@@ -154,7 +153,7 @@ class EventsViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
             release=release_connection if is_large(request) else lambda: None,
         )
         definitions = self._ensure_workflows(decoded)
-        outcome = batch.report(decoded.facts, decoded.refusals, caller)
+        outcome = recording.report(decoded.facts, decoded.refusals, caller)
         return Response(
             {
                 "applied": outcome.applied + definitions["made"] + definitions["changed"],

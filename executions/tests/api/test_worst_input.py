@@ -20,7 +20,7 @@ from executions.admin import ansi
 from executions.admin.logs import download_escaping
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create, log_line_serializers
-from executions.events import decode, lines
+from executions.facts import body_decoding, line_copy
 from executions.live.cursor import BadCursor, Cursor
 from executions.secrets import key_value_patterns, limits
 from executions.secrets.encoded_forms import normal
@@ -178,13 +178,13 @@ def facts(*more: dict[str, object]) -> bytes:
 
 
 def decode_facts(body: bytes) -> None:
-    with contextlib.suppress(decode.NotFacts):
-        decode.decode_array(body)
+    with contextlib.suppress(body_decoding.NotFacts):
+        body_decoding.decode_array(body)
 
 
 def copied(message: str, data: object = None) -> str:
-    line = lines.NewLine(RUN, RUN, None, "info", message, data, timezone.now(), False)
-    return "".join(lines._as_text([line]))
+    line = line_copy.NewLine(RUN, RUN, None, "info", message, data, timezone.now(), False)
+    return "".join(line_copy._as_text([line]))
 
 
 OF_TEXT: dict[str, Callable[[str], Any]] = {
@@ -220,7 +220,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "facts, read twice": lambda text: decode_facts(facts({"message": f"{text}\ud800"})),
     "facts, many": lambda text: decode_facts(facts(*many_lines(text))),
     "facts, not JSON": lambda text: decode_facts(text.encode(errors="surrogatepass")),
-    "facts, in lines": lambda text: decode.decode_lines(text.encode(errors="surrogatepass")),
+    "facts, in lines": lambda text: body_decoding.decode_lines(text.encode(errors="surrogatepass")),
     "facts, one kind": lambda text: decode_facts(facts({"kind": text, text: text})),
     "page": visible_text.show_on_page,
     "download": download_escaping.split_lines,

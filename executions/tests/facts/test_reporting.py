@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from executions import reporting
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
-from executions.tests.events.reporting import new_id
+from executions.tests.facts.reporting import new_id
 from pastetrader_client import Client, RunCancelled
 from pastetrader_client.tests.waiting import wait_until
 from workflows.models import Workflow

@@ -10,10 +10,10 @@ from executions.states import ACTIVE, ExecutionStatus
 from workflows import graph_algorithms
 from workflows.retry_config import retries_in
 
-from . import facts as kinds
-from .facts import Reported
-from .moves import Plan
-from .rows import KEPT, Ended, NodeRow, RunRow
+from . import fact_kinds as kinds
+from .fact_kinds import Reported
+from .locked_rows import KEPT, Ended, NodeRow, RunRow
+from .plan import Plan
 
 TEXTS = ("output_data", "error_message", "error_traceback")
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from executions.tests.events.reporting import line, new_id, run_facts, send
+from executions.tests.facts.reporting import line, new_id, run_facts, send
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db

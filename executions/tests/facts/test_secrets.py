@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from executions.events.texts import Masker
+from executions.facts.text_masking import Masker
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.tests.events.reporting import line, new_id, run_facts, send
 from executions.tests.factories import WorkflowExecutionFactory
+from executions.tests.facts.reporting import line, new_id, run_facts, send
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db

@@ -18,14 +18,11 @@ from executions.secrets.retention import purge_occasionally
 from executions.secrets.scrubber import Scrubber
 from executions.states import ENDED
 
-from . import facts as kinds
-from .apply import apply_facts
-from .definitions import Nodes, find_workflows, graphs
-from .facts import Reported
-from .moves import Known, Plan
-from .outcome import Caller, Outcome, notice_of
-from .refusals import BadFact, Refusal
-from .rows import (
+from . import fact_kinds as kinds
+from .fact_kinds import Reported
+from .kind_handlers import apply_facts
+from .known_rows import Known
+from .locked_rows import (
     RunRow,
     database_time,
     find_runs,
@@ -37,8 +34,12 @@ from .rows import (
     stored_lines,
     take_turns,
 )
-from .store import store
-from .texts import Masker
+from .outcome import Caller, Outcome, notice_of
+from .plan import Plan
+from .refusals import BadFact, Refusal
+from .row_storage import store
+from .text_masking import Masker
+from .workflow_definitions import Nodes, find_workflows, graphs
 
 HOUR = 3_600_000  # milliseconds
 TRIES = 10  # each ends with a row that another call has stored

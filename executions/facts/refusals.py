@@ -5,6 +5,13 @@ from uuid import UUID
 
 from ledgerkit.rest.problems import rule_for
 
+NO_RUN = "There is no run with this id, or none that you may see."
+NO_NODE = "This execution has no node execution with this id."
+NO_NODE_OF_WORKFLOW = "node: The workflow of this execution has no node with this id or name."
+NO_WORKFLOW = "workflow: There is none with this id, and none of your own with this name."
+INACTIVE = "workflow: This workflow is not active: activate it before you execute it."
+TAKEN = "A row with this id exists and is another: choose another id."
+
 
 class BadFact(Exception):
     """A fact that no state of its run would allow. `detail` says what to send instead."""

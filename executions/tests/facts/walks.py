@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from executions.tests.events.reporting import line, new_id
+from executions.tests.facts.reporting import line, new_id
 
 SECRET = "hunter2-and-more"
 NAMES = ("fetch", "rank", "report")

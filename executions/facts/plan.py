@@ -1,7 +1,6 @@
 """Facts applied to rows in memory, by the table of states that the verbs are held to. A refused fact raises, and the
 plan of its run is dropped."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,40 +12,17 @@ from executions.secrets import run_secrets
 from executions.secrets.scrubber import MASK
 from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus
 
-from . import facts as kinds
-from .definitions import GraphOfRuns, Nodes, WorkflowRow
-from .facts import Reported
-from .lines import NewLine
-from .refusals import BadFact
-from .rows import Ended, Entry, History, NodeRow, Row, RunRow
+from . import fact_kinds as kinds
+from .fact_kinds import Reported
+from .known_rows import Known
+from .line_copy import NewLine
+from .locked_rows import Ended, Entry, NodeRow, Row, RunRow
+from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, BadFact
+from .workflow_definitions import GraphOfRuns
 
 S = ExecutionStatus
 MAX_ENTRIES = 100_000  # entries of the history in one call: a run that fails and is retried makes one for each node
 TOO_MANY_ENTRIES = f"This call makes more than {MAX_ENTRIES} entries of the history: send the facts in several calls."
-NO_RUN = "There is no run with this id, or none that you may see."
-NO_NODE = "This execution has no node execution with this id."
-NO_NODE_OF_WORKFLOW = "node: The workflow of this execution has no node with this id or name."
-NO_WORKFLOW = "workflow: There is none with this id, and none of your own with this name."
-INACTIVE = "workflow: This workflow is not active: activate it before you execute it."
-TAKEN = "A row with this id exists and is another: choose another id."
-
-
-@dataclass(slots=True)
-class Known:
-    """Rows and definitions that were read for the facts of a call."""
-
-    now: datetime
-    runs: dict[UUID, RunRow]
-    nodes: dict[UUID, NodeRow]
-    line_nodes: dict[UUID, UUID]
-    workflows: dict[str, WorkflowRow]
-    graphs: dict[UUID, GraphOfRuns]
-    nodes_of_workflows: Nodes
-    slots: dict[UUID, UUID]
-    stored_lines: dict[UUID, UUID] | None  # None where nobody has looked
-    read_history: Callable[[], History]
-    may: Callable[[str, Any], None]
-    entries: int = 0  # of the history, that the call makes
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.query_params import safe_name
 
-from .facts import KINDS, AnyFact, Fact, Line, NodeCreate, Reported, RunCreate, WorkflowEnsure
+from .fact_kinds import KINDS, AnyFact, Fact, Line, NodeCreate, Reported, RunCreate, WorkflowEnsure
 from .refusals import BadFact, Refusal
 
 MAX_FACTS = 10_000

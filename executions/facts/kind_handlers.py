@@ -5,11 +5,11 @@ from typing import Any
 
 from executions.exceptions import InvalidTransition
 
-from . import facts as kinds
-from .facts import Reported
-from .moves import NO_RUN, Plan
-from .refusals import BadFact
-from .retries import retry_node, retry_run
+from . import fact_kinds as kinds
+from .fact_kinds import Reported
+from .plan import Plan
+from .refusals import NO_RUN, BadFact
+from .retry_transitions import retry_node, retry_run
 
 # Each returns whether the fact is new.
 APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {

@@ -6,8 +6,8 @@ import pytest
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
-from executions.tests.events.reporting import URL, line, new_id, run_facts, send
 from executions.tests.factories import WorkflowExecutionFactory, in_state
+from executions.tests.facts.reporting import URL, line, new_id, run_facts, send
 from ledgerkit.db.models import uuid7
 from workflows.models import Workflow
 

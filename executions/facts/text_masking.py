@@ -11,7 +11,7 @@ from executions.secrets import run_secrets
 from executions.secrets.encryption import extra_keys
 from executions.secrets.scrubber import Scrubber
 
-from .facts import Reported
+from .fact_kinds import Reported
 from .refusals import BadFact
 
 type Secrets = Mapping[UUID, run_secrets.RunSecrets | Exception]

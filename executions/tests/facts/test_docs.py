@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from executions.models import NodeExecution, WorkflowExecution
-from executions.tests.events.reporting import new_id, send
+from executions.tests.facts.reporting import new_id, send
 from pastetrader.tests.live_server import ROOT
 from workflows.models import Workflow
 

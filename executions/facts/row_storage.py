@@ -20,9 +20,9 @@ from executions.secrets.encryption import encrypt
 from ledgerkit.db.json_validation import to_json
 from ledgerkit.db.models import uuid7
 
-from .lines import copy_lines
-from .moves import Plan
-from .rows import KEPT, Ended, NodeRow, Row, RunRow
+from .line_copy import copy_lines
+from .locked_rows import KEPT, Ended, NodeRow, Row, RunRow
+from .plan import Plan
 
 SQL = Path(__file__).parents[1] / "sql"
 STATE = ("id", "status", "attempt", "version", "started_at", "ended_at", "created_at")

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from executions.models import ExecutionStatus
 
-from . import facts as kinds
-from .facts import Reported
-from .moves import Plan
+from . import fact_kinds as kinds
+from .fact_kinds import Reported
+from .plan import Plan
 from .refusals import Refusal
 
 

@@ -1,0 +1,67 @@
+"""Facts of code in this process, such as an importer. It is trusted, as with the methods of the models: it may report
+of every run."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import transaction
+
+from executions import audit
+from executions.models import WorkflowExecution
+from ledgerkit.db.locks import lock
+from ledgerkit.db.names import nfc
+from workflows.api.serializers import EnsureSerializer
+from workflows.models import Workflow
+
+from . import recording
+from .body_decoding import decode_array
+from .outcome import Caller, Outcome
+from .refusals import Refusal
+
+MAX_DETAIL = 500  # characters of the faults of a definition
+
+
+def record(facts: Iterable[Mapping[str, Any]], *, user: Any = None, actor: Any = None) -> Outcome:
+    """Store facts as `POST events/` takes them, at most body_decoding.MAX_FACTS. `user`, or nobody, owns the workflows
+    that they name; `actor` is who the history says has done it: `user` unless it is given. Raises NotFacts."""
+    return record_body(json.dumps(list(facts), default=str).encode(), user=user, actor=actor)
+
+
+def record_body(body: bytes, *, user: Any = None, actor: Any = None) -> Outcome:
+    """Store the facts of a JSON array, as record() does. Raises NotFacts."""
+    with audit.act_as(user=actor or user):
+        decoded = decode_array(body, imports=True)
+        done = 0
+        for index, wish in decoded.workflows:
+            if fault := ensure_workflow(wish, user):
+                decoded.refusals.append(Refusal(index, "invalid", fault))
+            else:
+                done += 1
+        outcome = recording.report(decoded.facts, decoded.refusals, _trusted(user))
+    outcome.known += done
+    return outcome
+
+
+def _trusted(user: Any) -> Caller:
+    return Caller(
+        user=user and user.pk, runs=WorkflowExecution.objects.all(), workflows=Workflow.objects.all().alive(),
+        may=lambda _kind, _owner: None, release=lambda: None,
+    )  # fmt: skip
+
+
+@transaction.atomic
+def ensure_workflow(body: Mapping[str, Any], user: Any) -> str:
+    """Find or make the workflow as POST workflows/ensure/ does it. Return what is wrong with it, "" if nothing is."""
+    found = lock_workflow_name(str(body.get("name")), user)
+    wish = EnsureSerializer(found, data=dict(body))
+    if not wish.is_valid():
+        return json.dumps(wish.errors, default=str)[:MAX_DETAIL]
+    wish.save(**({} if found else {"owner": user}))
+    return ""
+
+
+def lock_workflow_name(name: str, user: Any) -> Workflow | None:
+    """Return the user's first workflow of this name. Until the transaction ends, nobody makes one."""
+    lock(f"workflow {user and user.pk} {nfc(name)}")
+    return Workflow.objects.alive().filter(owner=user, name=nfc(name)).order_by("id").first()

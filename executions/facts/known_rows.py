@@ -1,0 +1,28 @@
+"""All that was read for the facts of a call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from .locked_rows import History, NodeRow, RunRow
+from .workflow_definitions import GraphOfRuns, Nodes, WorkflowRow
+
+
+@dataclass(slots=True)
+class Known:
+    """Rows and definitions that were read for the facts of a call."""
+
+    now: datetime
+    runs: dict[UUID, RunRow]
+    nodes: dict[UUID, NodeRow]
+    line_nodes: dict[UUID, UUID]
+    workflows: dict[str, WorkflowRow]
+    graphs: dict[UUID, GraphOfRuns]
+    nodes_of_workflows: Nodes
+    slots: dict[UUID, UUID]
+    stored_lines: dict[UUID, UUID] | None  # None where nobody has looked
+    read_history: Callable[[], History]
+    may: Callable[[str, Any], None]
+    entries: int = 0  # of the history, that the call makes
