@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.conf import ExecutionsSettings, fernet_key_from
 from ledgerkit.conf import LedgerkitSettings
-from ledgerkit.db.pool import check_open
 from local_postgres.ownership import OWNER
 from local_postgres.socket_path import socket_dir
+from pastetrader.pool_check import check_open
 from pastetrader.secret_key import read_or_make
 from tokens.conf import TokensSettings
 from workflows.conf import WorkflowsSettings

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from ledgerkit.db.pool import check_open
+from pastetrader.pool_check import check_open
 
 
 @pytest.fixture
