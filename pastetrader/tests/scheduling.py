@@ -19,7 +19,7 @@ SITE = (
         f"pastetrader/tests/test_{name}.py"
         for name in (
             "body_limit", "client", "cluster_folders", "command_errors", "commands", "connections", "cut_connections",
-            "embedded_server", "engines", "env", "live_streams", "serve", "setup", "slow_clients", "wheel",
+            "embedded_server", "engines", "env", "live_streams", "serve", "setup", "slow_clients", "soak", "wheel",
         )
     ),
 )  # fmt: skip
