@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.urls import get_resolver
 
-from executions.secrets.scrubber import MASK, at_work
+from executions.secrets.scrubber import MASK
 
 SEGMENT = re.compile(r"[^/?\s]+")
 WORD = re.compile(r"[A-Za-z][\w.-]*")
@@ -20,14 +20,13 @@ ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{1,10}"
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formatter that masks the secrets of the thread's current run, the body of a failed API request, and unknown parts
-    of a path, in messages and tracebacks."""
+    """Formatter that masks the body of a failed API request and unknown parts of a path, in messages and tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         request = getattr(record, "request", None)
-        for scrubber in (at_work.get(), getattr(request, "scrubber", None)):
-            text = scrubber.text(text) if scrubber else text
+        if scrubber := getattr(request, "scrubber", None):
+            text = scrubber.text(text)
         for path in filter(None, (getattr(request, "path", ""), getattr(request, "path_info", ""))):
             text = text.replace(path, clear_path(path))
         return text

@@ -196,10 +196,13 @@ class Run(Reporter):
         self.create()
         self.client.add(line(self.id, None, level, message, data, nanoseconds))
 
-    def innermost(self) -> Reporter:
-        """Return the node of this run in whose block this code is, the run itself outside of such blocks."""
-        node = current_node()
-        return node if node is not None and node.run is self else self
+    def innermost(self) -> Reporter | None:
+        """Return the node of this run in whose block this code is, the run itself outside of blocks, None in a block of
+        another run."""
+        found = _current.get()
+        if found is None or found is self:
+            return self
+        return found if isinstance(found, Node) and found.run is self else None
 
     def hear_cancel(self) -> None:
         self.is_cancelled = True

@@ -10,7 +10,6 @@ The time is linear in the size of the text.
 
 import json
 from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
 from typing import Any
 
 from ledgerkit.db.json_validation import to_storable_text
@@ -32,7 +31,7 @@ from .encoded_forms import Needles
 from .string_search import Span
 from .values_by_key import SHORTEST, is_findable
 
-__all__ = ["MASK", "NOTHING", "RedactEverything", "Scrubber", "at_work", "names_secret"]
+__all__ = ["MASK", "NOTHING", "RedactEverything", "Scrubber", "names_secret"]
 
 MANY = 1_000
 SHORT = 40  # characters; such texts repeat on many log lines, like a host name
@@ -238,9 +237,6 @@ class RedactEverything(Scrubber):
 
 
 NOTHING = Scrubber()
-
-# Scrubber of the run that this thread works on, for text that is printed and not stored.
-at_work: ContextVar[Scrubber | None] = ContextVar("at_work", default=None)
 
 
 def _replace_spans(text: str, spans: Iterable[Span]) -> str:

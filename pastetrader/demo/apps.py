@@ -1,5 +1,3 @@
-import logging
-
 from django.apps import AppConfig
 
 
@@ -7,8 +5,3 @@ class DemoConfig(AppConfig):
     name = "pastetrader.demo"
     label = "demo"
     verbose_name = "Demo"
-
-    def ready(self) -> None:
-        from .log_handler import LedgerHandler  # noqa: PLC0415 - it needs the models, which are loaded by now
-
-        logging.getLogger(self.name).addHandler(LedgerHandler())

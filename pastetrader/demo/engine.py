@@ -1,38 +1,56 @@
-"""A small engine: it executes a workflow and reports to the ledger with the same verbs as any other engine.
+"""A small engine: it executes a workflow and reports to the ledger with the reporter that any engine imports.
 
 It executes one level after the other, with a thread for each node of a level. A thread cannot be stopped from outside,
-so a node's timeout_seconds is not enforced.
+so a node's timeout_seconds is not enforced. After a cancel in the ledger no further node begins.
 """
 
 import json
 import logging
-import time
-import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
+from time import sleep
 from typing import Any
 
-from django.db import connection, transaction
-
-from executions.exceptions import InvalidTransition, StaleObject
-from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
+from pastetrader_client import Client, Node, Run, RunCancelled
+from workflows import models
 from workflows.models import Edge, Workflow
 
-from .log_handler import record_logs
 from .nodes import Job, NodeFunction
 
-THREADS = 6  # with the engine's own, one less than the default number of connections in the pool
+THREADS = 6
+LOGGER = logging.getLogger(__package__)  # its lines, those of this module and of the nodes, are recorded
 
 logger = logging.getLogger(__name__)
 
 
-def _unseen(execution: NodeExecution) -> None:
+@dataclass
+class Step:
+    """A node of the workflow in one run."""
+
+    node: models.Node
+    level: int
+    status: str = "pending"
+    output: Any = None
+    error: str = ""
+
+
+def _unseen(step: Step) -> None:
     """The default for `progress`: do nothing."""
+
+
+@dataclass
+class Result:
+    """The outcome of a run."""
+
+    run: str
+    status: str
+    error: str = ""
+    output: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,179 +59,155 @@ class Engine:
     of a node."""
 
     functions: Mapping[str, NodeFunction]
-    progress: Callable[[NodeExecution], None] = _unseen
+    client: Client
+    progress: Callable[[Step], None] = _unseen
 
-    def execute(self, workflow: Workflow, **values: Any) -> WorkflowExecution:
-        """Execute the workflow once. Return the ended run. Raises ConcurrentExecution, and creates no run then.
-
-        `values` are fields of the run: trigger_type, input_data, context, metadata.
-        """
-        run, plan = _begin(workflow, values)
-        with record_logs(run) as lines:
+    def execute(self, workflow: Workflow, **values: Any) -> Result:
+        """Execute the workflow once. `values` are arguments of Client.run()."""
+        plan = Plan(workflow, values.get("input") or {})
+        run = self.client.run(workflow=str(workflow.pk), concurrent=False, **values)
+        with _recorded(run):
             try:
-                self._run(run, plan, lines.flush)
-            except BaseException as error:
-                _abandon(run, error)
-                raise
-        return run
+                with run:
+                    return self._run(run, plan)
+            except RunCancelled:
+                return Result(run.id, "cancelled", "The run was cancelled by somebody else.")
 
-    def _run(self, run: WorkflowExecution, plan: "Plan", flush: Callable[[], None]) -> None:
-        logger.info("Started with %d nodes", len(plan.executions))
-        for level in plan.levels():
-            self._run_level(level, plan, run)
-            flush()
-            run.refresh_from_db()
-            if run.is_terminal:
-                logger.warning("The run was ended by somebody else: it is %s", run.status)
-                return
-            if failed := [execution for execution in level if execution.status == ExecutionStatus.FAILED]:
-                _give_up(run, failed)
-                return
-        run.complete(plan.result())
+    def _run(self, run: Run, plan: "Plan") -> Result:
+        try:
+            logger.info("Started with %d nodes", len(plan.steps))
+            for level in plan.levels():
+                self._run_level(level, plan, run)
+                if failed := [step for step in level if step.status == "failed"]:
+                    return _give_up(run, plan, failed)
+        except RunCancelled:
+            raise
+        except Exception as error:
+            run.fail(f"The engine failed: {type(error).__name__}: {error}")
+            raise
+        except BaseException:
+            run.cancel()
+            raise
+        run.output = plan.result()
+        return Result(run.id, "completed", output=run.output)
 
-    def _run_level(self, level: list[NodeExecution], plan: "Plan", run: WorkflowExecution) -> None:
-        due = [execution for execution in level if not self._skip_if_due(execution, plan, run)]
-        connection.close()  # the threads need connections; this one only waits
+    def _run_level(self, level: list[Step], plan: "Plan", run: Run) -> None:
+        due = [step for step in level if not self._skip_if_due(step, plan, run)]
         with ThreadPoolExecutor(THREADS) as threads:
-            futures = [
-                # Run in a copy of this thread's context, which holds the actor; threads of a pool have another context.
-                threads.submit(copy_context().run, self._in_thread, execution, plan.inputs(execution), run)
-                for execution in due
-            ]
+            # In a copy of this thread's context, which holds the run; threads of a pool have another context.
+            futures = [threads.submit(copy_context().run, self._run_step, step, plan.inputs(step), run) for step in due]
         for future in futures:
             future.result()
 
-    def _skip_if_due(self, execution: NodeExecution, plan: "Plan", run: WorkflowExecution) -> bool:
-        reason = plan.reason_to_skip(execution)
-        if reason:
-            with record_logs(run, execution):
-                logger.info("Skipped: %s", reason)
-                self._unless_changed(execution, execution.skip)
-            self.progress(execution)
+    def _skip_if_due(self, step: Step, plan: "Plan", run: Run) -> bool:
+        if reason := plan.reason_to_skip(step):
+            node = run.node(step.node.name, order=step.level)
+            node.info("Skipped: %s", reason)
+            node.skip()
+            step.status = "skipped"
+            self.progress(step)
         return bool(reason)
 
-    def _in_thread(self, execution: NodeExecution, inputs: dict[str, object], run: WorkflowExecution) -> None:
-        try:
-            with record_logs(run, execution) as lines:
-                self._unless_changed(execution, lambda: self._run_node(execution, inputs, lines.flush))
-        finally:
-            connection.close()  # only this thread can return its connection to the pool
+    def _run_step(self, step: Step, inputs: dict[str, Any], run: Run) -> None:
+        node = run.node(step.node.name, input=inputs, order=step.level)
+        while not self._attempt(node, step, inputs):
+            self._wait(step, node.attempt)
 
-    def _unless_changed(self, execution: NodeExecution, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except (InvalidTransition, StaleObject) as refusal:
-            logger.warning("Stopped, as somebody else changed this node or its run: %s", refusal)
-            execution.refresh_from_db()
-
-    def _run_node(self, execution: NodeExecution, inputs: dict[str, object], flush: Callable[[], None]) -> None:
-        execution.input_data = inputs
-        execution.save(update_fields=["input_data"])
-        while not self._attempt(execution, flush):
-            self._retry(execution)
-
-    def _attempt(self, execution: NodeExecution, flush: Callable[[], None]) -> bool:
+    def _attempt(self, node: Node, step: Step, inputs: dict[str, Any]) -> bool:
         """Run one attempt. Return whether it was the last one."""
-        execution.start()
-        self.progress(execution)
         try:
-            output = self._compute(execution)
-        except BaseException as error:  # in a thread, even SystemExit is a failure of the node only
-            logger.exception("Attempt %d failed: %s", execution.attempt, error)
-            flush()
-            lines = "".join(traceback.format_exception(error))
-            execution.fail(f"{type(error).__name__}: {error}", lines)
+            with node:
+                step.output = node.output = self._compute(node, step, inputs)
+        except RunCancelled:
+            raise
+        except BaseException as error:  # noqa: BLE001  # in a thread, even SystemExit is a failure of the node only
+            step.status, step.error = "failed", f"{type(error).__name__}: {error}"
         else:
-            flush()
-            execution.complete(output)
-        self.progress(execution)
-        return not execution.can_retry
+            step.status = "completed"
+        self.progress(step)
+        return step.status == "completed" or node.attempt > step.node.max_retries
 
-    def _compute(self, execution: NodeExecution) -> dict[str, object]:
-        function = self.functions[execution.node.config["function"]]
-        output = function(Job(execution.input_data, execution.node.config, execution.attempt))
-        json.dumps(output, allow_nan=False)  # output that cannot be stored is a failure of the node, not of the engine
+    def _compute(self, node: Node, step: Step, inputs: dict[str, Any]) -> Any:
+        try:
+            output = self.functions[step.node.config["function"]](Job(inputs, step.node.config, node.attempt))
+            json.dumps(output, allow_nan=False)  # output that is no JSON is a failure of the node
+        except BaseException as error:
+            logger.exception("Attempt %d failed: %s", node.attempt, error)
+            raise
         return output
 
-    def _retry(self, execution: NodeExecution) -> None:
-        delay = (execution.node.retry_config or {}).get("delay", 1)
-        again = f"retry {execution.retry_count + 1} of {execution.node.max_retries}"
-        logger.warning("Trying again in %s s (%s)", delay, again, extra={"delay": delay})
-        time.sleep(delay)
-        execution.retry()
-        self.progress(execution)
+    def _wait(self, step: Step, attempt: int) -> None:
+        """Wait as long as the node's retry_config says. Entering the node again retries it."""
+        delay = (step.node.retry_config or {}).get("delay", 1)
+        again = f"retry {attempt} of {step.node.max_retries}"
+        logger.warning("%s: trying again in %s s (%s)", step.node.name, delay, again, extra={"delay": delay})
+        sleep(delay)
+        step.status = "pending"
+        self.progress(step)
 
 
 class Plan:
-    """The node executions of one run, and the edges between them."""
+    """The nodes of one run, and the edges between them."""
 
-    def __init__(
-        self, executions: Iterable[NodeExecution], edges: Iterable[Edge], input_data: dict[str, object]
-    ) -> None:
-        self.executions = {execution.node_id: execution for execution in executions}
+    def __init__(self, workflow: Workflow, input_data: dict[str, Any]) -> None:
+        levels = workflow.levels()
+        self.steps = {node.pk: Step(node, levels[node.pk]) for node in workflow.nodes.current()}
         self.before: dict[Any, list[Edge]] = defaultdict(list)
-        for edge in edges:
+        for edge in workflow.edges.all():
             self.before[edge.target_node_id].append(edge)
         self.input_data = input_data
 
-    def levels(self) -> Iterable[list[NodeExecution]]:
-        ordered = sorted(self.executions.values(), key=lambda execution: execution.execution_order)
-        return [list(level) for _order, level in groupby(ordered, key=lambda execution: execution.execution_order)]
+    def levels(self) -> Iterable[list[Step]]:
+        ordered = sorted(self.steps.values(), key=lambda step: step.level)
+        return [list(steps) for _level, steps in groupby(ordered, key=lambda step: step.level)]
 
-    def inputs(self, execution: NodeExecution) -> dict[str, object]:
+    def inputs(self, step: Step) -> dict[str, Any]:
         """Return the outputs of the preceding nodes by name; without predecessors, the input of the run."""
-        sources = [self.executions[edge.source_node_id] for edge in self.before[execution.node_id]]
+        sources = [self.steps[edge.source_node_id] for edge in self.before[step.node.pk]]
         if not sources:
             return self.input_data
-        completed = [source for source in sources if source.status == ExecutionStatus.COMPLETED]
-        return {source.node.name: source.output_data for source in completed}
+        return {source.node.name: source.output for source in sources if source.status == "completed"}
 
-    def reason_to_skip(self, execution: NodeExecution) -> str:
+    def reason_to_skip(self, step: Step) -> str:
         """Return why the node is to be skipped: a condition does not hold, or no preceding node completed; ""
         otherwise."""
-        edges = self.before[execution.node_id]
+        edges = self.before[step.node.pk]
         for edge in edges:
             if edge.condition and not self._holds(edge):
-                return f"{edge.condition['field']} of {edge.source_node.name} is not {edge.condition['equals']}"
-        if edges and not self.inputs(execution):
+                source = self.steps[edge.source_node_id].node.name
+                return f"{edge.condition['field']} of {source} is not {edge.condition['equals']}"
+        if edges and not self.inputs(step):
             return "nothing before it was completed"
         return ""
 
     def _holds(self, edge: Edge) -> bool:
-        output = self.executions[edge.source_node_id].output_data or {}
-        condition: dict[str, object] = edge.condition or {}
+        output = self.steps[edge.source_node_id].output or {}
+        condition: dict[str, Any] = edge.condition or {}
         return bool(output.get(condition["field"]) == condition["equals"])
 
-    def result(self) -> dict[str, object]:
+    def result(self) -> dict[str, Any]:
         """Return the outputs of the last nodes by name."""
         inner = {edge.source_node_id for edges in self.before.values() for edge in edges}
-        last = [execution for node, execution in self.executions.items() if node not in inner]
-        return {execution.node.name: execution.output_data for execution in last}
+        return {step.node.name: step.output for id, step in self.steps.items() if id not in inner}
 
 
-def _begin(workflow: Workflow, values: dict[str, object]) -> tuple[WorkflowExecution, Plan]:
-    levels = workflow.levels()
-    # durable: the threads see only committed rows
-    with transaction.atomic(durable=True):
-        run = WorkflowExecution.objects.create(workflow=workflow, **values)
-        executions = NodeExecution.objects.bulk_create(
-            NodeExecution(workflow_execution=run, node=node, execution_order=levels[node.pk])
-            for node in workflow.nodes.current()
-        )
-        run.start()
-    return run, Plan(executions, workflow.edges.select_related("source_node"), run.input_data)
-
-
-def _give_up(run: WorkflowExecution, failed: list[NodeExecution]) -> None:
-    message = "; ".join(f"{execution.node.name}: {execution.error_message}" for execution in failed)
+def _give_up(run: Run, plan: Plan, failed: list[Step]) -> Result:
+    """Fail the run. The ledger skips the nodes that it knows as pending."""
+    message = "; ".join(f"{step.node.name}: {step.error}" for step in failed)
+    for step in plan.steps.values():
+        if step.status == "pending":
+            run.node(step.node.name, order=step.level).create()
     logger.error("Failed: %s", message)
     run.fail(message)
+    return Result(run.id, "failed", message)
 
 
-def _abandon(run: WorkflowExecution, error: BaseException) -> None:
-    """Fail the run if the engine itself failed or was stopped: a run without an engine must not stay running."""
-    with suppress(InvalidTransition):
-        if isinstance(error, Exception):
-            run.fail(f"The engine failed: {type(error).__name__}: {error}")
-        else:
-            run.cancel()
+@contextmanager
+def _recorded(run: Run) -> Iterator[None]:
+    """Record what this package logs in the run."""
+    handler = run.handler()
+    LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from executions.models import NodeExecution, TriggerType, WorkflowExecution
-from pastetrader.demo import engine
+from executions.models import NodeExecution, WorkflowExecution
+from pastetrader.demo.engine import Engine
+from pastetrader.demo.ledger import connect
 from pastetrader.demo.nodes import FUNCTIONS
 from pastetrader.demo.workflow import VARIABLES, get_or_make
 from workflows.models import Workflow
@@ -13,7 +14,7 @@ from workflows.models import Workflow
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the engine would have slept."""
     naps: list[float] = []
-    monkeypatch.setattr("pastetrader.demo.engine.time.sleep", naps.append)
+    monkeypatch.setattr("pastetrader.demo.engine.sleep", naps.append)
     return naps
 
 
@@ -30,8 +31,10 @@ def run(screen: Workflow) -> WorkflowExecution:
 
 
 def execute(workflow: Workflow, functions: Any = FUNCTIONS, **values: Any) -> WorkflowExecution:
-    values = {"trigger_type": TriggerType.MANUAL, "input_data": VARIABLES} | values
-    return engine.Engine(functions).execute(workflow, **values)
+    """Execute the workflow and return its run as the ledger has it, once everything is delivered."""
+    with connect(workflow.owner) as client:
+        result = Engine(functions, client).execute(workflow, **{"input": VARIABLES, **values})
+    return WorkflowExecution.objects.get(pk=result.run)
 
 
 def node_of(run: WorkflowExecution, name: str) -> NodeExecution:

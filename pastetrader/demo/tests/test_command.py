@@ -31,11 +31,11 @@ def test_it_prints_each_node_the_ranking_and_where_to_look() -> None:
     assert f"/admin/executions/workflowexecution/{WorkflowExecution.objects.get().pk}/change/" in printed
 
 
-def test_every_move_of_it_is_written_down_as_the_commands_and_its_users() -> None:
+def test_every_move_of_it_is_written_down_as_made_over_the_api_by_its_user() -> None:
     UserFactory(username="ada")
     demo("--owner", "ada")
     entries = HistoryEntry.objects.values_list("through", "username").distinct().order_by()
-    assert list(entries) == [("command", "ada")]
+    assert list(entries) == [("api", "ada")]
 
 
 def test_a_second_demo_is_a_second_run_of_the_same_definitions() -> None:

@@ -2,13 +2,18 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 
-from executions.exceptions import ConcurrentExecution
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.models import ExecutionLog, WorkflowExecution
+from pastetrader.demo.engine import Engine
+from pastetrader.demo.ledger import connect
 from pastetrader.demo.nodes import FUNCTIONS, Job
 from pastetrader.demo.tests.conftest import execute, node_of, statuses
+from pastetrader.demo.workflow import VARIABLES
+from pastetrader_client import current_node
+from tokens.models import Token
 from workflows.models import Workflow
+from workflows.tests.factories import UserFactory
 
 MOMENTUM = [f"Momentum {ticker}" for ticker in ("AAPL", "FB", "GOOG", "IBM", "MSFT")]
 
@@ -125,44 +130,41 @@ def test_an_error_with_characters_that_no_text_can_hold_is_stored_readable(scree
     assert execute(screen, failing(market_close=garble)).error_message == "Market close: ValueError: a\\x00b\\ud800c"
 
 
-def test_a_second_run_while_one_is_running_is_refused_and_leaves_nothing_behind(screen: Workflow) -> None:
-    first = WorkflowExecution.objects.create(workflow=screen, trigger_type="manual")
-    first.start()
-    with pytest.raises(ConcurrentExecution):
-        execute(screen)
-    assert WorkflowExecution.objects.get() == first
-    assert not NodeExecution.objects.exists()
+def test_the_same_over_http_for_a_user(screen: Workflow) -> None:
+    screen.owner = UserFactory(username="ada", is_superuser=True)
+    screen.save()
+    run = execute(screen)
+    assert run.status == "completed"
+    assert node_of(run, "Momentum IBM").attempts.count() == 1
+    assert set(run.history.values_list("through", "username")) == {("api", "ada")}
+    assert Token.objects.get().revoked_at is not None
 
 
 def test_a_run_that_is_cancelled_meanwhile_stops_there(screen: Workflow) -> None:
-    def cancel(job: Job) -> Any:
-        WorkflowExecution.objects.get().cancel()
-        return {}
+    with connect(None) as client:
 
-    run = execute(screen, failing(load_prices=cancel))
-    assert run.status == "cancelled"
-    assert set(statuses(run).values()) == {"completed", "cancelled"}
-    assert "Stopped" in "".join(run.logs.values_list("message", flat=True))
+        def cancel(job: Job) -> Any:
+            assert client.flush()
+            run = WorkflowExecution.objects.get()
+            run.cancel()
+            node = current_node()
+            assert node is not None
+            while not node.run.is_cancelled:
+                node.run.client.report([{"kind": "execution.start", "id": str(run.pk), "attempt": 1}])
+                client.flush()
+            return {}
 
-
-def test_a_node_that_is_cancelled_meanwhile_takes_only_what_follows_it_along(screen: Workflow) -> None:
-    def cancel(job: Job) -> Any:
-        NodeExecution.objects.get(node__name="Load prices").cancel()
-        return {}
-
-    run = execute(screen, failing(load_prices=cancel))
-    assert run.status == "completed"
-    assert statuses(run)["Load prices"] == "cancelled"
-    assert statuses(run)["Report"] == "skipped"
+        result = Engine(failing(load_prices=cancel), client).execute(screen, input=VARIABLES)
+    run = WorkflowExecution.objects.get()
+    assert (result.status, run.status) == ("cancelled", "cancelled")
+    assert statuses(run) == {"Market close": "completed", "Load prices": "cancelled"}
 
 
 def test_an_engine_that_is_interrupted_cancels_its_run(screen: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pastetrader.demo.engine.Plan.inputs", interrupt)
     with pytest.raises(KeyboardInterrupt):
         execute(screen)
-    run = WorkflowExecution.objects.get()
-    assert run.status == "cancelled"
-    assert set(statuses(run).values()) == {"cancelled"}
+    assert WorkflowExecution.objects.get().status == "cancelled"
 
 
 def interrupt(*args: Any) -> Any:
@@ -175,11 +177,6 @@ def test_an_engine_that_fails_fails_its_run(screen: Workflow) -> None:
         execute(screen)
     run = WorkflowExecution.objects.get()
     assert (run.status, run.error_message) == ("failed", "The engine failed: KeyError: 'field'")
-
-
-def test_an_engine_refuses_to_run_inside_a_transaction_that_its_threads_cannot_see(screen: Workflow) -> None:
-    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
-        execute(screen)
 
 
 def taken() -> int:

@@ -69,7 +69,7 @@ def test_nothing_is_picked_while_the_market_is_below_its_mean(run: WorkflowExecu
 
 
 def test_the_best_two_are_picked_while_the_market_is_above_its_mean(screen: Workflow) -> None:
-    run = execute(screen, input_data=VARIABLES | {"as_of": "2012-04-02"})
+    run = execute(screen, input=VARIABLES | {"as_of": "2012-04-02"})
     stored = output_of(run, "Report")
     assert stored["picks"] == [{"ticker": row["ticker"], "weight": 0.5} for row in stored["ranking"][:2]]
 

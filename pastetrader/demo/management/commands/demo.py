@@ -6,17 +6,16 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 import django
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from executions.audit import Through, act_as
-from executions.exceptions import ConcurrentExecution
-from executions.models import ExecutionStatus, NodeExecution, TriggerType, WorkflowExecution
 from ledgerkit.db.models import uuid7
-from pastetrader.demo.engine import Engine
+from pastetrader.demo.engine import Engine, Result, Step
+from pastetrader.demo.ledger import connect
 from pastetrader.demo.nodes import FUNCTIONS
 from pastetrader.demo.workflow import get_or_make
 from workflows.models import Workflow
@@ -37,29 +36,25 @@ class Command(BaseCommand):
     def handle(self, *, owner: str | None, as_of: str | None = None, **options: object) -> None:
         user = _user(owner) if owner else _first_superuser()
         workflow = get_or_make(user)
-        self._say(f"Running {workflow.name} ...")
-        try:
-            with _quiet_console(), act_as(through=Through.COMMAND, user=user):
-                run = Engine(FUNCTIONS, self._progress).execute(workflow, **_values(workflow, user, as_of))
-        except ConcurrentExecution as error:
-            runs = ", ".join(map(str, workflow.executions.running().values_list("pk", flat=True)))
+        if runs := list(map(str, workflow.executions.running().values_list("pk", flat=True))):
             raise CommandError(
-                f"{workflow.name} is running already: wait for run {runs} to end, or cancel it."
-            ) from error
-        self._say(f"Run {run.pk} is {run.status}: /admin/executions/workflowexecution/{run.pk}/change/")
-        if run.status != ExecutionStatus.COMPLETED:
-            raise CommandError(run.error_message or f"The run was ended by somebody else: it is {run.status}.")
-        self._show_report(run)
+                f"{workflow.name} is running already: wait for run {', '.join(runs)} to end, or cancel it."
+            )
+        self._say(f"Running {workflow.name} ...")
+        with _quiet_console(), connect(user) as client:
+            result = Engine(FUNCTIONS, client, self._progress).execute(workflow, **_values(workflow, user, as_of))
+        self._say(f"Run {result.run} is {result.status}: /admin/executions/workflowexecution/{result.run}/change/")
+        if result.status != "completed":
+            raise CommandError(result.error)
+        self._show_report(result)
 
-    def _progress(self, execution: NodeExecution) -> None:
-        if execution.status == ExecutionStatus.RUNNING:
-            return
-        word = "retried" if execution.status == ExecutionStatus.PENDING else execution.status
-        error = f": {execution.error_message}" if execution.status == ExecutionStatus.FAILED else ""
-        self._say(f"  {word:<10} {execution.node.name}{error}")
+    def _progress(self, step: Step) -> None:
+        word = "retried" if step.status == "pending" else step.status
+        error = f": {step.error}" if step.status == "failed" else ""
+        self._say(f"  {word:<10} {step.node.name}{error}")
 
-    def _show_report(self, run: WorkflowExecution) -> None:
-        report = (run.output_data or {})["Report"]
+    def _show_report(self, result: Result) -> None:
+        report = result.output["Report"]
         self._say(f"Momentum at the close of {report['as_of']}:")
         for row in report["ranking"]:
             self._say(f"  {row['rank']}. {row['ticker']:<5} {row['momentum']:+7.1%}")
@@ -91,10 +86,9 @@ def _first_superuser() -> User | None:
     return get_user_model()._default_manager.filter(is_superuser=True).order_by("pk").first()
 
 
-def _values(workflow: Workflow, user: User | None, as_of: str | None) -> dict[str, object]:
+def _values(workflow: Workflow, user: User | None, as_of: str | None) -> dict[str, Any]:
     return {
-        "trigger_type": TriggerType.MANUAL,
-        "input_data": workflow.variables | ({"as_of": as_of} if as_of else {}),
+        "input": workflow.variables | ({"as_of": as_of} if as_of else {}),
         "context": {
             "variables": workflow.variables,
             "environment": {"python": platform.python_version(), "django": django.__version__},
