@@ -69,7 +69,7 @@ class Server:
 
 @pytest.fixture
 def cluster(ready: None, data_dir: Path) -> Cluster:
-    made = Cluster(data_dir, durable=False)
+    made = Cluster(data_dir, durable=True)  # without it, a killed PostgreSQL forgets what it has confirmed
     start(made)
     return made
 

@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
+from pastetrader.demo.log_handler import LedgerHandler, record_logs
 
 from executions import ingest
 from executions.log_preparation import MAX_MESSAGE, cut
@@ -15,7 +16,6 @@ from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets.scrubber import MASK
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
-from pastetrader.demo.log_handler import LedgerHandler, record_logs
 from workflows.models import Workflow
 
 LONG = "체결 " * 20_000  # 140,000 bytes
