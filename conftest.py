@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management import get_commands
 from django.utils import timezone, translation
 
-from local_postgres.server import leave_all
+from local_postgres.server import release_all
 from local_postgres.socket_path import socket_dir
 from pastetrader.tests.scheduling import SITE, Together
 
@@ -92,7 +92,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
         "EMBEDDED": {"data_dir": data_dir, "durable": False},
     }
     yield
-    leave_all()
+    release_all()
     shutil.rmtree(home)
 
 

@@ -30,7 +30,7 @@ from executions.models import ExecutionLog
 RATE, BATCH = 1_000, 100  # lines per second, and lines per call
 WRITERS = 8
 REST = 1.0  # seconds between two measurements, for pending cleanup
-BUSY = "watched, and busy"  # as the hub marks a run that it polls
+BUSY = "watched, and busy"  # as its topic marks a run that it polls
 
 type Figures = dict[str, float]
 

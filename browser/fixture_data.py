@@ -30,7 +30,7 @@ from executions import ingest, partitions
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from tokens.models import Token
 from workflows.models import Workflow
-from workflows.submitted_graph import Definition
+from workflows.submitted_graph import SubmittedGraph
 
 NIGHTS = 12
 STEPS = (  # name, type, minutes after the start, seconds that it takes, what comes before it
@@ -225,7 +225,7 @@ def define() -> Workflow:
     owner = get_user_model()._default_manager.filter(is_superuser=True).order_by("pk").first()
     workflow = Workflow(name="Nightly prices", description="Prices of three markets, and what follows.", owner=owner)
     workflow.save()
-    Definition(workflow, nodes, edges).save(workflow)
+    SubmittedGraph(workflow, nodes, edges).save(workflow)
     return workflow
 
 

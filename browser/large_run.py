@@ -15,7 +15,7 @@ from django.db import transaction  # what follows needs Django
 from executions import ingest
 from executions.models import ExecutionLog, LogLevel, NodeExecution, WorkflowExecution
 from workflows.models import Workflow
-from workflows.submitted_graph import Definition
+from workflows.submitted_graph import SubmittedGraph
 
 WIDTH, BATCH = 10, 10_000
 
@@ -31,7 +31,7 @@ def make(nodes: int, lines: int) -> WorkflowExecution:
         for number in range(WIDTH, nodes)
         for shift in ({0, 1} if number % WIDTH else {0})
     ]
-    Definition(workflow, [{"name": name, "node_type": "tool"} for name in names], edges).save(workflow)
+    SubmittedGraph(workflow, [{"name": name, "node_type": "tool"} for name in names], edges).save(workflow)
     run = WorkflowExecution(workflow=workflow, trigger_type="event")
     run.save()
     run.start()

@@ -4,7 +4,7 @@ that messages that differ only in these count as one cause. Takes time linear in
 import re
 from dataclasses import dataclass
 
-from .text_limits import SILENT_CLASS, class_in
+from .text_limits import SILENT_CLASS, exception_class_in
 
 # Classes raised for any kind of failure: only the message distinguishes their causes.
 GENERAL = {"BaseException", "Error", "Exception", "RuntimeError"}
@@ -36,7 +36,7 @@ def cause(message: str | None, traceback: str | None = None) -> Cause:
     """Return the cause of a failure. The end of `traceback` is sufficient."""
     line = first_line(message)
     named = NAMED.match(line)
-    exception = class_in(traceback or "") or (named[1] if named else "")
+    exception = exception_class_in(traceback or "") or (named[1] if named else "")
     return Cause(exception, normalize_message(line) if exception in GENERAL or not exception else "")
 
 

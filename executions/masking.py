@@ -70,7 +70,7 @@ def mask(
     read already. Raises SecretsUnknown if a run's secrets were deleted or cannot be decrypted.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
-    extra, is_large = extra_keys(), masked_body.is_any()
+    extra, is_large = extra_keys(), masked_body.has_masked_body()
     found, places = _find_secrets(pieces, extra, is_large)
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # thousands of lines usually belong to one run
     known = known if known is not None else {} if new else read_known(runs, act, using)
@@ -102,7 +102,7 @@ def _find_secrets(
                 places.setdefault(piece.run, name)
         if piece.found:
             found[piece.run] |= piece.found
-        if is_large and piece.run not in taken and (of_body := masked_body.found_in(piece.fields.values())):
+        if is_large and piece.run not in taken and (of_body := masked_body.found_secrets_of(piece.fields.values())):
             taken.add(piece.run)
             found[piece.run] |= of_body
             places.setdefault(piece.run, next(iter(piece.fields)))
@@ -185,7 +185,7 @@ def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, n
     """Mask objects that are about to be saved, as mask() does. Each object keeps the secrets found in it, because a
     repeated save after a rollback finds only masks."""
     for row in rows:
-        text_limits.complete(row)
+        text_limits.replace_blank_error(row)
     names = {model: maskable_fields(model) for model in set(map(type, rows))}
     pieces = [_piece(row, names[type(row)]) for row in rows]
     more, _known_now = mask(pieces, act, using, new=new)
@@ -200,8 +200,8 @@ def mask_by_known(texts: Fields, known: RunSecrets) -> Fields | None:
     """Return the changed texts of a row, masked with the secrets of its run. None if a document among them may hold one
     that is not stored yet."""
     clean = dict(texts)
-    _scrub(clean, known.scrubber, is_large := masked_body.is_any())
-    if is_large and not masked_body.found_in(texts.values()) <= known.scrubber.values:
+    _scrub(clean, known.scrubber, is_large := masked_body.has_masked_body())
+    if is_large and not masked_body.found_secrets_of(texts.values()) <= known.scrubber.values:
         return None
     # A document that needs no mask has no secret that is new either.
     changed = [text for name, text in texts.items() if not isinstance(text, str) and clean[name] != text]
@@ -261,7 +261,7 @@ def as_stored(row: RowOfRun, fields: Fields, cut: Cut = lambda fields: fields) -
     value once the run's secrets are deleted or cannot be decrypted.
     """
     extra = extra_keys()
-    sent, fields = fields, masked_body.original_value(fields)
+    sent, fields = fields, masked_body.original_values(fields)
     found = {value for document in fields.values() for value in find_secret_values(document, extra)}
     try:
         known = read_known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values

@@ -60,7 +60,7 @@ def retry_run(run: "WorkflowExecution") -> dict[str, object]:
 
     Raises SecretsUnknown, and InvalidTransition if the run has not failed or a failed node has no retry left.
     """
-    rows = [Row(**row) for row in _rows("SELECT * FROM lock_for_retry(%s, %s)", run.pk, list(run_graph.ids_in(run)))]
+    rows = [Row(**row) for row in _rows("SELECT * FROM lock_for_retry(%s, %s)", run.pk, list(run_graph.node_ids(run)))]
     if not rows or not rows[0].has_failed or rows[0].attempt != run.attempt:
         raise run._transition_error("retry")
     found, *nodes = rows

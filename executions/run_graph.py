@@ -22,7 +22,7 @@ def of_run(run: "WorkflowExecution", executed: Mapping[UUID, str] | None = None)
     workflow's current edges and the name under which they ran. `executed` maps the ids of executed nodes to names; it
     may contain more nodes."""
     remembered = run.graph or Graph()
-    here = ids_in(run)
+    here = node_ids(run)
     if executed is None:
         executed = dict(run.node_executions.order_by().values_list("node_id", "node_name"))
     late = executed.keys() - here
@@ -38,7 +38,7 @@ def of_run(run: "WorkflowExecution", executed: Mapping[UUID, str] | None = None)
     )
 
 
-def ids_in(run: "WorkflowExecution") -> set[UUID]:
+def node_ids(run: "WorkflowExecution") -> set[UUID]:
     """Return the ids of the nodes in the graph that the run remembers."""
     return {UUID(node["id"]) for node in run.graph.nodes} if run.graph else set()
 

@@ -30,7 +30,7 @@ RAISED = re.compile(r"((?:[^\W\d]\w*\.)*[^\W\d_]\w*)(?::.*)?", re.ASCII)
 LONGEST_LINE = 1_000
 
 
-def visible(body: object) -> object:
+def make_storable(body: object) -> object:
     """Make the reported texts of a parsed body storable, in place; in a list, those of each item. Return the body."""
     for item in body if isinstance(body, list) else [body]:
         if isinstance(item, dict):
@@ -42,23 +42,23 @@ def visible(body: object) -> object:
     return body
 
 
-def error(message: object, traceback: object = None) -> tuple[str, str | None]:
+def standard_error(message: object, traceback: object = None) -> tuple[str, str | None]:
     """Return the message and the traceback of a failure as texts. `message` may be the exception. An empty message is
     replaced by a sentence that names the class of the exception if it is known."""
     trace = None if traceback is None else to_storable_text(traceback)
     text = "" if message is None else to_storable_text(message)
     if text.strip():
         return text, trace
-    name = type(message).__name__ if isinstance(message, BaseException) else class_in(trace or "")
+    name = type(message).__name__ if isinstance(message, BaseException) else exception_class_in(trace or "")
     return (SILENT_CLASS.format(name=name) if name else SILENT), trace
 
 
-def complete(row: Model) -> None:
+def replace_blank_error(row: Model) -> None:
     """Replace the blank error of a failed row by a sentence, in place. NULL is kept: there is no error."""
     values = vars(row)
     message = values.get("error_message")
     if isinstance(message, str) and not message.strip() and values.get("status") == ExecutionStatus.FAILED:
-        values["error_message"], _trace = error(message, values.get("error_traceback"))
+        values["error_message"], _trace = standard_error(message, values.get("error_traceback"))
 
 
 def with_standard_errors(changes: dict[str, object]) -> dict[str, object]:
@@ -105,7 +105,7 @@ def _head(raw: bytes, room: int) -> str:
     return raw[: max(0, room)].decode("utf-8", "ignore")  # not half of a character
 
 
-def class_in(traceback: str) -> str:
+def exception_class_in(traceback: str) -> str:
     """Return the class, without its module, that the last line of a traceback names; "" if there is none."""
     last = traceback.rstrip()[-LONGEST_LINE:].rpartition("\n")[2]
     found = RAISED.fullmatch(last) if len(last) < LONGEST_LINE else None  # a longer one may be the end of a line

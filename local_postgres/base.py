@@ -12,7 +12,7 @@ from django.db.backends.postgresql.base import ServerBindingCursor
 
 from local_postgres.client import DatabaseClient
 from local_postgres.creation import DatabaseCreation
-from local_postgres.server import ensure, leave_all
+from local_postgres.server import ensure, release_all
 
 
 class PreparingCursor(ServerBindingCursor):
@@ -57,4 +57,4 @@ def _leave() -> None:
         for connection in connections.all():
             if connection.alias in _used and isinstance(connection, DatabaseWrapper):
                 connection.close_pool()
-    leave_all()
+    release_all()

@@ -67,7 +67,7 @@ class Cluster:
         self._remove_drafts()
         logger.info("Making a PostgreSQL database cluster in %s ...", self.data_dir)
         draft = Path(mkdtemp(prefix=self._draft_prefix, dir=self.data_dir.parent))
-        system_user.own(draft)
+        system_user.give_to_system_user(draft)
         self._run("initdb", *self._initdb_options(), "-D", str(draft))
         draft.rename(self.data_dir)
 
@@ -131,7 +131,7 @@ class Cluster:
         if is_to_be_given:
             logger.info("Giving the database %s to the role %s ...", name, ownership.OWNER)
             with self._connect(name) as connection:
-                ownership.give(connection, name)
+                ownership.give_ownership(connection, name)
 
     def make_role(self) -> None:
         with self._connect() as connection:
@@ -214,7 +214,7 @@ class Cluster:
             return
         if not self.socket_dir.exists():
             self.socket_dir.mkdir(mode=0o700)
-            system_user.own(self.socket_dir)
+            system_user.give_to_system_user(self.socket_dir)
         found = self.socket_dir.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != system_user.uid() or stat.S_IMODE(found.st_mode) != 0o700:
             raise EmbeddedServerError(f"{self.socket_dir} is not a folder that only we may enter. Remove it.")
@@ -224,8 +224,8 @@ class Cluster:
 
     # --- programs ---
     def _run(self, name: str, *arguments: str, inherits: Sequence[int] = ()) -> str:
-        system_user.open_the_way_to(self.data_dir)
-        system_user.open_the_way_to(Path(program(name)))
+        system_user.grant_traversal(self.data_dir)
+        system_user.grant_traversal(Path(program(name)))
         command = [program(name), *arguments]
         done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603  # PostgreSQL's own programs, no shell
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,

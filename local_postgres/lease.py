@@ -45,7 +45,7 @@ class Lease:
 
 
 @contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     file = _open(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)

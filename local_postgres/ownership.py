@@ -26,7 +26,7 @@ def make_database(connection: psycopg.Connection, name: str) -> bool:
     return found is not None and found[0] != OWNER
 
 
-def give(connection: psycopg.Connection, name: str) -> None:
+def give_ownership(connection: psycopg.Connection, name: str) -> None:
     """Make the role the owner of the database `name`, to which `connection` is connected, and of everything in it, in
     one transaction."""
     database, owner = sql.Identifier(name), sql.Identifier(OWNER)

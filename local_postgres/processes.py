@@ -17,7 +17,7 @@ def is_postmaster(process: psutil.Process) -> bool:
 
 
 def find_postmaster(data_dir: Path) -> psutil.Process | None:
-    for process in _working_on(data_dir):
+    for process in _processes_of(data_dir):
         try:
             if is_postmaster(process):
                 return process
@@ -38,7 +38,7 @@ def end_orphans(data_dir: Path) -> None:
     """End children of a killed postmaster. They outlive it for a moment and hold its shared memory, so a new server
     cannot start."""
     deadline = time.monotonic() + PATIENCE
-    while orphans := list(_working_on(data_dir)):
+    while orphans := list(_processes_of(data_dir)):
         if time.monotonic() > deadline:
             _kill(orphans)
         time.sleep(0.05)
@@ -52,17 +52,17 @@ def _kill(processes: list[psutil.Process]) -> None:
             continue
 
 
-def _working_on(data_dir: Path) -> Iterator[psutil.Process]:
+def _processes_of(data_dir: Path) -> Iterator[psutil.Process]:
     """Yield the processes of the folder: the working directory of a server and its children is the data folder."""
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.name() == "postgres" and _stands_in(data_dir, process):
+            if process.pid != os.getpid() and process.name() == "postgres" and _works_in(data_dir, process):
                 yield process
         except psutil.Error:  # ended meanwhile, a zombie, or of another user
             continue
 
 
-def _stands_in(data_dir: Path, process: psutil.Process) -> bool:
+def _works_in(data_dir: Path, process: psutil.Process) -> bool:
     """Return whether the working directory of the process is the folder. Compares the folders, not their names, because
     of links and case-insensitive file systems."""
     try:

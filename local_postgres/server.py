@@ -8,7 +8,7 @@ import psutil
 
 from local_postgres.cluster import Cluster
 from local_postgres.exceptions import EmbeddedServerError
-from local_postgres.lease import Lease, one_at_a_time
+from local_postgres.lease import Lease, exclusive_lock
 
 
 class EmbeddedServer:
@@ -43,7 +43,7 @@ class EmbeddedServer:
         self.cluster.data_dir.parent.mkdir(parents=True, exist_ok=True)
         if not self.lease.held:
             self.lease.take()
-        with one_at_a_time(self.starting):
+        with exclusive_lock(self.starting):
             self._postmaster = self.cluster.start()
             if database is None:
                 self.cluster.make_role()
@@ -72,6 +72,6 @@ def allow_tests(settings: dict[str, Any]) -> None:
         _servers[embedded["data_dir"]].cluster.allow_tests()
 
 
-def leave_all() -> None:
+def release_all() -> None:
     for each in _servers.values():
         each.leave()

@@ -32,13 +32,13 @@ def run_as() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def own(path: Path) -> None:
+def give_to_system_user(path: Path) -> None:
     if is_needed():
         entry = _entry()
         os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
-def open_the_way_to(path: Path) -> None:
+def grant_traversal(path: Path) -> None:
     """Let the account traverse the folders above `path`. It cannot list them, and the modes of files do not change."""
     for folder in path.parents if is_needed() else ():
         mode = folder.stat().st_mode

@@ -23,11 +23,11 @@ def collect_if_changed() -> bool:
 
 
 def _fingerprint() -> str:
-    lines = "\n".join(sorted(_lines()))
+    lines = "\n".join(sorted(_file_versions()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _lines() -> Iterator[str]:
+def _file_versions() -> Iterator[str]:
     yield django.__version__
     for finder in get_finders():
         for path, storage in finder.list([]):

@@ -77,12 +77,12 @@ def rate(name: str) -> str | None:
     return value or None
 
 
-def words(name: str, default: str = "") -> list[str]:
+def text_list(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
 def fernet_keys(name: str) -> list[str]:
-    keys = words(name)
+    keys = text_list(name)
     for number_, key in enumerate(keys, 1):
         if not re.fullmatch("[A-Za-z0-9_-]{43}=", key):
             # The error does not contain the value, which may be a part of a key.

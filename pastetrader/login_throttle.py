@@ -35,12 +35,12 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
             if not tried.count():  # after earlier failures
                 wait = max(1, tried.wait())
                 return _refuse(view, request, _too_many(wait), 429, wait)
-            return _counted(tried, view, request, *args, **kwargs)
+            return _count_failure(tried, view, request, *args, **kwargs)
 
     return throttled_view
 
 
-def _counted(tried: failed_attempts.Tried, view: View, request: HttpRequest, *args: Any, **kwargs: object) -> Any:
+def _count_failure(tried: failed_attempts.Tried, view: View, request: HttpRequest, *args: Any, **kwargs: object) -> Any:
     """Return the view's response. Only a wrong password counts as a failure."""
     try:
         response = view(request, *args, **kwargs)

@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """It waits for every answer to end: streams do so when they are told."""
-        topics.get_hub().close()
+        topics.get_registry().close()
         asyncio.get_running_loop().call_later(GRACE, self._disconnect)
         await super().shutdown(sockets)
 

@@ -25,8 +25,8 @@ COMMAND = sys.argv[1] if len(sys.argv) > 1 and Path(sys.argv[0]).name == "manage
 # --- Django -----------------------------------------------------------------
 DEBUG = env.flag("PASTETRADER_DEBUG")
 SECRET_KEY = env.text("SECRET_KEY") or read_or_make(LOCAL_DIR / "secret_key")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = env.text_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.text_list("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -133,7 +133,7 @@ PREPARED_AFTER = 3  # executions of a statement by one connection
 EMBEDDED_DIR = LOCAL_DIR / "postgres"
 
 
-def _embedded() -> dict[str, Any]:
+def _embedded_database() -> dict[str, Any]:
     return {
         "NAME": "pastetrader",
         "USER": OWNER,
@@ -144,7 +144,7 @@ def _embedded() -> dict[str, Any]:
 
 
 def _database() -> dict[str, Any]:
-    chosen = env.database("DATABASE_URL") if env.text("DATABASE_URL") else _embedded()
+    chosen = env.database("DATABASE_URL") if env.text("DATABASE_URL") else _embedded_database()
     ours: dict[str, Any] = {
         "pool": POOL,
         "application_name": f"pastetrader {COMMAND}"[:63],
@@ -244,7 +244,7 @@ LEDGERKIT = {
     **env.numbers(LedgerkitSettings, "EXECUTIONS_", but="MAX_BODY_ELEMENTS"),
     "MAX_BODY_ELEMENTS": env.number("MAX_BODY_ELEMENTS", 500_000, least=1_000),
     "API_PREFIX": "/api/",  # with what is beside v1/
-    "SECRET_KEYS_EXTRA": env.words("EXECUTIONS_SECRET_KEYS_EXTRA"),
+    "SECRET_KEYS_EXTRA": env.text_list("EXECUTIONS_SECRET_KEYS_EXTRA"),
 }
 TOKENS = {
     **env.numbers(TokensSettings, "", but="PROXIES"),

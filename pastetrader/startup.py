@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from executions import partitions
-from local_postgres.lease import one_at_a_time
+from local_postgres.lease import exclusive_lock
 from pastetrader.collect_static import collect_if_changed
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def _collect() -> None:
         return
     try:
         settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
-        with one_at_a_time(settings.LOCAL_DIR / "static.lock"):
+        with exclusive_lock(settings.LOCAL_DIR / "static.lock"):
             collect_if_changed()
     except OSError as error:  # for example in a read-only image, for which they were collected at build time
         logger.warning("Static files could not be collected: %s. Run `manage.py collectstatic`.", error)

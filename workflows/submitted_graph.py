@@ -50,7 +50,7 @@ def too_many(kind: str, rows: object) -> str:
     return sentence % {"most": most, "count": len(rows)}
 
 
-class Definition:
+class SubmittedGraph:
     def __init__(
         self, workflow: Workflow | None, nodes: list[dict[str, object]] | None, edges: list[dict[str, Any]] | None
     ) -> None:

@@ -46,7 +46,7 @@ class Bar:
         return self.seconds > self.usual.p95
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         known = {"p50": formatting.format_duration(self.usual.p50), "p95": formatting.format_duration(self.usual.p95)}
         return _("Of this workflow’s last 7 days, half took up to %(p50)s, and 95 of 100 up to %(p95)s.") % known
 

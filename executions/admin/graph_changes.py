@@ -49,7 +49,7 @@ class Change:
 @dataclass(frozen=True)
 class ChangeDescription:
     change: Change
-    words: list[Difference]
+    differences: list[Difference]
 
 
 def find_changes(runs: Iterable[Any]) -> list[Change]:

@@ -20,7 +20,7 @@ from executions.live import server_sent_events
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
 from executions.live.reader import AllRunsReader, RunDeleted, RunReader, Step, parse_cursor
-from executions.live.reauthentication import permission_grounds, reauthenticated_request
+from executions.live.reauthentication import access_rows, reauthenticated_request
 from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from executions.states import ENDED
@@ -75,7 +75,7 @@ def _reader(request: HttpRequest, run: WorkflowExecution) -> server_sent_events.
         key=key,
         render=partial(as_html, key),
         has_access=partial(_may_still, request, run.pk, key),
-        grounds=permission_grounds(request, run=run.pk),
+        grounds=access_rows(request, run=run.pk),
         user=request.user.pk,
         wait=0 if request.GET.get("wait") == "0" else None,
         heartbeat=BEATS,
@@ -121,13 +121,15 @@ def as_html(key: Key, step: Step) -> bytes:
     with translation.override(language), timezone.override(zone):
         return server_sent_events.format_events(
             step.without(nodes=not nodes, lines=not lines),
-            lines=partial(_lines, partial_name, nodes),
-            node=_state,
-            run=lambda run: _state(run) | {"said": _("The run: %(status)s") % {"status": statuses.word(run.status)}},
+            lines=partial(_render_lines, partial_name, nodes),
+            node=_render_state,
+            run=lambda run: (
+                _render_state(run) | {"said": _("The run: %(status)s") % {"status": statuses.label(run.status)}}
+            ),
         )
 
 
-def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
+def _render_lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     """Return the HTML of the lines as JSON. Of `count` lines, the first `left_out` have no HTML."""
     left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
     lines = [json.loads(line.text) for line in step.lines[left_out:]]
@@ -137,11 +139,11 @@ def _lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     return server_sent_events.as_json(shown | {"last": rows[-1].pk})
 
 
-def _state(row: WorkflowExecution | NodeExecution) -> JSON:
+def _render_state(row: WorkflowExecution | NodeExecution) -> JSON:
     return {
         "id": str(row.pk),
         "status": row.status,
-        "word": statuses.word(row.status),
+        "word": statuses.label(row.status),
         "badge": statuses.row_badge(row),
         "attempt": row.attempt,
     }

@@ -37,19 +37,19 @@ DOTS = {  # in the chart of durations, around its origin; a skipped run has no d
 }
 
 
-def words() -> Mapping[str, str]:
+def labels() -> Mapping[str, str]:
     """Return the word of each status, translated once for many rows."""
     return {status: str(word) for status, word in ExecutionStatus.choices}
 
 
-def word(status: str) -> str:
+def label(status: str) -> str:
     return str(ExecutionStatus(status).label)
 
 
-def row_text(row: Any) -> str:
+def row_label(row: Any) -> str:
     """Return the word of a row's status; for a completed run with failed nodes, also their number."""
     failed = failed_nodes_text(row)
-    return f"{word(row.status)}, {failed}" if failed else word(row.status)
+    return f"{label(row.status)}, {failed}" if failed else label(row.status)
 
 
 def failed_nodes_text(row: Any) -> str:
@@ -78,7 +78,7 @@ def icon_by_reference(status: str) -> SafeString:
 def badge(status: str, text: str = "", *, by_reference: bool = False) -> SafeString:
     """Render the icon and the word, or another `text`."""
     drawn = icon_by_reference(status) if by_reference else icon(status)
-    return format_html('<span class="status status-{}">{}{}</span>', status, drawn, text or word(status))
+    return format_html('<span class="status status-{}">{}{}</span>', status, drawn, text or label(status))
 
 
 def row_badge(row: Any) -> SafeString:

@@ -154,7 +154,7 @@ def _read_exactly(value: Any) -> Any:
     for name in value:
         if name not in names and name != "kind":
             raise BadFact("invalid", f"{safe_name(name)}: Unknown field: this fact takes {', '.join(names)}.")
-    value = text_limits.visible(value)
+    value = text_limits.make_storable(value)
     for pointer, fault in json_validation.iter_errors(value):
         raise BadFact("invalid", f"{pointer}: {fault}")
     try:
@@ -268,7 +268,7 @@ def _texts(fact: Fact) -> dict[str, Any]:
         return {"message": fact.message, "data": fact.data}
     texts = {name: getattr(fact, name) for name in fact.TEXTS}
     if "error_message" in texts:
-        texts["error_message"], trace = text_limits.error(texts["error_message"], texts.get("error_traceback"))
+        texts["error_message"], trace = text_limits.standard_error(texts["error_message"], texts.get("error_traceback"))
         if "error_traceback" in texts:
             texts["error_traceback"] = trace
     return texts

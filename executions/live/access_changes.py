@@ -25,7 +25,7 @@ KINDS = ("user", "token", "session", "run")
 logger = logging.getLogger(__name__)
 
 
-class Ground(NamedTuple):
+class AccessRow(NamedTuple):
     """A row that the access to a stream depends on; `kind` is one of KINDS."""
 
     kind: str
@@ -37,28 +37,28 @@ class Wakeable(Protocol):
 
 
 @dataclass(eq=False)
-class StreamRights:
+class StreamAccess:
     """The access of one open stream. `needs_check` is set by the first look, which has nothing to compare with, and
     whenever one of the rows has changed; the full check clears it."""
 
     topic: Wakeable
-    grounds: tuple[Ground, ...]
+    grounds: tuple[AccessRow, ...]
     state: tuple[str | None, ...] | None = None
     needs_check: bool = False
 
 
-class Rights:
+class AccessWatch:
     """The access rights of the open streams of one event loop."""
 
     def __init__(self) -> None:
-        self.held: set[StreamRights] = set()
+        self.held: set[StreamAccess] = set()
 
-    def add(self, topic: Wakeable, grounds: Iterable[Ground]) -> StreamRights:
-        held = StreamRights(topic, tuple(grounds))
+    def add(self, topic: Wakeable, grounds: Iterable[AccessRow]) -> StreamAccess:
+        held = StreamAccess(topic, tuple(grounds))
         self.held.add(held)
         return held
 
-    def remove(self, held: StreamRights) -> None:
+    def remove(self, held: StreamAccess) -> None:
         self.held.discard(held)
 
     async def run(self) -> None:
@@ -98,11 +98,11 @@ def _statement() -> str:
     return (SQL / "access.sql").read_text().format(permissions=permissions.strip("\n").format(**names), **names)
 
 
-def read(grounds: Iterable[Ground]) -> dict[Ground, str]:
+def read(grounds: Iterable[AccessRow]) -> dict[AccessRow, str]:
     """Return the state of each row that exists, by one statement."""
     ids: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for kind, id in grounds:
         ids[kind].append(id)
     with connection.cursor() as cursor:
         cursor.execute(_statement(), ids)
-        return {Ground(kind, id): state for kind, id, state in cursor.fetchall()}
+        return {AccessRow(kind, id): state for kind, id, state in cursor.fetchall()}

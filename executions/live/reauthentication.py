@@ -11,7 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from tokens.models import Token
 
-from .access_changes import Ground
+from .access_changes import AccessRow
 
 
 def reauthenticated_request(request: HttpRequest) -> HttpRequest:
@@ -27,8 +27,8 @@ def _no_response(_request: HttpRequest) -> HttpResponse:
     raise NotImplementedError  # the copy gets no response
 
 
-def permission_grounds(request: HttpRequest, token: Token | None = None, run: UUID | None = None) -> tuple[Ground, ...]:
+def access_rows(request: HttpRequest, token: Token | None = None, run: UUID | None = None) -> tuple[AccessRow, ...]:
     """Return the rows that the caller's access depends on. With a token, its session does not count."""
     session = None if token else request.session.session_key
     named = {"user": request.user.pk, "token": token and token.pk, "session": session, "run": run}
-    return tuple(Ground(kind, str(id)) for kind, id in named.items() if id is not None)
+    return tuple(AccessRow(kind, str(id)) for kind, id in named.items() if id is not None)

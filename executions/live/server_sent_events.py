@@ -17,7 +17,7 @@ from django.utils.cache import patch_vary_headers
 from executions.models import NodeExecution, WorkflowExecution
 
 from . import limits, topics
-from .access_changes import Ground, StreamRights
+from .access_changes import AccessRow, StreamAccess
 from .compression import Body, encoding_for
 from .cursor import Cursor
 from .db_threads import in_thread, release_connection
@@ -46,7 +46,7 @@ class Reader:
     key: Hashable
     render: Renderer
     has_access: Callable[[], bool]
-    grounds: tuple[Ground, ...]
+    grounds: tuple[AccessRow, ...]
     user: Hashable
     wait: float | None = None
     heartbeat: float | None = None
@@ -107,36 +107,36 @@ def _poll_body(reader: Reader) -> Iterable[bytes]:
 
 
 async def _until_closed(reader: Reader, body: Body, release: Callable[[], None]) -> AsyncIterator[bytes]:
-    stream_hub = topics.get_hub()
+    registry = topics.get_registry()
     topic = held = None
     try:
         await release_connection()
         yield body.begin + body.encode_next(body.make(HEAD))
-        topic = stream_hub.join(reader.source)
-        held = stream_hub.rights.add(topic, reader.grounds)
+        topic = registry.join(reader.source)
+        held = registry.access.add(topic, reader.grounds)
         with suppress(RunDeleted):  # the next request gets the response for a deleted run
-            async for piece in follow(stream_hub, topic, reader, body, held):
+            async for piece in follow(registry, topic, reader, body, held):
                 yield body.encode_next(piece)
         if body.end:
             yield body.end
     finally:
         if held:
-            stream_hub.rights.remove(held)
+            registry.access.remove(held)
         if topic:
-            stream_hub.leave(topic)
+            registry.leave(topic)
         release()
 
 
 async def follow(
-    stream_hub: "topics.Hub", topic: "topics.Topic", reader: Reader, body: Body, held: StreamRights
+    registry: "topics.TopicRegistry", topic: "topics.Topic", reader: Reader, body: Body, held: StreamAccess
 ) -> AsyncIterator[object]:
     """Yield the encoded texts of a topic. Raises RunDeleted."""
-    clock, cursor = stream_hub.loop.time, reader.start
+    clock, cursor = registry.loop.time, reader.start
     last_sent = clock()
     silence = reader.heartbeat or HEARTBEAT
     ends = last_sent + reader.wait if reader.wait is not None else float("inf")
     check = last_sent + CHECK_EVERY * random.uniform(0.8, 1)  # noqa: S311  # not for cryptography: spreads the checks of all readers
-    while not stream_hub.is_closed and clock() < ends:
+    while not registry.is_closed and clock() < ends:
         due = min(last_sent + silence, check, ends)
         step = await topic.next_step(cursor, due)
         if held.needs_check or clock() >= check:
@@ -159,7 +159,7 @@ def _encode(make: Callable[[bytes], object], render: Renderer, step: Step) -> ob
     return make(render(step))
 
 
-async def _has_access(reader: Reader, held: StreamRights) -> bool:
+async def _has_access(reader: Reader, held: StreamAccess) -> bool:
     """Check the access again. If the database does not answer, keep the stream and check again soon."""
     held.needs_check = False
     try:

@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 
 from django.db import Error
 
-from .access_changes import Rights
+from .access_changes import AccessWatch
 from .cursor import Cursor
 from .db_threads import TICKS, in_thread
 from .listener import QUIET_SECONDS, RENEW_EVERY, Listener, renew_watches, suppress_notifications, watch
 from .reader import RunDeleted, Source, Step
-from .waiting_readers import Waiters
+from .waiting_readers import WaitingReaders
 
 POLL = 5.0  # seconds between two steps without a notification, which may be lost, or sent before the watch is stored
 POLL_NOT_LISTENING = 1.0  # seconds, while the listener is down
@@ -34,26 +34,26 @@ logger = logging.getLogger(__name__)
 class Topic:
     """Shared state of the readers of one source. It runs on the event loop, except for reading and rendering."""
 
-    def __init__(self, hub: "Hub", source: Source) -> None:
-        self.hub, self.source = hub, source
+    def __init__(self, registry: "TopicRegistry", source: Source) -> None:
+        self.registry, self.source = registry, source
         self.readers = 0
         self.position: Cursor | None = None
         self.steps: deque[Step] = deque(maxlen=KEPT_STEPS)
         self.wake = asyncio.Event()
-        self.news = hub.loop.create_future()
-        self.waiters = Waiters(hub.loop)
+        self.news = registry.loop.create_future()
+        self.waiting = WaitingReaders(registry.loop)
         self.ticks_begun = self.ticks_done = 0
         self.is_over = False
         self.wake_in = POLL
         self.busy_steps, self.last_news_at, self.suppressed_at, self.busy_until = 0, 0.0, 0.0, 0.0
         self.reads: dict[Cursor, asyncio.Task[Step]] = {}
-        self.task = hub.loop.create_task(self._run())
+        self.task = registry.loop.create_task(self._run())
 
     async def next_step(self, cursor: Cursor, due: float) -> Step | None:
         """Return the next step of a reader at `cursor`. None if there is none by `due`, or if it could not be read.
         Raises RunDeleted."""
         if self.position is not None and cursor == self.position:
-            await self.waiters.wait(due)
+            await self.waiting.wait(due)
         if self.is_over:
             raise RunDeleted
         if step := next((step for step in self.steps if step.before == cursor), None):
@@ -65,7 +65,7 @@ class Topic:
         if (made := step.texts.get(key)) and made.done():
             return made.result()
         if not made:
-            step.texts[key] = self.hub.loop.create_task(in_thread(partial(render, step)))
+            step.texts[key] = self.registry.loop.create_task(in_thread(partial(render, step)))
             step.texts[key].add_done_callback(partial(_forget_failed, step.texts, key))
         return await asyncio.shield(step.texts[key])
 
@@ -76,7 +76,7 @@ class Topic:
         if (until := await self._fresh_snapshot()) is None:
             return None
         if cursor not in self.reads:
-            self.reads[cursor] = self.hub.loop.create_task(in_thread(partial(self.source.read, cursor, until)))
+            self.reads[cursor] = self.registry.loop.create_task(in_thread(partial(self.source.read, cursor, until)))
             self.reads[cursor].add_done_callback(lambda _task: self.reads.pop(cursor, None))
         try:
             return await asyncio.shield(self.reads[cursor])
@@ -89,7 +89,7 @@ class Topic:
         """Return a snapshot that the topic took after this call. None if the topic ends or takes none in time."""
         wanted = self.ticks_begun + 1
         while self.ticks_done < wanted:
-            if self.is_over or self.hub.is_closed:
+            if self.is_over or self.registry.is_closed:
                 return None
             self.wake.set()
             done, _waiting = await asyncio.wait([self.news], timeout=POLL)
@@ -119,11 +119,11 @@ class Topic:
 
     async def _watch(self) -> None:
         if await in_thread(partial(watch, [self.source.watch]), TICKS):
-            self.busy_until = self.hub.loop.time() + QUIET_SECONDS + BUSY_MARGIN
+            self.busy_until = self.registry.loop.time() + QUIET_SECONDS + BUSY_MARGIN
 
     async def _suppress_notifications(self) -> None:
         """Called after a step with news. A busy source is polled, and its writers are told not to notify."""
-        now = self.hub.loop.time()
+        now = self.registry.loop.time()
         self.busy_steps = self.busy_steps + 1 if now - self.last_news_at < BUSY_GAP + self._pause() else 1
         self.last_news_at = now
         if self.busy_steps < BUSY_STEPS:
@@ -134,9 +134,9 @@ class Topic:
             await in_thread(partial(suppress_notifications, self.source.watch), TICKS)
 
     async def _wait_for_tick(self) -> None:
-        poll = POLL if self.hub.listener.is_listening else POLL_NOT_LISTENING
+        poll = POLL if self.registry.listener.is_listening else POLL_NOT_LISTENING
         try:
-            is_busy = self.hub.loop.time() < self.busy_until
+            is_busy = self.registry.loop.time() < self.busy_until
             async with asyncio.timeout(min(poll, self.wake_in) if self.position and not is_busy else 0):
                 await self.wake.wait()
         except TimeoutError:
@@ -160,8 +160,8 @@ class Topic:
             if not cursor.until:
                 break
         if step.has_events:
-            if self.hub.listener.is_listening and not was_notified:  # another server has suppressed notifications
-                self.busy_until = self.hub.loop.time() + QUIET_SECONDS + BUSY_MARGIN
+            if self.registry.listener.is_listening and not was_notified:  # another server has suppressed notifications
+                self.busy_until = self.registry.loop.time() + QUIET_SECONDS + BUSY_MARGIN
             await self._suppress_notifications()
 
     def _keep(self, step: Step) -> Cursor:
@@ -172,13 +172,13 @@ class Topic:
         return step.after
 
     def _notify_readers(self) -> None:
-        news, self.news = self.news, self.hub.loop.create_future()
+        news, self.news = self.news, self.registry.loop.create_future()
         news.set_result(None)
-        self.waiters.wake_all(0.8 * self._pause())
+        self.waiting.wake_all(0.8 * self._pause())
 
     def wake_readers(self) -> None:
         """Wake each reader now, so that it checks its access."""
-        self.waiters.wake_all(0)
+        self.waiting.wake_all(0)
 
     def _pause(self) -> float:
         return max(self.source.pause, min(MAX_PAUSE, self.source.pause * self.readers / MANY_READERS))
@@ -187,7 +187,7 @@ class Topic:
         self.is_over = True
         self.task.cancel()
         self._notify_readers()
-        self.waiters.stop()
+        self.waiting.stop()
 
 
 def _forget_failed(texts: dict[Hashable, asyncio.Task[object]], key: Hashable, task: asyncio.Task[object]) -> None:
@@ -196,21 +196,21 @@ def _forget_failed(texts: dict[Hashable, asyncio.Task[object]], key: Hashable, t
         texts.pop(key, None)
 
 
-class Hub:
+class TopicRegistry:
     """The topics of one event loop, their listener and the access rights of their readers."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.topics: dict[Source, Topic] = {}
         self.listener = Listener(self._on_notification)
-        self.rights = Rights()
+        self.access = AccessWatch()
         self.tasks: list[asyncio.Task[None]] = []
         self.is_closed = False
 
     def join(self, source: Source) -> Topic:
         if not self.tasks:
             self.tasks = [
-                self.loop.create_task(work) for work in (self.listener.run(), self._renew(), self.rights.run())
+                self.loop.create_task(work) for work in (self.listener.run(), self._renew(), self.access.run())
             ]
         if source not in self.topics or self.topics[source].is_over:
             self.topics[source] = Topic(self, source)
@@ -255,12 +255,12 @@ class Hub:
                 logger.warning("The watches could not be renewed; streams poll: %s", str(error).strip())
 
 
-_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+_registries: WeakKeyDictionary[asyncio.AbstractEventLoop, TopicRegistry] = WeakKeyDictionary()
 
 
-def get_hub() -> Hub:
-    """Return the hub of the running event loop."""
+def get_registry() -> TopicRegistry:
+    """Return the registry of the running event loop."""
     loop = asyncio.get_running_loop()
-    if loop not in _hubs:
-        _hubs[loop] = Hub()
-    return _hubs[loop]
+    if loop not in _registries:
+        _registries[loop] = TopicRegistry()
+    return _registries[loop]

@@ -8,7 +8,7 @@ GAP = 0.01  # seconds between two batches: sending to all at once would delay ev
 NEVER = float("inf")
 
 
-class Waiters:
+class WaitingReaders:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.waiting: list[tuple[float, asyncio.Future[None]]] = []

@@ -139,7 +139,7 @@ class NodeExecution(Execution):
 
     def fail(self, error_message: object, error_traceback: str | None = None, at: datetime | None = None) -> None:
         """running → failed. `error_message` may be an exception."""
-        message, trace = text_limits.error(error_message, error_traceback)
+        message, trace = text_limits.standard_error(error_message, error_traceback)
         self._transition("fail", {"error_message": message, "error_traceback": trace}, at)
 
     def skip(self, at: datetime | None = None) -> None:

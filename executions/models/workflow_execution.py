@@ -206,7 +206,7 @@ class WorkflowExecution(Execution):
 
     def fail(self, error_message: object, at: datetime | None = None) -> None:
         """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception."""
-        error, _trace = text_limits.error(error_message)
+        error, _trace = text_limits.standard_error(error_message)
         self._transition("fail", {"error_message": error}, at)
 
     def cancel(self, at: datetime | None = None) -> None:
@@ -243,7 +243,7 @@ class WorkflowExecution(Execution):
             execution_order = run_graph.level_in(self, node.pk)
         new = self.node_executions.model(workflow_execution=self, node=node, execution_order=execution_order, **fields)
         new.clean()
-        is_usual = fields.keys() <= {"id", "input_data", "created_at"} and node.pk in run_graph.ids_in(self)
+        is_usual = fields.keys() <= {"id", "input_data", "created_at"} and node.pk in run_graph.node_ids(self)
         if is_usual and new.insert_as_read():
             return new
         with transaction.atomic():

@@ -52,7 +52,7 @@ def _items(body: object) -> list[dict[str, object]]:
     return [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, dict)]
 
 
-def original_value(fields: dict[str, object]) -> dict[str, object]:
+def original_values(fields: dict[str, object]) -> dict[str, object]:
     """Return the fields with the original in place of each value of the masked body. Returns the same dict if there is
     none."""
     masked = _masked.get()
@@ -61,12 +61,12 @@ def original_value(fields: dict[str, object]) -> dict[str, object]:
     return {name: masked.sent(value) if masked.holds(value) else value for name, value in fields.items()}
 
 
-def is_any() -> bool:
+def has_masked_body() -> bool:
     """Return whether this request has a masked body. If not, the other functions need not run for each log line."""
     return _masked.get() is not None
 
 
-def found_in(values: Iterable[object]) -> frozenset[str]:
+def found_secrets_of(values: Iterable[object]) -> frozenset[str]:
     """Return the secrets found in the request body, if one of the values is part of it."""
     masked = _masked.get()
     if masked is None or not masked.found:
@@ -74,7 +74,7 @@ def found_in(values: Iterable[object]) -> frozenset[str]:
     return masked.found if any(map(masked.holds, values)) else frozenset()
 
 
-def found() -> frozenset[str]:
+def found_secrets() -> frozenset[str]:
     """Return the secrets found in the request body."""
     masked = _masked.get()
     return frozenset() if masked is None else masked.found

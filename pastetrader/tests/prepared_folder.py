@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local_postgres.lease import one_at_a_time
+from local_postgres.lease import exclusive_lock
 from pastetrader.tests.live_server import ROOT
 
 
@@ -32,7 +32,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all processes of this run
     made = shared / "prepared"
-    with one_at_a_time(shared / "prepared.lock"):
+    with exclusive_lock(shared / "prepared.lock"):
         if not made.exists():
             with new_home() as home:
                 done = manage("shell", "--no-imports", "-c", PREPARE, local=home, PASTETRADER_DURABLE="0")

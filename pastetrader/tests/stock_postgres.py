@@ -21,7 +21,7 @@ def server() -> Iterator[Path]:
     data, socket = folder / "data", folder / "socket"
     for each in (data, socket):
         each.mkdir()
-        system_user.own(each)
+        system_user.give_to_system_user(each)
     try:
         _run("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
         _run("pg_ctl", "start", "-D", data, "-l", data / "log", "-w", "-s", "-o", OPTIONS.format(socket))

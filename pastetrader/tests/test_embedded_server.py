@@ -45,7 +45,7 @@ def pid(data_dir: Path) -> int:
 
 
 def postmasters(data_dir: Path) -> list[int]:
-    return [each.pid for each in processes._working_on(data_dir) if processes.is_postmaster(each)]
+    return [each.pid for each in processes._processes_of(data_dir) if processes.is_postmaster(each)]
 
 
 def test_two_processes_share_a_server_and_the_last_one_out_stops_it(data_dir: Path, use: Use) -> None:
@@ -178,7 +178,7 @@ def test_a_server_that_answers_is_used_though_no_process_is_found(
     data_dir: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leader = start(cluster)
-    monkeypatch.setattr(processes, "_working_on", lambda _: iter(()))
+    monkeypatch.setattr(processes, "_processes_of", lambda _: iter(()))
     server = EmbeddedServer(data_dir, durable=False)
     server.ensure("pastetrader")
     assert processes.is_alive(leader)
@@ -200,7 +200,7 @@ def test_what_a_stale_pid_file_says_stops_nobody(data_dir: Path, cluster: Cluste
     # The process id of someone alive who is no PostgreSQL: given again after the machine was restarted.
     file = data_dir / "postmaster.pid"
     file.write_text(text.format(self=os.getppid(), folder=data_dir))
-    system_user.own(file)
+    system_user.give_to_system_user(file)
 
     start(cluster)
     connect(data_dir).close()

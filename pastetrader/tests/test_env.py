@@ -130,7 +130,7 @@ def test_log_levels_are_those_of_all_our_code_and_throttles_those_that_are_set(
 def test_what_is_unset_or_empty_takes_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X_EMPTY", " ")
     assert env.number("X_EMPTY", 5) == 5
-    assert env.words("X_EMPTY", "a, b,") == ["a", "b"]
+    assert env.text_list("X_EMPTY", "a, b,") == ["a", "b"]
     assert env.flag("X_UNSET", default=True) is True
 
 

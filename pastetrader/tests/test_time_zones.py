@@ -135,7 +135,7 @@ class TestPages:
         text = type("Line", (), {"text": run_stream.json.dumps(line), "id": str(run.pk), "moment": ""})()
         with timezone.override(SEOUL):
             step = type("Step", (), {"lines": [text], "of": run})()
-            shown = run_stream._lines(run_stream.PARTIALS["rows"], True, step)
+            shown = run_stream._render_lines(run_stream.PARTIALS["rows"], True, step)
         assert "2026-03-08 01:30:00" in shown
 
     @pytest.mark.parametrize("address", ["/admin/", RUNS, f"{RUNS}{{run}}/change/", f"{RUNS}{{run}}/logs/",

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.types import StrOrPromise
 from workflows.api.serializers import WorkflowSerializer
 from workflows.models import Graph, NodeType, Workflow
-from workflows.submitted_graph import Definition
+from workflows.submitted_graph import SubmittedGraph
 
 from . import graph_text
 
@@ -52,7 +52,7 @@ MORE = _("And %(count)d more.")
 HALF_AN_EDGE = _("A new edge needs both ends: choose the other node too, or leave both empty.")
 
 
-class Lines(forms.CharField):
+class MultilineField(forms.CharField):
     """A text field that keeps the stored line endings: browsers submit CR LF."""
 
     widget = forms.Textarea
@@ -61,13 +61,13 @@ class Lines(forms.CharField):
         super().__init__(**{"strip": False, "required": False} | kwargs)
 
     def to_python(self, value: object) -> str:
-        return with_lf(super().to_python(value) or "")
+        return normalize_line_ends(super().to_python(value) or "")
 
     def has_changed(self, initial: str | None, data: object) -> bool:
-        return with_lf(initial or "") != self.to_python(data)
+        return normalize_line_ends(initial or "") != self.to_python(data)
 
 
-def with_lf(text: str) -> str:
+def normalize_line_ends(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -75,12 +75,14 @@ class WorkflowForm(ModelForm):
     """`definition` is the submitted graph after validation; None if it is unchanged."""
 
     read_version = forms.IntegerField(label=_("version"), widget=forms.HiddenInput, required=False)
-    description = Lines(label=_("description"), widget=forms.Textarea(attrs={"rows": 3, "cols": 80}))
-    graph = Lines(label=_("graph"), widget=forms.Textarea(attrs={"rows": 18, "cols": 120, "spellcheck": "false"}))
+    description = MultilineField(label=_("description"), widget=forms.Textarea(attrs={"rows": 3, "cols": 80}))
+    graph = MultilineField(
+        label=_("graph"), widget=forms.Textarea(attrs={"rows": 18, "cols": 120, "spellcheck": "false"})
+    )
 
     is_preview = False  # shows the graph without saving
     refusal: StrOrPromise = ""  # the error of the previous attempt to save this form
-    definition: Definition | None = None
+    definition: SubmittedGraph | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

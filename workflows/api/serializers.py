@@ -13,7 +13,7 @@ from ledgerkit.rest.query_params import safe_name
 from ledgerkit.rest.strict_types import StrictTypes
 from workflows import retry_config
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
-from workflows.submitted_graph import Definition, differs, too_many
+from workflows.submitted_graph import SubmittedGraph, differs, too_many
 
 UNKNOWN_KEY = "Unknown key: retry_config takes {keys}; keep others in the node's config."
 SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]
@@ -87,7 +87,7 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
         return super().to_internal_value(data)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        attrs["definition"] = wanted = Definition(self.instance, attrs.pop("nodes", None), attrs.pop("edges", None))
+        attrs["definition"] = wanted = SubmittedGraph(self.instance, attrs.pop("nodes", None), attrs.pop("edges", None))
         if wanted.faults:
             raise serializers.ValidationError({kind: _as_list(faults) for kind, faults in wanted.faults.items()})
         if wanted.cycle:

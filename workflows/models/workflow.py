@@ -103,11 +103,11 @@ class Workflow(AuditedModel, VersionedModel):
     @transaction.atomic
     def duplicate(self, **fields: object) -> "Workflow":
         """Return a new workflow with the same definition, except for `fields`. The history is not copied."""
-        named = {"name": _copy_of(self.name), "owner": self.owner} | fields
+        named = {"name": _copy_name(self.name), "owner": self.owner} | fields
         kept = {name: getattr(self, name) for name in ("description", "config", "variables", "is_active")}
         new: Workflow = Workflow.objects.create(**kept | named)
-        nodes = {node.pk: _again(node, new) for node in self.nodes.current()}
-        edges = [_again(edge, new) for edge in self.edges.all()]
+        nodes = {node.pk: _copy_row(node, new) for node in self.nodes.current()}
+        edges = [_copy_row(edge, new) for edge in self.edges.all()]
         for edge in edges:
             edge.source_node, edge.target_node = nodes[edge.source_node_id], nodes[edge.target_node_id]
         Node.objects.bulk_create(nodes.values())
@@ -252,12 +252,12 @@ class Edge(AuditedModel, UUID7Model):
             raise ValidationError(error.sentence, code="cycle") from error
 
 
-def _copy_of(name: str) -> str:
+def _copy_name(name: str) -> str:
     sign = gettext("(copy)")
     return f"{name[: MAX_NAME - len(sign) - 1]} {sign}"
 
 
-def _again[M: Node | Edge](row: M, workflow: Workflow) -> M:
+def _copy_row[M: Node | Edge](row: M, workflow: Workflow) -> M:
     """Return a new row with the same content."""
     left = {"id", "workflow", "created_at", "updated_at"}
     columns = [field.attname for field in row._meta.concrete_fields if field.name not in left]

@@ -11,7 +11,7 @@ from ledgerkit.db.audit import Through, act_as, set_actor, system_user
 from tokens.models import Token
 from workflows.history import DefinitionChange
 from workflows.models import Edge, Node
-from workflows.submitted_graph import Definition
+from workflows.submitted_graph import SubmittedGraph
 from workflows.tests.factories import EdgeFactory, NodeFactory, UserFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +46,7 @@ def test_nodes_and_edges_stand_under_their_workflow_one_row_for_a_statement() ->
     nodes = [{"name": name, "node_type": "tool"} for name in ("load", "rank")]
     edges = [{"source_node_id": "load", "target_node_id": "rank"}]
     with transaction.atomic():
-        Definition(workflow, nodes, edges).save(workflow)
+        SubmittedGraph(workflow, nodes, edges).save(workflow)
     assert changes(workflow, "kind", "act") == [("workflow", "create"), ("node", "create"), ("edge", "create")]
     of_nodes, of_edges = DefinitionChange.of(workflow).order_by("id")[1:]
     assert {row["name"] for row in of_nodes.rows} == {"load", "rank"}

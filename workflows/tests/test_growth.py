@@ -12,7 +12,7 @@ from django.db.models import F, Func, UUIDField
 from workflows import drawing, graph_algorithms, layout
 from workflows.exceptions import CyclicGraph
 from workflows.models import Edge, Graph, Node, Workflow
-from workflows.submitted_graph import Definition
+from workflows.submitted_graph import SubmittedGraph
 from workflows.tests.factories import WorkflowFactory
 
 type Pairs = list[tuple[int, int]]
@@ -206,7 +206,7 @@ def test_edges_of_a_large_graph_are_checked_by_index_though_the_tables_were_smal
 def _save_chain(owner: Any, name: str, size: int) -> None:
     nodes = [{"name": f"n{number}", "node_type": "tool"} for number in range(size)]
     edges = [{"source_node_id": f"n{number}", "target_node_id": f"n{number + 1}"} for number in range(size - 1)]
-    Definition(None, nodes, edges).save(Workflow.objects.create(owner=owner, name=name))
+    SubmittedGraph(None, nodes, edges).save(Workflow.objects.create(owner=owner, name=name))
 
 
 def _rows_read() -> int:

@@ -9,7 +9,7 @@ from django.core import serializers
 from executions.secrets.scrubber import Scrubber
 from workflows.models import Edge, Node, Workflow
 from workflows.secret_keys import MASK, mask_document, mask_schema
-from workflows.submitted_graph import Definition
+from workflows.submitted_graph import SubmittedGraph
 from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 
 SECRET = "hunter2-hunter2"
@@ -61,7 +61,7 @@ def test_an_update_a_bulk_create_a_graph_and_a_fixture_are_masked_too() -> None:
     workflow = WorkflowFactory(chain=["a", "b"])
     Workflow.objects.update(config=DOCUMENT)
     Edge.objects.update(condition=DOCUMENT)
-    wanted = Definition(workflow, [{"name": "a", "config": DOCUMENT}, {"name": "b"}, NEW], None)
+    wanted = SubmittedGraph(workflow, [{"name": "a", "config": DOCUMENT}, {"name": "b"}, NEW], None)
     wanted.save(workflow)
     fixture = Node(workflow=workflow, name="d", node_type="tool", config=DOCUMENT)
     text = serializers.serialize("json", [fixture], fields=["workflow", "name", "node_type", "config"])

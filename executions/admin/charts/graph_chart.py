@@ -38,7 +38,7 @@ class RunBox(Box):
             return _("%(name)s: not reported") % {"name": self.name}
         values = {
             "name": self.name,
-            "status": statuses.word(self.row.status),
+            "status": statuses.label(self.row.status),
             "duration": formatting.duration_text(self.row),
         }
         if not self.before:

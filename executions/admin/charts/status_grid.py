@@ -183,7 +183,7 @@ def _height(axis: Axis | None, seconds: float | None) -> float:
 def _run_label(run: Any) -> str:
     return _("%(start)s, %(status)s, %(duration)s") % {
         "start": formatting.format_datetime(run.started_at or run.created_at),
-        "status": statuses.row_text(run),
+        "status": statuses.row_label(run),
         "duration": formatting.duration_text(run),
     }
 
@@ -199,11 +199,11 @@ def _squares_by_run_and_node(executions: list[Any], names: Mapping[UUID, str]) -
     found = defaultdict(list)
     for execution in executions:
         found[execution[:2]].append(execution)
-    words = statuses.words()
-    return {key: _of_several(several, names[key[1]], words) for key, several in found.items()}
+    words = statuses.labels()
+    return {key: _combined_square(several, names[key[1]], words) for key, several in found.items()}
 
 
-def _of_several(several: list[Any], row_name: str, words: Mapping[str, str]) -> Square:
+def _combined_square(several: list[Any], row_name: str, words: Mapping[str, str]) -> Square:
     run, _node, pk, status, attempt, start, end, name = min(several, key=lambda each: PRIORITY.index(each[3]))
     parts = [words[status]] if name == row_name else [name, words[status]]
     if start and end:

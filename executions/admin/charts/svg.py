@@ -83,15 +83,15 @@ def _lane(lane: Lane, chosen: UUID | None) -> str:
         status=row.status,
         current=CURRENT if row.pk == chosen else "",
         title=f' title="{escape(row.name)}"' if lane.label != row.name else "",
-        word=escape(statuses.word(row.status)),
+        word=escape(statuses.label(row.status)),
         label=escape(lane.label),
         bars=render_bars(lane.bars),
-        again=_again(row.attempt) if row.attempt > 1 else "",
+        again=_attempt_mark(row.attempt) if row.attempt > 1 else "",
         time=escape(formatting.duration_text(row)),
     )
 
 
-def _again(attempt: int) -> str:
+def _attempt_mark(attempt: int) -> str:
     title = escape(_("attempt %(number)d") % {"number": attempt})
     return f'<span class="quiet" title="{title}">↻ {attempt}</span> '
 

@@ -74,7 +74,7 @@ class WorkflowFilter(ConstantFilter):
         return [value] if (value := self.value()) is not None else []
 
 
-class NodesWorkflowFilter(WorkflowFilter):
+class NodeWorkflowFilter(WorkflowFilter):
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
         return queryset.filter(node__in=list(Node.objects.filter(workflow=UUID(value)).values_list("id", flat=True)))
@@ -98,12 +98,12 @@ class RunFieldFilter(ConstantFilter):
         return queryset
 
 
-class NodesTriggerFilter(RunFieldFilter, TriggerFilter):
+class NodeTriggerFilter(RunFieldFilter, TriggerFilter):
     title = _("trigger (its newest 1,000 executions)")
     shown = 1_000
 
 
-class LinesWorkflowFilter(RunFieldFilter, WorkflowFilter):
+class LogWorkflowFilter(RunFieldFilter, WorkflowFilter):
     title = _("workflow (its newest 100 executions)")
     shown = 100
 

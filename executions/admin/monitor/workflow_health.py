@@ -55,15 +55,15 @@ class Bar:
         return f"{since:{shown}} – {until:{shown}}"
 
     @property
-    def up(self) -> float:
+    def completed_height(self) -> float:
         return _height(self.completed.number, self.most)
 
     @property
-    def top(self) -> float:
-        return round(100 - self.up, 1)
+    def completed_top(self) -> float:
+        return round(100 - self.completed_height, 1)
 
     @property
-    def down(self) -> float:
+    def failed_height(self) -> float:
         return _height(self.failed.number, self.most)
 
 
@@ -80,7 +80,7 @@ class Chart:
     @property
     def height(self) -> float:
         """Return the height of the viewBox: 100 above the axis, and what the failed runs need below it."""
-        return 106 + max(bar.down for bar in self.bars)
+        return 106 + max(bar.failed_height for bar in self.bars)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from executions.admin.filters.choice_filters import StatusFilter
 from executions.admin.filters.linked_filters import NodeFilter, RunFilter
 from executions.admin.filters.period_filters import IdTimeFilter
 from executions.admin.filters.recent_runs import NewestRunsFilter
-from executions.admin.filters.workflow_filters import NodesTriggerFilter, NodesWorkflowFilter
+from executions.admin.filters.workflow_filters import NodeTriggerFilter, NodeWorkflowFilter
 from executions.admin.types import Attempt, Context, User
 from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
@@ -137,8 +137,8 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
     list_filter = (
         StatusFilter,
         IdTimeFilter,
-        NodesTriggerFilter,
-        NodesWorkflowFilter,
+        NodeTriggerFilter,
+        NodeWorkflowFilter,
         RunFilter,
         NodeFilter,
         NewestRunsFilter,

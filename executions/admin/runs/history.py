@@ -36,7 +36,7 @@ def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryRow]
 
 def _present(entries: list[HistoryEntry]) -> list[HistoryRow]:
     """Translate each word once instead of once an entry."""
-    words = statuses.words()
+    words = statuses.labels()
     ways = {way: str(label) for way, label in Through.choices}
     return [
         HistoryRow(

@@ -14,7 +14,7 @@ NO_FAILURE = RunFailure(None, "")
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
+class RunListRow:
     """A run ready to render. `ago` is the time since its start, or since its creation if it has not started."""
 
     run: WorkflowExecution
@@ -24,13 +24,13 @@ class RunRow:
     tags: list[str]
 
 
-def present_runs(user: User, runs: Sequence[Any]) -> list[RunRow]:
+def present_runs(user: User, runs: Sequence[Any]) -> list[RunListRow]:
     """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with two queries."""
     failed = [run for run in runs if run.status == ExecutionStatus.FAILED or run.failed_nodes]
     found = recent_failures.first_failures(user, failed)
     durations = duration_cells.duration_cells(runs)
     return [
-        RunRow(
+        RunListRow(
             run,
             duration_cells.format_ago(run.started_at or run.created_at),
             durations[run.pk],

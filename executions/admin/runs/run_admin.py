@@ -22,7 +22,7 @@ from ledgerkit.types import StrOrPromise
 
 from . import changelist, history, run_page, saved_views, search
 from .delete import DeleteRunMixin
-from .list_rows import RunRow, present_runs, tags_of
+from .list_rows import RunListRow, present_runs, tags_of
 
 PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/executions/_comparison.html"}
 
@@ -102,7 +102,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     def invalid_filter_response(self, request: HttpRequest, **more: object) -> HttpResponse:
         return super().invalid_filter_response(request, view=saved_views.current_view(request))
 
-    def present_rows(self, request: HttpRequest, rows: Sequence[WorkflowExecution]) -> Sequence[RunRow]:
+    def present_rows(self, request: HttpRequest, rows: Sequence[WorkflowExecution]) -> Sequence[RunListRow]:
         return present_runs(request.user, rows)
 
     def get_search_results(

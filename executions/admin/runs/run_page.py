@@ -41,7 +41,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "attempts": tries,
         "lines": _lines(request, run),
         "lines_shown": limits.LINES,
-        "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.words().items()],
+        "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.labels().items()],
     }
     asked = part_context(request, run)
     of_nodes = _nodes(request, run, tries, cast("UUID | None", asked["chosen_id"]))

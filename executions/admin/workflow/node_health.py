@@ -53,7 +53,7 @@ class NodeHealth(PercentileTexts):
         return "all" if not self.failed.number else "some" if self.success >= OFTEN else "many"
 
     @property
-    def word(self) -> str:
+    def rate_label(self) -> str:
         return str(RATES[self.rate])
 
     @property
@@ -100,7 +100,11 @@ class NodeBox:
     def label(self) -> str:
         """Return the text for screen readers and the tooltip."""
         health = self.health
-        values = {"name": self.box.name, "word": health.word, "success": formatting.format_percent(health.success)}
+        values = {
+            "name": self.box.name,
+            "word": health.rate_label,
+            "success": formatting.format_percent(health.success),
+        }
         counted = {"number": health.completed.number, "p95": health.p95}
         if health.success is None:
             return _("%(name)s: %(word)s") % values

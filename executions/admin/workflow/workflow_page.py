@@ -114,8 +114,8 @@ class Sections:
             "last_ago": duration_cells.format_ago(last.started_at or last.created_at) if last else "",
             "last_success": next((run for run in runs if run.status == ExecutionStatus.COMPLETED), None),
             "chart": durations.build_chart(runs, self.changes, usual),
-            "statuses": statuses.words().items(),
-            "dot_statuses": [(status, dot, statuses.word(status)) for status, dot in statuses.DOTS.items()],
+            "statuses": statuses.labels().items(),
+            "dot_statuses": [(status, dot, statuses.label(status)) for status, dot in statuses.DOTS.items()],
             "clocks": duration_cells.clock_texts(),
             "may_see_nodes": self.may_see_nodes,
         } | (self._node_sections() if self.may_see_nodes else {})

@@ -98,7 +98,7 @@ class MaskedBodyMixin(IdempotencyMixin):
     read."""
 
     def to_storable_body(self, body: object) -> object:
-        return text_limits.visible(body)
+        return text_limits.make_storable(body)
 
     def masked_body(self, body: object) -> object:
         self.work.callback(masked_body.forget)

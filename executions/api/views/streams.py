@@ -17,7 +17,7 @@ from executions.live import server_sent_events
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
 from executions.live.reader import AllRunsReader, Renderer, RunDeleted, RunReader, Source, Step, parse_cursor
-from executions.live.reauthentication import permission_grounds, reauthenticated_request
+from executions.live.reauthentication import access_rows, reauthenticated_request
 from executions.models import WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from ledgerkit.rest.django_request import django_request
@@ -83,7 +83,7 @@ class StreamMixin(QueryMixin):
             render=self.renderer(request),
             has_access=partial(may_still_follow, type(self), django_request(request), self.kwargs, self.key(request)),
             user=request.user.pk,
-            grounds=permission_grounds(django_request(request), cast("Token | None", request.auth), self.run_id),
+            grounds=access_rows(django_request(request), cast("Token | None", request.auth), self.run_id),
             wait=self._seconds(request, "wait"),
             heartbeat=self._seconds(request, "heartbeat"),
         )

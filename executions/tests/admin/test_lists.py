@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from executions.admin.filters.workflow_filters import LinesWorkflowFilter, NodesTriggerFilter
+from executions.admin.filters.workflow_filters import LogWorkflowFilter, NodeTriggerFilter
 from executions.models import WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import (
@@ -225,7 +225,7 @@ class TestFilters:
 
     @pytest.mark.parametrize(
         ("path", "query", "offered"),
-        [(NODES, "trigger_type=manual", NodesTriggerFilter), (LOGS, "workflow={workflow}", LinesWorkflowFilter)],
+        [(NODES, "trigger_type=manual", NodeTriggerFilter), (LOGS, "workflow={workflow}", LogWorkflowFilter)],
     )
     def test_what_is_found_by_run_is_of_the_newest_runs_and_says_so(
         self, path: str, query: str, offered: Any, staff: Any, monkeypatch: Any

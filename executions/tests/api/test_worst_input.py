@@ -198,7 +198,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "as text": json_validation.to_storable_text,
     "cut": log_preparation.cut,
     "cut in the middle": lambda text: text_limits.cut_to_limits("error_traceback", text),
-    "error": lambda text: text_limits.error(" ", text),
+    "error": lambda text: text_limits.standard_error(" ", text),
     "cause": lambda text: failure_causes.cause(text, text),
     "alike": failure_causes.normalize_message,
     "faults": every_document,

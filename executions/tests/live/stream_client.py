@@ -73,7 +73,7 @@ def run_scene(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await scene()
         finally:
-            topics.get_hub().close()
+            topics.get_registry().close()
 
     asyncio.run(whole())
     assert limits.count() == 0

@@ -25,9 +25,9 @@ def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch
     async def scene() -> None:
         async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
-            for task in topics.get_hub().tasks:
+            for task in topics.get_registry().tasks:
                 task.cancel()
-            topics.get_hub().listener.is_listening = False
+            topics.get_registry().listener.is_listening = False
             await aside(log, run, "all the same")
             assert await reader.event("logs")
 
@@ -42,7 +42,7 @@ def test_the_writers_of_a_busy_run_need_not_notify(
     monkeypatch.setattr(topics, "BUSY_GAP", row)
     heard: list[Any] = []
     monkeypatch.setattr(
-        topics.Hub,
+        topics.TopicRegistry,
         "_on_notification",
         lambda here, id: heard.append(id) or [t.wake.set() for t in here.topics.values()],
     )
@@ -91,7 +91,7 @@ def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: An
             await aside(log, run, "meanwhile")
             assert await reader.event("logs")
             for _ in range(100):
-                if topics.get_hub().listener.is_listening:
+                if topics.get_registry().listener.is_listening:
                     return
                 await asyncio.sleep(0.05)
             raise AssertionError
@@ -134,7 +134,7 @@ def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
         async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(until, lambda: "LISTENER_DATABASE" in caplog.text)
-            assert not topics.get_hub().listener.is_listening
+            assert not topics.get_registry().listener.is_listening
             await aside(log, run, "one")
             assert [line["message"] for line in await reader.event("logs")] == ["one"]
 
@@ -156,7 +156,7 @@ def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, to
         async with open_stream(token[1], address(run)) as reader:
             await reader.event("execution")
             await aside(until, lambda: listeners() == 1)
-            listener = topics.get_hub().listener
+            listener = topics.get_registry().listener
             await aside(until, lambda: listener.is_listening)  # it is not left in the middle of its connecting
 
     run_scene(scene)

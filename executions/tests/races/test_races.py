@@ -17,7 +17,7 @@ from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFa
 from executions.tests.races.waiting import begin, new_run, verb
 from pastetrader.tests.proofs import times
 from workflows.models import Graph, Node, Workflow
-from workflows.submitted_graph import Definition
+from workflows.submitted_graph import SubmittedGraph
 from workflows.tests.factories import NodeFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -152,7 +152,7 @@ def test_runs_made_while_a_workflow_is_edited_remember_one_whole_graph_each() ->
     def edit(number: int) -> None:
         mine = Workflow.objects.get(pk=workflow.pk)
         names = [f"{letter}{number}" for letter in "abc"]
-        wanted = Definition(
+        wanted = SubmittedGraph(
             mine,
             [{"name": name, "node_type": "tool"} for name in names],
             [{"source_node_id": a, "target_node_id": b} for a, b in pairwise(names)],

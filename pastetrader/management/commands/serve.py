@@ -15,8 +15,8 @@ from django.core.management.base import CommandParser
 from django.db import connection
 
 from executions.models import WorkflowExecution
-from local_postgres.lease import one_at_a_time
-from local_postgres.server import ensure, leave_all
+from local_postgres.lease import exclusive_lock
+from local_postgres.server import ensure, release_all
 from pastetrader.collect_static import collect_if_changed
 from pastetrader.command_errors import unreachable
 from pastetrader.connection_limits import allow_files
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
         if not EMBEDDED and (error := unreachable()):
             raise CommandError(error)
-        with one_at_a_time(settings.LOCAL_DIR / "serve.lock"):
+        with exclusive_lock(settings.LOCAL_DIR / "serve.lock"):
             self._prepare(demo=demo, superuser=superuser)
         self._serve(listeners)
 
@@ -159,14 +159,14 @@ def _serve_one(listeners: list[socket.socket], number: int) -> None:
     finally:
         _end_if_working()
         _release_database()
-        leave_all()
+        release_all()
 
 
 def _end_if_working() -> None:
     """End this process at once if threads still work on requests: it would wait for them."""
     if is_working():
         _release_database()
-        leave_all()
+        release_all()
         os._exit(0)
 
 

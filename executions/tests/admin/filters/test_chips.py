@@ -146,7 +146,7 @@ def test_the_newest_runs_are_those_that_the_other_filters_leave(
     """They were the newest of all, and the row's own run was not among them."""
     row = make()
     run = row.workflow_execution
-    for offered in ("NodesTriggerFilter", "LinesWorkflowFilter"):
+    for offered in ("NodeTriggerFilter", "LogWorkflowFilter"):
         monkeypatch.setattr(f"executions.admin.filters.workflow_filters.{offered}.shown", 1)
     WorkflowExecutionFactory(workflow=run.workflow)
     if "workflow=" in query and path == NODES:

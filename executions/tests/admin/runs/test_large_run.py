@@ -17,7 +17,7 @@ from executions.admin.nodes import node_admin, paging
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
-from workflows.submitted_graph import Definition
+from workflows.submitted_graph import SubmittedGraph
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
 NODES, WIDTH = 500, 10
@@ -35,7 +35,7 @@ def large(size: int = NODES, lines: int = 300) -> WorkflowExecution:
         for number in range(WIDTH, size)
         for shift in ({0, 1} if number % WIDTH else {0})
     ]
-    Definition(workflow, [{"name": name, "node_type": "tool"} for name in names], edges).save(workflow)
+    SubmittedGraph(workflow, [{"name": name, "node_type": "tool"} for name in names], edges).save(workflow)
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
     now, ids = timezone.now(), dict(workflow.nodes.values_list("name", "pk"))
     rows = [

@@ -11,7 +11,7 @@ from workflows.tests.factories import EdgeFactory, NodeFactory
 class TestChanges:
     def told(self, user: Any, workflow: Workflow) -> list[dict[str, list[str]]]:
         found = page(user, workflow).context["changes"]
-        return [{str(words.title): words.names for words in each.words} for each in found]
+        return [{str(difference.title): difference.names for difference in each.differences} for each in found]
 
     def test_what_changed_between_two_runs_is_told_in_words(self, staff: Any, workflow: Workflow) -> None:
         run_in_states(workflow)
