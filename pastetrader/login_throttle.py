@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ledgerkit.db.pool import release_connection
 from tokens import failed_attempts
 
 BUSY = 5  # Retry-After, in seconds
@@ -29,6 +30,7 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
         tried = failed_attempts.login(request, name_of(request))
         if wait := tried.wait():
             return _refuse(view, request, _too_many(wait), 429, wait)
+        release_connection()  # with which the user of a session was read
         with failed_attempts.take_turn() as is_ours:
             if not is_ours:
                 return _refuse(view, request, _("Too many users are logging in. Try again in a moment."), 503, BUSY)

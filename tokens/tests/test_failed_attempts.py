@@ -3,10 +3,12 @@
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.db import connection
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 
@@ -156,3 +158,19 @@ def test_no_more_passwords_are_checked_at_once_than_may_be(settings: Any, monkey
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert "Too many users are logging in" in answer.content.decode()
     assert log_in("any").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_waits_for_a_turn_holds_no_connection(admin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+
+    @contextmanager
+    def take_turn() -> Iterator[bool]:
+        held.append(connection.connection is not None)
+        yield False
+
+    monkeypatch.setattr(failed_attempts, "take_turn", take_turn)
+    client = Client()
+    client.force_login(admin)
+    assert client.post("/admin/password_change/", {"old_password": "no"}).status_code == 503
+    assert held == [False]
