@@ -7,22 +7,23 @@ from contextvars import copy_context
 from threading import get_ident
 from typing import Any
 
-QUEUE = 100  # requests that may wait for a thread
-
 
 class QueueLeft(Exception):  # not an error: nobody waits for the response
     pass
 
 
 class RequestThreads:
-    def __init__(self, most: int, name: str) -> None:
-        self.most, self.executor = most, ThreadPoolExecutor(most, thread_name_prefix=name)
+    """`most` threads, for which at most `queue` requests wait."""
+
+    def __init__(self, most: int, queue: int, name: str) -> None:
+        self.most, self.queue = most, queue
+        self.executor = ThreadPoolExecutor(most, thread_name_prefix=name)
         self.under_way = 0  # requests in threads, or that wait for one
         self.working: set[int] = set()  # threads
 
     @property
     def is_full(self) -> bool:
-        return self.under_way >= self.most + QUEUE
+        return self.under_way >= self.most + self.queue
 
     async def call[T](self, function: Callable[..., T], *args: object, leaves: Any = None) -> T:
         """Call `function` in a thread. Context variables, such as the language, are of this call alone. Raises

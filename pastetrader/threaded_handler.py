@@ -22,7 +22,10 @@ from ledgerkit.rate_limited_logging import RateLimitedLogger
 from pastetrader.asgi_refusals import refusal
 from pastetrader.request_threads import QueueLeft, RequestThreads
 
-UNLIMITED = 10_000  # threads where CONNECTIONS is 0
+THREADS = 3  # for each connection of the pool: some wait for one, or for a login's turn
+LEAST = 16  # threads
+QUEUE = 1_000  # requests that may wait for a thread
+LARGE_QUEUE = 100  # the same of those with a large body, of which 2.5 MB may be in memory
 LARGE = 16_384  # bytes of a body
 RETRY_AFTER = b"5"
 BUSY = "The server works on as many requests as it can: try again in a few seconds."
@@ -35,16 +38,18 @@ class ThreadedHandler(ASGIHandler):
     """A view always finishes, even if its client disconnects: its connection returns to the pool. A streaming response
     ends when its client does.
 
-    There is a thread for each connection, so that nobody waits for slow views of others. But views of clients that have
-    left may keep all threads: a few requests wait for one then, as long as their clients do, and others are refused.
-    Requests with large bodies have few threads, fewer than there are connections to the database, so that they cannot
-    hold all of these: nine graphs of 1,000 nodes at once kept everybody waiting for ten seconds."""
+    A request waits for a thread as long as its client does: one that sends many and leaves has no more than these
+    worked on. With a thread for each connection, 3,000 requests for a list, sent in a second by a client that left,
+    took the server 25 seconds. Requests with large bodies have few threads, fewer than there are connections to the
+    database, so that they cannot hold all of these: nine graphs of 1,000 nodes at once kept everybody waiting for ten
+    seconds."""
 
     def __init__(self) -> None:
         BaseHandler.__init__(self)  # not ASGIHandler's, which loads the middleware as coroutines
         self.load_middleware()
-        self.small = RequestThreads(settings.CONNECTIONS or UNLIMITED, "request")
-        self.large = RequestThreads(max(1, settings.POOL["max_size"] // 2), "large-request")
+        connections = settings.POOL["max_size"]
+        self.small = RequestThreads(max(LEAST, THREADS * connections), QUEUE, "request")
+        self.large = RequestThreads(max(1, connections // 2), LARGE_QUEUE, "large-request")
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         try:

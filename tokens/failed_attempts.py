@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 
 from django.core.cache import caches
 from django.http import HttpRequest
@@ -141,21 +142,34 @@ def token(request: HttpRequest) -> Tried:
 # --- Concurrent password checks ---------------------------------------------
 PATIENCE = 10.0  # seconds that a login waits for a turn
 AGAIN = 0.03  # seconds until it tries again
+MOST_WAITING = 8  # logins of a process that wait: each occupies a thread
 _checked = SharedCounts()
+_waiting = BoundedSemaphore(MOST_WAITING)
 
 
 @contextmanager
 def take_turn() -> Iterator[bool]:
     """Limit how many passwords are checked at once, in all processes of a server: a check takes half a second of CPU,
-    and waiting logins hold no other resource. Yields False after PATIENCE seconds without a turn."""
-    deadline = time.monotonic() + PATIENCE
-    while not (is_ours := _take_place()) and time.monotonic() < deadline:
-        time.sleep(AGAIN)
+    and waiting logins hold nothing but a thread. Yields False after PATIENCE seconds without a turn, and at once if
+    MOST_WAITING others wait."""
+    is_ours = _take_place() or _wait_for_place()
     try:
         yield is_ours
     finally:
         if is_ours:
             _checked.add("", -1)
+
+
+def _wait_for_place() -> bool:
+    if not _waiting.acquire(blocking=False):
+        return False
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (is_ours := _take_place()) and time.monotonic() < deadline:
+            time.sleep(AGAIN)
+        return is_ours
+    finally:
+        _waiting.release()
 
 
 def _take_place() -> bool:

@@ -10,7 +10,7 @@ from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
-from pastetrader import request_threads
+from pastetrader import threaded_handler
 from pastetrader.threaded_handler import ThreadedHandler
 
 BODY = {"type": "http.request", "body": b"", "more_body": False}
@@ -155,8 +155,10 @@ def test_a_body_that_is_cut_off_reaches_no_view() -> None:
 def test_a_request_waits_for_a_thread_as_long_as_its_client_does_and_one_more_is_503(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.CONNECTIONS = 1
-    monkeypatch.setattr(request_threads, "QUEUE", 2)
+    settings.POOL = settings.POOL | {"max_size": 1}
+    monkeypatch.setattr(threaded_handler, "THREADS", 1)
+    monkeypatch.setattr(threaded_handler, "LEAST", 1)
+    monkeypatch.setattr(threaded_handler, "QUEUE", 2)
 
     async def play() -> list[list[Any]]:
         handler = ThreadedHandler()
