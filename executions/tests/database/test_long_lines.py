@@ -1,6 +1,5 @@
 """A message over 64 KiB is cut, with a mark that says how much is gone and a flag, by whatever door it comes."""
 
-import logging
 import re
 from typing import Any
 
@@ -8,9 +7,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
-from pastetrader.demo.log_handler import LedgerHandler, record_logs
 
-from executions import ingest
+from executions import ingest, reporting
 from executions.log_preparation import MAX_MESSAGE, cut
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets.scrubber import MASK
@@ -31,19 +29,16 @@ def line(run: WorkflowExecution, message: str = LONG, **fields: Any) -> Executio
     return ExecutionLog(workflow_execution=run, level="info", message=message, **fields)
 
 
-def by_logging(run: WorkflowExecution) -> None:
-    logger = logging.getLogger("test.long_lines")
-    logger.addHandler(LedgerHandler())
-    with record_logs(run):
-        logger.error(LONG)
-    logger.handlers.clear()
+def by_facts(run: WorkflowExecution) -> None:
+    fact = {"kind": "log", "id": uuid7(), "workflow_execution": run.pk, "level": "error", "message": LONG}
+    assert reporting.report([fact]).applied == 1
 
 
 DOORS: dict[str, Any] = {
     "save": lambda run: line(run).save(),
     "bulk_create": lambda run: ExecutionLog.objects.bulk_create([line(run)]),
     "copy": lambda run: ingest.write_lines([line(run)]),
-    "logging": by_logging,
+    "facts": by_facts,
 }
 
 
