@@ -1,7 +1,7 @@
-"""How many rows a query reads at most, and how long it may take.
+"""Limits of queries: how many rows each reads at most, and how long it may take.
 
 Page sizes of lists, of the admin and the API, are in `ledgerkit/limits.py`; bytes of a page are the setting
-`LEDGERKIT["MAX_PAGE_BYTES"]`; `DATABASE_STATEMENT_TIMEOUT_MS` limits every other statement.
+`LEDGERKIT["MAX_PAGE_BYTES"]`; the `statement_timeout` of the database connection limits every other statement.
 """
 
 # Milliseconds of one statement

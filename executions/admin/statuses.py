@@ -1,4 +1,4 @@
-"""How a status is drawn everywhere in the admin: its word, its sign in text, its icon, its badge, its dot in a chart.
+"""Drawing of a status, everywhere in the admin: its word, sign, icon and badge, and its dot in a chart.
 
 Pages draw it by the tags of `{% load statuses %}`; colours, and the signs once more, are in `admin.css`.
 """
