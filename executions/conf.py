@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.utils.encoding import force_bytes
 
-from ledgerkit.conf import AppSettings, Number, Setting
+from ledgerkit.conf import AppSettings, Number, Setting, Text
 
 ACTOR = "executions.middleware.ActorMiddleware"
 FERNET_KEY = re.compile("[A-Za-z0-9_-]{43}=")
@@ -50,6 +50,8 @@ class ExecutionsSettings(AppSettings):
     # (for a retry).
     SECRETS_GRACE_SECONDS = Number(3_600)
     SECRETS_FAILED_SECONDS = Number(604_800)
+    # Name of the user who owns the workflows of Django's tasks (django.tasks); None: they are not recorded.
+    RECORD_TASKS_AS = Text()
 
 
 executions_settings = ExecutionsSettings("EXECUTIONS")
