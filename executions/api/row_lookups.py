@@ -38,9 +38,15 @@ def _parents_of_new_nodes() -> WorkflowExecutionQuerySet:
 
 RUN = Compiled(lambda: _runs_to_change().filter(**BY_ID))
 RUN_WITH_GRAPH = Compiled(lambda: _runs_to_change("graph").filter(**BY_ID))
+RUN_TO_READ = Compiled(lambda: _runs_to_change().defer("encrypted_secrets").filter(**BY_ID))
 NODE = Compiled(lambda: _nodes_to_change().filter(**BY_ID))
 PARENT = Compiled(lambda: _parents().filter(**BY_ID))
 PARENT_OF_NEW_NODE = Compiled(lambda: _parents_of_new_nodes().filter(**BY_ID))
+
+
+def run_to_read(request: Request, id: UUID) -> WorkflowExecution:
+    run = RUN_TO_READ.first(id=id)
+    return _if_visible(request, run, run, "workflowexecution")
 
 
 def run_to_change(request: Request, id: UUID, *, with_graph: bool = False) -> WorkflowExecution:

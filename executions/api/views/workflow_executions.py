@@ -14,7 +14,7 @@ from executions.api.create_serializers import NewWorkflowExecutionSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import Row, log_row, node_row
-from executions.api.row_lookups import run_to_change
+from executions.api.row_lookups import run_to_change, run_to_read
 from executions.api.serializers import (
     GraphOfExecutionSerializer,
     WorkflowExecutionListSerializer,
@@ -143,6 +143,13 @@ class WorkflowExecutionViewSet(
         if self.action == "graph":
             return runs.select_related("graph", "workflow").without_payload()
         return runs.defer("encrypted_secrets")
+
+    def find_object(self) -> WorkflowExecution:
+        """Return the run; the whole one by a query that is compiled once."""
+        if self.action == "retrieve" and self.fields is None:
+            return run_to_read(self.request, self.kwargs["pk"])
+        run: WorkflowExecution = super().find_object()
+        return run
 
     def row_to_change(self, request: Request, id: UUID) -> WorkflowExecution:
         return run_to_change(request, id, with_graph=self.action == "retry")
