@@ -49,8 +49,13 @@ def run_to_read(request: Request, id: UUID) -> WorkflowExecution:
     return _if_visible(request, run, run, "workflowexecution")
 
 
-def run_to_change(request: Request, id: UUID, *, with_graph: bool = False) -> WorkflowExecution:
-    run = (RUN_WITH_GRAPH if with_graph else RUN).first(id=id)
+def run_to_change(request: Request, id: UUID) -> WorkflowExecution:
+    run = RUN.first(id=id)
+    return _if_visible(request, run, run, "workflowexecution")
+
+
+def run_to_retry(request: Request, id: UUID) -> WorkflowExecution:
+    run = RUN_WITH_GRAPH.first(id=id)
     return _if_visible(request, run, run, "workflowexecution")
 
 

@@ -1,6 +1,6 @@
 """Shared parts of the views: query parameters, transitions of a row, rows of one run."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -130,27 +130,26 @@ def grants_of_verbs(permission: str) -> dict[str, tuple[str, str]]:
 
 class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     """Actions that change the status of a row. `serializer_classes` maps actions to serializers other than
-    `serializer_class`."""
+    `serializer_class`, `lookups` those on one row to functions of row_lookups.py."""
 
     lookup_value_converter = "uuid"
     grants: ClassVar[Mapping[str, tuple[str, str]]]
     serializer_class: Any
     serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
+    lookups: ClassVar[Mapping[str, Callable[[Request, UUID], Any]]]
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
         kind: type[serializers.BaseSerializer[Any]] = self.serializer_classes.get(self.action, self.serializer_class)
         return kind
 
     def find_object(self) -> Any:
-        """Return the row that is about to change, with what its verbs need. Other rows are read by the queryset."""
-        if self.action not in self.grants:
+        """Return the row, by the lookup of the action if it has one. `?fields=` is read by the queryset."""
+        lookup = self.lookups.get(self.action) if self.fields is None else None
+        if lookup is None:
             return super().find_object()
-        row = self.row_to_change(self.request, self.kwargs["pk"])
+        row = lookup(self.request, self.kwargs["pk"])
         self.check_object_permissions(self.request, row)
         return row
-
-    def row_to_change(self, request: Request, id: UUID) -> Any:
-        raise NotImplementedError  # runs and node executions each implement it
 
     def row_and_body(self, request: Request) -> tuple[Any, dict[str, Any]]:
         """Return the row and the validated body."""

@@ -83,6 +83,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         "fail": FailNodeSerializer,
         "skip": ActionSerializer,
     }
+    lookups = dict.fromkeys([*VERBS, "skip"], node_to_change)
     filterset_class = NodeExecutionFilters
     orderings = {"created": ("created_at", "id")}
     ordering = NEWEST
@@ -104,9 +105,6 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         else:
             nodes = NodeExecution.objects.visible_to(self.request.user).select_related("node")
         return limit_to_token(nodes, self.request, WORKFLOW_OF_RUN_ROW)
-
-    def row_to_change(self, request: Request, id: UUID) -> NodeExecution:
-        return node_to_change(request, id)
 
     def _run_id_in_path(self) -> UUID | None:
         id = super()._run_id_in_path()

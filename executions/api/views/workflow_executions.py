@@ -14,7 +14,7 @@ from executions.api.create_serializers import NewWorkflowExecutionSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import Row, log_row, node_row
-from executions.api.row_lookups import run_to_change, run_to_read
+from executions.api.row_lookups import run_to_change, run_to_read, run_to_retry
 from executions.api.serializers import (
     GraphOfExecutionSerializer,
     WorkflowExecutionListSerializer,
@@ -123,6 +123,11 @@ class WorkflowExecutionViewSet(
         **VERBS,
         "destroy": DeleteSerializer,
     }
+    lookups = {
+        **dict.fromkeys([*VERBS, "destroy"], run_to_change),
+        "retry": run_to_retry,
+        "retrieve": run_to_read,
+    }
     filterset_class = WorkflowExecutionFilters
     orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}
     ordering = NEWEST
@@ -143,16 +148,6 @@ class WorkflowExecutionViewSet(
         if self.action == "graph":
             return runs.select_related("graph", "workflow").without_payload()
         return runs.defer("encrypted_secrets")
-
-    def find_object(self) -> WorkflowExecution:
-        """Return the run; the whole one by a query that is compiled once."""
-        if self.action == "retrieve" and self.fields is None:
-            return run_to_read(self.request, self.kwargs["pk"])
-        run: WorkflowExecution = super().find_object()
-        return run
-
-    def row_to_change(self, request: Request, id: UUID) -> WorkflowExecution:
-        return run_to_change(request, id, with_graph=self.action == "retry")
 
     def retrieve(self, request: Request, *args: object, **kwargs: object) -> Response:
         """Return the run, with its nodes and its newest log lines if `?expand=` asks for them."""
