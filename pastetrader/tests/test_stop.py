@@ -18,7 +18,7 @@ import pytest
 from local_postgres.socket_path import socket_dir
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
-from pastetrader.tests.prepared import manage
+from pastetrader.tests.prepared_folder import manage
 
 LIMIT = 5  # seconds
 SLOW_BODY = (
