@@ -105,7 +105,9 @@ def write_lines(lines: "Iterable[ExecutionLog]", using: str = DEFAULT_DB_ALIAS) 
     prepare(lines, using)
     rows = [_line_row(line) for line in lines]
     partitions.with_partitions(
-        [line.id for line in lines], using, lambda: copy(type(lines[0]), (*LINE, "is_cut"), rows, using)
+        [line.id for line in lines],
+        using,
+        lambda: copy(type(lines[0]), (*LINE, "source", "seq", "attempt", "is_cut"), rows, using),
     )
     for line in lines:
         line._state.adding, line._state.db = False, using
@@ -116,7 +118,7 @@ def _line_row(line: "ExecutionLog") -> Row:
     data = None if line.data is None else _as_json(line.data)  # masked by prepare(): not masked again
     return (
         line.id, line.workflow_execution_id, line.node_execution_id, line.level, line.message, data, line.timestamp,
-        line.is_cut,
+        line.source, line.seq, line.attempt, line.is_cut,
     )  # fmt: skip
 
 

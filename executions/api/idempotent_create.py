@@ -19,8 +19,9 @@ type Row = WorkflowExecution | NodeExecution | ExecutionLog
 type Content = dict[str, Any]  # of a body, by field, as the serializer has checked it
 
 # Set by the server if omitted, so a repeated request cannot be compared on these: the time of a row is that of its
-# call, the order of a node execution that of its node in the graph. `start` is an instruction, not a field.
-SERVER_DEFAULTS = {"id", "start", "at", "timestamp", "execution_order"}
+# call, the order of a node execution that of its node in the graph, the attempt of a line that of its node. `start` is
+# an instruction, not a field.
+SERVER_DEFAULTS = {"id", "start", "at", "timestamp", "execution_order", "attempt"}
 
 
 class IdTaken(exceptions.APIException):

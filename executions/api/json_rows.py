@@ -88,6 +88,9 @@ def log_row(line: ExecutionLog) -> Row:
         "data": columns.get("data"),
         "timestamp": _time(columns["timestamp"]),
         "is_cut": columns["is_cut"],
+        "source": columns.get("source"),
+        "seq": columns.get("seq"),
+        "attempt": columns.get("attempt"),
     }
 
 

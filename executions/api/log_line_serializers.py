@@ -13,12 +13,13 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
-from executions import partitions
+from executions import log_preparation, partitions
 from executions.conf import executions_settings
 from executions.states import LogLevel
 from ledgerkit.db.json_validation import parse_utc_datetime, size_fault
 
 LEVELS = {level.value: level.value for level in LogLevel}
+LAST_SEQ, LAST_ATTEMPT = 2**63 - 1, 2**31 - 1  # PostgreSQL's bigint and integer
 NOT_GOOD = (AttributeError, KeyError, TypeError, ValueError, ValidationError)
 
 type Line = dict[str, Any]
@@ -58,6 +59,9 @@ def _readers(node_executions: Collection[UUID]) -> Readers:
         "message": ("message", _text),
         "data": ("data", _document),
         "timestamp": ("timestamp", parse_utc_datetime),
+        "source": ("source", _source),
+        "seq": ("seq", partial(_number_or_none, LAST_SEQ)),
+        "attempt": ("attempt", partial(_number_or_none, LAST_ATTEMPT)),
     }
 
 
@@ -81,6 +85,16 @@ def _log_id(period: tuple[datetime, datetime], text: str) -> UUID:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
+    return value
+
+
+def _source(value: object) -> str | None:
+    return None if value is None else log_preparation.source_name(_text(value))
+
+
+def _number_or_none(last: int, value: object) -> int | None:
+    if value is not None and (type(value) is not int or not 0 < value <= last):
+        raise ValueError
     return value
 
 

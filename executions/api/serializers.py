@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from executions import partitions, run_graph
 from executions.conf import executions_settings
+from executions.log_preparation import MAX_SOURCE
 from executions.models import (
     ExecutionLog,
     ExecutionStatus,
@@ -21,6 +22,7 @@ from executions.models import (
 from executions.querysets import can_see_nodes_and_logs
 from ledgerkit.rest.fields import (
     MomentField,
+    NameField,
     ObjectField,
     StrictModelSerializer,
     UUID7Field,
@@ -129,6 +131,21 @@ class HistoryEntrySerializer(RowSerializer[HistoryEntry]):
         read_only_fields = fields
 
 
+class GapSerializer(serializers.Serializer[Any]):
+    """Lines `first` to `last` of a source are missing."""
+
+    source = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # REST framework removes it from the class
+    first = serializers.IntegerField()
+    last = serializers.IntegerField()
+
+
+class MissingLinesSerializer(serializers.Serializer[Any]):
+    """The first gaps; with `is_cut` there are more."""
+
+    gaps = GapSerializer(many=True)
+    is_cut = serializers.BooleanField()
+
+
 class NodeExecutionListSerializer(ErrorHeads, RowSerializer[NodeExecution]):
     row = json_rows.node_row
     node_name = serializers.CharField(read_only=True)
@@ -195,18 +212,25 @@ class NodeExecutionAttemptSerializer(RowSerializer[NodeExecutionAttempt]):
 
 class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` defaults to now. The time in an `id` selects the partition,
-    so it has to be recent."""
+    so it has to be recent. `source` names the process that writes, and `seq` is the number that it gives the line, from
+    1. `attempt` defaults to the current one of the node execution, or of the run."""
 
     row = json_rows.log_row
     id = UUID7Field(required=False)
     node_execution = UUIDField(source="node_execution_id", required=False, allow_null=True)
     message = serializers.CharField(trim_whitespace=False, allow_blank=True)
     timestamp = MomentField(required=False)
+    source = NameField(required=False, allow_null=True, max_length=MAX_SOURCE)  # type: ignore[assignment]  # REST framework removes it from the class
+    seq = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**63 - 1)
+    attempt = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=LAST_PLACE)
 
     class Meta:
         model = ExecutionLog
         list_serializer_class = LogLinesSerializer
-        fields = ["id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp", "is_cut"]
+        fields = [
+            "id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp", "is_cut", "source",
+            "seq", "attempt",
+        ]  # fmt: skip
         read_only_fields = ["workflow_execution", "is_cut"]
 
     def validate_id(self, value: UUID) -> UUID:

@@ -12,7 +12,7 @@ from .schema.views import DocsView, SchemaView
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
 from .views.events import EventsViewSet
 from .views.history import HistoryOfExecutionViewSet
-from .views.logs import LogsOfExecutionViewSet, LogViewSet
+from .views.logs import LogGapsOfExecutionViewSet, LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
 from .views.streams import stream_of_execution, stream_of_executions
 from .views.workflow_executions import WorkflowExecutionViewSet
@@ -48,6 +48,11 @@ urlpatterns = [
     path("docs/", DocsView.as_view(), name="docs"),
     path("executions/stream/", stream_of_executions, name="execution-moves"),
     path("executions/<uuid:execution_id>/stream/", stream_of_execution, name="execution-stream"),
+    path(
+        "executions/<uuid:execution_id>/logs/gaps/",
+        LogGapsOfExecutionViewSet.as_view({"get": "gaps"}, basename="execution-log"),
+        name="execution-log-gaps",
+    ),
     path("executions/<uuid:execution_id>/", include(of_execution.urls)),
     path("node-executions/<uuid:node_execution_id>/", include(of_node_execution.urls)),
     path("", include(router.urls)),

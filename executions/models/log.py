@@ -8,7 +8,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Length, Now
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -56,6 +56,22 @@ class ExecutionLog(UUID7Model):
         help_text=_("The message was longer than a line may be: its end says how much is gone."),
     )
 
+    # These columns of lines from before they existed are NULL, and so are source and seq of most others.
+    # A text, so that secrets are masked in it.
+    source = models.TextField(_("source"), null=True, blank=True, help_text=_("The process that wrote the line."))  # noqa: DJ001  # NULL is "not given"
+    seq = models.BigIntegerField(
+        _("number"),
+        null=True,
+        blank=True,
+        help_text=_("The number that its source gave the line, from 1: a missing number is a missing line."),
+    )
+    attempt = models.IntegerField(
+        _("attempt"),
+        null=True,
+        blank=True,
+        help_text=_("The attempt of its node execution, or of the run if it has none, that wrote the line."),
+    )
+
     objects = ExecutionLogQuerySet.as_manager()
 
     class Meta:
@@ -70,6 +86,12 @@ class ExecutionLog(UUID7Model):
                 condition=LessThanOrEqual(Octets("message"), log_preparation.MAX_MESSAGE),
                 name="execution_log_message_length",
             ),
+            models.CheckConstraint(
+                condition=LessThanOrEqual(Length("source"), log_preparation.MAX_SOURCE),
+                name="execution_log_source_length",
+            ),
+            models.CheckConstraint(condition=Q(seq__gte=1), name="execution_log_seq_from_one"),
+            models.CheckConstraint(condition=Q(attempt__gte=1), name="execution_log_attempt_from_one"),
         ]
         indexes = [
             Index(fields=["workflow_execution", "timestamp", "id"], name="idx_execution_logs_workflow_execution"),
@@ -80,6 +102,12 @@ class ExecutionLog(UUID7Model):
             ),
             Index(fields=["-timestamp"], name="idx_execution_logs_timestamp"),
             Index(fields=["level", "-timestamp"], name="idx_execution_logs_level"),
+            # For log_gaps.missing_lines(), which reads nothing else.
+            Index(
+                fields=["workflow_execution", "source", "seq"],
+                name="idx_execution_logs_numbered",
+                condition=Q(seq__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -100,6 +128,10 @@ class ExecutionLog(UUID7Model):
             values["message"],
             values.get("data"),
             values.get("timestamp") or now,
+            False,
+            values.get("source"),
+            values.get("seq"),
+            values.get("attempt"),
         )
         return cls(*columns)
 
@@ -108,17 +140,21 @@ class ExecutionLog(UUID7Model):
         return self.workflow_execution_id
 
     def clean_text(self) -> None:
-        """Make the message storable. Raises ValidationError for data that is not JSON, and for a time outside the years
-        1970 to 9999."""
+        """Make the message and the source storable. Raises ValidationError for data that is not JSON, for a time
+        outside the years 1970 to 9999, and for a source that is no name."""
         self.message = json_validation.to_storable_text(self.message)
         if self.data is not None:
             json_validation.check("data", self.data)
         json_validation.check_moment("timestamp", self.timestamp)
+        if self.source is not None:
+            self.source = log_preparation.source_name(self.source)
 
     def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         """Insert the log. Raises ImmutableLog if it is saved already, ValidationError if its id is not a UUIDv7."""
         if not self._state.adding:
             raise ImmutableLog
         using = kwargs.get("using") or DEFAULT_DB_ALIAS
+        if self.attempt is None:
+            self.attempt = log_preparation.current_attempt(self)
         log_preparation.prepare([self], using)
         partitions.with_partitions([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))

@@ -15,6 +15,8 @@ WITH_RAW_SQL = (
     "tokens/models.py",
     "local_postgres",
     "executions/partitions.py",
+    "executions/log_gaps.py",
+    "executions/log_preparation.py",
     "executions/ingest.py",
     "executions/retry.py",
     "executions/live/reader.py",

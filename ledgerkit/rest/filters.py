@@ -15,6 +15,7 @@ from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.query_params import BadQuery
 
 MAX_SECONDS = 10**10
+LAST = 2**31 - 1
 SECONDS = f"Expected a number of seconds from 0 to {MAX_SECONDS}."
 
 
@@ -58,6 +59,16 @@ class SecondsFilter(df.NumberFilter):  # type: ignore[misc]  # untyped
 
     def get_max_validator(self) -> None:
         """Return none: the field's `max_value` is lower."""
+
+
+class IntegerFilter(df.Filter):  # type: ignore[misc]  # untyped
+    """Filter by a whole number from 1 to PostgreSQL's last integer."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, **more: Any) -> None:
+        messages = dict.fromkeys(("invalid", "min_value", "max_value"), f"Expected a whole number from 1 to {LAST}.")
+        super().__init__(min_value=1, max_value=LAST, error_messages=messages, **more)
 
 
 class BooleanFilter(df.TypedChoiceFilter):  # type: ignore[misc]  # untyped

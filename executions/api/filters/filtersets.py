@@ -11,14 +11,16 @@ from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, 
 
 from executions import sort_keys
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
-from ledgerkit.db.names import forms
+from ledgerkit.db.names import forms, nfc
 from ledgerkit.rest.filters import (
     BooleanFilter,
     ContainsFilter,
     DateTimeFilter,
+    IntegerFilter,
     JSONKeyFilter,
     MultiChoiceFilter,
     SecondsFilter,
+    TextFilter,
     UUIDFilter,
     execution_id,
     invalid_choice_messages,
@@ -165,9 +167,14 @@ class LogsOfExecutionFilters(LevelFilters):
     """`node` is a node or a node execution; `q` searches the lines of this run."""
 
     node = UUIDFilter(method="of_node", help_text="The id of a node.")
+    attempt = IntegerFilter(field_name="attempt", help_text="An attempt of the node executions, and of the run.")
+    source = TextFilter(method="of_source", help_text="The source that wrote the lines.")
     q = ContainsFilter(field_name="message", help_text="A text in the message.")
     after = DateTimeFilter(field_name="timestamp", lookup_expr="gte", help_text="At this time or later.")
     before = DateTimeFilter(field_name="timestamp", lookup_expr="lt", help_text="Before this time.")
+
+    def of_source(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+        return queryset.filter(source=nfc(value))
 
     def of_node(self, queryset: QuerySet[Model], name: str, value: UUID) -> object:
         run = self.request.parser_context["kwargs"]["execution_id"]

@@ -8,9 +8,11 @@ from rest_framework.permissions import SAFE_METHODS
 from executions.live.server_sent_events import LAST_EVENT_ID
 from executions.states import ExecutionStatus, LogLevel, TriggerType
 from ledgerkit.rest.filters import (
+    LAST,
     MAX_SECONDS,
     BooleanFilter,
     DateTimeFilter,
+    IntegerFilter,
     MultiChoiceFilter,
     SecondsFilter,
     UUIDFilter,
@@ -31,6 +33,7 @@ KINDS: dict[type, Schema] = {
     DateTimeFilter: MOMENT,
     SecondsFilter: {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
     BooleanFilter: {"type": "boolean"},
+    IntegerFilter: {"type": "integer", "minimum": 1, "maximum": LAST},
 }
 
 # Enumerations that rows use too, by their name in the settings.

@@ -8,14 +8,15 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import ingest
+from executions import ingest, log_gaps
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import log_row
-from executions.api.serializers import ExecutionLogSerializer
+from executions.api.serializers import ExecutionLogSerializer, MissingLinesSerializer
 from executions.models import ExecutionLog
-from executions.querysets import ExecutionLogQuerySet
+from executions.querysets import ExecutionLogQuerySet, can_see
 from ledgerkit.db.models import parse_uuid
+from ledgerkit.rest.parameter_names import check_names
 from ledgerkit.rest.preconditions import ContentETagMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
@@ -65,7 +66,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], mixins
             raise ParseError(
                 f"Expected at most {MAX_LINES} lines in one call; found {len(request.data)}. Send several calls."
             )
-        self.node_executions = self._node_names(list(request.data) if many else [request.data])
+        self.node_executions = self._attempts_of_nodes(list(request.data) if many else [request.data])
         lines = self.get_serializer(data=request.data, many=many)
         lines.is_valid(raise_exception=True)
         rows, created = self._write_lines(lines.validated_data if many else [lines.validated_data])
@@ -75,6 +76,9 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], mixins
     def _write_lines(self, lines: list[Content]) -> tuple[list[ExecutionLog], bool]:
         """Return the lines in their order, and whether any of them is new."""
         self.check_object_permissions(self.request, self.execution)
+        for line in lines:
+            if line.get("attempt", 0) is None:  # the current one
+                del line["attempt"]
         existing = self.existing_rows(lines)
         while True:
             try:
@@ -88,15 +92,44 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], mixins
         self, lines: list[Content], existing: dict[UUID, ExecutionLog]
     ) -> tuple[list[ExecutionLog], bool]:
         run, now = self.execution.pk, timezone.now()
-        new = [ExecutionLog.from_values(run, line, now) for line in lines if line.get("id") not in existing]
+        missing = (self._with_attempt(line) for line in lines if line.get("id") not in existing)
+        new = [ExecutionLog.from_values(run, line, now) for line in missing]
         created = iter(ingest.write_lines(new))
         return [existing[line["id"]] if line.get("id") in existing else next(created) for line in lines], bool(new)
 
-    def _node_names(self, lines: list[object]) -> set[UUID]:
-        """Return those of the named node executions that belong to the run, with one query for all lines."""
+    def _with_attempt(self, line: Content) -> Content:
+        """Return the line with the current attempt of its node execution or run, unless it has one."""
+        node = line.get("node_execution_id")
+        current = self.execution.attempt if node is None else self.node_executions[node]
+        return {"attempt": current, **line}
+
+    def _attempts_of_nodes(self, lines: list[object]) -> dict[UUID, int]:
+        """Return the attempts of those of the named node executions that belong to the run, with one query for all
+        lines."""
         ids = (parse_uuid(line.get("node_execution")) for line in lines if isinstance(line, dict))
         named = set(filter(None, ids))
-        return set(self.execution.node_executions.filter(pk__in=named).values_list("id", flat=True)) if named else set()
+        return dict(self.execution.node_executions.filter(pk__in=named).values_list("id", "attempt")) if named else {}
+
+
+class LogGapsOfExecutionViewSet(RunChildView):
+    """Numbered log lines of a run that are missing."""
+
+    serializer_class = MissingLinesSerializer
+
+    @extend_schema(
+        tags=["logs"],
+        operation_id="getMissingExecutionLogs",
+        summary="List the missing log lines of a run",
+        description=(
+            "For each `source` that numbers its lines (`seq`, from 1), the numbers below its highest that no line has. "
+            "A line that is still under way is missing until it is stored."
+        ),
+    )
+    def gaps(self, request: Request, execution_id: UUID) -> Response:
+        check_names(request, ())
+        sees_lines = can_see(request.user, "executionlog", self.execution.workflow.owner_id)
+        missing = log_gaps.missing_lines(self.execution.pk) if sees_lines else log_gaps.NONE
+        return Response(self.get_serializer(missing).data)
 
 
 @extend_schema(tags=["logs"])

@@ -21,6 +21,6 @@ FROM (
             CASE date_trunc('second', moment) WHEN moment THEN 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
             ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"' END
         ) AS timestamp,
-        is_cut
+        is_cut, source, seq, attempt
 ) AS line
 WHERE bytes_before IS NULL OR bytes_before < %(bytes)s

@@ -109,6 +109,7 @@ def run(say: Recorder) -> None:
     line = {"level": "info", "message": "loading", "node_execution": RUN_LOAD}
     say("createExecutionLogs", "one line", "POST", f"executions/{RUN}/logs/", line)
     error = {"level": "error", "message": "row 409 is cut off", "node_execution": RUN_LOAD, "data": {"row": 409}}
+    error |= {"source": "worker-3", "seq": 2}  # line 1 is missing
     lines = [line | {"message": "2368 rows so far", "timestamp": "2026-11-20T21:00:02Z"}, error]
     say("createExecutionLogs", "several lines", "POST", f"executions/{RUN}/logs/", lines)
     say("createExecutionLogs", "no lines", "POST", f"executions/{RUN}/logs/", [])
@@ -180,6 +181,7 @@ def look(say: Recorder) -> str:
     stream = say("getExecutionStream", "all there is", "GET", f"executions/{RUN}/stream/?wait=0")
     say("listExecutionNodes", "page", "GET", f"executions/{RUN}/nodes/?page_size=1")
     say("listExecutionLogs", "page", "GET", f"executions/{RUN}/logs/?level_min=warning")
+    say("getMissingExecutionLogs", "", "GET", f"executions/{RUN}/logs/gaps/")
     say("listNodeExecutions", "page", "GET", "node-executions/?status=completed&page_size=1")
     say("getNodeExecution", "node", "GET", f"node-executions/{RUN_LOAD}/")
     say("listNodeExecutionAttempts", "one retry", "GET", f"node-executions/{RUN_LOAD}/attempts/")

@@ -1,0 +1,44 @@
+"""Numbered log lines that are missing: a source numbers its lines from 1 (`seq`), so a number that no line has is that
+of a lost line, or of one that is still under way. Nothing is stored for it: one query reads the numbers of the run in
+an index (idx_execution_logs_numbered). Lines behind the last one that arrived cannot be seen to be missing."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+MOST = 1_000  # gaps that are listed
+
+# The first gaps, by source. Two lines of one number are no gap.
+GAPS = """
+SELECT source, before + 1, seq - 1 FROM (
+    SELECT source, seq, lag(seq, 1, 0::bigint) OVER (PARTITION BY source ORDER BY seq) AS before
+    FROM execution_logs WHERE workflow_execution_id = %s AND seq IS NOT NULL
+) AS numbered
+WHERE seq > before + 1
+LIMIT %s
+"""
+
+
+class Gap(NamedTuple):
+    """Lines `first` to `last` of a source are missing."""
+
+    source: str | None
+    first: int
+    last: int
+
+
+class MissingLines(NamedTuple):
+    gaps: list[Gap]
+    is_cut: bool  # there are more
+
+
+NONE = MissingLines([], is_cut=False)
+
+
+def missing_lines(run: UUID, most: int = MOST) -> MissingLines:
+    """Return the first gaps in the numbers of the run's lines."""
+    with connection.cursor() as cursor:
+        cursor.execute(GAPS, [run, most + 1])
+        found = [Gap(*row) for row in cursor.fetchall()]
+    return MissingLines(found[:most], is_cut=len(found) > most)

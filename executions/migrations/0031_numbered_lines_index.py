@@ -1,0 +1,25 @@
+from django.db import migrations, models
+
+from ledgerkit.db.indexes import Index
+from ledgerkit.db.operations import AddPartitionedIndex
+
+
+class Migration(migrations.Migration):
+    """Not atomic, so that nobody waits who writes lines: each partition is read once, and no row is in the index yet."""
+
+    atomic = False
+
+    dependencies = [
+        ("executions", "0030_numbered_lines"),
+    ]
+
+    operations = [
+        AddPartitionedIndex(
+            model_name="executionlog",
+            index=Index(
+                condition=models.Q(seq__isnull=False),
+                fields=["workflow_execution", "source", "seq"],
+                name="idx_execution_logs_numbered",
+            ),
+        ),
+    ]
