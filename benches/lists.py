@@ -134,7 +134,7 @@ def main() -> None:
         raise SystemExit("This ledger is empty: fill it with make seed.")
     with transaction.atomic():
         asked = list(addresses())
-        startup.settle()
+        startup.freeze_loaded_objects()
         for name, part in WHO.items():
             user = get_user_model().objects.create(username=f"bench {name}", is_staff=not part, is_superuser=not part)
             if part:

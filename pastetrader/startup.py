@@ -21,7 +21,7 @@ def prepare() -> None:
     thread = Thread(target=_make_partitions)
     thread.start()
     thread.join()
-    settle()
+    freeze_loaded_objects()
 
 
 def _collect() -> None:
@@ -36,7 +36,7 @@ def _collect() -> None:
         logger.warning("Static files could not be collected: %s. Run `manage.py collectstatic`.", error)
 
 
-def settle() -> None:
+def freeze_loaded_objects() -> None:
     """Exclude all objects that exist now from garbage collection, so that a full collection during a request is
     faster."""
     gc.collect()

@@ -23,7 +23,7 @@ PERMISSIONS = VIEWS | {
 
 
 @pytest.fixture(autouse=True)
-def migrated() -> None:
+def create_groups() -> None:
     user_groups.create("default")
 
 

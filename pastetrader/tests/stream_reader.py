@@ -40,7 +40,7 @@ class Following:
 
     def read(self, *, most: float = float("inf"), until: Any = None, seconds: float = 30) -> bool:
         """One connection, cut after `most` bytes or once `until(self)`; whether the server ended it."""
-        with self._connected(seconds) as connection, connection.makefile("rb") as stream:
+        with self._connect(seconds) as connection, connection.makefile("rb") as stream:
             size = self._head(stream)
             text = b""
             for chunk in chunks(stream):
@@ -54,7 +54,7 @@ class Following:
                     return False
             return True
 
-    def _connected(self, seconds: float) -> socket.socket:
+    def _connect(self, seconds: float) -> socket.socket:
         parts = urlsplit(self.address)
         connection = socket.create_connection((parts.hostname, parts.port or 80), timeout=seconds)
         again = f"Last-Event-ID: {self.last}\r\n" if self.last else ""

@@ -34,7 +34,7 @@ def paste(commands: str, folder: Path, site: Site, token: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def pasted(site: Site, token: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def client_folder(site: Site, token: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder in which the session of the API's reference has made the client."""
     folder = tmp_path_factory.mktemp("client")
     shutil.copy(ROOT / "schema.yaml", folder)
@@ -43,8 +43,8 @@ def pasted(site: Site, token: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def generated(pasted: Path) -> Iterator[Path]:
-    folder = pasted / ".local" / "client"
+def client_package(client_folder: Path) -> Iterator[Path]:
+    folder = client_folder / ".local" / "client"
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))
@@ -66,12 +66,12 @@ def test_what_is_generated_is_typed_without_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def ledger(generated: Path, site: Site, token: str) -> Iterator[Any]:
+def ledger(client_package: Path, site: Site, token: str) -> Iterator[Any]:
     """Yield each operation by its name, as a call that returns the parsed response."""
     module = importlib.import_module(NAME)
     models = importlib.import_module(f"{NAME}.models")
     with module.AuthenticatedClient(base_url=site.address, token=token) as client:
-        yield SimpleNamespace(models=models, **calls(generated / NAME / "api", client))
+        yield SimpleNamespace(models=models, **calls(client_package / NAME / "api", client))
 
 
 def calls(folder: Path, client: Any) -> dict[str, Callable[..., Any]]:
@@ -176,8 +176,10 @@ def test_a_refusal_is_a_problem_with_its_places(ledger: Any) -> None:
     assert ledger.get_execution(uuid7()).code == "not_found"
 
 
-def test_the_client_of_the_api_reference_works_when_pasted(ledger: Any, pasted: Path, site: Site, token: str) -> None:
-    assert {path.name for path in pasted.iterdir()} == {"schema.yaml", ".local"}  # none for `make lint`
+def test_the_client_of_the_api_reference_works_when_pasted(
+    ledger: Any, client_folder: Path, site: Site, token: str
+) -> None:
+    assert {path.name for path in client_folder.iterdir()} == {"schema.yaml", ".local"}  # none for `make lint`
     completed = ledger.list_executions(status=[ledger.models.ExecutionStatus.COMPLETED], page_size=10).results
-    listed = paste(SESSION.splitlines()[-1], pasted, site, token)
+    listed = paste(SESSION.splitlines()[-1], client_folder, site, token)
     assert (listed.strip(), completed != []) == (str([run.id for run in completed]), True)

@@ -64,7 +64,7 @@ async def serving(app: App) -> AsyncIterator[Connect]:
 
 
 @pytest.fixture(autouse=True)
-def opened(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_limits, "opened", OpenConnections())
 
 

@@ -22,7 +22,7 @@ Use = Callable[..., User]
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Path]:
+def shared_cluster() -> Iterator[Path]:
     """A cluster for all of these tests, with the application's database in it: making one takes seconds."""
     with new_home() as home:
         cluster = Cluster(home / "postgres", durable=False)
@@ -32,10 +32,10 @@ def shared() -> Iterator[Path]:
 
 
 @pytest.fixture
-def data_dir(shared: Path) -> Iterator[Path]:
+def data_dir(shared_cluster: Path) -> Iterator[Path]:
     """Its folder. No server runs on it yet, and none runs on after the test."""
-    yield shared
-    kill_all(shared.parent)
+    yield shared_cluster
+    kill_all(shared_cluster.parent)
 
 
 def pid(data_dir: Path) -> int:

@@ -8,23 +8,23 @@ from pastetrader.pool_check import check_open
 
 
 @pytest.fixture
-def pooled(transactional_db: None) -> psycopg.Connection:
+def pooled_connection(transactional_db: None) -> psycopg.Connection:
     settings = connection.get_connection_params()
     return psycopg.connect(**{name: settings[name] for name in ("dbname", "user", "host", "port") if name in settings})
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_open_connection_is_used_without_a_query(pooled: psycopg.Connection) -> None:
-    with pooled:
-        pooled.execute("SELECT 1")
-        pooled.rollback()
-        pooled.execute = None  # type: ignore[method-assign, assignment]  # a query would fail
-        check_open(pooled)
+def test_an_open_connection_is_used_without_a_query(pooled_connection: psycopg.Connection) -> None:
+    with pooled_connection:
+        pooled_connection.execute("SELECT 1")
+        pooled_connection.rollback()
+        pooled_connection.execute = None  # type: ignore[method-assign, assignment]  # a query would fail
+        check_open(pooled_connection)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_the_server_has_closed_is_refused(pooled: psycopg.Connection) -> None:
+def test_a_connection_that_the_server_has_closed_is_refused(pooled_connection: psycopg.Connection) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pooled.info.backend_pid])
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pooled_connection.info.backend_pid])
     with pytest.raises(psycopg.OperationalError):
-        check_open(pooled)
+        check_open(pooled_connection)

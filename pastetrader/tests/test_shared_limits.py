@@ -20,7 +20,7 @@ PROCESSES, THREADS, TRIES = 2, 4, 40
 
 
 @pytest.fixture
-def shared(tmp_path: Path, settings: Any) -> Iterator[None]:
+def shared_cache(tmp_path: Path, settings: Any) -> Iterator[None]:
     path = str(tmp_path / "counts.sqlite3")
     settings.CACHES = settings.CACHES | {
         "failures": {"BACKEND": "pastetrader.sqlite_cache.SQLiteCache", "LOCATION": path}
@@ -44,14 +44,14 @@ def _work_and_exit(work: Callable[[], bool]) -> int:
         os._exit(sum(threads.map(lambda _try: work(), range(TRIES))))
 
 
-@pytest.mark.usefixtures("shared")
+@pytest.mark.usefixtures("shared_cache")
 def test_requests_of_one_caller() -> None:
     request: Any = SimpleNamespace(method="POST", auth=None, user=SimpleNamespace(pk=1))
     assert in_processes(lambda: WriteThrottle().allow_request(request, None)) == 30
     assert not WriteThrottle().allow_request(request, None)
 
 
-@pytest.mark.usefixtures("shared")
+@pytest.mark.usefixtures("shared_cache")
 def test_wrong_passwords_that_are_tried_at_once() -> None:
     def attempt() -> Tried:
         return Tried("A login", [Counter.of(most, 60, name) for name, most in (("a", 20), ("b", 7))])
@@ -62,7 +62,7 @@ def test_wrong_passwords_that_are_tried_at_once() -> None:
     assert not attempt().count()
 
 
-@pytest.mark.usefixtures("shared")
+@pytest.mark.usefixtures("shared_cache")
 def test_passwords_that_are_checked_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each holds its turn for ever: so many of all get one."""
     monkeypatch.setattr(failed_attempts, "PATIENCE", 0.05)

@@ -58,7 +58,7 @@ def test_what_is_loaded_is_not_looked_through_by_the_collector_again(monkeypatch
     done: list[str] = []
     monkeypatch.setattr(gc, "collect", lambda: done.append("collect"))
     monkeypatch.setattr(gc, "freeze", lambda: done.append("freeze"))
-    startup.settle()
+    startup.freeze_loaded_objects()
     assert done == ["collect", "freeze"]
 
 

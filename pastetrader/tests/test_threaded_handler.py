@@ -58,12 +58,12 @@ def fresh(settings: Any) -> Iterator[None]:
     settings.ROOT_URLCONF, settings.MIDDLEWARE = __name__, []
     seen.clear()
     seen["may_end"] = threading.Event()
-    request_finished.connect(finished)
+    request_finished.connect(count_finished)
     yield
-    request_finished.disconnect(finished)
+    request_finished.disconnect(count_finished)
 
 
-def finished(**_: object) -> None:
+def count_finished(**_: object) -> None:
     seen["finished"] = seen.get("finished", 0) + 1
 
 

@@ -51,7 +51,7 @@ def run(db: None) -> WorkflowExecution:
 
 
 @pytest.fixture
-def moved(monkeypatch: pytest.MonkeyPatch) -> Any:
+def set_time(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Set what time it is."""
     return lambda moment: monkeypatch.setattr(timezone, "now", lambda: moment)
 
@@ -63,35 +63,35 @@ def page(client: Client, address: str) -> str:
 
 
 class TestToday:
-    def listed(self, client: Client, query: str) -> list[Any]:
+    def list_ids(self, client: Client, query: str) -> list[Any]:
         return [run.pk for run in client.get(f"{RUNS}?{query}").context["cl"].result_list]
 
     @pytest.mark.parametrize("hour", [23, 16])
-    def test_begins_at_the_readers_midnight(self, seoul: Client, run: Any, moved: Any, hour: int) -> None:
-        moved(datetime(2026, 3, 7, hour, 45, tzinfo=UTC))  # 8 March in Seoul
-        assert self.listed(seoul, "status=failed&ended=today") == [run.pk]
+    def test_begins_at_the_readers_midnight(self, seoul: Client, run: Any, set_time: Any, hour: int) -> None:
+        set_time(datetime(2026, 3, 7, hour, 45, tzinfo=UTC))  # 8 March in Seoul
+        assert self.list_ids(seoul, "status=failed&ended=today") == [run.pk]
 
-    def test_of_another_reader_it_was_yesterday(self, seoul: Client, run: Any, moved: Any) -> None:
-        moved(datetime(2026, 3, 8, 0, 30, tzinfo=UTC))
-        assert self.listed(seoul, "status=failed&ended=today") == [run.pk]
+    def test_of_another_reader_it_was_yesterday(self, seoul: Client, run: Any, set_time: Any) -> None:
+        set_time(datetime(2026, 3, 8, 0, 30, tzinfo=UTC))
+        assert self.list_ids(seoul, "status=failed&ended=today") == [run.pk]
         del seoul.cookies[time_zones.COOKIE]
-        assert self.listed(seoul, "status=failed&ended=today") == []
+        assert self.list_ids(seoul, "status=failed&ended=today") == []
 
-    def test_a_midnight_that_came_twice_is_the_first(self, moved: Any) -> None:
-        moved(datetime(2026, 11, 1, 5, 30, tzinfo=UTC))
+    def test_a_midnight_that_came_twice_is_the_first(self, set_time: Any) -> None:
+        set_time(datetime(2026, 11, 1, 5, 30, tzinfo=UTC))
         with timezone.override("America/Havana"):  # at 1:00 it was 0:00 again
             assert period_filters._period_start("today") == datetime(2026, 11, 1, 4, tzinfo=UTC)
 
-    def test_days_are_24_hours_across_a_change_of_clocks(self, moved: Any) -> None:
-        moved(now := datetime(2026, 3, 8, 16, 30, tzinfo=UTC))
+    def test_days_are_24_hours_across_a_change_of_clocks(self, set_time: Any) -> None:
+        set_time(now := datetime(2026, 3, 8, 16, 30, tzinfo=UTC))
         with timezone.override(NEW_YORK):
             assert period_filters._period_start("1").astimezone(UTC) == now - timedelta(hours=24)
 
     def test_a_time_typed_without_its_zone_is_the_readers(self, seoul: Client, run: Any) -> None:
-        assert self.listed(seoul, "ended_between=2026-03-08T01:00~2026-03-08T02:00") == [run.pk]
-        assert self.listed(seoul, "ended_between=2026-03-07T16:00Z~2026-03-07T17:00Z") == [run.pk]
+        assert self.list_ids(seoul, "ended_between=2026-03-08T01:00~2026-03-08T02:00") == [run.pk]
+        assert self.list_ids(seoul, "ended_between=2026-03-07T16:00Z~2026-03-07T17:00Z") == [run.pk]
         del seoul.cookies[time_zones.COOKIE]
-        assert self.listed(seoul, "ended_between=2026-03-08T01:00~2026-03-08T02:00") == []
+        assert self.list_ids(seoul, "ended_between=2026-03-08T01:00~2026-03-08T02:00") == []
 
 
 class TestPages:
@@ -145,8 +145,8 @@ class TestPages:
         html = page(seoul, address.format(run=run.pk, workflow=run.workflow_id))
         assert html.count("Times: Asia/Seoul (UTC+09:00)") == 1
 
-    def test_bars_by_the_hour_across_a_change_of_clocks(self, moved: Any) -> None:
-        moved(datetime(2026, 3, 8, 16, 30, tzinfo=UTC))
+    def test_bars_by_the_hour_across_a_change_of_clocks(self, set_time: Any) -> None:
+        set_time(datetime(2026, 3, 8, 16, 30, tzinfo=UTC))
         bounds = workflow_health._bounds(24, timedelta(hours=1))
         assert {later - sooner for sooner, later in pairwise(bounds[:-1])} == {timedelta(hours=1)}
         with timezone.override(NEW_YORK):
@@ -225,7 +225,7 @@ class TestSetting:
         assert '"ended_at":"2026-03-07T16:30:00Z"' in events
 
 
-def test_a_label_is_of_the_clock_that_is_there_now(moved: Any) -> None:
-    moved(datetime(2026, 7, 1, tzinfo=UTC))
+def test_a_label_is_of_the_clock_that_is_there_now(set_time: Any) -> None:
+    set_time(datetime(2026, 7, 1, tzinfo=UTC))
     assert time_zones.zone_label(ZoneInfo(NEW_YORK)) == "America/New_York (UTC−04:00)"
     assert time_zones.zone_label(ZoneInfo("UTC")) == "UTC"

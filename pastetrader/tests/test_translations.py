@@ -25,7 +25,7 @@ SAME = {"API", "SQL", "JSON lines", "Id", "id", "%d ms", "p50:", "p95:", "over %
 
 
 @pytest.fixture(scope="module")
-def stored() -> list[gettext_files.Entry]:
+def catalogue_entries() -> list[gettext_files.Entry]:
     written = [*translations.catalogue_paths(), translations.scripts_catalogue_path()]
     return [entry for po in written for entry in gettext_files.entries(po)]
 
@@ -42,60 +42,64 @@ def fresh() -> Iterator[dict[Path, Path]]:
         pytest.skip(str(missing))
 
 
-def test_every_string_is_translated(stored: list[gettext_files.Entry]) -> None:
-    assert [entry.key for entry in stored if not all(entry.translations)] == []
+def test_every_string_is_translated(catalogue_entries: list[gettext_files.Entry]) -> None:
+    assert [entry.key for entry in catalogue_entries if not all(entry.translations)] == []
 
 
-def test_no_translation_is_a_guess(stored: list[gettext_files.Entry]) -> None:
-    assert [entry.key for entry in stored if "fuzzy" in entry.flags] == []
+def test_no_translation_is_a_guess(catalogue_entries: list[gettext_files.Entry]) -> None:
+    assert [entry.key for entry in catalogue_entries if "fuzzy" in entry.flags] == []
 
 
-def test_what_is_counted_has_its_plural_form(stored: list[gettext_files.Entry]) -> None:
+def test_what_is_counted_has_its_plural_form(catalogue_entries: list[gettext_files.Entry]) -> None:
     """Korean has one."""
-    assert [entry.key for entry in stored if entry.is_plural != ("msgstr[0]" in entry.said)] == []
-    assert [entry.key for entry in stored if len(entry.translations) != 1] == []
+    assert [entry.key for entry in catalogue_entries if entry.is_plural != ("msgstr[0]" in entry.said)] == []
+    assert [entry.key for entry in catalogue_entries if len(entry.translations) != 1] == []
 
 
-def test_a_translation_has_the_placeholders_of_its_original(stored: list[gettext_files.Entry]) -> None:
+def test_a_translation_has_the_placeholders_of_its_original(catalogue_entries: list[gettext_files.Entry]) -> None:
     """Also those of a plural, in any order."""
 
     def found(text: str) -> list[str]:
         return sorted(PLACEHOLDERS.findall(text))
 
-    assert [e.key for e in stored if any(found(e.originals[-1]) != found(text) for text in e.translations)] == []
+    assert [
+        e.key for e in catalogue_entries if any(found(e.originals[-1]) != found(text) for text in e.translations)
+    ] == []
 
 
-def test_a_translation_has_the_tags_of_its_original(stored: list[gettext_files.Entry]) -> None:
+def test_a_translation_has_the_tags_of_its_original(catalogue_entries: list[gettext_files.Entry]) -> None:
     def found(text: str) -> list[str]:
         return sorted(TAGS.findall(text))
 
-    assert [e.key for e in stored if any(found(e.originals[-1]) != found(text) for text in e.translations)] == []
+    assert [
+        e.key for e in catalogue_entries if any(found(e.originals[-1]) != found(text) for text in e.translations)
+    ] == []
 
 
-def test_a_translation_is_korean(stored: list[gettext_files.Entry]) -> None:
+def test_a_translation_is_korean(catalogue_entries: list[gettext_files.Entry]) -> None:
     """But for formats without a word of their own."""
-    wordy = [entry for entry in stored if re.search("[A-Za-z]", PLACEHOLDERS.sub("", entry.said["msgid"]))]
+    wordy = [entry for entry in catalogue_entries if re.search("[A-Za-z]", PLACEHOLDERS.sub("", entry.said["msgid"]))]
     same = {entry.key[1] for entry in wordy if not HANGUL.search("".join(entry.translations))}
     assert same <= SAME, "translate these, or say in SAME that they are the same in both languages"
 
 
-def test_a_sentence_ends_as_its_original_does(stored: list[gettext_files.Entry]) -> None:
+def test_a_sentence_ends_as_its_original_does(catalogue_entries: list[gettext_files.Entry]) -> None:
     """One that is a sentence in English is one in Korean too."""
-    ends = [entry for entry in stored if entry.said["msgid"].endswith(".")]
+    ends = [entry for entry in catalogue_entries if entry.said["msgid"].endswith(".")]
     assert [e.key[1] for e in ends if not e.translations[0].endswith(".")] == []
 
 
 def test_each_catalogue_has_the_strings_of_its_sources_and_no_others(fresh: dict[Path, Path]) -> None:
-    for stored, made in fresh.items():
-        there, wanted = _keys(stored), _keys(made)
-        assert wanted - there == set(), f"{stored}: run `make messages` and translate them"
-        assert there - wanted == set(), f"{stored}: run `make messages`, which removes them"
+    for catalogue_entries, made in fresh.items():
+        there, wanted = _keys(catalogue_entries), _keys(made)
+        assert wanted - there == set(), f"{catalogue_entries}: run `make messages` and translate them"
+        assert there - wanted == set(), f"{catalogue_entries}: run `make messages`, which removes them"
 
 
-def test_django_shows_the_translation_of_the_catalogue(stored: list[gettext_files.Entry]) -> None:
+def test_django_shows_the_translation_of_the_catalogue(catalogue_entries: list[gettext_files.Entry]) -> None:
     """A string that Django or another app translates otherwise needs a context of its own."""
     with translation.override("ko"):
-        hidden = {entry.key for entry in stored if _label_of(entry) != entry.translations[0]}
+        hidden = {entry.key for entry in catalogue_entries if _label_of(entry) != entry.translations[0]}
     assert hidden <= _keys(translations.scripts_catalogue_path())
 
 

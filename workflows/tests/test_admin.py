@@ -62,13 +62,13 @@ class TestTrash:
         assert not Workflow.objects.alive().exists()
 
     def test_a_row_that_changes_at_that_moment_says_so(self, client: Client, workflow: Workflow) -> None:
-        def raced(row: Workflow) -> None:
+        def save_late(row: Workflow) -> None:
             Workflow.objects.filter(pk=row.pk).update(name="first")
             row.deleted_at = row.updated_at
             row.save()
 
-        raced.__name__ = "soft_delete"
-        with mock.patch.object(Workflow, "soft_delete", raced):
+        save_late.__name__ = "soft_delete"
+        with mock.patch.object(Workflow, "soft_delete", save_late):
             assert "changed since it was read" in act(client, "move_to_trash", workflow)[0]
 
 

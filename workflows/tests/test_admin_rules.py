@@ -66,7 +66,7 @@ NO_GRAPHS = [
 
 
 class TestRulesOfADAG:
-    def refused(self, client: Client, workflow: Workflow, data: Data) -> str:
+    def refusal_of(self, client: Client, workflow: Workflow, data: Data) -> str:
         """Return the errors; check that nothing is changed and the form still has what was typed."""
         before = edges_of(workflow)
         response = client.post(address(workflow), data)
@@ -81,7 +81,7 @@ class TestRulesOfADAG:
         self, client: Client, workflow: Workflow, page: Data
     ) -> None:
         data = add(page, "edges", source_node="report", target_node="fetch")
-        said = self.refused(client, workflow, data)
+        said = self.refusal_of(client, workflow, data)
         assert "The edges form a cycle: " in said
         assert all(name in said for name in ("fetch", "rank", "report"))
         html = client.post(address(workflow), data).content.decode()
@@ -89,11 +89,11 @@ class TestRulesOfADAG:
 
     def test_a_circle_of_new_edges_alone_is_named(self, client: Client, workflow: Workflow, page: Data) -> None:
         graph = graph_of(page) | {"edges": [EDGE, {"source_node": "rank", "target_node": "fetch"}]}
-        assert "The edges form a cycle" in self.refused(client, workflow, with_graph(page, graph))
+        assert "The edges form a cycle" in self.refusal_of(client, workflow, with_graph(page, graph))
 
     def test_a_node_cannot_lead_to_itself(self, client: Client, workflow: Workflow, page: Data) -> None:
         data = add(page, "edges", source_node="rank", target_node="rank")
-        assert "/edges/2/target_node (rank → rank): A node cannot lead to itself" in self.refused(
+        assert "/edges/2/target_node (rank → rank): A node cannot lead to itself" in self.refusal_of(
             client, workflow, data
         )
 
@@ -103,7 +103,7 @@ class TestRulesOfADAG:
     ) -> None:
         ends = {"source_node": "fetch", "target_node": "report", "source_handle": handle}
         data = add(add(page, "edges", **ends), "edges", **ends)
-        assert "The same edge occurs earlier in the list" in self.refused(client, workflow, data)
+        assert "The same edge occurs earlier in the list" in self.refusal_of(client, workflow, data)
 
     def test_the_same_edge_with_another_handle_is_another_edge(
         self, client: Client, workflow: Workflow, page: Data
@@ -116,16 +116,16 @@ class TestRulesOfADAG:
         assert "of another one" not in client.get(address(workflow)).content.decode()
         for bad in (str(other.pk), "of another one", "x"):
             data = add(page, "edges", source_node="fetch", target_node=bad)
-            assert "/edges/2/target_node (fetch → " in self.refused(client, workflow, data)
+            assert "/edges/2/target_node (fetch → " in self.refusal_of(client, workflow, data)
 
     def test_a_node_of_a_name_that_is_taken_is_refused(self, client: Client, workflow: Workflow, page: Data) -> None:
         data = add(page, "nodes", name="rank", node_type="tool")
-        assert "/nodes/3/name (rank)" in self.refused(client, workflow, data)
+        assert "/nodes/3/name (rank)" in self.refusal_of(client, workflow, data)
 
     def test_an_edge_to_a_node_that_leaves_is_refused(self, client: Client, workflow: Workflow, page: Data) -> None:
         graph = graph_of(page)
         graph["nodes"] = [node for node in graph["nodes"] if node["name"] != "report"]
-        said = self.refused(client, workflow, with_graph(page, graph))
+        said = self.refusal_of(client, workflow, with_graph(page, graph))
         assert "/edges/1/target_node (rank → report): The workflow has no node" in said
 
     def test_a_node_that_was_executed_is_retired_and_its_run_keeps_it(
@@ -155,30 +155,30 @@ class TestRulesOfADAG:
             inside = page["graph"].replace('"node_type"', f'"config": {{"deep": {text}}}, "node_type"', 1)
             fields = ("config", "variables") if LONG else ("config", "variables")[number % 2 :][:1]
             for field in (*fields, "graph"):
-                said = self.refused(client, workflow, page | {field: inside if field == "graph" else text})
+                said = self.refusal_of(client, workflow, page | {field: inside if field == "graph" else text})
                 assert any(sentence in said for sentence in expected), (field, text[:20])
 
     def test_what_is_no_graph_is_told_with_its_place(self, client: Client, workflow: Workflow, page: Data) -> None:
         for text, sentence in NO_GRAPHS:
-            assert sentence in self.refused(client, workflow, page | {"graph": text}), text
+            assert sentence in self.refusal_of(client, workflow, page | {"graph": text}), text
 
     def test_many_faults_are_not_all_told(self, client: Client, workflow: Workflow, page: Data) -> None:
         text = json.dumps({"nodes": [{"name": f"node {number}"} for number in range(50)]})
-        said = self.refused(client, workflow, page | {"graph": text})
+        said = self.refusal_of(client, workflow, page | {"graph": text})
         assert "And 30 more." in said
 
     def test_more_nodes_than_a_workflow_may_have_are_refused(
         self, client: Client, workflow: Workflow, page: Data, settings: Any
     ) -> None:
         settings.WORKFLOWS = settings.WORKFLOWS | {"MAX_NODES": 3}
-        said = self.refused(client, workflow, add(page, "nodes", name="fourth", node_type="tool"))
+        said = self.refusal_of(client, workflow, add(page, "nodes", name="fourth", node_type="tool"))
         assert "/nodes: A workflow has at most 3 nodes, and these are 4" in said
 
     @pytest.mark.parametrize(("field", "value"), [("name", "\x00"), ("owner", "x"), ("graph", "\x00")])
     def test_garbage_is_never_a_500(
         self, field: str, value: str, client: Client, workflow: Workflow, page: Data
     ) -> None:
-        self.refused(client, workflow, page | {field: value})
+        self.refusal_of(client, workflow, page | {field: value})
 
 
 class TestTwoWhoEditAtOnce:

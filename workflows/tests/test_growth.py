@@ -132,14 +132,14 @@ class TestTheDatabase:
         return workflow, [Edge(workflow=workflow, source_node=nodes[a], target_node=nodes[b]) for a, b in pairs]
 
     def test_its_check_for_circles_is_linear_too(self, db: None) -> None:
-        def checked(size: int) -> float:
+        def time_check(size: int) -> float:
             workflow, edges = self.made(size, to_the_end(size))
             Edge.objects.bulk_create(edges)
             check = Func(F("pk"), function="node_on_circle", output_field=UUIDField())
             question = Workflow.objects.filter(pk=workflow.pk).values_list(check, flat=True)
             return min(_taken(lambda: list(question.all())) for _ in range(5))
 
-        assert checked(1_000) / checked(250) < MOST_TIMES
+        assert time_check(1_000) / time_check(250) < MOST_TIMES
 
     def test_a_circle_at_the_end_of_a_long_chain_is_refused_by_the_database(self, db: None) -> None:
         _workflow, edges = self.made(500, [*chain(500), (499, 497)])

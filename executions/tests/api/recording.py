@@ -54,7 +54,7 @@ class Recorder:
             kept.setdefault(str(status), {})[name] = answer
         return answer
 
-    def recorded(self) -> dict[str, Any]:
+    def exchanges(self) -> dict[str, Any]:
         """Return all exchanges as `examples.json` stores them, without values that differ between sessions."""
         return steady({"operations": self.operations, "problems": self.problems})
 
@@ -208,14 +208,14 @@ def be_refused(say: Recorder) -> None:
     say("failExecution", "", "POST", f"executions/{FAILED}/fail/", {"error_message": "Two."}, Idempotency_Key=key)
 
 
-def steady(recorded: Any) -> Any:
+def steady(exchanges: Any) -> Any:
     """Times, and ids that nobody chose, by their order: what differs between two sessions."""
-    text = json.dumps(recorded)
+    text = json.dumps(exchanges)
     found = dict.fromkeys(id for id in UUID.findall(text) if id not in CHOSEN)
     ids = {id: f"019ab0c4-0000-7000-8000-00000000a{n:03x}" for n, id in enumerate(found)}
-    moments = sorted({datetime.fromisoformat(time) for time in times(recorded)})
+    moments = sorted({datetime.fromisoformat(time) for time in times(exchanges)})
     clock = {moment: datetime(2026, 11, 20, 21, tzinfo=UTC) + timedelta(seconds=n) for n, moment in enumerate(moments)}
-    return replace_values(recorded, ids, clock)
+    return replace_values(exchanges, ids, clock)
 
 
 def times(value: Any) -> Iterator[str]:

@@ -39,12 +39,12 @@ def held(monkeypatch: Any) -> list[bool]:
     found: list[bool] = []
     may_hold = Scrubber._may_hold
 
-    def watched(self: Scrubber, text: str) -> bool:
+    def watch(self: Scrubber, text: str) -> bool:
         if len(text) > 50_000:
             found.append(connection.connection is not None)
         return may_hold(self, text)
 
-    monkeypatch.setattr(Scrubber, "_may_hold", watched)
+    monkeypatch.setattr(Scrubber, "_may_hold", watch)
     return found
 
 
@@ -93,12 +93,12 @@ class TestConnections:
     def test_none_is_held_while_a_large_definition_is_masked(self, client: Any, monkeypatch: Any) -> None:
         held: list[bool] = []
 
-        def watched(document: Any, *more: Any) -> Any:
+        def watch(document: Any, *more: Any) -> Any:
             if len(str(document)) > 50_000:
                 held.append(connection.connection is not None)
             return mask_document(document, *more)
 
-        monkeypatch.setattr(DefinitionField, "mask", staticmethod(watched))
+        monkeypatch.setattr(DefinitionField, "mask", staticmethod(watch))
         body = {"name": "large", "nodes": [{"name": "a", "node_type": "tool", "config": {"a": WORST, "token": SECRET}}]}
         assert client.post("/api/v1/workflows/", body, format="json").status_code == 201
         body["nodes"][0]["config"]["a"] += "more"

@@ -83,7 +83,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def recorded(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     say = Recorder(by_test_client(api(owner)))
     play(say)
     say.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
@@ -99,15 +99,15 @@ def recorded(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: py
             say("listWorkflows", "", "GET", "workflows/")
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
     say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
-    return say.recorded()
+    return say.exchanges()
 
 
 @pytest.mark.django_db(transaction=True)  # streams tell of what is committed
-def test_the_examples_are_what_the_api_answers(recorded: Any) -> None:
+def test_the_examples_are_what_the_api_answers(exchanges: Any) -> None:
     """`make examples` records them anew."""
     if os.environ.get("RECORD_EXAMPLES"):
-        examples.FILE.write_text(json.dumps(recorded, indent=1, ensure_ascii=False) + "\n")
-    assert json.loads(examples.FILE.read_text()) == recorded
+        examples.FILE.write_text(json.dumps(exchanges, indent=1, ensure_ascii=False) + "\n")
+    assert json.loads(examples.FILE.read_text()) == exchanges
 
 
 def test_every_success_with_a_body_and_every_kind_of_error_has_an_example(document: Any) -> None:

@@ -182,7 +182,7 @@ def decode_facts(body: bytes) -> None:
         body_decoding.decode_array(body)
 
 
-def copied(message: str, data: object = None) -> str:
+def copy_text(message: str, data: object = None) -> str:
     line = line_copy.NewLine(RUN, RUN, None, "info", message, data, timezone.now(), False)
     return "".join(line_copy._as_text([line]))
 
@@ -215,7 +215,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "rows: many lines, few secrets": lambda text: mask_fields(FEW, *many_lines(text)),
     "rows: an error": lambda text: mask_fields(FEW, {"error_message": text, "error_traceback": text}),
     "lines as they are validated": lambda text: log_line_serializers.good_lines(many_lines(text), ()),
-    "lines as they are stored": copied,
+    "lines as they are stored": copy_text,
     "facts": lambda text: decode_facts(facts({"message": text})),
     "facts, read twice": lambda text: decode_facts(facts({"message": f"{text}\ud800"})),
     "facts, many": lambda text: decode_facts(facts(*many_lines(text))),
@@ -253,7 +253,7 @@ OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
     "lines as they are validated": lambda document: log_line_serializers.good_lines(
         [{"level": "info", "message": "x", "data": document}], ()
     ),
-    "lines as they are stored": lambda document: copied("x", document),
+    "lines as they are stored": lambda document: copy_text("x", document),
     "facts": lambda document: decode_facts(facts({"data": document})),
     "facts, read twice": lambda document: decode_facts(facts({"data": document, "message": "\ud800"})),
     "tags": lambda document: validators._faults_of_tags("metadata", {"tags": [str(document)]}),

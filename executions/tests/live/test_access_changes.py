@@ -163,7 +163,7 @@ def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_
     monkeypatch.setattr(access_changes, "EVERY", 0.1)
     looks: list[int] = []
 
-    def counted(grounds: Any) -> Any:
+    def count_queries(grounds: Any) -> Any:
         looks.append(len(grounds))
         with CaptureQueriesContext(connection) as queries:
             found = real(grounds)
@@ -171,7 +171,7 @@ def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_
         return found
 
     real = access_changes.read
-    monkeypatch.setattr(access_changes, "read", counted)
+    monkeypatch.setattr(access_changes, "read", count_queries)
 
     async def scene() -> None:
         async with AsyncExitStack() as stack:

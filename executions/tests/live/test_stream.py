@@ -173,12 +173,12 @@ def test_many_readers_are_served_by_one_reading_and_a_slow_one_holds_up_nobody(
     with_news = []
     read = reading.RunReader.read
 
-    def counted(*arguments: Any) -> reading.Step:
+    def count_news(*arguments: Any) -> reading.Step:
         step = read(*arguments)
         with_news.append(step.has_events)
         return step
 
-    monkeypatch.setattr(reading.RunReader, "read", counted)
+    monkeypatch.setattr(reading.RunReader, "read", count_news)
 
     async def scene() -> None:
         async with open_stream(token[1], address(run)) as slow:

@@ -15,7 +15,7 @@ RUNS, NODES = "/admin/executions/workflowexecution/", "/admin/executions/nodeexe
 
 
 @pytest.fixture
-def failed() -> NodeExecution:
+def failed_node() -> NodeExecution:
     node = in_state(NodeExecutionFactory(), "running")
     ExecutionLogFactory(workflow_execution=node.workflow_execution, node_execution=node, message=RED)
     node.fail(RED, f"Traceback\n{RED}")
@@ -23,16 +23,16 @@ def failed() -> NodeExecution:
     return node
 
 
-def test_they_are_shown_where_there_is_room(failed: NodeExecution, staff: Any, client: Any) -> None:
+def test_they_are_shown_where_there_is_room(failed_node: NodeExecution, staff: Any, client: Any) -> None:
     client.force_login(staff)
-    run = failed.workflow_execution_id
-    for address in (f"{RUNS}{run}/change/", f"{NODES}{failed.pk}/change/", f"{RUNS}{run}/logs/"):
+    run = failed_node.workflow_execution_id
+    for address in (f"{RUNS}{run}/change/", f"{NODES}{failed_node.pk}/change/", f"{RUNS}{run}/logs/"):
         page = client.get(address).content.decode()
         assert COLOURED in page, address
         assert "\u241b" not in page, address  # the picture of an escape
 
 
-def test_they_are_left_out_of_cells(failed: NodeExecution, staff: Any, client: Any) -> None:
+def test_they_are_left_out_of_cells(failed_node: NodeExecution, staff: Any, client: Any) -> None:
     client.force_login(staff)
     for address in (RUNS, "/admin/"):
         page = client.get(address).content.decode()

@@ -91,59 +91,59 @@ class TestSpans:
     @given(st.lists(st.tuples(moments, moments, moments), min_size=1, max_size=8), moments)
     def test_every_bar_is_inside_of_the_drawing(self, times: Any, now: datetime) -> None:
         rows = [row("completed", *sorted(each)) for each in times]
-        drawn = timeline.build_timeline(row("running", START, START), [], rows, NO_TRIES, max(now, at(100_000)))
-        assert drawn is not None
-        assert len(drawn.lanes) == len(rows)
-        for lane in [drawn.run, *drawn.lanes]:
+        draw = timeline.build_timeline(row("running", START, START), [], rows, NO_TRIES, max(now, at(100_000)))
+        assert draw is not None
+        assert len(draw.lanes) == len(rows)
+        for lane in [draw.run, *draw.lanes]:
             assert all(bar.left >= 0 and bar.left + bar.width <= 100.001 and bar.width > 0 for bar in lane.bars)
 
     @given(st.lists(st.tuples(moments, moments, moments), min_size=1, max_size=8))
     def test_lanes_stand_in_the_order_of_their_starts(self, times: Any) -> None:
         rows = [row("completed", *sorted(each)) for each in times]
-        drawn = timeline.build_timeline(row("running", START, START), [], rows, NO_TRIES, at(100_000))
-        assert drawn is not None
-        starts = [lane.row.started_at for lane in drawn.lanes]
+        draw = timeline.build_timeline(row("running", START, START), [], rows, NO_TRIES, at(100_000))
+        assert draw is not None
+        starts = [lane.row.started_at for lane in draw.lanes]
         assert starts == sorted(starts)
 
     def test_nodes_that_never_started_stand_last(self) -> None:
         rows = [row("skipped", at(0), None, at(3)), row("completed", at(0), at(1), at(2))]
-        drawn = timeline.build_timeline(row("failed", at(0), at(1), at(3)), [], rows, NO_TRIES, at(3))
-        assert drawn is not None
-        assert [lane.row.status for lane in drawn.lanes] == ["completed", "skipped"]
+        draw = timeline.build_timeline(row("failed", at(0), at(1), at(3)), [], rows, NO_TRIES, at(3))
+        assert draw is not None
+        assert [lane.row.status for lane in draw.lanes] == ["completed", "skipped"]
 
     def test_a_wait_that_would_dwarf_the_run_is_left_out(self) -> None:
-        drawn = timeline.build_timeline(row("completed", at(0), at(3600), at(3610)), [], [], NO_TRIES, at(4000))
-        assert drawn is not None
-        assert drawn.scale == timeline.Scale(at(3600), at(3610))
-        assert [bar.kind for bar in drawn.run.bars] == ["completed"]
+        draw = timeline.build_timeline(row("completed", at(0), at(3600), at(3610)), [], [], NO_TRIES, at(4000))
+        assert draw is not None
+        assert draw.scale == timeline.Scale(at(3600), at(3610))
+        assert [bar.kind for bar in draw.run.bars] == ["completed"]
 
     def test_a_run_that_took_no_time_is_drawn(self) -> None:
-        drawn = timeline.build_timeline(row("completed", at(0), at(0), at(0)), [], [], NO_TRIES, at(0))
-        assert drawn is not None
-        assert [(bar.left, bar.width) for bar in drawn.run.bars] == [(0, timeline.THINNEST)]
+        draw = timeline.build_timeline(row("completed", at(0), at(0), at(0)), [], [], NO_TRIES, at(0))
+        assert draw is not None
+        assert [(bar.left, bar.width) for bar in draw.run.bars] == [(0, timeline.THINNEST)]
 
     def test_earlier_tries_that_it_was_not_given_are_counted(self) -> None:
         tries = [row("failed", None, at(1), at(2))]
         nodes = [row("running", at(0), at(3), attempt=5), row("pending", at(0), attempt=2)]
-        drawn = timeline.build_timeline(
+        draw = timeline.build_timeline(
             row("running", at(0), at(0), attempt=3), tries, nodes, {nodes[0].pk: tries, nodes[1].pk: []}, at(9)
         )
-        assert drawn is not None
-        assert drawn.undrawn == 1 + 3 + 1
+        assert draw is not None
+        assert draw.undrawn == 1 + 3 + 1
 
 
 class TestShownLanes:
-    def drawn(self, statuses: list[str]) -> timeline.Timeline:
+    def draw(self, statuses: list[str]) -> timeline.Timeline:
         rows = [row(status, at(place), at(place), at(place), pk=place) for place, status in enumerate(statuses)]
-        drawn = timeline.build_timeline(row("running", at(0), at(0)), [], rows, NO_TRIES, at(9))
-        assert drawn is not None
-        return drawn
+        draw = timeline.build_timeline(row("running", at(0), at(0)), [], rows, NO_TRIES, at(9))
+        assert draw is not None
+        return draw
 
     @given(st.lists(st.sampled_from(["completed", "failed", "running"]), max_size=12), st.integers(0, 11))
     def test_what_tells_most_comes_before_others_all_in_their_order(self, statuses: list[str], chosen: int) -> None:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(timeline, "LANES", 4)
-            shown = [lane.row for lane in self.drawn(statuses).choose_lanes(chosen)]  # type: ignore[arg-type]  # keys of these rows are numbers
+            shown = [lane.row for lane in self.draw(statuses).choose_lanes(chosen)]  # type: ignore[arg-type]  # keys of these rows are numbers
         assert len(shown) == min(4, len(statuses))
         assert [each.pk for each in shown] == sorted(each.pk for each in shown)
         tells = [place for place, status in enumerate(statuses) if status != "completed" or place == chosen]
@@ -160,12 +160,12 @@ class TestDrawing:
 
     @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda e: e[0] < e[1]), max_size=30))
     def test_boxes_do_not_touch_and_are_inside(self, edges: Any) -> None:
-        drawn = drawing.draw_graph(self.graph(edges))
-        assert drawn is not None
-        for box in drawn.boxes:
-            assert 0 <= box.x <= drawn.width - drawing.WIDTH
-            assert 0 <= box.y <= drawn.height - drawing.HEIGHT
-        places = sorted((box.x, box.y) for box in drawn.boxes)
+        draw = drawing.draw_graph(self.graph(edges))
+        assert draw is not None
+        for box in draw.boxes:
+            assert 0 <= box.x <= draw.width - drawing.WIDTH
+            assert 0 <= box.y <= draw.height - drawing.HEIGHT
+        places = sorted((box.x, box.y) for box in draw.boxes)
         assert all(a[0] != b[0] or b[1] - a[1] > drawing.HEIGHT for a, b in pairwise(places))
 
     def test_the_same_graph_is_laid_out_once(self) -> None:

@@ -58,7 +58,7 @@ class TestWhatItAsks:
     def test_as_many_questions_for_many_runs_and_nodes_as_for_few(self, staff: Any) -> None:
         client = client_of(staff)
 
-        def asked(workflow: Workflow) -> int:
+        def count_queries(workflow: Workflow) -> int:
             client.get(address(workflow))
             with CaptureQueriesContext(connection) as queries:
                 assert client.get(address(workflow)).status_code == 200
@@ -72,7 +72,7 @@ class TestWhatItAsks:
                 run_in_states(workflow)
                 if each in {0, 5, 9}:
                     NodeFactory(workflow=workflow)
-        assert asked(few) == asked(many)
+        assert count_queries(few) == count_queries(many)
 
     def test_runs_are_read_off_their_index_newer_and_older(self, only: Any, staff: Any, workflow: Workflow) -> None:
         key = keyset.key_of(recent_runs.ORDER, run_in_states(workflow))
