@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
-from executions.tests.events.reporting import new_id, run_facts
+from executions.tests.facts.reporting import new_id, run_facts
 from workflows.models import Node, Workflow
 
 from .documents import (
