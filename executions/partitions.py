@@ -101,6 +101,13 @@ def ensure(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> None:
         )
 
 
+def count_missing(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> int:
+    """Return how many partitions would have to be created for lines with these ids."""
+    there = existing(using)
+    periods = {Partition.at(moment) for moment in map(time_of, ids) if not any(moment in each for each in there)}
+    return len(periods)
+
+
 def with_partitions[T](ids: Sequence[UUID], using: str, write: Callable[[], T]) -> T:
     """Call `write()` after creating missing partitions for these ids. If one was dropped meanwhile, recreate it and
     retry once, unless the caller's transaction is already broken."""

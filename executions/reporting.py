@@ -14,9 +14,9 @@ from django.db import Error, close_old_connections, connections, transaction
 
 from executions import audit
 from executions.facts import record
-from executions.facts.body_decoding import NotFacts
 from executions.facts.in_process import ensure_workflow, lock_workflow_name, record_body
 from executions.facts.outcome import Outcome
+from executions.facts.refusals import NotFacts
 from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from pastetrader_client import Answer, Client, Notice, Unavailable

@@ -22,7 +22,8 @@ from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.query_params import safe_name
 
 from .fact_kinds import KINDS, AnyFact, Fact, Line, NodeCreate, Reported, RunCreate, WorkflowEnsure
-from .refusals import BadFact, Refusal
+from .refusals import BadFact, NotFacts, Refusal
+from .workflow_definitions import distinct_definitions
 
 MAX_FACTS = 10_000
 AHEAD = timedelta(minutes=5)  # a clock that is this fast is believed
@@ -37,17 +38,13 @@ _all_facts = msgspec.json.Decoder(list[AnyFact])
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-class NotFacts(ValueError):
-    """A body of which no fact can be read."""
-
-
 class Decoded(NamedTuple):
-    """`workflows` has the bodies of `workflow.ensure`, with their places; `sent` has documents as they were sent, for
-    whoever redacts the server's log."""
+    """`workflows` has the bodies of `workflow.ensure`, by name, each once with its places; `sent` has documents as they
+    were sent, for whoever redacts the server's log."""
 
     facts: list[Reported]
     refusals: list[Refusal]
-    workflows: list[tuple[int, dict[str, Any]]]
+    workflows: list[tuple[list[int], dict[str, Any]]]
     sent: list[dict[str, Any]]
 
 
@@ -57,7 +54,7 @@ def decode_array(body: bytes, *, imports: bool = False) -> Decoded:
         return _decode(facts, imports=imports)
     try:
         pieces: list[Any] = [bytes(piece) for piece in _array.decode(body)]
-    except msgspec.MsgspecError:  # maybe of one fact alone, such as NaN
+    except (msgspec.MsgspecError, RecursionError):  # maybe of one fact alone, such as NaN
         pieces = [_Parsed(item) for item in _parse_list(body)]
     return _decode(pieces, imports=imports)
 
@@ -105,13 +102,14 @@ def _decode(pieces: list[Any], *, imports: bool) -> Decoded:
     if len(pieces) > MAX_FACTS:
         raise NotFacts(f"Expected at most {MAX_FACTS} facts in one call; found {len(pieces)}. Send several calls.")
     decoded = Decoded([], [], [], [])
+    definitions: list[tuple[int, dict[str, Any]]] = []
     checks = _Checks(imports=imports)
     for index, piece in enumerate(pieces):
         try:
             fact = _fact(piece)
             if isinstance(fact, WorkflowEnsure):
                 _check_workflow(fact)
-                decoded.workflows.append((index, fact.workflow))
+                definitions.append((index, fact.workflow))
                 continue
             at = checks.check(fact, piece)
             texts = _texts(fact)  # after the check, which normalizes names
@@ -120,6 +118,7 @@ def _decode(pieces: list[Any], *, imports: bool) -> Decoded:
             decoded.facts.append(Reported(index, fact, at, texts))
         except BadFact as error:
             decoded.refusals.append(Refusal.of(index, _run_of(piece), error))
+    decoded.workflows.extend(distinct_definitions(definitions))
     return decoded
 
 

@@ -33,11 +33,11 @@ def record_body(body: bytes, *, user: Any = None, actor: Any = None) -> Outcome:
     with audit.act_as(user=actor or user):
         decoded = decode_array(body, imports=True)
         done = 0
-        for index, wish in decoded.workflows:
+        for indexes, wish in decoded.workflows:
             if fault := ensure_workflow(wish, user):
-                decoded.refusals.append(Refusal(index, "invalid", fault))
+                decoded.refusals.extend(Refusal(index, "invalid", fault) for index in indexes)
             else:
-                done += 1
+                done += len(indexes)
         outcome = recording.report(decoded.facts, decoded.refusals, _trusted(user))
     outcome.known += done
     return outcome

@@ -39,17 +39,15 @@ def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exceptio
         except (BadFact, InvalidTransition) as error:
             plan.known.slots.clear()
             plan.known.slots.update(slots)
-            plan.forget_lines()
+            plan.forget_new()
             return each.index, error
     return None
 
 
 def _apply(plan: Plan, reported: Reported) -> None:
     fact = reported.fact
-    if type(fact) is not kinds.RunCreate:
-        if plan.run is None:
-            raise BadFact("not_found", NO_RUN)
-        plan.known.may(kinds.KIND_OF[type(fact)], plan.run.owner)
+    if plan.run is None and type(fact) is not kinds.RunCreate:
+        raise BadFact("not_found", NO_RUN)
     if APPLY[type(fact)](plan, fact, reported):
         plan.applied += 1
     else:

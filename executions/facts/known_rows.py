@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from .locked_rows import History, NodeRow, RunRow
@@ -23,6 +22,7 @@ class Known:
     nodes_of_workflows: Nodes
     slots: dict[UUID, UUID]
     stored_lines: dict[UUID, UUID] | None  # None where nobody has looked
+    taken_runs: set[UUID]  # ids of runs that the caller does not see
+    taken_nodes: dict[UUID, UUID]  # the runs of node executions that are of other runs than the fact says
     read_history: Callable[[], History]
-    may: Callable[[str, Any], None]
     entries: int = 0  # of the history, that the call makes

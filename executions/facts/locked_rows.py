@@ -137,12 +137,25 @@ def lock_runs(runs: dict[UUID, RunRow], ids: Iterable[UUID], *, texts: bool) -> 
     return len(found) == len(set(ids))
 
 
-def lock_nodes(ids: Collection[UUID], whole: Collection[UUID], *, texts: bool) -> dict[UUID, NodeRow]:
-    """Lock and return the node executions with these ids, and every one of the runs `whole`."""
-    if not (ids or whole):
+def keep_secrets(runs: dict[UUID, RunRow], ids: Collection[UUID]) -> bool:
+    """Let nobody add a secret to these runs until the transaction ends. Return False where one has gone, or learnt a
+    secret. Calls with lines do not wait for each other, as the locks are shared."""
+    statement = "SELECT id, encrypted_secrets FROM workflow_executions WHERE id = ANY(%s) ORDER BY id FOR SHARE"
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [list(ids)])
+        found = dict(cursor.fetchall())
+    return len(found) == len(ids) and all(runs[id].encrypted_secrets == now for id, now in found.items())
+
+
+def lock_nodes(
+    ids: Collection[UUID], of_runs: Collection[UUID], whole: Collection[UUID], *, texts: bool
+) -> dict[UUID, NodeRow]:
+    """Lock and return those node executions of these runs that have one of these ids, and every one of the runs
+    `whole`."""
+    if not ((ids and of_runs) or whole):
         return {}
     columns = (*MOVED, "retry_count", "settled", "node_name", *((*TEXTS, "error_traceback") if texts else ()))
-    among = Q(pk__in=ids) if ids else Q()
+    among = Q(pk__in=ids, workflow_execution__in=of_runs) if ids else Q()
     if whole:
         among |= Q(workflow_execution__in=whole)
     rows = NodeExecution.objects.filter(among).order_by("pk").select_for_update(no_key=True, of=("self",))
@@ -156,7 +169,7 @@ def lock_nodes(ids: Collection[UUID], whole: Collection[UUID], *, texts: bool) -
 
 
 def runs_of_nodes(ids: Collection[UUID]) -> dict[UUID, UUID]:
-    """Return the runs of node executions that lines name."""
+    """Return the runs of those of these node executions that exist. Nothing is locked."""
     return dict(NodeExecution.objects.filter(pk__in=ids).values_list("pk", "workflow_execution_id")) if ids else {}
 
 
@@ -169,6 +182,11 @@ def running(workflows: Collection[UUID]) -> dict[UUID, UUID]:
 def stored_lines(ids: Collection[UUID]) -> dict[UUID, UUID]:
     """Return the runs of those of these lines that are stored already."""
     return dict(ExecutionLog.objects.filter(pk__in=ids).values_list("pk", "workflow_execution_id"))
+
+
+def taken_runs(ids: Collection[UUID]) -> set[UUID]:
+    """Return those of these ids that a run has, whoever may see it."""
+    return set(WorkflowExecution.objects.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
 
 
 type History = dict[UUID, list[tuple[UUID | None, int, str, str]]]

@@ -17,13 +17,15 @@ from .refusals import Refusal
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The caller, and the runs and workflows that they see. `may(kind, owner)` raises BadFact for what they may not do.
-    `release()` is called before texts are masked: a request gives its connection back meanwhile."""
+    `release()` is called before texts are masked: a request gives its connection back meanwhile. `max_partitions` is
+    how many partitions of log lines the call may make."""
 
     user: Any
     runs: Any
     workflows: Any
     may: Callable[[str, Any], None]
     release: Callable[[], None]
+    max_partitions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

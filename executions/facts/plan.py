@@ -18,7 +18,7 @@ from .known_rows import Known
 from .line_copy import NewLine
 from .locked_rows import Ended, Entry, NodeRow, Row, RunRow
 from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, BadFact
-from .workflow_definitions import GraphOfRuns
+from .workflow_definitions import GraphOfRuns, find_named
 
 S = ExecutionStatus
 MAX_ENTRIES = 100_000  # entries of the history in one call: a run that fails and is retried makes one for each node
@@ -48,16 +48,16 @@ class Plan:
 
     # --- creations ----------------------------------------------------------
     def create_run(self, fact: kinds.RunCreate, reported: Reported) -> bool:
-        workflow = self.known.workflows.get(fact.workflow) or self.known.workflows.get(fact.workflow.lower())
+        workflow = find_named(self.known.workflows, fact.workflow)
         if self.run is not None:
             if workflow is None or workflow.id != self.run.workflow:
                 raise BadFact("exists_with_other_content", TAKEN)
-            self.known.may(fact.kind, workflow.owner)
             self.believed.setdefault(self.id, self.run.attempt if self.run.is_new else 1)
             return False
         if workflow is None:
             raise BadFact("invalid", NO_WORKFLOW)
-        self.known.may(fact.kind, workflow.owner)
+        if self.id in self.known.taken_runs:
+            raise BadFact("exists_with_other_content", TAKEN)
         if not workflow.is_active:
             raise BadFact("invalid", INACTIVE)
         self.run = RunRow(
@@ -71,8 +71,10 @@ class Plan:
     def create_node(self, fact: kinds.NodeCreate, reported: Reported) -> bool:
         run = self.the_run
         node = self.known.nodes_of_workflows.find(run.workflow, self.graph_of_run, fact.node)
-        if (there := self.nodes.get(fact.id) or self.known.nodes.get(fact.id)) is not None:
-            if there.run != self.id or there.node != node:
+        if self.known.taken_nodes.get(fact.id, self.id) != self.id:
+            raise BadFact("exists_with_other_content", TAKEN)
+        if (there := self.nodes.get(fact.id)) is not None:
+            if there.node != node:
                 raise BadFact("exists_with_other_content", TAKEN)
             if not there.is_new:
                 self.believed[fact.id] = 1
@@ -84,6 +86,7 @@ class Plan:
         self._check_secrets("save", run, reported.texts)
         order = self._level(node) if fact.execution_order is None else fact.execution_order
         name, retries = self.known.nodes_of_workflows.name_and_retries(run.workflow, node, self.graph_of_run)
+        self.known.taken_nodes[fact.id] = self.id  # another run of the call may bring the same id
         self.nodes[fact.id] = NodeRow(
             id=fact.id, run=self.id, node=node, node_name=name, retry_config=retries, execution_order=order,
             is_new=True, output_data=None,
@@ -110,8 +113,11 @@ class Plan:
             stored[fact.id] = self.id
         return True
 
-    def forget_lines(self) -> None:
-        """Count the lines as not stored: the plan is dropped."""
+    def forget_new(self) -> None:
+        """Count the lines and nodes as not stored: the plan is dropped."""
+        for node in self.nodes.values():
+            if node.is_new:
+                del self.known.taken_nodes[node.id]
         stored = self.known.stored_lines or {}
         for line in self.lines:
             stored.pop(line.id, None)

@@ -15,7 +15,7 @@ from executions.models import WorkflowExecution
 from executions.secrets import run_secrets
 from executions.secrets.encryption import extra_keys
 from executions.secrets.retention import purge_occasionally
-from executions.secrets.scrubber import Scrubber
+from executions.secrets.scrubber import RedactEverything, Scrubber
 from executions.states import ENDED
 
 from . import fact_kinds as kinds
@@ -27,19 +27,21 @@ from .locked_rows import (
     database_time,
     find_runs,
     history_of,
+    keep_secrets,
     lock_nodes,
     lock_runs,
     running,
     runs_of_nodes,
     stored_lines,
     take_turns,
+    taken_runs,
 )
 from .outcome import Caller, Outcome, notice_of
 from .plan import Plan
-from .refusals import BadFact, Refusal
+from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
 from .row_storage import store
 from .text_masking import Masker
-from .workflow_definitions import Nodes, find_workflows, graphs
+from .workflow_definitions import Nodes, find_named, find_workflows, graphs
 
 HOUR = 3_600_000  # milliseconds
 TRIES = 10  # each ends with a row that another call has stored
@@ -60,19 +62,16 @@ class Batch:
         self.caller = caller
         self.refusals = list(refusals)
         self.spoilt = {refusal.run for refusal in refusals} - {None}
-        self.by_kind: dict[type, list[Any]] = defaultdict(list)
         of_run: dict[int, list[Reported]] = defaultdict(list)  # the hash of a UUID takes as long as all the rest
         for reported in facts:
-            fact = reported.fact
-            of_run[fact.run.int].append(reported)
-            self.by_kind[type(fact)].append(fact)
+            of_run[reported.fact.run.int].append(reported)
         self.of_run = {reported[0].fact.run: reported for reported in of_run.values()}
+        self.all_by_kind = _by_kind(facts)
         self.masker = Masker()
         self.careful = False
 
     def report(self) -> Outcome:
         """Store what is new. Return what became of each fact."""
-        partitions.ensure(_one_of_each_hour(self.by_kind[kinds.Line]))  # before the transaction: it may have to wait
         for _try in range(TRIES - 1):
             try:
                 return self._report()
@@ -81,8 +80,11 @@ class Batch:
         return self._report()
 
     def _report(self) -> Outcome:
+        self.by_kind = self.all_by_kind
         self._read()
         outcome = Outcome(refusals=list(self.refusals), refused=len(self.refusals))
+        self._check_rights(outcome)
+        self._make_partitions()
         self.caller.release()
         self._mask(outcome)
         with transaction.atomic():
@@ -99,7 +101,7 @@ class Batch:
 
     def _check_refused(self, outcome: Outcome) -> None:
         """Raise _Again if a refused new run exists by now: its facts may be known then."""
-        created = {each.id for each in self._of(kinds.RunCreate)} - self.runs.keys()
+        created = {each.id for each in self.all_by_kind[kinds.RunCreate]} - self.runs.keys()
         refused = created & {refusal.run for refusal in outcome.refusals}
         if find_runs(self.caller.runs, refused)[0]:
             raise _Again
@@ -126,9 +128,49 @@ class Batch:
     def _of(self, *classes: type) -> list[Any]:
         return [fact for each in classes for fact in self.by_kind[each]]
 
+    def _check_rights(self, outcome: Outcome) -> None:
+        """Refuse runs of which the caller may not report some fact: of them nothing is locked."""
+        self.admitted = {run: facts for run, facts in self.of_run.items() if self._is_admitted(outcome, run, facts)}
+        if len(self.admitted) < len(self.of_run):
+            self.by_kind = _by_kind(each for facts in self.admitted.values() for each in facts)
+
+    def _is_admitted(self, outcome: Outcome, run: UUID, facts: Sequence[Reported]) -> bool:
+        if run in self.spoilt:
+            outcome.refused += len(facts)
+            return False
+        index = facts[0].index
+        try:
+            owner = self._owner(run, facts)
+            for each in facts:
+                index = each.index
+                self.caller.may(kinds.KIND_OF[type(each.fact)], owner)
+        except BadFact as error:
+            self._refuse(outcome, run, index, error)
+            return False
+        return True
+
+    def _owner(self, run: UUID, facts: Sequence[Reported]) -> Any:
+        """Return the owner of the run. Raises BadFact if there is no run and the first fact does not make one."""
+        if (there := self.runs.get(run)) is not None:
+            return there.owner
+        first = facts[0].fact
+        if type(first) is not kinds.RunCreate:
+            raise BadFact("not_found", NO_RUN)
+        if (workflow := find_named(self.workflows, first.workflow)) is None:
+            raise BadFact("invalid", NO_WORKFLOW)
+        return workflow.owner
+
+    def _make_partitions(self) -> None:
+        """Make missing partitions, before the transaction: it may have to wait. Raises NotFacts for too many."""
+        ids = list(_one_of_each_hour(self.by_kind[kinds.Line]))
+        most = self.caller.max_partitions
+        if most is not None and len(ids) > most and (missing := partitions.count_missing(ids)) > most:
+            raise NotFacts(TOO_MANY_PARTITIONS.format(missing, most))
+        partitions.ensure(ids)
+
     def _mask(self, outcome: Outcome) -> None:
         self.masked: dict[UUID, run_secrets.RunSecrets] = {}
-        for run, reported in self.of_run.items():
+        for run, reported in self.admitted.items():
             try:
                 self.masked[run] = self.masker.mask(run, reported, self.secrets)
             except BadFact as error:
@@ -136,34 +178,38 @@ class Batch:
 
     # --- within it ----------------------------------------------------------
     def _lock(self) -> Known:
-        moved = {run: facts for run, facts in self.of_run.items() if self._is_locked(run, facts)}
         retries = bool(self._of(*RETRIES))
         starting = {run.workflow for run in self._starting() if not run.allow_concurrent} | self._new_starting()
         take_turns(starting)
-        there = [run for run in moved if run in self.runs]
-        if there and not lock_runs(self.runs, there, texts=retries):
-            raise _Again
-        whole = [run for run in there if any(isinstance(each.fact, WHOLE) for each in moved[run])]
-        ids = [each.id for each in self._of(kinds.NodeCreate, *NODE_MOVES)] if there else []
-        nodes = lock_nodes(ids, whole, texts=retries)
+        there = [run for run in self.masked if run in self.runs]
+        self._lock_runs(there, texts=retries)
+        whole = [run for run in there if any(isinstance(each.fact, WHOLE) for each in self.admitted[run])]
+        nodes = lock_nodes([each.id for each in self._of(kinds.NodeCreate, *NODE_MOVES)], there, whole, texts=retries)
         of_lines = {each.node_execution for each in self.by_kind[kinds.Line] if each.node_execution is not None}
         new = {each.id for each in self._of(kinds.NodeCreate)}
+        created = {each.id for each in self._of(kinds.RunCreate)}
         return Known(
             now=database_time(self._note() if self.moves else ""), runs=self.runs, nodes=nodes,
             line_nodes=runs_of_nodes(of_lines - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
             nodes_of_workflows=self.nodes, slots=running(starting),
             stored_lines=stored_lines([each.id for each in self.by_kind[kinds.Line]]) if self.careful else None,
-            read_history=cache(lambda: history_of(list(self.runs))), may=self.caller.may,
+            taken_runs=taken_runs(created - self.runs.keys()) if self.careful else set(),
+            taken_nodes=runs_of_nodes(new - nodes.keys()) if self.careful else {},
+            read_history=cache(lambda: history_of(list(self.runs))),
         )  # fmt: skip
+
+    def _lock_runs(self, there: Sequence[UUID], *, texts: bool) -> None:
+        """Lock the runs, in one statement and so in one order. Lines alone need to know only that the secrets stay."""
+        if not there:
+            return
+        changes = self.moves or self.masker.found
+        if not (lock_runs(self.runs, there, texts=texts) if changes else keep_secrets(self.runs, there)):
+            raise _Again
 
     @property
     def moves(self) -> bool:
         """Return whether there are facts that the history would have an entry of."""
         return any(facts for kind, facts in self.by_kind.items() if kind is not kinds.Line)
-
-    def _is_locked(self, run: UUID, facts: Sequence[Reported]) -> bool:
-        """Return whether the facts change the run or its nodes; lines alone need no lock, unless they bring secrets."""
-        return run in self.masker.found or any(not isinstance(each.fact, kinds.Line) for each in facts)
 
     def _starting(self) -> list[RunRow]:
         return [self.runs[each.id] for each in self._of(kinds.RunStart) if each.id in self.runs]
@@ -179,12 +225,8 @@ class Batch:
         for node in known.nodes.values():
             nodes[node.run][node.id] = node
         plans: list[Plan] = []
-        for run, reported in self.of_run.items():
-            if run not in self.masked:
-                continue
-            if run in self.spoilt:
-                outcome.refused += len(reported)
-                continue
+        for run in self.masked:
+            reported = self.admitted[run]
             plan = self._plan(known, run, nodes[run])
             if refused := apply_facts(plan, reported):
                 self._refuse(outcome, run, *refused)
@@ -208,12 +250,25 @@ class Batch:
         outcome.refusals.append(Refusal.of(index, run, error))
         outcome.refused += len(self.of_run[run])
 
+    def _scrubber(self) -> Scrubber:
+        """Return a scrubber of the secrets of all runs; of everything if those of one are unknown."""
+        if any(isinstance(self.secrets.get(run), Exception) for run in self.masked):
+            return RedactEverything()
+        values = self.masker.values().union(*(known.scrubber.values for known in self.masked.values()))
+        return Scrubber(values, extra_keys())
+
     def _note(self) -> str:
         """Return the note of the history. Where the caller chose the id of the request, it is clear of secrets."""
         given = audit.current().given_id
-        values = self.masker.values().union(*(known.scrubber.values for known in self.masked.values())) if given else ()
-        cleared = {"request_id": Scrubber(values, extra_keys()).text(given)} if given else {}
+        cleared = {"request_id": self._scrubber().text(given)} if given else {}
         return json.dumps(audit.current().note() | cleared | {"facts": True})
+
+
+def _by_kind(facts: Iterable[Reported]) -> dict[type, list[Any]]:
+    found: dict[type, list[Any]] = defaultdict(list)
+    for reported in facts:
+        found[type(reported.fact)].append(reported.fact)
+    return found
 
 
 def _one_of_each_hour(lines: Sequence[kinds.Line]) -> Iterable[UUID]:

@@ -13,12 +13,22 @@ INACTIVE = "workflow: This workflow is not active: activate it before you execut
 TAKEN = "A row with this id exists and is another: choose another id."
 
 
+TOO_MANY_PARTITIONS = "These lines need {} new partitions: expected at most {} in one call. Send several calls."
+
+
+class NotFacts(ValueError):
+    """A call of which no fact can be applied."""
+
+
 class BadFact(Exception):
     """A fact that no state of its run would allow. `detail` says what to send instead."""
 
     def __init__(self, code: str, detail: object) -> None:
         super().__init__(code, str(detail))
         self.code, self.detail = code, str(detail)
+
+
+MAX_DETAIL = 500  # characters: a call may have as many refusals as facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,11 @@ class Refusal:
     def of(cls, index: int, run: UUID | None, error: Exception) -> "Refusal":
         """Return the refusal for a BadFact or an InvalidTransition."""
         if isinstance(error, BadFact):
-            return cls(index, error.code, error.detail, run)
+            return cls(index, error.code, _cut(error.detail), run)
         rule = rule_for(type(error))
         state, version = getattr(error, "state", None), getattr(error, "version", None)
-        return cls(index, rule.code if rule else "invalid", str(error), run, state, version)
+        return cls(index, rule.code if rule else "invalid", _cut(str(error)), run, state, version)
+
+
+def _cut(detail: str) -> str:
+    return detail if len(detail) <= MAX_DETAIL else f"{detail[: MAX_DETAIL - 3]}..."

@@ -1,6 +1,8 @@
 """The workflows, nodes and graphs that facts name, by id or by name."""
 
-from collections.abc import Collection, Iterable
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +14,9 @@ from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import nfc
 from workflows.models import Graph, Node
 
+from .refusals import NotFacts
+
+MAX_WORKFLOWS = 100  # definitions in one call, each of which is a transaction
 CACHED = 256  # graphs of a process; a graph never changes
 
 
@@ -69,6 +74,11 @@ def find_workflows(visible: Any, user: Any, wanted: Collection[str]) -> dict[str
     return by_name | by_id
 
 
+def find_named(workflows: Mapping[str, WorkflowRow], wanted: str) -> WorkflowRow | None:
+    """Return the workflow with this id or name of those that find_workflows() has found."""
+    return workflows.get(wanted) or workflows.get(wanted.lower())
+
+
 def graphs(ids: Iterable[UUID | None]) -> dict[UUID, GraphOfRuns]:
     """Return these graphs, read once in a process."""
     wanted = {id for id in ids if id is not None}
@@ -80,6 +90,20 @@ def graphs(ids: Iterable[UUID | None]) -> dict[UUID, GraphOfRuns]:
         _graphs.update(read)
         found |= read
     return found
+
+
+def distinct_definitions(definitions: list[tuple[int, dict[str, Any]]]) -> list[tuple[list[int], dict[str, Any]]]:
+    """Return the definitions in the order of their names, each once with its places. Raises NotFacts for too many."""
+    places: dict[str, list[int]] = defaultdict(list)
+    bodies = dict(definitions)
+    for index, body in definitions:
+        places[json.dumps(body, sort_keys=True)].append(index)
+    if len(places) > MAX_WORKFLOWS:
+        raise NotFacts(
+            f"Expected at most {MAX_WORKFLOWS} different definitions of workflows in one call; found {len(places)}."
+        )
+    distinct = [(indexes, bodies[indexes[0]]) for indexes in places.values()]
+    return sorted(distinct, key=lambda definition: str(definition[1].get("name")))
 
 
 class Nodes:

@@ -11,10 +11,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions.facts import recording
-from executions.facts.body_decoding import Decoded, NotFacts, decode_array, decode_lines
+from executions.facts.body_decoding import Decoded, decode_array, decode_lines
 from executions.facts.fact_kinds import KINDS
 from executions.facts.outcome import Caller, Notice
-from executions.facts.refusals import NO_RUN, BadFact, Refusal
+from executions.facts.refusals import NO_RUN, BadFact, NotFacts, Refusal
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
 from ledgerkit.conf import ledgerkit_settings
@@ -31,6 +31,7 @@ from tokens.permissions import limit_to_token
 from workflows.api.views import WorkflowViewSet
 from workflows.models import Workflow
 
+MAX_PARTITIONS = 100  # made by one call: each waits for every transaction that has written a run
 REPORT, CONTROL = Scope.EXECUTIONS_REPORT, Scope.EXECUTIONS_CONTROL
 CHANGE_RUN, CHANGE_NODE = "executions.change_workflowexecution", "executions.change_nodeexecution"
 # The scope that a token needs for a fact, and the permission of a session's user: those of the calls for one row.
@@ -151,9 +152,13 @@ class EventsViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
             workflows=limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id"),
             may=cache(lambda kind, owner: check_may(request, kind, owner)),
             release=release_connection if is_large(request) else lambda: None,
+            max_partitions=MAX_PARTITIONS,
         )
         definitions = self._ensure_workflows(decoded)
-        outcome = recording.report(decoded.facts, decoded.refusals, caller)
+        try:
+            outcome = recording.report(decoded.facts, decoded.refusals, caller)
+        except NotFacts as error:
+            raise ParseError(str(error)) from None
         return Response(
             {
                 "applied": outcome.applied + definitions["made"] + definitions["changed"],
@@ -168,13 +173,14 @@ class EventsViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
         """Find or make the workflows, each by itself, as the call for one does. Return how often what was done."""
         view = WorkflowViewSet(request=self.request, action="ensure", format_kwarg=None)
         done: Counter[str] = Counter()
-        for index, body in decoded.workflows:
+        for indexes, body in decoded.workflows:
             try:
                 check_may(self.request, "workflow.ensure", self.request.user.pk)
                 _row, what = view.find_or_make(body)
                 done[what] += 1
+                done["found"] += len(indexes) - 1
             except (BadFact, APIException, ValidationError, ValueError) as error:
-                decoded.refusals.append(refusal_of_workflow(index, error))
+                decoded.refusals.extend(refusal_of_workflow(index, error) for index in indexes)
         return done
 
 
@@ -185,7 +191,8 @@ def refusal_of_workflow(index: int, error: Exception) -> Refusal:
     problem = exception_handler(error, {"request": None, "kwargs": {}})
     told: Any = problem.data if problem is not None else {"code": "invalid", "detail": str(error)}
     fault = next(iter(told.get("errors", ())), None)
-    return Refusal(index, told["code"], f"{fault['pointer']}: {fault['detail']}" if fault else told["detail"])
+    detail = f"{fault['pointer']}: {fault['detail']}" if fault else told["detail"]
+    return Refusal.of(index, None, BadFact(told["code"], detail))
 
 
 def check_may(request: Request, kind: str, owner: object) -> None:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from executions.facts.body_decoding import NotFacts
+from executions.facts.refusals import NotFacts
 from executions.imports import files, recording
 from executions.imports.documents import NotImportable
 from executions.imports.recording import Recorded

@@ -1,5 +1,6 @@
 """Facts that are refused: with their place, and with no effect on other runs."""
 
+import json
 from typing import Any
 
 import pytest
@@ -217,7 +218,7 @@ def test_an_importer_writes_old_lines(api: Any, owner: Any, workflow: Workflow) 
     assert ExecutionLog.objects.get().timestamp.year == 2019
 
 
-@pytest.mark.parametrize("body", ["", "{}", "[", '{"kind": "log"}', "nonsense"])
+@pytest.mark.parametrize("body", ["", "{}", "[", '{"kind": "log"}', "nonsense", "[" * 100_000, "\ufeff"])
 def test_a_body_of_which_no_fact_can_be_read(engine: Any, body: str) -> None:
     response = engine.post(URL, body, content_type="application/json")
     assert response.status_code == 400
@@ -309,3 +310,67 @@ def test_a_token_bound_to_another_workflow(api: Any, owner: Any, workflow: Workf
     bound = api(owner, bound_to=[uuid7()])
     answer = send(bound, {"kind": "execution.start", "id": str(run.pk)}, run_facts(workflow, new_id())[0])
     assert [each["code"] for each in answer["refusals"]] == ["not_found", "invalid"]
+
+
+HOSTILE = [
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    '"' + "x" * 1_000_000,
+    "\ufeff",
+    "null",
+    '{"kind": "log", "kind": "log"}',
+    '{"kind": ["log"]}',
+    '{"kind": "log", "id": 7}',
+]
+
+
+def test_lines_that_are_no_facts(engine: Any, workflow: Workflow) -> None:
+    run = str(WorkflowExecutionFactory(workflow=workflow).pk)
+    good = [json.dumps(line(run.upper(), text)) for text in ("one", "two")]
+    body = "\r\n".join(["\ufeff" + good[0], *HOSTILE, "", good[1], ""])
+    answer = engine.post(URL, body, content_type="application/x-ndjson").json()
+    assert [refusal["index"] for refusal in answer["refusals"]] == list(range(1, len(HOSTILE) + 1))
+    assert (answer["applied"], answer["refused"]) == (2, len(HOSTILE))
+
+
+def test_an_empty_list(engine: Any) -> None:
+    assert send(engine) == {"applied": 0, "known": 0, "refused": 0, "refusals": [], "notices": []}
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "1969-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-14:00",
+        "0001-01-01T00:00:00+14:00",
+        "2026-02-30T00:00:00Z",
+        "now",
+        "",
+    ],
+)
+def test_a_time_that_is_none(engine: Any, workflow: Workflow, at: str) -> None:
+    run = str(WorkflowExecutionFactory(workflow=workflow).pk)
+    answer = send(engine, line(run, "one", at=at))
+    assert [refusal["code"] for refusal in answer["refusals"]] in (["invalid"], ["at_in_future"])
+
+
+def test_the_answer_is_bounded(engine: Any, workflow: Workflow) -> None:
+    run = str(WorkflowExecutionFactory(workflow=workflow).pk)
+    answer = send(engine, line(run, "one", **{"x" * 100_000: 1}), line(run, "two", data={"y" * 100_000: float("1e30")}))
+    assert all(len(refusal["detail"]) <= 500 for refusal in answer["refusals"])
+
+
+def test_a_hundred_definitions(api: Any, owner: Any) -> None:
+    engine = api(owner)
+    facts = [
+        {
+            "kind": "workflow.ensure",
+            "workflow": {"name": f"flow {number}", "nodes": [{"name": "fetch", "node_type": "tool"}]},
+        }
+        for number in range(101)
+    ]
+    assert "at most 100 different definitions" in send(engine, *facts, status=400)["detail"]
+    assert Workflow.objects.count() == 0
+    answer = send(engine, *reversed(facts[:3]), *facts[:3])
+    assert (answer["applied"], answer["known"]) == (3, 3)
+    assert list(Workflow.objects.order_by("pk").values_list("name", flat=True)) == ["flow 0", "flow 1", "flow 2"]

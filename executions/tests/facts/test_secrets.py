@@ -1,12 +1,15 @@
 """Secrets in facts are masked as in every other call."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from executions.facts.text_masking import Masker
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.secrets.retention import DELETED, run_rows
 from executions.tests.factories import WorkflowExecutionFactory
 from executions.tests.facts.reporting import line, new_id, run_facts, send
 from workflows.models import Workflow
@@ -95,3 +98,45 @@ def test_a_large_call_holds_no_connection_while_it_masks(
     send(engine, *run_facts(workflow, new_id()))
     send(engine, *run_facts(workflow, new_id(), lines=1_000))
     assert held == [True, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_secret_that_is_stored_while_lines_are_masked(
+    api: Any, owner: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = str(WorkflowExecutionFactory(workflow=workflow).pk)
+    first, second = api(owner), api(owner)
+    calls: list[Any] = [lambda: send(second, line(run, "brings it", data={"password": SECRET}))]
+    mask = Masker.mask
+
+    def masked_then_overtaken(self: Masker, *args: Any) -> Any:
+        found = mask(self, *args)
+        if calls:
+            in_thread(calls.pop())
+        return found
+
+    monkeypatch.setattr(Masker, "mask", masked_then_overtaken)
+    assert send(first, *[line(run, f"{number} {SECRET}") for number in range(20)])["applied"] == 20
+    assert ExecutionLog.objects.count() == 21
+    assert SECRET not in everything()
+
+
+def in_thread(call: Callable[[], object]) -> None:
+    """Call on a connection of its own."""
+
+    def and_close() -> None:
+        try:
+            call()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(and_close).result(20)
+
+
+def test_the_id_of_a_request_while_the_secrets_are_unknown(engine: Any, workflow: Workflow) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow, context={"secrets": {"db": SECRET}})
+    run_rows().filter(pk=run.pk).update(encrypted_secrets=DELETED)
+    fact = {"kind": "execution.start", "id": str(run.pk)}
+    assert send(engine, fact, HTTP_X_REQUEST_ID=f"for-{SECRET}")["applied"] == 1
+    assert SECRET not in everything()
