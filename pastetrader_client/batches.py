@@ -30,7 +30,7 @@ class Batches:
         self.transport, self.watch = transport, watch
         self.gone: dict[str, None] = {}
         self.no_moves: dict[str, None] = {}
-        self.specs: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.specs: dict[tuple[str, str], Mapping[str, Any] | None] = {}
         self.said: dict[tuple[str, str, str], None] = {}
 
     def send(self, facts: Sequence[Fact]) -> None:
@@ -45,6 +45,10 @@ class Batches:
             if not answer.refusals:
                 return
             wanted = self._without_refused(wanted, answer.refusals, defined, lines=turn >= ROUNDS)
+
+    def describe(self, run: str, name: str, fields: Mapping[str, Any]) -> None:
+        """Note what a node is like, for the case that the workflow does not have it."""
+        _remember(self.specs, (run, name), fields)
 
     def forget(self, run: str) -> None:
         """Take facts of the run again: it has a new attempt."""
@@ -111,7 +115,7 @@ class Batches:
     def _define_for(self, run: str, bodies: Sequence[Mapping[str, Any]]) -> bool:
         workflow = next((body["workflow"] for body in bodies if "workflow" in body), None)
         names = dict.fromkeys(body["node"] for body in bodies if "node" in body)
-        nodes = [{"node_type": TYPE, **self.specs.get((run, name), {}), "name": name} for name in names]
+        nodes = [{"node_type": TYPE, **(self.specs.get((run, name)) or {}), "name": name} for name in names]
         return self.transport.define(workflow, run, nodes)
 
 
@@ -125,8 +129,8 @@ def halved(send: Callable[[Sequence[Fact]], None], facts: Sequence[Fact]) -> Non
     send(facts[middle:])
 
 
-def _remember[K](known: dict[K, None], key: K) -> None:
+def _remember[K, V](known: dict[K, V | None], key: K, value: V | None = None) -> None:
     """Add the key; forget the oldest of very many."""
-    known[key] = None
+    known[key] = value
     if len(known) > MAX_KNOWN:
         del known[next(iter(known))]

@@ -18,6 +18,7 @@ from .transport import Transport
 from .watch import Watch
 
 MEGABYTE = 1_000_000
+MOST_DEFINED = 1_000  # graphs that are known to be sent
 ENDS = {"execution.complete", "execution.fail", "execution.cancel"}
 
 logger = logging.getLogger("pastetrader_client")
@@ -94,6 +95,8 @@ class Client:
     def _define(self, body: Mapping[str, Any]) -> None:
         encoded = document(body)
         if encoded not in self._defined:
+            if len(self._defined) >= MOST_DEFINED:
+                self._defined.clear()
             self._defined.add(encoded)
             self.add(fact("", "workflow.ensure", workflow=encoded))
 
@@ -160,7 +163,7 @@ class Client:
 
     def describe_node(self, run: str, name: str, fields: Mapping[str, Any]) -> None:
         """Note what a node that is not in the workflow is like."""
-        self._sender.batches.specs[run, name] = fields
+        self._sender.batches.describe(run, name, fields)
 
     def is_sending_thread(self, ident: int | None) -> bool:
         thread = self._sender.thread

@@ -1,12 +1,15 @@
 """The wheel of the apps in a new project, as docs/install.md describes it: another user model, Django's own backend."""
 
 import shlex
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
 
 from pastetrader.tests import fresh_project, stock_postgres
 from pastetrader.tests.fresh_project import FreshProject
@@ -35,6 +38,22 @@ def test_the_wheel_has_every_file_of_the_apps_but_their_tests(wheel: Path) -> No
     with ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert packed == wanted
+
+
+def test_the_wheel_of_the_reporter_has_its_modules_and_needs_httpx_alone(tmp_path: Path) -> None:
+    source = shutil.copytree(ROOT / "pastetrader_client", tmp_path / "source", ignore=shutil.ignore_patterns("__py*"))
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("pastetrader_client-*.whl")
+    with ZipFile(wheel) as archive:
+        packed = {Path(name) for name in archive.namelist()}
+        metadata = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
+    modules = {Path("pastetrader_client", path.name) for path in source.glob("*.py")}
+    assert {path for path in packed if path.parts[0] == "pastetrader_client"} == {
+        *modules, Path("pastetrader_client", "py.typed"),
+    }  # fmt: skip
+    needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
+    assert [Requirement(line.partition(": ")[2]).name for line in needed] == ["httpx"]
 
 
 def test_a_new_project_installs_and_uses_the_apps(project: FreshProject) -> None:
