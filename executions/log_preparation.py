@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ADD_LINE = "add a line to"
 MAX_SOURCE = 200  # characters
-MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database takes; the setting may ask for less
+MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database accepts; the setting may be lower
 SOURCE_LENGTH = _("a source has 1 to 200 characters: choose another name.")
 CURRENT_ATTEMPTS = """
 SELECT id, attempt FROM node_executions WHERE id = ANY(%(ids)s)

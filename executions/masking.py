@@ -273,7 +273,7 @@ def as_stored(row: RowOfRun, fields: Fields, cut: Cut = lambda fields: fields) -
         return
     now, first = Scrubber(known, extra), Scrubber(found, extra)
     yield row, cut(_clear(fields, now))
-    # The run may have learnt a secret since that was stored unmasked in both.
+    # A secret may have been stored for the run since; both then contain it unmasked.
     today = copy(row)
     vars(today).update(_clear({name: getattr(row, name) for name in fields}, now))
     yield today, _clear(cut(_clear(fields, first)), now)

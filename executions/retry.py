@@ -1,6 +1,6 @@
 """Retry of a failed run or of one failed node. The failed attempt is kept. Failed nodes of a run become pending again,
 and so do nodes that were skipped or cancelled because of them. SQL locks and writes (sql/retry_run.sql); Python
-decides, and masks the attempt's texts again, because the run may have learnt secrets since."""
+decides, and masks the attempt's texts again, because more secrets of the run may have been stored since."""
 
 import json
 from collections.abc import Mapping, Sequence

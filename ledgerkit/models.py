@@ -1,4 +1,4 @@
-"""Models of the shared parts of the API."""
+"""IdempotencyKey, the only model of this app. The base classes of models are in `db/models.py`."""
 
 from datetime import timedelta
 

@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """It waits for every answer to end: streams do so when they are told."""
+        """End the streams, then wait for all responses to end."""
         topics.get_registry().close()
         asyncio.get_running_loop().call_later(GRACE, self._disconnect)
         await super().shutdown(sockets)

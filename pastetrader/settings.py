@@ -1,4 +1,5 @@
-"""Settings: the environment is read on top by a few loud helpers, then come Django, DRF and the ledger's own."""
+"""Settings, from environment variables; an invalid value stops the program. First Django's, then those of REST
+framework and of the ledger."""
 
 import sys
 from pathlib import Path

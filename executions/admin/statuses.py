@@ -38,7 +38,7 @@ DOTS = {  # in the chart of durations, around its origin; a skipped run has no d
 
 
 def labels() -> Mapping[str, str]:
-    """Return the word of each status, translated once for many rows."""
+    """Return the label of each status, translated once for many rows."""
     return {status: str(word) for status, word in ExecutionStatus.choices}
 
 
@@ -47,7 +47,7 @@ def label(status: str) -> str:
 
 
 def row_label(row: Any) -> str:
-    """Return the word of a row's status; for a completed run with failed nodes, also their number."""
+    """Return the label of a row's status; for a completed run with failed nodes, also their number."""
     failed = failed_nodes_text(row)
     return f"{label(row.status)}, {failed}" if failed else label(row.status)
 
@@ -76,7 +76,7 @@ def icon_by_reference(status: str) -> SafeString:
 
 
 def badge(status: str, text: str = "", *, by_reference: bool = False) -> SafeString:
-    """Render the icon and the word, or another `text`."""
+    """Render the icon and the label, or another `text`."""
     drawn = icon_by_reference(status) if by_reference else icon(status)
     return format_html('<span class="status status-{}">{}{}</span>', status, drawn, text or label(status))
 

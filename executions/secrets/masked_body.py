@@ -1,7 +1,7 @@
 """A large request body, masked before the request takes a database connection or opens a transaction.
 
 Everything stored still passes masking.mask(). It finds here which values were masked already, and with which secrets,
-and masks again only if the run has learnt more secrets since.
+and masks again only if more secrets of the run were stored since.
 """
 
 from collections.abc import Iterable, Mapping

@@ -11,7 +11,7 @@ from executions.models import HistoryEntry, WorkflowExecution
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """An entry, and its statuses and interface as words. `was` is "–" where there was no status."""
+    """An entry, with the labels of its statuses and interface. `was` is "–" if there was no status before."""
 
     entry: HistoryEntry
     was: str

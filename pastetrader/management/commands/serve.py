@@ -72,29 +72,29 @@ class Command(BaseCommand):
         self._serve(listeners)
 
     def _prepare(self, *, demo: bool, superuser: bool) -> None:
-        self._say("Preparing the database ...")
+        self._print("Preparing the database ...")
         call_command("migrate", interactive=False, verbosity=0)
         if collect_if_changed():
-            self._say("Static files are collected.")
+            self._print("Static files are collected.")
         if superuser:
             self._make_first_user()
         elif not get_user_model().objects.filter(is_superuser=True).exists():
-            self._say("There is no superuser yet: `.venv/bin/python manage.py createsuperuser` makes one.")
+            self._print("There is no superuser yet: `.venv/bin/python manage.py createsuperuser` makes one.")
         if demo and not WorkflowExecution.objects.exists():
             self._run_demos()
 
     def _run_demos(self) -> None:
         """Run the demo twice: a run that completes, and one that fails, to show how a failure is found."""
-        self._say("The ledger is empty: running the demo workflow ...")
+        self._print("The ledger is empty: running the demo workflow ...")
         self._run_demo("The demo did not succeed")
-        self._say(f"Running it again for {TOO_EARLY}, which fails on purpose ...")
+        self._print(f"Running it again for {TOO_EARLY}, which fails on purpose ...")
         self._run_demo("As meant, it failed", as_of=TOO_EARLY)
 
     def _run_demo(self, failure: str, **options: object) -> None:
         try:
             call_command("demo", **options)
         except CommandError as error:  # the failure is in the ledger, which can be served
-            self._say(f"{failure}: {error}")
+            self._print(f"{failure}: {error}")
 
     def _make_first_user(self) -> None:
         users = get_user_model().objects
@@ -102,8 +102,8 @@ class Command(BaseCommand):
             return
         name, password = _free_name(), secrets.token_urlsafe(12)
         users.create_superuser(username=name, password=password)
-        self._say(f"Made the superuser {name}, password {password}")
-        self._say(f"It is shown only now; `.venv/bin/python manage.py changepassword {name}` sets another.")
+        self._print(f"Made the superuser {name}, password {password}")
+        self._print(f"It is shown only now; `.venv/bin/python manage.py changepassword {name}` sets another.")
 
     def _serve(self, listeners: list[socket.socket]) -> None:
         allow_address(listeners[0])
@@ -111,25 +111,25 @@ class Command(BaseCommand):
         stops = "the server and its database" if EMBEDDED else "the server"
         if listeners[0].getsockname()[0] in EVERYWHERE and "*" not in settings.ALLOWED_HOSTS:
             names = ", ".join(settings.ALLOWED_HOSTS)
-            self._say(f"It answers to the names {names} only: set ALLOWED_HOSTS for others.")
+            self._print(f"It answers to the names {names} only: set ALLOWED_HOSTS for others.")
         workers, too_few_connections = limit_pools(len(listeners), _allowed_connections())
         for sentence in filter(None, (allow_files(), too_few_connections)):
-            self._say(sentence)
+            self._print(sentence)
         for unused in listeners[workers:]:
             unused.close()
         importlib.import_module("pastetrader.asgi")  # once for all workers
         _release_database()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the server or its parent handles them
-        self._say(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops {stops}.")
+        self._print(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops {stops}.")
         if workers > 1:
             Workers(workers, lambda number: _serve_one(listeners[:workers], number)).run()
         else:
             serve(listeners[0])
-        self._say("Stopped.")
+        self._print("Stopped.")
         if workers == 1:
             _end_if_working()
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 

@@ -40,10 +40,10 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{workflow.name} is running already: wait for run {', '.join(runs)} to end, or cancel it."
             )
-        self._say(f"Running {workflow.name} ...")
+        self._print(f"Running {workflow.name} ...")
         with _quiet_console(), connect(user) as client:
             result = Engine(FUNCTIONS, client, self._progress).execute(workflow, **_values(workflow, user, as_of))
-        self._say(f"Run {result.run} is {result.status}: /admin/executions/workflowexecution/{result.run}/change/")
+        self._print(f"Run {result.run} is {result.status}: /admin/executions/workflowexecution/{result.run}/change/")
         if result.status != "completed":
             raise CommandError(result.error)
         self._show_report(result)
@@ -51,18 +51,18 @@ class Command(BaseCommand):
     def _progress(self, step: Step) -> None:
         word = "retried" if step.status == "pending" else step.status
         error = f": {step.error}" if step.status == "failed" else ""
-        self._say(f"  {word:<10} {step.node.name}{error}")
+        self._print(f"  {word:<10} {step.node.name}{error}")
 
     def _show_report(self, result: Result) -> None:
         report = result.output["Report"]
-        self._say(f"Momentum at the close of {report['as_of']}:")
+        self._print(f"Momentum at the close of {report['as_of']}:")
         for row in report["ranking"]:
-            self._say(f"  {row['rank']}. {row['ticker']:<5} {row['momentum']:+7.1%}")
+            self._print(f"  {row['rank']}. {row['ticker']:<5} {row['momentum']:+7.1%}")
         for row in report["unranked"]:
-            self._say(f"  -  {row['ticker']:<5} not ranked: {row['reason']}")
-        self._say(report["summary"])
+            self._print(f"  -  {row['ticker']:<5} not ranked: {row['reason']}")
+        self._print(report["summary"])
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 
