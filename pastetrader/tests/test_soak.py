@@ -24,8 +24,8 @@ from pastetrader.tests.proofs import LONG, times
 ENGINES = times(2, 8)
 SECONDS = times(7, int(os.environ.get("SOAK_SECONDS", "300")))
 KILLS, RESTARTS = times(1, 3), times(1, 2)
-LONGEST = 0.05  # seconds of a call
-OTHERS = 0.5  # of a call in the short form, beside other tests
+LONGEST = 0.05  # seconds of a call; longer where the machine makes a process wait that reports nothing
+OTHERS = 0.5  # in the short form, beside other tests
 
 
 class Server:
@@ -105,10 +105,10 @@ def engines(server: Server, tmp_path: Path) -> Iterator[list[subprocess.Popen[st
     environment = os.environ | {"URL": f"http://127.0.0.1:{server.port}", "TOKEN": token, "SPOOL": str(tmp_path)}
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", "pastetrader_client.tests.soak_engine", f"engine {number}", str(SECONDS)],
+            [sys.executable, "-m", "pastetrader_client.tests.soak_engine", name, str(SECONDS)],
             cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
-        for number in range(ENGINES)
+        for name in [*(f"engine {number}" for number in range(ENGINES)), "control"]
     ]  # fmt: skip
     yield started
     for engine in started:
@@ -126,6 +126,7 @@ def test_each_fact_is_stored_once_whatever_is_killed(
         assert engine.returncode == 0, err
         assert "the ledger refused" not in err
         found.append(json.loads(out))
+    control = found.pop()
     assert all(each["delivered"] for each in found)
     assert list(tmp_path.rglob("*.facts")) == []
     with connect(cluster.data_dir) as connection:
@@ -136,9 +137,10 @@ def test_each_fact_is_stored_once_whatever_is_killed(
         f"{sum(len(each['ids']['execution.create']) for each in found)} runs, "
         f"{sum(len(each['ids']['log']) for each in found)} lines, {sum(each['calls'] for each in found)} calls, median "
         f"{max(each['median'] for each in found) * 1e6:.0f} µs, p99.9 {max(each['p999'] for each in found) * 1e3:.1f} "
-        f"ms, longest {slowest * 1e3:.1f} ms\n"
+        f"ms, longest {slowest * 1e3:.1f} ms; of {control['calls']} calls that report nothing, p99.9 "
+        f"{control['p999'] * 1e3:.1f} ms, longest {control['max'] * 1e3:.1f} ms\n"
     )
-    assert slowest < (LONGEST if LONG else OTHERS)
+    assert slowest < max(LONGEST if LONG else OTHERS, 2 * control["max"])
 
 
 def each_is_stored_once(connection: psycopg.Connection, found: list[Any]) -> None:
