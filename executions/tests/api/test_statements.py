@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import retention
 from executions.tests.cast import permissions
@@ -191,3 +192,33 @@ def test_a_key_adds_what_keeps_the_answer(api: Any, owner: Any, run: WorkflowExe
 
 def test_if_match_adds_the_lock_of_the_row_and_a_savepoint(api: Any, owner: Any, run: WorkflowExecution) -> None:
     assert len(statements(api(owner), f"executions/{run.pk}", "start", HTTP_IF_MATCH='"1"')) == 3 + 3
+
+
+def test_a_new_node_takes_one_statement_beside_the_token_the_run_and_its_node(
+    api: Any, owner: Any, run: WorkflowExecution
+) -> None:
+    client = api(owner)
+    with CaptureQueriesContext(connection) as captured:
+        answer = client.post(
+            f"/api/v1/executions/{run.pk}/nodes/", {"node": "rank", "input_data": {"by": SECRET}}, format="json"
+        )
+    assert answer.status_code == 201, answer.json()
+    assert len(captured) == 4
+    stored = NodeExecution.objects.get(pk=answer.json()["id"])
+    assert answer.json()["created_at"] == stored.created_at.isoformat().replace("+00:00", "Z")
+    assert (stored.node_name, stored.input_data) == ("rank", answer.json()["input_data"])
+    assert not run.context or SECRET not in str(stored.input_data)
+
+
+def test_a_new_node_of_a_run_that_has_learnt_a_secret_since_it_was_read_is_masked(run: WorkflowExecution) -> None:
+    later = "swordfish-1"
+    ExecutionLog.objects.create(workflow_execution_id=run.pk, level="info", message="x", data={"password": later})
+    node = run.add_node(run.workflow.nodes.get(name="rank"), input_data={"by": f"login with {later}"})
+    node.refresh_from_db()
+    assert node.input_data == {"by": "login with ***masked***"}
+
+
+def test_no_node_is_added_to_a_run_that_has_ended_since_it_was_read(run: WorkflowExecution) -> None:
+    WorkflowExecution.objects.get(pk=run.pk).cancel()
+    with pytest.raises(InvalidTransition):
+        run.add_node(run.workflow.nodes.get(name="rank"))
