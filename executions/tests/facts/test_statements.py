@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.tests.facts.reporting import line, new_id, run_facts, send
 from workflows.models import Workflow
+from workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -53,3 +54,54 @@ def test_lines_of_a_run_that_is_there(api: Any, owner: Any, workflow: Workflow) 
     send(engine, *run_facts(workflow, run))
     few, many = ([line(run, f"line {n}") for n in range(number)] for number in (10, 1000))
     assert len(statements(engine, *few)) == len(statements(engine, *many)) <= 12
+
+
+def test_every_kind_and_the_same_again(api: Any, owner: Any) -> None:
+    engine = api(owner)
+    workflow = WorkflowFactory(owner=owner, chain=["fetch", "rank", "report"])
+    workflow.nodes.update(retry_config={"max_retries": 3})
+
+    def calls(number: int) -> list[list[Any]]:
+        walks = [of_every_kind(workflow) for _ in range(number)]
+        return [flat([walk[step] for walk in walks]) for step in range(len(walks[0]))]
+
+    send(engine, *flat(calls(1)))
+    for few, many in zip(calls(1), calls(25), strict=True):
+        assert len(statements(engine, *few)) == len(statements(engine, *many)) <= 32
+        again = [known_statements(engine, facts) for facts in (few, many)]
+        assert again[0] == again[1] <= 64  # of two tries
+
+
+def known_statements(client: Any, facts: list[Any]) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        answer = send(client, *facts)
+    assert answer["known"] == len(facts), answer
+    return len(captured)
+
+
+def of_every_kind(workflow: Workflow) -> list[list[Any]]:
+    """Return the facts of a run in three calls."""
+    run, (first, second, third) = new_id(), (new_id() for _ in range(3))
+    create, start, *nodes, _end = run_facts(
+        workflow, run, {"fetch": first, "rank": second, "report": third}, **CONCURRENT
+    )
+
+    def of_node(kind: str, id: str, **fields: Any) -> dict[str, Any]:
+        return {"kind": f"node.{kind}", "id": id, "workflow_execution": run, **fields}
+
+    return [
+        [create, start, *(fact for fact in nodes if fact["kind"] == "node.create"), line(run, "one")],
+        [
+            of_node("start", first, attempt=1),
+            of_node("fail", first, error_message="lost", attempt=1),
+            of_node("retry", first, attempt=1),
+            of_node("skip", second, attempt=1),
+            of_node("cancel", third, attempt=1),
+            line(run, "two", node_execution=first),
+            {"kind": "execution.fail", "id": run, "error_message": "lost", "attempt": 1},
+        ],
+        [
+            {"kind": "execution.retry", "id": run, "attempt": 1},
+            {"kind": "execution.cancel", "id": run, "attempt": 2},
+        ],
+    ]
