@@ -54,6 +54,8 @@ def notice_of(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
     run = plan.run
     if run is None or run.is_new or run.moves:
         return None
+    if run.status != ExecutionStatus.CANCELLED and run.attempt == 1:  # of most calls, which have thousands of lines
+        return None
     acts = Counter(each.fact.kind for each in reported)
     if run.status == ExecutionStatus.CANCELLED and not acts["execution.cancel"]:
         return Notice(run.id, "cancel", str(run.status), run.attempt)
