@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from django.core.exceptions import ValidationError
 
-from executions import partitions, text_limits, validators
+from executions import log_preparation, partitions, text_limits, validators
 from executions.conf import executions_settings
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import json_validation
@@ -187,6 +187,8 @@ class _Checks:
             self._check_id(fact.id)
             if not self.imports:
                 self._check_age(fact.id)
+            if fact.source is not None:
+                _check_source(fact)
             if fact.data is None:
                 return None if fact.at is None else self._moment(fact.at)
         elif isinstance(fact, RunCreate | NodeCreate):
@@ -218,6 +220,13 @@ class _Checks:
         if not self.oldest < id.int >> 80 < self.newest:
             days = executions_settings.LOG_ID_DAYS
             raise BadFact("invalid", f"id: The time inside this id is not within the last {days} days.")
+
+
+def _check_source(fact: Line) -> None:
+    try:
+        fact.source = log_preparation.source_name(str(fact.source))
+    except ValidationError as error:
+        raise BadFact("invalid", f"source: {' '.join(error.messages)}") from None
 
 
 def _check_documents(fact: RunCreate) -> None:
@@ -264,7 +273,8 @@ def _check_sizes(fact: Fact) -> None:
 def _texts(fact: Fact) -> dict[str, Any]:
     """Return what is to be masked, by field. An error that says nothing is a sentence."""
     if type(fact) is Line:
-        return {"message": fact.message, "data": fact.data}
+        texts = {"message": fact.message, "data": fact.data}
+        return texts if fact.source is None else texts | {"source": fact.source}
     texts = {name: getattr(fact, name) for name in fact.TEXTS}
     if "error_message" in texts:
         texts["error_message"], trace = text_limits.standard_error(texts["error_message"], texts.get("error_traceback"))

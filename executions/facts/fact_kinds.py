@@ -6,7 +6,10 @@ from uuid import UUID
 
 import msgspec
 
+from executions.log_preparation import MAX_SOURCE
+
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 Order = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Document = dict[str, Any]
 
@@ -151,11 +154,14 @@ class NodeRetry(NodeMove, kw_only=True, tag="node.retry"):
 
 
 class Line(OfNode, kw_only=True, tag="log", gc=False):  # thousands of them, and none in a circle
-    """A log line. Its `at` is stored as its `timestamp`."""
+    """A log line. Its `at` is stored as its `timestamp`; `attempt` is the current one unless it is given."""
 
-    TEXTS: ClassVar = ("message", "data")
+    TEXTS: ClassVar = ("message", "data", "source")
 
     node_execution: UUID | None = None
+    source: Annotated[str, msgspec.Meta(max_length=MAX_SOURCE)] | None = None
+    seq: Number | None = None
+    attempt: Attempt | None = None
     level: Literal["debug", "info", "warning", "error"]
     message: str
     data: Any = None

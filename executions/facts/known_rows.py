@@ -16,7 +16,7 @@ class Known:
     now: datetime
     runs: dict[UUID, RunRow]
     nodes: dict[UUID, NodeRow]
-    line_nodes: dict[UUID, UUID]
+    line_nodes: dict[UUID, tuple[UUID, int]]
     workflows: dict[str, WorkflowRow]
     graphs: dict[UUID, GraphOfRuns]
     nodes_of_workflows: Nodes

@@ -13,7 +13,10 @@ from django.db import connection
 from executions.models import ExecutionLog
 from ledgerkit.db.json_validation import to_json
 
-COLUMNS = ("id", "workflow_execution_id", "node_execution_id", "level", "message", "data", "timestamp", "is_cut")
+COLUMNS = (
+    "id", "workflow_execution_id", "node_execution_id", "level", "message", "data", "timestamp", "is_cut", "source",
+    "seq", "attempt",
+)  # fmt: skip
 AT_ONCE = 500
 NULL = "\\N"
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -30,6 +33,9 @@ class NewLine(NamedTuple):
     data: Any
     timestamp: datetime
     is_cut: bool
+    source: str | None
+    seq: int | None
+    attempt: int
 
 
 def copy_lines(lines: list[NewLine]) -> None:
@@ -45,10 +51,11 @@ def copy_lines(lines: list[NewLine]) -> None:
 
 def _as_text(lines: list[NewLine]) -> Iterator[str]:
     runs = {line.run.int: line.run.hex for line in lines}
-    for id, run, node, level, message, data, timestamp, is_cut in lines:
+    for id, run, node, level, message, data, timestamp, is_cut, source, seq, attempt in lines:
         text = message if message.isprintable() and "\\" not in message else message.translate(ESCAPES)
         document = NULL if data is None else to_json(data).translate(ESCAPES)
         yield (
             f"{id.hex}\t{runs[run.int]}\t{node.hex if node else NULL}\t{level}\t{text}\t{document}\t"
-            f"{timestamp.isoformat()}\t{'t' if is_cut else 'f'}\n"
+            f"{timestamp.isoformat()}\t{'t' if is_cut else 'f'}\t"
+            f"{NULL if source is None else source.translate(ESCAPES)}\t{NULL if seq is None else seq}\t{attempt}\n"
         )

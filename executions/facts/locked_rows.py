@@ -173,6 +173,12 @@ def runs_of_nodes(ids: Collection[UUID]) -> dict[UUID, UUID]:
     return dict(NodeExecution.objects.filter(pk__in=ids).values_list("pk", "workflow_execution_id")) if ids else {}
 
 
+def nodes_of_lines(ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int]]:
+    """Return the run and the current attempt of node executions that lines name."""
+    rows = NodeExecution.objects.filter(pk__in=ids).values_list("pk", "workflow_execution_id", "attempt")
+    return {id: (run, attempt) for id, run, attempt in rows} if ids else {}
+
+
 def running(workflows: Collection[UUID]) -> dict[UUID, UUID]:
     """Return the run of each workflow that keeps others from starting."""
     rows = WorkflowExecution.objects.running().filter(workflow__in=workflows).exclude(metadata__contains=CONCURRENT)

@@ -100,14 +100,14 @@ class Plan:
             if of_run != self.id:
                 raise BadFact("exists_with_other_content", TAKEN)
             return False
-        if fact.node_execution is not None and not self._has_node(fact.node_execution):
-            raise BadFact("invalid", f"node_execution: {NO_NODE}")
+        current = self._attempt_of_line(fact)
         texts = reported.texts
         self._check_secrets(log_preparation.ADD_LINE, self.the_run, texts)
-        message = log_preparation.cut(texts["message"])
+        message, source = log_preparation.cut(texts["message"]), texts.get("source")
         self.lines.append(NewLine(
             fact.id, self.id, fact.node_execution, fact.level, message, texts["data"], reported.at or self.known.now,
-            message is not texts["message"],
+            message is not texts["message"], source and source[: log_preparation.MAX_SOURCE], fact.seq,
+            fact.attempt or current,
         ))  # fmt: skip
         if stored is not None:
             stored[fact.id] = self.id
@@ -194,8 +194,16 @@ class Plan:
             raise BadFact("not_found", NO_NODE)
         return node
 
-    def _has_node(self, id: UUID) -> bool:
-        return id in self.nodes or self.known.line_nodes.get(id) == self.id
+    def _attempt_of_line(self, fact: kinds.Line) -> int:
+        """Return the current attempt of the node execution that the line names, or of the run."""
+        if (id := fact.node_execution) is None:
+            return self.the_run.attempt
+        if (node := self.nodes.get(id)) is not None:
+            return node.attempt
+        run, attempt = self.known.line_nodes.get(id, (None, 0))
+        if run != self.id:
+            raise BadFact("invalid", f"node_execution: {NO_NODE}")
+        return attempt
 
     def _level(self, node: UUID) -> int:
         level = self.graph_of_run.levels.get(node) if self.graph_of_run else None

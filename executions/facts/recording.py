@@ -30,6 +30,7 @@ from .locked_rows import (
     keep_secrets,
     lock_nodes,
     lock_runs,
+    nodes_of_lines,
     running,
     runs_of_nodes,
     stored_lines,
@@ -190,7 +191,7 @@ class Batch:
         created = {each.id for each in self._of(kinds.RunCreate)}
         return Known(
             now=database_time(self._note() if self.moves else ""), runs=self.runs, nodes=nodes,
-            line_nodes=runs_of_nodes(of_lines - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
+            line_nodes=nodes_of_lines(of_lines - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
             nodes_of_workflows=self.nodes, slots=running(starting),
             stored_lines=stored_lines([each.id for each in self.by_kind[kinds.Line]]) if self.careful else None,
             taken_runs=taken_runs(created - self.runs.keys()) if self.careful else set(),

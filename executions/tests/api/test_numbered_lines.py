@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from executions import ingest, log_gaps
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.facts.reporting import line, send
 from ledgerkit.db.models import uuid7
 
 pytestmark = pytest.mark.django_db
@@ -169,6 +170,39 @@ def test_the_attempts_cost_the_api_no_statement(engine: Any, run: WorkflowExecut
     with CaptureQueriesContext(connection) as queries:
         post(engine, run, [line] * 50)
     assert not [query for query in queries.captured_queries if "UNION ALL SELECT id, attempt" in query["sql"]]
+
+
+# --- facts ------------------------------------------------------------------------------
+def test_facts_have_them_too(engine: Any, run: WorkflowExecution, again: NodeExecution) -> None:
+    of_node = {"node_execution": str(again.pk)}
+    answer = send(
+        engine,
+        line(str(run.pk), "a", source="worker\\\u1107\u1161", seq=2, **of_node),
+        line(str(run.pk), "b", seq=1),
+        line(str(run.pk), "c", attempt=1, **of_node),
+        line(str(run.pk), "d", seq=0),
+    )
+    assert (answer["applied"], answer["refused"]) == (0, 4)
+    send(
+        engine,
+        line(str(run.pk), "a", source="worker\\\u1107\u1161", seq=2, **of_node),
+        line(str(run.pk), "b", seq=1),
+        line(str(run.pk), "c", attempt=1, **of_node),
+    )
+    rows = ExecutionLog.objects.order_by("message").values_list("source", "seq", "attempt")
+    assert list(rows) == [("worker\\\ubc14", 2, 2), (None, 1, 1), (None, None, 1)]
+
+
+@pytest.mark.parametrize("source", ["x" * 201, "", "a\nb"])
+def test_a_fact_with_a_source_that_is_no_name_is_refused(engine: Any, run: WorkflowExecution, source: str) -> None:
+    assert send(engine, line(str(run.pk), "a", source=source))["refusals"][0]["code"] == "invalid"
+
+
+def test_a_secret_in_the_source_of_a_fact_is_masked(engine: Any, workflow: Any) -> None:
+    context = {"secrets": {"token": "tiger-42-lily"}}
+    run = in_state(WorkflowExecutionFactory(workflow=workflow, context=context), "running")
+    assert send(engine, line(str(run.pk), "a", source="worker tiger-42-lily"))["applied"] == 1
+    assert "tiger" not in str(ExecutionLog.objects.get().source)
 
 
 # --- missing lines ----------------------------------------------------------------------
