@@ -12,6 +12,7 @@ from .schema.views import DocsView, SchemaView
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
 from .views.events import EventsViewSet
 from .views.history import HistoryOfExecutionViewSet
+from .views.lineage import LineageViewSet
 from .views.logs import LogGapsOfExecutionViewSet, LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
 from .views.streams import stream_of_execution, stream_of_executions
@@ -45,6 +46,7 @@ of_node_execution.register("attempts", AttemptsOfNodeExecutionViewSet, "node-exe
 urlpatterns = [
     path("schema/", SchemaView.as_view(), name="schema"),
     path("events/", EventsViewSet.as_view({"post": "report"}, basename="event"), name="events"),
+    path("lineage", LineageViewSet.as_view({"post": "report"}, basename="lineage"), name="lineage"),
     path("docs/", DocsView.as_view(), name="docs"),
     path("executions/stream/", stream_of_executions, name="execution-moves"),
     path("executions/<uuid:execution_id>/stream/", stream_of_execution, name="execution-stream"),

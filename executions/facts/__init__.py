@@ -9,6 +9,7 @@ stored by a fixed number of statements.
     known_rows.py            all that was read for the facts of a call
     plan.py                  facts → changed rows in memory, run by run; one refused fact undoes its run
     retry_transitions.py     the same for retries
+    observations.py          the same for what an observer saw, in any order
     kind_handlers.py         the function of a plan for each kind
     line_copy.py             log lines → COPY
     row_storage.py           changed rows → COPY, and one UPDATE for each table

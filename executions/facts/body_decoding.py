@@ -6,7 +6,7 @@ parser of the other calls, which names the place, and takes what msgspec does no
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -21,7 +21,7 @@ from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.query_params import safe_name
 
-from .fact_kinds import KINDS, AnyFact, Fact, Line, NodeCreate, Reported, RunCreate, WorkflowEnsure
+from .fact_kinds import KINDS, OBSERVATIONS, AnyFact, Fact, Line, NodeCreate, Reported, RunCreate, WorkflowEnsure
 from .refusals import BadFact, NotFacts, Refusal
 from .workflow_definitions import distinct_definitions
 
@@ -32,6 +32,7 @@ VERSION, VARIANT = 7, 2  # of UUIDs
 LAST = int(partitions.LAST.timestamp() * 1000)  # that a UUID may have as its time
 NUL = b"\\u0000"
 BY_KIND = {str(kind.__struct_config__.tag): kind for kind in KINDS}
+ALL_KINDS = BY_KIND | {str(kind.__struct_config__.tag): kind for kind in OBSERVATIONS}
 
 _facts = msgspec.json.Decoder(AnyFact)
 _all_facts = msgspec.json.Decoder(list[AnyFact])
@@ -64,6 +65,11 @@ def decode_lines(body: bytes, *, imports: bool = False) -> Decoded:
     return _decode([line for line in body.split(b"\n") if line and not line.isspace()], imports=imports)
 
 
+def decode_values(values: Iterable[object], *, imports: bool = False) -> Decoded:
+    """Return the facts among values that this process made, which may be observations."""
+    return _decode([_Parsed(value, ALL_KINDS) for value in values], imports=imports)
+
+
 def _all_at_once(body: bytes) -> list[Any] | None:
     """Return the facts of a body of which every one is good, None if that is not certain."""
     if NUL in body:
@@ -77,8 +83,9 @@ def _all_at_once(body: bytes) -> list[Any] | None:
 class _Parsed:
     """A fact that the parser of the other calls has read."""
 
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, kinds: Mapping[str, type[Fact]] = BY_KIND) -> None:
         self.value = value
+        self.kinds = kinds
 
 
 type Piece = bytes | _Parsed | Fact
@@ -130,7 +137,7 @@ def _fact(piece: Piece) -> Any:
             return _facts.decode(piece)
         except (msgspec.MsgspecError, RecursionError):
             pass  # once more, to say why
-    return _read_exactly(_value(piece))
+    return _read_exactly(_value(piece), piece.kinds if isinstance(piece, _Parsed) else BY_KIND)
 
 
 def _value(piece: bytes | _Parsed) -> Any:
@@ -142,14 +149,14 @@ def _value(piece: bytes | _Parsed) -> Any:
         raise BadFact("invalid", "This line is not JSON.") from None
 
 
-def _read_exactly(value: Any) -> Any:
+def _read_exactly(value: Any, kinds: Mapping[str, type[Fact]]) -> Any:
     """Return the fact, with the texts of its report made visible. Raises BadFact, which names the place."""
     if not isinstance(value, dict):
         raise BadFact("invalid", "Expected an object.")
     kind = value.get("kind")
-    if not isinstance(kind, str) or kind not in BY_KIND:
+    if not isinstance(kind, str) or kind not in kinds:
         raise BadFact("invalid", f"kind: expected one of: {', '.join(BY_KIND)}.")
-    names = list(BY_KIND[kind].__struct_fields__)
+    names = list(kinds[kind].__struct_fields__)
     for name in value:
         if name not in names and name != "kind":
             raise BadFact("invalid", f"{safe_name(name)}: Unknown field: this fact takes {', '.join(names)}.")
@@ -157,7 +164,7 @@ def _read_exactly(value: Any) -> Any:
     for pointer, fault in json_validation.iter_errors(value):
         raise BadFact("invalid", f"{pointer}: {fault}")
     try:
-        return msgspec.convert(value, BY_KIND[kind])
+        return msgspec.convert(value, kinds[kind])
     except msgspec.MsgspecError as error:
         raise BadFact("invalid", _without_value(str(error))) from None
 

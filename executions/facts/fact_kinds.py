@@ -107,7 +107,7 @@ class RunRetry(RunMove, kw_only=True, tag="execution.retry"):
 class NodeCreate(OfNode, kw_only=True, tag="node.create"):
     """`node` is an id or a name in the graph of the run."""
 
-    TEXTS: ClassVar = ("input_data",)
+    TEXTS: ClassVar[tuple[str, ...]] = ("input_data",)
 
     node: str
     execution_order: Order | None = None
@@ -167,6 +167,28 @@ class Line(OfNode, kw_only=True, tag="log", gc=False):  # thousands of them, and
     data: Any = None
 
 
+type State = Literal["running", "completed", "failed", "cancelled", "skipped"]
+
+
+class RunObserve(OfRun, kw_only=True, tag="execution.observe"):
+    """What an observer saw of a run, in any order (observations.py). The API takes no such fact."""
+
+    TEXTS: ClassVar = ("error_message",)
+
+    state: State | None = None
+    error_message: str | None = None
+
+
+class NodeObserve(NodeCreate, kw_only=True, tag="node.observe"):
+    """The same of a node, which is created if it is not there."""
+
+    TEXTS: ClassVar = ("input_data", "error_message", "error_traceback")
+
+    state: State | None = None
+    error_message: str | None = None
+    error_traceback: str | None = None
+
+
 KINDS: tuple[type[Fact], ...] = (
     WorkflowEnsure,
     RunCreate, RunStart, RunComplete, RunFail, RunCancel, RunRetry,
@@ -180,7 +202,10 @@ AnyFact = (
     | Line
 )  # fmt: skip
 
-KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in KINDS}  # of classes, for the many facts of a call
+OBSERVATIONS: tuple[type[Fact], ...] = (RunObserve, NodeObserve)
+KIND_OF = {
+    kind: str(kind.__struct_config__.tag) for kind in (*KINDS, *OBSERVATIONS)
+}  # of classes, for the many facts of a call
 
 
 class Reported(msgspec.Struct, gc=False):

@@ -38,12 +38,13 @@ def record_body(body: bytes, *, user: Any = None, actor: Any = None) -> Outcome:
                 decoded.refusals.extend(Refusal(index, "invalid", fault) for index in indexes)
             else:
                 done += len(indexes)
-        outcome = recording.report(decoded.facts, decoded.refusals, _trusted(user))
+        outcome = recording.report(decoded.facts, decoded.refusals, trusted_caller(user))
     outcome.known += done
     return outcome
 
 
-def _trusted(user: Any) -> Caller:
+def trusted_caller(user: Any) -> Caller:
+    """Return a caller who may report of every run."""
     return Caller(
         user=user and user.pk, runs=WorkflowExecution.objects.all(), workflows=Workflow.objects.all().alive(),
         may=lambda _kind, _owner: None, release=lambda: None,

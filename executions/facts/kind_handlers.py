@@ -7,6 +7,7 @@ from executions.exceptions import InvalidTransition
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
+from .observations import observe_node, observe_run, settle
 from .plan import Plan
 from .refusals import NO_RUN, BadFact
 from .retry_transitions import retry_node, retry_run
@@ -27,6 +28,8 @@ APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {
     kinds.NodeCancel: Plan.end_node,
     kinds.NodeRetry: retry_node,
     kinds.Line: Plan.add_line,
+    kinds.RunObserve: observe_run,
+    kinds.NodeObserve: observe_node,
 }
 
 
@@ -41,6 +44,8 @@ def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exceptio
             plan.known.slots.update(slots)
             plan.forget_new()
             return each.index, error
+    if any(type(each.fact) in kinds.OBSERVATIONS for each in reported):
+        settle(plan)
     return None
 
 

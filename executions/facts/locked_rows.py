@@ -93,7 +93,7 @@ class Ended:
     texts: dict[str, Any] = field(default_factory=dict)
 
 
-MOVED = ("id", "status", "attempt", "version", "started_at", "ended_at")
+MOVED = ("id", "status", "attempt", "version", "started_at", "ended_at", "created_at")
 TEXTS = ("output_data", "error_message")
 
 

@@ -1,6 +1,7 @@
 """Facts applied to rows in memory, by the table of states that the verbs are held to. A refused fact raises, and the
 plan of its run is dropped."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -69,6 +70,12 @@ class Plan:
         return True
 
     def create_node(self, fact: kinds.NodeCreate, reported: Reported) -> bool:
+        return self.add_node(fact, reported, among=ACTIVE)
+
+    def add_node(
+        self, fact: kinds.NodeCreate, reported: Reported, among: Collection[ExecutionStatus] = ExecutionStatus
+    ) -> bool:
+        """Add a node execution to a run in one of these states. Return whether it is new."""
         run = self.the_run
         node = self.known.nodes_of_workflows.find(run.workflow, self.graph_of_run, fact.node)
         if self.known.taken_nodes.get(fact.id, self.id) != self.id:
@@ -81,16 +88,17 @@ class Plan:
             return False
         if node is None:
             raise BadFact("invalid", NO_NODE_OF_WORKFLOW)
-        if run.status not in ACTIVE:
+        if run.status not in among:
             raise InvalidTransition("add a node to", run.status)
-        self._check_secrets("save", run, reported.texts)
+        texts = {"input_data": reported.texts["input_data"]}
+        self.check_secrets("save", run, texts)
         order = self._level(node) if fact.execution_order is None else fact.execution_order
         name, retries = self.known.nodes_of_workflows.name_and_retries(run.workflow, node, self.graph_of_run)
         self.known.taken_nodes[fact.id] = self.id  # another run of the call may bring the same id
         self.nodes[fact.id] = NodeRow(
             id=fact.id, run=self.id, node=node, node_name=name, retry_config=retries, execution_order=order,
             is_new=True, output_data=None,
-            error_message=None, error_traceback=None, created_at=reported.at or self.known.now, **reported.texts,
+            error_message=None, error_traceback=None, created_at=reported.at or self.known.now, **texts,
         )  # fmt: skip
         return True
 
@@ -102,7 +110,7 @@ class Plan:
             return False
         current = self._attempt_of_line(fact)
         texts = reported.texts
-        self._check_secrets(log_preparation.ADD_LINE, self.the_run, texts)
+        self.check_secrets(log_preparation.ADD_LINE, self.the_run, texts)
         message, source = log_preparation.cut(texts["message"]), texts.get("source")
         self.lines.append(NewLine(
             fact.id, self.id, fact.node_execution, fact.level, message, texts["data"], reported.at or self.known.now,
@@ -265,12 +273,12 @@ class Plan:
     def _take_texts(self, row: Any, reported: Reported, act: str) -> None:
         """Store what the fact tells in the row. An output of None is none."""
         texts = {name: text for name, text in reported.texts.items() if name != "reason"}
-        self._check_secrets(act, row, texts)
+        self.check_secrets(act, row, texts)
         for name, text in texts.items():
             if name != "output_data" or text is not None:
                 setattr(row, name, text)
 
-    def _check_secrets(self, act: str, row: Row, texts: dict[str, Any]) -> None:
+    def check_secrets(self, act: str, row: Row, texts: dict[str, Any]) -> None:
         if self.secrets_error is not None and any(texts.values()):
             raise SecretsUnknown(act, row.status, getattr(self.secrets_error, "reason", ""), row.version)
 

@@ -48,6 +48,7 @@ HOUR = 3_600_000  # milliseconds
 TRIES = 10  # each ends with a row that another call has stored
 WHOLE = (kinds.RunComplete, kinds.RunFail, kinds.RunCancel, kinds.RunRetry)  # these change every node of the run
 RETRIES = (kinds.RunRetry, kinds.NodeRetry)
+NODE_CREATIONS = (kinds.NodeCreate, kinds.NodeObserve)
 NODE_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.NodeMove))
 
 
@@ -113,7 +114,7 @@ class Batch:
         presumed_new = set() if self.careful else {each.id for each in creations}
         self.runs, self.secrets = find_runs(self.caller.runs, self.of_run.keys() - presumed_new)
         self.workflows = find_workflows(self.caller.workflows, self.caller.user, {each.workflow for each in creations})
-        self._read_graphs({each.node for each in self._of(kinds.NodeCreate)})
+        self._read_graphs({each.node for each in self._of(*NODE_CREATIONS)})
 
     def _read_graphs(self, wanted: set[str]) -> None:
         """Read the graphs that runs remember, and the nodes themselves unless all are in each of these graphs."""
@@ -184,10 +185,10 @@ class Batch:
         take_turns(starting)
         there = [run for run in self.masked if run in self.runs]
         self._lock_runs(there, texts=retries)
-        whole = [run for run in there if any(isinstance(each.fact, WHOLE) for each in self.admitted[run])]
-        nodes = lock_nodes([each.id for each in self._of(kinds.NodeCreate, *NODE_MOVES)], there, whole, texts=retries)
+        whole = [run for run in there if any(self._concerns_every_node(each.fact) for each in self.admitted[run])]
+        nodes = lock_nodes([each.id for each in self._of(*NODE_CREATIONS, *NODE_MOVES)], there, whole, texts=retries)
         of_lines = {each.node_execution for each in self.by_kind[kinds.Line] if each.node_execution is not None}
-        new = {each.id for each in self._of(kinds.NodeCreate)}
+        new = {each.id for each in self._of(*NODE_CREATIONS)}
         created = {each.id for each in self._of(kinds.RunCreate)}
         return Known(
             now=database_time(self._note() if self.moves else ""), runs=self.runs, nodes=nodes,
@@ -206,6 +207,11 @@ class Batch:
         changes = self.moves or self.masker.found
         if not (lock_runs(self.runs, there, texts=texts) if changes else keep_secrets(self.runs, there)):
             raise _Again
+
+    def _concerns_every_node(self, fact: Any) -> bool:
+        if isinstance(fact, kinds.RunObserve):
+            return fact.state in ENDED or self.runs[fact.run].status in ENDED
+        return isinstance(fact, WHOLE)
 
     @property
     def moves(self) -> bool:
@@ -286,6 +292,8 @@ def _remember_nodes(plan: Plan) -> None:
         run_graph.remember(run, node)
 
 
-def report(facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller) -> Outcome:
-    """Store the facts, and say what became of them."""
-    return Batch(facts, refusals, caller).report()
+def report(facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller, *, careful: bool = False) -> Outcome:
+    """Store the facts, and say what became of them. `careful` is for creations that are mostly known already."""
+    found = Batch(facts, refusals, caller)
+    found.careful = careful
+    return found.report()

@@ -129,6 +129,7 @@ def _state(row: Row) -> dict[str, Any]:
         "moves": row.moves,
         "started_at": _time(row.started_at),
         "ended_at": _time(row.ended_at),
+        "created_at": _time(row.created_at),
         "sets_output": row.output_data is not KEPT,
         "output_data": _kept_as_null(row.output_data),
         "sets_error": row.error_message is not KEPT,

@@ -37,12 +37,14 @@ CHANGE_RUN, CHANGE_NODE = "executions.change_workflowexecution", "executions.cha
 # The scope that a token needs for a fact, and the permission of a session's user: those of the calls for one row.
 GRANTS: Mapping[str, tuple[str, str]] = {
     "workflow.ensure": (Scope.WORKFLOWS_WRITE, "workflows.add_workflow"),
+    "execution.observe": (REPORT, CHANGE_RUN),
     "execution.create": (REPORT, "executions.add_workflowexecution"),
     "execution.start": (REPORT, CHANGE_RUN),
     "execution.complete": (REPORT, CHANGE_RUN),
     "execution.fail": (REPORT, CHANGE_RUN),
     "execution.cancel": (CONTROL, CHANGE_RUN),
     "execution.retry": (CONTROL, CHANGE_RUN),
+    "node.observe": (REPORT, CHANGE_NODE),
     "node.create": (REPORT, "executions.add_nodeexecution"),
     "node.start": (REPORT, CHANGE_NODE),
     "node.complete": (REPORT, CHANGE_NODE),
@@ -67,7 +69,7 @@ class FactsParser(parsers.BaseParser):
         if has_more_elements(body, ledgerkit_settings.MAX_BODY_ELEMENTS):
             raise TooManyElements
         try:
-            return self.decode(body, imports=_may_import(parser_context["request"]))
+            return self.decode(body, imports=may_import(parser_context["request"]))
         except NotFacts as error:
             raise ParseError(str(error)) from None
 
@@ -79,7 +81,7 @@ class FactLinesParser(FactsParser):
     decode = staticmethod(decode_lines)
 
 
-def _may_import(request: Request) -> bool:
+def may_import(request: Request) -> bool:
     """Return whether ids of log lines may be of any time."""
     return isinstance(request.auth, Token) and Scope.EXECUTIONS_IMPORT in request.auth.scopes
 
@@ -146,14 +148,7 @@ class EventsViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
         decoded: Any = request.data
         if not isinstance(decoded, Decoded):  # without a body there is nothing to parse
             raise ParseError("Expected a list of facts.")
-        caller = Caller(
-            user=request.user.pk,
-            runs=limit_to_token(WorkflowExecution.objects.visible_to(request.user), request),
-            workflows=limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id"),
-            may=cache(lambda kind, owner: check_may(request, kind, owner)),
-            release=release_connection if is_large(request) else lambda: None,
-            max_partitions=MAX_PARTITIONS,
-        )
+        caller = caller_of(request)
         definitions = self._ensure_workflows(decoded)
         try:
             outcome = recording.report(decoded.facts, decoded.refusals, caller)
@@ -182,6 +177,17 @@ class EventsViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
             except (BadFact, APIException, ValidationError, ValueError) as error:
                 decoded.refusals.extend(refusal_of_workflow(index, error) for index in indexes)
         return done
+
+
+def caller_of(request: Request) -> Caller:
+    return Caller(
+        user=request.user.pk,
+        runs=limit_to_token(WorkflowExecution.objects.visible_to(request.user), request),
+        workflows=limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id"),
+        may=cache(lambda kind, owner: check_may(request, kind, owner)),
+        release=release_connection if is_large(request) else lambda: None,
+        max_partitions=MAX_PARTITIONS,
+    )
 
 
 def refusal_of_workflow(index: int, error: Exception) -> Refusal:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions.facts.refusals import NotFacts
-from executions.imports import files, recording
+from executions.imports import files, lineage, recording
 from executions.imports.documents import NotImportable
 from executions.imports.recording import Recorded
 from ledgerkit.db.timeouts import no_limit
@@ -56,10 +56,15 @@ class Command(BaseCommand):
         with _opened(path) as stream:
             source, read = files.open_source(path, stream), 0
             for facts, size in source.pieces:
-                total.add(recording.check(facts) if dry_run else recording.record(facts, owner))
+                total.add(self._record(source, facts, owner, dry_run=dry_run))
                 read += size
                 self._show_progress(f"{title} ({source.format}, {read / MEGABYTE:,.1f} MB)")
         return total
+
+    def _record(self, source: files.Source, facts: list[Any], owner: Any, *, dry_run: bool) -> Recorded:
+        if source.is_events:
+            return lineage.record_documents(facts, owner, dry_run=dry_run)
+        return recording.check(facts) if dry_run else recording.record(facts, owner)
 
     def _show_progress(self, text: str) -> None:
         if self.stderr.isatty():

@@ -59,6 +59,15 @@ class Recorder:
         return steady({"operations": self.operations, "problems": self.problems})
 
 
+EVENT = {
+    "eventType": "START",
+    "eventTime": "2026-11-20T21:00:00Z",
+    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    "run": {"runId": "019ab0c4-0000-7000-8000-000000000301", "facets": {}},
+    "job": {"namespace": "prod", "name": "dbt-run-shop", "facets": {}},
+}
+
+
 def play(say: Recorder) -> None:
     define(say)
     run(say)
@@ -66,6 +75,7 @@ def play(say: Recorder) -> None:
     cursor = look(say)
     end(say)
     say("getExecutionMoves", "since an id", "GET", f"executions/stream/?wait=0&last_event_id={cursor}")
+    say("reportLineage", "start of a run", "POST", "lineage", EVENT)
     be_refused(say)
 
 

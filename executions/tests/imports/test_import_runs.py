@@ -23,6 +23,7 @@ from .documents import (
     wfformat_15,
     write,
 )
+from .test_lineage import EVENTS
 
 pytestmark = pytest.mark.django_db
 Import = Callable[..., str]
@@ -88,6 +89,16 @@ def test_facts_in_lines(import_runs: Import, owner: Any, workflow: Workflow, tmp
     assert "Imported 0 runs (0 facts); 3 runs and 24 facts" in import_runs(path)
 
 
+def test_events_of_openlineage_in_lines(import_runs: Import, tmp_path: Path) -> None:
+    path = write(tmp_path / "events.jsonl", "\n".join(map(json.dumps, EVENTS)))
+    assert "1 runs could be imported" in import_runs(path, dry_run=True)
+    assert "Imported 1 runs" in import_runs(path)
+    before = count()
+    assert "Imported 0 runs (0 facts)" in import_runs(path)
+    assert count() == before
+    assert NodeExecution.objects.count() == 2
+
+
 def test_a_dry_run_stores_nothing(import_runs: Import, folder: Path) -> None:
     assert "4 runs could be imported" in import_runs(folder, dry_run=True)
     assert count() == [0] * 6
@@ -103,6 +114,7 @@ def test_a_dry_run_stores_nothing(import_runs: Import, folder: Path) -> None:
         ('{"kind": "execution.nap", "id": "x"}', "kind: expected one of"),
         ("", "this is not JSON"),
         ("\x00\x01", "this is not JSON"),
+        ('{"eventTime": "2026-11-27T06:00:00"}', "event 1: eventTime: expected a time with its zone"),
         ("[" * 100_000, "this is not JSON"),
     ],
 )

@@ -1,0 +1,64 @@
+"""Events of OpenLineage recorded: their workflows grow, their runs and nodes are observed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db.models import F, Func, UUIDField
+
+from executions import audit
+from executions.facts import recording as facts_recording
+from executions.facts.body_decoding import decode_values
+from executions.facts.in_process import trusted_caller
+from executions.facts.outcome import Caller, Outcome
+from executions.models import WorkflowExecution
+from workflows.models import Workflow
+
+from . import graphs, openlineage
+from .documents import Document, NotImportable
+from .openlineage import Event
+from .recording import Recorded
+
+
+def record(
+    events: Sequence[Event], caller: Caller, owner: Any, *, imports: bool,
+    may_write: Callable[[Workflow | None], None] = lambda _workflow: None,
+) -> Outcome:  # fmt: skip
+    """Record events. `may_write` is called with a workflow before it grows. Raises NotImportable."""
+    by_workflow: dict[str, list[Event]] = {}
+    for event in events:
+        by_workflow.setdefault(event.workflow, []).append(event)
+    for name, some in by_workflow.items():
+        graphs.extend(name, openlineage.definition(some), owner, may_write)
+    decoded = decode_values(openlineage.facts(events), imports=imports)
+    outcome = facts_recording.report(decoded.facts, decoded.refusals, caller, careful=True)
+    _renew_graphs({event.run for event in events})
+    return outcome
+
+
+def record_documents(documents: Sequence[Document], owner: Any, *, dry_run: bool) -> Recorded:
+    """Record the events of a file. Raises NotImportable with the number of a bad one."""
+    events = [event for number, each in enumerate(documents, 1) if (event := _read(each, number))]
+    runs = {event.run for event in events}
+    if dry_run:
+        return Recorded(runs=len(runs))
+    there = WorkflowExecution.objects.filter(pk__in=runs).count()
+    with audit.act_as(user=owner):
+        outcome = record(events, trusted_caller(owner), owner, imports=True)
+    if outcome.refusals:
+        raise NotImportable(outcome.refusals[0].detail)
+    return Recorded(len(runs) - there, there, outcome.applied, outcome.known)
+
+
+def _read(document: Document, number: int) -> Event | None:
+    try:
+        return openlineage.read(document)
+    except NotImportable as error:
+        raise NotImportable(f"event {number}: {error}") from None
+
+
+def _renew_graphs(runs: set[str]) -> None:
+    """Let runs remember the graph that their workflow has now: it has grown by what they report."""
+    of_today = Func(F("workflow_id"), function="graph_of", output_field=UUIDField())
+    older = WorkflowExecution.objects.filter(pk__in=runs).annotate(today=of_today).exclude(graph=F("today"))
+    for run, today in older.values_list("pk", "today"):
+        WorkflowExecution.objects.filter(pk=run).update(graph=today)

@@ -1,0 +1,264 @@
+"""OpenLineage RunEvents as facts, whose order does not matter.
+
+A run without a parent is a run. Every run below it is a node execution, however deep, except the SQL statements of dbt,
+which are lines of the node around them. Each event is a line, too.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ledgerkit.db.json_validation import to_json
+from ledgerkit.db.models import parse_uuid
+
+from .documents import (
+    EPOCH,
+    Document,
+    Fact,
+    NotImportable,
+    at,
+    get,
+    line,
+    node_name,
+    parse_moment,
+    run_fact,
+    same_or_derived,
+)
+
+STATES = {"START": "running", "RUNNING": "running", "COMPLETE": "completed", "FAIL": "failed", "ABORT": "cancelled"}
+LEVELS = {"FAIL": "error", "ABORT": "warning"}
+WITHOUT_STATE = frozenset({"OTHER", ""})
+MAX_FACET = 16_384  # bytes of one facet in the data of a line
+MAX_PARTS = 500  # objects and lists in it
+MAX_DATASETS = 100  # of a node
+AFTER = "downstream_task_ids"  # of a task of Airflow
+MAX_SHOWN = 2_000  # characters of a statement in a line
+
+
+class Job(NamedTuple):
+    run: str
+    namespace: str
+    name: str
+
+
+class Event(NamedTuple):
+    """A RunEvent. `around` is the node that a statement is a line of."""
+
+    type: str
+    moment: datetime
+    job: Job
+    root: Job
+    around: Job | None
+    error: str | None
+    trace: str | None
+    document: Document
+
+    @property
+    def node(self) -> Job | None:
+        """Return what runs as a node, None where the root itself does."""
+        if self.around is not None:
+            return None if self.around.run == self.root.run else self.around
+        return None if self.job.run == self.root.run else self.job
+
+    @property
+    def run(self) -> str:
+        return run_id(self.root.run)
+
+    @property
+    def workflow(self) -> str:
+        return node_name(f"{self.root.namespace}/{self.root.name}")
+
+
+class Definition(NamedTuple):
+    """What events say of a graph: `nodes` with their datasets, and edges that are stated."""
+
+    nodes: dict[str, tuple[set[str], set[str]]]
+    edges: set[tuple[str, str]]
+
+
+def run_id(id: str) -> str:
+    """Return the id of a row for the id of a run. One that is no UUIDv7 has no time: it is derived with the first."""
+    return same_or_derived(id, EPOCH, "openlineage")
+
+
+def node_id(event: Event, node: Job) -> str:
+    return same_or_derived(node.run, EPOCH, "openlineage", event.run)
+
+
+def read(document: Document) -> Event | None:
+    """Return the event, None for one about a job or a dataset alone. Raises NotImportable with the place."""
+    if "run" not in document and ("job" in document or "dataset" in document) and "eventType" not in document:
+        return None
+    moment = _moment(document)
+    get(document, "schemaURL", of=str)
+    kind: str = get(document, "eventType", of=str, default="").upper()
+    if kind not in STATES and kind not in WITHOUT_STATE:
+        raise NotImportable(f"eventType: expected one of {', '.join(STATES)}, OTHER.")
+    _check_types(document)
+    job = _job(document)
+    parent = _parent(document)
+    root = _root(document, parent or job)
+    is_statement = parent is not None and _is_statement(document)
+    error, trace = (_error(document, "message"), _error(document, "stackTrace")) if kind == "FAIL" else (None, None)
+    return Event(kind, moment, job, root, parent if is_statement else None, error, trace, document)
+
+
+def _check_types(document: Document) -> None:
+    for of in ("run", "job"):
+        _facets(document, of)
+    for side in ("inputs", "outputs"):
+        get(document, side, of=list, default=[])
+    _tasks(document)
+
+
+def facts(events: Iterable[Event]) -> Iterator[Fact]:
+    """Yield the facts of events, in the order of their times."""
+    for event in sorted(events, key=lambda each: (each.moment, each.type)):
+        state = STATES.get(event.type)
+        errors = {"error_message": event.error, "error_traceback": event.trace} if state == "failed" else {}
+        yield _creation(event)
+        is_root, node = event.job.run == event.root.run, event.node
+        if node is not None:
+            yield _of_node(event, node, None if event.around else _state_of_node(event, state), errors)
+        own = {"state": state, **({"error_message": event.error} if state == "failed" else {})}
+        yield run_fact("observe", event.run, event.moment, **(own if is_root else {"state": state and "running"}))
+        yield line(
+            event.run, node and node_id(event, node), event.moment, _level(event), _message(event), _data(event),
+            event.job.run, event.type, event.moment,
+        )  # fmt: skip
+
+
+def definition(events: Iterable[Event]) -> Definition:
+    """Return the nodes and the stated edges of one workflow's events."""
+    found = Definition({}, set())
+    for event in events:
+        if (node := event.node) is not None:
+            inputs, outputs = found.nodes.setdefault(title(event, node), (set(), set()))
+            if event.around is None:
+                inputs |= _datasets(event.document, "inputs")
+                outputs |= _datasets(event.document, "outputs")
+        for name, task in _tasks(event.document).items():
+            found.nodes.setdefault(node_name(name), (set(), set()))
+            for after in get(task, AFTER, of=list, default=[]):
+                found.nodes.setdefault(node_name(str(after)), (set(), set()))
+                found.edges.add((node_name(name), node_name(str(after))))
+    return found
+
+
+def title(event: Event, node: Job) -> str:
+    """Return the name of a node: that of its job without the one of the run around it."""
+    return node_name(node.name.removeprefix(f"{event.root.name}.") or node.name)
+
+
+def _creation(event: Event) -> Fact:
+    metadata = {
+        "source": "openlineage", "run_id": event.root.run, "namespace": event.root.namespace, "job": event.root.name,
+        "allow_concurrent": True,
+    }  # fmt: skip
+    return run_fact(
+        "create", event.run, event.moment, workflow=event.workflow, trigger_type="event", metadata=metadata
+    )  # fmt: skip
+
+
+def _of_node(event: Event, node: Job, state: str | None, errors: dict[str, str | None]) -> Fact:
+    return {
+        "kind": "node.observe", "id": node_id(event, node), "workflow_execution": event.run,
+        "at": at(event.moment), "node": title(event, node), "execution_order": 0, "state": state,
+        "input_data": {"run_id": node.run, "job": node.name, "namespace": node.namespace},
+        **(errors if state == "failed" else {}),
+    }  # fmt: skip
+
+
+def _state_of_node(event: Event, state: str | None) -> str | None:
+    """Return the state of a node. dbt aborts the nodes that it skips."""
+    is_dbt = any(name.startswith("dbt_") for name in _facets(event.document, "run"))
+    return "skipped" if event.type == "ABORT" and is_dbt else state
+
+
+def _moment(document: Document) -> datetime:
+    text: str = get(document, "eventTime", of=str)
+    moment = parse_moment(text, "eventTime")
+    clock = text.partition("T")[2]
+    if not clock.endswith(("Z", "z")) and "+" not in clock and "-" not in clock:
+        raise NotImportable("eventTime: expected a time with its zone.")
+    return moment
+
+
+def _job(document: Document) -> Job:
+    return Job(_id(document, "run", "runId"), *(get(document, "job", key, of=str) for key in ("namespace", "name")))
+
+
+def _parent(document: Document) -> Job | None:
+    place = ("run", "facets", "parent")
+    if get(document, *place, default=None) is None:
+        return None
+    names = (get(document, *place, "job", key, of=str) for key in ("namespace", "name"))
+    return Job(_id(document, *place, "run", "runId"), *names)
+
+
+def _root(document: Document, job: Job) -> Job:
+    place = ("run", "facets", "parent", "root")
+    if get(document, *place, default=None) is None:
+        return job
+    names = (get(document, *place, "job", key, of=str) for key in ("namespace", "name"))
+    return Job(_id(document, *place, "run", "runId"), *names)
+
+
+def _id(document: Document, *place: str) -> str:
+    found = parse_uuid(get(document, *place, of=str))
+    if found is None:
+        raise NotImportable(f"{'.'.join(place)}: expected a UUID.")
+    return str(found)
+
+
+def _error(document: Document, key: str) -> str | None:
+    found: str | None = get(document, "run", "facets", "errorMessage", key, of=str, default=None)
+    return found
+
+
+def _facets(document: Document, of: str) -> Document:
+    found: Document = get(document, of, "facets", default={})
+    return found
+
+
+def _is_statement(document: Document) -> bool:
+    return bool(get(document, "job", "facets", "jobType", "jobType", of=str, default="") == "SQL")
+
+
+def _tasks(document: Document) -> dict[str, Any]:
+    """Return the tasks that Airflow lists with their edges."""
+    tasks = get(document, "job", "facets", "airflow", "tasks", default={})
+    return {name: task for name, task in tasks.items() if isinstance(get(task, AFTER, of=list, default=[]), list)}
+
+
+def _datasets(document: Document, side: str) -> set[str]:
+    listed = get(document, side, of=list, default=[])
+    named = (each for each in listed[:MAX_DATASETS] if isinstance(each, dict))
+    return {f"{each.get('namespace')} {each.get('name')}" for each in named}
+
+
+def _level(event: Event) -> str:
+    return LEVELS.get(event.type, "debug" if event.around else "info")
+
+
+def _message(event: Event) -> str:
+    statement: str = get(event.document, "job", "facets", "sql", "query", of=str, default="")
+    what = f"{event.type or 'event'} {event.job.name}"
+    said = event.error or (statement.strip()[:MAX_SHOWN] if event.around else "")
+    return f"{what}: {said}" if said else what
+
+
+def _data(event: Event) -> dict[str, Any]:
+    """Return the event as the data of a line: its facets, except those too long, and the names of its datasets."""
+    data: dict[str, Any] = {"producer": str(event.document.get("producer") or "")}
+    for of in ("run", "job"):
+        data[of] = {name: _bounded(facet) for name, facet in _facets(event.document, of).items()}
+    for side in ("inputs", "outputs"):
+        data[side] = sorted(_datasets(event.document, side))
+    return data
+
+
+def _bounded(facet: Any) -> Any:
+    text = to_json(facet)
+    is_kept = len(text) <= MAX_FACET and text.count("{") + text.count("[") <= MAX_PARTS
+    return facet if is_kept else {"left_out_bytes": len(text)}

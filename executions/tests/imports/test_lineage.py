@@ -1,0 +1,266 @@
+"""`POST lineage`: events of OpenLineage in any order, repeated, one by one or many at once."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from tokens.models import Scope, Token
+from workflows.models import Edge, Workflow
+from workflows.tests.factories import UserFactory
+
+from .documents import needs_shared_data, shared
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/lineage"
+SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent"
+ROOT, LOAD, RANK, SQL = (f"0199a000-0000-7000-8000-00000000000{number}" for number in range(1, 5))
+FOUR = "3f5e83fa-3480-4f8b-8a1d-000000000004"  # a UUID of version 4, as older clients make
+
+
+def event(kind: str | None, run: str, name: str, second: int, parent: str | None = None, **facets: Any) -> Any:
+    """Return an event. The root's job is `etl`."""
+    above = {
+        "run": {"runId": parent}, "job": {"namespace": "prod", "name": "etl" if parent == ROOT else "etl.load"},
+        "root": {"run": {"runId": ROOT}, "job": {"namespace": "prod", "name": "etl"}},
+    }  # fmt: skip
+    job = {"jobType": {"jobType": facets.pop("job_type", "TASK")}, **facets.pop("job", {})}
+    found = {
+        "eventTime": f"2026-11-27T06:00:{second:02}Z", "producer": "https://example.org/producer", "schemaURL": SCHEMA,
+        "run": {"runId": run, "facets": {**facets, **({"parent": above} if parent else {})}},
+        "job": {"namespace": "prod", "name": name, "facets": job},
+        "inputs": [{"namespace": "db", "name": "raw" if run == LOAD else "clean"}] if parent else [],
+        "outputs": [{"namespace": "db", "name": "clean"}] if run == LOAD else [],
+    }  # fmt: skip
+    return found if kind is None else {**found, "eventType": kind}
+
+
+ERROR = {"errorMessage": {"message": "Division by zero", "stackTrace": "Traceback ...", "programmingLanguage": "sql"}}
+EVENTS = [
+    event("START", ROOT, "etl", 0),
+    event("START", LOAD, "etl.load", 1, ROOT),
+    event("START", SQL, "etl.load.sql.1", 2, LOAD, job_type="SQL", job={"sql": {"query": "select 1"}}),
+    event("COMPLETE", SQL, "etl.load.sql.1", 3, LOAD, job_type="SQL"),
+    event("COMPLETE", LOAD, "etl.load", 4, ROOT),
+    event("START", RANK, "etl.rank", 4, ROOT),
+    event("RUNNING", RANK, "etl.rank", 5, ROOT),
+    event("RUNNING", RANK, "etl.rank", 6, ROOT),
+    event("FAIL", RANK, "etl.rank", 7, ROOT, **ERROR),
+    event("FAIL", ROOT, "etl", 8, **ERROR),
+]
+
+
+@pytest.fixture
+def producer(db: None) -> Any:
+    return UserFactory(username="producer")
+
+
+@pytest.fixture
+def post(client: Any, producer: Any) -> Any:
+    """Return a function that sends a body as a client of OpenLineage does, and returns the response."""
+    scopes = [Scope.EXECUTIONS_REPORT, Scope.WORKFLOWS_WRITE, Scope.EXECUTIONS_IMPORT]
+    _token, key = Token.objects.issue(user=producer, name="dbt", scopes=scopes)
+
+    def send(body: Any, key: str = key) -> Any:
+        headers = {"Authorization": f"Bearer {key}"}
+        return client.post(URL, json.dumps(body), content_type="application/json", headers=headers)
+
+    return send
+
+
+def end_state() -> dict[str, Any]:
+    """Return everything that events lead to. The history is in the order of arrival."""
+    run = ("id", "workflow__name", "status", "created_at", "started_at", "ended_at", "error_message", "failed_nodes")
+    node = (
+        "id", "node_name", "status", "created_at", "started_at", "ended_at", "error_message", "error_traceback",
+        "input_data", "settled", "attempt",
+    )  # fmt: skip
+    runs = WorkflowExecution.objects.order_by("id")
+    return {
+        "runs": [*runs.values(*run, "metadata", "trigger_type", "attempt")],
+        "nodes": [*NodeExecution.objects.order_by("id").values(*node)],
+        "lines": [*ExecutionLog.objects.order_by("id").values("id", "level", "message", "data", "node_execution")],
+        "edges": sorted(Edge.objects.values_list("source_node__name", "target_node__name", "label")),
+        "graphs": [sorted((node["name"], str(node)[:0]) for node in run.graph.nodes) for run in runs],
+        "edges of graphs": [len(run.graph.edges) for run in runs],
+    }
+
+
+def forget() -> None:
+    WorkflowExecution.objects.all().delete()
+    Edge.objects.all().delete()
+    Workflow.objects.all().delete()
+
+
+def test_a_run_with_its_nodes_lines_and_errors(post: Any) -> None:
+    for each in EVENTS:
+        assert post(each).status_code == 200
+    run = WorkflowExecution.objects.get()
+    assert (str(run.pk), run.workflow.name, run.status, run.duration_seconds) == (ROOT, "prod/etl", "failed", 8.0)
+    assert (run.error_message, run.workflow.owner.username) == ("Division by zero", "producer")
+    nodes = {node.node_name: node for node in run.node_executions.all()}
+    assert {name: (node.status, node.duration_seconds) for name, node in nodes.items()} == {
+        "load": ("completed", 3.0), "rank": ("failed", 3.0),
+    }  # fmt: skip
+    assert (nodes["rank"].error_message, nodes["rank"].error_traceback) == ("Division by zero", "Traceback ...")
+    assert run.logs.count() == 10
+    assert "START etl.load.sql.1: select 1" in nodes["load"].logs.values_list("message", flat=True)
+    assert [*Edge.objects.values_list("source_node__name", "target_node__name", "label")] == [
+        ("load", "rank", "inferred")
+    ]
+    assert len(run.graph.nodes) == 2
+    assert len(run.graph.edges) == 1
+
+
+def test_many_at_once_and_again(post: Any) -> None:
+    assert post(EVENTS).json()["events"] == 10
+    before = end_state()
+    assert post(EVENTS).json()["applied"] == 0
+    assert end_state() == before
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(EVENTS), size=st.sampled_from([1, 3, 10]), again=st.sampled_from(EVENTS))
+def test_any_order_gives_the_same_state(post: Any, order: list[Any], size: int, again: Any) -> None:
+    forget()
+    assert post(EVENTS).status_code == 200
+    expected = end_state()
+    forget()
+    for start in range(0, len(order), size):
+        assert post(order[start : start + size]).status_code == 200
+    assert post(again).status_code == 200
+    assert end_state() == expected
+
+
+@pytest.mark.parametrize("late_first", [True, False])
+def test_a_later_end_replaces_an_earlier_one(post: Any, late_first: bool) -> None:
+    ends = [event("COMPLETE", ROOT, "etl", 5), event("FAIL", ROOT, "etl", 6, **ERROR)]
+    for each in reversed(ends) if late_first else ends:
+        post(each)
+    run = WorkflowExecution.objects.get()
+    assert (run.status, run.error_message, run.duration_seconds) == ("failed", "Division by zero", 1.0)
+
+
+def test_a_node_that_reports_after_the_end_of_its_run(post: Any) -> None:
+    post(event("START", RANK, "etl.rank", 1, ROOT))
+    post(event("FAIL", ROOT, "etl", 5))
+    assert NodeExecution.objects.get().status == "cancelled"
+    post(event("COMPLETE", RANK, "etl.rank", 4, ROOT))
+    assert NodeExecution.objects.get().status == "completed"
+    assert WorkflowExecution.objects.get().failed_nodes == 0
+
+
+def test_a_node_of_dbt_that_is_aborted_was_skipped(post: Any) -> None:
+    post(event("ABORT", RANK, "etl.rank", 1, ROOT, dbt_run={"invocation_id": "x"}))
+    post(event("ABORT", LOAD, "etl.load", 1, ROOT))
+    assert dict(NodeExecution.objects.values_list("node_name", "status")) == {"rank": "skipped", "load": "cancelled"}
+
+
+def test_ids_of_other_versions_are_derived(post: Any) -> None:
+    post(event("START", FOUR, "etl", 1))
+    post(event("COMPLETE", FOUR, "etl", 2))
+    run = WorkflowExecution.objects.get()
+    assert (run.pk.version, run.status, run.metadata["run_id"]) == (7, "completed", FOUR)
+
+
+def test_a_secret_in_a_facet_is_masked(post: Any) -> None:
+    post(event("START", ROOT, "etl", 1, environment={"password": "hunter2hunter2"}))
+    assert "hunter2" not in str(ExecutionLog.objects.get().data)
+
+
+def test_airflow_states_its_edges(post: Any) -> None:
+    tasks = {"load": {"downstream_task_ids": ["rank"]}, "rank": {"downstream_task_ids": []}}
+    post(event("START", LOAD, "etl.load", 1, ROOT))
+    post(event("START", ROOT, "etl", 0, job={"airflow": {"tasks": tasks}}))
+    assert Edge.objects.get().label != "inferred"
+    assert len(WorkflowExecution.objects.get().graph.edges) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        (lambda e: e["run"].pop("runId"), "/run/runId"),
+        (lambda e: e["run"].update(runId="seven"), "/run/runId"),
+        (lambda e: e.pop("eventTime"), "/eventTime"),
+        (lambda e: e.update(eventTime="2026-11-27T06:00:00"), "/eventTime"),
+        (lambda e: e.pop("schemaURL"), "/schemaURL"),
+        (lambda e: e.update(eventType="NAP"), "/eventType"),
+        (lambda e: e["job"].pop("name"), "/job/name"),
+        (lambda e: e["run"].update(facets={"parent": {"run": {}}}), "/run/facets/parent/run/runId"),
+        (lambda e: e["run"].update(facets=[1]), "/run/facets"),
+    ],
+)
+def test_a_bad_event_is_refused_with_its_place(post: Any, change: Any, pointer: str) -> None:
+    bad = json.loads(json.dumps(EVENTS[0]))
+    change(bad)
+    response = post([EVENTS[0], bad])
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["pointer"].startswith(f"/1{pointer}"), response.json()
+    assert not WorkflowExecution.objects.exists()
+
+
+@pytest.mark.parametrize("body", [[], [1], "x", 7, None, {}, {"run": []}, [[]]])
+def test_other_bodies(post: Any, body: Any) -> None:
+    assert post(body).status_code in {200, 400}
+    assert not WorkflowExecution.objects.exists()
+
+
+def test_events_about_jobs_and_datasets_are_not_stored(post: Any) -> None:
+    about_job = {"eventTime": "2026-11-27T06:00:00Z", "job": {"namespace": "n", "name": "j"}, "schemaURL": SCHEMA}
+    about_data = {"eventTime": "2026-11-27T06:00:00Z", "dataset": {"namespace": "n", "name": "d"}, "schemaURL": SCHEMA}
+    assert post([about_job, about_data]).json() == {"events": 0, "applied": 0, "known": 0}
+
+
+def test_rights(post: Any, producer: Any) -> None:
+    _token, reports = Token.objects.issue(user=producer, name="reports", scopes=[Scope.EXECUTIONS_REPORT])
+    _token, reads = Token.objects.issue(user=producer, name="reads", scopes=[Scope.EXECUTIONS_READ])
+    assert post(EVENTS[0], reads).status_code == 403
+    assert post(EVENTS[0], "ptl_nothing").status_code == 401
+    response = post(EVENTS[0], reports)
+    assert response.status_code == 403
+    assert "workflows:write" in response.json()["detail"]
+    assert post(EVENTS[0]).status_code == 200
+    assert post(EVENTS[-1], reports).status_code == 200  # the workflow is there
+    assert WorkflowExecution.objects.get().status == "failed"
+
+
+def test_what_a_stranger_reports_of_a_run_changes_nothing(post: Any, producer: Any) -> None:
+    post(EVENTS[0])
+    scopes = [Scope.EXECUTIONS_REPORT, Scope.WORKFLOWS_WRITE]
+    _token, key = Token.objects.issue(user=UserFactory(), name="other", scopes=scopes)
+    assert post(EVENTS[-1], key).status_code in {400, 403, 404, 409}
+    assert WorkflowExecution.objects.get().status == "running"
+
+
+def read(path: Path) -> list[Any]:
+    return [json.loads(text) for text in path.read_text().splitlines()]
+
+
+@needs_shared_data
+@pytest.mark.parametrize("path", shared("openlineage/*/*.jsonl"))
+def test_recorded_events_shuffled(post: Any, path: Path) -> None:
+    events = read(path)
+    assert post(events).status_code == 200
+    expected, shuffled = end_state(), list(events)
+    forget()
+    random.Random(path.name).shuffle(shuffled)
+    for start in range(0, len(shuffled), 9):
+        assert post(shuffled[start : start + 9]).status_code == 200
+    assert end_state() == expected
+    last = {each["run"]["runId"]: each["eventType"] for each in sorted(events, key=lambda each: each["eventTime"])}
+    roots = [each["run"]["runId"] for each in events if "parent" not in each["run"].get("facets", {})]
+    states = {"COMPLETE": "completed", "FAIL": "failed", "START": "running"}
+    assert {run["status"] for run in expected["runs"]} == {states[last[root]] for root in roots}
+
+
+@needs_shared_data
+@pytest.mark.parametrize("path", shared("openlineage/fixtures/single/*.json"))
+def test_recorded_single_events(post: Any, path: Path) -> None:
+    bad = ("invalid", "no_run_id", "no_timezone", "listener_1", "run_event", "listener_2")
+    response = post(json.loads(path.read_text()))
+    assert response.status_code == (400 if any(part in path.stem for part in bad) else 200), response.content
