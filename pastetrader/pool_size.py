@@ -1,4 +1,4 @@
-"""How many processes `manage.py serve` starts, and how many connections to the database each of them may open."""
+"""Number of processes of `manage.py serve`, and of the connections to the database that each of them may open."""
 
 from django.conf import settings
 

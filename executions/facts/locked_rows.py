@@ -111,11 +111,11 @@ def find_runs(visible: Any, ids: Collection[UUID]) -> tuple[dict[UUID, RunRow], 
         workflow, owner, graph, concurrent = values[len(columns) :]
         run = RunRow(**row, workflow=workflow, owner=owner, graph=graph, allow_concurrent=concurrent is True)
         runs[run.id] = run
-        secrets[run.id] = _known(run)
+        secrets[run.id] = _known_secrets(run)
     return runs, secrets
 
 
-def _known(run: RunRow) -> run_secrets.RunSecrets | Exception:
+def _known_secrets(run: RunRow) -> run_secrets.RunSecrets | Exception:
     try:
         return run_secrets.known_by("report", run.encrypted_secrets, run.status, run.ended_at, run.version)
     except ValueError as error:  # SecretsUnknown: said where a text would be stored

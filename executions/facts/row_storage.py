@@ -45,11 +45,15 @@ def store(plans: Sequence[Plan], *, is_noted: bool) -> None:
     for plan in plans:
         _take_secrets(plan)
     # A run that ends makes room for one that starts.
-    _update("runs_of_facts", [_changed_run(run) for run in _changed(runs) if run.status != ExecutionStatus.RUNNING])
+    _update(
+        "runs_of_facts", [_changed_run(run) for run in _changed_rows(runs) if run.status != ExecutionStatus.RUNNING]
+    )
     _insert(WorkflowExecution, NEW_RUN, RUN_DOCUMENTS, [run for run in runs if run.is_new])
-    _update("runs_of_facts", [_changed_run(run) for run in _changed(runs) if run.status == ExecutionStatus.RUNNING])
+    _update(
+        "runs_of_facts", [_changed_run(run) for run in _changed_rows(runs) if run.status == ExecutionStatus.RUNNING]
+    )
     _insert(NodeExecution, NEW_NODE, NODE_DOCUMENTS, [node for node in nodes if node.is_new])
-    _update("nodes_of_facts", [_changed_node(node) for node in _changed(nodes)])
+    _update("nodes_of_facts", [_changed_node(node) for node in _changed_rows(nodes)])
     _insert_attempts(WorkflowExecutionAttempt, "workflow_execution", [e for plan in plans for e in plan.ended[True]])
     _insert_attempts(NodeExecutionAttempt, "node_execution", [e for plan in plans for e in plan.ended[False]])
     if is_noted:
@@ -57,7 +61,7 @@ def store(plans: Sequence[Plan], *, is_noted: bool) -> None:
     copy_lines([line for plan in plans for line in plan.lines])
 
 
-def _changed[R: Row](rows: Iterable[R]) -> list[R]:
+def _changed_rows[R: Row](rows: Iterable[R]) -> list[R]:
     return [row for row in rows if not row.is_new and (row.moves or getattr(row, "has_new_secrets", False))]
 
 

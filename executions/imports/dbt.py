@@ -29,7 +29,7 @@ DETAILS = ("status", "thread_id", "execution_time", "failures", "adapter_respons
 
 
 class Result(NamedTuple):
-    """What dbt says of one node."""
+    """The result of one node in the files of dbt."""
 
     name: str
     status: str

@@ -1,4 +1,4 @@
-"""What every converter builds on: stable ids, times, and values at a named place of a document."""
+"""Shared parts of the converters: stable ids, times, and values at a named place of a document."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
