@@ -27,6 +27,10 @@ class Gap(NamedTuple):
     first: int
     last: int
 
+    @property
+    def number(self) -> int:
+        return self.last - self.first + 1
+
 
 class MissingLines(NamedTuple):
     gaps: list[Gap]

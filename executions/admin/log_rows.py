@@ -15,7 +15,7 @@ from executions.models import NodeExecution
 from executions.states import LogLevel
 
 MESSAGE = 4_000
-COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node_name")
+COLUMNS = ("timestamp", "level", "is_cut", "attempt", "workflow_execution", "node_execution__node_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class LogRow:
     has_data: bool
     is_cut: bool
     node_execution: NodeExecution | None
+    attempt: int | None = None  # of the node execution, or of the run
     place: int | None = None  # in the log, counted from 0
     skipped: int = 0  # lines left out before it
 
@@ -58,7 +59,8 @@ def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[Log
             text=line.text,
             has_data=line.has_data,
             is_cut=line.is_cut,
-            node_execution=line.node_execution if shows_nodes else None,
+            node_execution=(node := line.node_execution if shows_nodes else None),
+            attempt=line.attempt if node or line.node_execution_id is None else None,
         )
         for line in lines
     ]
@@ -66,7 +68,7 @@ def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[Log
 
 def without_nodes(rows: Iterable[LogRow]) -> list[LogRow]:
     """Return the rows as a user sees them who may not see node executions."""
-    return [replace(row, node_execution=None) for row in rows]
+    return [replace(row, node_execution=None, attempt=None if row.node_execution else row.attempt) for row in rows]
 
 
 def rows_from_json(lines: list[JSON], *, shows_nodes: bool) -> list[LogRow]:
@@ -88,6 +90,7 @@ def _row_from_json(line: JSON, labels: dict[str, str], node: NodeExecution | Non
         has_data=line["data"] is not None,
         is_cut=line["is_cut"],
         node_execution=node,
+        attempt=line["attempt"] if node or line["node_execution"] is None else None,
     )
 
 

@@ -25,7 +25,7 @@ from .querysets import ORDER
 
 BATCH = 2_000  # lines
 TYPES = {"text": ("txt", "text/plain; charset=utf-8"), "jsonl": ("jsonl", "application/jsonl; charset=utf-8")}
-COLUMNS = (*ORDER, "level", "node_execution_id", "message")
+COLUMNS = (*ORDER, "level", "node_execution_id", "attempt", "message")
 
 
 def download_response(
@@ -47,16 +47,17 @@ def download_response(
 def _name(run: WorkflowExecution, log_query: LogQuery) -> str:
     """Return the file name without extension: the workflow, the run and the filters."""
     node = f"node-{log_query.node}" if log_query.node else ""
+    attempt = f"attempt-{log_query.attempt}" if log_query.attempt else ""
     level = f"{log_query.level}-and-above" if log_query.level else ""
     q = f"with-{slugify(log_query.q, allow_unicode=True)[:40]}" if log_query.q else ""
     start = f"from-{log_query.start}" if log_query.start else ""
-    return "-".join(filter(None, ["log", slugify(run.workflow_name)[:40], str(run.pk), level, node, q, start]))
+    return "-".join(filter(None, ["log", slugify(run.workflow_name)[:40], str(run.pk), level, node, attempt, q, start]))
 
 
 def _batches(lines: Lines, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
     """Yield the file in batches, from tuples and without a join: at 100,000 lines, objects cost more than the query."""
     printed: Callable[..., str] = _as_json if kind == "jsonl" else partial(_as_text, zone)
-    columns = (*COLUMNS, "is_cut", "data") if kind == "jsonl" else COLUMNS
+    columns = (*COLUMNS, "is_cut", "data", "source", "seq") if kind == "jsonl" else COLUMNS
     rows = lines.values_list(*columns).order_by(*ORDER)
     found = list(rows[:BATCH])
     while found:
@@ -77,15 +78,35 @@ def _next_batch(parts: Iterator[str]) -> str | None:
         connection.close()
 
 
-def _as_text(zone: tzinfo, names: Any, time: datetime, _pk: UUID, level: str, node: UUID | None, message: str) -> str:
+def _as_text(
+    zone: tzinfo,
+    names: Any,
+    time: datetime,
+    _pk: UUID,
+    level: str,
+    node: UUID | None,
+    attempt: int | None,
+    message: str,
+) -> str:
     """Format a line with its time in the user's zone. Marks the further lines of a message, which could otherwise be
     written to look like a log line."""
-    name = f" [{download_escaping.escape_controls(names[node])}]" if node in names else ""
+    again = f" #{attempt}" if attempt and attempt > 1 else ""
+    name = f" [{download_escaping.escape_controls(names[node])}{again}]" if node in names else ""
     return f"{_format_time(time, zone)} {level.upper():<7}{name} {download_escaping.split_lines(message)}"
 
 
 def _as_json(
-    names: Any, time: datetime, pk: UUID, level: str, node: UUID | None, message: str, is_cut: bool, data: object
+    names: Any,
+    time: datetime,
+    pk: UUID,
+    level: str,
+    node: UUID | None,
+    attempt: int | None,
+    message: str,
+    is_cut: bool,
+    data: object,
+    source: str | None,
+    seq: int | None,
 ) -> str:
     document = {
         "id": str(pk),
@@ -96,6 +117,9 @@ def _as_json(
         "message": message,
         "data": data,
         "is_cut": is_cut,
+        "attempt": attempt,
+        "source": source,
+        "seq": seq,
     }
     return download_escaping.in_json(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
 

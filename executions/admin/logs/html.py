@@ -39,7 +39,12 @@ def _gap(skipped: int, log_query: LogQuery) -> str:
 
 
 def _classes(line: LineRow) -> str:
-    flags = {"is-later": line.later, "is-open": line.is_open, "is-asked-for": line.is_asked_for}
+    flags = {
+        "is-later": line.later,
+        "is-begin": line.begins,
+        "is-open": line.is_open,
+        "is-asked-for": line.is_asked_for,
+    }
     return " ".join(["log-line", f"line-{line.level}", *(name for name, is_set in flags.items() if is_set)])
 
 
@@ -51,6 +56,9 @@ def _node(line: LineRow) -> str:
 
 def _message(line: LineRow, page: str) -> str:
     parts = [f'<span class="log-text">{line.html}</span>']
+    if line.attempt > 1:
+        text = gettext("attempt %(number)s") % {"number": line.attempt}
+        parts.insert(0, f'<span class="log-attempt">{escape(text)}</span>')
     if line.later:
         text = gettext("%(duration)s later") % {"duration": line.later}
         parts.insert(0, f'<span class="log-later">{escape(text)}</span>')

@@ -37,6 +37,8 @@ class LineRow:
     label: str
     node: str
     node_link: str
+    attempt: int
+    begins: bool
     shade: int
     html: SafeString
     more_lines: int
@@ -60,12 +62,14 @@ class _LinePresenter:
     at: UUID | None
     page: str  # of the run
 
-    def line(self, line: LogRow, before: datetime | None) -> LineRow:
+    def line(self, line: LogRow, before: datetime | None, *, begins: bool) -> LineRow:
         return LineRow(
             pk=(pk := str(line.pk)),
             moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
             shown_time=format_time(line.timestamp, self.run, self.log_query.time, self._zone),
             level=line.level,
+            attempt=line.attempt or 0,
+            begins=begins,
             label=line.label,
             is_cut=line.is_cut,
             has_data=line.has_data,
@@ -113,11 +117,16 @@ def present(
     before: datetime | None = None,
     at: UUID | None = None,
 ) -> Iterator[LineRow]:
-    """Yield a LineRow for each line. `before` is the time of the preceding line, `at` the id of the requested line."""
+    """Yield a LineRow for each line. `before` is the time of the preceding line, `at` the id of the requested line.
+    A line begins an attempt if the one before it of its node, among these lines, is of another."""
     page = reverse("admin:executions_workflowexecution_change", args=[run.pk])
     presenter = _LinePresenter(run, log_query or LogQuery(), at, page)
+    attempts: dict[UUID | None, int | None] = {}
     for line in lines:
-        yield presenter.line(line, before)
+        node = line.node_execution_id
+        begins = attempts.get(node, line.attempt) != line.attempt
+        attempts[node] = line.attempt
+        yield presenter.line(line, before, begins=begins)
         before = line.timestamp
 
 

@@ -30,11 +30,13 @@ class InvalidLogQuery(ValueError):
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Parsed query. `level` is the lowest level shown, `node` a node execution of the run, `q` the search text,
+    """Parsed query. `level` is the lowest level shown, `node` a node execution of the run, `attempt` an
+    attempt of the node executions and of the run, `q` the search text,
     `context` the number of lines around each match or ALL, and `start` the first line of the view."""
 
     level: str = ""
     node: UUID | None = None
+    attempt: int = 0
     q: str = ""
     context: str = AROUND
     time: str = "absolute"
@@ -47,6 +49,7 @@ class LogQuery:
         return cls(
             level=_one_of(query, "level", LEVELS),
             node=_id(query, "node"),
+            attempt=_attempt(query),
             q=query.get("q", "").strip()[:MAX_SEARCH_LENGTH],
             context=_one_of(query, "context", CONTEXTS) or AROUND,
             time=_one_of(query, "time", tuple(TIMES)) or "absolute",
@@ -57,7 +60,7 @@ class LogQuery:
     @property
     def is_narrowed(self) -> bool:
         """Return whether the query may exclude lines."""
-        return bool(self.level or self.node or self.q or self.start)
+        return bool(self.level or self.node or self.attempt or self.q or self.start)
 
     @property
     def shows_matches_only(self) -> bool:
@@ -72,16 +75,17 @@ class LogQuery:
         return LEVELS[LEVELS.index(self.level) :] if self.level else LEVELS
 
     def lines(self, run: WorkflowExecution, user: User) -> Lines:
-        """Return the run's visible lines, filtered by level and node; neither ordered nor searched."""
+        """Return the run's visible lines, filtered by level, node and attempt; neither ordered nor searched."""
         lines = run.logs.visible_to(user)
         if self.level and self.level != LEVELS[0]:
             lines = lines.filter(level__in=self.levels)
+        lines = lines.filter(attempt=self.attempt) if self.attempt else lines
         return lines.filter(node_execution=self.node) if self.node else lines
 
     def query(self, **others: object) -> str:
         """Return the query string of this query with the parameters `others`, such as `at` for the link to a line."""
         # Defaults are omitted, so that equal views have equal URLs.
-        parameters = {"level": self.level, "node": self.node, "q": self.q, "start": self.start}
+        parameters = {"level": self.level, "node": self.node, "attempt": self.attempt, "q": self.q, "start": self.start}
         parameters["context"] = self.context if self.q and self.context != AROUND else ""
         parameters |= {"time": self.time if self.time != "absolute" else "", "wrap": "1" if self.wrap else ""}
         return "?" + urlencode({name: str(value) for name, value in (parameters | others).items() if value})
@@ -93,7 +97,7 @@ class LogQuery:
     @property
     def everything(self) -> str:
         """Return the query string of all lines, with the same display options."""
-        return self.without("level", "node", "q", "context", "start").query()
+        return self.without("level", "node", "attempt", "q", "context", "start").query()
 
 
 def _one_of(query: QueryDict, name: str, offered: Any) -> str:
@@ -101,6 +105,15 @@ def _one_of(query: QueryDict, name: str, offered: Any) -> str:
     if value and value not in offered:
         raise InvalidLogQuery(name, value)
     return str(value)
+
+
+def _attempt(query: QueryDict) -> int:
+    value = query.get("attempt", "")
+    if not value:
+        return 0
+    if not (value.isascii() and value.isdigit() and 0 < len(value) < 10 and int(value)):
+        raise InvalidLogQuery("attempt", value)
+    return int(value)
 
 
 def _id(query: QueryDict, name: str) -> UUID | None:

@@ -15,7 +15,10 @@ from ledgerkit.db import keyset
 
 MESSAGE = 4_000  # characters of a message that are shown at first
 ORDER = ("timestamp", "id")
-COLUMNS = ("timestamp", "level", "is_cut", "workflow_execution", "node_execution__node", "node_execution__node_name")
+COLUMNS = (
+    "timestamp", "level", "is_cut", "attempt", "workflow_execution", "node_execution__node",
+    "node_execution__node_name",
+)  # fmt: skip
 PLACE = Window(RowNumber(), order_by=list(ORDER))
 
 type Key = tuple[datetime, UUID]

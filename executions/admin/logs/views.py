@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +12,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from executions import limits
+from executions import limits, log_gaps
 from executions.admin import log_rows, run_stream
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.log_rows import LogRow
+from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Lines
-from executions.models import LogLevel, WorkflowExecution
+from executions.models import LogLevel, NodeExecution, WorkflowExecution
 from executions.querysets import can_see, can_see_nodes_and_logs
 from executions.states import ACTIVE
 from ledgerkit.db.timeouts import StatementTimeout, no_sort, statement_timeout
@@ -29,6 +30,8 @@ from .script_texts import script_texts
 TROUBLE = {LogLevel.WARNING, LogLevel.ERROR}
 
 FOLDER = "admin/executions/logs"
+MOST_ATTEMPTS = 100  # offered in the form
+GAPS = 5  # shown above the log
 
 type View = Callable[..., HttpResponseBase]
 
@@ -136,7 +139,7 @@ def log_page(log: LogRequest) -> HttpResponse:
     shown = _page_context(log, counted, at)
     context = log.lines_context(shown.lines, shown.at) | _form_context(log) | _link_context(log.log_query, shown)
     context |= {"index": counted, "script": counted and counted.for_script(), "shown": shown}
-    context |= {"no_error": no_error, "is_active": log.run.status in ACTIVE, "stream": stream}
+    context |= _gaps(log) | {"no_error": no_error, "is_active": log.run.status in ACTIVE, "stream": stream}
     if not shown:
         context["state"] = _why_empty(log)
     return TemplateResponse(log.request, f"{FOLDER}/page.html", _frame(log.admin, log.request, log.run) | context)
@@ -171,7 +174,7 @@ def _index_or_none(log: LogRequest, pk: UUID | None) -> scrollbar_index.Index | 
 
 
 def _form_context(log: LogRequest) -> Context:
-    rows = log.run.node_executions.visible_to(log.request.user).only("node_name")
+    rows = log.run.node_executions.visible_to(log.request.user).only("node_name", "attempt")
     offered = list(rows.order_by("execution_order", "id")[: limits.NODES + 1])
     # The selected node stays offered even if the list is cut before it.
     more, offered = len(offered) > limits.NODES, offered[: limits.NODES]
@@ -181,14 +184,29 @@ def _form_context(log: LogRequest) -> Context:
         "levels": LogLevel.choices[1:],  # without the lowest level, which would filter nothing
         "node_executions": offered,
         "more_node_executions": more,
+        "attempts": _attempts(log, offered),
         "contexts": [each for each in CONTEXTS if each != ALL],
         "times": TIMES.items(),
         "words": script_texts(),
     }
 
 
+def _attempts(log: LogRequest, nodes: list[NodeExecution]) -> range:
+    """Return the attempts that lines may be of; none if there is but one."""
+    last = max(log.run.attempt, log.log_query.attempt, *(node.attempt for node in nodes))
+    return range(1, min(last, MOST_ATTEMPTS) + 1) if last > 1 else range(0)
+
+
+def _gaps(log: LogRequest) -> Context:
+    """Return the first numbered lines that are missing. They are not read for a view of a part of the log."""
+    if log.log_query.is_narrowed:
+        return {}
+    found = query_or_none("gaps", partial(log_gaps.missing_lines, log.run.pk, GAPS), limits.LOG_PAGE_MS)
+    return {"missing": found}
+
+
 def _link_context(log_query: LogQuery, shown: paging.LogPage) -> dict[str, str]:
-    everything = log_query.without("level", "node", "q", "start")
+    everything = log_query.without("level", "node", "attempt", "q", "start")
     links = {
         "first_link": log_query.query(),
         "end_link": log_query.query(at=paging.END),

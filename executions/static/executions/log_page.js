@@ -249,7 +249,7 @@ function fit() {
     list.setHeights();
 }
 
-const narrowing = ["level", "node", "q", "time", "start"]; // filters that the stream does not apply
+const narrowing = ["level", "node", "attempt", "q", "time", "start"]; // filters that the stream does not apply
 const page = { scroller, list, words, index, lines, where, everyLine, say, counted, isPlain: () => !narrowing.some((name) => asked.has(name)) };
 let tail = null;
 if (index && form) {
