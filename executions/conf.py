@@ -35,7 +35,7 @@ class ExecutionsSettings(AppSettings):
     MAX_REASON_BYTES = Number(4_096, least=256, most=65_536)
     # Maximum age in days of a log id that an API client chose: the time inside the id selects the partition.
     LOG_ID_DAYS = Number(90, least=1, most=3650)
-    # Maximum of open streams in one process, per user and in all.
+    # Maximum of open streams, per user and in all, counted over all processes of `manage.py serve`.
     STREAMS_PER_USER = Number(20, least=1)
     STREAMS = Number(500, least=1)
     # Connection parameters, as in DATABASES, of the LISTEN connection, if "default" goes through a pooler.

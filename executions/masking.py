@@ -1,8 +1,9 @@
 """Masking of a run's secret values in everything that is stored about the run.
 
-Every write passes `mask()`: save(), bulk_create(), update() and the verbs. The encrypted values are in the run's own
-row (`secrets/encryption.py`). They are an empty text after a purge: the run had secrets, nothing can be masked reliably
-any more, and writes that carry text are refused.
+Every write passes `mask()`: save(), bulk_create(), update(), facts and the verbs. For verbs and new nodes whose texts
+hold no new secret, `mask_by_known()` is enough. The encrypted values are in the run's own row
+(`secrets/encryption.py`). They are an empty text after a purge: the run had secrets, nothing can be masked reliably any
+more, and writes that carry text are refused.
 """
 
 from collections import defaultdict

@@ -93,9 +93,9 @@ class Execution(VersionedModel, Timed):
 
     def _transition(self, act: str, texts: Changes | None = None, at: datetime | None = None) -> None:
         """Change the status by one call of the database (sql/transitions.sql), whose UPDATE matches the states from
-        which the verb may be called and the attempt of this object. No other code changes the status. Of callers who
-        race, the row lock lets one match; the WHERE of the next one is then evaluated on the changed row and matches
-        nothing.
+        which the verb may be called and the attempt of this object. Only retries (sql/retry_run.sql) and facts
+        (facts/row_storage.py) change it otherwise, in rows that they have locked. Of callers who race, the row lock
+        lets one match; the WHERE of the next one is then evaluated on the changed row and matches nothing.
 
         If it raises, the row and this object are unchanged. Work outside the database, such as a webhook, does not
         belong there: it would hold the row's lock (docs/development.md).

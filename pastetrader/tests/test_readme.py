@@ -24,11 +24,17 @@ API = "/api/v1/"
 
 def test_the_layout_names_each_folder_of_the_repository_once() -> None:
     layout = DEVELOPMENT.partition("## Layout")[2].partition("\n## ")[0]
+    of_repository, _, of_ledger = layout.partition("Inside `executions`")
+    assert_folders_are_named(of_repository, ROOT, besides=set())
+    assert_folders_are_named(of_ledger, ROOT / "executions", besides={"management", "migrations", "tests"})
+
+
+def assert_folders_are_named(layout: str, parent: Path, *, besides: set[str]) -> None:
     named = re.findall(r"^    (\S+)/ ", layout, re.MULTILINE)
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    packages = {path.parent.name for path in parent.glob("*/__init__.py")}
     assert len(named) == len(set(named))
-    assert {name for name in named if not Path(ROOT, name).is_dir()} == set()
-    assert packages - set(named) == set()
+    assert {name for name in named if not Path(parent, name).is_dir()} == set()
+    assert packages - set(named) - besides == set()
 
 
 def test_where_something_is_can_be_found_by_grep() -> None:

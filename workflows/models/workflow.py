@@ -205,7 +205,7 @@ class Edge(AuditedModel, UUID7Model):
                 name="edge_without_self_loop",
                 violation_error_message=_("A node cannot lead to itself: choose another target."),
             ),
-            # NULLS NOT DISTINCT needs PostgreSQL 15; the empty string stands for "no handle" on 14 too.
+            # Coalesce, not NULLS NOT DISTINCT: no handle and the empty handle are the same (`identity`).
             models.UniqueConstraint(
                 "source_node",
                 "target_node",

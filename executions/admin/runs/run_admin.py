@@ -29,7 +29,7 @@ PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/execution
 
 @admin.register(WorkflowExecution)
 class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
-    # The columns of the list, in place of list_display: `_row.html` renders their cells from a RunRow (list_rows.py).
+    # The columns of the list, in place of list_display: `_row.html` renders their cells from a RunListRow.
     headers: ClassVar[dict[str, StrOrPromise]] = {
         "state": gettext_lazy("status"),
         "named_workflow": gettext_lazy("workflow"),
