@@ -9,8 +9,10 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from executions.audit import act_as
+from executions.facts import record
 from executions.models import Deletion, HistoryEntry, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.db.models import uuid7
 from pastetrader.tests.live_server import ROOT
 from tokens.models import Token
 from workflows.history import DefinitionChange
@@ -110,6 +112,15 @@ def test_nobody_retries_a_run_that_has_not_failed_by_that_function() -> None:
     )
 
 
+def test_a_role_that_may_pass_a_note_cannot_leave_out_the_entry(as_low: As) -> None:
+    run = WorkflowExecutionFactory()
+    sql("GRANT EXECUTE ON FUNCTION ledger_noted(timestamptz, text) TO low")
+    with as_low():
+        sql("""SELECT ledger_noted(now(), '{"act": "start", "through": "api", "facts": true}')""")
+        sql(MOVES)
+    assert run.history.values_list("to_status", "through").last() == ("running", "api")
+
+
 def test_nor_who_deletes(as_low: As) -> None:
     WorkflowExecutionFactory().delete()
     WorkflowExecutionFactory()
@@ -145,6 +156,17 @@ def test_nor_need_the_application_be_the_owner(as_low: As, staff: Any) -> None:
         run.fail("x")
         run.retry()
         run.cancel()
+        reported = str(uuid7())
+        outcome = record(
+            [
+                {"kind": "execution.create", "id": reported, "workflow": str(workflow.pk), "trigger_type": "manual"},
+                {"kind": "execution.start", "id": reported},
+            ],
+            user=staff,
+        )
+        assert outcome.refusals == []
+        entries = HistoryEntry.objects.filter(workflow_execution=reported)
+        assert [entry.username for entry in entries] == ["staff", "staff"]
         assert set(run.history.values_list("username", flat=True)) == {"staff"}
         run.delete()
     assert Deletion.objects.get().username == "staff"
