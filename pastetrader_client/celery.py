@@ -6,6 +6,8 @@ report) takes the id that the root id of the task, or the id of its group, alway
 """
 
 import os
+import sys
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from threading import Lock
@@ -16,12 +18,16 @@ from celery import Celery, current_task, signals  # type: ignore[import-untyped]
 from .celery_graphs import GraphDefinitions
 from .celery_run_ends import RunEnds
 from .client import Client
+from .encoding import moment
 from .ids import derive, uuid7
 from .log_handler import CurrentNodeHandler
 from .runs import Node, Run, current_node
 
-# Headers of messages: the id of the run, the name of its workflow, and the id of the task or group that it began with.
-RUN, WORKFLOW, ROOT = HEADERS = ("pastetrader_run", "pastetrader_workflow", "pastetrader_root")
+# Headers of messages: the id of the run, the name of its workflow, the id of the task or group that it began with, and
+# the time at which that was sent.
+RUN, WORKFLOW, ROOT, SENT = HEADERS = (
+    "pastetrader_run", "pastetrader_workflow", "pastetrader_root", "pastetrader_sent",
+)  # fmt: skip
 BASE = "00000000-0000-7000-8000-000000000000"  # of the ids of runs that no header names
 UNLIMITED = 1_000  # retries of a task with max_retries=None
 MOST_GROUPS = 1_000  # whose runs a sending process remembers
@@ -51,6 +57,7 @@ class Recorder:
         self.app, self.client = app, client
         self.ends, self.graphs = RunEnds(client), GraphDefinitions(client)
         self.nodes: dict[str, Node] = {}  # by the id of the task
+        self.retried: set[str] = set()  # those of them whose next attempt was sent
         self.groups: OrderedDict[str, str] = OrderedDict()  # the runs of groups that this process sends
         self.lock = Lock()
 
@@ -84,12 +91,14 @@ class Recorder:
         headers.setdefault(RUN, self._run_to_send(headers))
         headers.setdefault(WORKFLOW, sender)
         headers.setdefault(ROOT, headers.get("group") or headers["root_id"])
+        headers.setdefault(SENT, moment(time.time_ns()))
         if headers.get("retries"):
+            self._retry(headers["id"], sys.exception())
             return
         args, kwargs, embed = body if isinstance(body, tuple | list) and len(body) == 3 else ((), {}, {})
         if is_first:
             self.graphs.define(sender, embed.get("chain"), embed.get("chord"))
-        run = self._run(headers[RUN], headers[WORKFLOW], headers[ROOT])
+        run = self._run(headers[RUN], headers[WORKFLOW], headers[ROOT], headers[SENT])
         self._node(run, headers["id"], sender, args, kwargs).create()
 
     def _run_to_send(self, headers: Mapping[str, Any]) -> str:
@@ -112,11 +121,12 @@ class Recorder:
         request = task.request
         if getattr(request, RUN, None) is None:  # its sender does not report
             root = _root_of(request)
-            vars(request).update({RUN: derive(BASE, root), WORKFLOW: task.name, ROOT: root})
+            sent = moment(time.time_ns())
+            vars(request).update({RUN: derive(BASE, root), WORKFLOW: task.name, ROOT: root, SENT: sent})
         if request.parent_id is None:  # its facts may arrive before those of the sender
             self.graphs.define(getattr(request, WORKFLOW), request.chain, request.chord)
         node = self._node_of(task.name, request, args, kwargs)
-        node.run.start()
+        node.run.start(at=getattr(request, SENT))
         self.nodes[task_id] = node
         node.__enter__()
 
@@ -131,10 +141,19 @@ class Recorder:
         self.ends.expect(node.run.id)
 
     def on_retry(self, request: Any, reason: Any, einfo: Any, **_kwargs: Any) -> None:
-        if (node := self.nodes.get(request.id)) is not None:
-            node.fail(getattr(reason, "exc", None) or str(reason), traceback=_traceback(einfo))
-            node.retry()
-            self.client.flush(RETRY_SECONDS)  # the next attempt may start in another process at once
+        self._retry(request.id, getattr(reason, "exc", None) or str(reason), _traceback(einfo))
+
+    def _retry(self, task_id: str, error: BaseException | str | None, traceback: str | None = None) -> None:
+        """Report the retry of a task, once, and wait for its delivery: another process may start the next attempt at
+        once. It is sent before the message where the exception is known by then: in an `except` block, as with
+        autoretry_for."""
+        node = self.nodes.get(task_id)
+        if node is None or error is None or task_id in self.retried:
+            return
+        self.retried.add(task_id)
+        node.fail(error, traceback=traceback)
+        node.retry()
+        self.client.flush(RETRY_SECONDS)
 
     def on_revoke(self, sender: Any, request: Any, terminated: bool, expired: bool, **_kwargs: Any) -> None:
         """Cancel the node. Only the worker's main process sends this signal."""
@@ -143,6 +162,7 @@ class Recorder:
         self.ends.expect(node.run.id)
 
     def on_leave(self, task_id: str, **_kwargs: Any) -> None:
+        self.retried.discard(task_id)
         if (node := self.nodes.pop(task_id, None)) is not None:
             node.leave()
             if not self._nodes_of(node.run):
@@ -168,14 +188,14 @@ class Recorder:
     # --- runs and nodes ---------------------------------------------------------
     def _node_of(self, name: str, request: Any, args: Any, kwargs: Any) -> Node:
         root = getattr(request, ROOT, None) or _root_of(request)
-        run = self._run(
-            getattr(request, RUN, None) or derive(BASE, root), getattr(request, WORKFLOW, None) or name, root
-        )
+        id, workflow = getattr(request, RUN, None) or derive(BASE, root), getattr(request, WORKFLOW, None) or name
+        run = self._run(id, workflow, root, getattr(request, SENT, None))
         return self._node(run, request.id, name, args, kwargs, attempt=(request.retries or 0) + 1)
 
-    def _run(self, id: str, workflow: str, root: str) -> Run:
+    def _run(self, id: str, workflow: str, root: str, sent: str | None) -> Run:
         """Return the run. Each process creates it, since facts of one may arrive before those of another."""
-        return self.client.run(workflow, id=id, trigger="event", metadata={"correlation_id": root})
+        metadata = {"correlation_id": root}
+        return self.client.run(workflow, id=id, trigger="event", metadata=metadata, at=sent)
 
     def _node(self, run: Run, task_id: str, name: str, args: Any, kwargs: Any, attempt: int = 1) -> Node:
         task = self.app.tasks.get(name)

@@ -68,17 +68,18 @@ class Client:
         self, workflow: str, *, input: Mapping[str, Any] | None = None, graph: Graph | None = None,
         trigger: Literal["manual", "schedule", "event"] = "manual", context: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None, tags: Sequence[str] = (), concurrent: bool = True,
-        id: str | None = None,
+        id: str | None = None, at: str | None = None,
     ) -> Run:  # fmt: skip
         """Return a run, to be used as a block. `graph` declares the nodes and edges of the workflow. Unless
-        `concurrent`, the ledger refuses the run while another one of its workflow is running."""
+        `concurrent`, the ledger refuses the run while another one of its workflow is running. `at` is the time of its
+        creation, in ISO 8601, if that is not when it is first used."""
         if graph is not None:
             self._define(definition(workflow, graph))
         more = {**(metadata or {}), **({"tags": list(tags)} if tags else {})}
         more |= {"allow_concurrent": True} if concurrent else {}
         fields = {"input_data": input, "context": context, "metadata": more}
         create = {name: document(dict(value)) for name, value in fields.items() if value}
-        return Run(self, workflow, id=id, create={"trigger_type": trigger, **create})
+        return Run(self, workflow, id=id, create={"trigger_type": trigger, "at": at, **create})
 
     def attach(self, id: str, *, workflow: str = "", attempt: int = 1) -> Run:
         """Return a run that another process has created."""

@@ -144,9 +144,10 @@ class Run(Reporter):
             fields, self._create = self._create, None
             self.send("execution.create", workflow=self.workflow, **fields)
 
-    def start(self) -> None:
+    def start(self, at: str | None = None) -> None:
+        """Start the run. `at` is the time of it, in ISO 8601, if that is not now."""
         self.create()
-        self.send("execution.start", attempt=self.attempt)
+        self.send("execution.start", attempt=self.attempt, at=at)
         self.has_started = True
         self.client.watch(self)
 

@@ -40,8 +40,11 @@ def price(symbol: str, api_key: str = "") -> str:
 
 @shared_task(bind=True, max_retries=2)
 def flaky(self: Any) -> str:
-    if self.request.retries == 0:
-        raise self.retry(exc=ConnectionError("not yet"), countdown=0)
+    try:
+        if self.request.retries == 0:
+            raise ConnectionError("not yet")
+    except ConnectionError as error:
+        raise self.retry(exc=error, countdown=0) from error
     return "ok"
 
 

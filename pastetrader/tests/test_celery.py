@@ -65,7 +65,7 @@ CANVASES = {
     "retried": "flaky.delay()",
     "nested": "parent.delay()",
     "secret": "price.delay('GOOG', api_key='sk-4f9a8b7c')",
-    "revoked": "slow.apply_async(countdown=60)",
+    "revoked": "slow.apply_async(countdown=3)",
     "expired": "slow.apply_async(expires=-1)",
     "killed": "killed_once.delay({marker!r})",
     "operator": "cancelled_by_an_operator.delay()",
@@ -143,6 +143,8 @@ def test_a_task_is_a_run_of_one_node_with_its_log_arguments_and_result(
 
 def test_a_chain_is_one_run_that_fails_where_a_task_fails(sent: dict[str, str], find: Find, api: httpx.Client) -> None:
     row = find(sent["chain"], "failed")
+    assert row["started_at"] <= min(node["started_at"] for node in row["nodes"])
+    assert row["ended_at"] == max(node["ended_at"] for node in row["nodes"])
     assert nodes_of(row) == [("add", "completed"), ("price", "failed"), ("total", "completed")]
     assert row["error_message"] == "pastetrader.tests.celery_app.price: KeyError: 'GOOG'"
     failed = next(node for node in row["nodes"] if node["status"] == "failed")
