@@ -29,7 +29,7 @@ _count = count()
 
 
 class Sender:
-    """What was taken and not yet delivered is in `pending`, or at the head of the spool. `lock` protects these two; no
+    """Facts taken but not delivered are in `pending` or at the head of the spool. `lock` protects these two; no
     call over the network is made while it is held."""
 
     def __init__(self, outbox: Outbox, spool: Spool, transport: Transport, watch: Watch) -> None:

@@ -1,4 +1,4 @@
-"""What a way to the ledger must be able to do, and what it answers."""
+"""Interface of a transport, and its errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

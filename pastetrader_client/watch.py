@@ -1,5 +1,4 @@
-"""Runs whose cancel or retry the engine wants to hear of. What the ledger answers about a run says so; a run of which
-nothing is reported for some time is asked about by sending its start again, which changes nothing."""
+"""Detect runs cancelled or retried in the ledger; poll idle runs by resending their start, which changes nothing."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Protocol
 from .encoding import Fact, fact
 from .transport import Notice
 
-MOST_FAILED = 100  # failed runs that are asked about, the newest
+MOST_FAILED = 100  # failed runs that are watched, the newest
 
 
 class Watched(Protocol):
@@ -43,7 +42,7 @@ class Watch:
             self.entries[run.id] = Entry(run)
 
     def end(self, run: Watched, *, failed: bool) -> None:
-        """Stop watching a run; a failed one is watched on where somebody wants to hear of its retry."""
+        """Stop watching a run; a failed one is still watched if there is `on_retry`."""
         with self.lock:
             entry = self.entries.pop(run.id, None)
             if entry is None or not failed or self.on_retry is None:
@@ -62,14 +61,14 @@ class Watch:
                 self.entries[run].last = now
 
     def due(self) -> list[Fact]:
-        """Return facts that ask about the runs of which nothing was heard for some time."""
+        """Return the starts to send again, of the idle runs."""
         before = time.monotonic() - self.seconds
         with self.lock:
             entries = [each for each in self.entries.values() if each.last < before]
         return [fact(each.run.id, "execution.start", id=each.run.id, attempt=each.run.attempt) for each in entries]
 
     def notice(self, notice: Notice) -> bool:
-        """Let the engine hear of it, once. Return whether the run was cancelled by somebody else."""
+        """Pass a notice on to the engine, once. Return whether the run was cancelled in the ledger."""
         with self.lock:
             entry = self.entries.pop(notice.run, None)
         if entry is None:

@@ -19,6 +19,6 @@ def visible_rows(user: object) -> object:
 
 
 def missing(ids: list[UUID]) -> set[UUID]:
-    """Return the ids of no row."""
+    """Return ids that match no row."""
     rows = _models[0].objects.filter(pk__in=ids).values_list("pk", flat=True) if _models else ()
     return set(ids) - set(rows)

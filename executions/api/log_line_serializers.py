@@ -1,5 +1,4 @@
-"""Log lines of a request, which come by the thousand. Each good one passes one function; if one is not clearly good,
-the serializer of a single line looks at all of them, and writes the errors.
+"""Validate valid lines with one function; if any line is doubtful, use the serializer for errors.
 
 500 lines take 0.4 ms here and 12 ms in the serializer, with id, time, node and data 4 and 24 ms (benches.lines).
 """

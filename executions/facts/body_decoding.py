@@ -1,8 +1,8 @@
-"""A body as facts: a JSON array, or NDJSON with a fact in each line. A fact that is not well-formed is refused by
-itself; of a body that is not JSON nothing can be said.
+"""A body as facts: a JSON array, or NDJSON with a fact in each line. Invalid facts, and lines that are not JSON, are
+refused one by one; an array that is not JSON refuses the body.
 
-msgspec decodes and checks types in one step. It is exact where it succeeds; what it refuses is read once more by the
-parser of the other calls, which names the place, and takes what msgspec does not: half characters in a report.
+msgspec decodes and checks types in one step. A fact that it refuses is parsed again with `json`, for the path of the
+error, and for lone surrogates and NUL.
 """
 
 import json

@@ -123,7 +123,7 @@ def _known_secrets(run: RunRow) -> run_secrets.RunSecrets | Exception:
 
 
 def lock_runs(runs: dict[UUID, RunRow], ids: Iterable[UUID], *, texts: bool) -> bool:
-    """Lock these runs and update what is known of them. Return False where one has gone, or learnt a secret."""
+    """Lock these runs and update what is known of them. Return False if a run was deleted or its secrets changed."""
     columns = (*MOVED, "failed_nodes", "encrypted_secrets", *(TEXTS if texts else ()))
     locked = WorkflowExecution.objects.filter(pk__in=list(ids)).order_by("pk").select_for_update(no_key=True)
     found = list(locked.values_list(*columns))
@@ -138,8 +138,8 @@ def lock_runs(runs: dict[UUID, RunRow], ids: Iterable[UUID], *, texts: bool) -> 
 
 
 def keep_secrets(runs: dict[UUID, RunRow], ids: Collection[UUID]) -> bool:
-    """Let nobody add a secret to these runs until the transaction ends. Return False where one has gone, or learnt a
-    secret. Calls with lines do not wait for each other, as the locks are shared."""
+    """Lock these runs against new secrets until the transaction ends. Return False if a run was deleted or its secrets
+    changed. Calls with lines do not wait for each other, as the locks are shared."""
     statement = "SELECT id, encrypted_secrets FROM workflow_executions WHERE id = ANY(%s) ORDER BY id FOR SHARE"
     with connection.cursor() as cursor:
         cursor.execute(statement, [list(ids)])

@@ -1,4 +1,4 @@
-"""What an observer saw of runs and nodes: reported in any order, repeated, and after the run has ended.
+"""Merge status reports that arrive in any order, repeated, or late.
 
 The state of a row is that of all observations of it, whatever their order: it started at the earliest, and its end is
 the latest of those that report one. An end that the ledger itself derived from the run's (`settled`) gives way to one

@@ -50,7 +50,7 @@ class Outcome:
 
 
 def notice_of(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
-    """Return what the caller seems not to know of the run: that it was cancelled, or retried."""
+    """Return a notice if the run was cancelled or retried, but not by this call."""
     run = plan.run
     if run is None or run.is_new or run.moves:
         return None

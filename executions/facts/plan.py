@@ -43,7 +43,7 @@ class Plan:
     ended: dict[bool, list[Ended]] = field(default_factory=lambda: {True: [], False: []})  # of the run, of nodes
     lines: list[NewLine] = field(default_factory=list)
     late_nodes: list[UUID] = field(default_factory=list)
-    believed: dict[UUID, int] = field(default_factory=dict)  # the attempts that the caller takes to be the present ones
+    default_attempts: dict[UUID, int] = field(default_factory=dict)  # attempts of facts that name none
     applied: int = 0
     already_known: int = 0
 
@@ -53,7 +53,7 @@ class Plan:
         if self.run is not None:
             if workflow is None or workflow.id != self.run.workflow:
                 raise BadFact("exists_with_other_content", TAKEN)
-            self.believed.setdefault(self.id, self.run.attempt if self.run.is_new else 1)
+            self.default_attempts.setdefault(self.id, self.run.attempt if self.run.is_new else 1)
             return False
         if workflow is None:
             raise BadFact("invalid", NO_WORKFLOW)
@@ -84,7 +84,7 @@ class Plan:
             if there.node != node:
                 raise BadFact("exists_with_other_content", TAKEN)
             if not there.is_new:
-                self.believed[fact.id] = 1
+                self.default_attempts[fact.id] = 1
             return False
         if node is None:
             raise BadFact("invalid", NO_NODE_OF_WORKFLOW)
@@ -224,14 +224,14 @@ class Plan:
         """Return whether the fact is a transition to be made, False where it was made already. Raises what the verb
         raises."""
         act, to = fact.act, TARGETS[fact.act]
-        attempt = fact.attempt or self.believed.get(row.id, row.attempt)
+        attempt = fact.attempt or self.default_attempts.get(row.id, row.attempt)
         transitions = row.TRANSITIONS  # type: ignore[attr-defined]  # of both kinds of rows
         if attempt == row.attempt and to in transitions[ExecutionStatus(row.status)]:
             return True
         made = attempt + (act == "retry")
         if self._was_made(node, made, act, to):
             if act == "retry":
-                self._believe_retry(node, row.id, made)
+                self._set_default_attempts(node, row.id, made)
             return False
         if attempt != row.attempt:
             reason = refusal_reasons.attempt_replaced(attempt, row.attempt)
@@ -247,17 +247,17 @@ class Plan:
             self.stored = set(self.known.read_history().get(self.id, ()))
         return wanted in self.stored
 
-    def _believe_retry(self, node: UUID | None, row: UUID, attempt: int) -> None:
+    def _set_default_attempts(self, node: UUID | None, row: UUID, attempt: int) -> None:
         """Take later facts without an `attempt` to mean this attempt. After the retry of a run this holds for its nodes
         too, with the attempts that they had then."""
-        self.believed[row] = attempt
+        self.default_attempts[row] = attempt
         if node is not None:
             return
         for of, number, act, _to in self.known.read_history().get(self.id, ()):
             if of is None and (number, act) == (attempt, "retry"):
                 return
             if of is not None:
-                self.believed[of] = number
+                self.default_attempts[of] = number
 
     def check_run(self, node: NodeRow, act: str, states: tuple[ExecutionStatus, ...]) -> None:
         state = ExecutionStatus(self.the_run.status)
@@ -271,7 +271,7 @@ class Plan:
         return max(end, row.started_at or end)
 
     def _take_texts(self, row: Any, reported: Reported, act: str) -> None:
-        """Store what the fact tells in the row. An output of None is none."""
+        """Copy the texts into the row; None leaves the output unchanged."""
         texts = {name: text for name, text in reported.texts.items() if name != "reason"}
         self.check_secrets(act, row, texts)
         for name, text in texts.items():

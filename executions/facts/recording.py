@@ -57,13 +57,13 @@ class _Again(IntegrityError):
 
 
 class Batch:
-    """The first try takes for granted that what facts create is new, and reads nothing to make sure: where that is
-    wrong the database refuses it, or a fact is refused. Every other try is `careful`."""
+    """One batch of facts to store. The first try assumes that created rows are new: if one exists, the database refuses
+    the try, or a fact is refused. Later tries are `careful`: they look them up first."""
 
     def __init__(self, facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller) -> None:
         self.caller = caller
         self.refusals = list(refusals)
-        self.spoilt = {refusal.run for refusal in refusals} - {None}
+        self.refused_runs = {refusal.run for refusal in refusals} - {None}
         of_run: dict[int, list[Reported]] = defaultdict(list)  # the hash of a UUID takes as long as all the rest
         for reported in facts:
             of_run[reported.fact.run.int].append(reported)
@@ -137,7 +137,7 @@ class Batch:
             self.by_kind = _by_kind(each for facts in self.admitted.values() for each in facts)
 
     def _is_admitted(self, outcome: Outcome, run: UUID, facts: Sequence[Reported]) -> bool:
-        if run in self.spoilt:
+        if run in self.refused_runs:
             outcome.refused += len(facts)
             return False
         index = facts[0].index

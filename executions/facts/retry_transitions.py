@@ -82,7 +82,7 @@ def _reset_node(plan: Plan, node: NodeRow, reason: str) -> None:
 
 
 def _reset(plan: Plan, row: RunRow | NodeRow) -> None:
-    plan.believed.pop(row.id, None)  # the caller speaks of the new attempt from now on
+    plan.default_attempts.pop(row.id, None)  # the caller speaks of the new attempt from now on
     row.started_at = row.ended_at = row.output_data = row.error_message = None
 
 

@@ -27,8 +27,8 @@ class Masker:
         self._plain = run_secrets.RunSecrets(Scrubber(extra=extra_keys()))
 
     def mask(self, run: UUID, facts: Sequence[Reported], secrets: Secrets) -> run_secrets.RunSecrets:
-        """Mask the texts of the facts of a run, and return what is known of its secrets then. Raises BadFact where they
-        are too many or too long. Where the run's own are unknown, nothing is masked: nothing is stored."""
+        """Mask the texts of the facts of a run, and return what is known of its secrets then. Raises BadFact if they
+        are too many or too long. If the run's secrets are unavailable, texts are left alone; the plan refuses them."""
         known = secrets.get(run, self._plain)
         if isinstance(known, Exception):
             return self._plain

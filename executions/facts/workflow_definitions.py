@@ -29,7 +29,7 @@ class WorkflowRow:
 
 
 class GraphOfRuns:
-    """The graph that runs remember, by what facts ask of it."""
+    """Lookups in a run's stored graph."""
 
     def __init__(self, stored: Graph) -> None:
         self.stored = stored
@@ -128,7 +128,7 @@ class Nodes:
 
     def find(self, workflow: UUID, graph: GraphOfRuns | None, wanted: str) -> UUID | None:
         """Return the node by its id or, first of the run's graph and then of today's, by its name. Nodes that were not
-        read are there if the graph has them; where one has gone since, its foreign key says so."""
+        read are there if the graph has them. If it was deleted since, the foreign key fails."""
         name, id = nfc(wanted), parse_uuid(wanted)
         if graph is not None and not self._were_read:
             return id if id in graph.names else graph.by_name.get(name)

@@ -1,7 +1,7 @@
 """An Argo Workflow object (`kubectl get workflow NAME -o json`) as facts.
 
 Nodes that contain others (DAG, Steps, StepGroup, TaskGroup) are no tasks: edges lead through them. A Retry node and its
-attempts are one node execution with attempts. A snapshot in mid-run may disagree with itself; what ends is believed.
+attempts are one node execution with attempts. If phases conflict, the ended one is used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ def _of_run(document: Document, run: str, tasks: list[Step], started_at: datetim
 
 
 def _phase_of_run(document: Document, tasks: list[Step]) -> str:
-    """Return the phase. One that Argo does not have, or none, is that of a run under way."""
+    """Return the phase; an unknown or missing one counts as Running."""
     phase: str = get(document, "status", "phase", of=str, default="")
     has_begun = any(task.started_at for task in tasks)
     return phase if phase in ACTS or (phase in PENDING and not has_begun) else "Running"

@@ -152,7 +152,7 @@ def _linked(task: Any, link: str) -> list[Any]:
 
 
 def _children(listed: list[Any], key: str) -> dict[str, set[str]]:
-    """Return the parents of each task that others call their child."""
+    """Return parents derived from the `children` lists."""
     parents: dict[str, set[str]] = {}
     for index, each in enumerate(listed):
         name = get(listed, index, key, of=str)

@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import PermissionsMixin
 from django.db import Error, connection
 
-from .db_threads import TICKS, in_thread
+from .db_threads import READER_THREADS, in_thread
 
 EVERY = 2.0  # seconds; a stream has to end within 5 seconds of losing access
 SQL = Path(__file__).parent / "sql"
@@ -72,7 +72,7 @@ class AccessWatch:
 
     async def _look(self) -> None:
         held = list(self.held)
-        found = await in_thread(partial(read, {ground for each in held for ground in each.grounds}), TICKS)
+        found = await in_thread(partial(read, {ground for each in held for ground in each.grounds}), READER_THREADS)
         for each in held:
             state = tuple(found.get(ground) for ground in each.grounds)
             each.needs_check |= state != each.state

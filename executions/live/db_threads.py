@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connections
 
-# Separate pools, so that many new readers at once do not delay the steps of the others.
-TICKS = ThreadPoolExecutor(2, thread_name_prefix="live-tick")
-VISITS = ThreadPoolExecutor(2, thread_name_prefix="live-visit")
+# Separate pools, so that many requests at once do not delay the readers of open streams.
+READER_THREADS = ThreadPoolExecutor(2, thread_name_prefix="live-tick")
+REQUEST_THREADS = ThreadPoolExecutor(2, thread_name_prefix="live-visit")
 
 
-async def in_thread[T](work: Callable[[], T], threads: ThreadPoolExecutor = VISITS) -> T:
+async def in_thread[T](work: Callable[[], T], threads: ThreadPoolExecutor = REQUEST_THREADS) -> T:
     """Run `work()` in a thread and return its result."""
     return await asyncio.get_running_loop().run_in_executor(threads, _alone, work)
 

@@ -14,7 +14,7 @@ from django.db import Error
 
 from .access_changes import AccessWatch
 from .cursor import Cursor
-from .db_threads import TICKS, in_thread
+from .db_threads import READER_THREADS, in_thread
 from .listener import QUIET_SECONDS, RENEW_EVERY, Listener, renew_watches, suppress_notifications, watch
 from .reader import RunDeleted, Source, Step
 from .waiting_readers import WaitingReaders
@@ -118,7 +118,7 @@ class Topic:
             await asyncio.sleep(self._pause())
 
     async def _watch(self) -> None:
-        if await in_thread(partial(watch, [self.source.watch]), TICKS):
+        if await in_thread(partial(watch, [self.source.watch]), READER_THREADS):
             self.busy_until = self.registry.loop.time() + QUIET_SECONDS + BUSY_MARGIN
 
     async def _suppress_notifications(self) -> None:
@@ -131,7 +131,7 @@ class Topic:
         self.busy_until = now + QUIET_SECONDS + BUSY_MARGIN
         if now - self.suppressed_at > QUIET_SECONDS / 2:
             self.suppressed_at = now
-            await in_thread(partial(suppress_notifications, self.source.watch), TICKS)
+            await in_thread(partial(suppress_notifications, self.source.watch), READER_THREADS)
 
     async def _wait_for_tick(self) -> None:
         poll = POLL if self.registry.listener.is_listening else POLL_NOT_LISTENING
@@ -148,14 +148,14 @@ class Topic:
         self.ticks_begun += 1
         number = self.ticks_begun
         if self.position is None:
-            self.position = Cursor.at(await in_thread(self.source.snapshot, TICKS))
+            self.position = Cursor.at(await in_thread(self.source.snapshot, READER_THREADS))
         else:
             await self._read_steps(self.position, was_notified)
         self.ticks_done = number
 
     async def _read_steps(self, cursor: Cursor, was_notified: bool) -> None:
         while True:
-            step = await in_thread(partial(self.source.read, cursor), TICKS)
+            step = await in_thread(partial(self.source.read, cursor), READER_THREADS)
             cursor = self._keep(step)
             if not cursor.until:
                 break
@@ -250,7 +250,7 @@ class TopicRegistry:
             await asyncio.sleep(RENEW_EVERY)
             ids = {topic.source.watch for topic in self.topics.values()}
             try:
-                await in_thread(partial(renew_watches, ids), TICKS)
+                await in_thread(partial(renew_watches, ids), READER_THREADS)
             except Error as error:
                 logger.warning("The watches could not be renewed; streams poll: %s", str(error).strip())
 

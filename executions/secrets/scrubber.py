@@ -60,7 +60,7 @@ class Scrubber:
         self._clean: set[str] = set()
         self._shapes: set[bytes] = set()
         self._keys: dict[str, str] = {}
-        self._innocent: set[object] = set()
+        self._plain_keys: set[object] = set()
 
     def text(self, text: str) -> str:
         """Return the text with a mask in place of each value. Overlapping values become one mask."""
@@ -168,7 +168,7 @@ class Scrubber:
         more = NO_KEYS if VALUES.isdisjoint(value) else hidden_in(value, self.named)
         taken: Taken = {}
         for key, item in value.items():
-            if key in self._innocent or self._is_innocent(key):  # true for nearly every key
+            if key in self._plain_keys or self._is_plain_key(key):  # true for nearly every key
                 if more and key in more:
                     clean[key] = self._hidden(item)
                 elif item.__class__ in ATOMS and not self._in_numbers:
@@ -181,14 +181,14 @@ class Scrubber:
                 clean[name] = self._hidden(item) if hidden else self.document(item)
         return clean
 
-    def _is_innocent(self, key: object) -> bool:
+    def _is_plain_key(self, key: object) -> bool:
         """Return whether a key neither names nor contains a secret. Cached: keys are few, and are on every line."""
         if not isinstance(key, str):
             return False
-        innocent = not names_secret(key, self.named) and self._key(key, {}) == key
-        if innocent and len(self._innocent) < MANY and len(key) <= LONGEST_KEPT:
-            self._innocent.add(key)
-        return innocent
+        is_plain = not names_secret(key, self.named) and self._key(key, {}) == key
+        if is_plain and len(self._plain_keys) < MANY and len(key) <= LONGEST_KEPT:
+            self._plain_keys.add(key)
+        return is_plain
 
     def _hidden(self, value: object) -> object:
         if isinstance(value, dict):

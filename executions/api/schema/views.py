@@ -1,4 +1,4 @@
-"""The schema and its interactive docs. They name nothing of anybody's, so anybody may read them."""
+"""Public schema and docs: no data, no authentication."""
 
 from functools import cache
 from threading import Lock
@@ -32,7 +32,7 @@ DOCS_CSP = settings.SECURE_CSP | {"img-src": [CSP.SELF, "data:"]}
 
 
 class PublicView(LedgerView):
-    """The same for everybody. What it refuses is a problem in JSON, whatever it answers else."""
+    """Same response for every caller; errors are problem+json."""
 
     http_method_names = METHODS
     authentication_classes = ()

@@ -78,8 +78,8 @@ def run_scene(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(whole())
     assert limits.count() == 0
     for threads in (
-        server_sent_events.in_thread.__globals__["TICKS"],
-        server_sent_events.in_thread.__globals__["VISITS"],
+        server_sent_events.in_thread.__globals__["READER_THREADS"],
+        server_sent_events.in_thread.__globals__["REQUEST_THREADS"],
     ):
         threads.submit(connections.close_all).result()
 

@@ -115,5 +115,5 @@ def test_keys_of_any_length_are_not_remembered() -> None:
             f"{key}_password": MASK,
         }
     assert not scrubber._keys
-    assert not scrubber._innocent
+    assert not scrubber._plain_keys
     assert not _names_secret.cache_info().currsize
