@@ -130,7 +130,7 @@ class TestPages:
     def test_what_a_page_is_sent_live_is_in_its_zone(self, run: Any) -> None:
         line = {
             "id": str(run.pk), "level": "info", "timestamp": "2026-03-07T16:30:00Z", "message": "hello",
-            "data": None, "is_cut": False, "node_execution": None,
+            "data": None, "is_cut": False, "node_execution": None, "attempt": 1,
         }  # fmt: skip
         text = type("Line", (), {"text": run_stream.json.dumps(line), "id": str(run.pk), "moment": ""})()
         with timezone.override(SEOUL):

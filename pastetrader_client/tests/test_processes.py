@@ -111,7 +111,9 @@ def test_a_handler_of_sigterm_that_the_program_has_is_kept(start: Start, stub: S
 
 
 def test_an_interrupt_fails_the_run(start: Start, stub: Stub) -> None:
-    process = start(stub.url, IN_A_NODE)
+    # A shell lets what it starts in the background ignore the signal, and Python keeps that.
+    hears = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    process = start(stub.url, IN_A_NODE, before=hears)
     ready(process)
     process.send_signal(signal.SIGINT)
     ended(process, 1)

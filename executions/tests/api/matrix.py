@@ -86,6 +86,7 @@ nobody
 
 401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET logs/
 401 200 403 200 200 200 403 403 200 403 200 403 403 403 200 200 200 POST events/
+401 200 403 200 200 200 403 403 200 403 200 403 403 403 200 200 200 POST lineage
 """
 
 # Which row {id} stands for: the name of one of the world's. Where nothing is said: of a noun, the first of these.
@@ -109,6 +110,7 @@ BODIES: dict[str, Any] = {
     "PATCH workflows/{id}/": {"description": "another one"},
     "POST executions/": {"workflow": "{workflow}", "trigger_type": "manual"},
     "POST events/": [],
+    "POST lineage": [],
     "DELETE executions/{id}/": {"reason": "a rehearsal"},
     "POST executions/{id}/fail/": {"error_message": "went wrong"},
     "POST executions/{id}/nodes/": {"node": "unused"},
@@ -117,8 +119,9 @@ BODIES: dict[str, Any] = {
 }
 
 
-# The answer is 200 also where each fact is refused; test_refusals.py and test_events.py of events/ say who may what.
-REFUSES_IN_ITS_ANSWER = {"POST events/"}
+# The answer to nothing is 200, and that to facts also where each is refused; test_refusals.py and test_events.py of
+# events/ say who may what.
+REFUSES_IN_ITS_ANSWER = {"POST events/", "POST lineage"}
 
 
 def table() -> tuple[list[str], dict[str, list[int]]]:

@@ -183,7 +183,7 @@ def decode_facts(body: bytes) -> None:
 
 
 def copy_text(message: str, data: object = None) -> str:
-    line = line_copy.NewLine(RUN, RUN, None, "info", message, data, timezone.now(), False)
+    line = line_copy.NewLine(RUN, RUN, None, "info", message, data, timezone.now(), False, None, None, 1)
     return "".join(line_copy._as_text([line]))
 
 
