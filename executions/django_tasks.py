@@ -95,7 +95,7 @@ def _start(result: Result, attempt: int, moment: datetime | None) -> Facts:
     yield _of_node(result, "start", moment) | {"attempt": attempt}
 
 
-def _end(result: Result, act: str, attempt: int, texts: Mapping[str, Any]) -> Facts:
+def _end(result: Result, act: str, attempt: int, texts: Mapping[str, object]) -> Facts:
     of_run = {name: value for name, value in texts.items() if name != "error_traceback"}
     yield _of_node(result, act, result.finished_at) | {"attempt": attempt, **texts}
     yield _of_run(result, act, result.finished_at) | {"attempt": attempt, **of_run}

@@ -38,7 +38,7 @@ class GuardedQuerySet[M: Attempt](models.QuerySet[M]):
 class ExecutionQuerySet[M: Execution](VersionedQuerySet[M]):
     RUN: str
 
-    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: object) -> list[M]:
+    def bulk_create(self, objs: Iterable[M], *args: object, **kwargs: object) -> list[M]:
         objs = list(objs)
         for row in objs:
             row.check_documents()
@@ -85,7 +85,9 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
             return self
         return self.filter(workflow__owner_id=user.pk) if user.pk else self.none()
 
-    def bulk_create(self, objs: "Iterable[WorkflowExecution]", *args: Any, **kwargs: Any) -> "list[WorkflowExecution]":
+    def bulk_create(
+        self, objs: "Iterable[WorkflowExecution]", *args: object, **kwargs: object
+    ) -> "list[WorkflowExecution]":
         def insert(runs: "list[WorkflowExecution]") -> "list[WorkflowExecution]":
             return self._create_masked(runs, *args, **kwargs)
 

@@ -19,7 +19,7 @@ class PreparingCursor(ServerBindingCursor):
     """Cursor of a connection with a `prepare_threshold`. Lists and counts are planned at each execution, because the
     right index depends on their values, such as a rare status."""
 
-    def execute(self, query: Any, params: Any = None, *, prepare: bool | None = None, **options: Any) -> Any:
+    def execute(self, query: object, params: object = None, *, prepare: bool | None = None, **options: object) -> Any:
         if prepare is None and _is_list(str(query)):
             prepare = False
         return super().execute(query, params, prepare=prepare, **options)  # type: ignore[misc] # the stubs lack it

@@ -24,7 +24,7 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
     request."""
 
     @wraps(view)
-    def throttled_view(request: HttpRequest, *args: Any, **kwargs: object) -> object:
+    def throttled_view(request: HttpRequest, *args: object, **kwargs: object) -> object:
         if request.method != "POST":
             return view(request, *args, **kwargs)
         tried = failed_attempts.login(request, name_of(request))
@@ -42,7 +42,9 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
     return throttled_view
 
 
-def _count_failure(tried: failed_attempts.Tried, view: View, request: HttpRequest, *args: Any, **kwargs: object) -> Any:
+def _count_failure(
+    tried: failed_attempts.Tried, view: View, request: HttpRequest, *args: object, **kwargs: object
+) -> Any:
     """Return the view's response. Only a wrong password counts as a failure."""
     try:
         response = view(request, *args, **kwargs)

@@ -119,15 +119,15 @@ class SQLiteCache(BaseCache):
         super().__init__(params)
         self.path = path
 
-    def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
+    def get(self, key: str, default: object = None, version: int | None = None) -> Any:
         rows, _changed = self._execute(GET, self._key(key, version), time.time())
         return _decode(rows[0][0]) if rows else default
 
-    def set(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+    def set(self, key: str, value: object, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         self._execute(SET, self._key(key, version), _encode(value), self._until(timeout))
         self._purge()
 
-    def add(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+    def add(self, key: str, value: object, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         until = self._until(timeout)
         _rows, changed = self._execute(ADD, self._key(key, version), _encode(value), until, time.time())
         self._purge()
@@ -167,9 +167,9 @@ class SQLiteCache(BaseCache):
             database.execute(CULL, self._max_entries)
 
 
-def _encode(value: Any) -> Any:
+def _encode(value: object) -> Any:
     return value if type(value) in PLAIN else pickle.dumps(value)
 
 
-def _decode(stored: Any) -> Any:
+def _decode(stored: object) -> Any:
     return pickle.loads(stored) if isinstance(stored, bytes) else stored  # noqa: S301  # our own file, of mode 600

@@ -35,7 +35,7 @@ class Batches:
 
     def send(self, facts: Sequence[Fact]) -> None:
         """Send until nothing is refused. Raises what the transport raises; the same facts may be sent again then."""
-        wanted = self._wanted(facts)
+        wanted = self._keep_accepted(facts)
         defined: set[str] = set()
         for turn in range(ROUNDS + 2):
             if not wanted:
@@ -55,7 +55,7 @@ class Batches:
         self.gone.pop(run, None)
         self.no_moves.pop(run, None)
 
-    def _wanted(self, facts: Sequence[Fact]) -> list[Fact]:
+    def _keep_accepted(self, facts: Sequence[Fact]) -> list[Fact]:
         """Return the facts that the ledger may take. The lines of a node that it refused are lines of the run."""
         wanted: list[Fact] = []
         for fact in facts:
@@ -88,7 +88,7 @@ class Batches:
                 self._leave_out(fact, of_index[index])
             elif fact.run in runs and (not lines or fact.kind == "log"):
                 left.append(fact)
-        return self._wanted(left)
+        return self._keep_accepted(left)
 
     def _leave_out(self, fact: Fact, refusal: Refusal) -> None:
         if fact.kind == "execution.create" or (refusal.code == "not_found" and fact.run and not fact.node):
@@ -119,7 +119,7 @@ class Batches:
         return self.transport.define(workflow, run, nodes)
 
 
-def halved(send: Callable[[Sequence[Fact]], None], facts: Sequence[Fact]) -> None:
+def send_in_halves(send: Callable[[Sequence[Fact]], None], facts: Sequence[Fact]) -> None:
     """Send the facts in two halves; a single one that is too large is left out."""
     if len(facts) == 1:
         logger.error("the ledger refused %s of run %s: its body is too large", facts[0].kind, facts[0].run)

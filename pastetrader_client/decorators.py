@@ -17,7 +17,7 @@ def workflow[**P, R](
     client: "Client", name: str | None, options: Mapping[str, Any]
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator: each call of the function is a run, and what it returns, if it is a dict, its output."""
-    return lambda function: _wrapped(function, lambda: client.run(workflow=name or function.__name__, **options))
+    return lambda function: _wrap(function, lambda: client.run(workflow=name or function.__name__, **options))
 
 
 def node[**P, R](name: str | None, options: Mapping[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -28,12 +28,12 @@ def node[**P, R](name: str | None, options: Mapping[str, Any]) -> Callable[[Call
             run = current_run()
             return None if run is None else run.node(name or function.__name__, **options)
 
-        return _wrapped(function, open_node)
+        return _wrap(function, open_node)
 
     return decorate
 
 
-def _wrapped[**P, R](function: Callable[P, R], open_: Open) -> Callable[P, R]:
+def _wrap[**P, R](function: Callable[P, R], open_: Open) -> Callable[P, R]:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{function.__name__} is a generator: use `with run.node(...)` inside it.")
     wrapped = _wrapped_async if inspect.iscoroutinefunction(function) else _wrapped_sync

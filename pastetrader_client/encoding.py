@@ -36,7 +36,7 @@ def fact(run: str, kind: str, of_node: str = "", /, **fields: Any) -> Fact:
     given = {name: value for name, value in fields.items() if value is not None}
     if kind != "workflow.ensure":
         given.setdefault("at", moment(time.time_ns()))
-    pieces = [f'"kind":"{kind}"', *(f'"{name}":{_encoded(value)}' for name, value in given.items())]
+    pieces = [f'"kind":"{kind}"', *(f'"{name}":{_encode(value)}' for name, value in given.items())]
     return Fact(run, kind, f"{{{','.join(pieces)}}}".encode("ascii"), of_node)
 
 
@@ -87,7 +87,7 @@ class Document(str):
     __slots__ = ()
 
 
-def _encoded(value: Any) -> str:
+def _encode(value: Any) -> str:
     if isinstance(value, Document):
         return value
     return text(value) if isinstance(value, str) else json.dumps(value)

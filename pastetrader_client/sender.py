@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from .batches import Batches, halved
+from .batches import Batches, send_in_halves
 from .encoding import Fact
 from .outbox import Outbox
 from .process import finish_in_child
@@ -170,7 +170,7 @@ class Sender:
             self.batches.send(facts)
         except TooLarge as error:
             logger.debug("a batch of %d facts was not taken: %s", len(facts), error)
-            halved(self._send, facts)
+            send_in_halves(self._send, facts)
 
     def _settle(self) -> None:
         with self.lock:

@@ -191,6 +191,6 @@ def _ends_of_tracebacks(failures: Iterable[UUID]) -> dict[UUID, str | None]:
     return dict(rows.values_list("pk", Right("error_traceback", TRACEBACK_END)))
 
 
-def _group_key(*parts: Any) -> str:
+def _group_key(*parts: object) -> str:
     """Return a short hash that is safe in a URL."""
     return hashlib.blake2s("\0".join(map(str, parts)).encode(), digest_size=8).hexdigest()

@@ -26,7 +26,7 @@ type Readers = Mapping[str, tuple[str, Callable[[Any], object]]]
 
 
 class LogLinesSerializer(serializers.ListSerializer[Any]):
-    def to_internal_value(self, data: Any) -> list[Line]:
+    def to_internal_value(self, data: object) -> list[Line]:
         lines = good_lines(data, self.context["node_executions"]) if isinstance(data, list) else None
         return super().to_internal_value(data) if lines is None else lines
 

@@ -47,7 +47,7 @@ class RowOutput(serializers.BaseSerializer[Any]):
 
     row: ClassVar[Callable[[Any], json_rows.Row]]
 
-    def to_representation(self, instance: Any) -> json_rows.Row:
+    def to_representation(self, instance: object) -> json_rows.Row:
         row, fields = type(self).row(instance), self.context.get("fields")
         return row if fields is None else {name: value for name, value in row.items() if name in fields}
 

@@ -149,7 +149,7 @@ def _value(piece: bytes | _Parsed) -> Any:
         raise BadFact("invalid", "This line is not JSON.") from None
 
 
-def _read_exactly(value: Any, kinds: Mapping[str, type[Fact]]) -> Any:
+def _read_exactly(value: object, kinds: Mapping[str, type[Fact]]) -> Any:
     """Return the fact, with the texts of its report made visible. Raises BadFact, which names the place."""
     if not isinstance(value, dict):
         raise BadFact("invalid", "Expected an object.")

@@ -171,7 +171,7 @@ type State = Literal["running", "completed", "failed", "cancelled", "skipped"]
 
 
 class RunObserve(OfRun, kw_only=True, tag="execution.observe"):
-    """What an observer saw of a run, in any order (observations.py). The API takes no such fact."""
+    """Observed state of a run, in any order (observations.py). The API takes no such fact."""
 
     TEXTS: ClassVar = ("error_message",)
 

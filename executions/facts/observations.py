@@ -100,7 +100,7 @@ def _settle(plan: Plan, node: NodeRow, act: str, ended_at: datetime) -> None:
         _set(node)
 
 
-def _set(row: Row, **values: Any) -> None:
+def _set(row: Row, **values: object) -> None:
     """Change a row without a transition."""
     for name, value in values.items():
         setattr(row, name, value)

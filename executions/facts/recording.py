@@ -208,7 +208,7 @@ class Batch:
         if not (lock_runs(self.runs, there, texts=texts) if changes else keep_secrets(self.runs, there)):
             raise _Again
 
-    def _concerns_every_node(self, fact: Any) -> bool:
+    def _concerns_every_node(self, fact: object) -> bool:
         if isinstance(fact, kinds.RunObserve):
             return fact.state in ENDED or self.runs[fact.run].status in ENDED
         return isinstance(fact, WHOLE)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .documents import (
+from .conversion import (
     Document,
     Fact,
     NotImportable,

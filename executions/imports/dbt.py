@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from .documents import (
+from .conversion import (
     Document,
     Fact,
     NotImportable,
@@ -104,7 +104,7 @@ def _definition(manifest: Document | None, results: list[Result]) -> Fact:
     )  # fmt: skip
 
 
-def _config(node: Any) -> dict[str, Any]:
+def _config(node: object) -> dict[str, Any]:
     described = node if isinstance(node, dict) else {}
     wanted = ("resource_type", "schema", "alias", "original_file_path")
     return {key: described[key] for key in wanted if isinstance(described.get(key), str)}

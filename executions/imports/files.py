@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from . import argo, dbt, wfformat
-from .documents import Fact, NotImportable
+from .conversion import Fact, NotImportable
 
 MANIFEST, RESULTS = "manifest.json", "run_results.json"
 FORMATS = (
@@ -52,7 +52,7 @@ def open_source(path: Path, stream: BinaryIO) -> Source:
     return _document(path, first + stream.read())
 
 
-def _is_fact(value: Any) -> bool:
+def _is_fact(value: object) -> bool:
     """Return whether this is a fact: its kind has a dot, unless it is a line of a log."""
     kind = value.get("kind") if isinstance(value, dict) else None
     return isinstance(kind, str) and ("." in kind or kind == "log")
@@ -100,7 +100,7 @@ def _document(path: Path, body: bytes) -> Source:
     return Source(name, ((facts, len(body)) for facts in [list(convert(document))]))
 
 
-def _converter(path: Path, document: Any) -> tuple[str, Callable[[Any], Iterator[Fact]]]:
+def _converter(path: Path, document: object) -> tuple[str, Callable[[Any], Iterator[Fact]]]:
     keys = document.keys() if isinstance(document, dict) else set()
     if {"results", "metadata"} <= keys:
         return "dbt", lambda found: dbt.facts(found, _manifest_beside(path))
@@ -113,7 +113,7 @@ def _converter(path: Path, document: Any) -> tuple[str, Callable[[Any], Iterator
     raise NotImportable(f"unknown format: {FORMATS}.")
 
 
-def document_kind(document: Any) -> str:
+def document_kind(document: object) -> str:
     """Return `kind` of an object of Kubernetes; dumps may lack it, but not spec and status."""
     if not isinstance(document, dict):
         return ""

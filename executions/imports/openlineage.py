@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ledgerkit.db.json_validation import to_json
 from ledgerkit.db.models import parse_uuid
 
-from .documents import (
+from .conversion import (
     EPOCH,
     Document,
     Fact,
@@ -70,7 +70,7 @@ class Event(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """What events say of a graph: `nodes` with their datasets, and edges that are stated."""
+    """The graph that events name: `nodes` with their datasets, and edges that are stated."""
 
     nodes: dict[str, tuple[set[str], set[str]]]
     edges: set[tuple[str, str]]
@@ -252,13 +252,13 @@ def _data(event: Event) -> dict[str, Any]:
     """Return the event as the data of a line: its facets, except those too long, and the names of its datasets."""
     data: dict[str, Any] = {"producer": str(event.document.get("producer") or "")}
     for of in ("run", "job"):
-        data[of] = {name: _bounded(facet) for name, facet in _facets(event.document, of).items()}
+        data[of] = {name: _bound_facet(facet) for name, facet in _facets(event.document, of).items()}
     for side in ("inputs", "outputs"):
         data[side] = sorted(_datasets(event.document, side))
     return data
 
 
-def _bounded(facet: Any) -> Any:
+def _bound_facet(facet: object) -> Any:
     text = to_json(facet)
     is_kept = len(text) <= MAX_FACET and text.count("{") + text.count("[") <= MAX_PARTS
     return facet if is_kept else {"left_out_bytes": len(text)}

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from .documents import (
+from .conversion import (
     Document,
     Fact,
     NotImportable,
@@ -134,7 +134,7 @@ def _tasks_of_14(document: Document) -> dict[str, Task]:
     for index, each in enumerate(listed):
         key = get(document, "workflow", "tasks", index, "name", of=str)
         files = {
-            side: [{"id": f.get("name"), "size": f.get("sizeInBytes")} for f in _linked(each, link)]
+            side: [{"id": f.get("name"), "size": f.get("sizeInBytes")} for f in _files_of(each, link)]
             for side, link in FILES.items()
         }
         _add(tasks, key, each, each, children, files)
@@ -147,7 +147,7 @@ def _with_all_children(tasks: dict[str, Task], children: dict[str, set[str]]) ->
     return tasks
 
 
-def _linked(task: Any, link: str) -> list[Any]:
+def _files_of(task: Any, link: str) -> list[Any]:
     return [file for file in task.get("files") or () if file.get("link") == link]
 
 

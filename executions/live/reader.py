@@ -231,7 +231,7 @@ def _listed_runs(ids: Sequence[UUID]) -> WorkflowExecutionQuerySet:
     return WorkflowExecution.objects.filter(pk__in=ids).select_related("workflow").without_payload()
 
 
-def _read_snapshot(query: str, values: Mapping[str, Any]) -> str:
+def _read_snapshot(query: str, values: Mapping[str, object]) -> str:
     snapshot, newest = _rows(query, values)[0]
     return clamp_snapshot(snapshot, int(newest or 0))
 

@@ -34,7 +34,7 @@ class ChoiceField(serializers.ChoiceField):
 class DocumentField(serializers.JSONField):
     """Any JSON, up to the size of a document. The parser of the request has checked it."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: object) -> Any:
         if too_large := json_validation.size_fault(data):
             raise serializers.ValidationError(too_large, "too_large")
         return data

@@ -39,7 +39,7 @@ class CommaSeparatedWidget(forms.SelectMultiple):
 
 
 class MultiChoiceFilter(df.MultipleChoiceFilter):  # type: ignore[misc]  # untyped
-    def __init__(self, choices: list[tuple[str, Any]], **more: Any) -> None:
+    def __init__(self, choices: list[tuple[str, Any]], **more: object) -> None:
         messages = invalid_choice_messages(choices)
         super().__init__(choices=choices, widget=CommaSeparatedWidget, error_messages=messages, **more)
 
@@ -53,7 +53,7 @@ class DateTimeFilter(df.IsoDateTimeFilter):  # type: ignore[misc]  # untyped
 
 
 class SecondsFilter(df.NumberFilter):  # type: ignore[misc]  # untyped
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, **more: object) -> None:
         messages = dict.fromkeys(("invalid", "min_value", "max_value"), SECONDS)
         super().__init__(min_value=0, max_value=MAX_SECONDS, error_messages=messages, **more)
 
@@ -66,7 +66,7 @@ class IntegerFilter(df.Filter):  # type: ignore[misc]  # untyped
 
     field_class = forms.IntegerField
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, **more: object) -> None:
         messages = dict.fromkeys(("invalid", "min_value", "max_value"), f"Expected a whole number from 1 to {LAST}.")
         super().__init__(min_value=1, max_value=LAST, error_messages=messages, **more)
 
@@ -74,7 +74,7 @@ class IntegerFilter(df.Filter):  # type: ignore[misc]  # untyped
 class BooleanFilter(df.TypedChoiceFilter):  # type: ignore[misc]  # untyped
     """Filter by `true` or `false`. django-filter's own ignores other values."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, **more: object) -> None:
         messages = {"invalid_choice": "Expected true or false."}
         choices = [("true", True), ("false", False)]
         super().__init__(choices=choices, coerce="true".__eq__, error_messages=messages, **more)
@@ -102,7 +102,7 @@ class JSONKeyFilter(TextFilter):
     possible stored forms of a value."""
 
     def __init__(
-        self, field_name: str, key: str, as_held: Callable[[str], list[Any]] = lambda text: [text], **more: Any
+        self, field_name: str, key: str, as_held: Callable[[str], list[Any]] = lambda text: [text], **more: object
     ) -> None:
         super().__init__(field_name=field_name, **more)
         self.key, self.as_held = key, as_held

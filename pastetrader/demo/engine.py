@@ -66,7 +66,7 @@ class Engine:
         """Execute the workflow once. `values` are arguments of Client.run()."""
         plan = Plan(workflow, values.get("input") or {})
         run = self.client.run(workflow=str(workflow.pk), concurrent=False, **values)
-        with _recorded(run):
+        with _record_errors(run):
             try:
                 with run:
                     return self._run(run, plan)
@@ -203,7 +203,7 @@ def _give_up(run: Run, plan: Plan, failed: list[Step]) -> Result:
 
 
 @contextmanager
-def _recorded(run: Run) -> Iterator[None]:
+def _record_errors(run: Run) -> Iterator[None]:
     """Record what this package logs in the run."""
     handler = run.handler()
     LOGGER.addHandler(handler)

@@ -137,7 +137,7 @@ class WorkflowViewSet(
         instance.soft_delete()
 
     @action(detail=True)
-    def graph(self, request: Request, pk: Any) -> Response:
+    def graph(self, request: Request, pk: object) -> Response:
         """Return the nodes with their topological levels, and the edges."""
         return Response(self.get_serializer(self.get_object().graph_now()).data)
 

@@ -75,7 +75,7 @@ class RunDrawing(Drawing[RunBox]):
         return min(rows, key=lambda row: (PRIORITY.index(row.status), row.ended_at or row.started_at), default=None)
 
 
-def draw_run(graph: Graph, rows: Iterable[Any], ways: set[UUID]) -> RunDrawing | None:
+def draw_run(graph: Graph, rows: Iterable[object], ways: set[UUID]) -> RunDrawing | None:
     """Draw the graph with the executions of its nodes. Return None for one without nodes, or one that is too large."""
     if (plan := plan_graph(graph)) is None:
         return None

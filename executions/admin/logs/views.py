@@ -115,7 +115,7 @@ def _get_run(admin: Any, request: HttpRequest, pk: UUID) -> Any:
 
 
 def _problem_page(
-    admin: ReadOnlyAdmin, request: HttpRequest, run: WorkflowExecution, state: str, status: int, **more: Any
+    admin: ReadOnlyAdmin, request: HttpRequest, run: WorkflowExecution, state: str, status: int, **more: object
 ) -> HttpResponse:
     """Render a page that explains why it has no lines; for a script only its fragment."""
     context = _frame(admin, request, run) | more | {"state": state}

@@ -134,7 +134,7 @@ def workflow_health(user: User, workflow: UUID) -> Health | None:
     return _health(found[0], {each["place"]: each for each in days}, bounds)
 
 
-def _by_workflow(user: User, bounds: list[datetime], **which: Any) -> Any:
+def _by_workflow(user: User, bounds: list[datetime], **which: object) -> Any:
     runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0], **which).order_by()
     took = Percentiles(DURATION, filter=Q(status=COMPLETED))
     found = runs.values("workflow", "workflow__name").annotate(ended=CountOf("status"), percentiles=took)

@@ -161,7 +161,7 @@ def _digests(names: tuple[str, ...]) -> JSON:
     }
 
 
-def _payloads(now: object, then: Any) -> list[ComparedValue]:
+def _payloads(now: object, then: object) -> list[ComparedValue]:
     error = {"error": formatting.first_characters("error_message", formatting.LIMIT + 1), **_digests(TEXTS)}
     now_shown, now_other = formatting.payloads(now, *PAYLOADS, **error)
     then_shown, then_other = formatting.payloads(then, *PAYLOADS, **error)

@@ -147,7 +147,7 @@ def urls(model_admin: ModelAdmin) -> list[URLPattern]:
 def _post_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Return the view for POST requests only."""
 
-    def view_of_post(model_admin: ModelAdmin, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    def view_of_post(model_admin: ModelAdmin, request: HttpRequest, **kwargs: object) -> HttpResponse:
         return require_POST(partial(view, model_admin))(request, **kwargs)
 
     return view_of_post

@@ -162,12 +162,12 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         return component
 
     # --- rows and their fields ----------------------------------------------
-    def get_serializer_name(self, serializer: Any, direction: str) -> str:
+    def get_serializer_name(self, serializer: object, direction: str) -> str:
         name: str = super().get_serializer_name(serializer, direction).removesuffix("Serializer")
         return name.removesuffix("List") + "Summary" if name.endswith("List") else name
 
     # drf-spectacular has public extensions for one class of serializers or fields, but none for all.
-    def _map_serializer(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> Schema:
+    def _map_serializer(self, serializer: object, direction: str, bypass_extensions: bool = False) -> Schema:
         schema: Schema = super()._map_serializer(serializer, direction, bypass_extensions)
         if direction == "response" or not vars(type(force_instance(serializer))).get("__doc__"):
             schema.pop("description", None)  # it describes the request
@@ -177,7 +177,7 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
             schema["required"] = sorted(schema.get("properties", {}))  # a response contains all fields
         return schema
 
-    def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Schema:
+    def _map_serializer_field(self, field: object, direction: str, bypass_extensions: bool = False) -> Schema:
         mapped = super()._map_serializer_field(field, direction, bypass_extensions)
         schema = field_schemas.complete_schema(field, mapped, direction)
         return self._component(name, schema).ref if (name := field_schemas.document(field)) else schema

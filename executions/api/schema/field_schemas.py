@@ -91,14 +91,14 @@ def _known_schema(kinds: Any, within: str = "") -> dict[str, Schema]:
     return {key: _known_as(kinds, f"{within}{key}", expected) for key, (expected, _) in here.items() if "." not in key}
 
 
-def _known_as(kinds: Any, path: str, expected: str) -> Schema:
+def _known_as(kinds: object, path: str, expected: str) -> Schema:
     inner = _known_schema(kinds, f"{path}.")
     kind = KINDS[expected] | ({"properties": inner} if inner else {})
     is_text = "string" in kind["type"] and "format" not in kind
     return {"anyOf": [kind, {"type": "null"}, *([] if is_text else [MASKED])]}
 
 
-def _limits(field: Any) -> Schema:
+def _limits(field: object) -> Schema:
     match field:
         case UUID7Field():
             return UUID7

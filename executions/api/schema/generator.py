@@ -18,7 +18,7 @@ from .settings import SETTINGS
 
 
 class LedgerEndpoints(EndpointEnumerator):  # type: ignore[misc]  # drf-spectacular is untyped
-    def should_include_endpoint(self, path: str, callback: Any) -> bool:
+    def should_include_endpoint(self, path: str, callback: object) -> bool:
         is_ours = issubclass(getattr(callback, "cls", object), LedgerView)
         return is_ours and super().should_include_endpoint(path, callback)
 
@@ -26,13 +26,13 @@ class LedgerEndpoints(EndpointEnumerator):  # type: ignore[misc]  # drf-spectacu
 class LedgerSchemaGenerator(SchemaGenerator):  # type: ignore[misc]  # as above
     endpoint_inspector_cls = LedgerEndpoints
 
-    def create_view(self, callback: Any, method: str, request: object = None) -> Any:
+    def create_view(self, callback: object, method: str, request: object = None) -> Any:
         """Describe the view by LedgerAutoSchema in place of the project's DEFAULT_SCHEMA_CLASS."""
         view = super().create_view(callback, method, request)
         view.schema = _on_our_base(view.schema.__class__)()  # the schema is a weak proxy
         return view
 
-    def get_schema(self, request: Any = None, public: bool = False) -> object:
+    def get_schema(self, request: object = None, public: bool = False) -> object:
         with _our_defaults(), patched_settings(SETTINGS), translation.override("en"):
             return super().get_schema(request, public)
 

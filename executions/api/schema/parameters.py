@@ -83,7 +83,7 @@ def in_headers(view: Any, method: str, *, versioned: bool) -> Iterator[Schema]:
         yield _header("If-Match", "The ETag of the row to change: 412 if the row is newer.")
 
 
-def _paging(view: Any) -> Iterator[Schema]:
+def _paging(view: object) -> Iterator[Schema]:
     if orderings := getattr(view, "orderings", {}):
         names = [sign + name for name in orderings for sign in ("", "-")]
         yield _query("ordering", "The order of the rows; `-` reverses it.", {"type": "string", "enum": names})

@@ -15,7 +15,7 @@ TAGS = {
 }
 
 
-def complete(result: Schema, **_: Any) -> Schema:
+def complete(result: Schema, **_: object) -> Schema:
     """The refusals, which every operation refers to, and the tags in their order."""
     result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     result["components"]["responses"] = responses.responses(examples.problems())

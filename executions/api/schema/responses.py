@@ -97,7 +97,7 @@ REFUSALS: dict[str, tuple[str, str, Schema]] = {
 }  # fmt: skip
 
 
-def refusals(view: Any, method: str, path: str) -> dict[str, Schema]:
+def refusals(view: object, method: str, path: str) -> dict[str, Schema]:
     """Return the status codes with which this operation may be refused."""
     always = {"400", "401", "403", "406", "429", "500", "503"}
     found = {"404"} if "{" in path else set()
@@ -119,7 +119,7 @@ def who_may(view: Any, method: str) -> str:
     return f"A token needs the scope `{scope}`; a session's user needs the permission `{permission}`."
 
 
-def takes_body(view: Any, method: str) -> bool:
+def takes_body(view: object, method: str) -> bool:
     """Return whether the operation has a body. A DELETE has one only if it requires a reason."""
     asks = "destroy" in getattr(view, "serializer_classes", {})
     return method in {"POST", "PUT", "PATCH"} or (method == "DELETE" and asks)

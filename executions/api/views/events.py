@@ -143,7 +143,7 @@ class EventsViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
             "`workflows:write`."
         ),
     )
-    def report(self, request: Request, **kwargs: Any) -> Response:
+    def report(self, request: Request, **kwargs: object) -> Response:
         """Apply the facts, and say what became of them."""
         decoded: Any = request.data
         if not isinstance(decoded, Decoded):  # without a body there is nothing to parse

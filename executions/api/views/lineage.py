@@ -7,8 +7,8 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions.facts.refusals import BadFact, NotFacts, Refusal
-from executions.imports import lineage, openlineage
-from executions.imports.documents import NotImportable
+from executions.imports import openlineage, record_lineage
+from executions.imports.conversion import NotImportable
 from executions.imports.openlineage import Event
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.parsers import BadBody
@@ -73,11 +73,11 @@ class LineageViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
         ),
         request=RunEventSerializer,
     )
-    def report(self, request: Request, **kwargs: Any) -> Response:
+    def report(self, request: Request, **kwargs: object) -> Response:
         """Record the events. A batch with one that is not well-formed is refused as a whole."""
         events = _read(request.data)
         try:
-            outcome = lineage.record(
+            outcome = record_lineage.record(
                 events, caller_of(request), request.user, imports=may_import(request),
                 may_write=lambda workflow: _check_may_write(request, workflow),
             )  # fmt: skip
@@ -90,7 +90,7 @@ class LineageViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
         return Response({"events": len(events), "applied": outcome.applied, "known": outcome.known})
 
 
-def _read(body: Any) -> list[Event]:
+def _read(body: object) -> list[Event]:
     documents, prefix = (body, "/{}") if isinstance(body, list) else ([body], "")
     if len(documents) > MAX_EVENTS:
         raise BadBody("", f"Expected at most {MAX_EVENTS} events in one call; found {len(documents)}.")
@@ -98,7 +98,7 @@ def _read(body: Any) -> list[Event]:
     return [event for event in found if event is not None]
 
 
-def _read_event(document: Any, pointer: str) -> Event | None:
+def _read_event(document: object, pointer: str) -> Event | None:
     if not isinstance(document, dict):
         raise BadBody(pointer, "Expected an event: an object.")
     try:

@@ -150,7 +150,7 @@ class StreamOfExecution(StreamMixin):
             "streams are open."
         ),
     )
-    def stream(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+    def stream(self, request: Request, **kwargs: object) -> HttpResponseBase:
         return self.follow(request)
 
     def source(self) -> RunReader:
@@ -181,7 +181,7 @@ class StreamOfExecutions(StreamMixin):
             "429 if too many streams are open."
         ),
     )
-    def moves(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+    def moves(self, request: Request, **kwargs: object) -> HttpResponseBase:
         return self.follow(request)
 
     def key(self, request: Request) -> Any:

@@ -1,4 +1,3 @@
-from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_view
@@ -153,11 +152,13 @@ class WorkflowExecutionViewSet(
         """Return the run, with its nodes and its newest log lines if `?expand=` asks for them."""
         run = self.get_object()
         answer = dict(self.get_serializer(run).data)
-        for name in self.expand:
-            answer |= getattr(self, f"_{name}")(run)
+        if "nodes" in self.expand:
+            answer |= self._nodes(run)
+        if "logs" in self.expand:
+            answer |= self._logs(run)
         return Response(answer)
 
-    def destroy(self, request: Request, *args: object, **kwargs: Any) -> Response:
+    def destroy(self, request: Request, *args: object, **kwargs: object) -> Response:
         """Delete the run. Requires a reason; refused while the run is running."""
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions.facts.refusals import NotFacts
-from executions.imports import files, lineage, recording
-from executions.imports.documents import NotImportable
-from executions.imports.recording import Recorded
+from executions.imports import files, record_facts, record_lineage
+from executions.imports.conversion import NotImportable
+from executions.imports.record_facts import Recorded
 from ledgerkit.db.timeouts import no_limit
 
 MEGABYTE = 1_000_000
@@ -51,9 +51,9 @@ class Command(BaseCommand):
             failed = ngettext("%(n)d file was not imported.", "%(n)d files were not imported.", len(faults))
             raise CommandError(failed % {"n": len(faults)})
 
-    def _import(self, path: Path, owner: Any, title: str, *, dry_run: bool) -> Recorded:
+    def _import(self, path: Path, owner: object, title: str, *, dry_run: bool) -> Recorded:
         total = Recorded()
-        with _opened(path) as stream:
+        with _open(path) as stream:
             source, read = files.open_source(path, stream), 0
             for facts, size in source.pieces:
                 total.add(self._record(source, facts, owner, dry_run=dry_run))
@@ -61,10 +61,10 @@ class Command(BaseCommand):
                 self._show_progress(f"{title} ({source.format}, {read / MEGABYTE:,.1f} MB)")
         return total
 
-    def _record(self, source: files.Source, facts: list[Any], owner: Any, *, dry_run: bool) -> Recorded:
+    def _record(self, source: files.Source, facts: list[Any], owner: object, *, dry_run: bool) -> Recorded:
         if source.is_events:
-            return lineage.record_documents(facts, owner, dry_run=dry_run)
-        return recording.check(facts) if dry_run else recording.record(facts, owner)
+            return record_lineage.record_documents(facts, owner, dry_run=dry_run)
+        return record_facts.check(facts) if dry_run else record_facts.record(facts, owner)
 
     def _show_progress(self, text: str) -> None:
         if self.stderr.isatty():
@@ -91,7 +91,7 @@ def _owner(username: str) -> Any:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _open(path: Path) -> Iterator[BinaryIO]:
     if str(path) == "-":
         yield sys.stdin.buffer
         return

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from executions.imports import argo, dbt, wfformat
-from executions.imports.documents import NotImportable
+from executions.imports.conversion import NotImportable
 
 from .documents import (
     DBT_MANIFEST,

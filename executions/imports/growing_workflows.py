@@ -13,7 +13,7 @@ from workflows.api.serializers import EnsureSerializer, WorkflowSerializer
 from workflows.exceptions import CyclicGraph
 from workflows.models import Workflow
 
-from .documents import NotImportable
+from .conversion import NotImportable
 from .openlineage import Definition
 
 INFERRED = "inferred"  # label of an edge that nobody has stated: a dataset leads from one node to the other
@@ -24,7 +24,7 @@ type Pair = tuple[str, str]
 
 
 @transaction.atomic
-def extend(name: str, wanted: Definition, owner: Any, may_write: Callable[[Workflow | None], None]) -> None:
+def extend(name: str, wanted: Definition, owner: object, may_write: Callable[[Workflow | None], None]) -> None:
     """Add what is missing to the owner's workflow of this name, which is made if there is none. Calls `may_write` with
     it before it is changed. Raises NotImportable."""
     found = lock_workflow_name(name, owner)
@@ -70,7 +70,7 @@ def _edges(there: Any, nodes: dict[str, Any], wanted: Definition) -> tuple[list[
     for pair in sorted(wanted.edges - stated.keys()):
         if pair[0] != pair[1]:
             stated[pair] = _ends(pair)
-    inferred = _without_cycles(_inferred(nodes) - stated.keys(), set(stated))
+    inferred = _without_cycles(_infer_edges(nodes) - stated.keys(), set(stated))
     edges = [{key: value for key, value in edge.items() if key != "id"} for edge in stated.values()]
     edges += [{**_ends(pair), "label": INFERRED} for pair in sorted(inferred)]
     return edges, (stated.keys() | inferred) != stored.keys()
@@ -80,7 +80,7 @@ def _ends(pair: Pair) -> dict[str, str]:
     return {"source_node": pair[0], "target_node": pair[1]}
 
 
-def _inferred(nodes: dict[str, Any]) -> set[Pair]:
+def _infer_edges(nodes: dict[str, Any]) -> set[Pair]:
     """Return a pair for each node that reads what another one writes."""
     readers: dict[str, set[str]] = {}
     for name, node in nodes.items():

@@ -53,7 +53,7 @@ def parse_optional_moment(value: object, place: str) -> datetime | None:
     return None if value is None or value == "" else parse_moment(value, place)
 
 
-def get(document: object, *path: str | int, of: type | tuple[type, ...] = dict, default: Any = ...) -> Any:
+def get(document: object, *path: str | int, of: type | tuple[type, ...] = dict, default: object = ...) -> Any:
     """Return the value at a place of a document. Raises NotImportable for another type, and for none unless there is a
     default."""
     value: Any = document
@@ -92,15 +92,15 @@ def workflow(name: str, description: str, nodes: Iterable[Fact], edges: Iterable
     return {"kind": "workflow.ensure", "workflow": definition}
 
 
-def run_fact(act: str, run: str, moment: datetime | None = None, /, **fields: Any) -> Fact:
+def run_fact(act: str, run: str, moment: datetime | None = None, /, **fields: object) -> Fact:
     return {"kind": f"execution.{act}", "id": run, **_at(moment), **fields}
 
 
-def node_fact(act: str, run: str, node: str, moment: datetime | None = None, /, **fields: Any) -> Fact:
+def node_fact(act: str, run: str, node: str, moment: datetime | None = None, /, **fields: object) -> Fact:
     return {"kind": f"node.{act}", "id": node, "workflow_execution": run, **_at(moment), **fields}
 
 
-def line(run: str, node: str | None, moment: datetime, level: str, message: str, data: Any, *key: object) -> Fact:
+def line(run: str, node: str | None, moment: datetime, level: str, message: str, data: object, *key: object) -> Fact:
     """Return a log line. `key` tells it from other lines of the run with the same time."""
     return {
         "kind": "log", "id": derive(moment, run, "line", *key), "workflow_execution": run, "node_execution": node,

@@ -4,7 +4,6 @@ the history."""
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any
 
 from executions.facts import record as record_facts
 from executions.facts.body_decoding import decode_array
@@ -13,7 +12,7 @@ from executions.models import WorkflowExecution
 from ledgerkit.db.json_validation import to_json
 from ledgerkit.db.models import parse_uuid
 
-from .documents import Fact, NotImportable
+from .conversion import Fact, NotImportable
 
 MAX_FACTS = 5_000  # in one transaction
 
@@ -34,7 +33,7 @@ class Recorded:
         self.known += other.known
 
 
-def record(facts: Iterable[Fact], owner: Any) -> Recorded:
+def record(facts: Iterable[Fact], owner: object) -> Recorded:
     """Record facts, in transactions of a bounded size. Raises NotImportable with the first that is refused. Workflows
     are defined only where a run is new: one that is known already may be older than the definition of today."""
     total = Recorded()
@@ -51,7 +50,7 @@ def check(facts: Sequence[Fact]) -> Recorded:
     return Recorded(runs=sum(fact.get("kind") == "execution.create" for fact in facts))
 
 
-def _record(facts: Sequence[Fact], owner: Any) -> Recorded:
+def _record(facts: Sequence[Fact], owner: object) -> Recorded:
     created = {id for fact in facts if fact.get("kind") == "execution.create" and (id := parse_uuid(fact.get("id")))}
     there = WorkflowExecution.objects.filter(pk__in=created).count() if created else 0
     definitions = [fact for fact in facts if fact.get("kind") == "workflow.ensure"]

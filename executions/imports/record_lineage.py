@@ -13,14 +13,14 @@ from executions.facts.outcome import Caller, Outcome
 from executions.models import WorkflowExecution
 from workflows.models import Workflow
 
-from . import graphs, openlineage
-from .documents import Document, NotImportable
+from . import growing_workflows, openlineage
+from .conversion import Document, NotImportable
 from .openlineage import Event
-from .recording import Recorded
+from .record_facts import Recorded
 
 
 def record(
-    events: Sequence[Event], caller: Caller, owner: Any, *, imports: bool,
+    events: Sequence[Event], caller: Caller, owner: object, *, imports: bool,
     may_write: Callable[[Workflow | None], None] = lambda _workflow: None,
 ) -> Outcome:  # fmt: skip
     """Record events. `may_write` is called with a workflow before it grows. Raises NotImportable."""
@@ -28,7 +28,7 @@ def record(
     for event in events:
         by_workflow.setdefault(event.workflow, []).append(event)
     for name, some in by_workflow.items():
-        graphs.extend(name, openlineage.definition(some), owner, may_write)
+        growing_workflows.extend(name, openlineage.definition(some), owner, may_write)
     decoded = decode_values(openlineage.facts(events), imports=imports)
     outcome = facts_recording.report(decoded.facts, decoded.refusals, caller, careful=True)
     _renew_graphs({event.run for event in events})
