@@ -11,7 +11,7 @@ from ledgerkit.db.audit import Actor, Through, act_as, current, set_actor
 
 __all__ = ["Actor", "Through", "act_as", "audit_note", "current", "note", "set_actor"]
 
-type Execute = Callable[[str, Sequence[object] | None, bool, dict[str, Any]], object]
+type Execute = Callable[[str, Sequence[object] | None, bool, dict[str, object]], object]
 
 NOTE = "SELECT ledger_noted(now(), %s)"
 

@@ -109,7 +109,7 @@ def _failed_attempt(result: Result, attempt: int) -> Facts:
     yield _of_run(result, "retry", None) | {"attempt": attempt}
 
 
-def _error_of(result: Result, attempt: int) -> dict[str, Any]:
+def _error_of(result: Result, attempt: int) -> dict[str, object]:
     if attempt > len(result.errors):
         return {"error_message": NO_ERROR}
     error = result.errors[attempt - 1]

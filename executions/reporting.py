@@ -61,7 +61,7 @@ class InProcess:
         with audit.act_as(user=self.user):
             return self._with_database(lambda: _define(workflow, run, nodes, self.user))
 
-    def read_run(self, run: str) -> Mapping[str, Any]:
+    def read_run(self, run: str) -> Mapping[str, object]:
         """Return the run with its nodes. Raises LookupError."""
         key = parse_uuid(run)
         row = WorkflowExecution.objects.filter(pk=key).first() if key else None
@@ -90,7 +90,7 @@ class InProcess:
 
 
 @transaction.atomic
-def _define(workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]], user: Any) -> bool:
+def _define(workflow: str | None, run: str, nodes: Sequence[Mapping[str, object]], user: Any) -> bool:
     wanted = list(nodes)
     if workflow is None or parse_uuid(workflow):
         key = {"pk": workflow} if workflow else {"executions": run}
@@ -102,7 +102,7 @@ def _define(workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]], 
     return found is not None and _add_nodes(found, wanted)
 
 
-def _add_nodes(workflow: Workflow, wanted: Sequence[Mapping[str, Any]]) -> bool:
+def _add_nodes(workflow: Workflow, wanted: Sequence[Mapping[str, object]]) -> bool:
     row = Workflow.objects.with_graph().get(pk=workflow.pk)
     there = WorkflowSerializer(row).data["nodes"]
     known = {node["name"] for node in there} | {node["id"] for node in there}

@@ -46,7 +46,7 @@ class Batches:
                 return
             wanted = self._without_refused(wanted, answer.refusals, defined, lines=turn >= ROUNDS)
 
-    def describe(self, run: str, name: str, fields: Mapping[str, Any]) -> None:
+    def describe(self, run: str, name: str, fields: Mapping[str, object]) -> None:
         """Note what a node is like, for the case that the workflow does not have it."""
         _remember(self.specs, (run, name), fields)
 

@@ -3,7 +3,7 @@
 import logging
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .encoding import cut
 
@@ -65,7 +65,7 @@ def _message(record: logging.LogRecord) -> str:
         return f"{record.msg} {record.args!r}"
 
 
-def _data(record: logging.LogRecord) -> dict[str, Any]:
+def _data(record: logging.LogRecord) -> dict[str, object]:
     data = {name: value for name, value in vars(record).items() if name not in STANDARD}
     if record.exc_info and record.exc_info[1] is not None:
         data["traceback"] = cut("".join(traceback.format_exception(record.exc_info[1])))

@@ -46,7 +46,7 @@ class Decoded(NamedTuple):
     facts: list[Reported]
     refusals: list[Refusal]
     workflows: list[tuple[list[int], dict[str, Any]]]
-    sent: list[dict[str, Any]]
+    sent: list[dict[str, object]]
 
 
 def decode_array(body: bytes, *, imports: bool = False) -> Decoded:
@@ -54,7 +54,7 @@ def decode_array(body: bytes, *, imports: bool = False) -> Decoded:
     if (facts := _all_at_once(body)) is not None:
         return _decode(facts, imports=imports)
     try:
-        pieces: list[Any] = [bytes(piece) for piece in _array.decode(body)]
+        pieces: list[object] = [bytes(piece) for piece in _array.decode(body)]
     except (msgspec.MsgspecError, RecursionError):  # maybe of one fact alone, such as NaN
         pieces = [_Parsed(item) for item in _parse_list(body)]
     return _decode(pieces, imports=imports)
@@ -277,7 +277,7 @@ def _check_sizes(fact: Fact) -> None:
             raise BadFact("too_large", f"{name}: {too_large}")
 
 
-def _texts(fact: Fact) -> dict[str, Any]:
+def _texts(fact: Fact) -> dict[str, object]:
     """Return what is to be masked, by field. An error that says nothing is a sentence."""
     if type(fact) is Line:
         texts = {"message": fact.message, "data": fact.data}

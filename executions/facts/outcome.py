@@ -23,7 +23,7 @@ class Caller:
     user: Any
     runs: Any
     workflows: Any
-    may: Callable[[str, Any], None]
+    may: Callable[[str, object], None]
     release: Callable[[], None]
     max_partitions: int | None = None
 

@@ -108,7 +108,7 @@ def _encode_document(value: object) -> ingest.Encoded | None:
     return ingest.Encoded(to_json(value))
 
 
-def _changed_run(run: RunRow) -> dict[str, Any]:
+def _changed_run(run: RunRow) -> dict[str, object]:
     return _state(run) | {
         "failed_nodes": run.failed_nodes,
         "encrypted_secrets": run.encrypted_secrets,
@@ -116,7 +116,7 @@ def _changed_run(run: RunRow) -> dict[str, Any]:
     }
 
 
-def _changed_node(node: NodeRow) -> dict[str, Any]:
+def _changed_node(node: NodeRow) -> dict[str, object]:
     return _state(node) | {
         "retry_count": node.retry_count,
         "settled": node.settled,
@@ -149,7 +149,7 @@ def _time(moment: Any) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _update(name: str, rows: list[dict[str, Any]]) -> None:
+def _update(name: str, rows: list[dict[str, object]]) -> None:
     if rows:
         _execute(_statement(name), json.dumps(rows, ensure_ascii=False))
 

@@ -1,7 +1,6 @@
 """The texts of facts, masked by all that their run keeps secret, before a connection is used."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -23,7 +22,7 @@ class Masker:
 
     def __init__(self) -> None:
         self.found: dict[UUID, frozenset[str]] = {}
-        self._sent: dict[UUID, list[dict[str, Any]]] = {}
+        self._sent: dict[UUID, list[dict[str, object]]] = {}
         self._plain = run_secrets.RunSecrets(Scrubber(extra=extra_keys()))
 
     def mask(self, run: UUID, facts: Sequence[Reported], secrets: Secrets) -> run_secrets.RunSecrets:

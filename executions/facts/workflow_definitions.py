@@ -92,7 +92,7 @@ def graphs(ids: Iterable[UUID | None]) -> dict[UUID, GraphOfRuns]:
     return found
 
 
-def distinct_definitions(definitions: list[tuple[int, dict[str, Any]]]) -> list[tuple[list[int], dict[str, Any]]]:
+def distinct_definitions(definitions: list[tuple[int, dict[str, object]]]) -> list[tuple[list[int], dict[str, object]]]:
     """Return the definitions in the order of their names, each once with its places. Raises NotFacts for too many."""
     places: dict[str, list[int]] = defaultdict(list)
     bodies = dict(definitions)
@@ -111,7 +111,7 @@ class Nodes:
 
     def __init__(self, workflows: Collection[UUID], wanted: Collection[str], within: Iterable[GraphOfRuns]) -> None:
         self._were_read = bool(workflows)
-        self._by_id: dict[tuple[UUID, UUID], tuple[str, Any]] = {}
+        self._by_id: dict[tuple[UUID, UUID], tuple[str, object]] = {}
         self._by_name: dict[tuple[UUID, str], UUID] = {}
         if not wanted or not workflows:
             return
@@ -135,7 +135,7 @@ class Nodes:
         choices = (id, graph.by_name.get(name) if graph else None, self._by_name.get((workflow, name)))
         return next((each for each in choices if each is not None and (workflow, each) in self._by_id), None)
 
-    def name_and_retries(self, workflow: UUID, node: UUID, graph: GraphOfRuns | None) -> tuple[str, Any]:
+    def name_and_retries(self, workflow: UUID, node: UUID, graph: GraphOfRuns | None) -> tuple[str, object]:
         """Return the name and the retry_config of a node that find() has returned; None for the latter where nodes were
         not read, as nothing is retried."""
         if graph is not None and not self._were_read:

@@ -225,7 +225,7 @@ def _is_statement(document: Document) -> bool:
     return bool(get(document, "job", "facets", "jobType", "jobType", of=str, default="") == "SQL")
 
 
-def _tasks(document: Document) -> dict[str, Any]:
+def _tasks(document: Document) -> dict[str, object]:
     """Return the tasks that Airflow lists with their edges."""
     tasks = get(document, "job", "facets", "airflow", "tasks", default={})
     return {name: task for name, task in tasks.items() if isinstance(get(task, AFTER, of=list, default=[]), list)}
@@ -248,7 +248,7 @@ def _message(event: Event) -> str:
     return f"{what}: {said}" if said else what
 
 
-def _data(event: Event) -> dict[str, Any]:
+def _data(event: Event) -> dict[str, object]:
     """Return the event as the data of a line: its facets, except those too long, and the names of its datasets."""
     data: dict[str, Any] = {"producer": str(event.document.get("producer") or "")}
     for of in ("run", "job"):

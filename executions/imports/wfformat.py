@@ -35,8 +35,8 @@ class Task(NamedTuple):
     parents: frozenset[str]
     runtime: timedelta
     config: dict[str, Any]
-    input_data: dict[str, Any]
-    output_data: dict[str, Any]
+    input_data: dict[str, object]
+    output_data: dict[str, object]
 
 
 def facts(document: Document) -> Iterator[Fact]:
@@ -70,7 +70,7 @@ def _of_task(run: str, task: Task, started_at: datetime, begins: datetime, ends:
     yield node_fact("complete", run, node, ends, attempt=1, output_data=task.output_data)
 
 
-def _metadata(document: Document, section: tuple[str, ...]) -> dict[str, Any]:
+def _metadata(document: Document, section: tuple[str, ...]) -> dict[str, object]:
     described = {key: document[key] for key in DESCRIBED if document.get(key) is not None}
     machines = get(document, *section, "machines", of=list, default=[])
     return {"source": "wfformat", "timing": "derived", "machines": machines, **described, "allow_concurrent": True}

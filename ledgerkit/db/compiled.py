@@ -18,7 +18,7 @@ class Slot(Value):
     def __init__(self, name: str, output_field: "Field[Any, Any]") -> None:
         super().__init__(name, output_field)
 
-    def as_sql(self, compiler: object, connection: object) -> tuple[str, list[Any]]:  # type: ignore[override]  # a Slot is no value yet
+    def as_sql(self, compiler: object, connection: object) -> tuple[str, list[object]]:  # type: ignore[override]  # a Slot is no value yet
         return "%s", [self]
 
 
@@ -50,7 +50,7 @@ class CompiledQuery(Query):
 
     compiled: SQLCompiler | None = None
     statement: tuple[str, tuple[Any, ...]]
-    converters: dict[int, Any]  # of the columns
+    converters: dict[int, object]  # of the columns
     values_of_slots: dict[str, object]
 
     def get_compiler(self, using: str | None = None, *args: Any, **kwargs: Any) -> Any:

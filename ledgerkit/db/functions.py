@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection, transaction
 
 
-def call(name: str, **arguments: Any) -> dict[str, Any] | None:
+def call(name: str, **arguments: Any) -> dict[str, object] | None:
     """Return the row that a function returns, by the names of its columns; None if it returns none."""
     named = ", ".join(f"{argument} => %s" for argument in arguments)
     with connection.cursor() as cursor:

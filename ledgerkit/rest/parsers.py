@@ -89,7 +89,7 @@ def _read(body: bytes, **hooks: Any) -> Any:
         return _read(body, parse_int=_whole)
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Reject duplicate keys; RFC 8259, section 4, leaves their meaning open."""
     found = dict(pairs)
     if len(found) != len(pairs):

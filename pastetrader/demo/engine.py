@@ -108,12 +108,12 @@ class Engine:
             self.progress(step)
         return bool(reason)
 
-    def _run_step(self, step: Step, inputs: dict[str, Any], run: Run) -> None:
+    def _run_step(self, step: Step, inputs: dict[str, object], run: Run) -> None:
         node = run.node(step.node.name, input=inputs, order=step.level)
         while not self._attempt(node, step, inputs):
             self._wait(step, node.attempt)
 
-    def _attempt(self, node: Node, step: Step, inputs: dict[str, Any]) -> bool:
+    def _attempt(self, node: Node, step: Step, inputs: dict[str, object]) -> bool:
         """Run one attempt. Return whether it was the last one."""
         try:
             with node:
@@ -127,7 +127,7 @@ class Engine:
         self.progress(step)
         return step.status == "completed" or node.attempt > step.node.max_retries
 
-    def _compute(self, node: Node, step: Step, inputs: dict[str, Any]) -> Any:
+    def _compute(self, node: Node, step: Step, inputs: dict[str, object]) -> Any:
         try:
             output = self.functions[step.node.config["function"]](Job(inputs, step.node.config, node.attempt))
             json.dumps(output, allow_nan=False)  # output that is no JSON is a failure of the node
@@ -182,7 +182,7 @@ class Plan:
 
     def _holds(self, edge: Edge) -> bool:
         output = self.steps[edge.source_node_id].output or {}
-        condition: dict[str, Any] = edge.condition or {}
+        condition: dict[str, object] = edge.condition or {}
         return bool(output.get(condition["field"]) == condition["equals"])
 
     def result(self) -> dict[str, Any]:

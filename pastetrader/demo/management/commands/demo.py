@@ -6,7 +6,6 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import Any
 
 import django
 from django.contrib.auth import get_user_model
@@ -86,7 +85,7 @@ def _first_superuser() -> User | None:
     return get_user_model()._default_manager.filter(is_superuser=True).order_by("pk").first()
 
 
-def _values(workflow: Workflow, user: User | None, as_of: str | None) -> dict[str, Any]:
+def _values(workflow: Workflow, user: User | None, as_of: str | None) -> dict[str, object]:
     return {
         "input": workflow.variables | ({"as_of": as_of} if as_of else {}),
         "context": {
