@@ -26,7 +26,7 @@ NO_ERROR = "The attempt ended without a result."
 logger = logging.getLogger(__name__)
 
 type Result = TaskResult[Any, Any]
-type Facts = Iterator[dict[str, Any]]
+type Facts = Iterator[dict[str, object]]
 
 
 def connect() -> None:

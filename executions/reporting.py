@@ -31,7 +31,7 @@ def client(user: Any = None, **options: Any) -> Client:
     return Client(transport=InProcess(user), **{"spool": False, "sigterm": False, **options})
 
 
-def report(facts: Sequence[Mapping[str, Any]], user: Any = None) -> Outcome:
+def report(facts: Sequence[Mapping[str, object]], user: Any = None) -> Outcome:
     """Store facts as `POST events/` takes them, in this thread. Raises NotFacts."""
     return record(facts, user=user)
 
@@ -57,7 +57,7 @@ class InProcess:
             found.applied, found.known,
         )  # fmt: skip
 
-    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]]) -> bool:
+    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, object]]) -> bool:
         with audit.act_as(user=self.user):
             return self._with_database(lambda: _define(workflow, run, nodes, self.user))
 

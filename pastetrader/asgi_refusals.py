@@ -1,7 +1,6 @@
 """Responses of the ASGI application to requests that reach no view."""
 
 import json
-from typing import Any
 
 from ledgerkit.rest.api_prefix import is_api
 from ledgerkit.rest.problems import problem
@@ -9,7 +8,7 @@ from ledgerkit.rest.problems import problem
 type Header = tuple[bytes, bytes]
 
 
-def refusal(path: str, status: int, code: str, sentence: str, *more: Header) -> list[dict[str, Any]]:
+def refusal(path: str, status: int, code: str, sentence: str, *more: Header) -> list[dict[str, object]]:
     """Return the ASGI messages of a refusal: a problem for the API, else a line of text."""
     kind, content = b"text/plain; charset=utf-8", f"{sentence}\n"
     if is_api(path):

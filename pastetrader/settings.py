@@ -144,7 +144,7 @@ def _embedded_database() -> dict[str, Any]:
     }
 
 
-def _database() -> dict[str, Any]:
+def _database() -> dict[str, object]:
     chosen = env.database("DATABASE_URL") if env.text("DATABASE_URL") else _embedded_database()
     ours: dict[str, Any] = {
         "pool": POOL,

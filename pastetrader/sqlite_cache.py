@@ -52,7 +52,7 @@ class Database:
         self.memory: sqlite3.Connection | None = None
         self.retry_at = 0.0
 
-    def execute(self, sql: str, *values: object) -> tuple[list[Any], int]:
+    def execute(self, sql: str, *values: object) -> tuple[list[object], int]:
         """Return the rows and how many were changed."""
         with self.lock:
             if time.monotonic() >= self.retry_at:
@@ -63,7 +63,7 @@ class Database:
             self.memory = self.memory or _connect(":memory:")
             return _execute(self.memory, sql, *values)
 
-    def _execute_in_file(self, sql: str, *values: object) -> tuple[list[Any], int]:
+    def _execute_in_file(self, sql: str, *values: object) -> tuple[list[object], int]:
         if self.file is None:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             self.file = _connect(self.path)
@@ -97,7 +97,7 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _execute(connection: sqlite3.Connection, sql: str, *values: object) -> tuple[list[Any], int]:
+def _execute(connection: sqlite3.Connection, sql: str, *values: object) -> tuple[list[object], int]:
     cursor = connection.execute(sql, values)
     return cursor.fetchall(), cursor.rowcount
 
@@ -115,7 +115,7 @@ def _database(path: str) -> Database:
 
 
 class SQLiteCache(BaseCache):
-    def __init__(self, path: str, params: dict[str, Any]) -> None:
+    def __init__(self, path: str, params: dict[str, object]) -> None:
         super().__init__(params)
         self.path = path
 

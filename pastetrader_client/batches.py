@@ -30,7 +30,7 @@ class Batches:
         self.transport, self.watch = transport, watch
         self.gone: dict[str, None] = {}
         self.no_moves: dict[str, None] = {}
-        self.specs: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        self.specs: dict[tuple[str, str], Mapping[str, object] | None] = {}
         self.said: dict[tuple[str, str, str], None] = {}
 
     def send(self, facts: Sequence[Fact]) -> None:

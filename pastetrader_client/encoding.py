@@ -40,7 +40,7 @@ def fact(run: str, kind: str, of_node: str = "", /, **fields: Any) -> Fact:
     return Fact(run, kind, f"{{{','.join(pieces)}}}".encode("ascii"), of_node)
 
 
-def raw(fields: Mapping[str, Any]) -> Fact:
+def raw(fields: Mapping[str, object]) -> Fact:
     """Return the fact of a dict as the API takes it."""
     kind = str(fields["kind"])
     more = {} if kind == "workflow.ensure" else {"at": moment(time.time_ns())}

@@ -35,7 +35,7 @@ def _node(node: str | Mapping[str, Any]) -> dict[str, Any]:
     return {"name": node, "node_type": TYPE} if isinstance(node, str) else {"node_type": TYPE, **node}
 
 
-def _edge(edge: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+def _edge(edge: Sequence[str] | Mapping[str, object]) -> dict[str, object]:
     if isinstance(edge, Mapping):
         return dict(edge)
     source, target = edge

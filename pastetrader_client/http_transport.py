@@ -51,7 +51,7 @@ class HttpTransport:
             found["applied"], found["known"],
         )  # fmt: skip
 
-    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]]) -> bool:
+    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, object]]) -> bool:
         for _try in range(TRIES):
             found = self._find_workflow(workflow, run)
             if found.status_code not in {200, 201}:

@@ -57,7 +57,7 @@ class Transport(Protocol):
     def send(self, bodies: Sequence[bytes]) -> Answer:
         """Send facts. Raises Unavailable, Stopped or TooLarge."""
 
-    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, Any]]) -> bool:
+    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, object]]) -> bool:
         """Add nodes to the workflow of this name or, without one, of the run; make the workflow if it is missing.
         Return whether all are there now. Raises Unavailable or Stopped."""
 

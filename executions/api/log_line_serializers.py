@@ -21,7 +21,7 @@ LEVELS = {level.value: level.value for level in LogLevel}
 LAST_SEQ, LAST_ATTEMPT = 2**63 - 1, 2**31 - 1  # PostgreSQL's bigint and integer
 NOT_GOOD = (AttributeError, KeyError, TypeError, ValueError, ValidationError)
 
-type Line = dict[str, Any]
+type Line = dict[str, object]
 type Readers = Mapping[str, tuple[str, Callable[[Any], object]]]
 
 

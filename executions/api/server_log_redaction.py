@@ -14,7 +14,7 @@ from ledgerkit.conf import ledgerkit_settings
 KEY = "Idempotency-Key"
 
 
-def scrubber(request: Request, kwargs: dict[str, Any]) -> Scrubber:
+def scrubber(request: Request, kwargs: dict[str, object]) -> Scrubber:
     """Return a scrubber for the values under keys that name a secret in the headers, the cookies and the parsed body,
     and for the secrets of the run in the path."""
     extra = tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)

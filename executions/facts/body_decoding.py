@@ -109,7 +109,7 @@ def _decode(pieces: list[Any], *, imports: bool) -> Decoded:
     if len(pieces) > MAX_FACTS:
         raise NotFacts(f"Expected at most {MAX_FACTS} facts in one call; found {len(pieces)}. Send several calls.")
     decoded = Decoded([], [], [], [])
-    definitions: list[tuple[int, dict[str, Any]]] = []
+    definitions: list[tuple[int, dict[str, object]]] = []
     checks = _Checks(imports=imports)
     for index, piece in enumerate(pieces):
         try:

@@ -38,8 +38,10 @@ class Plan:
     secrets_error: Exception | None = None
     nodes: dict[UUID, NodeRow] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
-    made: set[tuple[Any, ...]] = field(default_factory=set)  # transitions of this call, by node, attempt, act and state
-    stored: set[tuple[Any, ...]] | None = None  # those of the history, read where they are needed
+    made: set[tuple[object, ...]] = field(
+        default_factory=set
+    )  # transitions of this call, by node, attempt, act and state
+    stored: set[tuple[object, ...]] | None = None  # those of the history, read where they are needed
     ended: dict[bool, list[Ended]] = field(default_factory=lambda: {True: [], False: []})  # of the run, of nodes
     lines: list[NewLine] = field(default_factory=list)
     late_nodes: list[UUID] = field(default_factory=list)
@@ -278,7 +280,7 @@ class Plan:
             if name != "output_data" or text is not None:
                 setattr(row, name, text)
 
-    def check_secrets(self, act: str, row: Row, texts: dict[str, Any]) -> None:
+    def check_secrets(self, act: str, row: Row, texts: dict[str, object]) -> None:
         if self.secrets_error is not None and any(texts.values()):
             raise SecretsUnknown(act, row.status, getattr(self.secrets_error, "reason", ""), row.version)
 

@@ -1,7 +1,6 @@
 """The retry of a failed run, or of one failed node, in memory: as executions/retry.py does it to stored rows."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from executions import masking, refusal_reasons
@@ -88,7 +87,7 @@ def _reset(plan: Plan, row: RunRow | NodeRow) -> None:
 
 def _keep_attempt(plan: Plan, row: RunRow | NodeRow) -> None:
     """Keep the failed attempt, with its texts masked by the secrets that the run has now."""
-    texts: dict[str, Any] = {name: value for name in TEXTS if (value := getattr(row, name, KEPT)) is not KEPT}
+    texts: dict[str, object] = {name: value for name in TEXTS if (value := getattr(row, name, KEPT)) is not KEPT}
     run: UUID = plan.id
     masking.mask([masking.FieldValues(run, texts)], "retry", new=True, known={run: plan.secrets})
     ended = Ended(row.id, row.attempt, str(row.status), row.started_at, row.ended_at, texts)

@@ -36,7 +36,7 @@ class Result(NamedTuple):
     started_at: datetime
     ended_at: datetime
     message: str
-    details: dict[str, Any]
+    details: dict[str, object]
 
 
 def facts(run_results: Document, manifest: Document | None = None) -> Iterator[Fact]:

@@ -123,7 +123,7 @@ class Autocomplete(AutocompleteSelect):
 
     def optgroups(
         self, name: str, value: Sequence[str], attrs: dict[str, object] | None = None
-    ) -> list[tuple[str | None, list[dict[str, Any]], int | None]]:
+    ) -> list[tuple[str | None, list[dict[str, object]], int | None]]:
         try:
             return super().optgroups(name, value, attrs)
         except ValueError:

@@ -49,7 +49,7 @@ class CompiledQuery(Query):
     """A query that is executed by a copy of the compiler that has compiled it before."""
 
     compiled: SQLCompiler | None = None
-    statement: tuple[str, tuple[Any, ...]]
+    statement: tuple[str, tuple[object, ...]]
     converters: dict[int, object]  # of the columns
     values_of_slots: dict[str, object]
 

@@ -156,7 +156,7 @@ class Ledger:
         self.recent.append(run.id)
 
     def _context(self, run: Run) -> ingest.Encoded:
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "variables": {"symbols": self.texts.symbols(self.random), "window": 63},
             "environment": {"host": f"engine-{self.random.randrange(6)}", "version": "2.4.1"},
         }
@@ -168,7 +168,7 @@ class Ledger:
 
     def _metadata(self, run: Run, trigger: TriggerType) -> ingest.Encoded:
         random = self.random
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "tags": sorted(set(random.choices(texts.TAGS, texts.TAG_WEIGHTS, k=random.randrange(4)))),
             "correlation_id": f"{random.getrandbits(48):012x}",
             "priority": random.choices(("normal", "high", "low"), (85, 10, 5))[0],

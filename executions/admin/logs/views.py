@@ -124,7 +124,7 @@ def _problem_page(
 
 
 def _frame(admin: ReadOnlyAdmin, request: HttpRequest, run: WorkflowExecution) -> Context:
-    site: dict[str, Any] = admin.admin_site.each_context(request)
+    site: dict[str, object] = admin.admin_site.each_context(request)
     return site | {"opts": admin.opts, "run": run, "title": _("Log")}
 
 

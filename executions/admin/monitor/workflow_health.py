@@ -116,7 +116,7 @@ def count_ended_runs(user: User) -> Chart:
 def busiest_workflows(user: User) -> list[Health]:
     """Return the results of the last 7 days for the workflows with most ended runs."""
     bounds = _bounds(DAYS, timedelta(days=1))
-    by_day: dict[UUID, dict[int, Any]] = defaultdict(dict)
+    by_day: dict[UUID, dict[int, object]] = defaultdict(dict)
     names = {each["workflow"]: each for each in _by_workflow(user, bounds)}
     for each in (
         _count_statuses(user, bounds).filter(workflow__in=names).values("workflow", "place").annotate(**OF_STATUS)

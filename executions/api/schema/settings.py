@@ -1,7 +1,5 @@
 """drf-spectacular's settings for the API. Its generator applies them; a project keeps its own for its other views."""
 
-from typing import Any
-
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS
 
 DEFAULTS = {
@@ -9,7 +7,7 @@ DEFAULTS = {
     for name, value in SPECTACULAR_DEFAULTS.items()
     if not name.startswith("SERVE_") and name != "DEFAULT_GENERATOR_CLASS"  # which cannot be patched
 }
-SETTINGS: dict[str, Any] = DEFAULTS | {
+SETTINGS: dict[str, object] = DEFAULTS | {
     "OAS_VERSION": "3.1.0",
     "TITLE": "PasteTrader executions",
     "VERSION": "1",
