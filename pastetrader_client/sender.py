@@ -157,8 +157,8 @@ class Sender:
         except Unavailable as error:
             self._back_off(error)
         except Stopped as error:
-            self.stopped = str(error)
             logger.error("%s. Nothing is sent any more.", error)
+            self.stopped = str(error)  # flush() returns after this
         else:
             if self.failures:
                 logger.warning("the ledger can be reached again")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pastetrader_client import Client
+from pastetrader_client import Client, outbox
 from pastetrader_client.encoding import Fact, line
 from pastetrader_client.ids import derive, uuid7
 from pastetrader_client.outbox import Outbox
@@ -26,35 +26,42 @@ def spooled(directory: Path) -> list[Path]:
     return sorted(directory.rglob("*.facts"))
 
 
-def test_a_first_fact_waits_200_ms_for_others(client_of: Make, stub: Stub) -> None:
+def test_a_first_fact_waits_for_others(client_of: Make, stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert outbox.DELAY == 0.2
+    monkeypatch.setattr(outbox, "DELAY", 1.5)  # a busy machine may need more than 0.2 seconds for the lines
     run = client_of(stub.url).attach(uuid7())
     began = time.monotonic()
     for message in LINES:
         run.info(message)
     wait_until(lambda: stub.facts)
-    assert 0.15 < stub.calls[0][0] - began < 0.5
+    assert stub.calls[0][0] - began > 1.4
     assert (stub.messages, len(stub.calls)) == (LINES, 1)
 
 
+@pytest.fixture
+def long_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let facts wait for longer than any test takes: what arrives did not wait."""
+    monkeypatch.setattr(outbox, "DELAY", 60.0)
+
+
+@pytest.mark.usefixtures("long_delay")
 @pytest.mark.parametrize("lines", [["x"] * 500, ["x" * 30_000] * 9])
 def test_many_facts_or_large_ones_do_not_wait(client_of: Make, stub: Stub, lines: list[str]) -> None:
     run = client_of(stub.url).attach(uuid7())
-    began = time.monotonic()
     for message in lines:
         run.info(message)
     wait_until(lambda: stub.calls)
-    assert stub.calls[0][0] - began < 0.19
 
 
+@pytest.mark.usefixtures("long_delay")
 def test_the_end_of_a_run_is_sent_at_once_and_is_not_waited_for(client_of: Make, stub: Stub) -> None:
     client = client_of(stub.url)
-    stub.reply = lambda _size: (time.sleep(0.3), (200, {}))[1]  # type: ignore[func-returns-value]  # for its time
+    stub.reply = lambda _size: (time.sleep(1.5), (200, {}))[1]  # type: ignore[func-returns-value]  # for its time
     began = time.monotonic()
     with client.run(workflow="w"):
         pass
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 1.2
     wait_until(lambda: stub.calls)
-    assert stub.calls[0][0] - began < 0.19
     assert client.flush()
     assert stub.kinds == ["execution.create", "execution.start", "execution.complete"]
 
@@ -151,7 +158,10 @@ def test_what_has_no_room_in_memory_waits_in_a_file_of_the_user_alone(
 def test_facts_of_a_closed_client_are_sent_by_the_next_of_its_name(client_of: Make, away: str, tmp_path: Path) -> None:
     first = client_of(away)
     first.attach(uuid7()).info("kept")
+    thread = first._sender.thread
+    assert thread is not None
     first.close(0.1)
+    thread.join(10)  # an attempt that is under way could reach the ledger that begins now
     with stub_ledger(int(away.rpartition(":")[2])) as stub:
         other = client_of(away, name="another")
         other.attach(uuid7()).info("other")
