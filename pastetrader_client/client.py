@@ -1,4 +1,4 @@
-"""What an engine calls."""
+"""Client: the interface for engines."""
 
 import logging
 import os

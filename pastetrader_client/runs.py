@@ -39,7 +39,7 @@ def current_node() -> "Node | None":
 
 
 class Reporter:
-    """What runs and nodes have in common: lines, and a block."""
+    """Common base of runs and nodes: log lines, and the block of a `with` statement."""
 
     id: str
     attempt: int

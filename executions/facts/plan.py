@@ -21,6 +21,8 @@ from .locked_rows import Ended, Entry, NodeRow, Row, RunRow
 from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, BadFact
 from .workflow_definitions import GraphOfRuns, find_named
 
+type States = Collection[ExecutionStatus]
+
 S = ExecutionStatus
 MAX_ENTRIES = 100_000  # entries of the history in one call: a run that fails and is retried makes one for each node
 TOO_MANY_ENTRIES = f"This call makes more than {MAX_ENTRIES} entries of the history: send the facts in several calls."
@@ -38,9 +40,8 @@ class Plan:
     secrets_error: Exception | None = None
     nodes: dict[UUID, NodeRow] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
-    made: set[tuple[object, ...]] = field(
-        default_factory=set
-    )  # transitions of this call, by node, attempt, act and state
+    # Transitions of this call, by node, attempt, act and state.
+    made: set[tuple[object, ...]] = field(default_factory=set)
     stored: set[tuple[object, ...]] | None = None  # those of the history, read where they are needed
     ended: dict[bool, list[Ended]] = field(default_factory=lambda: {True: [], False: []})  # of the run, of nodes
     lines: list[NewLine] = field(default_factory=list)
@@ -74,9 +75,7 @@ class Plan:
     def create_node(self, fact: kinds.NodeCreate, reported: Reported) -> bool:
         return self.add_node(fact, reported, among=ACTIVE)
 
-    def add_node(
-        self, fact: kinds.NodeCreate, reported: Reported, among: Collection[ExecutionStatus] = ExecutionStatus
-    ) -> bool:
+    def add_node(self, fact: kinds.NodeCreate, reported: Reported, among: States = ExecutionStatus) -> bool:
         """Add a node execution to a run in one of these states. Return whether it is new."""
         run = self.the_run
         node = self.known.nodes_of_workflows.find(run.workflow, self.graph_of_run, fact.node)
