@@ -47,9 +47,11 @@ def load_prices(job: Job) -> Output:
 
 def _list_days(ticker: str, as_of: date) -> Output:
     days = [day.isoformat() for day in price_feed.days(ticker, as_of)]
-    first, last = (days[0], days[-1]) if days else (None, None)
-    logger.info("%s: %d days from %s to %s", ticker, len(days), first, last, extra={"days": len(days)})
-    return {"days": len(days), "first": first, "last": last}
+    if not days:
+        logger.info("%s: no prices up to %s", ticker, as_of, extra={"days": 0})
+        return {"days": 0, "first": None, "last": None}
+    logger.info("%s: %d days from %s to %s", ticker, len(days), days[0], days[-1], extra={"days": len(days)})
+    return {"days": len(days), "first": days[0], "last": days[-1]}
 
 
 def momentum(job: Job) -> Output:
