@@ -3,7 +3,7 @@ two values of one request depend on each other. Only data that schemathesis mean
 data is sent unchanged."""
 
 import zlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -69,6 +69,8 @@ def _query(case: Any) -> None:
 
 def _body(case: Any) -> None:
     for body in case.body if isinstance(case.body, list) else [case.body]:
+        if isinstance(body, dict) and body.get("at") is not None:
+            body["at"] = datetime.now(UTC).isoformat()  # neither in the future nor before the start of the row
         match case.operation.definition.raw["operationId"]:
             case "createExecution":
                 body["workflow"] = there.WORKFLOW

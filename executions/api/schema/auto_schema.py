@@ -172,7 +172,7 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         if direction == "response" or not vars(type(force_instance(serializer))).get("__doc__"):
             schema.pop("description", None)  # it describes the request
         if direction == "request" and "properties" in schema:
-            schema["additionalProperties"] = False
+            schema["additionalProperties"] = getattr(serializer, "takes_unknown_fields", False)
         if direction == "response":
             schema["required"] = sorted(schema.get("properties", {}))  # a response contains all fields
         return schema

@@ -10,6 +10,7 @@ from executions.facts.refusals import BadFact, NotFacts, Refusal
 from executions.imports import openlineage, record_lineage
 from executions.imports.conversion import NotImportable
 from executions.imports.openlineage import Event
+from ledgerkit.rest.fields import ObjectField
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.parsers import BadBody
 from ledgerkit.rest.request_body import BodyMixin
@@ -37,11 +38,13 @@ class RefusedEvent(APIException):
 class RunEventSerializer(serializers.Serializer[Any]):
     """The form of an event for the schema, without what the ledger does not read."""
 
+    takes_unknown_fields = True
+
     eventTime = serializers.DateTimeField(help_text="With its zone.")  # noqa: N815  # names of OpenLineage
     eventType = serializers.CharField(required=False)  # noqa: N815
     schemaURL = serializers.CharField()  # noqa: N815
-    run = serializers.JSONField(help_text="`runId`, and `facets`: of these `parent` and `errorMessage` are read.")
-    job = serializers.JSONField(help_text="`namespace`, `name`, and `facets`.")
+    run = ObjectField(help_text="`runId`, and `facets`: of these `parent` and `errorMessage` are read.")
+    job = ObjectField(help_text="`namespace`, `name`, and `facets`.")
     inputs = serializers.ListField(required=False)
     outputs = serializers.ListField(required=False)
 
