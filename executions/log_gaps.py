@@ -15,7 +15,7 @@ SELECT source, before + 1, seq - 1 FROM (
     SELECT source, seq, lag(seq, 1, 0::bigint) OVER (PARTITION BY source ORDER BY seq) AS before
     FROM execution_logs WHERE workflow_execution_id = %s AND seq IS NOT NULL
 ) AS numbered
-WHERE seq > before + 1
+WHERE seq - 1 > before
 LIMIT %s
 """
 

@@ -233,6 +233,12 @@ def test_a_line_that_arrives_late_closes_its_gap(engine: Any, run: WorkflowExecu
     assert get(engine, run, "gaps/")["gaps"] == []
 
 
+def test_two_lines_of_the_highest_number_that_there_is(engine: Any, run: WorkflowExecution) -> None:
+    highest = 2**63 - 1
+    numbered(engine, run, "worker-3", highest, highest)
+    assert get(engine, run, "gaps/")["gaps"] == [{"source": "worker-3", "first": 1, "last": highest - 1}]
+
+
 def test_only_the_first_gaps_are_listed(run: WorkflowExecution) -> None:
     rows = ((uuid7(), run.pk, "info", "x", 2 * number) for number in range(1, 6))
     ingest.copy(ExecutionLog, ("id", "workflow_execution", "level", "message", "seq"), rows)
