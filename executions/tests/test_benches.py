@@ -1,4 +1,4 @@
-"""What the benchmarks of lists print."""
+"""Output of the benchmarks of lists."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever one caller sends, others are answered within a second, by one process of a real server."""
+"""Bystanders are answered within a second, whatever one caller sends to one process of a real server."""
 
 import json
 import subprocess

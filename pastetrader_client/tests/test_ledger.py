@@ -1,4 +1,4 @@
-"""What the ledger has after an engine has reported."""
+"""Rows that the ledger stores when an engine reports."""
 
 import asyncio
 import logging
