@@ -56,6 +56,9 @@ class ThreadedHandler(ASGIHandler):
             body = await self.read_body(receive)
         except RequestAborted:
             return
+        except asyncio.CancelledError:  # the server stops before a slow client has sent its body
+            _warn_of_stop(scope)
+            return
         threads = self._threads_for(scope, body)
         if threads.is_full:
             body.close()
@@ -69,7 +72,7 @@ class ThreadedHandler(ASGIHandler):
             body.close()
             return
         except asyncio.CancelledError:  # the server stops; the client was disconnected
-            logger.warning("A request was not finished when the server stopped: %s", scope["method"])
+            _warn_of_stop(scope)
             return
         if response.streaming:
             await self._stream(response, receive, send)
@@ -111,6 +114,10 @@ class ThreadedHandler(ASGIHandler):
         finally:
             leaving.cancel()
             await self.small.call(response.close)
+
+
+def _warn_of_stop(scope: Any) -> None:
+    logger.warning("A request was not finished when the server stopped: %s", scope["method"])
 
 
 def _size(body: Any) -> int:
