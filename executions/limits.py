@@ -1,6 +1,6 @@
 """Limits of queries: how many rows each reads at most, and how long it may take.
 
-Page sizes of lists, of the admin and the API, are in `ledgerkit/limits.py`; bytes of a page are the setting
+Page sizes of lists, of the admin and the API, are in `ledgerkit/page_sizes.py`; bytes of a page are the setting
 `LEDGERKIT["MAX_PAGE_BYTES"]`; the `statement_timeout` of the database connection limits every other statement.
 """
 

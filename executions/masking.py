@@ -23,7 +23,7 @@ from ledgerkit.db.json_validation import to_storable_text
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.pool import release_connection
 
-from . import audit, text_limits
+from . import audit, text_truncation
 from .exceptions import SecretsUnknown
 from .secrets import limits, masked_body
 from .secrets.encryption import extra_keys
@@ -186,7 +186,7 @@ def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, n
     """Mask objects that are about to be saved, as mask() does. Each object keeps the secrets found in it, because a
     repeated save after a rollback finds only masks."""
     for row in rows:
-        text_limits.replace_blank_error(row)
+        text_truncation.replace_blank_error(row)
     names = {model: maskable_fields(model) for model in set(map(type, rows))}
     pieces = [_piece(row, names[type(row)]) for row in rows]
     more, _known_now = mask(pieces, act, using, new=new)
@@ -223,7 +223,7 @@ def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
     if not actor.has_text:
         return "", None
     reason, given = (text and scrubber.text(text) for text in (to_storable_text(actor.reason), actor.given_id))
-    return text_limits.cut_to_limits("reason", reason), given or None
+    return text_truncation.cut_to_limits("reason", reason), given or None
 
 
 def mask_for_all_runs(fields: Fields, runs: Iterable[UUID], using: str) -> Fields:
@@ -302,9 +302,9 @@ def _scrub(fields: dict[str, object], scrubber: Scrubber, is_large: bool = False
     for name, value in fields.items():
         if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
             continue
-        if name in text_limits.ERRORS and isinstance(value, str):
+        if name in text_truncation.ERRORS and isinstance(value, str):
             text = to_storable_text(value)
-            fields[name] = text_limits.cut_to_limits(
+            fields[name] = text_truncation.cut_to_limits(
                 name, text if is_large and masked_body.is_clear(text, scrubber) else scrubber.text(text)
             )
         elif not (is_large and masked_body.is_clear(value, scrubber)):

@@ -8,13 +8,12 @@ from uuid import UUID
 from django.db import models, transaction
 from django.db.models import Case, F, When
 
-from executions import limits
 from ledgerkit.db import bounded_rows, json_validation, keyset
 from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import User, can_view_all
 
-from . import audit, error_excerpts, ingest, masking, text_limits, validators
+from . import audit, error_excerpts, ingest, limits, masking, text_truncation, validators
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
@@ -59,7 +58,7 @@ class ExecutionQuerySet[M: Execution](VersionedQuerySet[M]):
         if texts:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
             changes |= masking.mask_for_all_runs(texts, runs, self.db)
-        return super().update(**text_limits.with_standard_errors(changes))
+        return super().update(**text_truncation.with_standard_errors(changes))
 
     update.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
@@ -119,7 +118,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
             "request_id": audit.current().given_id,
         }
         clean = masking.mask_for_all_runs(note, pks, self.db)
-        return text_limits.cut_to_limits("reason", str(clean["reason"])), str(clean["request_id"] or "") or None
+        return text_truncation.cut_to_limits("reason", str(clean["reason"])), str(clean["request_id"] or "") or None
 
 
 class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):

@@ -14,8 +14,8 @@ from django.db import Error, close_old_connections, connections, transaction
 
 from executions import audit
 from executions.facts import record
-from executions.facts.in_process import ensure_workflow, lock_workflow_name, record_body
-from executions.facts.outcome import Outcome
+from executions.facts.call_outcome import Outcome
+from executions.facts.record_in_process import ensure_workflow, lock_workflow_name, record_body
 from executions.facts.refusals import NotFacts
 from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
-from . import decorators, process
+from . import decorators, process_exit
 from .encoding import document, fact, raw
 from .graphs import Graph, definition
 from .outbox import Outbox
@@ -47,7 +47,7 @@ class Client:
         self._folder = None if spool is False else folder(spool, name or _name_of_program(), url)
         self._defined: set[str] = set()
         self._begin()
-        process.register(self, sigterm=sigterm)
+        process_exit.register(self, sigterm=sigterm)
         if self._sender.spool.has_leftovers():
             self._sender.start()
 

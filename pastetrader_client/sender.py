@@ -12,7 +12,7 @@ from typing import Any
 from .batches import Batches, send_in_halves
 from .encoding import Fact
 from .outbox import Outbox
-from .process import finish_in_child
+from .process_exit import finish_in_child
 from .spool import Spool
 from .transport import Stopped, TooLarge, Transport, Unavailable
 from .watch import Watch

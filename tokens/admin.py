@@ -18,7 +18,7 @@ from ledgerkit.admin.history import ChangesMixin
 from ledgerkit.admin.lists import EVERYWHERE, ConstantFilter, StrictAdmin
 from ledgerkit.types import Context
 
-from . import bindings
+from . import bindable_models
 from .models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         """Offer only the workflows that this user may see, in a copy of the field: the class attribute is shared by all
         requests."""
         form: Any = super().get_form(request, obj, change, **kwargs)
-        if "bound_to" in form.base_fields and (rows := bindings.visible_rows(request.user)) is not None:
+        if "bound_to" in form.base_fields and (rows := bindable_models.visible_rows(request.user)) is not None:
             field = form.base_fields["bound_to"] = deepcopy(form.base_fields["bound_to"])
             field.queryset = rows
         return form
@@ -130,7 +130,9 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         """Render the secret on its own page: a message for the next page would store it in a cookie."""
         words = {"title": gettext("Token made"), "opts": self.opts, "token": obj, "scopes": self.scopes_shown(obj)}
         context = self.admin_site.each_context(request) | words
-        return TemplateResponse(request, "admin/tokens/token/made.html", context, headers={"Cache-Control": "no-store"})
+        return TemplateResponse(
+            request, "admin/tokens/token/created.html", context, headers={"Cache-Control": "no-store"}
+        )
 
     @admin.display(description=_("scopes"))
     def scopes_shown(self, token: Token) -> str:

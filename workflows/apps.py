@@ -9,9 +9,9 @@ class WorkflowsConfig(AppConfig):
     verbose_name = _("workflows")
 
     def ready(self) -> None:
-        from tokens import bindings  # noqa: PLC0415  # its models may be imported once all apps are loaded
+        from tokens import bindable_models  # noqa: PLC0415  # its models may be imported once all apps are loaded
 
         from .api import errors  # noqa: F401, PLC0415  # registers how the API responds to the exceptions
 
         workflows_settings.register_check()
-        bindings.register(self.get_model("Workflow"))
+        bindable_models.register(self.get_model("Workflow"))

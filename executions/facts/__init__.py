@@ -18,6 +18,6 @@ stored by a fixed number of statements.
     in_process.py            the same for code of this process: record()
 """
 
-from .in_process import record
+from .record_in_process import record
 
 __all__ = ["record"]

@@ -7,10 +7,10 @@ from executions.exceptions import InvalidTransition
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
-from .observations import observe_node, observe_run, settle
-from .plan import Plan
+from .planned_changes import Plan
 from .refusals import NO_RUN, BadFact
 from .retry_transitions import retry_node, retry_run
+from .status_observations import observe_node, observe_run, settle
 
 # Each returns whether the fact is new.
 APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {

@@ -12,7 +12,7 @@ from workflows.retry_config import retries_in
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
 from .locked_rows import KEPT, Ended, NodeRow, RunRow
-from .plan import Plan
+from .planned_changes import Plan
 
 TEXTS = ("output_data", "error_message", "error_traceback")
 

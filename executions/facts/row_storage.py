@@ -22,7 +22,7 @@ from ledgerkit.db.models import uuid7
 
 from .line_copy import copy_lines
 from .locked_rows import KEPT, Ended, NodeRow, Row, RunRow
-from .plan import Plan
+from .planned_changes import Plan
 
 SQL = Path(__file__).parents[1] / "sql"
 STATE = ("id", "status", "attempt", "version", "started_at", "ended_at", "created_at")

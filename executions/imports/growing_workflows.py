@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from executions.facts.in_process import MAX_DETAIL, lock_workflow_name
+from executions.facts.record_in_process import MAX_DETAIL, lock_workflow_name
 from workflows import graph_algorithms
 from workflows.api.serializers import EnsureSerializer, WorkflowSerializer
 from workflows.exceptions import CyclicGraph

@@ -6,10 +6,10 @@ from typing import Any
 from django.db.models import F, Func, UUIDField
 
 from executions import audit
-from executions.facts import recording as facts_recording
+from executions.facts import batch_recording as facts_recording
 from executions.facts.body_decoding import decode_values
-from executions.facts.in_process import trusted_caller
-from executions.facts.outcome import Caller, Outcome
+from executions.facts.call_outcome import Caller, Outcome
+from executions.facts.record_in_process import trusted_caller
 from executions.models import WorkflowExecution
 from workflows.models import Workflow
 

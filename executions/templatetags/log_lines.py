@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from executions.admin import ansi
 from executions.admin.log_rows import LogRow
 from executions.admin.logs.html import render_rows
-from executions.admin.logs.presenter import present
+from executions.admin.logs.log_line_presenter import present
 from executions.admin.logs.query_parameters import LogQuery
 from executions.models import WorkflowExecution
 

@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from ledgerkit.limits import PAGE_SIZE
+from ledgerkit.page_sizes import PAGE_SIZE
 from ledgerkit.types import Context, StrOrPromise
 
 from .lists import StrictAdmin

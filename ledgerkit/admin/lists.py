@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from ledgerkit.db import names
 from ledgerkit.db.models import Column
-from ledgerkit.limits import PAGE_SIZE
+from ledgerkit.page_sizes import PAGE_SIZE
 from ledgerkit.types import Context, StrOrPromise
 
 if TYPE_CHECKING:

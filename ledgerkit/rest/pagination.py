@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from ledgerkit.db import bounded_rows, keyset
 from ledgerkit.db.json_validation import iter_errors
 from ledgerkit.db.models import Column
-from ledgerkit.limits import MAX_PAGE_SIZE, PAGE_SIZE
+from ledgerkit.page_sizes import MAX_PAGE_SIZE, PAGE_SIZE
 from ledgerkit.rest.query_params import BadQuery
 
 from .parameter_names import PAGING, check_names

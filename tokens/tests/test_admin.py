@@ -174,7 +174,7 @@ def test_only_workflows_that_the_user_may_see_can_be_bound(newcomer: Any, staff:
 def test_without_an_app_of_workflows_a_token_is_made_unbound(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tokens.bindings._models", [])
+    monkeypatch.setattr("tokens.bindable_models._models", [])
     page = admin_client.get("/admin/tokens/token/add/")
     assert list(page.context["adminform"].form.fields["bound_to"].queryset) == []
     admin_client.post(

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
-from .presenter import PLACEHOLDER_ID, LineRow
+from .log_line_presenter import PLACEHOLDER_ID, LineRow
 from .query_parameters import LogQuery
 
 

@@ -60,7 +60,11 @@ def failed_section(user: User) -> Context:
     runs, are_more = recent_failures.recent_failures(user)
     causes = recent_failures.group_by_cause(runs)
     count = Count(len(runs), filter_presets.runs_url(status="failed", ended="1"), is_more=are_more)
-    found = {"count": count, "causes": causes[: limits.FRONT_PAGE_ROWS], "others": len(causes) - limits.FRONT_PAGE_ROWS}
+    found = {
+        "count": count,
+        "causes": causes[: limits.FRONT_PAGE_ROWS],
+        "others": len(causes) - limits.FRONT_PAGE_ROWS,
+    }
     return found if causes else found | {"quiet": _why_nothing_failed(user)}
 
 
@@ -147,13 +151,15 @@ def _count(runs: Runs, filters: dict[str, str]) -> Count:
     """Count at most COUNTED_RUNS runs, which bounds the cost of the query."""
     number = runs.order_by()[: limits.COUNTED_RUNS + 1].count()
     return Count(
-        min(number, limits.COUNTED_RUNS), filter_presets.runs_url(**filters), is_more=number > limits.COUNTED_RUNS
+        min(number, limits.COUNTED_RUNS),
+        filter_presets.runs_url(**filters),
+        is_more=number > limits.COUNTED_RUNS,
     )
 
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
     "failed": (failed_section, {"status": "failed", "ended": "1"}),
-    "flawed": (completed_with_failed_nodes, WITH_FAILED_NODES),
+    "completed_with_failed_nodes": (completed_with_failed_nodes, WITH_FAILED_NODES),
     "running": (running_section, {"status": "running"}),
     "waiting": (waiting_section, {"status": "pending"}),
     "throughput": (workflow_health.count_ended_runs, {"ended": "1"}),

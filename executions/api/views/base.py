@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions import audit, masking, sort_keys, text_limits
+from executions import audit, masking, sort_keys, text_truncation
 from executions.api.action_serializers import ActionSerializer, CompleteSerializer, FailSerializer, ReasonSerializer
 from executions.api.row_lookups import parent_run
 from executions.models import WorkflowExecution
@@ -98,7 +98,7 @@ class MaskedBodyMixin(IdempotencyMixin):
     read."""
 
     def to_storable_body(self, body: object) -> object:
-        return text_limits.make_storable(body)
+        return text_truncation.make_storable(body)
 
     def masked_body(self, body: object) -> object:
         self.work.callback(masked_body.forget)

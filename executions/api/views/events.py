@@ -10,10 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions.facts import recording
+from executions.facts import batch_recording
 from executions.facts.body_decoding import Decoded, decode_array, decode_lines
+from executions.facts.call_outcome import Caller, Notice
 from executions.facts.fact_kinds import KINDS
-from executions.facts.outcome import Caller, Notice
 from executions.facts.refusals import NO_RUN, BadFact, NotFacts, Refusal
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
@@ -151,7 +151,7 @@ class EventsViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
         caller = caller_of(request)
         definitions = self._ensure_workflows(decoded)
         try:
-            outcome = recording.report(decoded.facts, decoded.refusals, caller)
+            outcome = batch_recording.report(decoded.facts, decoded.refusals, caller)
         except NotFacts as error:
             raise ParseError(str(error)) from None
         return Response(

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from tokens import bindings
+from tokens import bindable_models
 from tokens.models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token
 
 DEFAULT_EXPIRY = f"{DEFAULT_DAYS}d"
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             )
         scopes = options["scope"] or DEFAULT_SCOPES
         bound_to = options["workflow"] or []
-        if missing := bindings.missing(bound_to):
+        if missing := bindable_models.missing(bound_to):
             raise CommandError(f"There is no workflow {min(missing)}. The admin lists workflows with their ids.")
         _row, secret = Token.objects.issue(
             user=user, name=options["name"], scopes=scopes, expires_at=options["expires"], bound_to=bound_to

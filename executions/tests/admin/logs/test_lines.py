@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from executions import limits
 from executions.admin import ansi, log_rows
-from executions.admin.logs import download, paging, presenter, querysets, scrollbar_index, views
+from executions.admin.logs import download, log_line_presenter, paging, querysets, scrollbar_index, views
 from executions.models import WorkflowExecution
 from executions.tests.admin.logs.test_log_page import MARKUP, START, address, fill, get, ids, rows, run, text_of
 from executions.tests.admin.test_query_timeouts import lock_table
@@ -69,7 +69,7 @@ class TestHowALineIsShown:
         assert " ago" in text_of(get(staff, run, "?time=relative"))
 
     def test_a_line_before_the_start_is_told_so(self, run: Any) -> None:
-        assert presenter.since_start(run.started_at - timedelta(seconds=61), run) == "−0:01:01.000"
+        assert log_line_presenter.since_start(run.started_at - timedelta(seconds=61), run) == "−0:01:01.000"
 
     def test_a_node_keeps_its_colour_and_says_its_name(self, run: Any, workflow: Any, staff: Any) -> None:
         node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name="rank"))
@@ -94,7 +94,7 @@ class TestHowALineIsShown:
         shown = paging.first_page(QueryDict(""), run.logs.all(), run.logs.all(), None).lines
         found = client_of(staff).get(f"/api/v1/executions/{run.pk}/logs/").json()["results"]
         streamed = log_rows.rows_from_json(found, shows_nodes=True)
-        assert list(presenter.present(shown, run)) == list(presenter.present(streamed, run))
+        assert list(log_line_presenter.present(shown, run)) == list(log_line_presenter.present(streamed, run))
 
 
 class TestDownload:

@@ -10,7 +10,7 @@ from executions.models import ExecutionStatus
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
-from .plan import Plan
+from .planned_changes import Plan
 from .refusals import Refusal
 
 

@@ -14,9 +14,9 @@ from ledgerkit.db.names import nfc
 from workflows.api.serializers import EnsureSerializer
 from workflows.models import Workflow
 
-from . import recording
+from . import batch_recording
 from .body_decoding import decode_array
-from .outcome import Caller, Outcome
+from .call_outcome import Caller, Outcome
 from .refusals import Refusal
 
 MAX_DETAIL = 500  # characters of the faults of a definition
@@ -38,7 +38,7 @@ def record_body(body: bytes, *, user: Any = None, actor: Any = None) -> Outcome:
                 decoded.refusals.extend(Refusal(index, "invalid", fault) for index in indexes)
             else:
                 done += len(indexes)
-        outcome = recording.report(decoded.facts, decoded.refusals, trusted_caller(user))
+        outcome = batch_recording.report(decoded.facts, decoded.refusals, trusted_caller(user))
     outcome.known += done
     return outcome
 

@@ -19,9 +19,10 @@ from executions.secrets.scrubber import RedactEverything, Scrubber
 from executions.states import ENDED
 
 from . import fact_kinds as kinds
+from .call_outcome import Caller, Outcome, notice_of
 from .fact_kinds import Reported
 from .kind_handlers import apply_facts
-from .known_rows import Known
+from .loaded_rows import Known
 from .locked_rows import (
     RunRow,
     database_time,
@@ -37,8 +38,7 @@ from .locked_rows import (
     take_turns,
     taken_runs,
 )
-from .outcome import Caller, Outcome, notice_of
-from .plan import Plan
+from .planned_changes import Plan
 from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
 from .row_storage import store
 from .text_masking import Masker

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from executions import log_preparation, refusal_reasons, text_limits
+from executions import log_preparation, refusal_reasons, text_truncation
 from executions.exceptions import ConcurrentExecution, InvalidTransition, SecretsUnknown, StaleExecution
 from executions.secrets import run_secrets
 from executions.secrets.scrubber import MASK
@@ -15,8 +15,8 @@ from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
-from .known_rows import Known
 from .line_copy import NewLine
+from .loaded_rows import Known
 from .locked_rows import Ended, Entry, NodeRow, Row, RunRow
 from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, BadFact
 from .workflow_definitions import GraphOfRuns, find_named
@@ -287,7 +287,7 @@ class Plan:
         reason = reported.texts.get("reason")
         if not reason:
             return ""
-        return MASK if self.secrets_error is not None else text_limits.cut_to_limits("reason", reason)
+        return MASK if self.secrets_error is not None else text_truncation.cut_to_limits("reason", reason)
 
     def move(self, row: Row, node: UUID | None, to: ExecutionStatus, act: str, reason: str = "") -> None:
         self.known.entries += 1

@@ -14,7 +14,7 @@ from executions.states import ACTIVE, ENDED, SETTLED, ExecutionStatus
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
 from .locked_rows import NodeRow, Row
-from .plan import Plan
+from .planned_changes import Plan
 
 S = ExecutionStatus
 ACTS = {S.COMPLETED: "complete", S.FAILED: "fail", S.CANCELLED: "cancel", S.SKIPPED: "skip"}
