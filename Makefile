@@ -61,7 +61,7 @@ bench-secrets: setup ## 10,000 log lines with and without masking, in a database
 	@$(BIN)/python -m benches.secrets $(ARGS)
 
 bench-lines: setup ## the validation of 500 log lines, by one function and by the serializer of each
-	@$(BIN)/python -m benches.lines $(ARGS)
+	@$(BIN)/python -m benches.line_validation $(ARGS)
 
 bench-events: setup ## POST events/ against the least SQL that stores as much: runs and log lines a second (ARGS="--profile lines")
 	@$(BIN)/python -m benches.events $(ARGS)
@@ -74,7 +74,7 @@ bench-live: setup ## what 200 open streams of a run cost those who write 1,000 l
 
 measure: setup ## how the code reads: openings of docstrings, names, comments, sizes, types, private API; functions of a request (ARGS="--list")
 	@$(BIN)/python -m benches.measure $(ARGS)
-	@$(BIN)/python -m benches.walk $(filter --list,$(ARGS))
+	@$(BIN)/python -m benches.call_counts $(filter --list,$(ARGS))
 
 schema: setup ## write schema.yaml, the API as OpenAPI 3.1
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file schema.yaml

@@ -8,16 +8,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from benches import prose
+from . import readability
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--list", action="store_true", help="name each place that counts")
     options.add_argument("--any", action="store_true", help="name each use of Any")
-    options.add_argument("--root", type=Path, default=prose.ROOT, help="another checkout")
+    options.add_argument("--root", type=Path, default=readability.ROOT, help="another checkout")
     chosen = options.parse_args()
-    found, of_tests = prose.measure(chosen.root), prose.measure_tests(chosen.root)
+    found, of_tests = readability.measure(chosen.root), readability.measure_tests(chosen.root)
     if chosen.any:
         sys.stdout.write("\n".join(found.anys) + "\n")
     if chosen.list:
@@ -31,7 +31,7 @@ def main() -> None:
             *of_tests.participles,
         ]
         sys.stdout.write("\n".join(places) + "\n")
-    sys.stdout.write(prose.report(found, of_tests) + "\n")
+    sys.stdout.write(readability.report(found, of_tests) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fuzz.ledger import Ledger
+from fuzz.server import Server
 
 LEVELS = {"log": "info", "error": "error"}
 FAILURE = {"error_message": "line 409 is cut off"}
@@ -12,7 +12,7 @@ TRACEBACK = {"error_traceback": 'File "load.py", line 12, in rows'}  # a node's;
 class Engine:
     """`ids` are those of the run and of its two nodes, Load and Rank."""
 
-    def __init__(self, site: Ledger, name: str) -> None:
+    def __init__(self, site: Server, name: str) -> None:
         self.site = site
         nodes = [{"name": "Load", "node_type": "adapter"}, {"name": "Rank", "node_type": "aggregator"}]
         edges = [{"source_node": "Load", "target_node": "Rank"}]

@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from browser.pages import View
-from fuzz.ledger import Ledger
+from fuzz.server import Server
 from pastetrader.tests.live_server import ROOT
 from pastetrader.tests.prepared_folder import copy
 
@@ -21,7 +21,7 @@ CHOSEN = 8  # rows for an action: some that it can work on, and some that are le
 SEED = ("--runs", "400", "--workflows", "12", "--nodes", "3200", "--lines", "4000")
 
 
-class Stage(Ledger):
+class Stage(Server):
     """`ids` are those of last night's run (browser/fixture_data.py), as the addresses of pages name them."""
 
     ids: dict[str, str]

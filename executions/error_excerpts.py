@@ -8,7 +8,7 @@ from django.db.models.functions import Left
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.models import Octets
 
-from . import text_truncation
+from . import reported_texts
 
 MOST = 2_048  # bytes
 ROW = 640  # assumed bytes of a list's row without its error
@@ -39,4 +39,4 @@ def head(row: Model) -> tuple[str | None, bool]:
     if error is None:
         return None, False
     size = values.get(SIZE)  # set if only the beginning was read
-    return text_truncation.cut(error, MOST, size), (size or len(error.encode())) > MOST
+    return reported_texts.cut(error, MOST, size), (size or len(error.encode())) > MOST

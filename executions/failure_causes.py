@@ -4,7 +4,7 @@ that messages that differ only in these count as one cause. Takes time linear in
 import re
 from dataclasses import dataclass
 
-from .text_truncation import SILENT_CLASS, exception_class_in
+from .reported_texts import SILENT_CLASS, exception_class_in
 
 # Classes raised for any kind of failure: only the message distinguishes their causes.
 GENERAL = {"BaseException", "Error", "Exception", "RuntimeError"}

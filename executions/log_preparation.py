@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import names
 
-from . import masking, text_truncation
+from . import masking, reported_texts
 
 if TYPE_CHECKING:
     from .models import ExecutionLog
@@ -84,4 +84,4 @@ def as_stored(line: "ExecutionLog", fields: masking.Fields) -> Iterator[tuple[Mo
 
 def cut(message: str) -> str:
     """Return the message cut to its maximum length; the same object if it is short enough."""
-    return text_truncation.cut_to_limits("message", message)
+    return reported_texts.cut_to_limits("message", message)

@@ -23,9 +23,9 @@ from ledgerkit.db.json_validation import to_storable_text
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.pool import release_connection
 
-from . import audit, text_truncation
+from . import audit, reported_texts
 from .exceptions import SecretsUnknown
-from .secrets import limits, masked_body
+from .secrets import limits, masked_request_body
 from .secrets.encryption import extra_keys
 from .secrets.retention import run_rows
 from .secrets.run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets, without_secrets
@@ -71,7 +71,7 @@ def mask(
     read already. Raises SecretsUnknown if a run's secrets were deleted or cannot be decrypted.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
-    extra, is_large = extra_keys(), masked_body.has_masked_body()
+    extra, is_large = extra_keys(), masked_request_body.has_masked_body()
     found, places = _find_secrets(pieces, extra, is_large)
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # thousands of lines usually belong to one run
     known = known if known is not None else {} if new else read_known(runs, act, using)
@@ -103,7 +103,11 @@ def _find_secrets(
                 places.setdefault(piece.run, name)
         if piece.found:
             found[piece.run] |= piece.found
-        if is_large and piece.run not in taken and (of_body := masked_body.found_secrets_of(piece.fields.values())):
+        if (
+            is_large
+            and piece.run not in taken
+            and (of_body := masked_request_body.found_secrets_of(piece.fields.values()))
+        ):
             taken.add(piece.run)
             found[piece.run] |= of_body
             places.setdefault(piece.run, next(iter(piece.fields)))
@@ -126,8 +130,8 @@ def _messages(lines: Iterable[Fields]) -> list[str]:
 
 def mask_body(body: object, run: UUID | None) -> object:
     """Return a request body masked with the secrets of the run (None for a new run) and with those in the body itself.
-    mask() later finds the result in `secrets/masked_body.py`. Releases the database connection before it masks. Raises
-    the ValidationError of mask() for secrets that are too long or too many."""
+    mask() later finds the result in `secrets/masked_request_body.py`. Releases the database connection before it masks.
+    Raises the ValidationError of mask() for secrets that are too long or too many."""
     extra = extra_keys()
     found, place = _find_in_body(body, extra)
     lines = body if isinstance(body, list) and not found else None
@@ -140,13 +144,13 @@ def mask_body(body: object, run: UUID | None) -> object:
         return body
     release_connection()
     if is_plain and not known.values:
-        masked_body.remember(body, body, without_secrets(extra).scrubber, frozenset())  # not searched once more
+        masked_request_body.remember(body, body, without_secrets(extra).scrubber, frozenset())  # not searched once more
         return body
     if found - known.values:
         limits.check_number(place, known.values, found)
     scrubber = Scrubber(known.values | found, extra)
     clean = scrubber.document(body)
-    masked_body.remember(body, clean, scrubber, frozenset(found))
+    masked_request_body.remember(body, clean, scrubber, frozenset(found))
     return clean
 
 
@@ -186,7 +190,7 @@ def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, n
     """Mask objects that are about to be saved, as mask() does. Each object keeps the secrets found in it, because a
     repeated save after a rollback finds only masks."""
     for row in rows:
-        text_truncation.replace_blank_error(row)
+        reported_texts.replace_blank_error(row)
     names = {model: maskable_fields(model) for model in set(map(type, rows))}
     pieces = [_piece(row, names[type(row)]) for row in rows]
     more, _known_now = mask(pieces, act, using, new=new)
@@ -201,8 +205,8 @@ def mask_by_known(texts: Fields, known: RunSecrets) -> Fields | None:
     """Return the changed texts of a row, masked with the secrets of its run. None if a document among them may hold one
     that is not stored yet."""
     clean = dict(texts)
-    _scrub(clean, known.scrubber, is_large := masked_body.has_masked_body())
-    if is_large and not masked_body.found_secrets_of(texts.values()) <= known.scrubber.values:
+    _scrub(clean, known.scrubber, is_large := masked_request_body.has_masked_body())
+    if is_large and not masked_request_body.found_secrets_of(texts.values()) <= known.scrubber.values:
         return None
     # A document that needs no mask has no secret that is new either.
     changed = [text for name, text in texts.items() if not isinstance(text, str) and clean[name] != text]
@@ -223,7 +227,7 @@ def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
     if not actor.has_text:
         return "", None
     reason, given = (text and scrubber.text(text) for text in (to_storable_text(actor.reason), actor.given_id))
-    return text_truncation.cut_to_limits("reason", reason), given or None
+    return reported_texts.cut_to_limits("reason", reason), given or None
 
 
 def mask_for_all_runs(fields: Fields, runs: Iterable[UUID], using: str) -> Fields:
@@ -262,7 +266,7 @@ def as_stored(row: RowOfRun, fields: Fields, cut: Cut = lambda fields: fields) -
     value once the run's secrets are deleted or cannot be decrypted.
     """
     extra = extra_keys()
-    sent, fields = fields, masked_body.original_values(fields)
+    sent, fields = fields, masked_request_body.original_values(fields)
     found = {value for document in fields.values() for value in find_secret_values(document, extra)}
     try:
         known = read_known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
@@ -302,10 +306,10 @@ def _scrub(fields: dict[str, object], scrubber: Scrubber, is_large: bool = False
     for name, value in fields.items():
         if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
             continue
-        if name in text_truncation.ERRORS and isinstance(value, str):
+        if name in reported_texts.ERRORS and isinstance(value, str):
             text = to_storable_text(value)
-            fields[name] = text_truncation.cut_to_limits(
-                name, text if is_large and masked_body.is_clear(text, scrubber) else scrubber.text(text)
+            fields[name] = reported_texts.cut_to_limits(
+                name, text if is_large and masked_request_body.is_clear(text, scrubber) else scrubber.text(text)
             )
-        elif not (is_large and masked_body.is_clear(value, scrubber)):
+        elif not (is_large and masked_request_body.is_clear(value, scrubber)):
             fields[name] = scrubber.document(value)

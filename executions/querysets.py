@@ -13,7 +13,7 @@ from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import User, can_view_all
 
-from . import audit, error_excerpts, ingest, limits, masking, text_truncation, validators
+from . import audit, error_excerpts, ingest, limits, masking, reported_texts, validators
 from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
@@ -58,7 +58,7 @@ class ExecutionQuerySet[M: Execution](VersionedQuerySet[M]):
         if texts:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
             changes |= masking.mask_for_all_runs(texts, runs, self.db)
-        return super().update(**text_truncation.with_standard_errors(changes))
+        return super().update(**reported_texts.with_standard_errors(changes))
 
     update.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
@@ -118,7 +118,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
             "request_id": audit.current().given_id,
         }
         clean = masking.mask_for_all_runs(note, pks, self.db)
-        return text_truncation.cut_to_limits("reason", str(clean["reason"])), str(clean["request_id"] or "") or None
+        return reported_texts.cut_to_limits("reason", str(clean["reason"])), str(clean["request_id"] or "") or None
 
 
 class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):

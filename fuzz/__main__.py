@@ -12,7 +12,7 @@ from pathlib import Path
 
 from executions.tests.api.recording import Recorder, play
 from fuzz.hooks import SCRATCH
-from fuzz.ledger import Ledger
+from fuzz.server import Server
 from pastetrader.tests.live_server import ROOT
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
@@ -20,7 +20,7 @@ SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
 def main(options: list[str]) -> int:
     home = Path(tempfile.mkdtemp(prefix="pastetrader-fuzz-")).resolve()
-    ledger = Ledger(home)
+    ledger = Server(home)
     try:
         play(Recorder(ledger.call))
         ledger.call("POST", "workflows/", {"id": SCRATCH, "name": "Scratch"}, {})
@@ -34,7 +34,7 @@ def main(options: list[str]) -> int:
     return code
 
 
-def _run(ledger: Ledger, options: list[str]) -> int:
+def _run(ledger: Server, options: list[str]) -> int:
     command = [SCHEMATHESIS, "run", ROOT / "schema.yaml", "--url", ledger.address, *options]
     env = os.environ | {"LEDGER_TOKEN": ledger.token}
     return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode

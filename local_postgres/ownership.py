@@ -8,7 +8,7 @@ from psycopg import sql
 
 OWNER = "pastetrader"
 # For clusters of earlier versions, in which the application was a superuser.
-GIVE = (Path(__file__).parent / "sql" / "give.sql").read_bytes()
+CHANGE_OWNER = (Path(__file__).parent / "sql" / "change_owner.sql").read_bytes()
 
 
 def make_role(connection: psycopg.Connection) -> None:
@@ -31,7 +31,7 @@ def give_ownership(connection: psycopg.Connection, name: str) -> None:
     one transaction."""
     database, owner = sql.Identifier(name), sql.Identifier(OWNER)
     with connection.transaction():
-        connection.execute(GIVE)
+        connection.execute(CHANGE_OWNER)
         connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, owner))
 
 

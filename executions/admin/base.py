@@ -64,7 +64,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
         js = (
             Script("executions/relative_time.js", type="module"),
-            Script("executions/workflow_search.js", type="module"),
+            Script("executions/workflow_filter_search.js", type="module"),
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:

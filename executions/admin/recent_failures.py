@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from executions import failure_causes, limits
 from executions.admin.types import User
 from executions.models import NodeExecution, WorkflowExecution
-from executions.text_truncation import LONGEST_LINE
+from executions.reported_texts import LONGEST_LINE
 
 from . import ansi, duration_cells, filter_presets, formatting
 

@@ -6,7 +6,7 @@ from django.db import Error, connection
 from rest_framework.request import Request
 
 from executions.models import NodeExecution
-from executions.secrets import masked_body, run_secrets
+from executions.secrets import masked_request_body, run_secrets
 from executions.secrets.scrubber import Scrubber
 from executions.secrets.values_by_key import find_secret_values
 from ledgerkit.conf import ledgerkit_settings
@@ -21,7 +21,7 @@ def scrubber(request: Request, kwargs: dict[str, object]) -> Scrubber:
     sent = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
     body = getattr(request, "_full_data", None)  # `data` would parse the body now, which may be what failed
     return Scrubber(
-        find_secret_values([sent, body], extra) | masked_body.found_secrets() | _secrets_of_run(kwargs), extra
+        find_secret_values([sent, body], extra) | masked_request_body.found_secrets() | _secrets_of_run(kwargs), extra
     )
 
 

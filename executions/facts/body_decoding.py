@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from django.core.exceptions import ValidationError
 
-from executions import log_preparation, partitions, text_truncation, validators
+from executions import log_preparation, partitions, reported_texts, validators
 from executions.conf import executions_settings
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import json_validation
@@ -160,7 +160,7 @@ def _read_exactly(value: object, kinds: Mapping[str, type[Fact]]) -> Any:
     for name in value:
         if name not in names and name != "kind":
             raise BadFact("invalid", f"{safe_name(name)}: Unknown field: this fact takes {', '.join(names)}.")
-    value = text_truncation.make_storable(value)
+    value = reported_texts.make_storable(value)
     for pointer, fault in json_validation.iter_errors(value):
         raise BadFact("invalid", f"{pointer}: {fault}")
     try:
@@ -270,7 +270,7 @@ def _is_within(value: object, levels: int) -> bool:
 def _check_sizes(fact: Fact) -> None:
     for name in fact.TEXTS:
         if (
-            name not in text_truncation.LIMITS
+            name not in reported_texts.LIMITS
             and getattr(fact, name)
             and (too_large := json_validation.size_fault(getattr(fact, name)))
         ):
@@ -284,7 +284,7 @@ def _texts(fact: Fact) -> dict[str, object]:
         return texts if fact.source is None else texts | {"source": fact.source}
     texts = {name: getattr(fact, name) for name in fact.TEXTS}
     if "error_message" in texts:
-        texts["error_message"], trace = text_truncation.standard_error(
+        texts["error_message"], trace = reported_texts.standard_error(
             texts["error_message"], texts.get("error_traceback")
         )
         if "error_traceback" in texts:

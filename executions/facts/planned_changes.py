@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from executions import log_preparation, refusal_reasons, text_truncation
+from executions import log_preparation, refusal_reasons, reported_texts
 from executions.exceptions import ConcurrentExecution, InvalidTransition, SecretsUnknown, StaleExecution
 from executions.secrets import run_secrets
 from executions.secrets.scrubber import MASK
@@ -287,7 +287,7 @@ class Plan:
         reason = reported.texts.get("reason")
         if not reason:
             return ""
-        return MASK if self.secrets_error is not None else text_truncation.cut_to_limits("reason", reason)
+        return MASK if self.secrets_error is not None else reported_texts.cut_to_limits("reason", reason)
 
     def move(self, row: Row, node: UUID | None, to: ExecutionStatus, act: str, reason: str = "") -> None:
         self.known.entries += 1

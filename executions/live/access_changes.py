@@ -83,7 +83,7 @@ class AccessWatch:
 
 @cache
 def _statement() -> str:
-    """Return sql/access.sql with the names of the project's user model."""
+    """Return sql/access_rows.sql with the names of the project's user model."""
     user: Any = get_user_model()._meta
     names = {
         "user_table": connection.ops.quote_name(user.db_table),
@@ -95,7 +95,7 @@ def _statement() -> str:
         field = user.get_field(name)
         names[f"{kind}_table"] = connection.ops.quote_name(field.m2m_db_table())
         names[f"{kind}_user"] = connection.ops.quote_name(field.m2m_column_name())
-    return (SQL / "access.sql").read_text().format(permissions=permissions.strip("\n").format(**names), **names)
+    return (SQL / "access_rows.sql").read_text().format(permissions=permissions.strip("\n").format(**names), **names)
 
 
 def read(grounds: Iterable[AccessRow]) -> dict[AccessRow, str]:

@@ -26,7 +26,7 @@ PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between tries to connect; the last agai
 
 LISTEN = f"LISTEN {CHANNEL}"
 NOTIFY = "SELECT pg_notify(%s, %s)"
-WATCH = (Path(__file__).parent / "sql" / "watch.sql").read_text()
+WATCH_RUNS = (Path(__file__).parent / "sql" / "watch_runs.sql").read_text()
 SUPPRESS = (
     "UPDATE execution_watches SET quiet_until = clock_timestamp() + make_interval(secs => %s)"
     " WHERE workflow_execution_id = %s"
@@ -48,7 +48,7 @@ def watch(ids: Collection[UUID]) -> bool:
     """Let commits that touch these runs notify for the next minute. Return whether notifications of one of them are
     suppressed at the moment."""
     with connection.cursor() as cursor:
-        cursor.execute(WATCH, {"ids": list(ids), "seconds": WATCH_SECONDS})
+        cursor.execute(WATCH_RUNS, {"ids": list(ids), "seconds": WATCH_SECONDS})
         return any(is_quiet for (is_quiet,) in cursor.fetchall())
 
 

@@ -35,10 +35,11 @@ LINGER = timedelta(seconds=2)  # wait after the end of a run, whose last lines o
 ALL = UUID(int=0)  # id under which the transitions of all runs are watched
 
 SQL = Path(__file__).parent / "sql"
-FIRST_LINES, NEW_LINES, AS_JSON, MOVED, ENDED_FOR, MOVES, KNOWN_OF_RUN, KNOWN_OF_MOVES = (
+FIRST_LINES, NEW_LINES, LINES_AS_JSON, CHANGED_NODES, RUN_END, CHANGED_RUNS, RUN_SNAPSHOT, ALL_RUNS_SNAPSHOT = (
     (SQL / f"{name}.sql").read_text()
     for name in (
-        "first_lines", "new_lines", "as_json", "moved", "ended_for", "moves", "known_of_run", "known_of_moves",
+        "first_lines", "new_lines", "lines_as_json", "changed_nodes", "run_end", "changed_runs", "run_snapshot",
+        "all_runs_snapshot",
     )
 )  # fmt: skip
 
@@ -124,7 +125,7 @@ class RunReader:
 
     def snapshot(self) -> str:
         """Return the current snapshot for this run."""
-        return _read_snapshot(KNOWN_OF_RUN, {"run": self.id})
+        return _read_snapshot(RUN_SNAPSHOT, {"run": self.id})
 
     def begin(self, new: str) -> Cursor:
         """Return the cursor of the "start" or of "now"; the latter sends the current states, and no existing lines."""
@@ -149,7 +150,7 @@ class RunReader:
         place |= {"run": self.id, "most": limits.STREAM_ROWS, "bytes": ledgerkit_settings.MAX_PAGE_BYTES}
         query = NEW_LINES if before.lines else FIRST_LINES
         values = place | {"since": before.lines, "until": until}
-        rows = _rows(f"WITH lines AS MATERIALIZED ({query}) {AS_JSON}", values)
+        rows = _rows(f"WITH lines AS MATERIALIZED ({query}) {LINES_AS_JSON}", values)
         found = [Line(*row) for *row, _of_all in rows]
         if len(found) < limits.STREAM_ROWS and (not rows or rows[0][-1] == len(found)):
             return found, replace(before, lines=until, until=NOTHING, after=(), ended=False)
@@ -169,7 +170,7 @@ class RunReader:
             return list(nodes.for_lists()), True
         if since == until:
             return [], False
-        moved = {id for (id,) in _rows(MOVED, {"run": self.id, "since": since, "until": until})}
+        moved = {id for (id,) in _rows(CHANGED_NODES, {"run": self.id, "since": since, "until": until})}
         ids = moved - {None}
         return list(nodes.for_lists().filter(pk__in=ids)) if ids else [], None in moved
 
@@ -188,7 +189,7 @@ class RunReader:
         more lines may have been committed with its end."""
         if run.status not in ENDED or run.ended_at is None:
             return None
-        has_moved, ago = _rows(ENDED_FOR, {"run": self.id, "until": until, "ended": run.updated_at})[0]
+        has_moved, ago = _rows(RUN_END, {"run": self.id, "until": until, "ended": run.updated_at})[0]
         return None if has_moved else LINGER.total_seconds() - float(ago)
 
 
@@ -210,14 +211,14 @@ class AllRunsReader:
         return Cursor.at(self.snapshot())
 
     def snapshot(self) -> str:
-        return _read_snapshot(KNOWN_OF_MOVES, {})
+        return _read_snapshot(ALL_RUNS_SNAPSHOT, {})
 
     def read(self, before: Cursor, until: str | None = None) -> Step:
         until = before.until or until or self.snapshot()
         since = before.moves or until  # cursors of a run's stream may have no `moves` yet
         transaction, _moment, id = before.after or BEGINNING
         place = {"since": since, "until": until, "transaction": transaction or "0", "id": id}
-        moves = _rows(MOVES, place | {"most": limits.STREAM_ROWS}) if since != until else []
+        moves = _rows(CHANGED_RUNS, place | {"most": limits.STREAM_ROWS}) if since != until else []
         after = Cursor.at(until)
         if len(moves) == limits.STREAM_ROWS:
             _run, transaction, id, _workflow = moves[-1]

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from executions import masking, refusal_reasons, retry, states, text_truncation, validators
+from executions import masking, refusal_reasons, reported_texts, retry, states, validators
 from executions.exceptions import InvalidTransition
 from executions.querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet
 from executions.secrets import run_secrets
@@ -139,7 +139,7 @@ class NodeExecution(Execution):
 
     def fail(self, error_message: object, error_traceback: str | None = None, at: datetime | None = None) -> None:
         """running → failed. `error_message` may be an exception."""
-        message, trace = text_truncation.standard_error(error_message, error_traceback)
+        message, trace = reported_texts.standard_error(error_message, error_traceback)
         self._transition("fail", {"error_message": message, "error_traceback": trace}, at)
 
     def skip(self, at: datetime | None = None) -> None:

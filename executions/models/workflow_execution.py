@@ -18,7 +18,7 @@ from django.db.models.functions import Now, Upper
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from executions import audit, masking, refusal_reasons, retry, run_graph, sort_keys, states, text_truncation, validators
+from executions import audit, masking, refusal_reasons, reported_texts, retry, run_graph, sort_keys, states, validators
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.querysets import WorkflowExecutionQuerySet
 from executions.secrets.encryption import encrypt
@@ -206,7 +206,7 @@ class WorkflowExecution(Execution):
 
     def fail(self, error_message: object, at: datetime | None = None) -> None:
         """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception."""
-        error, _trace = text_truncation.standard_error(error_message)
+        error, _trace = reported_texts.standard_error(error_message)
         self._transition("fail", {"error_message": error}, at)
 
     def cancel(self, at: datetime | None = None) -> None:

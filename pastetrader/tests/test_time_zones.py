@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from executions.admin import run_stream
+from executions.admin import page_streams
 from executions.admin.charts import durations
 from executions.admin.charts.timeline import Scale
 from executions.admin.filters import period_filters
@@ -132,10 +132,10 @@ class TestPages:
             "id": str(run.pk), "level": "info", "timestamp": "2026-03-07T16:30:00Z", "message": "hello",
             "data": None, "is_cut": False, "node_execution": None, "attempt": 1,
         }  # fmt: skip
-        text = type("Line", (), {"text": run_stream.json.dumps(line), "id": str(run.pk), "moment": ""})()
+        text = type("Line", (), {"text": page_streams.json.dumps(line), "id": str(run.pk), "moment": ""})()
         with timezone.override(SEOUL):
             step = type("Step", (), {"lines": [text], "of": run})()
-            shown = run_stream._render_lines(run_stream.PARTIALS["rows"], True, step)
+            shown = page_streams._render_lines(page_streams.PARTIALS["rows"], True, step)
         assert "2026-03-08 01:30:00" in shown
 
     @pytest.mark.parametrize("address", ["/admin/", RUNS, f"{RUNS}{{run}}/change/", f"{RUNS}{{run}}/logs/",

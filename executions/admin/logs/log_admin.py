@@ -9,7 +9,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import formatting, log_rows
+from executions.admin import formatting, log_lines
 from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.choice_filters import LevelFilter
 from executions.admin.filters.linked_filters import NodeExecutionFilter, RunFilter
@@ -50,7 +50,7 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
     id_columns = ("pk", "workflow_execution", "node_execution")
     related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
-    columns = (*log_rows.COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
+    columns = (*log_lines.COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         text = formatting.first_characters("message", formatting.LINE)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from executions.admin import ansi, duration_cells, formatting
-from executions.admin.log_rows import LogRow
+from executions.admin.log_lines import LogLine
 from executions.admin.types import JSON
 from executions.models import WorkflowExecution
 from ledgerkit import time_zones
@@ -62,7 +62,7 @@ class _LinePresenter:
     at: UUID | None
     page: str  # of the run
 
-    def line(self, line: LogRow, before: datetime | None, *, begins: bool) -> LineRow:
+    def line(self, line: LogLine, before: datetime | None, *, begins: bool) -> LineRow:
         return LineRow(
             pk=(pk := str(line.pk)),
             moment=line.timestamp.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -91,14 +91,14 @@ class _LinePresenter:
     def _zone(self) -> tzinfo:
         return timezone.get_current_timezone()
 
-    def _node(self, line: LogRow) -> dict[str, Any]:
+    def _node(self, line: LogLine) -> dict[str, Any]:
         if (node := line.node_execution) is None:
             return {"node": "", "node_link": "", "shade": 0}
         # The shade follows from the id of the node, so that it is the same in every run.
         link = f"{self.page}?node={node.pk}#node"
         return {"node": node.node_name, "node_link": link, "shade": node.node_id.int % SHADES}
 
-    def _message(self, line: LogRow) -> JSON:
+    def _message(self, line: LogLine) -> JSON:
         text = _with_line_ends(line.text)
         shown = text[:MESSAGE].rstrip("\n")
         html = ansi.to_html(shown, self.log_query.q)
@@ -111,7 +111,7 @@ class _LinePresenter:
 
 
 def present(
-    lines: Iterable[LogRow],
+    lines: Iterable[LogLine],
     run: WorkflowExecution,
     log_query: LogQuery | None = None,
     before: datetime | None = None,

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from executions import limits
-from executions.admin.log_rows import LogRow
+from executions.admin.log_lines import LogLine
 from executions.admin.types import Lines
 from executions.states import LogLevel
 from ledgerkit.db.models import parse_uuid
@@ -28,7 +28,7 @@ class LogPage:
     """Lines of one page. `older` and `newer` are the ids that the links to the neighbouring pages carry; `at` is the
     requested line, and `is_missing` says that the view does not contain it."""
 
-    lines: list[LogRow] = field(default_factory=list)
+    lines: list[LogLine] = field(default_factory=list)
     older: UUID | None = None
     newer: UUID | None = None
     at: UUID | None = None
@@ -77,7 +77,7 @@ def search_page(query: QueryDict, lines: Lines, index: Index) -> LogPage:
     return LogPage(rows, ids.get(shown[0]) if start else None, ids.get(shown[-1]) if more else None)
 
 
-def window(query: QueryDict, lines: Lines) -> list[LogRow]:
+def window(query: QueryDict, lines: Lines) -> list[LogLine]:
     """Return the lines that the script requests: those between two marks, those after a line, or those at the
     positions `places`, counted from the line `mark` at position `base`. `skip` is the number of lines before them that
     are already shown."""

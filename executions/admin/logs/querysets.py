@@ -9,7 +9,7 @@ from django.db.models import Q, Window
 from django.db.models.functions import RowNumber
 
 from executions.admin import formatting
-from executions.admin.log_rows import LogRow, present_lines
+from executions.admin.log_lines import LogLine, present_lines
 from executions.admin.types import Lines
 from ledgerkit.db import keyset
 
@@ -44,23 +44,23 @@ def lines_from(lines: Lines, key: Key) -> Lines:
     return lines.filter(keyset.after(ORDER, key, inclusive=True))
 
 
-def first_lines(lines: Lines, number: int) -> list[LogRow]:
+def first_lines(lines: Lines, number: int) -> list[LogLine]:
     return present_lines(_select_columns(lines).order_by(*ORDER)[:number])
 
 
-def last_lines(lines: Lines, number: int) -> list[LogRow]:
+def last_lines(lines: Lines, number: int) -> list[LogLine]:
     """Return the last `number` lines, oldest first."""
     return present_lines(_select_columns(lines).order_by("-timestamp", "-id")[:number])[::-1]
 
 
-def time_before(lines: Lines, line: LogRow) -> datetime | None:
+def time_before(lines: Lines, line: LogLine) -> datetime | None:
     """Return the time of the line before `line`, from which the page computes the pause."""
     earlier = lines_before(lines, (line.timestamp, line.pk)).order_by("-timestamp", "-id")
     found: datetime | None = earlier.values_list("timestamp", flat=True).first()
     return found
 
 
-def lines_at(lines: Lines, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[LogRow]:
+def lines_at(lines: Lines, ranges: list[Range], mark: Key | None = None, base: int = 0) -> list[LogLine]:
     """Return the lines at these positions, each with its `place`. Counts from the line `mark` at position `base`, or
     from the first line, so that only the lines in between are read."""
     counted = (lines_from(lines, mark) if mark else lines).order_by().annotate(number=PLACE)
@@ -88,7 +88,7 @@ def ranges_around(places: Iterable[int], number: int, count: int) -> list[Range]
     return ranges
 
 
-def with_skipped(rows: list[LogRow], after: int = -1) -> list[LogRow]:
+def with_skipped(rows: list[LogLine], after: int = -1) -> list[LogLine]:
     """Return rows of lines_at() with the number of lines left out before each, counted from position `after`."""
     places = [row.place or 0 for row in rows]
     return [

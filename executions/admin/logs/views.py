@@ -13,9 +13,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits, log_gaps
-from executions.admin import log_rows, run_stream
+from executions.admin import log_lines, page_streams
 from executions.admin.base import ReadOnlyAdmin
-from executions.admin.log_rows import LogRow
+from executions.admin.log_lines import LogLine
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Lines
 from executions.models import LogLevel, NodeExecution, WorkflowExecution
@@ -65,11 +65,11 @@ class LogRequest:
         key = querysets.key_of(self.every_line, self.log_query.start) if self.log_query.start else None
         return querysets.lines_from(self.lines, key) if key else self.lines
 
-    def lines_context(self, lines: list[LogRow], at: UUID | None = None) -> Context:
+    def lines_context(self, lines: list[LogLine], at: UUID | None = None) -> Context:
         """Return the context of _lines.html."""
         before = querysets.time_before(self.view, lines[0]) if lines and lines[0].place is None else None
         if not can_see_nodes_and_logs(self.request.user, self.run)[0]:
-            lines = log_rows.without_nodes(lines)
+            lines = log_lines.without_nodes(lines)
         return {"lines": lines, "run": self.run, "log_query": self.log_query, "before": before, "at": at}
 
 
@@ -130,7 +130,7 @@ def _frame(admin: ReadOnlyAdmin, request: HttpRequest, run: WorkflowExecution) -
 
 # --- the page -----------------------------------------------------------------
 def log_page(log: LogRequest) -> HttpResponse:
-    stream = run_stream.stream_url(log.run)  # before any line is read: it sends what is added meanwhile
+    stream = page_streams.stream_url(log.run)  # before any line is read: it sends what is added meanwhile
     at, no_error = paging.requested_line(log.request.GET, log.view)
     counted = _index_or_none(log, _boundary_id(log.request.GET) or at)
     # A page of matches needs the index; a page of lines does without it.

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits
-from executions.admin import duration_cells, filter_presets, recent_failures, run_stream
+from executions.admin import duration_cells, filter_presets, page_streams, recent_failures
 from executions.admin.duration_cells import DurationCell
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Runs, User
@@ -43,7 +43,11 @@ def front_page(request: HttpRequest) -> HttpResponse:
     runs = admin.site.get_model_admin(WorkflowExecution)
     if not runs.has_view_permission(request):
         return admin.site.index(request)
-    context = {"title": _("Monitor"), "clocks": duration_cells.clock_texts(), "moves": run_stream.all_runs_stream_url()}
+    context = {
+        "title": _("Monitor"),
+        "clocks": duration_cells.clock_texts(),
+        "moves": page_streams.all_runs_stream_url(),
+    }
     found = {name: build_section(name, request.user) for name in SECTIONS}
     page = admin.site.index(request, context | {"monitor": found})
     page.template_name = "admin/executions/monitor/page.html"

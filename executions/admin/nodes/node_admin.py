@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits
-from executions.admin import earlier_attempts, formatting, log_rows
+from executions.admin import earlier_attempts, formatting, log_lines
 from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.choice_filters import StatusFilter
 from executions.admin.filters.linked_filters import NodeFilter, RunFilter
@@ -72,7 +72,7 @@ def node_details(user: User, row: NodeExecution) -> Context:
         "run": row.workflow_execution,
         "payloads": payloads,
         "attempts": earlier_attempts.newest_attempts(row.attempts),
-        "lines": log_rows.newest_rows(lines.visible_to(user)),
+        "lines": log_lines.newest_rows(lines.visible_to(user)),
         "lines_shown": limits.LINES,
     }
 

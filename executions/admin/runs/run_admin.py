@@ -11,7 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy
 
 from executions import limits
-from executions.admin import duration_cells, filter_presets, formatting, logs, run_stream
+from executions.admin import duration_cells, filter_presets, formatting, logs, page_streams
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters import run_filters
 from executions.admin.monitor.front_page import front_page
@@ -24,7 +24,7 @@ from . import changelist, history, run_page, saved_views, search
 from .delete import DeleteRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
 
-PARTS = {"panel": "admin/executions/_panel.html", "comparison": "admin/executions/_comparison.html"}
+PARTS = {"panel": "admin/executions/_node_panel.html", "comparison": "admin/executions/_comparison.html"}
 
 
 @admin.register(WorkflowExecution)
@@ -72,7 +72,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         part = changelist.part_of(request)
         chosen = {"presets": filter_presets.visible_presets(request.GET), "clocks": duration_cells.clock_texts()}
         if part != changelist.ROWS:
-            chosen["moves"] = run_stream.all_runs_stream_url()
+            chosen["moves"] = page_streams.all_runs_stream_url()
         response = super().changelist_view(request, chosen | (extra_context or {}))
         if not (isinstance(response, TemplateResponse) and "cl" in (response.context_data or {})):
             return response
@@ -86,7 +86,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         stream = path(
-            "<uuid:pk>/stream/", self.admin_site.admin_view(run_stream.run_stream_view), name="executions_stream"
+            "<uuid:pk>/stream/", self.admin_site.admin_view(page_streams.run_stream_view), name="executions_stream"
         )
         monitor = path("monitor/", self.admin_site.admin_view(front_page), name="executions_monitor")
         return [stream, monitor, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]

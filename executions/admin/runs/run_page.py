@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from executions import limits, run_graph
-from executions.admin import earlier_attempts, formatting, log_rows, run_stream, statuses
+from executions.admin import earlier_attempts, formatting, log_lines, page_streams, statuses
 from executions.admin.charts import graph_chart, svg, timeline
-from executions.admin.log_rows import LogRow
+from executions.admin.log_lines import LogLine
 from executions.admin.nodes import node_admin, paging
 from executions.admin.types import JSON, Attempt, Context
 from executions.models import NodeExecution, WorkflowExecution
@@ -35,7 +35,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     payloads, others = formatting.payloads(run, *PAYLOADS, error=error, **NAMED)
     tries = earlier_attempts.newest_attempts(run.attempts)
     shown = {
-        "stream": run_stream.stream_url(run, "rows"),
+        "stream": page_streams.stream_url(run, "rows"),
         "run": run,
         "payloads": payloads,
         "attempts": tries,
@@ -66,11 +66,11 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     }
 
 
-def _lines(request: HttpRequest, run: WorkflowExecution) -> list[LogRow]:
+def _lines(request: HttpRequest, run: WorkflowExecution) -> list[LogLine]:
     """Return the newest log lines. Only those that are shown are read, however many lines the run has."""
     shows_nodes, _lines = can_see_nodes_and_logs(request.user, run)
     with no_sort():
-        return log_rows.newest_rows(run.logs.visible_to(request.user), shows_nodes=shows_nodes)
+        return log_lines.newest_rows(run.logs.visible_to(request.user), shows_nodes=shows_nodes)
 
 
 def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], chosen: UUID | None) -> Context:

@@ -178,7 +178,7 @@ def _delete(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResp
     if not is_confirmed(request):
         context = model_admin.admin_site.each_context(request) | {"view": view, "back": view_url(view)}
         titled = {"title": _("Delete the view “%(name)s”") % {"name": view.name}, "opts": model_admin.opts}
-        return TemplateResponse(request, "admin/executions/view_delete.html", context | titled)
+        return TemplateResponse(request, "admin/executions/saved_view_delete.html", context | titled)
     view.delete()
     messages.success(request, _("The view “%(name)s” was deleted; no run was.") % {"name": view.name})
     return redirect(filter_presets.runs_url(**filter_presets.EVERYTHING))

@@ -16,7 +16,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions import limits
-from executions.admin import duration_cells, filter_presets, graph_changes, run_stream, statuses
+from executions.admin import duration_cells, filter_presets, graph_changes, page_streams, statuses
 from executions.admin.charts import durations, status_grid
 from executions.admin.filters import recent_runs
 from executions.admin.monitor import workflow_health
@@ -44,7 +44,7 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         messages.warning(request, _("There is no workflow with the id %(id)s. Perhaps it was deleted.") % {"id": pk})
         return redirect("admin:index")
     # Before any query, so that the stream also sends changes made while the page is built.
-    moves = run_stream.all_runs_stream_url()
+    moves = page_streams.all_runs_stream_url()
     sections = Sections(request, workflow)
     context = {
         "moves": moves,

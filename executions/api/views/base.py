@@ -11,11 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions import audit, masking, sort_keys, text_truncation
+from executions import audit, masking, reported_texts, sort_keys
 from executions.api.action_serializers import ActionSerializer, CompleteSerializer, FailSerializer, ReasonSerializer
 from executions.api.row_lookups import parent_run
 from executions.models import WorkflowExecution
-from executions.secrets import masked_body
+from executions.secrets import masked_request_body
 from ledgerkit.rest.filters import MultiChoiceFilter
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
@@ -98,10 +98,10 @@ class MaskedBodyMixin(IdempotencyMixin):
     read."""
 
     def to_storable_body(self, body: object) -> object:
-        return text_truncation.make_storable(body)
+        return reported_texts.make_storable(body)
 
     def masked_body(self, body: object) -> object:
-        self.work.callback(masked_body.forget)
+        self.work.callback(masked_request_body.forget)
         return masking.mask_body(body, self._run_id_in_path())
 
     def _run_id_in_path(self) -> UUID | None:

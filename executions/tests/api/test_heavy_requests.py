@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, connections
 
 from executions.models import ExecutionLog, WorkflowExecution
-from executions.secrets import encryption, masked_body
+from executions.secrets import encryption, masked_request_body
 from executions.secrets.scrubber import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.fields import DefinitionField
@@ -113,7 +113,7 @@ class TestConnections:
     def test_what_came_after_a_large_body_was_masked_is_masked_too(
         self, client: Any, run: WorkflowExecution, monkeypatch: Any
     ) -> None:
-        remember = masked_body.remember
+        remember = masked_request_body.remember
 
         def overtaken(*given: Any) -> None:
             remember(*given)
@@ -123,7 +123,7 @@ class TestConnections:
                 )
             )
 
-        monkeypatch.setattr(masked_body, "remember", overtaken)
+        monkeypatch.setattr(masked_request_body, "remember", overtaken)
         assert post(client, f"{run.pk}/fail/", {"error_message": f"came-since-then {WORST}"}).status_code == 200
         run.refresh_from_db()
         assert str(run.error_message).startswith(MASK)

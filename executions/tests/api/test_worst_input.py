@@ -15,7 +15,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from executions import failure_causes, log_preparation, masking, text_truncation, validators
+from executions import failure_causes, log_preparation, masking, reported_texts, validators
 from executions.admin import ansi
 from executions.admin.logs import download_escaping
 from executions.admin.runs import json_diff
@@ -197,8 +197,8 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "normal forms": lambda text: normal("NFD", text),
     "as text": json_validation.to_storable_text,
     "cut": log_preparation.cut,
-    "cut in the middle": lambda text: text_truncation.cut_to_limits("error_traceback", text),
-    "error": lambda text: text_truncation.standard_error(" ", text),
+    "cut in the middle": lambda text: reported_texts.cut_to_limits("error_traceback", text),
+    "error": lambda text: reported_texts.standard_error(" ", text),
     "cause": lambda text: failure_causes.cause(text, text),
     "alike": failure_causes.normalize_message,
     "faults": every_document,

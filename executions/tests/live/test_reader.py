@@ -244,8 +244,8 @@ def end_of(snapshot: str) -> int:
 
 @pytest.mark.usefixtures("truncated")
 @pytest.mark.parametrize(
-    ("query", "index"), [("KNOWN_OF_RUN", "Index Only Scan Backward using execution_logs_"),
-                         ("KNOWN_OF_MOVES", "Index Only Scan Backward using idx_execution_history_written_by")]
+    ("query", "index"), [("RUN_SNAPSHOT", "Index Only Scan Backward using execution_logs_"),
+                         ("ALL_RUNS_SNAPSHOT", "Index Only Scan Backward using idx_execution_history_written_by")]
 )  # fmt: skip
 def test_the_newest_transaction_that_a_cursor_knows_is_read_off_an_index(run: Any, query: str, index: str) -> None:
     with connection.cursor() as cursor:

@@ -4,7 +4,7 @@ import pytest
 
 from executions.models import NodeExecution, WorkflowExecution
 from pastetrader.demo.engine import Engine
-from pastetrader.demo.ledger import connect
+from pastetrader.demo.ledger_client import connect
 from pastetrader.demo.nodes import FUNCTIONS
 from pastetrader.demo.workflow import VARIABLES, get_or_make
 from workflows.models import Workflow

@@ -6,7 +6,7 @@ from django.db import connection
 
 from executions.models import ExecutionLog, WorkflowExecution
 from pastetrader.demo.engine import Engine
-from pastetrader.demo.ledger import connect
+from pastetrader.demo.ledger_client import connect
 from pastetrader.demo.nodes import FUNCTIONS, Job
 from pastetrader.demo.tests.conftest import execute, node_of, statuses
 from pastetrader.demo.workflow import VARIABLES

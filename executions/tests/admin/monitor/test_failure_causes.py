@@ -2,7 +2,7 @@
 
 import pytest
 
-from executions import failure_causes, text_truncation
+from executions import failure_causes, reported_texts
 from executions.failure_causes import Cause, cause
 
 TRACE = 'Traceback (most recent call last):\n  File "x.py", line 1, in run\n'
@@ -16,7 +16,7 @@ TRACE = 'Traceback (most recent call last):\n  File "x.py", line 1, in run\n'
         ("pandas.errors.ParserError: line 5", None, Cause("ParserError", "")),
         ("'close'", TRACE + "KeyError: 'close'\n\n", Cause("KeyError", "")),
         ("too few", TRACE + "engine.prices.TruncatedFile: too few", Cause("TruncatedFile", "")),
-        (text_truncation.standard_error(TimeoutError())[0], None, Cause("TimeoutError", "")),
+        (reported_texts.standard_error(TimeoutError())[0], None, Cause("TimeoutError", "")),
         ("page 7 is gone", TRACE + "RuntimeError: page 7 is gone", Cause("RuntimeError", "page # is gone")),
         ("Prices: no rows", None, Cause("", "Prices: no rows")),
         ("Error in model x", None, Cause("", "Error in model x")),

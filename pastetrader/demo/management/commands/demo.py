@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ledgerkit.db.models import uuid7
 from pastetrader.demo.engine import Engine, Result, Step
-from pastetrader.demo.ledger import connect
+from pastetrader.demo.ledger_client import connect
 from pastetrader.demo.nodes import FUNCTIONS
 from pastetrader.demo.workflow import get_or_make
 from workflows.models import Workflow

@@ -14,7 +14,7 @@ from executions.tests.api.recording import Answer
 from pastetrader.tests.live_server import ALL_SCOPES, ROOT
 
 
-class Ledger:
+class Server:
     """A server with an empty database, and a token of its only user, who has the password `password`."""
 
     def __init__(self, local: Path, name: str = "fuzz") -> None:

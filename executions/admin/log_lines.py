@@ -19,7 +19,7 @@ COLUMNS = ("timestamp", "level", "is_cut", "attempt", "workflow_execution", "nod
 
 
 @dataclass(frozen=True, slots=True)
-class LogRow:
+class LogLine:
     """A log line. `node_execution` is None also where the user may not see it. Read from JSON it is not made a model's,
     which would take as long as to render it."""
 
@@ -40,18 +40,18 @@ class LogRow:
         return self.node_execution.pk if self.node_execution else None
 
 
-def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogRow]:
+def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogLine]:
     """Return the newest LINES of `lines`, oldest first."""
     rows = lines.select_related("node_execution").only(*COLUMNS)
     shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
     return present_lines(rows.annotate(**shown).newest(limits.LINES), shows_nodes=shows_nodes)
 
 
-def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[LogRow]:
+def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[LogLine]:
     """Return a row for each line, which has the annotations `text` and `has_data`."""
     labels = _level_labels()
     return [
-        LogRow(
+        LogLine(
             pk=line.pk,
             level=line.level,
             label=labels[line.level],
@@ -66,12 +66,12 @@ def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[Log
     ]
 
 
-def without_nodes(rows: Iterable[LogRow]) -> list[LogRow]:
+def without_nodes(rows: Iterable[LogLine]) -> list[LogLine]:
     """Return the rows as a user sees them who may not see node executions."""
     return [replace(row, node_execution=None, attempt=None if row.node_execution else row.attempt) for row in rows]
 
 
-def rows_from_json(lines: list[JSON], *, shows_nodes: bool) -> list[LogRow]:
+def rows_from_json(lines: list[JSON], *, shows_nodes: bool) -> list[LogLine]:
     """Return rows of log lines as the API prints them."""
     executed = NodeExecution.objects.only("node_name", "node")
     found = executed.in_bulk({line["node_execution"] for line in lines} - {None} if shows_nodes else ())
@@ -80,8 +80,8 @@ def rows_from_json(lines: list[JSON], *, shows_nodes: bool) -> list[LogRow]:
     return [_row_from_json(line, labels, nodes.get(line["node_execution"])) for line in lines]
 
 
-def _row_from_json(line: JSON, labels: dict[str, str], node: NodeExecution | None) -> LogRow:
-    return LogRow(
+def _row_from_json(line: JSON, labels: dict[str, str], node: NodeExecution | None) -> LogLine:
+    return LogLine(
         pk=UUID(line["id"]),
         level=line["level"],
         label=labels[line["level"]],

@@ -14,7 +14,6 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from executions import limits
-from executions.admin import log_rows, statuses
 from executions.admin.types import JSON
 from executions.live import server_sent_events
 from executions.live.cursor import BadCursor, Cursor
@@ -25,6 +24,8 @@ from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from executions.states import ENDED
 from ledgerkit import visible_text
+
+from . import log_lines, statuses
 
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
 BEATS = 2  # seconds of silence after which the page gets a heartbeat
@@ -133,7 +134,7 @@ def _render_lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     """Return the HTML of the lines as JSON. Of `count` lines, the first `left_out` have no HTML."""
     left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
     lines = [json.loads(line.text) for line in step.lines[left_out:]]
-    rows = log_rows.rows_from_json(lines, shows_nodes=with_nodes)
+    rows = log_lines.rows_from_json(lines, shows_nodes=with_nodes)
     html = render_to_string(partial_name, {"lines": rows, "run": step.of})
     shown = {"html": visible_text.show_on_page(html), "count": len(step.lines), "left_out": left_out}
     return server_sent_events.as_json(shown | {"last": rows[-1].pk})

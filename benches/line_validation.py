@@ -1,7 +1,7 @@
 """Measure the validation of 500 log lines of one request: all by one function, and each by its serializer, in turns.
 
-`python -m benches.lines [--lines 500] [--rounds 9]` needs no database. A short line has a level and a message of 120
-characters; a full one has an id, a time, a node execution and data too.
+`python -m benches.line_validation [--lines 500] [--rounds 9]` needs no database. A short line has a level and
+a message of 120 characters; a full one has an id, a time, a node execution and data too.
 """
 
 import argparse

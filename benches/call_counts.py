@@ -1,4 +1,4 @@
-"""Count our functions that a request crosses: `python -m benches.walk [--list]`, shown by `make measure`.
+"""Count our functions that a request crosses: `python -m benches.call_counts [--list]`, shown by `make measure`.
 
 Each request is sent in process through the whole ASGI application; the first ones are not counted. A function is a
 code object of a file in this repository; a generator expression belongs to the function that holds it. The script
