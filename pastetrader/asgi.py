@@ -5,13 +5,11 @@ import os
 import sys
 
 import django
-from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 django.setup(set_prefix=False)
 
 from ledgerkit.rest.charset import CharsetMiddleware  # noqa: E402  # after django.setup()
-from pastetrader.body_limit import BodyLimitMiddleware  # noqa: E402  # after django.setup()
 from pastetrader.log_format import AccessLogFilter  # noqa: E402  # after django.setup()
 from pastetrader.startup import prepare  # noqa: E402  # after django.setup()
 from pastetrader.threaded_handler import ThreadedHandler  # noqa: E402  # after django.setup()
@@ -23,6 +21,4 @@ sys.setswitchinterval(0.0005)
 logging.getLogger("uvicorn.access").addFilter(AccessLogFilter())
 prepare()  # before the application is made, whose middleware reads which static files there are
 django_application = ThreadedHandler()
-application = CharsetMiddleware(
-    BodyLimitMiddleware(django_application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.TIMEOUT_BODY)
-)
+application = CharsetMiddleware(django_application)

@@ -8,14 +8,16 @@ from ledgerkit.rest.problems import problem
 type Header = tuple[bytes, bytes]
 
 
-def refusal(path: str, status: int, code: str, sentence: str, *more: Header) -> list[dict[str, object]]:
-    """Return the ASGI messages of a refusal: a problem for the API, else a line of text."""
-    kind, content = b"text/plain; charset=utf-8", f"{sentence}\n"
-    if is_api(path):
-        kind, content = b"application/problem+json", json.dumps(problem(status, code, sentence))
-    headers = [(b"content-type", kind), (b"cache-control", b"private, no-store"), *more]
-    headers.append((b"content-length", str(len(content)).encode()))
-    return [
-        {"type": "http.response.start", "status": status, "headers": headers},
-        {"type": "http.response.body", "body": content.encode()},
-    ]
+class Refusal(Exception):
+    """A response to a request that reaches no view, as ASGI messages: a problem for the API, else a line of text."""
+
+    def __init__(self, path: str, status: int, code: str, sentence: str, *more: Header) -> None:
+        kind, content = b"text/plain; charset=utf-8", f"{sentence}\n"
+        if is_api(path):
+            kind, content = b"application/problem+json", json.dumps(problem(status, code, sentence))
+        headers = [(b"content-type", kind), (b"cache-control", b"private, no-store"), *more]
+        headers.append((b"content-length", str(len(content)).encode()))
+        self.messages: list[dict[str, object]] = [
+            {"type": "http.response.start", "status": status, "headers": headers},
+            {"type": "http.response.body", "body": content.encode()},
+        ]

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from threading import get_ident
 from typing import Any
+
+
+class QueueFull(Exception):
+    pass
 
 
 class QueueLeft(Exception):  # not an error: nobody waits for the response
@@ -18,37 +21,25 @@ class RequestThreads:
     def __init__(self, most: int, queue: int, name: str) -> None:
         self.most, self.queue = most, queue
         self.executor = ThreadPoolExecutor(most, thread_name_prefix=name)
-        self.under_way = 0  # requests in threads, or that wait for one
-        self.working: set[int] = set()  # threads
-
-    @property
-    def is_full(self) -> bool:
-        return self.under_way >= self.most + self.queue
+        self.under_way: set[Future[Any]] = set()  # requests in threads, or that wait for one
 
     async def call[T](self, function: Callable[..., T], *args: object, leaves: Any = None) -> T:
         """Call `function` in a thread. Context variables, such as the language, are of this call alone. Raises
-        QueueLeft if `leaves()` returns before there is a thread for it."""
-        future = self.executor.submit(copy_context().run, self._work, function, *args)
+        QueueFull, or QueueLeft if `leaves()` returns before there is a thread for it."""
+        if len(self.under_way) >= self.most + self.queue:
+            raise QueueFull
+        future = self.executor.submit(copy_context().run, function, *args)
+        self.under_way.add(future)
+        future.add_done_callback(self.under_way.discard)
         result = asyncio.wrap_future(future)
-        self.under_way += 1
-        try:
-            if leaves is not None and self.under_way > self.most:
-                await _wait_in_queue(future, result, leaves)
-            return await result
-        finally:
-            self.under_way -= 1
-
-    def _work[T](self, function: Callable[..., T], *args: object) -> T:
-        self.working.add(get_ident())
-        try:
-            return function(*args)
-        finally:
-            self.working.discard(get_ident())
+        if leaves is not None and len(self.under_way) > self.most:
+            await _wait_in_queue(future, result, leaves)
+        return await result
 
     def stop(self) -> bool:
         """Drop the requests that wait. Return whether threads still work, for which Python waits before it ends."""
         self.executor.shutdown(wait=False, cancel_futures=True)
-        return bool(self.working)
+        return any(future.running() for future in self.under_way.copy())
 
 
 async def _wait_in_queue(future: Future[Any], result: asyncio.Future[Any], leaves: Callable[[], Any]) -> None:

@@ -1,5 +1,5 @@
 """Time limits of `manage.py serve` for slow clients: to send headers, and to read the response. Bodies are limited in
-body_limit.py, for any server."""
+threaded_handler.py, for any server."""
 
 import asyncio
 import logging

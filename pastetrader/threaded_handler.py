@@ -7,7 +7,6 @@ middleware alternate: 30 % of the processor time of a transition (docs/decisions
 import asyncio
 import logging
 from contextlib import closing
-from os import SEEK_END
 from typing import Any
 
 from django.conf import settings
@@ -19,18 +18,22 @@ from django.db import close_old_connections
 from django.urls import set_script_prefix
 
 from ledgerkit.rate_limited_logging import RateLimitedLogger
-from pastetrader.asgi_refusals import refusal
-from pastetrader.request_threads import QueueLeft, RequestThreads
+from pastetrader.asgi_refusals import Refusal
+from pastetrader.limited_body import LimitedBody
+from pastetrader.request_threads import QueueFull, QueueLeft, RequestThreads
 
 THREADS = 3  # for each connection of the pool: some wait for one, or for a login's turn
 LEAST = 16  # threads
 QUEUE = 1_000  # requests that may wait for a thread
 LARGE_QUEUE = 100  # the same of those with a large body, of which 2.5 MB may be in memory
 LARGE = 16_384  # bytes of a body
+ENCODING = b"content-encoding"
 RETRY_AFTER = b"5"
+LATE = "The body took too long to arrive: send it at once, in several calls if it is large."
 BUSY = "The server works on as many requests as it can: try again in a few seconds."
 
 logger = logging.getLogger(__name__)
+late = RateLimitedLogger(logger, "A body did not arrive within %s seconds: %s %s.")
 refused = RateLimitedLogger(logger, "A request was refused: %s are under way, some of clients that have left.")
 
 
@@ -52,36 +55,36 @@ class ThreadedHandler(ASGIHandler):
         self.large = RequestThreads(max(1, connections // 2), LARGE_QUEUE, "large-request")
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        body = LimitedBody(scope, receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         try:
-            body = await self.read_body(receive)
-        except RequestAborted:
-            return
-        except asyncio.CancelledError:  # the server stops before a slow client has sent its body
-            _warn_of_stop(scope)
-            return
-        threads = self._threads_for(scope, body)
-        if threads.is_full:
-            body.close()
-            refused(threads.under_way)
-            for message in refusal(scope["path"], 503, "busy", BUSY, (b"retry-after", RETRY_AFTER)):
+            response = await self._response(scope, body)
+        except Refusal as refusal:
+            for message in refusal.messages:
                 await send(message)
-            return
-        try:
-            response = await threads.call(self._respond, scope, body, leaves=receive)
-        except QueueLeft:
-            body.close()
-            return
-        except asyncio.CancelledError:  # the server stops; the client was disconnected
-            _warn_of_stop(scope)
-            return
-        if response.streaming:
-            await self._stream(response, receive, send)
+        except (RequestAborted, QueueLeft):
+            pass
+        except asyncio.CancelledError:  # the server stops before a slow client has sent its body, or during the work
+            logger.warning("A request was not finished when the server stopped: %s", scope["method"])
         else:
-            await self.send_response(response, send)
+            await (self._stream(response, body, send) if response.streaming else self.send_response(response, send))
 
-    def _threads_for(self, scope: Any, body: Any) -> RequestThreads:
-        is_packed = any(name == b"content-encoding" for name, _value in scope["headers"])
-        return self.large if is_packed or _size(body) > LARGE else self.small
+    async def _response(self, scope: Any, body: LimitedBody) -> Any:
+        """Read the body and have a thread respond. Raises Refusal, RequestAborted, QueueLeft."""
+        try:
+            async with asyncio.timeout(settings.TIMEOUT_BODY):
+                file = await self.read_body(body.receive)
+        except TimeoutError:
+            raise _too_slow(scope) from None
+        is_large = body.size > LARGE or ENCODING in body.headers
+        threads = self.large if is_large else self.small
+        try:
+            return await threads.call(self._respond, scope, file, leaves=body.receive)
+        except QueueLeft:
+            file.close()
+            raise
+        except QueueFull:
+            file.close()
+            raise _busy(scope, threads) from None
 
     def stop(self) -> bool:
         """Drop the requests that wait. Return whether threads still work, for which Python waits before it ends."""
@@ -102,9 +105,9 @@ class ThreadedHandler(ASGIHandler):
                 response.close()
             return response
 
-    async def _stream(self, response: Any, receive: Any, send: Any) -> None:
+    async def _stream(self, response: Any, body: LimitedBody, send: Any) -> None:
         sending = asyncio.create_task(self.send_response(response, send))
-        leaving = asyncio.create_task(receive())  # ends with a disconnect: the body has been read
+        leaving = asyncio.create_task(body.receive())  # ends with a disconnect: the body has been read
         leaving.add_done_callback(lambda _leaving: sending.cancel())
         try:
             await sending
@@ -116,11 +119,12 @@ class ThreadedHandler(ASGIHandler):
             await self.small.call(response.close)
 
 
-def _warn_of_stop(scope: Any) -> None:
-    logger.warning("A request was not finished when the server stopped: %s", scope["method"])
+def _too_slow(scope: Any) -> Refusal:
+    """Return the response, after which the server closes the connection."""
+    late(settings.TIMEOUT_BODY, scope["method"], "/".join(scope["path"].split("/")[:4]))  # what follows may be anything
+    return Refusal(scope["path"], 408, "too_slow", LATE, (b"connection", b"close"))
 
 
-def _size(body: Any) -> int:
-    size: int = body.seek(0, SEEK_END)
-    body.seek(0)
-    return size
+def _busy(scope: Any, threads: RequestThreads) -> Refusal:
+    refused(len(threads.under_way))
+    return Refusal(scope["path"], 503, "busy", BUSY, (b"retry-after", RETRY_AFTER))

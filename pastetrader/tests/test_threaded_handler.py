@@ -168,7 +168,7 @@ def test_a_request_waits_for_a_thread_as_long_as_its_client_does_and_one_more_is
             await asyncio.sleep(0.02)
         seen["may_end"].set()
         sent = [await each for each in asked]
-        assert handler.small.under_way == 0
+        assert not handler.small.under_way
         return sent
 
     _working, waiting, left, more, refused = asyncio.run(play())
