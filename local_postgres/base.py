@@ -35,7 +35,8 @@ class DatabaseWrapper(PostgreSQLWrapper):
     creation_class = DatabaseCreation
 
     def get_connection_params(self) -> dict[str, object]:
-        if "EMBEDDED" in self.settings_dict:
+        # A pool's later connections are those of EmbeddedConnection.
+        if self.alias not in _used or not self.settings_dict["OPTIONS"].get("pool"):
             ensure(self.settings_dict)
         _used.add(self.alias)  # not before: what closes the pool of a server that cannot start would start it again
         params: dict[str, object] = super().get_connection_params()

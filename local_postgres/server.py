@@ -2,9 +2,10 @@
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
+import psycopg
 
 from local_postgres.cluster import Cluster
 from local_postgres.exceptions import EmbeddedServerError
@@ -15,15 +16,17 @@ class EmbeddedServer:
     def __init__(self, data_dir: Path, *, durable: bool) -> None:
         self.cluster = Cluster(data_dir, durable=durable)
         self.lease = Lease(data_dir.with_name(f"{data_dir.name}.lease"))
+        self.database: str | None = None
         self.starting = data_dir.with_name(f"{data_dir.name}.starting")
         self._joined = False
         self._postmaster: psutil.Process | None = None  # None if the process is not visible
         self._mutex = threading.Lock()
 
     def ensure(self, database: str | None) -> None:
-        """Start the server if it is not running. Called before each connection, so that a killed server is started
+        """Start the server if it is not running. Called before each new connection, so that a killed server is started
         again; fast if it is running."""
         with self._mutex:
+            self.database = database
             if self.lease.held and self._joined and self.cluster.is_up(self._postmaster):
                 return
             try:
@@ -62,6 +65,16 @@ def ensure(settings: dict[str, Any]) -> None:
         if data_dir not in _servers:
             _servers.setdefault(data_dir, EmbeddedServer(data_dir, durable=embedded["durable"]))
         _servers[data_dir].ensure(settings["NAME"])
+
+
+class EmbeddedConnection(psycopg.Connection):
+    """Connection of a pool. Starts the embedded server that this process uses, if any, again if it was killed."""
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **options: Any) -> Self:
+        for server in _servers.values():
+            server.ensure(server.database)
+        return super().connect(conninfo, **options)
 
 
 def allow_tests(settings: dict[str, Any]) -> None:

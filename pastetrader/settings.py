@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from executions.conf import ExecutionsSettings, fernet_key_from
 from ledgerkit.conf import LedgerkitSettings
 from local_postgres.ownership import OWNER
+from local_postgres.server import EmbeddedConnection
 from local_postgres.socket_path import socket_dir
 from pastetrader.pool_check import check_open
 from pastetrader.secret_key import read_or_make
@@ -128,6 +129,7 @@ POOL: dict[str, Any] = {
     "max_size": env.number("DATABASE_POOL_MAX", 8, least=1, most=1000),
     "timeout": env.number("DATABASE_POOL_TIMEOUT", 10, least=1),
     "check": check_open,
+    "connection_class": EmbeddedConnection,  # an ordinary one with DATABASE_URL
 }
 env.refuse_more(("DATABASE_POOL_MIN", POOL["min_size"]), ("DATABASE_POOL_MAX", POOL["max_size"]))
 PREPARED_AFTER = 3  # executions of a statement by one connection

@@ -7,13 +7,15 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from psycopg_pool import ConnectionPool
 
 from local_postgres import processes, system_user
 from local_postgres.cluster import Cluster
 from local_postgres.exceptions import EmbeddedServerError
 from local_postgres.ownership import OWNER
-from local_postgres.server import EmbeddedServer
+from local_postgres.server import EmbeddedConnection, EmbeddedServer, ensure, release_all
 from local_postgres.socket_path import socket_dir
+from pastetrader.pool_check import check_open
 from pastetrader.tests.conftest import User, connect, kill, postmaster, start
 from pastetrader.tests.prepared_folder import kill_all, new_home
 from pastetrader.tests.proofs import times
@@ -105,6 +107,22 @@ def test_a_server_killed_with_its_user_alive_is_started_again_by_the_next_connec
     connect(data_dir).close()
     server.leave()
     assert postmaster(data_dir) is None
+
+
+def test_a_pool_starts_a_killed_server_again(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a look at the server before each request."""
+    monkeypatch.setattr("local_postgres.server._servers", {})
+    ensure({"EMBEDDED": {"data_dir": data_dir, "durable": False}, "NAME": "pastetrader"})
+    options = {"host": str(socket_dir(data_dir)), "dbname": "pastetrader", "user": OWNER}
+    with ConnectionPool(kwargs=options, min_size=1, connection_class=EmbeddedConnection, check=check_open) as pool:
+        with pool.connection() as connection:
+            connection.execute("SELECT 1")
+        before = pid(data_dir)
+        kill(psutil.Process(before))
+        with pool.connection(timeout=20) as connection:
+            connection.execute("SELECT 1")
+        assert pid(data_dir) != before
+    release_all()
 
 
 def test_children_that_outlive_a_killed_server_are_waited_for(data_dir: Path, cluster: Cluster) -> None:
