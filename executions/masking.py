@@ -29,7 +29,7 @@ from .secrets import limits, masked_request_body
 from .secrets.encryption import extra_keys
 from .secrets.retention import run_rows
 from .secrets.run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets, without_secrets
-from .secrets.scrubber import NOTHING, Scrubber
+from .secrets.scrubber import Scrubber
 from .secrets.values_by_key import find_secret_values
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ class FieldValues:
 
 
 RUN = attrgetter("run")
-QUICK = 262_144  # characters
-DECODED = ("\\", "%", "&", "\x1b", "\n")  # what contains one of them is decoded to find a secret in it
 MESSAGE = {"message"}  # the fields of a log line without data
 
 
@@ -126,64 +124,6 @@ def _scrub_all(pieces: list[FieldValues], scrubber: Scrubber, is_large: bool) ->
 def _messages(lines: Iterable[Fields]) -> list[str]:
     """Return the texts of those log lines that have nothing else."""
     return [line["message"] for line in lines if line.keys() == MESSAGE and isinstance(line["message"], str)]
-
-
-def mask_body(body: object, run: UUID | None) -> object:
-    """Return a request body masked with the secrets of the run (None for a new run) and with those in the body itself.
-    mask() later finds the result in `secrets/masked_request_body.py`. Releases the database connection before it masks.
-    Raises the ValidationError of mask() for secrets that are too long or too many."""
-    extra = extra_keys()
-    found, place = _find_in_body(body, extra)
-    lines = body if isinstance(body, list) and not found else None
-    is_plain = lines is not None and _leaves(without_secrets(extra).scrubber, lines)
-    if lines is not None and is_plain and _is_quick(lines):  # as most calls with log lines are: mask() is enough
-        return body
-    try:
-        known = read_known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
-    except SecretsUnknown:  # mask() raises it later, with the row that it refuses
-        return body
-    release_connection()
-    if is_plain and not known.values:
-        masked_request_body.remember(body, body, without_secrets(extra).scrubber, frozenset())  # not searched once more
-        return body
-    if found - known.values:
-        limits.check_number(place, known.values, found)
-    scrubber = Scrubber(known.values | found, extra)
-    clean = scrubber.document(body)
-    masked_request_body.remember(body, clean, scrubber, frozenset(found))
-    return clean
-
-
-def _find_in_body(body: object, extra: tuple[str, ...]) -> tuple[set[str], str]:
-    """Return the secrets in an object or list of objects, and the name of the first field with one."""
-    found: set[str] = set()
-    place = ""
-    for item in body if isinstance(body, list) else [body]:
-        for name, value in item.items() if isinstance(item, dict) else ():
-            if secrets := find_secret_values(value, extra):
-                limits.check_lengths(name, value, secrets, extra)
-                found |= secrets
-                place = place or name
-    return found, place
-
-
-def _leaves(scrubber: Scrubber, body: list[object]) -> bool:
-    """Return whether nothing in a list of objects has to be masked. False may be wrong."""
-    values = [value for item in body if isinstance(item, dict) for value in item.values()]
-    texts = [value for value in values if isinstance(value, str)]
-    return scrubber.leaves(texts) and all(
-        scrubber.document(value) == value for value in values if isinstance(value, (dict, list))
-    )
-
-
-def _is_quick(body: list[object]) -> bool:
-    """Return whether known secrets are found in a list of objects within a few milliseconds: a short text, in which
-    nothing has to be decoded, and no documents."""
-    values = [value for item in body if isinstance(item, dict) for value in item.values()]
-    if any(isinstance(value, (dict, list)) for value in values):
-        return False
-    text = "".join([value for value in values if isinstance(value, str)])
-    return len(text) < QUICK and not any(sign in text for sign in DECODED)
 
 
 def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, new: bool = False) -> Values:

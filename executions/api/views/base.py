@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions import audit, masking, reported_texts, sort_keys
+from executions import audit, reported_texts, request_body_masking, sort_keys
 from executions.api.action_serializers import ActionSerializer, CompleteSerializer, FailSerializer, ReasonSerializer
 from executions.api.row_lookups import parent_run
 from executions.models import WorkflowExecution
@@ -102,7 +102,7 @@ class MaskedBodyMixin(IdempotencyMixin):
 
     def masked_body(self, body: object) -> object:
         self.work.callback(masked_request_body.forget)
-        return masking.mask_body(body, self._run_id_in_path())
+        return request_body_masking.mask_body(body, self._run_id_in_path())
 
     def _run_id_in_path(self) -> UUID | None:
         """Return the run's id in the address, or None where a run is created."""

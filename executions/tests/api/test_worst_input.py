@@ -15,7 +15,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from executions import failure_causes, log_preparation, masking, reported_texts, validators
+from executions import failure_causes, log_preparation, masking, reported_texts, request_body_masking, validators
 from executions.admin import ansi
 from executions.admin.logs import download_escaping
 from executions.admin.runs import json_diff
@@ -169,7 +169,7 @@ def mask_fields(secrets: Scrubber, *fields: dict[str, object]) -> None:
 
 def mask_body(body: object) -> None:
     with contextlib.suppress(ValidationError):
-        masking.mask_body(body, None)
+        request_body_masking.mask_body(body, None)
 
 
 def facts(*more: dict[str, object]) -> bytes:
