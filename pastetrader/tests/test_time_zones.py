@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions.admin import page_streams
-from executions.admin.charts import durations
 from executions.admin.charts.timeline import Scale
 from executions.admin.filters import period_filters
 from executions.admin.monitor import workflow_health
+from executions.admin.workflow import duration_chart
 from executions.models import WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory, in_state
 from ledgerkit import time_zones
@@ -158,7 +158,7 @@ class TestPages:
     def test_an_axis_of_time_leaves_out_the_hour_that_never_was(self) -> None:
         scale = Scale(datetime(2026, 3, 8, 5, 30, tzinfo=UTC), datetime(2026, 3, 8, 9, 30, tzinfo=UTC))
         with timezone.override(NEW_YORK):
-            marks = dict(durations.axis_times(scale))
+            marks = dict(duration_chart.axis_times(scale))
         assert datetime(2026, 3, 8, 6, tzinfo=UTC) in marks
         assert not [text for text in marks.values() if text.startswith("02:")]
 

@@ -16,8 +16,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions import limits
-from executions.admin import duration_cells, filter_presets, graph_changes, page_streams, statuses
-from executions.admin.charts import durations, status_grid
+from executions.admin import duration_cells, filter_presets, page_streams, statuses
 from executions.admin.filters import recent_runs
 from executions.admin.monitor import workflow_health
 from executions.admin.section_queries import query_or_none
@@ -28,7 +27,7 @@ from workflows import drawing
 from workflows.models import Graph, Workflow
 from workflows.querysets import can_view_all
 
-from . import node_health
+from . import duration_chart, graph_changes, node_health, status_grid
 
 VIEWS = ("grid", "graph")
 FOLDER = "admin/executions/workflow"
@@ -113,7 +112,7 @@ class Sections:
             "last": (last := next(iter(runs), None)),
             "last_ago": duration_cells.format_ago(last.started_at or last.created_at) if last else "",
             "last_success": next((run for run in runs if run.status == ExecutionStatus.COMPLETED), None),
-            "chart": durations.build_chart(runs, self.changes, usual),
+            "chart": duration_chart.build_chart(runs, self.changes, usual),
             "statuses": statuses.labels().items(),
             "dot_statuses": [(status, dot, statuses.label(status)) for status, dot in statuses.DOTS.items()],
             "clocks": duration_cells.clock_texts(),

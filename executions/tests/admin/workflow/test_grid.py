@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from executions import limits
-from executions.admin.charts import status_grid
+from executions.admin.workflow import status_grid
 from executions.models import WorkflowExecution
 from executions.tests.admin.workflow.workflow_page import RUNS, SQUARE, html, page, row, run_in_states, section
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state

@@ -9,10 +9,8 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from executions import limits
-from executions.admin import graph_changes
-from executions.admin.charts import status_grid
 from executions.admin.filters import recent_runs
-from executions.admin.workflow import node_health
+from executions.admin.workflow import graph_changes, node_health, status_grid
 from executions.models import WorkflowExecution
 from executions.tests.admin.test_query_timeouts import lock_table
 from executions.tests.admin.workflow.workflow_page import address, run_in_states, section

@@ -16,18 +16,18 @@ from executions import limits
 from executions.admin import formatting, statuses
 from executions.admin.filters import recent_runs
 from executions.admin.filters.recent_runs import ORDER
-from executions.admin.graph_changes import Change, get_graphs
 from executions.admin.pagination import NEWER, OLDER
 from executions.admin.statuses import PRIORITY
 from executions.admin.types import User
+from executions.admin.workflow.graph_changes import Change, get_graphs
 from executions.models import NodeExecution, WorkflowExecution
 from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
 from workflows import drawing
 from workflows.models import Graph, Node
 
-from . import durations
-from .durations import Axis
+from . import duration_chart
+from .duration_chart import Axis
 
 COLUMNS, FEWEST = 50, 10
 SQUARES = 3_000  # maximum of squares that a browser draws fast
@@ -168,7 +168,7 @@ def _in_order(names: Mapping[UUID, str], today: Graph, graphs: Iterable[Graph]) 
 
 def _columns(runs: list[Any], found: list[Change]) -> list[Column]:
     changed = {change.run.pk: change for change in found}
-    axis = durations.build_axis(runs)
+    axis = duration_chart.build_axis(runs)
     return [
         Column(run, _height(axis, formatting.elapsed_seconds(run)), changed.get(run.pk), _run_label(run))
         for run in reversed(runs)

@@ -10,11 +10,10 @@ from typing import Any, Self
 from django.utils import timezone
 
 from executions.admin import formatting
+from executions.admin.charts import timeline
 from executions.admin.duration_percentiles import WorkflowPercentiles
-from executions.admin.graph_changes import Change
+from executions.admin.workflow.graph_changes import Change
 from executions.states import ExecutionStatus
-
-from . import timeline
 
 SKEWED = 50  # if the longest duration exceeds the median by this factor, the scale is logarithmic
 LEAST = 0.001  # seconds; shorter durations are drawn there on a logarithmic scale
