@@ -6,6 +6,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+PROOFS_VENV := .venv-proofs
 # One more process than cores: tests of servers and browsers wait for much of their time.
 PYTEST := $(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
@@ -89,8 +90,8 @@ fuzz: setup ## every check of schemathesis against a live server, 1,000 examples
 model: setup ## sequences of verbs against a model of the ledger, 200 of them; for a scheduler, every night
 	@PROOFS=1 $(BIN)/python -m pytest -q -n 0 executions/tests/states/test_model_based.py $(ARGS)
 
-proofs: setup ## the whole suite with its long forms: more cuts, sizes, sequences; for a scheduler, every night
-	@PROOFS=1 $(PYTEST) $(ARGS)
+proofs: setup $(PROOFS_VENV)/stamp ## the whole suite with its long forms, and a real dbt; for a scheduler, every night
+	@PROOFS=1 DBT_OL="$(CURDIR)/$(PROOFS_VENV)/bin/dbt-ol" $(PYTEST) $(ARGS)
 
 screenshots: setup ## take the pictures in docs/screenshots anew (ARGS="monitor run")
 	@$(BIN)/python -m browser.screenshots $(ARGS)
@@ -101,12 +102,13 @@ accessibility: setup ## every page by axe-core, light and dark, wide and on a ph
 # Hashes make pip refuse whatever was not there when they were taken. What constrains others may name no extras; in the
 # file of the tools they stay, for pip looks for the hash of what is asked for with them.
 requirements: setup ## compile the .in files anew, with the newest releases and their hashes
-	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'extras=--strip-extras; for name in requirements requirements-dev; do \
+	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'extras=--strip-extras; \
+	  for name in requirements requirements-dev requirements-proofs; do \
 	  $(BIN)/pip-compile --quiet --upgrade $$extras --generate-hashes --allow-unsafe --no-emit-options --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host --output-file $$name.txt $$name.in; extras=--no-strip-extras; done'
 
 clean: ## remove .venv and caches; the data in .local stays
-	@rm -rf $(VENV) .coverage .hypothesis .schemathesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(PROOFS_VENV) .coverage .hypothesis .schemathesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/run.stamp: requirements.txt $(VENV)/venv.stamp
@@ -116,6 +118,13 @@ $(VENV)/run.stamp: requirements.txt $(VENV)/venv.stamp
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@echo "Installing what the tests and tools need ..."
 	@rm -f $@; { $(PIP) -r requirements.txt -r requirements-dev.txt && touch $@; } | $(NEWS); test -e $@
+
+# dbt needs other versions than the product of some packages that both use.
+$(PROOFS_VENV)/stamp: requirements-proofs.txt $(VENV)/venv.stamp
+	@echo "Installing dbt, which a proof runs, into $(PROOFS_VENV) ..."
+	@rm -rf $(PROOFS_VENV) && $(BIN)/python -m venv $(PROOFS_VENV)
+	@{ $(PROOFS_VENV)/bin/python -m pip install --disable-pip-version-check --progress-bar off -r requirements-proofs.txt \
+	  && touch $@; } | $(NEWS); test -e $@
 
 # A candidate is tried by running it: pyenv leaves names that exist and refuse to run.
 $(VENV)/venv.stamp:

@@ -4,8 +4,10 @@ A run without a parent is a run. Every run below it is a node execution, however
 which are lines of the node around them. Each event is a line, too.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from textwrap import dedent
 from typing import Any, NamedTuple
 
 from ledgerkit.db.json_validation import to_json
@@ -33,6 +35,7 @@ MAX_PARTS = 500  # objects and lists in it
 MAX_DATASETS = 100  # of a node
 AFTER = "downstream_task_ids"  # of a task of Airflow
 MAX_SHOWN = 2_000  # characters of a statement in a line
+QUERY_COMMENT = re.compile(r'\A\s*/\* \{"app": "dbt".*?\*/', re.DOTALL)
 
 
 class Job(NamedTuple):
@@ -146,8 +149,16 @@ def definition(events: Iterable[Event]) -> Definition:
 
 
 def title(event: Event, node: Job) -> str:
-    """Return the name of a node: that of its job without the one of the run around it."""
-    return node_name(node.name.removeprefix(f"{event.root.name}.") or node.name)
+    """Return the name of a node: dbt's own, else that of its job without the one of the run around it."""
+    own = _name_in_dbt(event.document) if event.around is None else ""
+    return node_name(own or node.name.removeprefix(f"{event.root.name}.") or node.name)
+
+
+def _name_in_dbt(document: Document) -> str:
+    """Return the name that a node has in the project. The tests of a model may be one job, which has the model's."""
+    name: str = get(document, "job", "facets", "dbt_node", "unique_id", of=str, default="")
+    is_of_model = _job_type(document) == "TEST" and not name.startswith("test.")
+    return f"{name}.tests" if name and is_of_model else name
 
 
 def _creation(event: Event) -> Fact:
@@ -222,7 +233,11 @@ def _facets(document: Document, of: str) -> Document:
 
 
 def _is_statement(document: Document) -> bool:
-    return bool(get(document, "job", "facets", "jobType", "jobType", of=str, default="") == "SQL")
+    return _job_type(document) == "SQL"
+
+
+def _job_type(document: Document) -> str:
+    return str(get(document, "job", "facets", "jobType", "jobType", of=str, default=""))
 
 
 def _tasks(document: Document) -> dict[str, object]:
@@ -242,10 +257,19 @@ def _level(event: Event) -> str:
 
 
 def _message(event: Event) -> str:
-    statement: str = get(event.document, "job", "facets", "sql", "query", of=str, default="")
     what = f"{event.type or 'event'} {event.job.name}"
-    said = event.error or (statement.strip()[:MAX_SHOWN] if event.around else "")
-    return f"{what}: {said}" if said else what
+    said = event.error or _statement(event)
+    return f"{what}:{'' if said.startswith('\n') else ' '}{said}" if said else what
+
+
+def _statement(event: Event) -> str:
+    """Return the SQL of the event that starts a statement; the data of the line has it as it was sent. Left out are
+    blank lines, of which the templates of dbt leave many, and the comment that dbt writes before each statement."""
+    if event.around is None or event.type != "START":
+        return ""
+    sql: str = get(event.document, "job", "facets", "sql", "query", of=str, default="")
+    lines = [text.rstrip() for text in QUERY_COMMENT.sub("", sql).splitlines() if text.strip()]
+    return ("\n" * (len(lines) > 1) + dedent("\n".join(lines)))[:MAX_SHOWN]
 
 
 def _data(event: Event) -> dict[str, object]:

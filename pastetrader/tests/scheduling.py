@@ -8,7 +8,16 @@ from xdist.scheduler import LoadScopeScheduling
 # Of the start of a test's name. xdist begins with the unit of the most tests: nothing long is left for the end.
 UNITS = {"browser/": "browser"} | {
     f"pastetrader/tests/test_{name}.py": "servers"
-    for name in ("body_limit", "celery", "client", "cut_connections", "engines", "live_streams", "serve")
+    for name in (
+        "body_limit",
+        "celery",
+        "client",
+        "cut_connections",
+        "engines",
+        "lineage_clients",
+        "live_streams",
+        "serve",
+    )
 }
 UNITS |= {"pastetrader/tests/test_embedded_server.py": "cluster"}
 
@@ -19,8 +28,8 @@ SITE = (
         f"pastetrader/tests/test_{name}.py"
         for name in (
             "body_limit", "celery", "client", "cluster_folders", "command_errors", "commands", "connections",
-            "cut_connections", "embedded_server", "engines", "env", "live_streams", "serve", "setup", "slow_clients",
-            "soak", "wheel",
+            "cut_connections", "embedded_server", "engines", "env", "lineage_clients", "live_streams", "serve", "setup",
+            "slow_clients", "soak", "wheel",
         )
     ),
 )  # fmt: skip

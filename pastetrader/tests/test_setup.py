@@ -105,7 +105,7 @@ def pretend(folder: Path, version: str) -> None:
         program.chmod(0o755)
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-proofs.txt"])
 def test_every_package_is_pinned_with_its_hashes_and_no_index_is_named(name: str) -> None:
     text = (ROOT / name).read_text().replace(" \\\n", " ")
     pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]

@@ -117,6 +117,36 @@ def test_a_run_with_its_nodes_lines_and_errors(post: Any) -> None:
     assert len(run.graph.edges) == 1
 
 
+QUERY = """/* {"app": "dbt", "node_id": "model.shop.orders"} */
+
+
+  create view orders
+    as (
+
+    select 1
+  );
+  """
+
+
+def test_a_statement_is_shown_once_without_blank_lines_and_comment_of_dbt(post: Any) -> None:
+    sql = {"sql": {"query": QUERY}}
+    post([event(kind, SQL, "orders.sql.1", 2, LOAD, job_type="SQL", job=sql) for kind in ("COMPLETE", "START")])
+    lines = {line.message: line.data for line in ExecutionLog.objects.all()}
+    start = "START orders.sql.1:\ncreate view orders\n  as (\n  select 1\n);"
+    assert lines.keys() == {start, "COMPLETE orders.sql.1"}
+    assert lines[start]["job"]["sql"]["query"] == QUERY
+
+
+def test_nodes_of_dbt_have_their_names_in_the_project(post: Any) -> None:
+    dbt_node = {"dbt_node": {"unique_id": "model.shop.orders"}}
+    model = event("START", LOAD, "db.public.shop.orders.build.run", 1, ROOT, job_type="MODEL", job=dbt_node)
+    tests = event("START", RANK, "db.public.shop.orders.build.test", 2, ROOT, job_type="TEST", job=dbt_node)
+    post([model, tests])
+    assert {*NodeExecution.objects.values_list("node_name", flat=True)} == {
+        "model.shop.orders", "model.shop.orders.tests",
+    }  # fmt: skip
+
+
 def test_many_at_once_and_again(post: Any) -> None:
     assert post(EVENTS).json()["events"] == 10
     before = end_state()

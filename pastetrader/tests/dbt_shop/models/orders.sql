@@ -1,0 +1,5 @@
+{{ config(materialized="view") }}
+
+select id, symbol, quantity
+
+from {{ ref("raw_orders") }}

@@ -1,0 +1,2 @@
+select id, value / quantity as price
+from {{ ref("valued_orders") }}

@@ -1,0 +1,5 @@
+{{ config(materialized="view") }}
+
+select symbol, price::numeric as price
+
+from {{ ref("raw_prices") }}
