@@ -6,6 +6,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.functions import Left
 
 from ledgerkit.conf import ledgerkit_settings
+from ledgerkit.db.bounded_rows import Columns
 from ledgerkit.db.models import Octets
 
 from . import reported_texts
@@ -31,12 +32,11 @@ def first[M: Model](rows: QuerySet[M]) -> tuple[list[M], bool]:
     return kept, len(kept) < len(found)
 
 
-def head(row: Model) -> tuple[str | None, bool]:
+def head(columns: Columns) -> tuple[str | None, bool]:
     """Return the error of a row, cut to the length shown in lists, and whether it was cut. (None, False) if the row was
     read without."""
-    values = vars(row)
-    error: str | None = values.get(START if START in values else "error_message")
+    error: str | None = columns.get(START if START in columns else "error_message")
     if error is None:
         return None, False
-    size = values.get(SIZE)  # set if only the beginning was read
+    size = columns.get(SIZE)  # set if only the beginning was read
     return reported_texts.cut(error, MOST, size), (size or len(error.encode())) > MOST

@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.db.models import Case, F, When
 
 from ledgerkit.db import bounded_rows, json_validation, keyset
+from ledgerkit.db.bounded_rows import Columns
 from ledgerkit.db.models import VersionedQuerySet
 from workflows.models import Node
 from workflows.querysets import User, can_view_all
@@ -185,10 +186,11 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
             return self
         return self.filter(workflow_execution__workflow__owner_id=user.pk) if user.pk else self.none()
 
-    def newest(self, limit: int) -> "list[ExecutionLog]":
-        """Return the last lines, the oldest first; fewer than `limit` if they are large."""
-        rows = bounded_rows.without_large_fields(self, limit).order_by("-timestamp", "-id")[:limit]
-        return bounded_rows.read(rows, bounded_rows.large_fields(self))[0][::-1]
+    def newest(self, limit: int) -> list[Columns]:
+        """Return the columns of the last lines, the oldest first; fewer than `limit` if they are large."""
+        large = bounded_rows.large_fields(self)
+        rows = bounded_rows.columns(self, large, limit).order_by("-timestamp", "-id")[:limit]
+        return bounded_rows.read(rows, large)[0][::-1]
 
     def update(self, **changes: object) -> int:
         raise ImmutableLog

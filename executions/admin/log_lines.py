@@ -44,7 +44,8 @@ def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogLine]:
     """Return the newest LINES of `lines`, oldest first."""
     rows = lines.select_related("node_execution").only(*COLUMNS)
     shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
-    return present_lines(rows.annotate(**shown).newest(limits.LINES), shows_nodes=shows_nodes)
+    newest = rows.annotate(**shown).order_by("-timestamp", "-id")[: limits.LINES]
+    return present_lines(newest, shows_nodes=shows_nodes)[::-1]
 
 
 def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[LogLine]:

@@ -24,6 +24,7 @@ from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from executions.states import ENDED
 from ledgerkit import visible_text
+from ledgerkit.rest.renderers import to_json
 
 from . import log_lines, statuses
 
@@ -137,7 +138,7 @@ def _render_lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     rows = log_lines.rows_from_json(lines, shows_nodes=with_nodes)
     html = render_to_string(partial_name, {"lines": rows, "run": step.of})
     shown = {"html": visible_text.show_on_page(html), "count": len(step.lines), "left_out": left_out}
-    return server_sent_events.as_json(shown | {"last": rows[-1].pk})
+    return to_json(shown | {"last": rows[-1].pk})
 
 
 def _render_state(row: WorkflowExecution | NodeExecution) -> JSON:

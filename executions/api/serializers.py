@@ -42,8 +42,8 @@ STAMPS = ["attempt", "version", "created_at", "updated_at"]
 
 
 class RowOutput(serializers.BaseSerializer[Any]):
-    """Mixin of serializers whose rows are written by a function of `json_rows`. `fields` of the context has the names
-    in `?fields=`."""
+    """Mixin of serializers whose rows are written by a function of `json_rows`, here for a single row; lists call it
+    themselves (RowListMixin). `fields` of the context has the names in `?fields=`."""
 
     row: ClassVar[Callable[[Any], json_rows.Row]]
 

@@ -1,6 +1,5 @@
 """One stream as server-sent events, with heartbeats and an end."""
 
-import json
 import random
 import weakref
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable
@@ -9,12 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.core.handlers.asgi import ASGIRequest
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
 from executions.models import NodeExecution, WorkflowExecution
+from ledgerkit.rest.renderers import to_json
 
 from . import limits, topics
 from .access_changes import AccessRow, StreamAccess
@@ -185,12 +184,9 @@ def format_events(
     if step.end:
         states.append(("end", {"id": str(step.end.pk), "status": step.end.status, "attempt": step.end.attempt}))
     for place, (kind, data) in enumerate(states, 1):
-        events.append(format_event(kind, as_json(data), step.after if place == len(states) else step.after_lines))
+        events.append(format_event(kind, to_json(data), step.after if place == len(states) else step.after_lines))
     return b"".join(events)
 
 
 def format_event(kind: str, text: str, cursor: Cursor) -> bytes:
     return f"event: {kind}\nid: {cursor}\ndata: {text}\n\n".encode()
-
-
-as_json = partial(json.dumps, cls=DjangoJSONEncoder, ensure_ascii=False, separators=(",", ":"))

@@ -4,9 +4,15 @@ The first query returns the size of each text and document, and the value itself
 the large values, only for the rows within the limit: a page of four megabytes never reads a gigabyte.
 """
 
+from typing import Any
+
 from django.db.models import Func, IntegerField, JSONField, Model, QuerySet, TextField
 
 from ledgerkit.conf import ledgerkit_settings
+from ledgerkit.db.models import Column
+
+type Columns = dict[str, Any]  # values of one row by the names of its columns, as `.values()` returns them
+type Rows = QuerySet[Model, Columns]
 
 LEAST = 1_024  # bytes: a value of at most this size is always read by the first query
 _size_of, _small = "{}_size".format, "{}_small".format  # names of annotations beside a large field
@@ -26,55 +32,62 @@ class IfSmall(Func):
     template = "CASE WHEN octet_length((%(expressions)s)::text) <= %(most)d THEN %(expressions)s END"
 
 
-def without_large_fields[Q: QuerySet[Model]](rows: Q, most: int) -> Q:
-    """Return a query for read() that defers large texts and documents. At most `most` rows will be read from it."""
-    names = large_fields(rows)
+def columns(rows: QuerySet[Model], large: tuple[str, ...], most: int) -> Rows:
+    """Return a query for read(): the columns and annotations that `rows` reads, as dicts, with the size and the small
+    values of the `large` fields in place of these. At most `most` rows will be read from it."""
     share = max(LEAST, ledgerkit_settings.MAX_PAGE_BYTES // most)
-    beside: dict[str, object] = {}
-    for name in names:
+    beside: dict[str, Func] = {}
+    for name in large:
         beside |= {_size_of(name): Size(name), _small(name): IfSmall(name, most=share)}
-    return rows.defer(*names).annotate(**beside) if names else rows
+    small = (field.attname for field in _fields(rows) if field.name not in large)
+    return rows.values(*small, *rows.query.annotations, **beside)
 
 
-def read[M: Model](rows: QuerySet[M], names: tuple[str, ...]) -> tuple[list[M], bool]:
-    """Return the rows of a without_large_fields() query up to the size limit, complete, and whether rows were cut off.
-    The first row is always returned."""
+def read(rows: Rows, large: tuple[str, ...]) -> tuple[list[Columns], bool]:
+    """Return the rows of a columns() query up to the size limit, with their large fields, and whether rows were cut
+    off. The first row is always returned."""
     found = list(rows)
-    if not names:
+    if not large:
         return found, False
-    kept: list[M] = []
+    sizes = [_size_of(name) for name in large]
+    kept: list[Columns] = []
     room = ledgerkit_settings.MAX_PAGE_BYTES
     for row in found:
-        room -= sum(vars(row)[_size_of(name)] or 0 for name in names)
+        room -= sum(row[size] or 0 for size in sizes)
         if kept and room < 0:
             break
         kept.append(row)
-    return _whole(rows, kept, names), len(kept) < len(found)
+    return _whole(rows, kept, large), len(kept) < len(found)
 
 
 def large_fields(rows: QuerySet[Model]) -> tuple[str, ...]:
     """Return the names of the text and JSON fields that a query reads."""
+    return tuple(field.name for field in _fields(rows) if isinstance(field, JSONField | TextField))
+
+
+def _fields(rows: QuerySet[Model]) -> list[Column]:
+    """Return the fields that a query reads."""
     named, are_left_out = rows.query.deferred_loading  # Django has no public API to read what defer() and only() set
-    fields = [field.name for field in rows.model._meta.concrete_fields if isinstance(field, JSONField | TextField)]
-    return tuple(name for name in fields if (name in named) is not are_left_out)
+    fields = rows.model._meta.concrete_fields
+    return [field for field in fields if field.primary_key or (field.name in named) is not are_left_out]
 
 
-def _whole[M: Model](rows: QuerySet[M], kept: list[M], names: tuple[str, ...]) -> list[M]:
-    """Read the large fields into the rows, in place. Rows that were deleted since the first query are left out."""
-    fields = [(name, _size_of(name), _small(name)) for name in names]
-    missing = {
-        row.pk
-        for row in kept
-        # A JSON null is small, and is read as None.
-        if any(vars(row)[small] is None and (vars(row)[size] or 0) > LEAST for _name, size, small in fields)
-    }
-    large = _read_large(rows, missing, names) if missing else {}
+def _whole(rows: Rows, kept: list[Columns], large: tuple[str, ...]) -> list[Columns]:
+    """Set the large fields of the rows, in place. Rows that were deleted since the first query are left out."""
+    names = [(name, _size_of(name), _small(name)) for name in large]
+    missing = set()
     for row in kept:
-        values = vars(row)
-        values |= large.get(row.pk) or {name: values[small] for name, _size, small in fields}
-    return [row for row in kept if row.pk in large or row.pk not in missing]
+        for name, size, small in names:
+            value, bytes_of_value = row.pop(small), row.pop(size)
+            row[name] = value
+            if value is None and (bytes_of_value or 0) > LEAST:  # a JSON null is small, and is read as None
+                missing.add(row["id"])
+    if not missing:
+        return kept
+    found = _read_large(rows, missing, large)
+    return [row | found.get(row["id"], {}) for row in kept if row["id"] in found or row["id"] not in missing]
 
 
-def _read_large(rows: QuerySet[Model], ids: set[object], names: tuple[str, ...]) -> dict[object, dict[str, object]]:
+def _read_large(rows: Rows, ids: set[object], names: tuple[str, ...]) -> dict[object, Columns]:
     read_again = rows.model._base_manager.using(rows.db).filter(pk__in=ids)
     return {pk: dict(zip(names, values, strict=True)) for pk, *values in read_again.values_list("pk", *names)}

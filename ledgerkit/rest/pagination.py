@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledgerkit.db import bounded_rows, keyset
+from ledgerkit.db.bounded_rows import Rows
 from ledgerkit.db.json_validation import iter_errors
 from ledgerkit.db.models import Column
 from ledgerkit.page_sizes import MAX_PAGE_SIZE, PAGE_SIZE
@@ -36,6 +37,7 @@ class KeysetPagination(BasePagination):
     max_page_size = MAX_PAGE_SIZE
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        """Return the rows as dicts of their columns and annotations."""
         if not hasattr(view, "orderings"):  # the view has no QueryMixin that checked the names
             check_names(request, [*PAGING, *getattr(getattr(view, "filterset_class", None), "base_filters", {})])
         self.request, self.ordering, self.name = request, list(view.ordering), ",".join(view.ordering)
@@ -46,10 +48,9 @@ class KeysetPagination(BasePagination):
         size = self._size(request.query_params.get("page_size"))
         order = keyset.reverse(self.ordering) if backwards else self.ordering
         after = queryset if cursor is None else queryset.filter(keyset.after(order, cursor))
-        rows, is_full = bounded_rows.read(
-            _first(bounded_rows.without_large_fields(after, size + 1), order, size + 1),
-            bounded_rows.large_fields(after),
-        )
+        large = bounded_rows.large_fields(after)
+        columns = bounded_rows.columns(after, large, size + 1)
+        rows, is_full = bounded_rows.read(_first(columns, order, size + 1), large)
         more, rows = is_full or len(rows) > size, rows[:size]
         self.rows = rows[::-1] if backwards else rows
         self.has_next = more if not backwards else cursor is not None
@@ -90,14 +91,15 @@ class KeysetPagination(BasePagination):
     def _link(self, index: int, backwards: bool) -> str | None:
         if not self.rows:
             return None
-        key = keyset.encode(keyset.key_of(self.ordering, self.rows[index]))
+        row = self.rows[index]
+        key = keyset.encode(row[name.removeprefix("-")] for name in self.ordering)
         text = json.dumps([self.name, *key, backwards])
         asked = {name: values for name, values in self.request.query_params.lists() if name != "cursor"}
         asked["cursor"] = [base64.urlsafe_b64encode(text.encode()).decode()]
         return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(asked, doseq=True)}")
 
 
-def _first(rows: QuerySet[Model], order: Sequence[str], number: int) -> Any:
+def _first(rows: Rows, order: Sequence[str], number: int) -> Any:
     """Return the first rows. A queryset may implement a faster way than sorting all rows."""
     return rows.first_of(order, number) if hasattr(rows, "first_of") else rows.order_by(*order)[:number]
 

@@ -15,6 +15,8 @@ from workflows import retry_config
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 from workflows.submitted_graph import SubmittedGraph, differs, too_many
 
+from .json_rows import workflow_row
+
 UNKNOWN_KEY = "Unknown key: retry_config takes {keys}; keep others in the node's config."
 SCALARS = ["id", "name", "description", "config", "variables", "is_active", "version", "created_at", "updated_at"]
 
@@ -57,6 +59,8 @@ class EdgeSerializer(StrictTypes, StrictModelSerializer[Edge]):
 
 
 class WorkflowListSerializer(StrictModelSerializer[Workflow]):
+    row = workflow_row
+
     class Meta:
         model = Workflow
         fields = [*SCALARS, "owner"]

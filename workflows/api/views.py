@@ -13,6 +13,7 @@ from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.preconditions import PreconditionsMixin, RejectIfMatchOnCreateMixin
 from ledgerkit.rest.query_params import ListFilterBackend
+from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.base_views import LedgerView
 from tokens.models import Scope, Token
@@ -95,7 +96,12 @@ WRITE = Scope.WORKFLOWS_WRITE
     ),
 )
 class WorkflowViewSet(
-    RejectIfMatchOnCreateMixin, IdempotencyMixin, PreconditionsMixin, LedgerView, ModelViewSet[Workflow]
+    RejectIfMatchOnCreateMixin,
+    IdempotencyMixin,
+    PreconditionsMixin,
+    LedgerView,
+    RowListMixin,
+    ModelViewSet[Workflow],
 ):
     http_method_names = METHODS
     lookup_value_converter = "uuid"

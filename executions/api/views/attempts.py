@@ -13,13 +13,14 @@ from executions.api.serializers import (
 from executions.models import NodeExecution, WorkflowExecution
 from executions.models.attempt import Attempt
 from ledgerkit.rest.preconditions import ContentETagMixin
+from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.permissions import limit_to_token
 
 from .base import WORKFLOW_OF_RUN_ROW, QueryMixin, RunChildView
 
 
-class AttemptsMixin(ContentETagMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, QueryMixin):
+class AttemptsMixin(ContentETagMixin, RowListMixin, mixins.RetrieveModelMixin, QueryMixin):
     """Earlier attempts of a row, by number; the current attempt is the row itself."""
 
     lookup_field = "number"

@@ -1,8 +1,8 @@
 from drf_spectacular.utils import extend_schema_view
-from rest_framework import mixins
 
 from executions.api.serializers import HistoryEntrySerializer
 from executions.querysets import HistoryQuerySet
+from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
 
 from .base import RunChildView
@@ -19,7 +19,7 @@ from .base import RunChildView
         ),
     ),
 )
-class HistoryOfExecutionViewSet(mixins.ListModelMixin, RunChildView):
+class HistoryOfExecutionViewSet(RowListMixin, RunChildView):
     """Transitions of a run and of its nodes."""
 
     serializer_class = HistoryEntrySerializer

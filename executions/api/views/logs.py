@@ -3,7 +3,6 @@ from uuid import UUID
 from django.db import IntegrityError
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_view
-from rest_framework import mixins
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +17,7 @@ from executions.querysets import ExecutionLogQuerySet, can_see
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.parameter_names import check_names
 from ledgerkit.rest.preconditions import ContentETagMixin
+from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
@@ -44,7 +44,7 @@ MAX_LINES = 10_000  # lines in one call, which takes about a second
         ),
     ),
 )
-class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], mixins.ListModelMixin, RunChildView):
+class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowListMixin, RunChildView):
     """Log lines of a run. They are accepted after its end too, because the last ones often arrive late."""
 
     max_rows = MAX_LINES
@@ -70,7 +70,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], mixins
         lines = self.get_serializer(data=request.data, many=many)
         lines.is_valid(raise_exception=True)
         rows, created = self._write_lines(lines.validated_data if many else [lines.validated_data])
-        data = [log_row(row) for row in rows]
+        data = [log_row(vars(row)) for row in rows]
         return Response(data if many else data[0], status=201 if created else 200)
 
     def _write_lines(self, lines: list[Content]) -> tuple[list[ExecutionLog], bool]:
@@ -140,7 +140,7 @@ class LogGapsOfExecutionViewSet(RunChildView):
         description="Newest first, within a period of at most 31 days: `after` and `before` are required.",
     ),
 )
-class LogViewSet(mixins.ListModelMixin, QueryMixin):
+class LogViewSet(RowListMixin, QueryMixin):
     """Log lines across runs."""
 
     serializer_class = ExecutionLogSerializer

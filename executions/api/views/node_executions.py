@@ -17,6 +17,7 @@ from executions.api.serializers import (
 )
 from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import NodeExecutionQuerySet
+from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
@@ -75,7 +76,7 @@ CHANGE = "executions.change_nodeexecution"
         ),
     ),
 )
-class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TransitionActionsMixin):
+class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionActionsMixin):
     serializer_class = NodeExecutionSerializer
     serializer_classes = {
         **VERBS,
@@ -143,7 +144,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Tra
         ),
     ),
 )
-class NodesOfExecutionViewSet(CreateMixin[NodeExecution], mixins.ListModelMixin, RunChildView):
+class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChildView):
     serializer_class = NodeExecutionSerializer
     ordering = ("execution_order", "id")
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_nodeexecution")}

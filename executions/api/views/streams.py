@@ -202,8 +202,8 @@ def as_json(nodes: bool, lines: bool, step: Step) -> bytes:
     return server_sent_events.format_events(
         step.without(nodes=not nodes, lines=not lines),
         lines=lambda step: f"[{','.join(line.text for line in step.lines)}]",
-        node=node_row,
-        run=run_row,
+        node=lambda node: node_row(vars(node)),
+        run=lambda run: run_row(vars(run)),
     )
 
 

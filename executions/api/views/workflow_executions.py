@@ -23,6 +23,7 @@ from executions.exceptions import InvalidTransition
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
 from ledgerkit.rest.preconditions import RejectIfMatchOnCreateMixin
+from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
@@ -109,7 +110,7 @@ from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
 class WorkflowExecutionViewSet(
     RejectIfMatchOnCreateMixin,
     CreateMixin[WorkflowExecution],
-    mixins.ListModelMixin,
+    RowListMixin,
     mixins.RetrieveModelMixin,
     mixins.DestroyModelMixin,
     TransitionActionsMixin,
@@ -200,7 +201,7 @@ class WorkflowExecutionViewSet(
 
     def _nodes(self, run: WorkflowExecution) -> Row:
         rows, are_cut = error_excerpts.first(run.node_executions.visible_to(self.request.user).for_lists())
-        nodes: Row = {"nodes": [node_row(row) for row in rows]}
+        nodes: Row = {"nodes": [node_row(vars(row)) for row in rows]}
         return nodes | {"nodes_are_cut": True} if are_cut else nodes
 
     def _logs(self, run: WorkflowExecution) -> Row:

@@ -97,7 +97,7 @@ def test_a_run_is_known_by_its_id_as_text_too() -> None:
     for number, create in enumerate(write):
         line = {"workflow_execution_id": str(run.pk), "level": "info"}
         create(**line, message=f"with {SECRET}", data={"token": f"brought-{number}"})
-        assert run.logs.newest(1)[0].message == f"with {MASK}"
+        assert run.logs.newest(1)[0]["message"] == f"with {MASK}"
         assert message(run, f"brought-{number}") == MASK
 
 
