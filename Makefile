@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client measure accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations measure accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -69,6 +69,9 @@ bench-events: setup ## POST events/ against the least SQL that stores as much: r
 
 bench-client: setup ## microseconds that a call of the reporter costs a thread of the engine (ARGS="--rate 2000")
 	@$(BIN)/python -m benches.client $(ARGS)
+
+bench-migrations: setup ## how long each migration blocks clients of a ledger of 1,000,000 runs (ARGS="--runs 20000")
+	@$(BIN)/python -m benches.migrations $(ARGS)
 
 bench-live: setup ## what 200 open streams of a run cost those who write 1,000 lines/s to it, in a database of its own
 	@$(BIN)/python -m benches.live $(ARGS)

@@ -10,10 +10,13 @@ from django.contrib.postgres.operations import TrigramExtension
 from django.db import migrations, models
 
 import ledgerkit.db.models
+from ledgerkit.db.online_operations import AddIndexOnline
 
 
 class Migration(migrations.Migration):
     """An index for each filter and ordering of the API's lists that none of the contract's answers."""
+
+    atomic = False
 
     dependencies = [
         ("executions", "0001_initial"),
@@ -22,11 +25,11 @@ class Migration(migrations.Migration):
 
     operations = [
         TrigramExtension(),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="nodeexecution",
             index=ledgerkit.db.indexes.Index(fields=["-created_at", "-id"], name="idx_node_executions_created"),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.Index(
                 django.db.models.functions.comparison.Coalesce(
@@ -38,7 +41,7 @@ class Migration(migrations.Migration):
                 name="idx_workflow_executions_started",
             ),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.Index(
                 django.db.models.functions.comparison.Coalesce(
@@ -50,11 +53,11 @@ class Migration(migrations.Migration):
                 name="idx_workflow_executions_duration",
             ),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.Index(fields=["ended_at"], name="idx_workflow_executions_ended"),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("error_message__isnull", False)),
@@ -62,7 +65,7 @@ class Migration(migrations.Migration):
                 name="idx_workflow_executions_error",
             ),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.GinIndex(
                 django.contrib.postgres.indexes.OpClass(

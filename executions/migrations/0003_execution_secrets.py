@@ -3,6 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+from ledgerkit.db.online_operations import LockTables
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -10,6 +12,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        LockTables("workflow_executions"),
         migrations.CreateModel(
             name="ExecutionSecrets",
             fields=[

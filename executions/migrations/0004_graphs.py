@@ -5,7 +5,8 @@ from pathlib import Path
 import django.db.models.deletion
 from django.db import migrations, models
 
-from ledgerkit.db.operations import AddForeignKey, RunSQLFile
+from ledgerkit.db.online_operations import AddForeignKeyOnline, InTransaction, UpdateInBatches, has_column
+from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 
@@ -17,33 +18,38 @@ class Migration(migrations.Migration):
     for runs by their graph, once for each, when it is deleted.
     """
 
+    atomic = False
+
     dependencies = [
         ("executions", "0003_execution_secrets"),
         ("workflows", "0002_graphs"),
     ]
 
     operations = [
-        migrations.AddField(
-            model_name="workflowexecution",
-            name="graph",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_default=models.Value(None, output_field=models.UUIDField()),
-                db_index=False,
-                editable=False,
-                null=True,
-                on_delete=django.db.models.deletion.DO_NOTHING,
-                related_name="executions",
-                to="workflows.graph",
-                verbose_name="graph",
-            ),
+        InTransaction(
+            [
+                migrations.AddField(
+                    model_name="workflowexecution",
+                    name="graph",
+                    field=models.ForeignKey(
+                        db_constraint=False,
+                        db_default=models.Value(None, output_field=models.UUIDField()),
+                        db_index=False,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="executions",
+                        to="workflows.graph",
+                        verbose_name="graph",
+                    ),
+                ),
+                RunSQLFile(SQL / "remember_graph.sql", "DROP FUNCTION remember_graph() CASCADE"),
+            ],
+            tables=["workflow_executions"],
+            done=has_column("workflow_executions", "graph_id"),
         ),
-        RunSQLFile(SQL / "remember_graph.sql", "DROP FUNCTION remember_graph() CASCADE"),
-        migrations.RunSQL(
-            "WITH known AS (SELECT id, graph_of(id) AS graph FROM workflows"
-            " WHERE EXISTS (SELECT FROM workflow_executions WHERE workflow_id = workflows.id))"
-            " UPDATE workflow_executions SET graph_id = graph FROM known WHERE workflow_id = known.id",
-            migrations.RunSQL.noop,
+        UpdateInBatches("workflow_executions", "graph_id = graph_of(workflow_id)", where="graph_id IS NULL"),
+        AddForeignKeyOnline(
+            "workflow_execution_graph", "workflow_executions", ["graph_id"], "graphs", ["id"], "RESTRICT"
         ),
-        AddForeignKey("workflow_execution_graph", "workflow_executions", ["graph_id"], "graphs", ["id"], "RESTRICT"),
     ]

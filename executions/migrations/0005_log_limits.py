@@ -5,6 +5,7 @@ from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
 
 import ledgerkit.db.models
+from ledgerkit.db.online_operations import LockTables
 
 
 class Migration(migrations.Migration):
@@ -16,6 +17,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        LockTables("execution_logs"),
         migrations.AddField(
             model_name="executionlog",
             name="is_cut",

@@ -5,6 +5,7 @@ import django.db.models.functions.comparison
 from django.db import migrations, models
 
 import ledgerkit.db.models
+from ledgerkit.db.online_operations import AddIndexOnline, ReplaceIndexOnline
 
 
 class Migration(migrations.Migration):
@@ -25,24 +26,24 @@ class Migration(migrations.Migration):
     379, 338 and 368 ms without it and 383, 337 and 334 ms with it (medians of five rounds in turn).
     """
 
+    atomic = False
+
     dependencies = [
         ("executions", "0005_log_limits"),
     ]
 
     operations = [
-        migrations.RemoveIndex(model_name="workflowexecution", name="idx_workflow_executions_workflow"),
-        migrations.AddIndex(
+        ReplaceIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.Index(
                 fields=["workflow", "-created_at", "-id"], name="idx_workflow_executions_workflow"
             ),
         ),
-        migrations.RemoveIndex(model_name="nodeexecution", name="idx_node_executions_node"),
-        migrations.AddIndex(
+        ReplaceIndexOnline(
             model_name="nodeexecution",
             index=ledgerkit.db.indexes.Index(fields=["node", "-created_at", "-id"], name="idx_node_executions_node"),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.Index(
                 models.F("workflow"),

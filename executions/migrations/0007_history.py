@@ -7,6 +7,7 @@ import django.db.models.functions.datetime
 from django.db import migrations, models
 
 import ledgerkit.db.models
+from ledgerkit.db.online_operations import LockTables
 from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
@@ -27,6 +28,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        LockTables("workflow_executions", "node_executions"),
         migrations.CreateModel(
             name="HistoryEntry",
             fields=[

@@ -3,20 +3,19 @@
 from django.db import migrations, models
 
 import ledgerkit.db.models
+from ledgerkit.db.online_operations import AddIndexOnline, ReplaceIndexOnline
 
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [
         ("executions", "0007_history"),
         ("workflows", "0002_graphs"),
     ]
 
     operations = [
-        migrations.RemoveIndex(
-            model_name="workflowexecution",
-            name="idx_workflow_executions_ended",
-        ),
-        migrations.AddIndex(
+        ReplaceIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("ended_at__isnull", False)),
@@ -25,7 +24,7 @@ class Migration(migrations.Migration):
                 name="idx_workflow_executions_ended",
             ),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("status", "pending")),

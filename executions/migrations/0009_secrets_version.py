@@ -1,5 +1,7 @@
 from django.db import migrations, models
 
+from ledgerkit.db.online_operations import LockTables
+
 
 class Migration(migrations.Migration):
     """What a verb's UPDATE matches, so that it stores nothing with a secret that came since it read the others. With a
@@ -10,6 +12,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        LockTables("workflow_executions"),
         migrations.AddField(
             model_name="workflowexecution",
             name="secrets_version",

@@ -3,16 +3,19 @@
 from django.db import migrations, models
 
 import ledgerkit.db.models
+from ledgerkit.db.online_operations import AddIndexOnline
 
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [
         ("executions", "0009_secrets_version"),
         ("workflows", "0002_graphs"),
     ]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="workflowexecution",
             index=ledgerkit.db.indexes.Index(
                 condition=models.Q(("error_message__isnull", True), ("status", "failed")),

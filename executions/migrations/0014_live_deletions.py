@@ -2,6 +2,7 @@ from pathlib import Path
 
 from django.db import migrations
 
+from ledgerkit.db.online_operations import CreateIndexOnline, InTransaction, has_column
 from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
@@ -14,8 +15,21 @@ ALTER TABLE execution_deletions DROP COLUMN written_by;
 class Migration(migrations.Migration):
     """Streams tell of runs that are deleted."""
 
+    atomic = False
+
     dependencies = [
         ("executions", "0013_live"),
     ]
 
-    operations = [RunSQLFile(SQL / "live_deletions.sql", BACK)]
+    operations = [
+        InTransaction(
+            [RunSQLFile(SQL / "live_deletions.sql", BACK)],
+            tables=["execution_deletions"],
+            done=has_column("execution_deletions", "written_by"),
+        ),
+        CreateIndexOnline(
+            "idx_execution_deletions_written_by",
+            "execution_deletions",
+            "(written_by, id) WHERE written_by IS NOT NULL",
+        ),
+    ]

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from django.db import migrations
 
+from ledgerkit.db.online_operations import LockTables
 from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
@@ -45,4 +46,7 @@ class Migration(migrations.Migration):
         ("workflows", "0003_acyclic_in_linear_time"),
     ]
 
-    operations = [RunSQLFile(SQL / "guards.sql", _back())]
+    operations = [
+        LockTables("workflow_executions", "execution_history", "execution_deletions"),
+        RunSQLFile(SQL / "guards.sql", _back()),
+    ]

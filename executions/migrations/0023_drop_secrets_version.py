@@ -1,5 +1,7 @@
 from django.db import migrations
 
+from ledgerkit.db.online_operations import LockTables
+
 
 class Migration(migrations.Migration):
     """Drop the version of the secrets: a verb matches the encrypted text itself."""
@@ -9,5 +11,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        LockTables("workflow_executions"),
         migrations.RemoveField(model_name="workflowexecution", name="secrets_version"),
     ]

@@ -3,6 +3,8 @@ from django.db import migrations, models
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
+from ledgerkit.db.online_operations import LockTables
+
 
 class Migration(migrations.Migration):
     """Adding the columns rewrites no partition, and their constraints read none (NOT VALID): the columns of all rows
@@ -13,6 +15,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        LockTables("execution_logs"),
         migrations.AddField(
             model_name="executionlog",
             name="source",

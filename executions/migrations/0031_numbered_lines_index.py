@@ -1,7 +1,7 @@
 from django.db import migrations, models
 
 from ledgerkit.db.indexes import Index
-from ledgerkit.db.operations import AddPartitionedIndex
+from ledgerkit.db.online_operations import AddIndexOnline
 
 
 class Migration(migrations.Migration):
@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        AddPartitionedIndex(
+        AddIndexOnline(
             model_name="executionlog",
             index=Index(
                 condition=models.Q(seq__isnull=False),

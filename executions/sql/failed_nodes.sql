@@ -44,10 +44,3 @@ BEGIN
     );
 END
 $$;
-
-UPDATE workflow_executions SET failed_nodes = counted.number
-FROM (
-    SELECT workflow_execution_id AS run, count(*) AS number FROM node_executions
-    WHERE status = 'failed' GROUP BY workflow_execution_id
-) AS counted
-WHERE id = counted.run AND workflow_executions.status IN ('completed', 'failed', 'cancelled', 'skipped');

@@ -5,14 +5,10 @@
 -- visible since the snapshot. Rows from before this column count as visible in every snapshot.
 ALTER TABLE execution_logs ADD COLUMN written_by xid8;
 ALTER TABLE execution_logs ALTER COLUMN written_by SET DEFAULT pg_current_xact_id();
-CREATE INDEX idx_execution_logs_written_by ON execution_logs (workflow_execution_id, written_by)
-    WHERE written_by IS NOT NULL;
 ALTER TABLE node_executions ADD COLUMN written_by xid8;
 ALTER TABLE node_executions ALTER COLUMN written_by SET DEFAULT pg_current_xact_id();
 ALTER TABLE execution_history ADD COLUMN written_by xid8;
 ALTER TABLE execution_history ALTER COLUMN written_by SET DEFAULT pg_current_xact_id();
-CREATE INDEX idx_execution_history_written_by ON execution_history (written_by, id)
-    WHERE written_by IS NOT NULL AND node_execution_id IS NULL;
 
 -- The watched runs, renewed by each server while it has readers. Commits that notify are serialised, so nobody notifies
 -- about a run that is not watched. The transitions of all runs are watched under the id of zeros. The table may be

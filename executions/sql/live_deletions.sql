@@ -1,7 +1,6 @@
 -- Streams of all runs report deletions too: the record of the deletion has the transaction id.
 ALTER TABLE execution_deletions ADD COLUMN written_by xid8;
 ALTER TABLE execution_deletions ALTER COLUMN written_by SET DEFAULT pg_current_xact_id();
-CREATE INDEX idx_execution_deletions_written_by ON execution_deletions (written_by, id) WHERE written_by IS NOT NULL;
 
 CREATE FUNCTION tell_of_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

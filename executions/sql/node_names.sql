@@ -24,22 +24,8 @@ BEGIN
 END
 $$;
 
--- Existing rows, in one pass that reads every graph once.
-CREATE TEMPORARY TABLE names_in_graphs ON COMMIT DROP AS
-    SELECT graphs.id AS graph_id, (each ->> 'id')::uuid AS node_id, each ->> 'name' AS name
-    FROM graphs, jsonb_array_elements(graphs.nodes) AS each;
-UPDATE node_executions SET node_name = named.name
-FROM (
-    SELECT row.id, coalesce(names_in_graphs.name, nodes.name) AS name
-    FROM node_executions AS row
-    JOIN nodes ON nodes.id = row.node_id
-    JOIN workflow_executions AS run ON run.id = row.workflow_execution_id
-    LEFT JOIN names_in_graphs ON names_in_graphs.graph_id = run.graph_id AND names_in_graphs.node_id = row.node_id
-) AS named
-WHERE node_executions.id = named.id;
-DROP TABLE names_in_graphs;
-
-CREATE TRIGGER node_execution_named BEFORE INSERT OR UPDATE OF node_id, node_name ON node_executions
+-- Updates keep the name (0019_node_names.py) once those of existing rows are set.
+CREATE TRIGGER node_execution_named BEFORE INSERT ON node_executions
     FOR EACH ROW EXECUTE FUNCTION node_execution_named();
 
 -- A role that may write node executions may lack the right to read graphs, so this runs as its owner.

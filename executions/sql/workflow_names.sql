@@ -11,11 +11,8 @@ BEGIN
 END
 $$;
 
--- Former names of workflows are unknown for older runs: they get the current name.
-UPDATE workflow_executions SET workflow_name = workflows.name
-FROM workflows WHERE workflows.id = workflow_executions.workflow_id;
-
-CREATE TRIGGER workflow_execution_named BEFORE INSERT OR UPDATE OF workflow_id, workflow_name ON workflow_executions
+-- Updates keep the name (0020_workflow_names.py) once those of existing rows are set.
+CREATE TRIGGER workflow_execution_named BEFORE INSERT ON workflow_executions
     FOR EACH ROW EXECUTE FUNCTION workflow_execution_named();
 
 CREATE OR REPLACE FUNCTION write_deletion() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,22 +1,11 @@
 """Migration operations for PostgreSQL features that Django's operations do not cover."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations import AddIndex, CreateModel, RunPython, RunSQL
+from django.db.migrations.operations import CreateModel, RunPython, RunSQL
 from django.db.migrations.state import ProjectState, StateApps
-
-# The partitions of a table that have no part of an index yet.
-PARTITIONS_WITHOUT = """
-SELECT partition.relname FROM pg_inherits JOIN pg_class AS partition ON partition.oid = inhrelid
-WHERE inhparent = to_regclass(%s) AND NOT EXISTS (
-    SELECT FROM pg_inherits AS part JOIN pg_index ON indexrelid = part.inhrelid
-    WHERE part.inhparent = to_regclass(%s) AND indrelid = partition.oid
-)
-ORDER BY partition.relname
-"""
 
 
 class RunSQLFile(RunSQL):
@@ -55,7 +44,7 @@ class AddForeignKey(RunSQL):
     def __init__(
         self, name: str, table: str, columns: Sequence[str], references: str, to: Sequence[str], on_delete: str
     ) -> None:
-        self.name, self.table = name, table
+        self.name, self.table, self.references = name, table, references
         super().__init__(
             f"ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({', '.join(columns)})"
             f" REFERENCES {references} ({', '.join(to)}) ON DELETE {on_delete}",
@@ -80,31 +69,6 @@ class CreatePartitionedModel(CreateModel):
 
     def describe(self) -> str:
         return f"{super().describe()}, partitioned by range of id"
-
-
-class AddPartitionedIndex(AddIndex):
-    """Add an index to a partitioned table without blocking its writers, partition by partition. The migration must not
-    be atomic. What an interrupted migration left is finished by the next one."""
-
-    atomic = False
-
-    def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
-    ) -> None:
-        table = to_state.apps.get_model(app_label, self.model_name)
-        name, create = self.index.name, str(self.index.create_sql(table, schema_editor))
-        on = f" ON {schema_editor.quote_name(table._meta.db_table)} "
-        head, rest = create.split(on, 1)
-        only = head.replace(" INDEX ", " INDEX IF NOT EXISTS ", 1)
-        schema_editor.execute(f"{only} ON ONLY {schema_editor.quote_name(table._meta.db_table)} {rest}")
-        with schema_editor.connection.cursor() as cursor:
-            cursor.execute(PARTITIONS_WITHOUT, [table._meta.db_table, name])
-            partitions = [partition for (partition,) in cursor.fetchall()]
-        for partition in partitions:
-            of_partition = f"{partition}_{hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:8]}"
-            schema_editor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{of_partition}"')
-            schema_editor.execute(f'CREATE INDEX CONCURRENTLY "{of_partition}" ON "{partition}" {rest}')
-            schema_editor.execute(f'ALTER INDEX "{name}" ATTACH PARTITION "{of_partition}"')
 
 
 class TrackChanges(RunSQL):
