@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.utils.encoding import force_bytes
 
-from ledgerkit.conf import AppSettings, Number, Setting, Text
+from ledgerkit.conf import AppSettings, Number, OptionalNumber, Setting, Text
 
 ACTOR = "executions.middleware.ActorMiddleware"
 FERNET_KEY = re.compile("[A-Za-z0-9_-]{43}=")
@@ -28,6 +28,15 @@ class ExecutionsSettings(AppSettings):
     # Days of log lines in one partition, and how many partitions are created ahead of time.
     LOG_PARTITION_DAYS = Number(7, least=1, most=366)
     LOG_PARTITIONS_AHEAD = Number(8, least=1, most=520)
+    # Days after which upkeep removes runs that ended, failed ones, and log lines. None: they are kept for ever.
+    RUN_DAYS = OptionalNumber(180, least=1, most=36_500)
+    FAILED_RUN_DAYS = OptionalNumber(365, least=1, most=36_500)
+    LOG_DAYS = OptionalNumber(30, least=1, most=36_500)
+    # The same for lines of debug and info, if they live shorter. None: as long as the others.
+    DETAIL_LOG_DAYS = OptionalNumber(None, least=1, most=36_500)
+    # Runs that upkeep deletes at once, and milliseconds that it waits before the next ones.
+    UPKEEP_BATCH_RUNS = Number(500, least=1, most=10_000)
+    UPKEEP_PAUSE_MS = Number(100, most=60_000)
     # Maximum bytes (UTF-8) of one text; a longer one is cut, with a mark. A CHECK in the database enforces `most`.
     MAX_MESSAGE_BYTES = Number(65_536, least=1_024, most=65_536)
     MAX_ERROR_BYTES = Number(65_536, least=1_024, most=1_048_576)

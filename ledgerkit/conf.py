@@ -52,6 +52,19 @@ class Number(Setting[int]):
         return f"must be a whole number from {self.least} to {self.most}"
 
 
+class OptionalNumber(Setting[int | None]):
+    """A whole number from `least` to `most`, or None."""
+
+    def __init__(self, default: int | None, *, least: int = 0, most: int = 2**31 - 1) -> None:
+        super().__init__(default)
+        self.least, self.most = least, most
+
+    def fault(self, value: object) -> str:
+        if value is None or (type(value) is int and self.least <= value <= self.most):
+            return ""
+        return f"must be a whole number from {self.least} to {self.most}, or None"
+
+
 class Text(Setting[str | None]):
     """A text, or None."""
 

@@ -9,11 +9,12 @@ from zoneinfo import available_timezones
 
 from django.core.exceptions import ImproperlyConfigured
 
-from ledgerkit.conf import AppSettings, Number
+from ledgerkit.conf import AppSettings, Number, OptionalNumber
 from tokens.conf import TokensSettings
 
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"0", "false", "no", "off", ""})
+NEVER = "never"
 LARGEST = 2**31 - 1  # the largest integer of PostgreSQL, and a valid timeout in Python
 
 
@@ -44,6 +45,22 @@ def numbers(app: type[AppSettings], prefix: str, but: str = "") -> dict[str, int
         name: number(f"{prefix}{name}", setting.default, least=setting.least, most=setting.most)
         for name, setting in found.items()
     }
+
+
+def optional_numbers(app: type[AppSettings], prefix: str) -> dict[str, int | None]:
+    """Return the settings of an app that are numbers or None, from variables with the prefix; `never` is None."""
+    found = {name: setting for name, setting in app.all_settings().items() if isinstance(setting, OptionalNumber)}
+    return {name: _number_or_never(f"{prefix}{name}", setting) for name, setting in found.items()}
+
+
+def _number_or_never(name: str, setting: OptionalNumber) -> int | None:
+    value = text(name).lower()
+    if value in {"", NEVER}:
+        return None if value else setting.default
+    if not re.fullmatch("[0-9]{1,10}", value) or setting.fault(int(value)):
+        limits = f"a whole number from {setting.least} to {setting.most}, or {NEVER}"
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be {limits}.")
+    return int(value)
 
 
 def refuse_more(smaller: tuple[str, int], larger: tuple[str, int]) -> None:

@@ -259,6 +259,7 @@ TOKENS = {
 WORKFLOWS = env.numbers(WorkflowsSettings, "WORKFLOWS_")
 EXECUTIONS = {
     **env.numbers(ExecutionsSettings, "EXECUTIONS_"),
+    **env.optional_numbers(ExecutionsSettings, "EXECUTIONS_"),
     "SECRETS_KEYS": env.fernet_keys("EXECUTIONS_SECRETS_KEYS")
     or [fernet_key_from(read_or_make(LOCAL_DIR / "secrets_key"))],
     "RECORD_TASKS_AS": env.text("EXECUTIONS_RECORD_TASKS_AS") or None,

@@ -6,13 +6,12 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
 from uuid import UUID, uuid4
 
 import psycopg
 from django.db import Error, connection
 
-from executions.conf import executions_settings
+from executions import direct_connection
 
 from .db_threads import in_thread
 
@@ -32,14 +31,6 @@ SUPPRESS = (
     " WHERE workflow_execution_id = %s"
 )
 DELETE_EXPIRED = "DELETE FROM execution_watches WHERE until < clock_timestamp() - interval '1 minute'"
-
-ADDRESS = {
-    "NAME": "dbname",
-    "USER": "user",
-    "PASSWORD": "password",
-    "HOST": "host",
-    "PORT": "port",
-}  # names of Django and of libpq
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +96,7 @@ class Listener:
             await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
 
     async def _listen(self) -> None:
-        parameters = await in_thread(_parameters)
+        parameters = await in_thread(direct_connection.parameters)  # in a thread: it may start the embedded server
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listening:
             await listening.execute(LISTEN)
             await _check_delivery(listening)
@@ -124,19 +115,3 @@ async def _check_delivery(listening: psycopg.AsyncConnection) -> None:
         if notice.payload == mark:
             return
     raise ListenerDown
-
-
-def _parameters() -> dict[str, Any]:
-    """Return the connection's parameters. Call it in a thread: it may start the embedded server."""
-    known = connection.get_connection_params()
-    ours = {"pool", "cursor_factory", "context", "prepare_threshold", "server_side_binding"}
-    return _past_the_pooler({name: value for name, value in known.items() if name not in ours})
-
-
-def _past_the_pooler(known: dict[str, object]) -> dict[str, object]:
-    direct = executions_settings.LISTENER_DATABASE
-    if not direct:
-        return known
-    address = {libpq: direct[name] for name, libpq in ADDRESS.items() if direct.get(name)}
-    others = {name: value for name, value in known.items() if name not in ADDRESS.values()}
-    return others | dict(cast("dict[str, object]", direct.get("OPTIONS", {}))) | address

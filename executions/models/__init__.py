@@ -4,21 +4,28 @@ from executions.states import ExecutionStatus, LogLevel, TriggerType
 
 from .attempt import NodeExecutionAttempt, WorkflowExecutionAttempt
 from .history import Deletion, HistoryEntry
+from .kept_run import KeptRun
 from .log import ExecutionLog
+from .log_removal import DroppedLines, LogRemoval
 from .node_execution import NodeExecution
 from .saved_view import SavedView
+from .upkeep_run import UpkeepRun
 from .workflow_execution import WorkflowExecution
 
 __all__ = [
     "Deletion",
+    "DroppedLines",
     "ExecutionLog",
     "ExecutionStatus",
     "HistoryEntry",
+    "KeptRun",
     "LogLevel",
+    "LogRemoval",
     "NodeExecution",
     "NodeExecutionAttempt",
     "SavedView",
     "TriggerType",
+    "UpkeepRun",
     "WorkflowExecution",
     "WorkflowExecutionAttempt",
 ]

@@ -181,11 +181,21 @@ def test_many_who_make_the_secret_key_at_once_read_the_same(tmp_path: Path) -> N
     assert len(keys) == 1
 
 
+def test_a_number_of_days_may_be_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, days in (("", 180), ("7", 7), ("never", None), ("NEVER", None)):
+        monkeypatch.setenv("EXECUTIONS_RUN_DAYS", value)
+        assert env.optional_numbers(settings.ExecutionsSettings, "EXECUTIONS_")["RUN_DAYS"] == days
+    monkeypatch.setenv("EXECUTIONS_RUN_DAYS", "0")
+    with pytest.raises(ImproperlyConfigured, match="EXECUTIONS_RUN_DAYS is '0'; it must be a whole number from 1 to"):
+        env.optional_numbers(settings.ExecutionsSettings, "EXECUTIONS_")
+
+
 def test_the_settings_page_lists_every_variable_that_is_read() -> None:
     sources = (ROOT / "pastetrader" / "settings.py").read_text()
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', sources))
     for app, prefix, but in re.findall(r'env\.numbers\((\w+), "(\w*)"(?:, but="(\w+)")?\)', sources):
         read |= {f"{prefix}{name}" for name in env.numbers(getattr(settings, app), prefix, but)}
+    read |= {f"EXECUTIONS_{name}" for name in env.optional_numbers(settings.ExecutionsSettings, "EXECUTIONS_")}
     rows = re.findall(r"^\| (`[A-Z].*?) \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
     assert read == set(re.findall(r"`(\w+)`", " ".join(rows)))
 

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from ledgerkit.rest.fields import NameField, ObjectField, StrictModelSerializer, UUID7Field
 from ledgerkit.rest.query_params import safe_name
 from ledgerkit.rest.strict_types import StrictTypes
-from workflows import retry_config
+from workflows import retention_config, retry_config
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 from workflows.submitted_graph import SubmittedGraph, differs, too_many
 
@@ -89,6 +89,13 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
         if faults := {kind: [sentence] for kind in kinds if (sentence := too_many(kind, data.get(kind)))}:
             raise serializers.ValidationError(faults, code="too_many")
         return super().to_internal_value(data)
+
+    def validate_config(self, value: Any) -> object:
+        try:
+            retention_config.check(value)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.message_dict["config"]) from error
+        return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs["definition"] = wanted = SubmittedGraph(self.instance, attrs.pop("nodes", None), attrs.pop("edges", None))

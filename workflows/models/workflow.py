@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.fields import NameField
 from ledgerkit.db.models import AuditedModel, AuditedQuerySet, SaveArguments, UUID7Model, VersionedModel, json_value
-from workflows import graph_algorithms, retry_config
+from workflows import graph_algorithms, retention_config, retry_config
 from workflows.exceptions import CyclicGraph, HasHistory
 from workflows.fields import DefinitionField, SchemaField
 from workflows.querysets import NodeQuerySet, WorkflowQuerySet
@@ -66,12 +66,15 @@ class Workflow(AuditedModel, VersionedModel):
     def clean(self) -> None:
         super().clean()
         json_validation.check("description", self.description)
+        retention_config.check(self.config)
 
     def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         """Validate and save. Raises ValidationError before any statement is sent; else as VersionedModel.save()."""
         names.check("name", self.name)
         for name in ("description", "config", "variables"):
             json_validation.check(name, self.__dict__.get(name))
+        if "config" in (kwargs.get("update_fields") or ["config"]):
+            retention_config.check(self.__dict__.get("config"))
         super().save(**kwargs)
 
     def soft_delete(self) -> None:

@@ -1,0 +1,74 @@
+"""KeptRun: the mark of a run that retention does not remove."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS, models, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from executions import audit, masking, reported_texts
+from executions.exceptions import SecretsUnknown
+from executions.secrets.scrubber import MASK
+from ledgerkit.db import json_validation
+
+if TYPE_CHECKING:
+    from .workflow_execution import WorkflowExecution
+
+
+class KeptRun(models.Model):
+    """Who keeps a run, since when and why. A table of its own, because few runs are kept. The name of the user or the
+    token is a copy: both may be deleted."""
+
+    workflow_execution = models.OneToOneField(
+        "executions.WorkflowExecution",
+        on_delete=models.DB_CASCADE,
+        primary_key=True,
+        related_name="kept_mark",
+        verbose_name=_("workflow execution"),
+    )
+    username = models.TextField(_("user"), db_default="")
+    reason = models.TextField(_("reason"), db_default="")
+    kept_at = models.DateTimeField(_("time"), db_default=Now())
+
+    class Meta:
+        db_table = "execution_kept_runs"
+        verbose_name = _("kept run")
+        verbose_name_plural = _("kept runs")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.workflow_execution_id)
+
+    @classmethod
+    def keep(cls, run: "WorkflowExecution", reason: str = "") -> "KeptRun":
+        """Keep the run from now on, with the masked reason. The reason of a run that is kept already is replaced.
+
+        The run is locked, so that upkeep does not delete it at the same moment. Raises DoesNotExist if it is gone.
+        """
+        row = {"username": _name_of(audit.current()), "reason": _masked(run.pk, reason), "kept_at": Now()}
+        with transaction.atomic():
+            type(run).objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
+            kept, _is_new = cls._default_manager.update_or_create(workflow_execution_id=run.pk, defaults=row)
+        kept.refresh_from_db()
+        return kept
+
+    @classmethod
+    def release(cls, run: "WorkflowExecution") -> bool:
+        """Remove the mark. Return whether there was one."""
+        return bool(cls._default_manager.filter(workflow_execution_id=run.pk).delete()[0])
+
+
+def _name_of(actor: audit.Actor) -> str:
+    note = actor.note()
+    return note["username"] or note.get("token_name", "")
+
+
+def _masked(run: UUID, reason: str) -> str:
+    """Return the reason masked with the secrets of the run. If they are unknown, nothing of it is kept."""
+    fields: masking.Fields = {"reason": json_validation.to_storable_text(reason)}
+    try:
+        clean = str(masking.mask_for_all_runs(fields, [run], DEFAULT_DB_ALIAS)["reason"])
+    except SecretsUnknown:
+        clean = MASK if reason else ""
+    return reported_texts.cut_to_limits("reason", clean)

@@ -1,0 +1,104 @@
+"""Runs whose time is over are deleted, in batches that commit one by one, with everything that belongs to them.
+
+A batch is first locked and then deleted: the second statement sees a run that was kept or retried meanwhile. Runs that
+somebody else holds are left for the next upkeep.
+"""
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from executions.audit import Through, act_as
+from executions.conf import executions_settings
+
+from .run_rules import RunRule, run_rules
+from .task import Progress, Result
+
+ACTOR = "upkeep"
+SLOW, FAST = 1.0, 0.25  # seconds of a batch, after which the next one is smaller or larger
+# Average bytes of a run with its rows, by the statistics of the planner.
+BYTES = """
+SELECT coalesce(sum(pg_total_relation_size(oid)), 0)
+    / greatest(1, max(reltuples) FILTER (WHERE relname = 'workflow_executions'))
+FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s)
+"""
+TABLES = [
+    "workflow_executions", "node_executions", "execution_history", "workflow_execution_attempts",
+    "node_execution_attempts",
+]  # fmt: skip
+
+type Key = tuple[datetime, UUID]
+
+
+def plan() -> Result:
+    now, total = timezone.now(), Result()
+    for rule in run_rules():
+        if count := rule.runs(now).count():
+            statuses = ", ".join(rule.statuses)
+            total.add(Result(count, 0, [f"{count:,} runs ({statuses}) {rule.reason}"]))
+    total.size = round(total.rows * _average_bytes()) if total.rows else 0
+    return total
+
+
+def apply(progress: Progress) -> Result:
+    now, rules = timezone.now(), run_rules()
+    expected = sum(rule.runs(now).count() for rule in rules)
+    done, average = 0, _average_bytes()
+    with act_as(through=Through.IN_PROCESS, name=ACTOR, user=None, reason=""):
+        for rule in rules:
+            for deleted in _delete_all(rule, now):
+                done += deleted
+                progress(done, max(done, expected))
+    return Result(done, round(done * average))
+
+
+def archive_runs(ids: Sequence[UUID]) -> None:
+    """Archive these runs, if an archive is configured. Raises if it could not: then nothing of the batch is deleted."""
+
+
+def _delete_all(rule: RunRule, now: datetime) -> Iterator[int]:
+    """Delete the runs of a rule, the oldest first. Yield how many each batch deleted."""
+    most = executions_settings.UPKEEP_BATCH_RUNS
+    size, after = most, None
+    while batch := _next_batch(rule, now, after, size):
+        began = time.monotonic()
+        ids = sorted(id for _ended, id in batch)
+        archive_runs(ids)
+        yield _delete(rule, now, ids)
+        size = _next_size(size, time.monotonic() - began, most)
+        after = batch[-1]
+        time.sleep(executions_settings.UPKEEP_PAUSE_MS / 1_000)
+
+
+def _next_batch(rule: RunRule, now: datetime, after: Key | None, size: int) -> list[Key]:
+    runs = rule.runs(now)
+    if after is not None:  # past the runs that were left out, which would be read again and again
+        ended, id = after
+        runs = runs.filter(Q(ended_at=ended, pk__gt=id) | Q(ended_at__gt=ended), ended_at__gte=ended)
+    keys = runs.order_by("ended_at", "pk").values_list("ended_at", "pk")[:size]
+    return [(ended, id) for ended, id in keys if ended is not None]
+
+
+@transaction.atomic
+def _delete(rule: RunRule, now: datetime, ids: Collection[UUID]) -> int:
+    over = rule.runs(now).filter(pk__in=ids)
+    locked = list(over.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True))
+    return rule.runs(now).filter(pk__in=locked).delete_because(rule.reason)
+
+
+def _next_size(size: int, seconds: float, most: int) -> int:
+    """Return the size of the next batch: runs may have one node or thousands."""
+    if seconds > SLOW:
+        return max(1, size // 2)
+    return min(most, size * 2) if seconds < FAST else size
+
+
+def _average_bytes() -> float:
+    with connection.cursor() as cursor:
+        cursor.execute(BYTES, [TABLES])
+        return float(cursor.fetchone()[0])

@@ -1,0 +1,97 @@
+"""All tasks of upkeep in their order, one upkeep at a time, with a record of what each did."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from executions.models import UpkeepRun
+
+from . import analyze, expired_rows, partitions_ahead, run_retention
+from .advisory_lock import upkeep_lock
+from .task import Progress, Result, Task
+
+TASKS = (
+    Task("partitions_ahead", _("log partitions made ahead"), partitions_ahead.plan, partitions_ahead.apply),
+    Task("run_retention", _("runs removed"), run_retention.plan, run_retention.apply),
+    Task("secrets", _("runs whose secrets were deleted"), expired_rows.plan_secrets, expired_rows.purge_secrets),
+    Task("idempotency_keys", _("idempotency keys forgotten"), expired_rows.plan_keys, expired_rows.delete_keys),
+    Task("records", _("records of upkeep deleted"), expired_rows.plan_records, expired_rows.delete_records),
+    Task("analyze", _("partitioned tables analyzed"), analyze.plan, analyze.apply),
+)  # fmt: skip
+TITLES = {task.name: task.title for task in TASKS}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Outcome:
+    """The outcome of one task. `error` is empty if it did not fail."""
+
+    task: Task
+    result: Result
+    seconds: float
+    error: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "task": self.task.name, "rows": self.result.rows, "bytes": self.result.size, "notes": self.result.notes,
+            "seconds": round(self.seconds, 3), "error": self.error,
+        }  # fmt: skip
+
+
+class AnotherUpkeep(Exception):
+    """Another upkeep is running; `record` is its record, None if it has not written one yet."""
+
+    def __init__(self, record: UpkeepRun | None) -> None:
+        super().__init__()
+        self.record = record
+
+
+def plan_all() -> Iterator[Outcome]:
+    """Yield what each task would do. Nothing is changed."""
+    for task in TASKS:
+        yield _attempt(task, task.plan)
+
+
+def run_all(progress: Callable[[Task], Progress] = lambda _task: _no_progress) -> Iterator[Outcome]:
+    """Run the tasks, each although an earlier one failed. Raises AnotherUpkeep."""
+    with _recorded() as record:
+        for task in TASKS:
+            yield (outcome := _attempt(task, partial(task.apply, progress(task))))
+            record.results = [*record.results, outcome.as_json()]
+            record.save(update_fields=["results"])
+        UpkeepRun.objects.filter(pk=record.pk).update(ended_at=Now())
+
+
+@contextmanager
+def _recorded() -> Iterator[UpkeepRun]:
+    with upkeep_lock() as is_ours:
+        unfinished = UpkeepRun.objects.unfinished()
+        if not is_ours:
+            raise AnotherUpkeep(unfinished.first())
+        unfinished.update(is_interrupted=True)
+        yield UpkeepRun.objects.create(host=socket.gethostname())
+
+
+def _attempt(task: Task, call: Callable[[], Result]) -> Outcome:
+    began = time.monotonic()
+    try:
+        result, error = call(), ""
+    except Exception as failure:  # whatever it is, it is recorded and the other tasks run
+        logger.exception("The task %s of upkeep failed.", task.name)
+        result, error = Result(), f"{type(failure).__name__}: {failure}".strip()
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+    return Outcome(task, result, time.monotonic() - began, error)
+
+
+def _no_progress(done: int, expected: int) -> None:
+    """Show nothing."""
