@@ -10,6 +10,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import wraps
 from threading import Lock
 from typing import Any
 
@@ -31,7 +32,8 @@ RUN, WORKFLOW, ROOT, SENT = HEADERS = (
 BASE = "00000000-0000-7000-8000-000000000000"  # of the ids of runs that no header names
 UNLIMITED = 1_000  # retries of a task with max_retries=None
 MOST_GROUPS = 1_000  # whose runs a sending process remembers
-RETRY_SECONDS = 2.0  # that a task's end waits for its retry to be delivered
+RETRY_SECONDS = 2.0  # that a retry waits for its report to be delivered
+ASKED = "The task asked for a retry."
 
 
 def instrument(app: Celery, client: Client | None = None) -> "Recorder":
@@ -58,6 +60,7 @@ class Recorder:
         self.ends, self.graphs = RunEnds(client), GraphDefinitions(client)
         self.nodes: dict[str, Node] = {}  # by the id of the task
         self.retried: set[str] = set()  # those of them whose next attempt was sent
+        self.errors: dict[str, BaseException | str] = {}  # with which they called retry()
         self.groups: OrderedDict[str, str] = OrderedDict()  # the runs of groups that this process sends
         self.lock = Lock()
 
@@ -93,7 +96,7 @@ class Recorder:
         headers.setdefault(ROOT, headers.get("group") or headers["root_id"])
         headers.setdefault(SENT, moment(time.time_ns()))
         if headers.get("retries"):
-            self._retry(headers["id"], sys.exception())
+            self._retry(headers["id"], self.errors.get(headers["id"]) or sys.exception() or ASKED)
             return
         args, kwargs, embed = body if isinstance(body, tuple | list) and len(body) == 3 else ((), {}, {})
         if is_first:
@@ -127,7 +130,10 @@ class Recorder:
             self.graphs.define(getattr(request, WORKFLOW), request.chain, request.chord)
         node = self._node_of(task.name, request, args, kwargs)
         node.run.start(at=getattr(request, SENT))
+        if node.attempt > 1:
+            self._report_earlier_attempt(node)
         self.nodes[task_id] = node
+        self._note_errors_of_retries(task)
         node.__enter__()
 
     def on_success(self, sender: Any, result: Any, **_kwargs: Any) -> None:
@@ -143,17 +149,38 @@ class Recorder:
     def on_retry(self, request: Any, reason: Any, einfo: Any, **_kwargs: Any) -> None:
         self._retry(request.id, getattr(reason, "exc", None) or str(reason), _traceback(einfo))
 
-    def _retry(self, task_id: str, error: BaseException | str | None, traceback: str | None = None) -> None:
-        """Report the retry of a task, once, and wait for its delivery: another process may start the next attempt at
-        once. It is sent before the message where the exception is known by then: in an `except` block, as with
-        autoretry_for."""
+    def _retry(self, task_id: str, error: BaseException | str, traceback: str | None = None) -> None:
+        """Report the retry of a task, once, before its message is sent, and wait for the delivery: another process may
+        start the next attempt at once."""
         node = self.nodes.get(task_id)
-        if node is None or error is None or task_id in self.retried:
+        if node is None or task_id in self.retried:
             return
         self.retried.add(task_id)
         node.fail(error, traceback=traceback)
         node.retry()
         self.client.flush(RETRY_SECONDS)
+
+    def _note_errors_of_retries(self, task: Any) -> None:
+        """Let the task's retry() note its exception: no signal that is sent before the message has it."""
+        if "retry" in vars(task):
+            return
+        retry = task.retry
+
+        @wraps(retry)
+        def noting(args: Any = None, kwargs: Any = None, exc: Any = None, *more: Any, **options: Any) -> Any:
+            if exc is not None:
+                self.errors[task.request.id] = exc
+            return retry(args, kwargs, exc, *more, **options)
+
+        task.retry = noting
+
+    def _report_earlier_attempt(self, node: Node) -> None:
+        """Report that the attempt before this one has failed and is retried, in case that the process that executed it
+        could not deliver this yet. What is reported twice changes nothing."""
+        before = {"id": node.id, "workflow_execution": node.run.id, "attempt": node.attempt - 1}
+        self.client.report([
+            {"kind": "node.fail", "error_message": ASKED, **before}, {"kind": "node.retry", **before},
+        ])  # fmt: skip
 
     def on_revoke(self, sender: Any, request: Any, terminated: bool, expired: bool, **_kwargs: Any) -> None:
         """Cancel the node. Only the worker's main process sends this signal."""
@@ -163,6 +190,7 @@ class Recorder:
 
     def on_leave(self, task_id: str, **_kwargs: Any) -> None:
         self.retried.discard(task_id)
+        self.errors.pop(task_id, None)
         if (node := self.nodes.pop(task_id, None)) is not None:
             node.leave()
             if not self._nodes_of(node.run):

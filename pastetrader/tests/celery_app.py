@@ -48,6 +48,17 @@ def flaky(self: Any) -> str:
     return "ok"
 
 
+@shared_task(bind=True, max_retries=2)
+def unready(self: Any) -> str:
+    """Retry outside of an `except` block: another process starts the next attempt before this one has ended."""
+    if self.request.retries == 2:
+        return "ok"
+    error = ConnectionError("not ready") if self.request.retries == 0 else None
+    retry = self.retry(exc=error, countdown=0, throw=False)
+    time.sleep(0.7)
+    raise retry
+
+
 @shared_task
 def parent() -> None:
     add.delay(1, 2)

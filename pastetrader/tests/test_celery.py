@@ -39,9 +39,9 @@ def environment(site: Site, token: str, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Start a worker of two processes; yield the file of its log."""
+    """Start a worker of three processes; yield the file of its log."""
     log = tmp_path_factory.mktemp("worker") / "log"
-    command = [sys.executable, "-m", "celery", "-A", "pastetrader.tests.celery_app", "worker", "-c", "2", "-l", "INFO"]
+    command = [sys.executable, "-m", "celery", "-A", "pastetrader.tests.celery_app", "worker", "-c", "3", "-l", "INFO"]
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
     while "ready." not in log.read_text():
@@ -111,7 +111,7 @@ type Find = Callable[..., dict[str, Any]]
 def find(api: httpx.Client) -> Find:
     """Return a function that waits until the run that began with an id has a status, and returns it with its nodes."""
 
-    def wait(correlation_id: str, status: str) -> dict[str, Any]:
+    def wait(correlation_id: str, status: str = "completed") -> dict[str, Any]:
         until = time.monotonic() + SECONDS
         row: dict[str, Any] = {}
         while time.monotonic() < until:
@@ -211,3 +211,14 @@ def test_a_task_sent_by_a_process_that_does_not_report_is_recorded_by_the_worker
     silent = {name: value for name, value in environment.items() if name != "PASTETRADER_URL"}
     code = "from pastetrader.tests.celery_app import *; print(sent_without_reporting.delay().id)"
     assert nodes_of(find(run_python(code, silent).strip(), "completed")) == [("sent_without_reporting", "completed")]
+
+
+def test_a_retry_that_overtakes_the_end_of_the_attempt_before_is_recorded_after_it(
+    sent: dict[str, str], environment: dict[str, str], find: Find, api: httpx.Client
+) -> None:
+    find(sent["group"], "completed")  # other processes are idle
+    row = find(run_python("from pastetrader.tests.celery_app import *; print(unready.delay().id)", environment).strip())
+    assert [(node["status"], node["attempt"]) for node in row["nodes"]] == [("completed", 3)]
+    attempts = api.get(f"/node-executions/{row['nodes'][0]['id']}/attempts/").json()["results"]
+    errors = {attempt["number"]: attempt["error_message"] for attempt in attempts}
+    assert errors == {1: "ConnectionError: not ready", 2: "The task asked for a retry."}
