@@ -12,8 +12,7 @@ from ledgerkit.db.json_validation import to_json
 from ledgerkit.db.models import Column
 from ledgerkit.db.timeouts import no_limit
 
-from . import audit, masking, partitions
-from .log_preparation import prepare
+from . import audit, log_preparation, masking
 from .secrets import run_secrets
 from .secrets.encryption import encrypt
 from .secrets.scrubber import Scrubber
@@ -93,8 +92,7 @@ def insert_lines(
     lines: "list[ExecutionLog]", using: str, insert: "Callable[[list[ExecutionLog]], list[ExecutionLog]]"
 ) -> "list[ExecutionLog]":
     """Mask the lines and `insert` them, their partitions made where missing."""
-    prepare(lines, using)
-    return partitions.with_partitions([line.id for line in lines], using, lambda: insert(lines))
+    return log_preparation.store(lines, using, lambda: insert(lines))
 
 
 def write_lines(lines: "Iterable[ExecutionLog]", using: str = DEFAULT_DB_ALIAS) -> "list[ExecutionLog]":
@@ -102,12 +100,9 @@ def write_lines(lines: "Iterable[ExecutionLog]", using: str = DEFAULT_DB_ALIAS) 
     lines = list(lines)
     if not lines:
         return lines
-    prepare(lines, using)
-    rows = [_line_row(line) for line in lines]
-    partitions.with_partitions(
-        [line.id for line in lines],
-        using,
-        lambda: copy(type(lines[0]), (*LINE, "source", "seq", "attempt", "is_cut"), rows, using),
+    fields = (*LINE, "source", "seq", "attempt", "is_cut")
+    log_preparation.store(
+        lines, using, lambda: copy_rows(type(lines[0]), fields, map(_line_row, lines), using), savepoint=True
     )
     for line in lines:
         line._state.adding, line._state.db = False, using
@@ -115,7 +110,7 @@ def write_lines(lines: "Iterable[ExecutionLog]", using: str = DEFAULT_DB_ALIAS) 
 
 
 def _line_row(line: "ExecutionLog") -> Row:
-    data = None if line.data is None else _as_json(line.data)  # masked by prepare(): not masked again
+    data = None if line.data is None else _as_json(line.data)  # masked by store(): not masked again
     return (
         line.id, line.workflow_execution_id, line.node_execution_id, line.level, line.message, data, line.timestamp,
         line.source, line.seq, line.attempt, line.is_cut,

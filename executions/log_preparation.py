@@ -1,18 +1,21 @@
-"""Preparation of log lines before they are stored: converted to text, masked, cut to the maximum length."""
+"""Preparation of log lines before they are stored: converted to text, masked, cut to the maximum length, under the
+lock of their runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections, transaction
 from django.db.models import IntegerField, Model
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import names
 
-from . import masking, reported_texts
+from . import masking, partitions, reported_texts
+from .secrets import run_secrets
 
 if TYPE_CHECKING:
     from .models import ExecutionLog
@@ -21,21 +24,45 @@ ADD_LINE = "add a line to"
 MAX_SOURCE = 200  # characters
 MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database accepts; the setting may be lower
 SOURCE_LENGTH = _("a source has 1 to 200 characters: choose another name.")
+SECRETS_OF_RUNS = """
+SELECT id, encrypted_secrets, status, ended_at, version
+FROM workflow_executions WHERE id = ANY(%s::uuid[]) ORDER BY id
+"""
 CURRENT_ATTEMPTS = """
 SELECT id, attempt FROM node_executions WHERE id = ANY(%(ids)s)
 UNION ALL SELECT id, attempt FROM workflow_executions WHERE id = ANY(%(ids)s)
 """
 
 
-def prepare(lines: "Sequence[ExecutionLog]", using: str | None = None) -> None:
-    """Prepare the lines in place, all of them or none. Raises SecretsUnknown and the errors of
+def store[T](lines: "Sequence[ExecutionLog]", using: str, insert: Callable[[], T], *, savepoint: bool = False) -> T:
+    """Prepare the lines in place, and insert() them, all or none. Raises SecretsUnknown and the errors of
     ExecutionLog.clean_text().
 
-    Masks before cutting, because half of a secret would not be found.
+    The runs are locked from the reading of their secrets until the lines are stored, so that no other transaction adds
+    one meanwhile. Partitions are created before: that waits for transactions that have locked a run. With `savepoint`
+    an error leaves the caller's transaction usable.
     """
     for line in lines:
         line.clean_text()
-    masking.mask_rows(lines, ADD_LINE, using)
+
+    def write() -> T:
+        is_open = connections[using].in_atomic_block
+        with transaction.atomic(using=using) if savepoint or not is_open else nullcontext():
+            _prepare(lines, using, may_share=not is_open)
+            return insert()
+
+    return partitions.with_partitions([line.id for line in lines], using, write)
+
+
+def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, may_share: bool) -> None:
+    """Mask the lines, and then cut them: half of a secret would not be found.
+
+    Only a line with data can bring a secret, which changes the run. A caller's own transaction may change the run
+    later: two of them, each with a shared lock, would wait for each other.
+    """
+    runs = {masking.run_of(line) for line in lines if line.message or line.data or line.source}
+    shared = may_share and all(line.data is None for line in lines)
+    masking.mask_rows(lines, ADD_LINE, using, known=_lock(runs, using, shared=shared))
     for line in lines:
         message = cut(line.message)
         if message is not line.message:
@@ -43,6 +70,15 @@ def prepare(lines: "Sequence[ExecutionLog]", using: str | None = None) -> None:
         if line.source is not None:
             line.source = line.source[:MAX_SOURCE]  # a mask may be longer than the secret
     _set_attempts([line for line in lines if line.attempt is None], using)
+
+
+def _lock(runs: set[UUID], using: str, *, shared: bool) -> dict[UUID, run_secrets.RunSecrets]:
+    """Lock the rows of the runs, in the order of their ids, and return their secrets. Holders of a `shared` lock do not
+    wait for each other. Raises SecretsUnknown."""
+    statement = f"{SECRETS_OF_RUNS} FOR {'SHARE' if shared else 'NO KEY UPDATE'}"
+    with connections[using].cursor() as cursor:
+        cursor.execute(statement, [list(map(str, runs))])
+        return {run: run_secrets.known_by(ADD_LINE, *columns) for run, *columns in cursor.fetchall()}
 
 
 def source_name(text: str) -> str:
@@ -61,12 +97,12 @@ def current_attempt(line: "ExecutionLog") -> Any:
     return RawSQL(f"(SELECT attempt FROM {table} WHERE id = %s)", [id], IntegerField())  # noqa: S608, S611  # the tables are named above
 
 
-def _set_attempts(lines: "Sequence[ExecutionLog]", using: str | None) -> None:
+def _set_attempts(lines: "Sequence[ExecutionLog]", using: str) -> None:
     """Set the current attempt of the node execution, or of the run where a line has none."""
     if not lines:
         return
     named = {line.node_execution_id or line.workflow_execution_id for line in lines}
-    with connections[using or DEFAULT_DB_ALIAS].cursor() as cursor:
+    with connections[using].cursor() as cursor:
         cursor.execute(CURRENT_ATTEMPTS, {"ids": list(named)})
         current: dict[UUID, int] = dict(cursor.fetchall())
     for line in lines:

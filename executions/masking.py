@@ -126,14 +126,21 @@ def _messages(lines: Iterable[Fields]) -> list[str]:
     return [line["message"] for line in lines if line.keys() == MESSAGE and isinstance(line["message"], str)]
 
 
-def mask_rows(rows: Sequence[RowOfRun], act: str, using: str | None = None, *, new: bool = False) -> Values:
+def mask_rows(
+    rows: Sequence[RowOfRun],
+    act: str,
+    using: str | None = None,
+    *,
+    new: bool = False,
+    known: KnownOf | None = None,
+) -> Values:
     """Mask objects that are about to be saved, as mask() does. Each object keeps the secrets found in it, because a
     repeated save after a rollback finds only masks."""
     for row in rows:
         reported_texts.replace_blank_error(row)
     names = {model: maskable_fields(model) for model in set(map(type, rows))}
     pieces = [_piece(row, names[type(row)]) for row in rows]
-    more, _known_now = mask(pieces, act, using, new=new)
+    more, _known_now = mask(pieces, act, using, new=new, known=known)
     for row, piece in zip(rows, pieces, strict=True):
         vars(row).update(piece.fields)
         if piece.found:
@@ -156,7 +163,7 @@ def mask_by_known(texts: Fields, known: RunSecrets) -> Fields | None:
 
 def mask_changes(row: RowOfRun, texts: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
     """Return the masked texts of a change, and the secrets known after that. Secrets that are new are stored."""
-    piece = FieldValues(_run_of(row), dict(texts))
+    piece = FieldValues(run_of(row), dict(texts))
     _more, now = mask([piece], act, known={piece.run: known})
     return piece.fields, now.get(piece.run, known)
 
@@ -231,10 +238,10 @@ def _clear(fields: Fields, scrubber: Scrubber) -> Fields:
 def _piece(row: RowOfRun, names: Iterable[str]) -> FieldValues:
     values = vars(row)
     fields = {name: value for name in names if (value := values.get(name))}
-    return FieldValues(_run_of(row), fields, values.get("_found_secret", frozenset()))
+    return FieldValues(run_of(row), fields, values.get("_found_secret", frozenset()))
 
 
-def _run_of(row: RowOfRun) -> UUID:
+def run_of(row: RowOfRun) -> UUID:
     """Return the id of the row's run as a UUID. It may have been assigned as text; the database refuses an invalid
     one."""
     run = row.run_id

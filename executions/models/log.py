@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Self, Unpack
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from executions import log_preparation, partitions
+from executions import log_preparation
 from executions.exceptions import ImmutableLog
 from executions.querysets import ExecutionLogQuerySet
 from executions.states import LogLevel
@@ -156,5 +157,4 @@ class ExecutionLog(UUID7Model):
         using = kwargs.get("using") or DEFAULT_DB_ALIAS
         if self.attempt is None:
             self.attempt = log_preparation.current_attempt(self)
-        log_preparation.prepare([self], using)
-        partitions.with_partitions([self.id], using, lambda: super(ExecutionLog, self).save(**kwargs))
+        log_preparation.store([self], using, partial(super().save, **kwargs))

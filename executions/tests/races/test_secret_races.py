@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from executions import audit
+from executions import audit, ingest
 from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.secrets.scrubber import MASK
 from executions.tests.acceptance import race
@@ -83,6 +83,34 @@ def test_a_request_that_waits_for_another_masks_what_that_brings(row: Any, api: 
     assert (answers[0].status_code, answers[0].json()["error_message"]) == (200, f"login with {MASK} refused")
     row.refresh_from_db()
     assert row.error_message == f"login with {MASK} refused"
+
+
+def created(run: WorkflowExecution) -> None:
+    ExecutionLog.objects.create(workflow_execution=run, level="info", message=f"as {SECRET}")
+
+
+def created_in_bulk(run: WorkflowExecution) -> None:
+    ExecutionLog.objects.bulk_create([ExecutionLog(workflow_execution=run, level="info", message=f"as {SECRET}")])
+
+
+def copied(run: WorkflowExecution) -> None:
+    ingest.write_lines([ExecutionLog(workflow_execution=run, level="info", message=f"as {SECRET}")])
+
+
+@pytest.mark.parametrize("write", [created, created_in_bulk, copied])
+def test_a_line_masks_what_another_transaction_is_storing(workflow: Workflow, write: Any) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    while_it_waits(run.pk, partial(write, run))
+    assert set(run.logs.values_list("message", flat=True)) == {"of it", f"as {MASK}"}
+
+
+def test_lines_of_a_request_mask_what_another_transaction_is_storing(workflow: Workflow, api: Any, owner: Any) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    client, answers = api(owner), []
+    url, body = f"/api/v1/executions/{run.pk}/logs/", [{"level": "info", "message": f"as {SECRET}"}]
+    while_it_waits(run.pk, lambda: answers.append(client.post(url, body, format="json")))
+    assert [(answer.status_code, answer.json()[0]["message"]) for answer in answers] == [(201, f"as {MASK}")]
+    assert run.logs.filter(message=f"as {MASK}").exists()
 
 
 def test_a_secret_whose_transaction_was_rolled_back_misleads_no_verb() -> None:
