@@ -39,8 +39,9 @@ def columns(rows: QuerySet[Model], large: tuple[str, ...], most: int) -> Rows:
     beside: dict[str, Func] = {}
     for name in large:
         beside |= {_size_of(name): Size(name), _small(name): IfSmall(name, most=share)}
+    rows = rows.annotate(**beside) if beside else rows
     small = (field.attname for field in _fields(rows) if field.name not in large)
-    return rows.values(*small, *rows.query.annotations, **beside)
+    return rows.values(*small, *rows.query.annotations)
 
 
 def read(rows: Rows, large: tuple[str, ...]) -> tuple[list[Columns], bool]:

@@ -2,12 +2,14 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
 import django_filters as df
 from django.db.models import Model, Q, QuerySet
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
+from django.forms import Form
 
 from executions import sort_keys
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
@@ -43,12 +45,21 @@ class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
     query."""
 
     needed: ClassVar[tuple[str, ...]] = ()
-    base_filters: dict[str, object]
+    base_filters: dict[str, df.Filter]
 
     def __init__(self, data: Any = None, *args: object, **more: object) -> None:
         asked = {*(data or ()), *self.needed}
         self.base_filters = {name: kind for name, kind in type(self).base_filters.items() if name in asked}
         super().__init__(data, *args, **more)
+
+    def get_form_class(self) -> type[Form]:
+        return _form_class(type(self), tuple(self.base_filters))  # type: ignore[arg-type]  # mypy takes the class for an object of it
+
+
+@lru_cache(maxsize=256)
+def _form_class(kind: type[StrictFilterSet], names: tuple[str, ...]) -> type[Form]:
+    """Return the form of these filters. To make the class takes as long as to validate with it."""
+    return type(f"{kind.__name__}Form", (Form,), {name: kind.base_filters[name].field for name in names})
 
 
 class WorkflowExecutionFilters(StrictFilterSet):

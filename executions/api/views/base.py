@@ -76,9 +76,9 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
         """Filter and annotate the rows of a GET. Payloads that `?fields=` leaves out are not read."""
         if self.action not in {"list", "retrieve"}:
             return queryset
-        ordering = {name.removeprefix("-") for name in self.ordering}
-        keys = {name: key for name, key in KEYS.items() if name in ordering}
-        rows = super().filter_queryset(queryset).annotate(**keys)
+        rows = super().filter_queryset(queryset)
+        if (key := self.ordering[0].removeprefix("-")) in KEYS:
+            rows = rows.annotate(**{key: KEYS[key]})
         return rows if self.fields is None else rows.defer(*(_payloads(rows.model) - set(self.fields)))
 
     @property

@@ -10,6 +10,7 @@ from executions.api.action_serializers import ActionSerializer, FailNodeSerializ
 from executions.api.create_serializers import NewNodeExecutionSerializer
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
+from executions.api.list_querysets import listed_nodes
 from executions.api.row_lookups import node_to_change, parent_of_new_node
 from executions.api.serializers import (
     NodeExecutionListSerializer,
@@ -101,7 +102,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionAc
     def get_queryset(self) -> NodeExecutionQuerySet:
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
-            listed = NodeExecution.objects.for_lists(errors=self.shows_errors)
+            listed = listed_nodes(errors=self.shows_errors)
             nodes = limit_to_owner(listed, self.request.user, WORKFLOW_OF_RUN_ROW, by_node=not narrower)
         else:
             nodes = NodeExecution.objects.visible_to(self.request.user).select_related("node")
@@ -156,4 +157,5 @@ class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChild
         return parent_of_new_node(request, id) if self.action == "create" else super().find_run(request, id)
 
     def get_queryset(self) -> NodeExecutionQuerySet:
-        return self.execution.node_executions.visible_to(self.request.user).for_lists(errors=self.shows_errors)
+        listed = listed_nodes(errors=self.shows_errors)
+        return listed.filter(workflow_execution=self.execution.pk).visible_to(self.request.user)

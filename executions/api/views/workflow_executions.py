@@ -13,6 +13,7 @@ from executions.api.create_serializers import NewWorkflowExecutionSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import Row, log_row, node_row
+from executions.api.list_querysets import listed_runs
 from executions.api.row_lookups import run_to_change, run_to_read, run_to_retry
 from executions.api.serializers import (
     GraphOfExecutionSerializer,
@@ -140,9 +141,7 @@ class WorkflowExecutionViewSet(
 
     def get_queryset(self) -> WorkflowExecutionQuerySet:
         if self.action == "list":
-            runs = limit_to_owner(
-                WorkflowExecution.objects.without_payload(errors=self.shows_errors), self.request.user
-            )
+            runs = limit_to_owner(listed_runs(errors=self.shows_errors), self.request.user)
             return limit_to_token(runs, self.request)
         runs = limit_to_token(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         if self.action == "graph":
