@@ -1,7 +1,8 @@
 """Plan of a generated ledger: its definitions, its runs, and the columns that are written."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
 from django.db import models
 
@@ -59,6 +60,13 @@ class Plan:
     @property
     def since(self) -> datetime:
         return self.until - PERIOD
+
+    def to_json(self) -> dict[str, object]:
+        return {**asdict(self), "until": self.until.isoformat()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        return cls(**{**values, "until": datetime.fromisoformat(values["until"])})
 
 
 @dataclass(frozen=True)

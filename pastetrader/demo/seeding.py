@@ -49,7 +49,7 @@ class Ledger:
 
     def definition_rows(self, owner: Any) -> Batch:
         made = self.plan.since
-        mark = {MARK: {"seed": self.plan.seed, "until": self.plan.until.isoformat()}}
+        mark = {MARK: self.plan.to_json()}
         each_step = [(each, step) for each in self.definitions for step in each.steps]
         each_edge = [(each, *ends) for each in self.definitions for ends in each.edges]
         owner_id = owner and owner.pk

@@ -22,6 +22,7 @@ from executions.models import (
 )
 from executions.states import ACTIVE, ENDED
 from executions.tests.factories import WorkflowExecutionFactory
+from pastetrader.demo.management.commands import seed_ledger
 from workflows.models import Edge, Node, Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
@@ -32,6 +33,7 @@ MODELS = (
     WorkflowExecution, NodeExecution, ExecutionLog, WorkflowExecutionAttempt, NodeExecutionAttempt,
 )  # fmt: skip
 SMALL = {"runs": 600, "workflows": 6, "nodes": 3000, "lines": 3000}
+STORE = seed_ledger._store
 TINY = {"runs": 20, "workflows": 3, "nodes": 100, "lines": 100}
 
 
@@ -143,6 +145,30 @@ def test_its_own_ledger_is_replaced_only_when_told_so() -> None:
         seed()
     seed("--reset", runs=7)
     assert WorkflowExecution.objects.count() == 7
+
+
+def test_an_interrupted_one_goes_on_to_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pastetrader.demo.seeding.RUNS_IN_BATCH", 5)
+    seed()
+    whole, stored = rows(), iter(range(2))
+    monkeypatch.setattr(seed_ledger, "_store", lambda batch: (next(stored), STORE(batch)))
+    with pytest.raises(StopIteration):
+        seed("--reset")
+    assert WorkflowExecution.objects.count() == 10
+    monkeypatch.setattr(seed_ledger, "_store", STORE)
+    call_command("seed_ledger", "--resume", stdout=io.StringIO())
+    assert rows() == whole
+
+
+def test_without_a_ledger_there_is_nothing_to_resume() -> None:
+    with pytest.raises(CommandError, match="There is no interrupted seed_ledger"):
+        seed("--resume")
+
+
+def test_progress_is_a_few_lines_where_the_output_is_no_terminal() -> None:
+    shown = seed()
+    assert "\r" not in shown
+    assert shown.count("rows/s") == 2
 
 
 def test_old_weeks_are_one_sentence_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from executions import ingest, partitions
 from executions.models import WorkflowExecution
 from ledgerkit.db.timeouts import no_limit
-from pastetrader.demo.seed_plan import DEFINITION_FIELDS, FIELDS, Plan
+from pastetrader.demo.seed_plan import DEFINITION_FIELDS, FIELDS, Batch, Plan
 from pastetrader.demo.seeding import MARK, Ledger
 from workflows.models import Workflow
 
@@ -51,6 +51,7 @@ class Command(BaseCommand):
         "Fill an empty ledger with generated rows of the 60 days before --until. The same seed and --until give the "
         "same rows, ids included. Refuses a ledger that it did not generate."
     )
+    tenths_shown = 0  # of the progress, where the output is no terminal
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--runs", type=at_least_one, default=Plan.runs)
@@ -60,17 +61,25 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=count, default=Plan.seed)
         parser.add_argument("--until", type=moment, help="end of the period; default: now")
         parser.add_argument("--owner", metavar="NAME", help="owner of the workflows; default: the first superuser")
-        parser.add_argument("--reset", action="store_true", help="first delete the rows of an earlier seed_ledger")
+        again = parser.add_mutually_exclusive_group()
+        again.add_argument("--reset", action="store_true", help="first delete the rows of an earlier seed_ledger")
+        again.add_argument(
+            "--resume", action="store_true", help="go on with an interrupted seed_ledger, with its sizes and --until"
+        )
 
     @no_limit()
-    def handle(self, *args: object, reset: bool, owner: str | None, **options: Any) -> None:
+    def handle(self, *args: object, reset: bool, resume: bool, owner: str | None, **options: Any) -> None:
         sizes = {name: options[name] for name in ("runs", "workflows", "nodes", "lines", "seed")}
-        plan = Plan(until=options["until"] or datetime.now(UTC), **sizes)
+        plan = interrupted_plan() if resume else Plan(until=options["until"] or datetime.now(UTC), **sizes)
         user = _user(owner)
-        check_ledger_is_generated(reset=reset)
+        if not resume:
+            check_ledger_is_generated(reset=reset)
         self._make_partitions(plan)
-        began = time.perf_counter()
-        rows = self._write(Ledger(plan), user, reset=reset)
+        began, ledger = time.perf_counter(), Ledger(plan)
+        definitions = ledger.definition_rows(user)  # also on resumption: the runs' random numbers come after theirs
+        if not resume:
+            self._write_definitions(definitions, reset=reset)
+        rows = self._write(ledger, resume=resume)
         self._print(f"\n{rows:,} rows in {(took := time.perf_counter() - began):.0f} s: {rows / took:,.0f} rows/s")
         ingest.vacuum([*DEFINITION_FIELDS, *FIELDS])
         self._print(f"Vacuumed and analyzed in {time.perf_counter() - began - took:.0f} s.")
@@ -89,26 +98,34 @@ class Command(BaseCommand):
             self._print(f"Made {made} partitions for log lines since {plan.since:%Y-%m-%d}.")
 
     @transaction.atomic
-    def _write(self, ledger: Ledger, owner: object, *, reset: bool) -> int:
+    def _write_definitions(self, definitions: Batch, *, reset: bool) -> None:
         if reset:
             ingest.empty(apps.get_app_config("executions").get_models())
             check_ledger_is_generated(reset=True)  # again, now under the lock of the truncated tables
             Workflow.objects.all().delete()
-        for model, rows in ledger.definition_rows(owner).items():
+        for model, rows in definitions.items():
             ingest.copy(model, DEFINITION_FIELDS[model], rows)
-        plan, done, began = ledger.plan, 0, time.perf_counter()
+
+    def _write(self, ledger: Ledger, *, resume: bool) -> int:
+        """Write the batches, each in a transaction; on resumption, those that are missing. Return the rows written."""
+        plan, done, written, began = ledger.plan, 0, 0, time.perf_counter()
         for batch in ledger.batches():
-            for model, rows in batch.items():
-                ingest.copy(model, FIELDS[model], rows)
-            connection.check_constraints()  # per batch, as deferred checks of a million rows at COMMIT are slow
-            done += sum(map(len, batch.values()))
-            self._show_progress(done, plan.runs + plan.nodes + plan.lines, done / (time.perf_counter() - began))
-        return done
+            rows = sum(map(len, batch.values()))
+            if not (resume and _is_stored(batch)):
+                _store(batch)
+                written += rows
+            done += rows
+            self._show_progress(done, plan.runs + plan.nodes + plan.lines, written / (time.perf_counter() - began))
+        return written
 
     def _show_progress(self, done: int, expected: int, speed: float) -> None:
         part = min(1.0, done / expected)
-        bar = f"[{'#' * round(part * WIDTH):<{WIDTH}}]"
-        self.stdout.write(f"\r{bar} {part:4.0%} {done:>10,} rows {speed:>8,.0f} rows/s", ending="")
+        bar = f"[{'#' * round(part * WIDTH):<{WIDTH}}] {part:4.0%} {done:>10,} rows {speed:>8,.0f} rows/s"
+        if self.stdout.isatty():
+            self.stdout.write(f"\r{bar}", ending="")
+        elif int(part * 10) > self.tenths_shown:
+            self.tenths_shown = int(part * 10)
+            self.stdout.write(bar)
         self.stdout.flush()
 
     def _print(self, line: str) -> None:
@@ -123,7 +140,30 @@ def check_ledger_is_generated(*, reset: bool) -> None:
             "DATABASE_URL or PASTETRADER_LOCAL names another."
         )
     if not reset and (Workflow.objects.exists() or WorkflowExecution.objects.exists()):
-        raise CommandError("This ledger was seeded before: --reset removes all of it first.")
+        raise CommandError(
+            "This ledger was seeded before: --resume goes on if that was interrupted, --reset removes all of it first."
+        )
+
+
+def interrupted_plan() -> Plan:
+    """Return the plan of the ledger that is there. Raises CommandError if seed_ledger did not make it."""
+    check_ledger_is_generated(reset=True)
+    marks = Workflow.objects.values_list(f"config__{MARK}", flat=True)
+    if (mark := marks.first()) is None:
+        raise CommandError("There is no interrupted seed_ledger: leave out --resume.")
+    return Plan.from_json(mark)
+
+
+def _store(batch: Batch) -> None:
+    with transaction.atomic():
+        for model, rows in batch.items():
+            ingest.copy(model, FIELDS[model], rows)
+        connection.check_constraints()  # per batch, as deferred checks of a million rows at COMMIT are slow
+
+
+def _is_stored(batch: Batch) -> bool:
+    """Tell by its last run, because a batch is stored as a whole."""
+    return WorkflowExecution.objects.filter(pk=str(batch[WorkflowExecution][-1][0])).exists()
 
 
 def _user(name: str | None) -> object:
