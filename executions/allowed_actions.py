@@ -5,25 +5,17 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from workflows.models import retries_in
-
 from . import refusal_reasons
 from .exceptions import InvalidTransition, SecretsUnknown
 from .secrets import run_secrets
 from .secrets.retention import run_rows
-from .states import ACTIVE, ExecutionStatus
+from .states import ACTIVE, TARGETS, ExecutionStatus
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     from .models import NodeExecution, WorkflowExecution
 
-LEADS_TO = {
-    "cancel": ExecutionStatus.CANCELLED,
-    "fail": ExecutionStatus.FAILED,
-    "retry": ExecutionStatus.PENDING,
-    "skip": ExecutionStatus.SKIPPED,
-}
 STORING = ("fail", "retry")  # these store texts, in which the run's secrets have to be masked
 
 type Refusals = dict[UUID, InvalidTransition]
@@ -52,7 +44,7 @@ def is_run(row: "WorkflowExecution | NodeExecution") -> "TypeIs[WorkflowExecutio
 
 
 def _allows(row: "WorkflowExecution | NodeExecution", act: str) -> bool:
-    return LEADS_TO[act] in row.TRANSITIONS[ExecutionStatus(row.status)]
+    return TARGETS[act] in row.TRANSITIONS[ExecutionStatus(row.status)]
 
 
 def _without_retry(rows: "Sequence[WorkflowExecution | NodeExecution]") -> Refusals:
@@ -78,8 +70,8 @@ def _spent_nodes(runs: "Sequence[WorkflowExecution]") -> dict[UUID, object]:
     columns = ("workflow_execution_id", "node_name", "retry_count", "node__retry_config")
     reasons: dict[UUID, object] = {}
     for run, name, used, config in failed.order_by("id").values_list(*columns).iterator():
-        if used >= (most := retries_in(config)):
-            reasons.setdefault(run, refusal_reasons.node_out_of_retries(name, used, most))
+        if reason := refusal_reasons.node_out_of_retries(name, used, config):
+            reasons.setdefault(run, reason)
     return reasons
 
 

@@ -6,6 +6,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from workflows.retry_config import retries_in
+
 from .states import ExecutionStatus
 
 if TYPE_CHECKING:
@@ -52,9 +54,10 @@ def out_of_retries(node: "NodeExecution") -> object:
     return format_lazy(OUT_OF_RETRIES, used=node.retry_count, most=node.max_retries)
 
 
-def node_out_of_retries(name: object, used: int, most: int) -> object:
-    """Return the reason for a node execution whose run is retried."""
-    return format_lazy(NODE_OUT_OF_RETRIES, node=name, used=used, most=most)
+def node_out_of_retries(name: object, used: int, retry_config: object) -> object | None:
+    """Return the reason why a run cannot be retried because of a failed node, None if the node has a retry left."""
+    most = retries_in(retry_config)
+    return format_lazy(NODE_OUT_OF_RETRIES, node=name, used=used, most=most) if used >= most else None
 
 
 def attempt_replaced(ours: int, its: int) -> object:

@@ -3,20 +3,19 @@ and so do nodes that were skipped or cancelled because of them. SQL locks and wr
 decides, and masks the attempt's texts again, because more secrets of the run may have been stored since."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
 from django.db import connection
 
 from workflows import graph_algorithms
-from workflows.models import retries_in
 
 from . import audit, masking, refusal_reasons, run_graph
 from .exceptions import InvalidTransition
 from .secrets import run_secrets
-from .states import ACTIVE, ExecutionStatus
+from .states import ACTIVE, STOPPED, ExecutionStatus
 
 if TYPE_CHECKING:
     from .models import NodeExecution, WorkflowExecution
@@ -24,6 +23,20 @@ if TYPE_CHECKING:
 TEXTS = ("output_data", "error_message", "error_traceback")
 
 type Texts = dict[str, object]
+
+
+type Pair = tuple[UUID, UUID]
+
+
+class NodeOfRun(Protocol):
+    """A node execution, stored or in memory."""
+
+    @property
+    def node_id(self) -> UUID: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def settled(self) -> bool: ...
 
 
 class Row(NamedTuple):
@@ -66,7 +79,8 @@ def retry_run(run: "WorkflowExecution") -> dict[str, object]:
     found, *nodes = rows
     failed = [node for node in nodes if node.has_failed]
     _check_retries(found, failed)
-    retried = [*failed, *_stopped_by(run, failed, nodes)]
+    names = {node.node_id: node.node_name for node in nodes}
+    retried = [*failed, *stopped_by_failure(nodes, lambda: run_graph.of_run(run, names).pairs)]
     texts = {row.id: row.texts for row in (found, *retried) if row.has_failed or row.has_started}
     kept, note = _mask_texts(run.pk, texts, _known_secrets(found))
     [moved] = _rows("SELECT * FROM retry_run(%s, %s, %s, %s)", run.pk, [node.id for node in retried], kept, note)
@@ -97,8 +111,8 @@ def _rows(statement: str, *parameters: Any) -> list[dict[str, Any]]:
 
 def _check_retries(run: Row, failed: Sequence[Row]) -> None:
     for node in failed:
-        if node.retry_count >= (most := retries_in(json.loads(node.retry_config))):
-            reason = refusal_reasons.node_out_of_retries(node.node_name, node.retry_count, most)
+        config = json.loads(node.retry_config)
+        if reason := refusal_reasons.node_out_of_retries(node.node_name, node.retry_count, config):
             raise InvalidTransition("retry", run.status, reason, run.version)
 
 
@@ -108,14 +122,15 @@ def _no_retry(node: "NodeExecution", found: "NodeExecution") -> InvalidTransitio
     return InvalidTransition("retry", found.status, refusal_reasons.out_of_retries(found), found.version)
 
 
-def _stopped_by(run: "WorkflowExecution", failed: Sequence[Row], nodes: Sequence[Row]) -> list[Row]:
-    """Return the nodes that the end of the run settled, and those that depend on a failed node."""
-    others = [node for node in nodes if node.status in {ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED}]
-    if all(node.settled for node in others):
-        return others
-    pairs = run_graph.of_run(run, {node.node_id: node.node_name for node in nodes}).pairs
-    after = graph_algorithms.descendants([node.node_id for node in failed], pairs)
-    return [node for node in others if node.settled or node.node_id in after]
+def stopped_by_failure[R: NodeOfRun](nodes: Sequence[R], load_pairs: Callable[[], Iterable[Pair]]) -> list[R]:
+    """Return the nodes of a failed run that stopped because of it: its end settled them, or they depend on a failed
+    node by the edges of the run's graph."""
+    stopped = [node for node in nodes if node.status in STOPPED]
+    if all(node.settled for node in stopped):
+        return stopped
+    failed = [node.node_id for node in nodes if node.status == ExecutionStatus.FAILED]
+    after = graph_algorithms.descendants(failed, load_pairs())
+    return [node for node in stopped if node.settled or node.node_id in after]
 
 
 def _known_secrets(run: "WorkflowExecution | Row") -> run_secrets.RunSecrets:

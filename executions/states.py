@@ -62,6 +62,7 @@ SETTLED: Mapping[str, tuple[ExecutionStatus, ExecutionStatus | None]] = {
 
 ACTIVE = (S.PENDING, S.RUNNING)
 ENDED = (S.COMPLETED, S.FAILED, S.SKIPPED, S.CANCELLED)
+STOPPED = (S.SKIPPED, S.CANCELLED)  # of a node: it has no result
 
 
 def sources(transitions: Transitions, to: ExecutionStatus) -> list[ExecutionStatus]:

@@ -67,6 +67,10 @@ class NodeRow(Row):
     settled: bool = False
     error_traceback: Any = KEPT
 
+    @property
+    def node_id(self) -> UUID:
+        return self.node
+
 
 @dataclass(slots=True)
 class Entry:

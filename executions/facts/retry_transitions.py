@@ -1,20 +1,16 @@
 """The retry of a failed run, or of one failed node, in memory: as executions/retry.py does it to stored rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from uuid import UUID
 
-from executions import masking, refusal_reasons
+from executions import masking, refusal_reasons, retry
 from executions.exceptions import InvalidTransition, SecretsUnknown
 from executions.states import ACTIVE, ExecutionStatus
-from workflows import graph_algorithms
-from workflows.retry_config import retries_in
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
 from .locked_rows import KEPT, Ended, NodeRow, RunRow
 from .planned_changes import Plan
-
-TEXTS = ("output_data", "error_message", "error_traceback")
 
 
 def retry_run(plan: Plan, fact: kinds.RunRetry, reported: Reported) -> bool:
@@ -25,12 +21,9 @@ def retry_run(plan: Plan, fact: kinds.RunRetry, reported: Reported) -> bool:
     _check_secrets(plan, run)
     nodes = sorted(plan.nodes_of_run(), key=lambda node: node.id)
     failed = [node for node in nodes if node.status == ExecutionStatus.FAILED]
-    for node in failed:
-        if node.retry_count >= (most := retries_in(node.retry_config)):
-            reason = refusal_reasons.node_out_of_retries(node.node_name, node.retry_count, most)
-            raise InvalidTransition("retry", run.status, reason, run.version)
+    _check_retries(run, failed)
     reason = plan.reason_of(reported)
-    for node in [*failed, *_stopped_by(plan, failed, nodes)]:
+    for node in [*failed, *retry.stopped_by_failure(nodes, lambda: _pairs(plan))]:
         _reset_node(plan, node, reason)
     _keep_attempt(plan, run)
     run.attempt += 1
@@ -46,12 +39,16 @@ def retry_node(plan: Plan, fact: kinds.NodeRetry, reported: Reported) -> bool:
     if not plan.is_new(node, node.id, fact):
         return False
     plan.check_run(node, "retry", ACTIVE)
-    if node.retry_count >= (most := retries_in(node.retry_config)):
-        reason = refusal_reasons.node_out_of_retries(node.node_name, node.retry_count, most)
-        raise InvalidTransition("retry", node.status, reason, node.version)
+    _check_retries(node, [node])
     _check_secrets(plan, node)
     _reset_node(plan, node, plan.reason_of(reported))
     return True
+
+
+def _check_retries(row: RunRow | NodeRow, failed: Iterable[NodeRow]) -> None:
+    for node in failed:
+        if reason := refusal_reasons.node_out_of_retries(node.node_name, node.retry_count, node.retry_config):
+            raise InvalidTransition("retry", row.status, reason, row.version)
 
 
 def _check_secrets(plan: Plan, row: RunRow | NodeRow) -> None:
@@ -59,13 +56,8 @@ def _check_secrets(plan: Plan, row: RunRow | NodeRow) -> None:
         raise SecretsUnknown("retry", row.status, getattr(plan.secrets_error, "reason", ""), row.version)
 
 
-def _stopped_by(plan: Plan, failed: Sequence[NodeRow], nodes: Sequence[NodeRow]) -> list[NodeRow]:
-    """Return the nodes that the run's own end settled, or that edges lead to from a failed node."""
-    others = [node for node in nodes if node.status in {ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED}]
-    if all(node.settled for node in others) or plan.graph_of_run is None:
-        return [node for node in others if node.settled]
-    after = graph_algorithms.descendants([node.node for node in failed], plan.graph_of_run.stored.pairs)
-    return [node for node in others if node.settled or node.node in after]
+def _pairs(plan: Plan) -> list[tuple[UUID, UUID]]:
+    return plan.graph_of_run.stored.pairs if plan.graph_of_run else []
 
 
 def _reset_node(plan: Plan, node: NodeRow, reason: str) -> None:
@@ -87,7 +79,7 @@ def _reset(plan: Plan, row: RunRow | NodeRow) -> None:
 
 def _keep_attempt(plan: Plan, row: RunRow | NodeRow) -> None:
     """Keep the failed attempt, with its texts masked by the secrets that the run has now."""
-    texts: dict[str, object] = {name: value for name in TEXTS if (value := getattr(row, name, KEPT)) is not KEPT}
+    texts: dict[str, object] = {name: value for name in retry.TEXTS if (value := getattr(row, name, KEPT)) is not KEPT}
     run: UUID = plan.id
     masking.mask([masking.FieldValues(run, texts)], "retry", new=True, known={run: plan.secrets})
     ended = Ended(row.id, row.attempt, str(row.status), row.started_at, row.ended_at, texts)

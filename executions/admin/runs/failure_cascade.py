@@ -6,10 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from executions.models import NodeExecution
-from executions.states import ExecutionStatus
+from executions.states import STOPPED, ExecutionStatus
 from workflows import graph_algorithms
-
-LEFT_OUT = (ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED)
 
 
 @dataclass
@@ -32,7 +30,7 @@ def summarize_failure(
     the run `has_failed`, nodes that its end settled were affected too."""
     failed = [row.node_id for row in nodes if row.status == ExecutionStatus.FAILED]
     after = graph_algorithms.descendants(failed, pairs)
-    left_out = [row for row in nodes if row.status in LEFT_OUT]
+    left_out = [row for row in nodes if row.status in STOPPED]
     fallen = [row for row in left_out if (row.settled and has_failed) or row.node_id in after]
     first, others = next(iter(failures), None), failures[1:]
     ways = {*failed, *(row.node_id for row in fallen if row.node_id in after)}
