@@ -4,6 +4,8 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 HOST ?= 127.0.0.1
 PORT ?= 8000
+# Where it is set, as in many containers, every process of ours compiles all modules again: 8 s of each one of pytest.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 PROOFS_VENV := .venv-proofs
