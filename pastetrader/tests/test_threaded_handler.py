@@ -34,6 +34,7 @@ def slow_page(request: HttpRequest) -> HttpResponse:
 def stream(request: HttpRequest) -> StreamingHttpResponse:
     async def parts() -> AsyncIterator[bytes]:
         try:
+            seen["streaming"] = 1
             yield b"first"
             await asyncio.sleep(60)
         finally:
@@ -65,6 +66,12 @@ def fresh(settings: Any) -> Iterator[None]:
 
 def count_finished(**_: object) -> None:
     seen["finished"] = seen.get("finished", 0) + 1
+
+
+async def wait_until_seen(name: str, times: int = 1) -> None:
+    async with asyncio.timeout(10):
+        while seen.get(name, 0) < times:
+            await asyncio.sleep(0.01)
 
 
 async def ask(
@@ -103,7 +110,7 @@ def test_a_slow_page_keeps_nobody_waiting() -> None:
     async def play() -> None:
         handler = ThreadedHandler()
         slow = asyncio.ensure_future(ask(handler, "slow_page", BODY))
-        await asyncio.sleep(0.05)
+        await wait_until_seen("begun")
         await ask(handler, "page", BODY)
         assert not slow.done()
         seen["may_end"].set()
@@ -115,7 +122,8 @@ def test_a_slow_page_keeps_nobody_waiting() -> None:
 def test_a_page_is_finished_though_its_client_has_gone() -> None:
     async def play() -> None:
         slow = asyncio.ensure_future(ask(ThreadedHandler(), "slow_page", BODY, GONE))
-        await asyncio.sleep(0.05)
+        await wait_until_seen("begun")
+        await asyncio.sleep(0.05)  # in which the disconnect is read
         seen["may_end"].set()
         await slow
 
@@ -132,7 +140,7 @@ def test_a_stream_ends_with_its_client() -> None:
 def test_a_stream_ends_with_its_server() -> None:
     async def play() -> None:
         streaming = asyncio.ensure_future(ask(ThreadedHandler(), "stream", BODY))
-        await asyncio.sleep(0.05)
+        await wait_until_seen("streaming")
         streaming.cancel()
         with pytest.raises(asyncio.CancelledError):
             await streaming
@@ -189,7 +197,8 @@ def test_few_requests_with_large_bodies_are_worked_on_at_once(settings: Any, lar
         headers = large.get("headers", [])
         body = BODY | {"body": large["body"]}
         asked = [asyncio.ensure_future(ask(handler, "slow_page", body, headers=headers)) for _ in range(5)]
-        await asyncio.sleep(0.1)
+        await wait_until_seen("begun", 2)
+        await asyncio.sleep(0.05)  # in which a third one would begin
         assert seen["begun"] == 2, "half as many as the pool has connections"
         await ask(handler, "page", BODY)
         assert not any(each.done() for each in asked)

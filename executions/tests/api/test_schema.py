@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -18,6 +19,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
 from executions.api.schema import examples
+from executions.live import reader
 from executions.live.server_sent_events import POLL
 from executions.tests.api.recording import Recorder, play
 from pastetrader.tests.live_server import ROOT
@@ -84,6 +86,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 @pytest.fixture
 def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(reader, "LINGER", timedelta(hours=1))  # however slow the machine is: no stream says its end yet
     say = Recorder(by_test_client(api(owner)))
     play(say)
     say.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
