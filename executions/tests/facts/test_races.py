@@ -19,7 +19,7 @@ from workflows.tests.factories import WorkflowFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CLIENTS = 16
-SECONDS = times(4, 60)
+SECONDS = times(2, 60)
 
 
 def at_once(work: Callable[[int], Any]) -> list[Any]:
