@@ -28,8 +28,8 @@ SITE = (
         f"pastetrader/tests/test_{name}.py"
         for name in (
             "body_limit", "celery", "client", "cluster_folders", "command_errors", "commands", "connections",
-            "cut_connections", "embedded_server", "engines", "env", "lineage_clients", "live_streams", "serve", "setup",
-            "slow_clients", "soak", "wheel",
+            "cut_connections", "embedded_server", "engines", "env", "heavy_requests", "lineage_clients", "live_streams",
+            "serve", "setup", "slow_clients", "soak", "stop", "wheel", "workers",
         )
     ),
 )  # fmt: skip

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BEGIN = """
 import atexit, os, signal, sys, time
 from pastetrader_client import Client
-client = Client(os.environ["URL"], "token", name="engine", spool=os.environ["SPOOL"], exit_seconds=float(os.environ["SECONDS"]))
+seconds = float(os.environ["SECONDS"])
+client = Client(os.environ["URL"], "token", name="engine", spool=os.environ["SPOOL"], exit_seconds=seconds)
 """
 IN_A_NODE = """
 with client.run(workflow="w") as run, run.node("a") as node:
@@ -38,10 +38,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def start(url: str, program: str, before: str = "", exit_seconds: float = 30) -> subprocess.Popen[str]:
         # Without any warning: Python warns of a fork in a process with threads.
         warnings = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+        own = {"URL": url, "SPOOL": str(tmp_path), "SECONDS": str(exit_seconds), "PYTHONPATH": str(ROOT)}
         started.append(subprocess.Popen(
-            [sys.executable, *warnings, "-c", before + BEGIN + program],
-            cwd=ROOT, text=True,
-            env=os.environ | {"URL": url, "SPOOL": str(tmp_path), "SECONDS": str(exit_seconds), "PYTHONPATH": str(ROOT)},
+            [sys.executable, *warnings, "-c", before + BEGIN + program], cwd=ROOT, env=os.environ | own, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ))  # fmt: skip
         return started[-1]
