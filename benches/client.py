@@ -59,7 +59,13 @@ def show(name: str, found: list[float]) -> None:
     sys.stdout.flush()
 
 
+def of_the_machine(_number: int) -> int:
+    """Do what takes some microseconds of Python: with pauses, caches have grown cold by the next call, of this too."""
+    return sum(number * number for number in range(40))
+
+
 def measure(client: Client, lines: int, rate: int) -> None:
+    show("(a sum of 40 squares, for comparison)", microseconds(of_the_machine, lines, rate))
     with client.run(workflow="bench") as run, run.node("node") as node:
         show("node.info(message)", microseconds(lambda _n: node.info("loaded 500 rows of AAPL"), lines, rate))
         show("node.info(message, *args)", microseconds(lambda n: node.info("loaded %d of %s", n, "AAPL"), lines, rate))

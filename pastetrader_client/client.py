@@ -2,13 +2,16 @@
 
 import logging
 import os
+import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
+from threading import RLock
 from typing import Any, Literal, Self, overload
 
 from . import decorators, process_exit
-from .encoding import document, fact, raw
+from .encoding import document, fact, line, raw
 from .graphs import Graph, definition
 from .outbox import Outbox
 from .runs import Run
@@ -19,6 +22,8 @@ from .watch import Watch
 
 MEGABYTE = 1_000_000
 MOST_DEFINED = 1_000  # graphs that are known to be sent
+MOST_NUMBERED = 10_000  # runs
+MAX_SOURCE = 200  # characters that the ledger takes
 ENDS = {"execution.complete", "execution.fail", "execution.cancel"}
 
 logger = logging.getLogger("pastetrader_client")
@@ -28,12 +33,13 @@ class Client:
     """A client of one ledger, for all threads of a process.
 
     `name` tells apart programs that share a user: what one of them could not deliver, the next of this name sends.
+    `source` names this process in log lines, which are numbered by source and run; by default by its host and number.
     `on_cancel(run)` and `on_retry(run_id, attempt)` are called by the sending thread, and should be quick. `spool` is
     the directory for files, None for the user's, False for none.
     """
 
     def __init__(
-        self, url: str = "", token: str = "", *, name: str | None = None,
+        self, url: str = "", token: str = "", *, name: str | None = None, source: str | None = None,
         spool: str | Path | Literal[False] | None = None,
         max_memory: int = 16 * MEGABYTE, max_spool: int = 256 * MEGABYTE, heartbeat: float = 10.0,
         exit_seconds: float = 5.0, sigterm: bool = True,
@@ -46,12 +52,16 @@ class Client:
         self._transport = transport or _over_http(url, token)
         self._folder = None if spool is False else folder(spool, name or _name_of_program(), url)
         self._defined: set[str] = set()
+        self._lock = RLock()
+        self._source = source
         self._begin()
         process_exit.register(self, sigterm=sigterm)
         if self._sender.spool.has_leftovers():
             self._sender.start()
 
     def _begin(self) -> None:
+        self.source = (self._source or f"{socket.gethostname()}-{os.getpid()}")[:MAX_SOURCE]
+        self._numbers: dict[str, Iterator[int]] = {}
         self._watch = Watch(self._heartbeat, self._call_on_retry if self.on_retry else None)
         outbox, spool = Outbox(self._max_memory), Spool(self._folder, self._max_spool)
         self._sender = Sender(outbox, spool, self._transport, self._watch)
@@ -129,6 +139,21 @@ class Client:
         """Add facts as `POST events/` takes them. `at` is now unless they have one."""
         for each in facts:
             self.add(raw(each), urgent=each["kind"] in ENDS)
+
+    def add_line(
+        self, run: str, node: str | None, level: str, message: str, data: Mapping[str, object],
+        nanoseconds: int | None = None,
+    ) -> None:  # fmt: skip
+        """Add a log line with the next number that the source has for the run."""
+        numbers = self._numbers.get(run) or self._begin_numbers(run)
+        self.add(line(run, node, level, message, data, nanoseconds, self.source, next(numbers)))
+
+    def _begin_numbers(self, run: str) -> Iterator[int]:
+        """Number the lines of a run from 1. The numbers of the oldest of very many runs would begin anew."""
+        with self._lock:
+            if len(self._numbers) >= MOST_NUMBERED:
+                del self._numbers[next(iter(self._numbers))]
+            return self._numbers.setdefault(run, count(1))
 
     def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
         """Call `function(http)` in the sending thread, where `http` is an httpx.Client with the address of the API and

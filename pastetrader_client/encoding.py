@@ -4,22 +4,32 @@ import json
 import math
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
-from .ids import uuid7
+from .ids import random_bits, uuid7
 
 MAX_DOCUMENT = 1_000_000  # bytes; a ledger with default settings refuses more than 1,048,576
 MAX_TEXT = 200_000  # characters of a message, an error or a traceback, which the ledger cuts further
 MAX_DEPTH = 50
 UNSTORABLE = ("\\u0000", "\\ud8", "\\ud9", "\\uda", "\\udb", "\\udc", "\\udd", "\\ude", "\\udf")
 
+OVERHEAD = 300  # bytes of a fact beside its texts
+WIDEST = 6  # bytes of a character that is not ASCII
+IMMUTABLE = frozenset({str, int, float, bool, type(None)})
+
 OF_NODE = '"node_execution":"%s",'
 
 text = encode_basestring_ascii
+
+
+class Document(str):
+    """JSON that is encoded already."""
+
+    __slots__ = ()
 
 
 class Fact(NamedTuple):
@@ -30,14 +40,42 @@ class Fact(NamedTuple):
     body: bytes
     node: str = ""
 
+    @property
+    def size(self) -> int:
+        return len(self.body)
 
-def fact(run: str, kind: str, of_node: str = "", /, **fields: Any) -> Fact:
+    def encoded(self) -> "Fact":
+        return self
+
+
+class Draft(NamedTuple):
+    """A fact that the sending thread encodes. `args` has nothing that the engine may change, `size` is an estimate."""
+
+    run: str
+    kind: str
+    node: str
+    size: int
+    encode: Callable[..., str]
+    args: tuple[Any, ...]
+
+    def encoded(self) -> Fact:
+        return Fact(self.run, self.kind, self.encode(*self.args).encode("ascii"), self.node)
+
+
+def fact(run: str, kind: str, of_node: str = "", /, **fields: str | int | None) -> Draft:
     """Return a fact with the present time. Fields of None are left out; documents are to be encoded by document()."""
+    size = OVERHEAD
+    for value in fields.values():
+        if isinstance(value, str):
+            size += len(value) if value.isascii() else WIDEST * len(value)
+    return Draft(run, kind, of_node, size, _fact, (kind, fields, time.time_ns()))
+
+
+def _fact(kind: str, fields: Mapping[str, object], nanoseconds: int) -> str:
     given = {name: value for name, value in fields.items() if value is not None}
     if kind != "workflow.ensure":
-        given.setdefault("at", moment(time.time_ns()))
-    pieces = [f'"kind":"{kind}"', *(f'"{name}":{_encode(value)}' for name, value in given.items())]
-    return Fact(run, kind, f"{{{','.join(pieces)}}}".encode("ascii"), of_node)
+        given.setdefault("at", moment(nanoseconds))
+    return f"{{{','.join([f'"kind":"{kind}"', *(f'"{name}":{_encode(value)}' for name, value in given.items())])}}}"
 
 
 def raw(fields: Mapping[str, object]) -> Fact:
@@ -55,15 +93,45 @@ def of_body(fields: Mapping[str, Any], body: bytes) -> Fact:
     return Fact(str(run), kind, body, str(node))
 
 
-def line(run: str, node: str | None, level: str, message: str, data: Any, nanoseconds: int | None = None) -> Fact:
+def line(
+    run: str, node: str | None, level: str, message: str, data: Mapping[str, object], nanoseconds: int | None = None,
+    source: str | None = None, seq: int | None = None,
+) -> Draft:  # fmt: skip
     """Return the fact of a log line."""
     ns = time.time_ns() if nanoseconds is None else nanoseconds
+    if len(message) > MAX_TEXT:
+        message = cut(message)
+    size = OVERHEAD + (len(message) if message.isascii() else WIDEST * len(message))
+    kept: Mapping[str, object] | Document = data
+    if data:
+        kept, more = _keep(data)
+        size += more
+    args = (run, node, level, message, kept, ns, random_bits(), source, seq)
+    return Draft(run, "log", node or "", size, _line, args)
+
+
+def _keep(data: Mapping[str, object]) -> tuple[Mapping[str, object] | Document, int]:
+    """Return data that nobody else changes, and its size: encoded unless all its values are immutable."""
+    size = 0
+    for name, value in data.items():
+        if type(value) not in IMMUTABLE:
+            found = document(data)
+            return found, len(found)
+        size += len(name) + (len(value) if isinstance(value, str) else 10)
+    return data, size
+
+
+def _line(
+    run: str, node: str | None, level: str, message: str, data: Mapping[str, object] | Document, ns: int, bits: int,
+    source: str | None, seq: int | None,
+) -> str:  # fmt: skip
     of_node = OF_NODE % node if node else ""
-    with_data = f'"data":{document(data)},' if data else ""
-    return Fact(run, "log", (
-        f'{{"kind":"log","id":"{uuid7(ns)}","workflow_execution":"{run}",{of_node}"level":"{level}",{with_data}'
-        f'"message":{text(cut(message))},"at":"{moment(ns)}"}}'
-    ).encode("ascii"), node or "")  # fmt: skip
+    numbered = f'"source":{text(source)},"seq":{seq},' if source else ""
+    with_data = f'"data":{data if isinstance(data, Document) else document(data)},' if data else ""
+    return (
+        f'{{"kind":"log","id":"{uuid7(ns, bits)}","workflow_execution":"{run}",{of_node}"level":"{level}",{numbered}'
+        f'{with_data}"message":{text(message)},"at":"{moment(ns)}"}}'
+    )
 
 
 def without_node(fact: Fact) -> Fact:
@@ -79,12 +147,6 @@ def moment(nanoseconds: int) -> str:
 @lru_cache(maxsize=4)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
-
-
-class Document(str):
-    """JSON that is encoded already."""
-
-    __slots__ = ()
 
 
 def _encode(value: Any) -> str:

@@ -17,10 +17,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_random.seed)
 
 
-def uuid7(nanoseconds: int | None = None) -> str:
-    """Return a new id."""
+def random_bits() -> int:
+    """Return what tells an id from others of the same time."""
+    return _random.getrandbits(62)
+
+
+def uuid7(nanoseconds: int | None = None, bits: int | None = None) -> str:
+    """Return a new id, or the one of this time and these random bits."""
     ms, rest = divmod(time.time_ns() if nanoseconds is None else nanoseconds, MILLISECOND)
-    return _text(ms, (rest << 12) // MILLISECOND, _random.getrandbits(62))
+    return _text(ms, (rest << 12) // MILLISECOND, random_bits() if bits is None else bits)
 
 
 def derive(base: str, *parts: object) -> str:

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from queue import Empty, SimpleQueue
 from threading import RLock
 
-from .encoding import Fact, line
+from .encoding import Draft, Fact, line
 
 COUNT = 500  # facts that are sent without waiting for more
 BYTES = 256_000
@@ -25,14 +25,14 @@ class Outbox:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.lock = RLock()
-        self.facts: deque[Fact] = deque()
+        self.facts: deque[Fact | Draft] = deque()
         self.size = 0
         self.dropped: Counter[str] = Counter()
         self.wakes: SimpleQueue[bool] = SimpleQueue()
 
-    def add(self, fact: Fact, *, urgent: bool = False) -> None:
+    def add(self, fact: Fact | Draft, *, urgent: bool = False) -> None:
         """Add a fact, or count it as dropped. Wake the thread for the first, for many, and for an urgent one."""
-        size = len(fact.body)
+        size = fact.size
         with self.lock:
             if self.size + size > self.max_bytes * (1 if fact.kind == "log" else 2):
                 self.dropped[fact.run] += 1
@@ -70,15 +70,16 @@ class Outbox:
         return len(self.facts) >= COUNT or self.size >= BYTES
 
     def take(self, count: int, size: int) -> list[Fact]:
-        """Return the oldest facts, up to this number and size, but one at least."""
-        taken: list[Fact] = []
+        """Return the oldest facts, up to this number and size, but one at least. No thread of the engine waits while
+        they are encoded."""
+        taken: list[Fact | Draft] = []
         with self.lock:
-            while self.facts and len(taken) < count and (not taken or size >= len(self.facts[0].body)):
+            while self.facts and len(taken) < count and (not taken or size >= self.facts[0].size):
                 fact = self.facts.popleft()
                 taken.append(fact)
-                size -= len(fact.body)
-                self.size -= len(fact.body)
-        return taken
+                size -= fact.size
+                self.size -= fact.size
+        return [fact.encoded() for fact in taken]
 
     def report_dropped(self) -> None:
         """Add a line to each run that facts were dropped of, once there is room."""

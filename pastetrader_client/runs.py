@@ -5,7 +5,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .encoding import document, error_of, fact, line, message_of
+from .encoding import document, error_of, fact, message_of
 from .ids import uuid7
 from .log_handler import RunHandler
 
@@ -195,7 +195,7 @@ class Run(Reporter):
 
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
         self.create()
-        self.client.add(line(self.id, None, level, message, data, nanoseconds))
+        self.client.add_line(self.id, None, level, message, data, nanoseconds)
 
     def innermost(self) -> Reporter | None:
         """Return the node of this run in whose block this code is, the run itself outside of blocks, None in a block of
@@ -288,7 +288,7 @@ class Node(Reporter):
 
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
         self.create()
-        self.client.add(line(self.run.id, self.id, level, message, data, nanoseconds))
+        self.client.add_line(self.run.id, self.id, level, message, data, nanoseconds)
 
     def __repr__(self) -> str:
         return f"<Node {self.name} of run {self.run.id}>"

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from .batches import Batches, send_in_halves
-from .encoding import Fact
+from .encoding import Draft, Fact
 from .outbox import Outbox
 from .process_exit import finish_in_child
 from .spool import Spool
@@ -46,7 +46,7 @@ class Sender:
         self.timers: list[tuple[float, int, Callable[[Any], object]]] = []
 
     # --- called by threads of the engine --------------------------------------
-    def add(self, fact: Fact, *, urgent: bool = False) -> None:
+    def add(self, fact: Fact | Draft, *, urgent: bool = False) -> None:
         self.outbox.add(fact, urgent=urgent)
         if self.thread is None:
             self.start()

@@ -65,7 +65,8 @@ class Watch:
         before = time.monotonic() - self.seconds
         with self.lock:
             entries = [each for each in self.entries.values() if each.last < before]
-        return [fact(each.run.id, "execution.start", id=each.run.id, attempt=each.run.attempt) for each in entries]
+        starts = (fact(each.run.id, "execution.start", id=each.run.id, attempt=each.run.attempt) for each in entries)
+        return [start.encoded() for start in starts]
 
     def notice(self, notice: Notice) -> bool:
         """Pass a notice on to the engine, once. Return whether the run was cancelled in the ledger."""

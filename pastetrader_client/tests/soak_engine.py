@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pastetrader_client import Client
-from pastetrader_client.encoding import Fact
+from pastetrader_client.encoding import Draft, Fact
 
 NODES = ("extract", "transform", "load")
 
@@ -26,11 +26,11 @@ class Engine:
 
         self.is_control = name == "control"
 
-    def _add(self, fact: Fact, *, urgent: bool = False) -> None:
+    def _add(self, fact: Fact | Draft, *, urgent: bool = False) -> None:
         if self.is_control:
             return
         if fact.kind in self.ids:
-            self.ids[fact.kind].append(json.loads(fact.body)["id"])
+            self.ids[fact.kind].append(json.loads(fact.encoded().body)["id"])
         self.add(fact, urgent=urgent)
 
     def timed(self, call: Callable[..., Any], *args: object) -> Any:

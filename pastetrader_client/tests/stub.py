@@ -1,5 +1,6 @@
 """A server that answers `POST events/` as a test wants it, and remembers the facts that it has taken."""
 
+import gzip
 import json
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ class Stub:
         self.reply: Callable[[int], Reply] = lambda _size: (200, {})
         self.facts: list[dict[str, Any]] = []
         self.calls: list[tuple[float, int]] = []
+        self.compressed: list[int] = []
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -26,6 +28,9 @@ class Stub:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers["Content-Encoding"] == "gzip":
+                    stub.compressed.append(len(body))
+                    body = gzip.decompress(body)
                 stub.calls.append((time.monotonic(), len(body)))
                 status, headers = stub.reply(len(body))
                 if status == 200:

@@ -66,6 +66,31 @@ def test_the_end_of_a_run_is_sent_at_once_and_is_not_waited_for(client_of: Make,
     assert stub.kinds == ["execution.create", "execution.start", "execution.complete"]
 
 
+def test_a_large_body_is_compressed(client_of: Make, stub: Stub) -> None:
+    client = client_of(stub.url)
+    run = client.attach(uuid7())
+    run.info("short")
+    assert client.flush()
+    assert stub.compressed == []
+    for message in LINES:
+        run.info(message)
+    assert client.flush()
+    assert stub.messages == ["short", *LINES]
+    assert sum(stub.compressed) * 3 < sum(size for _when, size in stub.calls)
+
+
+def test_lines_are_numbered_by_source_and_run(client_of: Make, stub: Stub) -> None:
+    client = client_of(stub.url, source="worker-3")
+    first, second = client.attach(uuid7()), client.attach(uuid7())
+    first.info("a")
+    second.info("b")
+    client.attach(first.id).info("c")  # another object of the same run
+    assert client.flush()
+    assert [(line["message"], line["source"], line["seq"]) for line in stub.facts] == [
+        ("a", "worker-3", 1), ("b", "worker-3", 1), ("c", "worker-3", 2),
+    ]  # fmt: skip
+
+
 def test_what_is_reported_while_the_ledger_is_away_arrives_in_order_and_once(client_of: Make, away: str) -> None:
     client = client_of(away)
     run = client.attach(uuid7())
@@ -140,7 +165,7 @@ def test_a_page_of_another_server_is_no_answer(client_of: Make, stub: Stub, capl
 def test_what_has_no_room_in_memory_waits_in_a_file_of_the_user_alone(
     client_of: Make, away: str, tmp_path: Path
 ) -> None:
-    client = client_of(away, max_memory=40_000)
+    client = client_of(away, max_memory=70_000)
     run = client.attach(uuid7())
     for message in LINES:
         run.info(message)
@@ -215,7 +240,7 @@ def test_a_directory_that_cannot_be_written_is_said_once(
 
 
 def facts(number: int, size: int = 10) -> list[Fact]:
-    return [line(uuid7(), None, "info", f"{index:0{size}}", None) for index in range(number)]
+    return [line(uuid7(), None, "info", f"{index:0{size}}", {}).encoded() for index in range(number)]
 
 
 def test_a_line_that_was_cut_off_is_left_out_and_the_rest_is_read(tmp_path: Path) -> None:

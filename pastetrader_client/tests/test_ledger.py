@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from threading import Thread
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from executions.log_gaps import missing_lines
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from pastetrader_client import Client, RunCancelled, current_node
 from pastetrader_client.tests.waiting import wait_until
@@ -45,6 +47,16 @@ def test_a_run_with_its_nodes_lines_and_outputs(client_of_ledger: Client) -> Non
     assert node_named("rank").status == "completed"
     assert messages() == ["begins", "read 7 rows"]
     assert [line.data for line in load.logs.all()] == [{"file": "prices.csv"}]
+
+
+def test_a_line_that_is_lost_is_missing_in_the_ledger(client_of_ledger: Client) -> None:
+    run = client_of_ledger.run(workflow="w")
+    add = client_of_ledger.add
+    for message in ("first", "lost", "last"):
+        client_of_ledger.add = (lambda _fact: None) if message == "lost" else add  # type: ignore[assignment, misc]
+        run.info(message)
+    assert client_of_ledger.flush()
+    assert missing_lines(UUID(run.id)).gaps == [(client_of_ledger.source, 2, 2)]
 
 
 def test_times_are_those_of_the_engine(client_of_ledger: Client) -> None:

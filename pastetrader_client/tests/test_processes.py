@@ -136,7 +136,7 @@ def test_a_process_that_ends_while_the_ledger_is_away_leaves_its_facts_to_the_ne
 
 def test_what_a_killed_process_had_in_its_file_is_sent_by_the_next(start: Start, away: str, tmp_path: Path) -> None:
     program = """
-client.max = client._sender.outbox.max_bytes = 20_000
+client.max = client._sender.outbox.max_bytes = 40_000
 run = client.run(workflow="w")
 run.start()
 for number in range(400):
@@ -194,6 +194,9 @@ def test_a_fork_sends_its_own_facts_and_none_twice(start: Start, stub: Stub) -> 
     assert sorted(stub.messages) == ["before", "child", "parent"]
     assert stub.twice() == set()
     assert stub.kinds.count("execution.create") == 1
+    numbers = {line["message"]: (line["source"], line["seq"]) for line in stub.facts if line["kind"] == "log"}
+    assert numbers["parent"] == (numbers["before"][0], 2)
+    assert (numbers["child"][0] != numbers["parent"][0], numbers["child"][1]) == (True, 1)
 
 
 def test_processes_of_multiprocessing_deliver_before_they_end(start: Start, stub: Stub) -> None:
