@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations measure accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale measure accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -74,6 +74,9 @@ bench-client: setup ## microseconds that a call of the reporter costs a thread o
 
 bench-migrations: setup ## how long each migration blocks clients of a ledger of 1,000,000 runs (ARGS="--runs 20000")
 	@$(BIN)/python -m benches.migrations $(ARGS)
+
+scale: setup ## p50 and p95 of lists and pages on 20,000, 1,000,000 and 10,000,000 runs, and their growth (ARGS="--sizes 20000,100000"); takes hours and 100 GB
+	@$(BIN)/python -m benches.scale $(ARGS)
 
 bench-live: setup ## what 200 open streams of a run cost those who write 1,000 lines/s to it, in a database of its own
 	@$(BIN)/python -m benches.live $(ARGS)

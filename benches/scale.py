@@ -1,0 +1,186 @@
+"""Measure how lists of the API and pages of the admin grow with the ledger: p50 and p95 of each, at several sizes.
+
+`python -m benches.scale [--sizes 20000,1000000,10000000] [--calls 10]` seeds a database for each size, beside the
+configured one, and keeps it: an interrupted run goes on. Requests are made in this process, by one client. It fails if
+an answer misses a goal: 50 ms of the API, 150 ms of the admin, 1.5 times the value at the smallest size. `--drop`
+removes the databases.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import django
+from django.apps import apps
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
+if not apps.ready:  # a second call would remove the handlers of the logs
+    django.setup()
+
+import psycopg  # what follows needs Django
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection, connections
+from django.db.models import Count
+from django.test import Client
+
+from benches import lists
+from benches.ledger import out
+from executions.models import NodeExecution, WorkflowExecution
+from ledgerkit.db.timeouts import no_limit
+from pastetrader.collect_static import collect_if_changed
+from tokens.models import Scope, Token
+from workflows.models import Workflow
+
+SIZES = "20000,1000000,10000000"
+MOST_ROWS = 10_000_000  # node executions and log lines: five of each per run, up to this number
+API_MS, ADMIN_MS, GROWTH = 50.0, 150.0, 1.5
+NOISE_MS = 3.0  # a growth by less is none
+RUNS, NODES = "/admin/executions/workflowexecution/", "/admin/executions/nodeexecution/"
+
+
+class Times(NamedTuple):
+    p50: float
+    p95: float
+
+
+type Measured = dict[str, Times]
+
+
+def pages() -> Iterator[str]:
+    """Yield pages of the admin: lists, filters, and the pages of the busiest workflow and of a failed run of it."""
+    busiest = Workflow.objects.annotate(runs=Count("executions")).order_by("-runs")[0]
+    failed = WorkflowExecution.objects.filter(workflow=busiest, status="failed").order_by("-created_at")[0]
+    node = NodeExecution.objects.filter(workflow_execution=failed).order_by("id").first()
+    yield "/admin/"
+    yield from (f"{RUNS}{each}" for each in (
+        "", "?status=failed", "?status=running", f"?workflow={busiest.pk}", "?pace=slow", "?q=desk-1",
+        "?trigger_type=event&status=failed", f"{failed.pk}/change/", f"{failed.pk}/change/?compare=1",
+        f"{failed.pk}/logs/", f"{failed.pk}/logs/?level=error",
+    ))  # fmt: skip
+    yield from (NODES, f"{NODES}?status=failed", "/admin/executions/executionlog/")
+    yield from [f"{NODES}{node.pk}/change/"] if node else []
+    yield from ("/admin/workflows/workflow/", f"/admin/workflows/workflow/{busiest.pk}/")
+
+
+@contextmanager
+def database(runs: int) -> Iterator[None]:
+    """Connect to the database of this size, which is created at first."""
+    before, name = connection.settings_dict["NAME"], f"bench_scale_{runs}"
+    create_database(name)
+    use_database(name)
+    try:
+        yield
+    finally:
+        use_database(before)
+
+
+def create_database(name: str) -> None:
+    with server() as client:
+        if not client.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            client.execute(f"CREATE DATABASE {name}")
+
+
+def drop_database(name: str) -> None:
+    with server() as client:
+        client.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def server() -> psycopg.Connection:
+    given = {**connection.get_connection_params(), "dbname": connection.settings_dict["NAME"]}
+    names = ("dbname", "host", "port", "user", "password")
+    return psycopg.connect(**{name: given[name] for name in names if given.get(name)}, autocommit=True)
+
+
+def use_database(name: str) -> None:
+    connections.close_all()
+    connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL's backend
+    connection.settings_dict["NAME"] = name
+
+
+def fill(runs: int) -> None:
+    """Seed the ledger, or go on where an interrupted seed ended. A complete one is kept."""
+    call_command("migrate", verbosity=0)
+    there = WorkflowExecution.objects.count() if Workflow.objects.exists() else None
+    if there == runs:
+        return
+    rows = min(MOST_ROWS, 5 * runs)
+    again = [] if there is None else ["--resume"]
+    call_command("seed_ledger", *again, runs=runs, nodes=rows, lines=rows)
+
+
+def measure(runs: int, calls: int) -> Measured:
+    with database(runs):
+        fill(runs)
+        with no_limit():
+            addresses, admin = [f"/api/v1/{each}" for each in lists.addresses()], list(pages())
+        client = _client()
+        return {address: _times(client, address, calls) for address in (*addresses, *admin)}
+
+
+def _client() -> Client:
+    """Return a client with a token for the API and a session for the admin."""
+    users = get_user_model().objects
+    user = users.filter(username="bench").first() or users.create_superuser("bench")
+    _row, secret = Token.objects.issue(user=user, name="bench", scopes=list(Scope.values))
+    client = Client(SERVER_NAME="127.0.0.1", headers={"Authorization": f"Token {secret}"})
+    client.force_login(user)
+    return client
+
+
+def _times(client: Client, address: str, calls: int) -> Times:
+    took = []
+    for _ in range(calls + 1):
+        began = time.perf_counter()
+        answer = client.get(address)
+        took.append((time.perf_counter() - began) * 1000)
+        if answer.status_code != 200:
+            raise SystemExit(f"{address}: {answer.status_code}")
+    return Times(statistics.median(took[1:]), statistics.quantiles(took[1:], n=20)[-1])
+
+
+def faults(address: str, times: list[Times]) -> Iterator[str]:
+    first, last = times[0], times[-1]
+    most = API_MS if address.startswith("/api/") else ADMIN_MS
+    if last.p50 > most:
+        yield f"over {most:.0f} ms"
+    if last.p50 > first.p50 * GROWTH and last.p50 - first.p50 > NOISE_MS:
+        yield f"{last.p50 / first.p50:.1f} times"
+
+
+def report(sizes: list[int], measured: list[Measured]) -> int:
+    """Print a line for each address; return how many miss a goal. Their ids differ, so they are matched by place."""
+    out(f"{'p50 / p95, ms':64}" + "".join(f"{size:>18,}" for size in sizes))
+    number = 0
+    for row in zip(*(each.items() for each in measured), strict=True):
+        address, times = row[0][0], [times for _address, times in row]
+        missed = list(faults(address, times))
+        number += bool(missed)
+        shown = address if len(address) < 64 else f"{address[:31]}…{address[-31:]}"
+        cells = "".join(f"{each.p50:>10.1f} /{each.p95:>6.1f}" for each in times)
+        out(f"{shown:64}{cells}  {', '.join(missed)}")
+    return number
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default=SIZES)
+    parser.add_argument("--calls", type=int, default=10)
+    parser.add_argument("--drop", action="store_true")
+    options = parser.parse_args()
+    sizes = [int(size) for size in options.sizes.split(",")]
+    if options.drop:
+        for size in sizes:
+            drop_database(f"bench_scale_{size}")
+        return
+    collect_if_changed()  # the admin's pages name static files by their hashes
+    if missed := report(sizes, [measure(size, options.calls) for size in sizes]):
+        raise SystemExit(f"{missed} answers miss a goal.")
+
+
+if __name__ == "__main__":
+    main()
