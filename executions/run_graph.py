@@ -6,15 +6,19 @@ from uuid import UUID
 
 from django.db.models import F, Func, Q, QuerySet, UUIDField
 
-from ledgerkit.db.compiled import Compiled, Slot
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import nfc
+from ledgerkit.db.row_lookup import ITSELF, RowLookup, field_names
 from workflows.models import Edge, Graph, Node, Workflow
 
 if TYPE_CHECKING:
     from .models import WorkflowExecution
 
-NODE = Compiled(lambda: Node.objects.filter(pk=Slot("id", UUIDField()), workflow_id=Slot("workflow", UUIDField())))
+NODE = RowLookup(
+    lambda id, workflow: Node.objects.filter(pk=id, workflow_id=workflow),
+    *(UUID(int=0), UUID(int=1)),
+    fields={ITSELF: field_names(Node)},
+)
 
 
 def of_run(run: "WorkflowExecution", executed: Mapping[UUID, str] | None = None) -> Graph:
@@ -77,7 +81,7 @@ def node_in(run: "WorkflowExecution", name_or_id: str) -> Node | None:
     name = nfc(name_or_id)
     named = next((node["id"] for node in remembered.nodes if nfc(node["name"]) == name), None)
     for id in filter(None, (parse_uuid(name_or_id), parse_uuid(named))):
-        if node := NODE.first(id=id, workflow=run.workflow_id):
+        if node := NODE.first(id, run.workflow_id):
             return node
     return Node.objects.filter(name=name, retired_at=None, workflow=run.workflow_id).first()
 

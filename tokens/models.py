@@ -13,21 +13,21 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
-from django.db import connections, models
-from django.db.models import Case, Func, OuterRef, Q, Value, When
+from django.db import models
+from django.db.models import Case, Func, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Concat, Now
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import names
 from ledgerkit.db.fields import NameField
 from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model
+from ledgerkit.db.row_lookup import ITSELF, RowLookup, field_names
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 NOTED_EVERY = timedelta(minutes=1)
 PREFIX = "ptl_"  # makes leaked tokens recognisable to secret scanners
-MARK = "?" * 64  # not a valid digest
 
 
 class Scope(models.TextChoices):
@@ -55,15 +55,13 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
     def of(self, secret: str) -> "Token | None":
         """Return the usable token with this secret, with its user and, for staff, the user's permissions; else None.
         The same statement records the use, once a minute."""
-        row = _find(digest(secret), self.db)
-        if row is None:
+        token: Any = _lookup().first(digest(secret))
+        if token is None or not token.user.is_active:
             return None
-        names, of_user = _columns()
-        token = self.model.from_db(self.db, names, row[: len(names)])
-        token.user = get_user_model().from_db(self.db, of_user, row[len(names) : -2])
-        if (permissions := row[-2]) is not None:
-            token.user._perm_cache = set(permissions)  # type: ignore[attr-defined]  # the cache of ModelBackend
-        return token if token.user.is_active else None
+        if token.permissions is not None:
+            token.user._perm_cache = set(token.permissions)  # the cache of ModelBackend
+        found: Token = token
+        return found
 
     def issue(
         self,
@@ -121,31 +119,16 @@ class Token(AuditedModel, UUID7Model):
         self.refresh_from_db(fields=["revoked_at"])
 
 
-def _find(wanted: str, using: str) -> tuple[Any, ...] | None:
-    """Return the columns of the token and of its user, the user's permissions, and whether this use was recorded."""
-    statement, parameters = _lookup()
-    with connections[using].cursor() as cursor:
-        cursor.execute(statement, [wanted if value == MARK else value for value in parameters])
-        row: tuple[Any, ...] | None = cursor.fetchone()
-    return row
-
-
 @cache
-def _lookup() -> tuple[str, tuple[Any, ...]]:
-    """Return the statement of _find(), with MARK in place of the digest. Every API request runs it: the ORM takes 3.5
-    ms to build it, and the rest of a transition 6 ms (docs/decisions.md)."""
-    names, of_user = _columns()
-    columns = [*names, *(f"user__{name}" for name in of_user)]
-    found = Token.objects.usable().filter(digest=MARK).values_list(*columns, _permissions(), _note_use())
-    return found.query.sql_with_params()
+def _lookup() -> RowLookup[Token]:
+    """Return the lookup of a token by its digest, with its user, not the password. The statement records the use."""
+    fields = {ITSELF: field_names(Token), "user": field_names(get_user_model(), {"password"})}
+    annotations = {"permissions": _permissions(), "is_use_recorded": _note_use()}
 
+    def rows(digest: str) -> QuerySet[Token]:
+        return Token.objects.usable().filter(digest=digest).annotate(**annotations)
 
-@cache
-def _columns() -> tuple[list[str], list[str]]:
-    """Return the columns of a token, and of its user without the password."""
-    user = get_user_model()._meta.concrete_fields
-    names = [field.attname for field in user if field.name != "password"]
-    return [field.attname for field in Token._meta.concrete_fields], names
+    return RowLookup(rows, "?" * 64, fields=fields, annotations=[*annotations])
 
 
 def _has_fields(*names: str) -> bool:

@@ -1,6 +1,6 @@
 """Shared parts of the views: query parameters, transitions of a row, rows of one run."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, reported_texts, request_body_masking, sort_keys
 from executions.api.action_serializers import ActionSerializer, CompleteSerializer, FailSerializer, ReasonSerializer
-from executions.api.row_lookups import parent_run
+from executions.api.row_lookups import PARENT, VisibleRow
 from executions.models import WorkflowExecution
 from executions.secrets import masked_request_body
 from ledgerkit.rest.filters import MultiChoiceFilter
@@ -130,13 +130,13 @@ def grants_of_verbs(permission: str) -> dict[str, tuple[str, str]]:
 
 class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     """Actions that change the status of a row. `serializer_classes` maps actions to serializers other than
-    `serializer_class`, `lookups` those on one row to functions of row_lookups.py."""
+    `serializer_class`, `lookups` those on one row to those of row_lookups.py."""
 
     lookup_value_converter = "uuid"
     grants: ClassVar[Mapping[str, tuple[str, str]]]
     serializer_class: Any
     serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
-    lookups: ClassVar[Mapping[str, Callable[[Request, UUID], Any]]]
+    lookups: ClassVar[Mapping[str, VisibleRow[Any]]]
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
         kind: type[serializers.BaseSerializer[Any]] = self.serializer_classes.get(self.action, self.serializer_class)
@@ -147,7 +147,7 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
         lookup = self.lookups.get(self.action) if self.fields is None else None
         if lookup is None:
             return super().find_object()
-        row = lookup(self.request, self.kwargs["pk"])
+        row = lookup.get(self.request, self.kwargs["pk"])
         self.check_object_permissions(self.request, row)
         return row
 
@@ -206,7 +206,7 @@ class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
             self._check(self.execution, expected)
 
     def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
-        return parent_run(request, id)
+        return PARENT.get(request, id)
 
     def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}

@@ -11,7 +11,7 @@ from executions.api.create_serializers import NewNodeExecutionSerializer
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.list_querysets import listed_nodes
-from executions.api.row_lookups import node_to_change, parent_of_new_node
+from executions.api.row_lookups import NODE, PARENT_OF_NEW_NODE
 from executions.api.serializers import (
     NodeExecutionListSerializer,
     NodeExecutionSerializer,
@@ -85,7 +85,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionAc
         "fail": FailNodeSerializer,
         "skip": ActionSerializer,
     }
-    lookups = dict.fromkeys([*VERBS, "skip"], node_to_change)
+    lookups = dict.fromkeys([*VERBS, "skip"], NODE)
     filterset_class = NodeExecutionFilters
     orderings = {"created": ("created_at", "id")}
     ordering = NEWEST
@@ -154,7 +154,7 @@ class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChild
         return NodeExecutionListSerializer if self.action == "list" else NewNodeExecutionSerializer
 
     def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
-        return parent_of_new_node(request, id) if self.action == "create" else super().find_run(request, id)
+        return PARENT_OF_NEW_NODE.get(request, id) if self.action == "create" else super().find_run(request, id)
 
     def get_queryset(self) -> NodeExecutionQuerySet:
         listed = listed_nodes(errors=self.shows_errors)

@@ -12,7 +12,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from executions.api.json_rows import node_row, run_row
-from executions.api.row_lookups import parent_run
+from executions.api.row_lookups import PARENT
 from executions.live import server_sent_events
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
@@ -154,7 +154,7 @@ class StreamOfExecution(StreamMixin):
         return self.follow(request)
 
     def source(self) -> RunReader:
-        self.execution = parent_run(self.request, self.kwargs["execution_id"])
+        self.execution = PARENT.get(self.request, self.kwargs["execution_id"])
         self.run_id = self.execution.pk
         return RunReader(self.execution.pk)
 

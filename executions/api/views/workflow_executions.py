@@ -14,7 +14,7 @@ from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import Row, log_row, node_row
 from executions.api.list_querysets import listed_runs
-from executions.api.row_lookups import run_to_change, run_to_read, run_to_retry
+from executions.api.row_lookups import RUN, RUN_TO_READ, RUN_TO_RETRY
 from executions.api.serializers import (
     GraphOfExecutionSerializer,
     WorkflowExecutionListSerializer,
@@ -125,9 +125,9 @@ class WorkflowExecutionViewSet(
         "destroy": DeleteSerializer,
     }
     lookups = {
-        **dict.fromkeys([*VERBS, "destroy"], run_to_change),
-        "retry": run_to_retry,
-        "retrieve": run_to_read,
+        **dict.fromkeys([*VERBS, "destroy"], RUN),
+        "retry": RUN_TO_RETRY,
+        "retrieve": RUN_TO_READ,
     }
     filterset_class = WorkflowExecutionFilters
     orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}
