@@ -28,6 +28,8 @@ class ScopePermission(IsAuthenticated):
     action to the scope that a token needs and the permission that a session's user needs.
     """
 
+    message: str
+
     def has_permission(self, request: Request, view: Any) -> bool:
         if not super().has_permission(request, view):
             return False

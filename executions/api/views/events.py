@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -23,37 +24,39 @@ from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.parsers import TooManyElements
 from ledgerkit.rest.problems import exception_handler
-from ledgerkit.rest.request_body import BodyMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.base_views import LedgerView
 from tokens.models import Scope, Token
-from tokens.permissions import limit_to_token
+from tokens.permissions import ScopePermission, limit_to_token
 from workflows.api.views import WorkflowViewSet
 from workflows.models import Workflow
 
+from .logs import LogsOfExecutionViewSet
+from .node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
+from .workflow_executions import WorkflowExecutionViewSet
+
 MAX_PARTITIONS = 100  # made by one call: each waits for every transaction that has written a run
-REPORT, CONTROL = Scope.EXECUTIONS_REPORT, Scope.EXECUTIONS_CONTROL
-CHANGE_RUN, CHANGE_NODE = "executions.change_workflowexecution", "executions.change_nodeexecution"
-# The scope that a token needs for a fact, and the permission of a session's user: those of the calls for one row.
+RUNS, NODES = WorkflowExecutionViewSet.grants, NodeExecutionViewSet.grants
+# Who may report a fact: who may make the call for one row.
 GRANTS: Mapping[str, tuple[str, str]] = {
-    "workflow.ensure": (Scope.WORKFLOWS_WRITE, "workflows.add_workflow"),
-    "execution.observe": (REPORT, CHANGE_RUN),
-    "execution.create": (REPORT, "executions.add_workflowexecution"),
-    "execution.start": (REPORT, CHANGE_RUN),
-    "execution.complete": (REPORT, CHANGE_RUN),
-    "execution.fail": (REPORT, CHANGE_RUN),
-    "execution.cancel": (CONTROL, CHANGE_RUN),
-    "execution.retry": (CONTROL, CHANGE_RUN),
-    "node.observe": (REPORT, CHANGE_NODE),
-    "node.create": (REPORT, "executions.add_nodeexecution"),
-    "node.start": (REPORT, CHANGE_NODE),
-    "node.complete": (REPORT, CHANGE_NODE),
-    "node.fail": (REPORT, CHANGE_NODE),
-    "node.skip": (REPORT, CHANGE_NODE),
-    "node.cancel": (CONTROL, CHANGE_NODE),
-    "node.retry": (CONTROL, CHANGE_NODE),
-    "log": (REPORT, "executions.add_executionlog"),
+    **{f"execution.{action}": grant for action, grant in RUNS.items()},
+    **{f"node.{action}": grant for action, grant in NODES.items()},
+    "node.create": NodesOfExecutionViewSet.grants["create"],
+    "execution.observe": RUNS["start"],
+    "node.observe": NODES["start"],
+    "log": LogsOfExecutionViewSet.grants["create"],
+    "workflow.ensure": WorkflowViewSet.grants["ensure"],
 }
+
+
+@dataclass(frozen=True)
+class FactAction:
+    """The report of one kind of fact, as a view and as the row that it changes, for ScopePermission."""
+
+    action: str
+    owner_id: object
+    reads = Scope.EXECUTIONS_READ
+    grants = GRANTS
 
 
 class FactsParser(parsers.BaseParser):
@@ -123,14 +126,14 @@ class OutcomeSerializer(serializers.Serializer[Any]):
 
 
 @extend_schema(tags=["events"])
-class EventsViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
+class EventsViewSet(LedgerView, GenericViewSet[Any]):
     """Many facts of many runs in one call."""
 
     http_method_names = METHODS
     parser_classes = [FactsParser, FactLinesParser]
     serializer_class = OutcomeSerializer
     reads = Scope.EXECUTIONS_READ
-    grants = {"report": (REPORT, CHANGE_RUN)}
+    grants = {"report": RUNS["complete"]}
     fact_kinds = KINDS  # for the schema
 
     @extend_schema(
@@ -204,15 +207,10 @@ def refusal_of_workflow(index: int, error: Exception) -> Refusal:
 def check_may(request: Request, kind: str, owner: object) -> None:
     """Raise BadFact unless the caller may report this of a run whose workflow has that owner: what the calls for one
     row ask."""
-    scope, permission = GRANTS[kind]
-    if isinstance(request.auth, Token):
-        if scope not in request.auth.scopes:
-            raise BadFact("permission_denied", f"This token lacks the scope {scope}.")
-        if request.user.is_staff and owner != request.user.pk and not request.user.has_perm(permission):
-            detail = f"This is not yours, and your account lacks the permission {permission} to change it."
-            raise BadFact("permission_denied", detail)
-    elif not request.user.has_perm(permission):
-        raise BadFact("permission_denied", f"Your account lacks the permission {permission}.")
+    permission, action = ScopePermission(), FactAction(kind, owner)
+    is_granted = permission.has_permission(request, action)
+    if not (is_granted and permission.has_object_permission(request, action, action)):
+        raise BadFact("permission_denied", permission.message)
     if kind.startswith("node.") and not can_see(request.user, "nodeexecution", owner):
         raise BadFact("not_found", NO_RUN)
 

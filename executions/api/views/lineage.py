@@ -13,14 +13,13 @@ from executions.imports.openlineage import Event
 from ledgerkit.rest.fields import ObjectField
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.parsers import BadBody
-from ledgerkit.rest.request_body import BodyMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.base_views import LedgerView
 from tokens.models import Scope, Token
 from tokens.permissions import limit_to_token
 from workflows.models import Workflow
 
-from .events import CHANGE_RUN, REPORT, caller_of, check_may, may_import
+from .events import RUNS, caller_of, check_may, may_import
 
 MAX_EVENTS = 1_000
 BOUND = "This token is bound to other workflows: it may not make or change this one."
@@ -58,13 +57,13 @@ class LineageOutcomeSerializer(serializers.Serializer[Any]):
 
 
 @extend_schema(tags=["events"])
-class LineageViewSet(BodyMixin, LedgerView, GenericViewSet[Any]):
+class LineageViewSet(LedgerView, GenericViewSet[Any]):
     """Events of OpenLineage, as its HTTP transport sends them."""
 
     http_method_names = METHODS
     serializer_class = LineageOutcomeSerializer
     reads = Scope.EXECUTIONS_READ
-    grants = {"report": (REPORT, CHANGE_RUN)}
+    grants = {"report": RUNS["complete"]}
 
     @extend_schema(
         operation_id="reportLineage",
