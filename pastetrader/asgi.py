@@ -9,7 +9,6 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 django.setup(set_prefix=False)
 
-from ledgerkit.rest.charset import CharsetMiddleware  # noqa: E402  # after django.setup()
 from pastetrader.log_format import AccessLogFilter  # noqa: E402  # after django.setup()
 from pastetrader.startup import prepare  # noqa: E402  # after django.setup()
 from pastetrader.threaded_handler import ThreadedHandler  # noqa: E402  # after django.setup()
@@ -20,5 +19,4 @@ sys.setswitchinterval(0.0005)
 
 logging.getLogger("uvicorn.access").addFilter(AccessLogFilter())
 prepare()  # before the application is made, whose middleware reads which static files there are
-django_application = ThreadedHandler()
-application = CharsetMiddleware(django_application)
+application = ThreadedHandler()

@@ -36,7 +36,7 @@ class LimitedBody:
             self.size += len(message.get("body", b""))
             if self.size > self.most:
                 return self._drop()
-            if not message.get("more_body", False):
+            if LENGTH not in self.headers and not message.get("more_body", False):
                 self._pass_size_on()
         return message
 

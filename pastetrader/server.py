@@ -55,7 +55,7 @@ def serve(listener: socket.socket) -> None:
 
 def is_working() -> bool:
     """Return whether threads still work on requests, for which Python would wait before it ends."""
-    handler = importlib.import_module("pastetrader.asgi").django_application  # not before serve: it prepares much
+    handler = importlib.import_module("pastetrader.asgi").application  # not before serve: it prepares much
     return bool(handler.stop())
 
 

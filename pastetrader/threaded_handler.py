@@ -18,6 +18,7 @@ from django.db import close_old_connections
 from django.urls import set_script_prefix
 
 from ledgerkit.rate_limited_logging import RateLimitedLogger
+from ledgerkit.rest.charset import CONTENT_TYPE, with_normalized_content_type
 from pastetrader.asgi_refusals import Refusal
 from pastetrader.limited_body import LimitedBody
 from pastetrader.request_threads import QueueFull, QueueLeft, RequestThreads
@@ -75,6 +76,8 @@ class ThreadedHandler(ASGIHandler):
                 file = await self.read_body(body.receive)
         except TimeoutError:
             raise _too_slow(scope) from None
+        if any(name == CONTENT_TYPE and b";" in value for name, value in scope["headers"]):  # it may name a charset
+            scope = with_normalized_content_type(scope)
         is_large = body.size > LARGE or ENCODING in body.headers
         threads = self.large if is_large else self.small
         try:

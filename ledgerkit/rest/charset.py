@@ -1,4 +1,4 @@
-"""Middleware that normalises the charset of a request's Content-Type.
+"""Normalisation of the charset of a request's Content-Type.
 
 Django accepts every Python codec as charset and decodes the URL with it before any view runs: it raises an error for
 codecs such as hex or punycode and for a malformed header. URLs, forms and JSON are UTF-8 here.
@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.http import parse_header_parameters
 
 UTF8 = {"utf-8", "utf8", "us-ascii", "ascii"}
-NAME = b"content-type"
+CONTENT_TYPE = b"content-type"
 
 
 def normalize_content_type(content_type: str) -> str:
@@ -33,18 +33,10 @@ def wsgi_charset_middleware(app: Any) -> object:
     return call
 
 
-class CharsetMiddleware:
-    """ASGI middleware that normalises the Content-Type header."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: object) -> None:
-        # Without a parameter there is neither a charset nor anything malformed.
-        if scope["type"] == "http" and any(name == NAME and b";" in value for name, value in scope["headers"]):
-            headers = [
-                (name, normalize_content_type(value.decode("latin-1")).encode("latin-1") if name == NAME else value)
-                for name, value in scope["headers"]
-            ]
-            scope = scope | {"headers": headers}
-        await self.app(scope, receive, send)
+def with_normalized_content_type(scope: Any) -> Any:
+    """Return an ASGI scope with a normalised Content-Type header."""
+    headers = [
+        (name, normalize_content_type(value.decode("latin-1")).encode("latin-1") if name == CONTENT_TYPE else value)
+        for name, value in scope["headers"]
+    ]
+    return scope | {"headers": headers}
