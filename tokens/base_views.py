@@ -2,6 +2,7 @@
 that a project keeps its own defaults and the API responds the same in each."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,15 +21,16 @@ from rest_framework.settings import APISettings
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from ledgerkit.db.audit import Through, act_as, set_actor
+from ledgerkit.db.audit import Through, act_as
 from ledgerkit.rest.pagination import KeysetPagination
 from ledgerkit.rest.parsers import StorableJSONParser
 from ledgerkit.rest.problems import UNKNOWN_ADDRESS
 from ledgerkit.rest.renderers import CompactJSONRenderer
+from ledgerkit.rest.request_body import WITH_BODY, accepted, read_body
 
 from .authentication import BearerAuthentication, TokenAuthentication
 from .permissions import ScopePermission
-from .throttling import ReadThrottle, WriteThrottle
+from .throttling import CallerThrottle
 
 if TYPE_CHECKING:
     from .models import Token
@@ -48,7 +50,7 @@ class LedgerView(APIView):
         SessionAuthentication,
     ]
     permission_classes: Sequence[type[BasePermission]] = [ScopePermission]
-    throttle_classes: Sequence[type[BaseThrottle]] = [ReadThrottle, WriteThrottle]
+    throttle_classes: Sequence[type[BaseThrottle]] = [CallerThrottle]
     renderer_classes = [CompactJSONRenderer]
     parser_classes = [StorableJSONParser]
     content_negotiation_class = LedgerNegotiation
@@ -57,18 +59,29 @@ class LedgerView(APIView):
     pagination_class: type[BasePagination] | None = KeysetPagination
     settings = SETTINGS
     schema: Any = AutoSchema()
+    work: ExitStack  # ends with the request, inside of what dispatch() sets
 
     def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         """Respond in English and in UTC, to be stored nowhere. Programs read `code`, and a `detail` ends in their
         logs."""
-        with translation.override("en"), timezone.override(UTC), act_as(through=Through.API):
+        with translation.override("en"), timezone.override(UTC), ExitStack() as self.work:
             response = super().dispatch(request, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        """Read the body after authentication, so that anonymous clients cannot make the server decompress."""
         super().initial(request, *args, **kwargs)
-        set_actor(user=request.user, token=cast("Token | None", request.auth))
+        token = cast("Token | None", request.auth)
+        self.work.enter_context(act_as(through=Through.API, user=request.user, token=token))
+        if request.method in WITH_BODY and request.stream is not None:
+            read_body(request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        response = super().handle_exception(exc)
+        for name, value in accepted(exc).items():
+            response[name] = value
+        return response
 
 
 class UnknownAddressView(LedgerView):

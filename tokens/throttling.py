@@ -13,39 +13,25 @@ from ledgerkit.rest.callers import caller_id
 from .conf import tokens_settings
 from .failed_attempts import Counter
 
+SECONDS = {"sec": 1, "min": 60, "hour": 3_600, "day": 86_400}
 
-class WriteThrottle(throttling.SimpleRateThrottle):
-    """Throttle write requests per caller. Anonymous requests were rejected before. A throttled request does not reach
-    the idempotency check, so nothing is stored for its key."""
 
-    scope = "write"
-    num_requests: int
-    duration: int
+class CallerThrottle(throttling.BaseThrottle):
+    """Throttle reads and writes of each caller. Anonymous requests were rejected before. A throttled request does not
+    reach the idempotency check, so nothing is stored for its key."""
 
-    def get_rate(self) -> str | None:
-        rate: str | None = getattr(tokens_settings, f"THROTTLE_{self.scope.upper()}")
-        return rate
-
-    def applies(self, method: str | None) -> bool:
-        return method not in SAFE_METHODS
+    counter: Counter
 
     def allow_request(self, request: Request, view: object) -> bool:
-        if self.rate is None or (key := self.get_cache_key(request, view)) is None:
+        is_read = request.method in SAFE_METHODS
+        rate = tokens_settings.THROTTLE_READ if is_read else tokens_settings.THROTTLE_WRITE
+        if rate is None:
             return True
-        self.counter = Counter.of(self.num_requests, self.duration, key)
+        most, _, period = rate.partition("/")
+        kind = "read" if is_read else "write"
+        self.counter = Counter.of(int(most), SECONDS[period], f"throttle_{kind}_{caller_id(request)}")
         return self.counter.add()
 
     def wait(self) -> float:
         """Return the seconds until the next request is allowed."""
         return max(1, self.counter.wait())
-
-    def get_cache_key(self, request: Request, view: object) -> str | None:
-        ident = caller_id(request)
-        return self.cache_format % {"scope": self.scope, "ident": ident} if self.applies(request.method) else None
-
-
-class ReadThrottle(WriteThrottle):
-    scope = "read"
-
-    def applies(self, method: str | None) -> bool:
-        return method in SAFE_METHODS

@@ -52,9 +52,7 @@ class NameField(serializers.CharField):
 
 class MomentField(serializers.DateTimeField):
     default_error_messages = {"invalid": f"{json_validation.MOMENT}."}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(format=ISO_8601, **kwargs)
+    format = ISO_8601
 
     def to_internal_value(self, value: object) -> datetime:
         try:

@@ -7,7 +7,8 @@ A 412 is not stored, because nothing was done: the request may be repeated under
 not part of the request's hash.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import transaction
@@ -23,7 +24,6 @@ from ledgerkit.models import IdempotencyKey
 
 from .callers import caller_id
 from .charset import UTF8
-from .request_body import BodyMixin
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255
@@ -47,31 +47,26 @@ class ReplayedError(Exception):  # not an error: leaves the view once the respon
         self.first = first
 
 
-class IdempotencyMixin(BodyMixin):
-    """View mixin that replays the stored response to a repeated POST."""
+class IdempotencyMixin:
+    """Mixin of a LedgerView that replays the stored response to a repeated POST."""
 
-    key: IdempotencyKey | None = None
-
-    def dispatch(self, request: object, *args: object, **kwargs: object) -> Any:
-        with ExitStack() as self.work:
-            response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
-            if self.key is not None and _is_kept(response.status_code):
-                self._keep(self.key, response.render())
-            return response
+    work: ExitStack
+    response: Response
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """Begin the transaction after authentication and parsing. Earlier, the record of the token's use would stay
         uncommitted until its end, and a connection would be held while a large body is parsed and masked."""
-        super().initial(request, *args, **kwargs)
-        if "If-Match" in request.headers or (request.method == "POST" and HEADER in request.headers):
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
+        has_key = request.method == "POST" and HEADER in request.headers
+        if has_key or "If-Match" in request.headers:
             self.work.enter_context(transaction.atomic())
-        if request.method == "POST" and HEADER in request.headers:
-            self.key = self._begin(request)
+        if has_key:
+            self.work.enter_context(self._keeping(self._begin(request)))
 
     def handle_exception(self, exc: Exception) -> Any:
         if isinstance(exc, ReplayedError):
             return ReplayedResponse(exc.first)
-        return super().handle_exception(exc)
+        return super().handle_exception(exc)  # type: ignore[misc]  # of the view that this is mixed into
 
     def _begin(self, request: Request) -> IdempotencyKey:
         """Store the key, or raise ReplayedError if its response is known. Raises KeyReused, KeyInUse."""
@@ -86,11 +81,15 @@ class IdempotencyMixin(BodyMixin):
             raise ReplayedError(first) if first.request_hash == key.request_hash else KeyReused
         return key
 
-    @staticmethod
-    def _keep(key: IdempotencyKey, response: Response) -> None:
-        key.status, key.body = response.status_code, response.content.decode()
-        key.headers = {name: response[name] for name in REPEATED_HEADERS if name in response}
-        key.save(force_insert=True)
+    @contextmanager
+    def _keeping(self, key: IdempotencyKey) -> Iterator[None]:
+        """Store the response under the key at the end of the block."""
+        yield
+        if _is_kept(self.response.status_code):
+            response = self.response.render()
+            key.status, key.body = response.status_code, response.content.decode()
+            key.headers = {name: response[name] for name in REPEATED_HEADERS if name in response}
+            key.save(force_insert=True)
 
 
 class ReplayedResponse(HttpResponse):

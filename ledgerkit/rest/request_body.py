@@ -22,34 +22,24 @@ class UnsupportedEncoding(exceptions.UnsupportedMediaType):
     default_code = "unsupported_content_encoding"
 
 
-class BodyMixin:
-    """View mixin that decompresses the body. Idempotency hashes see the decompressed bytes, because compressing the
-    same body again may give others."""
+def read_body(request: Request) -> None:
+    """Decompress the body; parse a large one, before a transaction begins. Hashes for idempotency see the decompressed
+    bytes, because compressing the same body again may give others."""
+    negotiator: Any = request.negotiator
+    if negotiator.select_parser(request, request.parsers) is None:
+        raise exceptions.UnsupportedMediaType(request.content_type, "Send JSON, as Content-Type: application/json.")
+    if "Content-Encoding" in request.headers:
+        _unpack(request)
+    if len(request.body) > LARGE:
+        request.data  # noqa: B018  # REST framework parses it when it is first asked for
 
-    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        """Decompress the body after authentication, so that anonymous clients cannot make the server decompress."""
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
-        if request.method not in WITH_BODY or not (length := _length(request)):
-            return
-        negotiator: Any = request.negotiator
-        if negotiator.select_parser(request, request.parsers) is None:
-            raise exceptions.UnsupportedMediaType(request.content_type, "Send JSON, as Content-Type: application/json.")
-        if "Content-Encoding" in request.headers:
-            _unpack(request)
-            length = _length(request)
-        if length > LARGE:  # parse now, before a transaction begins
-            request.body  # noqa: B018  # kept, for the hash of a request with an Idempotency-Key
-            request.data  # noqa: B018  # REST framework parses it when it is first asked for
 
-    def handle_exception(self, exc: Exception) -> Any:
-        """Add the accepted media types to a 415 response; Accept-Encoding only if the encoding was the cause (RFC 7694,
-        3)."""
-        response = super().handle_exception(exc)  # type: ignore[misc]  # of the view that this is mixed into
-        if isinstance(exc, UnsupportedEncoding):
-            response["Accept-Encoding"] = "gzip"
-        elif isinstance(exc, exceptions.UnsupportedMediaType):
-            response["Accept"] = "application/json"
-        return response
+def accepted(error: Exception) -> dict[str, str]:
+    """Return the headers of a 415 response: the accepted media types, or the encoding if that was the cause (RFC 7694,
+    3)."""
+    if isinstance(error, UnsupportedEncoding):
+        return {"Accept-Encoding": "gzip"}
+    return {"Accept": "application/json"} if isinstance(error, exceptions.UnsupportedMediaType) else {}
 
 
 def gunzip(packed: bytes, limit: int) -> bytes:
@@ -83,11 +73,3 @@ def _unpack(request: Request) -> None:
     body = gunzip(http.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     http._body, http._stream = body, BytesIO(body)  # Django has no public way to replace a body
     http.META["CONTENT_LENGTH"] = str(len(body))
-
-
-def _length(request: Request) -> int:
-    """Return the Content-Length, 0 if it is not a number, as in Django and REST framework."""
-    try:
-        return int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return 0

@@ -3,7 +3,6 @@ errors. Unknown fields are errors too: a client that sends one expects it to be 
 
 from collections.abc import Callable, KeysView
 from functools import cache
-from itertools import islice
 from typing import Any, NamedTuple
 
 from rest_framework import serializers
@@ -43,26 +42,22 @@ class StrictTypes(serializers.BaseSerializer[Any]):
     update accepts the row as it was read: its read-only fields are ignored."""
 
     def to_internal_value(self, data: object) -> Any:
-        faults = self._unknown_fields(data) | self._mistyped_fields(data) if isinstance(data, dict) else {}
+        faults = self._faults(data) if isinstance(data, dict) else {}
         if not faults:
             return super().to_internal_value(data)
         raise serializers.ValidationError(self._other_faults(data) | faults)
 
-    def _unknown_fields(self, data: dict[str, object]) -> dict[str, list[str]]:
+    def _faults(self, data: dict[str, object]) -> dict[str, list[str]]:
+        """Return the errors of unknown fields and of values of another type."""
         shape = self._shape()
         taken = shape.writable if getattr(self.root, "instance", None) is None else shape.names
-        if data.keys() <= taken:
-            return {}
-        sentence = UNKNOWN.format(fields=", ".join(shape.writable) or NO_FIELDS)
-        unknown = (name for name in data if name not in taken)
-        return {safe_name(name): [sentence] for name in islice(unknown, MOST_UNKNOWN)}
-
-    def _mistyped_fields(self, data: dict[str, object]) -> dict[str, list[str]]:
-        return {
-            name: [sentence]
-            for name, fits, sentence in self._shape().checks
-            if (value := data.get(name)) is not None and not fits(value)
-        }
+        unknown = [name for name in data if name not in taken][:MOST_UNKNOWN]
+        sentence = unknown and UNKNOWN.format(fields=", ".join(shape.writable) or NO_FIELDS)
+        faults = {safe_name(name): [str(sentence)] for name in unknown}
+        for name, fits, expected in shape.checks:
+            if (value := data.get(name)) is not None and not fits(value):
+                faults[name] = [expected]
+        return faults
 
     def _other_faults(self, data: object) -> dict[str, Any]:
         try:

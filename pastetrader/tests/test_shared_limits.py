@@ -14,7 +14,7 @@ from ledgerkit import shared_counts
 from pastetrader import sqlite_cache
 from tokens import failed_attempts
 from tokens.failed_attempts import Counter, Tried
-from tokens.throttling import WriteThrottle
+from tokens.throttling import CallerThrottle
 
 PROCESSES, THREADS, TRIES = 2, 4, 40
 
@@ -47,8 +47,8 @@ def _work_and_exit(work: Callable[[], bool]) -> int:
 @pytest.mark.usefixtures("shared_cache")
 def test_requests_of_one_caller() -> None:
     request: Any = SimpleNamespace(method="POST", auth=None, user=SimpleNamespace(pk=1))
-    assert in_processes(lambda: WriteThrottle().allow_request(request, None)) == 30
-    assert not WriteThrottle().allow_request(request, None)
+    assert in_processes(lambda: CallerThrottle().allow_request(request, None)) == 30
+    assert not CallerThrottle().allow_request(request, None)
 
 
 @pytest.mark.usefixtures("shared_cache")
