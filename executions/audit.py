@@ -1,6 +1,5 @@
 """The actor (ledgerkit.db.audit) of a change to runs, passed to the triggers that write the history."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,20 +8,11 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from ledgerkit.db.audit import Actor, Through, act_as, current, set_actor
 
-__all__ = ["Actor", "Through", "act_as", "audit_note", "current", "note", "set_actor"]
+__all__ = ["Actor", "Through", "act_as", "audit_note", "current", "set_actor"]
 
 type Execute = Callable[[str, Sequence[object] | None, bool, dict[str, object]], object]
 
 NOTE = "SELECT ledger_noted(now(), %s)"
-
-
-def note(act: str, reason: str = "", request_id: str | None = None) -> str:
-    """Return the audit note as JSON. The caller has masked `reason` and `request_id`; the latter defaults to the
-    actor's."""
-    note = current().note() | {"act": act, "reason": reason}
-    if request_id is not None:
-        note["request_id"] = request_id
-    return json.dumps(note)
 
 
 def _in_one_round_trip(

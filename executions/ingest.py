@@ -40,7 +40,7 @@ def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], 
     """
     columns: list[Column] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]  # no field of these models is a reverse relation
     documents = [index for index, field in enumerate(columns) if isinstance(field, models.JSONField)]
-    by_keys = Scrubber(extra=tuple(ledgerkit_settings.SECRET_KEYS_EXTRA))
+    by_keys = Scrubber(extra=ledgerkit_settings.SECRET_KEYS_EXTRA)
     masked = (_encode_row(row, documents, by_keys) for row in rows) if documents else rows
     with transaction.atomic(using=using):
         copy_rows(model, fields, masked, using)

@@ -19,6 +19,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Model
 
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import to_storable_text
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.pool import release_connection
@@ -26,7 +27,6 @@ from ledgerkit.db.pool import release_connection
 from . import audit, reported_texts
 from .exceptions import SecretsUnknown
 from .secrets import limits, masked_request_body
-from .secrets.encryption import extra_keys
 from .secrets.retention import run_rows
 from .secrets.run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets, without_secrets
 from .secrets.scrubber import Scrubber
@@ -69,7 +69,7 @@ def mask(
     read already. Raises SecretsUnknown if a run's secrets were deleted or cannot be decrypted.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
-    extra, is_large = extra_keys(), masked_request_body.has_masked_body()
+    extra, is_large = ledgerkit_settings.SECRET_KEYS_EXTRA, masked_request_body.has_masked_body()
     found, places = _find_secrets(pieces, extra, is_large)
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # thousands of lines usually belong to one run
     known = known if known is not None else {} if new else read_known(runs, act, using)
@@ -157,7 +157,10 @@ def mask_by_known(texts: Fields, known: RunSecrets) -> Fields | None:
         return None
     # A document that needs no mask has no secret that is new either.
     changed = [text for name, text in texts.items() if not isinstance(text, str) and clean[name] != text]
-    is_known = all(find_secret_values(document, extra_keys()) <= known.scrubber.values for document in changed)
+    is_known = all(
+        find_secret_values(document, ledgerkit_settings.SECRET_KEYS_EXTRA) <= known.scrubber.values
+        for document in changed
+    )
     return clean if is_known else None
 
 
@@ -168,24 +171,24 @@ def mask_changes(row: RowOfRun, texts: Fields, act: str, known: RunSecrets) -> t
     return piece.fields, now.get(piece.run, known)
 
 
-def masked_reason(scrubber: Scrubber) -> tuple[str, str | None]:
-    """Return the actor's reason, masked and cut, and the request id if the client chose it (else None)."""
+def masked_reason(scrubber: Scrubber) -> dict[str, str]:
+    """Return what the audit note takes from a client: the actor's reason, masked and cut, and the request id if the
+    client chose it."""
     actor = audit.current()
-    if not actor.has_text:
-        return "", None
     reason, given = (text and scrubber.text(text) for text in (to_storable_text(actor.reason), actor.given_id))
-    return reported_texts.cut_to_limits("reason", reason), given or None
+    note = {"reason": reported_texts.cut_to_limits("reason", reason)}
+    return note | {"request_id": given} if given else note
 
 
 def mask_for_all_runs(fields: Fields, runs: Iterable[UUID], using: str) -> Fields:
     """Mask one set of values with the secrets of several runs, given as a query of their ids."""
-    if not any(find_secret_values(value, extra_keys()) for value in fields.values()):
+    if not any(find_secret_values(value, ledgerkit_settings.SECRET_KEYS_EXTRA) for value in fields.values()):
         with_secrets = run_rows(using).filter(pk__in=runs, encrypted_secrets__isnull=False)
         runs = with_secrets.values_list("pk", flat=True)
     pieces = [FieldValues(run, dict(fields)) for run in runs]
     mask(pieces, "update", using)
     fields = dict(fields)
-    plain = without_secrets(extra_keys())
+    plain = without_secrets(ledgerkit_settings.SECRET_KEYS_EXTRA)
     for known in (*read_known({piece.run for piece in pieces}, "update", using).values(), plain):
         _scrub(fields, known.scrubber)
     return fields
@@ -202,7 +205,8 @@ def maskable_fields(model: type[Model]) -> frozenset[str]:
 def note_of_new(found: Iterable[str]) -> str:
     """Return the audit note for creating runs. A request id that the client chose is masked with the runs' secrets."""
     given = audit.current().given_id
-    return audit.note("create", request_id=Scrubber(found, extra_keys()).text(given) if given else None)
+    cleared = {"request_id": Scrubber(found, ledgerkit_settings.SECRET_KEYS_EXTRA).text(given)} if given else {}
+    return audit.current().note(act="create", **cleared)
 
 
 def as_stored(row: RowOfRun, fields: Fields, cut: Cut = lambda fields: fields) -> Iterator[tuple[Model, Fields]]:
@@ -212,7 +216,7 @@ def as_stored(row: RowOfRun, fields: Fields, cut: Cut = lambda fields: fields) -
     Not comparable: values that are too short to be masked, which of several secrets a mask replaced, and any masked
     value once the run's secrets are deleted or cannot be decrypted.
     """
-    extra = extra_keys()
+    extra = ledgerkit_settings.SECRET_KEYS_EXTRA
     sent, fields = fields, masked_request_body.original_values(fields)
     found = {value for document in fields.values() for value in find_secret_values(document, extra)}
     try:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.models import uuid7
 
 from .audit import Through, act_as
 from .secrets import key_value_patterns
-from .secrets.encryption import extra_keys
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
@@ -29,7 +29,8 @@ class ActorMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         header = request.headers.get(HEADER, "")
-        given = header if SANE.fullmatch(header) and key_value_patterns.is_clear(header, extra_keys()) else ""
+        is_sane = SANE.fullmatch(header) and key_value_patterns.is_clear(header, ledgerkit_settings.SECRET_KEYS_EXTRA)
+        given = header if is_sane else ""
         request_id = given or str(uuid7())
         user = cast("AbstractUser", SimpleLazyObject(lambda: request.user))
         with act_as(through=Through.ADMIN, user=user, request_id=request_id, given_id=given, name=""):

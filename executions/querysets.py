@@ -104,7 +104,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
         are locked first, to mask it."""
         has_note = audit.current().has_text
         with transaction.atomic(using=self.db) if has_note else nullcontext():
-            note = audit.note("delete", *(self._masked_note() if has_note else ()))
+            note = audit.current().note(act="delete", **(self._masked_note() if has_note else {}))
             with audit.audit_note(note, self.db):
                 return super().delete()
 
@@ -114,25 +114,24 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
     def delete_because(self, reason: str) -> int:
         """Delete the runs for a reason that holds no text of users, so that nothing has to be masked. Return their
         number."""
-        with audit.audit_note(audit.note("delete", reason, request_id=""), self.db):
+        with audit.audit_note(audit.current().note(act="delete", reason=reason, request_id=""), self.db):
             return super().delete()[0]
 
     delete_because.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
     delete_because.queryset_only = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
-    def _masked_note(self) -> tuple[str, str | None]:
+    def _masked_note(self) -> dict[str, str]:
         """Return the reason and the request id, masked with the secrets of all these runs, which are locked so that
         none is added. If those of a run are unknown, nothing of the texts is kept."""
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
-        note: masking.Fields = {
-            "reason": json_validation.to_storable_text(audit.current().reason),
-            "request_id": audit.current().given_id,
-        }
+        actor = audit.current()
+        note: masking.Fields = {"reason": json_validation.to_storable_text(actor.reason), "request_id": actor.given_id}
         try:
             clean = masking.mask_for_all_runs(note, pks, self.db)
         except SecretsUnknown:
             clean = {name: MASK if text else text for name, text in note.items()}
-        return reported_texts.cut_to_limits("reason", str(clean["reason"])), str(clean["request_id"] or "") or None
+        reason = {"reason": reported_texts.cut_to_limits("reason", str(clean["reason"]))}
+        return reason | {"request_id": str(clean["request_id"])} if actor.given_id else reason
 
 
 class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):

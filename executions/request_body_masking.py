@@ -3,11 +3,11 @@ secrets/masked_request_body.py and does not mask it again."""
 
 from uuid import UUID
 
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.pool import release_connection
 
 from .exceptions import SecretsUnknown
 from .secrets import limits, masked_request_body
-from .secrets.encryption import extra_keys
 from .secrets.run_secrets import NONE, read_known, without_secrets
 from .secrets.scrubber import NOTHING, Scrubber
 from .secrets.values_by_key import find_secret_values
@@ -20,7 +20,7 @@ def mask_body(body: object, run: UUID | None) -> object:
     """Return a request body masked with the secrets of the run (None for a new run) and with those in the body itself.
     Releases the database connection before it masks. Raises the ValidationError of mask() for secrets that are too long
     or too many."""
-    extra = extra_keys()
+    extra = ledgerkit_settings.SECRET_KEYS_EXTRA
     found, place = _find_in_body(body, extra)
     lines = body if isinstance(body, list) and not found else None
     is_plain = lines is not None and _leaves(without_secrets(extra).scrubber, lines)

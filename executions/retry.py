@@ -142,4 +142,4 @@ def _mask_texts(run: UUID, texts: Mapping[UUID, Texts], known: run_secrets.RunSe
     pieces = [masking.FieldValues(run, of_row) for of_row in texts.values()]
     _more, now = masking.mask(pieces, "retry", known={run: known})
     kept = json.dumps([{"id": str(id), **of_row} for id, of_row in texts.items()])
-    return kept, audit.note("retry", *masking.masked_reason(now[run].scrubber))
+    return kept, audit.current().note(act="retry", **masking.masked_reason(now[run].scrubber))

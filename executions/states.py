@@ -65,6 +65,6 @@ ENDED = (S.COMPLETED, S.FAILED, S.SKIPPED, S.CANCELLED)
 STOPPED = (S.SKIPPED, S.CANCELLED)  # of a node: it has no result
 
 
-def sources(transitions: Transitions, to: ExecutionStatus) -> list[ExecutionStatus]:
-    """Return the states from which `to` can be reached."""
-    return [state for state, targets in transitions.items() if to in targets]
+def sources(transitions: Transitions) -> Mapping[ExecutionStatus, list[str]]:
+    """Return, for each status, those from which it can be reached."""
+    return {to: [str(state) for state, targets in transitions.items() if to in targets] for to in ExecutionStatus}

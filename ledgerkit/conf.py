@@ -1,7 +1,7 @@
 """Settings of the apps: each reads one dict of the project's settings, such as `EXECUTIONS`, with a default for every
 key."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Self, cast, overload
 
@@ -30,12 +30,14 @@ class Setting[T]:
         if instance is None:
             return self
         value = cast("T", instance.values.get(self.name, self.default))  # check() reports a value of another type
+        if isinstance(self.default, tuple):  # which may be given as a list
+            value = cast("T", tuple(cast("Iterable[object]", value)))
         vars(instance)[self.name] = value
         return value
 
     def fault(self, value: object) -> str:
         """Return what is wrong with a value, "" if nothing is."""
-        kinds = (list, tuple) if isinstance(self.default, list) else (type(self.default),)
+        kinds = (list, tuple) if isinstance(self.default, list | tuple) else (type(self.default),)
         return "" if isinstance(value, kinds) else f"must be of type {kinds[0].__name__}"
 
 
@@ -126,7 +128,7 @@ class LedgerkitSettings(AppSettings):
     # Prefix of the `type` of an API error; the code follows.
     PROBLEM_TYPE_PREFIX = Setting[str]("urn:pastetrader:problem:")
     # Keys that name a secret, in addition to those of workflows/secret_keys.py.
-    SECRET_KEYS_EXTRA = Setting[list[str]]([])
+    SECRET_KEYS_EXTRA = Setting[tuple[str, ...]](())
 
 
 ledgerkit_settings = LedgerkitSettings("LEDGERKIT")

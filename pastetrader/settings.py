@@ -247,7 +247,7 @@ LEDGERKIT = {
     **env.numbers(LedgerkitSettings, "EXECUTIONS_", but="MAX_BODY_ELEMENTS"),
     "MAX_BODY_ELEMENTS": env.number("MAX_BODY_ELEMENTS", 500_000, least=1_000),
     "API_PREFIX": "/api/",  # with what is beside v1/
-    "SECRET_KEYS_EXTRA": env.text_list("EXECUTIONS_SECRET_KEYS_EXTRA"),
+    "SECRET_KEYS_EXTRA": tuple(env.text_list("EXECUTIONS_SECRET_KEYS_EXTRA")),
 }
 TOKENS = {
     **env.numbers(TokensSettings, "", but="PROXIES"),

@@ -49,7 +49,7 @@ class DefinitionField(models.JSONField):
         """Return `value` with its secrets masked."""
         if isinstance(value, MaskedDocument) or not isinstance(value, dict | list | tuple):
             return value
-        return self.mask(value, tuple(ledgerkit_settings.SECRET_KEYS_EXTRA))
+        return self.mask(value, ledgerkit_settings.SECRET_KEYS_EXTRA)
 
 
 class SchemaField(DefinitionField):

@@ -17,7 +17,7 @@ KEY = "Idempotency-Key"
 def scrubber(request: Request, kwargs: dict[str, object]) -> Scrubber:
     """Return a scrubber for the values under keys that name a secret in the headers, the cookies and the parsed body,
     and for the secrets of the run in the path."""
-    extra = tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)
+    extra = ledgerkit_settings.SECRET_KEYS_EXTRA
     sent = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
     body = getattr(request, "_full_data", None)  # `data` would parse the body now, which may be what failed
     return Scrubber(

@@ -1,7 +1,6 @@
 """The facts of one call: read what they are about, mask, lock, apply, store. Two calls may bring the same new rows at
 once: the database lets one of them store, and the other begins again and finds them known."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -13,10 +12,10 @@ from django.db import IntegrityError, transaction
 from executions import audit, partitions, run_graph
 from executions.models import WorkflowExecution
 from executions.secrets import run_secrets
-from executions.secrets.encryption import extra_keys
 from executions.secrets.retention import purge_occasionally
 from executions.secrets.scrubber import RedactEverything, Scrubber
 from executions.states import ENDED
+from ledgerkit.conf import ledgerkit_settings
 
 from . import fact_kinds as kinds
 from .call_outcome import Caller, Outcome, notice_of
@@ -262,13 +261,13 @@ class Batch:
         if any(isinstance(self.secrets.get(run), Exception) for run in self.masked):
             return RedactEverything()
         values = self.masker.values().union(*(known.scrubber.values for known in self.masked.values()))
-        return Scrubber(values, extra_keys())
+        return Scrubber(values, ledgerkit_settings.SECRET_KEYS_EXTRA)
 
     def _note(self) -> str:
         """Return the note of the history. Where the caller chose the id of the request, it is clear of secrets."""
         given = audit.current().given_id
         cleared = {"request_id": self._scrubber().text(given)} if given else {}
-        return json.dumps(audit.current().note() | cleared | {"facts": True})
+        return audit.current().note(facts=True, **cleared)
 
 
 def _by_kind(facts: Iterable[Reported]) -> dict[type, list[Any]]:

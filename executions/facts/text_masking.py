@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 
 from executions import masking
 from executions.secrets import run_secrets
-from executions.secrets.encryption import extra_keys
 from executions.secrets.scrubber import Scrubber
+from ledgerkit.conf import ledgerkit_settings
 
 from .fact_kinds import Reported
 from .refusals import BadFact
@@ -23,7 +23,7 @@ class Masker:
     def __init__(self) -> None:
         self.found: dict[UUID, frozenset[str]] = {}
         self._sent: dict[UUID, list[dict[str, object]]] = {}
-        self._plain = run_secrets.RunSecrets(Scrubber(extra=extra_keys()))
+        self._plain = run_secrets.RunSecrets(Scrubber(extra=ledgerkit_settings.SECRET_KEYS_EXTRA))
 
     def mask(self, run: UUID, facts: Sequence[Reported], secrets: Secrets) -> run_secrets.RunSecrets:
         """Mask the texts of the facts of a run, and return what is known of its secrets then. Raises BadFact if they
@@ -55,7 +55,9 @@ class Masker:
     def _with(known: run_secrets.RunSecrets, more: frozenset[str]) -> run_secrets.RunSecrets:
         if more <= known.scrubber.values:
             return known
-        return run_secrets.RunSecrets(Scrubber(known.scrubber.values | more, extra_keys()), known.encrypted)
+        return run_secrets.RunSecrets(
+            Scrubber(known.scrubber.values | more, ledgerkit_settings.SECRET_KEYS_EXTRA), known.encrypted
+        )
 
     def values(self) -> frozenset[str]:
         """Return everything that was found."""

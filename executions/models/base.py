@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from executions import audit, masking, refusal_reasons, validators
 from executions.exceptions import InvalidTransition, StaleExecution
 from executions.secrets import retention, run_secrets
-from executions.states import ENDED, TARGETS, ExecutionStatus, Transitions, sources
+from executions.states import ENDED, TARGETS, ExecutionStatus, Transitions
 from ledgerkit.db import functions, json_validation
 from ledgerkit.db.models import SaveArguments, Value, VersionedModel, json_value
 
@@ -40,11 +40,11 @@ class Timed(models.Model):
 
 
 class Execution(VersionedModel, Timed):
-    """A row with a status. Subclasses define `TRANSITIONS`, `MOVE` and a model of earlier attempts, related as
+    """A row with a status. Subclasses define `TRANSITIONS`, `SOURCES` and a model of earlier attempts, related as
     `attempts`."""
 
     TRANSITIONS: ClassVar[Transitions]
-    MOVE: ClassVar[str]  # the database function of its transitions
+    SOURCES: ClassVar[Mapping[ExecutionStatus, list[str]]]  # the same table, by the status that is reached
     ACT: ClassVar[str] = "save"
 
     status = models.CharField(
@@ -105,10 +105,9 @@ class Execution(VersionedModel, Timed):
         """
         texts = texts or {}
         json_validation.check("output_data", texts.get("output_data"))
-        validators.check_at(at)
-        with functions.savepoint():
-            moved = self._move_as_read(act, texts, at)
-        moved = moved or self._move_locked(act, texts, at)
+        if at is not None:
+            validators.check_at(at)
+        moved = self._move_as_read(act, texts, at) or self._move_locked(act, texts, at)
         if moved["status"] in ENDED:
             transaction.on_commit(retention.purge_occasionally, robust=True)
         self._set_changes(moved)
@@ -123,11 +122,15 @@ class Execution(VersionedModel, Timed):
     def _move_as_read(self, act: str, texts: Changes, at: datetime | None) -> Changes | None:
         """Move the row, with texts masked by the secrets that were read with the run. Return its new values, None if it
         does not match, and if the run has other secrets or is about to get one."""
-        if not (any(texts.values()) or audit.current().has_text):
-            return self._move(act, texts, at)
-        known = run_secrets.as_read(self._run_as_read())
-        masked = None if known is None else masking.mask_by_known(texts, known)
-        return None if masked is None else self._move(act, masked, at, known)
+        known = None
+        if any(texts.values()) or audit.current().has_text:
+            known = run_secrets.as_read(self._run_as_read())
+            masked = None if known is None else masking.mask_by_known(texts, known)
+            if masked is None:
+                return None
+            texts = masked
+        with functions.savepoint():
+            return self._move(act, texts, at, known)
 
     def _move_locked(self, act: str, texts: Changes, at: datetime | None) -> Changes:
         """Lock the run and move the row, with texts masked by the secrets that the run has then. Store those that are
@@ -149,20 +152,21 @@ class Execution(VersionedModel, Timed):
     ) -> Changes | None:
         """Move the row, if its run has the secrets by which the texts are masked. Return its new values, None if it
         does not match."""
-        reason = masking.masked_reason(known.scrubber) if known and audit.current().has_text else ()
-        to, output = TARGETS[act], texts.get("output_data")
-        moved = functions.call(
-            self.MOVE,
+        actor, target = audit.current(), TARGETS[act]
+        reason = masking.masked_reason(known.scrubber) if known and actor.has_text else {}
+        output = texts.get("output_data")
+        moved = self._call_move(
+            act,
             tried=self.attempt,
-            sources=[str(state) for state in sources(self.TRANSITIONS, to)],
-            target=str(to),
+            sources=self.SOURCES[target],
+            target=str(target),
             output=None if output is None else json_validation.to_json(output),
             error=texts.get("error_message"),
+            trace=texts.get("error_traceback"),
             has_texts=known is not None,
             masked_by=known and known.encrypted,
-            note=audit.note(act, *reason),
+            note=actor.note(act=act, **reason),
             moment=at,
-            **self._move_arguments(act, texts),
         )
         return None if moved is None else moved | texts
 
@@ -170,8 +174,8 @@ class Execution(VersionedModel, Timed):
         """Return this object's run, None if it was not read."""
         raise NotImplementedError  # runs and node executions each implement it
 
-    def _move_arguments(self, act: str, texts: Changes) -> Mapping[str, object]:
-        """Return those arguments of the database function that runs and node executions do not share."""
+    def _call_move(self, act: str, **arguments: object) -> Changes | None:
+        """Return what the database function of the transitions returns (sql/transitions.sql)."""
         raise NotImplementedError  # runs and node executions each implement it
 
     def _check_end(self, act: str, at: datetime | None) -> None:
@@ -179,14 +183,14 @@ class Execution(VersionedModel, Timed):
         if at is None or TARGETS[act] not in ENDED:
             return
         rows: QuerySet[Execution] = QuerySet(type(self)).filter(pk=self.pk, attempt=self.attempt, started_at__gt=at)
-        row = rows.filter(status__in=sources(self.TRANSITIONS, TARGETS[act])).only("started_at").first()
+        row = rows.filter(status__in=self.SOURCES[TARGETS[act]]).only("started_at").first()
         if row is not None and row.started_at is not None:
             raise validators.end_before_start(row.started_at)
 
     def _transition_error(self, act: str) -> InvalidTransition:
         """Return the exception for a transition that matched no row. Raises DoesNotExist if the row was deleted."""
         row: Execution = QuerySet(type(self)).only("status", "attempt", "version").get(pk=self.pk)
-        if row.status not in sources(self.TRANSITIONS, TARGETS[act]):
+        if row.status not in self.SOURCES[TARGETS[act]]:
             return InvalidTransition(act, row.status, version=row.version)
         is_replaced = row.attempt != self.attempt
         reason = refusal_reasons.attempt_replaced(self.attempt, row.attempt) if is_replaced else refusal_reasons.CHANGED

@@ -60,8 +60,8 @@ class KeptRun(models.Model):
 
 
 def _name_of(actor: audit.Actor) -> str:
-    note = actor.note()
-    return note["username"] or note.get("token_name", "")
+    name = actor.user.get_username() if actor.user is not None and actor.user.pk is not None else actor.name
+    return name or (actor.token.name if actor.token else "")
 
 
 def _masked(run: UUID, reason: str) -> str:

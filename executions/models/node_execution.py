@@ -1,13 +1,11 @@
 """NodeExecution: the execution of one node within one run."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models import Q
-from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from executions import masking, refusal_reasons, reported_texts, retry, states, validators
@@ -27,7 +25,7 @@ RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node 
 
 class NodeExecution(Execution):
     TRANSITIONS = states.NODE_EXECUTION
-    MOVE = "move_node"
+    SOURCES = states.sources(TRANSITIONS)
 
     workflow_execution = models.ForeignKey(
         WorkflowExecution,
@@ -88,9 +86,9 @@ class NodeExecution(Execution):
     def run_id(self) -> UUID:
         return self.workflow_execution_id
 
-    @cached_property
+    @property
     def owner_id(self) -> object:
-        """Return the id of its workflow's owner. An annotation of this name takes its place."""
+        """Return the id of its workflow's owner."""
         return self.workflow_execution.owner_id
 
     @property
@@ -164,8 +162,8 @@ class NodeExecution(Execution):
         is_read = NodeExecution.workflow_execution.is_cached(self)
         return self.workflow_execution if is_read else None
 
-    def _move_arguments(self, act: str, texts: Changes) -> Mapping[str, object]:
-        return {"node": self.pk, "run": self.workflow_execution_id, "trace": texts.get("error_traceback")}
+    def _call_move(self, act: str, **arguments: object) -> Changes | None:
+        return functions.call("move_node", node=self.pk, run=self.workflow_execution_id, **arguments)
 
     def _transition_error(self, act: str) -> InvalidTransition:
         if act in RUN_STATES:

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from executions.secrets.encryption import extra_keys
 from executions.secrets.scrubber import Scrubber
+from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import names
 from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.fields import NameField
@@ -92,7 +92,7 @@ class SavedView(UUID7Model):
 
     def clean(self) -> None:
         super().clean()
-        clear = Scrubber(extra=extra_keys())  # by key alone: a view belongs to no run
+        clear = Scrubber(extra=ledgerkit_settings.SECRET_KEYS_EXTRA)  # by key alone: a view belongs to no run
         self.name, self.filters = clear.document(self.name), clear.document(self.filters)
         self.is_shared = self.is_shared or self.is_default_for_all
         if any(not isinstance(each, str) for pair in self.filters.items() for each in pair):

@@ -5,7 +5,7 @@ A verb (`start()`, `complete()`, ...) changes the state of a row by one guarded 
 always taken first on the run and then on its nodes, so that verbs do not deadlock.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
@@ -15,7 +15,6 @@ from django.contrib.postgres.indexes import OpClass
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now, Upper
-from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from executions import audit, masking, refusal_reasons, reported_texts, retry, run_graph, sort_keys, states, validators
@@ -23,8 +22,8 @@ from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.querysets import WorkflowExecutionQuerySet
 from executions.secrets.encryption import encrypt
 from executions.secrets.retention import DELETED
-from executions.secrets.run_secrets import RunSecrets
 from executions.states import SETTLED, ExecutionStatus, TriggerType
+from ledgerkit.db import functions
 from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.indexes import GinIndex, Index
 from ledgerkit.db.models import Column, SaveArguments, json_value
@@ -43,7 +42,7 @@ NEVER_SAVED = {"encrypted_secrets", "failed_nodes"}
 
 class WorkflowExecution(Execution):
     TRANSITIONS = states.WORKFLOW_EXECUTION
-    MOVE = "move_run"
+    SOURCES = states.sources(TRANSITIONS)
 
     # The migration makes it ON DELETE RESTRICT: no interface can delete a workflow that has runs.
     workflow = models.ForeignKey(
@@ -180,9 +179,9 @@ class WorkflowExecution(Execution):
     def run_id(self) -> UUID:
         return self.pk
 
-    @cached_property
+    @property
     def owner_id(self) -> object:
-        """Return the id of its workflow's owner. An annotation of this name takes its place."""
+        """Return the id of its workflow's owner."""
         return self.workflow.owner_id
 
     def check_documents(self) -> None:
@@ -265,20 +264,15 @@ class WorkflowExecution(Execution):
     def _run_as_read(self) -> "WorkflowExecution":
         return self
 
-    def _move(self, act: str, texts: Changes, at: datetime | None, known: RunSecrets | None = None) -> Changes | None:
+    def _call_move(self, act: str, **arguments: object) -> Changes | None:
         """Move the run and its nodes. Raises InvalidTransition if nodes are running that have to end first."""
-        moved = super()._move(act, texts, at, known)
-        if moved is not None and (running := int(str(moved.pop("still_running")))):
-            raise InvalidTransition(act, self.status, refusal_reasons.still_running(running), self.version)
-        return moved
-
-    def _move_arguments(self, act: str, texts: Changes) -> Mapping[str, object]:
         pending, running = SETTLED.get(act, (None, None))
-        return {
-            "run": self.pk,
-            "settled_pending": pending and str(pending),
-            "settled_running": running and str(running),
-        }
+        settled = {"settled_pending": pending and str(pending), "settled_running": running and str(running)}
+        del arguments["trace"]  # a run has none
+        moved = functions.call("move_run", run=self.pk, **settled, **arguments)
+        if moved is not None and (still := int(str(moved.pop("still_running")))):
+            raise InvalidTransition(act, self.status, refusal_reasons.still_running(still), self.version)
+        return moved
 
     def _with_version_bump(self, values: list[FieldValue]) -> tuple[list[FieldValue], list[Column]]:
         """Leave out the secrets, which only run_secrets.store_secrets() changes, and the count of failed nodes, which

@@ -14,7 +14,7 @@ from .scrubber import Scrubber
 
 def load_scrubber(sealed: str) -> Scrubber:
     """Return the scrubber of the encrypted values. Raises InvalidToken if no key in the settings decrypts them."""
-    return _scrubber(sealed, _keys(), extra_keys())
+    return _scrubber(sealed, _keys(), ledgerkit_settings.SECRET_KEYS_EXTRA)
 
 
 @lru_cache(64)
@@ -48,8 +48,3 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 
 def _keys() -> tuple[str, ...]:
     return secrets_keys()
-
-
-def extra_keys() -> tuple[str, ...]:
-    """Return the additional key names whose values are secret (LEDGERKIT["SECRET_KEYS_EXTRA"])."""
-    return tuple(ledgerkit_settings.SECRET_KEYS_EXTRA)

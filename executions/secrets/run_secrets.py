@@ -18,8 +18,9 @@ from django.db.models import QuerySet
 from executions import refusal_reasons
 from executions.exceptions import SecretsUnknown
 from executions.states import ACTIVE
+from ledgerkit.conf import ledgerkit_settings
 
-from .encryption import decrypt, encrypt, extra_keys, load_scrubber
+from .encryption import decrypt, encrypt, load_scrubber
 from .retention import has_expired, run_rows
 from .scrubber import NOTHING, RedactEverything, Scrubber
 
@@ -54,8 +55,10 @@ def as_read(run: "WorkflowExecution | None") -> RunSecrets | None:
 
     They may be outdated: the statement that stores the masked text has to match the encrypted text.
     """
-    if run is None or "encrypted_secrets" in run.get_deferred_fields() or run.status not in ACTIVE:
+    if run is None or "encrypted_secrets" not in vars(run) or run.status not in ACTIVE:
         return None
+    if run.encrypted_secrets is None:
+        return without_secrets(ledgerkit_settings.SECRET_KEYS_EXTRA)
     try:
         return known_by("", run.encrypted_secrets, run.status, None, run.version)
     except SecretsUnknown:
@@ -87,7 +90,7 @@ def store_secrets(found: Values, using: str | None = None) -> KnownOf:
             values = found[run] | (decrypt(before) if before else frozenset())
             encrypted = encrypt(values)
             rows.filter(pk=run).update(encrypted_secrets=encrypted)
-            known[run] = RunSecrets(Scrubber(values, extra_keys()), encrypted)
+            known[run] = RunSecrets(Scrubber(values, ledgerkit_settings.SECRET_KEYS_EXTRA), encrypted)
     return known
 
 
@@ -114,7 +117,7 @@ def known_by(act: str, encrypted: str | None, status: str, ended_at: datetime | 
     """Return the secrets of a run from these COLUMNS of its row. Raises SecretsUnknown if they are deleted, expired, or
     cannot be decrypted."""
     if encrypted is None:
-        return without_secrets(extra_keys())
+        return without_secrets(ledgerkit_settings.SECRET_KEYS_EXTRA)
     if not encrypted or has_expired(status, ended_at):
         raise SecretsUnknown(act, status, refusal_reasons.PURGED, version)
     try:

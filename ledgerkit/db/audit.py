@@ -7,7 +7,7 @@ for all changes that follow. Other code uses `act_as(user=..., reason=...)`; wit
 import getpass
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -67,24 +67,25 @@ class Actor:
         """Return whether it has a text that may contain a secret."""
         return bool(self.reason or self.given_id)
 
-    def note(self) -> dict[str, str]:
-        """Return the actor as a dict for the audit record, without the reason."""
+    def note(self, **more: object) -> str:
+        """Return the actor as JSON for the audit record, without the reason. `more` are fields to add or to replace."""
         note = {"through": str(self.through), "request_id": self.request_id, "username": self.name}
         if self.user is not None and self.user.pk is not None:
             note |= {"user_id": str(self.user.pk), "username": self.user.get_username()}
         if self.token is not None:
             note |= {"token_id": str(self.token.pk), "token_name": self.token.name}
-        return note
+        return json.dumps(note | more)
 
 
 NOBODY = Actor()
 _actor: ContextVar[Actor] = ContextVar("actor", default=NOBODY)
+current: Callable[[], Actor] = _actor.get
 
 
 @contextmanager
 def act_as(**changes: Unpack[Changes]) -> Iterator[None]:
     """Change fields of the current Actor within the block."""
-    before = _actor.set(replace(_actor.get(), **changes))
+    before = _actor.set(replace(current(), **changes))
     try:
         yield
     finally:
@@ -93,11 +94,7 @@ def act_as(**changes: Unpack[Changes]) -> Iterator[None]:
 
 def set_actor(**changes: Unpack[Changes]) -> None:
     """Change fields of the current Actor until the end of the enclosing act_as() block."""
-    _actor.set(replace(_actor.get(), **changes))
-
-
-def current() -> Actor:
-    return _actor.get()
+    _actor.set(replace(current(), **changes))
 
 
 def system_user() -> str:
@@ -114,7 +111,5 @@ def audit_writes(using: str | None = None) -> Iterator[None]:
     connection = connections[using or DEFAULT_DB_ALIAS]
     with nullcontext() if connection.in_atomic_block else transaction.atomic(using=using):
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT definitions_actor(%s)", [json.dumps(current().note() | {"reason": current().reason})]
-            )
+            cursor.execute("SELECT definitions_actor(%s)", [current().note(reason=current().reason)])
         yield

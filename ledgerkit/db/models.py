@@ -1,6 +1,6 @@
 """Base models: UUIDv7 primary key, optimistic locking by version, audit, timestamps of the database's clock."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
@@ -36,9 +36,8 @@ class SaveArguments(TypedDict, total=False):
     update_fields: Iterable[str] | None
 
 
-def uuid7() -> UUID:
-    """Return a UUID version 7 (RFC 9562): time-ordered, and strictly increasing within this process."""
-    return uuid_utils.compat.uuid7()
+# Returns a UUID version 7 (RFC 9562): time-ordered, and strictly increasing within this process.
+uuid7: Callable[[], UUID] = uuid_utils.compat.uuid7
 
 
 def parse_uuid(text: object) -> UUID | None:
