@@ -74,7 +74,8 @@ class LedgerView(APIView):
         super().initial(request, *args, **kwargs)
         token = cast("Token | None", request.auth)
         self.work.enter_context(act_as(through=Through.API, user=request.user, token=token))
-        if request.method in WITH_BODY and request.stream is not None:
+        is_action = getattr(self, "action", None) is not None  # else it is 405, or there is nothing at this address
+        if is_action and request.method in WITH_BODY and request.stream is not None:
             read_body(request)
 
     def handle_exception(self, exc: Exception) -> Response:
