@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any, Self
 
 from django.db import models
@@ -111,3 +112,9 @@ def to_microseconds(moment: datetime) -> int:
 def utc(micro: int) -> datetime | None:
     """Convert microseconds to a datetime; 0 means "not yet" and gives None."""
     return EPOCH + timedelta(microseconds=micro) if micro else None
+
+
+def uuid7_at(random: Random, micro: int) -> str:
+    """Return a UUIDv7 of this time as 32 hexadecimal digits."""
+    bits = random.getrandbits(74)
+    return f"{micro // 1000 << 80 | 7 << 76 | bits >> 62 << 64 | 2 << 62 | bits & (1 << 62) - 1:032x}"

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import batched
 from random import Random
-from typing import Any
 from uuid import UUID
 
 from executions import ingest
@@ -24,13 +23,12 @@ from executions.models import (
     WorkflowExecution,
     WorkflowExecutionAttempt,
 )
-from workflows.models import Edge, Node, NodeType, Workflow
 
 from . import seed_texts as texts
+from .seed_definitions import Definitions
 from .seed_distributions import creation_times, line_counts, node_counts
-from .seed_plan import FIELDS, PERIOD, SECOND, Batch, Definition, Plan, Run, Step, to_microseconds, utc
+from .seed_plan import FIELDS, SECOND, Batch, Definition, Plan, Run, Step, to_microseconds, utc, uuid7_at
 
-MARK = "seed_ledger"  # key in the config of every generated workflow
 RUNS_IN_BATCH = 2_000
 S = ExecutionStatus
 
@@ -41,33 +39,16 @@ class Ledger:
         self.random = Random(plan.seed)  # noqa: S311  # reproducible on purpose
         self.first, self.last = to_microseconds(plan.since), to_microseconds(plan.until)
         self.texts = texts.Texts(self.random)
-        weights = [1 / (rank + 1) ** 1.1 for rank in range(plan.workflows)]
-        self.definitions = [self._definition(rank, weight / sum(weights)) for rank, weight in enumerate(weights)]
-        self.chosen = self.random.choices(self.definitions, weights, k=plan.runs)
-        self._grow()
+        self.definitions = Definitions(plan, self.random)
         self.recent: deque[str] = deque(maxlen=200)
-
-    def definition_rows(self, owner: Any) -> Batch:
-        made = self.plan.since
-        mark = {MARK: self.plan.to_json()}
-        each_step = [(each, step) for each in self.definitions for step in each.steps]
-        each_edge = [(each, *ends) for each in self.definitions for ends in each.edges]
-        owner_id = owner and owner.pk
-        return {
-            Workflow: [
-                (each.id, owner_id, each.name, texts.DESCRIPTION, mark, made, made) for each in self.definitions
-            ],
-            Node: [(step.id, each.id, step.name, _type(step.name), made, made) for each, step in each_step],
-            Edge: [(self._id(self.first), each.id, source.id, target.id, made) for each, source, target in each_edge],
-        }
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows of RUNS_IN_BATCH runs, tables in the order of their foreign keys."""
         created = creation_times(self.plan, self.random)
-        nodes_of_runs = node_counts(self.plan, self.random, self.chosen)
+        nodes_of_runs = node_counts(self.plan, self.random, self.definitions.of_runs)
         counts = zip(nodes_of_runs, line_counts(self.plan, self.random), strict=True)
-        last_of = {id(definition): index for index, definition in enumerate(self.chosen)}
-        runs = zip(range(self.plan.runs), self.chosen, created, counts, strict=True)
+        last_of = {id(definition): index for index, definition in enumerate(self.definitions.of_runs)}
+        runs = zip(range(self.plan.runs), self.definitions.of_runs, created, counts, strict=True)
         for some in batched(runs, RUNS_IN_BATCH):
             batch: Batch = {model: [] for model in FIELDS}
             for index, definition, moment, (nodes, lines) in some:
@@ -76,33 +57,6 @@ class Ledger:
                 self._add_run(batch, run)
                 self._add_lines(batch, run, lines)
             yield batch
-
-    # --- definitions -----------------------------------------------
-    def _definition(self, rank: int, share: float) -> Definition:
-        apart = PERIOD.total_seconds() / max(1.0, self.plan.runs * share)
-        name = f"{texts.WORKFLOWS[rank % len(texts.WORKFLOWS)]} {rank + 1}"
-        new = Definition(self._id(self.first), name, f"sched-{rank + 1:03}", min(600.0, max(0.2, apart * 0.03)))
-        size = self.plan.nodes / self.plan.runs * self.random.uniform(0.7, 1.8)
-        for _ in range(max(2, round(size))):
-            self._add_step(new)
-        return new
-
-    def _add_step(self, definition: Definition) -> None:
-        """Add a node on the last level or on a new one below it."""
-        steps, number = definition.steps, len(definition.steps)
-        wide = number and sum(step.level == steps[-1].level for step in steps)
-        level = 0 if not number else steps[-1].level + (self.random.random() * 4 < wide)
-        step = Step(self._id(self.first), f"{texts.NODES[number % len(texts.NODES)]} {number + 1}", level)
-        above = [each for each in steps if each.level == level - 1]
-        sources = self.random.sample(above, min(len(above), self.random.choice((1, 1, 2))))
-        definition.edges += [(source, step) for source in sources]
-        steps.append(step)
-
-    def _grow(self) -> None:
-        """Add nodes to the definitions until the chosen runs can hold all planned node executions."""
-        while sum(len(definition.steps) for definition in self.chosen) < self.plan.nodes:
-            for definition in self.definitions:
-                self._add_step(definition)
 
     # --- one run ------------------------------------------------------------
     def _run(self, definition: Definition, created: int, nodes: int, *, latest: bool) -> Run:
@@ -294,14 +248,8 @@ class Ledger:
         return self.random.random() < of
 
     def _id(self, micro: int) -> str:
-        """Return a UUIDv7 of this time as 32 hexadecimal digits."""
-        bits = self.random.getrandbits(74)
-        return f"{micro // 1000 << 80 | 7 << 76 | bits >> 62 << 64 | 2 << 62 | bits & (1 << 62) - 1:032x}"
+        return uuid7_at(self.random, micro)
 
 
 def _midpoint(run: Run) -> int:
     return (run.start + run.end) // 2
-
-
-def _type(name: str) -> str:
-    return texts.TYPES.get(name.split(maxsplit=1)[0], NodeType.TOOL)

@@ -16,8 +16,9 @@ from django.db import connection, transaction
 from executions import ingest, partitions
 from executions.models import WorkflowExecution
 from ledgerkit.db.timeouts import no_limit
+from pastetrader.demo.seed_definitions import MARK
 from pastetrader.demo.seed_plan import DEFINITION_FIELDS, FIELDS, Batch, Plan
-from pastetrader.demo.seeding import MARK, Ledger
+from pastetrader.demo.seeding import Ledger
 from workflows.models import Workflow
 
 WIDTH = 30
@@ -76,7 +77,7 @@ class Command(BaseCommand):
             check_ledger_is_generated(reset=reset)
         self._make_partitions(plan)
         began, ledger = time.perf_counter(), Ledger(plan)
-        definitions = ledger.definition_rows(user)  # also on resumption: the runs' random numbers come after theirs
+        definitions = ledger.definitions.rows(user)  # also on resumption: the runs' random numbers come after theirs
         if not resume:
             self._write_definitions(definitions, reset=reset)
         rows = self._write(ledger, resume=resume)
