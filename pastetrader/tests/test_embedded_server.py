@@ -110,7 +110,7 @@ def test_a_server_killed_with_its_user_alive_is_started_again_by_the_next_connec
 
 
 def test_a_pool_starts_a_killed_server_again(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a look at the server before each request."""
+    """The server is looked at by the pool, and not before each request."""
     monkeypatch.setattr("local_postgres.server._servers", {})
     ensure({"EMBEDDED": {"data_dir": data_dir, "durable": False}, "NAME": "pastetrader"})
     options = {"host": str(socket_dir(data_dir)), "dbname": "pastetrader", "user": OWNER}

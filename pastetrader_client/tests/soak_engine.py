@@ -33,7 +33,7 @@ class Engine:
             self.ids[fact.kind].append(json.loads(fact.encoded().body)["id"])
         self.add(fact, urgent=urgent)
 
-    def timed(self, call: Callable[..., Any], *args: object) -> Any:
+    def call_and_time(self, call: Callable[..., Any], *args: object) -> Any:
         began = time.perf_counter()
         result = call(*args)
         self.longest.append(time.perf_counter() - began)
@@ -41,16 +41,16 @@ class Engine:
 
     def run(self) -> None:
         run = self.client.run(workflow="soak", graph=NODES)
-        self.timed(run.__enter__)
+        self.call_and_time(run.__enter__)
         for name in NODES:
             node = run.node(name)
-            self.timed(node.__enter__)
+            self.call_and_time(node.__enter__)
             for number in range(random.randint(1, 12)):
-                self.timed(node.info, "line %d of %s", number, name)
+                self.call_and_time(node.info, "line %d of %s", number, name)
                 time.sleep(0.005)
             node.output = {"node": name}
-            self.timed(node.__exit__, None, None, None)
-        self.timed(run.__exit__, None, None, None)
+            self.call_and_time(node.__exit__, None, None, None)
+        self.call_and_time(run.__exit__, None, None, None)
 
 
 def main() -> None:

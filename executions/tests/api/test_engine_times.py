@@ -94,14 +94,14 @@ def test_the_future_is_refused_in_a_log_line(engine: Any, workflow: Workflow, mo
         {"level": "info", "message": "loaded", "timestamp": timezone.now() + timedelta(minutes=minutes), **more}
         for minutes in (4, 6)
     ]
-    problem = refused(engine.post(f"/api/v1/executions/{run}/logs/", lines, format="json"))
+    problem = refusals_in(engine.post(f"/api/v1/executions/{run}/logs/", lines, format="json"))
     assert problem == [("/1/timestamp", "timestamp_in_future")]
-    problem = refused(engine.post(f"/api/v1/executions/{run}/logs/", lines[1], format="json"))
+    problem = refusals_in(engine.post(f"/api/v1/executions/{run}/logs/", lines[1], format="json"))
     assert problem == [("/timestamp", "timestamp_in_future")]
     assert engine.post(f"/api/v1/executions/{run}/logs/", lines[:1], format="json").status_code == 201
 
 
-def refused(response: Any) -> list[tuple[str, str]]:
+def refusals_in(response: Any) -> list[tuple[str, str]]:
     assert response.status_code == 400
     return [(each["pointer"], each["code"]) for each in response.json()["errors"]]
 

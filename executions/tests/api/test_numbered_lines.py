@@ -53,7 +53,7 @@ def get(client: Any, run: WorkflowExecution, path: str = "", status: int = 200) 
     return response.json()
 
 
-def numbered(engine: Any, run: WorkflowExecution, source: str | None, *numbers: int) -> None:
+def post_numbers(engine: Any, run: WorkflowExecution, source: str | None, *numbers: int) -> None:
     post(engine, run, [{**LINE, "source": source, "seq": number} for number in numbers])
 
 
@@ -113,7 +113,7 @@ def test_the_database_refuses_them_too(run: WorkflowExecution, field: str, value
 
 
 def test_a_line_with_a_number_that_exists_is_stored_too(engine: Any, run: WorkflowExecution) -> None:
-    numbered(engine, run, "worker-3", 1, 1)
+    post_numbers(engine, run, "worker-3", 1, 1)
     assert ExecutionLog.objects.count() == 2
 
 
@@ -207,9 +207,9 @@ def test_a_secret_in_the_source_of_a_fact_is_masked(engine: Any, workflow: Any) 
 
 # --- missing lines ----------------------------------------------------------------------
 def test_the_numbers_that_are_missing(engine: Any, run: WorkflowExecution) -> None:
-    numbered(engine, run, "worker-3", *range(1, 1041), 1058)
-    numbered(engine, run, "worker-1", 3, 2, 4)
-    numbered(engine, run, None, 1, 2, 5, 4, 4)
+    post_numbers(engine, run, "worker-3", *range(1, 1041), 1058)
+    post_numbers(engine, run, "worker-1", 3, 2, 4)
+    post_numbers(engine, run, None, 1, 2, 5, 4, 4)
     assert get(engine, run, "gaps/") == {
         "gaps": [
             {"source": "worker-1", "first": 1, "last": 1},
@@ -222,20 +222,20 @@ def test_the_numbers_that_are_missing(engine: Any, run: WorkflowExecution) -> No
 
 def test_no_number_is_missing(engine: Any, run: WorkflowExecution) -> None:
     post(engine, run, LINE)
-    numbered(engine, run, "worker-3", 2, 1, 3)
+    post_numbers(engine, run, "worker-3", 2, 1, 3)
     assert get(engine, run, "gaps/") == {"gaps": [], "is_cut": False}
 
 
 def test_a_line_that_arrives_late_closes_its_gap(engine: Any, run: WorkflowExecution) -> None:
-    numbered(engine, run, "worker-3", 1, 3)
+    post_numbers(engine, run, "worker-3", 1, 3)
     run.cancel()
-    numbered(engine, run, "worker-3", 2)
+    post_numbers(engine, run, "worker-3", 2)
     assert get(engine, run, "gaps/")["gaps"] == []
 
 
 def test_two_lines_of_the_highest_number_that_there_is(engine: Any, run: WorkflowExecution) -> None:
     highest = 2**63 - 1
-    numbered(engine, run, "worker-3", highest, highest)
+    post_numbers(engine, run, "worker-3", highest, highest)
     assert get(engine, run, "gaps/")["gaps"] == [{"source": "worker-3", "first": 1, "last": highest - 1}]
 
 
@@ -249,7 +249,7 @@ def test_only_the_first_gaps_are_listed(run: WorkflowExecution) -> None:
 def test_who_may_not_see_the_run_is_told_nothing_of_it(
     api: Any, engine: Any, run: WorkflowExecution, stranger: Any
 ) -> None:
-    numbered(engine, run, "worker-3", 3)
+    post_numbers(engine, run, "worker-3", 3)
     get(api(stranger), run, "gaps/", 404)
 
 

@@ -90,11 +90,11 @@ def test_a_large_call_holds_no_connection_while_it_masks(
     held: list[bool] = []
     mask = Masker.mask
 
-    def watched(self: Masker, *args: Any) -> Any:
+    def mask_and_note(self: Masker, *args: Any) -> Any:
         held.append(connection.connection is not None)
         return mask(self, *args)
 
-    monkeypatch.setattr(Masker, "mask", watched)
+    monkeypatch.setattr(Masker, "mask", mask_and_note)
     send(engine, *run_facts(workflow, new_id()))
     send(engine, *run_facts(workflow, new_id(), lines=1_000))
     assert held == [True, False]

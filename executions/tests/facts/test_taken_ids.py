@@ -31,14 +31,14 @@ def hidden(stranger: Any) -> NodeExecution:
     return NodeExecutionFactory(workflow_execution=run)
 
 
-def refused(answer: Any) -> list[tuple[int, str]]:
+def refusals_in(answer: Any) -> list[tuple[int, str]]:
     return [(refusal["index"], refusal["code"]) for refusal in answer["refusals"]]
 
 
 def test_the_id_of_a_run_that_the_caller_does_not_see(engine: Any, workflow: Workflow, hidden: NodeExecution) -> None:
     facts = run_facts(workflow, str(hidden.workflow_execution_id))
     answer = send(engine, *facts, *run_facts(workflow, new_id()))
-    assert (refused(answer), answer["applied"], answer["refused"]) == ([(0, TAKEN)], 3, 3)
+    assert (refusals_in(answer), answer["applied"], answer["refused"]) == ([(0, TAKEN)], 3, 3)
     assert WorkflowExecution.objects.get(pk=hidden.workflow_execution_id).status == "pending"
 
 
@@ -51,7 +51,7 @@ def test_the_id_of_a_node_of_another_run(engine: Any, workflow: Workflow, hidden
         *run_facts(workflow, second, {"fetch": str(own.pk)}, **CONCURRENT),
         *run_facts(workflow, third, {"fetch": new_id()}, **CONCURRENT),
     )
-    assert (refused(answer), answer["applied"]) == ([(2, TAKEN), (8, TAKEN)], 6)
+    assert (refusals_in(answer), answer["applied"]) == ([(2, TAKEN), (8, TAKEN)], 6)
     assert not WorkflowExecution.objects.filter(pk__in=[first, second]).exists()
 
 
@@ -61,7 +61,7 @@ def test_one_node_id_in_two_runs_of_a_call(engine: Any, workflow: Workflow) -> N
     first[-1] |= {"kind": "execution.retry", "output_data": None}
     del first[-1]["output_data"]
     answer = send(engine, *first, *second, *third)
-    assert refused(answer) == [(5, "invalid_transition"), (14, TAKEN)]  # the first run's node is free again
+    assert refusals_in(answer) == [(5, "invalid_transition"), (14, TAKEN)]  # the first run's node is free again
     assert answer["applied"] == 6
 
 
@@ -69,7 +69,7 @@ def test_one_line_id_in_two_runs_of_a_call(engine: Any, workflow: Workflow) -> N
     id = new_id()
     first, second = ([*run_facts(workflow, run, **CONCURRENT), line(run, "one", id=id)] for run in (new_id(), new_id()))
     answer = send(engine, *first, *second)
-    assert (refused(answer), answer["applied"]) == ([(7, TAKEN)], 4)
+    assert (refusals_in(answer), answer["applied"]) == ([(7, TAKEN)], 4)
     assert ExecutionLog.objects.count() == 1
 
 
@@ -79,7 +79,7 @@ def test_rows_of_others_are_not_locked(engine: Any, workflow: Workflow, hidden: 
     theirs = {"kind": "node.complete", "id": str(hidden.pk), "workflow_execution": str(their_run)}
     with CaptureQueriesContext(connection) as captured:
         answer = send(engine, fact, theirs)
-    assert refused(answer) == [(0, "not_found"), (1, "not_found")]
+    assert refusals_in(answer) == [(0, "not_found"), (1, "not_found")]
     locking = [query["sql"] for query in captured if "FOR NO KEY UPDATE" in query["sql"]]
     assert all(their_run.hex not in sql for sql in locking)
     of_nodes = [sql for sql in locking if 'FROM "node_executions"' in sql]
@@ -90,7 +90,7 @@ def test_no_partition_is_made_for_a_run_that_is_not_the_callers(api: Any, owner:
     importer = api(owner, scopes=["executions:report", "executions:import"])
     before = partitions.existing()
     old = line(str(hidden.workflow_execution_id), "years ago", id="00c3f000-0000-7000-8000-000000000000")
-    assert refused(send(importer, old)) == [(0, "not_found")]
+    assert refusals_in(send(importer, old)) == [(0, "not_found")]
     assert partitions.existing() == before
 
 

@@ -14,7 +14,7 @@ needs_shared_data = pytest.mark.skipif(
 )
 
 
-def shared(pattern: str) -> list[Any]:
+def recorded_files(pattern: str) -> list[Any]:
     """Return the recorded files, as parameters with readable names."""
     return [pytest.param(path, id=str(path.relative_to(SHARED))) for path in sorted(SHARED.glob(pattern))]
 

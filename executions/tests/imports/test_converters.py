@@ -16,7 +16,7 @@ from .documents import (
     argo_workflow,
     dbt_results,
     needs_shared_data,
-    shared,
+    recorded_files,
     wfformat_14,
     wfformat_15,
 )
@@ -122,7 +122,7 @@ def test_argo_needs_a_time() -> None:
 
 
 @needs_shared_data
-@pytest.mark.parametrize("path", shared("wfinstances/*/*.json"))
+@pytest.mark.parametrize("path", recorded_files("wfinstances/*/*.json"))
 def test_recorded_instances(path: Path) -> None:
     document = json.loads(path.read_text())
     facts = list(wfformat.facts(document))
@@ -132,7 +132,7 @@ def test_recorded_instances(path: Path) -> None:
 
 
 @needs_shared_data
-@pytest.mark.parametrize("path", shared("dbt-artifacts/*"))
+@pytest.mark.parametrize("path", recorded_files("dbt-artifacts/*"))
 def test_recorded_results_of_dbt(path: Path) -> None:
     results, manifest = (json.loads((path / name).read_text()) for name in ("run_results.json", "manifest.json"))
     facts = list(dbt.facts(results, manifest))

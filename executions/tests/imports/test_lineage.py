@@ -14,7 +14,7 @@ from tokens.models import Scope, Token
 from workflows.models import Edge, Workflow
 from workflows.tests.factories import UserFactory
 
-from .documents import needs_shared_data, shared
+from .documents import needs_shared_data, recorded_files
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/lineage"
@@ -272,7 +272,7 @@ def read(path: Path) -> list[Any]:
 
 
 @needs_shared_data
-@pytest.mark.parametrize("path", shared("openlineage/*/*.jsonl"))
+@pytest.mark.parametrize("path", recorded_files("openlineage/*/*.jsonl"))
 def test_recorded_events_shuffled(post: Any, path: Path) -> None:
     events = read(path)
     assert post(events).status_code == 200
@@ -289,7 +289,7 @@ def test_recorded_events_shuffled(post: Any, path: Path) -> None:
 
 
 @needs_shared_data
-@pytest.mark.parametrize("path", shared("openlineage/fixtures/single/*.json"))
+@pytest.mark.parametrize("path", recorded_files("openlineage/fixtures/single/*.json"))
 def test_recorded_single_events(post: Any, path: Path) -> None:
     bad = ("invalid", "no_run_id", "no_timezone", "listener_1", "run_event", "listener_2")
     response = post(json.loads(path.read_text()))

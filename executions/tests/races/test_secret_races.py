@@ -85,19 +85,19 @@ def test_a_request_that_waits_for_another_masks_what_that_brings(row: Any, api: 
     assert row.error_message == f"login with {MASK} refused"
 
 
-def created(run: WorkflowExecution) -> None:
+def create_line(run: WorkflowExecution) -> None:
     ExecutionLog.objects.create(workflow_execution=run, level="info", message=f"as {SECRET}")
 
 
-def created_in_bulk(run: WorkflowExecution) -> None:
+def create_lines(run: WorkflowExecution) -> None:
     ExecutionLog.objects.bulk_create([ExecutionLog(workflow_execution=run, level="info", message=f"as {SECRET}")])
 
 
-def copied(run: WorkflowExecution) -> None:
+def copy_lines(run: WorkflowExecution) -> None:
     ingest.write_lines([ExecutionLog(workflow_execution=run, level="info", message=f"as {SECRET}")])
 
 
-@pytest.mark.parametrize("write", [created, created_in_bulk, copied])
+@pytest.mark.parametrize("write", [create_line, create_lines, copy_lines])
 def test_a_line_masks_what_another_transaction_is_storing(workflow: Workflow, write: Any) -> None:
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
     while_it_waits(run.pk, partial(write, run))

@@ -259,7 +259,7 @@ def test_staff_who_may_not_see_nodes_do_not_see_what_happened_to_them(api: Any, 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("server_side", [False, True])
 def test_the_note_goes_with_the_statement_also_outside_of_a_transaction(server_side: bool, monkeypatch: Any) -> None:
-    """In one round trip: as one text, or, where the server binds parameters, in a pipeline."""
+    """One round trip: as one text, or, where the server binds parameters, in a pipeline."""
     connection.close()
     connection.close_pool()
     for name, value in (("server_side_binding", server_side), ("prepare_threshold", 1 if server_side else None)):
