@@ -128,7 +128,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
 
     def response_add(self, request: HttpRequest, obj: Token, post_url_continue: str | None = None) -> HttpResponse:
         """Render the secret on its own page: a message for the next page would store it in a cookie."""
-        words = {"title": gettext("Token made"), "opts": self.opts, "token": obj, "scopes": self.scopes_shown(obj)}
+        words = {"title": gettext("Token created"), "opts": self.opts, "token": obj, "scopes": self.scopes_shown(obj)}
         context = self.admin_site.each_context(request) | words
         return TemplateResponse(
             request, "admin/tokens/token/created.html", context, headers={"Cache-Control": "no-store"}

@@ -51,7 +51,7 @@ def stream_url(run: WorkflowExecution, lines: str = "") -> str | None:
 def all_runs_stream_url() -> str:
     """Return the URL of the stream of all runs for a page that reads its rows after this call, so that no change is
     lost before the stream is open."""
-    return f"{reverse('ledger:execution-moves')}?last_event_id={Cursor.at(AllRunsReader().snapshot())}"
+    return f"{reverse('ledger:executions-stream')}?last_event_id={Cursor.at(AllRunsReader().snapshot())}"
 
 
 def run_stream_view(request: HttpRequest, pk: UUID) -> HttpResponseBase:
@@ -69,11 +69,11 @@ def run_stream_view(request: HttpRequest, pk: UUID) -> HttpResponseBase:
 
 def _reader(request: HttpRequest, run: WorkflowExecution) -> server_sent_events.Reader:
     """Return the reader of the stream. Raises BadCursor, TooManyStreams, RunDeleted."""
-    said = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
+    last_event_id = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
     source, key = RunReader(run.pk), _key(request, run)
     return server_sent_events.Reader(
         source,
-        start=parse_cursor(said) if said else source.begin("now"),
+        start=parse_cursor(last_event_id) if last_event_id else source.begin("now"),
         key=key,
         render=partial(as_html, key),
         has_access=partial(_may_still, request, run.pk, key),
@@ -126,7 +126,7 @@ def as_html(key: Key, step: Step) -> bytes:
             lines=partial(_render_lines, partial_name, nodes),
             node=_render_state,
             run=lambda run: (
-                _render_state(run) | {"said": _("The run: %(status)s") % {"status": statuses.label(run.status)}}
+                _render_state(run) | {"announcement": _("The run: %(status)s") % {"status": statuses.label(run.status)}}
             ),
         )
 

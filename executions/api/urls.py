@@ -48,7 +48,7 @@ urlpatterns = [
     path("events/", EventsViewSet.as_view({"post": "report"}, basename="event"), name="events"),
     path("lineage", LineageViewSet.as_view({"post": "report"}, basename="lineage"), name="lineage"),
     path("docs/", DocsView.as_view(), name="docs"),
-    path("executions/stream/", stream_of_executions, name="execution-moves"),
+    path("executions/stream/", stream_of_executions, name="executions-stream"),
     path("executions/<uuid:execution_id>/stream/", stream_of_execution, name="execution-stream"),
     path(
         "executions/<uuid:execution_id>/logs/gaps/",

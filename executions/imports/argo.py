@@ -90,8 +90,8 @@ def _of_run(document: Document, run: str, tasks: list[Step], started_at: datetim
         return
     ended_at = max([end or started_at, *(task.ended_at for task in tasks if task.ended_at)])
     message = get(document, "status", "message", of=str, default="")
-    said = {"error_message": message} if ACTS[phase] == "fail" else {}
-    yield run_fact(ACTS[phase], run, max(ended_at, started_at), attempt=1, **said)
+    error = {"error_message": message} if ACTS[phase] == "fail" else {}
+    yield run_fact(ACTS[phase], run, max(ended_at, started_at), attempt=1, **error)
 
 
 def _phase_of_run(document: Document, tasks: list[Step]) -> str:

@@ -123,9 +123,9 @@ def _of_node(run: str, result: Result, started_at: datetime) -> Iterator[Fact]:
     yield node_fact("create", run, node, result.started_at, node=name)
     if act != "skip":
         yield node_fact("start", run, node, result.started_at, attempt=1)
-    said = {"error_message": result.message} if act == "fail" else {}
+    error = {"error_message": result.message} if act == "fail" else {}
     output = {"output_data": result.details} if act == "complete" else {}
-    yield node_fact(act, run, node, result.ended_at, attempt=1, **said, **output)
+    yield node_fact(act, run, node, result.ended_at, attempt=1, **error, **output)
     message = result.message or result.status
     level = LEVELS.get(result.status, "info")
     yield line(run, node, result.ended_at, level, message, result.details, result.name)

@@ -258,8 +258,8 @@ def _level(event: Event) -> str:
 
 def _message(event: Event) -> str:
     what = f"{event.type or 'event'} {event.job.name}"
-    said = event.error or _statement(event)
-    return f"{what}:{'' if said.startswith('\n') else ' '}{said}" if said else what
+    text = event.error or _statement(event)
+    return f"{what}:{'' if text.startswith('\n') else ' '}{text}" if text else what
 
 
 def _statement(event: Event) -> str:

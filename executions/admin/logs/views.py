@@ -223,7 +223,7 @@ def _link_context(log_query: LogQuery, shown: paging.LogPage) -> dict[str, str]:
 def _why_empty(log: LogRequest) -> str:
     query = log.request.GET
     if not log.every_line.exists():
-        return "silent" if log.run.status in ACTIVE else "said_nothing"
+        return "no_lines_yet" if log.run.status in ACTIVE else "no_lines"
     if "after" in query or "before" in query:
         return "no_more"
     return "no_such_line" if "at" in query and not log.log_query.is_narrowed else "no_match"

@@ -46,7 +46,7 @@ def front_page(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Monitor"),
         "clocks": duration_cells.clock_texts(),
-        "moves": page_streams.all_runs_stream_url(),
+        "all_runs_stream": page_streams.all_runs_stream_url(),
     }
     found = {name: build_section(name, request.user) for name in SECTIONS}
     page = admin.site.index(request, context | {"monitor": found})

@@ -46,15 +46,15 @@ class DeleteRunMixin(ReadOnlyAdmin):
     def delete_row_view(
         self, request: HttpRequest, object_id: str, extra_context: Context | None = None
     ) -> HttpResponse:
-        said, shown = reason(request), {"max_reason": MAX_REASON} | (extra_context or {})
-        if request.method == "POST" and not said:
+        given_reason, shown = reason(request), {"max_reason": MAX_REASON} | (extra_context or {})
+        if request.method == "POST" and not given_reason:
             messages.error(request, REASON_NEEDED)
             return HttpResponseRedirect(request.get_full_path())
         run = self.get_object(request, object_id)
         if run.status == ExecutionStatus.RUNNING:
             return self._to_page(request, object_id, InvalidTransition("delete", run.status, CANCEL_FIRST))
         try:
-            with act_as(reason=said):
+            with act_as(reason=given_reason):
                 return super().delete_row_view(request, object_id, shown)
         except InvalidTransition as refusal:  # the run was started meanwhile
             return self._to_page(request, object_id, refusal)

@@ -72,7 +72,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
         part = changelist.part_of(request)
         chosen = {"presets": filter_presets.visible_presets(request.GET), "clocks": duration_cells.clock_texts()}
         if part != changelist.ROWS:
-            chosen["moves"] = page_streams.all_runs_stream_url()
+            chosen["all_runs_stream"] = page_streams.all_runs_stream_url()
         response = super().changelist_view(request, chosen | (extra_context or {}))
         if not (isinstance(response, TemplateResponse) and "cl" in (response.context_data or {})):
             return response

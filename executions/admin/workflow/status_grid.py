@@ -129,11 +129,13 @@ def build_grid(user: User, runs: list[WorkflowExecution], today: Graph, found: l
     executions = list(node_executions_of(user, runs)[: limits.GRID_NODE_EXECUTIONS + 1])
     names = _names([*graphs.values(), today], {execution[1] for execution in executions})
     rows = _in_order(names, today, graphs.values())
-    told, columns = _squares_by_run_and_node(executions, names), _columns(runs, found)
+    squares, columns = _squares_by_run_and_node(executions, names), _columns(runs, found)
     here = {node["id"] for node in today.nodes}
     has = {run.pk: {UUID(node["id"]) for node in graphs[run.graph_id].nodes} for run in runs if run.graph_id in graphs}
     shown = [
-        Row(node, names[node], str(node) not in here, [_square(told, has, column.run.pk, node) for column in columns])
+        Row(
+            node, names[node], str(node) not in here, [_square(squares, has, column.run.pk, node) for column in columns]
+        )
         for node in rows[:ROWS]
     ]
     return Grid(columns, _days(columns), shown, max(0, len(rows) - ROWS), len(executions) > limits.GRID_NODE_EXECUTIONS)
@@ -217,6 +219,6 @@ def _combined_square(several: list[Any], row_name: str, words: Mapping[str, str]
 
 
 def _square(
-    told: Mapping[tuple[UUID, UUID], Square], has: Mapping[UUID, set[UUID]], run: UUID, node: UUID
+    squares: Mapping[tuple[UUID, UUID], Square], has: Mapping[UUID, set[UUID]], run: UUID, node: UUID
 ) -> Square | None:
-    return told.get((run, node)) or (Square(UNREPORTED) if node in has.get(run, ()) else None)
+    return squares.get((run, node)) or (Square(UNREPORTED) if node in has.get(run, ()) else None)

@@ -43,10 +43,10 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         messages.warning(request, _("There is no workflow with the id %(id)s. Perhaps it was deleted.") % {"id": pk})
         return redirect("admin:index")
     # Before any query, so that the stream also sends changes made while the page is built.
-    moves = page_streams.all_runs_stream_url()
+    stream = page_streams.all_runs_stream_url()
     sections = Sections(request, workflow)
     context = {
-        "moves": moves,
+        "all_runs_stream": stream,
         "workflow": workflow,
         "title": workflow.name,
         "runs_address": filter_presets.runs_url(workflow=pk),

@@ -91,16 +91,16 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         return successes | responses.refusals(self.view, self.method, self.path)
 
     def _success(self, status: str) -> Schema:
-        told = responses.describe_response(self.view, self.method, status, versioned=self._is_versioned())
+        response = responses.describe_response(self.view, self.method, status, versioned=self._is_versioned())
         if status in {"204", "304"}:
-            return told
+            return response
         if self._is_stream:
             shown = examples.events(self.get_operation_id())
-            return told | {"content": {TYPE: {"schema": responses.EVENTS, "examples": shown}}}
+            return response | {"content": {TYPE: {"schema": responses.EVENTS, "examples": shown}}}
         content: Schema = {"schema": self._answer()}
         if shown := examples.answers(self.get_operation_id(), status):
             content["examples"] = shown
-        return told | {"content": {JSON: content}}
+        return response | {"content": {JSON: content}}
 
     @property
     def _is_stream(self) -> bool:

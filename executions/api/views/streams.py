@@ -106,12 +106,12 @@ class StreamMixin(QueryMixin):
         raise NotImplementedError  # the stream of one run and that of all runs each implement it
 
     def _cursor(self, request: Request, source: Source) -> Cursor:
-        said = _last_event_id(request)
+        event_id = _last_event_id(request)
         new = request.query_params.get("from", self.new)
         if new not in FROM:
             raise BadQuery("from", f"Expected one of: {', '.join(FROM)}.")
         try:
-            return parse_cursor(said) if said else source.begin(new)
+            return parse_cursor(event_id) if event_id else source.begin(new)
         except BadCursor:
             raise BadQuery(
                 "last_event_id",
@@ -181,7 +181,7 @@ class StreamOfExecutions(StreamMixin):
             "429 if too many streams are open."
         ),
     )
-    def moves(self, request: Request, **kwargs: object) -> HttpResponseBase:
+    def changes(self, request: Request, **kwargs: object) -> HttpResponseBase:
         return self.follow(request)
 
     def key(self, request: Request) -> Any:
@@ -235,4 +235,4 @@ def may_still_follow(
 
 
 stream_of_execution = StreamOfExecution.as_view({"get": "stream"}, basename="execution")
-stream_of_executions = StreamOfExecutions.as_view({"get": "moves"}, basename="execution")
+stream_of_executions = StreamOfExecutions.as_view({"get": "changes"}, basename="execution")

@@ -155,7 +155,7 @@ class Follower {
   }
 
   applyResponse(response, text) {
-    if (response.status === 204) this.isEnded = true; // an earlier response said so
+    if (response.status === 204) this.isEnded = true; // an earlier response contained the end
     for (const event of events(text)) this.handle(event.kind, event.data, event.id);
     if (this.isMissed) this.handlers.back?.();
     this.isMissed = false;

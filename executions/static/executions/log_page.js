@@ -20,12 +20,12 @@ const TIMES = ["absolute", "relative", "start"];
 
 const onlyMatches = Boolean(index?.matches) && asked.get("context") !== "all";
 const around = Number(asked.get("context") ?? 3);
-const said = document.getElementById("log-said");
+const status = document.getElementById("log-status");
 let [match, error, current] = [-1, -1, null];
 
 export const counted = (forms, count) => forms[count === 1 ? 0 : 1].replace("%(count)s", number.format(count));
 export const filled = (form, values) => form.replace(/%\((\w+)\)s/g, (_, name) => number.format(values[name]));
-export const say = (text) => (said.textContent = text);
+export const announce = (text) => (status.textContent = text);
 
 /* --- requests ------------------------------------------------------------------------------- */
 function query(more) {
@@ -127,7 +127,7 @@ function toMatch(step) {
 
 /* Jump to the first error, whatever is in sight; with `isOn`, from the last jump to the next. */
 function toError(isOn) {
-    if (!index?.errors.length) return say(words.noError);
+    if (!index?.errors.length) return announce(words.noError);
     if (onlyMatches) return document.querySelector('[data-to="error"]')?.click();
     error = isOn && error >= 0 ? next(index.errors, error, 1) : 0;
     lead(index.errors[error]);
@@ -192,7 +192,7 @@ function permalink(link) {
     for (const name of ["after", "before"]) asked.delete(name);
     asked.set("at", row.id.slice("line-".length));
     history.replaceState(history.state, "", `?${asked}#${row.id}`);
-    say(words.copied);
+    announce(words.copied);
 }
 
 function bindKeys() {
@@ -250,7 +250,7 @@ function fit() {
 }
 
 const narrowing = ["level", "node", "attempt", "q", "time", "start"]; // filters that the stream does not apply
-const page = { scroller, list, words, index, lines, where, everyLine, say, counted, isPlain: () => !narrowing.some((name) => asked.has(name)) };
+const page = { scroller, list, words, index, lines, where, everyLine, announce, counted, isPlain: () => !narrowing.some((name) => asked.has(name)) };
 let tail = null;
 if (index && form) {
     if (isLive()) tail = new Tail(page);

@@ -81,14 +81,14 @@ export class Tail {
         this.ended = true;
         this.#set(false);
         this.button.disabled = true;
-        this.say(this.words.ended);
+        this.announce(this.words.ended);
     }
 
     /* The run was retried. */
     #again() {
         this.ended = false;
         this.button.disabled = false;
-        this.say("");
+        this.announce("");
     }
 
     /* Append lines; one that is older than the last is inserted where it belongs. Return how many. */
@@ -97,7 +97,7 @@ export class Tail {
         const fresh = rows.filter((row) => !this.known.has(row.id));
         for (const row of fresh) this.#add(row);
         if (!fresh.length) return rows.length;
-        this.#told(fresh.length);
+        this.#showFresh(fresh.length);
         return rows.length;
     }
 
@@ -170,7 +170,7 @@ export class Tail {
         if (this.known.size > REMEMBERED) this.known.delete(this.known.values().next().value);
     }
 
-    #told(count) {
+    #showFresh(count) {
         this.#shown();
         if (this.isFollowing) return this.list.toEnd();
         this.fresh += count;
@@ -209,6 +209,6 @@ export class Tail {
         if (on === this.isFollowing) return;
         this.isFollowing = on;
         this.button.setAttribute("aria-pressed", String(on));
-        if (!this.ended) this.say(on ? this.words.following : this.words.paused);
+        if (!this.ended) this.announce(on ? this.words.following : this.words.paused);
     }
 }

@@ -7,6 +7,6 @@ const QUIET_MS = 60_000;
 const fresh = new Freshener();
 const later = () => document.hidden || fresh.later();
 
-follow(document.querySelector("[data-moves]").dataset.moves, { execution: later, deleted: later, back: later });
+follow(document.querySelector("[data-stream]").dataset.stream, { execution: later, deleted: later, back: later });
 setInterval(later, QUIET_MS);
 document.addEventListener("visibilitychange", later);

@@ -7,7 +7,7 @@ import { showState } from "./run_status.js";
 const LINES = 1_000;
 const STATUS = /\bstatus-\w+/;
 const live = document.getElementById("live");
-const said = live.querySelector("[data-said]");
+const announcement = live.querySelector("[data-announcement]");
 const table = () => document.querySelector('[data-live="log"] .ledger-log tbody');
 const fresh = new Freshener({ skipped: (part) => part.dataset.live === "log" && table(), gone: () => location.reload() });
 
@@ -28,8 +28,8 @@ function node(data) {
 
 function execution(data) {
     showState(data);
-    if (said.dataset.status !== data.status) said.textContent = data.said;
-    said.dataset.status = data.status;
+    if (announcement.dataset.status !== data.status) announcement.textContent = data.announcement;
+    announcement.dataset.status = data.status;
     fresh.later();
 }
 

@@ -3,7 +3,7 @@ import { follow } from "./event_stream.js";
 import { Freshener } from "./partial_refresh.js";
 
 const QUIET_MS = 60_000;
-const { moves, workflow, isEmpty } = document.getElementById("workflow-live").dataset;
+const { stream, workflow, isEmpty } = document.getElementById("workflow-live").dataset;
 const fresh = new Freshener();
 
 function later() {
@@ -12,5 +12,5 @@ function later() {
     else fresh.later();
 }
 
-follow(moves, { execution: (run) => run.workflow === workflow && later(), deleted: later, back: () => fresh.later() });
+follow(stream, { execution: (run) => run.workflow === workflow && later(), deleted: later, back: () => fresh.later() });
 setInterval(() => document.hidden || fresh.later(), QUIET_MS);

@@ -134,7 +134,7 @@ def test_any_number_of_lines_is_told_by_as_many_questions(client: Any, page: str
 
 @pytest.fixture(params=["/admin/", "/admin/executions/workflowexecution/?all=1", "workflow"])
 def moving(request: Any, client: Any, staff: Any, workflow: Any) -> str:
-    """Return the address of a page that follows the moves of all runs."""
+    """Return the address of a page that follows all runs."""
     client.force_login(staff)
     return request.param if request.param != "workflow" else f"/admin/workflows/workflow/{workflow.pk}/"
 
@@ -142,7 +142,7 @@ def moving(request: Any, client: Any, staff: Any, workflow: Any) -> str:
 def test_what_happens_after_a_page_was_made_is_told_though_its_stream_opens_later(
     client: Any, moving: str, run: Any
 ) -> None:
-    address = client.get(moving).context["moves"]
+    address = client.get(moving).context["all_runs_stream"]
     assert events_of(client, address) == []
     run.complete()
     ((kind, state),) = events_of(client, address)
@@ -152,7 +152,7 @@ def test_what_happens_after_a_page_was_made_is_told_though_its_stream_opens_late
 def test_a_page_goes_on_from_before_its_rows_were_read(client: Any, moving: str, run: Any) -> None:
     with CaptureQueriesContext(connection) as queries:
         response = client.get(moving)
-    assert response.context["moves"] in response.text
+    assert response.context["all_runs_stream"] in response.text
     texts = [query["sql"] for query in queries]
     (snapshot,) = [place for place, text in enumerate(texts) if "pg_current_snapshot" in text]
     assert snapshot < min(place for place, text in enumerate(texts) if 'FROM "workflow_executions"' in text)
