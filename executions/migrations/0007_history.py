@@ -21,7 +21,7 @@ FUNCTIONS = (
 
 
 class Migration(migrations.Migration):
-    """What happens from here on; of moves before nobody knows who made them."""
+    """Record transitions from this migration on: the actors of earlier ones are not known."""
 
     dependencies = [
         ("executions", "0006_newest_of_each"),

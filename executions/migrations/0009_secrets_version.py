@@ -4,8 +4,8 @@ from ledgerkit.db.online_operations import LockTables
 
 
 class Migration(migrations.Migration):
-    """What a verb's UPDATE matches, so that it stores nothing with a secret that came since it read the others. With a
-    constant default the column is added at once, however many runs there are."""
+    """Add the version of a run's secrets, which the UPDATE of a verb matches. With a constant default the column is
+    added at once, however many runs there are."""
 
     dependencies = [
         ("executions", "0008_monitor_indexes"),

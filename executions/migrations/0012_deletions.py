@@ -13,7 +13,7 @@ SQL = Path(__file__).parents[1] / "sql"
 
 
 class Migration(migrations.Migration):
-    """Of runs that are deleted from here on."""
+    """Record the deletion of runs from this migration on."""
 
     dependencies = [
         ("executions", "0011_saved_views"),

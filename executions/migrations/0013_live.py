@@ -16,7 +16,7 @@ ALTER TABLE execution_logs DROP COLUMN written_by;
 
 
 class Migration(migrations.Migration):
-    """The new columns are the streams' own and stand in no model: no list reads them, and no writer names them."""
+    """Add the columns of the streams. No model has them: no list reads them, and no writer names them."""
 
     atomic = False
 

@@ -13,7 +13,7 @@ ALTER TABLE execution_deletions DROP COLUMN written_by;
 
 
 class Migration(migrations.Migration):
-    """Streams tell of runs that are deleted."""
+    """Send deletions of runs in streams."""
 
     atomic = False
 

@@ -13,7 +13,7 @@ ALTER FUNCTION tell_of_deletion() SECURITY INVOKER RESET search_path;
 
 
 class Migration(migrations.Migration):
-    """Who writes need not be allowed to read who watches."""
+    """Let roles write log lines without the right to read the table of watches."""
 
     dependencies = [
         ("executions", "0014_live_deletions"),

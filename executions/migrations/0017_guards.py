@@ -29,7 +29,7 @@ GRANT EXECUTE ON FUNCTION graph_of(uuid), count_failed_nodes(uuid), tell_of_rows
 
 
 def _back() -> str:
-    """As the migrations before this one left it."""
+    """Restore the functions as the migrations before this one created them."""
     open_again = [
         f"ALTER FUNCTION {name}() SECURITY INVOKER RESET search_path; GRANT EXECUTE ON FUNCTION {name}() TO PUBLIC;"
         for name in TRIGGERS
@@ -39,7 +39,7 @@ def _back() -> str:
 
 
 class Migration(migrations.Migration):
-    """Roles with few rights neither forge nor shorten the history."""
+    """Keep roles with few rights from forging or shortening the history."""
 
     dependencies = [
         ("executions", "0016_failed_nodes"),

@@ -17,7 +17,7 @@ SELECT id, nullif(encrypted_secrets, '') FROM workflow_executions WHERE encrypte
 
 
 class Migration(migrations.Migration):
-    """The encrypted secrets of a run stand in its own row. Adding the column rewrites nothing; the runs that have, or
+    """Move the encrypted secrets of a run to its own row. Adding the column rewrites nothing; the runs that have, or
     had, secrets are updated once."""
 
     atomic = False

@@ -4,7 +4,7 @@ from ledgerkit.db.operations import remove_permissions
 
 
 class Migration(migrations.Migration):
-    """Remove the permissions that nothing asks for."""
+    """Remove the permissions that nothing checks."""
 
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),

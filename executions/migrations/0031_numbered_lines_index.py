@@ -5,7 +5,7 @@ from ledgerkit.db.online_operations import AddIndexOnline
 
 
 class Migration(migrations.Migration):
-    """Not atomic, so that nobody waits who writes lines: each partition is read once, and no row is in the index yet."""
+    """Not atomic, so that writers of lines do not wait: each partition is read once, and no row is in the index yet."""
 
     atomic = False
 

@@ -12,7 +12,7 @@ GRANT EXECUTE ON FUNCTION token_used(uuid, timestamptz) TO PUBLIC;
 
 
 class Migration(migrations.Migration):
-    """No temporary table stands in for that of tokens."""
+    """Look up the table of tokens before temporary tables."""
 
     dependencies = [
         ("tokens", "0004_words_of_keys"),

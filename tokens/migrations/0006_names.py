@@ -1,4 +1,4 @@
-"""Names in Unicode NFC, without control and bidirectional formatting characters: those that are there are made so."""
+"""Names in Unicode NFC, without control and bidirectional formatting characters: existing ones are changed."""
 
 from typing import ClassVar
 

@@ -14,7 +14,7 @@ BEFORE = (
 
 
 class Migration(migrations.Migration):
-    """The check that no circle is closed takes a time that is linear in the edges of the workflow."""
+    """Replace the check for cycles by one that is linear in the edges of the workflow."""
 
     dependencies = [
         ("workflows", "0002_graphs"),

@@ -12,7 +12,7 @@ GRANT EXECUTE ON FUNCTION edges_acyclic(), node_on_circle(uuid) TO PUBLIC;
 
 
 class Migration(migrations.Migration):
-    """No temporary table hides the edges from the check that no circle is closed."""
+    """Look up the edges before temporary tables in the check for cycles."""
 
     dependencies = [
         ("workflows", "0003_acyclic_in_linear_time"),

@@ -18,7 +18,7 @@ CASCADE
 
 
 class Migration(migrations.Migration):
-    """Changes of definitions, and of tokens (in their own migration), are written down as those of runs are."""
+    """Changes of definitions, and of tokens (in their own migration), are recorded as those of runs are."""
 
     dependencies = [
         ("workflows", "0005_names"),
