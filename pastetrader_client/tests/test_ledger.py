@@ -53,7 +53,7 @@ def test_a_line_that_is_lost_is_missing_in_the_ledger(client_of_ledger: Client) 
     run = client_of_ledger.run(workflow="w")
     add = client_of_ledger.add
     for message in ("first", "lost", "last"):
-        client_of_ledger.add = (lambda _fact: None) if message == "lost" else add  # type: ignore[assignment, misc]
+        client_of_ledger.add = (lambda _fact: None) if message == "lost" else add  # type: ignore[assignment, misc]  # a method replaced in one object
         run.info(message)
     assert client_of_ledger.flush()
     assert missing_lines(UUID(run.id)).gaps == [(client_of_ledger.source, 2, 2)]

@@ -40,8 +40,8 @@ class RunEventSerializer(serializers.Serializer[Any]):
     takes_unknown_fields = True
 
     eventTime = serializers.DateTimeField(help_text="With its zone.")  # noqa: N815  # names of OpenLineage
-    eventType = serializers.CharField(required=False)  # noqa: N815
-    schemaURL = serializers.CharField()  # noqa: N815
+    eventType = serializers.CharField(required=False)  # noqa: N815  # the name in OpenLineage
+    schemaURL = serializers.CharField()  # noqa: N815  # the name in OpenLineage
     run = ObjectField(help_text="`runId`, and `facets`: of these `parent` and `errorMessage` are read.")
     job = ObjectField(help_text="`namespace`, `name`, and `facets`.")
     inputs = serializers.ListField(required=False)
