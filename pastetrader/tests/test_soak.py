@@ -24,8 +24,11 @@ from pastetrader.tests.proofs import LONG, times
 ENGINES = times(2, 8)
 SECONDS = times(7, int(os.environ.get("SOAK_SECONDS", "300")))
 KILLS, RESTARTS = times(1, 3), times(1, 2)
-LONGEST = 0.05  # seconds of a call; longer where the machine makes a process wait that reports nothing
-OTHERS = 0.5  # in the short form, beside other tests
+CONTROLS = times(1, 4)  # engines that report nothing, at the same time
+NAMES = [f"engine {number}" for number in range(ENGINES)] + [f"control {number}" for number in range(CONTROLS)]
+SLOW = 0.05  # seconds: no call should take longer, unless the machine makes those of the controls wait too
+NEARLY_ALL = 0.9999 if LONG else 0.999  # of the calls
+BEYOND = times(100, 20_000)  # one slow call in so many may be the reporter's: its thread was stopped with Python's lock
 
 
 class Server:
@@ -108,7 +111,7 @@ def engines(server: Server, tmp_path: Path) -> Iterator[list[subprocess.Popen[st
             [sys.executable, "-m", "pastetrader_client.tests.soak_engine", name, str(SECONDS)],
             cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
-        for name in [*(f"engine {number}" for number in range(ENGINES)), "control"]
+        for name in NAMES
     ]  # fmt: skip
     yield started
     for engine in started:
@@ -126,21 +129,40 @@ def test_each_fact_is_stored_once_whatever_is_killed(
         assert engine.returncode == 0, err
         assert "the ledger refused" not in err
         found.append(json.loads(out))
-    control = found.pop()
-    assert all(each["delivered"] for each in found)
+    reporting, controls = found[:ENGINES], found[ENGINES:]
+    assert all(each["delivered"] for each in reporting)
     assert list(tmp_path.rglob("*.facts")) == []
     with connect(cluster.data_dir) as connection:
-        each_is_stored_once(connection, found)
-    slowest = max(each["max"] for each in found)
+        each_is_stored_once(connection, reporting)
+    own, others = Calls(reporting), Calls(controls)
     sys.stdout.write(
         f"\n{ENGINES} engines, {SECONDS} s, {KILLS} kills, {RESTARTS} restarts: "
-        f"{sum(len(each['ids']['execution.create']) for each in found)} runs, "
-        f"{sum(len(each['ids']['log']) for each in found)} lines, {sum(each['calls'] for each in found)} calls, median "
-        f"{max(each['median'] for each in found) * 1e6:.0f} µs, p99.9 {max(each['p999'] for each in found) * 1e3:.1f} "
-        f"ms, longest {slowest * 1e3:.1f} ms; of {control['calls']} calls that report nothing, p99.9 "
-        f"{control['p999'] * 1e3:.1f} ms, longest {control['max'] * 1e3:.1f} ms\n"
+        f"{sum(len(each['ids']['execution.create']) for each in reporting)} runs, "
+        f"{sum(len(each['ids']['log']) for each in reporting)} lines\n"
+        f"calls that report:          {own}\ncalls that report nothing:  {others}\n"
     )
-    assert slowest < max(LONGEST if LONG else OTHERS, 2 * control["max"])
+    assert own.at(NEARLY_ALL) <= max(SLOW, 2 * others.at(NEARLY_ALL))
+    assert own.slow <= 2 * others.slow * own.number / others.number + own.number / BEYOND
+
+
+class Calls:
+    """How long the calls of some engines took, in seconds."""
+
+    def __init__(self, engines: list[Any]) -> None:
+        self.times = sorted(time for engine in engines for time in engine["times"])
+        self.number = len(self.times)
+        self.slow = sum(time > SLOW for time in self.times)
+
+    def at(self, part: float) -> float:
+        """Return the time that this part of the calls did not exceed."""
+        return self.times[min(int(self.number * part), self.number - 1)]
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"p{part * 100:g} {self.at(part) * 1e3:.1f}" for part in (0.99, 0.999, 0.9999))
+        return (
+            f"{self.number}, median {self.at(0.5) * 1e6:.0f} µs; in ms {parts}, longest {self.times[-1] * 1e3:.1f}; "
+            f"{self.slow} took over {SLOW * 1e3:.0f} ms"
+        )
 
 
 def each_is_stored_once(connection: psycopg.Connection, found: list[Any]) -> None:

@@ -1,6 +1,7 @@
 """An engine of the soak: `python -m pastetrader_client.tests.soak_engine NAME SECONDS` reports runs to URL for so long,
-and prints what it has reported, by id, and how long its calls took. The engine `control` makes the same calls and
-reports nothing, without a second thread: how long they take is the machine's doing."""
+and prints what it has reported, by id, and how long its calls took, in seconds. An engine whose name begins with
+`control` makes the same calls at the same time, and reports nothing: it has no second thread, queue and network. How
+long its calls take is the machine's doing."""
 
 import json
 import os
@@ -19,24 +20,29 @@ NODES = ("extract", "transform", "load")
 class Engine:
     def __init__(self, name: str) -> None:
         self.client = Client(os.environ["URL"], os.environ["TOKEN"], name=name, spool=os.environ["SPOOL"])
-        self.ids: dict[str, list[str]] = {"execution.create": [], "node.create": [], "log": []}
-        self.longest: list[float] = []
+        self.facts: list[Fact | Draft] = []
+        self.times: list[float] = []
         self.add = self.client.add
         self.client.add = self._add  # type: ignore[method-assign]  # to note what is reported
-
-        self.is_control = name == "control"
+        self.is_control = name.startswith("control")
 
     def _add(self, fact: Fact | Draft, *, urgent: bool = False) -> None:
-        if self.is_control:
-            return
-        if fact.kind in self.ids:
-            self.ids[fact.kind].append(json.loads(fact.encoded().body)["id"])
-        self.add(fact, urgent=urgent)
+        self.facts.append(fact)
+        if not self.is_control:
+            self.add(fact, urgent=urgent)
+
+    def ids(self) -> dict[str, list[str]]:
+        """Return the ids of what was reported, by kind."""
+        found: dict[str, list[str]] = {"execution.create": [], "node.create": [], "log": []}
+        for fact in self.facts:
+            if fact.kind in found:
+                found[fact.kind].append(json.loads(fact.encoded().body)["id"])
+        return found
 
     def call_and_time(self, call: Callable[..., Any], *args: object) -> Any:
         began = time.perf_counter()
         result = call(*args)
-        self.longest.append(time.perf_counter() - began)
+        self.times.append(time.perf_counter() - began)
         return result
 
     def run(self) -> None:
@@ -58,13 +64,9 @@ def main() -> None:
     until = time.monotonic() + float(sys.argv[2])
     while time.monotonic() < until:
         engine.run()
-    delivered = engine.client.flush(120)
-    times = sorted(engine.longest)
-    found = {
-        "ids": engine.ids, "delivered": delivered, "calls": len(times), "max": times[-1],
-        "median": times[len(times) // 2], "p999": times[int(len(times) * 0.999)],
-    }  # fmt: skip
-    sys.stdout.write(json.dumps(found))
+    delivered = engine.is_control or engine.client.flush(120)
+    ids = {} if engine.is_control else engine.ids()
+    sys.stdout.write(json.dumps({"ids": ids, "delivered": delivered, "times": engine.times}))
 
 
 if __name__ == "__main__":
