@@ -19,11 +19,11 @@ network.
 """
 
 from .client import Client
-from .runs import Node, Run, RunCancelled, current_node, current_run
+from .runs import Node, NodeCancelled, Run, RunCancelled, current_node, current_run
 from .transport import Answer, Notice, Refusal, Stopped, Transport, Unavailable
 
 __version__ = "0.1.0"
 __all__ = [
-    "Answer", "Client", "Node", "Notice", "Refusal", "Run", "RunCancelled", "Stopped", "Transport", "Unavailable",
-    "current_node", "current_run",
+    "Answer", "Client", "Node", "NodeCancelled", "Notice", "Refusal", "Run", "RunCancelled", "Stopped", "Transport",
+    "Unavailable", "current_node", "current_run",
 ]  # fmt: skip

@@ -82,6 +82,8 @@ class Recorder:
             signal.connect(receiver, weak=False)
         if self.client.on_cancel is None:
             self.client.on_cancel = self.revoke_tasks
+        if self.client.on_node_cancel is None:
+            self.client.on_node_cancel = self.revoke_task
 
     # --- in the process that sends --------------------------------------------
     def on_publish(self, sender: str, headers: dict[str, Any], body: Any, **_kwargs: Any) -> None:
@@ -208,6 +210,11 @@ class Recorder:
     def revoke_tasks(self, run: Run) -> None:
         """Stop the tasks of a cancelled run that this process executes."""
         if tasks := self._nodes_of(run):
+            self.app.control.revoke(tasks, terminate=True)
+
+    def revoke_task(self, node: Node) -> None:
+        """Stop the task of a cancelled node that this process executes."""
+        if tasks := [task for task, each in list(self.nodes.items()) if each.id == node.id]:
             self.app.control.revoke(tasks, terminate=True)
 
     def _nodes_of(self, run: Run) -> list[str]:

@@ -14,7 +14,7 @@ from . import decorators, process_exit
 from .encoding import document, fact, line, raw
 from .graphs import Graph, definition
 from .outbox import Outbox
-from .runs import Run
+from .runs import Node, Run
 from .sender import Sender
 from .spool import Spool, folder
 from .transport import Transport
@@ -34,8 +34,8 @@ class Client:
 
     `name` tells apart programs that share a user: what one of them could not deliver, the next of this name sends.
     `source` names this process in log lines, which are numbered by source and run; by default by its host and number.
-    `on_cancel(run)` and `on_retry(run_id, attempt)` are called by the sending thread, and should be quick. `spool` is
-    the directory for files, None for the user's, False for none.
+    `on_cancel(run)`, `on_node_cancel(node)` and `on_retry(run_id, attempt)` are called by the sending thread, and
+    should be quick. `spool` is the directory for files, None for the user's, False for none.
     """
 
     def __init__(
@@ -43,11 +43,12 @@ class Client:
         spool: str | Path | Literal[False] | None = None,
         max_memory: int = 16 * MEGABYTE, max_spool: int = 256 * MEGABYTE, heartbeat: float = 10.0,
         exit_seconds: float = 5.0, sigterm: bool = True,
-        on_cancel: Callable[[Run], object] | None = None, on_retry: Callable[[str, int], object] | None = None,
+        on_cancel: Callable[[Run], object] | None = None, on_node_cancel: Callable[[Node], object] | None = None,
+        on_retry: Callable[[str, int], object] | None = None,
         transport: Transport | None = None,
     ) -> None:  # fmt: skip
         self.exit_seconds = exit_seconds
-        self.on_cancel, self.on_retry = on_cancel, on_retry
+        self.on_cancel, self.on_node_cancel, self.on_retry = on_cancel, on_node_cancel, on_retry
         self._max_memory, self._max_spool, self._heartbeat = max_memory, max_spool, heartbeat
         self._transport = transport or _over_http(url, token)
         self._folder = None if spool is False else folder(spool, name or _name_of_program(), url)
@@ -187,6 +188,12 @@ class Client:
     def unwatch(self, run: Run) -> None:
         self._watch.end(run, failed=run.has_failed)
 
+    def watch_node(self, node: Node) -> None:
+        self._watch.begin_node(node)
+
+    def unwatch_node(self, node: Node) -> None:
+        self._watch.end_node(node)
+
     def describe_node(self, run: str, name: str, fields: Mapping[str, Any]) -> None:
         """Note what a node that is not in the workflow is like."""
         self._sender.batches.describe(run, name, fields)
@@ -197,6 +204,9 @@ class Client:
 
     def call_on_cancel(self, run: Run) -> None:
         self._call(self.on_cancel, run)
+
+    def call_on_node_cancel(self, node: Node) -> None:
+        self._call(self.on_node_cancel, node)
 
     def _call_on_retry(self, run: str, attempt: int) -> None:
         self._call(self.on_retry, run, attempt)

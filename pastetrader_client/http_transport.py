@@ -53,7 +53,10 @@ class HttpTransport:
         found = _document(response)
         return Answer(
             [Refusal(each["index"], each["code"], each["detail"], each["current_state"]) for each in found["refusals"]],
-            [Notice(each["workflow_execution"], each["act"], each["attempt"]) for each in found["notices"]],
+            [
+                Notice(each["workflow_execution"], each["act"], each["attempt"], each.get("node_execution", ""))
+                for each in found["notices"]
+            ],
             found["applied"], found["known"],
         )  # fmt: skip
 

@@ -23,6 +23,14 @@ class RunCancelled(Exception):
         self.run = run
 
 
+class NodeCancelled(Exception):
+    """Raised by the next call of a node after somebody has cancelled it in the ledger, while its run goes on."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f"Node execution {node} was cancelled in the ledger.")
+        self.node = node
+
+
 _current: ContextVar["Run | Node | None"] = ContextVar("pastetrader_client", default=None)
 
 
@@ -99,12 +107,15 @@ class Reporter:
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self.leave()
-        if self.has_ended or isinstance(error, RunCancelled):
+        if self.has_ended or isinstance(error, RunCancelled) or self._is_own_cancel(error):
             self.has_ended = True
         elif error is None or (isinstance(error, SystemExit) and not error.code):
             self.complete()
         else:
             self.fail(error)
+
+    def _is_own_cancel(self, error: BaseException | None) -> bool:
+        return isinstance(error, NodeCancelled) and error.node == self.id
 
     def leave(self) -> None:
         """Leave the block without reporting an end."""
@@ -229,7 +240,20 @@ class Node(Reporter):
         self.id = id or uuid7()
         self.attempt = attempt
         self.output: Any = None
+        self.is_cancelled = False
+        self.watched_at = 0.0
         self._create = create
+
+    def check_cancelled(self) -> None:
+        """Raise RunCancelled or NodeCancelled, once, after somebody has cancelled the run or this node."""
+        super().check_cancelled()
+        if self.is_cancelled and not self._was_told:
+            self._was_told = True
+            raise NodeCancelled(self.id)
+
+    def hear_cancel(self) -> None:
+        self.is_cancelled = self.has_ended = True
+        self.client.call_on_node_cancel(self)
 
     @property
     def is_done(self) -> bool:
@@ -256,6 +280,7 @@ class Node(Reporter):
             self.retry()
         self.send("node.start", attempt=self.attempt)
         self.has_started, self.has_ended = True, False
+        self.client.watch_node(self)
 
     def complete(self, output: Any = None) -> None:
         found = self.output if output is None else output
@@ -284,6 +309,7 @@ class Node(Reporter):
     def _end(self, act: str, **fields: Any) -> None:
         self.create()
         self.has_ended = True
+        self.client.unwatch_node(self)
         self.send(f"node.{act}", attempt=self.attempt, **fields)
 
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:

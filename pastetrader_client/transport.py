@@ -17,11 +17,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Somebody else cancelled or retried the run."""
+    """Somebody else cancelled or retried the run, or cancelled the node execution `node`."""
 
     run: str
     act: str
     attempt: int
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

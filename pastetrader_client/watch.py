@@ -6,10 +6,23 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Protocol
 
-from .encoding import Fact, fact
+from .encoding import Draft, Fact, fact
 from .transport import Notice
 
 MOST_FAILED = 100  # failed runs that are watched, the newest
+
+
+class WatchedNode(Protocol):
+    """A running node of the engine. `watched_at` is when the ledger was asked about it."""
+
+    id: str
+    attempt: int
+    watched_at: float
+
+    @property
+    def run(self) -> "Watched": ...
+
+    def hear_cancel(self) -> None: ...
 
 
 class Watched(Protocol):
@@ -36,6 +49,14 @@ class Watch:
         self.on_retry = on_retry
         self.lock = RLock()
         self.entries: dict[str, Entry] = {}
+        self.nodes: dict[str, WatchedNode] = {}
+
+    def begin_node(self, node: WatchedNode) -> None:
+        node.watched_at = time.monotonic()
+        self.nodes[node.id] = node
+
+    def end_node(self, node: WatchedNode) -> None:
+        self.nodes.pop(node.id, None)
 
     def begin(self, run: Watched) -> None:
         with self.lock:
@@ -43,6 +64,7 @@ class Watch:
 
     def end(self, run: Watched, *, failed: bool) -> None:
         """Stop watching a run; a failed one is still watched if there is `on_retry`."""
+        self._forget_nodes(run.id)
         with self.lock:
             entry = self.entries.pop(run.id, None)
             if entry is None or not failed or self.on_retry is None:
@@ -53,6 +75,10 @@ class Watch:
             for id in waiting[:-MOST_FAILED]:
                 del self.entries[id]
 
+    def _forget_nodes(self, run: str) -> None:
+        for node in [each for each in list(self.nodes.values()) if each.run.id == run]:
+            self.end_node(node)
+
     def heard(self, runs: set[str]) -> None:
         """Note that the ledger has answered about these runs just now."""
         now = time.monotonic()
@@ -61,20 +87,35 @@ class Watch:
                 self.entries[run].last = now
 
     def due(self) -> list[Fact]:
-        """Return the starts to send again, of the idle runs."""
-        before = time.monotonic() - self.seconds
+        """Return the starts to send again, of the idle runs, and of running nodes: lines do not ask about these."""
+        now = time.monotonic()
+        before = now - self.seconds
         with self.lock:
             entries = [each for each in self.entries.values() if each.last < before]
         starts = (fact(each.run.id, "execution.start", id=each.run.id, attempt=each.run.attempt) for each in entries)
-        return [start.encoded() for start in starts]
+        return [start.encoded() for start in (*starts, *self._starts_of_nodes(before, now))]
+
+    def _starts_of_nodes(self, before: float, now: float) -> list[Draft]:
+        found = [node for node in list(self.nodes.values()) if node.watched_at < before]
+        for node in found:
+            node.watched_at = now
+        return [
+            fact(node.run.id, "node.start", node.id, id=node.id, workflow_execution=node.run.id, attempt=node.attempt)
+            for node in found
+        ]
 
     def notice(self, notice: Notice) -> bool:
         """Pass a notice on to the engine, once. Return whether the run was cancelled in the ledger."""
+        if notice.act == "cancel_node":
+            if (node := self.nodes.pop(notice.node, None)) is not None:
+                node.hear_cancel()
+            return False
         with self.lock:
             entry = self.entries.pop(notice.run, None)
         if entry is None:
             return False
         if notice.act == "cancel":
+            self._forget_nodes(notice.run)
             entry.run.hear_cancel()
             return True
         if notice.attempt <= entry.run.attempt:

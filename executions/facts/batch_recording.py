@@ -18,7 +18,7 @@ from executions.states import ENDED
 from ledgerkit.conf import ledgerkit_settings
 
 from . import fact_kinds as kinds
-from .call_outcome import Caller, Outcome, notice_of
+from .call_outcome import Caller, Outcome, notices_of
 from .fact_kinds import Reported
 from .kind_handlers import apply_facts
 from .loaded_rows import Known
@@ -240,8 +240,7 @@ class Batch:
                 plans.append(plan)
                 outcome.applied += plan.applied
                 outcome.known += plan.already_known
-            if (notice := notice_of(plan, reported)) is not None:
-                outcome.notices.append(notice)
+            outcome.notices += notices_of(plan, reported)
         return plans
 
     def _plan(self, known: Known, run: UUID, nodes: dict[UUID, Any]) -> Plan:

@@ -30,12 +30,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Somebody cancelled or retried a run meanwhile."""
+    """Somebody cancelled or retried a run meanwhile, or cancelled a node execution of it."""
 
     run: UUID
     act: str
     status: str
     attempt: int
+    node: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -49,8 +50,28 @@ class Outcome:
     notices: list[Notice] = field(default_factory=list)
 
 
-def notice_of(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
-    """Return a notice if the run was cancelled or retried, but not by this call."""
+def notices_of(plan: Plan, reported: Sequence[Reported]) -> list[Notice]:
+    """Return notices of what was done to the run, but not by this call."""
+    if (notice := _notice_of_run(plan, reported)) is not None:
+        return [notice]
+    run = plan.run
+    if run is None or run.status != ExecutionStatus.RUNNING:
+        return []
+    cancelled = [
+        node
+        for node in plan.nodes.values()
+        if node.status == ExecutionStatus.CANCELLED and not node.moves and not node.is_new
+    ]
+    ours = {each.fact.id for each in reported if each.fact.kind == "node.cancel"} if cancelled else set()
+    return [
+        Notice(run.id, "cancel_node", str(node.status), node.attempt, node.id)
+        for node in cancelled
+        if node.id not in ours
+    ]
+
+
+def _notice_of_run(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
+    """Return a notice if the run was cancelled or retried."""
     run = plan.run
     if run is None or run.is_new or run.moves:
         return None

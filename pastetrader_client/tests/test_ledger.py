@@ -12,7 +12,7 @@ import pytest
 
 from executions.log_gaps import missing_lines
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from pastetrader_client import Client, RunCancelled, current_node
+from pastetrader_client import Client, NodeCancelled, RunCancelled, current_node
 from pastetrader_client.tests.waiting import wait_until
 from workflows.models import Workflow
 
@@ -327,6 +327,32 @@ def test_a_cancel_by_somebody_else_is_raised_at_the_next_call_of_a_node(connect:
     assert heard == [run]
     assert (the_run().status, NodeExecution.objects.get().status) == ("cancelled", "cancelled")
     assert messages() == ["cleaning up"]
+
+
+def test_the_cancel_of_one_node_is_raised_at_its_next_call_and_the_run_goes_on(connect: Callable[..., Client]) -> None:
+    heard: list[Any] = []
+    client = connect(on_node_cancel=heard.append)
+    with client.run(workflow="w") as run:
+        node = run.node("a")
+
+        def work() -> None:
+            with node:
+                assert client.flush()
+                NodeExecution.objects.get().cancel()
+                until = time.monotonic() + 20
+                while not node.is_cancelled and time.monotonic() < until:
+                    run.info("busy")  # lines do not ask about the node: the heartbeat does
+                    time.sleep(0.05)
+                node.info("not this")
+
+        with pytest.raises(NodeCancelled):
+            work()
+        with run.node("b"):
+            pass
+    assert client.flush()
+    assert heard == [node]
+    assert {*NodeExecution.objects.values_list("node_name", "status")} == {("a", "cancelled"), ("b", "completed")}
+    assert (the_run().status, {*messages()}) == ("completed", {"busy"})
 
 
 def test_a_retry_is_heard_and_the_run_resumed(connect: Callable[..., Client]) -> None:

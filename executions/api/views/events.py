@@ -107,10 +107,13 @@ class RefusalSerializer(serializers.Serializer[Any]):
 
 
 class NoticeSerializer(serializers.Serializer[Any]):
-    """Somebody else has cancelled or retried the run."""
+    """Somebody else has cancelled or retried the run, or cancelled a node of it."""
 
     workflow_execution = serializers.UUIDField()
-    act = serializers.ChoiceField(["cancel", "retry"])
+    node_execution = serializers.UUIDField(
+        required=False, help_text="Of `cancel_node`, which only the node is meant by."
+    )
+    act = serializers.ChoiceField(["cancel", "retry", "cancel_node"])
     status = serializers.ChoiceField(ExecutionStatus.choices)
     attempt = serializers.IntegerField()
 
@@ -229,6 +232,7 @@ def refusal_row(refusal: Refusal) -> dict[str, object]:
 def notice_row(notice: Notice) -> dict[str, object]:
     return {
         "workflow_execution": str(notice.run),
+        **({"node_execution": str(notice.node)} if notice.node else {}),
         "act": notice.act,
         "status": notice.status,
         "attempt": notice.attempt,

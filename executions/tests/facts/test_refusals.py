@@ -262,6 +262,21 @@ def test_an_earlier_attempt(engine: Any, workflow: Workflow) -> None:
     assert send(engine, fact | {"kind": "execution.fail", "error_message": "again"})["known"] == 1
 
 
+def test_the_engine_hears_of_the_cancel_of_a_node_when_it_reports_a_fact_of_it(engine: Any, workflow: Workflow) -> None:
+    run, id = new_id(), new_id()
+    facts = run_facts(workflow, run, {"fetch": id})[:4]
+    send(engine, *facts)
+    NodeExecution.objects.get(pk=id).cancel()
+    notice = {
+        "workflow_execution": run, "node_execution": id, "act": "cancel_node", "status": "cancelled", "attempt": 1,
+    }  # fmt: skip
+    assert send(engine, facts[-1])["notices"] == [notice]
+    own = {"kind": "node.cancel", "id": id, "workflow_execution": run, "attempt": 1}
+    assert send(engine, own)["notices"] == []
+    WorkflowExecution.objects.get(pk=run).cancel()
+    assert [each["act"] for each in send(engine, facts[-1])["notices"]] == ["cancel"]
+
+
 def test_the_engine_hears_of_a_cancel(engine: Any, workflow: Workflow) -> None:
     run, id = new_id(), new_id()
     send(engine, *run_facts(workflow, run, {"fetch": id})[:4])
