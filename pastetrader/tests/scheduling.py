@@ -21,8 +21,8 @@ UNITS = {"browser/": "browser"} | {
 }
 UNITS |= {"pastetrader/tests/test_embedded_server.py": "cluster"}
 
-# Tests of real processes: servers, browsers, packaging. `make test-site` runs them, and collects nothing outside of these
-# two folders; `make test` runs the others.
+# Tests of real processes: servers, browsers, packaging. `make test-site` runs them, and collects nothing but these two
+# folders; `make test` runs the others.
 SITE = (
     "browser/",
     *(

@@ -90,7 +90,7 @@ def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: An
             await aside(lambda: connection.cursor().execute(cut))
             await aside(log, run, "meanwhile")
             assert await reader.event("logs")
-            for _ in range(100):
+            for _ in range(600):
                 if topics.get_registry().listener.is_listening:
                     return
                 await asyncio.sleep(0.05)
