@@ -200,9 +200,8 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
     def newest(self, limit: int) -> list[Columns]:
         """Return the columns of the last lines, the oldest first; fewer than `limit` if they are large."""
-        large = bounded_rows.large_fields(self)
-        rows = bounded_rows.columns(self, large, limit).order_by("-timestamp", "-id")[:limit]
-        return bounded_rows.read(rows, large)[0][::-1]
+        rows, large = bounded_rows.columns(self, limit)
+        return bounded_rows.read(rows.order_by("-timestamp", "-id")[:limit], large)[0][::-1]
 
     def update(self, **changes: object) -> int:
         raise ImmutableLog

@@ -13,6 +13,7 @@ from ledgerkit.db.models import Column
 
 type Columns = dict[str, Any]  # values of one row by the names of its columns, as `.values()` returns them
 type Rows = QuerySet[Model, Columns]
+type Names = tuple[str, ...]
 
 LEAST = 1_024  # bytes: a value of at most this size is always read by the first query
 _size_of, _small = "{}_size".format, "{}_small".format  # names of annotations beside a large field
@@ -32,19 +33,22 @@ class IfSmall(Func):
     template = "CASE WHEN octet_length((%(expressions)s)::text) <= %(most)d THEN %(expressions)s END"
 
 
-def columns(rows: QuerySet[Model], large: tuple[str, ...], most: int) -> Rows:
-    """Return a query for read(): the columns and annotations that `rows` reads, as dicts, with the size and the small
-    values of the `large` fields in place of these. At most `most` rows will be read from it."""
+def columns(rows: QuerySet[Model], most: int) -> tuple[Rows, Names]:
+    """Return a query for read(), and the names of its large fields. It selects the columns and annotations that `rows`
+    reads, as dicts, with the size and the small values of texts and documents in place of these. At most `most` rows
+    will be read from it."""
+    fields = _fields(rows)
+    large = tuple(field.name for field in fields if isinstance(field, JSONField | TextField))
     share = max(LEAST, ledgerkit_settings.MAX_PAGE_BYTES // most)
     beside: dict[str, Func] = {}
     for name in large:
         beside |= {_size_of(name): Size(name), _small(name): IfSmall(name, most=share)}
     rows = rows.annotate(**beside) if beside else rows
-    small = (field.attname for field in _fields(rows) if field.name not in large)
-    return rows.values(*small, *rows.query.annotations)
+    small = (field.attname for field in fields if field.name not in large)
+    return rows.values(*small, *rows.query.annotations), large
 
 
-def read(rows: Rows, large: tuple[str, ...]) -> tuple[list[Columns], bool]:
+def read(rows: Rows, large: Names) -> tuple[list[Columns], bool]:
     """Return the rows of a columns() query up to the size limit, with their large fields, and whether rows were cut
     off. The first row is always returned."""
     found = list(rows)
@@ -61,11 +65,6 @@ def read(rows: Rows, large: tuple[str, ...]) -> tuple[list[Columns], bool]:
     return _whole(rows, kept, large), len(kept) < len(found)
 
 
-def large_fields(rows: QuerySet[Model]) -> tuple[str, ...]:
-    """Return the names of the text and JSON fields that a query reads."""
-    return tuple(field.name for field in _fields(rows) if isinstance(field, JSONField | TextField))
-
-
 def _fields(rows: QuerySet[Model]) -> list[Column]:
     """Return the fields that a query reads."""
     named, are_left_out = rows.query.deferred_loading  # Django has no public API to read what defer() and only() set
@@ -73,7 +72,7 @@ def _fields(rows: QuerySet[Model]) -> list[Column]:
     return [field for field in fields if field.primary_key or (field.name in named) is not are_left_out]
 
 
-def _whole(rows: Rows, kept: list[Columns], large: tuple[str, ...]) -> list[Columns]:
+def _whole(rows: Rows, kept: list[Columns], large: Names) -> list[Columns]:
     """Set the large fields of the rows, in place. Rows that were deleted since the first query are left out."""
     names = [(name, _size_of(name), _small(name)) for name in large]
     missing = set()
@@ -89,6 +88,6 @@ def _whole(rows: Rows, kept: list[Columns], large: tuple[str, ...]) -> list[Colu
     return [row | found.get(row["id"], {}) for row in kept if row["id"] in found or row["id"] not in missing]
 
 
-def _read_large(rows: Rows, ids: set[object], names: tuple[str, ...]) -> dict[object, Columns]:
+def _read_large(rows: Rows, ids: set[object], names: Names) -> dict[object, Columns]:
     read_again = rows.model._base_manager.using(rows.db).filter(pk__in=ids)
     return {pk: dict(zip(names, values, strict=True)) for pk, *values in read_again.values_list("pk", *names)}

@@ -48,8 +48,7 @@ class KeysetPagination(BasePagination):
         size = self._size(request.query_params.get("page_size"))
         order = keyset.reverse(self.ordering) if backwards else self.ordering
         after = queryset if cursor is None else queryset.filter(keyset.after(order, cursor))
-        large = bounded_rows.large_fields(after)
-        columns = bounded_rows.columns(after, large, size + 1)
+        columns, large = bounded_rows.columns(after, size + 1)
         rows, is_full = bounded_rows.read(_first(columns, order, size + 1), large)
         more, rows = is_full or len(rows) > size, rows[:size]
         self.rows = rows[::-1] if backwards else rows

@@ -5,9 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.db import connection
+from django.test.html import parse_html
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from executions.admin.filters.workflow_filters import LogWorkflowFilter, NodeTriggerFilter
 from executions.models import WorkflowExecution
@@ -309,3 +312,11 @@ def test_markup_in_a_tag_a_name_or_a_message_is_text(staff: Any) -> None:
 
 def test_an_empty_list_says_so(staff: Any) -> None:
     assert "Nothing has run yet." in client_of(staff).get(RUNS).content.decode()
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_checkbox_is_that_of_django(language: str) -> None:
+    run = WorkflowExecutionFactory.build(workflow_name='a "<b>"')
+    page: Any = admin.site.get_model_admin(WorkflowExecution)
+    with translation.override(language):
+        assert parse_html(page.action_checkbox(run)) == parse_html(ModelAdmin.action_checkbox(page, run))
