@@ -101,7 +101,6 @@ class ThreadedHandler(ASGIHandler):
             signals.request_started.send(sender=type(self), scope=scope)
             request, refusal = self.create_request(scope, body)
             response: Any = refusal if request is None else self.get_response(request)
-            response._handler_class = type(self)  # which Django's handlers set for the signal request_finished
             if response.streaming:
                 close_old_connections()
             else:

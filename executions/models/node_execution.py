@@ -1,4 +1,8 @@
-"""NodeExecution: the execution of one node within one run."""
+"""NodeExecution: the execution of one node within one run.
+
+A new one is inserted by one call of the database where that is possible, else by save() in a transaction that locks the
+run: 2.7 ms of processor time for `POST nodes/`, and 5.1 with save() alone (docs/decisions.md).
+"""
 
 from datetime import datetime
 from uuid import UUID
