@@ -222,8 +222,18 @@ def _cover(moment: datetime, using: str) -> tuple[Partition, bool]:
         if there := _holding(moment, others):
             return there, False
         new = Partition.at(moment).beside(others, moment)
-        cursor.execute(CREATE.format(name=new.name, table=TABLE, start=bound(new.start), end=bound(new.end)))
+        cursor.execute(
+            CREATE.format(name=_free_name(new.name, using), table=TABLE, start=bound(new.start), end=bound(new.end))
+        )
     return new, True
+
+
+def _free_name(name: str, using: str) -> str:
+    """Return the name, with a number if a partition of it was detached and is not dropped yet."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE starts_with(relname, %s)", [name])
+        taken = {other for (other,) in cursor.fetchall()}
+    return next(free for free in (name, *(f"{name}_{number}" for number in range(2, 1_000))) if free not in taken)
 
 
 def _holding(moment: datetime, partitions: Iterable[Partition]) -> Partition | None:

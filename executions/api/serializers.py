@@ -15,6 +15,7 @@ from executions.models import (
     ExecutionLog,
     ExecutionStatus,
     HistoryEntry,
+    KeptRun,
     NodeExecution,
     NodeExecutionAttempt,
     WorkflowExecution,
@@ -145,6 +146,26 @@ class MissingLinesSerializer(serializers.Serializer[Any]):
 
     gaps = GapSerializer(many=True)
     is_cut = serializers.BooleanField()
+
+
+class KeepSerializer(StrictTypes, serializers.Serializer[Any]):
+    """`reason` is stored with the mark."""
+
+    reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
+
+
+class KeptSerializer(serializers.Serializer[Any]):
+    """Whether retention leaves the run, and if so since when, by whom and why."""
+
+    is_kept = serializers.BooleanField()
+    kept_at = serializers.DateTimeField(allow_null=True)
+    username = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField(allow_blank=True)
+
+    @staticmethod
+    def row(kept: KeptRun | None) -> dict[str, object]:
+        known = (None, "", "") if kept is None else (kept.kept_at, kept.username, kept.reason)
+        return dict(zip(("is_kept", "kept_at", "username", "reason"), (kept is not None, *known), strict=True))
 
 
 class NodeExecutionListSerializer(ErrorHeads, RowSerializer[NodeExecution]):

@@ -12,6 +12,7 @@ from .schema.views import DocsView, SchemaView
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
 from .views.events import EventsViewSet
 from .views.history import HistoryOfExecutionViewSet
+from .views.kept import KeepOfExecutionViewSet
 from .views.lineage import LineageViewSet
 from .views.logs import LogGapsOfExecutionViewSet, LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
@@ -54,6 +55,11 @@ urlpatterns = [
         "executions/<uuid:execution_id>/logs/gaps/",
         LogGapsOfExecutionViewSet.as_view({"get": "gaps"}, basename="execution-log"),
         name="execution-log-gaps",
+    ),
+    path(
+        "executions/<uuid:execution_id>/keep/",
+        KeepOfExecutionViewSet.as_view({"get": "read", "put": "keep", "delete": "release"}, basename="execution-keep"),
+        name="execution-keep",
     ),
     path("executions/<uuid:execution_id>/", include(of_execution.urls)),
     path("node-executions/<uuid:node_execution_id>/", include(of_node_execution.urls)),

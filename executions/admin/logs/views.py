@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from executions import limits, log_gaps
+from executions import limits, log_gaps, log_removals
 from executions.admin import log_lines, page_streams
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.log_lines import LogLine
@@ -142,6 +142,8 @@ def log_page(log: LogRequest) -> HttpResponse:
     context |= _gaps(log) | {"no_error": no_error, "is_active": log.run.status in ACTIVE, "stream": stream}
     if not shown:
         context["state"] = _why_empty(log)
+    if context.get("state") == "no_lines" and (context.get("removed") or context.get("dropped")):
+        context["state"] = "removed"
     return TemplateResponse(log.request, f"{FOLDER}/page.html", _frame(log.admin, log.request, log.run) | context)
 
 
@@ -198,11 +200,15 @@ def _attempts(log: LogRequest, nodes: list[NodeExecution]) -> range:
 
 
 def _gaps(log: LogRequest) -> Context:
-    """Return the first numbered lines that are missing. They are not read for a view of a part of the log."""
+    """Return what is not in the log: lines that were removed or not stored, and the first missing ones. It is not read
+    for a view of a part of the log."""
     if log.log_query.is_narrowed:
         return {}
+    absent: Context = {"removed": log_removals.removed_lines(log.run), "dropped": log_removals.dropped_lines(log.run)}
+    if absent["removed"]:  # their numbers are not missing
+        return absent
     found = query_or_none("gaps", partial(log_gaps.missing_lines, log.run.pk, GAPS), limits.LOG_PAGE_MS)
-    return {"missing": found}
+    return {"missing": found} | absent
 
 
 def _link_context(log_query: LogQuery, shown: paging.LogPage) -> dict[str, str]:

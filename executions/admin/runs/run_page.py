@@ -8,13 +8,13 @@ from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils import timezone
 
-from executions import limits, run_graph
+from executions import limits, log_removals, run_graph
 from executions.admin import earlier_attempts, formatting, log_lines, page_streams, statuses
 from executions.admin.charts import graph_chart, svg, timeline
 from executions.admin.log_lines import LogLine
 from executions.admin.nodes import node_admin, paging
 from executions.admin.types import JSON, Attempt, Context
-from executions.models import NodeExecution, WorkflowExecution
+from executions.models import KeptRun, NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from executions.states import ExecutionStatus
 from ledgerkit.db.timeouts import no_sort
@@ -34,6 +34,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     error = formatting.first_characters("error_message", formatting.LIMIT)
     payloads, others = formatting.payloads(run, *PAYLOADS, error=error, **NAMED)
     tries = earlier_attempts.newest_attempts(run.attempts)
+    _nodes_seen, sees_lines = can_see_nodes_and_logs(request.user, run)
     shown = {
         "stream": page_streams.stream_url(run, "rows"),
         "run": run,
@@ -41,6 +42,9 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "attempts": tries,
         "lines": _lines(request, run),
         "lines_shown": limits.LINES,
+        "removed": log_removals.removed_lines(run) if sees_lines else [],
+        "dropped": log_removals.dropped_lines(run) if sees_lines else None,
+        "kept": KeptRun.objects.filter(pk=run.pk).first(),
         "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.labels().items()],
     }
     asked = part_context(request, run)

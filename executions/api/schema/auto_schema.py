@@ -138,7 +138,8 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
 
     def _page(self, row: Any) -> Any:
         rows = {"type": "array", "items": row.ref}
-        return self._component(f"{row.name}Page", self.view.paginator.get_paginated_response_schema(rows))
+        name = getattr(self.view.paginator, "schema_name", f"{row.name}Page")
+        return self._component(name, self.view.paginator.get_paginated_response_schema(rows))
 
     def _some_of(self, row: Any) -> Any:
         schema = {name: deepcopy(value) for name, value in row.schema.items() if name != "required"}

@@ -128,7 +128,7 @@ def takes_body(view: object, method: str) -> bool:
 def statuses(view: Any, *, versioned: bool) -> list[str]:
     """Return the status codes of success."""
     match view.action:
-        case "destroy":
+        case "destroy" | "release":
             return ["204"]
         case "create" | "ensure":
             return ["200", "201"] if isinstance(view, CreateMixin) or view.action == "ensure" else ["201"]

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import ingest, log_gaps
+from executions.api.absent_lines import LogPagination, absent_lines
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import log_row
@@ -32,7 +33,10 @@ MAX_LINES = 10_000  # lines in one call, which takes about a second
     list=extend_schema(
         operation_id="listExecutionLogs",
         summary="List the log lines of a run",
-        description="Oldest first; `ordering=-timestamp` reverses the order. `node` is a node or a node execution.",
+        description=(
+            "Oldest first; `ordering=-timestamp` reverses the order. `node` is a node or a node execution. `removed` "
+            "and `dropped` are present if lines of the run are not there any more, or were not stored."
+        ),
     ),
     create=extend_schema(
         operation_id="createExecutionLogs",
@@ -52,10 +56,18 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
     filterset_class = LogsOfExecutionFilters
     orderings = BY_TIME
     ordering = ("timestamp", "id")
+    pagination_class = LogPagination
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_executionlog")}
 
     def get_queryset(self) -> ExecutionLogQuerySet:
         return self.execution.logs.visible_to(self.request.user)
+
+    def get_paginated_response(self, data: object) -> Response:
+        """Return a page of lines, and what is not among them because it was removed, or not stored."""
+        response = super().get_paginated_response(data)
+        if can_see(self.request.user, "executionlog", self.execution.workflow.owner_id):
+            response.data |= absent_lines(self.execution)
+        return response
 
     def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "node_executions": getattr(self, "node_executions", ())}

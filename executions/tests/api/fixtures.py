@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from executions.models import KeptRun
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
@@ -103,6 +104,8 @@ class World:
         run = partial(WorkflowExecutionFactory, workflow=self.rows["workflow"])
         self.rows |= {"pending": run(), "failed": in_state(run(), "failed"), "retried": in_state(run(), "failed")}
         self.rows["retried"].retry()
+        self.rows["kept"] = in_state(run(), "failed")
+        KeptRun.keep(self.rows["kept"])
         node = partial(NodeFactory, workflow=self.rows["workflow"])
         node(name="unused")
         self.rows["node pending"] = self.rows["node"]

@@ -69,6 +69,9 @@ nobody
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/logs/
 401 404 403 404 404 403 403 403 201 403 201 403 403 403 201 201 201 POST executions/{id}/logs/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/logs/gaps/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/keep/
+401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 PUT executions/{id}/keep/
+401 404 403 404 404 403 403 403 204 403 403 204 403 403 204 204 204 DELETE executions/{id}/keep/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/history/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/attempts/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/attempts/{number}/
@@ -99,6 +102,7 @@ ROWS = {
     "POST node-executions/{id}/skip/": "node pending",
     "POST node-executions/{id}/retry/": "node failed",
     "GET executions/{id}/attempts/": "retried",
+    "DELETE executions/{id}/keep/": "kept",
     "GET executions/{id}/attempts/{number}/": "retried",
     "GET node-executions/{id}/attempts/": "node retried",
     "GET node-executions/{id}/attempts/{number}/": "node retried",

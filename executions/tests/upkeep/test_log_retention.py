@@ -1,0 +1,242 @@
+"""Removal of old log lines: whole partitions, single levels, and what stays."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from executions import log_removals, partitions
+from executions.models import ExecutionLog, KeptRun, LogRemoval
+from executions.partitions import Partition
+from executions.tests.factories import WorkflowExecutionFactory
+from executions.upkeep import log_lines, log_partitions, log_retention
+from executions.upkeep.advisory_lock import connect
+from executions.upkeep.log_partitions import Busy
+from workflows.tests.factories import NodeFactory, WorkflowFactory
+
+from .aged import days_ago, id_at, line_of, run_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Short rules; afterwards no partition of a test is left."""
+    own = {"UPKEEP_PAUSE_MS": 0, "LOG_PARTITION_DAYS": 7, "LOG_DAYS": 30, "DETAIL_LOG_DAYS": None}
+    settings.EXECUTIONS = settings.EXECUTIONS | own
+    monkeypatch.setattr(log_partitions, "PAUSE", 0.01)
+    partitions.forget()
+    yield
+    with connect() as session:
+        for table in log_partitions.attached(session):
+            if table.partition.end < timezone.now():
+                session.execute(f"DROP TABLE {table.name}")
+        session.execute("TRUNCATE execution_log_removals")
+    partitions.forget()
+
+
+def remove_lines() -> int:
+    return log_retention.apply(lambda *_: None).rows
+
+
+def lines() -> set[str]:
+    return set(ExecutionLog.objects.values_list("message", flat=True))
+
+
+def old_tables() -> list[str]:
+    with connect() as session:
+        return [each.name for each in log_partitions.attached(session) if each.partition.end < timezone.now()]
+
+
+def test_a_partition_whose_whole_period_is_over_is_dropped_and_recorded() -> None:
+    run = run_of(50)
+    line_of(45, run, message="old")
+    line_of(28, run, message="young")
+    before = log_retention.plan()
+    assert (before.rows, lines()) == (1, {"old", "young"})
+    assert remove_lines() == 1
+    assert lines() == {"young"}
+    assert len(old_tables()) == 1
+    removal = LogRemoval.objects.get()
+    period = Partition.at(days_ago(45))
+    assert (removal.start, removal.end, removal.levels) == (period.start, period.end, [])
+    assert (removal.number, removal.is_estimate, removal.days) == (1, False, 30)
+    assert removal.size > 0
+    assert remove_lines() == 0
+
+
+def test_none_means_for_ever(settings: Any) -> None:
+    settings.EXECUTIONS = settings.EXECUTIONS | {"LOG_DAYS": None}
+    line_of(5000, run_of(5000))
+    assert remove_lines() == log_retention.plan().rows == 0
+
+
+def test_debug_and_info_may_live_shorter(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.EXECUTIONS = settings.EXECUTIONS | {"DETAIL_LOG_DAYS": 7}
+    monkeypatch.setattr(log_lines, "BATCH", 2)
+    run = run_of(20)
+    for level in ("debug", "info", "warning", "error"):
+        line_of(16, run, level=level, message=level)
+        line_of(1, run, level=level, message=f"new {level}")
+    assert log_retention.plan().rows == 2
+    assert remove_lines() == 2
+    assert lines() == {"warning", "error", "new debug", "new info", "new warning", "new error"}
+    removal = LogRemoval.objects.get()
+    assert (removal.levels, removal.number, removal.days) == (["debug", "info"], 2, 7)
+    assert remove_lines() == 0
+    line_of(16, run, level="info", message="late")
+    assert remove_lines() == 1
+    assert LogRemoval.objects.get().number == 3
+
+
+def test_lines_of_a_kept_run_and_of_a_workflow_with_a_longer_rule_stay() -> None:
+    kept, other = run_of(45), run_of(45)
+    longer = run_of(45, workflow=WorkflowFactory(config={"log_retention_days": 90}))
+    too_old = run_of(45, workflow=WorkflowFactory(config={"log_retention_days": 31}))
+    for name, run in {"kept": kept, "other": other, "longer": longer, "too old": too_old}.items():
+        line_of(45, run, message=name)
+    KeptRun.keep(kept)
+    assert log_retention.plan().rows == 2
+    assert remove_lines() == 2
+    assert lines() == {"kept", "longer"}
+    assert [bool(log_removals.removed_lines(run)) for run in (kept, other, longer, too_old)] == [
+        False, True, False, True,
+    ]  # fmt: skip
+    KeptRun.release(kept)
+    assert remove_lines() == 1
+    assert LogRemoval.objects.get().number == 3
+
+
+def test_only_a_run_of_the_removed_period_says_that_lines_are_gone() -> None:
+    run, later = run_of(45), run_of(10)
+    line_of(45, run)
+    remove_lines()
+    (removed,) = log_removals.removed_lines(run)
+    assert (removed.before, removed.days, removed.levels, removed.archived) == (
+        Partition.at(days_ago(45)).end, 30, [], [],
+    )  # fmt: skip
+    assert log_removals.removed_lines(later) == []
+    assert log_removals.removed_lines(WorkflowExecutionFactory()) == []
+
+
+def test_the_files_of_the_archive_are_named_and_without_one_nothing_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_of(45)
+    line_of(45, run)
+
+    def fail(*_: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(log_retention, "archive_lines", fail)
+    with pytest.raises(OSError, match="no space"):
+        remove_lines()
+    assert ExecutionLog.objects.count() == 1
+    monkeypatch.setattr(log_retention, "archive_lines", lambda _period, table=None: ["late" if table else "week"])
+    remove_lines()
+    assert log_removals.removed_lines(run)[0].archived == ["week", "late"]
+
+
+class TestInterrupted:
+    """A process that was killed leaves a partition in one of these states."""
+
+    @pytest.fixture
+    def table(self) -> str:
+        line_of(45, run_of(45))
+        (name,) = old_tables()
+        return name
+
+    def what(self) -> dict[str, Any]:
+        period = Partition.at(days_ago(45))
+        return {"start": period.start.isoformat(), "end": period.end.isoformat(), "days": 30, "files": []}
+
+    def test_marked_and_still_attached(self, table: str) -> None:
+        with connect() as session:
+            log_partitions.mark(session, table, self.what())
+        assert remove_lines() == 1
+
+    def test_between_the_two_transactions_of_detach(self, table: str) -> None:
+        """A reader in a transaction of its own lets DETACH CONCURRENTLY stop halfway."""
+        with connect() as session, connect() as reader, reader.transaction():
+            reader.execute("SELECT count(*) FROM execution_logs")
+            log_partitions.mark(session, table, self.what())
+            log_partitions.PATIENCE, patience = 0.0, log_partitions.PATIENCE
+            try:
+                with pytest.raises(Busy):
+                    log_partitions.detach(session, table)
+            finally:
+                log_partitions.PATIENCE = patience
+            assert [each.is_pending for each in log_partitions.attached(session) if each.name == table] == [True]
+        assert remove_lines() == 1
+        assert LogRemoval.objects.get().number == 1
+
+    def test_detached_and_not_yet_empty(self, table: str) -> None:
+        with connect() as session:
+            log_partitions.mark(session, table, self.what())
+            log_partitions.detach(session, table)
+        assert remove_lines() == 1
+        assert LogRemoval.objects.get().number == 1
+
+    def test_empty_and_not_yet_dropped(self, table: str) -> None:
+        with connect() as session:
+            log_partitions.mark(session, table, self.what())
+            log_partitions.detach(session, table)
+            log_retention._empty(session, table, self.what())
+            line_of(45, run_of(45), message="late")  # finds no partition, and makes one of another name
+            assert old_tables() == [f"{table}_2"]
+        assert remove_lines() == 1
+        with connect() as session:
+            assert [*log_partitions.detached(session)] == []
+        assert LogRemoval.objects.get().number == 2
+
+    def test_a_table_that_somebody_else_has_detached_is_left(self, table: str) -> None:
+        with connect() as session:
+            session.execute(f"ALTER TABLE execution_logs DETACH PARTITION {table}")
+            assert remove_lines() == 0
+            assert session.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
+            session.execute(f"DROP TABLE {table}")
+
+
+def test_a_partition_in_use_is_left_to_the_next_upkeep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_partitions, "PATIENCE", 0.1)
+    line_of(45, run_of(45))
+    with connect() as reader, reader.transaction():
+        reader.execute("SELECT count(*) FROM execution_logs")
+        result = log_retention.apply(lambda *_: None)
+        assert (result.rows, "in use" in result.notes[0]) == (0, True)
+    assert remove_lines() == 1
+
+
+def test_writers_lose_nothing_and_wait_little_while_partitions_are_removed() -> None:
+    for days in (40, 47, 54, 61):
+        line_of(days, run_of(days))
+    runs = [WorkflowExecutionFactory() for _ in range(4)]
+    stop, written, longest = threading.Event(), [0] * 4, [0.0] * 4
+
+    def write(number: int) -> None:
+        while not stop.is_set():
+            began = time.monotonic()
+            moment = timezone.now() - timedelta(days=number)
+            ExecutionLog(id=id_at(moment), workflow_execution=runs[number], level="info", message=str(number)).save()
+            runs[number].add_node(nodes[number])
+            longest[number] = max(longest[number], time.monotonic() - began)
+            written[number] += 1
+        connection.close()
+
+    nodes = [NodeFactory(workflow=run.workflow) for run in runs]
+    threads = [threading.Thread(target=write, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        removed = remove_lines()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert removed == 4
+    assert [run.logs.count() for run in runs] == written
+    assert min(written) > 0
+    assert max(longest) < 2

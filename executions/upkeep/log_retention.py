@@ -1,0 +1,126 @@
+"""Log lines whose time is over: whole partitions are dropped; lines of single levels, and those beside protected ones,
+are deleted. What was removed is recorded (LogRemoval), so that pages can say so."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+from psycopg import sql
+
+from executions import partitions
+from executions.partitions import Partition
+
+from . import log_lines, log_partitions
+from .advisory_lock import connect
+from .log_partitions import Busy, LogTable
+from .log_rules import LogRule, rule_of
+from .task import Progress, Result
+
+COUNTED_BYTES = 256 * 1024 * 1024  # of larger tables the number of lines is that of the planner's statistics
+EMPTY = "{name} is in use: it is empty and is dropped by the next upkeep."
+IN_USE = "{name} is in use: it is removed by the next upkeep."
+
+
+def plan() -> Result:
+    now, total = timezone.now(), Result()
+    with connect() as session:
+        for table in log_partitions.attached(session):
+            if rule := rule_of(table.partition, now):
+                total.add(_plan_table(session, table, rule, now))
+    return total
+
+
+def apply(progress: Progress) -> Result:
+    now, total = timezone.now(), Result()
+    with connect() as session:
+        total.add(_finish(session))
+        tables = log_partitions.attached(session)
+        for number, table in enumerate(tables):
+            progress(number, len(tables))
+            if rule := rule_of(table.partition, now):
+                total.add(_remove(session, table, rule, now))
+    partitions.forget()
+    return total
+
+
+def archive_lines(_partition: Partition, _table: str | None = None) -> Sequence[str]:
+    """Archive the lines of the partition, or of the table that was detached, if an archive is configured. Return the
+    names of the files. Raises if it could not: then no line is removed."""
+    return ()
+
+
+def _plan_table(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
+    is_whole = not rule.levels and not log_lines.has_protected(session, table, now)
+    number = log_lines.count_matching(session, table, rule, now)
+    if not (number or is_whole):
+        return Result()
+    size = table.size if is_whole else 0
+    note = f"{table.name}: {number:,} lines, {rule}"
+    return Result(number, size, [f"{note} ({filesizeformat(size)})" if is_whole else note])
+
+
+def _remove(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
+    if not rule.levels and not log_lines.has_protected(session, table, now):
+        return _remove_partition(session, table, rule)
+    if not log_lines.has_matching(session, table, rule, now):
+        return Result()
+    number = log_lines.delete_matching(session, table, rule, archive_lines(table.partition), now)
+    return Result(number, 0, [f"{table.name}: {number:,} lines, {rule}"])
+
+
+def _remove_partition(session: psycopg.Connection, table: LogTable, rule: LogRule) -> Result:
+    start, end = table.partition.start.isoformat(), table.partition.end.isoformat()
+    files = [*archive_lines(table.partition)]
+    what = {"start": start, "end": end, "days": rule.days, "files": files}
+    log_partitions.mark(session, table.name, what)
+    try:
+        log_partitions.detach(session, table.name)
+    except Busy:
+        return Result(notes=[IN_USE.format(name=table.name)])
+    return _drop(session, table.name, what)
+
+
+def _finish(session: psycopg.Connection) -> Result:
+    """Finish what an interrupted upkeep has begun."""
+    total = Result()
+    for table in log_partitions.attached(session):
+        if table.is_pending:
+            log_partitions.detach(session, table.name)
+    for name, what in log_partitions.detached(session):
+        total.add(_drop(session, name, what))
+    return total
+
+
+def _drop(session: psycopg.Connection, name: str, what: dict[str, Any]) -> Result:
+    """Empty and drop a table that was detached. Its description `what` is {} once it is empty."""
+    removed = _empty(session, name, what) if what else Result()
+    try:
+        log_partitions.drop(session, name)
+    except Busy:
+        removed.notes.append(EMPTY.format(name=name))
+    return removed
+
+
+def _empty(session: psycopg.Connection, name: str, what: dict[str, Any]) -> Result:
+    """Remove all lines by TRUNCATE, which gives their space back, and record it, in one transaction."""
+    period = Partition(*(datetime.fromisoformat(what[each]) for each in ("start", "end")))
+    files = [*what["files"], *archive_lines(period, name)]
+    with session.transaction():
+        number, is_estimate, size = _count(session, name)
+        session.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(name)))
+        rule = LogRule(what["days"])
+        log_lines.record(session, period, rule, number, files=files, size=size, is_estimate=is_estimate)
+        log_partitions.mark(session, name, {})
+    return Result(number, size, [f"{name}: {number:,} lines, {rule} ({filesizeformat(size)})"])
+
+
+def _count(session: psycopg.Connection, name: str) -> tuple[int, bool, int]:
+    """Return the number of lines, whether it is an estimate, and the bytes."""
+    size, estimate = log_partitions.size_and_estimate(session, name)
+    if size > COUNTED_BYTES and estimate >= 0:
+        return int(estimate), True, size
+    row = session.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))).fetchone()
+    return (row[0] if row else 0), False, size
