@@ -24,7 +24,7 @@ type Refusals = dict[UUID, InvalidTransition]
 def refusals(act: str, rows: "Iterable[WorkflowExecution | NodeExecution]") -> Refusals:
     """Return the exception that `act` would raise for each row, by the row's id. Rows for which it can work are left
     out."""
-    rows = list(rows)
+    rows = list(rows) if act in TARGETS else []  # others, such as keep, do not depend on the status
     found = {row.pk: InvalidTransition(act, row.status) for row in rows if not _allows(row, act)}
     rest = [row for row in rows if row.pk not in found]
     if act == "retry":

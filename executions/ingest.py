@@ -92,7 +92,7 @@ def insert_lines(
     lines: "list[ExecutionLog]", using: str, insert: "Callable[[list[ExecutionLog]], list[ExecutionLog]]"
 ) -> "list[ExecutionLog]":
     """Mask the lines and `insert` them, their partitions made where missing."""
-    return log_preparation.store(lines, using, lambda: insert(lines))
+    return log_preparation.store(lines, using, insert)
 
 
 def write_lines(lines: "Iterable[ExecutionLog]", using: str = DEFAULT_DB_ALIAS) -> "list[ExecutionLog]":
@@ -102,7 +102,7 @@ def write_lines(lines: "Iterable[ExecutionLog]", using: str = DEFAULT_DB_ALIAS) 
         return lines
     fields = (*LINE, "source", "seq", "attempt", "is_cut")
     log_preparation.store(
-        lines, using, lambda: copy_rows(type(lines[0]), fields, map(_line_row, lines), using), savepoint=True
+        lines, using, lambda kept: copy_rows(type(lines[0]), fields, map(_line_row, kept), using), savepoint=True
     )
     for line in lines:
         line._state.adding, line._state.db = False, using

@@ -9,12 +9,19 @@ from django.db import connection
 
 MOST = 1_000  # gaps that are listed
 
-# The first gaps, by source. Two lines of one number are no gap.
+# The first gaps, by source. Two lines of one number are no gap, nor are lines that were dropped (log_levels).
 GAPS = """
-SELECT source, before + 1, seq - 1 FROM (
-    SELECT source, seq, lag(seq, 1, 0::bigint) OVER (PARTITION BY source ORDER BY seq) AS before
+SELECT source, lower(gap), upper(gap) - 1 FROM (
+    SELECT workflow_execution_id AS run, source, seq,
+        lag(seq, 1, 0::bigint) OVER (PARTITION BY source ORDER BY seq) AS before
     FROM execution_logs WHERE workflow_execution_id = %s AND seq IS NOT NULL
 ) AS numbered
+CROSS JOIN LATERAL unnest(
+    int8multirange(int8range(before + 1, seq)) - coalesce((
+        SELECT seqs FROM execution_dropped_lines AS dropped
+        WHERE dropped.workflow_execution_id = run AND dropped.source = coalesce(numbered.source, '')
+    ), '{}')
+) AS gap
 WHERE seq - 1 > before
 LIMIT %s
 """

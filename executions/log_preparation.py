@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db import names
 
 from . import masking, partitions, reported_texts
+from .log_levels import DroppedLine, count_dropped, is_below
 from .secrets import run_secrets
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ MAX_SOURCE = 200  # characters
 MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database accepts; the setting may be lower
 SOURCE_LENGTH = _("a source has 1 to 200 characters: choose another name.")
 SECRETS_OF_RUNS = """
-SELECT id, encrypted_secrets, status, ended_at, version
+SELECT id, (SELECT config ->> 'log_level' FROM workflows WHERE workflows.id = workflow_id),
+    encrypted_secrets, status, ended_at, version
 FROM workflow_executions WHERE id = ANY(%s::uuid[]) ORDER BY id
 """
 CURRENT_ATTEMPTS = """
@@ -34,8 +36,11 @@ UNION ALL SELECT id, attempt FROM workflow_executions WHERE id = ANY(%(ids)s)
 """
 
 
-def store[T](lines: "Sequence[ExecutionLog]", using: str, insert: Callable[[], T], *, savepoint: bool = False) -> T:
-    """Prepare the lines in place, and insert() them, all or none. Raises SecretsUnknown and the errors of
+def store[T](
+    lines: "Sequence[ExecutionLog]", using: str, insert: "Callable[[list[ExecutionLog]], T]", *, savepoint: bool = False
+) -> T:
+    """Prepare the lines in place, and insert() those that are not below the level of their workflow, all or none.
+    Raises SecretsUnknown and the errors of
     ExecutionLog.clean_text().
 
     The runs are locked from the reading of their secrets until the lines are stored, so that no other transaction adds
@@ -48,21 +53,34 @@ def store[T](lines: "Sequence[ExecutionLog]", using: str, insert: Callable[[], T
     def write() -> T:
         is_open = connections[using].in_atomic_block
         with transaction.atomic(using=using) if savepoint or not is_open else nullcontext():
-            _prepare(lines, using, may_share=not is_open)
-            return insert()
+            levels = _prepare(lines, using, may_share=not is_open)
+            return insert(_without_dropped(lines, levels, using))
 
     return partitions.with_partitions([line.id for line in lines], using, write)
 
 
-def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, may_share: bool) -> None:
-    """Mask the lines, and then cut them: half of a secret would not be found.
+def _without_dropped(lines: "Sequence[ExecutionLog]", levels: dict[UUID, str], using: str) -> "list[ExecutionLog]":
+    """Return the lines that are to be stored; count the others."""
+    if not levels:
+        return list(lines)
+    below = [line for line in lines if is_below(line.level, levels.get(masking.run_of(line)))]
+    dropped = (DroppedLine(run := masking.run_of(line), line.source or "", levels[run], line.seq) for line in below)
+    count_dropped(dropped, using)
+    gone = {id(line) for line in below}
+    return [line for line in lines if id(line) not in gone]
+
+
+def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, may_share: bool) -> dict[UUID, str]:
+    """Mask the lines, and then cut them: half of a secret would not be found. Return the lowest level that is stored of
+    those runs that have one.
 
     Only a line with data can bring a secret, which changes the run. A caller's own transaction may change the run
     later: two of them, each with a shared lock, would wait for each other.
     """
     runs = {masking.run_of(line) for line in lines if line.message or line.data or line.source}
     shared = may_share and all(line.data is None for line in lines)
-    masking.mask_rows(lines, ADD_LINE, using, known=_lock(runs, using, shared=shared))
+    known, levels = _lock(runs, using, shared=shared)
+    masking.mask_rows(lines, ADD_LINE, using, known=known)
     for line in lines:
         message = cut(line.message)
         if message is not line.message:
@@ -70,15 +88,18 @@ def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, may_share: bool) ->
         if line.source is not None:
             line.source = line.source[:MAX_SOURCE]  # a mask may be longer than the secret
     _set_attempts([line for line in lines if line.attempt is None], using)
+    return levels
 
 
-def _lock(runs: set[UUID], using: str, *, shared: bool) -> dict[UUID, run_secrets.RunSecrets]:
-    """Lock the rows of the runs, in the order of their ids, and return their secrets. Holders of a `shared` lock do not
-    wait for each other. Raises SecretsUnknown."""
+def _lock(runs: set[UUID], using: str, *, shared: bool) -> tuple[dict[UUID, run_secrets.RunSecrets], dict[UUID, str]]:
+    """Lock the rows of the runs, in the order of their ids, and return their secrets and levels. Holders of a `shared`
+    lock do not wait for each other. Raises SecretsUnknown."""
     statement = f"{SECRETS_OF_RUNS} FOR {'SHARE' if shared else 'NO KEY UPDATE'}"
     with connections[using].cursor() as cursor:
         cursor.execute(statement, [list(map(str, runs))])
-        return {run: run_secrets.known_by(ADD_LINE, *columns) for run, *columns in cursor.fetchall()}
+        rows = cursor.fetchall()
+    known = {run: run_secrets.known_by(ADD_LINE, *columns) for run, _level, *columns in rows}
+    return known, {run: level for run, level, *_columns in rows if level}
 
 
 def source_name(text: str) -> str:

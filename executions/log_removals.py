@@ -4,6 +4,7 @@ stores."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db.models import Sum
 from django.utils import timezone
@@ -42,8 +43,7 @@ class Removed:
         return text % values
 
 
-@dataclass(frozen=True)
-class Dropped:
+class Dropped(NamedTuple):
     """So many lines below the level were not stored."""
 
     number: int

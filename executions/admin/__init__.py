@@ -4,8 +4,9 @@ from .logs.log_admin import ExecutionLogAdmin
 from .nodes.node_admin import NodeExecutionAdmin
 from .runs.deletion_admin import DeletionAdmin
 from .runs.run_admin import WorkflowExecutionAdmin
+from .upkeep_admin import UpkeepRunAdmin
 from .workflow.workflow_page import workflow_page
 
-__all__ = ["DeletionAdmin", "ExecutionLogAdmin", "NodeExecutionAdmin", "WorkflowExecutionAdmin"]
+__all__ = ["DeletionAdmin", "ExecutionLogAdmin", "NodeExecutionAdmin", "UpkeepRunAdmin", "WorkflowExecutionAdmin"]
 
 WorkflowAdmin.page_view = staticmethod(workflow_page)

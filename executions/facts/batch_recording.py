@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from executions import audit, partitions, run_graph
+from executions.log_levels import count_dropped
 from executions.models import WorkflowExecution
 from executions.secrets import run_secrets
 from executions.secrets.retention import purge_occasionally
@@ -93,6 +94,7 @@ class Batch:
             plans = self._apply(known, outcome)
             self._check_refused(outcome)
             store(plans, is_noted=self.moves)
+            count_dropped(line for plan in plans for line in plan.dropped)
             for plan in plans:
                 _remember_nodes(plan)
             if any(plan.run is not None and plan.run.moves and plan.run.status in ENDED for plan in plans):

@@ -46,6 +46,7 @@ class RunRow(Row):
     owner: Any = None
     graph: UUID | None = None
     allow_concurrent: bool = False
+    log_level: str | None = None
     failed_nodes: int = 0
     encrypted_secrets: str | None = None
     has_new_secrets: bool = False
@@ -107,13 +108,14 @@ def find_runs(visible: Any, ids: Collection[UUID]) -> tuple[dict[UUID, RunRow], 
         return {}, {}
     columns = (*MOVED, "failed_nodes", "encrypted_secrets")
     found = visible.filter(pk__in=ids).annotate(owner_id=F("workflow__owner_id"))
-    more = ("workflow_id", "owner_id", "graph_id", "metadata__allow_concurrent")
+    more = ("workflow_id", "owner_id", "graph_id", "metadata__allow_concurrent", "workflow__config__log_level")
     runs: dict[UUID, RunRow] = {}
     secrets: Secrets = {}
     for values in found.values_list(*columns, *more):
         row = dict(zip(columns, values, strict=False))
-        workflow, owner, graph, concurrent = values[len(columns) :]
+        workflow, owner, graph, concurrent, level = values[len(columns) :]
         run = RunRow(**row, workflow=workflow, owner=owner, graph=graph, allow_concurrent=concurrent is True)
+        run.log_level = level
         runs[run.id] = run
         secrets[run.id] = _known_secrets(run)
     return runs, secrets

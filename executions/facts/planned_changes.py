@@ -9,6 +9,7 @@ from uuid import UUID
 
 from executions import log_preparation, refusal_reasons, reported_texts
 from executions.exceptions import ConcurrentExecution, InvalidTransition, SecretsUnknown, StaleExecution
+from executions.log_levels import DroppedLine, is_below
 from executions.secrets import run_secrets
 from executions.secrets.scrubber import MASK
 from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus
@@ -45,6 +46,7 @@ class Plan:
     stored: set[tuple[object, ...]] | None = None  # those of the history, read where they are needed
     ended: dict[bool, list[Ended]] = field(default_factory=lambda: {True: [], False: []})  # of the run, of nodes
     lines: list[NewLine] = field(default_factory=list)
+    dropped: list[DroppedLine] = field(default_factory=list)
     late_nodes: list[UUID] = field(default_factory=list)
     default_attempts: dict[UUID, int] = field(default_factory=dict)  # attempts of facts that name none
     applied: int = 0
@@ -67,7 +69,8 @@ class Plan:
         self.run = RunRow(
             id=fact.id, workflow=workflow.id, owner=workflow.owner, graph=workflow.graph, is_new=True,
             trigger_type=fact.trigger_type, created_at=reported.at or self.known.now, output_data=None,
-            error_message=None, allow_concurrent=fact.metadata.get("allow_concurrent") is True, **reported.texts,
+            error_message=None, allow_concurrent=fact.metadata.get("allow_concurrent") is True,
+            log_level=workflow.log_level, **reported.texts,
         )  # fmt: skip
         self.entries.append(Entry(self.id, None, 1, None, S.PENDING, "create"))
         return True
@@ -112,6 +115,9 @@ class Plan:
         current = self._attempt_of_line(fact)
         texts = reported.texts
         self.check_secrets(log_preparation.ADD_LINE, self.the_run, texts)
+        if is_below(fact.level, level := self.the_run.log_level):
+            self.dropped.append(DroppedLine(self.id, texts.get("source") or "", str(level), fact.seq))
+            return True
         message, source = log_preparation.cut(texts["message"]), texts.get("source")
         self.lines.append(NewLine(
             fact.id, self.id, fact.node_execution, fact.level, message, texts["data"], reported.at or self.known.now,

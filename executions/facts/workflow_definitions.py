@@ -25,6 +25,7 @@ class WorkflowRow:
     id: UUID
     owner: Any
     is_active: bool
+    log_level: str | None
     graph: UUID
 
 
@@ -65,7 +66,7 @@ def find_workflows(visible: Any, user: Any, wanted: Collection[str]) -> dict[str
     rows = visible.filter(Q(pk__in=ids) | named if len(ids) < len(wanted) else Q(pk__in=ids)).order_by("-pk")
     by_id: dict[str, WorkflowRow] = {}
     by_name: dict[str, WorkflowRow] = {}
-    for id, name, owner, *row in rows.values_list("id", "name", "owner_id", "is_active", graph):
+    for id, name, owner, *row in rows.values_list("id", "name", "owner_id", "is_active", "config__log_level", graph):
         found = WorkflowRow(id, owner, *row)
         if id in ids:
             by_id[str(id)] = found

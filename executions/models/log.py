@@ -151,10 +151,12 @@ class ExecutionLog(UUID7Model):
             self.source = log_preparation.source_name(self.source)
 
     def save(self, **kwargs: Unpack[SaveArguments]) -> None:
-        """Insert the log. Raises ImmutableLog if it is saved already, ValidationError if its id is not a UUIDv7."""
+        """Insert the log, unless it is below the level that its workflow stores. Raises ImmutableLog if it is saved
+        already, ValidationError if its id is not a UUIDv7."""
         if not self._state.adding:
             raise ImmutableLog
         using = kwargs.get("using") or DEFAULT_DB_ALIAS
         if self.attempt is None:
             self.attempt = log_preparation.current_attempt(self)
-        log_preparation.store([self], using, partial(super().save, **kwargs))
+        save = partial(super().save, **kwargs)
+        log_preparation.store([self], using, lambda kept: save() if kept else None)

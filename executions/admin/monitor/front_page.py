@@ -21,7 +21,7 @@ from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Runs, User
 from executions.models import ExecutionStatus, WorkflowExecution
 
-from . import waiting_retries, workflow_health
+from . import last_upkeep, waiting_retries, workflow_health
 from .waiting_retries import Wait
 from .workflow_health import Count
 
@@ -168,4 +168,5 @@ SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
     "waiting": (waiting_section, {"status": "pending"}),
     "throughput": (workflow_health.count_ended_runs, {"ended": "1"}),
     "workflows": (workflow_health.busiest_workflows, {"ended": "7"}),
+    "upkeep": (last_upkeep.last_upkeep, {}),
 }

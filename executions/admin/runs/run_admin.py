@@ -22,13 +22,14 @@ from ledgerkit.types import StrOrPromise
 
 from . import changelist, history, run_page, saved_views, search
 from .delete import DeleteRunMixin
+from .keep import KeepRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
 
 PARTS = {"panel": "admin/executions/_node_panel.html", "comparison": "admin/executions/_comparison.html"}
 
 
 @admin.register(WorkflowExecution)
-class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
+class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
     # The columns of the list, in place of list_display: `_row.html` renders their cells from a RunListRow.
     headers: ClassVar[dict[str, StrOrPromise]] = {
         "state": gettext_lazy("status"),
@@ -42,7 +43,7 @@ class WorkflowExecutionAdmin(DeleteRunMixin, ReadOnlyAdmin):
     search_help_text = gettext_lazy(
         "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a workflow"
     )
-    actions = ("cancel", "retry", "fail", "delete_selected")
+    actions = ("cancel", "retry", "fail", "keep", "release", "delete_selected")
     related = ("workflow",)
     keyset = ("created_at", "id")
     columns = (

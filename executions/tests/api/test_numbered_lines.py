@@ -260,7 +260,8 @@ def test_gaps_are_read_in_the_index_alone(run: WorkflowExecution) -> None:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
         cursor.execute(f"EXPLAIN {log_gaps.GAPS}", [run.pk, 1_000])
         plan = "\n".join(row for (row,) in cursor.fetchall())
-    scans = [line.split("->")[-1].strip() for line in plan.splitlines() if " Scan using " in line]
+    found = [line.split("->")[-1].strip() for line in plan.splitlines() if " Scan using " in line]
+    scans = [scan for scan in found if "dropped_lines" not in scan]
     assert scans
     assert all(
         re.match(r"Index Only Scan using execution_logs_\d+_\d+_\w*(source|[0-9a-f]{8})", scan) for scan in scans

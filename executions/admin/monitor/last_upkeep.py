@@ -1,0 +1,32 @@
+"""One line of the monitor: when upkeep ran last, and how many runs the next one removes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from executions import limits
+from executions.models import UpkeepRun
+from executions.upkeep.run_rules import removable_runs
+
+
+@dataclass(frozen=True)
+class LastUpkeep:
+    """`record` is None if upkeep never ran. `number` counts at most limits.COUNTED_RETENTION runs."""
+
+    record: UpkeepRun | None
+    has_failed: bool
+    number: int
+    is_more: bool
+
+
+def last_upkeep(user: Any) -> LastUpkeep | None:
+    """Return the last upkeep, None for users who may not see it. The runs are counted in an index."""
+    if not user.has_perm("executions.view_upkeeprun"):
+        return None
+    records = UpkeepRun.objects.visible_to(user)
+    record = records.filter(~Q(ended_at=None)).only("started_at", "ended_at", "results").first()
+    number = removable_runs(limits.COUNTED_RETENTION + 1)
+    has_failed = record is not None and any(each["error"] for each in record.results)
+    most = limits.COUNTED_RETENTION
+    return LastUpkeep(record, has_failed, min(number, most), is_more=number > most)
