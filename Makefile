@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # pip's own lines show that a long install goes on; what it finds in its place is no news.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale measure accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep measure accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -80,6 +80,9 @@ scale: setup ## p50 and p95 of lists and pages on 20,000, 1,000,000 and 10,000,0
 
 bench-live: setup ## what 200 open streams of a run cost those who write 1,000 lines/s to it, in a database of its own
 	@$(BIN)/python -m benches.live $(ARGS)
+
+bench-upkeep: setup ## what a dropped partition of 10,000,000 lines and 100,000 deleted runs cost eight writers (ARGS="--lines 300000")
+	@$(BIN)/python -m benches.upkeep $(ARGS)
 
 measure: setup ## how the code reads: openings of docstrings, names, comments, sizes, types, private API; functions of a request (ARGS="--list")
 	@$(BIN)/python -m benches.measure $(ARGS)

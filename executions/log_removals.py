@@ -1,5 +1,5 @@
-"""What is not in a run's log, and why: lines that retention has removed, and lines below the level that the workflow
-stores."""
+"""Lines that are not in a run's log, and why: those that retention has removed, and those below the level that the
+workflow stores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

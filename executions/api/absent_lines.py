@@ -1,4 +1,4 @@
-"""What is not in a page of a run's log: lines that retention removed, and lines below the workflow's level."""
+"""Lines that are not in a page of a run's log: those that retention removed, and lines below the workflow's level."""
 
 from typing import Any
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class KeptRun(models.Model):
-    """Who keeps a run, since when and why. A table of its own, because few runs are kept. The name of the user or the
-    token is a copy: both may be deleted."""
+    """The user who keeps a run, since when and why. A table of its own, because few runs are kept. The name of the user
+    or the token is a copy: both may be deleted."""
 
     workflow_execution = models.OneToOneField(
         "executions.WorkflowExecution",

@@ -53,8 +53,8 @@ class LogRemoval(UUID7Model):
 
 
 class DroppedLines(UUID7Model):
-    """How many lines of a run were not stored, by their source ("" if they have none), because they were below the
-    level. `seqs` are their numbers, which are not missing (log_gaps)."""
+    """The number of lines of a run that were not stored, by their source ("" if they have none), because they were
+    below the level. `seqs` are their numbers, which are not missing (log_gaps)."""
 
     workflow_execution = models.ForeignKey(
         "executions.WorkflowExecution",

@@ -26,7 +26,7 @@ class UpkeepRunQuerySet(models.QuerySet["UpkeepRun"]):
 
 
 class UpkeepRun(UUID7Model):
-    """When and where upkeep ran, and the result of each task: a list of {"task", "rows", "bytes", "seconds", "error",
+    """Time and host of a call, and the result of each task: a list of {"task", "rows", "bytes", "seconds", "error",
     "notes"}, written after each task."""
 
     started_at = models.DateTimeField(_("started"), db_default=Now())

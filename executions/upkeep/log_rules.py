@@ -1,4 +1,4 @@
-"""Which log lines are over: those of whole partitions, but for the lines of runs that are protected."""
+"""Rules for which log lines are over: those of whole partitions, but for the lines of runs that are protected."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -20,6 +20,7 @@ from .run_rules import RunRule, run_rules
 from .task import Progress, Result
 
 ACTOR = "upkeep"
+ARCHIVED_AT_ONCE = 50_000  # an archive has a file for each day and call
 SLOW, FAST = 1.0, 0.25  # seconds of a batch, after which the next one is smaller or larger
 # Average bytes of a run with its rows, by the statistics of the planner.
 BYTES = """
@@ -63,24 +64,29 @@ def archive_runs(ids: Sequence[UUID]) -> None:
 
 def _delete_all(rule: RunRule, now: datetime) -> Iterator[int]:
     """Delete the runs of a rule, the oldest first. Yield how many each batch deleted."""
-    most = executions_settings.UPKEEP_BATCH_RUNS
-    size, after = most, None
-    while batch := _next_batch(rule, now, after, size):
-        began = time.monotonic()
-        ids = sorted(id for _ended, id in batch)
+    after = None
+    while keys := _next_keys(rule, now, after):
+        ids = [id for _ended, id in keys]
         archive_runs(ids)
-        yield _delete(rule, now, ids)
+        yield from _delete_in_batches(rule, now, ids)
+        after = keys[-1]
+
+
+def _delete_in_batches(rule: RunRule, now: datetime, ids: list[UUID]) -> Iterator[int]:
+    size = most = executions_settings.UPKEEP_BATCH_RUNS
+    while ids:
+        batch, ids, began = ids[:size], ids[size:], time.monotonic()
+        yield _delete(rule, now, batch)
         size = _next_size(size, time.monotonic() - began, most)
-        after = batch[-1]
         time.sleep(executions_settings.UPKEEP_PAUSE_MS / 1_000)
 
 
-def _next_batch(rule: RunRule, now: datetime, after: Key | None, size: int) -> list[Key]:
+def _next_keys(rule: RunRule, now: datetime, after: Key | None) -> list[Key]:
     runs = rule.runs(now)
     if after is not None:  # past the runs that were left out, which would be read again and again
         ended, id = after
         runs = runs.filter(Q(ended_at=ended, pk__gt=id) | Q(ended_at__gt=ended), ended_at__gte=ended)
-    keys = runs.order_by("ended_at", "pk").values_list("ended_at", "pk")[:size]
+    keys = runs.order_by("ended_at", "pk").values_list("ended_at", "pk")[:ARCHIVED_AT_ONCE]
     return [(ended, id) for ended, id in keys if ended is not None]
 
 
@@ -88,6 +94,7 @@ def _next_batch(rule: RunRule, now: datetime, after: Key | None, size: int) -> l
 def _delete(rule: RunRule, now: datetime, ids: Collection[UUID]) -> int:
     over = rule.runs(now).filter(pk__in=ids)
     locked = list(over.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True))
+    archive_runs(locked)  # what has come since
     return rule.runs(now).filter(pk__in=locked).delete_because(rule.reason)
 
 

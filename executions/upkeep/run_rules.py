@@ -1,4 +1,4 @@
-"""Which runs are over: the settings and the config of each workflow as conditions on runs."""
+"""Rules for which runs are over: the settings and the config of each workflow as conditions on runs."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass

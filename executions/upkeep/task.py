@@ -1,4 +1,4 @@
-"""What a task of upkeep is, and what it reports."""
+"""A task of upkeep, and its result."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -10,7 +10,7 @@ type Progress = Callable[[int, int], None]  # rows that are done, and of all
 
 @dataclass
 class Result:
-    """What a task did, or would do: rows, bytes (an estimate), and sentences about what deserves one."""
+    """The work of a task, done or planned: rows, bytes (an estimate), and sentences about what deserves one."""
 
     rows: int = 0
     size: int = 0

@@ -1,17 +1,27 @@
 """`manage.py upkeep`: its tasks, one upkeep at a time, and its records."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from executions import partitions
-from executions.models import UpkeepRun
+from executions.models import Deletion, UpkeepRun
 from executions.upkeep.advisory_lock import upkeep_lock
 from ledgerkit.models import IdempotencyKey
+from pastetrader.tests.live_server import ROOT
+
+from .aged import run_of
 
 
 def upkeep(**options: Any) -> str:
@@ -72,3 +82,32 @@ def test_a_second_upkeep_names_the_first_one_and_does_nothing() -> None:
         assert upkeep() == sentence
     upkeep()
     assert UpkeepRun.objects.filter(is_interrupted=True).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_killed_upkeep_has_left_is_done_by_the_next_one() -> None:
+    runs = {run_of(200).pk for _ in range(20)}
+    slowly = {"EXECUTIONS_UPKEEP_BATCH_RUNS": "1", "EXECUTIONS_UPKEEP_PAUSE_MS": "100", "DATABASE_URL": database_url()}
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "manage.py", "upkeep"], env=os.environ | slowly, stdout=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 60
+    while not 3 < Deletion.objects.count() < 20 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert "Another upkeep is running since" in upkeep()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 3 < Deletion.objects.count() < 20
+    while "Another upkeep" in upkeep():  # until the database has noticed
+        time.sleep(0.05)
+    deleted = list(Deletion.objects.values_list("workflow_execution_id", flat=True))
+    assert (len(deleted), set(deleted)) == (20, runs)
+    assert list(UpkeepRun.objects.order_by("started_at").values_list("is_interrupted", flat=True)) == [True, False]
+
+
+def database_url() -> str:
+    """Return the address of the suite's own database."""
+    known = connection.get_connection_params()
+    user, name = known["user"], connection.settings_dict["NAME"]
+    query = urlencode({"host": known.get("host") or "", **({"port": port} if (port := known.get("port")) else {})})
+    return f"postgresql://{user}:{known.get('password') or ''}@/{name}?{query}"
