@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 
 from local_postgres.server import release_all
 from local_postgres.socket_path import socket_dir
-from pastetrader.tests.scheduling import SITE, Together
+from pastetrader.tests.scheduling import SERVERS_FOLDERS, SITE, Together
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -67,9 +67,9 @@ def pytest_collection() -> Generator[None, object, object]:
     return result
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
-        if item.nodeid.startswith(SITE):
+        if item.nodeid.startswith(SITE) or SERVERS_FOLDERS.intersection(item.fixturenames):
             item.add_marker("site")
 
 

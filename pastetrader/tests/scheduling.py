@@ -22,18 +22,18 @@ UNITS = {"browser/": "browser"} | {
 UNITS |= {"pastetrader/tests/test_embedded_server.py": "cluster"}
 
 # Tests of real processes: servers, browsers, packaging. `make test-site` runs them, and collects nothing but these two
-# folders; `make test` runs the others.
+# folders; `make test` runs the others. Beside the modules named here, each test with a server's folder is one of them.
 SITE = (
     "browser/",
     *(
         f"pastetrader/tests/test_{name}.py"
         for name in (
-            "body_limit", "celery", "client", "cluster_folders", "command_errors", "commands", "connections",
-            "cut_connections", "embedded_server", "engines", "env", "heavy_requests", "lineage_clients", "live_streams",
-            "serve", "setup", "slow_clients", "soak", "stop", "wheel", "workers",
+            "client", "cluster_folders", "command_errors", "commands", "connections", "env", "serve", "setup",
+            "slow_clients", "wheel",
         )
     ),
 )  # fmt: skip
+SERVERS_FOLDERS = {"prepared", "data_dir"}  # fixtures
 
 
 class Together(LoadScopeScheduling):
