@@ -47,7 +47,8 @@ RUN = uuid7()
 
 FEW = Scrubber(["hunter2pw", "correct horse battery", "abcabcabc1", "5" * 64 + "6"])
 MANY = Scrubber(f"secret-number-{number:05}" for number in range(500))
-NESTED = Scrubber([*("a" * length for length in range(6, 60)), "a" * 64 + "b"])
+NESTED = Scrubber([*("a" * length for length in range(6, 33)), "a" * 64 + "b"])
+ESCAPES = Scrubber(["\\" * 8, "a%%%%%%%b"])
 
 
 def repeat(text: str) -> Callable[[int], str]:
@@ -191,6 +192,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "masked, few secrets": FEW.text,
     "masked, many secrets": MANY.text,
     "masked, secrets within each other": NESTED.text,
+    "masked, secrets of escapes": ESCAPES.text,
     "masked, none": Scrubber().text,
     "patterns": lambda text: list(key_value_patterns.spans(text)),
     "secrets of its own": lambda text: Scrubber(find_secret_values({"secret": text})),
