@@ -107,7 +107,7 @@ def history_row(entry: Columns) -> Row:
         "workflow_execution": entry["workflow_execution_id"],
         "node_execution": entry["node_execution_id"],
         **_values(entry, "attempt", "act", "from_status", "to_status", "through", "username", "token_name", "reason"),
-        "request_id": entry["request_id"],
+        "request_id": entry.get("request_id"),
         "happened_at": entry["happened_at"].astimezone(UTC),
     }
 
