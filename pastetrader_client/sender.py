@@ -30,7 +30,8 @@ _count = count()
 
 class Sender:
     """Facts taken but not delivered are in `pending` or at the head of the spool. `lock` protects these two; no
-    call over the network is made while it is held."""
+    call over the network is made while it is held. Files are read and written while it is: add() and call_later() take
+    it only to start the thread."""
 
     def __init__(self, outbox: Outbox, spool: Spool, transport: Transport, watch: Watch) -> None:
         self.outbox, self.spool, self.transport, self.watch = outbox, spool, transport, watch
@@ -41,9 +42,10 @@ class Sender:
         self.pending: list[Fact] = []
         self.from_spool = False
         self.failures = 0
-        self.closing = self.is_over = False
+        self.closing = self.is_over = self.is_new = False
         self.thread: threading.Thread | None = None
         self.timers: list[tuple[float, int, Callable[[Any], object]]] = []
+        self.timers_lock = threading.RLock()
 
     # --- called by threads of the engine --------------------------------------
     def add(self, fact: Fact | Draft, *, urgent: bool = False) -> None:
@@ -57,11 +59,12 @@ class Sender:
             if self.thread is not None:
                 return
             self.closing = self.is_over = False
-            self._take_over()
+            self.is_new = True
             thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
             try:
                 thread.start()
             except RuntimeError:
+                self._take_over()
                 self._spill()
             else:
                 self.thread = thread
@@ -69,9 +72,10 @@ class Sender:
 
     def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
         """Call the function in the thread, with what the transport has for calls of its own."""
-        with self.lock:
+        with self.timers_lock:
             heapq.heappush(self.timers, (time.monotonic() + seconds, next(_count), function))
-        self.start()
+        if self.thread is None:
+            self.start()
         self.outbox.wake()
 
     def flush(self, seconds: float) -> bool:
@@ -101,7 +105,7 @@ class Sender:
 
     def is_idle(self) -> bool:
         with self.lock:
-            return not (self.pending or self.spool or self.outbox.facts)
+            return not (self.is_new or self.pending or self.spool or self.outbox.facts)
 
     # --- the thread ------------------------------------------------------------
     def _run(self) -> None:
@@ -114,6 +118,8 @@ class Sender:
         self.transport.close()
 
     def _step(self) -> None:
+        if self.is_new:
+            self._take_over()
         self.outbox.report_dropped()
         if self.stopped:
             self.outbox.wait(IDLE)
@@ -126,12 +132,12 @@ class Sender:
             self._deliver(facts)
 
     def _idle(self) -> float:
-        with self.lock:
+        with self.timers_lock:
             return min(IDLE, self.timers[0][0] - time.monotonic()) if self.timers else IDLE
 
     def _call_due(self) -> None:
         while True:
-            with self.lock:
+            with self.timers_lock:
                 if not self.timers or self.timers[0][0] > time.monotonic():
                     return
                 _when, _number, function = heapq.heappop(self.timers)
@@ -196,10 +202,15 @@ class Sender:
 
     # --- the spool -------------------------------------------------------------
     def _take_over(self) -> None:
-        try:
-            self.spool.take_over()
-        except OSError as error:
-            logger.warning("what earlier processes left cannot be read: %s", error)
+        """Take over the files of earlier processes, first of all: a thread of the engine need not wait for that."""
+        with self.lock:
+            self.is_new = False
+            if self.is_over:
+                return
+            try:
+                self.spool.take_over()
+            except OSError as error:
+                logger.warning("what earlier processes left cannot be read: %s", error)
 
     def _spill_if_full(self) -> None:
         if self.outbox.size > self.outbox.max_bytes // 2:
