@@ -157,5 +157,7 @@ class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChild
         return PARENT_OF_NEW_NODE.get(request, id) if self.action == "create" else super().find_run(request, id)
 
     def get_queryset(self) -> NodeExecutionQuerySet:
-        listed = listed_nodes(errors=self.shows_errors)
-        return listed.filter(workflow_execution=self.execution.pk).visible_to(self.request.user)
+        """Return the rows of a list, or those that a repeated creation may find, which it answers in full."""
+        is_list = self.action == "list"
+        rows = listed_nodes(errors=self.shows_errors) if is_list else NodeExecution.objects.select_related("node")
+        return rows.filter(workflow_execution=self.execution.pk).visible_to(self.request.user)

@@ -108,6 +108,19 @@ def test_a_run_that_has_moved_on_is_still_the_same(api: Any, owner: Any, request
     assert client.post(f"/api/v1/{url}", content, format="json").json()["status"] == "running"
 
 
+def test_a_node_that_has_ended_is_answered_with_its_output(api: Any, owner: Any, requests: Any, run: Any) -> None:
+    url, content, _other = requests["node"]
+    client, content = api(owner), content | {"id": str(uuid7())}
+    client.post(f"/api/v1/{url}", content, format="json")
+    run.start()
+    node = NodeExecution.objects.get(pk=content["id"])
+    node.start()
+    node.complete({"rows": 7})
+    again = client.post(f"/api/v1/{url}", content, format="json")
+    assert (again.status_code, again.json()) == (200, client.get(f"/api/v1/node-executions/{node.pk}/").json())
+    assert again.json()["output_data"] == {"rows": 7}
+
+
 def test_a_run_that_is_to_be_started_is_running_after_a_repeat(api: Any, owner: Any, requests: Any) -> None:
     url, content, _ = requests["run"]
     content, client = content | {"id": str(uuid7())}, api(owner)
