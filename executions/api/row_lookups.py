@@ -12,7 +12,7 @@ from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import can_see
 from ledgerkit.db.row_lookup import ITSELF, RowLookup, field_names
 from tokens.permissions import is_bound_to
-from workflows.models import Graph, Node, Workflow
+from workflows.models import Graph, Node
 
 type Row = NodeExecution | WorkflowExecution
 type Fields = Collection[str]
@@ -49,5 +49,5 @@ NODE = VisibleRow(
 )
 # The run whose rows a call is about, and the run that gets a new node.
 WITHOUT = DOCUMENTS - {"metadata"}
-PARENT = VisibleRow(WorkflowExecution, {*WITHOUT, "encrypted_secrets"}, workflow=field_names(Workflow))
-PARENT_OF_NEW_NODE = VisibleRow(WorkflowExecution, WITHOUT, workflow=field_names(Workflow), graph=field_names(Graph))
+PARENT = VisibleRow(WorkflowExecution, {*WITHOUT, "encrypted_secrets"}, workflow=OWNER)
+PARENT_OF_NEW_NODE = VisibleRow(WorkflowExecution, WITHOUT, workflow=OWNER, graph=field_names(Graph))
