@@ -61,6 +61,8 @@ class ExecutionsSettings(AppSettings):
     SECRETS_FAILED_SECONDS = Number(604_800)
     # Name of the user who owns the workflows of Django's tasks (django.tasks); None: they are not recorded.
     RECORD_TASKS_AS = Text()
+    # Folder, or URL of fsspec such as s3://bucket/ledger, of the archive; None: nothing is archived.
+    ARCHIVE = Text()
 
 
 executions_settings = ExecutionsSettings("EXECUTIONS")

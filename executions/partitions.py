@@ -80,6 +80,12 @@ def make_ahead(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
     return list(_make((partition.start for partition in plan()), using))
 
 
+def make_for(moments: Iterable[datetime], using: str = DEFAULT_DB_ALIAS) -> None:
+    """Create the missing partitions for lines of these times."""
+    for _partition in _make(moments, using):
+        pass
+
+
 def after_migrate(*, using: str, **_kwargs: object) -> None:
     """Create the partitions if the table exists. Receiver of post_migrate."""
     forget(using)

@@ -263,5 +263,6 @@ EXECUTIONS = {
     "SECRETS_KEYS": env.fernet_keys("EXECUTIONS_SECRETS_KEYS")
     or [fernet_key_from(read_or_make(LOCAL_DIR / "secrets_key"))],
     "RECORD_TASKS_AS": env.text("EXECUTIONS_RECORD_TASKS_AS") or None,
+    "ARCHIVE": env.text("EXECUTIONS_ARCHIVE") or None,
     "LISTENER_DATABASE": env.database("DATABASE_LISTEN_URL") if env.text("DATABASE_LISTEN_URL") else {},
 }

@@ -2,6 +2,7 @@
 
 from executions.states import ExecutionStatus, LogLevel, TriggerType
 
+from .archive import ArchivedRun, ArchiveFile, ArchiveKind
 from .attempt import NodeExecutionAttempt, WorkflowExecutionAttempt
 from .history import Deletion, HistoryEntry
 from .kept_run import KeptRun
@@ -13,6 +14,9 @@ from .upkeep_run import UpkeepRun
 from .workflow_execution import WorkflowExecution
 
 __all__ = [
+    "ArchiveFile",
+    "ArchiveKind",
+    "ArchivedRun",
     "Deletion",
     "DroppedLines",
     "ExecutionLog",

@@ -14,6 +14,7 @@ WITH_RAW_SQL = (
     "workflows/query_plans.py",
     "tokens/models.py",
     "local_postgres",
+    "executions/archive",
     "executions/partitions.py",
     "executions/log_gaps.py",
     "executions/log_preparation.py",

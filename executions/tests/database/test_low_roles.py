@@ -121,6 +121,19 @@ def test_a_role_that_may_pass_a_note_cannot_leave_out_the_entry(as_low: As) -> N
     assert run.history.values_list("to_status", "through").last() == ("running", "api")
 
 
+def test_nor_insert_a_run_under_another_name_as_one_that_is_restored(as_low: As) -> None:
+    workflow = WorkflowFactory(name="momentum")
+    sql("GRANT EXECUTE ON FUNCTION ledger_noted(timestamptz, text) TO low")
+    with as_low():
+        sql("""SELECT ledger_noted(now(), '{"act": "create", "through": "api", "facts": true, "restore": true}')""")
+        insert = (
+            "INSERT INTO workflow_executions (workflow_id, trigger_type, workflow_name) VALUES (%s, 'manual', 'forged')"
+        )
+        sql(insert, workflow.pk)
+    run = WorkflowExecution.objects.get()
+    assert (run.workflow_name, run.history.count()) == ("momentum", 1)
+
+
 def test_nor_who_deletes(as_low: As) -> None:
     WorkflowExecutionFactory().delete()
     WorkflowExecutionFactory()

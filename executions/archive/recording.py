@@ -1,0 +1,190 @@
+"""Runs and log lines written to files, and recorded, before they are deleted.
+
+Each file is one transaction: a lock, the rows read and written, the manifest, then the record in the database. The
+number of a file is that of the recorded ones of its day, so a file that was never recorded is written again.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from itertools import batched, chain
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from executions import partitions
+from executions.models import ArchivedRun, ArchiveFile, ArchiveKind, WorkflowExecution
+from executions.partitions import Partition
+from ledgerkit.db import locks
+
+from . import archived_rows, files, folders
+from .files import Content, Manifest
+from .folders import Folder
+from .row_format import LOG, SEEN
+
+LOCK = "executions.archive"
+CHECKED, READ = 10_000, 500  # runs in one statement
+RUNS_IN_FILE = 50_000
+
+# Ended runs that are in no file in their version, or of which a line or a transition was written later.
+UNARCHIVED = """
+SELECT run.id, (run.created_at AT TIME ZONE 'UTC')::date
+FROM workflow_executions AS run
+LEFT JOIN execution_archived_runs AS known ON known.workflow_execution_id = run.id AND known.version = run.version
+LEFT JOIN execution_archive_files AS file ON file.id = known.file_id
+WHERE run.id = ANY(%s) AND run.status NOT IN ('pending', 'running') AND (
+    file.id IS NULL
+    OR EXISTS (
+        SELECT FROM execution_logs AS late WHERE late.workflow_execution_id = run.id
+            AND NOT pg_visible_in_snapshot(late.written_by, file.snapshot::pg_snapshot)
+            AND late.written_by IS DISTINCT FROM pg_current_xact_id_if_assigned()
+    )
+    OR EXISTS (
+        SELECT FROM execution_history AS late WHERE late.workflow_execution_id = run.id
+            AND NOT pg_visible_in_snapshot(late.written_by, file.snapshot::pg_snapshot)
+            AND late.written_by IS DISTINCT FROM pg_current_xact_id_if_assigned()
+    )
+)
+ORDER BY run.id
+"""
+LINES = """
+SELECT t.id, {line} FROM {table} AS t
+WHERE t.id >= %(start)s AND t.id < %(end)s AND {seen}
+    AND NOT EXISTS (
+        SELECT FROM unnest(%(earlier)s::text[]) AS earlier
+        WHERE t.written_by IS NULL OR pg_visible_in_snapshot(t.written_by, earlier::pg_snapshot)
+            OR t.written_by = pg_current_xact_id_if_assigned()
+    )
+ORDER BY t.id
+"""
+
+
+def ensure_archived(ids: Sequence[UUID]) -> None:
+    """Archive the ended runs among `ids`, except those that are archived as they are. Raises ArchiveError; what was
+    archived before remains archived. Does nothing without EXECUTIONS["ARCHIVE"].
+
+    Call it for many runs, whose files are then few; and again for each batch that is deleted, in its transaction, after
+    its runs were locked FOR UPDATE: then it archives those alone of which a late line came between.
+    """
+    if (folder := folders.configured()) is None:
+        return
+    for day, of_day in sorted(_unarchived(ids).items()):
+        for some in batched(of_day, RUNS_IN_FILE):
+            _archive_runs(folder, day, some)
+
+
+def ensure_lines_archived(partition: Partition, table: str | None = None) -> list[str]:
+    """Archive the log lines of a partition, except those that are archived, and return the names of the files with its
+    lines: none without EXECUTIONS["ARCHIVE"]. `table` is the partition itself once it is detached. Raises
+    ArchiveError."""
+    if (folder := folders.configured()) is None:
+        return []
+    for start, end in _days(partition):
+        _archive_lines(folder, start, end, table or partitions.TABLE)
+    known = ArchiveFile.objects.filter(
+        kind=ArchiveKind.LINES, day__gte=partition.start.date(), day__lt=partition.end.date()
+    )
+    return list(known.values_list("name", flat=True))
+
+
+def _unarchived(ids: Sequence[UUID]) -> dict[date, list[UUID]]:
+    """Return the runs that have to be archived, by the UTC day on which they were created."""
+    found: dict[date, list[UUID]] = {}
+    with connection.cursor() as cursor:
+        for some in batched(ids, CHECKED):
+            cursor.execute(UNARCHIVED, [list(some)])
+            for run, day in cursor.fetchall():
+                found.setdefault(day, []).append(run)
+    return found
+
+
+@transaction.atomic
+def _archive_runs(folder: Folder, day: date, ids: Sequence[UUID]) -> None:
+    locks.lock(LOCK)
+    runs = sorted(_unarchived(ids).get(day, ()))  # another process may have archived them meanwhile
+    if not runs:
+        return
+    snapshot, manifest = _snapshot(), Manifest(_next_name(ArchiveKind.RUNS, day), ArchiveKind.RUNS, str(day))
+    archived: list[ArchivedRun] = []
+    with files.writing(folder, manifest) as content:
+        definitions = archived_rows.DefinitionLines()
+        for some in batched(runs, READ):
+            archived += _versions(some)
+            _add_runs(content, some, definitions, snapshot)
+    file = _record(manifest, snapshot)
+    for each in archived:
+        each.file = file
+    ArchivedRun.objects.bulk_create(
+        archived, batch_size=CHECKED, update_conflicts=True, unique_fields=["workflow_execution_id"],
+        update_fields=["version", "file", "workflow_id", "workflow_name", "made_at", "restored_at"],
+    )  # fmt: skip
+
+
+def _add_runs(
+    content: Content, runs: Sequence[UUID], definitions: archived_rows.DefinitionLines, snapshot: str
+) -> None:
+    for kind, line in definitions.of(runs):
+        content.add(kind, line)
+    for kind, line in archived_rows.of_runs(runs, snapshot):
+        content.add(kind, line)
+    content.note_id(runs[0])
+    content.note_id(runs[-1])
+
+
+def _versions(runs: Sequence[UUID]) -> Iterator[ArchivedRun]:
+    """Yield the records of runs. Their versions are read before the rows, so a file never has an older one."""
+    columns = ("pk", "version", "workflow_id", "workflow_name", "created_at")
+    for run, version, workflow, name, made_at in WorkflowExecution.objects.filter(pk__in=runs).values_list(*columns):
+        yield ArchivedRun(
+            workflow_execution_id=run, version=version, workflow_id=workflow, workflow_name=name, made_at=made_at
+        )
+
+
+@transaction.atomic
+def _archive_lines(folder: Folder, start: datetime, end: datetime, table: str) -> None:
+    locks.lock(LOCK)
+    day = start.date()
+    earlier = ArchiveFile.objects.filter(kind=ArchiveKind.LINES, day=day).values_list("snapshot", flat=True)
+    snapshot, manifest = _snapshot(), Manifest(_next_name(ArchiveKind.LINES, day), ArchiveKind.LINES, str(day))
+    parameters = {
+        "start": partitions.bound(start), "end": partitions.bound(end), "snapshot": snapshot, "earlier": list(earlier)
+    }  # fmt: skip
+    statement = LINES.format(line=LOG.line(), table=connection.ops.quote_name(table), seen=SEEN)
+    rows = archived_rows.select(statement, parameters)
+    if (first := next(rows, None)) is None:
+        return
+    with files.writing(folder, manifest) as content:
+        for id, line in chain([first], rows):
+            content.add(LOG, line)
+            content.note_id(id)
+    _record(manifest, snapshot)
+
+
+def _days(partition: Partition) -> Iterator[tuple[datetime, datetime]]:
+    start = partition.start
+    while start < partition.end:
+        end = min(start + timedelta(days=1), partition.end)
+        yield start, end
+        start = end
+
+
+def _snapshot() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_snapshot()::text")
+        return str(cursor.fetchone()[0])
+
+
+def _next_name(kind: ArchiveKind, day: date) -> str:
+    return files.file_name(kind, day, ArchiveFile.objects.filter(kind=kind, day=day).count() + 1)
+
+
+def _record(manifest: Manifest, snapshot: str) -> ArchiveFile:
+    return ArchiveFile.objects.create(
+        name=manifest.name,
+        kind=manifest.kind,
+        day=manifest.day,
+        sha256=manifest.sha256,
+        size=manifest.bytes,
+        run_count=manifest.run_count,
+        row_count=manifest.row_count,
+        snapshot=snapshot,
+    )
