@@ -7,6 +7,7 @@ from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.problems import Rule, register, register_unexpected
 
 from . import server_log_redaction
+from .archived_runs import RunArchived
 
 
 def _state(error: InvalidTransition) -> dict[str, object]:
@@ -25,5 +26,6 @@ register(
     Rule(SecretsUnknown, 409, "secrets_unknown", members=_state),
     Rule(InvalidTransition, 409, "invalid_transition", members=_state),
     Rule(ImmutableLog, 409, "immutable_log"),
+    Rule(RunArchived, 410, "archived", members=lambda error: {"archive_file": error.file}),
 )
 register_unexpected(_redact_log)

@@ -1,5 +1,6 @@
 """List of deleted runs: who deleted them, through which interface, when and why. Read-only for everybody."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from django.contrib import admin
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters.period_filters import PeriodFilter
-from executions.models import Deletion
+from executions.models import ArchivedRun, Deletion
 from ledgerkit.types import StrOrPromise
 
 
@@ -41,6 +42,13 @@ class DeletionAdmin(ReadOnlyAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def present_rows(self, request: HttpRequest, rows: Sequence[Deletion]) -> Sequence[Deletion]:
+        """Set what the archive has of each run."""
+        runs = ArchivedRun.objects.select_related("file").in_bulk([row.workflow_execution_id for row in rows])
+        for row in rows:
+            row.archived = runs.get(row.workflow_execution_id)  # type: ignore[attr-defined]  # for the template
+        return rows
 
     def change_view(self, request: HttpRequest, object_id: str, *args: object, **kwargs: object) -> HttpResponse:
         """Redirect to the list, which contains everything."""

@@ -20,7 +20,7 @@ from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import changelist, history, run_page, saved_views, search
+from . import archived, changelist, history, run_page, saved_views, search
 from .delete import DeleteRunMixin
 from .keep import KeepRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
@@ -99,6 +99,13 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
 
     def deleted_row_context(self, request: HttpRequest, id: str) -> Context:
         return {"deletion": search.find_deletion(self.admin_site, request, id)}
+
+    def not_found_response(self, request: HttpRequest, id: str) -> HttpResponse:
+        """Render the page of an archived run, if it is one."""
+        if (run := archived.archived_run(request.user, id)) is None:
+            return super().not_found_response(request, id)
+        context = archived.archived_run_context(request, run) | self.deleted_row_context(request, id)
+        return self.render_message(request, "archived_run", 410, **context)
 
     def invalid_filter_response(self, request: HttpRequest, **more: object) -> HttpResponse:
         return super().invalid_filter_response(request, view=saved_views.current_view(request))

@@ -20,18 +20,21 @@ from ledgerkit.db.names import forms
 from workflows.history import DefinitionChange
 from workflows.models import Workflow
 
+from .archived import archived_run_url
+
 CORRELATION_ID = "metadata__correlation_id"
 
 
 def find_url(site: AdminSite, request: HttpRequest, text: str) -> str | None:
     """Return the URL of the run, node execution or log line with the id `text`, of the only run with this correlation
-    id, or of the deletion of a run with this id. None for any other text and for rows that the user may not see."""
+    id, of the archived run with this id, or of the deletion of one. None for any other text and for rows that the user
+    may not see."""
     if not text:
         return None
     rows: list[Model] = [*_by_id(site, request, pk)] if (pk := parse_uuid(text)) else []
     rows = rows or [*_by_correlation_id(request.user, text)]
     if not rows:
-        return find_deletion(site, request, text)
+        return archived_run_url(site, request.user, text) or find_deletion(site, request, text)
     if len(rows) > 1:
         return None
     (row,) = rows

@@ -61,6 +61,7 @@ SCHEMAS: dict[str, Schema] = {
                 "description": "The current state, if a transition was refused.",
                 "enum": ExecutionStatus.values,
             },
+            "archive_file": _TEXT | {"description": "The file that contains the run, if it was archived."},
             "version": {
                 "type": ["integer", "null"],
                 "description": "The current version, if a transition was refused.",
@@ -87,6 +88,7 @@ REFUSALS: dict[str, tuple[str, str, Schema]] = {
     "404": ("NotFound", "It does not exist, or the caller may not see it.", {}),
     "406": ("NotAcceptable", "The API returns JSON; its streams return text/event-stream.", {}),
     "409": ("Conflict", "The current state does not allow it; see `current_state` and `version`.", {}),
+    "410": ("Archived", "The run was deleted; it is in the archive, in `archive_file`.", {}),
     "412": ("PreconditionFailed", "The row has changed since the version in If-Match.", {}),
     "413": ("TooLarge", "The body is larger than the server accepts.", {}),
     "415": ("UnsupportedMediaType", "The API accepts only JSON.", {}),
@@ -101,13 +103,14 @@ def refusals(view: object, method: str, path: str) -> dict[str, Schema]:
     """Return the status codes with which this operation may be refused."""
     always = {"400", "401", "403", "406", "429", "500", "503"}
     found = {"404"} if "{" in path else set()
+    archived = {"410"} if "/executions/{" in path else set()
     writes = set() if method in SAFE_METHODS else {"409"}
     sized = {"413", "415"} if takes_body(view, method) else set()
     keyed = {"422"} if method == "POST" and isinstance(view, IdempotencyMixin) else set()
     guarded = {"412"} if writes and isinstance(view, PreconditionsMixin) else set()
     return {
         status: {"$ref": f"#/components/responses/{REFUSALS[status][0]}"}
-        for status in sorted(always | found | writes | sized | keyed | guarded)
+        for status in sorted(always | found | archived | writes | sized | keyed | guarded)
     }
 
 

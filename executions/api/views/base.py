@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, reported_texts, request_body_masking, sort_keys
+from executions.api import archived_runs
 from executions.api.action_serializers import ActionSerializer, CompleteSerializer, FailSerializer, ReasonSerializer
 from executions.api.row_lookups import PARENT, VisibleRow
 from executions.models import WorkflowExecution
@@ -80,6 +81,9 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
         if (key := self.ordering[0].removeprefix("-")) in KEYS:
             rows = rows.annotate(**{key: KEYS[key]})
         return rows if self.fields is None else rows.defer(*(_payloads(rows.model) - set(self.fields)))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        return super().handle_exception(archived_runs.explain(exc, self.request, self.kwargs))
 
     @property
     def shows_errors(self) -> bool:
