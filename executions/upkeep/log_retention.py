@@ -11,6 +11,7 @@ from django.utils import timezone
 from psycopg import sql
 
 from executions import partitions
+from executions.archive import ensure_lines_archived
 from executions.partitions import Partition
 
 from . import log_lines, log_partitions
@@ -46,10 +47,10 @@ def apply(progress: Progress) -> Result:
     return total
 
 
-def archive_lines(_partition: Partition, _table: str | None = None) -> Sequence[str]:
+def archive_lines(partition: Partition, table: str | None = None) -> Sequence[str]:
     """Archive the lines of the partition, or of the table that was detached, if an archive is configured. Return the
-    names of the files. Raises if it could not: then no line is removed."""
-    return ()
+    names of the files. Raises ArchiveError: then no line is removed."""
+    return ensure_lines_archived(partition, table)
 
 
 def _plan_table(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
@@ -107,7 +108,7 @@ def _drop(session: psycopg.Connection, name: str, what: dict[str, Any]) -> Resul
 def _empty(session: psycopg.Connection, name: str, what: dict[str, Any]) -> Result:
     """Remove all lines by TRUNCATE, which gives their space back, and record it, in one transaction."""
     period = Partition(*(datetime.fromisoformat(what[each]) for each in ("start", "end")))
-    files = [*what["files"], *archive_lines(period, name)]
+    files = list(dict.fromkeys([*what["files"], *archive_lines(period, name)]))
     with session.transaction():
         number, is_estimate, size = _count(session, name)
         session.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(name)))

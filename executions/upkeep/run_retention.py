@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from executions.archive import ensure_archived
 from executions.audit import Through, act_as
 from executions.conf import executions_settings
 
@@ -59,7 +60,8 @@ def apply(progress: Progress) -> Result:
 
 
 def archive_runs(ids: Sequence[UUID]) -> None:
-    """Archive these runs, if an archive is configured. Raises if it could not: then nothing of the batch is deleted."""
+    """Archive these runs, if an archive is configured. Raises ArchiveError: then nothing of the batch is deleted."""
+    ensure_archived(ids)
 
 
 def _delete_all(rule: RunRule, now: datetime) -> Iterator[int]:

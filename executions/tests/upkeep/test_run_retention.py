@@ -137,7 +137,7 @@ def test_nothing_of_a_batch_is_deleted_that_could_not_be_archived(monkeypatch: p
     def fail(ids: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(run_retention, "archive_runs", fail)
+    monkeypatch.setattr(run_retention, "ensure_archived", fail)
     with pytest.raises(OSError, match="no space"):
         remove_runs()
     assert len(left()) == 1

@@ -1,0 +1,58 @@
+"""Upkeep archives runs before it removes them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executions.models import ArchivedRun, ArchiveFile, ExecutionLog, WorkflowExecution
+from executions.tests.archive.runs import ids, rows_in
+from executions.tests.archive.test_restoring import restore
+from executions.tests.factories import ExecutionLogFactory
+from executions.tests.upkeep.aged import run_of
+from executions.upkeep import run_retention, runner
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def old(archive: Path, settings: Any) -> list[WorkflowExecution]:
+    settings.EXECUTIONS = settings.EXECUTIONS | {"UPKEEP_PAUSE_MS": 0, "UPKEEP_BATCH_RUNS": 2, "RUN_DAYS": 180}
+    return [run_of(days) for days in (200, 201, 202, 203)]
+
+
+def remove_runs() -> int:
+    return run_retention.apply(lambda *_: None).rows
+
+
+def test_runs_are_archived_many_at_once_before_they_are_deleted(old: Any, archive: Path) -> None:
+    assert remove_runs() == 4
+    days = {run.created_at.date() for run in old}
+    assert ArchiveFile.objects.count() == len(days)
+    assert set(ArchivedRun.objects.values_list("pk", flat=True)) == set(ids(old))
+    for name in ArchiveFile.objects.values_list("name", flat=True):
+        restore(name)
+    assert WorkflowExecution.objects.count() == 4
+    assert remove_runs() == 0
+
+
+def test_nothing_is_deleted_where_the_archive_cannot_be_written(old: Any, archive: Path) -> None:
+    archive.write_text("no folder")
+    (outcome,) = (each for each in runner.run_all() if each.task.name == "run_retention")
+    assert outcome.error.startswith("ArchiveError: The archive ")
+    assert WorkflowExecution.objects.count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_line_that_comes_between_archive_and_deletion_is_archived(old: Any, archive: Path, monkeypatch: Any) -> None:
+    archived = run_retention.ensure_archived
+
+    def with_late_line(runs: Any) -> None:
+        archived(runs)
+        if not ExecutionLog.objects.exists():
+            ExecutionLogFactory(workflow_execution=old[0], message="late")
+
+    monkeypatch.setattr(run_retention, "ensure_archived", with_late_line)
+    assert remove_runs() == 4
+    newest = ArchivedRun.objects.get(pk=old[0].pk).file.name
+    assert "late" in [row.get("message") for row in rows_in(archive, newest)]
