@@ -13,7 +13,7 @@ import yaml
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.db import OperationalError
-from django.utils import translation
+from django.utils import timezone, translation
 from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
@@ -21,7 +21,8 @@ from rest_framework.test import APIClient
 from executions.api.schema import examples
 from executions.live import reader
 from executions.live.server_sent_events import POLL
-from executions.tests.api.recording import Recorder, play
+from executions.models import ArchivedRun, ArchiveFile
+from executions.tests.api.recording import DELETED, WORKFLOW, Recorder, play
 from pastetrader.tests.live_server import ROOT
 from tokens.models import Scope, Token
 from workflows.api.views import WorkflowViewSet
@@ -89,6 +90,14 @@ def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: p
     monkeypatch.setattr(reader, "LINGER", timedelta(hours=1))  # however slow the machine is: no stream says its end yet
     say = Recorder(by_test_client(api(owner)))
     play(say)
+    name = "runs-2026-11-20.0001.ndjson.zst"
+    file = ArchiveFile(name=name, kind="runs", day="2026-11-20", size=0, run_count=1, row_count=1)
+    file.save()
+    archived = ArchivedRun(
+        workflow_execution_id=DELETED, version=1, file=file, workflow_id=WORKFLOW, made_at=timezone.now()
+    )
+    archived.save()
+    say("getExecution", "", "GET", f"executions/{DELETED}/")
     say.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
     say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
     client = api(owner)
