@@ -27,6 +27,7 @@ EPOCH = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday, so that a partition of sev
 BOUND = re.compile(r"'([0-9a-f-]{36})'")
 CREATE = (Path(__file__).parent / "sql" / "create_partition.sql").read_text()
 
+SHORTEST_RETENTION = timedelta(days=1)  # of EXECUTIONS["LOG_DAYS"]
 PAUSES = (0.1, 0.3, 0.6, 1.0)  # seconds between tries for the locks of a new partition
 
 logger = logging.getLogger(__name__)
@@ -163,11 +164,13 @@ def bound(moment: datetime) -> UUID:
 
 def _make(moments: Iterable[datetime], using: str) -> Iterator[Partition]:
     held: Partition | None = None
+    now = datetime.now(UTC)
     for moment in moments:
         if held and moment in held:  # true for nearly all lines of one call
             continue
-        # A copy, because other threads may add partitions meanwhile.
-        held = _holding(moment, tuple(_known.get(using, ())))
+        # A copy, because other threads may add partitions meanwhile. One whose period is over may have been dropped by
+        # retention, in another process.
+        held = _holding(moment, (each for each in tuple(_known.get(using, ())) if each.end > now - SHORTEST_RETENTION))
         if held is None:
             held, made = _retry_on_lock_timeout(moment, using)
             if made:

@@ -17,11 +17,18 @@ from django.utils import timezone
 
 from executions import partitions
 from executions.models import Deletion, UpkeepRun
+from executions.upkeep import log_partitions
 from executions.upkeep.advisory_lock import upkeep_lock
 from ledgerkit.models import IdempotencyKey
 from pastetrader.tests.live_server import ROOT
 
 from .aged import run_of
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the transaction of the test, if another one has left an old partition."""
+    monkeypatch.setattr(log_partitions, "PATIENCE", 0.2)
 
 
 def upkeep(**options: Any) -> str:
