@@ -235,14 +235,14 @@ class Cluster:
             raise self._failure(f"{name} ended with {done.returncode}", done.stdout)
         return done.stdout
 
-    def _failure(self, what: str, said: str = "") -> EmbeddedServerError:
+    def _failure(self, what: str, output: str = "") -> EmbeddedServerError:
         tail = self.log.read_text(errors="replace").splitlines()[-15:] if self.log.exists() else []
-        if NO_SPACE in "\n".join([said, *tail]):
+        if NO_SPACE in "\n".join([output, *tail]):
             return EmbeddedServerError(
                 f"The disk is full: the embedded PostgreSQL cannot write in {self.data_dir}. Free some space and start "
                 "again."
             )
-        lines = [*said.strip().splitlines()[-15:], *(f"log: {line}" for line in tail)]
+        lines = [*output.strip().splitlines()[-15:], *(f"log: {line}" for line in tail)]
         return EmbeddedServerError(
             f"The embedded PostgreSQL in {self.data_dir} failed: {what}.\n  "
             + "\n  ".join(lines)

@@ -15,7 +15,7 @@ from ledgerkit.rest import problems
 from ledgerkit.rest.api_prefix import is_api
 from pastetrader.admin import permission_label
 
-ASKED = 3  # administrators named on the page
+MOST_ADMINISTRATORS = 3  # administrators named on the page
 NEEDED = {"changelist": "view", "change": "view", "history": "view", "add": "add", "delete": "delete"}
 OF_ADMIN = re.compile(r"(?P<app>[a-z]+)_(?P<model>[a-z]+)_(?P<page>[a-z]+)")
 CODENAME = re.compile(r"(?P<app>[a-z]+)\.(?P<codename>[a-z_]+)")
@@ -25,8 +25,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     if is_api(request.path_info):
         return problems.not_found()
-    said = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
-    return _page(request, "404.html", HTTPStatus.NOT_FOUND, _("Nothing is here"), said=said)
+    message = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
+    return _page(request, "404.html", HTTPStatus.NOT_FOUND, _("Nothing is here"), message=message)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -49,12 +49,12 @@ def _page(request: HttpRequest, template: str, status: HTTPStatus, title: str, *
     return render(request, template, context, status=status)
 
 
-def _missing(request: HttpRequest, said: str) -> Permission | None:
+def _missing(request: HttpRequest, message: str) -> Permission | None:
     """Return the permission that the refusal names, or that the page of the admin requires."""
-    if named := CODENAME.fullmatch(said):
+    if named := CODENAME.fullmatch(message):
         app, codename = named["app"], named["codename"]
-    elif asked := OF_ADMIN.fullmatch((request.resolver_match and request.resolver_match.url_name) or ""):
-        app, codename = asked["app"], f"{NEEDED.get(asked['page'], 'view')}_{asked['model']}"
+    elif page := OF_ADMIN.fullmatch((request.resolver_match and request.resolver_match.url_name) or ""):
+        app, codename = page["app"], f"{NEEDED.get(page['page'], 'view')}_{page['model']}"
     else:
         return None
     return Permission.objects.filter(content_type__app_label=app, codename=codename).first()
@@ -65,4 +65,4 @@ def _administrators(request: HttpRequest) -> list[str]:
     if not admin.site.has_permission(request):
         return []
     users: Any = get_user_model()._default_manager.filter(is_superuser=True, is_active=True).order_by("pk")
-    return [user.get_full_name() or user.get_username() for user in users[:ASKED]]
+    return [user.get_full_name() or user.get_username() for user in users[:MOST_ADMINISTRATORS]]

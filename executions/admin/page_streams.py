@@ -109,10 +109,11 @@ def _key(request: HttpRequest, run: WorkflowExecution) -> Key:
 
 
 def _may_still(request: HttpRequest, pk: UUID, key: Key) -> bool:
-    came = reauthenticated_request(request)
+    repeated = reauthenticated_request(request)
     try:
         return (
-            admin.site.has_permission(came) and can_see_nodes_and_logs(came.user, _get_visible_run(came, pk)) == key[3:]
+            admin.site.has_permission(repeated)
+            and can_see_nodes_and_logs(repeated.user, _get_visible_run(repeated, pk)) == key[3:]
         )
     except Http404:
         return False

@@ -1,4 +1,4 @@
-"""Charsets that a Content-Type may name; over a real server in test_bodies.py."""
+"""Charsets that a Content-Type may name; over a real server in test_body_limit.py."""
 
 import codecs
 from typing import Any

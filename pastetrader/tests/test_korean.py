@@ -250,7 +250,7 @@ class TestRefusals:
 
 class TestApi:
     @pytest.mark.parametrize("path", ["/api/v1/executions/", "/api/v1/executions/?pages=1", "/api/v1/nowhere/"])
-    def test_it_speaks_english_whatever_is_asked_for(self, api: Any, staff: Any, path: str) -> None:
+    def test_it_speaks_english_whatever_is_requested(self, api: Any, staff: Any, path: str) -> None:
         english, korean = api(staff), api(staff)
         korean.credentials(**korean._credentials, HTTP_ACCEPT_LANGUAGE="ko")
         answers = [client.get(path) for client in (english, korean)]

@@ -1,4 +1,4 @@
-"""Streams of a real server over real HTTP: whatever is cut, every line is told once."""
+"""Streams of a real server over real HTTP: whatever is cut, every line is sent once."""
 
 import json
 import random

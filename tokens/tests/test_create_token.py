@@ -25,7 +25,7 @@ def test_the_command_prints_a_token_that_opens_the_api(api: Any, owner: Any) -> 
     assert timedelta(days=89) < row.expires_at - timezone.now() < timedelta(days=91)
 
 
-def test_a_token_without_end_is_asked_for(owner: Any) -> None:
+def test_a_token_without_end_is_requested(owner: Any) -> None:
     create_token("owner", "--expires", "never", *(f"--scope={scope}" for scope in Scope.values))
     row = Token.objects.get()
     assert (row.scopes, row.expires_at) == (Scope.values, None)

@@ -1,4 +1,4 @@
-"""Definitions are masked under keys that name a secret, by whatever door they come: an engine finds its secrets in the
+"""Definitions are masked under keys that name a secret, through every interface: an engine finds its secrets in the
 run's `context.secrets`."""
 
 from typing import Any

@@ -43,7 +43,7 @@ def _classes(line: LineRow) -> str:
         "is-later": line.later,
         "is-begin": line.begins,
         "is-open": line.is_open,
-        "is-asked-for": line.is_asked_for,
+        "is-requested": line.is_requested,
     }
     return " ".join(["log-line", f"line-{line.level}", *(name for name, is_set in flags.items() if is_set)])
 

@@ -46,7 +46,7 @@ class LineRow:
     is_open: bool
     is_cut: bool
     has_data: bool
-    is_asked_for: bool
+    is_requested: bool
     later: str
     skipped: int
     place: int | None
@@ -73,7 +73,7 @@ class _LinePresenter:
             label=line.label,
             is_cut=line.is_cut,
             has_data=line.has_data,
-            is_asked_for=line.pk == self.at,
+            is_requested=line.pk == self.at,
             later=_format_pause(line.timestamp, before),
             skipped=line.skipped,
             place=line.place,

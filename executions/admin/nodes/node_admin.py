@@ -77,9 +77,9 @@ def node_details(user: User, row: NodeExecution) -> Context:
     }
 
 
-def selected_node(request: HttpRequest, run: WorkflowExecution, asked: str) -> Context | None:
-    """Return the details of the run's node execution with the id `asked`, None if the user can see none."""
-    if (pk := parse_uuid(asked)) is None:
+def selected_node(request: HttpRequest, run: WorkflowExecution, requested_id: str) -> Context | None:
+    """Return the details of the run's node execution with the id `requested_id`, None if the user can see none."""
+    if (pk := parse_uuid(requested_id)) is None:
         return None
     rows = NodeExecution.objects.visible_to(request.user).filter(workflow_execution=run.pk, pk=pk)
     row = rows.select_related("node", "workflow_execution").only(*OF_ONE).first()

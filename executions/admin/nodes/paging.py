@@ -28,8 +28,8 @@ class NodePage:
         return self.last + 1 if self.last < self.total else None
 
 
-def node_page(rows: list[NodeExecution], asked: str) -> NodePage:
-    """Return the page that starts at the position `asked`, or the first page if it is invalid."""
-    is_place = asked.isascii() and asked.isdigit() and len(asked) < 6 and 1 <= int(asked) <= len(rows)
-    first = int(asked) if is_place else 1
+def node_page(rows: list[NodeExecution], position: str) -> NodePage:
+    """Return the page that starts at the position `position`, or the first page if it is invalid."""
+    is_place = position.isascii() and position.isdigit() and len(position) < 6 and 1 <= int(position) <= len(rows)
+    first = int(position) if is_place else 1
     return NodePage(rows[first - 1 :][: limits.NODES_PER_PAGE], first, len(rows))

@@ -47,22 +47,22 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "kept": KeptRun.objects.filter(pk=run.pk).first(),
         "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.labels().items()],
     }
-    asked = part_context(request, run)
-    of_nodes = _nodes(request, run, tries, cast("UUID | None", asked["chosen_id"]))
-    return others | shown | asked | of_nodes | _related_runs(request, run, others)
+    parts = part_context(request, run)
+    of_nodes = _nodes(request, run, tries, cast("UUID | None", parts["chosen_id"]))
+    return others | shown | parts | of_nodes | _related_runs(request, run, others)
 
 
 def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     """Return the context that depends on the query: the selected node, and the comparison if it is requested."""
-    asked = request.GET.get("node", "")
-    chosen = node_admin.selected_node(request, run, asked) if asked else None
+    node_id = request.GET.get("node", "")
+    chosen = node_admin.selected_node(request, run, node_id) if node_id else None
     then = compare.last_success(request.user, run)
     compares = then is not None and "compare" in request.GET
     comparison = compare.compare_with(request.user, run, then) if then and compares else None
     return {
         "chosen": chosen,
         "chosen_id": chosen and cast("NodeExecution", chosen["node"]).pk,
-        "asked": asked,
+        "node_is_requested": bool(node_id),
         "then": then,
         "slower": compare.describe_change(_slower(run, then)) if then else None,
         "compares": compares,

@@ -48,7 +48,7 @@ MEANINGS = {
     "retry_count": "How often it was retried.",
     "timeout_seconds": "How long an engine lets the node run.",
     "metadata": "Known keys have a type; others are kept as they are.",
-    "context": "Known keys have a type; others are kept as they are. What stands under `secrets` is never shown.",
+    "context": "Known keys have a type; others are kept as they are. Values under `secrets` are never shown.",
     "error_is_cut": "The error goes on: a list shows its first 2 KiB, the row all of it.",
     "is_cut": "The message was longer than a line may be and was cut; a mark at its end says so.",
     "message": "What is longer than 64 KiB is cut, with a mark.",

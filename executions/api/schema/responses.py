@@ -124,8 +124,8 @@ def who_may(view: Any, method: str) -> str:
 
 def takes_body(view: object, method: str) -> bool:
     """Return whether the operation has a body. A DELETE has one only if it requires a reason."""
-    asks = "destroy" in getattr(view, "serializer_classes", {})
-    return method in {"POST", "PUT", "PATCH"} or (method == "DELETE" and asks)
+    has_reason = "destroy" in getattr(view, "serializer_classes", {})
+    return method in {"POST", "PUT", "PATCH"} or (method == "DELETE" and has_reason)
 
 
 def statuses(view: Any, *, versioned: bool) -> list[str]:

@@ -14,12 +14,12 @@ const words = read("log-words");
 const index = read("log-index");
 const form = document.getElementById("log-form");
 const number = new Intl.NumberFormat(document.documentElement.lang || undefined);
-const asked = new URLSearchParams(location.search);
+const parameters = new URLSearchParams(location.search);
 const FOUND = 25; // matches of one chunk, where only they and the lines around them are shown
 const TIMES = ["absolute", "relative", "start"];
 
-const onlyMatches = Boolean(index?.matches) && asked.get("context") !== "all";
-const around = Number(asked.get("context") ?? 3);
+const onlyMatches = Boolean(index?.matches) && parameters.get("context") !== "all";
+const around = Number(parameters.get("context") ?? 3);
 const status = document.getElementById("log-status");
 let [match, error, current] = [-1, -1, null];
 
@@ -29,7 +29,7 @@ export const announce = (text) => (status.textContent = text);
 
 /* --- requests ------------------------------------------------------------------------------- */
 function query(more) {
-    const all = new URLSearchParams(asked);
+    const all = new URLSearchParams(parameters);
     for (const name of ["at", "after", "before", "context", "wrap"]) all.delete(name);
     for (const [name, value] of Object.entries(more)) if (value != null) all.set(name, value);
     all.set("fragment", "1");
@@ -93,12 +93,12 @@ list.drawn = (chunk) => { // a chunk that is rendered again
 /* --- jumping to a line ------------------------------------------------------------------------------------- */
 function point(row) {
     current = row?.id ?? null;
-    for (const other of scroller.querySelectorAll(".is-asked-for")) mark(other, false);
+    for (const other of scroller.querySelectorAll(".is-requested")) mark(other, false);
     if (row) mark(row, true);
 }
 
 function mark(row, on) {
-    row.classList.toggle("is-asked-for", on);
+    row.classList.toggle("is-requested", on);
     if (on) row.setAttribute("aria-current", "true");
     else row.removeAttribute("aria-current");
 }
@@ -135,23 +135,23 @@ function toError(isOn) {
 
 /* --- display options ------------------------------------------------------------------------------------------ */
 function keep() {
-    const now = new URLSearchParams(asked);
+    const now = new URLSearchParams(parameters);
     history.replaceState(history.state, "", `${now.size ? `?${now}` : location.pathname}${location.hash}`);
 }
 
 function wrap(on) {
     const box = form.elements.wrap;
     box.checked = on;
-    if (on) asked.set("wrap", "1");
-    else asked.delete("wrap");
+    if (on) parameters.set("wrap", "1");
+    else parameters.delete("wrap");
     keep();
     list.keepingTop(() => scroller.classList.toggle("is-wrapped", on));
 }
 
 function times(mode) {
     form.elements.time.value = mode;
-    if (mode === TIMES[0]) asked.delete("time");
-    else asked.set("time", mode);
+    if (mode === TIMES[0]) parameters.delete("time");
+    else parameters.set("time", mode);
     keep();
     return list.refill();
 }
@@ -189,9 +189,9 @@ function onClick(event) {
 function permalink(link) {
     const row = link.closest(".log-line");
     point(row);
-    for (const name of ["after", "before"]) asked.delete(name);
-    asked.set("at", row.id.slice("line-".length));
-    history.replaceState(history.state, "", `?${asked}#${row.id}`);
+    for (const name of ["after", "before"]) parameters.delete(name);
+    parameters.set("at", row.id.slice("line-".length));
+    history.replaceState(history.state, "", `?${parameters}#${row.id}`);
     announce(words.copied);
 }
 
@@ -218,13 +218,13 @@ function bindForm() {
 /* Return the position of the line that the address names, if any. */
 async function wanted() {
     const hash = location.hash.startsWith("#line-") ? location.hash.slice("#line-".length) : null;
-    if (hash && hash !== asked.get("at")) return (await where({ at: hash }).catch(() => null))?.place ?? index.place;
-    if (index.place == null && (asked.get("at") === "end" || isLive())) return index.count - 1;
+    if (hash && hash !== parameters.get("at")) return (await where({ at: hash }).catch(() => null))?.place ?? index.place;
+    if (index.place == null && (parameters.get("at") === "end" || isLive())) return index.count - 1;
     return index.place;
 }
 
 const isLive = () => scroller.hasAttribute("data-active") && !onlyMatches && !index.more;
-const isLedSomewhere = () => ["at", "after", "before"].some((name) => asked.has(name)) || location.hash.startsWith("#line-");
+const isLedSomewhere = () => ["at", "after", "before"].some((name) => parameters.has(name)) || location.hash.startsWith("#line-");
 
 async function begin() {
     const place = await wanted();
@@ -237,8 +237,8 @@ async function begin() {
     fit();
     addEventListener("resize", fit); // not before: there are no lists yet
     if (isLedSomewhere() && place != null) {
-        const row = await list.show(place, asked.get("at") === "end" ? 0.9 : 0.3);
-        if (asked.get("at") !== "end" && (asked.has("at") || location.hash)) point(row);
+        const row = await list.show(place, parameters.get("at") === "end" ? 0.9 : 0.3);
+        if (parameters.get("at") !== "end" && (parameters.has("at") || location.hash)) point(row);
     } else if (index.matches?.length) toMatch(1);
 }
 
@@ -250,7 +250,7 @@ function fit() {
 }
 
 const narrowing = ["level", "node", "attempt", "q", "time", "start"]; // filters that the stream does not apply
-const page = { scroller, list, words, index, lines, where, everyLine, announce, counted, isPlain: () => !narrowing.some((name) => asked.has(name)) };
+const page = { scroller, list, words, index, lines, where, everyLine, announce, counted, isPlain: () => !narrowing.some((name) => parameters.has(name)) };
 let tail = null;
 if (index && form) {
     if (isLive()) tail = new Tail(page);

@@ -1,4 +1,4 @@
-"""The world in which the table's cells are played: whose rows there are, and who asks."""
+"""Rows of several owners, and callers, for the table of permissions."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A message over 64 KiB is cut, with a mark that says how much is gone and a flag, by whatever door it comes."""
+"""A message over 64 KiB is cut, with a mark that says how much is gone and a flag, through every interface."""
 
 import re
 from typing import Any

@@ -202,7 +202,7 @@ def test_a_right_that_is_lost_before_the_first_look_ends_the_stream_too(run: Any
     run_scene(scene)
 
 
-def test_a_beat_is_an_event_where_it_is_asked_for(run: Any, token: Any) -> None:
+def test_a_beat_is_an_event_where_it_is_requested(run: Any, token: Any) -> None:
     async def scene() -> None:
         async with open_stream(token[1], address(run, "?heartbeat=1")) as reader:
             await reader.event("execution")

@@ -1,4 +1,4 @@
-"""Text that is packed once for many readers: what each of them unpacks is what was told."""
+"""Text that is packed once for many readers: each of them unpacks what was sent."""
 
 import gzip
 import zlib

@@ -222,7 +222,7 @@ class TestCuts:
         SavedView.objects.create(owner=owner, name="b", is_shared=True)
         assert sentence in client.get(f"{RUNS}?view=all").content.decode()
 
-    def test_the_log_offers_the_node_that_is_asked_for_beyond_those_that_fit(
+    def test_the_log_offers_the_node_that_is_requested_beyond_those_that_fit(
         self, client: Client, workflow: Workflow, monkeypatch: Any
     ) -> None:
         monkeypatch.setattr(limits, "NODES", 1)

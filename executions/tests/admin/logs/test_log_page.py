@@ -142,7 +142,7 @@ class TestPagesWithoutScript:
         lines = fill(run, 150)
         html = get(staff, run, f"?at={lines[120].pk}")
         assert rows(html) == ids(lines[100:150])
-        assert f'id="line-{lines[120].pk}" class="log-line line-{lines[120].level} is-asked-for"' in html
+        assert f'id="line-{lines[120].pk}" class="log-line line-{lines[120].level} is-requested"' in html
         assert f'href="?at={lines[120].pk}#line-{lines[120].pk}"' in html
 
     def test_a_permalink_to_a_line_that_the_filter_leaves_out_says_so(self, run: Any, staff: Any) -> None:
@@ -163,7 +163,7 @@ class TestPagesWithoutScript:
         lines = fill(run, 100)
         first = next(line for line in lines if line.level == "error")
         html = get(staff, run, "?at=error")
-        assert f'id="line-{first.pk}" class="log-line line-error is-asked-for"' in html
+        assert f'id="line-{first.pk}" class="log-line line-error is-requested"' in html
 
     def test_a_run_without_an_error_says_so(self, run: Any, staff: Any) -> None:
         ExecutionLogFactory(workflow_execution=run)
@@ -252,7 +252,7 @@ class TestIndexAndWindows:
         assert (found["count"], found["more"], sum(found["counts"].values())) == (30, True, 30)
         assert "more than 30 lines" in get(staff, run)
 
-    def test_what_is_new_is_asked_for_behind_the_last_line(self, run: Any, staff: Any) -> None:
+    def test_what_is_new_is_requested_behind_the_last_line(self, run: Any, staff: Any) -> None:
         lines = fill(run, 30)
         assert rows(get(staff, run, f"?after={lines[24].pk}", "lines/")) == ids(lines[25:])
         assert rows(get(staff, run, f"?after={lines[-1].pk}", "lines/")) == []

@@ -20,7 +20,7 @@ from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
 
-class TestWhatItAsks:
+class TestQueries:
     def test_as_many_questions_for_many_rows_as_for_few(self, staff: Any) -> None:
         client = client_of(staff)
 

@@ -119,7 +119,7 @@ class TestAsking:
 
 
 class TestAnswered:
-    def test_a_reason_that_is_missing_is_asked_for_on_the_same_page(self, staff: Any) -> None:
+    def test_a_reason_that_is_missing_is_requested_on_the_same_page(self, staff: Any) -> None:
         run = run_in("running")
         response = post_action(staff, RUNS, "fail", run, confirmed="yes", reason="  ")
         assert "give a reason, which becomes the error of the run" in response.content.decode()

@@ -52,7 +52,7 @@ class TestTooSlow:
         assert "has not run yet" not in text
 
 
-class TestWhatItAsks:
+class TestQueries:
     def test_as_many_questions_for_many_runs_and_nodes_as_for_few(self, staff: Any) -> None:
         client = client_of(staff)
 
