@@ -26,7 +26,7 @@ from ledgerkit.rest.pagination import KeysetPagination
 from ledgerkit.rest.parsers import StorableJSONParser
 from ledgerkit.rest.problems import UNKNOWN_ADDRESS
 from ledgerkit.rest.renderers import CompactJSONRenderer
-from ledgerkit.rest.request_body import WITH_BODY, accepted, read_body
+from ledgerkit.rest.request_body import WITH_BODY, accept_headers, read_body
 
 from .authentication import BearerAuthentication, TokenAuthentication
 from .permissions import ScopePermission
@@ -80,7 +80,7 @@ class LedgerView(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)
-        for name, value in accepted(exc).items():
+        for name, value in accept_headers(exc).items():
             response[name] = value
         return response
 

@@ -64,7 +64,7 @@ def plan_all() -> Iterator[Outcome]:
 
 def run_all(progress: Callable[[Task], Progress] = lambda _task: _no_progress) -> Iterator[Outcome]:
     """Run the tasks, each although an earlier one failed. Raises AnotherUpkeep."""
-    with _recorded() as record:
+    with _keep_record() as record:
         for task in TASKS:
             yield (outcome := _attempt(task, partial(task.apply, progress(task))))
             record.results = [*record.results, outcome.as_json()]
@@ -73,7 +73,7 @@ def run_all(progress: Callable[[Task], Progress] = lambda _task: _no_progress) -
 
 
 @contextmanager
-def _recorded() -> Iterator[UpkeepRun]:
+def _keep_record() -> Iterator[UpkeepRun]:
     with upkeep_lock() as is_ours:
         unfinished = UpkeepRun.objects.unfinished()
         if not is_ours:

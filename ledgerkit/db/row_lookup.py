@@ -40,7 +40,7 @@ class RowLookup[M: Model]:
         self.rows, self.examples, self.fields, self.annotations = rows, examples, fields, annotations
 
     def first(self, *keys: Any) -> M | None:
-        statement, parameters, parts = self._compiled
+        statement, parameters, parts = self._compiled_query
         given = dict(zip(self.examples, keys, strict=True))
         with connection.cursor() as cursor:
             cursor.execute(statement, [given.get(value, value) for value in parameters])
@@ -62,7 +62,7 @@ class RowLookup[M: Model]:
         return itself
 
     @cached_property
-    def _compiled(self) -> tuple[str, Sequence[Any], list[Part]]:
+    def _compiled_query(self) -> tuple[str, Sequence[Any], list[Part]]:
         rows = self.rows(*self.examples)
         parts = [*self._parts(rows.model)]
         columns = [f"{part.path}__{name}" if part.path else name for part in parts for name in part.fields]

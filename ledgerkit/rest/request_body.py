@@ -34,7 +34,7 @@ def read_body(request: Request) -> None:
         request.data  # noqa: B018  # REST framework parses it when it is first asked for
 
 
-def accepted(error: Exception) -> dict[str, str]:
+def accept_headers(error: Exception) -> dict[str, str]:
     """Return the headers of a 415 response: the accepted media types, or the encoding if that was the cause (RFC 7694,
     3)."""
     if isinstance(error, UnsupportedEncoding):
