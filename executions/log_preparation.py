@@ -40,12 +40,12 @@ def store[T](
     lines: "Sequence[ExecutionLog]", using: str, insert: "Callable[[list[ExecutionLog]], T]", *, savepoint: bool = False
 ) -> T:
     """Prepare the lines in place, and insert() those that are not below the level of their workflow, all or none.
-    Raises SecretsUnknown and the errors of
-    ExecutionLog.clean_text().
+    Raises SecretsUnknown and the errors of ExecutionLog.clean_text().
 
     The runs are locked from the reading of their secrets until the lines are stored, so that no other transaction adds
-    one meanwhile. Partitions are created before: that waits for transactions that have locked a run. With `savepoint`
-    an error leaves the caller's transaction usable.
+    one meanwhile. Partitions are created before: that waits for transactions that have locked a run. A caller's open
+    transaction takes no lock, since it may stay open for long and other lines of the run would wait for its end. With
+    `savepoint` it does, and an error leaves it usable.
     """
     for line in lines:
         line.clean_text()
@@ -53,7 +53,7 @@ def store[T](
     def write() -> T:
         is_open = connections[using].in_atomic_block
         with transaction.atomic(using=using) if savepoint or not is_open else nullcontext():
-            levels = _prepare(lines, using, may_share=not is_open)
+            levels = _prepare(lines, using, is_open=is_open, locks=savepoint or not is_open)
             return insert(_without_dropped(lines, levels, using))
 
     return partitions.with_partitions([line.id for line in lines], using, write)
@@ -70,7 +70,7 @@ def _without_dropped(lines: "Sequence[ExecutionLog]", levels: dict[UUID, str], u
     return [line for line in lines if id(line) not in gone]
 
 
-def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, may_share: bool) -> dict[UUID, str]:
+def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, is_open: bool, locks: bool) -> dict[UUID, str]:
     """Mask the lines, and then cut them: half of a secret would not be found. Return the lowest level that is stored of
     those runs that have one.
 
@@ -78,8 +78,8 @@ def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, may_share: bool) ->
     later: two of them, each with a shared lock, would wait for each other.
     """
     runs = {masking.run_of(line) for line in lines if line.message or line.data or line.source}
-    shared = may_share and all(line.data is None for line in lines)
-    known, levels = _lock(runs, using, shared=shared)
+    is_shared = not is_open and all(line.data is None for line in lines)
+    known, levels = _read_runs(runs, using, f"FOR {'SHARE' if is_shared else 'NO KEY UPDATE'}" if locks else "")
     masking.mask_rows(lines, ADD_LINE, using, known=known)
     for line in lines:
         message = cut(line.message)
@@ -91,12 +91,11 @@ def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, may_share: bool) ->
     return levels
 
 
-def _lock(runs: set[UUID], using: str, *, shared: bool) -> tuple[dict[UUID, run_secrets.RunSecrets], dict[UUID, str]]:
-    """Lock the rows of the runs, in the order of their ids, and return their secrets and levels. Holders of a `shared`
-    lock do not wait for each other. Raises SecretsUnknown."""
-    statement = f"{SECRETS_OF_RUNS} FOR {'SHARE' if shared else 'NO KEY UPDATE'}"
+def _read_runs(runs: set[UUID], using: str, lock: str) -> tuple[dict[UUID, run_secrets.RunSecrets], dict[UUID, str]]:
+    """Return the secrets and levels of the runs, whose rows are locked in the order of their ids. Raises
+    SecretsUnknown."""
     with connections[using].cursor() as cursor:
-        cursor.execute(statement, [list(map(str, runs))])
+        cursor.execute(f"{SECRETS_OF_RUNS} {lock}", [list(map(str, runs))])
         rows = cursor.fetchall()
     known = {run: run_secrets.known_by(ADD_LINE, *columns) for run, _level, *columns in rows}
     return known, {run: level for run, level, *_columns in rows if level}

@@ -46,7 +46,7 @@ class KeptRun(models.Model):
 
         The run is locked, so that upkeep does not delete it at the same moment. Raises DoesNotExist if it is gone.
         """
-        row = {"username": _name_of(audit.current()), "reason": _masked(run.pk, reason), "kept_at": Now()}
+        row = {"username": _name_of(audit.current()), "reason": _mask_reason(run.pk, reason), "kept_at": Now()}
         with transaction.atomic():
             type(run).objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
             kept, _is_new = cls._default_manager.update_or_create(workflow_execution_id=run.pk, defaults=row)
@@ -64,7 +64,7 @@ def _name_of(actor: audit.Actor) -> str:
     return name or (actor.token.name if actor.token else "")
 
 
-def _masked(run: UUID, reason: str) -> str:
+def _mask_reason(run: UUID, reason: str) -> str:
     """Return the reason masked with the secrets of the run. If they are unknown, nothing of it is kept."""
     fields: masking.Fields = {"reason": json_validation.to_storable_text(reason)}
     try:
