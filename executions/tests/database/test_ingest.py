@@ -3,15 +3,15 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from executions import ingest, partitions
-from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets.scrubber import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
-from pastetrader.demo.seed_plan import FIELDS
 
 pytestmark = pytest.mark.django_db
 
@@ -109,8 +109,8 @@ def test_the_partition_of_an_old_line_is_made() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_emptying_leaves_nothing_of_the_named_tables() -> None:
+def test_emptying_leaves_nothing_of_the_tables() -> None:
     NodeExecutionFactory()
-    ingest.empty([*FIELDS, HistoryEntry])
+    ingest.empty(apps.get_app_config("executions").get_models())
     assert not WorkflowExecution.objects.exists()
     assert not NodeExecution.objects.exists()
