@@ -1,21 +1,21 @@
 """Many facts of many runs in one call (`POST events/`): decoded, applied to locked rows by the table of states, and
 stored by a fixed number of statements.
 
-    fact_kinds.py            the kinds of facts, and their fields
-    body_decoding.py         a body → facts that are well-formed, and refusals
-    workflow_definitions.py  the workflows, nodes and graphs that facts name
-    text_masking.py          what facts would store, masked
-    locked_rows.py           the rows that facts are about, locked in the order of their ids
-    known_rows.py            all that was read for the facts of a call
-    plan.py                  facts → changed rows in memory, run by run; one refused fact undoes its run
-    retry_transitions.py     the same for retries
-    observations.py          the same for what an observer saw, in any order
-    kind_handlers.py         the function of a plan for each kind
-    line_copy.py             log lines → COPY
-    row_storage.py           changed rows → COPY, and one UPDATE for each table
-    recording.py             all of it, once more where another call was faster
-    outcome.py, refusals.py  what became of the facts
-    in_process.py            the same for code of this process: record()
+    fact_kinds.py               the kinds of facts, and their fields
+    body_decoding.py            a body → facts that are well-formed, and refusals
+    caller.py                   who reports, and what they see
+    workflow_definitions.py     the workflows, nodes and graphs that facts name
+    text_masking.py             what facts would store, masked
+    locked_rows.py              the rows that facts are about, locked in the order of their ids
+    loaded_rows.py              all that was read for the facts of a call
+    planned_changes.py          facts → changed rows in memory, run by run; one refused fact undoes its run
+    retry_transitions.py        the same for retries
+    status_observations.py      the same for what an observer saw, in any order
+    kind_handlers.py            the function of a plan for each kind
+    row_storage.py              changed rows → one call of the database
+    batch_recording.py          all of it, once more where another call was faster
+    call_outcome.py, refusals.py  what became of the facts
+    record_in_process.py        the same for code of this process: record()
 """
 
 from .record_in_process import record

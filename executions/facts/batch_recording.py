@@ -3,11 +3,14 @@ once: the database lets one of them store, and the other begins again and finds 
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from executions import audit, partitions, run_graph
 from executions.log_levels import count_dropped
@@ -19,16 +22,16 @@ from executions.states import ENDED
 from ledgerkit.conf import ledgerkit_settings
 
 from . import fact_kinds as kinds
-from .call_outcome import Caller, Outcome, notices_of
+from .call_outcome import Outcome, notices_of
+from .caller import Caller
 from .fact_kinds import Reported
 from .kind_handlers import apply_facts
 from .loaded_rows import Known
 from .locked_rows import (
-    RunRow,
-    database_time,
     find_runs,
     history_of,
     keep_secrets,
+    known_secrets,
     lock_nodes,
     lock_runs,
     nodes_of_lines,
@@ -46,14 +49,15 @@ from .workflow_definitions import Nodes, find_named, find_workflows, graphs
 
 HOUR = 3_600_000  # milliseconds
 TRIES = 10  # each ends with a row that another call has stored
+ONE_RUNS = "one_running_execution_per_workflow"
 WHOLE = (kinds.RunComplete, kinds.RunFail, kinds.RunCancel, kinds.RunRetry)  # these change every node of the run
 RETRIES = (kinds.RunRetry, kinds.NodeRetry)
 NODE_CREATIONS = (kinds.NodeCreate, kinds.NodeObserve)
 NODE_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.NodeMove))
 
 
-class _Again(IntegrityError):
-    """Raised if a row has changed between reading and locking it."""
+class _Again(Exception):
+    """Raised if a run that was taken for new exists."""
 
 
 class Batch:
@@ -77,7 +81,11 @@ class Batch:
         for _try in range(TRIES - 1):
             try:
                 return self._report()
-            except IntegrityError:  # somebody has stored some of it, maybe a moment ago, or has started a run
+            except _Again:
+                self.careful = True
+            except IntegrityError as error:
+                if not _was_overtaken(error):
+                    raise
                 self.careful = True
         return self._report()
 
@@ -88,33 +96,43 @@ class Batch:
         self._check_rights(outcome)
         self._make_partitions()
         self.caller.release()
-        self._mask(outcome)
-        with transaction.atomic():
-            known = self._lock()
+        self.masked: dict[UUID, run_secrets.RunSecrets] = {}
+        self._mask(outcome, self.admitted)
+        starting = self._starting()
+        with _transaction(is_needed=bool(self.runs or starting)):
+            known = self._lock(outcome, starting)
             plans = self._apply(known, outcome)
             self._check_refused(outcome)
-            store(plans, is_noted=self.moves)
-            count_dropped(line for plan in plans for line in plan.dropped)
-            for plan in plans:
-                _remember_nodes(plan)
-            if any(plan.run is not None and plan.run.moves and plan.run.status in ENDED for plan in plans):
-                transaction.on_commit(purge_occasionally, robust=True)
+            self._store(plans)
         outcome.refusals.sort(key=lambda refusal: refusal.index)
         return outcome
+
+    def _store(self, plans: Sequence[Plan]) -> None:
+        late = [plan for plan in plans if plan.late_nodes]
+        dropped = [line for plan in plans for line in plan.dropped]
+        with transaction.atomic() if late or dropped else nullcontext():
+            store(plans, self._note() if self.moves else None)
+            count_dropped(dropped)
+            for plan in late:
+                _remember_nodes(plan)
+        if any(plan.run is not None and plan.run.moves and plan.run.status in ENDED for plan in plans):
+            transaction.on_commit(purge_occasionally, robust=True)
 
     def _check_refused(self, outcome: Outcome) -> None:
         """Raise _Again if a refused new run exists by now: its facts may be known then."""
         created = {each.id for each in self.all_by_kind[kinds.RunCreate]} - self.runs.keys()
         refused = created & {refusal.run for refusal in outcome.refusals}
-        if find_runs(self.caller.runs, refused)[0]:
+        _now, there, _secrets = find_runs(self.caller.sees_run, refused)
+        if there:
             raise _Again
 
     # --- before the transaction ---------------------------------------------
     def _read(self) -> None:
         creations = self._of(kinds.RunCreate)
         presumed_new = set() if self.careful else {each.id for each in creations}
-        self.runs, self.secrets = find_runs(self.caller.runs, self.of_run.keys() - presumed_new)
-        self.workflows = find_workflows(self.caller.workflows, self.caller.user, {each.workflow for each in creations})
+        first, self.runs, self.secrets = find_runs(self.caller.sees_run, self.of_run.keys() - presumed_new)
+        then, self.workflows = find_workflows(self.caller, {each.workflow for each in creations})
+        self.now = (then or first or datetime.now(UTC)).astimezone(UTC)  # without rows every fact is refused
         self._read_graphs({each.node for each in self._of(*NODE_CREATIONS)})
 
     def _read_graphs(self, wanted: set[str]) -> None:
@@ -171,28 +189,27 @@ class Batch:
             raise NotFacts(TOO_MANY_PARTITIONS.format(missing, most))
         partitions.ensure(ids)
 
-    def _mask(self, outcome: Outcome) -> None:
-        self.masked: dict[UUID, run_secrets.RunSecrets] = {}
-        for run, reported in self.admitted.items():
+    def _mask(self, outcome: Outcome, runs: Iterable[UUID]) -> None:
+        for run in runs:
             try:
-                self.masked[run] = self.masker.mask(run, reported, self.secrets)
+                self.masked[run] = self.masker.mask(run, self.admitted[run], self.secrets)
             except BadFact as error:
-                self._refuse(outcome, run, reported[0].index, error)
+                self.masked.pop(run, None)
+                self._refuse(outcome, run, self.admitted[run][0].index, error)
 
     # --- within it ----------------------------------------------------------
-    def _lock(self) -> Known:
+    def _lock(self, outcome: Outcome, starting: set[UUID]) -> Known:
         retries = bool(self._of(*RETRIES))
-        starting = {run.workflow for run in self._starting() if not run.allow_concurrent} | self._new_starting()
         take_turns(starting)
+        self._lock_runs(outcome, texts=retries)
         there = [run for run in self.masked if run in self.runs]
-        self._lock_runs(there, texts=retries)
         whole = [run for run in there if any(self._concerns_every_node(each.fact) for each in self.admitted[run])]
         nodes = lock_nodes([each.id for each in self._of(*NODE_CREATIONS, *NODE_MOVES)], there, whole, texts=retries)
         of_lines = {each.node_execution for each in self.by_kind[kinds.Line] if each.node_execution is not None}
         new = {each.id for each in self._of(*NODE_CREATIONS)}
         created = {each.id for each in self._of(kinds.RunCreate)}
         return Known(
-            now=database_time(self._note() if self.moves else ""), runs=self.runs, nodes=nodes,
+            now=self.now, runs=self.runs, nodes=nodes,
             line_nodes=nodes_of_lines(of_lines - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
             nodes_of_workflows=self.nodes, slots=running(starting),
             stored_lines=stored_lines([each.id for each in self.by_kind[kinds.Line]]) if self.careful else None,
@@ -201,13 +218,20 @@ class Batch:
             read_history=cache(lambda: history_of(list(self.runs))),
         )  # fmt: skip
 
-    def _lock_runs(self, there: Sequence[UUID], *, texts: bool) -> None:
-        """Lock the runs, in one statement and so in one order. Lines alone need to know only that the secrets stay."""
+    def _lock_runs(self, outcome: Outcome, *, texts: bool) -> None:
+        """Lock the runs, in one statement and so in one order. Lines alone need to know only that the secrets stay.
+        Masks once more by secrets that were added since the runs were read."""
+        there = [run for run in self.masked if run in self.runs]
         if not there:
             return
         changes = self.moves or self.masker.found
-        if not (lock_runs(self.runs, there, texts=texts) if changes else keep_secrets(self.runs, there)):
-            raise _Again
+        changed = lock_runs(self.runs, there, texts=texts) if changes else keep_secrets(self.runs, there)
+        for run in there:
+            if run not in self.runs:
+                del self.masked[run]
+                self._refuse(outcome, run, self.admitted[run][0].index, BadFact("not_found", NO_RUN))
+        self.secrets |= {run: known_secrets(self.runs[run]) for run in changed}
+        self._mask(outcome, changed)
 
     def _concerns_every_node(self, fact: object) -> bool:
         if isinstance(fact, kinds.RunObserve):
@@ -219,14 +243,13 @@ class Batch:
         """Return whether there are facts that the history would have an entry of."""
         return any(facts for kind, facts in self.by_kind.items() if kind is not kinds.Line)
 
-    def _starting(self) -> list[RunRow]:
-        return [self.runs[each.id] for each in self._of(kinds.RunStart) if each.id in self.runs]
-
-    def _new_starting(self) -> set[UUID]:
-        starts = {each.id for each in self._of(kinds.RunStart)} - self.runs.keys()
-        alone = [each for each in self._of(kinds.RunCreate) if each.metadata.get("allow_concurrent") is not True]
-        found = (self.workflows.get(each.workflow) for each in alone if each.id in starts)
-        return {workflow.id for workflow in found if workflow}
+    def _starting(self) -> set[UUID]:
+        """Return the workflows of which one run may run, and of which a run starts."""
+        starts = {each.id for each in self._of(kinds.RunStart)}
+        alone = [run.workflow for run in self.runs.values() if run.id in starts and not run.allow_concurrent]
+        new = [each for each in self._of(kinds.RunCreate) if each.id in starts and each.id not in self.runs]
+        found = [find_named(self.workflows, each.workflow) for each in new if not each.is_concurrent]
+        return {*alone, *(workflow.id for workflow in found if workflow)}
 
     def _apply(self, known: Known, outcome: Outcome) -> list[Plan]:
         nodes: dict[UUID, dict[UUID, Any]] = defaultdict(dict)
@@ -269,6 +292,22 @@ class Batch:
         given = audit.current().given_id
         cleared = {"request_id": self._scrubber().text(given)} if given else {}
         return audit.current().note(facts=True, **cleared)
+
+
+def _transaction(*, is_needed: bool) -> AbstractContextManager[None]:
+    """Return a transaction if locks are needed until the end: the statement that stores a batch is one by itself. In
+    the caller's transaction it is a savepoint: a try may fail."""
+    return transaction.atomic() if is_needed or connection.in_atomic_block else nullcontext()
+
+
+def _was_overtaken(error: IntegrityError) -> bool:
+    """Return whether another call has stored a row of the same id or started a run a moment ago, or deleted what was
+    read."""
+    cause = error.__cause__
+    if isinstance(cause, UniqueViolation):
+        name = cause.diag.constraint_name or ""
+        return name.endswith("_pkey") or name == ONE_RUNS
+    return isinstance(cause, ForeignKeyViolation)
 
 
 def _by_kind(facts: Iterable[Reported]) -> dict[type, list[Any]]:

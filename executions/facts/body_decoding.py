@@ -280,8 +280,12 @@ def _check_sizes(fact: Fact) -> None:
 def _texts(fact: Fact) -> dict[str, object]:
     """Return what is to be masked, by field. An error that says nothing is a sentence."""
     if type(fact) is Line:
-        texts = {"message": fact.message, "data": fact.data}
-        return texts if fact.source is None else texts | {"source": fact.source}
+        texts: dict[str, object] = {"message": fact.message}
+        if fact.data is not None:
+            texts["data"] = fact.data
+        if fact.source is not None:
+            texts["source"] = fact.source
+        return texts
     texts = {name: getattr(fact, name) for name in fact.TEXTS}
     if "error_message" in texts:
         texts["error_message"], trace = reported_texts.standard_error(

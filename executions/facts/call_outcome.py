@@ -1,9 +1,8 @@
-"""The caller of a call with events, and the outcome of its facts."""
+"""The outcome of the facts of a call."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from executions.models import ExecutionStatus
@@ -12,20 +11,6 @@ from . import fact_kinds as kinds
 from .fact_kinds import Reported
 from .planned_changes import Plan
 from .refusals import Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The caller, and the runs and workflows that they see. `may(kind, owner)` raises BadFact for what they may not do.
-    `release()` is called before texts are masked: a request gives its connection back meanwhile. `max_partitions` is
-    how many partitions of log lines the call may make."""
-
-    user: Any
-    runs: Any
-    workflows: Any
-    may: Callable[[str, object], None]
-    release: Callable[[], None]
-    max_partitions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ class RunCreate(OfRun, kw_only=True, tag="execution.create"):
     context: Document = {}
     metadata: Document = {}
 
+    @property
+    def is_concurrent(self) -> bool:
+        """Return whether it may run beside other runs of its workflow."""
+        return self.metadata.get("allow_concurrent") is True
+
 
 class RunMove(OfRun, kw_only=True):
     """A transition of a run. `attempt` is the one that it is about: the present one unless it is given."""

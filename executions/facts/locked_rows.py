@@ -1,28 +1,29 @@
 """The rows that facts are about: read, locked in the order of their ids, and as they are changed in memory."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+import msgspec
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Q
 
 from executions import states
 from executions.models import ExecutionLog, ExecutionStatus, HistoryEntry, NodeExecution, WorkflowExecution
 from executions.secrets import run_secrets
 from executions.states import Transitions
+from ledgerkit.db.models import uuid7
 
-KEPT: Any = object()  # in place of a value that is stored and stays as it is
+KEPT: Any = msgspec.UNSET  # in place of a value that is stored and stays as it is
 CONCURRENT = {"allow_concurrent": True}
 
 type Secrets = dict[UUID, run_secrets.RunSecrets | Exception]
 
 
-@dataclass(slots=True, kw_only=True)
-class Row:
-    """A run or a node execution, as far as transitions need it. `moves` counts the changes since it was read."""
+class Row(msgspec.Struct, kw_only=True):
+    """A run or a node execution, as far as transitions need it. `moves` counts the changes since it was read. As JSON
+    its fields have the names of their columns; those that are no columns are ignored there."""
 
     id: UUID
     status: str = ExecutionStatus.PENDING
@@ -38,8 +39,7 @@ class Row:
     input_data: Any = None
 
 
-@dataclass(slots=True, kw_only=True)
-class RunRow(Row):
+class RunRow(Row, kw_only=True, rename={"workflow": "workflow_id", "graph": "graph_id"}):
     TRANSITIONS: ClassVar[Transitions] = states.WORKFLOW_EXECUTION
 
     workflow: UUID
@@ -55,8 +55,7 @@ class RunRow(Row):
     metadata: Any = None
 
 
-@dataclass(slots=True, kw_only=True)
-class NodeRow(Row):
+class NodeRow(Row, kw_only=True, rename={"run": "workflow_execution_id", "node": "node_id"}):
     TRANSITIONS: ClassVar[Transitions] = states.NODE_EXECUTION
 
     run: UUID
@@ -73,8 +72,7 @@ class NodeRow(Row):
         return self.node
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct, gc=False):
     """An entry of the history."""
 
     run: UUID
@@ -84,73 +82,115 @@ class Entry:
     to_status: str
     act: str
     reason: str = ""
+    id: UUID = msgspec.field(default_factory=uuid7)
 
 
-@dataclass(slots=True)
-class Ended:
+class Ended(msgspec.Struct, kw_only=True):
     """An attempt that a retry has replaced."""
 
-    row: UUID
     number: int
     status: str
     started_at: datetime | None
     ended_at: datetime | None
-    texts: dict[str, Any] = field(default_factory=dict)
+    output_data: Any = None
+    error_message: Any = None
+    id: UUID = msgspec.field(default_factory=uuid7)
+
+
+class EndedRun(Ended, kw_only=True, rename={"run": "workflow_execution_id"}):
+    run: UUID
+
+
+class EndedNode(Ended, kw_only=True, rename={"node": "node_execution_id"}):
+    node: UUID
+    error_traceback: Any = None
+
+
+class NewLine(msgspec.Struct, gc=False, rename={"run": "workflow_execution_id", "node": "node_execution_id"}):
+    """A line as it will be stored: masked, and cut to its limit."""
+
+    id: UUID
+    run: UUID
+    node: UUID | None
+    level: str
+    message: str
+    data: Any
+    timestamp: datetime
+    is_cut: bool
+    source: str | None
+    seq: int | None
+    attempt: int
 
 
 MOVED = ("id", "status", "attempt", "version", "started_at", "ended_at", "created_at")
 TEXTS = ("output_data", "error_message")
+RUNS = """
+SELECT
+    clock_timestamp(), workflow_id, owner_id, graph_id,
+    metadata @> '{"allow_concurrent": true}', config ->> 'log_level',
+    run.id, run.status, run.attempt, run.version, started_at, ended_at, run.created_at, failed_nodes, encrypted_secrets
+FROM workflow_executions AS run
+JOIN workflows ON workflows.id = workflow_id
+WHERE run.id = ANY(%s)
+"""
 
 
-def find_runs(visible: Any, ids: Collection[UUID]) -> tuple[dict[UUID, RunRow], Secrets]:
-    """Return those of these runs that the caller may see, and what is known of their secrets. Nothing is locked."""
-    if not ids:
-        return {}, {}
-    columns = (*MOVED, "failed_nodes", "encrypted_secrets")
-    found = visible.filter(pk__in=ids).annotate(owner_id=F("workflow__owner_id"))
-    more = ("workflow_id", "owner_id", "graph_id", "metadata__allow_concurrent", "workflow__config__log_level")
+def find_runs(
+    sees: Callable[[UUID, Any], bool], ids: Collection[UUID]
+) -> tuple[datetime | None, dict[UUID, RunRow], Secrets]:
+    """Return the time by the database's clock, those of these runs that the caller sees, and what is known of their
+    secrets. Nothing is locked."""
     runs: dict[UUID, RunRow] = {}
-    secrets: Secrets = {}
-    for values in found.values_list(*columns, *more):
-        row = dict(zip(columns, values, strict=False))
-        workflow, owner, graph, concurrent, level = values[len(columns) :]
-        run = RunRow(**row, workflow=workflow, owner=owner, graph=graph, allow_concurrent=concurrent is True)
-        run.log_level = level
-        runs[run.id] = run
-        secrets[run.id] = _known_secrets(run)
-    return runs, secrets
+    rows = _rows(RUNS, [*ids]) if ids else []
+    columns = ("allow_concurrent", "log_level", *MOVED, "failed_nodes", "encrypted_secrets")
+    for _now, workflow, owner, graph, *values in rows:
+        if sees(workflow, owner):
+            run = RunRow(workflow=workflow, owner=owner, graph=graph, **dict(zip(columns, values, strict=True)))
+            runs[run.id] = run
+    return (rows[0][0] if rows else None), runs, {id: known_secrets(run) for id, run in runs.items()}
 
 
-def _known_secrets(run: RunRow) -> run_secrets.RunSecrets | Exception:
+def _rows(statement: str, ids: list[UUID]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [ids])
+        rows: list[Any] = cursor.fetchall()
+    return rows
+
+
+def known_secrets(run: RunRow) -> run_secrets.RunSecrets | Exception:
     try:
         return run_secrets.known_by("report", run.encrypted_secrets, run.status, run.ended_at, run.version)
     except ValueError as error:  # SecretsUnknown: said where a text would be stored
         return error
 
 
-def lock_runs(runs: dict[UUID, RunRow], ids: Iterable[UUID], *, texts: bool) -> bool:
-    """Lock these runs and update what is known of them. Return False if a run was deleted or its secrets changed."""
+def lock_runs(runs: dict[UUID, RunRow], ids: Collection[UUID], *, texts: bool) -> set[UUID]:
+    """Lock these runs and update what is known of them. Return those whose secrets have changed; runs that were deleted
+    are removed from `runs`."""
     columns = (*MOVED, "failed_nodes", "encrypted_secrets", *(TEXTS if texts else ()))
-    locked = WorkflowExecution.objects.filter(pk__in=list(ids)).order_by("pk").select_for_update(no_key=True)
-    found = list(locked.values_list(*columns))
-    for values in found:
-        now = dict(zip(columns, values, strict=True))
-        run = runs[now["id"]]
-        if run.encrypted_secrets != now["encrypted_secrets"]:
-            return False
-        for name, value in now.items():
-            setattr(run, name, value)
-    return len(found) == len(set(ids))
+    locked = WorkflowExecution.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True)
+    return _update(runs, ids, [dict(zip(columns, values, strict=True)) for values in locked.values_list(*columns)])
 
 
-def keep_secrets(runs: dict[UUID, RunRow], ids: Collection[UUID]) -> bool:
-    """Lock these runs against new secrets until the transaction ends. Return False if a run was deleted or its secrets
-    changed. Calls with lines do not wait for each other, as the locks are shared."""
+def keep_secrets(runs: dict[UUID, RunRow], ids: Collection[UUID]) -> set[UUID]:
+    """Lock these runs against new secrets, and return what lock_runs() does. Calls with lines do not wait for each
+    other, as the locks are shared."""
     statement = "SELECT id, encrypted_secrets FROM workflow_executions WHERE id = ANY(%s) ORDER BY id FOR SHARE"
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [list(ids)])
-        found = dict(cursor.fetchall())
-    return len(found) == len(ids) and all(runs[id].encrypted_secrets == now for id, now in found.items())
+    found = _rows(statement, [*ids])
+    return _update(runs, ids, [{"id": id, "encrypted_secrets": encrypted} for id, encrypted in found])
+
+
+def _update(runs: dict[UUID, RunRow], ids: Collection[UUID], found: list[dict[str, Any]]) -> set[UUID]:
+    changed: set[UUID] = set()
+    for values in found:
+        run = runs[values["id"]]
+        if run.encrypted_secrets != values["encrypted_secrets"]:
+            changed.add(run.id)
+        for name, value in values.items():
+            setattr(run, name, value)
+    for gone in set(ids) - {values["id"] for values in found}:
+        del runs[gone]
+    return changed
 
 
 def lock_nodes(
@@ -181,14 +221,18 @@ def runs_of_nodes(ids: Collection[UUID]) -> dict[UUID, UUID]:
 
 def nodes_of_lines(ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int]]:
     """Return the run and the current attempt of node executions that lines name."""
+    if not ids:
+        return {}
     rows = NodeExecution.objects.filter(pk__in=ids).values_list("pk", "workflow_execution_id", "attempt")
-    return {id: (run, attempt) for id, run, attempt in rows} if ids else {}
+    return {id: (run, attempt) for id, run, attempt in rows}
 
 
 def running(workflows: Collection[UUID]) -> dict[UUID, UUID]:
     """Return the run of each workflow that keeps others from starting."""
+    if not workflows:
+        return {}
     rows = WorkflowExecution.objects.running().filter(workflow__in=workflows).exclude(metadata__contains=CONCURRENT)
-    return dict(rows.order_by().values_list("workflow_id", "pk")) if workflows else {}
+    return dict(rows.order_by().values_list("workflow_id", "pk"))
 
 
 def stored_lines(ids: Collection[UUID]) -> dict[UUID, UUID]:
@@ -212,15 +256,6 @@ def history_of(runs: Collection[UUID]) -> History:
     for run, node, attempt, act, to in entries.values_list(*columns):
         found[run].append((node, attempt, act, to))
     return found
-
-
-def database_time(note: str) -> datetime:
-    """Return the time by the database's clock. The same statement says who acts, to the triggers of the history."""
-    noted = ", ledger_noted(now(), %s)" if note else ""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT clock_timestamp(){noted}", [note] if note else [])
-        now: datetime = cursor.fetchone()[0]
-    return now.astimezone(UTC)
 
 
 def take_turns(workflows: set[UUID]) -> None:

@@ -16,9 +16,8 @@ from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
-from .line_copy import NewLine
 from .loaded_rows import Known
-from .locked_rows import Ended, Entry, NodeRow, Row, RunRow
+from .locked_rows import EndedNode, EndedRun, Entry, NewLine, NodeRow, Row, RunRow
 from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, BadFact
 from .workflow_definitions import GraphOfRuns, find_named
 
@@ -44,7 +43,8 @@ class Plan:
     # Transitions of this call, by node, attempt, act and state.
     made: set[tuple[object, ...]] = field(default_factory=set)
     stored: set[tuple[object, ...]] | None = None  # those of the history, read where they are needed
-    ended: dict[bool, list[Ended]] = field(default_factory=lambda: {True: [], False: []})  # of the run, of nodes
+    ended_runs: list[EndedRun] = field(default_factory=list)
+    ended_nodes: list[EndedNode] = field(default_factory=list)
     lines: list[NewLine] = field(default_factory=list)
     dropped: list[DroppedLine] = field(default_factory=list)
     late_nodes: list[UUID] = field(default_factory=list)
@@ -69,8 +69,7 @@ class Plan:
         self.run = RunRow(
             id=fact.id, workflow=workflow.id, owner=workflow.owner, graph=workflow.graph, is_new=True,
             trigger_type=fact.trigger_type, created_at=reported.at or self.known.now, output_data=None,
-            error_message=None, allow_concurrent=fact.metadata.get("allow_concurrent") is True,
-            log_level=workflow.log_level, **reported.texts,
+            error_message=None, allow_concurrent=fact.is_concurrent, log_level=workflow.log_level, **reported.texts,
         )  # fmt: skip
         self.entries.append(Entry(self.id, None, 1, None, S.PENDING, "create"))
         return True
@@ -120,9 +119,9 @@ class Plan:
             return True
         message, source = log_preparation.cut(texts["message"]), texts.get("source")
         self.lines.append(NewLine(
-            fact.id, self.id, fact.node_execution, fact.level, message, texts["data"], reported.at or self.known.now,
-            message is not texts["message"], source and source[: log_preparation.MAX_SOURCE], fact.seq,
-            fact.attempt or current,
+            fact.id, self.id, fact.node_execution, fact.level, message, texts.get("data"),
+            reported.at or self.known.now, message is not texts["message"],
+            source and source[: log_preparation.MAX_SOURCE], fact.seq, fact.attempt or current,
         ))  # fmt: skip
         if stored is not None:
             stored[fact.id] = self.id

@@ -1,6 +1,7 @@
 """The retry of a failed run, or of one failed node, in memory: as executions/retry.py does it to stored rows."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from executions import masking, refusal_reasons, retry
@@ -9,7 +10,7 @@ from executions.states import ACTIVE, ExecutionStatus
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
-from .locked_rows import KEPT, Ended, NodeRow, RunRow
+from .locked_rows import KEPT, EndedNode, EndedRun, NodeRow, RunRow
 from .planned_changes import Plan
 
 
@@ -79,8 +80,11 @@ def _reset(plan: Plan, row: RunRow | NodeRow) -> None:
 
 def _keep_attempt(plan: Plan, row: RunRow | NodeRow) -> None:
     """Keep the failed attempt, with its texts masked by the secrets that the run has now."""
-    texts: dict[str, object] = {name: value for name in retry.TEXTS if (value := getattr(row, name, KEPT)) is not KEPT}
+    texts: dict[str, Any] = {name: value for name in retry.TEXTS if (value := getattr(row, name, KEPT)) is not KEPT}
     run: UUID = plan.id
     masking.mask([masking.FieldValues(run, texts)], "retry", new=True, known={run: plan.secrets})
-    ended = Ended(row.id, row.attempt, str(row.status), row.started_at, row.ended_at, texts)
-    plan.ended[isinstance(row, RunRow)].append(ended)
+    attempt: dict[str, Any] = {"number": row.attempt, "started_at": row.started_at, "ended_at": row.ended_at, **texts}
+    if isinstance(row, RunRow):
+        plan.ended_runs.append(EndedRun(run=row.id, status=row.status, **attempt))
+    else:
+        plan.ended_nodes.append(EndedNode(node=row.id, status=row.status, **attempt))

@@ -4,16 +4,19 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Func, Q, UUIDField
+from django.db import connection
+from django.db.models import Q
 
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import nfc
 from workflows.models import Graph, Node
 
+from .caller import Caller
 from .refusals import NotFacts
 
 MAX_WORKFLOWS = 100  # definitions in one call, each of which is a transaction
@@ -55,24 +58,37 @@ class GraphOfRuns:
 _graphs: dict[UUID, GraphOfRuns] = {}
 
 
-def find_workflows(visible: Any, user: Any, wanted: Collection[str]) -> dict[str, WorkflowRow]:
-    """Return the visible workflows by id, and the user's own by name: of several with one name the first that was made.
-    Stores the graphs that are not stored yet."""
+# The visible ones by id, and the caller's own by name. Stores the graphs that are not stored yet.
+WORKFLOWS = """
+SELECT clock_timestamp(), name, id, owner_id, is_active, config ->> 'log_level', graph_of(id) FROM workflows
+WHERE deleted_at IS NULL AND (%(all)s OR owner_id = %(user)s) AND (
+    id = ANY(%(ids)s)
+    OR name = ANY(%(names)s) AND (owner_id = %(user)s OR %(user)s IS NULL AND owner_id IS NULL)
+)
+ORDER BY id DESC
+"""
+
+
+def find_workflows(caller: Caller, wanted: Collection[str]) -> tuple[datetime | None, dict[str, WorkflowRow]]:
+    """Return the time by the database's clock, and the workflows with these ids or names that the caller sees: of
+    several with one name the first that was made."""
     if not wanted:
-        return {}
+        return None, {}
     ids = {id for name in wanted if (id := parse_uuid(name))}
-    named = Q(name__in={nfc(name) for name in wanted}, owner=user)
-    graph = Func(F("pk"), function="graph_of", output_field=UUIDField())
-    rows = visible.filter(Q(pk__in=ids) | named if len(ids) < len(wanted) else Q(pk__in=ids)).order_by("-pk")
+    names = {nfc(name) for name in wanted} if len(ids) < len(wanted) else ()
+    values = {"ids": list(ids), "names": list(names), "user": caller.user, "all": caller.sees_all_workflows}
+    with connection.cursor() as cursor:
+        cursor.execute(WORKFLOWS, values)
+        rows = cursor.fetchall()
     by_id: dict[str, WorkflowRow] = {}
     by_name: dict[str, WorkflowRow] = {}
-    for id, name, owner, *row in rows.values_list("id", "name", "owner_id", "is_active", "config__log_level", graph):
-        found = WorkflowRow(id, owner, *row)
-        if id in ids:
-            by_id[str(id)] = found
-        if owner == user:
-            by_name[name] = found
-    return by_name | by_id
+    for _now, name, *columns in rows:
+        if caller.is_bound_to((found := WorkflowRow(*columns)).id):
+            if found.id in ids:
+                by_id[str(found.id)] = found
+            if found.owner == caller.user:
+                by_name[name] = found
+    return (rows[0][0] if rows else None), by_name | by_id
 
 
 def find_named(workflows: Mapping[str, WorkflowRow], wanted: str) -> WorkflowRow | None:

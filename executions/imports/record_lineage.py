@@ -8,7 +8,8 @@ from django.db.models import F, Func, UUIDField
 from executions import audit
 from executions.facts import batch_recording as facts_recording
 from executions.facts.body_decoding import decode_values
-from executions.facts.call_outcome import Caller, Outcome
+from executions.facts.call_outcome import Outcome
+from executions.facts.caller import Caller
 from executions.facts.record_in_process import trusted_caller
 from executions.models import WorkflowExecution
 from workflows.models import Workflow

@@ -21,7 +21,7 @@ WITH_RAW_SQL = (
     "executions/ingest.py",
     "executions/retry.py",
     "executions/live/reader.py",
-    "executions/facts/line_copy.py",
+    "executions/facts/workflow_definitions.py",
     "executions/facts/locked_rows.py",
     "executions/facts/row_storage.py",
     "executions/live/access_changes.py",

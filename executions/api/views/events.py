@@ -13,10 +13,11 @@ from rest_framework.viewsets import GenericViewSet
 
 from executions.facts import batch_recording
 from executions.facts.body_decoding import Decoded, decode_array, decode_lines
-from executions.facts.call_outcome import Caller, Notice
+from executions.facts.call_outcome import Notice
+from executions.facts.caller import Caller
 from executions.facts.fact_kinds import KINDS
 from executions.facts.refusals import NO_RUN, BadFact, NotFacts, Refusal
-from executions.models import ExecutionStatus, WorkflowExecution
+from executions.models import ExecutionStatus
 from executions.querysets import can_see
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import LARGE, has_more_elements
@@ -27,9 +28,9 @@ from ledgerkit.rest.problems import exception_handler
 from ledgerkit.rest.schema import extend_schema
 from tokens.base_views import LedgerView
 from tokens.models import Scope, Token
-from tokens.permissions import ScopePermission, limit_to_token
+from tokens.permissions import ScopePermission
 from workflows.api.views import WorkflowViewSet
-from workflows.models import Workflow
+from workflows.querysets import can_view_all
 
 from .logs import LogsOfExecutionViewSet
 from .node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
@@ -188,10 +189,11 @@ class EventsViewSet(LedgerView, GenericViewSet[Any]):
 def caller_of(request: Request) -> Caller:
     return Caller(
         user=request.user.pk,
-        runs=limit_to_token(WorkflowExecution.objects.visible_to(request.user), request),
-        workflows=limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id"),
         may=cache(lambda kind, owner: check_may(request, kind, owner)),
         release=release_connection if is_large(request) else lambda: None,
+        sees_all_runs=can_view_all(request.user, "executions.view_workflowexecution"),
+        sees_all_workflows=can_view_all(request.user, "workflows.view_workflow"),
+        bound_to=request.auth.bound_to if isinstance(request.auth, Token) else (),
         max_partitions=MAX_PARTITIONS,
     )
 

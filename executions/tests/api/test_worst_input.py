@@ -20,7 +20,7 @@ from executions.admin import ansi
 from executions.admin.logs import download_escaping
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create, log_line_serializers
-from executions.facts import body_decoding, line_copy
+from executions.facts import body_decoding, locked_rows, row_storage
 from executions.live.cursor import BadCursor, Cursor
 from executions.secrets import key_value_patterns, limits
 from executions.secrets.encoded_forms import normal
@@ -183,9 +183,9 @@ def decode_facts(body: bytes) -> None:
         body_decoding.decode_array(body)
 
 
-def copy_text(message: str, data: object = None) -> str:
-    line = line_copy.NewLine(RUN, RUN, None, "info", message, data, timezone.now(), False, None, None, 1)
-    return "".join(line_copy._as_text([line]))
+def line_as_json(message: str, data: object = None) -> str:
+    line = locked_rows.NewLine(RUN, RUN, None, "info", message, data, timezone.now(), False, None, None, 1)
+    return row_storage.as_json([line]) or ""
 
 
 OF_TEXT: dict[str, Callable[[str], Any]] = {
@@ -217,7 +217,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "rows: many lines, few secrets": lambda text: mask_fields(FEW, *many_lines(text)),
     "rows: an error": lambda text: mask_fields(FEW, {"error_message": text, "error_traceback": text}),
     "lines as they are validated": lambda text: log_line_serializers.good_lines(many_lines(text), ()),
-    "lines as they are stored": copy_text,
+    "lines as they are stored": line_as_json,
     "facts": lambda text: decode_facts(facts({"message": text})),
     "facts, read twice": lambda text: decode_facts(facts({"message": f"{text}\ud800"})),
     "facts, many": lambda text: decode_facts(facts(*many_lines(text))),
@@ -255,7 +255,7 @@ OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
     "lines as they are validated": lambda document: log_line_serializers.good_lines(
         [{"level": "info", "message": "x", "data": document}], ()
     ),
-    "lines as they are stored": lambda document: copy_text("x", document),
+    "lines as they are stored": lambda document: line_as_json("x", document),
     "facts": lambda document: decode_facts(facts({"data": document})),
     "facts, read twice": lambda document: decode_facts(facts({"data": document, "message": "\ud800"})),
     "tags": lambda document: validators._faults_of_tags("metadata", {"tags": [str(document)]}),

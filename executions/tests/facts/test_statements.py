@@ -36,7 +36,7 @@ def test_whole_runs(api: Any, owner: Any, workflow: Workflow) -> None:
     send(engine, *flat(runs(workflow, 1)))  # its graph is stored and read
     few, many = flat(runs(workflow, 1)), flat(runs(workflow, 70))
     assert (len(few), len(many)) == (14, 980)
-    assert len(statements(engine, *few)) == len(statements(engine, *many)) == 9  # two of them the savepoint of a test
+    assert len(statements(engine, *few)) == len(statements(engine, *many)) == 5  # two of them the savepoint of a test
 
 
 def test_moves_of_runs_that_are_there(api: Any, owner: Any, workflow: Workflow) -> None:
