@@ -3,18 +3,21 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 
-from executions import limits
+from executions import limits, log_gaps
 from executions.admin import formatting
+from executions.admin.section_queries import query_or_none
 from executions.admin.types import JSON
-from executions.models import NodeExecution
+from executions.models import NodeExecution, WorkflowExecution
 from executions.states import LogLevel
 
 MESSAGE = 4_000
+GAPS = 5
 COLUMNS = ("timestamp", "level", "is_cut", "attempt", "workflow_execution", "node_execution__node_name")
 
 
@@ -46,6 +49,11 @@ def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogLine]:
     shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
     newest = rows.annotate(**shown).order_by("-timestamp", "-id")[: limits.LINES]
     return present_lines(newest, shows_nodes=shows_nodes)[::-1]
+
+
+def first_missing(run: WorkflowExecution) -> log_gaps.MissingLines | None:
+    """Return the first numbered lines that are missing; None if they could not be read."""
+    return query_or_none("gaps", partial(log_gaps.missing_lines, run.pk, GAPS), limits.LOG_PAGE_MS)
 
 
 def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[LogLine]:

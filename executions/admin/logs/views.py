@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +12,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from executions import limits, log_gaps, log_removals
+from executions import limits, log_removals
 from executions.admin import log_lines, page_streams
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.log_lines import LogLine
-from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Lines
 from executions.models import LogLevel, NodeExecution, WorkflowExecution
 from executions.querysets import can_see, can_see_nodes_and_logs
@@ -31,7 +30,6 @@ TROUBLE = {LogLevel.WARNING, LogLevel.ERROR}
 
 FOLDER = "admin/executions/logs"
 MOST_ATTEMPTS = 100  # offered in the form
-GAPS = 5  # shown above the log
 
 type View = Callable[..., HttpResponseBase]
 
@@ -207,8 +205,7 @@ def _gaps(log: LogRequest) -> Context:
     absent: Context = {"removed": log_removals.removed_lines(log.run), "dropped": log_removals.dropped_lines(log.run)}
     if absent["removed"]:  # their numbers are not missing
         return absent
-    found = query_or_none("gaps", partial(log_gaps.missing_lines, log.run.pk, GAPS), limits.LOG_PAGE_MS)
-    return {"missing": found} | absent
+    return {"missing": log_lines.first_missing(log.run)} | absent
 
 
 def _link_context(log_query: LogQuery, shown: paging.LogPage) -> dict[str, str]:

@@ -41,6 +41,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "payloads": payloads,
         "attempts": tries,
         "lines": _lines(request, run),
+        "missing": log_lines.first_missing(run) if can_see_nodes_and_logs(request.user, run)[1] else None,
         "lines_shown": limits.LINES,
         "removed": log_removals.removed_lines(run) if sees_lines else [],
         "dropped": log_removals.dropped_lines(run) if sees_lines else None,

@@ -40,3 +40,8 @@ def test_lines_are_filtered_by_the_attempt(admin_client: Any, run: WorkflowExecu
 
 def test_missing_lines_are_named(admin_client: Any, run: WorkflowExecution) -> None:
     assert "Lines 1 to 2 of worker-3 are missing." in page(admin_client, run)
+
+
+def test_missing_lines_are_named_on_the_page_of_the_run(admin_client: Any, run: WorkflowExecution) -> None:
+    shown = admin_client.get(reverse("admin:executions_workflowexecution_change", args=[run.pk])).content.decode()
+    assert "Lines 1 to 2 of worker-3 are missing." in shown
