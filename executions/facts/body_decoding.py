@@ -7,29 +7,22 @@ error, and for lone surrogates and NUL.
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from django.core.exceptions import ValidationError
 
-from executions import log_preparation, partitions, reported_texts, validators
-from executions.conf import executions_settings
-from ledgerkit.conf import ledgerkit_settings
+from executions import reported_texts
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.query_params import safe_name
 
-from .fact_kinds import KINDS, OBSERVATIONS, AnyFact, Fact, Line, NodeCreate, Reported, RunCreate, WorkflowEnsure
+from .fact_checks import Checks, check_workflow
+from .fact_kinds import KINDS, OBSERVATIONS, AnyFact, Fact, Line, Reported, WorkflowEnsure
 from .refusals import BadFact, NotFacts, Refusal
 from .workflow_definitions import distinct_definitions
 
 MAX_FACTS = 10_000
-AHEAD = timedelta(minutes=5)  # a clock that is this fast is believed
-DAY = 86_400_000  # milliseconds
-VERSION, VARIANT = 7, 2  # of UUIDs
-LAST = int(partitions.LAST.timestamp() * 1000)  # that a UUID may have as its time
 NUL = b"\\u0000"
 BY_KIND = {str(kind.__struct_config__.tag): kind for kind in KINDS}
 ALL_KINDS = BY_KIND | {str(kind.__struct_config__.tag): kind for kind in OBSERVATIONS}
@@ -52,22 +45,23 @@ class Decoded(NamedTuple):
 def decode_array(body: bytes, *, imports: bool = False) -> Decoded:
     """Return the facts of a JSON array. Raises NotFacts."""
     if (facts := _all_at_once(body)) is not None:
-        return _decode(facts, imports=imports)
+        return _decode(facts, Checks(imports=imports, size=len(body)))
     try:
         pieces: list[object] = [bytes(piece) for piece in _array.decode(body)]
     except (msgspec.MsgspecError, RecursionError):  # maybe of one fact alone, such as NaN
         pieces = [_Parsed(item) for item in _parse_list(body)]
-    return _decode(pieces, imports=imports)
+    return _decode(pieces, Checks(imports=imports, size=len(body)))
 
 
 def decode_lines(body: bytes, *, imports: bool = False) -> Decoded:
     """Return the facts of NDJSON. Raises NotFacts."""
-    return _decode([line for line in body.split(b"\n") if line and not line.isspace()], imports=imports)
+    lines = [line for line in body.split(b"\n") if line and not line.isspace()]
+    return _decode(lines, Checks(imports=imports, size=len(body)))
 
 
 def decode_values(values: Iterable[object], *, imports: bool = False) -> Decoded:
     """Return the facts among values that this process made, which may be observations."""
-    return _decode([_Parsed(value, ALL_KINDS) for value in values], imports=imports)
+    return _decode([_Parsed(value, ALL_KINDS) for value in values], Checks(imports=imports))
 
 
 def _all_at_once(body: bytes) -> list[Any] | None:
@@ -105,20 +99,19 @@ def _parse(body: bytes) -> Any:
         raise NotFacts("The body is not JSON: expected a list of facts, or NDJSON with one in each line.") from None
 
 
-def _decode(pieces: list[Any], *, imports: bool) -> Decoded:
+def _decode(pieces: list[Any], checks: Checks) -> Decoded:
     if len(pieces) > MAX_FACTS:
         raise NotFacts(f"Expected at most {MAX_FACTS} facts in one call; found {len(pieces)}. Send several calls.")
     decoded = Decoded([], [], [], [])
     definitions: list[tuple[int, dict[str, object]]] = []
-    checks = _Checks(imports=imports)
     for index, piece in enumerate(pieces):
         try:
             fact = _fact(piece)
             if isinstance(fact, WorkflowEnsure):
-                _check_workflow(fact)
+                check_workflow(fact)
                 definitions.append((index, fact.workflow))
                 continue
-            at = checks.check(fact, piece)
+            at = checks.check(fact)
             texts = _texts(fact)  # after the check, which normalizes names
             if type(fact) is not Line or fact.data is not None:
                 decoded.sent.append(dict(texts))
@@ -176,105 +169,6 @@ def _without_value(sentence: str) -> str:
     if not said:
         return sentence
     return f"{name}: {'not a value that is allowed here' if said.startswith('Invalid enum') else said}."
-
-
-class _Checks:
-    """Checks of what a type does not say, by one clock for the whole call."""
-
-    def __init__(self, *, imports: bool) -> None:
-        self.now = datetime.now(UTC)
-        self.imports = imports
-        now = int(self.now.timestamp() * 1000)
-        self.oldest, self.newest = now - executions_settings.LOG_ID_DAYS * DAY, now + DAY
-        self.small = ledgerkit_settings.MAX_DOCUMENT_BYTES // 4
-
-    def check(self, fact: Fact, piece: Piece) -> datetime | None:
-        """Return the fact's time. Raises BadFact."""
-        if type(fact) is Line:
-            self._check_id(fact.id)
-            if not self.imports:
-                self._check_age(fact.id)
-            if fact.source is not None:
-                _check_source(fact)
-            if fact.data is None:
-                return None if fact.at is None else self._moment(fact.at)
-        elif isinstance(fact, RunCreate | NodeCreate):
-            self._check_id(fact.id)
-        if isinstance(fact, RunCreate):
-            _check_documents(fact)
-        _check_depths(fact)
-        if not isinstance(piece, bytes) or len(piece) > self.small:
-            _check_sizes(fact)
-        return None if fact.at is None else self._moment(fact.at)
-
-    def _moment(self, text: str) -> datetime:
-        try:
-            moment = json_validation.parse_utc_datetime(text)
-        except ValueError:
-            raise BadFact("invalid", f"at: {json_validation.MOMENT}.") from None
-        if moment > self.now + AHEAD:
-            raise BadFact("at_in_future", "at: more than five minutes after the server's time.")
-        return moment
-
-    def _check_id(self, id: UUID) -> None:
-        number = id.int  # the properties of UUID are slow, and lines come by the thousand
-        if number >> 76 & 15 != VERSION or number >> 62 & 3 != VARIANT:
-            raise BadFact("invalid", "id: Expected a UUID version 7, whose first 48 bits are the time.")
-        if number >> 80 >= LAST:
-            raise BadFact("invalid", "id: The time inside this id lies beyond the year 9999.")
-
-    def _check_age(self, id: UUID) -> None:
-        if not self.oldest < id.int >> 80 < self.newest:
-            days = executions_settings.LOG_ID_DAYS
-            raise BadFact("invalid", f"id: The time inside this id is not within the last {days} days.")
-
-
-def _check_source(fact: Line) -> None:
-    try:
-        fact.source = log_preparation.source_name(str(fact.source))
-    except ValidationError as error:
-        raise BadFact("invalid", f"source: {' '.join(error.messages)}") from None
-
-
-def _check_documents(fact: RunCreate) -> None:
-    fact.metadata = validators.with_names(fact.metadata)  # type: ignore[assignment]  # a document as it was one
-    for field in ("context", "metadata"):
-        try:
-            validators.check(field, getattr(fact, field))
-        except ValidationError as error:
-            raise BadFact("invalid", " ".join(error.messages)) from None
-
-
-def _check_workflow(fact: WorkflowEnsure) -> None:
-    if fact.at is not None:
-        raise BadFact("invalid", "at: a definition has no time of its own.")
-    for pointer, fault in json_validation.iter_errors({"workflow": fact.workflow}):
-        raise BadFact("invalid", f"{pointer}: {fault}")
-
-
-def _check_depths(fact: Fact) -> None:
-    for name in fact.TEXTS:
-        if not _is_within(document := getattr(fact, name), json_validation.MAX_DEPTH - 1):
-            for pointer, fault in json_validation.iter_errors({name: document}):
-                raise BadFact("invalid", f"{pointer}: {fault}")
-
-
-def _is_within(value: object, levels: int) -> bool:
-    """Return whether a document has at most so many levels."""
-    if not isinstance(value, dict | list):
-        return True
-    inside: Iterable[object] = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_is_within(item, levels - 1) for item in inside if isinstance(item, dict | list))
-
-
-def _check_sizes(fact: Fact) -> None:
-    for name in fact.TEXTS:
-        if (
-            name not in reported_texts.LIMITS
-            and getattr(fact, name)
-            and (too_large := json_validation.size_fault(getattr(fact, name)))
-        ):
-            raise BadFact("too_large", f"{name}: {too_large}")
 
 
 def _texts(fact: Fact) -> dict[str, object]:

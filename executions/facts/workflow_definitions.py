@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,6 +20,7 @@ from .caller import Caller
 from .refusals import NotFacts
 
 MAX_WORKFLOWS = 100  # definitions in one call, each of which is a transaction
+MAX_PARTS = 2_000  # nodes and edges of several definitions in one call: 20,000 nodes take tens of seconds
 CACHED = 256  # graphs of a process; a graph never changes
 
 
@@ -121,6 +122,17 @@ def distinct_definitions(definitions: list[tuple[int, dict[str, object]]]) -> li
         )
     distinct = [(indexes, bodies[indexes[0]]) for indexes in places.values()]
     return sorted(distinct, key=lambda definition: str(definition[1].get("name")))
+
+
+def check_total(definitions: Sequence[tuple[list[int], Mapping[str, object]]]) -> None:
+    """Raise NotFacts if the definitions have too many nodes and edges together; a single one has limits of its own."""
+    lists = [body.get(name) for _places, body in definitions for name in ("nodes", "edges")]
+    total = sum(len(each) for each in lists if isinstance(each, list))
+    if len(definitions) > 1 and total > MAX_PARTS:
+        raise NotFacts(
+            f"Expected at most {MAX_PARTS} nodes and edges in the definitions of one call; found {total}. "
+            "Send several calls."
+        )
 
 
 class Nodes:

@@ -17,6 +17,7 @@ from executions.facts.call_outcome import Notice
 from executions.facts.caller import Caller
 from executions.facts.fact_kinds import KINDS
 from executions.facts.refusals import NO_RUN, BadFact, NotFacts, Refusal
+from executions.facts.workflow_definitions import check_total
 from executions.models import ExecutionStatus
 from executions.querysets import can_see
 from ledgerkit.conf import ledgerkit_settings
@@ -156,8 +157,9 @@ class EventsViewSet(LedgerView, GenericViewSet[Any]):
         if not isinstance(decoded, Decoded):  # without a body there is nothing to parse
             raise ParseError("Expected a list of facts.")
         caller = caller_of(request)
-        definitions = self._ensure_workflows(decoded)
         try:
+            check_total(decoded.workflows)
+            definitions = self._ensure_workflows(decoded)
             outcome = batch_recording.report(decoded.facts, decoded.refusals, caller)
         except NotFacts as error:
             raise ParseError(str(error)) from None

@@ -1,0 +1,118 @@
+"""Checks of what the type of a fact does not say: ids, times, and the documents."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+
+from executions import log_preparation, partitions, reported_texts, validators
+from executions.conf import executions_settings
+from ledgerkit.conf import ledgerkit_settings
+from ledgerkit.db import json_validation
+
+from .fact_kinds import Fact, Line, NodeCreate, RunCreate, WorkflowEnsure
+from .refusals import BadFact
+
+DAY = 86_400_000  # milliseconds
+VERSION, VARIANT = 7, 2  # of UUIDs
+
+
+class Checks:
+    """Checks of what a type does not say, by one clock for the whole call."""
+
+    def __init__(self, *, imports: bool, size: int | None = None) -> None:
+        """`size` is that of the body: documents of a small one are not measured."""
+        self.now = datetime.now(UTC)
+        self.imports = imports
+        now = int(self.now.timestamp() * 1000)
+        self.oldest, self.newest = now - executions_settings.LOG_ID_DAYS * DAY, now + DAY
+        self.is_small = size is not None and size * 4 <= ledgerkit_settings.MAX_DOCUMENT_BYTES
+
+    def check(self, fact: Fact) -> datetime | None:
+        """Return the fact's time. Raises BadFact."""
+        if type(fact) is Line:
+            self._check_id(fact.id)
+            if not self.imports:
+                self._check_age(fact.id)
+            if fact.source is not None:
+                _check_source(fact)
+            if fact.data is None:
+                return None if fact.at is None else self._moment(fact.at)
+        elif isinstance(fact, RunCreate | NodeCreate):
+            self._check_id(fact.id)
+        if isinstance(fact, RunCreate):
+            _check_documents(fact)
+        _check_depths(fact)
+        if not self.is_small:
+            _check_sizes(fact)
+        return None if fact.at is None else self._moment(fact.at)
+
+    def _moment(self, text: str) -> datetime:
+        try:
+            moment = json_validation.parse_utc_datetime(text)
+        except ValueError:
+            raise BadFact("invalid", f"at: {json_validation.MOMENT}.") from None
+        if moment > self.now + validators.AHEAD:
+            raise BadFact("at_in_future", "at: more than five minutes after the server's time.")
+        return moment
+
+    def _check_id(self, id: UUID) -> None:
+        number = id.int  # the properties of UUID are slow, and lines come by the thousand
+        if number >> 76 & 15 != VERSION or number >> 62 & 3 != VARIANT:
+            raise BadFact("invalid", "id: Expected a UUID version 7, whose first 48 bits are the time.")
+        if number >> 80 >= partitions.LAST_MILLISECOND:
+            raise BadFact("invalid", "id: The time inside this id lies beyond the year 9999.")
+
+    def _check_age(self, id: UUID) -> None:
+        if not self.oldest < id.int >> 80 < self.newest:
+            days = executions_settings.LOG_ID_DAYS
+            raise BadFact("invalid", f"id: The time inside this id is not within the last {days} days.")
+
+
+def _check_source(fact: Line) -> None:
+    try:
+        fact.source = log_preparation.source_name(str(fact.source))
+    except ValidationError as error:
+        raise BadFact("invalid", f"source: {' '.join(error.messages)}") from None
+
+
+def _check_documents(fact: RunCreate) -> None:
+    fact.metadata = validators.with_names(fact.metadata)  # type: ignore[assignment]  # a document as it was one
+    for field in ("context", "metadata"):
+        try:
+            validators.check(field, getattr(fact, field))
+        except ValidationError as error:
+            raise BadFact("invalid", " ".join(error.messages)) from None
+
+
+def check_workflow(fact: WorkflowEnsure) -> None:
+    if fact.at is not None:
+        raise BadFact("invalid", "at: a definition has no time of its own.")
+    for pointer, fault in json_validation.iter_errors({"workflow": fact.workflow}):
+        raise BadFact("invalid", f"{pointer}: {fault}")
+
+
+def _check_depths(fact: Fact) -> None:
+    for name in fact.TEXTS:
+        if not _is_within(document := getattr(fact, name), json_validation.MAX_DEPTH - 1):
+            for pointer, fault in json_validation.iter_errors({name: document}):
+                raise BadFact("invalid", f"{pointer}: {fault}")
+
+
+def _is_within(value: object, levels: int) -> bool:
+    """Return whether a document has at most so many levels."""
+    if not isinstance(value, dict | list):
+        return True
+    inside: Iterable[object] = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_within(item, levels - 1) for item in inside if isinstance(item, dict | list))
+
+
+def _check_sizes(fact: Fact) -> None:
+    for name in fact.TEXTS:
+        if (
+            name not in reported_texts.LIMITS
+            and getattr(fact, name)
+            and (too_large := json_validation.size_fault(getattr(fact, name)))
+        ):
+            raise BadFact("too_large", f"{name}: {too_large}")
