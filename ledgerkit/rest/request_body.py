@@ -1,21 +1,18 @@
-"""Request bodies: JSON, plain or compressed with gzip (RFC 9110, 8.4), up to a size limit."""
+"""Request bodies: JSON, plain or compressed (RFC 9110, 8.4), up to a size limit."""
 
-import zlib
 from io import BytesIO
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from rest_framework import exceptions
 from rest_framework.request import Request
 
 from ledgerkit.db.json_validation import LARGE
+from ledgerkit.rest.decompression import ACCEPTED, UNPACK
 from ledgerkit.rest.django_request import django_request
 
 WITH_BODY = {"POST", "PUT", "PATCH"}
 AS_IT_IS = {"", "identity"}
-GZIP = {"gzip", "x-gzip"}
-OF_GZIP = 16 + zlib.MAX_WBITS  # zlib: expect a gzip header and checksum
 
 
 class UnsupportedEncoding(exceptions.UnsupportedMediaType):
@@ -38,38 +35,18 @@ def accept_headers(error: Exception) -> dict[str, str]:
     """Return the headers of a 415 response: the accepted media types, or the encoding if that was the cause (RFC 7694,
     3)."""
     if isinstance(error, UnsupportedEncoding):
-        return {"Accept-Encoding": "gzip"}
+        return {"Accept-Encoding": ACCEPTED}
     return {"Accept": "application/json"} if isinstance(error, exceptions.UnsupportedMediaType) else {}
-
-
-def gunzip(packed: bytes, limit: int) -> bytes:
-    """Decompress one gzip member (RFC 1952), at most `limit` bytes. Only one is accepted: many empty members would take
-    unbounded time. Raises ParseError for invalid, truncated or trailing data, RequestDataTooBig above `limit`."""
-    unpacker = zlib.decompressobj(OF_GZIP)
-    try:
-        body = unpacker.decompress(packed, limit + 1)
-    except zlib.error as error:
-        raise exceptions.ParseError(
-            f"The body is not what gzip packs, as its Content-Encoding says: {error}."
-        ) from None
-    if len(body) > limit:
-        raise RequestDataTooBig
-    if not unpacker.eof:
-        raise exceptions.ParseError("The body, packed by gzip, is cut off: its end is missing.")
-    if unpacker.unused_data:
-        raise exceptions.ParseError("The body goes on after the end of what gzip packed: send one piece.")
-    return body
 
 
 def _unpack(request: Request) -> None:
     coding = request.headers["Content-Encoding"].strip().lower()
     if coding in AS_IT_IS:
         return
-    if coding not in GZIP:
-        raise UnsupportedEncoding(
-            coding, "This Content-Encoding is not known here: send the body as it is, or in gzip."
-        )
+    if coding not in UNPACK:
+        detail = f"This Content-Encoding is not known here: send the body as it is, or in one of: {ACCEPTED}."
+        raise UnsupportedEncoding(coding, detail)
     http: Any = django_request(request)
-    body = gunzip(http.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    body = UNPACK[coding](http.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     http._body, http._stream = body, BytesIO(body)  # Django has no public way to replace a body
     http.META["CONTENT_LENGTH"] = str(len(body))

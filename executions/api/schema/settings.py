@@ -15,7 +15,7 @@ SETTINGS: dict[str, object] = DEFAULTS | {
         "The execution ledger: engines report runs of workflows, dashboards read them.\n\n"
         "Every refusal is `application/problem+json` (RFC 9457), a method that an address does not have (405) and a "
         "failure of ours (500) included. Lists are paged by cursor: follow `next`. A parameter that is unknown, empty "
-        "or given twice is 400. A body may be packed (`Content-Encoding: gzip`). A field that a "
+        "or given twice is 400. A body may be packed (`Content-Encoding: gzip` or `zstd`). A field that a "
         "call does not take is 400; an update of a workflow ignores read-only ones. No document may hold the character "
         "NUL, and none is nested deeper than 64 levels."
     ),

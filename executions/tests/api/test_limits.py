@@ -15,7 +15,7 @@ from rest_framework.exceptions import ParseError
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
-from ledgerkit.rest.request_body import gunzip
+from ledgerkit.rest.decompression import gunzip, unzstd, zstd
 from workflows.models import Workflow
 
 RUNS = "/api/v1/executions/"
@@ -211,11 +211,11 @@ class TestGzip:
     def test_identity_is_the_body_as_it_is(self, api: Any, owner: Any, logs: str) -> None:
         assert send(api(owner), logs, LINE, **{"Content-Encoding": "identity"}).status_code == 201
 
-    @pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "gzip, gzip", "*", "x" * 1000])
+    @pytest.mark.parametrize("coding", ["br", "deflate", "gzip, zstd", "gzip, gzip", "*", "x" * 1000])
     def test_another_coding_is_415_and_says_which_is_taken(self, api: Any, owner: Any, logs: str, coding: str) -> None:
         answer = send(api(owner), logs, compress(LINE), **{"Content-Encoding": coding})
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_content_encoding")
-        assert (answer["Accept-Encoding"], "Accept" in answer) == ("gzip", False)
+        assert (answer["Accept-Encoding"], "Accept" in answer) == ("gzip, zstd", False)
         assert not ExecutionLog.objects.exists()
 
     @pytest.mark.parametrize(
@@ -282,3 +282,30 @@ class TestGzip:
         assert len({answer.content for answer in sent}) == 1
         other = send(client, logs, compress(body + b" "), **{"Content-Encoding": "gzip", "Idempotency-Key": "key"})
         assert (other.status_code, ExecutionLog.objects.count()) == (422, 1)
+
+
+class TestZstd:
+    def test_a_packed_body_is_taken(self, api: Any, owner: Any, logs: str) -> None:
+        answer = send(api(owner), logs, zstd.compress(LINE), **{"Content-Encoding": "zstd"})
+        assert (answer.status_code, answer.json()["message"]) == (201, "packed")
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            (compress(LINE), "not what zstd packs"),
+            (zstd.compress(LINE)[:-1], "cut off"),
+            (zstd.compress(LINE) + b"x", "goes on"),
+            (
+                zstd.compress(bytes(9_000_000), options={zstd.CompressionParameter.window_log: 24}),
+                "not what zstd packs",
+            ),
+        ],
+    )
+    def test_a_broken_one_is_400_and_says_how(self, api: Any, owner: Any, logs: str, body: bytes, said: str) -> None:
+        answer = send(api(owner), logs, body, **{"Content-Encoding": "zstd"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+        assert said in answer.json()["detail"]
+
+    def test_a_bomb_is_not_unpacked(self) -> None:
+        with pytest.raises(RequestDataTooBig):
+            unzstd(zstd.compress(bytes(64_000_000)), 100_000)
