@@ -31,6 +31,7 @@ from psycopg.types.json import Jsonb
 
 from benches.ledger import out, scratch_database
 from ledgerkit.db.models import uuid7
+from pastetrader import startup
 from tokens.models import Scope, Token
 from workflows.models import Node, Workflow
 
@@ -147,6 +148,7 @@ def main() -> None:
         with connection.cursor() as cursor:
             cursor.execute(TABLES)
         ours = Ours()
+        startup.freeze_loaded_objects()  # as the server does
         work = {
             "run": lambda: [ours.body(ours.new_run(str(uuid7()))) for _ in range(20)],
             "runs": lambda: [ours.body([fact for _ in range(MANY) for fact in ours.new_run(str(uuid7()))])],
