@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
     """A batch of facts is stored in one call of the database."""
 
     dependencies = [
-        ("executions", "0033_retention"),
+        ("executions", "0035_restored_names"),
     ]
 
     operations = [RunSQLFile(SQL / "record_facts.sql", BACK)]

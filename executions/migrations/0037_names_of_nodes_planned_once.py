@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
     """A new node execution gets its name by a statement that is planned once in a session."""
 
     dependencies = [
-        ("executions", "0034_record_facts"),
+        ("executions", "0036_record_facts"),
     ]
 
     operations = [RunSQLFile(SQL / "names_of_nodes_planned_once.sql", BACK)]
