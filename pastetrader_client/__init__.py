@@ -14,7 +14,7 @@ network.
     batches.py      one batch: send, define what is missing, leave out what is refused
     watch.py        runs whose cancel or retry the engine wants to hear of
     transport.py    what a way to the ledger must be able to do; http_transport.py does it over HTTP
-    process.py      exit, fork and SIGTERM
+    process_exit.py exit, fork and SIGTERM
     celery.py       Celery's tasks as nodes; celery_graphs.py, celery_run_ends.py
 """
 
