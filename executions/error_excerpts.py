@@ -32,11 +32,12 @@ def first[M: Model](rows: QuerySet[M]) -> tuple[list[M], bool]:
     return kept, len(kept) < len(found)
 
 
-def head(columns: Columns) -> tuple[str | None, bool]:
-    """Return the error of a row, cut to the length shown in lists, and whether it was cut. (None, False) if the row was
-    read without."""
+def head(columns: Columns) -> dict[str, object]:
+    """Return the error of a row as lists show it, cut to their length, and whether it was cut. None and False if the
+    row was read without."""
     error: str | None = columns.get(START if START in columns else "error_message")
     if error is None:
-        return None, False
+        return {"error_message": None, "error_is_cut": False}
     size = columns.get(SIZE)  # set if only the beginning was read
-    return reported_texts.cut(error, MOST, size), (size or len(error.encode())) > MOST
+    is_cut = (size or len(error.encode())) > MOST
+    return {"error_message": reported_texts.cut(error, MOST, size), "error_is_cut": is_cut}

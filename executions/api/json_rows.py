@@ -20,7 +20,7 @@ type Row = dict[str, object]
 
 
 def run_row(run: Columns) -> Row:
-    return _run(run, _error_head(run), {"metadata": run.get("metadata")})
+    return _run(run, error_excerpts.head(run), {"metadata": run.get("metadata")})
 
 
 def run_detail(run: WorkflowExecution) -> Row:
@@ -47,7 +47,7 @@ def node_row(node: Columns) -> Row:
     """Return a row of NodeExecutionQuerySet.for_lists()."""
     is_failed = node["status"] == ExecutionStatus.FAILED
     can_retry = is_failed and node["retry_count"] < retries_in(node[NODES_RETRY_CONFIG])
-    return _node(node, _error_head(node), can_retry=can_retry)
+    return _node(node, error_excerpts.head(node), can_retry=can_retry)
 
 
 def node_detail(node: NodeExecution) -> Row:
@@ -72,7 +72,7 @@ def _node(node: Columns, error: Row, *, can_retry: bool) -> Row:
 
 
 def attempt_row(attempt: Columns) -> Row:
-    return {"id": attempt["id"], "number": attempt["number"], **_state(attempt), **_error_head(attempt)}
+    return {"id": attempt["id"], "number": attempt["number"], **_state(attempt), **error_excerpts.head(attempt)}
 
 
 def run_attempt_detail(attempt: Attempt) -> Row:
@@ -120,11 +120,6 @@ def _state(row: Columns) -> Row:
         "ended_at": ended and ended.astimezone(UTC),
         "duration_seconds": started and ended and (ended - started).total_seconds(),
     }
-
-
-def _error_head(row: Columns) -> Row:
-    head, is_cut = error_excerpts.head(row)
-    return {"error_message": head, "error_is_cut": is_cut}
 
 
 def _values(row: Columns, *names: str) -> Row:
