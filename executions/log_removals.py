@@ -91,7 +91,7 @@ def _sets(rows: list[LogRemoval]) -> list[list[str]]:
 
 def _merge(rows: list[LogRemoval]) -> Removed:
     last = rows[-1]
-    return Removed(last.end, last.days, last.levels, [name for row in rows for name in row.files])
+    return Removed(last.end, last.days, last.levels, [*dict.fromkeys(name for row in rows for name in row.files)])
 
 
 def _was_protected(row: LogRemoval, kept_at: datetime | None, own: object) -> bool:

@@ -28,7 +28,16 @@ PROTECTED = """(
     )
 )"""
 MATCHES = f"level = ANY(%(levels)s) AND NOT {PROTECTED}"
-HAS_PROTECTED = f"SELECT EXISTS (SELECT FROM {{table}} AS line WHERE {PROTECTED})"  # noqa: S608  # made of constants
+# Looks each such run up in the index of the partition: OFFSET keeps the planner from reading every line.
+HAS_PROTECTED = """
+SELECT EXISTS (
+    SELECT FROM execution_kept_runs AS kept
+    WHERE EXISTS (SELECT FROM {table} WHERE workflow_execution_id = kept.workflow_execution_id OFFSET 0)
+) OR EXISTS (
+    SELECT FROM workflow_executions AS run WHERE run.workflow_id = ANY(%(workflows)s)
+        AND EXISTS (SELECT FROM {table} WHERE workflow_execution_id = run.id OFFSET 0)
+)
+"""
 HAS_MATCHING = f"SELECT EXISTS (SELECT FROM {{table}} AS line WHERE {MATCHES})"  # noqa: S608  # as above
 COUNT = f"SELECT count(*) FROM {{table}} AS line WHERE {MATCHES}"  # noqa: S608  # as above
 # Looks at the next lines by id. Returns the number of those that matched, and the last line that it looked at.

@@ -39,7 +39,7 @@ def test_the_api_says_which_lines_were_removed(api: Any, owner: Any, run: Workfl
 
 
 def test_the_archive_and_the_levels_are_named(api: Any, owner: Any, run: WorkflowExecution, removal: Any) -> None:
-    LogRemoval.objects.update(levels=["debug", "info"], files=["2026-10-01.ndjson.zst"])
+    LogRemoval.objects.update(levels=["debug", "info"], files=["2026-10-01.ndjson.zst"] * 2)
     (part,) = api(owner).get(f"/api/v1/executions/{run.pk}/logs/").json()["removed"]
     assert part["detail"].startswith("Lines of debug and info before ")
     assert part["detail"].endswith("; archived: 2026-10-01.ndjson.zst.")
