@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 VIEWS = {
     "view_deletion", "view_definitionchange", "view_executionlog", "view_nodeexecution", "view_savedview",
-    "view_workflow", "view_workflowexecution",
+    "view_upkeeprun", "view_workflow", "view_workflowexecution",
 }  # fmt: skip
 PERMISSIONS = VIEWS | {
     "add_executionlog", "add_nodeexecution", "change_nodeexecution",

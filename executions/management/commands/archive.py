@@ -12,7 +12,7 @@ from ledgerkit.db.timeouts import no_limit
 
 
 class Command(BaseCommand):
-    help = _("List or check the files of the archive (EXECUTIONS_ARCHIVE).")
+    help = _("List or check the files of the archive (EXECUTIONS['ARCHIVE']).")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         what = parser.add_mutually_exclusive_group(required=True)
