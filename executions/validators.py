@@ -109,13 +109,8 @@ def check_at(at: datetime | None) -> None:
     if at is None:
         return
     json_validation.check_moment("at", at)
-    if is_in_future(at):
+    if at.astimezone(UTC) > datetime.now(UTC) + AHEAD:
         raise ValidationError({"at": ValidationError(IN_FUTURE, "at_in_future")})
-
-
-def is_in_future(moment: datetime) -> bool:
-    """Return whether a time is later than the clock of an engine may be fast."""
-    return moment.astimezone(UTC) > datetime.now(UTC) + AHEAD
 
 
 def end_before_start(start: datetime) -> ValidationError:

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
-from executions import log_preparation, partitions, validators
+from executions import log_preparation, partitions
 from executions.conf import executions_settings
 from executions.states import LogLevel
 from ledgerkit.db.json_validation import parse_utc_datetime, size_fault
@@ -58,7 +58,7 @@ def _readers(node_executions: Collection[UUID]) -> Readers:
         "level": ("level", LEVELS.__getitem__),
         "message": ("message", _text),
         "data": ("data", _document),
-        "timestamp": ("timestamp", _timestamp),
+        "timestamp": ("timestamp", parse_utc_datetime),
         "source": ("source", _source),
         "seq": ("seq", partial(_number_or_none, LAST_SEQ)),
         "attempt": ("attempt", partial(_number_or_none, LAST_ATTEMPT)),
@@ -86,13 +86,6 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
-
-
-def _timestamp(text: str) -> datetime:
-    moment = parse_utc_datetime(text)
-    if validators.is_in_future(moment):
-        raise ValueError
-    return moment
 
 
 def _source(value: object) -> str | None:

@@ -1,14 +1,13 @@
 """Serializers of the ledger's rows. Fields that a transition changes are read-only; lists have no payloads."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import Model
 from rest_framework import serializers
 
-from executions import partitions, run_graph, validators
+from executions import partitions, run_graph
 from executions.conf import executions_settings
 from executions.log_preparation import MAX_SOURCE
 from executions.models import (
@@ -233,10 +232,9 @@ class NodeExecutionAttemptSerializer(RowSerializer[NodeExecutionAttempt]):
 
 
 class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
-    """`node_execution` is one of the same run; `timestamp` defaults to now and may be five minutes ahead of the
-    server's clock. The time in an `id` selects the partition, so it has to be recent. `source` names the process that
-    writes, and `seq` is the number that it gives the line, from 1. `attempt` defaults to the current one of the node
-    execution, or of the run."""
+    """`node_execution` is one of the same run; `timestamp` defaults to now. The time in an `id` selects the partition,
+    so it has to be recent. `source` names the process that writes, and `seq` is the number that it gives the line, from
+    1. `attempt` defaults to the current one of the node execution, or of the run."""
 
     row = json_rows.log_row
     id = UUID7Field(required=False)
@@ -261,11 +259,6 @@ class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
         if not first < partitions.time_of(value) < last:
             days = executions_settings.LOG_ID_DAYS
             raise serializers.ValidationError(f"The time inside this id is not within the last {days} days.")
-        return value
-
-    def validate_timestamp(self, value: datetime) -> datetime:
-        if validators.is_in_future(value):
-            raise serializers.ValidationError(validators.IN_FUTURE, "timestamp_in_future")
         return value
 
     def validate_node_execution(self, value: UUID | None) -> UUID | None:

@@ -87,25 +87,6 @@ def test_the_future_is_refused_at_creation(engine: Any, workflow: Workflow) -> N
     assert [(each["pointer"], each["code"]) for each in problem["errors"]] == [("/at", "at_in_future")]
 
 
-@pytest.mark.parametrize("more", [{}, {"data": {"password": "x" * 8}}])
-def test_the_future_is_refused_in_a_log_line(engine: Any, workflow: Workflow, more: dict[str, Any]) -> None:
-    run = new_run(engine, workflow)
-    lines = [
-        {"level": "info", "message": "loaded", "timestamp": timezone.now() + timedelta(minutes=minutes), **more}
-        for minutes in (4, 6)
-    ]
-    problem = refusals_in(engine.post(f"/api/v1/executions/{run}/logs/", lines, format="json"))
-    assert problem == [("/1/timestamp", "timestamp_in_future")]
-    problem = refusals_in(engine.post(f"/api/v1/executions/{run}/logs/", lines[1], format="json"))
-    assert problem == [("/timestamp", "timestamp_in_future")]
-    assert engine.post(f"/api/v1/executions/{run}/logs/", lines[:1], format="json").status_code == 201
-
-
-def refusals_in(response: Any) -> list[tuple[str, str]]:
-    assert response.status_code == 400
-    return [(each["pointer"], each["code"]) for each in response.json()["errors"]]
-
-
 def test_a_clock_that_is_fast_by_minutes_is_believed(engine: Any, workflow: Workflow) -> None:
     run = new_run(engine, workflow)
     soon = timezone.now() + timedelta(minutes=4)
