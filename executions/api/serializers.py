@@ -154,7 +154,7 @@ class KeepSerializer(StrictTypes, serializers.Serializer[Any]):
 
 
 class KeptSerializer(serializers.Serializer[Any]):
-    """Whether retention leaves the run, and if so since when, by whom and why."""
+    """The mark that keeps a run from retention: since when, by whom and why."""
 
     is_kept = serializers.BooleanField()
     kept_at = serializers.DateTimeField(allow_null=True)

@@ -33,7 +33,7 @@ NEWER_FORMAT = _("{name}: its format is {format}; this version reads formats up 
 
 @dataclass
 class Manifest:
-    """What is in a file. `log_days` are the days in the ids of log lines, which decide on their partitions."""
+    """The content of a file. `log_days` are the days in the ids of log lines, which decide on their partitions."""
 
     name: str
     kind: str
@@ -73,7 +73,7 @@ class Manifest:
 
 
 class Content:
-    """What is written to a file: lines, counted."""
+    """Writer of lines to a file, which counts them."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream = stream

@@ -96,15 +96,15 @@ class RemoteFolder:
         return f"{self.path.rstrip('/')}/{name}"
 
 
-def configured() -> Folder | None:
+def configured_folder() -> Folder | None:
     """Return the folder of EXECUTIONS["ARCHIVE"], None if nothing is archived."""
     place = executions_settings.ARCHIVE
     return at(place) if place else None
 
 
-def required() -> Folder:
+def require_folder() -> Folder:
     """Return the folder. Raises ArchiveError if there is none."""
-    if (folder := configured()) is None:
+    if (folder := configured_folder()) is None:
         raise ArchiveError(UNSET)
     return folder
 
@@ -121,7 +121,7 @@ def of_file(name: str) -> Folder:
     if "://" in name:
         return at(name.rpartition("/")[0])
     path = Path(name)
-    return LocalFolder(path.parent) if path.is_file() or len(path.parts) > 1 else required()
+    return LocalFolder(path.parent) if path.is_file() or len(path.parts) > 1 else require_folder()
 
 
 @contextmanager

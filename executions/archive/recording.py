@@ -65,9 +65,9 @@ def ensure_archived(ids: Sequence[UUID]) -> None:
     Call it for many runs, whose files are then few; and again for each batch that is deleted, in its transaction, after
     its runs were locked FOR UPDATE: then it archives those alone of which a late line came between.
     """
-    if (folder := folders.configured()) is None:
+    if (folder := folders.configured_folder()) is None:
         return
-    for day, of_day in sorted(_unarchived(ids).items()):
+    for day, of_day in sorted(_find_unarchived(ids).items()):
         for some in batched(of_day, RUNS_IN_FILE):
             _archive_runs(folder, day, some)
 
@@ -76,7 +76,7 @@ def ensure_lines_archived(partition: Partition, table: str | None = None) -> lis
     """Archive the log lines of a partition, except those that are archived, and return the names of the files with its
     lines: none without EXECUTIONS["ARCHIVE"]. `table` is the partition itself once it is detached. Raises
     ArchiveError."""
-    if (folder := folders.configured()) is None:
+    if (folder := folders.configured_folder()) is None:
         return []
     for start, end in _days(partition):
         _archive_lines(folder, start, end, table or partitions.TABLE)
@@ -86,7 +86,7 @@ def ensure_lines_archived(partition: Partition, table: str | None = None) -> lis
     return list(known.values_list("name", flat=True))
 
 
-def _unarchived(ids: Sequence[UUID]) -> dict[date, list[UUID]]:
+def _find_unarchived(ids: Sequence[UUID]) -> dict[date, list[UUID]]:
     """Return the runs that have to be archived, by the UTC day on which they were created."""
     found: dict[date, list[UUID]] = {}
     with connection.cursor() as cursor:
@@ -100,7 +100,7 @@ def _unarchived(ids: Sequence[UUID]) -> dict[date, list[UUID]]:
 @transaction.atomic
 def _archive_runs(folder: Folder, day: date, ids: Sequence[UUID]) -> None:
     locks.lock(LOCK)
-    runs = sorted(_unarchived(ids).get(day, ()))  # another process may have archived them meanwhile
+    runs = sorted(_find_unarchived(ids).get(day, ()))  # another process may have archived them meanwhile
     if not runs:
         return
     snapshot, manifest = _snapshot(), Manifest(_next_name(ArchiveKind.RUNS, day), ArchiveKind.RUNS, str(day))

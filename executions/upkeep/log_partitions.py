@@ -51,14 +51,14 @@ class LogTable:
     size: int = 0
 
 
-def attached(session: psycopg.Connection) -> list[LogTable]:
+def attached_partitions(session: psycopg.Connection) -> list[LogTable]:
     """Return the tables of the log's partitions, the oldest first."""
     rows = session.execute(PARTITIONS, [TABLE]).fetchall()
     tables = [LogTable(name, Partition.of(bounds), *others) for name, bounds, *others in rows]
     return sorted(tables, key=lambda table: table.partition)
 
 
-def detached(session: psycopg.Connection) -> Iterator[tuple[str, dict[str, object]]]:
+def detached_tables(session: psycopg.Connection) -> Iterator[tuple[str, dict[str, object]]]:
     """Return the names of tables that were detached and are not dropped yet, and what their comment says."""
     for name, comment in session.execute(DETACHED, [f"{TABLE}_%", MARK]).fetchall():
         yield name, json.loads(comment.removeprefix(MARK))
@@ -87,7 +87,7 @@ def drop(session: psycopg.Connection, name: str) -> None:
 
 
 def _detach(session: psycopg.Connection, name: str) -> None:
-    pending = {table.name: table.is_pending for table in attached(session)}
+    pending = {table.name: table.is_pending for table in attached_partitions(session)}
     if name not in pending:
         return
     session.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")

@@ -28,7 +28,7 @@ IN_USE = "{name} is in use: it is removed by the next upkeep."
 def plan() -> Result:
     now, total = timezone.now(), Result()
     with connect() as session:
-        for table in log_partitions.attached(session):
+        for table in log_partitions.attached_partitions(session):
             if rule := rule_of(table.partition, now):
                 total.add(_plan_table(session, table, rule, now))
     return total
@@ -38,7 +38,7 @@ def apply(progress: Progress) -> Result:
     now, total = timezone.now(), Result()
     with connect() as session:
         total.add(_finish(session))
-        tables = log_partitions.attached(session)
+        tables = log_partitions.attached_partitions(session)
         for number, table in enumerate(tables):
             progress(number, len(tables))
             if rule := rule_of(table.partition, now):
@@ -87,10 +87,10 @@ def _remove_partition(session: psycopg.Connection, table: LogTable, rule: LogRul
 def _finish(session: psycopg.Connection) -> Result:
     """Finish what an interrupted upkeep has begun."""
     total = Result()
-    for table in log_partitions.attached(session):
+    for table in log_partitions.attached_partitions(session):
         if table.is_pending:
             log_partitions.detach(session, table.name)
-    for name, what in log_partitions.detached(session):
+    for name, what in log_partitions.detached_tables(session):
         total.add(_drop(session, name, what))
     return total
 

@@ -27,7 +27,7 @@ class KeepRunMixin(ReadOnlyAdmin):
     def keep(self, request: HttpRequest, queryset: QuerySet[WorkflowExecution]) -> HttpResponse | None:
         """Keep the runs. The reason of those that are kept already is replaced."""
         question = Question("keep", KEEP, KEEP_EFFECT, list(queryset))
-        return run_on_each(self, request, question, self._logged(request, "keep", _keep(reason(request))), KEPT)
+        return run_on_each(self, request, question, self._with_log_entry(request, "keep", _keep(reason(request))), KEPT)
 
     @admin.action(permissions=["change"], description=_("Do not keep any longer"), location=EVERYWHERE)
     def release(self, request: HttpRequest, queryset: QuerySet[WorkflowExecution]) -> HttpResponse | None:
@@ -35,14 +35,14 @@ class KeepRunMixin(ReadOnlyAdmin):
         kept = set(KeptRun.objects.filter(pk__in=[run.pk for run in runs]).values_list("pk", flat=True))
         refused: dict[object, object] = {run.pk: _("it is not kept") for run in runs if run.pk not in kept}
         question = Question("release", RELEASE, RELEASE_EFFECT, runs, refused, takes_reason=False)  # type: ignore[arg-type]  # the keys are ids
-        return run_on_each(self, request, question, self._logged(request, "release", KeptRun.release), RELEASED)
+        return run_on_each(self, request, question, self._with_log_entry(request, "release", KeptRun.release), RELEASED)
 
     def offers(self, request: HttpRequest, row: LedgerRow) -> list[Offer]:
         """Return the actions of the run, of these two the one that changes something."""
         is_kept = KeptRun.objects.filter(pk=row.pk).exists()
         return [offer for offer in super().offers(request, row) if offer.name != ("keep" if is_kept else "release")]
 
-    def _logged(
+    def _with_log_entry(
         self, request: HttpRequest, name: str, act: Callable[[WorkflowExecution], bool]
     ) -> Callable[[Model], bool]:
         def act_and_log(run: Model) -> bool:

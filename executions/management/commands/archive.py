@@ -55,5 +55,5 @@ class Command(BaseCommand):
         self.stdout.write(right % {"n": len(places)})
 
     def _all(self) -> list[tuple[folders.Folder, str]]:
-        folder = folders.required()
+        folder = folders.require_folder()
         return [(folder, name) for name in verification.names(folder)]

@@ -22,7 +22,7 @@ def work() -> None:
         for some in batched(ended[: random.randint(1, len(ended) or 1)], BATCH):
             remove(some)
         for name in ArchiveFile.objects.order_by("-name").values_list("name", flat=True):
-            restoring.restore(folders.required(), name)
+            restoring.restore(folders.require_folder(), name)
         KeptRun.objects.all().delete()
 
 

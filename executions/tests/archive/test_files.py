@@ -217,7 +217,7 @@ def test_the_archive_may_be_where_fsspec_writes(url: str, timed: Any, tmp_path: 
     url = url.format(folder=tmp_path / "there")
     settings.EXECUTIONS = settings.EXECUTIONS | {"ARCHIVE": url}
     ensure_archived([timed.pk])
-    assert NAME in folders.required().names()
+    assert NAME in folders.require_folder().names()
     assert call("archive", "--verify") == ("1 file is as it was written.\n", "")
     assert NAME in call("archive", "--list")[0]
 

@@ -78,5 +78,5 @@ def assert_nothing_is_lost(ended: set[Any]) -> None:
     """Every run is in the database, or in a complete file that is recorded."""
     there = set(WorkflowExecution.objects.values_list("pk", flat=True))
     for file in ArchiveFile.objects.filter(pk__in=ArchivedRun.objects.exclude(pk__in=there).values("file")):
-        assert list(verification.faults(folders.required(), file.name)) == []
+        assert list(verification.faults(folders.require_folder(), file.name)) == []
     assert ended - there <= set(ArchivedRun.objects.values_list("pk", flat=True))

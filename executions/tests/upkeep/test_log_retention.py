@@ -34,7 +34,7 @@ def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     partitions.forget()
     yield
     with connect() as session:
-        for table in log_partitions.attached(session):
+        for table in log_partitions.attached_partitions(session):
             if table.partition.end < timezone.now():
                 session.execute(f"DROP TABLE {table.name}")
         session.execute("TRUNCATE execution_log_removals")
@@ -51,7 +51,8 @@ def lines() -> set[str]:
 
 def old_tables() -> list[str]:
     with connect() as session:
-        return [each.name for each in log_partitions.attached(session) if each.partition.end < timezone.now()]
+        attached = log_partitions.attached_partitions(session)
+        return [each.name for each in attached if each.partition.end < timezone.now()]
 
 
 def test_a_partition_whose_whole_period_is_over_is_dropped_and_recorded() -> None:
@@ -169,7 +170,8 @@ class TestInterrupted:
                     log_partitions.detach(session, table)
             finally:
                 log_partitions.PATIENCE = patience
-            assert [each.is_pending for each in log_partitions.attached(session) if each.name == table] == [True]
+            attached = log_partitions.attached_partitions(session)
+            assert [each.is_pending for each in attached if each.name == table] == [True]
         assert remove_lines() == 1
         assert LogRemoval.objects.get().number == 1
 
@@ -189,7 +191,7 @@ class TestInterrupted:
             assert f"{table}_2" in old_tables()
         assert remove_lines() == 1
         with connect() as session:
-            assert [*log_partitions.detached(session)] == []
+            assert [*log_partitions.detached_tables(session)] == []
         assert LogRemoval.objects.get().number == 2
 
     def test_a_table_that_somebody_else_has_detached_is_left(self, table: str) -> None:
