@@ -41,6 +41,7 @@ PAGES = (
     View("tokens", "/admin/tokens/token/", "#result_list tbody tr", pictured=False),
     View("token", "/admin/tokens/token/{token}/change/", "#content form", pictured=False),
     View("deletions", "/admin/executions/deletion/", "#changelist", pictured=False),
+    View("upkeep", "/admin/executions/upkeeprun/", "#changelist", pictured=False),
     View("changes", "/admin/workflows/definitionchange/", "#result_list tbody tr", pictured=False),
     View("workflow-changes", "/admin/workflows/workflow/{workflow}/history/", ".ledger-table", pictured=False),
     View("run-completed", f"{RUNS}{{good_run}}/change/", ".ledger-facts", pictured=False),

@@ -12,6 +12,9 @@ import pytest
 
 from pastetrader.tests.live_server import ROOT
 
+# A name with extras, its version, the Pythons that it is for, its hashes.
+PIN = re.compile(r'[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+( ; python_version < "[\d.]+")?( +--hash=sha256:[0-9a-f]{64})+')
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
@@ -111,5 +114,5 @@ def test_every_package_is_pinned_with_its_hashes_and_no_index_is_named(name: str
     pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
     assert len(pins) > 20
     for pin in pins:
-        assert re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+( +--hash=sha256:[0-9a-f]{64})+", pin), pin
+        assert PIN.fullmatch(pin), pin
     assert "://" not in text
