@@ -1,5 +1,6 @@
 """Filter sets of the lists."""
 
+from copy import deepcopy
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -58,8 +59,10 @@ class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
 
 @lru_cache(maxsize=256)
 def _form_class(kind: type[StrictFilterSet], names: tuple[str, ...]) -> type[Form]:
-    """Return the form of these filters. To make the class takes as long as to validate with it."""
-    return type(f"{kind.__name__}Form", (Form,), {name: kind.base_filters[name].field for name in names})
+    """Return the form of these filters. To make the class takes as long as to validate with it. Its fields are of
+    copies: a filter keeps its field, and other threads may be copying the filters of the class."""
+    filters = deepcopy({name: kind.base_filters[name] for name in names})
+    return type(f"{kind.__name__}Form", (Form,), {name: each.field for name, each in filters.items()})
 
 
 class WorkflowExecutionFilters(StrictFilterSet):

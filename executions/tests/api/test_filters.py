@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
-from executions.api.filters import WorkflowExecutionFilters
+from executions.api import list_querysets
+from executions.api.filters import WorkflowExecutionFilters, filtersets
+from executions.models import WorkflowExecution
 from executions.tests.api.list_requests import DAY, LOGS, NODES, RUNS, at, found, ids, pointers_of
 from executions.tests.factories import (
+    NodeExecutionFactory,
     WorkflowExecutionFactory,
     in_state,
 )
@@ -165,6 +168,27 @@ def test_no_filter_takes_more_than_six_queries(
     for url in queries:
         with django_assert_max_num_queries(6):
             assert client.get(url).status_code == 200
+
+
+def test_the_first_form_changes_no_filter_that_other_threads_are_copying() -> None:
+    filtersets._form_class.cache_clear()
+    before = attributes_of_filters()
+    runs = WorkflowExecution.objects.none()
+    assert WorkflowExecutionFilters({"priority": "high", "ended_after": "2026-03-01"}, runs).form.is_valid()
+    assert attributes_of_filters() == before
+
+
+def attributes_of_filters() -> dict[str, set[str]]:
+    return {name: set(vars(each)) for name, each in WorkflowExecutionFilters.base_filters.items()}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("listed", [list_querysets.listed_runs, list_querysets.listed_nodes])
+def test_a_list_that_was_read_is_read_again_by_the_next_request(listed: Any) -> None:
+    assert list(listed(errors=False)) == []
+    node = NodeExecutionFactory()
+    assert {each.pk for each in listed(errors=False)} <= {node.pk, node.workflow_execution_id}
+    assert len(listed(errors=False)) == 1
 
 
 def test_who_owns_nothing_is_answered_without_a_look_at_the_ledger(
