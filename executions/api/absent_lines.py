@@ -21,7 +21,7 @@ DROPPED = {"number": COUNT, "level": LEVEL, "detail": {"type": "string"}}
 class LogPagination(KeysetPagination):
     """Pages of a run's log, with `removed` and `dropped` if there is anything of the kind."""
 
-    schema_name = "LogOfExecutionPage"
+    schema_suffix = "PageOfRun"
 
     def get_paginated_response_schema(self, schema: dict[str, object]) -> dict[str, object]:
         page: dict[str, Any] = super().get_paginated_response_schema(schema)

@@ -67,7 +67,7 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         content: Schema = {"schema": self._one_or_many(one)}
         if shown := examples.requests(self.get_operation_id()):
             content["examples"] = shown
-        required = self.method == "PUT" or bool(body.schema.get("required"))
+        required = bool(body.schema.get("required"))
         return {"content": {JSON: content}} | ({"required": True} if required else {})
 
     def _body_component(self) -> Any:
@@ -138,8 +138,8 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
 
     def _page(self, row: Any) -> Any:
         rows = {"type": "array", "items": row.ref}
-        name = getattr(self.view.paginator, "schema_name", f"{row.name}Page")
-        return self._component(name, self.view.paginator.get_paginated_response_schema(rows))
+        kind = getattr(self.view.paginator, "schema_suffix", "Page")
+        return self._component(f"{row.name}{kind}", self.view.paginator.get_paginated_response_schema(rows))
 
     def _some_of(self, row: Any) -> Any:
         schema = {name: deepcopy(value) for name, value in row.schema.items() if name != "required"}
