@@ -1,7 +1,8 @@
 """Log lines below the level that their workflow stores (`config["log_level"]`): they are not stored, but counted.
 
 The count is one row for each run and source, written by one statement of a call that has dropped something. It keeps
-the numbers of the lines too, which are not missing (log_gaps).
+the numbers of the lines too, which are not missing (log_gaps). A numbered line that is sent again is counted once; one
+without a number is counted each time, as nothing of it is stored.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,10 @@ COUNT = """
 INSERT INTO execution_dropped_lines AS there (id, workflow_execution_id, source, level, number, seqs)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::int8multirange[])
 ON CONFLICT (workflow_execution_id, source) DO UPDATE SET
-    level = excluded.level, number = there.number + excluded.number, seqs = there.seqs + excluded.seqs
+    level = excluded.level, seqs = there.seqs + excluded.seqs,
+    number = there.number + excluded.number - (
+        SELECT coalesce(sum(upper(known) - lower(known)), 0) FROM unnest(there.seqs * excluded.seqs) AS known
+    )
 """
 
 
@@ -50,8 +54,10 @@ def count_dropped(lines: Iterable[DroppedLine], using: str = DEFAULT_DB_ALIAS) -
 def _rows(lines: list[DroppedLine]) -> Iterator[tuple[UUID, UUID, str, str, int, str]]:
     for (run, source), group in groupby(lines, key=_key):
         dropped = list(group)
-        seqs = ",".join(f"[{seq},{seq}]" for line in dropped if (seq := line.seq) is not None)
-        yield uuid7(), run, source, dropped[-1].level, len(dropped), f"{{{seqs}}}"
+        numbers = {line.seq for line in dropped if line.seq is not None}
+        number = len(numbers) + sum(line.seq is None for line in dropped)
+        seqs = ",".join(f"[{seq},{seq}]" for seq in numbers)
+        yield uuid7(), run, source, dropped[-1].level, number, f"{{{seqs}}}"
 
 
 def _key(line: DroppedLine) -> tuple[UUID, str]:

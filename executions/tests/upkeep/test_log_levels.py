@@ -79,6 +79,13 @@ def test_numbers_of_dropped_lines_are_not_missing(write: Any, run: Any, api: Any
     assert gaps == {(source, first, last) for source in ("worker-1", None) for first, last in ((3, 3), (7, 8))}
 
 
+@pytest.mark.parametrize("write", [by_api, by_events, by_save])
+def test_numbered_lines_that_are_sent_again_are_counted_once(write: Any, run: Any, api: Any, owner: Any) -> None:
+    for numbers in ([1, 2, 2], [2, 3], [1, 2, 3]):
+        write(run, [{"level": "info", "message": "x", "seq": seq, "source": "engine"} for seq in numbers], api, owner)
+    assert DroppedLines.objects.get().number == 3
+
+
 def test_a_new_run_of_the_same_call_has_the_level_too(run: WorkflowExecution, owner: Any) -> None:
     id = str(uuid7())
     record(
