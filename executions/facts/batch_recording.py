@@ -25,7 +25,7 @@ from . import fact_kinds as kinds
 from .call_outcome import Outcome, notices_of
 from .caller import Caller
 from .fact_kinds import Reported
-from .kind_handlers import apply_facts
+from .kind_handlers import apply_facts, in_order_of_slots
 from .loaded_rows import Known
 from .locked_rows import (
     find_runs,
@@ -256,7 +256,7 @@ class Batch:
         for node in known.nodes.values():
             nodes[node.run][node.id] = node
         plans: list[Plan] = []
-        for run in self.masked:
+        for run in in_order_of_slots({run: self.admitted[run] for run in self.masked}, self.runs):
             reported = self.admitted[run]
             plan = self._plan(known, run, nodes[run])
             if refused := apply_facts(plan, reported):

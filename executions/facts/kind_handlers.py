@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from executions.exceptions import InvalidTransition
+from executions.states import ExecutionStatus
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
+from .locked_rows import RunRow
 from .planned_changes import Plan
 from .refusals import NO_RUN, BadFact
 from .retry_transitions import retry_node, retry_run
@@ -31,6 +34,19 @@ APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {
     kinds.RunObserve: observe_run,
     kinds.NodeObserve: observe_node,
 }
+
+
+def in_order_of_slots(facts: Mapping[UUID, Sequence[Reported]], runs: Mapping[UUID, RunRow]) -> list[UUID]:
+    """Return the runs in an order in which those that end let others of their workflow start: first those that are
+    running, last those that the call leaves running. Their facts may come interleaved."""
+
+    def rank(run: UUID) -> int:
+        if (there := runs.get(run)) is not None and there.status == ExecutionStatus.RUNNING:
+            return 0
+        moves = [type(each.fact) for each in facts[run] if isinstance(each.fact, kinds.RunMove)]
+        return 2 if moves and moves[-1] is kinds.RunStart else 1
+
+    return sorted(facts, key=rank)
 
 
 def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exception] | None:

@@ -252,6 +252,18 @@ def test_a_second_run_at_once(engine: Any, workflow: Workflow) -> None:
     assert answer["applied"] == 3
 
 
+def test_runs_of_one_workflow_that_are_queued_and_end_in_another_order(engine: Any, workflow: Workflow) -> None:
+    """Their facts come interleaved: none is refused because of one that runs before or after it."""
+    running, first, second = str(WorkflowExecutionFactory(workflow=workflow).pk), new_id(), new_id()
+    send(engine, {"kind": "execution.start", "id": running})
+    of_first, of_second = run_facts(workflow, first), run_facts(workflow, second)
+    facts = [of_first[0], of_second[0], {"kind": "execution.complete", "id": running}, *of_second[1:], of_first[1]]
+    assert send(engine, *facts)["refusals"] == []
+    assert [WorkflowExecution.objects.get(pk=run).status for run in (running, second, first)] == [
+        "completed", "completed", "running",
+    ]  # fmt: skip
+
+
 def test_an_earlier_attempt(engine: Any, workflow: Workflow) -> None:
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
     run.retry()
