@@ -43,6 +43,7 @@ class RunRow(Row, kw_only=True, rename={"workflow": "workflow_id", "graph": "gra
     TRANSITIONS: ClassVar[Transitions] = states.WORKFLOW_EXECUTION
 
     workflow: UUID
+    workflow_name: str = ""  # when the run was created; of a new one the database sets it
     owner: Any = None
     graph: UUID | None = None
     allow_concurrent: bool = False
@@ -126,7 +127,7 @@ MOVED = ("id", "status", "attempt", "version", "started_at", "ended_at", "create
 TEXTS = ("output_data", "error_message")
 RUNS = """
 SELECT
-    clock_timestamp(), workflow_id, owner_id, graph_id,
+    clock_timestamp(), workflow_id, owner_id, graph_id, workflow_name,
     metadata @> '{"allow_concurrent": true}', config ->> 'log_level',
     run.id, run.status, run.attempt, run.version, started_at, ended_at, run.created_at, failed_nodes, encrypted_secrets
 FROM workflow_executions AS run
@@ -142,7 +143,7 @@ def find_runs(
     secrets. Nothing is locked."""
     runs: dict[UUID, RunRow] = {}
     rows = _rows(RUNS, [*ids]) if ids else []
-    columns = ("allow_concurrent", "log_level", *MOVED, "failed_nodes", "encrypted_secrets")
+    columns = ("workflow_name", "allow_concurrent", "log_level", *MOVED, "failed_nodes", "encrypted_secrets")
     for _now, workflow, owner, graph, *values in rows:
         if sees(workflow, owner):
             run = RunRow(workflow=workflow, owner=owner, graph=graph, **dict(zip(columns, values, strict=True)))

@@ -1,7 +1,7 @@
 """Facts applied to rows in memory, by the table of states that the verbs are held to. A refused fact raises, and the
 plan of its run is dropped."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from .fact_kinds import Reported
 from .loaded_rows import Known
 from .locked_rows import EndedNode, EndedRun, Entry, NewLine, NodeRow, Row, RunRow
 from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, BadFact
-from .workflow_definitions import GraphOfRuns, find_named
+from .workflow_definitions import GraphOfRuns, current_levels, find_named, names_workflow_of
 
 type States = Collection[ExecutionStatus]
 
@@ -48,6 +48,7 @@ class Plan:
     lines: list[NewLine] = field(default_factory=list)
     dropped: list[DroppedLine] = field(default_factory=list)
     late_nodes: list[UUID] = field(default_factory=list)
+    current_levels: Mapping[object, int] = field(default_factory=dict)  # of the workflow, read for late nodes
     default_attempts: dict[UUID, int] = field(default_factory=dict)  # attempts of facts that name none
     applied: int = 0
     already_known: int = 0
@@ -56,7 +57,7 @@ class Plan:
     def create_run(self, fact: kinds.RunCreate, reported: Reported) -> bool:
         workflow = find_named(self.known.workflows, fact.workflow)
         if self.run is not None:
-            if workflow is None or workflow.id != self.run.workflow:
+            if not names_workflow_of(self.run, fact.workflow, workflow):
                 raise BadFact("exists_with_other_content", TAKEN)
             self.default_attempts.setdefault(self.id, self.run.attempt if self.run.is_new else 1)
             return False
@@ -95,7 +96,7 @@ class Plan:
             raise InvalidTransition("add a node to", run.status)
         texts = {"input_data": reported.texts["input_data"]}
         self.check_secrets("save", run, texts)
-        order = self._level(node) if fact.execution_order is None else fact.execution_order
+        order = self._order_of(fact, node)
         name, retries = self.known.nodes_of_workflows.name_and_retries(run.workflow, node, self.graph_of_run)
         self.known.taken_nodes[fact.id] = self.id  # another run of the call may bring the same id
         self.nodes[fact.id] = NodeRow(
@@ -219,12 +220,19 @@ class Plan:
             raise BadFact("invalid", f"node_execution: {NO_NODE}")
         return attempt
 
-    def _level(self, node: UUID) -> int:
-        level = self.graph_of_run.levels.get(node) if self.graph_of_run else None
-        if level is None:  # it came into the workflow after the run was made
+    def _order_of(self, fact: kinds.NodeCreate, node: UUID) -> int:
+        """Return the place of the node, by default its topological level. A node that came into the workflow after the
+        run was made is late: the run remembers it."""
+        graph = self.graph_of_run
+        is_late = graph is None or node not in graph.names
+        if is_late:
             self.late_nodes.append(node)
-            return 0
-        return level
+        if fact.execution_order is not None:
+            return fact.execution_order
+        if graph is not None and not is_late:
+            return graph.levels[node]
+        self.current_levels = self.current_levels or current_levels(self.the_run.workflow)
+        return self.current_levels.get(node, 0)
 
     def is_new(self, row: Row, node: UUID | None, fact: Any) -> bool:
         """Return whether the fact is a transition to be made, False where it was made already. Raises what the verb

@@ -14,9 +14,10 @@ from django.db.models import Q
 
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import nfc
-from workflows.models import Graph, Node
+from workflows.models import Graph, Node, Workflow
 
 from .caller import Caller
+from .locked_rows import RunRow
 from .refusals import NotFacts
 
 MAX_WORKFLOWS = 100  # definitions in one call, each of which is a transaction
@@ -94,7 +95,21 @@ def find_workflows(caller: Caller, wanted: Collection[str]) -> tuple[datetime | 
 
 def find_named(workflows: Mapping[str, WorkflowRow], wanted: str) -> WorkflowRow | None:
     """Return the workflow with this id or name of those that find_workflows() has found."""
-    return workflows.get(wanted) or workflows.get(wanted.lower())
+    id = parse_uuid(wanted)
+    return (workflows.get(str(id)) if id else None) or workflows.get(nfc(wanted))
+
+
+def names_workflow_of(run: RunRow, wanted: str, found: WorkflowRow | None) -> bool:
+    """Return whether this id or name is that of the run's workflow, now or when the run was created, so that a fact is
+    not refused when it is sent again after a renaming. `found` is the workflow that has it now."""
+    if parse_uuid(wanted) == run.workflow or (found is not None and found.id == run.workflow):
+        return True
+    return nfc(wanted) == run.workflow_name and (found is None or found.owner == run.owner)
+
+
+def current_levels(workflow: UUID) -> Mapping[object, int]:
+    """Return the topological level of each node of the workflow by its id."""
+    return Workflow.objects.get(pk=workflow).levels()
 
 
 def graphs(ids: Iterable[UUID | None]) -> dict[UUID, GraphOfRuns]:
