@@ -6,7 +6,7 @@ import ledgerkit.db.models
 
 
 class Migration(migrations.Migration):
-    """What of the ledger is in which file of the archive."""
+    """Records of the archive's files and of the runs in them."""
 
     dependencies = [
         ("executions", "0033_retention"),

@@ -1,5 +1,5 @@
-"""ArchiveFile and ArchivedRun: what of the ledger is in which file of the archive (executions/archive). Neither refers
-to a run by a foreign key, so both outlive the runs."""
+"""ArchiveFile and ArchivedRun: the files of the archive, and the runs in them (executions/archive). Neither refers to a
+run by a foreign key, so both outlive the runs."""
 
 from typing import Self
 

@@ -146,7 +146,7 @@ def test_each_fact_is_stored_once_whatever_is_killed(
 
 
 class Calls:
-    """How long the calls of some engines took, in seconds."""
+    """Durations of the calls of some engines, in seconds."""
 
     def __init__(self, engines: list[Any]) -> None:
         self.times = sorted(time for engine in engines for time in engine["times"])

@@ -4,7 +4,7 @@ from ledgerkit.db.operations import TrackChanges
 
 
 class Migration(migrations.Migration):
-    """Who made and revoked a token outlives the token's user."""
+    """Keep the names of those who made and revoked a token when their user is deleted."""
 
     dependencies = [("tokens", "0006_names"), ("workflows", "0006_definition_changes")]
 

@@ -1,4 +1,4 @@
-"""What is in a file, and that it is complete before anything says that it is there."""
+"""Content of the files, each complete before the database says that it is there."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What the API and the admin say about a run that was archived and deleted."""
+"""Answers of the API and pages of the admin about a run that was archived and deleted."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the API and the admin say of runs that are kept, and of lines that are not there."""
+"""Answers of the API and pages of the admin about kept runs, and about lines that are not there."""
 
 from datetime import timedelta
 from typing import Any
