@@ -28,7 +28,7 @@ from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from benches.ledger import out
-from executions import partitions
+from executions import direct_connection, partitions
 from ledgerkit.db.timeouts import no_limit
 
 FIRST = ("executions", "0001_initial")
@@ -86,7 +86,7 @@ class Client(threading.Thread):
         return max(self._longest, time.monotonic() - self._since)
 
     def run(self) -> None:
-        with psycopg.connect(**_parameters(), autocommit=True) as client:
+        with psycopg.connect(**direct_connection.parameters(), autocommit=True) as client:
             while not self.is_stopped.is_set():
                 ids = {"run": uuid4(), "node": uuid4()}
                 for statement in self.statements:
@@ -99,11 +99,6 @@ class Client(threading.Thread):
         except psycopg.Error as error:
             self.faults.append(str(error))
         self._longest, self.number = max(self._longest, time.monotonic() - self._since), self.number + 1
-
-
-def _parameters() -> dict[str, str]:
-    given = {**connection.get_connection_params(), "dbname": connection.settings_dict["NAME"]}
-    return {name: given[name] for name in ("dbname", "host", "port", "user", "password") if given.get(name)}
 
 
 class Clients:
@@ -167,7 +162,7 @@ def measure(runs: int, most: float) -> list[str]:
 def empty_database() -> Iterator[None]:
     """Create an empty database beside the configured one, which is not changed; remove it at the end."""
     before, name = connection.settings_dict["NAME"], f"bench_migrations_{os.getpid()}"
-    with psycopg.connect(**_parameters(), autocommit=True) as server:
+    with psycopg.connect(**direct_connection.parameters(), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
         connections.close_all()
         connection.settings_dict["NAME"] = name

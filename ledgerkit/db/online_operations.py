@@ -46,13 +46,14 @@ def has_column(table: str, column: str) -> str:
 
 def lock_tables(editor: BaseDatabaseSchemaEditor, tables: Sequence[str]) -> None:
     """Lock the tables in the current transaction. Each attempt is short, because clients wait behind it; what a failed
-    one had locked is released before the next."""
+    one had locked is released before the next. Afterwards lock_timeout is as it was."""
+    former = _value(editor, "SELECT current_setting('lock_timeout')")
     for attempt in range(ATTEMPTS):
         try:
             with transaction.atomic(using=editor.connection.alias):
                 editor.execute(f"SELECT set_config('lock_timeout', '{LOCK_TIMEOUT}', true)")
                 editor.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
-                editor.execute("SELECT set_config('lock_timeout', '0', true)")
+                editor.execute(f"SELECT set_config('lock_timeout', '{former}', true)")
         except OperationalError as error:
             if attempt == ATTEMPTS - 1 or not isinstance(error.__cause__, LockNotAvailable):
                 raise

@@ -267,6 +267,14 @@ def test_an_index_is_replaced_and_comes_back(transactional_db: None) -> None:
 
 
 @pytest.mark.usefixtures("large")
+def test_the_time_limit_of_locks_is_afterwards_as_it_was() -> None:
+    with transaction.atomic(), connection.cursor() as cursor, connection.schema_editor(atomic=False) as editor:
+        cursor.execute("SET LOCAL lock_timeout = '7s'")
+        lock_tables(editor, ["large"])
+        assert value("SELECT current_setting('lock_timeout')") == "7s"
+
+
+@pytest.mark.usefixtures("large")
 def test_a_lock_that_is_not_granted_ends_no_client() -> None:
     """The client holds one table and wants the next, which the migration holds: without the short timeout, PostgreSQL
     would end one of the two."""
