@@ -1,30 +1,40 @@
-"""Numbered log lines that are missing: a source numbers its lines from 1 (`seq`), so a number that no line has is that
-of a lost line, or of one that is still under way. Nothing is stored for it: one query reads the numbers of the run in
-an index (idx_execution_logs_numbered). Lines behind the last one that arrived cannot be seen to be missing."""
+"""Gaps in the numbers of log lines: a source numbers its lines from 1 (`seq`), so a number that no line has is that of
+a lost line, or of one that is still under way. Nothing is stored for it: one query reads the numbers of the run in an
+index (idx_execution_logs_numbered). Lines behind the last one that arrived cannot be seen to be missing.
 
+Retention makes gaps too: log_removals.missing_lines() leaves these out.
+"""
+
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
 
+from executions import partitions
+
 MOST = 1_000  # gaps that are listed
 
 # The first gaps, by source. Two lines of one number are no gap, nor are lines that were dropped (log_levels).
-GAPS = """
+FORM = """
 SELECT source, lower(gap), upper(gap) - 1 FROM (
-    SELECT workflow_execution_id AS run, source, seq,
+    SELECT workflow_execution_id AS run, source, seq, {previous}
         lag(seq, 1, 0::bigint) OVER (PARTITION BY source ORDER BY seq) AS before
-    FROM execution_logs WHERE workflow_execution_id = %s AND seq IS NOT NULL
+    FROM execution_logs WHERE workflow_execution_id = %(run)s AND seq IS NOT NULL
 ) AS numbered
 CROSS JOIN LATERAL unnest(
     int8multirange(int8range(before + 1, seq)) - coalesce((
         SELECT seqs FROM execution_dropped_lines AS dropped
         WHERE dropped.workflow_execution_id = run AND dropped.source = coalesce(numbered.source, '')
-    ), '{}')
+    ), '{{}}')
 ) AS gap
-WHERE seq - 1 > before
-LIMIT %s
+WHERE seq - 1 > before {since}
+LIMIT %(most)s
 """
+GAPS = FORM.format(previous="", since="")
+GAPS_SINCE = FORM.format(
+    previous="lag(id) OVER (PARTITION BY source ORDER BY seq) AS previous,", since="AND previous >= %(since)s"
+)
 
 
 class Gap(NamedTuple):
@@ -47,9 +57,10 @@ class MissingLines(NamedTuple):
 NONE = MissingLines([], is_cut=False)
 
 
-def missing_lines(run: UUID, most: int = MOST) -> MissingLines:
-    """Return the first gaps in the numbers of the run's lines."""
+def missing_lines(run: UUID, most: int = MOST, since: datetime | None = None) -> MissingLines:
+    """Return the first gaps in the numbers of the run's lines: all, or those behind a line of `since` or later."""
+    parameters = {"run": run, "most": most + 1, "since": since and partitions.bound(since)}
     with connection.cursor() as cursor:
-        cursor.execute(GAPS, [run, most + 1])
+        cursor.execute(GAPS_SINCE if since else GAPS, parameters)
         found = [Gap(*row) for row in cursor.fetchall()]
     return MissingLines(found[:most], is_cut=len(found) > most)

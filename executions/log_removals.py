@@ -1,5 +1,5 @@
-"""Lines that are not in a run's log, and why: those that retention has removed, and those below the level that the
-workflow stores."""
+"""Lines that are not in a run's log, and why: those that retention has removed, those below the level that the workflow
+stores, and those that are missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from executions import log_gaps
+from executions.log_gaps import MissingLines
 from executions.models import DroppedLines, KeptRun, LogRemoval, WorkflowExecution
 from workflows.retention_config import is_days
 
@@ -79,6 +81,11 @@ def dropped_lines(run: WorkflowExecution) -> Dropped | None:
     if number := rows.aggregate(number=Sum("number"))["number"]:
         return Dropped(number, rows.order_by("-id").values_list("level", flat=True)[0])
     return None
+
+
+def missing_lines(run: WorkflowExecution, removed: Sequence[Removed], most: int = log_gaps.MOST) -> MissingLines:
+    """Return the first gaps in the numbers of the run's lines, but for those that the removal of lines has made."""
+    return log_gaps.missing_lines(run.pk, most, max((part.before for part in removed), default=None))
 
 
 def _sets(rows: list[LogRemoval]) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """Lines of a log, ready to render: for the log page, for the newest lines on other pages, and for streams."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -9,10 +9,12 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from executions import limits, log_gaps
+from executions import limits, log_removals
 from executions.admin import formatting
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import JSON
+from executions.log_gaps import MissingLines
+from executions.log_removals import Removed
 from executions.models import NodeExecution, WorkflowExecution
 from executions.states import LogLevel
 
@@ -51,9 +53,9 @@ def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogLine]:
     return present_lines(newest, shows_nodes=shows_nodes)[::-1]
 
 
-def first_missing(run: WorkflowExecution) -> log_gaps.MissingLines | None:
+def first_missing(run: WorkflowExecution, removed: Sequence[Removed]) -> MissingLines | None:
     """Return the first numbered lines that are missing; None if they could not be read."""
-    return query_or_none("gaps", partial(log_gaps.missing_lines, run.pk, GAPS), limits.LOG_PAGE_MS)
+    return query_or_none("gaps", partial(log_removals.missing_lines, run, removed, GAPS), limits.LOG_PAGE_MS)
 
 
 def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[LogLine]:

@@ -202,10 +202,12 @@ def _gaps(log: LogRequest) -> Context:
     for a view of a part of the log."""
     if log.log_query.is_narrowed:
         return {}
-    absent: Context = {"removed": log_removals.removed_lines(log.run), "dropped": log_removals.dropped_lines(log.run)}
-    if absent["removed"]:  # their numbers are not missing
-        return absent
-    return {"missing": log_lines.first_missing(log.run)} | absent
+    removed = log_removals.removed_lines(log.run)
+    return {
+        "removed": removed,
+        "dropped": log_removals.dropped_lines(log.run),
+        "missing": log_lines.first_missing(log.run, removed),
+    }
 
 
 def _link_context(log_query: LogQuery, shown: paging.LogPage) -> dict[str, str]:

@@ -35,15 +35,16 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     payloads, others = formatting.payloads(run, *PAYLOADS, error=error, **NAMED)
     tries = earlier_attempts.newest_attempts(run.attempts)
     _nodes_seen, sees_lines = can_see_nodes_and_logs(request.user, run)
+    removed = log_removals.removed_lines(run) if sees_lines else []
     shown = {
         "stream": page_streams.stream_url(run, "rows"),
         "run": run,
         "payloads": payloads,
         "attempts": tries,
         "lines": _lines(request, run),
-        "missing": log_lines.first_missing(run) if can_see_nodes_and_logs(request.user, run)[1] else None,
+        "missing": log_lines.first_missing(run, removed) if sees_lines else None,
         "lines_shown": limits.LINES,
-        "removed": log_removals.removed_lines(run) if sees_lines else [],
+        "removed": removed,
         "dropped": log_removals.dropped_lines(run) if sees_lines else None,
         "kept": KeptRun.objects.filter(pk=run.pk).first(),
         "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.labels().items()],

@@ -7,12 +7,13 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import ingest, log_gaps
+from executions import ingest, log_gaps, log_removals
 from executions.api.absent_lines import LogPagination, absent_lines
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import log_row
 from executions.api.serializers import ExecutionLogSerializer, MissingLinesSerializer
+from executions.log_gaps import MissingLines
 from executions.models import ExecutionLog
 from executions.querysets import ExecutionLogQuerySet, can_see
 from ledgerkit.db.models import parse_uuid
@@ -134,14 +135,18 @@ class LogGapsOfExecutionViewSet(RunChildView):
         summary="List the missing log lines of a run",
         description=(
             "For each `source` that numbers its lines (`seq`, from 1), the numbers below its highest that no line has. "
-            "A line that is still under way is missing until it is stored."
+            "A line that is still under way is missing until it is stored; lines that retention removed are not "
+            "missing."
         ),
     )
     def gaps(self, request: Request, execution_id: UUID) -> Response:
         check_names(request, ())
         sees_lines = can_see(request.user, "executionlog", self.execution.workflow.owner_id)
-        missing = log_gaps.missing_lines(self.execution.pk) if sees_lines else log_gaps.NONE
+        missing = self._missing_lines() if sees_lines else log_gaps.NONE
         return Response(self.get_serializer(missing).data)
+
+    def _missing_lines(self) -> MissingLines:
+        return log_removals.missing_lines(self.execution, log_removals.removed_lines(self.execution))
 
 
 @extend_schema(tags=["logs"])

@@ -258,7 +258,7 @@ def test_gaps_are_read_in_the_index_alone(run: WorkflowExecution) -> None:
     ingest.copy(ExecutionLog, ("id", "workflow_execution", "level", "message", "source", "seq"), rows)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
-        cursor.execute(f"EXPLAIN {log_gaps.GAPS}", [run.pk, 1_000])
+        cursor.execute(f"EXPLAIN {log_gaps.GAPS}", {"run": run.pk, "most": 1_000})
         plan = "\n".join(row for (row,) in cursor.fetchall())
     found = [line.split("->")[-1].strip() for line in plan.splitlines() if " Scan using " in line]
     scans = [scan for scan in found if "dropped_lines" not in scan]

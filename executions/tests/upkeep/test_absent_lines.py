@@ -9,7 +9,7 @@ from executions.models import DroppedLines, KeptRun, LogRemoval, WorkflowExecuti
 from executions.tests.factories import ExecutionLogFactory
 from ledgerkit.tests.clients import client_of
 
-from .aged import days_ago, run_of
+from .aged import days_ago, line_of, run_of
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +56,21 @@ def test_the_pages_say_it_where_the_lines_would_be(
         assert sentence.format(removal.end) in page
         assert "Nothing was logged" not in page
         assert "without log lines" not in page
+
+
+def test_numbers_of_removed_lines_are_not_called_missing(
+    api: Any, staff: Any, owner: Any, run: WorkflowExecution, removal: Any
+) -> None:
+    """Lines 1 to 4 and 6 were removed, and 5 came late; 8 was lost."""
+    for seq, days in ((5, 44), (7, 40), (9, 39)):
+        line_of(days, run, source="worker-1", seq=seq)
+    gaps = api(owner).get(f"/api/v1/executions/{run.pk}/logs/gaps/").json()["gaps"]
+    assert gaps == [{"source": "worker-1", "first": 8, "last": 8}]
+    for address in (f"{RUNS}/{run.pk}/change/", f"{RUNS}/{run.pk}/logs/"):
+        page = client_of(staff).get(address).content.decode()
+        assert "Line 8 of worker-1 is missing." in page
+        assert page.count(" of worker-1 is missing.") == 1
+        assert "Lines 1 to 4" not in page
 
 
 @pytest.mark.parametrize(
