@@ -5,13 +5,10 @@ index (idx_execution_logs_numbered). Lines behind the last one that arrived cann
 Retention makes gaps too: log_removals.missing_lines() leaves these out.
 """
 
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
-
-from executions import partitions
 
 MOST = 1_000  # gaps that are listed
 
@@ -57,9 +54,9 @@ class MissingLines(NamedTuple):
 NONE = MissingLines([], is_cut=False)
 
 
-def missing_lines(run: UUID, most: int = MOST, since: datetime | None = None) -> MissingLines:
-    """Return the first gaps in the numbers of the run's lines: all, or those behind a line of `since` or later."""
-    parameters = {"run": run, "most": most + 1, "since": since and partitions.bound(since)}
+def missing_lines(run: UUID, most: int = MOST, since: UUID | None = None) -> MissingLines:
+    """Return the first gaps in the numbers of the run's lines: all, or those behind a line with at least this id."""
+    parameters: dict[str, UUID | int | None] = {"run": run, "most": most + 1, "since": since}
     with connection.cursor() as cursor:
         cursor.execute(GAPS_SINCE if since else GAPS, parameters)
         found = [Gap(*row) for row in cursor.fetchall()]

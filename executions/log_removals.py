@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from executions import log_gaps
+from executions import log_gaps, partitions
 from executions.log_gaps import MissingLines
 from executions.models import DroppedLines, KeptRun, LogRemoval, WorkflowExecution
 from workflows.retention_config import is_days
@@ -85,7 +85,8 @@ def dropped_lines(run: WorkflowExecution) -> Dropped | None:
 
 def missing_lines(run: WorkflowExecution, removed: Sequence[Removed], most: int = log_gaps.MOST) -> MissingLines:
     """Return the first gaps in the numbers of the run's lines, but for those that the removal of lines has made."""
-    return log_gaps.missing_lines(run.pk, most, max((part.before for part in removed), default=None))
+    since = partitions.bound(max(part.before for part in removed)) if removed else None
+    return log_gaps.missing_lines(run.pk, most, since)
 
 
 def _sets(rows: list[LogRemoval]) -> list[list[str]]:
