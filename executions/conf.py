@@ -37,6 +37,9 @@ class ExecutionsSettings(AppSettings):
     # Runs that upkeep deletes at once, and milliseconds that it waits before the next ones.
     UPKEEP_BATCH_RUNS = Number(500, least=1, most=10_000)
     UPKEEP_PAUSE_MS = Number(100, most=60_000)
+    # Seconds between two upkeeps of `manage.py serve`, 0 for none; and after how many without one it is called late.
+    UPKEEP_EVERY_SECONDS = Number(1_800, most=86_400)
+    UPKEEP_LATE_SECONDS = Number(3_600, least=60)
     # Maximum bytes (UTF-8) of one text; a longer one is cut, with a mark. A CHECK in the database enforces `most`.
     MAX_MESSAGE_BYTES = Number(65_536, least=1_024, most=65_536)
     MAX_ERROR_BYTES = Number(65_536, least=1_024, most=1_048_576)

@@ -20,6 +20,7 @@ from django.urls import set_script_prefix
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 from ledgerkit.rest.charset import CONTENT_TYPE, with_normalized_content_type
 from pastetrader.asgi_refusals import Refusal
+from pastetrader.health import health_response, is_health_probe
 from pastetrader.limited_body import LimitedBody
 from pastetrader.request_threads import QueueFull, QueueLeft, RequestThreads
 
@@ -56,6 +57,9 @@ class ThreadedHandler(ASGIHandler):
         self.large = RequestThreads(max(1, connections // 2), LARGE_QUEUE, "large-request")
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        if is_health_probe(scope):  # needs no thread: all of them may wait for the database
+            await self.send_response(health_response(), send)
+            return
         body = LimitedBody(scope, receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         try:
             response = await self._response(scope, body)

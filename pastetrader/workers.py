@@ -3,7 +3,7 @@
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import connection, context
 
 from ledgerkit import shared_counts
@@ -17,19 +17,19 @@ STOP = {signal.SIGINT, signal.SIGTERM}
 
 
 class Workers:
-    """`number` processes, each of which calls `work` with its number, until this one gets SIGINT or SIGTERM. One that
-    ends by itself is replaced. `work` has to end at SIGTERM, and where this process is gone."""
+    """A process for each of the jobs, until this one gets SIGINT or SIGTERM. One that ends by itself is replaced. A job
+    has to end at SIGTERM, and where this process is gone."""
 
-    def __init__(self, number: int, work: Callable[[int], None]) -> None:
-        self.number, self.work = number, work
+    def __init__(self, jobs: Sequence[Callable[[], None]]) -> None:
+        self.jobs = jobs
         self.running: dict[int, context.ForkProcess] = {}
         self.is_stopping = False
 
     def run(self) -> None:
-        shared_counts.share_among(self.number)
+        shared_counts.share_among(len(self.jobs))
         for each in STOP:
             signal.signal(each, self.stop)
-        for number in range(self.number):
+        for number in range(len(self.jobs)):
             self._start(number)
         while not self.is_stopping:
             connection.wait([process.sentinel for process in self.running.values()], POLL)
@@ -63,7 +63,7 @@ class Workers:
     def _work(self, number: int) -> None:
         """Run in the worker, where signals are blocked until it handles them itself."""
         shared_counts.become(number)
-        self.work(number)
+        self.jobs[number]()
 
     def _replace(self) -> None:
         ended = [number for number, process in self.running.items() if process.exitcode is not None]

@@ -28,6 +28,7 @@ def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("TOKEN_FAILURES", str(WRONG))
     monkeypatch.setenv("THROTTLE_WRITE", f"{WRITES}/hour")
     monkeypatch.setenv("DATABASE_POOL_MAX", "60")
+    monkeypatch.setenv("EXECUTIONS_UPKEEP_EVERY_SECONDS", "0")  # only processes that serve
     return serve("--workers", "2")
 
 

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from executions import limits
 from executions.models import UpkeepRun
+from executions.upkeep import age
 from executions.upkeep.run_rules import removable_runs
 
 
@@ -18,6 +19,7 @@ class LastUpkeep:
     has_failed: bool
     number: int
     is_more: bool
+    is_late: bool
 
 
 def last_upkeep(user: Any) -> LastUpkeep | None:
@@ -29,4 +31,4 @@ def last_upkeep(user: Any) -> LastUpkeep | None:
     number = removable_runs(limits.COUNTED_RETENTION + 1)
     has_failed = record is not None and any(each["error"] for each in record.results)
     most = limits.COUNTED_RETENTION
-    return LastUpkeep(record, has_failed, min(number, most), is_more=number > most)
+    return LastUpkeep(record, has_failed, min(number, most), is_more=number > most, is_late=age.is_late())

@@ -6,6 +6,8 @@ import secrets
 import signal
 import socket
 from argparse import BooleanOptionalAction
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 from django.conf import settings
@@ -14,6 +16,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
+from executions.conf import executions_settings
 from executions.models import WorkflowExecution
 from local_postgres.lease import exclusive_lock
 from local_postgres.server import ensure, release_all
@@ -23,6 +26,7 @@ from pastetrader.connection_limits import allow_files
 from pastetrader.listening_sockets import EVERYWHERE, address_of, allow_address, default_workers, listen
 from pastetrader.pool_size import limit_pools
 from pastetrader.server import is_working, serve
+from pastetrader.upkeep_process import keep_up
 from pastetrader.workers import STOP, Workers
 
 HOST = "127.0.0.1"
@@ -121,12 +125,15 @@ class Command(BaseCommand):
         _release_database()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the server or its parent handles them
         self._print(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops {stops}.")
-        if workers > 1:
-            Workers(workers, lambda number: _serve_one(listeners[:workers], number)).run()
+        jobs: list[Callable[[], None]] = [partial(_serve_one, listeners[:workers], each) for each in range(workers)]
+        if executions_settings.UPKEEP_EVERY_SECONDS:
+            jobs.append(partial(_keep_up, listeners[:workers]))
+        if len(jobs) > 1:
+            Workers(jobs).run()
         else:
             serve(listeners[0])
         self._print("Stopped.")
-        if workers == 1:
+        if len(jobs) == 1:
             _end_if_working()
 
     def _print(self, line: str) -> None:
@@ -158,6 +165,17 @@ def _serve_one(listeners: list[socket.socket], number: int) -> None:
         serve(listeners[number])
     finally:
         _end_if_working()
+        _release_database()
+        release_all()
+
+
+def _keep_up(listeners: list[socket.socket]) -> None:
+    """Do upkeep in a process of its own, which would keep the port if it did not close the sockets."""
+    for each in listeners:
+        each.close()
+    try:
+        keep_up()
+    finally:
         _release_database()
         release_all()
 

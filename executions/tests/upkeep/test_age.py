@@ -1,0 +1,126 @@
+"""Age of the last upkeep: the warning of the monitor and of `check`, and the upkeep that a server repeats."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from django.core import checks
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from executions.models import UpkeepRun
+from executions.upkeep import repetition
+from executions.upkeep.advisory_lock import upkeep_lock
+from executions.upkeep.age import is_late
+from ledgerkit.tests.clients import client_of
+from workflows.tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+MONITOR = "/admin/executions/workflowexecution/monitor/"
+
+
+def ended(ago: timedelta) -> None:
+    UpkeepRun.objects.create(host="here", started_at=timezone.now() - ago, ended_at=timezone.now() - ago)
+
+
+def warnings() -> list[str]:
+    return [each.msg for each in checks.run_checks(databases=["default"]) if each.id == "executions.W003"]
+
+
+@pytest.mark.parametrize(("ago", "late"), [(HOUR * 0.9, False), (HOUR * 1.1, True)])
+def test_the_monitor_and_check_warn_if_upkeep_has_not_run_for_an_hour(ago: timedelta, late: bool) -> None:
+    ended(ago)
+    assert warnings() == (["Upkeep has not run for 3600 seconds or longer."] if late else [])
+    shown = client_of(UserFactory(is_staff=True, is_superuser=True)).get(MONITOR).content.decode()
+    assert ("Upkeep is late." in shown) is late
+
+
+def test_check_asks_no_database_unless_told_to() -> None:
+    ended(HOUR * 2)
+    assert not [each for each in checks.run_checks() if each.id == "executions.W003"]
+
+
+def test_a_ledger_that_was_made_lately_needed_none_yet() -> None:
+    installed("1 minute")
+    assert not is_late()
+    installed("2 hours")
+    assert is_late()
+
+
+def test_an_upkeep_that_is_at_work_is_not_late() -> None:
+    ended(HOUR * 3)
+    assert is_late()
+    with upkeep_lock():
+        assert not is_late()
+
+
+def test_upkeep_is_done_when_it_is_due_and_not_again() -> None:
+    ended(HOUR)
+    assert repetition.do_if_due(HOUR / 2)
+    assert not repetition.do_if_due(HOUR / 2)
+    assert UpkeepRun.objects.exclude(ended_at=None).count() == 2
+
+
+def test_it_is_left_to_the_one_that_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two servers that find it due at the same moment: one of them gets the lock."""
+    ended(HOUR)
+    monkeypatch.setattr(repetition, "age", lambda: HOUR)
+    with upkeep_lock():
+        assert not repetition.do_if_due(HOUR / 2)
+    assert UpkeepRun.objects.count() == 1
+
+
+class Enough(BaseException):
+    pass
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """End the repetition after three looks. The connection is the test's."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise Enough
+
+    monkeypatch.setattr(repetition.time, "sleep", sleep)
+    monkeypatch.setattr(connection, "close", lambda: None)
+    yield slept
+    assert len(slept) == 3
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone"), psycopg.OperationalError("gone")])
+def test_a_database_that_goes_away_puts_it_off(error: Exception, looks: Any, monkeypatch: Any, caplog: Any) -> None:
+    found = iter([error, None, error])
+
+    def do_if_due(_every: timedelta) -> None:
+        if each := next(found):
+            raise each
+
+    monkeypatch.setattr(repetition, "do_if_due", do_if_due)
+    with pytest.raises(Enough):
+        repetition.repeat_upkeep()
+    assert caplog.messages == ["Upkeep is put off, as the database fails: gone"] * 2
+
+
+def test_a_role_that_does_not_own_the_tables_leaves_it_to_a_command(looks: Any, caplog: Any) -> None:
+    installed("2 hours")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE upkeep_guest")
+        cursor.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO upkeep_guest")
+        cursor.execute("SET ROLE upkeep_guest")
+        with pytest.raises(Enough):
+            repetition.repeat_upkeep()
+        cursor.execute("RESET ROLE")
+    assert not UpkeepRun.objects.exists()
+    [message] = caplog.messages
+    assert message == "This server does no upkeep: its role does not own the tables. Schedule `manage.py upkeep`."
+
+
+def installed(ago: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_migrations SET applied = now() - %s::interval", [ago])

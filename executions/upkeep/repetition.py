@@ -1,0 +1,60 @@
+"""Upkeep again and again, in a process of its own: whichever server finds it due does it, and the others see that."""
+
+import logging
+import time
+from datetime import timedelta
+
+import django.db
+import psycopg
+from django.db import connection
+
+from executions.conf import executions_settings
+from ledgerkit.db.timeouts import no_limit
+
+from . import runner
+from .age import age
+from .runner import AnotherUpkeep
+
+LOOK_EVERY = 10  # seconds between two looks whether it is due
+# Without a table: not migrated yet.
+IS_OURS = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('execution_logs')"
+
+logger = logging.getLogger(__name__)
+
+
+def repeat_upkeep() -> None:
+    """Do upkeep every UPKEEP_EVERY_SECONDS, until an exception ends this. The database may go and come back."""
+    every = executions_settings.UPKEEP_EVERY_SECONDS
+    was_refused = False
+    while True:
+        try:
+            was_refused = not _owns_the_tables(was_refused=was_refused)
+            if not was_refused:
+                do_if_due(timedelta(seconds=every))
+        except (django.db.Error, psycopg.Error) as error:
+            logger.warning("Upkeep is put off, as the database fails: %s", " ".join(str(error).split()))
+        finally:
+            connection.close()
+        time.sleep(min(every, LOOK_EVERY))
+
+
+def do_if_due(every: timedelta) -> bool:
+    """Do the upkeep, unless one ended lately or is at work. Return whether it was done."""
+    if age() < every:
+        return False
+    try:
+        with no_limit():
+            for _outcome in runner.run_all():  # each is in the record; the runner logs what fails
+                pass
+    except AnotherUpkeep:
+        return False
+    return True
+
+
+def _owns_the_tables(*, was_refused: bool) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(IS_OURS)
+        (is_ours,) = cursor.fetchone() or (False,)
+    if not is_ours and not was_refused:
+        logger.warning("This server does no upkeep: its role does not own the tables. Schedule `manage.py upkeep`.")
+    return bool(is_ours)

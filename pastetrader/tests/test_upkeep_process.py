@@ -1,0 +1,78 @@
+"""The process of `manage.py serve` that does upkeep."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from local_postgres import processes
+from pastetrader.tests.conftest import connect, postmaster
+from pastetrader.tests.live_server import Serve, Site
+
+DUE = "UPDATE django_migrations SET applied = now() - interval '2 hours'"
+DONE = "SELECT count(*) FROM upkeep_runs WHERE ended_at IS NOT NULL"
+
+
+def until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def number_done(data_dir: Path) -> int:
+    try:
+        with connect(data_dir) as session:
+            ((number,),) = session.execute(DONE)
+    except psycopg.OperationalError:  # while the database starts
+        return 0
+    return int(number)
+
+
+def children(site: Site) -> list[psutil.Process]:
+    found = psutil.Process(site.process.pid).children()
+    return [each for each in found if each.status() != psutil.STATUS_ZOMBIE and each.name() != "postgres"]
+
+
+@pytest.mark.usefixtures("ready")
+def test_a_server_does_upkeep_by_itself_through_kills_and_restarts(
+    serve: Serve, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One server for all of it: starting one takes seconds."""
+    monkeypatch.setenv("EXECUTIONS_UPKEEP_EVERY_SECONDS", "1")
+    site = serve("--workers", "1")
+    until(lambda: number_done(data_dir) > 0)
+    assert site.get("/readyz")[0] == 200
+
+    leader, before = postmaster(data_dir), number_done(data_dir)
+    assert leader is not None
+    leader.send_signal(signal.SIGQUIT)  # an immediate shutdown; whoever needs the server next starts it again
+    until(lambda: not processes.is_alive(leader))
+    until(lambda: site.get("/readyz")[0] == 200)
+    until(lambda: number_done(data_dir) > before)
+
+    upkeep = max(children(site), key=lambda child: child.pid)  # started last
+    upkeep.kill()
+    until(lambda: len(children(site)) == 2)
+    before = number_done(data_dir)
+    until(lambda: number_done(data_dir) > before)
+
+    code, err = site.interrupt(signal.SIGTERM)
+    assert (code, site.said.splitlines()[-1]) == (0, "Stopped.")
+    assert "Traceback" not in err
+    assert postmaster(data_dir) is None
+
+
+@pytest.mark.usefixtures("ready")
+def test_upkeep_ends_with_a_server_that_is_killed(serve: Serve, data_dir: Path) -> None:
+    site = serve("--workers", "1")
+    until(lambda: len(children(site)) == 2)
+    left = children(site)
+    os.kill(site.process.pid, signal.SIGKILL)
+    until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in left))
+    until(lambda: postmaster(data_dir) is None)

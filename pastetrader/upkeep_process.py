@@ -1,0 +1,45 @@
+"""The process of `manage.py serve` that does upkeep. It ends at once on a signal, and if its parent is gone."""
+
+import signal
+import threading
+from multiprocessing import connection, parent_process
+
+from django.conf import settings
+
+from executions.upkeep.repetition import repeat_upkeep
+from local_postgres.server import ensure
+from pastetrader.workers import STOP
+
+CONNECTIONS = 2  # in its pool; the lock of upkeep has one of its own
+
+
+def keep_up() -> None:
+    """Do upkeep until SIGINT or SIGTERM. A statement that is under way is cancelled."""
+    for each in STOP:
+        signal.signal(each, _interrupt)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
+    settings.POOL.update(min_size=0, max_size=CONNECTIONS)
+    try:
+        _end_with_parent()
+        ensure(settings.DATABASES["default"])  # a lease of its own
+        repeat_upkeep()
+    except KeyboardInterrupt:
+        pass
+
+
+def _interrupt(*_signal: object) -> None:
+    """Raise what psycopg takes for the wish to cancel a statement. Later signals do not disturb the end."""
+    for each in STOP:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        arguments = (parent.sentinel, threading.get_ident())
+        threading.Thread(target=_interrupt_after, args=arguments, daemon=True, name="parent").start()
+
+
+def _interrupt_after(sentinel: int, thread: int) -> None:
+    connection.wait([sentinel])
+    signal.pthread_kill(thread, signal.SIGTERM)
