@@ -18,6 +18,7 @@ from .exceptions import ArchiveError
 UNWRITABLE = _("The archive {folder} cannot be written: {error}.")
 UNREADABLE = _("{name}: it cannot be read: {error}.")
 NO_FSSPEC = _("The archive {folder} needs the package fsspec: install pastetrader-executions[archive].")
+GONE = _("The archive {folder} is not there, and the database has recorded files in it. Is its disk mounted?")
 UNSET = _("EXECUTIONS['ARCHIVE'] is not set: there is no archive.")
 
 
@@ -30,6 +31,10 @@ class Folder(Protocol):
     def open(self, name: str) -> BinaryIO: ...
 
     def names(self) -> list[str]: ...
+
+    def exists(self) -> bool:
+        """Return whether the folder is there. Where folders are no things of their own, it always is."""
+        ...
 
 
 class LocalFolder:
@@ -55,6 +60,9 @@ class LocalFolder:
 
     def open(self, name: str) -> BinaryIO:
         return (self.path / name).open("rb")
+
+    def exists(self) -> bool:
+        return self.path.exists()
 
     def names(self) -> list[str]:
         if not self.path.is_dir():
@@ -86,6 +94,9 @@ class RemoteFolder:
 
     def open(self, name: str) -> BinaryIO:
         return cast("BinaryIO", self.files.open(self._place(name), "rb"))
+
+    def exists(self) -> bool:
+        return True
 
     def names(self) -> list[str]:
         if not self.files.exists(self.path):

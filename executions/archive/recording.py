@@ -7,9 +7,13 @@ number of a file is that of the recorded ones of its day, so a file that was nev
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import batched, chain
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import F, Sum
+from django.db.models.functions import Coalesce
+from django.utils.text import format_lazy
 
 from executions import partitions
 from executions.models import ArchivedRun, ArchiveFile, ArchiveKind, WorkflowExecution
@@ -17,6 +21,7 @@ from executions.partitions import Partition
 from ledgerkit.db import locks
 
 from . import archived_rows, files, folders
+from .exceptions import ArchiveError
 from .files import Content, Manifest
 from .folders import Folder
 from .row_format import LOG, SEEN
@@ -25,27 +30,29 @@ LOCK = "executions.archive"
 CHECKED, READ = 10_000, 500  # runs in one statement
 RUNS_IN_FILE = 50_000
 
-# Ended runs that are in no file in their version, or of which a line or a transition was written later.
-UNARCHIVED = """
+# A snapshot means nothing in another cluster, into which the database was dumped and restored.
+CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
+STAMPED = ("execution_logs", "execution_history", "node_executions")
+LATE = """EXISTS (
+    SELECT FROM {table} AS late WHERE late.workflow_execution_id = run.id
+        AND NOT pg_visible_in_snapshot(late.written_by, file.snapshot::pg_snapshot)
+        AND late.written_by IS DISTINCT FROM pg_current_xact_id_if_assigned()
+        AND late.written_by < pg_snapshot_xmax(pg_current_snapshot())
+)"""
+# Engines may report the start of a node after the end of its run, which changes the node alone.
+VERSION = """(
+    run.version + (SELECT coalesce(sum(version), 0) FROM node_executions WHERE workflow_execution_id = run.id)
+)"""
+# Ended runs that are in no file as they are, or of which a row was written later.
+UNARCHIVED = f"""
 SELECT run.id, (run.created_at AT TIME ZONE 'UTC')::date
 FROM workflow_executions AS run
-LEFT JOIN execution_archived_runs AS known ON known.workflow_execution_id = run.id AND known.version = run.version
-LEFT JOIN execution_archive_files AS file ON file.id = known.file_id
-WHERE run.id = ANY(%s) AND run.status NOT IN ('pending', 'running') AND (
-    file.id IS NULL
-    OR EXISTS (
-        SELECT FROM execution_logs AS late WHERE late.workflow_execution_id = run.id
-            AND NOT pg_visible_in_snapshot(late.written_by, file.snapshot::pg_snapshot)
-            AND late.written_by IS DISTINCT FROM pg_current_xact_id_if_assigned()
-    )
-    OR EXISTS (
-        SELECT FROM execution_history AS late WHERE late.workflow_execution_id = run.id
-            AND NOT pg_visible_in_snapshot(late.written_by, file.snapshot::pg_snapshot)
-            AND late.written_by IS DISTINCT FROM pg_current_xact_id_if_assigned()
-    )
-)
+LEFT JOIN execution_archived_runs AS known ON known.workflow_execution_id = run.id AND known.version = {VERSION}
+LEFT JOIN execution_archive_files AS file ON file.id = known.file_id AND file.cluster = ({CLUSTER})
+WHERE run.id = ANY(%s) AND run.status NOT IN ('pending', 'running')
+    AND (file.id IS NULL OR {" OR ".join(LATE.format(table=table) for table in STAMPED)})
 ORDER BY run.id
-"""
+"""  # noqa: S608  # names of our own tables
 LINES = """
 SELECT t.id, {line} FROM {table} AS t
 WHERE t.id >= %(start)s AND t.id < %(end)s AND {seen}
@@ -53,9 +60,23 @@ WHERE t.id >= %(start)s AND t.id < %(end)s AND {seen}
         SELECT FROM unnest(%(earlier)s::text[]) AS earlier
         WHERE t.written_by IS NULL OR pg_visible_in_snapshot(t.written_by, earlier::pg_snapshot)
             OR t.written_by = pg_current_xact_id_if_assigned()
+            OR t.written_by >= pg_snapshot_xmax(pg_current_snapshot())
     )
 ORDER BY t.id
 """
+
+
+class Snapshot(NamedTuple):
+    """A snapshot of PostgreSQL, and the cluster in which it has a meaning."""
+
+    text: str
+    cluster: str
+
+    @classmethod
+    def now(cls) -> Self:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT pg_current_snapshot()::text, ({CLUSTER})")
+            return cls(*cursor.fetchone())
 
 
 def ensure_archived(ids: Sequence[UUID]) -> None:
@@ -65,7 +86,7 @@ def ensure_archived(ids: Sequence[UUID]) -> None:
     Call it for many runs, whose files are then few; and again for each batch that is deleted, in its transaction, after
     its runs were locked FOR UPDATE: then it archives those alone of which a late line came between.
     """
-    if (folder := folders.configured_folder()) is None:
+    if (folder := _folder()) is None:
         return
     for day, of_day in sorted(_find_unarchived(ids).items()):
         for some in batched(of_day, RUNS_IN_FILE):
@@ -76,7 +97,7 @@ def ensure_lines_archived(partition: Partition, table: str | None = None) -> lis
     """Archive the log lines of a partition, except those that are archived, and return the names of the files with its
     lines: none without EXECUTIONS["ARCHIVE"]. `table` is the partition itself once it is detached. Raises
     ArchiveError."""
-    if (folder := folders.configured_folder()) is None:
+    if (folder := _folder()) is None:
         return []
     for start, end in _days(partition):
         _archive_lines(folder, start, end, table or partitions.TABLE)
@@ -84,6 +105,14 @@ def ensure_lines_archived(partition: Partition, table: str | None = None) -> lis
         kind=ArchiveKind.LINES, day__gte=partition.start.date(), day__lt=partition.end.date()
     )
     return list(known.values_list("name", flat=True))
+
+
+def _folder() -> Folder | None:
+    """Return the folder of the archive. Raises ArchiveError if it has vanished: a new one could be beside its disk."""
+    folder = folders.configured_folder()
+    if folder is not None and not folder.exists() and ArchiveFile.objects.exists():
+        raise ArchiveError(format_lazy(folders.GONE, folder=str(folder)))
+    return folder
 
 
 def _find_unarchived(ids: Sequence[UUID]) -> dict[date, list[UUID]]:
@@ -103,13 +132,13 @@ def _archive_runs(folder: Folder, day: date, ids: Sequence[UUID]) -> None:
     runs = sorted(_find_unarchived(ids).get(day, ()))  # another process may have archived them meanwhile
     if not runs:
         return
-    snapshot, manifest = _snapshot(), Manifest(_next_name(ArchiveKind.RUNS, day), ArchiveKind.RUNS, str(day))
+    snapshot, manifest = Snapshot.now(), Manifest(_next_name(ArchiveKind.RUNS, day), ArchiveKind.RUNS, str(day))
     archived: list[ArchivedRun] = []
     with files.writing(folder, manifest) as content:
         definitions = archived_rows.DefinitionLines()
         for some in batched(runs, READ):
             archived += _versions(some)
-            _add_runs(content, some, definitions, snapshot)
+            _add_runs(content, some, definitions, snapshot.text)
     file = _record(manifest, snapshot)
     for each in archived:
         each.file = file
@@ -132,10 +161,13 @@ def _add_runs(
 
 def _versions(runs: Sequence[UUID]) -> Iterator[ArchivedRun]:
     """Yield the records of runs. Their versions are read before the rows, so a file never has an older one."""
-    columns = ("pk", "version", "workflow_id", "workflow_name", "created_at")
-    for run, version, workflow, name, made_at in WorkflowExecution.objects.filter(pk__in=runs).values_list(*columns):
+    version = F("version") + Coalesce(Sum("node_executions__version"), 0)
+    rows = WorkflowExecution.objects.filter(pk__in=runs).order_by().annotate(of_all=version)
+    for run, number, workflow, name, made_at in rows.values_list(
+        "pk", "of_all", "workflow_id", "workflow_name", "created_at"
+    ):
         yield ArchivedRun(
-            workflow_execution_id=run, version=version, workflow_id=workflow, workflow_name=name, made_at=made_at
+            workflow_execution_id=run, version=number, workflow_id=workflow, workflow_name=name, made_at=made_at
         )
 
 
@@ -143,10 +175,11 @@ def _versions(runs: Sequence[UUID]) -> Iterator[ArchivedRun]:
 def _archive_lines(folder: Folder, start: datetime, end: datetime, table: str) -> None:
     locks.lock(LOCK)
     day = start.date()
-    earlier = ArchiveFile.objects.filter(kind=ArchiveKind.LINES, day=day).values_list("snapshot", flat=True)
-    snapshot, manifest = _snapshot(), Manifest(_next_name(ArchiveKind.LINES, day), ArchiveKind.LINES, str(day))
+    snapshot, manifest = Snapshot.now(), Manifest(_next_name(ArchiveKind.LINES, day), ArchiveKind.LINES, str(day))
+    earlier = ArchiveFile.objects.filter(kind=ArchiveKind.LINES, day=day, cluster=snapshot.cluster)
     parameters = {
-        "start": partitions.bound(start), "end": partitions.bound(end), "snapshot": snapshot, "earlier": list(earlier)
+        "start": partitions.bound(start), "end": partitions.bound(end),
+        "snapshot": snapshot.text, "earlier": list(earlier.values_list("snapshot", flat=True)),
     }  # fmt: skip
     statement = LINES.format(line=LOG.line(), table=connection.ops.quote_name(table), seen=SEEN)
     rows = archived_rows.select(statement, parameters)
@@ -167,17 +200,11 @@ def _days(partition: Partition) -> Iterator[tuple[datetime, datetime]]:
         start = end
 
 
-def _snapshot() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_current_snapshot()::text")
-        return str(cursor.fetchone()[0])
-
-
 def _next_name(kind: ArchiveKind, day: date) -> str:
     return files.file_name(kind, day, ArchiveFile.objects.filter(kind=kind, day=day).count() + 1)
 
 
-def _record(manifest: Manifest, snapshot: str) -> ArchiveFile:
+def _record(manifest: Manifest, snapshot: Snapshot) -> ArchiveFile:
     return ArchiveFile.objects.create(
         name=manifest.name,
         kind=manifest.kind,
@@ -186,5 +213,6 @@ def _record(manifest: Manifest, snapshot: str) -> ArchiveFile:
         size=manifest.bytes,
         run_count=manifest.run_count,
         row_count=manifest.row_count,
-        snapshot=snapshot,
+        snapshot=snapshot.text,
+        cluster=snapshot.cluster,
     )

@@ -26,10 +26,11 @@ FORMAT = 1
 TIME = """to_json(to_char(t.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))"""
 RUN = "workflow_execution"  # its column is `run` in a line
 NEVER = {"encrypted_secrets"}
-# Rows that this transaction has written are in no snapshot of its own.
+# Rows that this transaction has written are in no snapshot of its own. Ids of transactions that are still to come are
+# those of another cluster, from which the rows were dumped.
 SEEN = """(
     t.written_by IS NULL OR pg_visible_in_snapshot(t.written_by, %(snapshot)s::pg_snapshot)
-    OR t.written_by = pg_current_xact_id_if_assigned()
+    OR t.written_by = pg_current_xact_id_if_assigned() OR t.written_by >= pg_snapshot_xmax(pg_current_snapshot())
 )"""
 
 

@@ -27,6 +27,11 @@ def names(folder: Folder) -> list[str]:
     return sorted(there.union(ArchiveFile.objects.values_list("name", flat=True)))
 
 
+def has_manifest(folder: Folder, name: str) -> bool:
+    """Return whether there is a manifest, which is written after the file."""
+    return files.manifest_name(name) in folder.names()
+
+
 def faults(folder: Folder, name: str) -> Iterator[object]:
     """Yield what is wrong with a file: a sentence, or nothing."""
     try:

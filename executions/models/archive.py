@@ -19,7 +19,7 @@ class ArchiveKind(models.TextChoices):
 
 class ArchiveFile(UUID7Model):
     """A complete file of the archive. `snapshot` is the one of PostgreSQL in which its rows were read: rows that were
-    written later are not in it."""
+    written later are not in it. It is one of `cluster`, the system identifier."""
 
     name = models.TextField(_("name"), unique=True)
     kind = models.CharField(_("kind"), max_length=20, choices=ArchiveKind)
@@ -29,6 +29,7 @@ class ArchiveFile(UUID7Model):
     run_count = models.BigIntegerField(_("runs"))
     row_count = models.BigIntegerField(_("rows"))
     snapshot = models.TextField(_("snapshot"))
+    cluster = models.TextField(_("database cluster"), db_default="")
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 
     class Meta:
@@ -53,7 +54,7 @@ class ArchivedRunQuerySet(models.QuerySet["ArchivedRun"]):
 
 
 class ArchivedRun(models.Model):
-    """The newest file that contains a run, in the version that the file contains."""
+    """The newest file that contains a run. `version` is the sum of the versions of the run and of its nodes in it."""
 
     workflow_execution_id = models.UUIDField(_("workflow execution"), primary_key=True)
     version = models.PositiveIntegerField(_("version"))

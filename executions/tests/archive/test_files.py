@@ -3,6 +3,7 @@
 import io
 import json
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -220,6 +221,26 @@ def test_the_archive_may_be_where_fsspec_writes(url: str, timed: Any, tmp_path: 
     assert NAME in folders.require_folder().names()
     assert call("archive", "--verify") == ("1 file is as it was written.\n", "")
     assert NAME in call("archive", "--list")[0]
+
+
+def test_nothing_is_recorded_where_the_folder_has_vanished(timed: Any, archive: Path, workflow: Any) -> None:
+    ensure_archived([timed.pk])
+    shutil.rmtree(archive)
+    other = in_state(WorkflowExecutionFactory(workflow=workflow), "completed")
+    with pytest.raises(ArchiveError, match="is not there, and the database has recorded files in it"):
+        ensure_archived([other.pk])
+    with pytest.raises(ArchiveError, match="is not there"):
+        ensure_lines_archived(partitions.Partition.at(EARLIER))
+    assert not archive.exists()
+    assert ArchivedRun.objects.get().pk == timed.pk
+
+
+def test_a_file_that_is_being_written_is_not_bad(timed: Any, archive: Path) -> None:
+    ensure_archived([timed.pk])
+    (archive / "runs-2026-05-02.0001.ndjson.zst").write_bytes(b"so far")
+    printed, faults = call("archive", "--verify")
+    assert printed.startswith("runs-2026-05-02.0001.ndjson.zst is not recorded")
+    assert faults == ""
 
 
 def test_a_missing_package_is_named(timed: Any, archive: Path, monkeypatch: Any, settings: Any) -> None:
