@@ -104,7 +104,7 @@ def _merge(rows: list[LogRemoval]) -> Removed:
 
 def _was_protected(row: LogRemoval, kept_at: datetime | None, own: object) -> bool:
     """Return whether the lines of the run were left when the others of the period were removed."""
-    if kept_at is not None and kept_at < row.removed_at:
+    if kept_at is not None and kept_at < row.first_removed_at:
         return True
     if own is None:
         return True

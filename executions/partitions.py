@@ -61,6 +61,11 @@ class Partition:
     def __contains__(self, moment: datetime) -> bool:
         return self.start <= moment < self.end
 
+    def days(self) -> Iterator[datetime]:
+        """Yield the start of each day."""
+        for number in range((self.end - self.start).days):
+            yield self.start + timedelta(days=number)
+
     def beside(self, others: Iterable["Partition"], moment: datetime) -> "Partition":
         """Return the part of this period around `moment` that no other partition covers: older partitions may have
         another length."""

@@ -15,6 +15,10 @@ from ledgerkit.db import json_validation
 if TYPE_CHECKING:
     from .workflow_execution import WorkflowExecution
 
+CLOCK = models.Func(
+    function="clock_timestamp", output_field=models.DateTimeField()
+)  # not that of the statement's start
+
 
 class KeptRun(models.Model):
     """The user who keeps a run, since when and why. A table of its own, because few runs are kept. The name of the user
@@ -42,14 +46,17 @@ class KeptRun(models.Model):
 
     @classmethod
     def keep(cls, run: "WorkflowExecution", reason: str = "") -> "KeptRun":
-        """Keep the run from now on, with the masked reason. The reason of a run that is kept already is replaced.
+        """Keep the run from now on, with the masked reason. If it is kept already, user and reason are replaced.
 
         The run is locked, so that upkeep does not delete it at the same moment. Raises DoesNotExist if it is gone.
+        While upkeep removes lines, the statement waits for it: the time is then that after the removal.
         """
-        row = {"username": _name_of(audit.current()), "reason": _mask_reason(run.pk, reason), "kept_at": Now()}
+        row = {"username": _name_of(audit.current()), "reason": _mask_reason(run.pk, reason)}
         with transaction.atomic():
             type(run).objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
-            kept, _is_new = cls._default_manager.update_or_create(workflow_execution_id=run.pk, defaults=row)
+            kept, _is_new = cls._default_manager.update_or_create(
+                workflow_execution_id=run.pk, defaults=row, create_defaults={**row, "kept_at": CLOCK}
+            )
         kept.refresh_from_db()
         return kept
 

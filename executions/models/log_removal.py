@@ -26,7 +26,7 @@ class Int8MultiRange(Field):
 
 class LogRemoval(UUID7Model):
     """Lines of a period that retention removed: all, or those of some levels. `number` is an estimate of the planner's
-    statistics, or a count."""
+    statistics, or a count. Lines that come later are removed later (`removed_at`, the last time)."""
 
     start = models.DateTimeField(_("from"))
     end = models.DateTimeField(_("to"))
@@ -37,6 +37,7 @@ class LogRemoval(UUID7Model):
     size = models.BigIntegerField(_("bytes"), default=0)
     files = models.JSONField(_("archive files"), default=list, db_default=json_value([]))
     removed_at = models.DateTimeField(_("removed"), db_default=Now())
+    first_removed_at = models.DateTimeField(_("first removed"), db_default=Now())
 
     class Meta:
         db_table = "execution_log_removals"

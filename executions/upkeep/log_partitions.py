@@ -78,22 +78,27 @@ def mark(session: psycopg.Connection, name: str, what: dict[str, object]) -> Non
 
 def detach(session: psycopg.Connection, name: str) -> None:
     """Detach the partition, or finish an interrupted DETACH. Raises Busy."""
-    _retry(lambda: _detach(session, name))
+    retry_for_locks(lambda: _detach(session, name))
 
 
 def drop(session: psycopg.Connection, name: str) -> None:
     """Drop an empty table that was detached. Raises Busy."""
-    _retry(lambda: _drop(session, name))
+    retry_for_locks(lambda: _drop(session, name))
 
 
 def _detach(session: psycopg.Connection, name: str) -> None:
     pending = {table.name: table.is_pending for table in attached_partitions(session)}
     if name not in pending:
         return
-    session.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+    if any(pending[other] for other in pending if other != name):  # PostgreSQL detaches one at a time
+        raise Busy
     statement = sql.SQL("ALTER TABLE {} DETACH PARTITION {} {}")
     how = sql.SQL("FINALIZE" if pending[name] else "CONCURRENTLY")
-    session.execute(statement.format(sql.Identifier(TABLE), sql.Identifier(name), how))
+    session.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+    try:
+        session.execute(statement.format(sql.Identifier(TABLE), sql.Identifier(name), how))
+    finally:
+        session.execute("RESET lock_timeout")
 
 
 def _drop(session: psycopg.Connection, name: str) -> None:
@@ -103,7 +108,7 @@ def _drop(session: psycopg.Connection, name: str) -> None:
         session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
-def _retry(call: Callable[[], None]) -> None:
+def retry_for_locks[T](call: Callable[[], T]) -> T:
     """Call until it gets its locks. Raises Busy when the patience is over."""
     until = time.monotonic() + PATIENCE
     while True:

@@ -9,6 +9,7 @@ import psycopg
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from psycopg import sql
+from psycopg.errors import CheckViolation
 
 from executions import partitions
 from executions.archive import ensure_lines_archived
@@ -37,7 +38,7 @@ def plan() -> Result:
 def apply(progress: Progress) -> Result:
     now, total = timezone.now(), Result()
     with connect() as session:
-        total.add(_finish(session))
+        total.add(_finish(session, now))
         tables = log_partitions.attached_partitions(session)
         for number, table in enumerate(tables):
             progress(number, len(tables))
@@ -65,14 +66,19 @@ def _plan_table(session: psycopg.Connection, table: LogTable, rule: LogRule, now
 
 def _remove(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
     if not rule.levels and not log_lines.has_protected(session, table, now):
-        return _remove_partition(session, table, rule)
+        return _remove_partition(session, table, rule, now)
     if not log_lines.has_matching(session, table, rule, now):
         return Result()
-    number = log_lines.delete_matching(session, table, rule, archive_lines(table.partition), now)
+    snapshot = log_lines.current_snapshot(session)
+    files = archive_lines(table.partition)
+    try:
+        number = log_lines.delete_matching(session, table, rule, now, snapshot, files)
+    except Busy:
+        return Result(notes=[IN_USE.format(name=table.name)])
     return Result(number, 0, [f"{table.name}: {number:,} lines, {rule}"])
 
 
-def _remove_partition(session: psycopg.Connection, table: LogTable, rule: LogRule) -> Result:
+def _remove_partition(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
     start, end = table.partition.start.isoformat(), table.partition.end.isoformat()
     files = [*archive_lines(table.partition)]
     what = {"start": start, "end": end, "days": rule.days, "files": files}
@@ -81,23 +87,34 @@ def _remove_partition(session: psycopg.Connection, table: LogTable, rule: LogRul
         log_partitions.detach(session, table.name)
     except Busy:
         return Result(notes=[IN_USE.format(name=table.name)])
-    return _drop(session, table.name, what)
+    return _drop(session, table.name, what, now)
 
 
-def _finish(session: psycopg.Connection) -> Result:
+def _finish(session: psycopg.Connection, now: datetime) -> Result:
     """Finish what an interrupted upkeep has begun."""
     total = Result()
     for table in log_partitions.attached_partitions(session):
         if table.is_pending:
-            log_partitions.detach(session, table.name)
+            total.add(_finish_detach(session, table.name))
     for name, what in log_partitions.detached_tables(session):
-        total.add(_drop(session, name, what))
+        total.add(_drop(session, name, what, now))
     return total
 
 
-def _drop(session: psycopg.Connection, name: str, what: dict[str, Any]) -> Result:
+def _finish_detach(session: psycopg.Connection, name: str) -> Result:
+    try:
+        log_partitions.detach(session, name)
+    except Busy:
+        return Result(notes=[IN_USE.format(name=name)])
+    return Result()
+
+
+def _drop(session: psycopg.Connection, name: str, what: dict[str, Any], now: datetime) -> Result:
     """Empty and drop a table that was detached. Its description `what` is {} once it is empty."""
-    removed = _empty(session, name, what) if what else Result()
+    try:
+        removed = _empty(session, name, what, now) if what else Result()
+    except Busy:
+        return Result(notes=[IN_USE.format(name=name)])
     try:
         log_partitions.drop(session, name)
     except Busy:
@@ -105,17 +122,36 @@ def _drop(session: psycopg.Connection, name: str, what: dict[str, Any]) -> Resul
     return removed
 
 
-def _empty(session: psycopg.Connection, name: str, what: dict[str, Any]) -> Result:
-    """Remove all lines by TRUNCATE, which gives their space back, and record it, in one transaction."""
-    period = Partition(*(datetime.fromisoformat(what[each]) for each in ("start", "end")))
-    files = list(dict.fromkeys([*what["files"], *archive_lines(period, name)]))
-    with session.transaction():
-        number, is_estimate, size = _count(session, name)
-        session.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(name)))
-        rule = LogRule(what["days"])
-        log_lines.record(session, period, rule, number, files=files, size=size, is_estimate=is_estimate)
-        log_partitions.mark(session, name, {})
-    return Result(number, size, [f"{name}: {number:,} lines, {rule} ({filesizeformat(size)})"])
+def _empty(session: psycopg.Connection, name: str, what: dict[str, Any], now: datetime) -> Result:
+    """Remove all lines that a table had when it was detached, and record it. Raises Busy."""
+    table = LogTable(name, Partition(*(datetime.fromisoformat(what[each]) for each in ("start", "end"))))
+    files = list(dict.fromkeys([*what["files"], *archive_lines(table.partition, name)]))
+    number, is_estimate, size = _count(session, name)
+    rule = LogRule(what["days"])
+
+    def truncate() -> int:
+        with session.transaction():
+            removed = number - _keep_protected(session, table, now)
+            session.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(name)))
+            if removed:
+                log_lines.record(session, table.partition, rule, removed, files, size=size, is_estimate=is_estimate)
+            log_partitions.mark(session, name, {})
+        return removed
+
+    try:
+        removed = log_partitions.retry_for_locks(truncate)
+    except CheckViolation:  # lines that are to stay have no partition
+        partitions.make_for(table.partition.days())
+        removed = log_partitions.retry_for_locks(truncate)
+    return Result(removed, size, [f"{name}: {removed:,} lines, {rule} ({filesizeformat(size)})"])
+
+
+def _keep_protected(session: psycopg.Connection, table: LogTable, now: datetime) -> int:
+    """Copy the lines back to the log of runs that were marked as kept since it was decided to remove the partition.
+    Return their number. Until the end of the transaction no other run can be marked."""
+    log_lines.lock_marks(session)
+    is_protected = log_lines.has_protected(session, table, now)
+    return log_lines.copy_protected(session, table, now) if is_protected else 0
 
 
 def _count(session: psycopg.Connection, name: str) -> tuple[int, bool, int]:

@@ -186,7 +186,7 @@ class TestInterrupted:
         with connect() as session:
             log_partitions.mark(session, table, self.what())
             log_partitions.detach(session, table)
-            log_retention._empty(session, table, self.what())
+            log_retention._empty(session, table, self.what(), timezone.now())
             line_of(45, run_of(45), message="late")  # finds no partition, and makes one of another name
             assert f"{table}_2" in old_tables()
         assert remove_lines() == 1
