@@ -1,6 +1,5 @@
 """Checks of what the type of a fact does not say: ids, times, and the documents."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -95,17 +94,9 @@ def check_workflow(fact: WorkflowEnsure) -> None:
 
 def _check_depths(fact: Fact) -> None:
     for name in fact.TEXTS:
-        if not _is_within(document := getattr(fact, name), json_validation.MAX_DEPTH - 1):
+        if not json_validation.is_bounded([document := getattr(fact, name)], json_validation.MAX_DEPTH - 1):
             for pointer, fault in json_validation.iter_errors({name: document}):
                 raise BadFact("invalid", f"{pointer}: {fault}")
-
-
-def _is_within(value: object, levels: int) -> bool:
-    """Return whether a document has at most so many levels."""
-    if not isinstance(value, dict | list):
-        return True
-    inside: Iterable[object] = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_is_within(item, levels - 1) for item in inside if isinstance(item, dict | list))
 
 
 def _check_sizes(fact: Fact) -> None:

@@ -35,7 +35,7 @@ class DocumentField(serializers.JSONField):
     """Any JSON, up to the size of a document. The parser of the request has checked it."""
 
     def to_internal_value(self, data: object) -> Any:
-        if too_large := json_validation.size_fault(data):
+        if not json_validation.is_storable(data) and (too_large := json_validation.size_fault(data)):
             raise serializers.ValidationError(too_large, "too_large")
         return data
 

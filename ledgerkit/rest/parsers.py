@@ -9,7 +9,7 @@ from rest_framework.exceptions import APIException, ParseError, UnsupportedMedia
 from rest_framework.parsers import JSONParser
 
 from ledgerkit.conf import ledgerkit_settings
-from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, has_more_elements, iter_errors, may_have_errors
+from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, NOT_TEXT, has_more_elements, is_bounded, iter_errors
 from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.charset import UTF8
 from ledgerkit.rest.query_params import safe_name
@@ -56,7 +56,7 @@ class StorableJSONParser(JSONParser):
             raise TooManyElements
         view = (parser_context or {}).get("view")
         data = _read(body)
-        if may_have_errors(body, data):
+        if NOT_TEXT.search(body) or not is_bounded([data]):
             data = _check(data, view)
         mask = getattr(view, "masked_body", None)
         return mask(data) if is_large and mask else data

@@ -148,7 +148,8 @@ def every_document(value: Any) -> list[Any]:
 def parse(text: str) -> None:
     with contextlib.suppress(parsers.ParseError):
         body = text.encode(errors="surrogatepass")
-        json_validation.may_have_errors(body, parsers._read(body))
+        json_validation.NOT_TEXT.search(body)
+        json_validation.is_bounded([parsers._read(body)])
 
 
 def graph_or_position(text: str) -> None:
