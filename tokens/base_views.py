@@ -14,7 +14,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import BasePagination
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import APISettings
@@ -70,13 +70,20 @@ class LedgerView(APIView):
         return response
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        """Read the body after authentication, so that anonymous clients cannot make the server decompress."""
+        """Read the query or the body after authentication, so that anonymous clients cannot make the server
+        decompress."""
         super().initial(request, *args, **kwargs)
         token = cast("Token | None", request.auth)
         self.work.enter_context(act_as(through=Through.API, user=request.user, token=token))
-        is_action = getattr(self, "action", None) is not None  # else it is 405, or there is nothing at this address
-        if is_action and request.method in WITH_BODY and request.stream is not None:
+        if getattr(self, "action", None) is None:  # 405, or there is nothing at this address
+            return
+        if request.method in SAFE_METHODS:
+            self.read_query(request)
+        elif request.method in WITH_BODY and request.stream is not None:
             read_body(request)
+
+    def read_query(self, request: Request) -> None:
+        """Check and keep the query parameters of a GET, in views that have some."""
 
     def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)

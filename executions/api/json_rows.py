@@ -20,16 +20,16 @@ type Row = dict[str, object]
 
 
 def run_row(run: Columns) -> Row:
-    return _run(run, error_excerpts.head(run), {"metadata": run.get("metadata")})
+    return _run(run, error_excerpts.head(run), "metadata")
 
 
 def run_detail(run: WorkflowExecution) -> Row:
     columns = vars(run)
-    payloads = _values(columns, "input_data", "output_data", "context", "metadata")
-    return _run(columns, _values(columns, "error_message"), payloads)
+    error = {"error_message": columns.get("error_message")}
+    return _run(columns, error, "input_data", "output_data", "context", "metadata")
 
 
-def _run(run: Columns, error: Row, payloads: Row) -> Row:
+def _run(run: Columns, error: Row, *payloads: str) -> Row:
     return {
         "id": run["id"],
         "workflow": run["workflow_id"],
@@ -38,8 +38,11 @@ def _run(run: Columns, error: Row, payloads: Row) -> Row:
         **_state(run),
         **error,
         "failed_nodes": run["failed_nodes"],
-        **payloads,
-        **_stamps(run),
+        **{name: run.get(name) for name in payloads},
+        "attempt": run["attempt"],
+        "version": run["version"],
+        "created_at": run["created_at"].astimezone(UTC),
+        "updated_at": run["updated_at"].astimezone(UTC),
     }
 
 
@@ -67,7 +70,10 @@ def _node(node: Columns, error: Row, *, can_retry: bool) -> Row:
         **error,
         "retry_count": node["retry_count"],
         "can_retry": can_retry,
-        **_stamps(node),
+        "attempt": node["attempt"],
+        "version": node["version"],
+        "created_at": node["created_at"].astimezone(UTC),
+        "updated_at": node["updated_at"].astimezone(UTC),
     }
 
 
@@ -124,12 +130,3 @@ def _state(row: Columns) -> Row:
 
 def _values(row: Columns, *names: str) -> Row:
     return {name: row.get(name) for name in names}
-
-
-def _stamps(row: Columns) -> Row:
-    return {
-        "attempt": row["attempt"],
-        "version": row["version"],
-        "created_at": row["created_at"].astimezone(UTC),
-        "updated_at": row["updated_at"].astimezone(UTC),
-    }

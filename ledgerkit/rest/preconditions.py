@@ -18,10 +18,6 @@ class PreconditionFailed(exceptions.APIException):
     default_code = "precondition_failed"
 
 
-def etag(row: Any) -> str:
-    return quote_etag(str(row["version"] if isinstance(row, dict) else row.version))
-
-
 class PreconditionsMixin:
     """View mixin for single rows with a `version`."""
 
@@ -47,7 +43,7 @@ class PreconditionsMixin:
     def _check(self, row: Any, expected: str) -> None:
         self.lock_before(row)
         now = type(row)._default_manager.select_for_update(no_key=True).filter(pk=row.pk).values("version").first()
-        if now is None or (expected.strip() != "*" and etag(now) not in parse_etags(expected)):
+        if now is None or (expected.strip() != "*" and quote_etag(str(now["version"])) not in parse_etags(expected)):
             raise PreconditionFailed
         if row.version != now["version"]:  # a writer may have changed it between the first read and the lock
             row.refresh_from_db()
@@ -58,7 +54,7 @@ class PreconditionsMixin:
         if request.query_params:  # with ?fields= or ?expand= the response is not the row alone
             return response
         if response.status_code < status.HTTP_300_MULTIPLE_CHOICES and isinstance(body, dict) and "version" in body:
-            response["ETag"] = etag(body)
+            response["ETag"] = quote_etag(str(body["version"]))
             if request.method in SAFE_METHODS and self.shows_the_row_alone and _client_has(request, response["ETag"]):
                 return _not_modified(response)
         return response

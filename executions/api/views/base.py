@@ -49,12 +49,9 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
     fields: list[str] | None = None
     expand: Collection[str] = ()
 
-    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        super().initial(request, *args, **kwargs)
-        if self.action in {"list", "retrieve"}:
-            self._read_query(request)
-
-    def _read_query(self, request: Request) -> None:
+    def read_query(self, request: Request) -> None:
+        if self.action not in {"list", "retrieve"}:
+            return
         filters = getattr(self.filterset_class, "base_filters", {}) if self.action == "list" else {}
         several = [name for name, offered in filters.items() if isinstance(offered, MultiChoiceFilter)]
         known = [*PAGING, *(["ordering"] if self.orderings else [])] if self.action == "list" else []
@@ -161,40 +158,37 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
         body.is_valid(raise_exception=True)
         return self.get_object(), body.validated_data
 
-    def row_response(self, row: Model) -> Response:
-        return Response(self.serializer_class.row(row))
-
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         row.start(**body)
-        return self.row_response(row)
+        return Response(self.serializer_class.row(row))
 
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         row.complete(**body)
-        return self.row_response(row)
+        return Response(self.serializer_class.row(row))
 
     @action(detail=True, methods=["post"])
     def fail(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         row.fail(**body)
-        return self.row_response(row)
+        return Response(self.serializer_class.row(row))
 
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         with audit.act_as(reason=body.get("reason") or ""):
             row.cancel(at=body.get("at"))
-        return self.row_response(row)
+        return Response(self.serializer_class.row(row))
 
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         with audit.act_as(reason=body.get("reason") or ""):
             row.retry(at=body.get("at"))
-        return self.row_response(row)
+        return Response(self.serializer_class.row(row))
 
 
 class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):

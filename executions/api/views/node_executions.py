@@ -122,7 +122,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionAc
     def skip(self, request: Request, pk: UUID) -> Response:
         node, body = self.row_and_body(request)
         node.skip(**body)
-        return self.row_response(node)
+        return Response(self.serializer_class.row(node))
 
 
 @extend_schema(tags=["node executions"])
