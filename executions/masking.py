@@ -27,6 +27,7 @@ from ledgerkit.db.pool import release_connection
 from . import audit, reported_texts
 from .exceptions import SecretsUnknown
 from .secrets import limits, masked_request_body
+from .secrets.masked_request_body import MaskedBody
 from .secrets.retention import run_rows
 from .secrets.run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets, without_secrets
 from .secrets.scrubber import Scrubber
@@ -69,8 +70,8 @@ def mask(
     read already. Raises SecretsUnknown if a run's secrets were deleted or cannot be decrypted.
     """
     pieces = [piece for piece in pieces if any(piece.fields.values())]
-    extra, is_large = ledgerkit_settings.SECRET_KEYS_EXTRA, masked_request_body.has_masked_body()
-    found, places = _find_secrets(pieces, extra, is_large)
+    extra, body = ledgerkit_settings.SECRET_KEYS_EXTRA, masked_request_body.current()
+    found, places = _find_secrets(pieces, extra, body)
     runs = {run for run, _pieces in groupby(pieces, RUN)}  # thousands of lines usually belong to one run
     known = known if known is not None else {} if new else read_known(runs, act, using)
     more = {run: values for run in found if (values := found[run] - known.get(run, NONE).scrubber.values)}
@@ -81,12 +82,12 @@ def mask(
         known |= store_secrets(more, using)
     plain = without_secrets(extra)
     for run, of_run in groupby(pieces, RUN):
-        _scrub_all(list(of_run), known.get(run, plain).scrubber, is_large)
+        _scrub_all(list(of_run), known.get(run, plain).scrubber, body)
     return more, known
 
 
 def _find_secrets(
-    pieces: Sequence[FieldValues], extra: tuple[str, ...], is_large: bool
+    pieces: Sequence[FieldValues], extra: tuple[str, ...], body: MaskedBody | None
 ) -> tuple[dict[UUID, set[str]], dict[UUID, str]]:
     """Return the secrets in the pieces, and the name of the first field with one, both by run. Adds to each piece what
     was found in it."""
@@ -101,24 +102,20 @@ def _find_secrets(
                 places.setdefault(piece.run, name)
         if piece.found:
             found[piece.run] |= piece.found
-        if (
-            is_large
-            and piece.run not in taken
-            and (of_body := masked_request_body.found_secrets_of(piece.fields.values()))
-        ):
+        if body and piece.run not in taken and (of_body := body.found_beside(piece.fields.values())):
             taken.add(piece.run)
             found[piece.run] |= of_body
             places.setdefault(piece.run, next(iter(piece.fields)))
     return found, places
 
 
-def _scrub_all(pieces: list[FieldValues], scrubber: Scrubber, is_large: bool) -> None:
+def _scrub_all(pieces: list[FieldValues], scrubber: Scrubber, body: MaskedBody | None) -> None:
     """Mask the fields of the pieces of one run. One search in the texts of all log lines is enough for most calls."""
     fields = [piece.fields for piece in pieces]
-    if len(fields) > 1 and not is_large and scrubber.leaves(_messages(fields)):
+    if len(fields) > 1 and body is None and scrubber.leaves(_messages(fields)):
         fields = [each for each in fields if each.keys() != MESSAGE]
     for each in fields:
-        _scrub(each, scrubber, is_large)
+        _scrub(each, scrubber, body)
 
 
 def _messages(lines: Iterable[Fields]) -> list[str]:
@@ -151,9 +148,9 @@ def mask_rows(
 def mask_by_known(texts: Fields, known: RunSecrets) -> Fields | None:
     """Return the changed texts of a row, masked with the secrets of its run. None if a document among them may hold one
     that is not stored yet."""
-    clean = dict(texts)
-    _scrub(clean, known.scrubber, is_large := masked_request_body.has_masked_body())
-    if is_large and not masked_request_body.found_secrets_of(texts.values()) <= known.scrubber.values:
+    clean, body = dict(texts), masked_request_body.current()
+    _scrub(clean, known.scrubber, body)
+    if body and not body.found_beside(texts.values()) <= known.scrubber.values:
         return None
     # A document that needs no mask has no secret that is new either.
     changed = [text for name, text in texts.items() if not isinstance(text, str) and clean[name] != text]
@@ -217,13 +214,14 @@ def as_stored(row: RowOfRun, fields: Fields, cut: Cut = lambda fields: fields) -
     value once the run's secrets are deleted or cannot be decrypted.
     """
     extra = ledgerkit_settings.SECRET_KEYS_EXTRA
-    sent, fields = fields, masked_request_body.original_values(fields)
+    if body := masked_request_body.current():
+        fields = body.originals(fields)
     found = {value for document in fields.values() for value in find_secret_values(document, extra)}
     try:
         known = read_known({row.run_id}, "compare", None).get(row.run_id, NONE).scrubber.values
     except SecretsUnknown:
         known = frozenset(found)
-    if sent is not fields:
+    if body:
         release_connection()
     if not known >= {*Scrubber(found).values}:
         return
@@ -252,15 +250,14 @@ def run_of(row: RowOfRun) -> UUID:
     return run if type(run) is UUID else parse_uuid(run) or run
 
 
-def _scrub(fields: dict[str, object], scrubber: Scrubber, is_large: bool = False) -> None:
-    """Mask the fields in place. Parts of a large request body that are clear already are not masked again."""
+def _scrub(fields: dict[str, object], scrubber: Scrubber, body: MaskedBody | None = None) -> None:
+    """Mask the fields in place. Parts of a masked request body that are clear already are not masked again."""
     for name, value in fields.items():
         if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
             continue
         if name in reported_texts.ERRORS and isinstance(value, str):
             text = to_storable_text(value)
-            fields[name] = reported_texts.cut_to_limits(
-                name, text if is_large and masked_request_body.is_clear(text, scrubber) else scrubber.text(text)
-            )
-        elif not (is_large and masked_request_body.is_clear(value, scrubber)):
+            is_clear = body and body.is_clear(text, scrubber)
+            fields[name] = reported_texts.cut_to_limits(name, text if is_clear else scrubber.text(text))
+        elif not (body and body.is_clear(value, scrubber)):
             fields[name] = scrubber.document(value)

@@ -20,9 +20,9 @@ def scrubber(request: Request, kwargs: dict[str, object]) -> Scrubber:
     extra = ledgerkit_settings.SECRET_KEYS_EXTRA
     sent = {"headers": dict(request.headers), "cookie": dict(request.COOKIES), "secret": request.headers.get(KEY)}
     body = getattr(request, "_full_data", None)  # `data` would parse the body now, which may be what failed
-    return Scrubber(
-        find_secret_values([sent, body], extra) | masked_request_body.found_secrets() | _secrets_of_run(kwargs), extra
-    )
+    masked = masked_request_body.current()
+    found = find_secret_values([sent, body], extra) | (masked.found if masked else frozenset())
+    return Scrubber(found | _secrets_of_run(kwargs), extra)
 
 
 def _secrets_of_run(kwargs: dict[str, Any]) -> frozenset[str]:

@@ -4,7 +4,7 @@ Everything stored still passes masking.mask(). It finds here which values were m
 and masks again only if more secrets of the run were stored since.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -24,11 +24,24 @@ class MaskedBody:
     def holds(self, value: object) -> bool:
         return value in self.texts if isinstance(value, str) else id(value) in self.documents
 
-    def sent(self, value: object) -> object:
+    def originals(self, fields: dict[str, object]) -> dict[str, object]:
+        """Return the fields, with the original in place of each value of this body."""
+        return {name: self._original(value) if self.holds(value) else value for name, value in fields.items()}
+
+    def _original(self, value: object) -> object:
         return self.texts[value] if isinstance(value, str) else self.documents[id(value)][1]
+
+    def found_beside(self, values: Iterable[object]) -> frozenset[str]:
+        """Return the secrets found in this body, if one of the values is part of it."""
+        return self.found if self.found and any(map(self.holds, values)) else frozenset()
+
+    def is_clear(self, value: object, scrubber: Scrubber) -> bool:
+        """Return whether the value is part of this body and was masked with at least the secrets of `scrubber`."""
+        return self.holds(value) and scrubber.named == self.scrubber.named and scrubber.values <= self.scrubber.values
 
 
 _masked: ContextVar[MaskedBody | None] = ContextVar("masked_body", default=None)
+current: Callable[[], MaskedBody | None] = _masked.get  # the masked body of this request, None if it has none
 
 
 def forget() -> None:
@@ -50,39 +63,3 @@ def remember(sent: object, body: object, scrubber: Scrubber, found: frozenset[st
 
 def _items(body: object) -> list[dict[str, object]]:
     return [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, dict)]
-
-
-def original_values(fields: dict[str, object]) -> dict[str, object]:
-    """Return the fields with the original in place of each value of the masked body. Returns the same dict if there is
-    none."""
-    masked = _masked.get()
-    if masked is None:
-        return fields
-    return {name: masked.sent(value) if masked.holds(value) else value for name, value in fields.items()}
-
-
-def has_masked_body() -> bool:
-    """Return whether this request has a masked body. If not, the other functions need not run for each log line."""
-    return _masked.get() is not None
-
-
-def found_secrets_of(values: Iterable[object]) -> frozenset[str]:
-    """Return the secrets found in the request body, if one of the values is part of it."""
-    masked = _masked.get()
-    if masked is None or not masked.found:
-        return frozenset()
-    return masked.found if any(map(masked.holds, values)) else frozenset()
-
-
-def found_secrets() -> frozenset[str]:
-    """Return the secrets found in the request body."""
-    masked = _masked.get()
-    return frozenset() if masked is None else masked.found
-
-
-def is_clear(value: object, scrubber: Scrubber) -> bool:
-    """Return whether the value is part of the request body and was masked with at least the secrets of `scrubber`."""
-    masked = _masked.get()
-    if masked is None or not masked.holds(value):
-        return False
-    return scrubber.named == masked.scrubber.named and scrubber.values <= masked.scrubber.values
