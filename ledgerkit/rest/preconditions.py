@@ -24,25 +24,25 @@ class PreconditionsMixin:
     # False if the response includes other rows: their changes do not change the version, so the body is always sent.
     shows_the_row_alone = True
 
-    def get_object(self) -> Any:
-        """Return the object, locked until the transaction ends if If-Match is given, so that no other writer changes it
-        meanwhile. Raises PreconditionFailed if If-Match names another version."""
-        request: Any = self.request  # type: ignore[attr-defined]  # of the view that this is mixed into
-        expected = request.headers.get("If-Match")
-        row = self.find_object()
-        if expected is not None and request.method not in SAFE_METHODS:
-            self._check(row, expected)
-        return row
+    request: Any  # of the view that this is mixed into
 
-    def find_object(self) -> Any:
-        return super().get_object()  # type: ignore[misc]  # of the view that this is mixed into
+    def get_object(self) -> Any:
+        row = super().get_object()  # type: ignore[misc]  # of the view that this is mixed into
+        if "If-Match" in self.request.headers:
+            self.check_version(row)
+        return row
 
     def lock_before(self, row: Any) -> None:
         """Lock what writers of the row lock before it. Another order would deadlock with them."""
 
-    def _check(self, row: Any, expected: str) -> None:
+    def check_version(self, row: Any) -> None:
+        """Lock the row of a write until the transaction ends, so that no other writer changes it meanwhile. Raises
+        PreconditionFailed if If-Match names another version."""
+        if self.request.method in SAFE_METHODS:
+            return
         self.lock_before(row)
         now = type(row)._default_manager.select_for_update(no_key=True).filter(pk=row.pk).values("version").first()
+        expected = self.request.headers["If-Match"]
         if now is None or (expected.strip() != "*" and quote_etag(str(now["version"])) not in parse_etags(expected)):
             raise PreconditionFailed
         if row.version != now["version"]:  # a writer may have changed it between the first read and the lock

@@ -143,13 +143,15 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
         kind: type[serializers.BaseSerializer[Any]] = self.serializer_classes.get(self.action, self.serializer_class)
         return kind
 
-    def find_object(self) -> Any:
+    def get_object(self) -> Any:
         """Return the row, by the lookup of the action if it has one. `?fields=` is read by the queryset."""
         lookup = self.lookups.get(self.action) if self.fields is None else None
         if lookup is None:
-            return super().find_object()
+            return super().get_object()
         row = lookup.get(self.request, self.kwargs["pk"])
         self.check_object_permissions(self.request, row)
+        if "If-Match" in self.request.headers:
+            self.check_version(row)
         return row
 
     def row_and_body(self, request: Request) -> tuple[Any, dict[str, Any]]:
@@ -200,8 +202,8 @@ class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
         self.execution = self.find_run(request, self.kwargs["execution_id"])
-        if self.action == "create" and (expected := request.headers.get("If-Match")) is not None:
-            self._check(self.execution, expected)
+        if self.action == "create" and "If-Match" in request.headers:
+            self.check_version(self.execution)
 
     def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
         return PARENT.get(request, id)

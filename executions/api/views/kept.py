@@ -23,8 +23,8 @@ class KeepOfExecutionViewSet(RunChildView):
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method in {"PUT", "DELETE"} and (expected := request.headers.get("If-Match")) is not None:
-            self._check(self.execution, expected)
+        if "If-Match" in request.headers:
+            self.check_version(self.execution)
 
     def get_serializer_class(self) -> type[KeptSerializer] | type[KeepSerializer]:
         return KeepSerializer if self.action == "keep" else KeptSerializer
