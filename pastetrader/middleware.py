@@ -21,8 +21,7 @@ from ledgerkit.time_zones import TimeZoneMiddleware
 
 
 class NoStoreMiddleware:
-    """Forbid caches to store a response without a Cache-Control of its own. Conditional requests by ETag still get
-    304."""
+    """Forbid caches to store a page without a Cache-Control of its own, as the views of the API do for theirs."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -80,7 +79,7 @@ class PageMiddleware:
     """Run the middleware of pages, in this order, for pages alone. The API is always in English: programs branch on
     `code`, a `detail` ends in their logs, and a stored response must suit every later request."""
 
-    PAGE = (HtmlGZipMiddleware, VisibleTextMiddleware, LocaleMiddleware, TimeZoneMiddleware)
+    PAGE = (NoStoreMiddleware, HtmlGZipMiddleware, VisibleTextMiddleware, LocaleMiddleware, TimeZoneMiddleware)
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = self.page = get_response

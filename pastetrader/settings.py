@@ -54,12 +54,11 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "pastetrader.health.ProbeMiddleware",  # first: a probe names any host, and comes by http
-    "pastetrader.middleware.NoStoreMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "pastetrader.middleware.RefusalMiddleware",
     "pastetrader.middleware.StaticFilesMiddleware",
     "pastetrader.middleware.PageMiddleware",
+    "pastetrader.middleware.RefusalMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -191,4 +191,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _json_response(body: dict[str, object]) -> HttpResponse:
-    return JsonResponse(body, status=body["status"], content_type="application/problem+json")
+    headers = {"Cache-Control": "private, no-store"}
+    return JsonResponse(body, status=body["status"], headers=headers, content_type="application/problem+json")

@@ -16,8 +16,9 @@ def test_a_nul_in_an_address_is_400(client: Any, path: str) -> None:
     assert client.get(path).status_code == 400
 
 
-def test_a_nul_in_a_cookie_is_400(client: Any) -> None:
-    client.cookies["pastetrader_session"] = "\x00" + "a" * 31
+@pytest.mark.parametrize("name", ["pastetrader_session", "pastetrader_language", "pastetrader_time_zone"])
+def test_a_nul_in_a_cookie_is_400(client: Any, name: str) -> None:
+    client.cookies[name] = "\x00" + "a" * 31
     assert client.get("/admin/").status_code == 400
 
 
