@@ -28,7 +28,8 @@ class ProbeMiddleware:
 
 
 def is_health_probe(scope: Mapping[str, object]) -> bool:
-    return path_info(scope) == ALIVE and scope["method"] in METHODS
+    is_likely = str(scope["path"]).endswith(ALIVE)  # the prefix of every other address need not be looked for
+    return is_likely and path_info(scope) == ALIVE and scope["method"] in METHODS
 
 
 def health_response(_request: HttpRequest | None = None) -> HttpResponse:
