@@ -1,11 +1,13 @@
 """Parameters of a connection to the database itself, past a pooler that shares connections per transaction: for LISTEN,
 for locks of a session, and for statements that cannot run in a transaction."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS
 
 from executions.conf import executions_settings
+from ledgerkit.db.libpq import libpq_parameters
 
 ADDRESS = {
     "NAME": "dbname",
@@ -14,19 +16,17 @@ ADDRESS = {
     "HOST": "host",
     "PORT": "port",
 }  # names of Django and of libpq
-DJANGOS_OWN = {"pool", "cursor_factory", "context", "prepare_threshold", "server_side_binding"}
 
 
 def parameters() -> dict[str, Any]:
     """Return the connection's parameters. It may start the embedded server."""
-    known = connection.get_connection_params()
-    return _past_the_pooler({name: value for name, value in known.items() if name not in DJANGOS_OWN})
+    return _past_the_pooler(libpq_parameters(DEFAULT_DB_ALIAS))
 
 
-def _past_the_pooler(known: dict[str, object]) -> dict[str, object]:
+def _past_the_pooler(known: Mapping[str, object]) -> dict[str, object]:
     direct = executions_settings.LISTENER_DATABASE
     if not direct:
-        return known
+        return dict(known)
     address = {libpq: direct[name] for name, libpq in ADDRESS.items() if direct.get(name)}
     others = {name: value for name, value in known.items() if name not in ADDRESS.values()}
     return others | dict(cast("dict[str, object]", direct.get("OPTIONS", {}))) | address

@@ -8,7 +8,9 @@ Retention makes gaps too: log_removals.missing_lines() leaves these out.
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection
+from django.db import connections
+
+from ledgerkit.db.read_database import read_alias
 
 MOST = 1_000  # gaps that are listed
 
@@ -57,7 +59,7 @@ NONE = MissingLines([], is_cut=False)
 def missing_lines(run: UUID, most: int = MOST, since: UUID | None = None) -> MissingLines:
     """Return the first gaps in the numbers of the run's lines: all, or those behind a line with at least this id."""
     parameters: dict[str, UUID | int | None] = {"run": run, "most": most + 1, "since": since}
-    with connection.cursor() as cursor:
+    with connections[read_alias()].cursor() as cursor:
         cursor.execute(GAPS_SINCE if since else GAPS, parameters)
         found = [Gap(*row) for row in cursor.fetchall()]
     return MissingLines(found[:most], is_cut=len(found) > most)

@@ -127,6 +127,10 @@ class LedgerkitSettings(AppSettings):
     MAX_PAGE_BYTES = Number(4_194_304, least=65_536)
     # Prefix of the `type` of an API error; the code follows.
     PROBLEM_TYPE_PREFIX = Setting[str]("urn:pastetrader:problem:")
+    # Alias of a streaming replica in DATABASES, which requests that only read use (docs/scale.md).
+    REPLICA = Text()
+    # Seconds that it may be behind: beyond them the primary is read.
+    REPLICA_MAX_LAG_SECONDS = Number(10, least=2, most=3_600)
     # Keys that name a secret, in addition to those of workflows/secret_keys.py.
     SECRET_KEYS_EXTRA = Setting[tuple[str, ...]](())
 

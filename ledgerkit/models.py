@@ -1,4 +1,4 @@
-"""IdempotencyKey, the only model of this app. The base classes of models are in `db/models.py`."""
+"""Responses to repeated requests, and last writes of callers. The base classes of models are in `db/models.py`."""
 
 from datetime import timedelta
 
@@ -40,3 +40,26 @@ class IdempotencyKey(UUID7Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class LastWriteQuerySet(models.QuerySet["LastWrite"]):
+    def expired(self) -> "LastWriteQuerySet":
+        return self.filter(at__lt=timezone.now() - KEPT)
+
+
+class LastWrite(models.Model):
+    """When a caller has last written. `db/last_writes.py` notes and reads it, if there is a replica."""
+
+    caller = models.CharField(max_length=50, primary_key=True)
+    at = models.DateTimeField()
+
+    objects = LastWriteQuerySet.as_manager()
+
+    class Meta:
+        db_table = "last_writes"
+        default_permissions = ()
+        verbose_name = _("last write")
+        verbose_name_plural = _("last writes")
+
+    def __str__(self) -> str:
+        return self.caller

@@ -36,10 +36,10 @@ def number(name: str, default: int, *, least: int = 0, most: int = LARGEST) -> i
     return int(value)
 
 
-def numbers(app: type[AppSettings], prefix: str, but: str = "") -> dict[str, int]:
+def numbers(app: type[AppSettings], prefix: str, but: Collection[str] = ()) -> dict[str, int]:
     """Return the numeric settings of an app, except `but`, from variables with the prefix."""
     found = {
-        name: setting for name, setting in app.all_settings().items() if isinstance(setting, Number) and name != but
+        name: setting for name, setting in app.all_settings().items() if isinstance(setting, Number) and name not in but
     }
     return {
         name: number(f"{prefix}{name}", setting.default, least=setting.least, most=setting.most)

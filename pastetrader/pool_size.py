@@ -22,6 +22,7 @@ def limit_pools(workers: int, allowed: int) -> tuple[int, str]:
     if (fitting, size) == (workers, pool["max_size"]):
         return workers, ""
     pool.update(max_size=size, min_size=min(pool["min_size"], size))
+    settings.REPLICA_POOL.update(max_size=size)
     return fitting, f"The database allows {allowed} connections: {_processes(workers, fitting)} opens {size} at most."
 
 

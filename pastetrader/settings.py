@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "executions.middleware.ActorMiddleware",
+    "ledgerkit.replica_middleware.ReplicaMiddleware",
 ]
 
 ROOT_URLCONF = "pastetrader.urls"
@@ -124,7 +125,8 @@ STORAGES = {
 
 # --- Database ---------------------------------------------------------------
 STATEMENT_TIMEOUT_MS = env.number("DATABASE_STATEMENT_TIMEOUT_MS", 30_000)
-POOL: dict[str, Any] = {
+type Parameters = dict[str, Any]  # of a database or a pool
+POOL: Parameters = {
     "min_size": env.number("DATABASE_POOL_MIN", 1, most=1000),
     "max_size": env.number("DATABASE_POOL_MAX", 8, least=1, most=1000),
     "timeout": env.number("DATABASE_POOL_TIMEOUT", 10, least=1),
@@ -136,7 +138,7 @@ PREPARED_AFTER = 3  # executions of a statement by one connection
 EMBEDDED_DIR = LOCAL_DIR / "postgres"
 
 
-def _embedded_database() -> dict[str, Any]:
+def _embedded_database() -> Parameters:
     return {
         "NAME": "pastetrader",
         "USER": OWNER,
@@ -146,10 +148,9 @@ def _embedded_database() -> dict[str, Any]:
     }
 
 
-def _database() -> dict[str, object]:
-    chosen = env.database("DATABASE_URL") if env.text("DATABASE_URL") else _embedded_database()
-    ours: dict[str, Any] = {
-        "pool": POOL,
+def _database(chosen: Parameters, pool: Parameters) -> Parameters:
+    ours: Parameters = {
+        "pool": pool,
         "application_name": f"pastetrader {COMMAND}"[:63],
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
     }
@@ -163,7 +164,21 @@ def _database() -> dict[str, object]:
     }
 
 
-DATABASES = {"default": _database()}
+def _replica(chosen: Parameters) -> Parameters:
+    """Return the settings of a streaming replica. A request does not wait long for it, as there is the primary."""
+    in_time = {"connect_timeout": "2", "tcp_user_timeout": "5000"}  # seconds, milliseconds
+    options = {"OPTIONS": in_time | chosen["OPTIONS"], "TEST": {"MIRROR": "default"}}
+    return _database(chosen | options, REPLICA_POOL)
+
+
+DATABASES = {
+    "default": _database(env.database("DATABASE_URL") if env.text("DATABASE_URL") else _embedded_database(), POOL)
+}
+REPLICA = "replica" if env.text("DATABASE_REPLICA_URL") else None
+REPLICA_POOL = POOL | {"min_size": 0, "timeout": 1}
+if REPLICA:
+    DATABASES[REPLICA] = _replica(env.database("DATABASE_REPLICA_URL"))
+    DATABASE_ROUTERS = ["executions.database_router.ReplicaRouter"]
 
 # --- Security ---------------------------------------------------------------
 # Plain http is for 127.0.0.1. Behind a proxy that terminates https, PASTETRADER_HTTPS=1 requires https everywhere.
@@ -244,13 +259,15 @@ SPECTACULAR_SETTINGS = {"DEFAULT_GENERATOR_CLASS": "executions.api.schema.genera
 # What each key means, and its default, is in conf.py of the app. Variables are named after the keys.
 LEDGERKIT = {
     "PROBLEM_TYPE_PREFIX": "urn:pastetrader:problem:",
-    **env.numbers(LedgerkitSettings, "EXECUTIONS_", but="MAX_BODY_ELEMENTS"),
+    **env.numbers(LedgerkitSettings, "EXECUTIONS_", but={"MAX_BODY_ELEMENTS", "REPLICA_MAX_LAG_SECONDS"}),
     "MAX_BODY_ELEMENTS": env.number("MAX_BODY_ELEMENTS", 500_000, least=1_000),
+    "REPLICA": REPLICA,
+    "REPLICA_MAX_LAG_SECONDS": env.number("DATABASE_REPLICA_MAX_LAG", 10, least=2, most=3_600),
     "API_PREFIX": "/api/",  # with what is beside v1/
     "SECRET_KEYS_EXTRA": tuple(env.text_list("EXECUTIONS_SECRET_KEYS_EXTRA")),
 }
 TOKENS = {
-    **env.numbers(TokensSettings, "", but="PROXIES"),
+    **env.numbers(TokensSettings, "", but={"PROXIES"}),
     "PROXIES": env.number("PASTETRADER_PROXIES", 1 if HTTPS else 0, most=10),
     "THROTTLE_READ": env.rate("THROTTLE_READ"),
     "THROTTLE_WRITE": env.rate("THROTTLE_WRITE"),

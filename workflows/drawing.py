@@ -8,6 +8,7 @@ from unicodedata import east_asian_width
 from uuid import UUID
 
 from ledgerkit.db.pool import release_connection
+from ledgerkit.db.read_database import read_alias
 
 from .crossings import Spot
 from .layout import Layout, layered_layout
@@ -118,7 +119,7 @@ def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Plan:
     """Compute the plan. Cached, because most runs of a workflow share a graph. Releases the database connection
     first."""
     if len(nodes) + len(edges) > QUICK:
-        release_connection()
+        release_connection(read_alias())
     layout = layered_layout(nodes, edges)
     places = [_point(spot) for spot in layout.spots]
     width = 2 * MARGIN + layout.columns * (WIDTH + CHANNEL) - CHANNEL

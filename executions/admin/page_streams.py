@@ -24,6 +24,7 @@ from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from executions.states import ENDED
 from ledgerkit import visible_text
+from ledgerkit.db.read_database import read_primary
 from ledgerkit.rest.renderers import to_json
 
 from . import log_lines, statuses
@@ -56,6 +57,7 @@ def all_runs_stream_url() -> str:
 
 def run_stream_view(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """Stream of one run for the admin (staff only)."""
+    read_primary()
     run = _get_visible_run(request, pk)
     try:
         return server_sent_events.stream_response(request, _reader(request, run))

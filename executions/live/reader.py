@@ -28,6 +28,7 @@ from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
 from executions.states import ENDED
 from ledgerkit.conf import ledgerkit_settings
+from ledgerkit.db.read_database import current_place
 
 from .cursor import NOTHING, BadCursor, Cursor, clamp_snapshot
 
@@ -233,8 +234,11 @@ def _listed_runs(ids: Sequence[UUID]) -> WorkflowExecutionQuerySet:
 
 
 def _read_snapshot(query: str, values: Mapping[str, object]) -> str:
+    """Return the current snapshot; for a page that reads the replica, an earlier one that has been replayed there. A
+    snapshot of the replica itself does not tell which transactions are under way."""
     snapshot, newest = _rows(query, values)[0]
-    return clamp_snapshot(snapshot, int(newest or 0))
+    place = current_place()
+    return clamp_snapshot(place.snapshot if place else snapshot, int(newest or 0))
 
 
 def _rows(query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:

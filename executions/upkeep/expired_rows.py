@@ -1,8 +1,9 @@
-"""Rows with a time of their own that is over: answers to idempotency keys, secrets of runs, records of upkeep."""
+"""Rows with a time of their own that is over: answers to idempotency keys, last writes of callers, secrets of runs,
+records of upkeep."""
 
 from executions.models import UpkeepRun
 from executions.secrets import retention
-from ledgerkit.models import IdempotencyKey
+from ledgerkit.models import IdempotencyKey, LastWrite
 
 from .task import Progress, Result
 
@@ -15,6 +16,14 @@ def plan_keys() -> Result:
 
 def delete_keys(_progress: Progress) -> Result:
     return Result(rows=IdempotencyKey.objects.expired().delete()[0])
+
+
+def plan_last_writes() -> Result:
+    return Result(rows=LastWrite.objects.expired().count())
+
+
+def delete_last_writes(_progress: Progress) -> Result:
+    return Result(rows=LastWrite.objects.expired().delete()[0])
 
 
 def plan_secrets() -> Result:

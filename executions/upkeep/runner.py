@@ -24,6 +24,7 @@ TASKS = (
     Task("run_retention", _("runs removed"), run_retention.plan, run_retention.apply),
     Task("secrets", _("runs whose secrets were deleted"), expired_rows.plan_secrets, expired_rows.purge_secrets),
     Task("idempotency_keys", _("idempotency keys forgotten"), expired_rows.plan_keys, expired_rows.delete_keys),
+    Task("last_writes", _("last writes forgotten"), expired_rows.plan_last_writes, expired_rows.delete_last_writes),
     Task("records", _("records of upkeep deleted"), expired_rows.plan_records, expired_rows.delete_records),
     Task("analyze", _("partitioned tables analyzed"), analyze.plan, analyze.apply),
 )  # fmt: skip

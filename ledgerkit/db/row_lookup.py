@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import connections, router
 from django.db.models import Model, QuerySet
 
 ITSELF = ""  # the path of the row
@@ -42,19 +42,20 @@ class RowLookup[M: Model]:
     def first(self, *keys: Any) -> M | None:
         statement, parameters, parts = self._compiled_query
         given = dict(zip(self.examples, keys, strict=True))
-        with connection.cursor() as cursor:
+        using = router.db_for_read(parts[0].model)
+        with connections[using].cursor() as cursor:
             cursor.execute(statement, [given.get(value, value) for value in parameters])
             row = cursor.fetchone()
-        return None if row is None else self._model(row, parts)
+        return None if row is None else self._model(row, parts, using)
 
-    def _model(self, row: Sequence[Any], parts: list[Part]) -> M:
+    def _model(self, row: Sequence[Any], parts: list[Part], using: str) -> M:
         found: dict[str, Any] = {}
         for part in parts:
             values = [*row[part.columns]]
             for place, convert in part.converters:
-                values[place] = convert(values[place], None, connection)
+                values[place] = convert(values[place], None, connections[using])
             is_missing = values.count(None) == len(values)  # in an outer join
-            found[part.path] = None if is_missing else part.model.from_db(DEFAULT_DB_ALIAS, part.fields, values)
+            found[part.path] = None if is_missing else part.model.from_db(using, part.fields, values)
             if part.path:
                 setattr(found[part.parent], part.name, found[part.path])
         itself: M = found[ITSELF]

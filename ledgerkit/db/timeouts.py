@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
 from psycopg.errors import QueryCanceled
 
+from .read_database import read_alias
+
 BEFORE = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
 AGAIN = "SELECT set_config('statement_timeout', %s, true)"
 SORT_OFF = "SELECT current_setting('enable_sort'), set_config('enable_sort', 'off', true)"
@@ -29,9 +31,10 @@ class StatementTimeout(Exception):
 
 
 @contextmanager
-def statement_timeout(milliseconds: int, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Limit each statement in the block. The block is a transaction or a savepoint, so that queries after it still
-    work. Raises StatementTimeout."""
+def statement_timeout(milliseconds: int) -> Iterator[None]:
+    """Limit each statement in the block that reads the ledger. The block is a transaction or a savepoint, so that
+    queries after it still work. Raises StatementTimeout."""
+    using = read_alias()
     try:
         with transaction.atomic(using=using), connections[using].cursor() as cursor:
             ((before, _set),) = cursor.execute(BEFORE, [str(milliseconds)])
@@ -45,10 +48,11 @@ def statement_timeout(milliseconds: int, using: str = DEFAULT_DB_ALIAS) -> Itera
 
 
 @contextmanager
-def no_sort(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def no_sort() -> Iterator[None]:
     """Disable sorting within the block, so that an index returns the rows in order and only as many as needed. The
     planner prefers to sort when it expects few rows, and its statistics lag behind new rows. There is no savepoint: an
     error breaks the outer transaction."""
+    using = read_alias()
     with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
         ((before, _off),) = cursor.execute(SORT_OFF)
         yield

@@ -109,7 +109,7 @@ def test_what_is_larger_is_not_drawn() -> None:
 
 def test_the_connection_is_not_held_while_a_graph_is_drawn(monkeypatch: Any) -> None:
     done: list[str] = []
-    monkeypatch.setattr(drawing, "release_connection", lambda: done.append("released"))
+    monkeypatch.setattr(drawing, "release_connection", lambda _using: done.append("released"))
     monkeypatch.setattr(drawing, "layered_layout", lambda *graph: done.append("drawn") or layout.layered_layout(*graph))
     drawing._plan.cache_clear()
     drawing.draw_graph(graph_of(150, to_the_end(150)))

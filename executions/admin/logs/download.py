@@ -18,6 +18,7 @@ from django.utils.text import slugify
 from executions.admin.types import Lines
 from executions.models import WorkflowExecution
 from ledgerkit.db.names import contains
+from ledgerkit.db.read_database import read_primary
 
 from . import download_escaping, querysets
 from .query_parameters import LogQuery
@@ -32,6 +33,7 @@ def download_response(
     request: HttpRequest, run: WorkflowExecution, lines: Lines, log_query: LogQuery, kind: str
 ) -> StreamingHttpResponse:
     """Stream those of `lines` that contain the search text. `kind` is a key of TYPES."""
+    read_primary()  # as the lines, which are read after the request
     names = dict(run.node_executions.visible_to(request.user).values_list("pk", "node_name"))
     zone = timezone.get_current_timezone()  # the body is generated after the request, whose zone is reset
     parts = _batches(lines.filter(contains("message", log_query.q)) if log_query.q else lines, names, kind, zone)

@@ -20,6 +20,7 @@ from executions.live.reader import AllRunsReader, Renderer, RunDeleted, RunReade
 from executions.live.reauthentication import access_rows, reauthenticated_request
 from executions.models import WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
+from ledgerkit.db.read_database import read_primary
 from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.parameter_names import check_names
 from ledgerkit.rest.query_params import BadQuery
@@ -71,6 +72,10 @@ class StreamMixin(QueryMixin):
     parameters = {name: PARAMETERS[name] for name in ("last_event_id", "wait", "heartbeat")}
     new = "now"
     run_id: UUID | None = None
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        read_primary()
+        super().initial(request, *args, **kwargs)
 
     def follow(self, request: Request) -> HttpResponseBase:
         check_names(request, self.parameters)

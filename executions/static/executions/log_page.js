@@ -37,7 +37,7 @@ function query(more) {
 }
 
 async function get(address, more, signal) {
-    const response = await fetch(`${address}?${query(more)}`, { signal, headers: { Accept: "text/html" } });
+    const response = await fetch(`${address}?${query(more)}`, { cache: "no-store", signal, headers: { Accept: "text/html" } }); // from no replica: it may lack lines of this page
     checkOver(response, "log");
     if (response.status === 404) reloadIfGone();
     if (!response.ok || response.redirected) throw new Error(`${response.status}`);

@@ -8,7 +8,7 @@ let latest = 0;
 async function part(name, query) {
     const address = new URL(location.pathname, location.origin);
     address.search = new URLSearchParams({ ...query, part: name });
-    const response = await fetch(address, { headers: { Accept: "text/html" } });
+    const response = await fetch(address, { cache: "no-store", headers: { Accept: "text/html" } }); // not older than the page
     if (!response.ok || response.redirected) throw new Error(`${response.status}`);
     return response.text();
 }

@@ -19,7 +19,7 @@ from executions import partitions
 from executions.models import Deletion, UpkeepRun
 from executions.upkeep import log_partitions
 from executions.upkeep.advisory_lock import upkeep_lock
-from ledgerkit.models import IdempotencyKey
+from ledgerkit.models import IdempotencyKey, LastWrite
 from pastetrader.tests.live_server import ROOT
 
 from .aged import run_of
@@ -45,6 +45,15 @@ def test_it_forgets_answers_that_are_kept_no_longer() -> None:
     assert IdempotencyKey.objects.count() == 2
     assert "idempotency keys forgotten: 1" in upkeep()
     assert IdempotencyKey.objects.get().key == "new"
+
+
+@pytest.mark.django_db
+def test_it_forgets_when_callers_wrote_that_no_longer_write() -> None:
+    LastWrite.objects.create(caller="token:1", at=timezone.now() - timedelta(days=2))
+    LastWrite.objects.create(caller="token:2", at=timezone.now())
+    assert "last writes forgotten: 1" in upkeep(dry_run=True)
+    assert "last writes forgotten: 1" in upkeep()
+    assert LastWrite.objects.get().caller == "token:2"
 
 
 @pytest.mark.django_db
