@@ -19,7 +19,8 @@ network.
 """
 
 from .client import Client
-from .runs import Node, NodeCancelled, Run, RunCancelled, current_node, current_run
+from .reporter import NodeCancelled, RunCancelled
+from .runs import Node, Run, current_node, current_run
 from .transport import Answer, Notice, Refusal, Stopped, Transport, Unavailable
 
 __version__ = "0.1.0"

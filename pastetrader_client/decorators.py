@@ -5,7 +5,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from .runs import Reporter, current_run
+from .reporter import Reporter
+from .runs import current_run
 
 if TYPE_CHECKING:
     from .client import Client

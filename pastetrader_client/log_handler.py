@@ -9,7 +9,8 @@ from .encoding import cut
 
 if TYPE_CHECKING:
     from .client import Client
-    from .runs import Reporter, Run
+    from .reporter import Reporter
+    from .runs import Run
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 OWN = ("pastetrader_client", "httpx", "httpcore")  # the reporter's own lines, of which each would make another
