@@ -10,11 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
-from executions import audit, partitions, run_graph
+from executions import audit, partitions
 from executions.log_levels import count_dropped
-from executions.models import WorkflowExecution
 from executions.secrets import run_secrets
 from executions.secrets.retention import purge_occasionally
 from executions.secrets.scrubber import RedactEverything, Scrubber
@@ -25,6 +23,7 @@ from . import fact_kinds as kinds
 from .call_outcome import Outcome, notices_of
 from .caller import Caller
 from .fact_kinds import Reported
+from .facts_of_call import NODE_CREATIONS, NODE_MOVES, RETRIES, WHOLE, FactsOfCall
 from .kind_handlers import apply_facts, in_order_of_slots
 from .loaded_rows import Known
 from .locked_rows import (
@@ -43,17 +42,11 @@ from .locked_rows import (
 )
 from .planned_changes import Plan
 from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
-from .row_storage import store
+from .row_storage import remember_nodes, store, was_overtaken
 from .text_masking import Masker
 from .workflow_definitions import Nodes, find_named, find_workflows, graphs
 
-HOUR = 3_600_000  # milliseconds
 TRIES = 10  # each ends with a row that another call has stored
-ONE_RUNS = "one_running_execution_per_workflow"
-WHOLE = (kinds.RunComplete, kinds.RunFail, kinds.RunCancel, kinds.RunRetry)  # these change every node of the run
-RETRIES = (kinds.RunRetry, kinds.NodeRetry)
-NODE_CREATIONS = (kinds.NodeCreate, kinds.NodeObserve)
-NODE_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.NodeMove))
 
 
 class _Again(Exception):
@@ -72,7 +65,7 @@ class Batch:
         for reported in facts:
             of_run[reported.fact.run.int].append(reported)
         self.of_run = {reported[0].fact.run: reported for reported in of_run.values()}
-        self.all_by_kind = _by_kind(facts)
+        self.all_facts = FactsOfCall(facts)
         self.masker = Masker()
         self.careful = False
 
@@ -84,13 +77,13 @@ class Batch:
             except _Again:
                 self.careful = True
             except IntegrityError as error:
-                if not _was_overtaken(error):
+                if not was_overtaken(error):
                     raise
                 self.careful = True
         return self._report()
 
     def _report(self) -> Outcome:
-        self.by_kind = self.all_by_kind
+        self.facts = self.all_facts
         self._read()
         outcome = Outcome(refusals=list(self.refusals), refused=len(self.refusals))
         self._check_rights(outcome)
@@ -111,16 +104,16 @@ class Batch:
         late = [plan for plan in plans if plan.late_nodes]
         dropped = [line for plan in plans for line in plan.dropped]
         with transaction.atomic() if late or dropped else nullcontext():
-            store(plans, self._note() if self.moves else None)
+            store(plans, self._note() if self.facts.has_moves else None)
             count_dropped(dropped)
             for plan in late:
-                _remember_nodes(plan)
+                remember_nodes(plan)
         if any(plan.run is not None and plan.run.moves and plan.run.status in ENDED for plan in plans):
             transaction.on_commit(purge_occasionally, robust=True)
 
     def _check_refused(self, outcome: Outcome) -> None:
         """Raise _Again if a refused new run exists by now: its facts may be known then."""
-        created = {each.id for each in self.all_by_kind[kinds.RunCreate]} - self.runs.keys()
+        created = {each.id for each in self.all_facts.of(kinds.RunCreate)} - self.runs.keys()
         refused = created & {refusal.run for refusal in outcome.refusals}
         _now, there, _secrets = find_runs(self.caller.sees_run, refused)
         if there:
@@ -128,16 +121,16 @@ class Batch:
 
     # --- before the transaction ---------------------------------------------
     def _read(self) -> None:
-        creations = self._of(kinds.RunCreate)
+        creations = self.facts.of(kinds.RunCreate)
         presumed_new = set() if self.careful else {each.id for each in creations}
         first, self.runs, self.secrets = find_runs(self.caller.sees_run, self.of_run.keys() - presumed_new)
         then, self.workflows = find_workflows(self.caller, {each.workflow for each in creations})
         self.now = (then or first or datetime.now(UTC)).astimezone(UTC)  # without rows every fact is refused
-        self._read_graphs({each.node for each in self._of(*NODE_CREATIONS)})
+        self._read_graphs({each.node for each in self.facts.of(*NODE_CREATIONS)})
 
     def _read_graphs(self, wanted: set[str]) -> None:
         """Read the graphs that runs remember, and the nodes themselves unless all are in each of these graphs."""
-        retries = bool(self._of(*RETRIES))
+        retries = bool(self.facts.of(*RETRIES))
         among: list[Any] = [*self.runs.values(), *self.workflows.values()] if wanted or retries else []
         self.graphs = graphs([each.graph for each in among])
         if self.careful or retries or not all(graph.has(name) for graph in self.graphs.values() for name in wanted):
@@ -146,14 +139,11 @@ class Batch:
         else:
             self.nodes = Nodes((), (), ())
 
-    def _of(self, *classes: type) -> list[Any]:
-        return [fact for each in classes for fact in self.by_kind[each]]
-
     def _check_rights(self, outcome: Outcome) -> None:
         """Refuse runs of which the caller may not report some fact: of them nothing is locked."""
         self.admitted = {run: facts for run, facts in self.of_run.items() if self._is_admitted(outcome, run, facts)}
         if len(self.admitted) < len(self.of_run):
-            self.by_kind = _by_kind(each for facts in self.admitted.values() for each in facts)
+            self.facts = FactsOfCall(each for facts in self.admitted.values() for each in facts)
 
     def _is_admitted(self, outcome: Outcome, run: UUID, facts: Sequence[Reported]) -> bool:
         if run in self.refused_runs:
@@ -183,7 +173,7 @@ class Batch:
 
     def _make_partitions(self) -> None:
         """Make missing partitions, before the transaction: it may have to wait. Raises NotFacts for too many."""
-        ids = list(_one_of_each_hour(self.by_kind[kinds.Line]))
+        ids = self.facts.one_line_of_each_hour()
         most = self.caller.max_partitions
         if most is not None and len(ids) > most and (missing := partitions.count_missing(ids)) > most:
             raise NotFacts(TOO_MANY_PARTITIONS.format(missing, most))
@@ -199,20 +189,22 @@ class Batch:
 
     # --- within it ----------------------------------------------------------
     def _lock(self, outcome: Outcome, starting: set[UUID]) -> Known:
-        retries = bool(self._of(*RETRIES))
+        retries = bool(self.facts.of(*RETRIES))
         take_turns(starting)
         self._lock_runs(outcome, texts=retries)
         there = [run for run in self.masked if run in self.runs]
         whole = [run for run in there if any(self._concerns_every_node(each.fact) for each in self.admitted[run])]
-        nodes = lock_nodes([each.id for each in self._of(*NODE_CREATIONS, *NODE_MOVES)], there, whole, texts=retries)
-        of_lines = {each.node_execution for each in self.by_kind[kinds.Line] if each.node_execution is not None}
-        new = {each.id for each in self._of(*NODE_CREATIONS)}
-        created = {each.id for each in self._of(kinds.RunCreate)}
+        nodes = lock_nodes(
+            [each.id for each in self.facts.of(*NODE_CREATIONS, *NODE_MOVES)], there, whole, texts=retries
+        )
+        of_lines = {each.node_execution for each in self.facts.of(kinds.Line) if each.node_execution is not None}
+        new = {each.id for each in self.facts.of(*NODE_CREATIONS)}
+        created = {each.id for each in self.facts.of(kinds.RunCreate)}
         return Known(
             now=self.now, runs=self.runs, nodes=nodes,
             line_nodes=nodes_of_lines(of_lines - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
             nodes_of_workflows=self.nodes, slots=running(starting),
-            stored_lines=stored_lines([each.id for each in self.by_kind[kinds.Line]]) if self.careful else None,
+            stored_lines=stored_lines([each.id for each in self.facts.of(kinds.Line)]) if self.careful else None,
             taken_runs=taken_runs(created - self.runs.keys()) if self.careful else set(),
             taken_nodes=runs_of_nodes(new - nodes.keys()) if self.careful else {},
             read_history=cache(lambda: history_of(list(self.runs))),
@@ -224,7 +216,7 @@ class Batch:
         there = [run for run in self.masked if run in self.runs]
         if not there:
             return
-        changes = self.moves or self.masker.found
+        changes = self.facts.has_moves or self.masker.found
         changed = lock_runs(self.runs, there, texts=texts) if changes else keep_secrets(self.runs, there)
         for run in there:
             if run not in self.runs:
@@ -238,16 +230,11 @@ class Batch:
             return fact.state in ENDED or self.runs[fact.run].status in ENDED
         return isinstance(fact, WHOLE)
 
-    @property
-    def moves(self) -> bool:
-        """Return whether there are facts that the history would have an entry of."""
-        return any(facts for kind, facts in self.by_kind.items() if kind is not kinds.Line)
-
     def _starting(self) -> set[UUID]:
         """Return the workflows of which one run may run, and of which a run starts."""
-        starts = {each.id for each in self._of(kinds.RunStart)}
+        starts = {each.id for each in self.facts.of(kinds.RunStart)}
         alone = [run.workflow for run in self.runs.values() if run.id in starts and not run.allow_concurrent]
-        new = [each for each in self._of(kinds.RunCreate) if each.id in starts and each.id not in self.runs]
+        new = [each for each in self.facts.of(kinds.RunCreate) if each.id in starts and each.id not in self.runs]
         found = [find_named(self.workflows, each.workflow) for each in new if not each.is_concurrent]
         return {*alone, *(workflow.id for workflow in found if workflow)}
 
@@ -298,37 +285,6 @@ def _transaction(*, is_needed: bool) -> AbstractContextManager[None]:
     """Return a transaction if locks are needed until the end: the statement that stores a batch is one by itself. In
     the caller's transaction it is a savepoint: a try may fail."""
     return transaction.atomic() if is_needed or connection.in_atomic_block else nullcontext()
-
-
-def _was_overtaken(error: IntegrityError) -> bool:
-    """Return whether another call has stored a row of the same id or started a run a moment ago, or deleted what was
-    read."""
-    cause = error.__cause__
-    if isinstance(cause, UniqueViolation):
-        name = cause.diag.constraint_name or ""
-        return name.endswith("_pkey") or name == ONE_RUNS
-    return isinstance(cause, ForeignKeyViolation)
-
-
-def _by_kind(facts: Iterable[Reported]) -> dict[type, list[Any]]:
-    found: dict[type, list[Any]] = defaultdict(list)
-    for reported in facts:
-        found[type(reported.fact)].append(reported.fact)
-    return found
-
-
-def _one_of_each_hour(lines: Sequence[kinds.Line]) -> Iterable[UUID]:
-    """Return ids of lines, one for each hour: a partition is at least a day."""
-    return {(line.id.int >> 80) // HOUR: line.id for line in lines}.values()
-
-
-def _remember_nodes(plan: Plan) -> None:
-    """Let the run remember nodes that came into its workflow after it was made: rare, and run by run."""
-    if not plan.late_nodes:
-        return
-    run = WorkflowExecution.objects.select_related("graph", "workflow").get(pk=plan.id)
-    for node in plan.late_nodes:
-        run_graph.remember(run, node)
 
 
 def report(facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller, *, careful: bool = False) -> Outcome:

@@ -11,6 +11,7 @@ from . import fact_kinds as kinds
 from .fact_kinds import Reported
 from .locked_rows import RunRow
 from .planned_changes import Plan
+from .planned_lines import add_line
 from .refusals import NO_RUN, BadFact
 from .retry_transitions import retry_node, retry_run
 from .status_observations import observe_node, observe_run, settle
@@ -30,7 +31,7 @@ APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {
     kinds.NodeSkip: Plan.end_node,
     kinds.NodeCancel: Plan.end_node,
     kinds.NodeRetry: retry_node,
-    kinds.Line: Plan.add_line,
+    kinds.Line: add_line,
     kinds.RunObserve: observe_run,
     kinds.NodeObserve: observe_node,
 }

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from executions import log_preparation, refusal_reasons, reported_texts
+from executions import refusal_reasons, reported_texts
 from executions.exceptions import ConcurrentExecution, InvalidTransition, SecretsUnknown, StaleExecution
-from executions.log_levels import DroppedLine, is_below
+from executions.log_levels import DroppedLine
 from executions.secrets import run_secrets
 from executions.secrets.scrubber import MASK
 from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus
@@ -106,28 +106,6 @@ class Plan:
         )  # fmt: skip
         return True
 
-    def add_line(self, fact: kinds.Line, reported: Reported) -> bool:
-        stored = self.known.stored_lines
-        if stored is not None and (of_run := stored.get(fact.id)) is not None:
-            if of_run != self.id:
-                raise BadFact("exists_with_other_content", TAKEN)
-            return False
-        current = self._attempt_of_line(fact)
-        texts = reported.texts
-        self.check_secrets(log_preparation.ADD_LINE, self.the_run, texts)
-        if is_below(fact.level, level := self.the_run.log_level):
-            self.dropped.append(DroppedLine(self.id, texts.get("source") or "", str(level), fact.seq))
-            return True
-        message, source = log_preparation.cut(texts["message"]), texts.get("source")
-        self.lines.append(NewLine(
-            fact.id, self.id, fact.node_execution, fact.level, message, texts.get("data"),
-            reported.at or self.known.now, message is not texts["message"],
-            source and source[: log_preparation.MAX_SOURCE], fact.seq, fact.attempt or current,
-        ))  # fmt: skip
-        if stored is not None:
-            stored[fact.id] = self.id
-        return True
-
     def forget_new(self) -> None:
         """Count the lines and nodes as not stored: the plan is dropped."""
         for node in self.nodes.values():
@@ -208,17 +186,6 @@ class Plan:
         if node is None:
             raise BadFact("not_found", NO_NODE)
         return node
-
-    def _attempt_of_line(self, fact: kinds.Line) -> int:
-        """Return the current attempt of the node execution that the line names, or of the run."""
-        if (id := fact.node_execution) is None:
-            return self.the_run.attempt
-        if (node := self.nodes.get(id)) is not None:
-            return node.attempt
-        run, attempt = self.known.line_nodes.get(id, (None, 0))
-        if run != self.id:
-            raise BadFact("invalid", f"node_execution: {NO_NODE}")
-        return attempt
 
     def _order_of(self, fact: kinds.NodeCreate, node: UUID) -> int:
         """Return the place of the node, by default its topological level. A node that came into the workflow after the

@@ -4,14 +4,18 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
 import msgspec
-from django.db import connection
+from django.db import IntegrityError, connection
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
+from executions import run_graph
+from executions.models import WorkflowExecution
 from executions.secrets.encryption import encrypt
 from executions.states import ExecutionStatus
 
 from .locked_rows import Row
 from .planned_changes import Plan
 
+ONE_RUNS = "one_running_execution_per_workflow"
 # In the order of the function's parameters (sql/record_facts.sql).
 RECORD = "SELECT record_facts(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
@@ -59,3 +63,20 @@ def _take_secrets(plan: Plan) -> None:
 def as_json(rows: Sequence[msgspec.Struct]) -> str | None:
     """Return the rows as the database reads them. Documents were checked and masked before."""
     return msgspec.json.encode(rows).decode() if rows else None
+
+
+def remember_nodes(plan: Plan) -> None:
+    """Let the run remember nodes that came into its workflow after it was made: rare, and run by run."""
+    run = WorkflowExecution.objects.select_related("graph", "workflow").get(pk=plan.id)
+    for node in plan.late_nodes:
+        run_graph.remember(run, node)
+
+
+def was_overtaken(error: IntegrityError) -> bool:
+    """Return whether another call has stored a row of the same id or started a run a moment ago, or deleted what was
+    read."""
+    cause = error.__cause__
+    if isinstance(cause, UniqueViolation):
+        name = cause.diag.constraint_name or ""
+        return name.endswith("_pkey") or name == ONE_RUNS
+    return isinstance(cause, ForeignKeyViolation)
