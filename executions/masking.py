@@ -141,7 +141,7 @@ def mask_rows(
     for row, piece in zip(rows, pieces, strict=True):
         vars(row).update(piece.fields)
         if piece.found:
-            vars(row)["_found_secret"] = piece.found
+            row.found_secrets = piece.found
     return more
 
 
@@ -240,7 +240,7 @@ def _clear(fields: Fields, scrubber: Scrubber) -> Fields:
 def _piece(row: RowOfRun, names: Iterable[str]) -> FieldValues:
     values = vars(row)
     fields = {name: value for name in names if (value := values.get(name))}
-    return FieldValues(run_of(row), fields, values.get("_found_secret", frozenset()))
+    return FieldValues(run_of(row), fields, row.found_secrets)
 
 
 def run_of(row: RowOfRun) -> UUID:

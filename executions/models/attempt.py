@@ -11,12 +11,12 @@ from executions.querysets import GuardedQuerySet
 from executions.states import ExecutionStatus
 from ledgerkit.db.models import SaveArguments, UUID7Model
 
-from .base import Timed
+from .base import MaskedTexts, Timed
 from .node_execution import NodeExecution
 from .workflow_execution import WorkflowExecution
 
 
-class Attempt(UUID7Model, Timed):
+class Attempt(MaskedTexts, UUID7Model, Timed):
     """An earlier attempt. The current attempt is the row itself."""
 
     ACT: ClassVar[str] = "retry"

@@ -22,8 +22,10 @@ from ledgerkit.db import json_validation
 from ledgerkit.db.indexes import Index
 from ledgerkit.db.models import Octets, SaveArguments, UUID7Model, uuid7
 
+from .base import MaskedTexts
 
-class ExecutionLog(UUID7Model):
+
+class ExecutionLog(MaskedTexts, UUID7Model):
     workflow_execution = models.ForeignKey(
         "executions.WorkflowExecution",
         on_delete=models.DB_CASCADE,
