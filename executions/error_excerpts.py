@@ -6,8 +6,8 @@ from django.db.models import Model, QuerySet
 from django.db.models.functions import Left
 
 from ledgerkit.conf import ledgerkit_settings
-from ledgerkit.db.bounded_rows import Columns
 from ledgerkit.db.models import Octets
+from ledgerkit.db.plain_rows import Columns
 
 from . import reported_texts
 

@@ -9,8 +9,8 @@ from django.db import models, transaction
 from django.db.models import Case, F, When
 
 from ledgerkit.db import bounded_rows, json_validation, keyset
-from ledgerkit.db.bounded_rows import Columns
 from ledgerkit.db.models import VersionedQuerySet
+from ledgerkit.db.plain_rows import Columns
 from workflows.models import Node
 from workflows.querysets import User, can_view_all
 
@@ -200,8 +200,8 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
     def newest(self, limit: int) -> list[Columns]:
         """Return the columns of the last lines, the oldest first; fewer than `limit` if they are large."""
-        rows, large = bounded_rows.columns(self, limit)
-        return bounded_rows.read(rows.order_by("-timestamp", "-id")[:limit], large)[0][::-1]
+        rows = bounded_rows.columns(self)
+        return bounded_rows.read(rows.order_by("-timestamp", "-id")[:limit])[0][::-1]
 
     def update(self, **changes: object) -> int:
         raise ImmutableLog

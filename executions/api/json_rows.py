@@ -1,19 +1,21 @@
 """Rows of the ledger as JSON objects, one function for each kind: for lists, and in full.
 
 Serializers describe the same fields and validate requests. REST framework's own rendering calls each field for each
-row. The functions of lists take the columns of a row, `vars()` of an object or what `.values()` returns: to make an
-object of each row takes as long as to read it. A value that the query did not read is null. Ids and times stay as they
-are until the renderer writes them.
+row. The functions of lists take the columns of a row, `vars()` of an object or what plain_rows.read() returns: to make
+an object of each row takes as long as to read it. A value that the query did not read is null. Ids, times and documents
+stay as they are until the renderer writes them.
 """
 
 from datetime import UTC
+
+import msgspec
 
 from executions import error_excerpts
 from executions.models import NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from executions.models.attempt import Attempt
 from executions.querysets import NODES_RETRY_CONFIG
 from executions.states import ExecutionStatus
-from ledgerkit.db.bounded_rows import Columns
+from ledgerkit.db.plain_rows import Columns
 from workflows.retry_config import retries_in
 
 type Row = dict[str, object]
@@ -49,7 +51,7 @@ def _run(run: Columns, error: Row, *payloads: str) -> Row:
 def node_row(node: Columns) -> Row:
     """Return a row of NodeExecutionQuerySet.for_lists()."""
     is_failed = node["status"] == ExecutionStatus.FAILED
-    can_retry = is_failed and node["retry_count"] < retries_in(node[NODES_RETRY_CONFIG])
+    can_retry = is_failed and node["retry_count"] < retries_in(_parse(node[NODES_RETRY_CONFIG]))
     return _node(node, error_excerpts.head(node), can_retry=can_retry)
 
 
@@ -126,6 +128,11 @@ def _state(row: Columns) -> Row:
         "ended_at": ended and ended.astimezone(UTC),
         "duration_seconds": started and ended and (ended - started).total_seconds(),
     }
+
+
+def _parse(document: object) -> object:
+    """Parse a document that was read as it is stored."""
+    return msgspec.json.decode(document) if isinstance(document, msgspec.Raw) else document
 
 
 def _values(row: Columns, *names: str) -> Row:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from django.db import connections, router
 from django.db.models import Model, QuerySet
 
+from ledgerkit.db import plain_rows
+
 ITSELF = ""  # the path of the row
 
 
@@ -63,12 +65,11 @@ class RowLookup[M: Model]:
         return itself
 
     @cached_property
-    def _compiled_query(self) -> tuple[str, Sequence[Any], list[Part]]:
+    def _compiled_query(self) -> tuple[str, Sequence[object], list[Part]]:
         rows = self.rows(*self.examples)
         parts = [*self._parts(rows.model)]
         columns = [f"{part.path}__{name}" if part.path else name for part in parts for name in part.fields]
-        # No public method returns the statement and its parameters apart.
-        statement, parameters = rows.values_list(*columns, *self.annotations).query.sql_with_params()
+        statement, parameters = plain_rows.statement_of(rows.values_list(*columns, *self.annotations))
         return statement, parameters, parts
 
     def _parts(self, model: type[Model]) -> Iterator[Part]:

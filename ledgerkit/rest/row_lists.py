@@ -6,8 +6,9 @@ from rest_framework.response import Response
 
 
 class RowListMixin(ListModelMixin):
-    """View mixin whose list calls the function `row` of its serializer class for the columns of each row. REST
-    framework's own makes a serializer for the whole list and asks each field for each row."""
+    """View mixin whose list calls the function `row` of its serializer class for the columns of each row, which its
+    queryset selects by bounded_rows.columns(). REST framework's own makes a serializer for the whole list and asks each
+    field for each row."""
 
     fields: list[str] | None = None  # of the rows, all unless `?fields=` names some
 

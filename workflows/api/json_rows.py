@@ -2,7 +2,7 @@
 
 from datetime import UTC
 
-from ledgerkit.db.bounded_rows import Columns
+from ledgerkit.db.plain_rows import Columns
 
 AS_THEY_ARE = ("id", "name", "description", "config", "variables", "is_active", "version")
 

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
+from ledgerkit.db import bounded_rows
 from ledgerkit.db.locks import lock
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
@@ -127,6 +128,8 @@ class WorkflowViewSet(
 
     def get_queryset(self) -> Any:
         workflows = limit_to_token(Workflow.objects.visible_to(self.request.user).alive(), self.request, "id")
+        if self.action == "list":
+            return bounded_rows.columns(workflows)
         return workflows.with_graph() if self.action == "retrieve" else workflows
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:

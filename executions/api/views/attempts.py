@@ -4,6 +4,7 @@ from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins, serializers
 
 from executions import error_excerpts
+from executions.api.list_querysets import columns, shows_errors
 from executions.api.serializers import (
     NodeExecutionAttemptListSerializer,
     NodeExecutionAttemptSerializer,
@@ -34,11 +35,10 @@ class AttemptsMixin(ContentETagMixin, RowListMixin, mixins.RetrieveModelMixin, Q
     def attempts_of(self, row: WorkflowExecution | NodeExecution) -> QuerySet[Attempt]:
         rows: QuerySet[Attempt] = row.attempts.all()
         payloads = {"output_data", "error_traceback"} & {field.name for field in rows.model._meta.fields}
-        return (
-            error_excerpts.with_heads(rows.defer(*payloads), wanted=self.shows_errors)
-            if self.action == "list"
-            else rows
-        )
+        if self.action != "list":
+            return rows
+        heads = error_excerpts.with_heads(rows.defer(*payloads), wanted=shows_errors(self.fields))
+        return columns(heads, self.fields)
 
 
 @extend_schema(tags=["executions"])

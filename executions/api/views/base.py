@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import JSONField, Model, TextField
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -12,11 +11,13 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, reported_texts, request_body_masking, sort_keys
-from executions.api import archived_runs
+from executions.api import archived_runs, list_querysets
 from executions.api.action_serializers import ActionSerializer, CompleteSerializer, FailSerializer, ReasonSerializer
 from executions.api.row_lookups import PARENT, VisibleRow
 from executions.models import WorkflowExecution
+from executions.querysets import can_see
 from executions.secrets import masked_request_body
+from ledgerkit.db.bounded_rows import RowsUnder
 from ledgerkit.rest.filters import MultiChoiceFilter
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
@@ -28,6 +29,7 @@ from tokens.models import Scope
 
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
+UNFILTERED = {"ordering", "page_size"}
 KEYS = {"by_start": sort_keys.STARTED, "by_duration": sort_keys.DURATION}
 WORKFLOW_OF_RUN_ROW = "workflow_execution__workflow_id"  # lookup from a row of a run to the workflow
 
@@ -71,27 +73,21 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
         return tuple(f"-{name}" for name in keyset) if wish.startswith("-") else keyset
 
     def filter_queryset(self, queryset: Any) -> Any:
-        """Filter and annotate the rows of a GET. Payloads that `?fields=` leaves out are not read."""
-        if self.action not in {"list", "retrieve"}:
+        """Filter and annotate the rows of a GET. Payloads that `?fields=` leaves out are not read; those of a list are
+        left out before (list_querysets.py)."""
+        if self.action not in {"list", "retrieve"} or isinstance(queryset, RowsUnder):
             return queryset
         rows = super().filter_queryset(queryset)
         if (key := self.ordering[0].removeprefix("-")) in KEYS:
             rows = rows.annotate(**{key: KEYS[key]})
-        return rows if self.fields is None else rows.defer(*(_payloads(rows.model) - set(self.fields)))
+        is_whole = self.action == "list" or self.fields is None
+        return rows if is_whole else list_querysets.without_others(rows, self.fields or ())
 
     def handle_exception(self, exc: Exception) -> Response:
         return super().handle_exception(archived_runs.explain(exc, self.request, self.kwargs))
 
-    @property
-    def shows_errors(self) -> bool:
-        return self.fields is None or not {"error_message", "error_is_cut"}.isdisjoint(self.fields)
-
     def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "fields": self.fields}
-
-
-def _payloads(model: type[Model]) -> set[str]:
-    return {field.name for field in model._meta.concrete_fields if isinstance(field, JSONField | TextField)}
 
 
 class MaskedBodyMixin(IdempotencyMixin):
@@ -207,6 +203,11 @@ class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
 
     def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
         return PARENT.get(request, id)
+
+    def lists_all(self, model: str) -> bool:
+        """Return whether the list is that of all rows of the run, which the caller may see."""
+        is_whole = self.action == "list" and self.request.query_params.keys() <= UNFILTERED
+        return is_whole and can_see(self.request.user, model, self.execution.workflow.owner_id)
 
     def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "execution": getattr(self, "execution", None)}

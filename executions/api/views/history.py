@@ -1,5 +1,6 @@
 from drf_spectacular.utils import extend_schema_view
 
+from executions.api.list_querysets import columns
 from executions.api.serializers import HistoryEntrySerializer
 from executions.querysets import HistoryQuerySet
 from ledgerkit.rest.row_lists import RowListMixin
@@ -27,4 +28,4 @@ class HistoryOfExecutionViewSet(RowListMixin, RunChildView):
     ordering = ("happened_at", "id")
 
     def get_queryset(self) -> HistoryQuerySet:
-        return self.execution.history.visible_to(self.request.user)
+        return columns(self.execution.history.visible_to(self.request.user), self.fields)

@@ -12,10 +12,13 @@ from executions.api.absent_lines import LogPagination, absent_lines
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import log_row
+from executions.api.list_querysets import lines_of_run, listed_lines
+from executions.api.row_lookups import HAS_ABSENT_LINES, PARENT_OF_LINES
 from executions.api.serializers import ExecutionLogSerializer, MissingLinesSerializer
 from executions.log_gaps import MissingLines
-from executions.models import ExecutionLog
+from executions.models import ExecutionLog, WorkflowExecution
 from executions.querysets import ExecutionLogQuerySet, can_see
+from ledgerkit.db.bounded_rows import RowsUnder
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.parameter_names import check_names
 from ledgerkit.rest.preconditions import ContentETagMixin
@@ -60,15 +63,23 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
     pagination_class = LogPagination
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_executionlog")}
 
-    def get_queryset(self) -> ExecutionLogQuerySet:
-        return self.execution.logs.visible_to(self.request.user)
+    def get_queryset(self) -> ExecutionLogQuerySet | RowsUnder:  # type: ignore[override]  # for the paginator alone
+        """Return the lines of a list, or those that a repeated creation may find."""
+        if self.lists_all("executionlog"):
+            return RowsUnder(lines_of_run, self.execution.pk)
+        lines = listed_lines(self.fields) if self.action == "list" else ExecutionLog.objects.all()
+        return lines.filter(workflow_execution=self.execution.pk).visible_to(self.request.user)
 
     def get_paginated_response(self, data: object) -> Response:
         """Return a page of lines, and what is not among them because it was removed, or not stored."""
         response = super().get_paginated_response(data)
-        if can_see(self.request.user, "executionlog", self.execution.workflow.owner_id):
+        has_any = vars(self.execution)[HAS_ABSENT_LINES]
+        if has_any and can_see(self.request.user, "executionlog", self.execution.workflow.owner_id):
             response.data |= absent_lines(self.execution)
         return response
+
+    def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
+        return PARENT_OF_LINES.get(request, id) if self.action == "list" else super().find_run(request, id)
 
     def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "node_executions": getattr(self, "node_executions", ())}
@@ -167,7 +178,7 @@ class LogViewSet(RowListMixin, QueryMixin):
 
     def get_queryset(self) -> ExecutionLogQuerySet:
         return limit_to_token(
-            limit_to_owner(ExecutionLog.objects.all(), self.request.user, WORKFLOW_OF_RUN_ROW),
+            limit_to_owner(listed_lines(self.fields), self.request.user, WORKFLOW_OF_RUN_ROW),
             self.request,
             WORKFLOW_OF_RUN_ROW,
         )

@@ -10,7 +10,7 @@ from executions.api.action_serializers import ActionSerializer, FailNodeSerializ
 from executions.api.create_serializers import NewNodeExecutionSerializer
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
-from executions.api.list_querysets import listed_nodes
+from executions.api.list_querysets import listed_nodes, nodes_of_run
 from executions.api.row_lookups import NODE, PARENT_OF_NEW_NODE
 from executions.api.serializers import (
     NodeExecutionListSerializer,
@@ -18,6 +18,7 @@ from executions.api.serializers import (
 )
 from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import NodeExecutionQuerySet
+from ledgerkit.db.bounded_rows import RowsUnder
 from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
@@ -102,7 +103,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionAc
     def get_queryset(self) -> NodeExecutionQuerySet:
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
-            listed = listed_nodes(errors=self.shows_errors)
+            listed = listed_nodes(self.fields)
             nodes = limit_to_owner(listed, self.request.user, WORKFLOW_OF_RUN_ROW, by_node=not narrower)
         else:
             nodes = NodeExecution.objects.visible_to(self.request.user).select_related("node")
@@ -156,8 +157,10 @@ class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChild
     def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
         return PARENT_OF_NEW_NODE.get(request, id) if self.action == "create" else super().find_run(request, id)
 
-    def get_queryset(self) -> NodeExecutionQuerySet:
+    def get_queryset(self) -> NodeExecutionQuerySet | RowsUnder:  # type: ignore[override]  # for the paginator alone
         """Return the rows of a list, or those that a repeated creation may find, which it answers in full."""
+        if self.lists_all("nodeexecution"):
+            return RowsUnder(nodes_of_run, self.execution.pk)
         is_list = self.action == "list"
-        rows = listed_nodes(errors=self.shows_errors) if is_list else NodeExecution.objects.select_related("node")
+        rows = listed_nodes(self.fields) if is_list else NodeExecution.objects.select_related("node")
         return rows.filter(workflow_execution=self.execution.pk).visible_to(self.request.user)

@@ -141,7 +141,7 @@ class WorkflowExecutionViewSet(
 
     def get_queryset(self) -> WorkflowExecutionQuerySet:
         if self.action == "list":
-            runs = limit_to_owner(listed_runs(errors=self.shows_errors), self.request.user)
+            runs = limit_to_owner(listed_runs(self.fields), self.request.user)
             return limit_to_token(runs, self.request)
         runs = limit_to_token(WorkflowExecution.objects.visible_to(self.request.user), self.request)
         if self.action == "graph":

@@ -76,6 +76,19 @@ def test_the_nodes_of_a_run_are_listed_in_their_order_with_two_queries_more(
     assert not {"input_data", "output_data", "error_traceback"} & set(rows[0])
 
 
+def test_the_log_of_a_run_is_listed_with_two_queries_more_if_nothing_was_removed(
+    api: Any, owner: Any, run: Any, django_assert_num_queries: Any
+) -> None:
+    other = WorkflowExecutionFactory(workflow=run.workflow)
+    for each in (run, other):
+        ExecutionLogFactory(workflow_execution=each, message=str(each.pk), data={"price": 1.5, "tags": ["ü", None]})
+    client = api(owner)
+    for each in (run, other):
+        with django_assert_num_queries(3):  # the token, the run, its lines
+            (line,) = client.get(f"/api/v1/executions/{each.pk}/logs/").json()["results"]
+        assert (line["message"], line["data"]) == (str(each.pk), {"price": 1.5, "tags": ["ü", None]})
+
+
 def test_failed_nodes_are_listed_with_their_names_and_retries_and_no_query_more(
     api: Any, owner: Any, run: Any, django_assert_num_queries: Any
 ) -> None:
