@@ -32,6 +32,7 @@ class ActorMiddleware:
         is_sane = SANE.fullmatch(header) and key_value_patterns.is_clear(header, ledgerkit_settings.SECRET_KEYS_EXTRA)
         given = header if is_sane else ""
         request_id = given or str(uuid7())
+        request.request_id = request_id  # type: ignore[attr-defined]  # an attribute of ours, for the server's log
         user = cast("AbstractUser", SimpleLazyObject(lambda: request.user))
         with act_as(through=Through.ADMIN, user=user, request_id=request_id, given_id=given, name=""):
             response = self.get_response(request)

@@ -98,6 +98,13 @@ def text_list(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def token(name: str) -> str:
+    value = text(name)
+    if value and not re.fullmatch(r"[\x21-\x7e]{16,}", value):
+        raise ImproperlyConfigured(f"{name} must have 16 characters or more, of ASCII and without spaces.")
+    return value
+
+
 def fernet_keys(name: str) -> list[str]:
     keys = text_list(name)
     for number_, key in enumerate(keys, 1):

@@ -1,16 +1,18 @@
-"""Probes: `/healthz`, whether the process works, and `/readyz`, whether it can do its work. Without a token, by http or
-https, under any host name: an orchestrator asks by the address of a container."""
+"""Probes: `/healthz`, whether the process works, and `/readyz`, whether it can do its work, without a token; with one,
+`/metrics`. By http or https, under any host name: an orchestrator asks by the address of a container."""
 
 import json
 from collections.abc import Callable, Mapping
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
+from pastetrader.metrics import show_metrics
 from pastetrader.path_prefix import path_info
 from pastetrader.readiness import CHECKS, readiness
 
 ALIVE = "/healthz"
 READY = "/readyz"
+METRICS = "/metrics"
 METHODS = ("GET", "HEAD")
 
 
@@ -52,4 +54,8 @@ def _answer(status: int, body: Mapping[str, object]) -> HttpResponse:
     return HttpResponse(content, status=status, content_type="application/json", headers=headers)
 
 
-VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {ALIVE: health_response, READY: show_readiness}
+VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
+    ALIVE: health_response,
+    READY: show_readiness,
+    METRICS: show_metrics,
+}

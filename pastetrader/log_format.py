@@ -1,8 +1,10 @@
 """Formatters of the server's own log."""
 
+import json
 import logging
 import re
 from copy import copy
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -10,6 +12,7 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.urls import get_resolver
 
+from executions import audit
 from executions.secrets.scrubber import MASK
 
 SEGMENT = re.compile(r"[^/?\s]+")
@@ -20,16 +23,48 @@ ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{1,10}"
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formatter that masks the body of a failed API request and unknown parts of a path, in messages and tracebacks."""
+    """Formatter that masks the body of a failed API request and unknown parts of a path, in messages and tracebacks.
+    The message ends with the id of its request."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        message, request_id = super().formatMessage(record), request_id_of(record)
+        return f"{message} [{request_id}]" if request_id else message
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        request = getattr(record, "request", None)
-        if scrubber := getattr(request, "scrubber", None):
-            text = scrubber.text(text)
-        for path in filter(None, (getattr(request, "path", ""), getattr(request, "path_info", ""))):
-            text = text.replace(path, clear_path(path))
-        return text
+        return redact(record, super().format(record))
+
+
+class JSONFormatter(logging.Formatter):
+    """Formatter that writes an object in one line, masked as text is. A traceback is in `exception`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        status = getattr(record, "status_code", None)
+        members = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redact(record, record.getMessage()),
+            "request_id": redact(record, request_id_of(record)) or None,
+            "status": status,
+            "process": record.process,
+            "exception": redact(record, self.formatException(record.exc_info)) if record.exc_info else None,
+        }
+        return json.dumps({name: value for name, value in members.items() if value is not None}, ensure_ascii=False)
+
+
+def request_id_of(record: logging.LogRecord) -> str:
+    """Return the id of the request that the line is about, or during which it is written; "" outside of requests."""
+    request = getattr(record, "request", None)
+    return getattr(request, "request_id", "") or audit.current().request_id
+
+
+def redact(record: logging.LogRecord, text: str) -> str:
+    request = getattr(record, "request", None)
+    if scrubber := getattr(request, "scrubber", None):
+        text = scrubber.text(text)
+    for path in filter(None, (getattr(request, "path", ""), getattr(request, "path_info", ""))):
+        text = text.replace(path, clear_path(path))
+    return text
 
 
 class ClientErrorFilter(logging.Filter):

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from executions.live import topics
 from pastetrader.connection_limits import CountedProtocol
+from pastetrader.metrics import SAMPLE_EVERY, sample_pool
 from pastetrader.workers import STOP
 
 GRACE = 2.5  # seconds
@@ -25,7 +26,13 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if parent := parent_process():
             asyncio.get_running_loop().add_reader(parent.sentinel, self._stop_as_orphan, parent.sentinel)
+        if settings.METRICS_TOKEN:
+            self._sample()
         await super().startup(sockets)
+
+    def _sample(self) -> None:
+        sample_pool()
+        asyncio.get_running_loop().call_later(SAMPLE_EVERY, self._sample)
 
     def _stop_as_orphan(self, sentinel: int) -> None:
         """Stop a worker whose parent is gone: nobody else would, and it would keep the port."""

@@ -13,6 +13,7 @@ from ledgerkit.conf import LedgerkitSettings
 from local_postgres.ownership import OWNER
 from local_postgres.server import EmbeddedConnection
 from local_postgres.socket_path import socket_dir
+from pastetrader.metrics_folder import make_folder
 from pastetrader.pool_check import check_open
 from pastetrader.secret_key import read_or_make
 from tokens.conf import TokensSettings
@@ -54,6 +55,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "pastetrader.health.ProbeMiddleware",  # first: a probe names any host, and comes by http
+    "pastetrader.metrics.MetricsMiddleware",
+    "executions.middleware.ActorMiddleware",  # early: every response and line of the log has the request's id
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "pastetrader.middleware.StaticFilesMiddleware",
@@ -65,7 +68,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "executions.middleware.ActorMiddleware",
     "ledgerkit.replica_middleware.ReplicaMiddleware",
 ]
 
@@ -218,22 +220,29 @@ CONNECTIONS_PER_ADDRESS = env.number("CONNECTIONS_PER_ADDRESS", 1_000, most=1_00
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("MAX_BODY_BYTES", 10_000_000, least=1_000)
 
+# --- Metrics ----------------------------------------------------------------
+METRICS_TOKEN = env.token("METRICS_TOKEN")
+if METRICS_TOKEN and COMMAND == "serve":
+    make_folder()
+
 # --- Logging ----------------------------------------------------------------
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_FORMAT = env.choice("LOG_FORMAT", "TEXT", ("TEXT", "JSON")).lower()
 OUR_LEVEL = {"level": env.choice("LOG_LEVEL", "INFO", LEVELS)}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
+        "text": {
             "()": "pastetrader.log_format.RedactingFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"()": "pastetrader.log_format.JSONFormatter"},
     },
     "filters": {"client_faults": {"()": "pastetrader.log_format.ClientErrorFilter"}},
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["client_faults"]},
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["client_faults"]},
     },
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", LEVELS)},
     "loggers": dict.fromkeys(("pastetrader", "workflows", "executions", "tokens"), OUR_LEVEL),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection, context
 
 from ledgerkit import shared_counts
+from pastetrader.metrics import forget_process
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +71,9 @@ class Workers:
         if self.is_stopping or not ended:
             return
         for number in ended:
-            code = self.running[number].exitcode
-            logger.error("A worker process ended (%s); another one is started.", code)
+            process = self.running[number]
+            logger.error("A worker process ended (%s); another one is started.", process.exitcode)
+            forget_process(process.pid)
         time.sleep(PAUSE)
         for number in ended:
             if not self.is_stopping:

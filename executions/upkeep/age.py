@@ -16,11 +16,11 @@ SELECT CASE WHEN EXISTS (
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND ((classid::bigint << 32) | objid::bigint) = hashtextextended(%s, 0)
-) THEN interval '0' ELSE now() - coalesce(
+) THEN interval '0' ELSE greatest(interval '0', now() - coalesce(
     (SELECT ended_at FROM upkeep_runs WHERE ended_at IS NOT NULL ORDER BY started_at DESC, id DESC LIMIT 1),
     (SELECT min(applied) FROM django_migrations WHERE app = 'executions'),
     now()
-) END
+)) END
 """
 DO = (
     "Let `manage.py serve` do it (EXECUTIONS['UPKEEP_EVERY_SECONDS']), or schedule `manage.py upkeep`; "

@@ -1,8 +1,11 @@
 """Requests that are refused, in the server's log."""
 
 import io
+import json
 import logging
+import os
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from executions.secrets.scrubber import MASK
-from pastetrader.log_format import clear_path
+from pastetrader.log_format import JSONFormatter, clear_path
 
 RUNS = "/admin/executions/workflowexecution/"
 
@@ -75,3 +78,46 @@ def test_addresses_of_static_files_show_the_names_of_our_files(log: io.StringIO,
     assert clear_path("/connection_notice.js") == f"/{MASK}"
     assert client.get("/static/executions/connection_notice.0123456789ab.js").status_code == 404
     assert "Not Found: /static/executions/connection_notice.0123456789ab.js" in log.getvalue()
+
+
+def test_a_line_of_a_request_ends_with_its_id(staff: Client, log: io.StringIO) -> None:
+    response = staff.get("/nowhere/", headers={"X-Request-ID": "proxy-7"})
+    assert response["X-Request-ID"] == "proxy-7"
+    assert log.getvalue().endswith(" WARNING django.request: Not Found: /***masked***/ [proxy-7]\n")
+
+
+def test_a_request_that_is_refused_before_a_view_has_an_id_too(client: Client, log: io.StringIO) -> None:
+    response = client.get("/admin/login/", headers={"Host": "evil.example"})
+    assert response.status_code == 400
+    assert log.getvalue().endswith(f" [{response['X-Request-ID']}]\n")
+
+
+@pytest.fixture
+def json_log(log: io.StringIO) -> Iterator[io.StringIO]:
+    handler: Any = logging.getHandlerByName("stderr")
+    before = handler.formatter
+    handler.setFormatter(JSONFormatter())
+    yield log
+    handler.setFormatter(before)
+
+
+def test_json_lines_say_the_same(staff: Client, json_log: io.StringIO) -> None:
+    staff.get("/hunter2/", headers={"X-Request-ID": "proxy-8"})
+    line = json.loads(json_log.getvalue())
+    assert datetime.fromisoformat(line.pop("time")).tzinfo is not None
+    assert line == {
+        "level": "WARNING", "logger": "django.request", "message": "Not Found: /***masked***/",
+        "request_id": "proxy-8", "status": 404, "process": os.getpid(),
+    }  # fmt: skip
+
+
+def test_a_traceback_is_one_member_of_a_json_line(json_log: io.StringIO) -> None:
+    try:
+        raise ValueError("why\nnot")
+    except ValueError:
+        logging.getLogger("pastetrader").exception("It broke.")
+    [line] = json_log.getvalue().splitlines()
+    found = json.loads(line)
+    assert found["message"] == "It broke."
+    assert found["exception"].endswith("ValueError: why\nnot")
+    assert "request_id" not in found

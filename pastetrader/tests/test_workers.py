@@ -18,6 +18,7 @@ from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
 from pastetrader.tests.prepared_folder import manage
 
+METRICS_TOKEN = "a-token-of-the-metrics"
 STREAMS, WRONG, WRITES = 5, 6, 10  # that are allowed
 TRIES = 24  # connections, of which each worker gets some: that one gets them all happens once in 2**23 times
 
@@ -29,6 +30,7 @@ def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("THROTTLE_WRITE", f"{WRITES}/hour")
     monkeypatch.setenv("DATABASE_POOL_MAX", "60")
     monkeypatch.setenv("EXECUTIONS_UPKEEP_EVERY_SECONDS", "0")  # only processes that serve
+    monkeypatch.setenv("METRICS_TOKEN", METRICS_TOKEN)
     return serve("--workers", "2")
 
 
@@ -55,6 +57,14 @@ def ask(site: Site, path: str, token: str, body: Any = None) -> Any:
         return error
 
 
+def metrics(site: Site) -> dict[str, float]:
+    """Return the counters and gauges by name and labels, as one of the processes shows them."""
+    request = urllib.request.Request(f"{site.address}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        lines = response.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
 def statuses(stack: ExitStack, site: Site, path: str, token: str, body: Any = None) -> list[int]:
     return [stack.enter_context(ask(site, path, token, body)).status for _ in range(TRIES)]
 
@@ -72,6 +82,10 @@ def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir
         assert sorted(statuses(stack, site, stream, token)) == [200] * STREAMS + [429] * (TRIES - STREAMS)
     with ExitStack() as stack:
         assert statuses(stack, site, "executions/", "ptl_wrong") == [401] * WRONG + [429] * (TRIES - WRONG)
+    counted = [metrics(site) for _ in range(TRIES)]  # of either process
+    refused = {each['pastetrader_refusals_total{code="throttled"}'] for each in counted}
+    assert refused == {2 * TRIES - STREAMS - WRONG}, "those of both processes together"
+    assert {each['pastetrader_pool_connections{state="open"}'] > 0 for each in counted} == {True}
     left = WRITES - 2
     with ExitStack() as stack:
         assert statuses(stack, site, "executions/", token, {}) == [400] * left + [429] * (TRIES - left)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from executions import metrics
 from executions.facts import batch_recording
 from executions.facts.body_decoding import Decoded, decode_array, decode_lines
 from executions.facts.call_outcome import Notice
@@ -163,11 +164,15 @@ class EventsViewSet(LedgerView, GenericViewSet[Any]):
             outcome = batch_recording.report(decoded.facts, decoded.refusals, caller)
         except NotFacts as error:
             raise ParseError(str(error)) from None
+        numbers = {
+            "applied": outcome.applied + definitions["made"] + definitions["changed"],
+            "known": outcome.known + definitions["found"],
+            "refused": outcome.refused,
+        }
+        metrics.count_batch(numbers, (refusal.code for refusal in outcome.refusals))
         return Response(
             {
-                "applied": outcome.applied + definitions["made"] + definitions["changed"],
-                "known": outcome.known + definitions["found"],
-                "refused": outcome.refused,
+                **numbers,
                 "refusals": [refusal_row(refusal) for refusal in outcome.refusals],
                 "notices": [notice_row(notice) for notice in outcome.notices],
             }
