@@ -86,12 +86,13 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 def _keep(answer: HttpResponse, name: str) -> HttpResponse:
     if not name:
-        answer.delete_cookie(COOKIE, samesite="Lax")
+        answer.delete_cookie(COOKIE, path=settings.LANGUAGE_COOKIE_PATH, samesite="Lax")
         return answer
     answer.set_cookie(
         COOKIE,
         name,
         max_age=settings.LANGUAGE_COOKIE_AGE,
+        path=settings.LANGUAGE_COOKIE_PATH,
         secure=settings.LANGUAGE_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",

@@ -7,7 +7,7 @@ import sys
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
-django.setup(set_prefix=False)
+django.setup()  # with the prefix, which is part of STATIC_URL
 
 from pastetrader.log_format import AccessLogFilter  # noqa: E402  # after django.setup()
 from pastetrader.startup import prepare  # noqa: E402  # after django.setup()

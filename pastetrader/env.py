@@ -98,6 +98,14 @@ def text_list(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def path_prefix(name: str) -> str:
+    """Return a path such as /ledger, or ""."""
+    value = text(name).rstrip("/")
+    if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a path such as /ledger.")
+    return value
+
+
 def token(name: str) -> str:
     value = text(name)
     if value and not re.fullmatch(r"[\x21-\x7e]{16,}", value):

