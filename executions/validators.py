@@ -3,6 +3,7 @@
 Unknown keys are accepted. A known key may be null or masked.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,6 +28,7 @@ BEFORE_START = _("before its start, which was at {start}.")
 type Kind = tuple[str, Callable[[object], bool]]
 
 
+TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 OBJECT: Kind = ("an object", lambda value: isinstance(value, dict))
 STRING: Kind = ("a string", lambda value: isinstance(value, str))
 STRINGS: Kind = ("a list of strings", lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value))
@@ -34,6 +36,7 @@ BOOLEAN: Kind = ("true or false", lambda value: isinstance(value, bool))
 INTEGER: Kind = ("a whole number", is_integer)
 NUMBER: Kind = ("a number", lambda value: is_integer(value) or isinstance(value, float))
 NAME: Kind = ("a string or a whole number", lambda value: isinstance(value, str) or is_integer(value))
+TRACE: Kind = ("a W3C traceparent", lambda value: isinstance(value, str) and is_traceparent(value))
 ID: Kind = ("a UUID", lambda value: parse_uuid(value) is not None)
 
 KNOWN: Mapping[str, Mapping[str, Kind]] = {
@@ -54,8 +57,14 @@ KNOWN: Mapping[str, Mapping[str, Kind]] = {
         "allow_concurrent": BOOLEAN,
         "timeout_seconds": NUMBER,
         "correlation_id": STRING,
+        "traceparent": TRACE,
     },
 }
+
+
+def is_traceparent(text: str) -> bool:
+    """Return whether the text is a traceparent of version 00 (W3C Trace Context), whose ids are not zero."""
+    return TRACEPARENT.fullmatch(text) is not None
 
 
 def check(field: str, value: object) -> None:

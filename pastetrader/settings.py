@@ -228,6 +228,10 @@ METRICS_TOKEN = env.token("METRICS_TOKEN")
 if METRICS_TOKEN and COMMAND == "serve":
     make_folder()
 
+# --- Traces -----------------------------------------------------------------
+# OpenTelemetry's own variables: pastetrader/tracing.py.
+TRACES = any(env.text(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT"))
+
 # --- Logging ----------------------------------------------------------------
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMAT = env.choice("LOG_FORMAT", "TEXT", ("TEXT", "JSON")).lower()

@@ -52,8 +52,12 @@ class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, EngineTimeSerialize
     metadata = ObjectField(required=False)
 
     def create(self, validated_data: dict[str, Any]) -> WorkflowExecution:
-        """Create a pending run; with `start`, a running one, or none if it cannot be started."""
+        """Create a pending run; with `start`, a running one, or none if it cannot be started. The header `traceparent`
+        is kept in the metadata, unless they have one."""
         start = validated_data.pop("start", False)
+        trace = validated_data.pop("traceparent", "")
+        if validators.is_traceparent(trace):  # a wrong header is ignored, as W3C Trace Context wants it
+            validated_data["metadata"] = {"traceparent": trace} | validated_data.get("metadata", {})
         with transaction.atomic():
             run: WorkflowExecution = WorkflowExecution.objects.create(**validated_data)
             if start:

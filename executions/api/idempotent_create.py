@@ -100,7 +100,10 @@ def _matches(row: Row, content: Content) -> bool:
 def _holds(row: Model, name: str, value: object) -> bool:
     if isinstance(value, models.Model):
         return bool(getattr(row, f"{name.removesuffix('_id')}_id") == value.pk)
-    return bool(_as_jsonb(getattr(row, name)) == _as_jsonb(value))
+    found = getattr(row, name)
+    if name == "metadata" and isinstance(value, dict) and "traceparent" not in value:
+        found = {key: item for key, item in found.items() if key != "traceparent"}  # of the first request's header
+    return bool(_as_jsonb(found) == _as_jsonb(value))
 
 
 def _as_jsonb(value: object) -> object:

@@ -155,6 +155,7 @@ def deployed_site(nginx: str, static: Path, folder: Path) -> Iterator[DeployedSi
             site.said += line
             if "Ctrl-C stops" in line:
                 break
+        assert site.process.poll() is None, site.process.communicate()[1]
         yield site
 
 

@@ -26,6 +26,7 @@ PAYLOADS = ("input_data", "output_data", "context", "metadata")
 NAMED = {
     "parent_id": Left(KT("context__parent_execution_id"), formatting.LINE),
     "triggered_by": Left(KT("metadata__triggered_by"), formatting.LINE),
+    "traceparent": Left(KT("metadata__traceparent"), formatting.LINE),
     "correlation_id": Left(KT("metadata__correlation_id"), formatting.LINE),
 }
 

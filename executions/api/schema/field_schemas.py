@@ -36,6 +36,7 @@ KINDS: dict[str, Schema] = {
     validators.NUMBER[0]: {"type": "number"},
     validators.NAME[0]: {"type": ["string", "integer"]},
     validators.ID[0]: {"type": "string", "format": "uuid"},
+    validators.TRACE[0]: {"type": "string", "pattern": f"^{validators.TRACEPARENT.pattern}$"},
 }
 RETRIES = {"max_retries": {"type": "integer", "minimum": 0, "default": 3}, "delay": {}}
 
