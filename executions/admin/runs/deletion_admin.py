@@ -1,6 +1,7 @@
 """List of deleted runs: who deleted them, through which interface, when and why. Read-only for everybody."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from django.contrib import admin
@@ -14,6 +15,14 @@ from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters.period_filters import PeriodFilter
 from executions.models import ArchivedRun, Deletion
 from ledgerkit.types import StrOrPromise
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionRow:
+    """A deletion in the list. `archived` is the record of the run in the archive, None if it is not there."""
+
+    deletion: Deletion
+    archived: ArchivedRun | None
 
 
 class DeletedAtFilter(PeriodFilter):
@@ -43,12 +52,9 @@ class DeletionAdmin(ReadOnlyAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def present_rows(self, request: HttpRequest, rows: Sequence[Deletion]) -> Sequence[Deletion]:
-        """Set what the archive has of each run."""
+    def present_rows(self, request: HttpRequest, rows: Sequence[Deletion]) -> Sequence[DeletionRow]:
         runs = ArchivedRun.objects.select_related("file").in_bulk([row.workflow_execution_id for row in rows])
-        for row in rows:
-            row.archived = runs.get(row.workflow_execution_id)  # type: ignore[attr-defined]  # for the template
-        return rows
+        return [DeletionRow(row, runs.get(row.workflow_execution_id)) for row in rows]
 
     def change_view(self, request: HttpRequest, object_id: str, *args: object, **kwargs: object) -> HttpResponse:
         """Redirect to the list, which contains everything."""
