@@ -14,7 +14,7 @@ from playwright.sync_api import (
 )
 
 MOST_BYTES = 300_000
-NOT_OURS = "/static/drf_spectacular_sidecar/"  # Swagger UI
+OTHERS = "/static/drf_spectacular_sidecar/"  # Swagger UI
 
 # Playwright runs it in the page past its CSP. Sizes are those of the packed bodies, out of the cache too.
 WATCH = """
@@ -24,7 +24,7 @@ addEventListener("load", () => setTimeout(() => {
     const assets = performance.getEntriesByType("resource")
         .filter(each => new URL(each.name).pathname.startsWith("/static/"))
         .map(each => ({name: each.name, size: each.encodedBodySize}));
-    window.tellAssets?.(location.href, assets);
+    window.reportAssets?.(location.href, assets);
 }));
 """
 
@@ -36,13 +36,13 @@ class Guard:
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.context, self.host = context, urlsplit(address).netloc
         self._forget()
-        context.expose_function("tellAssets", self._weigh)
+        context.expose_function("reportAssets", self._check_size)
         context.add_init_script(WATCH)
-        context.on("console", self._hear)
-        context.on("weberror", self._catch)
-        context.on("request", self._look)
-        context.on("response", self._judge)
-        context.on("requestfailed", self._lose)
+        context.on("console", self._on_console)
+        context.on("weberror", self._on_script_error)
+        context.on("request", self._on_request)
+        context.on("response", self._on_response)
+        context.on("requestfailed", self._on_failed_request)
 
     def begin(self, session: StorageState | None) -> BrowserContext:
         """Return the context for another test, with the cookies of a session or none."""
@@ -60,30 +60,30 @@ class Guard:
     def check(self) -> None:
         assert not self.faults, "\n".join(self.faults)
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         of_expected = any(f"status of {status} " in message.text for status in self.expected)
         of_expected |= any(failure in message.text for failure in self.expected_failures)
         if message.type in {"error", "warning", "assert"} and not of_expected:
             self.faults.append(f"{message.type} on the console: {message.text} ({message.location})")
 
-    def _catch(self, error: WebError) -> None:
+    def _on_script_error(self, error: WebError) -> None:
         self.faults.append(f"error in a script: {getattr(error.error, 'stack', error.error)}")
 
-    def _look(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if (parts := urlsplit(request.url)).scheme in {"http", "https", "ws", "wss"} and parts.netloc != self.host:
             self.faults.append(f"request to another host: {request.url}")
 
-    def _judge(self, response: Response) -> None:
+    def _on_response(self, response: Response) -> None:
         if response.status >= 400 and response.status not in self.expected:
             self.faults.append(f"{response.status} for {response.url}")
 
-    def _lose(self, request: Request) -> None:
-        # A request that a page gave up itself, as it was left or knew better, is nobody's fault.
+    def _on_failed_request(self, request: Request) -> None:
+        # A request that the page aborted itself, as when it was left, is no fault.
         if request.failure not in self.expected_failures:
             self.faults.append(f"{request.failure} for {request.url}")
 
-    def _weigh(self, url: str, assets: list[dict[str, Any]]) -> None:
-        ours = [each for each in assets if NOT_OURS not in each["name"]]
+    def _check_size(self, url: str, assets: list[dict[str, Any]]) -> None:
+        ours = [each for each in assets if OTHERS not in each["name"]]
         self.assets[url] = sum(each["size"] for each in ours)
         if self.assets[url] > MOST_BYTES:
             self.faults.append(f"{self.assets[url]:,} bytes of our own assets on {url}: {ours}")

@@ -1,5 +1,5 @@
-"""Every page of the admin that is ours, once: for the check of accessibility, for life without JavaScript, for pictures
-and for what they cost. In the addresses stand ids of last night's run (browser/fixture_data.py)."""
+"""The pages of the admin, each once, for the tests of all pages, the screenshots and the benchmark. Addresses contain
+the ids of last night's run (browser/fixture_data.py)."""
 
 from typing import NamedTuple
 

@@ -1,12 +1,12 @@
-"""Pages whose pauses are short, or whose clock a test turns."""
+"""Pages with short pauses, and pages whose clock a test sets."""
 
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, StorageState
 
-# Pauses between refreshes take a tenth of their time. Those of streams stay as they are (live.js, lost.js: POLL_MS and
-# PATIENCE_MS, SILENCE_MS, ENDED_MS), for the server keeps its own time.
+# Pauses between refreshes take a tenth of their time. Those of streams (event_stream.js, connection_notice.js) stay as
+# they are, because the server's do.
 HASTE = """
 const later = setTimeout, kept = [3_000, 3_500, 60_000];
 window.setTimeout = (work, pause, ...more) => later(work, kept.includes(pause) ? pause : pause / 10, ...more);
