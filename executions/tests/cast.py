@@ -73,3 +73,9 @@ def api() -> Callable[..., APIClient]:
         return client
 
     return client
+
+
+@pytest.fixture
+def engine(api: Callable[..., APIClient], owner: Any) -> APIClient:
+    """Return a client with a token of `owner`, as an engine has it."""
+    return api(owner)

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from executions.tests.api.fixtures import by_session
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from tokens.models import Token
 from workflows.models import Workflow
@@ -28,12 +29,6 @@ def statuses(client: Any, urls: list[str]) -> set[int]:
     return {client.get(f"/api/v1/{url}").status_code for url in urls}
 
 
-def session(user: Any) -> APIClient:
-    client = APIClient()
-    client.force_login(user)
-    return client
-
-
 def test_anonymous_gets_401_and_is_told_how(api: Any, urls: list[str]) -> None:
     assert statuses(api(), [*urls, "executions/", "workflows/", ""]) == {401}
     assert api().get("/api/v1/executions/")["WWW-Authenticate"] == "Token"
@@ -43,12 +38,12 @@ def test_the_owner_and_staff_who_may_view_see_everything(
     api: Any, owner: Any, teammate: Any, staff: Any, urls: list[str]
 ) -> None:
     for user in (owner, teammate, staff):
-        assert statuses(api(user), urls) == statuses(session(user), urls) == {200}
+        assert statuses(api(user), urls) == statuses(by_session(user), urls) == {200}
 
 
 def test_to_everyone_else_they_do_not_exist(api: Any, stranger: Any, newcomer: Any, urls: list[str]) -> None:
     for user in (stranger, newcomer):
-        assert statuses(api(user), urls) == statuses(session(user), urls) == {404}
+        assert statuses(api(user), urls) == statuses(by_session(user), urls) == {404}
         for url in ("executions/", "workflows/"):
             assert api(user).get(f"/api/v1/{url}").json()["results"] == []
 
@@ -74,10 +69,10 @@ def test_reporting_does_not_include_controlling(api: Any, owner: Any, urls: list
 
 
 def test_a_session_has_what_its_permissions_give(teammate: Any, urls: list[str]) -> None:
-    assert session(teammate).post(f"/api/v1/{urls[1]}start/", {}, format="json").status_code == 403
+    assert by_session(teammate).post(f"/api/v1/{urls[1]}start/", {}, format="json").status_code == 403
     teammate.user_permissions.add(Permission.objects.get(codename="change_workflowexecution"))
     promoted = get_user_model().objects.get(pk=teammate.pk)
-    assert session(promoted).post(f"/api/v1/{urls[1]}start/", {}, format="json").status_code == 200
+    assert by_session(promoted).post(f"/api/v1/{urls[1]}start/", {}, format="json").status_code == 200
 
 
 def test_an_expired_a_revoked_and_an_unknown_token_open_nothing(owner: Any, urls: list[str]) -> None:

@@ -16,11 +16,6 @@ API = "/api/v1/"
 LONG_AGO = datetime(2019, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def engine(api: Any, owner: Any) -> Any:
-    return api(owner)
-
-
 def post(client: Any, path: str, status: int = 200, **body: Any) -> Any:
     response = client.post(f"{API}{path}", json.dumps(body, default=str), content_type="application/json")
     assert response.status_code == status, response.content

@@ -35,11 +35,6 @@ def again(run: WorkflowExecution, workflow: Any) -> NodeExecution:
     return row
 
 
-@pytest.fixture
-def engine(api: Any, owner: Any) -> Any:
-    return api(owner)
-
-
 def post(client: Any, run: WorkflowExecution, body: Any, status: int = 201) -> Any:
     url = f"/api/v1/executions/{run.pk}/logs/"
     response = client.post(url, json.dumps(body), content_type="application/json")

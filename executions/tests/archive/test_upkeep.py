@@ -9,7 +9,7 @@ from executions.models import ArchivedRun, ArchiveFile, ExecutionLog, WorkflowEx
 from executions.tests.archive.runs import ids, rows_in
 from executions.tests.archive.test_restoring import restore
 from executions.tests.factories import ExecutionLogFactory
-from executions.tests.upkeep.aged import run_of
+from executions.tests.upkeep.aged import remove_runs, run_of
 from executions.upkeep import run_retention, runner
 
 pytestmark = pytest.mark.django_db
@@ -19,10 +19,6 @@ pytestmark = pytest.mark.django_db
 def old(archive: Path, settings: Any) -> list[WorkflowExecution]:
     settings.EXECUTIONS = settings.EXECUTIONS | {"UPKEEP_PAUSE_MS": 0, "UPKEEP_BATCH_RUNS": 2, "RUN_DAYS": 180}
     return [run_of(days) for days in (200, 201, 202, 203)]
-
-
-def remove_runs() -> int:
-    return run_retention.apply(lambda *_: None).rows
 
 
 def test_runs_are_archived_many_at_once_before_they_are_deleted(old: Any, archive: Path) -> None:

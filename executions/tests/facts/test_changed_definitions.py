@@ -13,11 +13,6 @@ from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def engine(api: Any, owner: Any) -> Any:
-    return api(owner)
-
-
 def create(run: str, workflow: str) -> dict[str, Any]:
     return {"kind": "execution.create", "id": run, "workflow": workflow, "trigger_type": "manual"}
 

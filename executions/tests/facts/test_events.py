@@ -16,11 +16,6 @@ from workflows.models import Workflow
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def engine(api: Any, owner: Any) -> Any:
-    return api(owner)
-
-
 def test_a_whole_run_in_one_call(engine: Any, workflow: Workflow) -> None:
     run, fetch = new_id(), new_id()
     answer = send(engine, *run_facts(workflow, run, {"fetch": fetch, "rank": new_id()}, lines=3, input_data={"n": 1}))

@@ -15,11 +15,6 @@ from workflows.models import Workflow
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def engine(api: Any, owner: Any) -> Any:
-    return api(owner)
-
-
 def test_a_line_of_eight_megabytes_is_cut(engine: Any, workflow: Workflow) -> None:
     run = new_id()
     assert send(engine, *run_facts(workflow, run), line(run, "x" * 8_000_000))["applied"] == 4

@@ -19,11 +19,6 @@ pytestmark = pytest.mark.django_db
 SECRET = "hunter2-and-more"
 
 
-@pytest.fixture
-def engine(api: Any, owner: Any) -> Any:
-    return api(owner)
-
-
 def everything() -> str:
     """Return all that is stored of runs, in one text."""
     rows = [

@@ -20,11 +20,6 @@ CONCURRENT = {"metadata": {"allow_concurrent": True}}
 
 
 @pytest.fixture
-def engine(api: Any, owner: Any) -> Any:
-    return api(owner)
-
-
-@pytest.fixture
 def hidden(stranger: Any) -> NodeExecution:
     """Return a node execution, and with it a run, that the engine may not see."""
     run = WorkflowExecutionFactory(workflow=WorkflowFactory(owner=stranger, chain=["fetch"]))

@@ -1,4 +1,4 @@
-"""Runs and lines of long ago."""
+"""Runs and lines of long ago, and their removal."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from django.utils import timezone
 from executions import partitions
 from executions.models import WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory, in_state
+from executions.upkeep import run_retention
 from ledgerkit.db.models import uuid7
 
 ENDED = "UPDATE workflow_executions SET created_at = %s, started_at = %s, ended_at = %s WHERE id = %s"
@@ -38,3 +39,8 @@ def id_at(moment: datetime) -> UUID:
 def line_of(days: float, run: WorkflowExecution, **fields: Any) -> Any:
     moment = days_ago(days)
     return ExecutionLogFactory(id=id_at(moment), workflow_execution=run, timestamp=moment, **fields)
+
+
+def remove_runs() -> int:
+    """Remove the runs that are over, as upkeep does, and return their number."""
+    return run_retention.apply(lambda *_: None).rows

@@ -17,7 +17,7 @@ from executions.upkeep.run_rules import removable_runs
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
-from .aged import line_of, run_of
+from .aged import line_of, remove_runs, run_of
 
 pytestmark = pytest.mark.django_db
 
@@ -25,10 +25,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def rules(settings: Any) -> None:
     settings.EXECUTIONS = settings.EXECUTIONS | {"UPKEEP_PAUSE_MS": 0, "RUN_DAYS": 180, "FAILED_RUN_DAYS": 365}
-
-
-def remove_runs() -> int:
-    return run_retention.apply(lambda *_: None).rows
 
 
 def left() -> set[WorkflowExecution]:
