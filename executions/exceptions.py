@@ -38,8 +38,8 @@ __all__ = [
 
 REFUSED = _("Cannot {act} execution in {state} state")
 REFUSED_BECAUSE = _("Cannot {act} execution in {state} state: {reason}")
-FACT = _("A log line cannot be changed: add another line instead.")
-WORDS = dict(ExecutionStatus.choices)
+IMMUTABLE_LINE = _("A log line cannot be changed: add another line instead.")
+STATUS_LABELS = dict(ExecutionStatus.choices)
 # Labels of the actions, for the sentences above and for the history.
 ACTS = {
     "create": pgettext_lazy("act", "create"),
@@ -63,7 +63,7 @@ class InvalidTransition(ValueError):
 
     def __init__(self, act: str, state: object, reason: object = "", version: int | None = None) -> None:
         self.act, self.state, self.reason, self.version = act, str(state), reason, version
-        values = {"act": ACTS.get(act, act), "state": WORDS.get(str(state), state), "reason": reason}
+        values = {"act": ACTS.get(act, act), "state": STATUS_LABELS.get(str(state), state), "reason": reason}
         self.sentence = format_lazy(REFUSED_BECAUSE if reason else REFUSED, **values)
         super().__init__(in_english(self.sentence))
 
@@ -84,5 +84,5 @@ class ImmutableLog(TypeError):
     """A log line cannot be changed: add another line instead."""
 
     def __init__(self) -> None:
-        self.sentence = FACT
-        super().__init__(in_english(FACT))
+        self.sentence = IMMUTABLE_LINE
+        super().__init__(in_english(IMMUTABLE_LINE))

@@ -112,7 +112,7 @@ def _find_secrets(
 def _scrub_all(pieces: list[FieldValues], scrubber: Scrubber, body: MaskedBody | None) -> None:
     """Mask the fields of the pieces of one run. One search in the texts of all log lines is enough for most calls."""
     fields = [piece.fields for piece in pieces]
-    if len(fields) > 1 and body is None and scrubber.leaves(_messages(fields)):
+    if len(fields) > 1 and body is None and scrubber.changes_none(_messages(fields)):
         fields = [each for each in fields if each.keys() != MESSAGE]
     for each in fields:
         _scrub(each, scrubber, body)

@@ -23,7 +23,7 @@ def mask_body(body: object, run: UUID | None) -> object:
     extra = ledgerkit_settings.SECRET_KEYS_EXTRA
     found, place = _find_in_body(body, extra)
     lines = body if isinstance(body, list) and not found else None
-    is_plain = lines is not None and _leaves(without_secrets(extra).scrubber, lines)
+    is_plain = lines is not None and _needs_no_mask(without_secrets(extra).scrubber, lines)
     if lines is not None and is_plain and _is_quick(lines):  # as most calls with log lines are: mask() is enough
         return body
     try:
@@ -55,11 +55,11 @@ def _find_in_body(body: object, extra: tuple[str, ...]) -> tuple[set[str], str]:
     return found, place
 
 
-def _leaves(scrubber: Scrubber, body: list[object]) -> bool:
+def _needs_no_mask(scrubber: Scrubber, body: list[object]) -> bool:
     """Return whether nothing in a list of objects has to be masked. False may be wrong."""
     values = [value for item in body if isinstance(item, dict) for value in item.values()]
     texts = [value for value in values if isinstance(value, str)]
-    return scrubber.leaves(texts) and all(
+    return scrubber.changes_none(texts) and all(
         scrubber.document(value) == value for value in values if isinstance(value, (dict, list))
     )
 

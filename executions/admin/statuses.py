@@ -1,4 +1,4 @@
-"""Drawing of a status, everywhere in the admin: its word, sign, icon and badge, and its dot in a chart.
+"""Drawing of a status, everywhere in the admin: its label, sign, icon and badge, and its dot in a chart.
 
 Pages draw it by the tags of `{% load statuses %}`; colours, and the signs once more, are in `admin.css`.
 """

@@ -54,7 +54,7 @@ class RowOutput(serializers.BaseSerializer[Any]):
 
 
 class RowSerializer[M: Model](RowOutput, StrictModelSerializer[M]):
-    """Serializer whose fields describe what the function of `rows` returns."""
+    """Serializer whose fields describe what a function of `json_rows` returns."""
 
     def get_validators(self) -> list[Any]:
         """Return none: the constraints of the database are checked when the row is stored."""

@@ -176,7 +176,7 @@ type State = Literal["running", "completed", "failed", "cancelled", "skipped"]
 
 
 class RunObserve(OfRun, kw_only=True, tag="execution.observe"):
-    """Observed state of a run, in any order (observations.py). The API takes no such fact."""
+    """Observed state of a run, in any order (status_observations.py). The API takes no such fact."""
 
     TEXTS: ClassVar = ("error_message",)
 

@@ -8,9 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import Case, Func, Q, Value, When
 from django.db.models.lookups import Exact
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
 
 from executions.secrets.scrubber import Scrubber
 from ledgerkit.conf import ledgerkit_settings
@@ -100,7 +99,7 @@ class SavedView(UUID7Model):
         if sum(len(name) + len(value) for name, value in self.filters.items()) > LONGEST:
             raise ValidationError(_("These filters are too long to be saved: leave some out."))
         if self._state.adding and type(self).objects.filter(owner=self.owner_id).count() >= MOST:
-            raise ValidationError(_now("You have %(count)d views: delete one of them first.") % {"count": MOST})
+            raise ValidationError(gettext("You have %(count)d views: delete one of them first.") % {"count": MOST})
 
     def put(self) -> None:
         """Save the view. If it is a default, it replaces the previous one. Raises ValidationError, and changes nothing,

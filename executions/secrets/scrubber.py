@@ -72,8 +72,8 @@ class Scrubber:
                 break
         return text
 
-    def leaves(self, texts: Iterable[str]) -> bool:
-        """Return whether text() leaves each text as it is, by one search in all of them. False may be wrong."""
+    def changes_none(self, texts: Iterable[str]) -> bool:
+        """Return whether text() changes none of these texts, by one search in all of them. False may be wrong."""
         return not self.values and not key_value_patterns.may_hold(BETWEEN.join(texts), self.named)
 
     def _part(self, text: str) -> str:
@@ -226,7 +226,7 @@ class RedactEverything(Scrubber):
     def text(self, text: str) -> str:
         return MASK
 
-    def leaves(self, texts: Iterable[str]) -> bool:
+    def changes_none(self, texts: Iterable[str]) -> bool:
         return False
 
     def _key(self, key: object, taken: Taken, *others: dict[object, object]) -> object:

@@ -64,12 +64,12 @@ class RunDrawing(Drawing[RunBox]):
         return [d for node, d in self.plan.lines.items() if node not in self.ways]
 
     @property
-    def fallen(self) -> list[str]:
+    def failure_lines(self) -> list[str]:
         """Return the lines along which a failure spread."""
         return [d for node, d in self.plan.lines.items() if node in self.ways]
 
     @property
-    def telling(self) -> Any:
+    def first_shown(self) -> Any:
         """Return the box to scroll to: the first that failed, else a running one, in the order of PRIORITY."""
         rows = [box.row for box in self.boxes if box.row is not None and box.row.status in PRIORITY[:2]]
         return min(rows, key=lambda row: (PRIORITY.index(row.status), row.ended_at or row.started_at), default=None)
@@ -90,6 +90,6 @@ def _boxes(graph: Graph, places: list[tuple[int, int]], rows: Iterable[Any]) -> 
         found[str(row.node_id)].append(row)
     boxes = []
     for (node, name), (x, y) in zip(names.items(), places, strict=True):
-        telling = min(found[node], key=lambda row: PRIORITY.index(row.status), default=None)
-        boxes.append(RunBox(x, y, name, telling, len(found[node]), before[node]))
+        shown = min(found[node], key=lambda row: PRIORITY.index(row.status), default=None)
+        boxes.append(RunBox(x, y, name, shown, len(found[node]), before[node]))
     return boxes

@@ -39,8 +39,8 @@ CURRENT = ' aria-current="true"'
 
 def render_boxes(drawn: RunDrawing, chosen: UUID | None) -> SafeString:
     """Render the boxes. The panel shows the execution whose id is `chosen`. The box to scroll to has an id."""
-    unreported, telling = escape(_("not reported")), drawn.telling
-    each = (_box(box, chosen, telling) if box.row else _missing(box, unreported) for box in drawn.boxes)
+    unreported, first_shown = escape(_("not reported")), drawn.first_shown
+    each = (_box(box, chosen, first_shown) if box.row else _missing(box, unreported) for box in drawn.boxes)
     return SafeString("".join(each))
 
 
@@ -54,13 +54,13 @@ def render_bars(found: list[Bar]) -> SafeString:
     return SafeString(f'<svg class="bars" aria-hidden="true">{inside}</svg>')
 
 
-def _box(box: RunBox, chosen: UUID | None, telling: Any) -> str:
+def _box(box: RunBox, chosen: UUID | None, first_shown: Any) -> str:
     row = box.row
     often = f"{box.count}× · " if box.count > 1 else f"↻ {row.attempt} · " if row.attempt > 1 else ""
     return BOX.format(
         id=row.pk,
         status=row.status,
-        anchor=f' id="box-{row.pk}"' if row is telling else "",
+        anchor=f' id="box-{row.pk}"' if row is first_shown else "",
         current=CURRENT if row.pk == chosen else "",
         time=often + escape(box.time),
         **_label(box),

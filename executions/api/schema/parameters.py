@@ -60,10 +60,10 @@ def in_query(view: Any, fields: list[str]) -> Iterator[Schema]:
         yield from _paging(view)
     if view.action not in {"list", "retrieve"} or not hasattr(view, "expandable"):
         return
-    yield _query("fields", "Return only these fields of each row.", _several({"type": "string", "enum": fields}))
+    yield _query("fields", "Return only these fields of each row.", _array_of({"type": "string", "enum": fields}))
     if view.action == "retrieve" and view.expandable:
         names = {"type": "string", "enum": list(view.expandable)}
-        yield _query("expand", "Include these related rows in the response.", _several(names))
+        yield _query("expand", "Include these related rows in the response.", _array_of(names))
 
 
 def in_headers(view: Any, method: str, *, versioned: bool) -> Iterator[Schema]:
@@ -99,8 +99,8 @@ def _value(offered: Any) -> Schema:
         if isinstance(offered, kind):
             return schema
     if choices := [value for value, _label in getattr(field, "choices", ()) if value]:
-        word = ENUMS.get(frozenset(choices)) or {"type": "string", "enum": choices}
-        return _several(word) if isinstance(offered, MultiChoiceFilter) else word
+        enum = ENUMS.get(frozenset(choices)) or {"type": "string", "enum": choices}
+        return _array_of(enum) if isinstance(offered, MultiChoiceFilter) else enum
     if isinstance(offered, UUIDFilter) or getattr(offered, "as_held", None) is execution_id:
         return UUID
     return _text(field.min_length or 1, field.max_length)
@@ -110,7 +110,7 @@ def _text(least: int = 1, most: int | None = None) -> Schema:
     return {"type": "string", "minLength": least} | ({"maxLength": most} if most else {})
 
 
-def _several(item: Schema) -> Schema:
+def _array_of(item: Schema) -> Schema:
     return {"type": "array", "items": item, "minItems": 1}
 
 

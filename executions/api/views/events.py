@@ -210,10 +210,10 @@ def refusal_of_workflow(index: int, error: Exception) -> Refusal:
     if isinstance(error, BadFact):
         return Refusal.of(index, None, error)
     problem = exception_handler(error, {"request": None, "kwargs": {}})
-    told: Any = problem.data if problem is not None else {"code": "invalid", "detail": str(error)}
-    fault = next(iter(told.get("errors", ())), None)
-    detail = f"{fault['pointer']}: {fault['detail']}" if fault else told["detail"]
-    return Refusal.of(index, None, BadFact(told["code"], detail))
+    body: Any = problem.data if problem is not None else {"code": "invalid", "detail": str(error)}
+    fault = next(iter(body.get("errors", ())), None)
+    detail = f"{fault['pointer']}: {fault['detail']}" if fault else body["detail"]
+    return Refusal.of(index, None, BadFact(body["code"], detail))
 
 
 def check_may(request: Request, kind: str, owner: object) -> None:
