@@ -91,7 +91,7 @@ list.drawn = (chunk) => { // a chunk that is rendered again
 };
 
 /* --- jumping to a line ------------------------------------------------------------------------------------- */
-function point(row) {
+function setCurrent(row) {
     current = row?.id ?? null;
     for (const other of scroller.querySelectorAll(".is-requested")) mark(other, false);
     if (row) mark(row, true);
@@ -103,15 +103,15 @@ function mark(row, on) {
     else row.removeAttribute("aria-current");
 }
 
-async function lead(place) {
+async function jumpTo(place) {
     tail?.pause();
     const row = await list.show(place);
-    point(row);
+    setCurrent(row);
     return row;
 }
 
 /* Return the index of the first of `places` beyond the last jump, or else beyond the first line in sight. */
-function next(places, last, step) {
+function nextIndex(places, last, step) {
     if (last >= 0 && places[last] !== undefined) return (last + step + places.length) % places.length;
     const here = list.placeOf(list.top());
     const beyond = places.findIndex((place) => place >= here);
@@ -120,43 +120,43 @@ function next(places, last, step) {
 
 function toMatch(step) {
     if (!index?.matches?.length) return;
-    match = next(index.matches, match, step);
+    match = nextIndex(index.matches, match, step);
     document.querySelector("[data-match]").textContent = filled(words.match, { place: match + 1, count: index.matches.length });
-    lead(index.matches[match]);
+    jumpTo(index.matches[match]);
 }
 
 /* Jump to the first error, whatever is in sight; with `isOn`, from the last jump to the next. */
 function toError(isOn) {
     if (!index?.errors.length) return announce(words.noError);
     if (onlyMatches) return document.querySelector('[data-to="error"]')?.click();
-    error = isOn && error >= 0 ? next(index.errors, error, 1) : 0;
-    lead(index.errors[error]);
+    error = isOn && error >= 0 ? nextIndex(index.errors, error, 1) : 0;
+    jumpTo(index.errors[error]);
 }
 
 /* --- display options ------------------------------------------------------------------------------------------ */
-function keep() {
+function storeOptions() {
     const now = new URLSearchParams(parameters);
     history.replaceState(history.state, "", `${now.size ? `?${now}` : location.pathname}${location.hash}`);
 }
 
-function wrap(on) {
+function setWrap(on) {
     const box = form.elements.wrap;
     box.checked = on;
     if (on) parameters.set("wrap", "1");
     else parameters.delete("wrap");
-    keep();
+    storeOptions();
     list.keepingTop(() => scroller.classList.toggle("is-wrapped", on));
 }
 
-function times(mode) {
+function setTimeMode(mode) {
     form.elements.time.value = mode;
     if (mode === TIMES[0]) parameters.delete("time");
     else parameters.set("time", mode);
-    keep();
+    storeOptions();
     return list.refill();
 }
 
-async function unfold(link) {
+async function expandLine(link) {
     const row = link.closest(".log-line");
     if (link.hasAttribute("data-long")) {
         link.setAttribute("aria-busy", "true");
@@ -179,16 +179,16 @@ function onClick(event) {
     if (to === "first" && onlyMatches) return;
     event.preventDefault();
     if (link.matches(".log-time")) permalink(link);
-    else if (link.dataset.more) unfold(link).catch(() => location.assign(link.href));
+    else if (link.dataset.more) expandLine(link).catch(() => location.assign(link.href));
     else if (link.dataset.step) toMatch(Number(link.dataset.step));
-    else if (to === "first") lead(0).then(() => point(null));
+    else if (to === "first") jumpTo(0).then(() => setCurrent(null));
     else if (to === "end") tail ? tail.resume() : list.show(list.count - 1, 0.9);
     else if (to === "error") toError(false);
 }
 
 function permalink(link) {
     const row = link.closest(".log-line");
-    point(row);
+    setCurrent(row);
     for (const name of ["after", "before"]) parameters.delete(name);
     parameters.set("at", row.id.slice("line-".length));
     history.replaceState(history.state, "", `?${parameters}#${row.id}`);
@@ -200,14 +200,14 @@ function bindKeys() {
     bind("n", words.next, () => toMatch(1));
     bind("N", words.previous, () => toMatch(-1));
     bind("e", words.error, () => toError(true));
-    bind("w", words.wrap, () => wrap(!form.elements.wrap.checked));
-    bind("t", words.times, () => times(TIMES[(TIMES.indexOf(form.elements.time.value) + 1) % TIMES.length]));
+    bind("w", words.wrap, () => setWrap(!form.elements.wrap.checked));
+    bind("t", words.times, () => setTimeMode(TIMES[(TIMES.indexOf(form.elements.time.value) + 1) % TIMES.length]));
     if (tail) bind("f", words.follow, () => tail.toggle());
 }
 
 function bindForm() {
-    form.elements.wrap.addEventListener("change", () => wrap(form.elements.wrap.checked));
-    form.elements.time.addEventListener("change", () => times(form.elements.time.value));
+    form.elements.wrap.addEventListener("change", () => setWrap(form.elements.wrap.checked));
+    form.elements.time.addEventListener("change", () => setTimeMode(form.elements.time.value));
     for (const each of form.querySelectorAll("[data-now]")) each.addEventListener("change", () => form.requestSubmit());
     form.addEventListener("submit", () => { // an address without empty fields
         for (const each of form.elements) if (each.name && (!each.value || (each.name === "time" && each.value === TIMES[0]) || (each.name === "context" && (!form.elements.q.value || each.value === "3")))) each.disabled = true;
@@ -216,7 +216,7 @@ function bindForm() {
 }
 
 /* Return the position of the line that the address names, if any. */
-async function wanted() {
+async function requestedPlace() {
     const hash = location.hash.startsWith("#line-") ? location.hash.slice("#line-".length) : null;
     if (hash && hash !== parameters.get("at")) return (await where({ at: hash }).catch(() => null))?.place ?? index.place;
     if (index.place == null && (parameters.get("at") === "end" || isLive())) return index.count - 1;
@@ -224,26 +224,26 @@ async function wanted() {
 }
 
 const isLive = () => scroller.hasAttribute("data-active") && !onlyMatches && !index.more;
-const isLedSomewhere = () => ["at", "after", "before"].some((name) => parameters.has(name)) || location.hash.startsWith("#line-");
+const hasTarget = () => ["at", "after", "before"].some((name) => parameters.has(name)) || location.hash.startsWith("#line-");
 
-async function begin() {
-    const place = await wanted();
+async function start() {
+    const place = await requestedPlace();
     const chunks = onlyMatches ? foundLines(index) : everyLine(index);
     const first = scroller.querySelector(".log-lines");
-    const seed = place == null && !onlyMatches && !scroller.hasAttribute("data-partial") && !isLedSomewhere() && first?.children.length === chunks[0]?.count ? first : null;
+    const seed = place == null && !onlyMatches && !scroller.hasAttribute("data-partial") && !hasTarget() && first?.children.length === chunks[0]?.count ? first : null;
     if (!seed && chunks.length) await list.warm(chunks, place ?? chunks[0].first).catch(() => {}); // each chunk shows its own failure
     list.build(chunks, seed);
     document.getElementById("content-main").classList.add("is-alive");
-    fit();
-    addEventListener("resize", fit); // not before: there are no lists yet
-    if (isLedSomewhere() && place != null) {
+    fitHeight();
+    addEventListener("resize", fitHeight); // not before: there are no lists yet
+    if (hasTarget() && place != null) {
         const row = await list.show(place, parameters.get("at") === "end" ? 0.9 : 0.3);
-        if (parameters.get("at") !== "end" && (parameters.has("at") || location.hash)) point(row);
+        if (parameters.get("at") !== "end" && (parameters.has("at") || location.hash)) setCurrent(row);
     } else if (index.matches?.length) toMatch(1);
 }
 
 /* Set the height to the rest of the window. */
-function fit() {
+function fitHeight() {
     const top = scroller.getBoundingClientRect().top + scrollY;
     scroller.style.setProperty("--log-top", `${Math.round(Math.min(top, innerHeight / 2))}px`);
     list.setHeights();
@@ -258,7 +258,7 @@ if (index && form) {
     document.addEventListener("click", onClick);
     bindForm();
     bindKeys();
-    begin().then(() => tail?.start(!isLedSomewhere() && !index.matches));
+    start().then(() => tail?.start(!hasTarget() && !index.matches));
 } else if (!form && scroller?.querySelector("[data-silent]")) {
     // The log is empty: the first line reloads the page, and so does the end of the run.
     if (scroller.dataset.stream) follow(scroller.dataset.stream, { logs: () => location.reload(), end: () => location.reload(), execution: showState, gone: reloadIfGone });

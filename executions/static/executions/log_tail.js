@@ -20,9 +20,9 @@ export class Tail {
         this.button.closest("li").hidden = false;
         this.button.addEventListener("click", () => this.toggle());
         this.news.addEventListener("click", () => this.resume());
-        this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+        this.scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true });
         await this.list.fill(this.list.tail);
-        this.#learn();
+        this.#readTail();
         if (follow) this.resume();
         this.#connect();
         this.poll(); // lines between the page's response and the stream
@@ -34,14 +34,14 @@ export class Tail {
     }
 
     resume() {
-        this.#set(!this.ended);
+        this.#setFollowing(!this.ended);
         this.fresh = 0;
         this.news.hidden = true;
         this.list.toEnd();
     }
 
     pause() {
-        if (this.isFollowing) this.#set(false);
+        if (this.isFollowing) this.#setFollowing(false);
     }
 
     async poll() {
@@ -62,30 +62,30 @@ export class Tail {
     #connect() {
         if (!this.scroller.dataset.stream) return;
         follow(this.scroller.dataset.stream, {
-            logs: (data) => this.#came(data),
+            logs: (data) => this.#onLogs(data),
             execution: showState,
-            end: () => this.#end(),
-            again: () => this.#again(),
+            end: () => this.#onEnd(),
+            again: () => this.#onRetry(),
             back: () => this.poll(),
             gone: reloadIfGone,
         });
     }
 
-    #came(data) {
+    #onLogs(data) {
         if (this.isPlain()) this.#append(data.html);
         else this.soon ??= setTimeout(() => { this.soon = null; this.poll(); }, SOON);
     }
 
-    async #end() {
+    async #onEnd() {
         await this.poll();
         this.ended = true;
-        this.#set(false);
+        this.#setFollowing(false);
         this.button.disabled = true;
         this.announce(this.words.ended);
     }
 
     /* The run was retried. */
-    #again() {
+    #onRetry() {
         this.ended = false;
         this.button.disabled = false;
         this.announce("");
@@ -97,7 +97,7 @@ export class Tail {
         const fresh = rows.filter((row) => !this.known.has(row.id));
         for (const row of fresh) this.#add(row);
         if (!fresh.length) return rows.length;
-        this.#showFresh(fresh.length);
+        this.#showNew(fresh.length);
         return rows.length;
     }
 
@@ -105,7 +105,7 @@ export class Tail {
         this.#remember(row.id);
         this.#count(row);
         const tail = this.list.tail;
-        if (row.dataset.time < this.lastTime) return this.#late(row);
+        if (row.dataset.time < this.lastTime) return this.#insertEarlier(row);
         [this.lastId, this.lastTime] = [row.id.slice("line-".length), row.dataset.time];
         if (row.classList.contains("line-error")) this.index.errors.push(this.list.count);
         if (tail.count >= this.index.size) {
@@ -113,18 +113,18 @@ export class Tail {
             const added = this.list.tail;
             if (tail.isFull || this.isFollowing) { added.isFull = true; added.list.removeAttribute("aria-busy"); }
         }
-        this.#grow(this.list.tail, row, null);
+        this.#addToChunk(this.list.tail, row, null);
     }
 
-    #late(row) {
+    #insertEarlier(row) {
         const tail = this.list.tail;
         const behind = tail.isFull && [...tail.list.children].find((each) => each.dataset.time > row.dataset.time);
         const isError = row.classList.contains("line-error"); // its position, and those of later errors, are in the index
-        if (behind && behind !== tail.list.firstElementChild && !isError) this.#grow(tail, row, behind);
+        if (behind && behind !== tail.list.firstElementChild && !isError) this.#addToChunk(tail, row, behind);
         else this.reorder ??= setTimeout(() => this.#reorder(), REORDER);
     }
 
-    #grow(chunk, row, behind) {
+    #addToChunk(chunk, row, behind) {
         chunk.count += 1;
         chunk.rows += 1;
         this.list.kept.delete(chunk);
@@ -143,13 +143,13 @@ export class Tail {
         Object.assign(this.index, found);
         this.list.build(this.everyLine(found));
         await this.list.fill(this.list.tail);
-        this.#learn();
+        this.#readTail();
         if (this.isFollowing) this.list.toEnd();
         else await this.list.show(top, 0);
-        this.#shown();
+        this.#showCounts();
     }
 
-    #learn() {
+    #readTail() {
         const tail = this.list.tail;
         const rows = [...tail.list.querySelectorAll(".log-line")];
         const last = rows.at(-1);
@@ -161,7 +161,7 @@ export class Tail {
             if (row.classList.contains("line-error")) this.index.errors.push(tail.first + at);
         }
         Object.assign(tail, { count: rows.length, rows: rows.length });
-        this.#shown();
+        this.#showCounts();
         [this.lastId, this.lastTime] = [last.id.slice("line-".length), last.dataset.time];
     }
 
@@ -170,8 +170,8 @@ export class Tail {
         if (this.known.size > REMEMBERED) this.known.delete(this.known.values().next().value);
     }
 
-    #showFresh(count) {
-        this.#shown();
+    #showNew(count) {
+        this.#showCounts();
         if (this.isFollowing) return this.list.toEnd();
         this.fresh += count;
         this.news.hidden = false;
@@ -184,7 +184,7 @@ export class Tail {
         if (level) this.index.counts[level] = (this.index.counts[level] ?? 0) + 1;
     }
 
-    #shown() {
+    #showCounts() {
         const total = document.querySelector("[data-count]");
         if (total) total.textContent = this.counted(this.words.lines, this.list.count);
         for (const [level, count] of Object.entries(this.index.counts)) this.#showCount(level, count);
@@ -199,13 +199,13 @@ export class Tail {
     }
 
     /* Scrolling up pauses following. */
-    #scrolled() {
+    #onScroll() {
         const at = this.scroller.scrollTop;
         if (this.isFollowing && at < (this.before ?? 0) - 2 && !this.list.isAtEnd) this.pause();
         this.before = at;
     }
 
-    #set(on) {
+    #setFollowing(on) {
         if (on === this.isFollowing) return;
         this.isFollowing = on;
         this.button.setAttribute("aria-pressed", String(on));

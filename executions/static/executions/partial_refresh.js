@@ -9,7 +9,7 @@ const JITTER_MS = 1_000;
 
 // Requests the page at most every three seconds, and less often where the server is slow: `later()` schedules it. `gone` is
 // called where the response is 404.
-export class Freshener {
+export class PartialRefresh {
     constructor({ skipped = () => false, gone = () => {} } = {}) {
         this.skipped = skipped;
         this.gone = gone;
@@ -31,7 +31,7 @@ export class Freshener {
             const response = await watchedFetch(address, this, { headers: { Accept: "text/html" } });
             if (response.status === 404) this.gone();
             const isSame = response.ok && !response.redirected && address === location.href; // another node may be selected by now
-            if (isSame) put(new DOMParser().parseFromString(await response.text(), "text/html"), this.skipped);
+            if (isSame) replaceParts(new DOMParser().parseFromString(await response.text(), "text/html"), this.skipped);
         } catch {
             // connection_notice.js shows it; requested again at the next event
         }
@@ -45,11 +45,11 @@ export class Freshener {
     }
 }
 
-function put(page, skipped) {
+function replaceParts(page, skipped) {
     for (const old of document.querySelectorAll("[data-live]")) {
         const fresh = page.querySelector(`[data-live="${old.dataset.live}"]`);
         if (!fresh || isFilledIn(old) || skipped(old) || old.innerHTML === fresh.innerHTML) continue;
-        whenLeft(old, () => swap(old, fresh));
+        oncePointerLeft(old, () => replacePart(old, fresh));
     }
 }
 
@@ -57,7 +57,7 @@ const isFilledIn = (part) => [...part.querySelectorAll('input[type="text"]')].so
 
 const waiting = new WeakMap();
 
-function whenLeft(part, work) {
+function oncePointerLeft(part, work) {
     if (!part.matches(":hover") || !matchMedia("(hover: hover)").matches) return work();
     if (!waiting.has(part)) {
         part.addEventListener("pointerleave", () => {
@@ -68,7 +68,7 @@ function whenLeft(part, work) {
     waiting.set(part, work);
 }
 
-function swap(old, fresh) {
+function replacePart(old, fresh) {
     if (!old.isConnected) return;
     const focused = old.contains(document.activeElement) ? selectorOf(document.activeElement) : null;
     const folds = [...old.querySelectorAll("details")].map((each) => each.open);

@@ -1,4 +1,4 @@
-/* Live updates of the list of runs. Changed rows are fetchRows from the list itself (the same address with part=rows), so
+/* Live updates of the list of runs. Changed rows are fetched from the list itself (the same address with part=rows), so
    that they match its filters. Rows that are shown are updated in place; new ones wait behind a button, or are inserted at
    once while nobody works in the table: nothing moves under a pointer. Without scripts the list changes on reload. */
 import { follow } from "./event_stream.js";
@@ -25,7 +25,7 @@ let isSoon = false; // a request follows within DEBOUNCE_MS
 let isWanted = false; // an event came during a request
 
 /* --- requests ------------------------------------------------------------------------------------------------------ */
-function later(milliseconds) {
+function refreshIn(milliseconds) {
     clearTimeout(timer);
     if (!document.hidden && !isOver()) timer = setTimeout(refresh, milliseconds);
 }
@@ -35,12 +35,12 @@ async function refresh() {
     [isUnderWay, isSoon, isWanted] = [true, false, false];
     let next = RETRY_MS; // connection_notice.js shows the failure
     try {
-        take(await fetchRows());
+        applyRows(await fetchRows());
         showNotice();
         next = QUIET_MS;
     } catch {} finally {
         isUnderWay = false;
-        later(isWanted ? DEBOUNCE_MS : next);
+        refreshIn(isWanted ? DEBOUNCE_MS : next);
     }
 }
 
@@ -53,22 +53,22 @@ async function fetchRows() {
 }
 
 /* --- rows ----------------------------------------------------------------------------------------------- */
-function take(fresh) {
+function applyRows(fresh) {
     const [shown, now] = [rowsOf(body()), rowsOf(fresh)];
     for (const [id, row] of shown) {
-        if (now.has(id)) renew(row, now.get(id));
+        if (now.has(id)) updateRow(row, now.get(id));
         mark(row, hasLeft(id, now));
     }
     const newest = shown.keys().next().value ?? "";
     waiting = [...now].filter(([id]) => !shown.has(id) && id > newest).map(([, row]) => document.importNode(row, true));
-    if (waiting.length && isAtRest()) put();
+    if (waiting.length && isAtRest()) insertWaiting();
 }
 
 /* Cell by cell, except the checkbox, which holds a selection. A link with the focus stays, with its new text. */
-function renew(row, now) {
+function updateRow(row, now) {
     [...row.cells].forEach((cell, place) => {
         const fresh = now.cells[place];
-        if (cell.matches(".action-checkbox") || !fresh || bare(cell) === bare(fresh)) return;
+        if (cell.matches(".action-checkbox") || !fresh || comparableHtml(cell) === comparableHtml(fresh)) return;
         const focused = cell.contains(document.activeElement) ? document.activeElement : null;
         if (!focused) cell.innerHTML = fresh.innerHTML;
         else if (focused.matches("a")) replaceText(focused, fresh.querySelector("a"));
@@ -80,7 +80,7 @@ function replaceText(link, fresh) {
 }
 
 /* A running duration is no change, nor is our own mark. */
-function bare(cell) {
+function comparableHtml(cell) {
     const copy = cell.cloneNode(true);
     for (const clock of copy.querySelectorAll("time.clock")) clock.textContent = "";
     copy.querySelector(".has-left")?.remove();
@@ -107,7 +107,7 @@ function isAtRest() {
     return !of.matches(":hover") && !of.contains(document.activeElement) && !of.querySelector("input:checked");
 }
 
-function put() {
+function insertWaiting() {
     const fresh = waiting;
     waiting = [];
     if (!body()) return location.reload(); // the list was empty
@@ -121,7 +121,7 @@ function put() {
 const isHeld = (row) => row.contains(document.activeElement) || Boolean(row.querySelector("input:checked"));
 
 /* Remove the row of a deleted run; where somebody works in the table, mark it instead. */
-function drop(id) {
+function removeRow(id) {
     waiting = waiting.filter((row) => idOf(row) !== id);
     const row = rowsOf(body()).get(id);
     if (row && isAtRest()) row.remove();
@@ -162,29 +162,29 @@ function onToggle(event) {
 }
 
 /* Schedule a request; later events do not delay it. */
-function schedule() {
+function refreshSoon() {
     if (isUnderWay) isWanted = true;
-    else if (!isSoon) later(DEBOUNCE_MS);
+    else if (!isSoon) refreshIn(DEBOUNCE_MS);
     isSoon = true;
 }
 
 /* --- start ------------------------------------------------------------------------------------------------ */
 if (news && form) {
     news.querySelector("button").addEventListener("click", () => {
-        const first = put();
+        const first = insertWaiting();
         showNotice();
         first?.querySelector("th a")?.focus({ preventScroll: true });
         first?.scrollIntoView({ block: "nearest" });
     });
     form.addEventListener("click", onToggle);
     form.addEventListener("change", onToggle);
-    document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : later(0)));
+    document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : refreshIn(0)));
     if (news.dataset.stream) {
         follow(news.dataset.stream, {
-            execution: schedule,
-            deleted: ({ id }) => drop(id),
-            back: () => later(0),
+            execution: refreshSoon,
+            deleted: ({ id }) => removeRow(id),
+            back: () => refreshIn(0),
         });
     }
-    later(QUIET_MS);
+    refreshIn(QUIET_MS);
 }

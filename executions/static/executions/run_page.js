@@ -5,7 +5,7 @@ const view = document.querySelector(".run-view");
 const aside = view?.querySelector(".run-aside");
 let latest = 0;
 
-async function part(name, query) {
+async function fetchPart(name, query) {
     const address = new URL(location.pathname, location.origin);
     address.search = new URLSearchParams({ ...query, part: name });
     const response = await fetch(address, { cache: "no-store", headers: { Accept: "text/html" } }); // not older than the page
@@ -22,7 +22,7 @@ function mark(node) {
     for (const link of document.querySelectorAll(to(node))) link.setAttribute("aria-current", "true");
 }
 
-async function show(node) {
+async function showNode(node) {
     const turn = ++latest;
     mark(node);
     if (!node) {
@@ -31,7 +31,7 @@ async function show(node) {
     }
     aside.setAttribute("aria-busy", "true");
     try {
-        const html = await part("panel", { node });
+        const html = await fetchPart("panel", { node });
         if (turn === latest) aside.innerHTML = html;
     } catch {
         if (turn === latest) location.reload(); // the address names the node already
@@ -40,16 +40,16 @@ async function show(node) {
     }
 }
 
-function go(node) {
+function selectNode(node) {
     const query = new URLSearchParams(location.search);
     if (node) query.set("node", node);
     else query.delete("node");
     history.pushState({}, "", query.size ? `?${query}` : location.pathname);
-    return show(node);
+    return showNode(node);
 }
 
 async function choose(link) {
-    await go(nodeOf(link));
+    await selectNode(nodeOf(link));
     for (const frame of view.querySelectorAll(".graph-scroll, .timeline-scroll")) {
         const other = !frame.contains(link) && frame.querySelector(to(nodeOf(link)));
         if (other) centre(frame, other);
@@ -61,20 +61,20 @@ async function choose(link) {
 
 function close() {
     const node = new URLSearchParams(location.search).get("node");
-    go(null);
+    selectNode(null);
     if (node) view.querySelector(to(node))?.focus({ preventScroll: true });
 }
 
 async function compare(holder) {
     try {
-        holder.outerHTML = await part("comparison", { compare: "1" });
+        holder.outerHTML = await fetchPart("comparison", { compare: "1" });
     } catch {
         location.assign("?compare=1#compare");
     }
 }
 
 /* From the graph to the table of the same nodes, and back. */
-function other() {
+function switchView() {
     const [graph, table] = [view.querySelector(".graph-scroll"), document.querySelector(".nodes-scroll")];
     const to = !graph || (table && !table.contains(document.activeElement)) ? table : graph;
     to.closest("details").open = true;
@@ -105,19 +105,19 @@ if (view) {
         const link = event.target.querySelector("[data-compare]");
         if (event.target.open && link) compare(link.closest(".comparison"));
     });
-    if (document.querySelector(".graph-scroll, .nodes-scroll")) bind("g", view.dataset.otherKey, other);
+    if (document.querySelector(".graph-scroll, .nodes-scroll")) bind("g", view.dataset.otherKey, switchView);
     // A large graph opens at the node that matters.
-    const telling = document.querySelector("[data-focus]");
-    const box = telling && document.getElementById(telling.hash.slice(1));
+    const shortcut = document.querySelector("[data-focus]");
+    const box = shortcut && document.getElementById(shortcut.hash.slice(1));
     const frame = view.querySelector(".graph-scroll");
     const first = box ?? frame?.querySelector(".box");
     if (first) centre(frame, first);
-    telling?.addEventListener("click", (event) => {
+    shortcut?.addEventListener("click", (event) => {
         event.preventDefault();
         centre(frame, box);
         box.focus({ preventScroll: true });
     });
-    addEventListener("popstate", () => show(new URLSearchParams(location.search).get("node")));
+    addEventListener("popstate", () => showNode(new URLSearchParams(location.search).get("node")));
     mark(new URLSearchParams(location.search).get("node"));
     aside.querySelector(".node-panel")?.focus({ preventScroll: true });
 }

@@ -1,7 +1,7 @@
 // Live updates of the page of a run: statuses are changed in place, log lines are added, other parts are refreshed.
 import { follow } from "./event_stream.js";
 import { reloadIfGone } from "./connection_notice.js";
-import { Freshener } from "./partial_refresh.js";
+import { PartialRefresh } from "./partial_refresh.js";
 import { showState } from "./run_status.js";
 
 const LINES = 1_000;
@@ -9,7 +9,7 @@ const STATUS = /\bstatus-\w+/;
 const live = document.getElementById("live");
 const announcement = live.querySelector("[data-announcement]");
 const table = () => document.querySelector('[data-live="log"] .ledger-log tbody');
-const fresh = new Freshener({ skipped: (part) => part.dataset.live === "log" && table(), gone: () => location.reload() });
+const fresh = new PartialRefresh({ skipped: (part) => part.dataset.live === "log" && table(), gone: () => location.reload() });
 
 function paint(element, { status }) {
     if (!element) return;

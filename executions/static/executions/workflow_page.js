@@ -20,7 +20,7 @@ function choose(name) {
     document.dispatchEvent(new CustomEvent("shown", { detail: name }));
 }
 
-function other() {
+function switchView() {
     const to = choices.find((choice) => !choice.hasAttribute("aria-current"));
     choose(to.dataset.view);
     to.closest(".view-choice").scrollIntoView({ block: "nearest" });
@@ -66,7 +66,7 @@ function placeOf(all, link) {
 }
 
 // Return the next cell in that direction; a run that never had the node is skipped.
-function next(link, down, right) {
+function nextCell(link, down, right) {
     const all = lines();
     let [line, column] = placeOf(all, link);
     do {
@@ -79,25 +79,25 @@ function next(link, down, right) {
 function move(down, right) {
     const link = document.activeElement?.closest?.(".grid a, .box") ?? null;
     if (!link || !shown().contains(link)) focusOn(current() ?? first());
-    else focusOn(isGrid() ? next(link, down, right) : boxes()[boxes().indexOf(link) + (down || right)]);
+    else focusOn(isGrid() ? nextCell(link, down, right) : boxes()[boxes().indexOf(link) + (down || right)]);
 }
 
 /* One element takes the tab key; the other keys reach the rest. */
-function oneStop() {
+function setTabStops() {
     for (const link of [...lines().flat().filter(Boolean), ...boxes()]) link.setAttribute("tabindex", "-1");
     for (const start of Object.values(firstOf)) start()?.setAttribute("tabindex", "0");
 }
 
 if (choices.length) {
-    const { down, up, left, right, other: toOther } = document.querySelector(".view-choice").dataset;
-    bind("g", toOther, other);
+    const { down, up, left, right, other: switchLabel } = document.querySelector(".view-choice").dataset;
+    bind("g", switchLabel, switchView);
     bind("j", down, () => move(1, 0));
     bind("k", up, () => move(-1, 0));
     bind("h", left, () => move(0, -1));
     bind("l", right, () => move(0, 1));
     bind("Enter", "open");
-    oneStop();
-    document.addEventListener("renewed", oneStop);
+    setTabStops();
+    document.addEventListener("renewed", setTabStops);
     const arrows = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
     view.addEventListener("keydown", (event) => {
         if (!arrows[event.key] || !event.target.matches(".grid a, .box") || event.altKey || event.ctrlKey || event.metaKey) return;
@@ -107,14 +107,14 @@ if (choices.length) {
 }
 
 /* --- row and column under the pointer -------------------------------------------------------------------------- */
-function light(target) {
+function highlightColumn(target) {
     const cell = target.closest?.(".grid [data-line] > *");
     for (const lit of view.querySelectorAll(".lit")) lit.classList.remove("lit");
     if (cell?.cellIndex) for (const row of view.querySelectorAll(".grid [data-line]")) row.cells[cell.cellIndex]?.classList.add("lit");
 }
 
 if (view) {
-    view.addEventListener("pointerover", (event) => light(event.target));
-    view.addEventListener("pointerleave", () => light(document.activeElement));
-    view.addEventListener("focusin", (event) => light(event.target));
+    view.addEventListener("pointerover", (event) => highlightColumn(event.target));
+    view.addEventListener("pointerleave", () => highlightColumn(document.activeElement));
+    view.addEventListener("focusin", (event) => highlightColumn(event.target));
 }

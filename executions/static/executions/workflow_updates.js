@@ -1,10 +1,10 @@
 // Live updates of the page of a workflow: its parts are refreshed soon after an event of its runs, and each minute.
 import { follow } from "./event_stream.js";
-import { Freshener } from "./partial_refresh.js";
+import { PartialRefresh } from "./partial_refresh.js";
 
 const QUIET_MS = 60_000;
 const { stream, workflow, isEmpty } = document.getElementById("workflow-live").dataset;
-const fresh = new Freshener();
+const fresh = new PartialRefresh();
 
 function later() {
     if (document.hidden) return;
