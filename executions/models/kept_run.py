@@ -48,12 +48,13 @@ class KeptRun(models.Model):
     def keep(cls, run: "WorkflowExecution", reason: str = "") -> "KeptRun":
         """Keep the run from now on, with the masked reason. If it is kept already, user and reason are replaced.
 
-        The run is locked, so that upkeep does not delete it at the same moment. Raises DoesNotExist if it is gone.
-        While upkeep removes lines, the statement waits for it: the time is then that after the removal.
+        The run is locked, so that upkeep does not delete it at the same moment and it gets no other secret. Raises
+        DoesNotExist if it is gone. While upkeep removes lines, the statement waits for it: the time is then that after
+        the removal.
         """
-        row = {"username": _name_of(audit.current()), "reason": _mask_reason(run.pk, reason)}
         with transaction.atomic():
             type(run).objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
+            row = {"username": _name_of(audit.current()), "reason": _mask_reason(run.pk, reason)}
             kept, _is_new = cls._default_manager.update_or_create(
                 workflow_execution_id=run.pk, defaults=row, create_defaults={**row, "kept_at": CLOCK}
             )

@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 
 from executions import audit, ingest
-from executions.models import ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution
+from executions.models import ExecutionLog, HistoryEntry, KeptRun, NodeExecution, WorkflowExecution
 from executions.secrets.scrubber import MASK
 from executions.tests.acceptance import race
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -73,6 +73,12 @@ def test_the_reason_of_a_verb_that_waits_is_masked_too(row: Any) -> None:
     row.refresh_from_db()
     entries = HistoryEntry.objects.filter(act="cancel").values_list("reason", flat=True)
     assert (row.status, list(entries)[:1]) == ("cancelled", [f"as {MASK} was refused"])
+
+
+def test_the_reason_to_keep_a_run_is_masked_by_what_came_while_it_waited(workflow: Workflow) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow)
+    while_it_waits(run.pk, lambda: KeptRun.keep(run, f"as {SECRET} was refused"))
+    assert KeptRun.objects.get().reason == f"as {MASK} was refused"
 
 
 def test_a_request_that_waits_for_another_masks_what_that_brings(row: Any, api: Any, owner: Any) -> None:
