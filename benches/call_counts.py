@@ -21,7 +21,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from benches.ledger import COMPLETE, Ledger, out, scratch_database  # sets Django up
+from benches.ledger import COMPLETE, Ledger, scratch_database  # sets Django up
+from benches.output import out
 
 ROOT = Path(__file__).resolve().parent.parent
 OTHERS = {".venv", "benches"}

@@ -29,7 +29,8 @@ from django.db import connection
 from django.test import Client
 from psycopg.types.json import Jsonb
 
-from benches.ledger import out, scratch_database
+from benches.ledger import scratch_database
+from benches.output import out
 from ledgerkit.db.models import uuid7
 from pastetrader import startup
 from tokens.models import Scope, Token

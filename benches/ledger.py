@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -94,8 +93,3 @@ def _serve(listener: socket.socket) -> None:
         "pastetrader.asgi:application", lifespan="off", log_level="warning", access_log=False, server_header=False
     )
     uvicorn.Server(config).run(sockets=[listener])
-
-
-def out(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

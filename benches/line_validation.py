@@ -20,7 +20,7 @@ if not apps.ready:  # a second time, it would take the handlers of the logs away
 
 from rest_framework.serializers import ListSerializer  # what follows needs Django
 
-from benches.ledger import out
+from benches.output import out
 from executions.api.log_line_serializers import good_lines
 from executions.api.serializers import ExecutionLogSerializer
 from ledgerkit.db.models import uuid7

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Max, Min
 from django.test import Client
 
+from benches.output import out
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from pastetrader import startup
 from tokens.models import Scope, Token
@@ -209,11 +209,6 @@ def _scan(node: dict[str, Any]) -> str | None:
 
 def _why(answer: Any) -> str:
     return str(answer.json().get("errors") or answer.json().get("detail"))[:70]
-
-
-def out(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

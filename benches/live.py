@@ -21,7 +21,8 @@ import psutil  # what follows needs Django, which benches.ledger has set up
 from django.conf import settings
 from django.db import connection, connections
 
-from benches.ledger import Ledger, out, scratch_database, served
+from benches.ledger import Ledger, scratch_database, served
+from benches.output import out
 from benches.viewers import OF, Viewers, request_of
 from executions import ingest
 from executions.live import listener

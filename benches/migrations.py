@@ -27,7 +27,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from benches.ledger import out
+from benches.output import out
 from executions import direct_connection, partitions
 from ledgerkit.db.timeouts import no_limit
 

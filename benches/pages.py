@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, Page
 
+from benches.output import out
 from browser import chromium
 from browser.live_site import Stage, stage
 from browser.pages import PAGES, RUNS, View
@@ -55,8 +56,8 @@ def main() -> int:
     seed = ("--runs", asked.runs, "--nodes", asked.runs * 10, "--lines", asked.runs * 10)
     with stage(tuple(map(str, seed))) as site, chromium.chromium(path) as browser:
         site.ids["large_run"] = site.python("-m", "browser.large_run", str(NODES), str(LINES)).strip()
-        _say(f"{asked.runs:,} runs, ten times as many nodes and lines; {asked.rounds} rounds; ms, and bytes packed")
-        _say(f"{'page':<16}{'answer':>8}{'ready':>8}{'loaded':>8}{'seen':>8}{'document':>12}{'assets':>10}")
+        out(f"{asked.runs:,} runs, ten times as many nodes and lines; {asked.rounds} rounds; ms, and bytes packed")
+        out(f"{'page':<16}{'answer':>8}{'ready':>8}{'loaded':>8}{'seen':>8}{'document':>12}{'assets':>10}")
         for view in _views():
             _show(view, _measure(browser, site, view, asked.rounds))
     return 0
@@ -85,12 +86,7 @@ def _once(page: Page, address: str) -> Cost:
 
 def _show(view: View, cost: Cost) -> None:
     times = "".join(f"{each:>8.0f}" for each in cost[:4])
-    _say(f"{view.name:<16}{times}{cost.document:>12,.0f}{cost.assets:>10,.0f}")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    out(f"{view.name:<16}{times}{cost.document:>12,.0f}{cost.assets:>10,.0f}")
 
 
 def _arguments() -> Any:

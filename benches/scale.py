@@ -29,7 +29,7 @@ from django.db.models import Count
 from django.test import Client
 
 from benches import lists
-from benches.ledger import out
+from benches.output import out
 from executions.models import NodeExecution, WorkflowExecution
 from ledgerkit.db.timeouts import no_limit
 from pastetrader.collect_static import collect_if_changed

@@ -21,7 +21,8 @@ if not apps.ready:  # a second call would remove the handlers of the logs
 from django.contrib.auth import get_user_model  # what follows needs Django
 from django.db import models
 
-from benches.ledger import out, scratch_database
+from benches.ledger import scratch_database
+from benches.output import out
 from executions import partitions
 from executions.log_preparation import cut
 from executions.models import ExecutionLog, WorkflowExecution

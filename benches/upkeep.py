@@ -24,8 +24,9 @@ if not apps.ready:  # a second call would remove the handlers of the logs
 import psycopg  # what follows needs Django
 from django.db import connection
 
-from benches.ledger import out, scratch_database
+from benches.ledger import scratch_database
 from benches.migrations import FILL, WRITE, Client
+from benches.output import out
 from executions import partitions
 from executions.partitions import Partition
 from executions.upkeep import log_retention, run_retention
