@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from benches.output import out
 from browser import chromium
-from browser.live_site import Stage, stage
+from browser.live_site import LiveSite, start_site
 from browser.pages import PAGES, RUNS, View
 from browser.screenshots import signed_in
 
@@ -54,7 +54,7 @@ def main() -> int:
         sys.stderr.write(f"Nothing was measured: {chromium.MISSING}\n")
         return 1
     seed = ("--runs", asked.runs, "--nodes", asked.runs * 10, "--lines", asked.runs * 10)
-    with stage(tuple(map(str, seed))) as site, chromium.chromium(path) as browser:
+    with start_site(tuple(map(str, seed))) as site, chromium.chromium(path) as browser:
         site.ids["large_run"] = site.python("-m", "browser.large_run", str(NODES), str(LINES)).strip()
         out(f"{asked.runs:,} runs, ten times as many nodes and lines; {asked.rounds} rounds; ms, and bytes packed")
         out(f"{'page':<16}{'answer':>8}{'ready':>8}{'loaded':>8}{'seen':>8}{'document':>12}{'assets':>10}")
@@ -69,7 +69,7 @@ def _views() -> list[View]:
     return [*(view for view in PAGES if view.name not in SKIPPED), large, its_log]
 
 
-def _measure(browser: Browser, site: Stage, view: View, rounds: int) -> Cost:
+def _measure(browser: Browser, site: LiveSite, view: View, rounds: int) -> Cost:
     context = browser.new_context(storage_state=signed_in(browser, site), viewport={"width": 1360, "height": 900})
     context.add_init_script(WATCH.replace("SHOWS", repr(view.shows)))
     page = context.new_page()

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, StorageState, expect
 
 from browser import chromium
 from browser.axe import PHONE, WIDE, faults_of
-from browser.live_site import Stage, stage
+from browser.live_site import LiveSite, start_site
 from browser.pages import PAGES, RUNS, View
 from browser.screenshots import signed_in
 
@@ -32,7 +32,7 @@ def main(names: list[str]) -> int:
         sys.stderr.write(f"Nothing was checked: {chromium.MISSING}\n")
         return 1
     views = [view for view in (*PAGES, *STATES) if view.name not in LEFT_OUT and (not names or view.name in names)]
-    with stage() as site, chromium.chromium(path) as browser:
+    with start_site() as site, chromium.chromium(path) as browser:
         cookies = signed_in(browser, site)
         found = [
             fault for view in views for locale in LOCALES for fault in _check(browser, site, cookies, view, locale)
@@ -41,7 +41,7 @@ def main(names: list[str]) -> int:
     return 1 if found else 0
 
 
-def _check(browser: Browser, site: Stage, cookies: StorageState, view: View, locale: str) -> list[str]:
+def _check(browser: Browser, site: LiveSite, cookies: StorageState, view: View, locale: str) -> list[str]:
     options: dict[str, Any] = {"storage_state": cookies} if view.signed_in else {}
     with browser.new_context(locale=locale, timezone_id="UTC", viewport=WIDE, **options) as context:
         page = context.new_page()

@@ -28,7 +28,7 @@ RUN = """async ([context, options]) => {
 
 
 def faults_of(page: Page, ways: Sequence[tuple[Any, ViewportSize]]) -> list[str]:
-    """One line or more of each rule that is violated, for each of the ways that the page is shown."""
+    """Return one line or more for each rule that is violated, for each way in which the page is shown."""
     page.evaluate(NO_FADES)
     page.evaluate(AXE_SCRIPT)
     return [

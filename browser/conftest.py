@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, StorageState, exp
 from browser import chromium, screenshots
 from browser.engine import Engine
 from browser.guard import Guard
-from browser.live_site import Stage, stage
+from browser.live_site import LiveSite, start_site
 
 expect.set_options(timeout=30_000)
 
@@ -32,8 +32,8 @@ def browser_path() -> str:
 
 
 @here
-def site(browser_path: str, prepared: Path) -> Iterator[Stage]:
-    with stage(prepared=prepared) as made:
+def site(browser_path: str, prepared: Path) -> Iterator[LiveSite]:
+    with start_site(prepared=prepared) as made:
         yield made
 
 
@@ -44,26 +44,26 @@ def browser(browser_path: str) -> Iterator[Browser]:
 
 
 @here
-def session(browser: Browser, site: Stage) -> StorageState:
-    """The cookies of admin, who logged in once."""
+def session(browser: Browser, site: LiveSite) -> StorageState:
+    """Return the cookies of admin, who logged in once."""
     return screenshots.signed_in(browser, site)
 
 
 @here
-def with_scripts(browser: Browser, site: Stage) -> Iterator[Guard]:
-    """A context for all tests that need none of their own: scripts and styles are in its cache."""
+def with_scripts(browser: Browser, site: LiveSite) -> Iterator[Guard]:
+    """Yield a context that tests share: scripts and styles are in its cache."""
     with open_guarded(browser, site) as guard:
         yield guard
 
 
 @here
-def without_scripts(browser: Browser, site: Stage) -> Iterator[Guard]:
+def without_scripts(browser: Browser, site: LiveSite) -> Iterator[Guard]:
     with open_guarded(browser, site, java_script_enabled=False) as guard:
         yield guard
 
 
 @contextmanager
-def open_guarded(browser: Browser, site: Stage, **options: Any) -> Iterator[Guard]:
+def open_guarded(browser: Browser, site: LiveSite, **options: Any) -> Iterator[Guard]:
     with browser.new_context(**OPTIONS | options) as context:
         yield Guard(context, site.address)
 
@@ -78,8 +78,8 @@ def guards() -> Iterator[list[Guard]]:
 
 
 @pytest.fixture
-def opened(browser: Browser, site: Stage, guards: list[Guard]) -> Iterator[Callable[..., BrowserContext]]:
-    """A new context, with Playwright's own options: for a test that ends its session or installs a clock."""
+def opened(browser: Browser, site: LiveSite, guards: list[Guard]) -> Iterator[Callable[..., BrowserContext]]:
+    """Return a function that opens a new context, for tests that end their session or install a clock."""
     with ExitStack() as contexts:
 
         def make(**options: Any) -> BrowserContext:
@@ -123,6 +123,6 @@ def plain(without_scripts: Guard, guards: list[Guard], session: StorageState) ->
 
 
 @pytest.fixture
-def engine(site: Stage, request: pytest.FixtureRequest) -> Engine:
+def engine(site: LiveSite, request: pytest.FixtureRequest) -> Engine:
     """Return an engine with a run of a workflow that is named after the test."""
     return Engine(site, request.node.name.removeprefix("test_").replace("_", " ").capitalize())

@@ -1,8 +1,8 @@
-"""`python -m browser.fixture_data` fills an empty ledger: what `seed_ledger` makes (its options go on to it), the demo,
-and a nightly workflow that succeeded eleven nights long and failed last night, as its engine would have reported it.
+"""`python -m browser.fixture_data` fills an empty ledger: rows of `seed_ledger`, which gets its options, the demo, and
+a nightly workflow that succeeded for eleven nights and failed last night, as an engine would have reported it.
 
-Its last line is JSON: the ids by which tests and pictures find last night's run. The verbs know no time but now, so
-its rows are copied, and the history with them.
+The last line of its output is JSON: the ids by which tests and screenshots find last night's run. Its rows are copied
+with their history, because a transition has the time of its statement.
 """
 
 import json
@@ -81,7 +81,7 @@ COLUMNS = {
 
 @dataclass
 class Night:
-    """One run, and the rows of it."""
+    """One run of the nightly workflow, and its rows."""
 
     began: datetime
     failed: bool
@@ -91,7 +91,7 @@ class Night:
     end: datetime | None = None
 
     def id(self, when: datetime) -> UUID:
-        """A UUIDv7 of that moment."""
+        """Return a UUIDv7 of that moment."""
         return UUID(int=partitions.bound(when).int | 7 << 76 | 2 << 62 | self.random.getrandbits(60))
 
     @property
@@ -106,7 +106,7 @@ class Night:
         self.ids["run"] = self.id(self.began)
         steps = [*self._steps(dict(workflow.nodes.values_list("name", "pk")))]
         self.end = max(ended for _, _, ended in steps)
-        self._say("info", f"{len(STEPS)} nodes, prices of {self.day}", self.began)
+        self._add_line("info", f"{len(STEPS)} nodes, prices of {self.day}", self.began)
         for name, started, ended in steps:
             self._lines(name, started, ended)
         status = "failed" if self.failed else "completed"
@@ -117,9 +117,9 @@ class Night:
             f"1 of {len(STEPS)} nodes failed: {FAILING}" if self.failed else None,
             {"environment": {"host": "engine-2", "version": "2.4.1"}}, {**metadata, "schedule_id": "nightly-0215"},
         ))  # fmt: skip
-        self._moves(None, self.began, ("create", None, "pending"), ("start", "pending", "running"))
+        self._add_transitions(None, self.began, ("create", None, "pending"), ("start", "pending", "running"))
         over = self.end + timedelta(milliseconds=1)
-        self._moves(None, over, ("fail" if self.failed else "complete", "running", status))
+        self._add_transitions(None, over, ("fail" if self.failed else "complete", "running", status))
 
     def _steps(self, nodes: dict[str, UUID]) -> Iterator[tuple[str, datetime, datetime]]:
         fallen: set[str] = set()
@@ -151,12 +151,12 @@ class Night:
                 (self.id(ended), self.ids[FAILING], number, "failed", started, ended, self.fault, self._traceback())
             )
             self._lines(FAILING, started, ended)
-            self._moves(FAILING, started, ("start", "pending", "running"), attempt=number)
-            self._moves(FAILING, ended, ("fail", "running", "failed"), attempt=number)
+            self._add_transitions(FAILING, started, ("start", "pending", "running"), attempt=number)
+            self._add_transitions(FAILING, ended, ("fail", "running", "failed"), attempt=number)
             started = ended + timedelta(seconds=30)
             # Its start follows at `started`: of two entries of one moment, either could stand first.
             asked = started - timedelta(seconds=1)
-            self._moves(FAILING, asked, ("retry", "failed", "pending"), attempt=number + 1)
+            self._add_transitions(FAILING, asked, ("retry", "failed", "pending"), attempt=number + 1)
         raise AssertionError
 
     def _node(self, node: UUID, name: str, order: int, started: datetime | None, ended: datetime, status: str) -> None:
@@ -169,22 +169,22 @@ class Night:
         ))  # fmt: skip
         if started is None:
             return
-        self._moves(name, started, ("start", "pending", "running"), attempt=tries)
-        self._moves(name, ended, ("fail" if failed else "complete", "running", status), attempt=tries)
+        self._add_transitions(name, started, ("start", "pending", "running"), attempt=tries)
+        self._add_transitions(name, ended, ("fail" if failed else "complete", "running", status), attempt=tries)
 
     def _traceback(self) -> str:
         return TRACEBACK.format(fault=self.fault)
 
     def _lines(self, name: str, started: datetime, ended: datetime) -> None:
         took = ended - started
-        self._say("debug", f"GET https://prices.example/{self.day}.csv?of={name} 200", started, name)
+        self._add_line("debug", f"GET https://prices.example/{self.day}.csv?of={name} 200", started, name)
         for part in range(1, 9):
-            self._say("info", f"{name}: {part * 12} % of {self.day}", started + took * part / 10, name)
+            self._add_line("info", f"{name}: {part * 12} % of {self.day}", started + took * part / 10, name)
         if self.failed and name == FAILING:
-            self._say("warning", "the file has 61 bytes, 1.2 MB yesterday", started + took * 0.9, name)
-            self._say("error", self.fault, ended, name)
+            self._add_line("warning", "the file has 61 bytes, 1.2 MB yesterday", started + took * 0.9, name)
+            self._add_line("error", self.fault, ended, name)
 
-    def _say(self, level: str, message: str, when: datetime, name: str | None = None) -> None:
+    def _add_line(self, level: str, message: str, when: datetime, name: str | None = None) -> None:
         pk = self.id(when)
         if level == "error":
             self.ids["line"] = pk
@@ -192,7 +192,9 @@ class Night:
             (pk, self.ids["run"], self.ids[name] if name else None, level, message, None, when)
         )
 
-    def _moves(self, name: str | None, when: datetime, *moves: tuple[str, str | None, str], attempt: int = 1) -> None:
+    def _add_transitions(
+        self, name: str | None, when: datetime, *moves: tuple[str, str | None, str], attempt: int = 1
+    ) -> None:
         node = self.ids[name] if name else None
         for place, (act, before, after) in enumerate(moves):
             self.rows[HistoryEntry].append(
@@ -214,7 +216,7 @@ class Night:
 
 
 def last_night(now: datetime) -> datetime:
-    """Quarter past two, within the last 24 hours, and over by now."""
+    """Return a quarter past two within the last 24 hours; the night's run has ended by now."""
     night = now.replace(hour=2, minute=15, second=0, microsecond=0)
     return night if night < now - timedelta(minutes=10) else night - timedelta(days=1)
 
@@ -229,7 +231,7 @@ def define() -> Workflow:
     return workflow
 
 
-def tell(now: datetime) -> dict[str, str]:
+def fill(now: datetime) -> dict[str, str]:
     nights = [last_night(now) - timedelta(days=back) for back in reversed(range(NIGHTS))]
     runs = [Night(night, failed=night == nights[-1], random=Random(night.toordinal())) for night in nights]
     partitions.ensure(run.id(run.began) for run in runs)
@@ -238,7 +240,7 @@ def tell(now: datetime) -> dict[str, str]:
         for run in runs:
             run.write(workflow)
         with connection.cursor() as cursor:
-            # It would write down that they were made just now.
+            # The trigger would record the present time.
             cursor.execute("ALTER TABLE workflow_executions DISABLE TRIGGER history_insert")
             for model, columns in COLUMNS.items():
                 ingest.copy(model, columns, [row for run in runs for row in run.rows[model]])
@@ -257,4 +259,4 @@ def tell(now: datetime) -> dict[str, str]:
 if __name__ == "__main__":
     call_command("seed_ledger", *sys.argv[1:])
     call_command("demo")
-    sys.stdout.write(json.dumps(tell(datetime.now(UTC))) + "\n")
+    sys.stdout.write(json.dumps(fill(datetime.now(UTC))) + "\n")

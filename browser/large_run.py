@@ -1,4 +1,4 @@
-"""`python -m browser.large_run NODES LINES` adds one large run to the ledger that is there, and prints its id."""
+"""`python -m browser.large_run NODES LINES` adds one large run to the configured ledger and prints its id."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ WIDTH, BATCH = 10, 10_000
 
 @transaction.atomic
 def make(nodes: int, lines: int) -> WorkflowExecution:
-    """Levels of ten nodes, each after two of the level above; the run is running."""
+    """Make a running run with levels of ten nodes, each of which depends on two of the level before."""
     workflow = Workflow(name=f"A run of {nodes} nodes")
     workflow.save()
     names = [f"Node {number}" for number in range(nodes)]

@@ -3,7 +3,7 @@ and it is no wider than its window."""
 
 from playwright.sync_api import Page, expect
 
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import View
 from pastetrader.tests import proofs
 
@@ -59,13 +59,13 @@ PROBE = """
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-def load(page: Page, view: View, site: Stage) -> list[str]:
+def load(page: Page, view: View, site: LiveSite) -> list[str]:
     """Load a view in a page with WATCH_SHIFTS; return what moved by itself."""
     shift = min_shift(page, view, site)
     return [f"it shifts by {shift:.3f}"] if shift > MOST_SHIFT else []
 
 
-def min_shift(page: Page, view: View, site: Stage) -> float:
+def min_shift(page: Page, view: View, site: LiveSite) -> float:
     """Return the least shift of up to three loads: a busy machine paints half a page, but scripts move it each time."""
     shift = MOST_SHIFT + 1
     for _load in range(3):

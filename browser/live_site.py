@@ -1,5 +1,5 @@
-"""The site under test: the product's own server over a ledger that is filled the same way every time. Only its
-timestamps follow the clock, because the monitor shows the last 24 hours."""
+"""The site under test: the product's own server with a ledger that always has the same rows. Only their times depend on
+the clock, because the monitor shows the last 24 hours."""
 
 import json
 import shutil
@@ -21,8 +21,9 @@ CHOSEN = 8  # rows for an action: some that it can work on, and some that are le
 SEED = ("--runs", "400", "--workflows", "12", "--nodes", "3200", "--lines", "4000")
 
 
-class Stage(Server):
-    """`ids` are those of last night's run (browser/fixture_data.py), as the addresses of pages name them."""
+class LiveSite(Server):
+    """A server with a filled ledger. `ids` are those of last night's run (browser/fixture_data.py), by the names that
+    addresses of pages use."""
 
     ids: dict[str, str]
 
@@ -30,7 +31,7 @@ class Stage(Server):
         self.ids = json.loads(self.python("-m", "browser.fixture_data", *seed).splitlines()[-1])
 
     def show(self, page: Page, view: View) -> None:
-        """Open a view as a person does; wait for nothing."""
+        """Open a view without waiting for more than the page."""
         page.goto(self.url(view.path))
         if view.action:
             for box in page.locator(".action-select").all()[:CHOSEN]:
@@ -45,18 +46,18 @@ class Stage(Server):
         return done.stdout
 
     def url(self, path: str) -> str:
-        """`path` may name `ids` in braces."""
+        """Return the address of a path, which may name `ids` in braces."""
         return self.address + path.format_map(self.ids)
 
 
 @contextmanager
-def stage(seed: tuple[str, ...] = SEED, prepared: Path | None = None) -> Iterator[Stage]:
+def start_site(seed: tuple[str, ...] = SEED, prepared: Path | None = None) -> Iterator[LiveSite]:
     """Start a server, of a copy of the folder `prepared` if there is one, and fill its database. Raises AssertionError
-    where the server's log tells of a traceback."""
+    if the server's log has a traceback."""
     home = Path(tempfile.mkdtemp(prefix="pastetrader-browser-")).resolve()
     if prepared:
         copy(prepared, home)
-    made = Stage(home, "browser")
+    made = LiveSite(home, "browser")
     try:
         made.fill(seed)
         yield made

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, StorageState
 
 from browser import chromium
 from browser.axe import NO_FADES, PHONE, WIDE
-from browser.live_site import Stage, stage
+from browser.live_site import LiveSite, start_site
 from browser.pages import PAGES, View
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
@@ -32,21 +32,21 @@ def main(names: list[str]) -> int:
         sys.stderr.write(f"No pictures were taken: {chromium.MISSING}\n")
         return 1
     views = [view for view in PAGES if view.pictured and (not names or view.name in names)]
-    with stage() as site, chromium.chromium(path) as browser:
+    with start_site() as site, chromium.chromium(path) as browser:
         cookies = signed_in(browser, site)
         sizes = [size for variant in VARIANTS for size in shoot_all(browser, site, cookies, views, variant)]
     sys.stdout.write(f"{len(sizes)} pictures, {sum(sizes):,} bytes, the largest {max(sizes):,}\n")
     return 0
 
 
-def signed_in(browser: Browser, site: Stage) -> StorageState:
-    """The cookies of admin, who logged in once."""
+def signed_in(browser: Browser, site: LiveSite) -> StorageState:
+    """Return the cookies of admin, who logged in once."""
     with browser.new_context(locale="en-GB") as context:
         log_in(context.new_page(), site)
         return context.storage_state()
 
 
-def log_in(page: Page, site: Stage) -> None:
+def log_in(page: Page, site: LiveSite) -> None:
     page.goto(site.url("/admin/"))
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(site.password)
@@ -54,14 +54,14 @@ def log_in(page: Page, site: Stage) -> None:
     page.locator("#user-tools").wait_for()
 
 
-def shoot_all(browser: Browser, site: Stage, cookies: StorageState, views: list[View], variant: str) -> list[int]:
+def shoot_all(browser: Browser, site: LiveSite, cookies: StorageState, views: list[View], variant: str) -> list[int]:
     """Take a picture of each view; return their sizes in bytes."""
     options: dict[str, Any] = VARIANTS[variant] | {"timezone_id": "UTC", "reduced_motion": "reduce"}
     with browser.new_context(storage_state=cookies, **options) as inside, browser.new_context(**options) as outside:
         return [shoot(inside if view.signed_in else outside, site, view, variant) for view in views]
 
 
-def shoot(context: BrowserContext, site: Stage, view: View, variant: str) -> int:
+def shoot(context: BrowserContext, site: LiveSite, view: View, variant: str) -> int:
     page, size = context.new_page(), VARIANTS[variant]["viewport"]
     site.show(page, view)
     page.locator(view.shows).first.wait_for()

@@ -8,18 +8,18 @@ from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
 from browser.engine import Engine
 from browser.guard import Guard
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import NODE_PAGE, RUN_PAGE, RUNS
 from browser.screenshots import log_in
 
 
-def test_staff_log_in_and_land_on_the_monitor(stranger: Page, site: Stage) -> None:
+def test_staff_log_in_and_land_on_the_monitor(stranger: Page, site: LiveSite) -> None:
     log_in(stranger, site)
     expect(stranger).to_have_url(site.url("/admin/"))
     expect(stranger.get_by_role("heading", name="What failed in the last 24 hours")).to_be_visible()
 
 
-def test_a_wrong_password_is_told_and_opens_nothing(stranger: Page, site: Stage) -> None:
+def test_a_wrong_password_is_told_and_opens_nothing(stranger: Page, site: LiveSite) -> None:
     stranger.goto(site.url(RUNS))
     stranger.get_by_label("Username").fill("admin")
     stranger.get_by_label("Password").fill("not this one")
@@ -28,7 +28,7 @@ def test_a_wrong_password_is_told_and_opens_nothing(stranger: Page, site: Stage)
     expect(stranger.locator("#result_list")).to_have_count(0)
 
 
-def test_three_clicks_lead_from_the_front_page_to_why_last_nights_run_failed(page: Page, site: Stage) -> None:
+def test_three_clicks_lead_from_the_front_page_to_why_last_nights_run_failed(page: Page, site: LiveSite) -> None:
     page.goto(site.url("/admin/"))
     page.get_by_role("link", name="Nightly prices: Prices KRX").click()
     trouble = page.locator(".ledger-error").first
@@ -45,7 +45,7 @@ def test_three_clicks_lead_from_the_front_page_to_why_last_nights_run_failed(pag
     expect(page.get_by_text("end after their header: 0 of 953 rows").last).to_be_visible()
 
 
-def test_a_workflow_is_found_by_its_name_and_its_chip_taken_away(page: Page, site: Stage) -> None:
+def test_a_workflow_is_found_by_its_name_and_its_chip_taken_away(page: Page, site: LiveSite) -> None:
     page.goto(site.url(RUNS + "?status=completed&find_workflow=no such name"))
     search = page.get_by_role("searchbox", name="Find a workflow by its name")
     expect(page.get_by_text("No workflow has “no such name” in its name.")).to_be_visible()
@@ -62,7 +62,7 @@ def test_a_workflow_is_found_by_its_name_and_its_chip_taken_away(page: Page, sit
     expect(chips).to_have_text(["status: completed ✕"])
 
 
-def test_a_run_is_cancelled_with_a_reason_and_its_engine_is_told(page: Page, site: Stage, engine: Engine) -> None:
+def test_a_run_is_cancelled_with_a_reason_and_its_engine_is_told(page: Page, site: LiveSite, engine: Engine) -> None:
     engine("start", "run")
     engine("start", "Load")
     page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
@@ -81,7 +81,7 @@ def test_a_run_is_cancelled_with_a_reason_and_its_engine_is_told(page: Page, sit
     assert (status, refusal["current_state"]) == (409, "cancelled")
 
 
-def test_a_failed_node_is_retried_with_a_reason(page: Page, site: Stage, engine: Engine) -> None:
+def test_a_failed_node_is_retried_with_a_reason(page: Page, site: LiveSite, engine: Engine) -> None:
     for verb, what in (("start", "run"), ("start", "Load"), ("fail", "Load")):
         assert engine(verb, what)[0] == 200
     page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
@@ -98,7 +98,7 @@ def test_a_failed_node_is_retried_with_a_reason(page: Page, site: Stage, engine:
     expect(page.locator(".ledger-history").get_by_text("the file is whole by now")).to_be_visible()
 
 
-def test_a_run_whose_engine_is_gone_is_brought_to_an_end(page: Page, site: Stage, engine: Engine) -> None:
+def test_a_run_whose_engine_is_gone_is_brought_to_an_end(page: Page, site: LiveSite, engine: Engine) -> None:
     engine("start", "run")
     page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
     page.get_by_role("button", name="Mark as failed").click()
@@ -110,7 +110,7 @@ def test_a_run_whose_engine_is_gone_is_brought_to_an_end(page: Page, site: Stage
     expect(page.locator(".ledger-error")).to_contain_text("engine-2 was switched off")
 
 
-def test_an_error_is_found_among_the_lines(page: Page, site: Stage) -> None:
+def test_an_error_is_found_among_the_lines(page: Page, site: LiveSite) -> None:
     page.goto(site.url("/admin/executions/executionlog/?workflow_execution={failed_run}"))
     page.locator("#changelist-filter").get_by_role("link", name="error", exact=True).click()
     rows = page.locator("#result_list tbody tr")
@@ -119,7 +119,7 @@ def test_an_error_is_found_among_the_lines(page: Page, site: Stage) -> None:
     expect(page.get_by_text("end after their header: 0 of 953 rows").last).to_be_visible()
 
 
-def test_a_pasted_id_leads_to_its_page(page: Page, site: Stage) -> None:
+def test_a_pasted_id_leads_to_its_page(page: Page, site: LiveSite) -> None:
     for name, path in (("failed_run", RUN_PAGE), ("failed_node", NODE_PAGE)):
         page.goto(site.url("/admin/"))
         page.get_by_role("searchbox").fill(site.ids[name])
@@ -128,7 +128,7 @@ def test_a_pasted_id_leads_to_its_page(page: Page, site: Stage) -> None:
 
 
 def test_what_is_filtered_stands_in_the_address_and_can_be_shared(
-    page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: Stage
+    page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: LiveSite
 ) -> None:
     page.goto(site.url(RUNS))
     page.locator("#changelist-filter").get_by_role("link", name="failed", exact=True).click()
@@ -143,14 +143,14 @@ def test_what_is_filtered_stands_in_the_address_and_can_be_shared(
     assert colleague.locator("#result_list tbody tr").all_inner_texts() == rows.all_inner_texts()
 
 
-def test_a_run_is_compared_with_the_last_success(page: Page, site: Stage) -> None:
+def test_a_run_is_compared_with_the_last_success(page: Page, site: LiveSite) -> None:
     page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
     page.get_by_text("Compared with the last success").click()
     expect(page.get_by_role("heading", name="The first node that differs: Prices KRX")).to_be_visible()
     expect(page.locator(".durations tbody tr")).to_have_count(10)
 
 
-def test_a_node_is_chosen_by_the_keyboard_and_closed_again(page: Page, site: Stage) -> None:
+def test_a_node_is_chosen_by_the_keyboard_and_closed_again(page: Page, site: LiveSite) -> None:
     page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
     page.get_by_role("link", name="Prices KRX: failed").focus()
     page.keyboard.press("Enter")
@@ -160,7 +160,7 @@ def test_a_node_is_chosen_by_the_keyboard_and_closed_again(page: Page, site: Sta
     expect(page.locator('[aria-current="true"]')).to_have_count(0)
 
 
-def test_a_token_is_shown_once(page: Page, site: Stage) -> None:
+def test_a_token_is_shown_once(page: Page, site: LiveSite) -> None:
     page.goto(site.url("/admin/tokens/token/add/"))
     name = f"engine of the browser's tests, {uuid4()}"  # a test may be repeated
     page.get_by_label("Name:").fill(name)
@@ -175,7 +175,7 @@ def test_a_token_is_shown_once(page: Page, site: Stage) -> None:
     assert secret not in page.content()
 
 
-def test_the_api_is_tried_from_its_own_docs(page: Page, site: Stage) -> None:
+def test_the_api_is_tried_from_its_own_docs(page: Page, site: LiveSite) -> None:
     page.goto(site.url("/api/v1/docs/"))
     operation = page.locator("#operations-executions-listExecutions")
     operation.get_by_role("button", name="GET").first.click()
@@ -184,7 +184,7 @@ def test_the_api_is_tried_from_its_own_docs(page: Page, site: Stage) -> None:
     expect(operation.locator(".live-responses-table .response .response-col_status")).to_contain_text("200")
 
 
-def test_what_is_not_there_is_told_where_it_is_looked_for(page: Page, site: Stage, guards: list[Guard]) -> None:
+def test_what_is_not_there_is_told_where_it_is_looked_for(page: Page, site: LiveSite, guards: list[Guard]) -> None:
     guards[0].expected = {404}
     page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_node"])))
     expect(page.get_by_text("Nothing has this id, or you may not see it:")).to_be_visible()
@@ -192,7 +192,7 @@ def test_what_is_not_there_is_told_where_it_is_looked_for(page: Page, site: Stag
     expect(page.locator("#result_list tbody tr").first).to_be_visible()
 
 
-def test_every_act_works_without_javascript(plain: Page, site: Stage, engine: Engine) -> None:
+def test_every_act_works_without_javascript(plain: Page, site: LiveSite, engine: Engine) -> None:
     for verb, what in (("start", "run"), ("start", "Load"), ("fail", "Load")):
         engine(verb, what)
     plain.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
@@ -210,7 +210,7 @@ def test_every_act_works_without_javascript(plain: Page, site: Stage, engine: En
     expect(plain.locator(".ledger-history").get_by_text("no longer wanted").first).to_be_visible()
 
 
-def test_a_workflow_of_500_nodes_is_edited_looked_at_and_saved(page: Page, site: Stage) -> None:
+def test_a_workflow_of_500_nodes_is_edited_looked_at_and_saved(page: Page, site: LiveSite) -> None:
     page.goto(site.url("/admin/workflows/workflow/add/"))
     page.get_by_label("Name").first.fill("Five hundred")
     nodes = [{"name": f"node {number}", "node_type": "tool"} for number in range(500)]

@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from browser.engine import Engine
 from browser.layout_checks import WIDER, WIDTHS
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import RUNS
 
 LONG = "W" * 255  # as wide as a name may be
@@ -29,7 +29,7 @@ OUTSIDE = """
 
 
 @pytest.fixture
-def long_names(site: Stage) -> Iterator[dict[str, str]]:
+def long_names(site: LiveSite) -> Iterator[dict[str, str]]:
     """The ids of a workflow, a node execution and a failed run whose names and texts are as long as they may be."""
 
     def call(path: str, body: Any) -> Any:
@@ -52,7 +52,7 @@ def long_names(site: Stage) -> Iterator[dict[str, str]]:
 
 
 def test_no_page_and_no_table_is_wider_than_its_window_for_a_long_name(
-    long_names: dict[str, str], page: Page, site: Stage
+    long_names: dict[str, str], page: Page, site: LiveSite
 ) -> None:
     wider: dict[str, list[int]] = {}
     outside: list[str] = []
@@ -77,7 +77,7 @@ MESSAGES = """
 """
 
 
-def test_a_name_of_one_long_word_makes_nothing_wide(page: Page, site: Stage) -> None:
+def test_a_name_of_one_long_word_makes_nothing_wide(page: Page, site: LiveSite) -> None:
     engine = Engine(site, "W" * 255)
     for verb, what in (("start", "run"), ("start", "Load"), ("log", "price    volume"), ("fail", "Load")):
         engine(verb, what)

@@ -6,12 +6,12 @@ from uuid import uuid4
 
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import RUNS
 
 
 def test_a_view_of_the_list_is_saved_and_shared(
-    page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: Stage
+    page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: LiveSite
 ) -> None:
     page.goto(site.url(f"{RUNS}?status=failed&not_trigger_type=event"))
     page.get_by_text("Save as a view").click()
@@ -30,13 +30,13 @@ def test_a_view_of_the_list_is_saved_and_shared(
     assert {text.strip() for text in statuses} == {"failed"}
 
 
-def test_the_grid_of_a_workflow_leads_to_the_node_of_a_run(page: Page, site: Stage) -> None:
+def test_the_grid_of_a_workflow_leads_to_the_node_of_a_run(page: Page, site: LiveSite) -> None:
     page.goto(site.url("/admin/workflows/workflow/{workflow}/"))
     page.locator("td.status-failed a").first.click()
     expect(page.get_by_role("complementary", name="Prices KRX")).to_be_visible()
 
 
-def test_a_question_mark_lists_the_keys(page: Page, site: Stage) -> None:
+def test_a_question_mark_lists_the_keys(page: Page, site: LiveSite) -> None:
     page.goto(site.url(RUNS))
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()

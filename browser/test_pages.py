@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, StorageState, ViewportSize, expect
 
 from browser.guard import Guard
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import PAGES, View
 from pastetrader.tests.proofs import LONG
 
@@ -54,7 +54,7 @@ def plain(plain_tab: Page, without_scripts: Guard, guards: list[Guard], session:
 
 @pytest.mark.parametrize("view", OURS, ids=lambda view: view.name)
 def test_a_page_keeps_its_place_takes_its_clicks_and_violates_no_rule_of_wcag(
-    view: View, page: Page, site: Stage
+    view: View, page: Page, site: LiveSite
 ) -> None:
     if not view.signed_in:
         page.context.clear_cookies()
@@ -81,7 +81,7 @@ def is_examined(view: View, width: int) -> bool:
 
 
 @pytest.mark.parametrize("view", WITHOUT_SCRIPTS, ids=lambda view: view.name)
-def test_a_page_reads_without_javascript(view: View, plain: Page, site: Stage) -> None:
+def test_a_page_reads_without_javascript(view: View, plain: Page, site: LiveSite) -> None:
     site.show(plain, view)
     expect(plain.locator(view.shows).first).to_be_visible()
     expect(plain.locator("h1").first).not_to_be_empty()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browser.axe import PHONE, WIDE
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import PAGES, View
 
 TABLES = [
@@ -29,7 +29,7 @@ UNLABELLED = """
 
 
 @pytest.mark.parametrize("view", TABLES, ids=lambda view: view.name)
-def test_each_value_of_a_row_has_its_label_on_a_phone(view: View, page: Page, site: Stage) -> None:
+def test_each_value_of_a_row_has_its_label_on_a_phone(view: View, page: Page, site: LiveSite) -> None:
     page.set_viewport_size(WIDE)
     site.show(page, view)
     expect(page.locator(view.shows).first).to_be_visible()

@@ -12,13 +12,13 @@ from browser import screenshots
 from browser.engine import Engine
 from browser.guard import Guard
 from browser.live.streams import clock_stands, hide, lost, stream_of, turn_clock_until
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import RUN_PAGE, RUNS
 
 POLLING = "retry: 100\n\nevent: poll\ndata: {}\n\n"  # what WSGI answers at the end of what is new
 
 
-def test_a_server_that_holds_no_stream_open_is_polled_in_silence(page: Page, site: Stage, engine: Engine) -> None:
+def test_a_server_that_holds_no_stream_open_is_polled_in_silence(page: Page, site: LiveSite, engine: Engine) -> None:
     engine("start", "run")
     asked: list[str] = []
 
@@ -39,7 +39,7 @@ def test_a_server_that_holds_no_stream_open_is_polled_in_silence(page: Page, sit
     assert not page.evaluate("window.toldOfLoss")
 
 
-def test_a_hidden_tab_lets_go_and_goes_on_where_it_was(page: Page, site: Stage, engine: Engine) -> None:
+def test_a_hidden_tab_lets_go_and_goes_on_where_it_was(page: Page, site: LiveSite, engine: Engine) -> None:
     engine("start", "run")
     engine("start", "Load")
     with page.expect_request(stream_of):
@@ -56,7 +56,7 @@ def test_a_hidden_tab_lets_go_and_goes_on_where_it_was(page: Page, site: Stage, 
 
 
 def test_more_live_pages_than_connections_leave_one_for_clicks(
-    opened: Callable[..., BrowserContext], session: StorageState, site: Stage, engine: Engine
+    opened: Callable[..., BrowserContext], session: StorageState, site: LiveSite, engine: Engine
 ) -> None:
     engine("start", "run")
     context = opened(storage_state=session)
@@ -80,7 +80,7 @@ def test_more_live_pages_than_connections_leave_one_for_clicks(
 
 
 def test_every_live_page_says_that_its_session_has_ended_and_asks_nothing_more(
-    opened: Callable[..., BrowserContext], browser: Browser, site: Stage, engine: Engine, guards: list[Guard]
+    opened: Callable[..., BrowserContext], browser: Browser, site: LiveSite, engine: Engine, guards: list[Guard]
 ) -> None:
     engine("start", "run")
     engine("log", "a line")
@@ -110,7 +110,7 @@ def test_every_live_page_says_that_its_session_has_ended_and_asks_nothing_more(
 
 
 def test_a_page_says_that_the_server_is_silent_goes_on_trying_and_finds_it_again(
-    clocked: Page, site: Stage, engine: Engine, guards: list[Guard]
+    clocked: Page, site: LiveSite, engine: Engine, guards: list[Guard]
 ) -> None:
     page, is_lost = clocked, expect(lost(clocked, "server"))
     engine("start", "run")
@@ -144,7 +144,7 @@ def test_a_page_says_that_the_server_is_silent_goes_on_trying_and_finds_it_again
 
 @pytest.mark.parametrize(("status", "kind"), [(403, "refused"), (404, "gone"), (429, "busy"), (503, "busy")])
 def test_a_page_says_what_an_answer_means(
-    clocked: Page, site: Stage, engine: Engine, guards: list[Guard], status: int, kind: str
+    clocked: Page, site: LiveSite, engine: Engine, guards: list[Guard], status: int, kind: str
 ) -> None:
     page = clocked
     guards[0].expected = {status}

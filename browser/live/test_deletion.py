@@ -9,12 +9,12 @@ from playwright.sync_api import BrowserContext, Page, Route, StorageState, expec
 from browser.engine import Engine
 from browser.guard import Guard
 from browser.live.streams import hide, stream_of
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import RUN_PAGE, RUNS
 
 
 def test_a_run_that_is_deleted_leaves_the_lists_that_are_open(
-    page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: Stage, engine: Engine
+    page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: LiveSite, engine: Engine
 ) -> None:
     run = engine.ids["run"]
     engine("start", "run")
@@ -27,7 +27,7 @@ def test_a_run_that_is_deleted_leaves_the_lists_that_are_open(
     expect(row).to_have_count(0)
 
 
-def delete(page: Page, site: Stage, run: str) -> None:
+def delete(page: Page, site: LiveSite, run: str) -> None:
     page.goto(site.url(f"{RUNS}{run}/delete/"))
     page.get_by_label(re.compile("reason", re.IGNORECASE)).fill("it was made by mistake")
     page.get_by_role("button", name=re.compile("delete|sure", re.IGNORECASE)).click()
@@ -38,7 +38,7 @@ def test_the_open_page_of_a_run_that_is_deleted_says_so(
     page: Page,
     opened: Callable[..., BrowserContext],
     session: StorageState,
-    site: Stage,
+    site: LiveSite,
     engine: Engine,
     guards: list[Guard],
 ) -> None:
@@ -58,7 +58,7 @@ def test_the_page_of_a_deleted_run_says_so_also_where_it_is_refreshed_before_its
     page: Page,
     opened: Callable[..., BrowserContext],
     session: StorageState,
-    site: Stage,
+    site: LiveSite,
     engine: Engine,
     guards: list[Guard],
 ) -> None:
@@ -82,7 +82,7 @@ def test_the_open_log_of_a_run_that_is_deleted_says_so(
     page: Page,
     opened: Callable[..., BrowserContext],
     session: StorageState,
-    site: Stage,
+    site: LiveSite,
     engine: Engine,
     guards: list[Guard],
     is_looked_at_again: bool,
@@ -107,7 +107,7 @@ def is_fetch(route: Route) -> bool:
     return route.request.resource_type == "fetch"
 
 
-def test_a_run_is_deleted_for_a_reason_that_outlives_it(page: Page, site: Stage, engine: Engine) -> None:
+def test_a_run_is_deleted_for_a_reason_that_outlives_it(page: Page, site: LiveSite, engine: Engine) -> None:
     engine("start", "run")
     engine("fail", "run")
     delete(page, site, engine.ids["run"])

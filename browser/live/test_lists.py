@@ -7,12 +7,12 @@ from playwright.sync_api import Page, Route, expect
 
 from browser.engine import Engine
 from browser.live.streams import stream_of
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import RUN_PAGE, RUNS
 
 
 def test_a_run_that_ends_changes_its_row_of_the_list_while_its_link_has_the_focus(
-    page: Page, site: Stage, engine: Engine
+    page: Page, site: LiveSite, engine: Engine
 ) -> None:
     engine("start", "run")
     with page.expect_request(stream_of):
@@ -26,7 +26,7 @@ def test_a_run_that_ends_changes_its_row_of_the_list_while_its_link_has_the_focu
 
 
 def test_the_page_of_a_workflow_follows_its_runs_from_before_its_stream_is_open(
-    page: Page, site: Stage, engine: Engine
+    page: Page, site: LiveSite, engine: Engine
 ) -> None:
     engine("start", "run")
     engine("start", "Load")

@@ -3,11 +3,11 @@
 from playwright.sync_api import Page, Route, expect
 
 from browser.engine import Engine
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import RUNS
 
 
-def test_the_log_follows_a_run_and_leads_to_its_first_error(page: Page, site: Stage, engine: Engine) -> None:
+def test_the_log_follows_a_run_and_leads_to_its_first_error(page: Page, site: LiveSite, engine: Engine) -> None:
     engine("start", "run")
     engine("start", "Load")
     engine("log", "the first line")
@@ -19,7 +19,7 @@ def test_the_log_follows_a_run_and_leads_to_its_first_error(page: Page, site: St
     expect(page.locator(".log-lines").get_by_text("another line 2")).to_be_visible()
 
 
-def test_a_log_that_is_resized_while_its_lines_are_fetched_is_shown(page: Page, site: Stage) -> None:
+def test_a_log_that_is_resized_while_its_lines_are_fetched_is_shown(page: Page, site: LiveSite) -> None:
     held: list[Route] = []
     page.route("**/*fragment=1*", lambda route: held.append(route))  # noqa: PLW0108  # Playwright marks the function
     with page.expect_request("**/*fragment=1*"):
@@ -30,7 +30,7 @@ def test_a_log_that_is_resized_while_its_lines_are_fetched_is_shown(page: Page, 
     expect(page.locator(".is-alive .line-error").last).to_be_visible()
 
 
-def test_a_line_is_found_among_the_others(page: Page, site: Stage) -> None:
+def test_a_line_is_found_among_the_others(page: Page, site: LiveSite) -> None:
     page.goto(site.url(f"{RUNS}{{failed_run}}/logs/"))
     page.get_by_label("Search").fill("0 of 953")
     page.keyboard.press("Enter")
@@ -40,7 +40,7 @@ def test_a_line_is_found_among_the_others(page: Page, site: Stage) -> None:
 
 
 def test_the_head_of_a_log_follows_its_run_and_the_way_to_its_first_failure(
-    page: Page, site: Stage, engine: Engine
+    page: Page, site: LiveSite, engine: Engine
 ) -> None:
     engine("start", "run")
     engine("start", "Load")

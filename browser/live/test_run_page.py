@@ -4,11 +4,11 @@ from playwright.sync_api import Page, Request, expect
 
 from browser.engine import Engine
 from browser.live.streams import stream_of
-from browser.live_site import Stage
+from browser.live_site import LiveSite
 from browser.pages import RUN_PAGE
 
 
-def test_the_page_of_a_run_follows_its_engine_by_itself(page: Page, site: Stage, engine: Engine) -> None:
+def test_the_page_of_a_run_follows_its_engine_by_itself(page: Page, site: LiveSite, engine: Engine) -> None:
     engine("start", "run")
     page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
     head = page.locator(".ledger-head").first
@@ -24,7 +24,7 @@ def test_the_page_of_a_run_follows_its_engine_by_itself(page: Page, site: Stage,
     expect(head).to_contain_text("failed")
 
 
-def test_a_page_whose_run_has_ended_learns_that_it_was_retried(clocked: Page, site: Stage, engine: Engine) -> None:
+def test_a_page_whose_run_has_ended_learns_that_it_was_retried(clocked: Page, site: LiveSite, engine: Engine) -> None:
     page = clocked
     engine("start", "run")
     with page.expect_request(stream_of):
@@ -43,7 +43,7 @@ def test_a_page_whose_run_has_ended_learns_that_it_was_retried(clocked: Page, si
     expect(page.locator(".ledger-head").first).to_contain_text("pending")
 
 
-def test_what_is_made_anew_keeps_the_focus(page: Page, site: Stage, engine: Engine) -> None:
+def test_what_is_made_anew_keeps_the_focus(page: Page, site: LiveSite, engine: Engine) -> None:
     engine("start", "run")
     page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
     nodes = page.locator('[data-live="nodes"]')
@@ -55,7 +55,7 @@ def test_what_is_made_anew_keeps_the_focus(page: Page, site: Stage, engine: Engi
     assert page.evaluate("document.activeElement.href") == where
 
 
-def test_a_node_that_is_chosen_after_the_session_has_ended_leads_to_the_login(page: Page, site: Stage) -> None:
+def test_a_node_that_is_chosen_after_the_session_has_ended_leads_to_the_login(page: Page, site: LiveSite) -> None:
     page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
     page.context.clear_cookies()
     page.get_by_role("link", name="Prices KRX: failed").click()
