@@ -2,8 +2,8 @@
 clients record runs, nodes and lines.
 
 `python -m benches.upkeep [--lines 10000000] [--runs 100000] [--writers 8]` uses a database of its own. It fails if a
-statement of a writer took longer than 200 ms while the partition was dropped, if one failed or was lost, or if the 99th
-percentile of the statements was more than five times its quiet value while runs were deleted.
+statement of a writer failed or was lost, or took longer than 200 ms while the partition was dropped. It also fails if
+the 99th percentile of the statements was more than five times its quiet value while runs were deleted.
 """
 
 import argparse

@@ -30,9 +30,9 @@ class InvalidLogQuery(ValueError):
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Parsed query. `level` is the lowest level shown, `node` a node execution of the run, `attempt` an
-    attempt of the node executions and of the run, `q` the search text,
-    `context` the number of lines around each match or ALL, and `start` the first line of the view."""
+    """Parsed query. `level` is the lowest level shown, `node` a node execution of the run, and `attempt` an attempt of
+    the node executions and of the run. `q` is the search text, `context` the number of lines around each match or ALL,
+    and `start` the first line of the view."""
 
     level: str = ""
     node: UUID | None = None
