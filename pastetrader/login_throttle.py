@@ -27,7 +27,7 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
     def throttled_view(request: HttpRequest, *args: object, **kwargs: object) -> object:
         if request.method != "POST":
             return view(request, *args, **kwargs)
-        tried = failed_attempts.login(request, name_of(request))
+        tried = failed_attempts.login_attempt(request, name_of(request))
         if wait := tried.wait():
             return _refuse(view, request, _too_many(wait), 429, wait)
         release_connection()  # with which the user of a session was read
@@ -43,7 +43,7 @@ def throttle_login(view: View, name_of: Callable[[HttpRequest], str]) -> View:
 
 
 def _count_failure(
-    tried: failed_attempts.Tried, view: View, request: HttpRequest, *args: object, **kwargs: object
+    tried: failed_attempts.Attempt, view: View, request: HttpRequest, *args: object, **kwargs: object
 ) -> Any:
     """Return the view's response. Only a wrong password counts as a failure."""
     try:

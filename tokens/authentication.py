@@ -31,12 +31,12 @@ class TokenAuthentication(authentication.TokenAuthentication):
             return None
         cache, key = caches[tokens_settings.CACHE], f"right:{hashlib.sha256(header).hexdigest()}"
         was_valid = tokens_settings.TOKEN_FAILURES and cache.get(key)
-        if not was_valid and (wait := failed_attempts.token(django_request(request)).wait()):
+        if not was_valid and (wait := failed_attempts.token_attempt(django_request(request)).wait()):
             raise TooManyWrongTokens(wait)
         try:
             found = super().authenticate(request)
         except exceptions.AuthenticationFailed:
-            tried = failed_attempts.token(django_request(request))
+            tried = failed_attempts.token_attempt(django_request(request))
             if not tried.count() and not was_valid:  # others at the same moment were the last
                 raise TooManyWrongTokens(max(1, tried.wait())) from None
             tried.log_failure()

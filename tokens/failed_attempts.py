@@ -84,8 +84,8 @@ class Counter:
 
 
 @dataclass(frozen=True)
-class Tried:
-    """An attempt, described by `what` in the log."""
+class Attempt:
+    """An attempt to log in or to use a token, described by `what` in the log."""
 
     what: str
     counters: Sequence[Counter]
@@ -118,7 +118,7 @@ class Tried:
         self.counters[0].forget()
 
 
-def login(request: HttpRequest, name: str) -> Tried:
+def login_attempt(request: HttpRequest, name: str) -> Attempt:
     """Return the attempt, counted per name and address, per address, and per name."""
     address, seconds = address_of(request), tokens_settings.LOGIN_WAIT_SECONDS
     network, who = network_of(address), name.casefold()
@@ -128,15 +128,15 @@ def login(request: HttpRequest, name: str) -> Tried:
         (tokens_settings.LOGIN_FAILURES_NAME, "", who),
     )
     counters = [Counter.of(most, seconds, "login", *parts) for most, *parts in limits]
-    return Tried(f"The login as {name[:LONGEST]!r} from {address[:LONGEST]!r}", counters)
+    return Attempt(f"The login as {name[:LONGEST]!r} from {address[:LONGEST]!r}", counters)
 
 
-def token(request: HttpRequest) -> Tried:
+def token_attempt(request: HttpRequest) -> Attempt:
     address = address_of(request)
     counter = Counter.of(
         tokens_settings.TOKEN_FAILURES, tokens_settings.TOKEN_WAIT_SECONDS, "token", network_of(address)
     )
-    return Tried(f"A request with a wrong token from {address[:LONGEST]!r}", [counter])
+    return Attempt(f"A request with a wrong token from {address[:LONGEST]!r}", [counter])
 
 
 # --- Concurrent password checks ---------------------------------------------

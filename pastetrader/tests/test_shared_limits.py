@@ -13,7 +13,7 @@ from django.core.cache import caches
 from ledgerkit import shared_counts
 from pastetrader import sqlite_cache
 from tokens import failed_attempts
-from tokens.failed_attempts import Counter, Tried
+from tokens.failed_attempts import Attempt, Counter
 from tokens.throttling import CallerThrottle
 
 PROCESSES, THREADS, TRIES = 2, 4, 40
@@ -53,8 +53,8 @@ def test_requests_of_one_caller() -> None:
 
 @pytest.mark.usefixtures("shared_cache")
 def test_wrong_passwords_that_are_tried_at_once() -> None:
-    def attempt() -> Tried:
-        return Tried("A login", [Counter.of(most, 60, name) for name, most in (("a", 20), ("b", 7))])
+    def attempt() -> Attempt:
+        return Attempt("A login", [Counter.of(most, 60, name) for name, most in (("a", 20), ("b", 7))])
 
     assert in_processes(lambda: attempt().count()) == 7
     attempt().take_back()
