@@ -127,13 +127,19 @@ def with_partitions[T](ids: Sequence[UUID], using: str, write: Callable[[], T]) 
     try:
         return write()
     except IntegrityError as error:
-        if not isinstance(error.__cause__, CheckViolation) or "no partition" not in str(error):
+        if not is_missing_for(error):
             raise
         forget(using)
         if connections[using].in_atomic_block:
             raise
         ensure(ids, using)
         return write()
+
+
+def is_missing_for(error: IntegrityError) -> bool:
+    """Return whether lines were refused because a partition is missing. A CHECK that refuses a row has a name."""
+    cause = error.__cause__
+    return isinstance(cause, CheckViolation) and not cause.diag.constraint_name
 
 
 def existing(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:

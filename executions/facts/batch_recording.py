@@ -77,7 +77,9 @@ class Batch:
             except _Again:
                 self.careful = True
             except IntegrityError as error:
-                if not was_overtaken(error):
+                if partitions.is_missing_for(error):  # upkeep has removed one since
+                    partitions.forget()
+                elif not was_overtaken(error):
                     raise
                 self.careful = True
         return self._report()

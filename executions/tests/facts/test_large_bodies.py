@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from django.db import IntegrityError
 
+from executions import partitions
 from executions.facts import batch_recording
 from executions.facts.workflow_definitions import MAX_PARTS
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.facts.reporting import URL, line, new_id, run_facts, send
+from executions.tests.upkeep.aged import days_ago, id_at
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -95,3 +97,21 @@ def test_a_run_that_was_deleted_since_it_was_read(
     answer = send(engine, line(gone, "one"), line(stays, "two"))
     assert (answer["applied"], answer["refused"]) == (1, 1)
     assert [(each["index"], each["code"]) for each in answer["refusals"]] == [(0, "not_found")]
+
+
+def test_a_partition_that_is_removed_before_its_lines_are_stored(
+    engine: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Upkeep may remove one at that moment: the call makes it once more."""
+    made: list[Any] = []
+    ensure = partitions.ensure
+
+    def ensure_then_lose(ids: Any) -> None:
+        made.append(ids)
+        if len(made) > 1:
+            ensure(ids)
+
+    monkeypatch.setattr(partitions, "ensure", ensure_then_lose)
+    run = new_id()
+    answer = send(engine, *run_facts(workflow, run), line(run, "late") | {"id": str(id_at(days_ago(60)))})
+    assert (answer["applied"], len(made)) == (4, 2)
