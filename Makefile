@@ -1,4 +1,4 @@
-# `make help` lists what there is. Written for GNU make 3.81, which macOS has.
+# `make help` lists the targets. Written for GNU make 3.81, which macOS has.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -12,7 +12,7 @@ PROOFS_VENV := .venv-proofs
 # One more process than cores: tests of servers and browsers wait for much of their time.
 PYTEST := $(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
-# pip's own lines show that a long install goes on; what it finds in its place is no news.
+# Print pip's lines, so that a long install shows its progress, without those about packages that are installed.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
 .PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep measure accessibility screenshots requirements schema examples fuzz model proofs clean
@@ -48,7 +48,7 @@ format: setup ## let ruff tidy the code
 messages: setup ## update the Korean catalogues of the apps from the sources, and compile them (needs gettext)
 	@$(BIN)/python manage.py messages
 
-seed: setup ## fill an empty ledger with 100,000 made-up runs (ARGS="--runs 1000 --reset")
+seed: setup ## fill an empty ledger with 100,000 generated runs (ARGS="--runs 1000 --reset")
 	@$(BIN)/python manage.py seed_ledger $(ARGS)
 
 bench-lists: setup ## time, queries and indexes of every list and filter, over what `make seed` made
@@ -91,7 +91,7 @@ measure: setup ## how the code reads: openings of docstrings, names, comments, s
 schema: setup ## write schema.yaml, the API as OpenAPI 3.1
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file schema.yaml
 
-examples: setup ## record the schema's examples anew from the API
+examples: setup ## record the examples of the schema again
 	@RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q executions/tests/api/test_schema.py -k examples_are
 	@$(MAKE) schema
 
@@ -104,15 +104,15 @@ model: setup ## sequences of verbs against a model of the ledger, 200 of them; f
 proofs: setup $(PROOFS_VENV)/stamp ## the whole suite with its long forms, and a real dbt; for a scheduler, every night
 	@PROOFS=1 DBT_OL="$(CURDIR)/$(PROOFS_VENV)/bin/dbt-ol" $(PYTEST) $(ARGS)
 
-screenshots: setup ## take the pictures in docs/screenshots anew (ARGS="monitor run")
+screenshots: setup ## take the screenshots in docs/screenshots again (ARGS="monitor run")
 	@$(BIN)/python -m browser.screenshots $(ARGS)
 
 accessibility: setup ## every page by axe-core, light and dark, wide and on a phone, in English and Korean (ARGS="monitor run")
 	@$(BIN)/python -m browser.a11y_report $(ARGS)
 
-# Hashes make pip refuse whatever was not there when they were taken. What constrains others may name no extras; in the
-# file of the tools they stay, for pip looks for the hash of what is asked for with them.
-requirements: setup ## compile the .in files anew, with the newest releases and their hashes
+# Hashes make pip refuse files that were published later. A constraints file must not name extras; the file of the tools
+# keeps them, because pip looks for the hashes of requirements with their extras.
+requirements: setup ## compile the .in files again, with the newest releases and their hashes
 	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'extras=--strip-extras; \
 	  for name in requirements requirements-dev requirements-proofs; do \
 	  $(BIN)/pip-compile --quiet --upgrade $$extras --generate-hashes --allow-unsafe --no-emit-options --no-emit-index-url \
