@@ -74,7 +74,8 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """The processes that share the suite must give every test the same name: an id that is new in each says only so."""
+    """Give each test the same name in all processes of the suite: an id that differs between processes becomes a fixed
+    text."""
     return UUID.sub("uuid", val) if isinstance(val, str) and UUID.search(val) else None
 
 
@@ -85,7 +86,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A captured line may hold half a character, which no worker can hand over."""
+    """Make captured lines encodable: a line may hold a lone surrogate, which no worker can send."""
     report = yield
     report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
     return report

@@ -60,7 +60,7 @@ WIDER = "document.documentElement.scrollWidth - document.documentElement.clientW
 
 
 def load(page: Page, view: View, site: LiveSite) -> list[str]:
-    """Load a view in a page with WATCH_SHIFTS; return what moved by itself."""
+    """Load a view in a page with WATCH_SHIFTS, and return what moved without a click."""
     shift = min_shift(page, view, site)
     return [f"it shifts by {shift:.3f}"] if shift > MOST_SHIFT else []
 

@@ -55,7 +55,7 @@ def staff(db: None) -> Any:
 
 @pytest.fixture
 def workflow(owner: Any) -> Workflow:
-    """fetch → rank → report, of `owner`."""
+    """Return the workflow fetch → rank → report, of `owner`."""
     return WorkflowFactory(owner=owner, name="momentum", chain=["fetch", "rank", "report"])
 
 

@@ -11,7 +11,7 @@ from executions.tests.database.test_schema import rows
 
 @pytest.fixture
 def only(truncated: None, db: None) -> Iterator[Any]:
-    """`only(table, index)` drops the table's other indexes: which of several that fit is the planner's affair."""
+    """Drop the table's other indexes: which of several suitable ones is used is up to the planner."""
 
     def drop(table: str, index: str) -> None:
         with connection.cursor() as cursor:

@@ -131,7 +131,7 @@ def serve(data_dir: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def namespaces() -> None:
-    """Skips where processes cannot be kept apart."""
+    """Skip the test where processes cannot be isolated."""
     if not shutil.which("unshare"):
         pytest.skip("there is no unshare(1)")
     tried = subprocess.run([*APART, "true"], capture_output=True, text=True, check=False)

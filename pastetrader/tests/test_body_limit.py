@@ -47,7 +47,7 @@ def chunks(body: bytes, size: int = 60_000) -> Iterator[bytes]:
 
 
 def bomb(megabytes: int) -> bytes:
-    """A thousandth of it."""
+    """Return a body that decompresses to a thousand times its size."""
     packer = zlib.compressobj(9, wbits=31)
     return b"".join([*(packer.compress(bytes(1_000_000)) for _ in range(megabytes)), packer.flush()])
 

@@ -23,7 +23,7 @@ type Connect = Callable[[], Awaitable[Peer]]
 
 
 class App:
-    """Answers with as many bytes as the path says, once it may."""
+    """An application that responds with as many bytes as the path says, once it is allowed to."""
 
     def __init__(self) -> None:
         self.may, self.asked = asyncio.Event(), asyncio.Event()

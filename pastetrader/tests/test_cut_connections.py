@@ -32,7 +32,7 @@ class Caller:
         return head.encode() + content
 
     def cut(self, request: bytes, sent: int, wait: float) -> None:
-        """Sends only the first bytes, waits, and is gone without a word."""
+        """Send only the first bytes of a request, wait, and close the connection."""
         host, port = self.site.address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as line:
             line.sendall(request[:sent])

@@ -111,7 +111,7 @@ def _page(client: Client, address: str, status: int = 200) -> str:
 
 
 def _crawl(client: Client, world: dict[str, Any]) -> dict[str, str]:
-    """The pages of _addresses() by address, and one of each other kind that they lead to."""
+    """Return the pages of _addresses() by address, and one of each other kind that they link to."""
     waiting = list(_addresses(world))
     kinds = {_kind(address) for address in waiting}
     pages = {}
@@ -132,7 +132,7 @@ def _kind(address: str) -> str:
 
 
 def _latin(pages: dict[str, str]) -> str:
-    """The Latin words of pages by address, a line each."""
+    """Return the Latin words of pages by address, a line each."""
     found = {
         address: dict.fromkeys(untranslated_text.latin(untranslated_text.texts(html), KNOWN))
         for address, html in pages.items()

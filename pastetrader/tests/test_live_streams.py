@@ -131,7 +131,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def again(work: Callable[[], None], tries: int = 20) -> None:
-    """Until it is answered: while the database is away, a write is 503."""
+    """Repeat a write until it succeeds: while the database is away, it is 503."""
     for left in reversed(range(tries)):
         try:
             return work()

@@ -74,7 +74,7 @@ def open_connection(host: str, port: str) -> socket.socket:
 
 
 def is_cut_off(peer: socket.socket, said: bytes, pause: float) -> bool:
-    """Within a time that says that it is not for another reason."""
+    """Return whether the connection was closed, within a time that excludes other reasons."""
     ends = time.monotonic() + 30 * LIMIT
     try:
         while time.monotonic() < ends:

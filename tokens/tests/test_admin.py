@@ -20,7 +20,7 @@ LIST = "/admin/tokens/token/"
 
 
 def secret_on(response: Any) -> str:
-    """The token in clear, on the page after it was made."""
+    """Return the token in clear text, from the page after its creation."""
     assert response.status_code == 200
     return re.search(r"<code>(ptl_[\w-]+)</code>", response.content.decode())[1]
 

@@ -131,7 +131,7 @@ def test_a_request_in_a_long_transaction_neither_holds_its_token_nor_hides_its_u
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """A statement of this connection that waits for a lock fails at once. The connection goes back to its pool."""
+    """Make statements of this connection that wait for a lock fail at once. The connection returns to its pool."""
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '1ms'")
         yield

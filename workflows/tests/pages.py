@@ -24,7 +24,7 @@ def as_sent(response: Any) -> Data:
 
 
 def graph_of(data: Data) -> Data:
-    """The graph that the form holds."""
+    """Return the graph in the form."""
     graph: Data = json.loads(data["graph"])
     return graph
 
@@ -38,7 +38,7 @@ def as_text(value: Any) -> str:
 
 
 def add(data: Data, kind: str, **fields: Any) -> Data:
-    """One more node, or edge, in the text."""
+    """Add a node or an edge to the text."""
     graph = graph_of(data)
     graph[kind].append(fields)
     return with_graph(data, graph)

@@ -135,7 +135,7 @@ def _said(client: Client, address: str) -> tuple[int, str]:
 
 
 def _told(place: Place, client: Client, address: str) -> set[str]:
-    """The models of which the answer tells more than the address itself."""
+    """Return the models whose rows the response shows, beyond what the address names."""
     return _kinds(place, address, _said(client, address)[1])
 
 

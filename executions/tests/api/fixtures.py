@@ -157,7 +157,7 @@ class World:
         return ids | {"zanzibar", "fetch", "rank", "astray", "corr", "the-owner", "current_state", '"version"', "line "}
 
     def ask(self, client: APIClient, row: str, id: str = "", **headers: str) -> Any:
-        """The request of a line of the table, for `id` instead of the line's own where it is given."""
+        """Send the request of a row of the table, for `id` in place of the row's own if it is given."""
         method = row.split(maxsplit=1)[0]
         url, body = self.url(row, id), self.body(row)
         return client.generic(method, url, body, content_type="application/json", headers=headers)
@@ -177,7 +177,7 @@ class World:
 
     @contextmanager
     def anew(self, column: str = "") -> Iterator[None]:
-        """The world as it was at first, for as long as this lasts."""
+        """Restore the first rows at the end of the block."""
         with transaction.atomic():
             if column == ENTITLED:
                 self.users["owner"].user_permissions.set(writes())
@@ -185,6 +185,6 @@ class World:
             transaction.set_rollback(True)
 
     def told(self, answer: Any, asked: str) -> set[str]:
-        """The words in the answer that say something about the owner's rows and do not stand in what was asked."""
+        """Return the words in the response that are of the owner's rows and were not in the request."""
         said = f"{answer.headers} {answer.content.decode()}"
         return {word for word in self.telling if word in said and word not in asked}

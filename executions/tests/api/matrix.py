@@ -129,7 +129,7 @@ REFUSES_IN_ITS_ANSWER = {"POST events/", "POST lineage"}
 
 
 def table() -> tuple[list[str], dict[str, list[int]]]:
-    """The names of the columns, and for each "METHOD address" its cells."""
+    """Return the names of the columns, and for each "METHOD address" its cells."""
     lines = [line for line in TABLE.splitlines() if line.strip(" |")]
     columns = [line.lstrip("| ") for line in lines if not line[0].isdigit()]
     rows = [line.split() for line in lines if line[0].isdigit()]

@@ -175,7 +175,7 @@ def end(say: Recorder) -> None:
 
 
 def look(say: Recorder) -> str:
-    """The `id` of the last event of a run's stream."""
+    """Return the `id` of the last event of a run's stream."""
     say("listWorkflows", "page", "GET", "workflows/?page_size=1")
     say("getWorkflow", "graph", "GET", f"workflows/{WORKFLOW}/")
     say("getWorkflowGraph", "graph", "GET", f"workflows/{WORKFLOW}/graph/")
@@ -222,7 +222,7 @@ def be_refused(say: Recorder) -> None:
 
 
 def steady(exchanges: Any) -> Any:
-    """Times, and ids that nobody chose, by their order: what differs between two sessions."""
+    """Replace times and generated ids by numbers in their order: they differ between two sessions."""
     text = json.dumps(exchanges)
     found = dict.fromkeys(id for id in UUID.findall(text) if id not in CHOSEN)
     ids = {id: f"019ab0c4-0000-7000-8000-00000000a{n:03x}" for n, id in enumerate(found)}
@@ -260,7 +260,7 @@ def replace_values(value: Any, ids: dict[str, str], clock: dict[datetime, dateti
 
 
 def _stream(text: str, ids: dict[str, str], clock: dict[datetime, datetime]) -> str:
-    """Its data are rows; its ids name transactions, which differ too."""
+    """Do the same to a stream: its data are rows, and its ids name transactions."""
     events = [dict(line.split(": ", 1) for line in block.splitlines()) for block in text.split("\n\n") if block]
     for event in events:
         if "data" in event:
@@ -281,7 +281,7 @@ def _cursor(address: str) -> str:
 
 
 def _address(value: str, ids: dict[str, str], clock: dict[datetime, datetime]) -> str:
-    """A link to another page: the cursor in it is of ids and times too."""
+    """Do the same to a link to another page, whose cursor holds ids and times."""
     parts = urlsplit(value)
     cursor = json.dumps(replace_values(json.loads(_cursor(value)), ids, clock)).encode()
     query = {name: values[0] for name, values in parse_qs(parts.query).items() if name not in {"after", "before"}}

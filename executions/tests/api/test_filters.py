@@ -20,7 +20,7 @@ from workflows.models import Workflow
 
 @pytest.fixture
 def past(workflow: Workflow) -> dict[str, str]:
-    """One run that each filter finds alone, by name."""
+    """Return runs by name, each of which one filter finds alone."""
     parent = uuid7()
     metadata = {
         "tags": ["daily", "x,y"], "correlation_id": "c1", "triggered_by": "cron", "schedule_id": "s1", "priority": 5,

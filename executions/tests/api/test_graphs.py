@@ -27,7 +27,7 @@ def chain(owner: Any) -> Workflow:
 
 
 def names_of(client: Any, run: Any) -> tuple[set[str], set[tuple[str, str]], list[list[str]]]:
-    """Names of nodes, pairs of names, names by level."""
+    """Return the names of nodes, pairs of names, and names by level."""
     shown = client.get(f"{RUNS}{run.pk}/graph/").json()
     names = {node["id"]: node["name"] for node in shown["nodes"]}
     pairs = {(names[edge["source_node"]], names[edge["target_node"]]) for edge in shown["edges"]}
@@ -35,7 +35,7 @@ def names_of(client: Any, run: Any) -> tuple[set[str], set[tuple[str, str]], lis
 
 
 def replace(client: Any, workflow: Workflow, *names: str) -> Any:
-    """The workflow's graph becomes a chain of these."""
+    """Replace the workflow's graph by a chain of these nodes."""
     body = {
         "name": workflow.name,
         "nodes": [{"name": name} | TOOL for name in names],

@@ -93,7 +93,7 @@ HOLDS = "SELECT " + ", ".join(
 
 
 class Ledger:
-    """Sends, and holds what there is against what there was."""
+    """A client that sends bodies and checks that no row has changed."""
 
     def __init__(self, client: Any, ids: dict[str, str]) -> None:
         self.client, self.ids, self.held = client, ids, self.holds()

@@ -54,13 +54,13 @@ NOTED = pytest.mark.parametrize("used", [True, False], ids=["use noted before", 
 
 @pytest.fixture(autouse=True)
 def tidy(monkeypatch: Any) -> None:
-    """Expired secrets were deleted a moment ago."""
+    """Pretend that expired secrets were deleted a moment ago."""
     monkeypatch.setattr(retention, "_purged_at", time.monotonic())
 
 
 @pytest.fixture(params=CONTEXTS)
 def run(request: Any, workflow: Workflow) -> WorkflowExecution:
-    """Pending, with or without secrets, two pending nodes, and an allowance to be retried."""
+    """Return a pending run, with or without secrets, with two pending nodes that may be retried."""
     new: WorkflowExecution = WorkflowExecutionFactory(workflow=workflow, context=CONTEXTS[request.param])
     for name in ("rank", "report"):
         NodeExecutionFactory(workflow_execution=new, node=workflow.nodes.get(name=name))

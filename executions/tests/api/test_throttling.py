@@ -16,7 +16,7 @@ RUNS = "/api/v1/executions/"
 
 @pytest.fixture
 def throttle_clock(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[list[float]]:
-    """Two requests a minute of either kind; and the clock that counts them."""
+    """Allow two requests a minute to read and to write, and yield the clock that counts them."""
     clock = [1_000_000.0]
     monkeypatch.setattr(time, "time", lambda: clock[0])
     settings.TOKENS = settings.TOKENS | {"THROTTLE_READ": "2/min", "THROTTLE_WRITE": "2/min"}

@@ -288,7 +288,7 @@ def test_four_times_the_input_takes_no_more_than_eight_times_as_long(of: str) ->
 
 
 def growth(work: Callable[[Any], Any], make: Callable[[int], Any]) -> float:
-    """The least of some: whatever else the machine does only makes a measurement longer."""
+    """Return the least of several ratios: other work on the machine only makes a measurement longer."""
     size = 4_000
     took, of_more = seconds(work, make(size)), seconds(work, make(4 * size))
     while took < LONG_ENOUGH and size < LARGE:

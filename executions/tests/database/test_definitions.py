@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 
 def chain(*names: str) -> list[Node]:
-    """Nodes of one workflow, each with an edge to the next."""
+    """Return nodes of one workflow, each with an edge to the next."""
     workflow = new_workflow()
     nodes = [new_node(workflow, name) for name in names]
     for source, target in pairwise(nodes):

@@ -47,8 +47,8 @@ def sql(statement: str, *parameters: Any) -> None:
 
 @pytest.fixture
 def as_low() -> Iterator[As]:
-    """A role that may do to the ledger's tables whatever can be granted, and is not their owner. It goes with the
-    test's transaction."""
+    """Yield a block in which statements are those of a role that has every right that can be granted.
+    It does not own the tables."""
     sql("CREATE ROLE low")
     sql("GRANT low TO CURRENT_USER")
     sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO low")

@@ -129,7 +129,7 @@ def test_a_migration_blocks_no_client_of_a_large_table(migration: migrations.Mig
 
 
 class Refused(migrations.Migration):
-    """Operations of which none may stand in a migration."""
+    """Operations that a migration may not contain."""
 
 
 INDEX = Index(fields=["created_at"], name="idx_new")
@@ -171,7 +171,7 @@ def test_a_change_of_a_locked_table_is_accepted() -> None:
 
 @pytest.fixture
 def large(transactional_db: None) -> Iterator[None]:
-    """A table of seven rows, updated two in a transaction."""
+    """Return a table of seven rows, which are updated two in a transaction."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE large (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), done int, note text)")
         cursor.execute("INSERT INTO large (done) SELECT 0 FROM generate_series(1, 7)")

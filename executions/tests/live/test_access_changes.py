@@ -49,7 +49,7 @@ def token_of(user: User, **fields: Any) -> tuple[Token, str]:
 
 
 class Case:
-    """A stream, and what takes the right to it."""
+    """A stream, and a change that takes the right to it away."""
 
     def __init__(self, name: str, url: str, lose: Callable[[], Any], *, secret: str = "", user: Any = None) -> None:
         self.name, self.url, self.lose, self.secret, self.user = name, url, lose, secret, user

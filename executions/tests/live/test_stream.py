@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Clumsy:
-    """A middleware that breaks what it is given on its way out."""
+    """A middleware that breaks the response."""
 
     sync_capable, async_capable = True, False
 

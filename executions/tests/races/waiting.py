@@ -16,7 +16,7 @@ SECRET = "swordfish-99"
 
 
 def verb(row: Any, name: str, *arguments: Any) -> Callable[[], str]:
-    """The verb on an object of its own, read before the race begins."""
+    """Return a call of the verb on an object of its own, read before the race begins."""
     mine = type(row).objects.get(pk=row.pk)
 
     def say() -> str:

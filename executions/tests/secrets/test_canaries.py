@@ -82,7 +82,7 @@ def in_process(workflow: Any) -> WorkflowExecution:
 
 
 def define(client: Any, staff: Any) -> list[str]:
-    """A definition by the API and by the admin's form, whose history tells of it."""
+    """Change a definition by the API and by the admin's form, which writes its history."""
     document = {"broker": {"api_key": CANARIES["config"]}, "list": [{"Password": CANARIES["config"]}]}
     documents = dict.fromkeys(("config", "input_schema", "output_schema"), document)
     nodes = [{"name": name, "node_type": "tool", **documents} for name in ("a", "b")]
@@ -102,7 +102,7 @@ def define(client: Any, staff: Any) -> list[str]:
 
 
 def with_headers(client: Any, run: WorkflowExecution) -> list[str]:
-    """Secrets in headers, of requests that go well, that are refused, and that break down."""
+    """Send secrets in headers of requests that succeed, that are refused, and that fail."""
     canary, url = CANARIES["header"].encode().decode("latin-1"), f"/api/v1/executions/{run.pk}/"
     plain = "canary-header-in-ascii"
     # Not the session's own cookie: Django asks its table of sessions for that, and statements are heard here.
@@ -126,7 +126,7 @@ def with_headers(client: Any, run: WorkflowExecution) -> list[str]:
 
 
 def broken(client: Any, url: str, body: Any, headers: Any) -> Any:
-    """A fault of ours whose error repeats everything that it was given."""
+    """Make a view fail with an error that repeats all of its input."""
 
     def break_down(*given: Any, **more: Any) -> None:
         raise RuntimeError(f"{DATA} {EVERY} {headers} {more}")
@@ -170,7 +170,7 @@ def over_the_api(client: Any, workflow: Any) -> tuple[WorkflowExecution, list[st
 
 @pytest.fixture
 def server_log() -> Any:
-    """Everything that anybody logs, the database's statements included."""
+    """Yield everything that is logged, the statements of the database included."""
     stream, root = io.StringIO(), logging.getLogger()
     handler, level = logging.StreamHandler(stream), root.level
     handler.setFormatter(RedactingFormatter())

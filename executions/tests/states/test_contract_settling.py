@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 
 def run_with(*names: str, workflow: Workflow | None = None) -> tuple[WorkflowExecution, dict[str, NodeExecution]]:
-    """A running run with pending node executions of these names."""
+    """Return a running run with pending node executions of these names."""
     run = new_run(workflow)
     rows = {name: new_node_execution(run, name, order) for order, name in enumerate(names)}
     run.start()
@@ -31,7 +31,7 @@ def run_with(*names: str, workflow: Workflow | None = None) -> tuple[WorkflowExe
 
 
 def run_in_the_middle() -> tuple[WorkflowExecution, dict[str, NodeExecution]]:
-    """A running run with a node in each of pending, running and completed."""
+    """Return a running run with a pending, a running and a completed node."""
     run, rows = run_with("done", "busy", "waiting")
     for verb in ("start", "complete"):
         act(rows["done"], verb)
@@ -40,7 +40,7 @@ def run_in_the_middle() -> tuple[WorkflowExecution, dict[str, NodeExecution]]:
 
 
 def failed_run() -> tuple[WorkflowExecution, dict[str, NodeExecution]]:
-    """A run that failed by one node: another had completed, one was busy, one waited."""
+    """Return a run that failed by one node, while another was completed, one was running and one was pending."""
     run, rows = run_with("done", "bad", "busy", "waiting")
     for name in ("done", "bad", "busy"):
         rows[name].start()

@@ -31,7 +31,7 @@ def seconds(row: WorkflowExecution | NodeExecution) -> float:
 
 
 def run_with(*names: str) -> tuple[WorkflowExecution, dict[str, NodeExecution]]:
-    """A running run with pending node executions of these names."""
+    """Return a running run with pending node executions of these names."""
     run = new_run()
     rows = {name: new_node_execution(run, name, order) for order, name in enumerate(names)}
     run.start()

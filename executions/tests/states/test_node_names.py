@@ -31,7 +31,7 @@ def swap(workflow: Workflow) -> None:
 
 
 def failed_run(workflow: Workflow) -> Any:
-    """A run of which `extract` completed and `load` failed, with a line of each."""
+    """Return a run of which `extract` completed and `load` failed, with a line of each."""
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
     for node in workflow.nodes.order_by("name"):
         row = in_state(run.add_node(node), "running")

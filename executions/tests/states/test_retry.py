@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def run() -> WorkflowExecution:
-    """fetch → rank → report, running; `node(run, "rank")` is one of its node executions."""
+    """Return the run of fetch → rank → report; `node(run, "rank")` is one of its node executions."""
     workflow: Workflow = WorkflowFactory(chain=["fetch", "rank", "report"])
     run = WorkflowExecutionFactory(workflow=workflow)
     for node in workflow.nodes.all():

@@ -15,7 +15,7 @@ STATES = ["pending", "running", "completed", "failed", "skipped", "cancelled"]
 
 @pytest.fixture
 def run() -> WorkflowExecution:
-    """Running, with one node in each state."""
+    """Return a running run with one node in each state."""
     run = WorkflowExecutionFactory()
     run.start()
     for order, state in enumerate(STATES):

@@ -55,7 +55,7 @@ def check_move(row: Any, verb: str, to: str, arguments: tuple[Any, ...], legal: 
 
 
 def check_times(row: Any, came_from: str) -> None:
-    """Running implies a start, an end implies an end, pending has neither."""
+    """Check that a running row has a start, an ended one an end, and a pending one neither."""
     assert (row.started_at is not None) is (row.status == "running" or came_from == "running")
     assert (row.ended_at is not None) is (row.status in {"completed", "failed", "skipped", "cancelled"})
     assert not (row.started_at and row.ended_at) or row.ended_at >= row.started_at

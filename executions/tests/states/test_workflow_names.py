@@ -24,7 +24,7 @@ def workflow(staff: Any) -> Workflow:
 
 @pytest.fixture
 def run(workflow: Workflow) -> WorkflowExecution:
-    """A failed run of a workflow that was renamed since."""
+    """Return a failed run of a workflow that was renamed since."""
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
     NodeExecutionFactory(workflow_execution=run)
     ExecutionLogFactory(workflow_execution=run)

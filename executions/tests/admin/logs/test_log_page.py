@@ -27,7 +27,7 @@ def run(workflow: Any) -> WorkflowExecution:
 
 
 def fill(run: Any, count: int, **fields: Any) -> list[Any]:
-    """One line a second; every tenth an error, every fifth a warning. The ids are not in the order of the times."""
+    """Add one line a second: every tenth an error, every fifth a warning. The ids are not in the order of the times."""
     levels = {0: LogLevel.ERROR, 5: LogLevel.WARNING}
     lines = [
         ExecutionLog(

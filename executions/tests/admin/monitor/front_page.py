@@ -35,7 +35,7 @@ def found(user: Any, section: str) -> Any:
 
 
 def ended_run(state: str, ago: timedelta, workflow: Workflow | None = None, seconds: float = 10) -> WorkflowExecution:
-    """A run that ended so long ago."""
+    """Return a run that ended so long ago."""
     run = in_state(WorkflowExecutionFactory(workflow=workflow or WorkflowFactory()), state)
     end = timezone.now() - ago
     begin = end - timedelta(seconds=seconds)

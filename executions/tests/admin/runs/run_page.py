@@ -37,7 +37,7 @@ def execution(run: Any, name: str) -> Any:
 
 
 def completed_run(workflow: Any, output: Any = None, **outputs: Any) -> WorkflowExecution:
-    """A run whose nodes completed, each with its output of `outputs`."""
+    """Return a run whose nodes completed, each with its output of `outputs`."""
     run = run_with_nodes(workflow)
     for node in run.node_executions.all():
         in_state(node, "running").complete(outputs.get(node.node.name, {"ok": True}))

@@ -18,7 +18,7 @@ NODES = "/admin/executions/nodeexecution/"
 
 
 def act(user: Any, path: str, action: str, *rows: Any, **fields: Any) -> list[str]:
-    """The sentences that the list says after it, once the page that asks was answered."""
+    """Run the action and its confirmation page, and return the messages on the list."""
     return messages_of(post_action(user, path, action, *rows, confirmed="yes", **fields))
 
 

@@ -33,7 +33,7 @@ TEXT_FIELDS = re.compile(r"<input(?![^>]*type=\"(?:hidden|submit|checkbox|radio)
 
 
 def spent(run: WorkflowExecution) -> NodeExecution:
-    """A failed node of the run that has no retry left."""
+    """Return a failed node of the run that has no retry left."""
     node = NodeFactory(workflow=run.workflow, name="load", retry_config={"max_retries": 0})
     return in_state(NodeExecutionFactory(workflow_execution=run, node=node), "failed")
 

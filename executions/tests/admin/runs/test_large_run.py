@@ -27,7 +27,7 @@ NODE = ("id", "workflow_execution", "node", "status", "created_at", "started_at"
 
 
 def large(size: int = NODES, lines: int = 300) -> WorkflowExecution:
-    """Levels of ten nodes, each after two of the level above; the last one failed."""
+    """Return a run with levels of ten nodes, each after two of the level before; the last one failed."""
     workflow = WorkflowFactory()
     names = [f"load the prices of market {number:03}" for number in range(size)]
     edges = [

@@ -37,7 +37,7 @@ def page_of(user: Any, query: str = "") -> str:
 
 
 def ran(workflow: Workflow, seconds: float, ended: timedelta = timedelta(hours=1), **fields: Any) -> WorkflowExecution:
-    """A run of so many seconds that was completed so long ago."""
+    """Return a run of so many seconds that completed so long ago."""
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "completed")
     end = timezone.now() - ended
     times = {"created_at": end - timedelta(seconds=seconds), "started_at": end - timedelta(seconds=seconds)}
@@ -46,7 +46,7 @@ def ran(workflow: Workflow, seconds: float, ended: timedelta = timedelta(hours=1
 
 
 def failed_at(run: WorkflowExecution, *names: str, error: str = "went wrong") -> WorkflowExecution:
-    """A failed run whose nodes of these names failed one after the other."""
+    """Return a failed run whose nodes of these names failed one after the other."""
     in_state(run, "running")
     for name in names:
         node = NodeFactory(workflow=run.workflow, name=name)

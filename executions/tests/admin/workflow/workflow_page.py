@@ -36,7 +36,7 @@ def section(text: str, name: str) -> str:
 
 
 def run_in_states(workflow: Workflow, state: str = "completed", **states: str) -> WorkflowExecution:
-    """A run in `state` whose nodes are in `states`, by their names, and completed otherwise."""
+    """Return a run in `state` whose nodes are in `states`, by their names; others are completed."""
     run = in_state(WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": True}), "running")
     for node in workflow.nodes.current():
         if (wanted := states.get(node.name, "completed")) != "missing":
