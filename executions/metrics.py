@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import Counter, Histogram
 
 REFUSALS = Counter("pastetrader_refusals_total", "Refused requests and facts, by code of the problem.", ["code"])
+TRANSITIONS = Counter(
+    "pastetrader_transitions_total", "Changes of the status of runs and nodes, by verb or fact.", ["row", "to"]
+)
 FACTS = Counter("pastetrader_facts_total", "Facts of POST events/, by outcome.", ["outcome"])
 BATCH_FACTS = Histogram(
     "pastetrader_event_batch_facts", "Facts in a call of POST events/.", buckets=(1, 10, 100, 1_000, 10_000)

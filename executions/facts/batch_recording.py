@@ -42,7 +42,7 @@ from .locked_rows import (
 )
 from .planned_changes import Plan
 from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
-from .row_storage import remember_nodes, store, was_overtaken
+from .row_storage import count_transitions, remember_nodes, store, was_overtaken
 from .text_masking import Masker
 from .workflow_definitions import Nodes, find_named, find_workflows, graphs
 
@@ -110,6 +110,7 @@ class Batch:
             count_dropped(dropped)
             for plan in late:
                 remember_nodes(plan)
+        count_transitions(plans)
         if any(plan.run is not None and plan.run.moves and plan.run.status in ENDED for plan in plans):
             transaction.on_commit(purge_occasionally, robust=True)
 

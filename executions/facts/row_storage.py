@@ -1,5 +1,6 @@
 """Store the changes of plans, in one call of the database."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
@@ -8,6 +9,7 @@ from django.db import IntegrityError, connection
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from executions import run_graph
+from executions.metrics import TRANSITIONS
 from executions.models import WorkflowExecution
 from executions.secrets.encryption import encrypt
 from executions.states import ExecutionStatus
@@ -42,6 +44,14 @@ def store(plans: Sequence[Plan], note: str | None) -> None:
     if any(rows):
         with connection.cursor() as cursor:
             cursor.execute(RECORD, [note, *map(as_json, rows)])
+
+
+def count_transitions(plans: Sequence[Plan]) -> None:
+    """Count the transitions in the history, for Prometheus."""
+    moved = [entry for plan in plans for entry in plan.entries if entry.from_status]
+    kinds = Counter(("nodeexecution" if each.node else "workflowexecution", str(each.to_status)) for each in moved)
+    for (row, to), number in kinds.items():
+        TRANSITIONS.labels(row, to).inc(number)
 
 
 BY_ID = attrgetter("id.int")

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import audit, masking, refusal_reasons, validators
 from executions.exceptions import InvalidTransition, StaleExecution
+from executions.metrics import TRANSITIONS
 from executions.secrets import retention, run_secrets
 from executions.states import ENDED, TARGETS, ExecutionStatus, Transitions
 from ledgerkit.db import functions, json_validation
@@ -127,6 +128,8 @@ class Execution(MaskedTexts, VersionedModel, Timed):
     def _set_changes(self, moved: Changes) -> None:
         """Set the changed values in this object. If other columns of the row are newer than the object, the version is
         left as it is: a later save() is refused and overwrites none of them."""
+        if to := moved.get("status"):
+            TRANSITIONS.labels(self._meta.model_name, str(to)).inc()
         for name, value in moved.items():
             if name != "version" or value == self.version + 1:
                 setattr(self, name, value)

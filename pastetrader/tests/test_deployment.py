@@ -17,8 +17,9 @@ import pytest
 
 import executions
 from browser.pages import PAGES
-from local_postgres import system_user
+from local_postgres import processes, system_user
 from pastetrader.tests import stock_postgres
+from pastetrader.tests.conftest import User, connect
 from pastetrader.tests.deployed_site import (
     HOST,
     METRICS_TOKEN,
@@ -29,7 +30,7 @@ from pastetrader.tests.deployed_site import (
     read_and_close,
 )
 from pastetrader.tests.live_server import ALL_SCOPES, ROOT
-from pastetrader.tests.prepared_folder import manage, new_home
+from pastetrader.tests.prepared_folder import new_home
 
 SECRET = "correct-horse-battery"
 ADDRESSES = {"href", "src", "action", "data-stream", "data-login"}
@@ -220,17 +221,17 @@ def test_the_server_ends_in_time_with_a_stream_open_and_its_log_is_json(
 def test_a_base_backup_of_the_embedded_database_starts(ready: None, data_dir: Path, use: Any) -> None:
     """By the commands of the document, while the database runs."""
     use().arrive()
-    made = "from django.contrib.auth.models import User; User.objects.create(username='kept')"
-    assert manage("shell", "--no-imports", "-c", made, local=data_dir.parent).returncode == 0
+    with connect(data_dir) as session:
+        session.execute("CREATE TABLE kept AS SELECT 7 AS number")
     with new_home() as backup:
-        environment = os.environ | {"PASTETRADER_LOCAL": str(data_dir.parent), "BACKUP": str(backup)}
-        run_commands("base backup", environment)
+        run_commands("base backup", os.environ | {"PASTETRADER_LOCAL": str(data_dir.parent), "BACKUP": str(backup)})
         if system_user.is_needed():
             subprocess.run(["chown", "-R", system_user.NAME, backup / "postgres"], check=True)
-        read = "from django.contrib.auth.models import User; print(User.objects.get().username)"
-        found = manage("shell", "--no-imports", "-c", read, local=backup)
-        assert found.stdout == "kept\n", found.stderr
-        assert (backup / "secrets_key").read_text() == (data_dir.parent / "secrets_key").read_text()
+        user = User(backup / "postgres", durable=False, apart=False, patience=processes.PATIENCE).arrive()
+        with connect(backup / "postgres") as session:
+            assert session.execute("SELECT number FROM kept").fetchall() == [(7,)]
+        user.leave()
+        assert (backup / "secret_key").read_text() == (data_dir.parent / "secret_key").read_text()
 
 
 # --- the files ---------------------------------------------------------------

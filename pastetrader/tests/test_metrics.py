@@ -79,6 +79,25 @@ def test_it_counts_requests_refusals_and_facts() -> None:
 
 
 @pytest.mark.django_db
+def test_it_counts_transitions_by_verbs_and_by_facts(client: Client) -> None:
+    before = read(client)
+    run = WorkflowExecutionFactory()
+    run.start()
+    run.fail("broken")
+    run.retry()
+    facts = client_of(UserFactory(is_staff=True, is_superuser=True))
+    answer = facts.post(EVENTS, [{"kind": "execution.start", "id": str(run.pk)}], "application/json")
+    assert answer.json()["applied"] == 1, answer.content
+    after = read(client)
+    counted = {
+        to: after[name] - before.get(name, 0)
+        for to in ("pending", "running", "failed")
+        if (name := f"pastetrader_transitions_total['{to}', 'workflowexecution']") in after
+    }
+    assert counted == {"pending": 1, "running": 2, "failed": 1}
+
+
+@pytest.mark.django_db
 def test_it_shows_active_runs_streams_and_the_age_of_upkeep(client: Client) -> None:
     for status in ("running", "pending", "pending"):
         in_state(WorkflowExecutionFactory(), status)
