@@ -1,7 +1,7 @@
 """Rows of a query with values as a JSON encoder takes them: ids as texts, documents as they are stored.
 
 Django makes a UUID of each id, sets the time zone of each time by a Python function, parses each document, and asks a
-converter for each value: two thirds of the time of 500 log lines (docs/decisions.md).
+converter for each value: half of the time of 500 log lines (docs/decisions.md).
 """
 
 from collections.abc import Sequence
