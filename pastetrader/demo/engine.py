@@ -16,7 +16,7 @@ from itertools import groupby
 from time import sleep
 from typing import Any
 
-from pastetrader_client import Client, Node, Run, RunCancelled
+from pastetrader_client import Client, Node, NodeCancelled, Run, RunCancelled
 from workflows import models
 from workflows.models import Edge, Workflow
 
@@ -118,14 +118,17 @@ class Engine:
         try:
             with node:
                 step.output = node.output = self._compute(node, step, inputs)
+                node.check_cancelled()  # what comes after it must not build on an output that nobody wants
         except RunCancelled:
             raise
+        except NodeCancelled:
+            step.status = "cancelled"
         except BaseException as error:  # noqa: BLE001  # in a thread, even SystemExit is a failure of the node only
             step.status, step.error = "failed", f"{type(error).__name__}: {error}"
         else:
             step.status = "completed"
         self.progress(step)
-        return step.status == "completed" or node.attempt > step.node.max_retries
+        return step.status != "failed" or node.attempt > step.node.max_retries
 
     def _compute(self, node: Node, step: Step, inputs: dict[str, object]) -> Any:
         try:

@@ -4,13 +4,14 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from executions.models import ExecutionLog, WorkflowExecution
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from pastetrader.demo.engine import Engine
 from pastetrader.demo.ledger_client import connect
 from pastetrader.demo.nodes import FUNCTIONS, Job
 from pastetrader.demo.tests.conftest import execute, node_of, statuses
 from pastetrader.demo.workflow import VARIABLES
 from pastetrader_client import current_node
+from pastetrader_client.tests.waiting import wait_until
 from tokens.models import Token
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory
@@ -158,6 +159,32 @@ def test_a_run_that_is_cancelled_meanwhile_stops_there(screen: Workflow) -> None
     run = WorkflowExecution.objects.get()
     assert (result.status, run.status) == ("cancelled", "cancelled")
     assert statuses(run) == {"Market close": "completed", "Load prices": "cancelled"}
+
+
+def test_what_comes_after_a_node_that_is_cancelled_meanwhile_is_skipped_and_the_run_goes_on(screen: Workflow) -> None:
+    with connect(None) as client:
+
+        def cancel(job: Job) -> Any:
+            node = current_node()
+            assert node is not None
+            assert client.flush()
+            NodeExecution.objects.get(pk=node.id).cancel()
+            again = {"id": node.id, "workflow_execution": node.run.id, "attempt": 1}
+
+            def is_heard() -> bool:
+                client.report([{"kind": "node.start", **again}])
+                client.flush()
+                return node.is_cancelled
+
+            wait_until(is_heard)
+            return {}
+
+        result = Engine(failing(load_prices=cancel), client).execute(screen, input=VARIABLES)
+    run = WorkflowExecution.objects.get()
+    assert (result.status, run.status) == ("completed", "completed")
+    states = statuses(run)
+    assert (states.pop("Market close"), states.pop("Load prices")) == ("completed", "cancelled")
+    assert set(states.values()) == {"skipped"}
 
 
 def test_an_engine_that_is_interrupted_cancels_its_run(screen: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
