@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pastetrader.tests.live_server import ROOT, Site
+from pastetrader_client import Client, Node, NodeCancelled, Run, RunCancelled
+from pastetrader_client.tests.waiting import wait_until
 
 SCRIPT = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "docs" / "engines.md").read_text(), re.MULTILINE | re.DOTALL)[0]
 
@@ -94,3 +97,79 @@ def test_it_hears_of_a_cancel(site: Site, token: str, tmp_path: Path) -> None:
     process.stdout.close()
     assert process.stderr is not None
     process.stderr.close()
+
+
+@pytest.fixture
+def connect(site: Site, token: str) -> Iterator[Callable[..., Client]]:
+    """Return a function that makes a client of the server; all are closed after the test."""
+    clients: list[Client] = []
+
+    def make(**options: Any) -> Client:
+        clients.append(Client(site.address, token, spool=False, sigterm=False, heartbeat=0.2, **options))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def transitions(site: Site, token: str, run: str) -> list[tuple[str, str, str | None]]:
+    """Return what moved, to which state and for which reason, oldest first."""
+    rows = call(site, token, f"executions/{run}/history/")["results"]
+    return [("node" if row["node_execution"] else "run", row["to_status"], row["reason"]) for row in rows]
+
+
+def test_the_cancel_of_a_run_is_raised_at_the_next_call_of_its_node_after_the_callback(
+    site: Site, token: str, connect: Callable[..., Client]
+) -> None:
+    heard: list[Run] = []
+    client = connect(on_cancel=heard.append)
+
+    def work() -> None:
+        with client.run("Cancelled run") as run, run.node("load") as node:
+            node.info("before")
+            assert client.flush(30)
+            call(site, token, f"executions/{run.id}/cancel/", {"reason": "wrong day"})
+            wait_until(lambda: heard)  # nothing is reported meanwhile: the heartbeat hears of it
+            node.info("not this")
+
+    with pytest.raises(RunCancelled) as raised:
+        work()
+    assert client.flush(30)
+    assert [run.id for run in heard] == [raised.value.run]
+    run = newest(site, token)
+    assert (run["id"], run["status"], run["nodes"][0]["status"]) == (raised.value.run, "cancelled", "cancelled")
+    assert [line["message"] for line in run["logs"]] == ["before"]
+    *before, last, cancel = transitions(site, token, run["id"])
+    assert before == [("run", "pending", None), ("run", "running", None), ("node", "running", None)]
+    assert {last, cancel} == {("run", "cancelled", "wrong day"), ("node", "cancelled", "wrong day")}
+
+
+def test_the_cancel_of_a_node_is_raised_at_its_next_call_and_the_next_node_runs(
+    site: Site, token: str, connect: Callable[..., Client]
+) -> None:
+    heard: list[Node] = []
+    client = connect(on_node_cancel=heard.append)
+
+    def load(run: Run) -> None:
+        with run.node("load") as node:
+            assert client.flush(30)
+            call(site, token, f"node-executions/{node.id}/cancel/", {})
+            wait_until(lambda: heard)
+            node.info("not this")
+
+    with client.run("Cancelled node", graph=["load", "rank"]) as run:
+        with pytest.raises(NodeCancelled) as raised:
+            load(run)
+        with run.node("rank") as rank:
+            rank.info("goes on")
+    assert client.flush(30)
+    assert [node.id for node in heard] == [raised.value.node]
+    row = newest(site, token)
+    assert (row["id"], row["status"]) == (run.id, "completed")
+    assert {node["node_name"]: node["status"] for node in row["nodes"]} == {"load": "cancelled", "rank": "completed"}
+    assert [line["message"] for line in row["logs"]] == ["goes on"]
+    assert [(what, state) for what, state, _reason in transitions(site, token, run.id)] == [
+        ("run", "pending"), ("run", "running"), ("node", "running"), ("node", "cancelled"),
+        ("node", "running"), ("node", "completed"), ("run", "completed"),
+    ]  # fmt: skip

@@ -167,6 +167,27 @@ def test_any_order_gives_the_same_state(post: Any, order: list[Any], size: int, 
     assert end_state() == expected
 
 
+ABORTED = [
+    event("START", ROOT, "etl", 0),
+    event("START", LOAD, "etl.load", 1, ROOT),
+    event("COMPLETE", LOAD, "etl.load", 2, ROOT),
+    event("START", RANK, "etl.rank", 2, ROOT),
+    event("ABORT", RANK, "etl.rank", 3, ROOT),
+    event("ABORT", ROOT, "etl", 4),
+]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(ABORTED), size=st.sampled_from([1, 2, 6]))
+def test_an_aborted_run_is_cancelled_in_any_order_of_its_events(post: Any, order: list[Any], size: int) -> None:
+    forget()
+    for start in range(0, len(order), size):
+        assert post(order[start : start + size]).status_code == 200
+    run = WorkflowExecution.objects.get()
+    assert (run.status, run.duration_seconds) == ("cancelled", 4.0)
+    assert dict(NodeExecution.objects.values_list("node_name", "status")) == {"load": "completed", "rank": "cancelled"}
+
+
 @pytest.mark.parametrize("late_first", [True, False])
 def test_a_later_end_replaces_an_earlier_one(post: Any, late_first: bool) -> None:
     ends = [event("COMPLETE", ROOT, "etl", 5), event("FAIL", ROOT, "etl", 6, **ERROR)]
