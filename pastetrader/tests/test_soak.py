@@ -26,7 +26,7 @@ SECONDS = times(7, int(os.environ.get("SOAK_SECONDS", "300")))
 KILLS, RESTARTS = times(1, 3), times(1, 2)
 CONTROLS = times(1, 4)  # engines that report nothing, at the same time
 NAMES = [f"engine {number}" for number in range(ENGINES)] + [f"control {number}" for number in range(CONTROLS)]
-SLOW = 0.05  # seconds: no call should take longer, unless the machine makes those of the controls wait too
+SLOW = 0.05  # seconds: no call takes longer, but for the time for which the system lets other processes run instead
 NEARLY_ALL = 0.9999 if LONG else 0.999  # of the calls
 BEYOND = times(100, 20_000)  # one slow call in so many may be the reporter's: its thread was stopped with Python's lock
 
@@ -134,13 +134,17 @@ def test_each_fact_is_stored_once_whatever_is_killed(
     assert list(tmp_path.rglob("*.facts")) == []
     with connect(cluster.data_dir) as connection:
         each_is_stored_once(connection, reporting)
+    longest = max(each["longest"] for each in reporting)
     own, others = Calls(reporting), Calls(controls)
     sys.stdout.write(
         f"\n{ENGINES} engines, {SECONDS} s, {KILLS} kills, {RESTARTS} restarts: "
-        f"{sum(len(each['ids']['execution.create']) for each in reporting)} runs, "
-        f"{sum(len(each['ids']['log']) for each in reporting)} lines\n"
+        f"{sum(len(each['ids']['runs']) for each in reporting)} runs, "
+        f"{sum(each['lines'] for each in reporting)} lines\n"
         f"calls that report:          {own}\ncalls that report nothing:  {others}\n"
+        f"longest call, without the time for which the system stopped its process: {longest * 1e3:.1f} ms\n"
     )
+    if Path("/proc/self/schedstat").exists():
+        assert longest <= SLOW
     assert own.at(NEARLY_ALL) <= max(SLOW, 2 * others.at(NEARLY_ALL))
     assert own.slow <= 2 * others.slow * own.number / others.number + own.number / BEYOND
 
@@ -166,12 +170,14 @@ class Calls:
 
 
 def each_is_stored_once(connection: psycopg.Connection, found: list[Any]) -> None:
-    tables = {"execution.create": "workflow_executions", "node.create": "node_executions", "log": "execution_logs"}
+    tables = {"runs": "workflow_executions", "nodes": "node_executions", "lines": "execution_logs"}
     for kind, table in tables.items():
         sent = [id for each in found for id in each["ids"][kind]]
         stored = [str(id) for (id,) in connection.execute(f"SELECT id FROM {table}")]
         assert len(stored) == len(sent) == len(set(sent)) > 0
         assert set(stored) == set(sent)
+    messages = connection.execute("SELECT count(*), count(DISTINCT message) FROM execution_logs").fetchone()
+    assert messages == (sum(each["lines"] for each in found),) * 2
     for table in ("workflow_executions", "node_executions"):
         states = connection.execute(f"SELECT DISTINCT status, attempt FROM {table}").fetchall()
         assert states == [("completed", 1)]

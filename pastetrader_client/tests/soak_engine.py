@@ -1,62 +1,87 @@
 """An engine of the soak: `python -m pastetrader_client.tests.soak_engine NAME SECONDS` reports runs to URL for so long,
 and prints what it has reported, by id, and how long its calls took, in seconds. An engine whose name begins with
 `control` makes the same calls at the same time, and reports nothing: it has no second thread, queue and network. How
-long its calls take is the machine's doing."""
+long its calls take is the machine's doing. Where the system lets it, an engine runs before all other processes."""
 
 import json
 import os
 import random
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from pastetrader_client import Client
-from pastetrader_client.encoding import Draft, Fact
+from pastetrader_client import Answer, Client
+from pastetrader_client.http_transport import HttpTransport
 
+WORTH_A_LOOK = 0.005
 NODES = ("extract", "transform", "load")
+ID = re.compile(rb'"id":"([0-9a-f-]{36})"')
+
+
+class NotingTransport(HttpTransport):
+    """Notes the ids of the lines that are sent: they are made by the sending thread."""
+
+    def __init__(self, url: str, token: str) -> None:
+        super().__init__(url, token)
+        self.lines: set[str] = set()
+
+    def send(self, bodies: Sequence[bytes]) -> Answer:
+        for body in bodies:
+            if body.startswith(b'{"kind":"log"') and (found := ID.search(body)):
+                self.lines.add(found[1].decode())
+        return super().send(bodies)
 
 
 class Engine:
     def __init__(self, name: str) -> None:
-        self.client = Client(os.environ["URL"], os.environ["TOKEN"], name=name, spool=os.environ["SPOOL"])
-        self.facts: list[Fact | Draft] = []
+        self.name, self.is_control = name, name.startswith("control")
+        self.transport = NotingTransport(os.environ["URL"], os.environ["TOKEN"])
+        self.client = Client(transport=self.transport, name=name, spool=os.environ["SPOOL"])
+        if self.is_control:
+            self.client.add = lambda _draft: None
+        self.runs: list[str] = []
+        self.nodes: list[str] = []
         self.times: list[float] = []
-        self.add = self.client.add
-        self.client.add = self._add  # type: ignore[method-assign]  # to note what is reported
-        self.is_control = name.startswith("control")
-
-    def _add(self, fact: Fact | Draft, *, urgent: bool = False) -> None:
-        self.facts.append(fact)
-        if not self.is_control:
-            self.add(fact, urgent=urgent)
-
-    def ids(self) -> dict[str, list[str]]:
-        """Return the ids of what was reported, by kind."""
-        found: dict[str, list[str]] = {"execution.create": [], "node.create": [], "log": []}
-        for fact in self.facts:
-            if fact.kind in found:
-                found[fact.kind].append(json.loads(fact.encoded().body)["id"])
-        return found
+        self.own_times = [0.0]  # of the long ones, without the time for which the system did not let it run
+        self.lines = 0
 
     def call_and_time(self, call: Callable[..., Any], *args: object) -> Any:
-        began = time.perf_counter()
+        stopped, began = stopped_seconds(), time.perf_counter()
         result = call(*args)
         self.times.append(time.perf_counter() - began)
+        if self.times[-1] > WORTH_A_LOOK:
+            self.own_times.append(self.times[-1] - (stopped_seconds() - stopped))
         return result
 
     def run(self) -> None:
-        run = self.client.run(workflow="soak", graph=NODES)
+        run = self.call_and_time(lambda: self.client.run(workflow="soak", graph=NODES))
         self.call_and_time(run.__enter__)
         for name in NODES:
-            node = run.node(name)
+            node = self.call_and_time(run.node, name)
             self.call_and_time(node.__enter__)
-            for number in range(random.randint(1, 12)):
-                self.call_and_time(node.info, "line %d of %s", number, name)
+            for _number in range(random.randint(1, 12)):
+                self.call_and_time(node.info, "line %d of %s", self.lines, self.name)
+                self.lines += 1
                 time.sleep(0.005)
             node.output = {"node": name}
             self.call_and_time(node.__exit__, None, None, None)
+            self.nodes.append(node.id)
         self.call_and_time(run.__exit__, None, None, None)
+        self.runs.append(run.id)
+
+
+def stopped_seconds() -> float:
+    """Return for how long the threads of this process could have run, and the system let others run instead. A thread
+    that is stopped while it holds Python's lock stops the others."""
+    total = 0
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has ended
+            total += int(path.read_text().split()[1])
+    return total / 1e9
 
 
 def main() -> None:
@@ -65,8 +90,12 @@ def main() -> None:
     while time.monotonic() < until:
         engine.run()
     delivered = engine.is_control or engine.client.flush(120)
-    ids = {} if engine.is_control else engine.ids()
-    sys.stdout.write(json.dumps({"ids": ids, "delivered": delivered, "times": engine.times}))
+    ids = {"runs": engine.runs, "nodes": engine.nodes, "lines": sorted(engine.transport.lines)}
+    found = {
+        "ids": ids, "lines": engine.lines, "delivered": delivered, "times": engine.times,
+        "longest": max(engine.own_times),
+    }  # fmt: skip
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
