@@ -1,11 +1,12 @@
 """Measure what a call of the reporter costs a thread of the engine, while the reporter's own thread sends.
 
-`python -m benches.client [--lines 20000]` needs no database: a process beside it answers the calls. Lines come at up to
-`--rate` a second, as a busy engine makes them; without a pause, the sending thread takes turns with the engine at every
-call, and the figures are those of a loop that does nothing but log.
+`python -m benches.client [--lines 20000]` needs no database: a process beside it answers the calls. Calls come at up to
+`--rate` a second, as a busy engine makes them; without a pause, the figures are those of a loop that does nothing but
+report. On a machine with other work, `chrt -f 50` before it keeps that out of the figures.
 """
 
 import argparse
+import logging
 import multiprocessing
 import multiprocessing.connection
 import statistics
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from pastetrader_client import Client
+from pastetrader_client import Client, Node, Run
 
 ANSWER = b'{"applied":0,"known":0,"refused":0,"refusals":[],"notices":[]}'
 GOAL = 20  # microseconds at the median
@@ -64,23 +65,65 @@ def of_the_machine(_number: int) -> int:
     return sum(number * number for number in range(40))
 
 
-def measure(client: Client, lines: int, rate: int) -> None:
-    show("(a sum of 40 squares, for comparison)", microseconds(of_the_machine, lines, rate))
+def measure(client: Client, lines: int, runs: int, rate: int) -> None:
+    def one_by_one(name: str, call: Callable[[int], object], times: int = runs) -> None:
+        show(name, microseconds(call, times, rate))
+
+    one_by_one("(a sum of 40 squares, for comparison)", of_the_machine, lines)
     with client.run(workflow="bench") as run, run.node("node") as node:
-        show("node.info(message)", microseconds(lambda _n: node.info("loaded 500 rows of AAPL"), lines, rate))
-        show("node.info(message, *args)", microseconds(lambda n: node.info("loaded %d of %s", n, "AAPL"), lines, rate))
-        show("node.info(message, rows=, file=)", microseconds(lambda n: node.info("x", rows=n, file="a"), lines, rate))
-    runs = [client.run(workflow="bench", input={"day": "2026-11-28"}) for _ in range(500)]
-    show("beginning of a run", microseconds(lambda n: runs[n].start(), 500, rate))
-    nodes = [run.node("node") for run in runs]
-    show("beginning of a node", microseconds(lambda n: nodes[n].start(), 500, rate))
-    show("end of a node", microseconds(lambda n: nodes[n].complete({"rows": n}), 500, rate))
-    show("end of a run, which wakes the thread", microseconds(lambda n: runs[n].complete(), 500, rate))
+        one_by_one("node.info(message)", lambda _n: node.info("loaded 500 rows of AAPL"), lines)
+        one_by_one("node.info(message, *args)", lambda n: node.info("loaded %d of %s", n, "AAPL"), lines)
+        one_by_one("node.info(message, rows=, file=)", lambda n: node.info("x", rows=n, file="a"), lines)
+        one_by_one("node.info(message, rows=[...])", lambda n: node.info("x", rows=[n, n]), lines)
+        one_by_one("run.info(message)", lambda _n: run.info("loaded 500 rows of AAPL"), lines)
+        handler, record = (
+            run.handler(),
+            logging.makeLogRecord({"name": "engine", "msg": "loaded 500 rows of AAPL", "levelno": 20}),
+        )
+        one_by_one("run.handler().handle(record)", lambda _n: handler.handle(record), lines)
+    made: list[Run] = []
+    nodes: list[Node] = []
+    one_by_one("client.run(name, input=, graph=)", lambda n: made.append(begin(client, n)))
+    one_by_one("entering a run", lambda n: made[n].__enter__())
+    one_by_one("run.node(name, input=)", lambda n: nodes.append(made[n].node("load", input={"day": n})))
+    one_by_one("entering a node", lambda n: nodes[n].__enter__())
+    one_by_one("node.fail(error)", lambda n: nodes[n].fail(ERROR))
+    one_by_one("entering a failed node", lambda n: nodes[n].__enter__())
+    one_by_one("leaving a node with an output", lambda n: leave(nodes[n], {"rows": n}))
+    one_by_one("node.skip()", lambda n: made[n].node("rank").skip())
+    one_by_one("leaving a run with an output", lambda n: leave(made[n], {"of": {"rows": n, "first": ["GOOG"]}}))
+
+
+def begin(client: Client, number: int) -> Run:
+    return client.run(workflow="bench", input={"day": "2026-11-28", "number": number}, graph=["load", "rank"])
+
+
+def leave(reporter: Run | Node, output: dict[str, object]) -> None:
+    reporter.output = output
+    reporter.__exit__(None, None, None)
+
+
+def raise_in_depth(levels: int) -> None:
+    if levels:
+        raise_in_depth(levels - 1)
+    raise LookupError("line 409 is cut off")
+
+
+def error() -> Exception:
+    try:
+        raise_in_depth(8)
+    except LookupError as found:
+        return found
+    raise AssertionError
+
+
+ERROR = error()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=20_000)
+    parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--rate", type=int, default=0, help="calls a second; 0 is without a pause")
     options = parser.parse_args()
     ours, theirs = multiprocessing.Pipe()
@@ -89,7 +132,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as spool:
         client = Client(f"http://127.0.0.1:{ours.recv()}", "token", spool=spool, max_memory=1_000_000_000)
         sys.stdout.write(f"microseconds of a call{'':<18} {'median':>8} {'p99':>8} {'max':>9}   (goal: {GOAL})\n")
-        measure(client, options.lines, options.rate)
+        measure(client, options.lines, options.runs, options.rate)
         client.close(60)
     server.terminate()
 

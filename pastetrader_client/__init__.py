@@ -2,10 +2,14 @@
 network.
 
     client.py       Client: what an engine calls
-    runs.py         Run and Node, as context managers and with one method for each transition
+    runs.py         Run and Node, with one method for each transition
+    reporter.py     what runs and nodes have in common: log lines, and the block of a `with` statement
     decorators.py   functions as runs and nodes
     log_handler.py  a logging.Handler
-    encoding.py     values and facts → JSON
+    encoding.py     facts → JSON
+    documents.py    values → copies that the engine cannot change → JSON
+    tracebacks.py   exceptions → what a traceback is made of → its text
+    texts.py        lengths of texts, and texts of any object
     graphs.py       graph= → nodes and edges
     ids.py          UUIDs of version 7
     outbox.py       facts that wait in memory

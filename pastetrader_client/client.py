@@ -8,22 +8,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from threading import RLock
+from time import time_ns
 from typing import Any, Literal, Self, overload
 
 from . import decorators, process_exit
-from .encoding import document, fact, line, raw
+from .documents import Document, capture, document
+from .encoding import OVERHEAD, draft_of, encode_line, fact_of, raw, send_nothing
 from .graphs import Graph, definition
 from .outbox import Outbox
 from .runs import Node, Run
 from .sender import Sender
 from .spool import Spool, folder
+from .texts import WIDEST, size_of
 from .transport import Transport
 from .watch import Watch
 
 MEGABYTE = 1_000_000
-MOST_DEFINED = 1_000  # graphs that are known to be sent
+MOST_DEFINED, MOST_GRAPHS = 1_000, 20  # workflows, and graphs of each, that are known to be sent
 MOST_NUMBERED = 10_000  # runs
 MAX_SOURCE = 200  # characters that the ledger takes
+CONCURRENT = Document('{"allow_concurrent":true}')
 ENDS = {"execution.complete", "execution.fail", "execution.cancel"}
 
 logger = logging.getLogger("pastetrader_client")
@@ -52,7 +56,7 @@ class Client:
         self._max_memory, self._max_spool, self._heartbeat = max_memory, max_spool, heartbeat
         self._transport = transport or _over_http(url, token)
         self._folder = None if spool is False else folder(spool, name or _name_of_program(), url)
-        self._defined: set[str] = set()
+        self._defined: dict[str, tuple[object, ...]] = {}
         self._lock = RLock()
         self._source = source
         self._begin()
@@ -66,7 +70,7 @@ class Client:
         self._watch = Watch(self._heartbeat, self._call_on_retry if self.on_retry else None)
         outbox, spool = Outbox(self._max_memory), Spool(self._folder, self._max_spool)
         self._sender = Sender(outbox, spool, self._transport, self._watch)
-        self.add = self._sender.add
+        self.add = outbox.add
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked process: what waits in memory is sent by its parent."""
@@ -85,12 +89,15 @@ class Client:
         `concurrent`, the ledger refuses the run while another one of its workflow is running. `at` is the time of its
         creation, in ISO 8601, if that is not when it is first used."""
         if graph is not None:
-            self._define(definition(workflow, graph))
-        more = {**(metadata or {}), **({"tags": list(tags)} if tags else {})}
-        more |= {"allow_concurrent": True} if concurrent else {}
-        fields = {"input_data": input, "context": context, "metadata": more}
-        create = {name: document(dict(value)) for name, value in fields.items() if value}
-        return Run(self, workflow, id=id, create={"trigger_type": trigger, "at": at, **create})
+            self._define(workflow, graph)
+        create: dict[str, object] = {"trigger_type": trigger, "at": at}
+        size = size_of(workflow)
+        more = _metadata(metadata, tags, concurrent=concurrent)
+        for name, value in (("input_data", input), ("context", context), ("metadata", more)):
+            if value:
+                create[name], added = capture(value)
+                size += added
+        return Run(self, workflow, id=id, create=create, size=size)
 
     def attach(self, id: str, *, workflow: str = "", attempt: int = 1) -> Run:
         """Return a run that another process has created."""
@@ -104,13 +111,16 @@ class Client:
         self._sender.batches.forget(id)
         return Run(self, row["workflow"], id=id, attempt=row["attempt"], nodes=nodes)
 
-    def _define(self, body: Mapping[str, Any]) -> None:
-        encoded = document(body)
-        if encoded not in self._defined:
+    def _define(self, workflow: str, graph: Graph) -> None:
+        """Declare a graph, unless an equal one was declared."""
+        defined = self._defined.get(workflow, ())
+        if (list(graph) if isinstance(graph, tuple) else graph) not in defined:
+            body = document(definition(workflow, graph))  # raises what a graph of another form leads to
+            captured, _size = capture(graph)
             if len(self._defined) >= MOST_DEFINED:
                 self._defined.clear()
-            self._defined.add(encoded)
-            self.add(fact("", "workflow.ensure", workflow=encoded))
+            self._defined[workflow] = (*defined[-MOST_GRAPHS:], captured)
+            self.add(draft_of(fact_of("", "workflow.ensure", "", {"workflow": body})))
 
     @overload
     def workflow[**P, R](self, name: Callable[P, R], /) -> Callable[P, R]: ...
@@ -139,15 +149,21 @@ class Client:
     def report(self, facts: Iterable[Mapping[str, Any]]) -> None:
         """Add facts as `POST events/` takes them. `at` is now unless they have one."""
         for each in facts:
-            self.add(raw(each), urgent=each["kind"] in ENDS)
+            self.add(draft_of(raw(each)))
+            if each["kind"] in ENDS:
+                self.send_soon()
 
     def add_line(
-        self, run: str, node: str | None, level: str, message: str, data: Mapping[str, object],
+        self, run: Run, node: Node | None, level: str, message: str, data: Mapping[str, object],
         nanoseconds: int | None = None,
     ) -> None:  # fmt: skip
         """Add a log line with the next number that the source has for the run."""
-        numbers = self._numbers.get(run) or self._begin_numbers(run)
-        self.add(line(run, node, level, message, data, nanoseconds, self.source, next(numbers)))
+        numbers = self._numbers.get(run.id) or self._begin_numbers(run.id)
+        size = OVERHEAD + (len(message) if message.isascii() else WIDEST * len(message))
+        kept, of_data = capture(data) if data else (None, 0)
+        ns = time_ns() if nanoseconds is None else nanoseconds
+        line = (node, level, message, kept, ns, self.source, next(numbers))
+        self.add((size + of_data, "log", run, encode_line, line))
 
     def _begin_numbers(self, run: str) -> Iterator[int]:
         """Number the lines of a run from 1. The numbers of the oldest of very many runs would begin anew."""
@@ -182,21 +198,13 @@ class Client:
         self.close()
 
     # --- for runs ---------------------------------------------------------------
-    def watch(self, run: Run) -> None:
-        self._watch.begin(run)
+    def send_soon(self) -> None:
+        """Let the thread send at its next look what waits: the end of a run."""
+        self._sender.outbox.is_urgent = True
 
     def unwatch(self, run: Run) -> None:
-        self._watch.end(run, failed=run.has_failed)
-
-    def watch_node(self, node: Node) -> None:
-        self._watch.begin_node(node)
-
-    def unwatch_node(self, node: Node) -> None:
-        self._watch.end_node(node)
-
-    def describe_node(self, run: str, name: str, fields: Mapping[str, Any]) -> None:
-        """Note what a node that is not in the workflow is like."""
-        self._sender.batches.describe(run, name, fields)
+        """Stop asking about a run that this process has nothing to do with any more, though it has not ended."""
+        self.add((0, "unwatch", run, send_nothing, ()))
 
     def is_sending_thread(self, ident: int | None) -> bool:
         thread = self._sender.thread
@@ -218,6 +226,13 @@ class Client:
             callback(*args)
         except Exception:  # a callback's fault must not end the thread
             logger.exception("a callback of the engine failed")
+
+
+def _metadata(given: Mapping[str, Any] | None, tags: Sequence[str], *, concurrent: bool) -> Mapping[str, object] | str:
+    if given or tags or not concurrent:
+        of_tags = {"tags": list(tags)} if tags else {}
+        return {**(given or {}), **of_tags, **({"allow_concurrent": True} if concurrent else {})}
+    return CONCURRENT
 
 
 def _over_http(url: str, token: str) -> Transport:

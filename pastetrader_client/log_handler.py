@@ -1,11 +1,10 @@
 """A logging.Handler that records what is logged as lines of a run."""
 
 import logging
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .encoding import cut
+from .tracebacks import capture_error
 
 if TYPE_CHECKING:
     from .client import Client
@@ -22,6 +21,10 @@ class RunHandler(logging.Handler):
     def __init__(self, run: "Run", level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self.run = run
+
+    def createLock(self) -> None:  # noqa: N802  # a name of logging
+        """Make no lock: what records is safe in several threads, and logging holds the lock while emit() runs."""
+        self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
         reporter = self.reporter()
@@ -67,9 +70,9 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _data(record: logging.LogRecord) -> dict[str, object]:
-    data = {name: value for name, value in vars(record).items() if name not in STANDARD}
+    data = {name: getattr(record, name) for name in vars(record).keys() - STANDARD}
     if record.exc_info and record.exc_info[1] is not None:
-        data["traceback"] = cut("".join(traceback.format_exception(record.exc_info[1])))
+        _message_of_error, data["traceback"] = capture_error(record.exc_info[1])
     if record.stack_info:
         data["stack"] = record.stack_info
     return data

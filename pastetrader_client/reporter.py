@@ -1,15 +1,17 @@
-"""The common base of runs and nodes: log lines, and the block of a `with` statement."""
+"""The common part of runs and nodes: their ids, log lines, and the block of a `with` statement."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .encoding import message_of
+from .documents import capture
+from .encoding import OVERHEAD
+from .ids import uuid7
+from .texts import message_of
 
 if TYPE_CHECKING:
     from .client import Client
-    from .runs import Run
 
 
 class RunCancelled(Exception):
@@ -31,30 +33,45 @@ class NodeCancelled(Exception):
 current: ContextVar["Reporter | None"] = ContextVar("pastetrader_client", default=None)  # in whose block this code is
 
 
-class Reporter:
-    """A run or a node."""
+class Id:
+    """The id of a run or a node execution, of the time at which the object was made. It is made where it is first
+    needed, normally by the sending thread: it costs more than the rest of a call. Of two threads, the first makes it.
+    """
 
-    id: str
+    def __get__(self, reporter: "Reporter", _owner: object = None) -> str:
+        found: str = vars(reporter).setdefault("id", uuid7(reporter.made_at))
+        return found
+
+
+class Reporter:
+    """Common base of runs and nodes: log lines, and the block of a `with` statement."""
+
+    id = Id()
+    made_at = 0  # in nanoseconds
     attempt: int
     client: "Client"
-    output: Any
-
-    def __init__(self) -> None:
-        self.has_started = self.has_ended = self.has_failed = False
-        self._was_told = False
-        self._before: Token[Reporter | None] | None = None
+    output: Any = None
+    has_started = has_ended = has_failed = is_cancelled = False
+    _was_told = False
+    _before: "Token[Reporter | None] | None" = None
+    _create: Mapping[str, object] | None = None
+    _create_size = OVERHEAD
 
     def debug(self, message: object, *args: object, **data: Any) -> None:
-        self.log("debug", message, *args, **data)
+        self.check_cancelled()
+        self.record("debug", message_of(message, args), data)
 
     def info(self, message: object, *args: object, **data: Any) -> None:
-        self.log("info", message, *args, **data)
+        self.check_cancelled()
+        self.record("info", message_of(message, args), data)
 
     def warning(self, message: object, *args: object, **data: Any) -> None:
-        self.log("warning", message, *args, **data)
+        self.check_cancelled()
+        self.record("warning", message_of(message, args), data)
 
     def error(self, message: object, *args: object, **data: Any) -> None:
-        self.log("error", message, *args, **data)
+        self.check_cancelled()
+        self.record("error", message_of(message, args), data)
 
     def log(self, level: str, message: object, *args: object, **data: Any) -> None:
         """Record a line. The arguments are put into the message as logging does it; keywords are its data."""
@@ -65,13 +82,7 @@ class Reporter:
         raise NotImplementedError
 
     def check_cancelled(self) -> None:
-        """Raise RunCancelled, once for this object, after somebody has cancelled the run."""
-        run = self._run()
-        if run.is_cancelled and not self._was_told:
-            self._was_told = True
-            raise RunCancelled(run.id)
-
-    def _run(self) -> "Run":
+        """Raise RunCancelled or NodeCancelled, once for this object, after somebody has cancelled the run or node."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -92,11 +103,13 @@ class Reporter:
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self.leave()
-        if self.has_ended or isinstance(error, RunCancelled) or self._is_own_cancel(error):
-            self.has_ended = True
-        elif error is None or (isinstance(error, SystemExit) and not error.code):
+        if error is None and not self.has_ended:
             self.complete()
-        else:
+        elif self.has_ended or isinstance(error, RunCancelled) or self._is_own_cancel(error):
+            self.has_ended = True
+        elif isinstance(error, SystemExit) and not error.code:
+            self.complete()
+        elif error is not None:
             self.fail(error)
 
     def _is_own_cancel(self, error: BaseException | None) -> bool:
@@ -109,3 +122,8 @@ class Reporter:
                 current.reset(self._before)
             except ValueError:  # the block of a generator was left by another context
                 current.set(None)
+
+
+def copy_output(value: Any) -> tuple[object, int]:
+    """Return a copy of an output, and its size."""
+    return (None, 0) if value is None else capture(value)

@@ -10,9 +10,10 @@ from itertools import count
 from typing import Any
 
 from .batches import Batches, send_in_halves
-from .encoding import Draft, Fact
-from .outbox import Outbox
+from .encoding import Draft, Fact, encode
+from .outbox import TICK, Outbox
 from .process_exit import finish_in_child
+from .runs import Node, Run
 from .spool import Spool
 from .transport import Stopped, TooLarge, Transport, Unavailable
 from .watch import Watch
@@ -29,45 +30,49 @@ _count = count()
 
 
 class Sender:
-    """Facts taken but not delivered are in `pending` or at the head of the spool. `lock` protects these two; no
-    call over the network is made while it is held. Files are read and written while it is: add() and call_later() take
-    it only to start the thread."""
+    """Facts taken but not delivered are in `pending` or at the head of the spool. `lock` protects these two; no call
+    over the network is made while it is held. Facts are encoded and files read and written while it is: of the calls of
+    an engine only flush() and close() take it."""
 
     def __init__(self, outbox: Outbox, spool: Spool, transport: Transport, watch: Watch) -> None:
         self.outbox, self.spool, self.transport, self.watch = outbox, spool, transport, watch
         self.batches = Batches(transport, watch)
         self.stopped = ""
         self.has_failed_to_spool = False
-        self.lock = threading.RLock()
+        self.lock, self.start_lock = threading.RLock(), threading.RLock()
+        outbox.wake = self.wake
         self.pending: list[Fact] = []
         self.from_spool = False
         self.failures = 0
-        self.closing = self.is_over = self.is_new = False
+        self.closing = self.is_new = False
         self.thread: threading.Thread | None = None
         self.timers: list[tuple[float, int, Callable[[Any], object]]] = []
         self.timers_lock = threading.RLock()
 
     # --- called by threads of the engine --------------------------------------
-    def add(self, fact: Fact | Draft, *, urgent: bool = False) -> None:
-        self.outbox.add(fact, urgent=urgent)
+    def wake(self) -> None:
+        """Wake the thread, or start it."""
         if self.thread is None:
             self.start()
+        else:
+            self.outbox.is_asleep = False  # one call wakes it
+            self.outbox.wakes.put(None)
 
     def start(self) -> None:
         """Start the thread. An interpreter that ends starts none: the facts go to the spool."""
-        with self.lock:
+        with self.start_lock:
             if self.thread is not None:
                 return
-            self.closing = self.is_over = False
-            self.is_new = True
-            thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+            self.closing, self.is_new = False, True
+            self.thread = thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
             try:
                 thread.start()
             except RuntimeError:
+                self.thread = None
                 self._take_over()
                 self._spill()
             else:
-                self.thread = thread
+                self.outbox.is_asleep = False
                 finish_in_child()
 
     def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
@@ -76,12 +81,12 @@ class Sender:
             heapq.heappush(self.timers, (time.monotonic() + seconds, next(_count), function))
         if self.thread is None:
             self.start()
-        self.outbox.wake()
+        self.outbox.end_wait()
 
     def flush(self, seconds: float) -> bool:
         """Wait until everything is delivered. Return whether it is."""
         until = time.monotonic() + seconds
-        self.outbox.wake()
+        self.outbox.end_wait()
         while not (idle := self.is_idle()) and time.monotonic() < until and not self.stopped:
             time.sleep(POLL)
         return idle
@@ -93,21 +98,27 @@ class Sender:
         self.closing = True
         self.flush(seconds)
         with self.lock:
-            self.is_over = True
-            self.thread = None
+            with self.start_lock:  # not for as long as files are written: add() takes it to start the thread anew
+                self.thread = None
+                self.outbox.is_asleep = True
             self._spill()
             left = len(self.pending) * (not self.from_spool) + len(self.outbox.facts)
             if self.spool or left:
                 where = f"{len(self.spool.files)} files in {self.spool.directory}" if self.spool else "nowhere"
                 logger.warning("not everything was delivered: %s keep the rest, %d facts are lost", where, left)
             self.spool.leave()
-        self.outbox.wake()
+        self.outbox.end_wait()
 
     def is_idle(self) -> bool:
         with self.lock:
             return not (self.is_new or self.pending or self.spool or self.outbox.facts)
 
     # --- the thread ------------------------------------------------------------
+    @property
+    def is_over(self) -> bool:
+        """Return whether this thread was told to end; another one may have been started since."""
+        return self.thread is not threading.current_thread()
+
     def _run(self) -> None:
         while not self.is_over:
             try:
@@ -115,14 +126,15 @@ class Sender:
             except Exception:  # a fault of ours must not end the reports of a process
                 logger.exception("the reporter failed; it tries again")
                 self.outbox.wait(IDLE)
-        self.transport.close()
+        if self.thread is None:
+            self.transport.close()
 
     def _step(self) -> None:
         if self.is_new:
             self._take_over()
         self.outbox.report_dropped()
         if self.stopped:
-            self.outbox.wait(IDLE)
+            self.outbox.wait(CLOSING)
             self._spill_if_full()
             return
         self._call_due()
@@ -154,8 +166,28 @@ class Sender:
             self.pending = self.spool.read(MOST, MOST_BYTES)
             self.from_spool = bool(self.pending)
             if not self.pending:
-                self.pending = self.outbox.take(MOST, MOST_BYTES) + self.watch.due()
+                self.pending = self._take_from_memory() + self.watch.due()
             return self.pending
+
+    def _take_from_memory(self) -> list[Fact]:
+        return [fact for draft in self.outbox.take(MOST, MOST_BYTES) if (fact := self._encode(draft)) is not None]
+
+    def _encode(self, draft: Draft) -> Fact | None:
+        """Encode a fact, and watch what it is about. One that cannot be encoded must not stop the others."""
+        try:
+            self._see(draft)
+            return encode(draft)
+        except Exception:
+            logger.exception("a fact cannot be encoded: %s", draft[1])
+            return None
+
+    def _see(self, draft: Draft) -> None:
+        _size, kind, run, _encode, args = draft
+        if isinstance(run, Run) and kind != "log":
+            node = args[0] if args and isinstance(args[0], Node) else None
+            self.watch.see(kind, run, node)
+            if node is not None and kind == "node.create" and node.retries is not None:
+                self.batches.describe(run.id, node.name, {"retry_config": {"max_retries": node.retries}})
 
     def _deliver(self, facts: list[Fact]) -> None:
         try:
@@ -197,7 +229,7 @@ class Sender:
         while (rest := until - time.monotonic()) > 0 and not self.is_over:
             if self.closing and error.retry_after is None and time.monotonic() > began + CLOSING:
                 return
-            self.outbox.wait(min(rest, CLOSING))
+            self.outbox.wait(min(rest, TICK))
             self._spill_if_full()
 
     # --- the spool -------------------------------------------------------------
@@ -221,16 +253,13 @@ class Sender:
         with self.lock:
             if self.pending and not self.from_spool and self._write(self.pending):
                 self.pending = []
-            while not self.pending or self.from_spool:
-                facts = self.outbox.take(MOST, MOST_BYTES)
-                if not facts:
-                    return
-                if not self._write(facts):
+            while self.outbox.facts and (self.from_spool or not self.pending):
+                facts = self._take_from_memory()
+                if facts and not self._write(facts):
                     self._drop(facts)
 
     def _drop(self, facts: Sequence[Fact]) -> None:
-        with self.outbox.lock:
-            self.outbox.dropped.update(fact.run for fact in facts)
+        self.outbox.drop([fact.run for fact in facts])
 
     def _write(self, facts: Sequence[Fact]) -> bool:
         try:

@@ -6,30 +6,29 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Protocol
 
-from .encoding import Draft, Fact, fact
+from .encoding import Fact, Identified, encode_transition
 from .transport import Notice
 
+ENDS = {"complete", "fail", "cancel", "skip"}
 MOST_FAILED = 100  # failed runs that are watched, the newest
 
 
-class WatchedNode(Protocol):
-    """A running node of the engine. `watched_at` is when the ledger was asked about it."""
+class Watched(Identified, Protocol):
+    """A run of the engine."""
 
-    id: str
     attempt: int
-    watched_at: float
-
-    @property
-    def run(self) -> "Watched": ...
 
     def hear_cancel(self) -> None: ...
 
 
-class Watched(Protocol):
-    """A run of the engine."""
+class WatchedNode(Identified, Protocol):
+    """A running node of the engine. `watched_at` is when the ledger was asked about it."""
 
-    id: str
     attempt: int
+    watched_at: float
+
+    @property
+    def run(self) -> Watched: ...
 
     def hear_cancel(self) -> None: ...
 
@@ -42,7 +41,8 @@ class Entry:
 
 
 class Watch:
-    """`on_retry` is called with the id of the run and the number of its new attempt."""
+    """Belongs to the sending thread, which sees what the engine reports in its order. `on_retry` is called with the id
+    of the run and the number of its new attempt."""
 
     def __init__(self, seconds: float, on_retry: Callable[[str, int], object] | None) -> None:
         self.seconds = seconds
@@ -50,6 +50,19 @@ class Watch:
         self.lock = RLock()
         self.entries: dict[str, Entry] = {}
         self.nodes: dict[str, WatchedNode] = {}
+
+    def see(self, kind: str, run: Watched, node: WatchedNode | None) -> None:
+        """Note what the engine has reported."""
+        noun, _dot, act = kind.partition(".")
+        if node is not None and noun == "node":
+            if act == "start":
+                self.begin_node(node)
+            elif act in ENDS:
+                self.end_node(node)
+        elif kind == "execution.start":
+            self.begin(run)
+        elif kind == "unwatch" or (noun == "execution" and act in ENDS):
+            self.end(run, failed=act == "fail")
 
     def begin_node(self, node: WatchedNode) -> None:
         node.watched_at = time.monotonic()
@@ -92,17 +105,18 @@ class Watch:
         before = now - self.seconds
         with self.lock:
             entries = [each for each in self.entries.values() if each.last < before]
-        starts = (fact(each.run.id, "execution.start", id=each.run.id, attempt=each.run.attempt) for each in entries)
-        return [start.encoded() for start in (*starts, *self._starts_of_nodes(before, now))]
+        now_ns = time.time_ns()
+        starts = [
+            encode_transition("execution.start", run, None, {"attempt": run.attempt}, now_ns)
+            for run in (each.run for each in entries)
+        ]
+        return starts + self._starts_of_nodes(before, now, now_ns)
 
-    def _starts_of_nodes(self, before: float, now: float) -> list[Draft]:
+    def _starts_of_nodes(self, before: float, now: float, now_ns: int) -> list[Fact]:
         found = [node for node in list(self.nodes.values()) if node.watched_at < before]
         for node in found:
             node.watched_at = now
-        return [
-            fact(node.run.id, "node.start", node.id, id=node.id, workflow_execution=node.run.id, attempt=node.attempt)
-            for node in found
-        ]
+        return [encode_transition("node.start", node.run, node, {"attempt": node.attempt}, now_ns) for node in found]
 
     def notice(self, notice: Notice) -> bool:
         """Pass a notice on to the engine, once. Return whether the run was cancelled in the ledger."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pastetrader_client import Client, outbox
-from pastetrader_client.encoding import Fact, line
+from pastetrader_client.encoding import Fact, draft_of, fact_of
 from pastetrader_client.ids import derive, uuid7
 from pastetrader_client.outbox import Outbox
 from pastetrader_client.spool import Spool, SpoolFile
@@ -247,7 +247,11 @@ def test_a_directory_that_cannot_be_written_is_said_once(
 
 
 def facts(number: int, size: int = 10) -> list[Fact]:
-    return [line(uuid7(), None, "info", f"{index:0{size}}", {}).encoded() for index in range(number)]
+    run = uuid7()
+    of_run = {"workflow_execution": run, "level": "info", "at": "2026-11-29T06:00:00.000000Z"}
+    return [
+        fact_of(run, "log", "", {"id": uuid7(), **of_run, "message": f"{index:0{size}}"}) for index in range(number)
+    ]
 
 
 def test_a_line_that_was_cut_off_is_left_out_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -316,8 +320,8 @@ def test_ids_are_in_the_order_of_time_and_derived_ones_are_stable() -> None:
 def test_an_outbox_keeps_transitions_longer_than_lines() -> None:
     outbox = Outbox(1_000)
     for kind in ["log"] * 20 + ["node.start"] * 20:
-        outbox.add(Fact("run", kind, b"x" * 100))
-    assert [fact.kind for fact in outbox.facts] == ["log"] * 10 + ["node.start"] * 10
+        outbox.add(draft_of(Fact("run", kind, b"x" * 100)))
+    assert [kind for _size, kind, *_rest in outbox.facts] == ["log"] * 10 + ["node.start"] * 10
     assert outbox.dropped == {"run": 20}
 
 

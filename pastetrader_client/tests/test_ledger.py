@@ -206,7 +206,7 @@ def test_values_that_are_no_json_are_recorded_as_texts(client_of_ledger: Client)
     rows = NodeExecution.objects.order_by("pk")
     assert {row.status for row in rows} == {"completed"}
     assert rows[0].output_data == {"x": "nan", "y": [1, 2]}
-    assert rows[4].output_data == {"not_recorded": "1,200,002 bytes, at most 1,000,000 are recorded"}
+    assert rows[4].output_data == {"not_recorded": "more than 1,000,000 bytes, or 100,000 values"}
     assert len(messages()) == 12
 
 
