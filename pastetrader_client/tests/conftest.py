@@ -7,6 +7,7 @@ import pytest
 from pastetrader_client import Client
 from pastetrader_client.tests.ledger import ledger_client
 from pastetrader_client.tests.stub import Stub, stub_ledger
+from pastetrader_client.tests.waiting import PatientClient
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def client_of(tmp_path: Path) -> Iterator[Callable[..., Client]]:
     clients: list[Client] = []
 
     def make(url: str, **options: Any) -> Client:
-        clients.append(Client(url, "token", **{"spool": tmp_path, "name": "test", "sigterm": False, **options}))
+        clients.append(PatientClient(url, "token", **{"spool": tmp_path, "name": "test", "sigterm": False, **options}))
         return clients[-1]
 
     yield make

@@ -8,6 +8,7 @@ from django.db import connections
 
 from pastetrader_client import Client
 from pastetrader_client.http_transport import HttpTransport
+from pastetrader_client.tests.waiting import PatientClient
 from tokens.models import Scope, Token
 
 
@@ -28,4 +29,4 @@ def ledger_client(user: Any, scopes: list[str] | None = None, **options: Any) ->
     _row, secret = Token.objects.issue(user=user, name="engine", scopes=scopes or list(Scope.values))
     wsgi: Any = httpx.WSGITransport(Application())  # type: ignore[arg-type]  # as WSGI has it
     transport = HttpTransport("http://localhost", secret, wsgi)
-    return Client(transport=transport, **{"spool": False, "sigterm": False, "heartbeat": 0.3, **options})
+    return PatientClient(transport=transport, **{"spool": False, "sigterm": False, "heartbeat": 0.3, **options})

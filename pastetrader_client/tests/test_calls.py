@@ -64,7 +64,7 @@ def test_a_value_that_the_engine_changes_later_is_recorded_as_it_was(client_of: 
         change(line)
     for each in [*given, tags, graph]:
         change(each)
-    assert client.flush(30)
+    assert client.flush()
     facts = {fact["kind"]: fact for fact in stub.facts}
     assert facts["execution.create"]["input_data"] == expected
     assert facts["execution.create"]["metadata"] == {"own": expected, "tags": ["daily"], "allow_concurrent": True}
@@ -84,7 +84,7 @@ def test_an_error_is_recorded_as_it_was(client_of: Make, stub: Stub) -> None:
         error.add_note("added later")
     node.info("%s", reason)
     reason.state = "now"
-    assert client.flush(30)
+    assert client.flush()
     failed = next(fact for fact in stub.facts if fact["kind"] == "node.fail")
     assert (stub.messages, failed["error_message"]) == (["then"], "ValueError: first")
     assert failed["error_traceback"].endswith("\nValueError: first\n")
@@ -160,7 +160,7 @@ def test_texts_that_the_ledger_cannot_store_are_written_as_escapes(value: Any, r
 def test_a_message_whose_text_cannot_be_made_is_recorded_as_that(client_of: Make, stub: Stub) -> None:
     client = client_of(stub.url)
     client.attach(uuid7()).info(Unprintable())
-    assert client.flush(30)
+    assert client.flush()
     assert stub.messages == ["<str() of a Unprintable failed>"]
 
 
@@ -186,7 +186,7 @@ def test_an_engine_does_not_wait_for_an_answer(client_of: Make, stub: Stub) -> N
     wait_until(lambda: stub.calls)
     assert finishes(lambda: report_much(client))
     go_on.set()
-    assert client.flush(30)
+    assert client.flush()
 
 
 def test_an_engine_does_not_wait_for_a_file(client_of: Make, away: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,8 +207,8 @@ def test_an_engine_does_not_wait_for_a_file(client_of: Make, away: str, monkeypa
     go_on.set()
     closing.join(20)
     with stub_ledger(int(away.rpartition(":")[2])) as stub:
-        assert client.flush(30)
-        client_of(away).flush(30)
+        assert client.flush()
+        client_of(away).flush()
         assert stub.kinds.count("log") == 1_001
 
 
@@ -223,6 +223,6 @@ def test_a_fact_that_cannot_be_encoded_does_not_stop_the_others(
     run.info("before")
     client.add((10, "log", run, fail, ()))
     run.info("after")
-    assert client.flush(30)
+    assert client.flush()
     assert stub.messages == ["before", "after"]
     assert "cannot be encoded" in caplog.text

@@ -1,8 +1,17 @@
 import time
 from collections.abc import Callable
 
+from pastetrader_client import Client
 
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+
+class PatientClient(Client):
+    """A client that gives a busy machine time."""
+
+    def flush(self, seconds: float = 60.0) -> bool:
+        return super().flush(seconds)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
