@@ -60,20 +60,24 @@ class Sender:
 
     def start(self) -> None:
         """Start the thread. An interpreter that ends starts none: the facts go to the spool."""
+        if not self._start_thread():
+            self._take_over()
+            self._spill()
+
+    def _start_thread(self) -> bool:
         with self.start_lock:
             if self.thread is not None:
-                return
+                return True
             self.closing, self.is_new = False, True
             self.thread = thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
             try:
                 thread.start()
             except RuntimeError:
                 self.thread = None
-                self._take_over()
-                self._spill()
-            else:
-                self.outbox.is_asleep = False
-                finish_in_child()
+                return False
+            self.outbox.is_asleep = False
+            finish_in_child()
+            return True
 
     def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
         """Call the function in the thread, with what the transport has for calls of its own."""
